@@ -1,0 +1,255 @@
+"""The model bundle: an immutable, verified directory with all that scoring needs."""
+
+import hashlib
+import json
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from genre_spark import __version__
+from genre_spark.errors import BundleError
+from genre_spark.features import FeatureSpace
+
+FORMAT_VERSION = 1
+MANIFEST = "bundle.json"
+PROFILE = "profile.json"
+ONNX = "cnn.onnx"
+KERAS = "cnn.keras"
+CARD = "model_card.md"
+SUMS = "SHA256SUMS"
+_FILES = {
+    "clusters": {MANIFEST, PROFILE, CARD},
+    "full": {MANIFEST, PROFILE, CARD, ONNX, KERAS},
+}
+_LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime", "keras", "tensorflow-cpu", "tensorflow")
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SyntheticPart(_Strict):
+    """What scoring needs of the synthetic genres, in the order of the centroids."""
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    centroids: tuple[tuple[Finite, ...], ...]
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> "SyntheticPart":
+        if not len(self.ids) == len(self.names) == len(self.centroids) > 0:
+            raise ValueError("ids, names and centroids of synthetic genres differ in number")
+        return self
+
+
+class GenrePart(_Strict):
+    """What scoring needs of the real genres beside the network.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Genres in the order of the network's outputs.
+    groups : tuple of str
+        Context groups (artist, album) that the network was trained with.
+    temperature : float
+        Divides the logits.
+    threshold : float
+        Least calibrated confidence of an accepted genre; above 1 where none can be accepted.
+    target_precision : float
+        What the threshold was chosen for.
+    """
+
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    groups: tuple[Literal["artist", "album"], ...]
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    target_precision: Probability
+
+
+class ScoringPart(_Strict):
+    """All that decides a label, apart from the network's weights."""
+
+    space: FeatureSpace
+    synthetic: SyntheticPart
+    genres: GenrePart | None
+
+    @model_validator(mode="after")
+    def _centroids_fit(self) -> "ScoringPart":
+        if any(len(centroid) != self.space.n_axes for centroid in self.synthetic.centroids):
+            raise ValueError(f"a centroid has not {self.space.n_axes} numbers, as there are axes")
+        return self
+
+    @property
+    def centroids(self) -> np.ndarray:
+        """Centroids as an array [shape=(k, n_axes), dtype=float64]."""
+        return np.array(self.synthetic.centroids)
+
+
+class Manifest(_Strict):
+    """The content of ``bundle.json``."""
+
+    format_version: int
+    kind: Literal["clusters", "full"]
+    model_id: str
+    created_at: str
+    genre_spark_version: str
+    source_revision: str | None
+    libraries: dict[str, str]
+    seed: int
+    scoring: ScoringPart
+    left_out: tuple[str, ...]
+    data: dict[str, Any]
+    clusters: dict[str, Any]
+    genres: dict[str, Any] | None
+
+    @model_validator(mode="after")
+    def _kind_fits(self) -> "Manifest":
+        if (self.kind == "full") != (self.scoring.genres is not None):
+            raise ValueError(f"kind is {self.kind}, which does not fit its scoring part")
+        return self
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes
+    ----------
+    path : Path
+        Where it was read from.
+    manifest : Manifest
+    onnx : bytes or None
+        The network; None in a clusters bundle.
+    profile : dict
+        Distributions of the catalogue that it was made from.
+    """
+
+    path: Path
+    manifest: Manifest
+    onnx: bytes | None
+    profile: dict[str, Any]
+
+
+def model_id(scoring: ScoringPart, onnx: bytes | None) -> str:
+    """The content hash: equal exactly where all labels are equal (16 hexadecimal digits)."""
+    part = json.dumps(scoring.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(part.encode() + hashlib.sha256(onnx or b"").digest()).hexdigest()[:16]
+
+
+def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -> Bundle:
+    """Reads and verifies a bundle in a local directory.
+
+    Parameters
+    ----------
+    path : path
+        The bundle's directory.
+    kind : {'clusters', 'full'}, optional
+        Kind that the work needs; a full bundle serves where clusters are needed.
+
+    Raises
+    ------
+    BundleError
+        Where a file is missing, changed or unexpected, the format is newer, or the kind is wrong.
+    """
+    path = Path(path)
+    if not (path / MANIFEST).is_file():
+        raise BundleError(f"{path}: not a model bundle: it has no {MANIFEST}")
+    _verify_sums(path)
+    manifest = _parse_manifest(path)
+    _verify_files(path, manifest.kind)
+    if kind == "full" and manifest.kind != "full":
+        raise BundleError(f"{path}: is a {manifest.kind} bundle, needed is a full one: run train")
+    onnx = (path / ONNX).read_bytes() if manifest.kind == "full" else None
+    if model_id(manifest.scoring, onnx) != manifest.model_id:
+        raise BundleError(f"{path}: its content does not have the model_id {manifest.model_id}")
+    return Bundle(path, manifest, onnx, json.loads((path / PROFILE).read_text()))
+
+
+def write_files(directory: Path, manifest: Manifest, profile: dict[str, Any], card: str) -> None:
+    """Completes a directory, which for a full bundle already holds the network, to a bundle."""
+    (directory / MANIFEST).write_text(_pretty(manifest.model_dump(mode="json")))
+    (directory / PROFILE).write_text(_pretty(profile))
+    (directory / CARD).write_text(card)
+    names = sorted(_FILES[manifest.kind])
+    sums = "".join(f"{_sha256(directory / name)}  {name}\n" for name in names)
+    (directory / SUMS).write_text(sums)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that shape a model."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def source_revision() -> str | None:
+    """The git revision of a checkout that genre-spark runs from, None where installed."""
+    folder = Path(__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return None
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _verify_sums(path: Path) -> None:
+    try:
+        lines = (path / SUMS).read_text().splitlines()
+        sums = dict(reversed(line.split("  ", 1)) for line in lines)
+    except (OSError, ValueError) as err:
+        raise BundleError(f"{path}: {SUMS} is missing or damaged") from err
+    found = {file.name for file in path.iterdir() if not file.name.endswith(".crc")} - {SUMS}
+    if found != set(sums):
+        odd = sorted(found ^ set(sums))
+        raise BundleError(f"{path}: {', '.join(odd)}: missing, or not listed in {SUMS}")
+    for name, expected in sums.items():
+        if _sha256(path / name) != expected:
+            raise BundleError(f"{path}: {name} was changed or damaged: its checksum differs")
+
+
+def _verify_files(path: Path, kind: str) -> None:
+    found = {file.name for file in path.iterdir() if not file.name.endswith(".crc")} - {SUMS}
+    if found != _FILES[kind]:
+        odd = sorted(found ^ _FILES[kind])
+        raise BundleError(f"{path}: {', '.join(odd)}: missing or not part of a {kind} bundle")
+
+
+def _parse_manifest(path: Path) -> Manifest:
+    try:
+        content = json.loads((path / MANIFEST).read_text())
+        version = content["format_version"]
+    except (ValueError, KeyError, TypeError) as err:
+        raise BundleError(f"{path}: {MANIFEST} is damaged") from err
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: has format {version}, genre-spark {__version__} reads {FORMAT_VERSION};"
+            " use the genre-spark that made it, or train again"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as err:
+        fault = err.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise BundleError(f"{path}: {MANIFEST}: {place}: {fault['msg']}") from err
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _pretty(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

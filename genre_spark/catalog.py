@@ -1,0 +1,205 @@
+"""Reads a source table and maps its columns to canonical ones."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, ParseException, PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from genre_spark.config import Dataset
+from genre_spark.errors import ConfigError, InputError
+from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
+from genre_spark.storage import Storage, java_message
+
+logger = logging.getLogger(__name__)
+
+CORRUPT = "_corrupt_record"
+SOURCE = "_source"
+
+# RFC 4180, and malformed lines kept for the quarantine instead of being dropped.
+_CSV = {
+    "header": "true",
+    "encoding": "UTF-8",
+    "quote": '"',
+    "escape": '"',
+    "multiLine": "true",
+    "mode": "PERMISSIVE",
+    "columnNameOfCorruptRecord": CORRUPT,
+}
+_FORMATS = {"csv": "csv", "tsv": "csv", "parquet": "parquet", "json": "json", "orc": "orc"}
+_PACKERS = {".gz", ".bz2", ".zst", ".lz4", ".snappy", ".deflate"}
+_REFUSED_TYPES = (T.ArrayType, T.MapType, T.StructType, T.BinaryType)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A source table in canonical columns, not yet judged.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        One row per source row: the text columns as string or null; per feature ``<name>`` as
+        double or null and ``_raw_<name>``, whether the source had any value; `CORRUPT` as the
+        malformed line or null; `SOURCE` as a struct of the original columns.
+    features : tuple of str
+        Features that the source has, in canonical order.
+    columns : frozenset of str
+        Text columns that the source has.
+    path : str
+        Where the source stands, for messages.
+    """
+
+    rows: DataFrame
+    features: tuple[str, ...]
+    columns: frozenset[str]
+    path: str
+
+
+def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = None) -> DataFrame:
+    """A source table as it stands, with a column `CORRUPT` if its format can be malformed.
+
+    Raises
+    ------
+    InputError
+        Where the path does not exist, is empty, or cannot be read in that format.
+    """
+    fmt = fmt or dataset.format or guess_format(path)
+    storage = Storage(spark, path)
+    if not _has_wildcard(path) and not storage.exists(path):
+        raise InputError(f"{path}: no such file or directory")
+    try:
+        table = (
+            _read_csv(spark, path, dataset) if fmt == "csv" else _load(spark, path, fmt, dataset)
+        )
+    except (PySparkException, Py4JJavaError) as err:
+        raise InputError(f"{path}: cannot be read as {fmt}: {spark_message(err)}") from err
+    if not table.columns:
+        raise InputError(f"{path}: is empty: no header and no rows")
+    return table
+
+
+def guess_format(path: str) -> str:
+    """The format that a path's ending tells, Parquet where it tells nothing."""
+    suffixes = [suffix.lower() for suffix in PurePosixPath(path.rstrip("/")).suffixes]
+    if suffixes and suffixes[-1] in _PACKERS:
+        suffixes.pop()
+    return _FORMATS.get(suffixes[-1].lstrip("."), "parquet") if suffixes else "parquet"
+
+
+def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
+    """Canonical columns from a source's own, by the dataset's expressions or by equal names.
+
+    Raises
+    ------
+    InputError
+        Where `track_id` is neither there nor mapped, an expression does not fit the table, a
+        column appears twice, or a column has a type that cannot serve.
+    """
+    _refuse_repeated_columns(source, path)
+    own = [name for name in source.columns if name != CORRUPT]
+    wanted = (*TEXT_COLUMNS, *FEATURE_NAMES, *dataset.extra_features)
+    found = {name: _expression(source, dataset, name, own, path) for name in wanted}
+    found = {name: column for name, column in found.items() if column is not None}
+    if TRACK_ID not in found:
+        raise InputError.from_missing_column(path, TRACK_ID, own)
+    _refuse_types(source, found, path)
+    features = tuple(name for name in wanted if name in found and name not in TEXT_COLUMNS)
+    texts = [_text(found.get(name)).alias(name) for name in TEXT_COLUMNS]
+    numbers = [c for name in features for c in _number(name, found[name])]
+    corrupt = F.col(CORRUPT) if CORRUPT in source.columns else F.lit(None).cast("string")
+    original = F.struct(*[F.col(f"`{name}`") for name in own]).alias(SOURCE)
+    rows = source.select(*texts, *numbers, corrupt.alias(CORRUPT), original)
+    return Mapped(rows, features, frozenset(found) & set(TEXT_COLUMNS), path)
+
+
+def raw_name(feature: str) -> str:
+    """Column that tells whether the source had any value for a feature."""
+    return f"_raw_{feature}"
+
+
+def spark_message(err: Exception) -> str:
+    """What Spark said, in one line and without its plan."""
+    if isinstance(err, Py4JJavaError):
+        return java_message(err)
+    lines = [line.strip() for line in str(err).splitlines()]
+    return next((line for line in lines if line), type(err).__name__)
+
+
+def _load(spark: SparkSession, path: str, fmt: str, dataset: Dataset) -> DataFrame:
+    return spark.read.format(fmt).options(**dataset.options).load(path)
+
+
+def _read_csv(spark: SparkSession, path: str, dataset: Dataset) -> DataFrame:
+    options = {**_CSV, **dataset.options}
+    if path.lower().endswith((".tsv", ".tsv.gz")):
+        options.setdefault("sep", "\t")
+    header = spark.read.options(**options).csv(path).schema
+    # All columns are read as text: what is not a number becomes a reason and not an error.
+    if len(header) == 0:
+        return spark.createDataFrame([], T.StructType())
+    fields = [*header.fields, T.StructField(CORRUPT, T.StringType())]
+    return spark.read.options(**options).schema(T.StructType(fields)).csv(path)
+
+
+def _has_wildcard(path: str) -> bool:
+    return any(character in path for character in "*?[{")
+
+
+def _refuse_repeated_columns(source: DataFrame, path: str) -> None:
+    names = [name.lower() for name in source.columns]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(
+            f"{path}: column {', '.join(repeated)} appears more than once (case does not count);"
+            " rename one of them"
+        )
+
+
+def _expression(
+    source: DataFrame, dataset: Dataset, name: str, own: list[str], path: str
+) -> Column | None:
+    """The column's expression if the table can give it, None where it has nothing of the kind."""
+    if name not in dataset.columns:
+        same = [column for column in own if column.lower() == name]
+        return F.col(f"`{same[0]}`") if same else None
+    expression = dataset.columns[name]
+    try:
+        source.select(F.expr(expression))
+    except ParseException as err:
+        raise ConfigError(f"dataset: columns: {name}: not a SQL expression: {expression}") from err
+    except AnalysisException as err:
+        raise InputError(
+            f"{path}: column {name} cannot be made from '{expression}': {spark_message(err)};"
+            f" found: {', '.join(own)}"
+        ) from err
+    return F.expr(expression)
+
+
+def _refuse_types(source: DataFrame, found: dict[str, Column], path: str) -> None:
+    columns = [column.alias(name) for name, column in found.items()]
+    for field in source.select(*columns).schema:
+        kind = field.dataType
+        no_number = field.name not in TEXT_COLUMNS and isinstance(kind, T.DatetimeType)
+        if no_number or isinstance(kind, _REFUSED_TYPES):
+            needed = "text" if field.name in TEXT_COLUMNS else "a number"
+            raise InputError(
+                f"{path}: column {field.name} is {kind.simpleString()}, needed is {needed};"
+                f" map it in a dataset file (columns: {field.name}: <SQL expression>)"
+            )
+
+
+def _text(column: Column | None) -> Column:
+    """As string; blank is the same as absent."""
+    if column is None:
+        return F.lit(None).cast("string")
+    text = column.cast("string")
+    return F.when(F.trim(text) != "", text)
+
+
+def _number(name: str, column: Column) -> list[Column]:
+    has_value = column.isNotNull()
+    return [column.try_cast("double").alias(name), has_value.alias(raw_name(name))]

@@ -1,0 +1,236 @@
+"""Settings and dataset mappings: defaults, then files, then options; anything unknown is refused."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from genre_spark.errors import ConfigError
+from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
+
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CatalogSettings(_Strict):
+    """Which rows are good enough."""
+
+    max_imputed: Annotated[int, Field(ge=0, le=len(FEATURE_NAMES) - 1)]
+    max_quarantined: Share
+
+
+class ClusteringSettings(_Strict):
+    """How synthetic genres are found."""
+
+    k_min: Annotated[int, Field(ge=2)]
+    k_max: Annotated[int, Field(ge=2, le=200)]
+    sample_size: Annotated[int, Field(ge=100)]
+    restarts: Annotated[int, Field(ge=1, le=20)]
+    max_iterations: Count
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> "ClusteringSettings":
+        if self.k_min > self.k_max:
+            raise ValueError(f"k_min={self.k_min} should be <= k_max={self.k_max}")
+        return self
+
+
+class TrainingSettings(_Strict):
+    """Which labels are learned from, and what is asked of the result."""
+
+    max_labels: Annotated[int, Field(ge=100)]
+    min_per_genre: Annotated[int, Field(ge=5)]
+    test_share: Annotated[float, Field(gt=0, le=0.5)]
+    target_precision: OpenShare
+
+
+class NetworkSettings(_Strict):
+    """How the network is fitted."""
+
+    epochs: Count
+    patience: Count
+    batch_size: Count
+    learning_rate: OpenShare
+
+
+class ScoringSettings(_Strict):
+    """How a catalogue is labelled."""
+
+    batch_rows: Count
+
+
+class Settings(_Strict):
+    """All settings; their defaults stand in ``conf/default.yaml`` only."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    catalog: CatalogSettings
+    clustering: ClusteringSettings
+    training: TrainingSettings
+    network: NetworkSettings
+    scoring: ScoringSettings
+
+
+class Dataset(_Strict):
+    """How a source table maps to canonical columns.
+
+    Parameters
+    ----------
+    columns : dict of str to str
+        Canonical column to a Spark SQL expression over the source's columns.
+    extra_features : tuple of str
+        Numeric columns, beyond the audio features, that the models also read.
+    format : str, optional
+        Spark's name of the source format; guessed from the path where absent.
+    options : dict of str to str
+        Options for Spark's reader of that format.
+    about : str
+        What the table is, for people.
+    """
+
+    columns: dict[str, str] = {}
+    extra_features: tuple[str, ...] = ()
+    format: str | None = None
+    options: dict[str, str] = {}
+    about: str = ""
+
+    @model_validator(mode="after")
+    def _columns_are_canonical(self) -> "Dataset":
+        known = (*TEXT_COLUMNS, *FEATURE_NAMES, *self.extra_features)
+        unknown = sorted(set(self.columns) - set(known))
+        if unknown:
+            raise ValueError(
+                f"columns: {', '.join(unknown)} not canonical; known are {', '.join(known)}"
+                " (name a numeric extra in extra_features)"
+            )
+        return self
+
+
+def conf_dir() -> Path:
+    """The folder of default settings: inside an installed package, else beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def load_settings(
+    config: str | Path | None = None, overrides: tuple[str, ...] = (), seed: int | None = None
+) -> Settings:
+    """Settings from the defaults, then a file, then ``key=value`` overrides.
+
+    Parameters
+    ----------
+    config : path, optional
+        A YAML file with any part of the settings.
+    overrides : tuple of str
+        ``section.key=value``, or ``key=value`` where only one section has that key.
+    seed : int, optional
+        Shorthand for the override ``seed=...``.
+
+    Raises
+    ------
+    ConfigError
+        With every unknown key and wrong value, each with the file or option it stands in.
+    """
+    defaults = _read_yaml(conf_dir() / "default.yaml")
+    origins: dict[str, str] = {}
+    values = defaults
+    if config is not None:
+        values = _merge(values, _read_yaml(Path(config)), str(config), origins)
+    for override in overrides:
+        values = _merge(values, _parse_override(override, defaults), "--set", origins)
+    if seed is not None:
+        values = _merge(values, {"seed": seed}, "--seed", origins)
+    return _validated(Settings, values, origins, str(conf_dir() / "default.yaml"))
+
+
+def load_dataset(name_or_file: str | None) -> Dataset:
+    """A mapping by its name in ``conf/datasets`` or by its file; the identity for None.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no such mapping, or its content is wrong.
+    """
+    if name_or_file is None:
+        return Dataset()
+    path = Path(name_or_file)
+    if not path.is_file():
+        path = conf_dir() / "datasets" / f"{name_or_file}.yaml"
+    if not path.is_file():
+        raise ConfigError(
+            f"--dataset {name_or_file}: neither a file nor one of {', '.join(dataset_names())}"
+        )
+    return _validated(Dataset, _read_yaml(path), {}, str(path))
+
+
+def dataset_names() -> list[str]:
+    """Names of the mappings that come with genre-spark."""
+    return sorted(path.stem for path in (conf_dir() / "datasets").glob("*.yaml"))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path}: cannot be read: {getattr(err, 'strerror', err)}") from err
+    except yaml.YAMLError as err:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(err).split())}") from err
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: should be a mapping of keys to values, is {values!r}")
+    return values
+
+
+def _parse_override(override: str, defaults: dict) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override}: should be key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as err:
+        raise ConfigError(f"--set {override}: value cannot be read") from err
+    *sections, leaf = _full_key(key.strip(), defaults).split(".")
+    for part in reversed([*sections, leaf]):
+        value = {part: value}
+    return value
+
+
+def _full_key(key: str, defaults: dict) -> str:
+    """`max_imputed` is taken for `catalog.max_imputed`, as long as only one section has it."""
+    owners = [name for name, part in defaults.items() if isinstance(part, dict) and key in part]
+    return f"{owners[0]}.{key}" if len(owners) == 1 and key not in defaults else key
+
+
+def _merge(base: dict, changes: dict, origin: str, origins: dict[str, str], at: str = "") -> dict:
+    """`changes` laid over `base`, keeping in `origins` where each value came from."""
+    merged = dict(base)
+    for key, value in changes.items():
+        place = f"{at}{key}"
+        origins[place] = origin
+        nested = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merge(base[key], value, origin, origins, f"{place}.") if nested else value
+    return merged
+
+
+def _validated(model: type, values: dict, origins: dict[str, str], default_origin: str):
+    try:
+        return model.model_validate(values)
+    except ValidationError as err:
+        raise ConfigError.from_faults(
+            _fault(fault, origins, default_origin) for fault in err.errors()
+        ) from err
+
+
+def _fault(fault: dict, origins: dict[str, str], default_origin: str) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
+    origin = origins.get(place, default_origin)
+    if fault["type"] == "extra_forbidden":
+        return f"{origin}: {place}: unknown key"
+    found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{origin}: {place + ': ' if place else ''}{message}{found}"

@@ -1,0 +1,64 @@
+"""What a user can cause: each error is one clear line and a documented exit code."""
+
+from collections.abc import Iterable
+
+
+class GenreSparkError(Exception):
+    """Base of all errors that a user can cause and mend.
+
+    Attributes
+    ----------
+    exit_code : int
+        What the process exits with when the error reaches the terminal.
+    """
+
+    exit_code = 1
+
+
+class ConfigError(GenreSparkError):
+    """An option, a configuration file or the environment is wrong."""
+
+    exit_code = 2
+
+    @classmethod
+    def from_faults(cls, faults: Iterable[str]) -> "ConfigError":
+        """All faults of a configuration at once, each with its place."""
+        return cls("configuration refused: " + "; ".join(faults))
+
+
+class InputError(GenreSparkError):
+    """A catalogue cannot be used."""
+
+    exit_code = 3
+
+    @classmethod
+    def from_missing_column(cls, path: str, column: str, available: Iterable[str]) -> "InputError":
+        """A column that the work needs is neither in the table nor mapped to."""
+        return cls(
+            f"{path}: no column '{column}'; found: {_listed(available)}. "
+            f"Map it in a dataset file (columns: {column}: <SQL expression>) and give that with --dataset"
+        )
+
+
+class BundleError(GenreSparkError):
+    """A model bundle cannot be trusted or does not fit the work."""
+
+    exit_code = 4
+
+
+class GateError(GenreSparkError):
+    """The work was done, but its result does not meet a limit that the user set."""
+
+    exit_code = 5
+
+
+class OutputError(GenreSparkError):
+    """The output is busy, or writing there would destroy something."""
+
+    exit_code = 6
+
+
+def _listed(names: Iterable[str], limit: int = 30) -> str:
+    names = list(names)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

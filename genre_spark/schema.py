@@ -1,0 +1,115 @@
+"""Columns, units, ranges and words: declared once, rendered to Spark and to numpy elsewhere."""
+
+from dataclasses import dataclass
+
+TRACK_ID = "track_id"
+ARTIST = "artist"
+ALBUM = "album"
+TITLE = "title"
+GENRE = "genre"
+TEXT_COLUMNS = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE)
+
+# What tracks share: the catalogue's context is taken over these.
+GROUPS = (ARTIST, ALBUM)
+
+
+def context_column(group: str) -> str:
+    """Column that holds the packed statistics of a track's group."""
+    return f"_{group}_context"
+
+
+@dataclass(frozen=True)
+class AudioFeature:
+    """One audio feature of a track, as Spotify's API defined it.
+
+    Parameters
+    ----------
+    name : str
+        Canonical column name.
+    low, high : float
+        Bounds of the possible values, inclusive, in `unit`.
+    unit : str
+        Unit of the raw value; empty for a proportion.
+    encoding : str
+        How the models see it, a name in `features.ENCODINGS`.
+    low_word, high_word : str
+        What a listener calls a low and a high value; empty where there is no such word.
+    integer : bool
+        Whether only whole numbers are possible.
+    per_unit : float
+        Raw values are divided by this for display.
+    display_unit : str
+        Unit after that division.
+
+    References
+    ----------
+    Spotify for Developers, "Get Track's Audio Features".
+    """
+
+    name: str
+    low: float
+    high: float
+    encoding: str = "linear"
+    low_word: str = ""
+    high_word: str = ""
+    unit: str = ""
+    integer: bool = False
+    per_unit: float = 1.0
+    display_unit: str = ""
+
+
+# A tempo, danceability or time signature of 0 means that the analysis found no beat: it is not
+# a slow track but an unknown one. The same holds for key -1. So those bounds lie above 0 (-1).
+_ABOVE_ZERO = 1e-9
+_DAY_MS = 24 * 3600 * 1000
+
+AUDIO_FEATURES = (
+    AudioFeature("danceability", _ABOVE_ZERO, 1, "linear", "undanceable", "danceable"),
+    AudioFeature("energy", 0, 1, "linear", "calm", "energetic"),
+    AudioFeature("key", 0, 11, "circular", unit="pitch class", integer=True),
+    AudioFeature("loudness", -70, 12, "linear", "quiet", "loud", unit="dB", display_unit="dB"),
+    AudioFeature("mode", 0, 1, "linear", "minor", "major", integer=True),
+    AudioFeature("speechiness", 0, 1, "log_share", "", "spoken"),
+    AudioFeature("acousticness", 0, 1, "root", "electric", "acoustic"),
+    AudioFeature("instrumentalness", 0, 1, "root", "vocal", "instrumental"),
+    AudioFeature("liveness", 0, 1, "log_share", "studio", "live"),
+    AudioFeature("valence", 0, 1, "linear", "dark", "cheerful"),
+    AudioFeature("tempo", 1, 350, "log", "slow", "fast", unit="BPM", display_unit="BPM"),
+    AudioFeature(
+        "duration_ms", 1000, _DAY_MS, "log", "short", "long",
+        unit="ms", per_unit=60_000, display_unit="min",
+    ),
+)  # fmt: skip
+
+# Extras that have a known meaning; any other numeric extra may take every finite value.
+KNOWN_EXTRAS = (
+    AudioFeature("time_signature", 1, 16, unit="beats", integer=True, display_unit="beats"),
+    AudioFeature("year", 1860, 2100, "linear", "old", "recent", unit="year", integer=True),
+)
+
+_MAX_FINITE = 1e300
+_BY_NAME = {feature.name: feature for feature in AUDIO_FEATURES + KNOWN_EXTRAS}
+
+
+def feature(name: str) -> AudioFeature:
+    """The declaration of a feature; a numeric extra of any range where it is not a known one."""
+    return _BY_NAME.get(name) or AudioFeature(name, -_MAX_FINITE, _MAX_FINITE)
+
+
+FEATURE_NAMES = tuple(feature.name for feature in AUDIO_FEATURES)
+
+# The labelled catalogue, as Spark's DDL: the contract with those who read it.
+LABELLED_COLUMNS = {
+    TRACK_ID: "string",
+    "synthetic_genre_id": "int",
+    "synthetic_genre": "string",
+    "synthetic_genre_distance": "float",
+    "genre": "string",
+    "genre_confidence": "float",
+    "genre_accepted": "boolean",
+    "genre_top3": "array<struct<genre:string,probability:float>>",
+    "n_imputed": "int",
+    "model_id": "string",
+    "input_hash": "bigint",
+    "scored_at": "timestamp",
+}

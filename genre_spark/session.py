@@ -1,0 +1,80 @@
+"""The only place that builds a SparkSession."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genre_spark.config import conf_dir
+from genre_spark.errors import ConfigError
+from genre_spark.java import OLDEST, find_java_home, install_command
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# What correctness rests on, wherever the job runs.
+_SEMANTICS = {
+    # A text in a number is a fault of its row; under ANSI it would kill the task.
+    "spark.sql.ansi.enabled": "false",
+    # With pruning, which CSV rows count as malformed depends on the columns a query reads.
+    "spark.sql.csv.parser.columnPruning.enabled": "false",
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.session.timeZone": "UTC",
+}
+
+
+def get_session(master: str | None = None, batch_rows: int = 8192) -> "SparkSession":
+    """A session under spark-submit's settings, or in local mode where started otherwise.
+
+    Parameters
+    ----------
+    master : str, optional
+        Spark's master URL. Without it spark-submit decides, and ``local[*]`` elsewhere.
+    batch_rows : int
+        Rows per Arrow batch that Python workers get.
+
+    Raises
+    ------
+    ConfigError
+        Where no Java is found, or Spark does not start.
+    """
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("genre-spark")
+    for key, value in _SEMANTICS.items():
+        builder = builder.config(key, value)
+    builder = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", batch_rows)
+    if under_spark_submit():
+        builder = builder.master(master) if master else builder
+    else:
+        _prepare_environment()
+        builder = builder.master(master or "local[*]")
+        for key, value in local_properties().items():
+            builder = builder.config(key, value)
+    try:
+        return builder.getOrCreate()
+    except Exception as err:  # py4j and pyspark raise many kinds here, all fatal
+        raise ConfigError(f"Spark does not start: {str(err).splitlines()[0]}") from err
+
+
+def under_spark_submit() -> bool:
+    """Whether spark-submit started this process and holds its configuration."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def local_properties(path: Path | None = None) -> dict[str, str]:
+    """Settings of local mode: the lines of ``conf/spark/local.conf``, and quiet logs."""
+    lines = (path or conf_dir() / "spark" / "local.conf").read_text().splitlines()
+    pairs = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
+    properties = {key: value.strip() for key, value in pairs}
+    logs = (conf_dir() / "log4j2.properties").as_uri()
+    return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logs}", **properties}
+
+
+def _prepare_environment() -> None:
+    home = find_java_home()
+    if home is None:
+        raise ConfigError(f"no Java {OLDEST} or newer found, Spark needs it: {install_command()}")
+    os.environ["JAVA_HOME"] = str(home)
+    # Otherwise the workers run whichever python3 is first on the PATH.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -1,0 +1,202 @@
+"""Judges rows: which are tracks, which go to quarantine, and why."""
+
+import logging
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from genre_spark.catalog import CORRUPT, SOURCE, Mapped, raw_name
+from genre_spark.errors import GateError, InputError
+from genre_spark.schema import GENRE, TEXT_COLUMNS, TRACK_ID, feature
+
+logger = logging.getLogger(__name__)
+
+FAULTS = "faults"
+REASONS = "reasons"
+AMBIGUOUS = "ambiguous"
+DUPLICATE = "duplicate_track_id"
+MALFORMED = "malformed_row"
+TOO_MANY = "too_many_imputed"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of a catalogue's rows.
+
+    Attributes
+    ----------
+    read : int
+        Rows of the source.
+    accepted : int
+        Rows that are tracks, one per `track_id`.
+    duplicates : int
+        Rows set aside only because another row has their `track_id`.
+    ambiguous : int
+        Tracks under more than one genre: scored, never learned from.
+    labelled : int
+        Tracks with exactly one genre.
+    imputed : int
+        Tracks with at least one imputed feature.
+    reasons : dict of str to int
+        Quarantined rows per reason; a row can have several.
+    """
+
+    read: int
+    accepted: int
+    duplicates: int
+    ambiguous: int
+    labelled: int
+    imputed: int
+    reasons: dict[str, int]
+
+    @property
+    def quarantined(self) -> int:
+        """Rows set aside for any reason."""
+        return self.read - self.accepted
+
+    @property
+    def refused_share(self) -> float:
+        """Share of rows set aside for other reasons than being a repetition, in [0, 1]."""
+        return (self.quarantined - self.duplicates) / self.read if self.read else 0.0
+
+
+def judge(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFrame:
+    """Each row with its faults, and the reasons for which it is set aside.
+
+    Parameters
+    ----------
+    mapped : Mapped
+        The catalogue in canonical columns.
+    features : tuple of str
+        Features of the model. One that the catalogue lacks counts as missing in each row.
+    max_imputed : int
+        Most features a track may lack.
+
+    Returns
+    -------
+    DataFrame
+        The text columns; the features as double, null where missing or impossible; `FAULTS`
+        and `REASONS` as array<string>; `AMBIGUOUS`; `SOURCE`, null for accepted rows.
+    """
+    rows = _with_faults(mapped, features)
+    reasons = F.concat(
+        _when(F.col(CORRUPT).isNotNull(), MALFORMED),
+        _when(F.col(TRACK_ID).isNull(), f"missing:{TRACK_ID}"),
+        F.when(F.size(FAULTS) > max_imputed, F.array_append(FAULTS, TOO_MANY)).otherwise(_none()),
+    )
+    return _settle_repetitions(rows.withColumn(REASONS, reasons), features)
+
+
+def accepted(judged: DataFrame) -> DataFrame:
+    """The rows that are tracks."""
+    return judged.filter(F.size(REASONS) == 0).drop(REASONS, SOURCE)
+
+
+def quarantined(judged: DataFrame) -> DataFrame:
+    """The rows set aside: their original columns and `REASONS`."""
+    return judged.filter(F.size(REASONS) > 0).select(
+        f"{SOURCE}.*", F.col(REASONS).alias("_reasons")
+    )
+
+
+def count(judged: DataFrame) -> Counts:
+    """Counts rows by their fate; one pass for the totals, one over the quarantine."""
+    good = F.size(REASONS) == 0
+    repeated = (F.size(REASONS) == 1) & (F.col(REASONS)[0] == DUPLICATE)
+    totals = judged.agg(
+        F.count(F.lit(1)).alias("read"),
+        F.count_if(good).alias("accepted"),
+        F.count_if(repeated).alias("duplicates"),
+        F.count_if(good & F.col(AMBIGUOUS)).alias("ambiguous"),
+        F.count_if(good & F.col(GENRE).isNotNull()).alias("labelled"),
+        F.count_if(good & (F.size(FAULTS) > 0)).alias("imputed"),
+    ).first()
+    by_reason = judged.select(F.explode(REASONS).alias("reason")).groupBy("reason").count()
+    reasons = {row["reason"]: row["count"] for row in by_reason.orderBy("reason").collect()}
+    return Counts(**totals.asDict(), reasons=reasons)
+
+
+def check_gate(counts: Counts, max_quarantined: float, path: str) -> None:
+    """Stops where too little of a catalogue can be used.
+
+    Raises
+    ------
+    InputError
+        Where there is no row, or none that can be used.
+    GateError
+        Where more than `max_quarantined` of the rows are set aside for their own faults.
+    """
+    if counts.read == 0:
+        raise InputError(f"{path}: has no rows")
+    worst = sorted(counts.reasons.items(), key=lambda item: -item[1])[:3]
+    said = ", ".join(f"{reason} ({n})" for reason, n in worst)
+    if counts.accepted == 0:
+        raise InputError(f"{path}: none of its {counts.read} rows can be used; {said}")
+    if counts.refused_share > max_quarantined:
+        raise GateError(
+            f"{path}: {counts.refused_share:.1%} of {counts.read} rows would be quarantined, the"
+            f" limit is {max_quarantined:.1%}; most are {said}. Mend them, or allow more with"
+            " --set max_quarantined=SHARE"
+        )
+
+
+def _with_faults(mapped: Mapped, features: tuple[str, ...]) -> DataFrame:
+    """Impossible values become null, and each null a fault with its kind."""
+    kinds = {name: _fault(name, name in mapped.features) for name in features}
+    faults = F.concat(_none(), *[_when(kind.isNotNull(), kind) for kind in kinds.values()])
+    values = [
+        (F.when(kinds[name].isNull(), F.col(name)) if name in mapped.features else F.lit(None))
+        .cast("double")
+        .alias(name)
+        for name in features
+    ]
+    return mapped.rows.select(*TEXT_COLUMNS, CORRUPT, SOURCE, faults.alias(FAULTS), *values)
+
+
+def _fault(name: str, in_source: bool) -> Column:
+    """``missing:x``, ``not_a_number:x`` or ``out_of_range:x``; null for a good value."""
+    if not in_source:
+        return F.lit(f"missing:{name}")
+    limits, value = feature(name), F.col(name)
+    # Spark orders NaN above all numbers, so NaN and infinity fall out of the range too.
+    possible = value.between(limits.low, limits.high)
+    if limits.integer:
+        possible &= value == F.round(value)
+    return (
+        F.when(~F.col(raw_name(name)), f"missing:{name}")
+        .when(value.isNull(), f"not_a_number:{name}")
+        .when(~possible, f"out_of_range:{name}")
+    )
+
+
+def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:
+    """Keeps one row of each id: a usable one, with the fewest faults, then by content."""
+    unusable = F.size(REASONS) > 0
+    # A window over all rows without an id would be one huge task; their content spreads them.
+    per_id = Window.partitionBy(
+        F.coalesce(F.col(TRACK_ID), F.concat(F.lit("\0"), F.xxhash64(SOURCE).cast("string")))
+    )
+    content = F.xxhash64(*TEXT_COLUMNS, *features)
+    order = per_id.orderBy(unusable, F.size(FAULTS), content, F.xxhash64(SOURCE))
+    first, last = F.min(GENRE).over(per_id), F.max(GENRE).over(per_id)
+    repeated = ~unusable & (F.row_number().over(order) > 1)
+    judged = rows.withColumns(
+        {
+            REASONS: F.when(repeated, F.array(F.lit(DUPLICATE))).otherwise(F.col(REASONS)),
+            AMBIGUOUS: F.coalesce(first != last, F.lit(False)),
+            GENRE: F.when(first == last, first),
+        }
+    )
+    return judged.drop(CORRUPT).withColumn(SOURCE, F.when(F.size(REASONS) > 0, F.col(SOURCE)))
+
+
+def _none() -> Column:
+    return F.array().cast("array<string>")
+
+
+def _when(condition: Column, reason: str | Column) -> Column:
+    """An array of one reason, or of none."""
+    return F.when(
+        condition, F.array(F.lit(reason) if isinstance(reason, str) else reason)
+    ).otherwise(_none())

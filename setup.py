@@ -1,0 +1,55 @@
+"""Packaging of genre-spark: the plain install is what a scoring executor needs."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "genre_spark/__init__.py").read_text())[1]
+
+# pandas 3 is not yet supported by pyspark 4.3.
+EXECUTOR = [
+    "pyspark>=4.0,<4.4",
+    "pandas>=2.2,<3",
+    "pyarrow>=18",
+    "numpy>=1.26",
+    "click>=8.1",
+    "pydantic>=2.7,<3",
+    "PyYAML>=6.0",
+    "rich>=13",
+    "onnxruntime>=1.20",
+]
+# tensorflow-cpu has wheels for Linux and Windows on x86; elsewhere the full package is the CPU build.
+ON_X86 = "platform_machine == 'x86_64' or platform_machine == 'AMD64'"
+NOT_ON_X86 = "platform_machine != 'x86_64' and platform_machine != 'AMD64'"
+TRAIN = [
+    f"tensorflow-cpu>=2.20; {ON_X86}",
+    f"tensorflow>=2.20; {NOT_ON_X86}",
+    "keras>=3.12,<4",
+    "tf2onnx>=1.17",
+    "scikit-learn>=1.6",
+    "matplotlib>=3.9",
+    "seaborn>=0.13",
+    "Jinja2>=3.1",
+]
+TEST = ["pytest>=8", "hypothesis>=6.100", "ruff>=0.12"]
+
+setup(
+    name="genre-spark",
+    version=VERSION,
+    description="Labels whole music catalogues with synthetic and real genres, on Spark",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    # `conf` travels inside the package, so that an installed genre-spark finds its defaults.
+    packages=["genre_spark", "genre_spark.conf"],
+    package_dir={"genre_spark.conf": "conf"},
+    package_data={
+        "genre_spark": ["templates/*"],
+        "genre_spark.conf": ["*.yaml", "*.properties", "*.txt", "datasets/*", "spark/*"],
+    },
+    install_requires=EXECUTOR,
+    extras_require={"train": TRAIN, "test": TRAIN + TEST},
+    entry_points={"console_scripts": ["genre-spark = genre_spark.cli:main"]},
+)
