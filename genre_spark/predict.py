@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from genre_spark.bundle import Bundle, GenrePart, ScoringPart
+from genre_spark.calibration import softmax
 from genre_spark.schema import TRACK_ID, context_column
-from genre_spark.tensor import assign, build, unpack
+from genre_spark.tensor import assign, build, packed, unpack
 
 TOP = 3
 _PROBABILITY = pa.struct([("genre", pa.string()), ("probability", pa.float32())])
@@ -59,7 +60,7 @@ class Predictor:
         self._centroids = scoring.centroids
         self._ids = pa.array(scoring.synthetic.ids, pa.int32())
         self._names = pa.array(scoring.synthetic.names, pa.string())
-        self._session = _open(onnx) if onnx else None
+        self._session = open_session(onnx) if onnx else None
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Labels of a batch of tracks.
@@ -103,12 +104,6 @@ class Predictor:
         return genre_columns(softmax(logits / part.temperature), part)
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities along the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
 def genre_columns(probabilities: np.ndarray, part: GenrePart) -> dict[str, pa.Array]:
     """The genre columns of calibrated probabilities [shape=(n_tracks, n_classes)]."""
     n, n_top = len(probabilities), min(TOP, len(part.classes))
@@ -135,21 +130,11 @@ def _no_genres(n: int) -> dict[str, pa.Array]:
     }
 
 
-def packed(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
-    """A column of equally long lists as an array, and which of its rows are not null."""
-    known = column.is_valid().to_numpy(zero_copy_only=False)
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    width = len(values) // max(1, known.sum())
-    packed = np.zeros((len(column), width))
-    packed[known] = values.reshape(-1, width) if width else 0.0
-    return packed, known
-
-
-def _open(onnx: bytes):
+def open_session(onnx: bytes):
+    """An ONNX Runtime session of one thread: Spark gives each worker one core."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    # One thread for each task: Spark gives each worker one core.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])

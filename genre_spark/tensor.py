@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Statistics:
     counts: np.ndarray
     means: np.ndarray
     spreads: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Statistics":
+        """Those of some of the tracks, by index or mask."""
+        return Statistics(self.counts[rows], self.means[rows], self.spreads[rows])
 
 
 def assign(axes: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,12 +49,28 @@ def assign(axes: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndar
     return nearest, np.linalg.norm(axes - centroids[nearest], axis=1)
 
 
-def unpack(packed: np.ndarray, known: np.ndarray, axes: np.ndarray) -> Statistics:
+def packed(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
+    """A column of equally long lists as an array, and which of its rows are not null.
+
+    Returns
+    -------
+    values : np.ndarray [shape=(n_tracks, length), dtype=float64]
+        0 where null.
+    known : np.ndarray [shape=(n_tracks,), dtype=bool]
+    """
+    known = column.is_valid().to_numpy(zero_copy_only=False)
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    values = np.zeros((len(column), len(flat) // max(1, known.sum())))
+    values[known] = flat.reshape(known.sum(), -1)
+    return values, known
+
+
+def unpack(values: np.ndarray, known: np.ndarray, axes: np.ndarray) -> Statistics:
     """Statistics from what `context.add_context` packed.
 
     Parameters
     ----------
-    packed : np.ndarray [shape=(n_tracks, 1 + 2 n_axes)]
+    values : np.ndarray [shape=(n_tracks, 1 + 2 n_axes)]
         Count, means, spreads; rows that are not known may hold anything.
     known : np.ndarray [shape=(n_tracks,), dtype=bool]
         Which tracks have the group at all.
@@ -57,10 +78,12 @@ def unpack(packed: np.ndarray, known: np.ndarray, axes: np.ndarray) -> Statistic
         The tracks themselves.
     """
     n_axes = axes.shape[1]
+    if not known.any():
+        return Statistics(np.ones(len(axes)), axes, np.zeros_like(axes))
     return Statistics(
-        counts=np.where(known, packed[:, 0], 1.0),
-        means=np.where(known[:, None], packed[:, 1 : 1 + n_axes], axes),
-        spreads=np.where(known[:, None], packed[:, 1 + n_axes :], 0.0),
+        counts=np.where(known, values[:, 0], 1.0),
+        means=np.where(known[:, None], values[:, 1 : 1 + n_axes], axes),
+        spreads=np.where(known[:, None], values[:, 1 + n_axes :], 0.0),
     )
 
 

@@ -40,6 +40,8 @@ class Counts:
         Tracks with at least one imputed feature.
     reasons : dict of str to int
         Quarantined rows per reason; a row can have several.
+    fingerprint : str
+        Hash of the accepted tracks, in whatever order they come.
     """
 
     read: int
@@ -48,6 +50,7 @@ class Counts:
     ambiguous: int
     labelled: int
     imputed: int
+    fingerprint: str
     reasons: dict[str, int]
 
     @property
@@ -104,6 +107,8 @@ def count(judged: DataFrame) -> Counts:
     """Counts rows by their fate; one pass for the totals, one over the quarantine."""
     good = F.size(REASONS) == 0
     repeated = (F.size(REASONS) == 1) & (F.col(REASONS)[0] == DUPLICATE)
+    internal = (FAULTS, REASONS, AMBIGUOUS, SOURCE)
+    content = F.xxhash64(*[name for name in judged.columns if name not in internal])
     totals = judged.agg(
         F.count(F.lit(1)).alias("read"),
         F.count_if(good).alias("accepted"),
@@ -111,10 +116,18 @@ def count(judged: DataFrame) -> Counts:
         F.count_if(good & F.col(AMBIGUOUS)).alias("ambiguous"),
         F.count_if(good & F.col(GENRE).isNotNull()).alias("labelled"),
         F.count_if(good & (F.size(FAULTS) > 0)).alias("imputed"),
+        F.lower(F.hex(F.bit_xor(F.when(good, content)))).alias("fingerprint"),
     ).first()
     by_reason = judged.select(F.explode(REASONS).alias("reason")).groupBy("reason").count()
     reasons = {row["reason"]: row["count"] for row in by_reason.orderBy("reason").collect()}
-    return Counts(**totals.asDict(), reasons=reasons)
+    return Counts(
+        **{**totals.asDict(), "fingerprint": totals["fingerprint"] or ""}, reasons=reasons
+    )
+
+
+def has_values(name: str) -> Column:
+    """Aggregate: whether any row has a number in a feature."""
+    return F.coalesce(F.bool_or(F.col(name).isNotNull()), F.lit(False)).alias(name)
 
 
 def check_gate(counts: Counts, max_quarantined: float, path: str) -> None:

@@ -1,0 +1,119 @@
+"""How sure is sure: temperature, and the confidence at which a label may be accepted."""
+
+import numpy as np
+
+# No confidence can reach it: nothing is accepted.
+NEVER = 2.0
+# The statement "at least this precision" may be wrong in one of so many bundles.
+_RISK = 0.05
+_FEWEST_ACCEPTED = 50
+_STEPS = 200
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The divisor of the logits under which held-out labels are likeliest.
+
+    Parameters
+    ----------
+    logits : np.ndarray [shape=(n_tracks, n_classes)]
+        Of tracks that the network was not fitted to.
+    labels : np.ndarray [shape=(n_tracks,), dtype=int64]
+
+    Returns
+    -------
+    float
+        In [0.05, 20].
+
+    References
+    ----------
+    Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML.
+    """
+    from scipy.optimize import minimize_scalar
+
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        probabilities = softmax(logits / np.exp(log_temperature))
+        return -np.log(np.maximum(probabilities[rows, labels], 1e-12)).mean()
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def fit_threshold(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:
+    """The least confidence above which labels meet a precision, with 95 % certainty.
+
+    Thresholds are tested from strict to lenient, each by the Clopper-Pearson bound, until the
+    first fails. Tests in a fixed order need no correction for their number.
+
+    Parameters
+    ----------
+    confidence : np.ndarray [shape=(n_tracks,)]
+        Calibrated probability of the winner, on held-out tracks.
+    correct : np.ndarray [shape=(n_tracks,), dtype=bool]
+        Whether the winner is the label.
+    target : float
+        Precision to meet, in (0, 1).
+
+    Returns
+    -------
+    float
+        `NEVER` where no threshold meets the target.
+
+    References
+    ----------
+    Angelopoulos et al. (2021), "Learn then Test"; Clopper & Pearson (1934), Biometrika 26.
+    """
+    from scipy.stats import beta
+
+    order = np.argsort(-confidence, kind="stable")
+    right = np.cumsum(correct[order])
+    accepted = np.unique(np.linspace(_FEWEST_ACCEPTED, len(order), _STEPS).astype(int))
+    threshold = NEVER
+    for n in accepted[accepted <= len(order)]:
+        hits = right[n - 1]
+        bound = beta.ppf(_RISK, hits, n - hits + 1) if hits else 0.0
+        if bound < target:
+            break
+        threshold = float(confidence[order[n - 1]])
+    return threshold
+
+
+def expected_calibration_error(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = 15
+) -> float:
+    """Mean gap between confidence and accuracy over bins of equal width, in [0, 1].
+
+    References
+    ----------
+    Naeini et al. (2015), "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI.
+    """
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(at, correct.astype(float) - confidence, bins)
+    return float(np.abs(gaps).sum() / max(1, len(confidence)))
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 10) -> list[list[float]]:
+    """Per filled bin of confidence: mean confidence, accuracy, share of the tracks."""
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        [float(confidence[at == b].mean()), float(correct[at == b].mean()), float((at == b).mean())]
+        for b in range(bins)
+        if (at == b).any()
+    ]
+
+
+def risk_coverage(
+    confidence: np.ndarray, correct: np.ndarray, points: int = 50
+) -> list[list[float]]:
+    """Accuracy of the most confident share of the tracks, as pairs (coverage, accuracy)."""
+    order = np.argsort(-confidence, kind="stable")
+    running = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
+    at = np.unique(np.linspace(1, len(order), min(points, len(order))).astype(int))
+    return [[float(n / len(order)), float(running[n - 1])] for n in at]

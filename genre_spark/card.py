@@ -1,0 +1,68 @@
+"""The model card: what a bundle is, in words."""
+
+from typing import Any
+
+from genre_spark.bundle import Manifest
+
+_PROTOCOLS = {"known": "known artists", "new": "new artists"}
+
+
+def render(manifest: Manifest) -> str:
+    """A Markdown page on a bundle.
+
+    References
+    ----------
+    Mitchell et al. (2019), "Model Cards for Model Reporting", FAT*.
+    """
+    parts = [
+        f"# genre-spark {manifest.kind} bundle `{manifest.model_id}`",
+        _facts(manifest),
+        "## Synthetic genres",
+        _synthetic(manifest),
+    ]
+    if manifest.genres:
+        parts += ["## Genres", _accuracy(manifest.genres), _LIMITS]
+    return "\n\n".join(parts) + "\n"
+
+
+_LIMITS = """Accuracies are of tracks held out from all fitting; for new artists, of artists held
+out. They hold for catalogues like the one named above. A genre that the labelled sample did not
+have is never predicted. Context rests on all tracks of an artist in the catalogue that is scored:
+with few of them, labels are less sure."""
+
+
+def _facts(manifest: Manifest) -> str:
+    rows = manifest.data["rows"]
+    features = ", ".join(manifest.scoring.space.features)
+    left_out = ", ".join(manifest.left_out) or "none"
+    return "\n".join(
+        [
+            f"- made from: `{manifest.data['source']}`, {rows['accepted']} tracks of"
+            f" {rows['read']} rows, fingerprint `{rows['fingerprint']}`",
+            f"- made at: {manifest.created_at}, by genre-spark {manifest.genre_spark_version},"
+            f" seed {manifest.seed}",
+            f"- features: {features}; left out, since the catalogue lacks them: {left_out}",
+        ]
+    )
+
+
+def _synthetic(manifest: Manifest) -> str:
+    lines = ["| id | name | tracks |", "| --- | --- | --- |"]
+    genres = manifest.clusters["synthetic_genres"]
+    lines += [f"| {genre['id']} | {genre['name']} | {genre['size']} |" for genre in genres]
+    return "\n".join(lines)
+
+
+def _accuracy(genres: dict[str, Any]) -> str:
+    lines = [
+        "| held out | tracks | accuracy | macro-F1 | top 3 | ECE | coverage | best baseline |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for protocol, metrics in genres["protocols"].items():
+        name, accuracy = max(metrics["baselines"].items(), key=lambda item: item[1])
+        lines.append(
+            f"| {_PROTOCOLS[protocol]} | {metrics['tracks']} | {metrics['accuracy']:.3f} |"
+            f" {metrics['macro_f1']:.3f} | {metrics['top3']:.3f} | {metrics['ece']:.3f} |"
+            f" {metrics['coverage']:.2f} | {accuracy:.3f} ({name}) |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,235 @@
+"""The commands; the only module that talks to the terminal."""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genre_spark import __version__
+from genre_spark.errors import GenreSparkError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from genre_spark.config import Settings
+    from genre_spark.terminal import Terminal
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  unexpected failure
+  2  usage or configuration
+  3  input refused
+  4  bundle refused
+  5  gate not met (too many bad rows)
+  6  output busy or unsafe"""
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="genre-spark")
+def cli() -> None:
+    """Labels whole music catalogues with synthetic and real genres, on Spark."""
+
+
+def main() -> None:
+    """The console script."""
+    run(cli)
+
+
+def run(command: click.Command) -> None:
+    """Runs a command; what a user can cause ends in one line and its exit code."""
+    try:
+        sys.exit(command(standalone_mode=False))
+    except GenreSparkError as err:
+        _fail(str(err), err.exit_code)
+    except click.ClickException as err:
+        err.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped", 130)
+    except Exception as err:  # the last line of defence: one line, the rest under -v
+        logging.getLogger(__name__).debug("unexpected", exc_info=True)
+        _fail(f"unexpected {type(err).__name__}: {_first_line(err)} (-v shows more)", 1)
+
+
+def table_options(command: Callable) -> Callable:
+    """Options of commands that read a catalogue."""
+    return _apply(
+        [
+            click.option(
+                "--dataset",
+                metavar="NAME|FILE",
+                help="How the table's columns map to genre-spark's: one of conf/datasets, or a file.",
+            ),
+            click.option("--format", "fmt", help="Spark's name of the table's format.  [guessed]"),
+        ],
+        command,
+    )
+
+
+def run_options(command: Callable) -> Callable:
+    """Options of commands that run a job."""
+    return _apply(
+        [
+            click.option("--config", metavar="FILE", help="Settings that replace defaults."),
+            click.option(
+                "--set",
+                "overrides",
+                metavar="KEY=VALUE",
+                multiple=True,
+                help="One setting of conf/default.yaml; may be given often.",
+            ),
+            click.option(
+                "--master", metavar="URL", help="Spark's master, to run without a cluster."
+            ),
+            click.option("--seed", type=int, help="Seed of all that is random."),
+            click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+            click.option("-v", "--verbose", is_flag=True, help="Say more; show tracebacks."),
+        ],
+        command,
+    )
+
+
+def _apply(options: list[Callable], command: Callable) -> Callable:
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+CATALOG = click.option(
+    "--catalog", required=True, metavar="PATH", help="The table of tracks: any URI Hadoop reads."
+)
+
+
+@dataclass
+class _Job:
+    """What each command on a catalogue has: settings, terminal, and Spark once it needs it."""
+
+    settings: "Settings"
+    terminal: "Terminal"
+    master: str | None
+    session: "SparkSession | None" = None
+
+    def spark(self) -> "SparkSession":
+        """The session; started late, so that mistakes in the options are told at once."""
+        from genre_spark.session import get_session
+
+        self.terminal.say("starting Spark")
+        self.session = get_session(self.master, self.settings.scoring.batch_rows)
+        return self.session
+
+
+@contextmanager
+def _job(
+    config: str | None,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    master: str | None,
+    as_json: bool,
+    verbose: bool,
+) -> Iterator[_Job]:
+    from genre_spark.config import load_settings
+    from genre_spark.terminal import Terminal
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(levelname)s: %(message)s",
+        force=True,
+    )
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    job = _Job(load_settings(config, overrides, seed), Terminal(as_json), master)
+    try:
+        yield job
+    finally:
+        job.terminal.close()
+        if job.session:
+            job.session.stop()
+
+
+def _source(path: str, dataset: str | None, fmt: str | None) -> Any:
+    from genre_spark.config import load_dataset
+    from genre_spark.intake import Source
+
+    return Source(path, load_dataset(dataset), fmt)
+
+
+@cli.command(epilog="Example: genre-spark cluster --catalog tracks.parquet --output models/mine")
+@CATALOG
+@click.option("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@click.option("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
+@table_options
+@run_options
+def cluster(
+    catalog: str, output: str, labels: str | None, dataset: str | None, fmt: str | None, **run: Any
+) -> None:
+    """Discovers synthetic genres."""
+    with _job(**run) as job:
+        from genre_spark import pipeline
+
+        source = _source(catalog, dataset, fmt)
+        summary = pipeline.cluster(
+            job.spark(), source, output, job.settings, labels, job.terminal.say
+        )
+        job.terminal.show_bundle(summary)
+
+
+@cli.command(
+    epilog="Example: genre-spark train --catalog tracks.parquet --clusters models/mine"
+    " --output models/mine-full"
+)
+@CATALOG
+@click.option("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
+@click.option("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@table_options
+@run_options
+def train(
+    catalog: str, clusters: str, output: str, dataset: str | None, fmt: str | None, **run: Any
+) -> None:
+    """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
+    with _job(**run) as job:
+        from genre_spark import pipeline, registry
+
+        source = _source(catalog, dataset, fmt)
+        registry.open_local(clusters)
+        summary = pipeline.train(
+            job.spark(), source, clusters, output, job.settings, job.terminal.say
+        )
+        job.terminal.show_bundle(summary)
+
+
+@cli.command(
+    epilog="Example: genre-spark score --catalog tracks.parquet --model models/reference"
+    " --output labelled"
+)
+@CATALOG
+@click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
+@click.option("--output", required=True, metavar="DIR", help="The labelled catalogue.")
+@table_options
+@run_options
+def score(
+    catalog: str, model: str, output: str, dataset: str | None, fmt: str | None, **run: Any
+) -> None:
+    """Labels every track of a catalogue."""
+    with _job(**run) as job:
+        from genre_spark import pipeline, registry
+
+        source = _source(catalog, dataset, fmt)
+        registry.open_local(model)
+        summary = pipeline.score(job.spark(), source, model, output, job.settings, job.terminal.say)
+        job.terminal.show_labels(summary)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"genre-spark: {message}", err=True)
+    sys.exit(code)
+
+
+def _first_line(err: Exception) -> str:
+    return next((line for line in str(err).splitlines() if line.strip()), "no message")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Opens a catalogue for a job: read, mapped, judged, counted, held to the gates."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from genre_spark import catalog, validation
+from genre_spark.catalog import Mapped
+from genre_spark.config import CatalogSettings, Dataset
+from genre_spark.errors import InputError
+from genre_spark.schema import FEATURE_NAMES, GROUPS
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a catalogue stands and how it is read."""
+
+    path: str
+    dataset: Dataset
+    fmt: str | None = None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """An open catalogue.
+
+    Attributes
+    ----------
+    judged : DataFrame
+        Persisted; see `validation.judge`.
+    counts : validation.Counts
+    features : tuple of str
+        What the rows were judged for.
+    left_out : tuple of str
+        Audio features and extras that the catalogue lacks.
+    groups : tuple of str
+        Context groups that the catalogue has.
+    """
+
+    judged: DataFrame
+    counts: validation.Counts
+    features: tuple[str, ...]
+    left_out: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    @property
+    def tracks(self) -> DataFrame:
+        """The accepted tracks."""
+        return validation.accepted(self.judged)
+
+    @property
+    def quarantined(self) -> DataFrame:
+        """The rows set aside, whole, with their reasons."""
+        return validation.quarantined(self.judged)
+
+
+@contextmanager
+def open_catalogue(
+    spark: SparkSession,
+    source: Source,
+    settings: CatalogSettings,
+    needed: tuple[str, ...] | None = None,
+) -> Iterator[Catalogue]:
+    """A catalogue for the time of a job.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    source : Source
+    settings : CatalogSettings
+    needed : tuple of str, optional
+        Features of a bundle. Without it, all that the catalogue has are used.
+
+    Raises
+    ------
+    GenreSparkError
+        Where the catalogue cannot be read or mapped, or has too few good rows.
+    """
+    table = catalog.read(spark, source.path, source.dataset, source.fmt)
+    mapped = catalog.map_columns(table, source.dataset, source.path)
+    wanted = needed or _filled(mapped)
+    left_out = _left_out(mapped, source, wanted, settings.max_imputed)
+    judged = validation.judge(mapped, wanted, settings.max_imputed).persist()
+    try:
+        counts = validation.count(judged)
+        validation.check_gate(counts, settings.max_quarantined, source.path)
+        groups = tuple(group for group in GROUPS if group in mapped.columns)
+        yield Catalogue(judged, counts, wanted, left_out, groups)
+    finally:
+        judged.unpersist()
+
+
+def _filled(mapped: Mapped) -> tuple[str, ...]:
+    """Features with at least one number: a column of nothing is as good as absent."""
+    if not mapped.features:
+        raise InputError(
+            f"{mapped.path}: has none of the audio features {', '.join(FEATURE_NAMES)};"
+            " map its columns to them in a dataset file and give that with --dataset"
+        )
+    filled = mapped.rows.agg(*[validation.has_values(name) for name in mapped.features]).first()
+    return tuple(name for name in mapped.features if filled[name]) or mapped.features
+
+
+def _left_out(
+    mapped: Mapped, source: Source, wanted: tuple[str, ...], max_imputed: int
+) -> tuple[str, ...]:
+    """What the catalogue lacks; refused where no track could be complete enough."""
+    absent = tuple(name for name in wanted if name not in mapped.features)
+    if len(absent) > max_imputed:
+        raise InputError(
+            f"{source.path}: lacks {', '.join(absent)}, which the model reads; at most"
+            f" {max_imputed} can be imputed. Map them in a dataset file, or allow more with"
+            " --set max_imputed=N"
+        )
+    known = (*FEATURE_NAMES, *source.dataset.extra_features)
+    unused = tuple(name for name in known if name not in wanted)
+    if absent:
+        logger.warning("%s: imputed for every track: %s", source.path, ", ".join(absent))
+    return absent + unused

@@ -1,0 +1,217 @@
+"""What the commands cluster, train and score do, on an open session."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from genre_spark import (
+    __version__,
+    bundle,
+    card,
+    clustering,
+    drift,
+    features,
+    labelling,
+    profiles,
+    publish,
+    registry,
+    sample,
+)
+from genre_spark.bundle import Manifest, ScoringPart, SyntheticPart
+from genre_spark.config import Settings
+from genre_spark.intake import Catalogue, Source, open_catalogue
+from genre_spark.storage import Storage
+
+logger = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+def cluster(
+    spark: SparkSession,
+    source: Source,
+    output: str,
+    settings: Settings,
+    labels: str | None = None,
+    say: Say = logger.info,
+) -> dict[str, Any]:
+    """Discovers synthetic genres and writes a clusters bundle.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    source : Source
+    output : str
+        Directory of the new bundle.
+    settings : Settings
+    labels : str, optional
+        Where to publish the catalogue labelled with them.
+    say : callable
+        Told in one line what is being done.
+
+    Returns
+    -------
+    dict
+        The summary.
+    """
+    registry.check_absent(spark, output)
+    if labels:
+        publish.check_target(Storage(spark, labels), labels, [source.path, output])
+    say(f"reading {source.path}")
+    with open_catalogue(spark, source, settings.catalog) as catalogue:
+        say(f"discovering synthetic genres of {catalogue.counts.accepted:,} tracks")
+        manifest, profile = _discover(catalogue, source, settings)
+        with registry.new_bundle(spark, output) as folder:
+            bundle.write_files(folder, manifest, profile, card.render(manifest))
+            made = bundle.load(folder)
+        summary = _summary(manifest, output)
+        if labels:
+            say(f"labelling into {labels}")
+            summary["labels"] = labelling.publish_labels(
+                spark, catalogue, source, made, labels, settings
+            )
+    return summary
+
+
+def train(
+    spark: SparkSession,
+    source: Source,
+    clusters: str,
+    output: str,
+    settings: Settings,
+    say: Say = logger.info,
+) -> dict[str, Any]:
+    """Trains the network on the labelled sample and writes a full bundle; see `cluster`."""
+    from genre_spark import network, training
+
+    registry.check_absent(spark, output)
+    base = registry.open_bundle(spark, clusters)
+    space = base.manifest.scoring.space
+    say(f"reading {source.path}")
+    with open_catalogue(spark, source, settings.catalog, space.features) as catalogue:
+        groups = catalogue.groups
+        labelled = sample.collect(
+            catalogue.tracks, base.manifest.scoring, groups, settings.training, settings.seed
+        )
+        say(f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks")
+        trained = training.train(labelled, settings, say)
+        with registry.new_bundle(spark, output) as folder:
+            say("exporting the network")
+            network.export(trained.model, folder, labelled.tensor()[:_PROBE])
+            part = training.genre_part(trained, labelled, settings)
+            scoring = base.manifest.scoring.model_copy(update={"genres": part})
+            manifest = _manifest(
+                scoring,
+                (folder / bundle.ONNX).read_bytes(),
+                settings,
+                left_out=base.manifest.left_out,
+                data=_data(catalogue, source),
+                clusters=base.manifest.clusters,
+                genres=trained.report,
+            )
+            bundle.write_files(folder, manifest, base.profile, card.render(manifest))
+            bundle.load(folder, kind="full")
+    return _summary(manifest, output)
+
+
+def score(
+    spark: SparkSession,
+    source: Source,
+    model: str,
+    output: str,
+    settings: Settings,
+    say: Say = logger.info,
+) -> dict[str, Any]:
+    """Labels every track of a catalogue and publishes the result; see `cluster`."""
+    opened = registry.open_bundle(spark, model)
+    publish.check_target(Storage(spark, output), output, [source.path, model])
+    say(f"reading {source.path}")
+    needed = opened.manifest.scoring.space.features
+    with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
+        say(f"labelling {catalogue.counts.accepted:,} tracks with model {opened.manifest.model_id}")
+        return labelling.publish_labels(spark, catalogue, source, opened, output, settings)
+
+
+# Tracks on which the exported network is compared with Keras.
+_PROBE = 5000
+
+
+def _discover(
+    catalogue: Catalogue, source: Source, settings: Settings
+) -> tuple[Manifest, dict[str, Any]]:
+    space = features.fit(catalogue.tracks, catalogue.features)
+    points = catalogue.tracks.withColumn(clustering.AXES, F.array(*space.to_spark())).persist()
+    try:
+        taken = clustering.sample_axes(points, settings.clustering.sample_size, settings.seed)
+        candidates = clustering.try_each_k(taken, settings.clustering, settings.seed)
+        k = max(candidates, key=lambda candidate: candidate.silhouette).k
+        model = clustering.fit(points, k, settings.clustering, settings.seed)
+        found = profiles.describe(model.transform(points), model, space)
+    finally:
+        points.unpersist()
+    scoring = ScoringPart(
+        space=space,
+        synthetic=SyntheticPart(
+            ids=tuple(genre.id for genre in found),
+            names=tuple(genre.name for genre in found),
+            centroids=tuple(genre.centroid for genre in found),
+        ),
+        genres=None,
+    )
+    clusters = {
+        "k": k,
+        "candidates": [candidate.model_dump() for candidate in candidates],
+        "synthetic_genres": [genre.model_dump(mode="json") for genre in found],
+        "nmi_with_genres": profiles.nmi([genre.genres for genre in found]),
+    }
+    unused = tuple(name for name in catalogue.features if name not in space.features)
+    manifest = _manifest(
+        scoring,
+        None,
+        settings,
+        left_out=(*catalogue.left_out, *unused),
+        data=_data(catalogue, source),
+        clusters=clusters,
+        genres=None,
+    )
+    return manifest, drift.profile(catalogue.tracks, space.features)
+
+
+def _manifest(
+    scoring: ScoringPart, onnx: bytes | None, settings: Settings, **content: Any
+) -> Manifest:
+    return Manifest(
+        format_version=bundle.FORMAT_VERSION,
+        kind="full" if scoring.genres else "clusters",
+        model_id=bundle.model_id(scoring, onnx),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        genre_spark_version=__version__,
+        source_revision=bundle.source_revision(),
+        libraries=bundle.library_versions(),
+        seed=settings.seed,
+        scoring=scoring,
+        **content,
+    )
+
+
+def _data(catalogue: Catalogue, source: Source) -> dict[str, Any]:
+    return {"source": source.path, "rows": asdict(catalogue.counts)}
+
+
+def _summary(manifest: Manifest, output: str) -> dict[str, Any]:
+    summary = {
+        "bundle": output,
+        "kind": manifest.kind,
+        "model_id": manifest.model_id,
+        "rows": manifest.data["rows"],
+        "left_out": manifest.left_out,
+        "synthetic_genres": list(manifest.scoring.synthetic.names),
+    }
+    if manifest.genres:
+        summary["genres"] = manifest.genres
+    return summary

@@ -1,0 +1,73 @@
+"""Where bundles stand: new ones appear whole or not at all, remote ones are fetched."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pyspark.sql import SparkSession
+
+from genre_spark import bundle
+from genre_spark.bundle import Bundle
+from genre_spark.errors import BundleError, InputError, OutputError
+from genre_spark.storage import Storage, is_remote, local_path
+
+
+def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bundle | None:
+    """A verified local bundle, before any Spark starts; None for a path only Hadoop can reach."""
+    if is_remote(path):
+        return None
+    if not local_path(path).exists():
+        raise BundleError(f"{path}: no such bundle")
+    return bundle.load(local_path(path), kind=kind)
+
+
+def open_bundle(
+    spark: SparkSession, path: str, kind: Literal["clusters", "full"] | None = None
+) -> Bundle:
+    """A verified bundle from wherever Hadoop reads."""
+    local = open_local(path, kind)
+    if local:
+        return local
+    folder = Path(tempfile.mkdtemp(prefix="genre-spark-"))
+    try:
+        Storage(spark, path).download(path, folder / "bundle")
+        return bundle.load(folder / "bundle", kind=kind)
+    except InputError as err:
+        raise BundleError(f"{path}: cannot be fetched: {err}") from err
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_absent(spark: SparkSession, output: str) -> None:
+    """Bundles are immutable: there must be nothing where a new one is to stand."""
+    storage = Storage(spark, output)
+    path = storage.resolve(output)
+    if storage.exists(path) and not (storage.is_dir(path) and not storage.names(path)):
+        raise OutputError(
+            f"--output {output}: exists; bundles are never overwritten. Choose a new name,"
+            " or delete it yourself"
+        )
+
+
+@contextmanager
+def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
+    """A local folder to make a bundle in; it appears at `output` when the block is done."""
+    folder = Path(tempfile.mkdtemp(prefix="genre-spark-"))
+    storage = Storage(spark, output)
+    path = storage.resolve(output)
+    parent, _, name = path.rpartition("/")
+    staging = f"{parent}/.{name}.staging-{uuid.uuid4().hex[:12]}"
+    try:
+        yield folder
+        storage.make_dirs(parent)
+        storage.upload(folder, staging)
+        check_absent(spark, output)
+        storage.delete(path)
+        storage.rename(staging, path)
+    finally:
+        storage.delete(staging)
+        shutil.rmtree(folder, ignore_errors=True)

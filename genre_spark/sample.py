@@ -1,0 +1,164 @@
+"""The labelled sample: what the driver learns from, as arrays."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from genre_spark.bundle import ScoringPart
+from genre_spark.config import TrainingSettings
+from genre_spark.context import add_context
+from genre_spark.errors import InputError
+from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
+from genre_spark.tensor import Statistics, assign, build, packed, unpack
+
+logger = logging.getLogger(__name__)
+
+_BUCKETS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Labelled tracks.
+
+    Attributes
+    ----------
+    axes : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
+    centroids : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
+        Of each track's synthetic genre.
+    groups : mapping of str to Statistics
+        Catalogue context; computed from features alone.
+    labels : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Index into `classes`.
+    classes : tuple of str
+    artists : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Equal for tracks of one artist; a track without one is an artist of its own.
+    recordings : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Equal for tracks with the same artist and title: one recording, issued several times.
+    has_artists : bool
+        Whether the catalogue names artists at all.
+    """
+
+    axes: np.ndarray
+    centroids: np.ndarray
+    groups: Mapping[str, Statistics]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    artists: np.ndarray
+    recordings: np.ndarray
+    has_artists: bool
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> "Sample":
+        """Some of the tracks, by index or mask."""
+        return replace(
+            self,
+            axes=self.axes[rows],
+            centroids=self.centroids[rows],
+            groups={name: statistics.take(rows) for name, statistics in self.groups.items()},
+            labels=self.labels[rows],
+            artists=self.artists[rows],
+            recordings=self.recordings[rows],
+        )
+
+    def tensor(self) -> np.ndarray:
+        """The network's input [shape=(n_tracks, n_axes, n_channels), dtype=float32]."""
+        return build(self.axes, self.centroids, self.groups)
+
+
+def collect(
+    tracks: DataFrame,
+    scoring: ScoringPart,
+    groups: Sequence[str],
+    settings: TrainingSettings,
+    seed: int,
+) -> Sample:
+    """The labelled sample of a catalogue, bounded, in proportion to its genres.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Accepted tracks, validated for the bundle's features. Context is taken from all of them.
+    scoring : ScoringPart
+        With the fitted transform and the synthetic genres.
+    groups : sequence of str
+        Context groups that the catalogue has.
+    settings : TrainingSettings
+    seed : int
+        Of the choice, where there are more labels than `max_labels`.
+
+    Raises
+    ------
+    InputError
+        Where fewer than two genres have `min_per_genre` labelled tracks.
+    """
+    per_genre = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
+    counts = {row[GENRE]: row["count"] for row in per_genre.collect()}
+    classes = _usable_genres(counts, settings.min_per_genre)
+    chosen = _is_chosen(counts, classes, settings.max_labels, seed)
+    space = scoring.space
+    in_context = add_context(tracks, space, groups).filter(chosen)
+    features = [column.alias(name) for name, column in space.imputed().items()]
+    table = in_context.select(
+        TRACK_ID,
+        GENRE,
+        _key(ARTIST).alias("_artist"),
+        _key(ARTIST, TITLE).alias("_recording"),
+        *features,
+        *[context_column(group) for group in groups],
+    )
+    return _to_arrays(table.orderBy(TRACK_ID).toArrow(), scoring, groups, classes)
+
+
+def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
+    rare = sorted(genre for genre, n in counts.items() if n < fewest)
+    if rare:
+        logger.warning("left out, under %d labelled tracks: %s", fewest, ", ".join(rare[:20]))
+    classes = tuple(sorted(set(counts) - set(rare)))
+    if len(classes) < 2:
+        raise InputError(
+            f"{len(classes)} genres have at least {fewest} labelled tracks, 2 are needed to train;"
+            " map the catalogue's genre column (columns: genre: <SQL expression>), or label more"
+        )
+    return classes
+
+
+def _is_chosen(counts: dict[str, int], classes: Sequence[str], most: int, seed: int) -> Column:
+    """Whether a track is in the sample: by the hash of its id, and so the same in each run."""
+    total = sum(counts[genre] for genre in classes)
+    by_chance = F.pmod(F.xxhash64(F.lit(seed), F.col(TRACK_ID)), F.lit(_BUCKETS))
+    return F.col(GENRE).isin(*classes) & (by_chance < int(_BUCKETS * min(1.0, most / total)))
+
+
+def _key(*columns: str) -> Column:
+    """A number for equal values; a track where any of them is unknown stands alone."""
+    whole = F.greatest(*[F.lit(0), *[F.col(c).isNull().cast("int") for c in columns]]) == 0
+    normal = [F.lower(F.trim(column)) for column in columns]
+    return F.when(whole, F.xxhash64(*normal)).otherwise(F.xxhash64(TRACK_ID))
+
+
+def _to_arrays(
+    table: pa.Table, scoring: ScoringPart, groups: Sequence[str], classes: tuple[str, ...]
+) -> Sample:
+    raw = np.stack([table[name].to_numpy() for name in scoring.space.features], axis=1)
+    axes = scoring.space.to_numpy(raw)
+    nearest, _ = assign(axes, scoring.centroids)
+    labels = pc.index_in(table[GENRE], pa.array(classes)).to_numpy()
+    contexts = {g: table[context_column(g)].combine_chunks() for g in groups}
+    return Sample(
+        axes=axes,
+        centroids=scoring.centroids[nearest],
+        groups={g: unpack(*packed(column), axes) for g, column in contexts.items()},
+        labels=labels.astype(np.int64),
+        classes=classes,
+        artists=table["_artist"].to_numpy(),
+        recordings=table["_recording"].to_numpy(),
+        has_artists=ARTIST in groups,
+    )
