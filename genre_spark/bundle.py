@@ -1,5 +1,6 @@
 """The model bundle: an immutable, verified directory with all that scoring needs."""
 
+import base64
 import hashlib
 import json
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from genre_spark import __version__
+from genre_spark.decision import Decision
 from genre_spark.errors import BundleError
 from genre_spark.features import FeatureSpace
 
@@ -29,7 +31,6 @@ _FILES = {
 _LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime", "keras", "tensorflow-cpu", "tensorflow")
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
@@ -59,19 +60,35 @@ class GenrePart(_Strict):
         Genres in the order of the network's outputs.
     groups : tuple of str
         Context groups (artist, album) that the network was trained with.
-    temperature : float
-        Divides the logits.
-    threshold : float
-        Least calibrated confidence of an accepted genre; above 1 where none can be accepted.
+    known, new : Decision
+        For artists of the labelled sample, and for others.
+    known_artists : str
+        Keys of the labelled sample's artists: sorted little-endian int64, in base64.
     target_precision : float
-        What the threshold was chosen for.
+        What the thresholds were chosen for.
     """
 
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     groups: tuple[Literal["artist", "album"], ...]
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    target_precision: Probability
+    known: Decision
+    new: Decision
+    known_artists: str
+    target_precision: Annotated[float, Field(ge=0, le=1)]
+
+    @property
+    def decisions(self) -> dict[bool, Decision]:
+        """Decision by whether the artist is known."""
+        return {False: self.new, True: self.known}
+
+    def knows(self, artists: np.ndarray) -> np.ndarray:
+        """Which artist keys [shape=(n_tracks,), dtype=int64] are of the labelled sample."""
+        keys = np.frombuffer(base64.b64decode(self.known_artists), dtype="<i8")
+        return np.isin(artists, keys, kind="sort")
+
+
+def pack_artists(keys: np.ndarray) -> str:
+    """Artist keys as `GenrePart.known_artists` has them."""
+    return base64.b64encode(np.unique(keys).astype("<i8").tobytes()).decode("ascii")
 
 
 class ScoringPart(_Strict):

@@ -12,8 +12,9 @@ from pyspark.sql import types as T
 
 from genre_spark.config import Dataset
 from genre_spark.errors import ConfigError, InputError
+from genre_spark.hadoop import java_message
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
-from genre_spark.storage import Storage, java_message
+from genre_spark.storage import storage_of
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
         Where the path does not exist, is empty, or cannot be read in that format.
     """
     fmt = fmt or dataset.format or guess_format(path)
-    storage = Storage(spark, path)
+    storage = storage_of(spark, path)
     if not _has_wildcard(path) and not storage.exists(path):
         raise InputError(f"{path}: no such file or directory")
     try:

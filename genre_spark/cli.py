@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -139,7 +140,8 @@ def _job(
         format="%(levelname)s: %(message)s",
         force=True,
     )
-    logging.getLogger("py4j").setLevel(logging.WARNING)
+    for noisy in ("py4j", "tensorflow", "tf2onnx", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     job = _Job(load_settings(config, overrides, seed), Terminal(as_json), master)
     try:
         yield job
@@ -220,6 +222,47 @@ def score(
         registry.open_local(model)
         summary = pipeline.score(job.spark(), source, model, output, job.settings, job.terminal.say)
         job.terminal.show_labels(summary)
+
+
+@cli.command(
+    epilog="Example: genre-spark report --model models/reference --labels labelled"
+    " --output report.html"
+)
+@click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
+@click.option("--labels", metavar="DIR", help="A catalogue that was labelled with it.")
+@click.option("--output", required=True, metavar="FILE.html", help="The page.")
+@run_options
+def report(model: str, labels: str | None, output: str, **run: Any) -> None:
+    """Writes one HTML page on a model and on what it labelled."""
+    with _job(**run) as job:
+        from genre_spark import pipeline
+        from genre_spark.storage import is_remote
+
+        # Local pages need no Spark, and so no Java.
+        remote = any(is_remote(path) for path in (model, labels or "", output))
+        job.terminal.say(f"reporting on {model}")
+        summary = pipeline.report(job.spark() if remote else None, model, labels, output)
+        job.terminal.show_report(summary)
+
+
+@cli.command(epilog="Example: genre-spark demo --output genre-spark-demo")
+@click.option(
+    "--output",
+    default="genre-spark-demo",
+    show_default=True,
+    metavar="DIR",
+    help="Where everything goes; the folder of an earlier demo is made anew.",
+)
+@run_options
+def demo(output: str, **run: Any) -> None:
+    """Runs the whole way on a small real table: cluster, train, score, report."""
+    with _job(**run) as job:
+        from genre_spark import demo as way
+
+        table = way.table()
+        way.make_room(Path(output))
+        summary = way.run(job.spark(), table, Path(output), job.settings, job.terminal.say)
+        job.terminal.show_demo(summary)
 
 
 def _fail(message: str, code: int) -> None:

@@ -54,6 +54,7 @@ class NetworkSettings(_Strict):
     """How the network is fitted."""
 
     epochs: Count
+    min_steps: Annotated[int, Field(ge=0)]
     patience: Count
     batch_size: Count
     learning_rate: OpenShare

@@ -9,7 +9,6 @@ from genre_spark.calibration import (
     expected_calibration_error,
     reliability,
     risk_coverage,
-    softmax,
 )
 from genre_spark.sample import Sample
 
@@ -43,40 +42,47 @@ def split(
 
 
 def measure(
-    logits: np.ndarray,
+    probabilities: np.ndarray,
     labels: np.ndarray,
     classes: tuple[str, ...],
-    temperature: float = 1.0,
-    threshold: float | None = None,
+    uncalibrated: np.ndarray,
+    thresholds: np.ndarray,
 ) -> dict[str, Any]:
     """All metrics of one set of held-out predictions.
 
     Parameters
     ----------
-    logits : np.ndarray [shape=(n_tracks, n_classes)]
-    labels : np.ndarray [shape=(n_tracks,)]
+    probabilities, uncalibrated : np.ndarray [shape=(n_tracks, n_classes)]
+        After and before temperature scaling.
+    labels : np.ndarray [shape=(n_tracks,), dtype=int64]
     classes : tuple of str
-    temperature, threshold : float
-        Fitted elsewhere; without a threshold nothing is said about acceptance.
+    thresholds : np.ndarray [shape=(n_tracks,)]
+        Least confidence of an accepted label, fitted elsewhere.
+
+    Returns
+    -------
+    dict
+        Shares in [0, 1]; ``precision`` is that of accepted labels, None where there are none.
     """
     from sklearn.metrics import classification_report, confusion_matrix, f1_score, log_loss
 
-    probabilities = softmax(logits / temperature)
     winners, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     correct, codes = winners == labels, np.arange(len(classes))
-    raw = softmax(logits).max(axis=1)
+    accepted = confidence >= thresholds
     top3 = (np.argsort(-probabilities, axis=1)[:, :3] == labels[:, None]).any(axis=1)
     per_genre = classification_report(
         labels, winners, labels=codes, target_names=classes, output_dict=True, zero_division=0
     )
-    found = {
+    return {
         "tracks": len(labels),
         "accuracy": float(correct.mean()),
         "macro_f1": float(f1_score(labels, winners, average="macro", zero_division=0)),
         "top3": float(top3.mean()),
-        "log_loss": float(log_loss(labels, probabilities.astype(np.float64), labels=codes)),
-        "ece_before": expected_calibration_error(raw, correct),
+        "log_loss": float(log_loss(labels, probabilities, labels=codes)),
+        "ece_before": expected_calibration_error(uncalibrated.max(axis=1), correct),
         "ece": expected_calibration_error(confidence, correct),
+        "coverage": float(accepted.mean()),
+        "precision": float(correct[accepted].mean()) if accepted.any() else None,
         "confusion": confusion_matrix(labels, winners, labels=codes).tolist(),
         "per_genre": {
             name: {key: float(value) for key, value in per_genre[name].items()} for name in classes
@@ -84,11 +90,6 @@ def measure(
         "reliability": reliability(confidence, correct),
         "risk_coverage": risk_coverage(confidence, correct),
     }
-    if threshold is not None:
-        accepted = confidence >= threshold
-        found["coverage"] = float(accepted.mean())
-        found["precision"] = float(correct[accepted].mean()) if accepted.any() else None
-    return found
 
 
 def baselines(train: Sample, test: Sample, seed: int) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genre_spark.errors import InputError
 from genre_spark.schema import feature
+from genre_spark.tensor import N_BINS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # absurd value must not own a cluster, an artist's mean, or a neuron.
 LIMIT = 6.0
 FEWEST_FEATURES = 3
+_LEAST_SPREAD = 1e-9
+_LEVELS = [step / N_BINS for step in range(N_BINS + 1)]
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,13 @@ ENCODINGS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
 
 
 class Axis(BaseModel):
-    """One scaled dimension: ``clip((encode(value) - center) / scale)``."""
+    """One scaled dimension: ``clip((encode(value) - center) / scale)``.
+
+    Attributes
+    ----------
+    edges : tuple of float
+        Quantiles of the catalogue, in scaled units, between which `tensor.bins` steps.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,9 +78,12 @@ class Axis(BaseModel):
     feature: str
     center: Annotated[float, Field(allow_inf_nan=False)]
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    edges: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
 
     @model_validator(mode="after")
     def _encoding_exists(self) -> "Axis":
+        if len(self.edges) != N_BINS + 1 or list(self.edges) != sorted(self.edges):
+            raise ValueError(f"axis {self.name} needs {N_BINS + 1} edges in order")
         if self.name.removeprefix(self.feature) not in _axes(self.feature):
             raise ValueError(f"axis {self.name} is none of the feature {self.feature}")
         return self
@@ -113,6 +125,11 @@ class FeatureSpace(BaseModel):
     def n_axes(self) -> int:
         """Number of scaled dimensions."""
         return len(self.axes)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Edges of all axes [shape=(N_BINS + 1, n_axes)]."""
+        return np.array([axis.edges for axis in self.axes]).T
 
     def to_numpy(self, raw: np.ndarray) -> np.ndarray:
         """Scaled axes of tracks.
@@ -168,12 +185,13 @@ def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureSpace:
         F.array([F.percentile_approx(name, 0.5, 10_000).cast("double") for name in features]),
         F.array([F.avg(value) for value in encoded]),
         F.array([F.stddev_pop(value) for value in encoded]),
+        F.array([F.percentile_approx(value, _LEVELS, 10_000) for value in encoded]),
     ).first()
     medians = dict(zip(features, fitted[0], strict=True))
     scaled = tuple(
-        Axis(name=name + suffix, feature=name, center=center, scale=spread)
-        for (name, suffix, _), center, spread in zip(axes, fitted[1], fitted[2], strict=True)
-        if spread is not None and spread > 1e-9
+        _axis(name, suffix, center, spread, quantiles)
+        for (name, suffix, _), center, spread, quantiles in zip(axes, *fitted[1:], strict=True)
+        if spread is not None and spread > _LEAST_SPREAD
     )
     used = tuple(name for name in features if any(axis.feature == name for axis in scaled))
     if len(used) < FEWEST_FEATURES:
@@ -182,6 +200,13 @@ def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureSpace:
             f" ({', '.join(used) or 'none'}), at least {FEWEST_FEATURES} are needed"
         )
     return FeatureSpace(features=used, medians=tuple(medians[n] for n in used), axes=scaled)
+
+
+def _axis(name: str, suffix: str, center: float, spread: float, quantiles: list[float]) -> Axis:
+    edges = np.clip((np.array(quantiles) - center) / spread, -LIMIT, LIMIT)
+    return Axis(
+        name=name + suffix, feature=name, center=center, scale=spread, edges=tuple(edges.tolist())
+    )
 
 
 def _axes(name: str) -> dict[str, Callable[[Any, Any], Any]]:

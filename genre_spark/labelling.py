@@ -15,7 +15,7 @@ from genre_spark.errors import GenreSparkError
 from genre_spark.intake import Catalogue, Source
 from genre_spark.publish import Target
 from genre_spark.schema import LABELLED_COLUMNS
-from genre_spark.storage import Storage
+from genre_spark.storage import storage_of
 
 _HISTOGRAM_BINS = 20
 
@@ -52,12 +52,12 @@ def publish_labels(
     GenreSparkError
         Where rows are not accounted for; nothing is published then.
     """
-    storage = Storage(spark, output)
+    storage = storage_of(spark, output)
     path = publish.check_target(storage, output, [source.path])
     started, scored_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     with publish.publishing(storage, path) as target:
-        labelled = scoring.label(spark, catalogue.tracks, bundle, scored_at)
-        labelled.write.parquet(target.staging)
+        with scoring.labelling(spark, catalogue.tracks, bundle, scored_at) as labelled:
+            labelled.write.parquet(target.staging)
         catalogue.quarantined.write.parquet(f"{target.staging}/{publish.QUARANTINE}")
         staged = spark.read.parquet(target.staging)
         _reconcile(spark, staged, target, catalogue)

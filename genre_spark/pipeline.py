@@ -25,7 +25,7 @@ from genre_spark import (
 from genre_spark.bundle import Manifest, ScoringPart, SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.intake import Catalogue, Source, open_catalogue
-from genre_spark.storage import Storage
+from genre_spark.storage import storage_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def cluster(
     """
     registry.check_absent(spark, output)
     if labels:
-        publish.check_target(Storage(spark, labels), labels, [source.path, output])
+        publish.check_target(storage_of(spark, labels), labels, [source.path, output])
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
         say(f"discovering synthetic genres of {catalogue.counts.accepted:,} tracks")
@@ -129,12 +129,41 @@ def score(
 ) -> dict[str, Any]:
     """Labels every track of a catalogue and publishes the result; see `cluster`."""
     opened = registry.open_bundle(spark, model)
-    publish.check_target(Storage(spark, output), output, [source.path, model])
+    publish.check_target(storage_of(spark, output), output, [source.path, model])
     say(f"reading {source.path}")
     needed = opened.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
         say(f"labelling {catalogue.counts.accepted:,} tracks with model {opened.manifest.model_id}")
         return labelling.publish_labels(spark, catalogue, source, opened, output, settings)
+
+
+def report(
+    spark: SparkSession | None, model: str, labels: str | None, output: str
+) -> dict[str, Any]:
+    """Writes the HTML page on a bundle and, if given, on a catalogue that was labelled with it.
+
+    Parameters
+    ----------
+    spark : SparkSession, optional
+        Needed for paths that only Hadoop can reach.
+    model : str
+        A bundle of either kind.
+    labels : str, optional
+        A labelled catalogue.
+    output : str
+        The page; a file of an earlier report is replaced.
+
+    Raises
+    ------
+    InputError
+        Where `labels` is not a labelled catalogue.
+    """
+    from genre_spark.report import render
+
+    opened = registry.open_bundle(spark, model)
+    manifest = publish.require_manifest(storage_of(spark, labels), labels) if labels else None
+    storage_of(spark, output).write_text(output, render(opened, manifest))
+    return {"report": output}
 
 
 # Tracks on which the exported network is compared with Keras.

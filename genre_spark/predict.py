@@ -2,6 +2,10 @@
 
 A module of its own, without Spark: workers import it by name, so that its cache of opened models
 lives as long as the worker and not only as long as a task, and tests call it directly.
+
+Labels are made in two steps, since an artist's tracks inform each other: `Predictor.judge` gives
+the opinions on each track alone, and once Spark has averaged them per artist, `Predictor.decide`
+gives the labels.
 """
 
 from dataclasses import dataclass
@@ -11,8 +15,15 @@ import pyarrow as pa
 
 from genre_spark.bundle import Bundle, GenrePart, ScoringPart
 from genre_spark.calibration import softmax
-from genre_spark.schema import TRACK_ID, context_column
-from genre_spark.tensor import assign, build, packed, unpack
+from genre_spark.decision import blend, logits, pick
+from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
+from genre_spark.tensor import assign, build, unpack
+
+# Columns between the two steps.
+ARTIST_KEY = "_artist"
+KNOWN = "_known"
+OPINION = "_opinion"
+CONSENSUS = "_consensus"
 
 TOP = 3
 _PROBABILITY = pa.struct([("genre", pa.string()), ("probability", pa.float32())])
@@ -50,7 +61,7 @@ class Predictor:
     Parameters
     ----------
     scoring : ScoringPart
-        Transform, centroids, names, classes, calibration.
+        Transform, centroids, names, classes, decisions.
     onnx : bytes or None
         The network; None labels with synthetic genres only.
     """
@@ -58,75 +69,122 @@ class Predictor:
     def __init__(self, scoring: ScoringPart, onnx: bytes | None):
         self._scoring = scoring
         self._centroids = scoring.centroids
+        self._edges = scoring.space.edges
         self._ids = pa.array(scoring.synthetic.ids, pa.int32())
         self._names = pa.array(scoring.synthetic.names, pa.string())
         self._session = open_session(onnx) if onnx else None
 
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Labels of a batch of tracks.
+    def judge(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Synthetic genres of a batch of tracks, and the network's opinions on them.
 
         Parameters
         ----------
         batch : pa.RecordBatch
-            `TRACK_ID`, ``n_imputed``, ``input_hash``, the model's features as double, and the
-            context columns of its groups.
+            `TRACK_ID`, ``n_imputed``, ``input_hash``, `ARTIST_KEY`, the model's features as
+            double, and the context columns of its groups.
 
         Returns
         -------
         pa.RecordBatch
-            The labelled columns but ``model_id`` and ``scored_at``, which are the same for all.
+            The synthetic-genre columns, `KNOWN`, and `OPINION` as list<float> of one number per
+            class, null with a clusters bundle.
         """
         space = self._scoring.space
         raw = [batch[name].to_numpy(zero_copy_only=False) for name in space.features]
         axes = space.to_numpy(np.stack(raw, axis=1).astype(np.float64))
         nearest, distances = assign(axes, self._centroids)
         rows = pa.array(nearest)
+        known, opinions = self._opinions(batch, axes, nearest)
         columns = {
             TRACK_ID: batch[TRACK_ID],
             "synthetic_genre_id": self._ids.take(rows),
             "synthetic_genre": self._names.take(rows),
             "synthetic_genre_distance": pa.array(distances.astype(np.float32)),
-            **self._genres(batch, axes, nearest),
             "n_imputed": batch["n_imputed"],
             "input_hash": batch["input_hash"],
+            ARTIST_KEY: batch[ARTIST_KEY],
+            KNOWN: known,
+            OPINION: opinions,
         }
         return pa.RecordBatch.from_pydict(columns)
 
-    def _genres(
+    def decide(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The labels of a batch of judged tracks.
+
+        Parameters
+        ----------
+        batch : pa.RecordBatch
+            What `judge` gave, and `CONSENSUS`: the artist's mean opinion, null where there is no
+            artist.
+
+        Returns
+        -------
+        pa.RecordBatch
+            The labelled columns but ``model_id`` and ``scored_at``, which are the same for all.
+        """
+        part = self._scoring.genres
+        genres = _no_genres(batch.num_rows) if part is None else self._decided(batch, part)
+        names = [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
+        columns = [genres[name] if name in genres else batch[name] for name in names]
+        return pa.RecordBatch.from_arrays(columns, names)
+
+    def _decided(self, batch: pa.RecordBatch, part: GenrePart) -> dict[str, pa.Array]:
+        known = batch[KNOWN].to_numpy(zero_copy_only=False)
+        own = _numbers(batch[OPINION], len(part.classes))
+        consensus = own.copy()
+        has_artist = batch[CONSENSUS].is_valid().to_numpy(zero_copy_only=False)
+        consensus[has_artist] = _numbers(batch[CONSENSUS], len(part.classes))
+        weight, temperature, threshold = (
+            pick(known, part.decisions, what) for what in ("consensus", "temperature", "threshold")
+        )
+        probabilities = softmax(logits(own, consensus, weight, temperature))
+        return genre_columns(probabilities, part.classes, threshold[:, 0])
+
+    def _opinions(
         self, batch: pa.RecordBatch, axes: np.ndarray, nearest: np.ndarray
-    ) -> dict[str, pa.Array]:
+    ) -> tuple[pa.Array, pa.Array]:
         part = self._scoring.genres
         if part is None or self._session is None:
-            return _no_genres(len(axes))
-        groups = {g: unpack(*packed(batch[context_column(g)]), axes) for g in part.groups}
-        tensor = build(axes, self._centroids[nearest], groups)
-        (logits,) = self._session.run(None, {self._session.get_inputs()[0].name: tensor})
-        return genre_columns(softmax(logits / part.temperature), part)
+            return pa.nulls(len(axes), pa.bool_()), pa.nulls(len(axes), pa.list_(pa.float32()))
+        known = _known(part, batch[ARTIST_KEY])
+        contexts = {
+            group: unpack(group, batch[context_column(group)], axes, self._edges)
+            for group in part.groups
+        }
+        tensor = build(axes, self._centroids[nearest], self._edges, contexts)
+        (found,) = self._session.run(None, {self._session.get_inputs()[0].name: tensor})
+        opinions = blend(found, pick(known, part.decisions, "specialist")).astype(np.float32)
+        offsets = np.arange(0, opinions.size + 1, opinions.shape[1], dtype=np.int32)
+        lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(opinions.ravel()))
+        return pa.array(known), lists
 
 
-def genre_columns(probabilities: np.ndarray, part: GenrePart) -> dict[str, pa.Array]:
-    """The genre columns of calibrated probabilities [shape=(n_tracks, n_classes)]."""
-    n, n_top = len(probabilities), min(TOP, len(part.classes))
+def genre_columns(
+    probabilities: np.ndarray, classes: tuple[str, ...], thresholds: np.ndarray
+) -> dict[str, pa.Array]:
+    """The genre columns of calibrated probabilities.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray [shape=(n_tracks, n_classes)]
+    classes : tuple of str
+    thresholds : np.ndarray [shape=(n_tracks,)]
+        Least confidence of an accepted genre.
+    """
+    n, n_top = len(probabilities), min(TOP, len(classes))
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :n_top]
-    values = np.take_along_axis(probabilities, best, axis=1).astype(np.float32)
-    classes = pa.array(part.classes, pa.string())
-    names = classes.take(pa.array(best.ravel()))
-    top = pa.StructArray.from_arrays([names, pa.array(values.ravel())], fields=list(_PROBABILITY))
+    values = np.take_along_axis(probabilities, best, axis=1)
+    names = pa.array(classes, pa.string())
+    top = pa.StructArray.from_arrays(
+        [names.take(pa.array(best.ravel())), pa.array(values.ravel().astype(np.float32))],
+        fields=list(_PROBABILITY),
+    )
     offsets = pa.array(np.arange(0, n * n_top + 1, n_top, dtype=np.int32))
     return {
-        "genre": classes.take(pa.array(best[:, 0])),
-        "genre_confidence": pa.array(values[:, 0]),
-        "genre_accepted": pa.array(values[:, 0] >= part.threshold),
+        "genre": names.take(pa.array(best[:, 0])),
+        "genre_confidence": pa.array(values[:, 0].astype(np.float32)),
+        "genre_accepted": pa.array(values[:, 0] >= thresholds),
         "genre_top3": pa.ListArray.from_arrays(offsets, top),
-    }
-
-
-def _no_genres(n: int) -> dict[str, pa.Array]:
-    return {
-        "genre": pa.nulls(n, pa.string()),
-        "genre_confidence": pa.nulls(n, pa.float32()),
-        "genre_accepted": pa.nulls(n, pa.bool_()),
-        "genre_top3": pa.nulls(n, pa.list_(_PROBABILITY)),
     }
 
 
@@ -138,3 +196,24 @@ def open_session(onnx: bytes):
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+
+
+def _no_genres(n: int) -> dict[str, pa.Array]:
+    return {
+        "genre": pa.nulls(n, pa.string()),
+        "genre_confidence": pa.nulls(n, pa.float32()),
+        "genre_accepted": pa.nulls(n, pa.bool_()),
+        "genre_top3": pa.nulls(n, pa.list_(_PROBABILITY)),
+    }
+
+
+def _known(part: GenrePart, artists: pa.Array) -> np.ndarray:
+    named = artists.is_valid().to_numpy(zero_copy_only=False)
+    keys = artists.fill_null(0).to_numpy(zero_copy_only=False)
+    return named & part.knows(keys)
+
+
+def _numbers(column: pa.ListArray, length: int) -> np.ndarray:
+    """The values of the lists that are not null [shape=(n_lists, length)]."""
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, length).astype(np.float64)

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlparse
 
-from genre_spark.errors import OutputError
+from genre_spark.errors import InputError, OutputError
 from genre_spark.storage import Storage
 
 MANIFEST = "_manifest.json"
@@ -63,7 +64,7 @@ def check_target(storage: Storage, output: str, inputs: list[str]) -> str:
     """
     path = storage.resolve(output)
     for given in inputs:
-        source = Storage.resolve(storage, given) if _same_system(path, given) else given
+        source = storage.resolve(given) if _same_system(path, given) else given
         if _inside(path, source) or _inside(source, path):
             raise OutputError(
                 f"--output {output}: lies inside the input {given}, or holds it;"
@@ -115,14 +116,29 @@ def read_manifest(storage: Storage, path: str) -> dict[str, Any] | None:
     """The manifest of a published catalogue; None where there is none of genre-spark's."""
     try:
         manifest = json.loads(storage.read_text(f"{path}/{MANIFEST}"))
-    except Exception:  # py4j wraps what Java raises; whatever it is, there is no manifest to read
+    except Exception:  # a file system raises what it likes; whatever it is, there is no manifest
         return None
     return manifest if isinstance(manifest, dict) and manifest.get("made_by") == MADE_BY else None
 
 
+def require_manifest(storage: Storage, path: str) -> dict[str, Any]:
+    """The manifest of a labelled catalogue.
+
+    Raises
+    ------
+    InputError
+        Where the path is not a labelled catalogue.
+    """
+    manifest = read_manifest(storage, path)
+    if manifest is None:
+        raise InputError(f"{path}: not a labelled catalogue: it has no {MANIFEST} of genre-spark")
+    return manifest
+
+
 def _same_system(path: str, given: str) -> bool:
-    scheme = given.split(":", 1)[0] if "://" in given else "file"
-    return path.startswith(f"{scheme}:")
+    """Whether a path can be compared with a resolved one; another scheme is another place."""
+    scheme = urlparse(given).scheme
+    return scheme in ("", "file") if path.startswith("/") else path.startswith(f"{scheme}:")
 
 
 def _inside(path: str, other: str) -> bool:

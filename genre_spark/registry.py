@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from genre_spark import bundle
 from genre_spark.bundle import Bundle
 from genre_spark.errors import BundleError, InputError, OutputError
-from genre_spark.storage import Storage, is_remote, local_path
+from genre_spark.storage import is_remote, local_path, storage_of
 
 
 def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bundle | None:
@@ -34,7 +34,7 @@ def open_bundle(
         return local
     folder = Path(tempfile.mkdtemp(prefix="genre-spark-"))
     try:
-        Storage(spark, path).download(path, folder / "bundle")
+        storage_of(spark, path).download(path, folder / "bundle")
         return bundle.load(folder / "bundle", kind=kind)
     except InputError as err:
         raise BundleError(f"{path}: cannot be fetched: {err}") from err
@@ -44,7 +44,7 @@ def open_bundle(
 
 def check_absent(spark: SparkSession, output: str) -> None:
     """Bundles are immutable: there must be nothing where a new one is to stand."""
-    storage = Storage(spark, output)
+    storage = storage_of(spark, output)
     path = storage.resolve(output)
     if storage.exists(path) and not (storage.is_dir(path) and not storage.names(path)):
         raise OutputError(
@@ -57,7 +57,7 @@ def check_absent(spark: SparkSession, output: str) -> None:
 def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
     """A local folder to make a bundle in; it appears at `output` when the block is done."""
     folder = Path(tempfile.mkdtemp(prefix="genre-spark-"))
-    storage = Storage(spark, output)
+    storage = storage_of(spark, output)
     path = storage.resolve(output)
     parent, _, name = path.rpartition("/")
     staging = f"{parent}/.{name}.staging-{uuid.uuid4().hex[:12]}"

@@ -12,10 +12,10 @@ from pyspark.sql import functions as F
 
 from genre_spark.bundle import ScoringPart
 from genre_spark.config import TrainingSettings
-from genre_spark.context import add_context
+from genre_spark.context import add_context, artist_key
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
-from genre_spark.tensor import Statistics, assign, build, packed, unpack
+from genre_spark.tensor import Context, assign, build, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ class Sample:
     axes : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
     centroids : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
         Of each track's synthetic genre.
-    groups : mapping of str to Statistics
+    edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
+    contexts : mapping of str to Context
         Catalogue context; computed from features alone.
     labels : np.ndarray [shape=(n_tracks,), dtype=int64]
         Index into `classes`.
@@ -46,7 +47,8 @@ class Sample:
 
     axes: np.ndarray
     centroids: np.ndarray
-    groups: Mapping[str, Statistics]
+    edges: np.ndarray
+    contexts: Mapping[str, Context]
     labels: np.ndarray
     classes: tuple[str, ...]
     artists: np.ndarray
@@ -62,7 +64,7 @@ class Sample:
             self,
             axes=self.axes[rows],
             centroids=self.centroids[rows],
-            groups={name: statistics.take(rows) for name, statistics in self.groups.items()},
+            contexts={group: context.take(rows) for group, context in self.contexts.items()},
             labels=self.labels[rows],
             artists=self.artists[rows],
             recordings=self.recordings[rows],
@@ -70,7 +72,7 @@ class Sample:
 
     def tensor(self) -> np.ndarray:
         """The network's input [shape=(n_tracks, n_axes, n_channels), dtype=float32]."""
-        return build(self.axes, self.centroids, self.groups)
+        return build(self.axes, self.centroids, self.edges, self.contexts)
 
 
 def collect(
@@ -106,11 +108,12 @@ def collect(
     space = scoring.space
     in_context = add_context(tracks, space, groups).filter(chosen)
     features = [column.alias(name) for name, column in space.imputed().items()]
+    has_title = F.col(ARTIST).isNotNull() & F.col(TITLE).isNotNull()
     table = in_context.select(
         TRACK_ID,
         GENRE,
-        _key(ARTIST).alias("_artist"),
-        _key(ARTIST, TITLE).alias("_recording"),
+        F.coalesce(artist_key(), F.xxhash64(TRACK_ID)).alias("_artist"),
+        F.when(has_title, _recording_key()).otherwise(F.xxhash64(TRACK_ID)).alias("_recording"),
         *features,
         *[context_column(group) for group in groups],
     )
@@ -137,11 +140,8 @@ def _is_chosen(counts: dict[str, int], classes: Sequence[str], most: int, seed: 
     return F.col(GENRE).isin(*classes) & (by_chance < int(_BUCKETS * min(1.0, most / total)))
 
 
-def _key(*columns: str) -> Column:
-    """A number for equal values; a track where any of them is unknown stands alone."""
-    whole = F.greatest(*[F.lit(0), *[F.col(c).isNull().cast("int") for c in columns]]) == 0
-    normal = [F.lower(F.trim(column)) for column in columns]
-    return F.when(whole, F.xxhash64(*normal)).otherwise(F.xxhash64(TRACK_ID))
+def _recording_key() -> Column:
+    return F.xxhash64(artist_key(), F.lower(F.trim(TITLE)))
 
 
 def _to_arrays(
@@ -151,11 +151,13 @@ def _to_arrays(
     axes = scoring.space.to_numpy(raw)
     nearest, _ = assign(axes, scoring.centroids)
     labels = pc.index_in(table[GENRE], pa.array(classes)).to_numpy()
-    contexts = {g: table[context_column(g)].combine_chunks() for g in groups}
+    edges = scoring.space.edges
+    packed = {group: table[context_column(group)].combine_chunks() for group in groups}
     return Sample(
         axes=axes,
         centroids=scoring.centroids[nearest],
-        groups={g: unpack(*packed(column), axes) for g, column in contexts.items()},
+        edges=edges,
+        contexts={group: unpack(group, packed[group], axes, edges) for group in groups},
         labels=labels.astype(np.int64),
         classes=classes,
         artists=table["_artist"].to_numpy(),

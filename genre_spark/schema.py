@@ -113,3 +113,6 @@ LABELLED_COLUMNS = {
     "input_hash": "bigint",
     "scored_at": "timestamp",
 }
+
+# The same in every row of a run; the workers leave them to Spark.
+RUN_COLUMNS = ("model_id", "scored_at")

@@ -1,26 +1,38 @@
-"""Labels every track of a catalogue with a bundle, in one vectorised pass."""
+"""Labels every track of a catalogue with a bundle, in vectorised passes."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
 
 import pyarrow as pa
 from pyspark import Broadcast
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.bundle import Bundle
-from genre_spark.context import add_context
-from genre_spark.predict import Payload
-from genre_spark.schema import LABELLED_COLUMNS, TRACK_ID, context_column
+from genre_spark.bundle import Bundle, GenrePart
+from genre_spark.context import add_context, artist_key
+from genre_spark.predict import ARTIST_KEY, CONSENSUS, KNOWN, OPINION, Payload
+from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
 from genre_spark.validation import FAULTS
 
-_SAME_FOR_ALL = ("model_id", "scored_at")
-_FROM_WORKERS = ", ".join(
-    f"{name} {kind}" for name, kind in LABELLED_COLUMNS.items() if name not in _SAME_FOR_ALL
-)
+_GENRE_COLUMNS = ("genre", "genre_confidence", "genre_accepted", "genre_top3")
+# What the workers of each step give back; Spark takes their columns by position.
+_LABELS = {name: kind for name, kind in LABELLED_COLUMNS.items() if name not in RUN_COLUMNS}
+_JUDGED = {
+    **{name: kind for name, kind in _LABELS.items() if name not in _GENRE_COLUMNS},
+    ARTIST_KEY: "bigint",
+    KNOWN: "boolean",
+    OPINION: "array<float>",
+}
+# Opinions are summed as whole numbers, for the same reason as in `context`.
+_UNIT = 2.0**24
 
 
-def label(spark: SparkSession, tracks: DataFrame, bundle: Bundle, scored_at: str) -> DataFrame:
-    """The labelled catalogue.
+@contextmanager
+def labelling(
+    spark: SparkSession, tracks: DataFrame, bundle: Bundle, scored_at: str
+) -> Iterator[DataFrame]:
+    """The labelled catalogue, for as long as the block lasts.
 
     Parameters
     ----------
@@ -32,23 +44,28 @@ def label(spark: SparkSession, tracks: DataFrame, bundle: Bundle, scored_at: str
     scored_at : str
         Time of the run, ISO 8601.
 
-    Returns
-    -------
+    Yields
+    ------
     DataFrame
         The columns of `LABELLED_COLUMNS`, one row per track.
     """
     payload = spark.sparkContext.broadcast(Payload.of(bundle))
-    labelled = model_inputs(tracks, bundle).mapInArrow(_labeller(payload), _FROM_WORKERS)
-    return labelled.withColumns(
-        {
+    # Opinions are read twice, for the artists' means and for the labels.
+    judged = _map(model_inputs(tracks, bundle), payload, "judge", _JUDGED).persist()
+    try:
+        decided = _map(_with_consensus(judged, bundle), payload, "decide", _LABELS)
+        same = {
             "model_id": F.lit(bundle.manifest.model_id),
             "scored_at": F.lit(scored_at).cast("timestamp"),
         }
-    ).select(*LABELLED_COLUMNS)
+        yield decided.withColumns(same).select(*LABELLED_COLUMNS)
+    finally:
+        judged.unpersist()
+        payload.unpersist()
 
 
 def model_inputs(tracks: DataFrame, bundle: Bundle) -> DataFrame:
-    """All that the model reads of each track: the columns that `predict` takes."""
+    """All that the model reads of each track: the columns that `Predictor.judge` takes."""
     scoring = bundle.manifest.scoring
     groups = scoring.genres.groups if scoring.genres else ()
     in_context = add_context(tracks, scoring.space, groups)
@@ -58,18 +75,51 @@ def model_inputs(tracks: DataFrame, bundle: Bundle) -> DataFrame:
         TRACK_ID,
         F.size(FAULTS).alias("n_imputed"),
         F.xxhash64(*features, *contexts).alias("input_hash"),
+        artist_key().alias(ARTIST_KEY),
         *features,
         *contexts,
     )
 
 
-def _labeller(payload: Broadcast) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def label_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _with_consensus(judged: DataFrame, bundle: Bundle) -> DataFrame:
+    """Each track's artist's mean opinion, where the model asks for it."""
+    part = bundle.manifest.scoring.genres
+    if part is None or not (part.known.consensus or part.new.consensus):
+        return judged.withColumn(CONSENSUS, F.lit(None).cast("array<float>"))
+    of_artist = judged.filter(F.col(ARTIST_KEY).isNotNull()).groupBy(ARTIST_KEY).agg(
+        _mean_opinion(part).alias(CONSENSUS), F.bit_xor("input_hash").alias("_artist_hash")
+    )  # fmt: skip
+    # A label now hangs on the inputs of all of the artist's tracks, and so must its hash.
+    whole = F.xxhash64("input_hash", F.coalesce("_artist_hash", F.lit(0)))
+    joined = judged.join(of_artist, on=ARTIST_KEY, how="left")
+    return joined.withColumn("input_hash", whole).drop("_artist_hash")
+
+
+def _mean_opinion(part: GenrePart) -> Column:
+    count = F.count(F.lit(1))
+    sums = [
+        F.sum(F.round(F.col(OPINION)[i].cast("double") * _UNIT).cast("bigint"))
+        for i in range(len(part.classes))
+    ]
+    return F.array(*[(total / count / _UNIT).cast("float") for total in sums])
+
+
+def _map(
+    rows: DataFrame, payload: Broadcast, step: Literal["judge", "decide"], columns: dict[str, str]
+) -> DataFrame:
+    schema = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    return rows.mapInArrow(_worker(payload, step), schema)
+
+
+def _worker(
+    payload: Broadcast, step: str
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Imported where it runs: a function sent by value would bring its own, empty cache.
         from genre_spark.predict import predictor
 
-        predict = predictor(payload.value)
+        do = getattr(predictor(payload.value), step)
         for batch in batches:
-            yield predict(batch)
+            yield do(batch)
 
-    return label_batches
+    return work

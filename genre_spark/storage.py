@@ -1,22 +1,27 @@
-"""Files by any URI that Hadoop reads: local, HDFS, object stores, all by the same calls."""
+"""Files on the local disk and on anything that Hadoop reads, by the same calls."""
 
 import ctypes
 import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from py4j.protocol import Py4JJavaError
-from pyspark.sql import SparkSession
+from genre_spark.errors import ConfigError, OutputError
 
-from genre_spark.errors import InputError, OutputError
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
-# Linux, renameat2(2).
-_HERE = -100
+# Linux, renameat2(2): paths are relative to the current folder; swap the two.
+_AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
 def is_remote(path: str) -> bool:
-    """Whether only Hadoop can reach the path."""
+    """Whether the path names a file system other than the local one."""
     return urlparse(path).scheme not in ("", "file")
 
 
@@ -25,118 +30,160 @@ def local_path(path: str) -> Path:
     return Path(unquote(urlparse(path).path)) if path.startswith("file:") else Path(path)
 
 
-class Storage:
-    """The file system that holds a path.
+def storage_of(spark: "SparkSession | None", path: str) -> "Storage":
+    """The storage that holds a path.
 
     Parameters
     ----------
-    spark : SparkSession
-        Whose Hadoop configuration (credentials, file systems) is used.
-    path : str
-        Any path on that file system.
+    spark : SparkSession, optional
+        Whose Hadoop configuration (default file system, credentials) counts. Without it every
+        path without a scheme is local.
+
+    Raises
+    ------
+    ConfigError
+        For a remote path without a session.
     """
+    if not is_remote(path) and (spark is None or path.startswith("file:")):
+        return LocalStorage()
+    if spark is None:
+        raise ConfigError(f"{path}: needs Spark to be reached")
+    default = spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS", "file:///")
+    if not is_remote(path) and not is_remote(default):
+        return LocalStorage()
+    from genre_spark.hadoop import HadoopStorage
 
-    def __init__(self, spark: SparkSession, path: str):
-        self._jvm = spark.sparkContext._jvm
-        try:
-            configuration = spark.sparkContext._jsc.hadoopConfiguration()
-            self._fs = self._path(path).getFileSystem(configuration)
-        except Py4JJavaError as err:
-            raise InputError(f"{path}: {java_message(err)}") from err
+    return HadoopStorage(spark, path)
 
+
+class Storage(ABC):
+    """What publishing needs of a file system. Paths are what `resolve` gave, and below them."""
+
+    @abstractmethod
     def resolve(self, path: str) -> str:
-        """The absolute URI of a path; symbolic links of local paths are followed."""
-        if not is_remote(path):
-            path = os.path.realpath(local_path(path))
-        return self._fs.makeQualified(self._path(path)).toString().rstrip("/")
+        """The absolute form of a path, without symbolic links and without a slash at its end."""
 
+    @abstractmethod
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory."""
-        return self._fs.exists(self._path(path))
 
+    @abstractmethod
     def is_dir(self, path: str) -> bool:
         """Whether there is a directory."""
-        return self.exists(path) and self._fs.getFileStatus(self._path(path)).isDirectory()
 
+    @abstractmethod
     def names(self, directory: str) -> list[str]:
-        """Names in a directory, sorted, without the checksum files of local Hadoop."""
-        statuses = self._fs.listStatus(self._path(directory))
-        names = (status.getPath().getName() for status in statuses)
-        return sorted(name for name in names if not name.endswith(".crc"))
+        """Names in a directory, sorted, without Hadoop's checksum files."""
 
+    @abstractmethod
     def make_dirs(self, path: str) -> None:
         """Creates a directory and its parents."""
-        try:
-            created = self._fs.mkdirs(self._path(path))
-        except Py4JJavaError as err:
-            raise OutputError(f"{path}: cannot be created: {java_message(err)}") from err
-        if not created:
-            raise OutputError(f"{path}: cannot be created; check the permissions of its parent")
 
+    @abstractmethod
     def delete(self, path: str) -> None:
         """Deletes a file or a whole directory, if it is there."""
-        self._fs.delete(self._path(path), True)
 
+    @abstractmethod
     def rename(self, source: str, target: str) -> None:
         """Moves to a path where nothing is yet."""
-        # Hadoop would move *into* an existing directory.
-        if self.exists(target) or not self._fs.rename(self._path(source), self._path(target)):
-            raise OutputError(f"{source}: cannot be renamed to {target}")
+
+    @abstractmethod
+    def exchange(self, one: str, other: str) -> bool:
+        """Swaps two directories in one atomic step; False where that is not possible."""
+
+    @abstractmethod
+    def read_text(self, path: str) -> str:
+        """A small UTF-8 file, whole."""
+
+    @abstractmethod
+    def write_text(self, path: str, text: str) -> None:
+        """Writes a small UTF-8 file, over an old one if there is one."""
+
+    @abstractmethod
+    def create_new(self, path: str, text: str) -> bool:
+        """Writes a file only if there is none, atomically; False where there was one."""
+
+    @abstractmethod
+    def download(self, source: str, target: Path) -> None:
+        """Copies a directory to the local disk."""
+
+    @abstractmethod
+    def upload(self, source: Path, target: str) -> None:
+        """Copies a local directory to a path where nothing is yet."""
+
+
+class LocalStorage(Storage):
+    """The local disk; needs no Java."""
+
+    def resolve(self, path: str) -> str:
+        return os.path.realpath(local_path(path))
+
+    def exists(self, path: str) -> bool:
+        return local_path(path).exists()
+
+    def is_dir(self, path: str) -> bool:
+        return local_path(path).is_dir()
+
+    def names(self, directory: str) -> list[str]:
+        return without_checksums(os.listdir(local_path(directory)))
+
+    def make_dirs(self, path: str) -> None:
+        with _writing(path):
+            local_path(path).mkdir(parents=True, exist_ok=True)
+
+    def delete(self, path: str) -> None:
+        if local_path(path).is_dir():
+            shutil.rmtree(local_path(path))
+        else:
+            local_path(path).unlink(missing_ok=True)
+
+    def rename(self, source: str, target: str) -> None:
+        if self.exists(target):
+            raise OutputError(f"{target}: appeared while a new one was being made")
+        with _writing(target):
+            local_path(source).rename(local_path(target))
 
     def exchange(self, one: str, other: str) -> bool:
-        """Swaps two directories in one atomic step; False where the file system cannot."""
-        if is_remote(one):
-            return False
         renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
         if renameat2 is None:
             return False
-        paths = (os.fsencode(local_path(path)) for path in (one, other))
-        return renameat2(_HERE, next(paths), _HERE, next(paths), _RENAME_EXCHANGE) == 0
+        first, second = (os.fsencode(local_path(path)) for path in (one, other))
+        return renameat2(_AT_FDCWD, first, _AT_FDCWD, second, _RENAME_EXCHANGE) == 0
 
     def read_text(self, path: str) -> str:
-        """A small UTF-8 file, whole."""
-        stream = self._fs.open(self._path(path))
-        try:
-            return bytes(stream.readAllBytes()).decode("utf-8")
-        finally:
-            stream.close()
+        return local_path(path).read_text(encoding="utf-8")
 
     def write_text(self, path: str, text: str) -> None:
-        """Writes a small UTF-8 file, over an old one if there is one."""
-        self._write(self._fs.create(self._path(path), True), text)
+        with _writing(path):
+            local_path(path).write_text(text, encoding="utf-8")
 
     def create_new(self, path: str, text: str) -> bool:
-        """Writes a file only if there is none; False where there was one."""
         try:
-            stream = self._fs.create(self._path(path), False)
-        except Py4JJavaError as err:
-            if self.exists(path):
-                return False
-            raise OutputError(f"{path}: cannot be created: {java_message(err)}") from err
-        self._write(stream, text)
+            with _writing(path), local_path(path).open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            return False
         return True
 
     def download(self, source: str, target: Path) -> None:
-        """Copies a file or directory to the local disk."""
-        try:
-            self._fs.copyToLocalFile(False, self._path(source), self._path(str(target)), True)
-        except Py4JJavaError as err:
-            raise InputError(f"{source}: {java_message(err)}") from err
+        shutil.copytree(local_path(source), target)
 
     def upload(self, source: Path, target: str) -> None:
-        """Copies a local directory to a path where nothing is yet."""
-        self._fs.copyFromLocalFile(False, False, self._path(str(source)), self._path(target))
-
-    def _path(self, path: str):
-        return self._jvm.org.apache.hadoop.fs.Path(path)
-
-    def _write(self, stream, text: str) -> None:
-        try:
-            stream.write(bytearray(text.encode("utf-8")))
-        finally:
-            stream.close()
+        with _writing(target):
+            shutil.copytree(source, local_path(target))
 
 
-def java_message(err: Py4JJavaError) -> str:
-    """The first line of what Java said."""
-    return str(err.java_exception.getMessage()).splitlines()[0]
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Tells a failure to write as the user's error that it mostly is."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as err:
+        raise OutputError(f"{path}: cannot be written: {err.strerror}") from err
+
+
+def without_checksums(names: Iterable[str]) -> list[str]:
+    """Names, sorted, without the files that Hadoop keeps beside its own on a local disk."""
+    return sorted(name for name in names if not name.endswith(".crc"))

@@ -6,26 +6,34 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+# Steps in which an axis is also given, so that a network can tell apart what lies close together.
+N_BINS = 6
+_BINS = tuple(f"bin{i + 1}" for i in range(N_BINS))
+
+# What the catalogue says of a group of tracks: numbers of things, and statistics of each axis.
+COUNTS = {"artist": ("tracks", "albums"), "album": ("tracks", "artists")}
+STATISTICS = {"artist": ("mean", "spread", "low", "high", *_BINS), "album": ("mean", "spread")}
+
 
 @dataclass(frozen=True)
-class Statistics:
+class Context:
     """What the catalogue says of each track's artist, or album.
 
     Attributes
     ----------
-    counts : np.ndarray [shape=(n_tracks,)]
-        Tracks of the group; 1 for a track without one.
-    means, spreads : np.ndarray [shape=(n_tracks, n_axes)]
-        In scaled units; a track without a group is a group of its own.
+    counts : np.ndarray [shape=(n_tracks, n_counts)]
+        As `COUNTS` has them; 1 for a track without such a group.
+    statistics : np.ndarray [shape=(n_tracks, n_statistics, n_axes)]
+        As `STATISTICS` has them, in scaled units, bins in [0, 1]; a track without a group is a
+        group of its own.
     """
 
     counts: np.ndarray
-    means: np.ndarray
-    spreads: np.ndarray
+    statistics: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "Statistics":
-        """Those of some of the tracks, by index or mask."""
-        return Statistics(self.counts[rows], self.means[rows], self.spreads[rows])
+    def take(self, rows: np.ndarray) -> "Context":
+        """That of some of the tracks, by index or mask."""
+        return Context(self.counts[rows], self.statistics[rows])
 
 
 def assign(axes: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -49,51 +57,77 @@ def assign(axes: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndar
     return nearest, np.linalg.norm(axes - centroids[nearest], axis=1)
 
 
-def packed(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
-    """A column of equally long lists as an array, and which of its rows are not null.
-
-    Returns
-    -------
-    values : np.ndarray [shape=(n_tracks, length), dtype=float64]
-        0 where null.
-    known : np.ndarray [shape=(n_tracks,), dtype=bool]
-    """
-    known = column.is_valid().to_numpy(zero_copy_only=False)
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    values = np.zeros((len(column), len(flat) // max(1, known.sum())))
-    values[known] = flat.reshape(known.sum(), -1)
-    return values, known
-
-
-def unpack(values: np.ndarray, known: np.ndarray, axes: np.ndarray) -> Statistics:
-    """Statistics from what `context.add_context` packed.
+def bins(axes: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """How far each axis is through each of its steps: a thermometer.
 
     Parameters
     ----------
-    values : np.ndarray [shape=(n_tracks, 1 + 2 n_axes)]
-        Count, means, spreads; rows that are not known may hold anything.
-    known : np.ndarray [shape=(n_tracks,), dtype=bool]
-        Which tracks have the group at all.
+    axes : np.ndarray [shape=(n_tracks, n_axes)]
+    edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
+        Quantiles of the catalogue.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks, N_BINS, n_axes)]
+        In [0, 1].
+
+    References
+    ----------
+    Gorishniy et al. (2022), "On Embeddings for Numerical Features in Tabular Deep Learning",
+    NeurIPS: piecewise linear encoding.
+    """
+    widths = np.maximum(edges[1:] - edges[:-1], MIN_WIDTH)
+    return np.clip((axes[:, None, :] - edges[:-1]) / widths, 0.0, 1.0)
+
+
+# Steps of no width (an axis of two values has some) become a jump.
+MIN_WIDTH = 1e-6
+
+
+def packed_length(group: str, n_axes: int) -> int:
+    """Numbers in a group's packed context."""
+    return len(COUNTS[group]) + len(STATISTICS[group]) * n_axes
+
+
+def unpack(group: str, column: pa.Array, axes: np.ndarray, edges: np.ndarray) -> Context:
+    """A group's context from what `context.add_context` packed.
+
+    Parameters
+    ----------
+    group : str
+    column : pa.Array [list of `packed_length` numbers, or null]
+        Null for a track without such a group.
     axes : np.ndarray [shape=(n_tracks, n_axes)]
         The tracks themselves.
+    edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
     """
-    n_axes = axes.shape[1]
-    if not known.any():
-        return Statistics(np.ones(len(axes)), axes, np.zeros_like(axes))
-    return Statistics(
-        counts=np.where(known, values[:, 0], 1.0),
-        means=np.where(known[:, None], values[:, 1 : 1 + n_axes], axes),
-        spreads=np.where(known[:, None], values[:, 1 + n_axes :], 0.0),
-    )
+    n_tracks, n_axes = axes.shape
+    known = column.is_valid().to_numpy(zero_copy_only=False)
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    values = values.reshape(known.sum(), packed_length(group, n_axes))
+    n_counts = len(COUNTS[group])
+    counts = np.ones((n_tracks, n_counts))
+    counts[known] = values[:, :n_counts]
+    statistics = _alone(group, axes, edges)
+    statistics[known] = values[:, n_counts:].reshape(known.sum(), -1, n_axes)
+    return Context(counts, statistics)
 
 
 def channel_names(groups: Sequence[str]) -> list[str]:
-    """Scopes in the order of the tensor's channels."""
-    of_group = ("mean", "spread", "others", "count")
-    return ["track", "synthetic_genre", *(f"{g}_{what}" for g in groups for what in of_group)]
+    """Scopes in the order of the tensor's channels: the track's own, then each group's."""
+    return [name for names in layout(groups).values() for name in names]
 
 
-def build(axes: np.ndarray, centroids: np.ndarray, groups: Mapping[str, Statistics]) -> np.ndarray:
+def layout(groups: Sequence[str]) -> dict[str, list[str]]:
+    """Channels by the scope they belong to: ``track``, then each group."""
+    own = ["track", *(f"track_{name}" for name in _BINS), "synthetic_genre"]
+    of_groups = {g: [f"{g}_{name}" for name in (*STATISTICS[g], *COUNTS[g])] for g in groups}
+    return {"track": own, **of_groups}
+
+
+def build(
+    axes: np.ndarray, centroids: np.ndarray, edges: np.ndarray, contexts: Mapping[str, Context]
+) -> np.ndarray:
     """The network's input: one row per axis, one channel per scope of it.
 
     Parameters
@@ -102,18 +136,35 @@ def build(axes: np.ndarray, centroids: np.ndarray, groups: Mapping[str, Statisti
         The tracks.
     centroids : np.ndarray [shape=(n_tracks, n_axes)]
         Of each track's synthetic genre.
-    groups : mapping of str to Statistics
+    edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
+    contexts : mapping of str to Context
         In the order of the model's groups.
 
     Returns
     -------
     np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
+        Channels as `channel_names` has them.
     """
-    channels = [axes, centroids]
-    for statistics in groups.values():
-        counts = statistics.counts[:, None]
-        others = (statistics.means * counts - axes) / np.maximum(counts - 1, 1)
-        others = np.where(counts > 1, others, axes)
-        count = np.broadcast_to(np.log(counts), axes.shape)
-        channels += [statistics.means, statistics.spreads, others, count]
-    return np.stack(channels, axis=2).astype(np.float32)
+    channels = [axes[:, None], _centered(bins(axes, edges)), centroids[:, None]]
+    for group, context in contexts.items():
+        n_plain = len([name for name in STATISTICS[group] if name not in _BINS])
+        channels.append(context.statistics[:, :n_plain])
+        channels.append(_centered(context.statistics[:, n_plain:]))
+        # A count is the same for every axis. Half of all groups have few tracks: log(n) - 1/2
+        # lies around 0.
+        counts = np.log(context.counts)[:, :, None] - 0.5
+        channels.append(np.broadcast_to(counts, (*counts.shape[:2], axes.shape[1])))
+    return np.concatenate(channels, axis=1).transpose(0, 2, 1).astype(np.float32)
+
+
+def _centered(shares: np.ndarray) -> np.ndarray:
+    return 2.0 * shares - 1.0
+
+
+def _alone(group: str, axes: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Statistics of a group of one: the track itself, without any spread."""
+    found = np.repeat(axes[:, None, :], len(STATISTICS[group]), axis=1)
+    found[:, STATISTICS[group].index("spread")] = 0.0
+    if _BINS[0] in STATISTICS[group]:
+        found[:, -N_BINS:] = bins(axes, edges)
+    return found

@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
@@ -24,7 +25,7 @@ class Terminal:
     def __init__(self, as_json: bool = False):
         self._as_json = as_json
         self._progress = Console(stderr=True)
-        self._results = Console(soft_wrap=True)
+        self._results = Console()
         self._status: Status | None = None
 
     def say(self, message: str) -> None:
@@ -78,32 +79,75 @@ class Terminal:
             }
         )
 
-    def show_paths(self, paths: Mapping[str, str]) -> None:
-        """Where things are, and what to do next."""
-        if not self._as_json:
-            self._pairs(paths)
+    def show_report(self, summary: Mapping[str, Any]) -> None:
+        """Where the page is."""
+        if not self._json(summary):
+            self._pairs({"report": summary["report"]})
+
+    def show_demo(self, summary: Mapping[str, Any]) -> None:
+        """What the demo found, and what to look at next."""
+        if self._json(summary):
+            return
+        trained, scored = summary["trained"], summary["scored"]
+        self._pairs(
+            {
+                "tracks": f"{scored['rows']['labelled']:,} of {scored['rows']['read']:,} rows",
+                "quarantined": _reasons(scored["rows"]),
+                "synthetic genres": _numbered(trained["synthetic_genres"]),
+            }
+        )
+        self._accuracy(trained["genres"])
+        paths = summary["paths"]
+        self._pairs(
+            {
+                "labelled catalogue": paths["labelled catalogue"],
+                "model": paths["model"],
+                "look at next": paths["report"],
+            }
+        )
 
     def _accuracy(self, genres: Mapping[str, Any]) -> None:
-        table = Table("held-out", "accuracy", "best baseline", "majority", "ECE", "coverage")
+        target = f"coverage at {genres['target_precision']:.0%}"
+        rows = [("held out", "tracks", "accuracy", "best baseline", "majority", "ECE", target)]
         for protocol, metrics in genres["protocols"].items():
             name, best = max(metrics["baselines"].items(), key=lambda item: item[1])
-            table.add_row(
-                f"{_PROTOCOLS[protocol]} ({metrics['tracks']:,} tracks)",
-                f"{metrics['accuracy']:.3f}",
-                f"{best:.3f} ({name})",
-                f"{metrics['baselines']['majority']:.3f}",
-                f"{metrics['ece']:.3f}",
-                f"{metrics['coverage']:.2f}",
+            majority = metrics["baselines"]["majority"]
+            rows.append(
+                (
+                    _PROTOCOLS[protocol],
+                    f"{metrics['tracks']:,}",
+                    f"{metrics['accuracy']:.3f}",
+                    f"{best:.3f} ({name})",
+                    f"{majority:.3f}",
+                    f"{metrics['ece']:.3f}",
+                    f"{metrics['coverage']:.2f}",
+                )
             )
+        self._table(rows)
+
+    def _table(self, rows: Sequence[Sequence[str]]) -> None:
+        """A drawn table in a terminal, tab-separated lines elsewhere."""
         self.close()
+        if not self._results.is_terminal:
+            for row in rows:
+                print("\t".join(row))
+            return
+        table = Table(*rows[0])
+        for row in rows[1:]:
+            table.add_row(*map(escape, row))
         self._results.print(table)
 
     def _pairs(self, pairs: Mapping[str, str]) -> None:
+        """Two columns in a terminal, ``name: value`` lines elsewhere."""
         self.close()
+        said = {name: value for name, value in pairs.items() if value}
+        if not self._results.is_terminal:
+            for name, value in said.items():
+                print(f"{name}: {value}")
+            return
         table = Table.grid(padding=(0, 2))
-        for name, value in pairs.items():
-            if value:
-                table.add_row(name, value)
+        for name, value in said.items():
+            table.add_row(name, escape(value))
         self._results.print(table)
 
     def _json(self, summary: Mapping[str, Any]) -> bool:

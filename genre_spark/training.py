@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark import evaluation, network
-from genre_spark.bundle import GenrePart
-from genre_spark.calibration import fit_temperature, fit_threshold, softmax
+from genre_spark import decision, evaluation, network
+from genre_spark.bundle import GenrePart, pack_artists
 from genre_spark.config import NetworkSettings, Settings
+from genre_spark.decision import Decision, Opinions
+from genre_spark.evaluation import Protocol
 from genre_spark.sample import Sample
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Share of a training side that tells when to stop and how sure to be.
-_CALIBRATION_SHARE = 0.15
+# Share of a training side that tells when to stop and how to decide.
+_INNER_SHARE = 0.15
 
 Say = Callable[[str], None]
 
@@ -32,31 +33,31 @@ class Trained:
     ----------
     model : keras.Model
         Fitted on the whole labelled sample.
-    temperature, threshold : float
+    decisions : dict of bool to Decision
+        For new (False) and known (True) artists.
     report : dict
         Metrics per protocol, with baselines; for the bundle, the card and the report.
     """
 
     model: "keras.Model"
-    temperature: float
-    threshold: float
+    decisions: dict[bool, Decision]
     report: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Predictions for tracks that a fit has not seen."""
+class _Fit:
+    """A network that was fitted on a part of the sample, and what it says of all of it."""
 
-    logits: np.ndarray
-    labels: np.ndarray
+    opinions: Opinions
+    known: np.ndarray
     epochs: int
 
 
 def train(sample: Sample, settings: Settings, say: Say = logger.info) -> Trained:
     """Evaluates on known and on new artists, then fits on all labels.
 
-    The final network is calibrated on the held-out predictions of the evaluations; the metrics
-    that are published come from thresholds fitted inside each training side.
+    The final network decides by what the held-out tracks of both evaluations allow; the metrics
+    that are published come from decisions fitted inside each training side.
 
     Parameters
     ----------
@@ -65,53 +66,88 @@ def train(sample: Sample, settings: Settings, say: Say = logger.info) -> Trained
     say : callable
         Told in one line what is being done.
     """
-    protocols = ("known", "new") if sample.has_artists else ("known",)
-    report: dict[str, Any] = {"classes": list(sample.classes), "protocols": {}}
-    held_out = {}
+    protocols: tuple[Protocol, ...] = ("known", "new") if sample.has_artists else ("known",)
+    target = settings.training.target_precision
+    report: dict[str, Any] = {
+        "classes": list(sample.classes),
+        "target_precision": target,
+        "protocols": {},
+    }
+    held_out: list[tuple[_Fit, np.ndarray]] = []
     for protocol in protocols:
-        metrics, held_out[protocol] = _evaluate(sample, protocol, settings, say)
+        metrics, fitted, rows = evaluate(sample, protocol, settings, settings.seed, say)
         report["protocols"][protocol] = metrics
-    epochs = round(np.mean([found.epochs for found in held_out.values()]))
-    final = settings.network.model_copy(update={"epochs": max(1, epochs)})
-    model, _ = _fit(sample, None, final, settings.seed, "all labels", say)
-    temperature, threshold = _calibrate(held_out, settings.training.target_precision)
-    return Trained(model, temperature, threshold, report)
+        held_out.append((fitted, rows))
+    epochs = round(np.mean([fitted.epochs for fitted, _ in held_out]))
+    final = settings.network.model_copy(update={"epochs": epochs, "min_steps": 0})
+    model, _ = _fit_network(sample, None, final, settings.seed, "all labels", say)
+    return Trained(model, _decide(sample, held_out, target), report)
+
+
+def evaluate(
+    sample: Sample, protocol: Protocol, settings: Settings, seed: int, say: Say
+) -> tuple[dict[str, Any], _Fit, np.ndarray]:
+    """Metrics of one split; all that is fitted comes from inside its training side.
+
+    Returns
+    -------
+    metrics : dict
+    fitted : _Fit
+        What the network of this split says of the sample.
+    test : np.ndarray [dtype=int64]
+        Rows that were held out.
+    """
+    side, test = evaluation.split(sample, protocol, settings.training.test_share, seed)
+    inner_train, inner_test = evaluation.split(sample.take(side), protocol, _INNER_SHARE, seed)
+    what = f"{protocol} artists"
+    fitted = _fit(sample, side[inner_train], side[inner_test], settings.network, seed, what, say)
+    target = settings.training.target_precision
+    decisions = decision.fit(fitted.opinions, sample.labels, fitted.known, side[inner_test], target)
+    probabilities = decision.apply(fitted.opinions, fitted.known, decisions)
+    uncalibrated = decision.apply(fitted.opinions, fitted.known, decision.plain(decisions))
+    threshold = decision.pick(fitted.known, decisions, "threshold")[:, 0]
+    metrics = evaluation.measure(
+        probabilities[test],
+        sample.labels[test],
+        sample.classes,
+        uncalibrated[test],
+        threshold[test],
+    )
+    say(f"fitting on {what}: baselines")
+    metrics["baselines"] = evaluation.baselines(sample.take(side), sample.take(test), seed)
+    return metrics, fitted, test
 
 
 def genre_part(trained: Trained, sample: Sample, settings: Settings) -> GenrePart:
     """What scoring needs of the genres beside the network."""
     return GenrePart(
         classes=sample.classes,
-        groups=tuple(sample.groups),
-        temperature=trained.temperature,
-        threshold=trained.threshold,
+        groups=tuple(sample.contexts),
+        known=trained.decisions[True],
+        new=trained.decisions[False],
+        known_artists=pack_artists(sample.artists if sample.has_artists else np.array([], int)),
         target_precision=settings.training.target_precision,
     )
 
 
-def _evaluate(
-    sample: Sample, protocol: evaluation.Protocol, settings: Settings, say: Say
-) -> tuple[dict[str, Any], HeldOut]:
-    """Metrics of one split; temperature and threshold come from inside its training side."""
-    rows, test_rows = evaluation.split(
-        sample, protocol, settings.training.test_share, settings.seed
-    )
-    side, test = sample.take(rows), sample.take(test_rows)
-    fit_rows, inner_rows = evaluation.split(side, protocol, _CALIBRATION_SHARE, settings.seed)
-    inner = side.take(inner_rows)
-    what = f"{protocol} artists"
-    model, epochs = _fit(side.take(fit_rows), inner, settings.network, settings.seed, what, say)
-    inside = HeldOut(network.logits(model, inner.tensor()), inner.labels, epochs)
-    outside = HeldOut(network.logits(model, test.tensor()), test.labels, epochs)
-    temperature, threshold = _calibrate({protocol: inside}, settings.training.target_precision)
-    metrics = evaluation.measure(
-        outside.logits, outside.labels, sample.classes, temperature, threshold
-    )
-    metrics["baselines"] = evaluation.baselines(side, test, settings.seed)
-    return metrics, outside
-
-
 def _fit(
+    sample: Sample,
+    train_rows: np.ndarray,
+    stop_rows: np.ndarray,
+    settings: NetworkSettings,
+    seed: int,
+    what: str,
+    say: Say,
+) -> _Fit:
+    model, epochs = _fit_network(
+        sample.take(train_rows), sample.take(stop_rows), settings, seed, what, say
+    )
+    opinions = Opinions(network.log_probabilities(model, sample.tensor()), sample.artists)
+    known = np.isin(sample.artists, sample.artists[train_rows]) & sample.has_artists
+    return _Fit(opinions, known, epochs)
+
+
+def _fit_network(
     sample: Sample,
     held_out: Sample | None,
     settings: NetworkSettings,
@@ -121,19 +157,34 @@ def _fit(
 ) -> tuple["keras.Model", int]:
     return network.fit(
         (sample.tensor(), sample.labels),
-        (held_out.tensor(), held_out.labels) if held_out else None,
+        tuple(sample.contexts),
         len(sample.classes),
         settings,
         seed,
+        held_out and (held_out.tensor(), held_out.labels),
         lambda epoch, epochs: say(f"fitting on {what}: epoch {epoch} of at most {epochs}"),
     )
 
 
-def _calibrate(held_out: dict[str, HeldOut], target: float) -> tuple[float, float]:
-    """Temperature and threshold that hold on all given sets of predictions together."""
-    logits = np.concatenate([found.logits for found in held_out.values()])
-    labels = np.concatenate([found.labels for found in held_out.values()])
-    temperature = fit_temperature(logits, labels)
-    probabilities = softmax(logits / temperature)
-    correct = probabilities.argmax(axis=1) == labels
-    return temperature, fit_threshold(probabilities.max(axis=1), correct, target)
+def _decide(
+    sample: Sample, held_out: list[tuple[_Fit, np.ndarray]], target: float
+) -> dict[bool, Decision]:
+    """Decisions of the final network, from the held-out tracks of all evaluations together.
+
+    Each evaluation is a sample of its own, whose artists inform only each other.
+    """
+    n_tracks = len(sample)
+    stacked = Opinions(
+        np.concatenate([fitted.opinions.log_probabilities for fitted, _ in held_out]),
+        _apart(sample.artists, len(held_out)),
+    )
+    labels = np.tile(sample.labels, len(held_out))
+    known = np.concatenate([fitted.known for fitted, _ in held_out])
+    rows = np.concatenate([test + i * n_tracks for i, (_, test) in enumerate(held_out)])
+    return decision.fit(stacked, labels, known, rows, target)
+
+
+def _apart(artists: np.ndarray, times: int) -> np.ndarray:
+    """Artist codes repeated so that no two repetitions share one."""
+    _, codes = np.unique(artists, return_inverse=True)
+    return np.concatenate([codes + i * (codes.max() + 1) for i in range(times)])

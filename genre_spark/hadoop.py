@@ -1,0 +1,106 @@
+"""The storage that Hadoop's file systems are: HDFS, object stores, whatever Spark reads."""
+
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from genre_spark.errors import InputError, OutputError
+from genre_spark.storage import Storage, without_checksums
+
+
+class HadoopStorage(Storage):
+    """A Hadoop file system, through Spark's JVM.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Whose Hadoop configuration (credentials, file systems) is used.
+    path : str
+        Any path on that file system.
+    """
+
+    def __init__(self, spark: SparkSession, path: str):
+        self._jvm = spark.sparkContext._jvm
+        try:
+            configuration = spark.sparkContext._jsc.hadoopConfiguration()
+            self._fs = self._path(path).getFileSystem(configuration)
+        except Py4JJavaError as err:
+            raise InputError(f"{path}: {java_message(err)}") from err
+
+    def resolve(self, path: str) -> str:
+        return self._fs.makeQualified(self._path(path)).toString().rstrip("/")
+
+    def exists(self, path: str) -> bool:
+        return self._fs.exists(self._path(path))
+
+    def is_dir(self, path: str) -> bool:
+        return self.exists(path) and self._fs.getFileStatus(self._path(path)).isDirectory()
+
+    def names(self, directory: str) -> list[str]:
+        statuses = self._fs.listStatus(self._path(directory))
+        return without_checksums(status.getPath().getName() for status in statuses)
+
+    def make_dirs(self, path: str) -> None:
+        try:
+            created = self._fs.mkdirs(self._path(path))
+        except Py4JJavaError as err:
+            raise OutputError(f"{path}: cannot be created: {java_message(err)}") from err
+        if not created:
+            raise OutputError(f"{path}: cannot be created; check the permissions of its parent")
+
+    def delete(self, path: str) -> None:
+        self._fs.delete(self._path(path), True)
+
+    def rename(self, source: str, target: str) -> None:
+        # Hadoop would move *into* an existing directory.
+        if self.exists(target) or not self._fs.rename(self._path(source), self._path(target)):
+            raise OutputError(f"{source}: cannot be renamed to {target}")
+
+    def exchange(self, one: str, other: str) -> bool:
+        return False
+
+    def read_text(self, path: str) -> str:
+        stream = self._fs.open(self._path(path))
+        try:
+            return bytes(stream.readAllBytes()).decode("utf-8")
+        finally:
+            stream.close()
+
+    def write_text(self, path: str, text: str) -> None:
+        self._write(self._fs.create(self._path(path), True), text)
+
+    def create_new(self, path: str, text: str) -> bool:
+        try:
+            stream = self._fs.create(self._path(path), False)
+        except Py4JJavaError as err:
+            if self.exists(path):
+                return False
+            raise OutputError(f"{path}: cannot be created: {java_message(err)}") from err
+        self._write(stream, text)
+        return True
+
+    def download(self, source: str, target: Path) -> None:
+        try:
+            self._fs.copyToLocalFile(False, self._path(source), self._path(str(target)), True)
+        except Py4JJavaError as err:
+            raise InputError(f"{source}: {java_message(err)}") from err
+
+    def upload(self, source: Path, target: str) -> None:
+        self._fs.copyFromLocalFile(False, False, self._path(str(source)), self._path(target))
+
+    def _path(self, path: str) -> Any:
+        return self._jvm.org.apache.hadoop.fs.Path(path)
+
+    def _write(self, stream: Any, text: str) -> None:
+        try:
+            stream.write(bytearray(text.encode("utf-8")))
+        finally:
+            stream.close()
+
+
+def java_message(err: Py4JJavaError) -> str:
+    """The first line of what Java said."""
+    lines = str(err.java_exception.getMessage()).splitlines()
+    return lines[0] if lines else err.java_exception.getClass().getSimpleName()
