@@ -74,9 +74,10 @@ def fit_threshold(confidence: np.ndarray, correct: np.ndarray, target: float) ->
 
     order = np.argsort(-confidence, kind="stable")
     right = np.cumsum(correct[order])
-    accepted = np.unique(np.linspace(_FEWEST_ACCEPTED, len(order), _STEPS).astype(int))
     threshold = NEVER
-    for n in accepted[accepted <= len(order)]:
+    if len(order) < _FEWEST_ACCEPTED:
+        return threshold
+    for n in np.unique(np.linspace(_FEWEST_ACCEPTED, len(order), _STEPS).astype(int)):
         hits = right[n - 1]
         bound = beta.ppf(_RISK, hits, n - hits + 1) if hits else 0.0
         if bound < target:

@@ -1,5 +1,6 @@
 """The model card: what a bundle is, in words."""
 
+import re
 from typing import Any
 
 from genre_spark.bundle import Manifest
@@ -49,7 +50,7 @@ def _facts(manifest: Manifest) -> str:
 def _synthetic(manifest: Manifest) -> str:
     lines = ["| id | name | tracks |", "| --- | --- | --- |"]
     genres = manifest.clusters["synthetic_genres"]
-    lines += [f"| {genre['id']} | {genre['name']} | {genre['size']} |" for genre in genres]
+    lines += [f"| {genre['id']} | {_cell(genre['name'])} | {genre['size']} |" for genre in genres]
     return "\n".join(lines)
 
 
@@ -65,4 +66,10 @@ def _accuracy(genres: dict[str, Any]) -> str:
             f" {metrics['macro_f1']:.3f} | {metrics['top3']:.3f} | {metrics['ece']:.3f} |"
             f" {metrics['coverage']:.2f} | {accuracy:.3f} ({name}) |"
         )
-    return "\n".join(lines)
+    classes = ", ".join(_cell(name) for name in genres["classes"])
+    return "\n".join(lines) + f"\n\nGenres: {classes}."
+
+
+def _cell(text: str) -> str:
+    """A name as Markdown shows it, whatever somebody typed."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))

@@ -12,9 +12,8 @@ from pyspark.sql import types as T
 
 from genre_spark.config import Dataset
 from genre_spark.errors import ConfigError, InputError
-from genre_spark.hadoop import java_message
+from genre_spark.hadoop import java_message, storage_of
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
-from genre_spark.storage import storage_of
 
 logger = logging.getLogger(__name__)
 

@@ -51,6 +51,8 @@ def run(command: click.Command) -> None:
     except click.ClickException as err:
         err.show()
         sys.exit(2)
+    except ModuleNotFoundError as err:
+        _fail(f"{err.name} is not installed; type: pip install 'genre-spark[train]'", 2)
     except (click.Abort, KeyboardInterrupt):
         _fail("stopped", 130)
     except Exception as err:  # the last line of defence: one line, the rest under -v

@@ -90,6 +90,8 @@ def make_room(output: Path) -> None:
     OutputError
         Where the folder holds anything else.
     """
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"--output {output}: is a file; choose another")
     if output.exists() and any(output.iterdir()) and not (output / _MARK).is_file():
         raise OutputError(f"--output {output}: is not empty, and no earlier demo; choose another")
     shutil.rmtree(output, ignore_errors=True)

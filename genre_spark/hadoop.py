@@ -1,4 +1,4 @@
-"""The storage that Hadoop's file systems are: HDFS, object stores, whatever Spark reads."""
+"""Storage on whatever Spark reads: the local disk, HDFS, object stores."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,32 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from genre_spark.errors import InputError, OutputError
-from genre_spark.storage import Storage, without_checksums
+from genre_spark.errors import ConfigError, InputError, OutputError
+from genre_spark.storage import LocalStorage, Storage, is_remote, without_checksums
+
+
+def storage_of(spark: SparkSession | None, path: str) -> Storage:
+    """The storage that holds a path.
+
+    Parameters
+    ----------
+    spark : SparkSession, optional
+        Whose Hadoop configuration (default file system, credentials) counts. Without it every
+        path without a scheme is local.
+
+    Raises
+    ------
+    ConfigError
+        For a remote path without a session.
+    """
+    if not is_remote(path) and (spark is None or path.startswith("file:")):
+        return LocalStorage()
+    if spark is None:
+        raise ConfigError(f"{path}: needs Spark to be reached")
+    default = spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS", "file:///")
+    if not is_remote(path) and not is_remote(default):
+        return LocalStorage()
+    return HadoopStorage(spark, path)
 
 
 class HadoopStorage(Storage):

@@ -12,10 +12,10 @@ from genre_spark import __version__, publish, scoring
 from genre_spark.bundle import Bundle
 from genre_spark.config import Settings
 from genre_spark.errors import GenreSparkError
+from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source
 from genre_spark.publish import Target
 from genre_spark.schema import LABELLED_COLUMNS
-from genre_spark.storage import storage_of
 
 _HISTOGRAM_BINS = 20
 
@@ -97,7 +97,9 @@ def _reconcile(
 def _label_mix(staged: DataFrame) -> dict[str, Any]:
     """How many tracks got which label, and how sure."""
     confidence = F.col("genre_confidence")
-    bins = F.least(F.floor(confidence * _HISTOGRAM_BINS), F.lit(_HISTOGRAM_BINS - 1))
+    # `least` would skip the nulls of a clusters bundle.
+    last = F.lit(_HISTOGRAM_BINS - 1)
+    bins = F.when(confidence < 1, F.floor(confidence * _HISTOGRAM_BINS)).when(confidence >= 1, last)
     totals = staged.agg(
         F.avg(F.col("genre_accepted").cast("double")).alias("accepted"),
         F.avg(confidence).alias("mean_confidence"),

@@ -125,8 +125,9 @@ def reliability(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     axes.set(xlabel="mean confidence", ylabel="share of right labels", aspect="equal")
     _percents(axes.xaxis, 0, 1.02)
     _percents(axes.yaxis, 0, 1.02)
-    # Marks differ in size; in the legend they would jostle the text.
-    for handle in axes.legend(frameon=False, loc="upper left").legend_handles[1:]:
+    # Points may lie anywhere, so the legend stands outside; there, marks are of one size.
+    legend = figure.legend(frameon=False, loc="outside upper left", ncols=1 + len(curves))
+    for handle in legend.legend_handles[1:]:
         handle.set_sizes([40])
     return figure
 
@@ -284,7 +285,7 @@ def _name_rows(axes: Axes, names: Sequence[str], limit: int = _NAME) -> None:
 
 def _percents(axis: Any, low: float, high: float) -> None:
     axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
-    axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, symbol=" %"))
 
 
 def _is_number(value: Any) -> bool:

@@ -24,8 +24,8 @@ from genre_spark import (
 )
 from genre_spark.bundle import Manifest, ScoringPart, SyntheticPart
 from genre_spark.config import Settings
+from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
-from genre_spark.storage import storage_of
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 from genre_spark import bundle
 from genre_spark.bundle import Bundle
 from genre_spark.errors import BundleError, InputError, OutputError
-from genre_spark.storage import is_remote, local_path, storage_of
+from genre_spark.hadoop import storage_of
+from genre_spark.storage import is_remote, local_path
 
 
 def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bundle | None:

@@ -7,13 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from genre_spark.errors import ConfigError, OutputError
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from genre_spark.errors import OutputError
 
 # Linux, renameat2(2): paths are relative to the current folder; swap the two.
 _AT_FDCWD = -100
@@ -28,32 +24,6 @@ def is_remote(path: str) -> bool:
 def local_path(path: str) -> Path:
     """A local path or ``file:`` URI as a `Path`."""
     return Path(unquote(urlparse(path).path)) if path.startswith("file:") else Path(path)
-
-
-def storage_of(spark: "SparkSession | None", path: str) -> "Storage":
-    """The storage that holds a path.
-
-    Parameters
-    ----------
-    spark : SparkSession, optional
-        Whose Hadoop configuration (default file system, credentials) counts. Without it every
-        path without a scheme is local.
-
-    Raises
-    ------
-    ConfigError
-        For a remote path without a session.
-    """
-    if not is_remote(path) and (spark is None or path.startswith("file:")):
-        return LocalStorage()
-    if spark is None:
-        raise ConfigError(f"{path}: needs Spark to be reached")
-    default = spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS", "file:///")
-    if not is_remote(path) and not is_remote(default):
-        return LocalStorage()
-    from genre_spark.hadoop import HadoopStorage
-
-    return HadoopStorage(spark, path)
 
 
 class Storage(ABC):

@@ -109,7 +109,7 @@ def unpack(group: str, column: pa.Array, axes: np.ndarray, edges: np.ndarray) ->
     counts = np.ones((n_tracks, n_counts))
     counts[known] = values[:, :n_counts]
     statistics = _alone(group, axes, edges)
-    statistics[known] = values[:, n_counts:].reshape(known.sum(), -1, n_axes)
+    statistics[known] = values[:, n_counts:].reshape(known.sum(), len(STATISTICS[group]), n_axes)
     return Context(counts, statistics)
 
 
