@@ -7,7 +7,8 @@ NEVER = 2.0
 # The statement "at least this precision" may be wrong in one of so many bundles.
 _RISK = 0.05
 _FEWEST_ACCEPTED = 50
-_STEPS = 200
+_STEPS = 100
+_STARTS = (0.1, 0.3, 0.5, 0.7)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -49,8 +50,10 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 def fit_threshold(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:
     """The least confidence above which labels meet a precision, with 95 % certainty.
 
-    Thresholds are tested from strict to lenient, each by the Clopper-Pearson bound, until the
-    first fails. Tests in a fixed order need no correction for their number.
+    From each of several coverages thresholds are tested from strict to lenient, by the
+    Clopper-Pearson bound, until one fails; the most lenient that passed is taken. Tests in a fixed
+    order need no correction for their number, and the starts share the risk. Several starts are
+    needed because a strict threshold leaves too few tracks to be certain of anything.
 
     Parameters
     ----------
@@ -74,16 +77,23 @@ def fit_threshold(confidence: np.ndarray, correct: np.ndarray, target: float) ->
 
     order = np.argsort(-confidence, kind="stable")
     right = np.cumsum(correct[order])
-    threshold = NEVER
-    if len(order) < _FEWEST_ACCEPTED:
-        return threshold
-    for n in np.unique(np.linspace(_FEWEST_ACCEPTED, len(order), _STEPS).astype(int)):
-        hits = right[n - 1]
-        bound = beta.ppf(_RISK, hits, n - hits + 1) if hits else 0.0
-        if bound < target:
-            break
-        threshold = float(confidence[order[n - 1]])
-    return threshold
+    lenient = 0
+    for start in _STARTS:
+        for n in _sequence(int(start * len(order)), len(order)):
+            hits = right[n - 1]
+            bound = beta.ppf(_RISK / len(_STARTS), hits, n - hits + 1) if hits else 0.0
+            if bound < target:
+                break
+            lenient = max(lenient, n)
+    return float(confidence[order[lenient - 1]]) if lenient else NEVER
+
+
+def _sequence(first: int, last: int) -> list[int]:
+    """Numbers of accepted tracks to test, at most `_STEPS`, the last among them."""
+    first = max(first, _FEWEST_ACCEPTED)
+    if first > last:
+        return []
+    return np.unique(np.linspace(first, last, _STEPS).astype(int)).tolist()
 
 
 def expected_calibration_error(

@@ -1,8 +1,10 @@
 """The CNN: its layers, its fit, its export. The only module that knows Keras."""
 
+import functools
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,87 +28,67 @@ _AVERAGING = 0.995
 _WARM_UP = 0.05
 _BATCH = 8192
 
-OnEpoch = Callable[[int, int], None]
+OnEpoch = Callable[[str, int, int], None]
+Labelled = tuple[np.ndarray, np.ndarray]
 
 
-def build(n_axes: int, groups: Sequence[str], n_classes: int) -> "keras.Model":
-    """The network, from the tensor to the logits of each of its branches.
+@dataclass(frozen=True)
+class _Branch:
+    """A part of the network with a training of its own.
 
     A generalist sees every scope through strong dropout: it has to reason from what tracks sound
-    like, and serves artists of whom no label is known. Specialists see the context alone, one of
-    them the artist's alone, almost undisturbed: they learn what each labelled artist sounds like.
-
-    Parameters
-    ----------
-    n_axes : int
-    groups : sequence of str
-        Context groups; without any there is only the generalist.
-    n_classes : int
-
-    Returns
-    -------
-    keras.Model
-        From [shape=(n_axes, n_channels)] to a list of logits [shape=(n_classes,)].
+    like, and serves artists of whom no label is known; trained for long it would learn tracks by
+    heart. Specialists see the context alone, one of them the artist's alone, almost undisturbed:
+    they learn what each labelled artist sounds like, and gain from long training.
     """
-    keras = quiet_keras()
-    scopes = {scope: len(names) for scope, names in layout(groups).items()}
-    image = keras.layers.Input((n_axes, sum(scopes.values())), name="tensor")
-    outputs = [_generalist(image, n_classes)]
+
+    name: str
+    channels: slice
+    filters: int
+    width: int
+    hidden: int
+    dropout: tuple[float, float]
+    long: bool
+
+    def build(self, n_axes: int, n_channels: int, n_classes: int) -> "keras.Model":
+        """From the whole tensor to this branch's logits [shape=(n_classes,)]."""
+        from keras import Model, layers
+
+        image = layers.Input((n_axes, n_channels), name="tensor")
+        seen = layers.Dropout(self.dropout[0])(image[:, :, self.channels])
+        # First the scopes of each feature, then all features at once.
+        mixed = layers.Conv1D(self.filters, 1, activation="silu")(seen)
+        whole = layers.Conv1D(self.width, n_axes, activation="silu")(mixed)
+        found = layers.Dropout(self.dropout[1])(layers.Flatten()(whole))
+        if self.hidden:
+            found = layers.Dense(self.hidden, activation="silu")(found)
+            found = layers.Dropout(self.dropout[1])(found)
+        return Model(image, layers.Dense(n_classes)(found), name=self.name)
+
+
+def _branches(groups: Sequence[str]) -> list[_Branch]:
+    n_channels = {scope: len(names) for scope, names in layout(groups).items()}
+    own = n_channels["track"]
+    found = [_Branch("general", slice(None), 16, 128, 64, (0.1, 0.3), long=False)]
     if groups:
-        context = image[:, :, scopes["track"] :]
-        outputs.append(_specialist(context, n_classes, "context"))
+        found.append(_Branch("context", slice(own, None), 12, 256, 0, (0.0, 0.1), long=True))
     if len(groups) > 1:
-        first = image[:, :, scopes["track"] : scopes["track"] + scopes[groups[0]]]
-        outputs.append(_specialist(first, n_classes, groups[0]))
-    return keras.Model(image, outputs)
-
-
-def _generalist(image: Any, n_classes: int) -> Any:
-    from keras import layers
-
-    seen = layers.Dropout(0.1)(image)
-    # A kernel as high as the image weighs all features and scopes at once.
-    whole = layers.Flatten()(layers.Conv1D(128, image.shape[1], activation="silu")(seen))
-    hidden = layers.Dense(64, activation="silu")(layers.Dropout(0.3)(whole))
-    return layers.Dense(n_classes, name="general")(layers.Dropout(0.3)(hidden))
-
-
-def _specialist(image: Any, n_classes: int, name: str) -> Any:
-    from keras import layers
-
-    # First the scopes of each feature, then all features at once.
-    mixed = layers.Conv1D(12, 1, activation="silu")(image)
-    whole = layers.Flatten()(layers.Conv1D(256, image.shape[1], activation="silu")(mixed))
-    return layers.Dense(n_classes, name=f"special_{name}")(layers.Dropout(0.1)(whole))
-
-
-def for_scoring(model: "keras.Model") -> "keras.Model":
-    """The network as it is shipped: log-probabilities [shape=(2, n_classes)] of both opinions.
-
-    The first is the generalist's, the second the specialists' mean, or the generalist's again
-    where there are no specialists.
-    """
-    from keras import Model, ops
-
-    outputs = model.outputs
-    general = ops.log_softmax(outputs[0])
-    special = ops.mean(ops.stack(outputs[1:] or outputs, axis=1), axis=1)
-    if len(outputs) > 2:
-        opinions = [ops.log_softmax(output) for output in outputs[1:]]
-        special = ops.mean(ops.stack(opinions, axis=1), axis=1)
-    return Model(model.input, ops.stack([general, ops.log_softmax(special)], axis=1))
+        first = slice(own, own + n_channels[groups[0]])
+        found.append(_Branch(groups[0], first, 12, 256, 0, (0.0, 0.1), long=True))
+    return found
 
 
 def fit(
-    train: tuple[np.ndarray, np.ndarray],
+    train: Labelled,
     groups: Sequence[str],
     n_classes: int,
     settings: NetworkSettings,
     seed: int,
-    held_out: tuple[np.ndarray, np.ndarray] | None = None,
-    on_epoch: OnEpoch = lambda epoch, epochs: None,
-) -> tuple["keras.Model", int]:
-    """A fitted network, as `for_scoring` has it, and after how many epochs it was done.
+    held_out: Labelled | None = None,
+    epochs: Sequence[int] | None = None,
+    on_epoch: OnEpoch = lambda branch, epoch, epochs: None,
+) -> tuple["keras.Model", list[int]]:
+    """A fitted network: log-probabilities [shape=(2, n_classes)] of both opinions on a tensor.
 
     Parameters
     ----------
@@ -114,13 +96,24 @@ def fit(
         Tensors [shape=(n_tracks, n_axes, n_channels), dtype=float32] and labels
         [shape=(n_tracks,), dtype=int64].
     groups : sequence of str
+        Context groups; without any there is only the generalist.
     n_classes : int
     settings : NetworkSettings
     seed : int
     held_out : tuple of np.ndarray, optional
-        The same of tracks by which training is stopped early; without them all epochs are run.
+        The same of tracks by which training is stopped early.
+    epochs : sequence of int, optional
+        For each branch, in place of what the settings say.
     on_epoch : callable
-        Told the epochs done and the epochs at most.
+        Told the branch, its epochs done and its epochs at most.
+
+    Returns
+    -------
+    model : keras.Model
+        Its first opinion is the generalist's, its second the specialists' mean, or the
+        generalist's again where there are none.
+    epochs : list of int
+        After how many each branch was done.
 
     References
     ----------
@@ -130,23 +123,54 @@ def fit(
     """
     keras = quiet_keras()
     keras.utils.set_random_seed(seed)
-    model = build(train[0].shape[1], groups, n_classes)
-    epochs = _epochs(len(train[0]), settings)
+    models, done = [], []
+    for i, branch in enumerate(_branches(groups)):
+        most = epochs[i] if epochs else _epochs(branch, len(train[0]), settings)
+        model = branch.build(*train[0].shape[1:], n_classes)
+        tell = functools.partial(on_epoch, branch.name)
+        done.append(_fit_branch(model, train, held_out, n_classes, settings, most, tell))
+        models.append(model)
+    return _join(models), done
+
+
+def _fit_branch(
+    model: "keras.Model",
+    train: Labelled,
+    held_out: Labelled | None,
+    n_classes: int,
+    settings: NetworkSettings,
+    epochs: int,
+    tell: Callable[[int, int], None],
+) -> int:
+    from keras import callbacks, losses
+
     model.compile(
         optimizer=_optimizer(len(train[0]), epochs, settings),
-        loss=[_loss() for _ in model.outputs],
-        metrics=[["accuracy"] for _ in model.outputs],
+        loss=losses.CategoricalCrossentropy(from_logits=True, label_smoothing=_LABEL_SMOOTHING),
+        metrics=["accuracy"],
     )
+    told = callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: tell(epoch + 1, epochs))
+    stopping = callbacks.EarlyStopping("val_accuracy", patience=settings.patience)
     history = model.fit(
         train[0],
-        _targets(train[1], n_classes, model),
-        validation_data=held_out and (held_out[0], _targets(held_out[1], n_classes, model)),
+        _one_hot(train[1], n_classes),
+        validation_data=held_out and (held_out[0], _one_hot(held_out[1], n_classes)),
         epochs=epochs,
         batch_size=settings.batch_size,
-        callbacks=_callbacks(epochs, settings, bool(held_out), on_epoch),
+        callbacks=[told, stopping] if held_out else [told],
         verbose=0,
     )
-    return for_scoring(model), len(history.epoch)
+    return len(history.epoch)
+
+
+def _join(models: list["keras.Model"]) -> "keras.Model":
+    """All branches on one tensor."""
+    from keras import Input, Model, ops
+
+    image = Input(models[0].input_shape[1:], name="tensor")
+    general, *special = [ops.log_softmax(model(image)) for model in models]
+    mean = ops.mean(ops.stack(special or [general], axis=1), axis=1)
+    return Model(image, ops.stack([general, ops.log_softmax(mean)], axis=1))
 
 
 def log_probabilities(model: "keras.Model", tensors: np.ndarray) -> np.ndarray:
@@ -203,10 +227,11 @@ def quiet_keras() -> Any:
     return keras
 
 
-def _epochs(n_tracks: int, settings: NetworkSettings) -> int:
+def _epochs(branch: _Branch, n_tracks: int, settings: NetworkSettings) -> int:
     """As set, but so many that few tracks are seen often enough."""
     steps = max(1, n_tracks // settings.batch_size)
-    return max(settings.epochs, -(-settings.min_steps // steps))
+    few = -(-settings.min_steps // steps)
+    return max(settings.epochs, few) if branch.long else max(settings.epochs, few) // 2
 
 
 def _optimizer(n_tracks: int, epochs: int, settings: NetworkSettings) -> Any:
@@ -226,31 +251,5 @@ def _optimizer(n_tracks: int, epochs: int, settings: NetworkSettings) -> Any:
     )
 
 
-def _loss() -> Any:
-    from keras import losses
-
-    return losses.CategoricalCrossentropy(from_logits=True, label_smoothing=_LABEL_SMOOTHING)
-
-
-def _targets(labels: np.ndarray, n_classes: int, model: "keras.Model") -> list[np.ndarray]:
-    """Each branch learns for itself."""
-    one_hot = np.eye(n_classes, dtype=np.float32)[labels]
-    return [one_hot] * len(model.outputs)
-
-
-def _callbacks(
-    epochs: int, settings: NetworkSettings, held_out: bool, on_epoch: OnEpoch
-) -> list[Any]:
-    from keras import callbacks
-
-    def tell(epoch: int, logs: dict[str, float]) -> None:
-        # A branch that has learned all it can must not stop the one that has not.
-        found = [value for name, value in logs.items() if name.startswith("val_") and "acc" in name]
-        logs["best_accuracy"] = max(found, default=0.0)
-        on_epoch(epoch + 1, epochs)
-
-    told = callbacks.LambdaCallback(on_epoch_end=tell)
-    if not held_out:
-        return [told]
-    stopping = callbacks.EarlyStopping("best_accuracy", patience=settings.patience, mode="max")
-    return [told, stopping]
+def _one_hot(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    return np.eye(n_classes, dtype=np.float32)[labels]

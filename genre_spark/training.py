@@ -50,7 +50,7 @@ class _Fit:
 
     opinions: Opinions
     known: np.ndarray
-    epochs: int
+    epochs: list[int]
 
 
 def train(sample: Sample, settings: Settings, say: Say = logger.info) -> Trained:
@@ -78,9 +78,11 @@ def train(sample: Sample, settings: Settings, say: Say = logger.info) -> Trained
         metrics, fitted, rows = evaluate(sample, protocol, settings, settings.seed, say)
         report["protocols"][protocol] = metrics
         held_out.append((fitted, rows))
-    epochs = round(np.mean([fitted.epochs for fitted, _ in held_out]))
-    final = settings.network.model_copy(update={"epochs": epochs, "min_steps": 0})
-    model, _ = _fit_network(sample, None, final, settings.seed, "all labels", say)
+    # As long as the evaluations found right, branch by branch.
+    epochs = np.mean([fitted.epochs for fitted, _ in held_out], axis=0).round().astype(int)
+    model, _ = _fit_network(
+        sample, None, settings.network, settings.seed, "all labels", say, epochs.tolist()
+    )
     return Trained(model, _decide(sample, held_out, target), report)
 
 
@@ -154,7 +156,8 @@ def _fit_network(
     seed: int,
     what: str,
     say: Say,
-) -> tuple["keras.Model", int]:
+    epochs: list[int] | None = None,
+) -> tuple["keras.Model", list[int]]:
     return network.fit(
         (sample.tensor(), sample.labels),
         tuple(sample.contexts),
@@ -162,7 +165,8 @@ def _fit_network(
         settings,
         seed,
         held_out and (held_out.tensor(), held_out.labels),
-        lambda epoch, epochs: say(f"fitting on {what}: epoch {epoch} of at most {epochs}"),
+        epochs,
+        lambda branch, done, of: say(f"fitting on {what}: {branch}, epoch {done} of {of} at most"),
     )
 
 
