@@ -1,0 +1,52 @@
+"""What all tests share: one Spark session, started by the first test that asks for it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL_TABLES = ROOT.parent / "shared" / "data"
+
+# The same examples in every run: a failure is a change of the code, never of the weather.
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """The one session; its files lie in a temporary folder."""
+    from genre_spark.session import get_session
+
+    folder = tmp_path_factory.mktemp("spark")
+    places = {"spark.sql.warehouse.dir": folder / "warehouse", "spark.local.dir": folder / "local"}
+    arguments = " ".join(f"--conf {key}={path}" for key, path in places.items())
+    with pytest.MonkeyPatch.context() as patch:
+        # The only way to settings that must stand before the JVM does.
+        patch.setenv("PYSPARK_SUBMIT_ARGS", f"{arguments} pyspark-shell")
+        session = get_session(master="local[2]", batch_rows=1000)
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_cached(request):
+    """What a test persisted must not serve, or slow, the next one."""
+    yield
+    if "spark" in request.fixturenames:
+        request.getfixturevalue("spark").catalog.clearCache()
+
+
+@pytest.fixture(scope="session")
+def real_tables():
+    """The folder of real tables, which is no part of the project."""
+    if not REAL_TABLES.is_dir():
+        pytest.skip(f"the real tables are absent: no {REAL_TABLES}")
+    return REAL_TABLES

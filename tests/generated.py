@@ -1,0 +1,155 @@
+"""Tracks, and what is made of them, for tests: deterministic, realistic, without Spark."""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from genre_spark import bundle
+from genre_spark.bundle import GenrePart, Manifest, ScoringPart, SyntheticPart
+from genre_spark.decision import Decision
+from genre_spark.features import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
+from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
+from genre_spark.tensor import N_BINS
+
+GENRES = ("country", "deep-house", "dubstep", "hip-hop", "metal", "rock")
+
+# How far apart genres, artists of a genre, and tracks of an artist lie.
+_GENRE, _ARTIST, _TRACK = 1.2, 0.5, 0.5
+_SHARES = {  # name: (centre, spread) of the logit
+    "danceability": (0.5, 0.6),
+    "energy": (0.6, 0.9),
+    "speechiness": (-2.6, 0.7),
+    "acousticness": (-1.5, 1.5),
+    "instrumentalness": (-3.0, 2.5),
+    "liveness": (-1.6, 0.6),
+    "valence": (0.0, 0.8),
+}
+
+
+def make_tracks(
+    n: int,
+    seed: int,
+    genres: Sequence[str] = GENRES,
+    artists: int | None = None,
+    albums: int | None = None,
+) -> pd.DataFrame:
+    """A catalogue with all canonical columns, every value possible, every `track_id` once.
+
+    Parameters
+    ----------
+    n : int
+        Tracks.
+    seed : int
+        Of the artists and tracks. What a genre sounds like hangs on its name alone, so that a
+        model of one catalogue fits another.
+    genres : sequence of str
+        Home genres; each artist has one, and so have all of its tracks.
+    artists : int, optional
+        Number of artists; one per eight tracks by default.
+    albums : int, optional
+        Number of albums, spread over the artists; two per artist by default.
+    """
+    rng = np.random.default_rng(seed)
+    artists = artists or max(len(genres), n // 8)
+    albums = max(albums or 2 * artists, artists)
+    home = np.arange(artists) % len(genres)
+    # Each artist has an album, the rest go to anybody.
+    owner = np.concatenate([np.arange(artists), rng.integers(0, artists, albums - artists)])
+    album = rng.permutation(np.arange(n) % albums)
+    artist = owner[album]
+    genre = home[artist]
+    latent = (
+        _GENRE * np.stack([_sound(name) for name in genres])[genre]
+        + _ARTIST * rng.standard_normal((artists, len(FEATURE_NAMES)))[artist]
+        + _TRACK * rng.standard_normal((n, len(FEATURE_NAMES)))
+    )
+    z = dict(zip(FEATURE_NAMES, latent.T, strict=True))
+    columns = {
+        "track_id": [f"s{seed}t{i:06d}" for i in range(n)],
+        "artist": [f"Artist {seed}-{i}" for i in artist],
+        "album": [f"Album {seed}-{i}" for i in album],
+        "title": [f"Title {i}" for i in range(n)],
+        "genre": [genres[i] for i in genre],
+        **{name: _share(z[name], *_SHARES[name]) for name in _SHARES},
+        "key": rng.integers(0, 12, n).astype(float),
+        "mode": (z["mode"] > -0.5).astype(float),
+        "loudness": np.clip(-8 + 4 * z["loudness"], -60, 2).round(3),
+        "tempo": np.clip(120 * np.exp(0.2 * z["tempo"]), 40, 240).round(3),
+        "duration_ms": np.clip(210_000 * np.exp(0.3 * z["duration_ms"]), 30_000, 4e6).round(),
+    }
+    return pd.DataFrame(columns)[[*TEXT_COLUMNS, *FEATURE_NAMES]]
+
+
+def make_space(tracks: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -> FeatureSpace:
+    """What `features.fit` finds, but by pandas: medians, and mean and spread of each axis."""
+    axes = []
+    for name in features:
+        for suffix, encode in ENCODINGS[feature(name).encoding].items():
+            values = encode(_Numpy, tracks[name].dropna().to_numpy(float))
+            center, scale = float(values.mean()), float(values.std())
+            scaled = np.clip((values - center) / scale, -LIMIT, LIMIT)
+            edges = np.quantile(scaled, np.linspace(0, 1, N_BINS + 1))
+            axes.append(make_axis(name, suffix, center, scale, edges))
+    medians = tuple(float(tracks[name].median()) for name in features)
+    return FeatureSpace(features=tuple(features), medians=medians, axes=tuple(axes))
+
+
+def make_axis(
+    name: str, suffix: str, center: float, scale: float, edges: Sequence[float] | None = None
+) -> Axis:
+    """An axis of a feature; without edges its steps are of equal width."""
+    edges = np.linspace(-1, 1, N_BINS + 1) if edges is None else edges
+    return Axis(
+        name=name + suffix, feature=name, center=center, scale=scale, edges=tuple(map(float, edges))
+    )
+
+
+def make_manifest(onnx: bytes | None = None, k: int = 12) -> Manifest:
+    """A small but complete ``bundle.json``: of a full bundle where a network is given."""
+    tracks = make_tracks(50 * k, seed=1)
+    space = make_space(tracks)
+    points = space.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(float))
+    scoring = ScoringPart(
+        space=space,
+        synthetic=SyntheticPart(
+            ids=tuple(range(k)),
+            names=tuple(f"name {i}" for i in range(k)),
+            centroids=tuple(map(tuple, points[:k].tolist())),
+        ),
+        genres=onnx
+        and GenrePart(
+            classes=GENRES,
+            groups=("artist", "album"),
+            known=Decision(specialist=0.7, consensus=0.25, temperature=1.3, threshold=0.7),
+            new=Decision(specialist=0.0, consensus=0.5, temperature=1.5, threshold=0.8),
+            known_artists=bundle.pack_artists(np.array([3, -1, 2**40])),
+            target_precision=0.93,
+        ),
+    )
+    return Manifest(
+        format_version=bundle.FORMAT_VERSION,
+        kind="full" if onnx else "clusters",
+        model_id=bundle.model_id(scoring, onnx),
+        created_at="2024-01-01T00:00:00+00:00",
+        genre_spark_version="0.0.0",
+        source_revision=None,
+        libraries={},
+        seed=1,
+        scoring=scoring,
+        left_out=(),
+        data={"source": "tracks.parquet"},
+        clusters={"k": k},
+        genres={"classes": list(GENRES)} if onnx else None,
+    )
+
+
+def _sound(genre: str) -> np.ndarray:
+    """Where a genre lies on each feature, in spreads; the same in every catalogue."""
+    rng = np.random.default_rng(zlib.crc32(genre.encode()))
+    return rng.uniform(-1.5, 1.5, len(FEATURE_NAMES))
+
+
+def _share(z: np.ndarray, centre: float, spread: float) -> np.ndarray:
+    return np.clip(1 / (1 + np.exp(-(centre + spread * z))), 0.001, 0.999).round(4)

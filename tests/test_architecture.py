@@ -1,0 +1,159 @@
+"""Imports point one way, heavy libraries stay where they belong, and everything says what it is."""
+
+import ast
+import graphlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "genre_spark"
+TREES = {path.stem: ast.parse(path.read_text()) for path in (ROOT / PACKAGE).glob("*.py")}
+MODULES = sorted(set(TREES) - {"__init__"})
+JOBS = {path.stem: ast.parse(path.read_text()) for path in (ROOT / "jobs").glob("*.py")}
+
+
+def imported(tree, *, functions=True, types=True):
+    """Dotted names that a module imports, with those in functions and those for type checkers."""
+    found = set()
+    for node in _nodes(tree, functions, types):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _nodes(tree, functions, types):
+    for node in ast.iter_child_nodes(tree):
+        in_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if (in_function and not functions) or (for_types and not types):
+            continue
+        yield node
+        yield from _nodes(node, functions, types)
+
+
+def libraries(tree, **where):
+    return {name.split(".")[0] for name in imported(tree, **where)}
+
+
+def own(tree, **where):
+    """Modules of the package that a module imports."""
+    names = (name.split(".") for name in imported(tree, **where))
+    return {name[1] for name in names if name[0] == PACKAGE and name[1] in MODULES}
+
+
+def test_the_parser_of_this_test_sees_imports_in_functions_and_under_conditions():
+    tree = ast.parse(
+        "import a.b\nif x:\n  import c\nif TYPE_CHECKING:\n  import d\n"
+        "def f():\n  from e import g\nclass C:\n  import h\n"
+    )
+    assert imported(tree) == {"a.b", "c", "d", "e.g", "h"}
+    assert imported(tree, types=False) == {"a.b", "c", "e.g", "h"}
+    assert imported(tree, functions=False) == {"a.b", "c", "d", "h"}
+    assert own(ast.parse("from genre_spark import __version__, errors")) == {"errors"}
+
+
+def test_imports_between_modules_point_one_way():
+    graph = {name: own(TREES[name]) for name in MODULES}
+    assert sum(map(len, graph.values())) > len(MODULES)
+    graphlib.TopologicalSorter(graph).prepare()  # raises on a cycle, and names it
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [("schema", "config"), ("config", "session"), ("features", "bundle"), ("bundle", "cli")],
+)
+def test_the_lower_module_never_reaches_the_higher_one(lower, higher):
+    reached, queue = set(), [lower]
+    while queue:
+        reached.add(name := queue.pop())
+        queue += own(TREES[name]) - reached
+    assert higher not in reached
+
+
+def test_errors_and_schema_import_nothing_from_the_package():
+    assert own(TREES["errors"]) == set()
+    assert own(TREES["schema"]) == set()
+
+
+def test_finding_java_needs_the_standard_library_only_because_it_runs_before_set_up():
+    assert libraries(TREES["java"]) <= set(sys.stdlib_module_names)
+    assert imported(TREES["__init__"]) == set()
+
+
+def test_only_the_network_imports_keras_or_tensorflow_and_only_in_functions():
+    heavy = {"keras", "tensorflow", "tf2onnx"}
+    users = [name for name in MODULES if libraries(TREES[name], types=False) & heavy]
+    assert users == ["network"]
+    assert libraries(TREES["network"], functions=False, types=False) & heavy == set()
+
+
+def test_only_cli_and_jobs_know_click():
+    assert [name for name in MODULES if "click" in libraries(TREES[name])] == ["cli"]
+
+
+def test_only_session_builds_a_spark_session():
+    assert [name for name in MODULES if "builder" in _attributes(TREES[name])] == ["session"]
+
+
+def _attributes(tree):
+    """Names that are taken from `SparkSession`."""
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return {
+        node.attr
+        for node in nodes
+        if isinstance(node.value, ast.Name) and node.value.id == "SparkSession"
+    }
+
+
+@pytest.mark.parametrize(
+    "module", ["errors", "schema", "config", "java", "features", "bundle", "session", "cli"]
+)
+def test_what_must_start_fast_does_not_load_pyspark(module):
+    assert "pyspark" not in _loaded_by(module)
+
+
+@pytest.mark.parametrize("module", ["scoring", "pipeline"])
+def test_a_scoring_job_does_not_load_what_only_training_needs(module):
+    assert not {"tensorflow", "keras", "sklearn", "matplotlib"} & _loaded_by(module)
+
+
+def _loaded_by(module):
+    code = f"import {PACKAGE}.{module}, sys; print(*{{n.split('.')[0] for n in sys.modules}})"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", ["__init__", *MODULES])
+def test_every_module_says_what_it_is(name):
+    assert ast.get_docstring(TREES[name])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_asserts_because_users_get_errors(name):
+    assert [n.lineno for n in ast.walk(TREES[name]) if isinstance(n, ast.Assert)] == []
+
+
+def test_there_is_a_job_for_each_command_on_spark():
+    from genre_spark.cli import cli
+
+    assert set(JOBS) == set(cli.commands) - {"demo"}
+
+
+@pytest.mark.parametrize("name", sorted(JOBS))
+def test_a_job_runs_the_command_of_its_name_and_nothing_else(name):
+    assert imported(JOBS[name]) == {f"{PACKAGE}.cli.run", f"{PACKAGE}.cli.{name}"}
+    main = JOBS[name].body[-1]
+    assert ast.unparse(main) == f"if __name__ == '__main__':\n    run({name})"
+    spec = importlib.util.spec_from_file_location(f"job_{name}", ROOT / "jobs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert getattr(module, name).name == name

@@ -1,0 +1,338 @@
+"""Bundles come back as they were written, or are refused."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from generated import GENRES, make_manifest
+
+from genre_spark import bundle
+from genre_spark.bundle import Manifest
+from genre_spark.errors import BundleError
+
+NETWORK, SAVED = b"an onnx network", b"a keras network"
+PROFILE = {"tracks": 600, "levels": [0.0, 0.5, 1.0], "features": {}}
+FILES = {
+    "clusters": ["SHA256SUMS", "bundle.json", "model_card.md", "profile.json"],
+    "full": [
+        "SHA256SUMS", "bundle.json", "cnn.keras", "cnn.onnx", "model_card.md", "profile.json"
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes a bundle and returns its directory."""
+
+    def write(kind="full"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        if kind == "full":
+            (folder / bundle.ONNX).write_bytes(NETWORK)
+            (folder / bundle.KERAS).write_bytes(SAVED)
+        manifest = make_manifest(NETWORK if kind == "full" else None)
+        bundle.write_files(folder, manifest, PROFILE, "# A card ✓\n")
+        return folder
+
+    return write
+
+
+def refusal(folder, **options):
+    with pytest.raises(BundleError) as refused:
+        bundle.load(folder, **options)
+    assert refused.value.exit_code == 4
+    told = str(refused.value)
+    assert told.startswith(f"{folder}: ")
+    return told.removeprefix(f"{folder}: ")
+
+
+def sign(folder):
+    """Writes checksums that fit, as somebody would who wants a bundle to be taken."""
+    names = sorted(file.name for file in folder.iterdir() if file.name != bundle.SUMS)
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    (folder / bundle.SUMS).write_text("".join(f"{h}  {name}\n" for name, h in sums.items()))
+
+
+def rewrite(folder, change, remake_id=True):
+    """Changes the manifest, and makes the bundle fit together again."""
+    content = json.loads((folder / bundle.MANIFEST).read_text())
+    change(content)
+    if remake_id:
+        scoring = Manifest.model_validate(content).scoring
+        content["model_id"] = bundle.model_id(scoring, NETWORK if scoring.genres else None)
+    (folder / bundle.MANIFEST).write_text(json.dumps(content))
+    sign(folder)
+
+
+@pytest.mark.parametrize("kind", ["clusters", "full"])
+def test_a_bundle_comes_back_as_it_was_written(make, kind):
+    folder = make(kind)
+    assert sorted(file.name for file in folder.iterdir()) == FILES[kind]
+    loaded = bundle.load(folder, kind=kind)
+    written = make_manifest(NETWORK if kind == "full" else None)
+    assert loaded.manifest == written
+    assert (loaded.path, loaded.profile) == (folder, PROFILE)
+    assert loaded.onnx == (NETWORK if kind == "full" else None)
+    np.testing.assert_array_equal(
+        loaded.manifest.scoring.centroids, np.array(written.scoring.synthetic.centroids)
+    )
+    assert (folder / bundle.CARD).read_text() == "# A card ✓\n"
+
+
+def test_a_bundle_can_be_given_as_text_and_is_bytes_the_same_when_written_again(make, tmp_path):
+    folder = make()
+    again = tmp_path / "again"
+    again.mkdir()
+    for name in (bundle.ONNX, bundle.KERAS):
+        (again / name).write_bytes((folder / name).read_bytes())
+    loaded = bundle.load(str(folder))
+    bundle.write_files(again, loaded.manifest, loaded.profile, (folder / bundle.CARD).read_text())
+    for name in FILES["full"]:
+        assert (again / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_checksums_are_such_that_sha256sum_can_check_them(make):
+    folder = make()
+    lines = (folder / bundle.SUMS).read_text().splitlines()
+    assert lines == sorted(lines, key=lambda line: line.split("  ")[1])
+    for line in lines:
+        digest, name = line.split("  ")
+        assert digest == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+
+
+def test_a_full_bundle_serves_where_clusters_are_needed(make):
+    assert bundle.load(make("full"), kind="clusters").manifest.kind == "full"
+
+
+def test_a_clusters_bundle_is_refused_where_a_full_one_is_needed(make):
+    assert refusal(make("clusters"), kind="full") == (
+        "is a clusters bundle, needed is a full one: run train"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in FILES["full"] if name != bundle.SUMS])
+@pytest.mark.parametrize("at", ["first", "middle", "last"])
+def test_a_changed_byte_is_refused_with_its_file(make, name, at):
+    folder = make()
+    content = bytearray((folder / name).read_bytes())
+    content[{"first": 0, "middle": len(content) // 2, "last": -1}[at]] ^= 1
+    (folder / name).write_bytes(content)
+    assert refusal(folder) == f"{name} was changed or damaged: its checksum differs"
+
+
+@pytest.mark.parametrize("name", FILES["full"])
+def test_a_byte_more_or_less_is_refused(make, name):
+    folder = make()
+    content = (folder / name).read_bytes()
+    for changed in (content + b"\n", content + b" ", content[:-1], b""):
+        (folder / name).write_bytes(changed)
+        refusal(folder)
+
+
+@pytest.mark.parametrize("change", [lambda byte: byte ^ 1, lambda byte: byte ^ 0x20, lambda _: 13])
+def test_any_changed_byte_of_the_checksums_is_refused(make, change):
+    folder = make("clusters")
+    content = (folder / bundle.SUMS).read_bytes()
+    for i, byte in enumerate(content):
+        (folder / bundle.SUMS).write_bytes(content[:i] + bytes([change(byte)]) + content[i + 1 :])
+        refusal(folder)
+
+
+@pytest.mark.parametrize("kind", ["clusters", "full"])
+def test_a_missing_file_is_refused_with_its_name(make, kind):
+    folder = make(kind)
+    for name in FILES[kind]:
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        told = refusal(folder)
+        assert name in told
+        (folder / name).write_bytes(content)
+    bundle.load(folder)
+
+
+def test_a_missing_file_is_refused_also_where_the_checksums_do_not_list_it(make):
+    folder = make()
+    (folder / bundle.KERAS).unlink()
+    sign(folder)
+    assert refusal(folder) == "cnn.keras: missing or not part of a full bundle"
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_an_additional_file_is_refused_with_its_name(make, signed):
+    folder = make()
+    (folder / "weights.pkl").write_bytes(b"cos\nsystem\n")
+    if signed:
+        sign(folder)
+        assert refusal(folder) == "weights.pkl: missing or not part of a full bundle"
+    else:
+        assert refusal(folder) == "weights.pkl: missing, or not listed in SHA256SUMS"
+
+
+def test_an_additional_folder_is_refused(make):
+    folder = make()
+    (folder / "more").mkdir()
+    assert "more: missing" in refusal(folder)
+
+
+def test_files_that_hadoop_keeps_beside_its_own_do_not_count(make):
+    folder = make()
+    (folder / ".bundle.json.crc").write_bytes(b"crc")
+    assert bundle.load(folder).manifest.kind == "full"
+
+
+@pytest.mark.parametrize("path", ["none", "empty"])
+def test_what_is_no_bundle_is_refused(tmp_path, path):
+    (tmp_path / "empty").mkdir()
+    assert refusal(tmp_path / path) == "not a model bundle: it has no bundle.json"
+
+
+def test_a_newer_format_is_refused_before_its_content_is_read(make):
+    folder = make()
+    newer = {"format_version": bundle.FORMAT_VERSION + 1, "something": "else"}
+    (folder / bundle.MANIFEST).write_text(json.dumps(newer))
+    sign(folder)
+    told = refusal(folder)
+    assert told.startswith(f"has format {bundle.FORMAT_VERSION + 1}, genre-spark ")
+    assert told.endswith(
+        f" reads {bundle.FORMAT_VERSION}; use the genre-spark that made it, or train again"
+    )
+
+
+def test_a_newer_format_with_other_files_is_refused_as_such(make):
+    folder = make()
+    (folder / bundle.MANIFEST).write_text(json.dumps({"format_version": 99}))
+    (folder / "cnn.safetensors").write_bytes(b"x")
+    sign(folder)
+    assert refusal(folder).startswith("has format 99, ")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "{}", '"x"', "\ufeff{}"])
+def test_a_manifest_that_is_none_is_refused(make, content):
+    folder = make()
+    (folder / bundle.MANIFEST).write_text(content)
+    sign(folder)
+    assert refusal(folder) == "bundle.json is damaged"
+
+
+def test_a_profile_that_is_no_json_is_refused(make):
+    folder = make()
+    (folder / bundle.PROFILE).write_text("{")
+    sign(folder)
+    assert refusal(folder) == "profile.json is damaged"
+
+
+def centroid(content):
+    return content["scoring"]["synthetic"]["centroids"][3]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), None, "x"])
+def test_a_centroid_that_is_not_finite_is_refused(make, value):
+    folder = make()
+
+    def break_it(content):
+        centroid(content)[2] = value
+
+    rewrite(folder, break_it, remake_id=False)
+    assert refusal(folder).startswith("bundle.json: scoring.synthetic.centroids.3.2: ")
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_a_centroid_of_a_wrong_length_is_refused(make, more):
+    folder = make()
+
+    def break_it(content):
+        if more:
+            centroid(content).append(0.0)
+        else:
+            centroid(content).pop()
+
+    rewrite(folder, break_it, remake_id=False)
+    n_axes = make_manifest().scoring.space.n_axes
+    assert f"a centroid has not {n_axes} numbers, as there are axes" in refusal(folder)
+
+
+@pytest.mark.parametrize("part", ["ids", "names", "centroids"])
+def test_synthetic_genres_whose_parts_differ_in_number_are_refused(make, part):
+    folder = make()
+
+    def break_it(content):
+        content["scoring"]["synthetic"][part].pop()
+
+    rewrite(folder, break_it, remake_id=False)
+    assert "ids, names and centroids of synthetic genres differ in number" in refusal(folder)
+
+
+def test_a_kind_that_does_not_fit_the_content_is_refused(make):
+    folder = make("full")
+
+    def break_it(content):
+        content["scoring"]["genres"] = None
+
+    rewrite(folder, break_it, remake_id=False)
+    assert "kind is full, which does not fit its scoring part" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("classes", ["rock"]),
+        ("groups", ["label"]),
+        ("target_precision", 1.5),
+        ("known_artists", "not base64!"),
+        ("known_artists", "AAAA"),
+    ],
+)
+def test_genres_that_cannot_be_are_refused(make, name, value):
+    folder = make()
+
+    def break_it(content):
+        content["scoring"]["genres"][name] = value
+
+    rewrite(folder, break_it, remake_id=False)
+    # As if whoever changed it had also made the id anew.
+    told = refusal(folder)
+    assert name in told
+
+
+def test_an_unknown_key_is_refused(make):
+    folder = make()
+    rewrite(folder, lambda content: content.update(more=1), remake_id=False)
+    assert refusal(folder).startswith("bundle.json: more: ")
+
+
+def test_a_model_id_that_is_not_of_the_content_is_refused(make):
+    folder = make()
+    old = make_manifest(NETWORK).model_id
+
+    def change_a_label(content):
+        content["scoring"]["synthetic"]["names"][0] = "another name"
+
+    rewrite(folder, change_a_label, remake_id=False)
+    assert refusal(folder) == f"its content does not have the model_id {old}"
+    rewrite(folder, lambda content: None)
+    assert bundle.load(folder).manifest.model_id != old
+
+
+def test_another_network_under_the_same_model_id_is_refused(make):
+    folder = make()
+    (folder / bundle.ONNX).write_bytes(NETWORK + b"!")
+    sign(folder)
+    assert refusal(folder).startswith("its content does not have the model_id ")
+
+
+def test_the_model_id_hangs_on_all_that_decides_a_label_and_on_nothing_else(make):
+    manifest = make_manifest(NETWORK)
+    scoring = manifest.scoring
+    other_classes = scoring.genres.model_copy(update={"classes": (*GENRES[1:], GENRES[0])})
+    other_space = scoring.space.model_copy(update={"medians": (*scoring.space.medians[1:], 0.0)})
+    ids = [
+        bundle.model_id(scoring, NETWORK),
+        bundle.model_id(scoring, NETWORK + b"!"),
+        bundle.model_id(scoring, None),
+        bundle.model_id(scoring.model_copy(update={"genres": other_classes}), NETWORK),
+        bundle.model_id(scoring.model_copy(update={"space": other_space}), NETWORK),
+    ]
+    assert len(set(ids)) == len(ids)
+    assert ids[0] == manifest.model_id == bundle.load(make()).manifest.model_id
+    assert len(ids[0]) == 16

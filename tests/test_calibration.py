@@ -1,0 +1,74 @@
+"""Temperature, thresholds, and what is said of them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genre_spark import calibration
+
+
+def overconfident(n=4000, seed=0, factor=3.0):
+    """Labels drawn from the probabilities of logits; the logits given are `factor` too large."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, 4))
+    chances = calibration.softmax(logits)
+    labels = (chances.cumsum(axis=1) > rng.random(n)[:, None]).argmax(axis=1)
+    return logits * factor, labels
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_the_temperature_undoes_a_factor_on_the_logits(factor):
+    logits, labels = overconfident(factor=factor)
+    assert calibration.fit_temperature(logits, labels) == pytest.approx(factor, rel=0.1)
+
+
+def test_scaling_by_the_temperature_lowers_the_calibration_error():
+    logits, labels = overconfident()
+    temperature = calibration.fit_temperature(logits, labels)
+    errors = []
+    for divisor in (1.0, temperature):
+        chances = calibration.softmax(logits / divisor)
+        correct = chances.argmax(axis=1) == labels
+        errors.append(calibration.expected_calibration_error(chances.max(axis=1), correct))
+    assert errors[1] < errors[0] / 3
+
+
+def test_accepted_labels_meet_the_target_on_tracks_that_the_threshold_has_not_seen():
+    rng = np.random.default_rng(1)
+    failed = 0
+    for _ in range(100):
+        confidence = rng.random((2, 3000))
+        correct = rng.random((2, 3000)) < confidence
+        threshold = calibration.fit_threshold(confidence[0], correct[0], 0.9)
+        # The truth: labels above t are right with probability (1 + t) / 2.
+        failed += (1 + threshold) / 2 < 0.9
+    assert failed <= 10
+
+
+def test_no_threshold_is_given_where_none_meets_the_target():
+    confidence = np.linspace(0, 1, 500)
+    assert calibration.fit_threshold(confidence, confidence > 2, 0.5) == calibration.NEVER
+
+
+def test_few_tracks_are_never_enough_for_certainty():
+    assert calibration.fit_threshold(np.ones(30), np.ones(30, bool), 0.9) == calibration.NEVER
+
+
+def test_all_is_accepted_where_all_is_right():
+    confidence = np.linspace(0.2, 1, 1000)
+    assert calibration.fit_threshold(confidence, confidence > 0, 0.9) == pytest.approx(0.2)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50))
+def test_the_calibration_error_is_a_share(pairs):
+    confidence, correct = (np.array(values) for values in zip(*pairs, strict=True))
+    error = calibration.expected_calibration_error(confidence, correct)
+    assert 0 <= error <= 1
+
+
+def test_the_last_point_of_risk_and_coverage_is_the_accuracy():
+    confidence, correct = np.array([0.9, 0.5, 0.7]), np.array([True, False, True])
+    points = calibration.risk_coverage(confidence, correct)
+    assert points[0] == [pytest.approx(1 / 3), 1.0]
+    assert points[-1] == [1.0, pytest.approx(2 / 3)]

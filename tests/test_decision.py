@@ -1,0 +1,96 @@
+"""How opinions become labels."""
+
+import numpy as np
+import pytest
+
+from genre_spark import decision
+from genre_spark.calibration import NEVER
+from genre_spark.decision import Decision, Opinions
+
+EVEN = Decision(specialist=0.5, consensus=0.5, temperature=1.0, threshold=0.5)
+
+
+def opinions(n=600, classes=3, seed=0, general=2.0, special=2.0, artists=None):
+    """Opinions that favour the label by so much, with noise."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, n)
+    right = np.eye(classes)[labels]
+    found = [right * weight + rng.normal(size=(n, classes)) for weight in (general, special)]
+    logits = np.stack(found, axis=1)
+    logs = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
+    return Opinions(logs, np.arange(n) if artists is None else artists), labels
+
+
+def test_the_means_are_of_each_artists_own_tracks():
+    values = np.array([[1.0], [3.0], [10.0]])
+    means = decision.artist_means(values, np.array([-5, -5, 7]))
+    np.testing.assert_array_equal(means, [[2.0], [2.0], [10.0]])
+
+
+def test_an_artist_of_one_track_decides_alone():
+    found, _ = opinions(n=5)
+    alone = EVEN.model_copy(update={"consensus": 0.0})
+    known = np.zeros(5, bool)
+    np.testing.assert_allclose(
+        decision.apply(found, known, {False: EVEN, True: EVEN}),
+        decision.apply(found, known, {False: alone, True: alone}),
+    )
+
+
+def test_known_and_new_artists_have_decisions_of_their_own():
+    found, _ = opinions(n=4)
+    general = EVEN.model_copy(update={"specialist": 0.0, "consensus": 0.0})
+    special = EVEN.model_copy(update={"specialist": 1.0, "consensus": 0.0})
+    decisions = {False: general, True: special}
+    known = np.array([True, False, True, False])
+    mixed = decision.apply(found, known, decisions)
+    for kind in (False, True):
+        alike = decision.apply(found, np.full(4, kind), decisions)
+        np.testing.assert_allclose(mixed[known == kind], alike[known == kind])
+
+
+def test_the_better_opinion_gets_the_weight():
+    found, labels = opinions(general=0.0, special=3.0)
+    fitted = decision.fit_one(found, labels, np.arange(len(labels)), target=0.5)
+    assert fitted.specialist >= 0.7
+
+
+def test_consensus_is_used_where_artists_have_one_genre():
+    artists = np.arange(900) // 30
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, 30)[artists]
+    logits = np.eye(3)[labels][:, None] * 0.7 + rng.normal(size=(900, 2, 3))
+    found = Opinions(logits - np.log(np.exp(logits).sum(axis=2, keepdims=True)), artists)
+    rows = np.arange(900)
+    fitted = decision.fit_one(found, labels, rows, target=0.5)
+    assert fitted.consensus > 0
+    decisions = {False: fitted, True: fitted}
+    right = decision.apply(found, rows < 0, decisions).argmax(axis=1) == labels
+    assert right.mean() > 0.95
+
+
+def test_a_kind_with_too_few_tracks_takes_the_decision_of_all():
+    found, labels = opinions()
+    known = np.zeros(len(labels), bool)
+    known[:10] = True
+    fitted = decision.fit(found, labels, known, np.arange(len(labels)), 0.9)
+    everything = decision.fit_one(found, labels, np.arange(len(labels)), 0.9)
+    assert fitted[True] == everything
+
+
+def test_nothing_is_accepted_where_opinions_are_noise():
+    found, labels = opinions(general=0.0, special=0.0)
+    fitted = decision.fit_one(found, labels, np.arange(len(labels)), target=0.93)
+    assert fitted.threshold == NEVER
+
+
+def test_probabilities_sum_to_one():
+    found, _ = opinions()
+    known = np.arange(len(found.artists)) % 2 == 0
+    probabilities = decision.apply(found, known, {False: EVEN, True: EVEN})
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-6)
+
+
+def test_a_decision_outside_its_bounds_is_refused():
+    with pytest.raises(ValueError, match="temperature"):
+        Decision(specialist=0.5, consensus=0.5, temperature=0.0, threshold=0.5)

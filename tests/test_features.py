@@ -1,0 +1,235 @@
+"""One feature transform: the same in Spark and in numpy, within its limits, fitted soundly."""
+
+import numpy as np
+import pytest
+from generated import make_axis, make_space, make_tracks
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pydantic import ValidationError
+
+from genre_spark import features
+from genre_spark.errors import InputError
+from genre_spark.features import LIMIT, Axis, FeatureSpace
+from genre_spark.schema import FEATURE_NAMES, feature
+
+ROWS = 60
+EXTRAS = ("year", "time_signature", "popularity")
+NAMES = (*FEATURE_NAMES, *EXTRAS)
+MISSING, LOWEST, HIGHEST = -1.0, 0.0, 1.0
+
+
+@pytest.fixture(scope="module")
+def space():
+    return make_space(_with_extras(make_tracks(400, seed=5)), NAMES)
+
+
+@pytest.fixture(scope="module")
+def tracks(spark):
+    return spark.createDataFrame(make_tracks(400, seed=5)).persist()
+
+
+def _with_extras(tracks):
+    rng = np.random.default_rng(0)
+    return tracks.assign(
+        year=rng.integers(1960, 2020, len(tracks)).astype(float),
+        time_signature=rng.integers(3, 6, len(tracks)).astype(float),
+        popularity=rng.uniform(0, 100, len(tracks)),
+    )
+
+
+def raw_values(positions):
+    """Raw features from positions in each one's range: 0 its low end, 1 its high end; or missing.
+
+    positions : np.ndarray [shape=(n, n_features)]
+    """
+    low = np.array([feature(name).low for name in NAMES])
+    high = np.array([feature(name).high for name in NAMES])
+    # Not low + p * (high - low): that overflows, and misses the ends.
+    raw = low * (1 - positions) + high * positions
+    return np.where(positions == MISSING, np.nan, raw)
+
+
+positions = arrays(
+    np.float64,
+    (ROWS, len(NAMES)),
+    elements=st.one_of(
+        st.sampled_from([MISSING, LOWEST, HIGHEST]), st.floats(0, 1, allow_subnormal=False)
+    ),
+    fill=st.sampled_from([MISSING, LOWEST, 0.5, HIGHEST]),
+)
+
+
+def in_spark(spark, space, raw):
+    rows = [[i, *(None if np.isnan(v) else float(v) for v in row)] for i, row in enumerate(raw)]
+    schema = ", ".join(["_i int", *(f"{name} double" for name in space.features)])
+    table = spark.createDataFrame(rows, schema)
+    found = table.select("_i", *space.to_spark()).toPandas().sort_values("_i")
+    assert list(found.columns[1:]) == [axis.name for axis in space.axes]
+    return found.drop(columns="_i").to_numpy(float)
+
+
+@settings(max_examples=5)
+@given(positions=positions)
+def test_spark_and_numpy_agree_on_every_possible_value_and_on_missing_ones(spark, space, positions):
+    raw = raw_values(positions)
+    np.testing.assert_allclose(in_spark(spark, space, raw), space.to_numpy(raw), atol=1e-9)
+
+
+def test_spark_and_numpy_agree_on_the_ends_of_every_range_and_on_a_track_of_nothing(spark, space):
+    ends = np.array([[LOWEST], [HIGHEST], [MISSING]]) * np.ones(len(NAMES))
+    raw = raw_values(ends)
+    np.testing.assert_allclose(in_spark(spark, space, raw), space.to_numpy(raw), atol=1e-9)
+
+
+@settings(max_examples=30)
+@given(positions=positions)
+def test_axes_lie_within_the_limit_whatever_the_track(space, positions):
+    axes = space.to_numpy(raw_values(positions))
+    assert axes.shape == (ROWS, space.n_axes)
+    assert (np.abs(axes) <= LIMIT).all()
+
+
+def test_a_missing_value_is_the_median(space):
+    nothing = np.full((1, len(NAMES)), np.nan)
+    medians = np.array([space.medians])
+    np.testing.assert_array_equal(space.to_numpy(nothing), space.to_numpy(medians))
+
+
+def test_the_raw_array_is_left_as_it_was(space):
+    raw = raw_values(np.full((3, len(NAMES)), MISSING))
+    space.to_numpy(raw)
+    assert np.isnan(raw).all()
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 6])
+def test_keys_lie_on_a_circle_where_b_is_as_near_to_c_as_c_sharp(step):
+    key = FeatureSpace(
+        features=("key",),
+        medians=(0.0,),
+        axes=(
+            make_axis("key", "_cos", center=0.0, scale=0.7),
+            make_axis("key", "_sin", center=0.0, scale=0.7),
+        ),
+    )
+    keys = np.arange(12.0)[:, None]
+    points, moved = key.to_numpy(keys), key.to_numpy((keys + step) % 12)
+    distances = np.linalg.norm(points - moved, axis=1)
+    np.testing.assert_allclose(distances, distances[0])
+    assert distances[0] > np.linalg.norm(points[0] - points[step - 1])
+
+
+def test_a_share_or_length_counts_in_ratios(space):
+    axis = next(axis for axis in space.axes if axis.name == "tempo")
+    low, middle, high = axis.encode(features._Numpy, np.array([80.0, 120.0, 180.0]))
+    assert high - middle == pytest.approx(middle - low)
+
+
+def test_fit_agrees_with_pandas_and_scales_to_mean_0_and_spread_1(tracks):
+    fitted = features.fit(tracks, FEATURE_NAMES)
+    expected = make_space(make_tracks(400, seed=5))
+    assert fitted.features == expected.features
+    for axis, other in zip(fitted.axes, expected.axes, strict=True):
+        assert axis.name == other.name
+        assert axis.center == pytest.approx(other.center)
+        assert axis.scale == pytest.approx(other.scale)
+    rows = make_tracks(400, seed=5)[list(FEATURE_NAMES)]
+    for name, median in zip(fitted.features, fitted.medians, strict=True):
+        # Of an even number of values Spark takes the lower middle one.
+        assert median == np.sort(rows[name])[199]
+    axes = fitted.to_numpy(rows.to_numpy(float))
+    np.testing.assert_allclose(axes.mean(axis=0), 0, atol=0.02)
+    np.testing.assert_allclose(axes.std(axis=0), 1, atol=0.05)
+
+
+def test_missing_values_take_no_part_in_the_fit(spark, tracks):
+    holes = spark.createDataFrame(
+        [("hole", *[None] * len(FEATURE_NAMES))],
+        "track_id string, " + ", ".join(f"{name} double" for name in FEATURE_NAMES),
+    )
+    with_holes = tracks.select(*holes.columns).unionByName(holes)
+    for axis, other in zip(
+        features.fit(with_holes, FEATURE_NAMES).axes,
+        features.fit(tracks, FEATURE_NAMES).axes,
+        strict=True,
+    ):
+        assert axis.center == pytest.approx(other.center, rel=1e-12)
+        assert axis.scale == pytest.approx(other.scale, rel=1e-12)
+
+
+def test_fit_leaves_out_features_that_are_constant_or_empty(tracks):
+    from pyspark.sql import functions as F
+
+    table = tracks.withColumn("tempo", F.lit(120.0)).withColumn("key", F.lit(None).cast("double"))
+    fitted = features.fit(table, FEATURE_NAMES)
+    assert fitted.features == tuple(n for n in FEATURE_NAMES if n not in ("tempo", "key"))
+    assert {axis.feature for axis in fitted.axes} == set(fitted.features)
+    assert len(fitted.medians) == len(fitted.features)
+
+
+def test_of_a_circular_feature_an_axis_that_does_not_vary_is_left_out_alone(tracks):
+    from pyspark.sql import functions as F
+
+    # C and F sharp lie opposite each other: their sines are both 0.
+    table = tracks.withColumn("key", F.when(F.col("key") > 5, 6.0).otherwise(0.0))
+    fitted = features.fit(table, FEATURE_NAMES)
+    assert [axis.name for axis in fitted.axes if axis.feature == "key"] == ["key_cos"]
+
+
+@pytest.mark.parametrize(
+    ("varying", "said"),
+    [((), "only 0 audio features vary over the catalogue (none)"),
+     (("energy", "valence"), "only 2 audio features vary over the catalogue (energy, valence)")],
+)  # fmt: skip
+def test_too_few_features_are_refused(tracks, varying, said):
+    from pyspark.sql import functions as F
+
+    constant = {name: F.lit(1.0) for name in FEATURE_NAMES if name not in varying}
+    with pytest.raises(InputError) as refused:
+        features.fit(tracks.withColumns(constant), FEATURE_NAMES)
+    assert str(refused.value) == f"{said}, at least 3 are needed"
+
+
+def test_three_features_suffice(tracks):
+    assert features.fit(tracks, ("energy", "valence", "tempo")).n_axes == 3
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"medians": (1.0,)},
+        {"medians": (1.0, float("nan"))},
+        {"features": ("energy", "tempo")},
+        {"axes": ()},
+        {"unknown": 1},
+    ],
+)
+def test_a_space_whose_parts_do_not_fit_is_refused(broken):
+    good = make_space(make_tracks(50, seed=1), ("energy", "valence")).model_dump()
+    assert FeatureSpace.model_validate(good).n_axes == 2
+    with pytest.raises(ValidationError):
+        FeatureSpace.model_validate({**good, **broken})
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"scale": 0.0},
+        {"scale": float("inf")},
+        {"center": float("nan")},
+        {"name": "key"},
+        {"edges": ()},
+    ],
+)
+def test_an_axis_that_cannot_be_is_refused(broken):
+    good = make_axis("key", "_cos", center=0.0, scale=1.0).model_dump()
+    assert Axis.model_validate(good).name == "key_cos"
+    with pytest.raises(ValidationError):
+        Axis.model_validate({**good, **broken})
+
+
+def test_a_space_survives_json_to_the_last_bit(space):
+    raw = raw_values(np.random.default_rng(0).uniform(size=(50, len(NAMES))))
+    again = FeatureSpace.model_validate_json(space.model_dump_json())
+    assert again == space
+    np.testing.assert_array_equal(again.to_numpy(raw), space.to_numpy(raw))

@@ -1,0 +1,385 @@
+"""The report: what it shows, what it leaves out, and what it bears."""
+
+import base64
+import html
+import io
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genre_spark import pictures, report
+from genre_spark.bundle import Bundle, GenrePart, Manifest, ScoringPart, SyntheticPart
+from genre_spark.decision import Decision
+from genre_spark.features import Axis, FeatureSpace
+from genre_spark.tensor import N_BINS
+
+AXES = {
+    "danceability": "danceability",
+    "key_cos": "key",
+    "key_sin": "key",
+    "loudness": "loudness",
+    "mode": "mode",
+    "tempo": "tempo",
+    "duration_ms": "duration_ms",
+}
+FEATURES = tuple(dict.fromkeys(AXES.values()))
+MEDIANS = (0.5, 5.0, -7.25, 1.0, 120.4, 195_000.0)
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "x" * 200,
+    "$\\frac{1$ & 100 %",
+    "演歌\n\x07\u202eabc",
+    "{{ manifest }}",
+)
+ROWS = {
+    "read": 1000,
+    "accepted": 940,
+    "duplicates": 40,
+    "ambiguous": 7,
+    "labelled": 600,
+    "imputed": 3,
+    "fingerprint": "46f40886baf347a5",
+    "reasons": {"duplicate_track_id": 40, "tempo_out_of_range": 20},
+}
+
+
+def names_of(what, n):
+    return tuple(f"{what} {i}" for i in range(n))
+
+
+TWELVE, SIX = names_of("loud", 12), names_of("genre", 6)
+
+
+def space():
+    edges = tuple(np.linspace(-2, 2, N_BINS + 1).tolist())
+    axes = tuple(
+        Axis(name=name, feature=feature, center=0.0, scale=1.0, edges=edges)
+        for name, feature in AXES.items()
+    )
+    return FeatureSpace(features=FEATURES, medians=MEDIANS, axes=axes)
+
+
+def synthetic_genres(names, genres, centroids):
+    return [
+        {
+            "id": i,
+            "name": name,
+            "centroid": centroid,
+            "size": 10 + i,
+            "medians": dict(zip(FEATURES, MEDIANS, strict=True)),
+            "typical": [
+                {"track_id": "t1", "artist": name, "title": "A title"},
+                {"track_id": "t1 again", "artist": name, "title": "A title"},
+                {"track_id": "t2", "artist": None, "title": None},
+            ],
+            "genres": {genre: 1 + (i + j) % 5 for j, genre in enumerate(genres)},
+        }
+        for i, (name, centroid) in enumerate(zip(names, centroids, strict=True))
+    ]
+
+
+def metrics(classes, accuracy=0.91):
+    n = len(classes)
+    confusion = np.full((n, n), 1) + 20 * np.eye(n, dtype=int)
+    confusion[0, 1] = 9
+    return {
+        "tracks": int(confusion.sum()),
+        "accuracy": accuracy,
+        "macro_f1": 0.9,
+        "top3": 0.99,
+        "log_loss": 0.3,
+        "ece_before": 0.05,
+        "ece": 0.021,
+        "confusion": confusion.tolist(),
+        "per_genre": {
+            name: {"precision": 0.5, "recall": 0.25, "f1-score": 1 / 3, "support": 29.0}
+            for name in classes
+        },
+        "reliability": [[0.5, 0.4, 0.2], [0.79, 0.83, 0.8]],
+        "risk_coverage": [[0.1, 1.0], [0.5, 0.97], [1.0, accuracy]],
+        "coverage": 0.9,
+        "precision": 0.94,
+        "baselines": {"majority": 0.2, "random forest, context": 0.88},
+    }
+
+
+def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
+    """A bundle by hand; without classes a clusters bundle."""
+    centroids = np.random.default_rng(1).normal(size=(len(names), len(AXES))).tolist()
+    decision = Decision(specialist=0.5, consensus=0.5, temperature=1.1, threshold=0.7)
+    part = classes and GenrePart(
+        classes=classes,
+        groups=("artist",),
+        known=decision,
+        new=decision.model_copy(update={"threshold": 2.0}),
+        known_artists="AAAAAAAAAAA=",
+        target_precision=0.93,
+    )
+    manifest = Manifest(
+        format_version=1,
+        kind="full" if classes else "clusters",
+        model_id="0123456789abcdef",
+        created_at="2026-01-02T03:04:05+00:00",
+        genre_spark_version="0.1.0",
+        source_revision=None,
+        libraries={"numpy": "2.4.6"},
+        seed=20,
+        scoring=ScoringPart(
+            space=space(),
+            synthetic=SyntheticPart(ids=range(len(names)), names=names, centroids=centroids),
+            genres=part or None,
+        ),
+        left_out=("year",),
+        data={"source": "/home/someone/tracks.parquet", "rows": ROWS},
+        clusters={
+            "k": len(names),
+            "candidates": [{"k": len(names) - i, "silhouette": 0.1 - i / 100} for i in range(3)],
+            "synthetic_genres": synthetic_genres(names, classes, centroids),
+            "nmi_with_genres": 0.17,
+        },
+        genres={"classes": classes, "protocols": {name: metrics(classes) for name in protocols}}
+        if classes
+        else None,
+    )
+    return Bundle(Path("bundle"), manifest, None, {})
+
+
+def labels_of(bundle):
+    """The manifest of a catalogue that was labelled with a bundle."""
+    part = bundle.manifest.scoring.genres
+    return {
+        "genre_spark_version": "0.1.0",
+        "scored_at": "2026-01-03T03:04:05+00:00",
+        "model_id": bundle.manifest.model_id,
+        "source": {"path": "s3a://key:secret@bucket/tracks"},
+        "rows": {**ROWS, "labelled": 940, "quarantined": 60, "fingerprint": "other"},
+        "labels": {
+            "synthetic_genres": dict.fromkeys(bundle.manifest.scoring.synthetic.names, 5),
+            "genres": dict.fromkeys(part.classes, 9) if part else {},
+            "confidence": {"19": 700, "18": 140, "3": 100},
+            "accepted": 0.77 if part else None,
+            "mean_confidence": 0.9 if part else None,
+        },
+        "settings": {"seed": 20, "catalog": {"max_imputed": 3}},
+    }
+
+
+@pytest.fixture(scope="module")
+def page():
+    bundle = make()
+    return report.render(bundle, labels_of(bundle))
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """For tests of words: laying pictures out is what takes the time."""
+    monkeypatch.setattr(pictures, "png", lambda figure: "")
+
+
+def text_of(page):
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))).replace("\xa0", " ")
+
+
+def images(page):
+    return re.findall(r"<img [^>]*>", page)
+
+
+def test_the_page_is_self_contained(page):
+    assert not re.search(r"(src|href)\s*=\s*[\"']?\s*(https?:)?//", page)
+    assert not re.search(r"<(script|link|iframe|object)\b|@import|url\(", page)
+    assert set(re.findall(r'href="(.)', page)) == {"#"}
+
+
+def test_every_link_leads_to_a_part_of_the_page(page):
+    targets = re.findall(r'href="#([^"]+)"', page)
+    assert targets
+    assert set(targets) <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_every_picture_says_its_finding_and_can_be_decoded(page):
+    assert len(images(page)) == 10
+    for image in images(page):
+        alt, data = re.search(r'alt="([^"]*)"', image)[1], re.search(r'base64,([^"]+)"', image)[1]
+        assert re.search(r"\w\. \w.+\.$", alt)
+        opened = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
+        opened.load()
+        width, height = re.search(r'width="(\d+)" height="(\d+)"', image).groups()
+        assert opened.size == pytest.approx((int(width), int(height)), abs=1)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How large is each synthetic genre?",
+        "What sets each synthetic genre apart?",
+        "Which real genres does each hold?",
+        "Why this many?",
+        "Is the CNN better than the baselines?",
+        "Which genres are confused?",
+        "Does 80 % confidence mean 80 % right?",
+        "How accurate are the surest labels?",
+        "How sure is the model of this catalogue?",
+    ],
+)
+def test_each_picture_answers_one_question(page, question):
+    assert page.count(f"<h3>{question}</h3>") == 1
+
+
+def test_the_summary_is_one_sentence_with_accuracy_baseline_majority_and_accepted_share(page):
+    summary = text_of(re.search(r'<p class="summary">.*?</p>', page, re.DOTALL)[0]).strip()
+    assert summary == (
+        "940 tracks fall into 12 synthetic genres; the CNN tells 6 real genres apart and is right"
+        " for 91.0 % of held-out tracks of known artists (best baseline, random forest, context:"
+        " 88.0 %; always the largest genre: 20.0 %) and 91.0 % of held-out tracks of new artists"
+        " (best baseline, random forest, context: 88.0 %; always the largest genre: 20.0 %);"
+        " 77.0 % of the scored catalogue’s labels are sure enough to be accepted."
+    )
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_cnn_that_is_worse_than_a_baseline_is_said_to_be(page):
+    bundle = make()
+    bundle.manifest.genres["protocols"]["new"]["accuracy"] = 0.7
+    text = text_of(report.render(bundle, None))
+    assert "the CNN (91.0 %) is 3.0 points ahead of the best baseline" in text
+    assert "the CNN (70.0 %) is 18.0 points behind the best baseline" in text
+
+
+def test_medians_are_in_units_that_people_read(page):
+    row = re.search(r"<bdi>0 loud 0</bdi></th>.*?</tr>", page)[0]
+    assert re.findall(r"<td>(.*?)</td>", row) == ["10", "0.50", "−7.2", "major", "120", "3.2"]
+
+
+def test_typical_tracks_are_named_once_and_by_their_id_where_they_have_no_name(page):
+    assert "<td><bdi>loud 3 – A title</bdi>; <bdi>t2</bdi></td>" in page
+
+
+def test_rows_and_reasons_of_both_catalogues_are_shown(page):
+    text = text_of(page)
+    assert "Rows read 1,000 1,000" in text
+    assert "Rows set aside 60 60" in text
+    assert "tempo out of range 20 20" in text
+    assert "Tracks with one genre, to learn from 600 –" in text
+
+
+def test_no_folder_and_no_password_is_shown(page):
+    assert "tracks.parquet" in page
+    assert "s3a://bucket/tracks" in page
+    assert "/home/someone" not in page
+    assert "secret" not in page
+
+
+def test_agreement_with_real_genres_is_not_called_accuracy(page):
+    text = text_of(page)
+    assert "unlabelled discoveries" in text
+    assert "NMI over all: 0.17." in text
+    assert "never an accuracy" in text
+
+
+@pytest.mark.filterwarnings("error")
+def test_hostile_names_are_escaped_and_do_not_spoil_pictures():
+    bundle = make(names=HOSTILE, classes=HOSTILE)
+    page = report.render(bundle, labels_of(bundle))
+    assert "<script" not in page
+    assert "onerror=alert(1)&gt;" in page
+    assert len(images(page)) == 10
+    assert not re.search(r"<img [^>]*onerror", re.sub(r'"[^"]*"', "", page))
+    assert "<bdi>{{ manifest }}</bdi>" in page
+    assert "\u202e" not in re.sub("<bdi>.*?</bdi>", "", page, flags=re.DOTALL)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("with_labels", [False, True])
+def test_a_clusters_bundle_has_no_accuracy_section(with_labels):
+    bundle = make(classes=())
+    page = report.render(bundle, labels_of(bundle) if with_labels else None)
+    assert 'id="synthetic"' in page
+    assert 'id="genres"' not in page
+    assert "How sure is the model" not in page
+    assert ("Which labels did the tracks get?" in page) == with_labels
+    assert "Which real genres" not in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_bundle_without_artists_has_known_tracks_only():
+    page = report.render(make(protocols=("known",)), None)
+    assert len(images(page)) == 8
+    assert "Known artists. Rows are true genres" in page
+    assert "of new artists (best" not in text_of(page)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_an_evaluation_did_not_measure_is_left_out():
+    bundle = make(protocols=("known",))
+    found = bundle.manifest.genres["protocols"]["known"]
+    for key in ("baselines", "reliability", "risk_coverage", "macro_f1", "per_genre"):
+        del found[key]
+    found["coverage"] = found["precision"] = None
+    page = report.render(bundle, None)
+    assert "Is the CNN better" not in page
+    assert "Macro-F1 (all genres count alike) –" in text_of(page)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_where_nothing_is_accepted_it_says_so():
+    bundle = make()
+    bundle.manifest.genres["protocols"]["new"] |= {"coverage": 0.0, "precision": None}
+    text = text_of(report.render(bundle, None))
+    assert "New artists: no label is sure enough to be accepted." in text
+    assert "Labels of new artists accepted from no confidence is high enough" in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_labels_of_another_model_are_pointed_out(page):
+    bundle = make()
+    other = report.render(bundle, labels_of(bundle) | {"model_id": "f" * 16})
+    assert "labelled by another model, ffffffffffffffff" in other
+    assert "another model" not in page
+
+
+def test_very_many_genres_stay_a_page_of_bearable_size():
+    bundle = make(names_of("quiet slow acoustic", 60), names_of("genre", 114))
+    page = report.render(bundle, labels_of(bundle))
+    assert len(page) < 1_000_000
+    assert "Drawn are the 30 genres with the most mistakes." in page
+    assert "<summary>Precision, recall and F1 of each genre (114)</summary>" in page
+
+
+def test_two_genres_and_two_synthetic_genres_are_enough():
+    assert len(images(report.render(make(names_of("a", 2), names_of("b", 2)), None))) == 8
+
+
+def test_the_same_input_gives_the_same_page(page):
+    bundle = make()
+    assert report.render(bundle, labels_of(bundle)) == page
+
+
+def test_names_in_pictures_are_one_short_line_that_is_no_mathematics():
+    assert pictures.shorten("a\n b\x00c") == "a b c"
+    assert pictures.shorten("x" * 200) == "x" * 29 + "…"
+    assert pictures.shorten("$a$") == r"\$a\$"
+    assert pictures.shorten("演歌") == "□□"
+
+
+def test_drawing_leaves_no_figure_and_no_setting_behind(page):
+    import matplotlib
+    from matplotlib import pyplot
+
+    before = dict(matplotlib.rcParams)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pictures.png(pictures.bars(["a"], [1]))
+    assert pyplot.get_fignums() == []
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_an_interval_holds_its_share_and_narrows_with_more_tracks():
+    low, high = pictures.interval(np.array([0.0, 0.5, 1.0]), 100)
+    assert np.all((low >= -1e-12) & (high <= 1 + 1e-12) & (low < high))
+    assert (low[1], high[1]) == pytest.approx((0.4038, 0.5962), abs=1e-4)
+    assert high[1] - low[1] > np.ptp(pictures.interval(np.array([0.5]), 10_000))

@@ -1,0 +1,80 @@
+"""Declarations of columns and features hold together."""
+
+import pytest
+
+from genre_spark.features import ENCODINGS
+from genre_spark.schema import (
+    AUDIO_FEATURES,
+    FEATURE_NAMES,
+    GROUPS,
+    KNOWN_EXTRAS,
+    LABELLED_COLUMNS,
+    TEXT_COLUMNS,
+    context_column,
+    feature,
+)
+
+DECLARED = AUDIO_FEATURES + KNOWN_EXTRAS
+
+
+def test_the_twelve_audio_features_are_those_of_the_design_in_its_order():
+    assert " ".join(FEATURE_NAMES) == (
+        "danceability energy key loudness mode speechiness acousticness instrumentalness liveness"
+        " valence tempo duration_ms"
+    )
+
+
+def test_no_name_is_declared_twice_and_none_has_capitals():
+    names = [*TEXT_COLUMNS, *(declared.name for declared in DECLARED)]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if name != name.lower()] == []
+
+
+@pytest.mark.parametrize("declared", DECLARED, ids=lambda declared: declared.name)
+def test_a_feature_has_a_range_and_an_encoding_that_exists(declared):
+    assert declared.low < declared.high
+    assert declared.encoding in ENCODINGS
+    assert declared.per_unit > 0
+    assert feature(declared.name) is declared
+
+
+@pytest.mark.parametrize(
+    ("name", "unknown"),
+    [("tempo", 0.0), ("danceability", 0.0), ("key", -1.0), ("time_signature", 0.0)],
+)
+def test_what_the_analysis_writes_where_it_found_nothing_is_out_of_range(name, unknown):
+    assert unknown < feature(name).low
+
+
+@pytest.mark.parametrize("name", ["energy", "loudness", "instrumentalness", "mode"])
+def test_zero_is_a_good_value_where_it_means_something(name):
+    assert feature(name).low <= 0.0 <= feature(name).high
+
+
+def test_an_extra_nobody_declared_may_take_every_finite_value():
+    extra = feature("popularity")
+    assert extra.name == "popularity"
+    assert extra.low < -1e299 < 1e299 < extra.high < float("inf")
+
+
+def test_context_columns_collide_with_nothing():
+    columns = [context_column(group) for group in GROUPS]
+    assert len(set(columns)) == len(GROUPS)
+    assert not set(columns) & {*TEXT_COLUMNS, *FEATURE_NAMES, *LABELLED_COLUMNS}
+
+
+def test_the_labelled_catalogue_is_the_contract_of_the_design():
+    assert LABELLED_COLUMNS == {
+        "track_id": "string",
+        "synthetic_genre_id": "int",
+        "synthetic_genre": "string",
+        "synthetic_genre_distance": "float",
+        "genre": "string",
+        "genre_confidence": "float",
+        "genre_accepted": "boolean",
+        "genre_top3": "array<struct<genre:string,probability:float>>",
+        "n_imputed": "int",
+        "model_id": "string",
+        "input_hash": "bigint",
+        "scored_at": "timestamp",
+    }

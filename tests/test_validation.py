@@ -1,0 +1,470 @@
+"""Rows, good and bad: each has one fate, told by its reasons, whatever the order they come in."""
+
+import random
+from collections import Counter, defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genre_spark import catalog, validation
+from genre_spark.catalog import CORRUPT, map_columns
+from genre_spark.config import CatalogSettings, Dataset
+from genre_spark.errors import GateError, InputError
+from genre_spark.intake import Source, open_catalogue
+from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.validation import AMBIGUOUS, FAULTS, REASONS, Counts
+
+EXTRAS = ("year", "time_signature", "popularity")
+NAMES = (*FEATURE_NAMES, *EXTRAS)
+COLUMNS = (*TEXT_COLUMNS, *NAMES, "playlist")
+GOOD = {
+    "artist": "A", "album": "B", "title": "C", "genre": "rock", "playlist": "p",
+    "danceability": "0.5", "energy": "0.5", "key": "5", "loudness": "-6", "mode": "1",
+    "speechiness": "0.1", "acousticness": "0.2", "instrumentalness": "0", "liveness": "0.1",
+    "valence": "0.4", "tempo": "120", "duration_ms": "200000", "year": "1999",
+    "time_signature": "4", "popularity": "7",
+}  # fmt: skip
+
+# One value in an otherwise good row, and the kind of fault that it is; None for none.
+VALUES = {
+    ("tempo", "fast"): "not_a_number",
+    ("tempo", "120 BPM"): "not_a_number",
+    ("tempo", "1,5"): "not_a_number",
+    ("tempo", "NaN"): "out_of_range",
+    ("tempo", "Infinity"): "out_of_range",
+    ("tempo", "-Infinity"): "out_of_range",
+    ("tempo", "1e400"): "out_of_range",
+    ("tempo", None): "missing",
+    ("tempo", "0"): "out_of_range",
+    ("tempo", "-120"): "out_of_range",
+    ("tempo", "350"): None,
+    ("tempo", "350.1"): "out_of_range",
+    ("tempo", " 1.2E2 "): None,
+    ("key", "5.5"): "out_of_range",
+    ("key", "-1"): "out_of_range",
+    ("key", "12"): "out_of_range",
+    ("key", "0"): None,
+    ("key", "11.0"): None,
+    ("mode", "0.5"): "out_of_range",
+    ("mode", "2"): "out_of_range",
+    ("energy", "0"): None,
+    ("energy", "1"): None,
+    ("energy", "1.0000001"): "out_of_range",
+    ("energy", "-0.0000001"): "out_of_range",
+    ("energy", "-0.0"): None,
+    ("danceability", "0"): "out_of_range",
+    ("loudness", "12"): None,
+    ("loudness", "-70.1"): "out_of_range",
+    ("duration_ms", "4000"): None,
+    ("duration_ms", "999"): "out_of_range",
+    ("year", "1999.5"): "out_of_range",
+    ("year", "0"): "out_of_range",
+    ("time_signature", "0"): "out_of_range",
+    ("popularity", "-1e200"): None,
+    ("popularity", "NaN"): "out_of_range",
+    ("popularity", "Infinity"): "out_of_range",
+}
+
+
+def track(track_id, **changes):
+    return {"track_id": track_id, **GOOD, **changes}
+
+
+def mapped_of(spark, rows, columns=COLUMNS, partitions=2):
+    """Rows as a table of texts, as CSV gives them."""
+    values = [[row.get(name) for name in columns] for row in rows]
+    table = spark.createDataFrame(values, ", ".join(f"{name} string" for name in columns))
+    dataset = Dataset(extra_features=EXTRAS)
+    return map_columns(table.repartition(partitions), dataset, "memory")
+
+
+def judged_of(spark, rows, max_imputed=0, names=NAMES, **options):
+    return validation.judge(mapped_of(spark, rows, **options), names, max_imputed).persist()
+
+
+def reasons_of(spark, rows, max_imputed=0, **options):
+    """The sorted reasons of every row, by its playlist."""
+    judged = judged_of(spark, rows, max_imputed, **options)
+    found = {row["playlist"]: row["_reasons"] for row in validation.quarantined(judged).collect()}
+    return {row["playlist"]: sorted(found.get(row["playlist"], [])) for row in rows}
+
+
+# One row
+
+
+@pytest.fixture(scope="module")
+def judged_values(spark):
+    rows = [track(str(i), **{name: value}) for i, (name, value) in enumerate(VALUES)]
+    rows = {row["track_id"]: row.asDict() for row in judged_of(spark, rows, 3).collect()}
+    return {case: rows[str(i)] for i, case in enumerate(VALUES)}
+
+
+@pytest.mark.parametrize(("name", "value"), VALUES)
+def test_a_value_is_taken_or_is_a_fault_with_its_kind_and_then_null(judged_values, name, value):
+    kind, row = VALUES[name, value], judged_values[name, value]
+    assert row[FAULTS] == ([f"{kind}:{name}"] if kind else [])
+    assert row[name] == (None if kind else float(value))
+    assert row[REASONS] == []
+    assert [row[other] for other in NAMES if other != name] == [
+        float(GOOD[other]) for other in NAMES if other != name
+    ]
+
+
+def test_a_row_goes_to_quarantine_with_every_reason(spark):
+    rows = [
+        track("1", playlist="good"),
+        track(None, playlist="no id"),
+        track("   ", playlist="blank id"),
+        track("2", playlist="two", tempo="fast", key="12"),
+        track("3", playlist="three", tempo="fast", key="12", mode=None),
+        track(None, playlist="all", tempo="fast", key="12", mode=None),
+    ]
+    assert reasons_of(spark, rows, max_imputed=2) == {
+        "good": [],
+        "no id": ["missing:track_id"],
+        "blank id": ["missing:track_id"],
+        "two": [],
+        "three": ["missing:mode", "not_a_number:tempo", "out_of_range:key", "too_many_imputed"],
+        "all": [
+            "missing:mode", "missing:track_id", "not_a_number:tempo", "out_of_range:key",
+            "too_many_imputed",
+        ],
+    }  # fmt: skip
+
+
+def test_a_feature_that_the_catalogue_lacks_is_missing_in_every_row(spark):
+    columns = tuple(name for name in COLUMNS if name != "tempo")
+    rows = [track("1", playlist="a"), track("2", playlist="b", key="12")]
+    judged = judged_of(spark, rows, max_imputed=1, columns=columns)
+    assert {row["track_id"]: row[FAULTS] for row in judged.collect()} == {
+        "1": ["missing:tempo"],
+        "2": ["out_of_range:key", "missing:tempo"],
+    }
+    counts = validation.count(judged)
+    assert (counts.accepted, counts.imputed) == (1, 1)
+    assert counts.reasons == {"missing:tempo": 1, "out_of_range:key": 1, "too_many_imputed": 1}
+
+
+def test_a_quarantined_row_keeps_its_original_columns_and_an_accepted_one_drops_them(spark):
+    rows = [track("1", playlist="kept"), track("2", tempo="fast", playlist="mended later")]
+    judged = judged_of(spark, rows)
+    (bad,) = validation.quarantined(judged).collect()
+    assert {name: bad[name] for name in COLUMNS} == rows[1]
+    assert set(validation.accepted(judged).columns) == {
+        *TEXT_COLUMNS, *NAMES, FAULTS, AMBIGUOUS
+    }  # fmt: skip
+
+
+def test_a_quarantine_can_be_judged_again(spark):
+    rows = [track("1", tempo="fast", _reasons="of last time")]
+    judged = judged_of(spark, rows, columns=(*COLUMNS, "_reasons"))
+    names = [name.lower() for name in validation.quarantined(judged).columns]
+    assert [name for name, n in Counter(names).items() if n > 1] == []
+
+
+def test_a_malformed_csv_line_goes_to_quarantine_whole(spark, tmp_path):
+    path = tmp_path / "tracks.csv"
+    good = ",".join(track("1")[name] for name in COLUMNS)
+    path.write_text(f"{','.join(COLUMNS)}\n{good}\n2,short\n{good[1:]},one,more\n3{good},last\n")
+    dataset = Dataset(extra_features=EXTRAS)
+    mapped = map_columns(catalog.read(spark, str(path), dataset), dataset, str(path))
+    judged = validation.judge(mapped, NAMES, max_imputed=3)
+    found = {row["track_id"]: row.asDict() for row in validation.quarantined(judged).collect()}
+    assert set(found) == {"2", None, "31"}
+    assert "malformed_row" in found["2"]["_reasons"]
+    assert "malformed_row" in found[None]["_reasons"]
+    assert found["31"]["_reasons"] == ["malformed_row"]
+    whole = {str(row.get(CORRUPT)).strip() for row in found.values()}
+    assert whole == {"2,short", f"{good[1:]},one,more", f"3{good},last"}
+    assert validation.count(judged).accepted == 1
+
+
+# Several rows of one track
+
+
+def test_of_rows_with_one_id_one_is_kept_and_the_others_are_duplicates(spark):
+    rows = [track("1", playlist=str(i)) for i in range(4)] + [track("2", playlist="other")]
+    judged = judged_of(spark, rows)
+    counts = validation.count(judged)
+    assert (counts.read, counts.accepted, counts.duplicates) == (5, 2, 3)
+    assert counts.reasons == {"duplicate_track_id": 3}
+    assert counts.refused_share == 0.0
+
+
+def test_ids_are_told_apart_by_case_and_by_blanks(spark):
+    rows = [track("a"), track("A"), track(" a")]
+    assert validation.count(judged_of(spark, rows)).accepted == 3
+
+
+def test_a_bad_twin_never_displaces_a_good_one_and_keeps_its_own_reasons(spark):
+    rows = []
+    for i in range(12):
+        rows += [
+            track(str(i), playlist=f"bad {i}", tempo="fast", key="12", energy=str(i / 100)),
+            track(str(i), playlist=f"good {i}", energy=str((i + 1) / 100)),
+        ]
+    judged = judged_of(spark, rows, max_imputed=1)
+    assert {row["track_id"] for row in validation.accepted(judged).collect()} == {
+        str(i) for i in range(12)
+    }
+    bad = {row["playlist"]: row["_reasons"] for row in validation.quarantined(judged).collect()}
+    assert set(bad) == {f"bad {i}" for i in range(12)}
+    assert set(map(tuple, bad.values())) == {
+        ("out_of_range:key", "not_a_number:tempo", "too_many_imputed")
+    }
+    assert validation.count(judged).duplicates == 0
+
+
+def test_of_usable_twins_the_one_with_the_fewest_faults_is_kept(spark):
+    rows = [
+        track("1", playlist="one", tempo=None),
+        track("1", playlist="none", tempo="130"),
+        track("1", playlist="two", tempo=None, key=None),
+    ]
+    for shuffled in (rows, rows[::-1], [rows[1], rows[0], rows[2]]):
+        (kept,) = validation.accepted(judged_of(spark, shuffled, max_imputed=3)).collect()
+        assert kept["tempo"] == 130.0
+
+
+def test_rows_without_an_id_are_not_twins_of_each_other(spark):
+    rows = [track(None, playlist="same")] * 3 + [track("1")]
+    counts = validation.count(judged_of(spark, rows))
+    assert (counts.read, counts.accepted, counts.duplicates) == (4, 1, 0)
+    assert counts.reasons == {"missing:track_id": 3}
+
+
+def test_a_track_under_several_genres_is_ambiguous_scored_once_and_has_no_label(spark):
+    rows = [
+        track("several", genre="rock"),
+        track("several", genre="pop"),
+        track("same", genre="rock", playlist="1"),
+        track("same", genre="rock", playlist="2"),
+        track("half", genre=None),
+        track("half", genre="rock"),
+        track("none", genre=None),
+    ]
+    judged = judged_of(spark, rows)
+    found = {row["track_id"]: row for row in validation.accepted(judged).collect()}
+    assert {key: (row["genre"], row[AMBIGUOUS]) for key, row in found.items()} == {
+        "several": (None, True),
+        "same": ("rock", False),
+        "half": ("rock", False),
+        "none": (None, False),
+    }
+    counts = validation.count(judged)
+    assert (counts.accepted, counts.ambiguous, counts.labelled) == (4, 1, 2)
+
+
+# Any table
+
+dirty_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "track_id": st.sampled_from([*map(str, range(25)), None]),
+            "genre": st.sampled_from(["rock", "pop", None]),
+            "energy": st.sampled_from(["0.1", "0.2", "2", "loud", None]),
+            "key": st.sampled_from(["1", "2", "1.5", "x", None]),
+            "tempo": st.sampled_from(["100", "110", "0", "NaN", None]),
+        }
+    ),
+    min_size=40,
+    max_size=70,
+)
+NARROW = ("energy", "key", "tempo")
+USUAL = {"energy": {"0.1", "0.2"}, "key": {"1", "2"}, "tempo": {"100", "110"}}
+MAX_IMPUTED = 1
+
+
+def expected(rows):
+    """The same judgement in plain Python: counts, and per kept id its number of faults."""
+    groups, reasons = defaultdict(list), Counter()
+    for row in rows:
+        faults = [
+            ("missing" if row[n] is None else "not_a_number" if row[n] in ("x", "loud")
+             else "out_of_range") + f":{n}"
+            for n in NARROW if row[n] not in USUAL[n]
+        ]  # fmt: skip
+        told = [*faults, "too_many_imputed"] if len(faults) > MAX_IMPUTED else []
+        told += ["missing:track_id"] if row["track_id"] is None else []
+        reasons.update(told)
+        if row["track_id"] is not None:
+            groups[row["track_id"]].append((bool(told), len(faults), row["genre"]))
+    kept = {key: min(n for bad, n, _ in group if not bad)
+            for key, group in groups.items() if not all(bad for bad, _, _ in group)}  # fmt: skip
+    repeated = sum(not bad for group in groups.values() for bad, _, _ in group) - len(kept)
+    reasons.update({"duplicate_track_id": repeated} if repeated else {})
+    genres = {key: {g for _, _, g in groups[key]} - {None} for key in kept}
+    return kept, genres, repeated, dict(reasons)
+
+
+@settings(max_examples=4)
+@given(rows=dirty_rows)
+def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, rows):
+    rows = [{**row, "playlist": str(i)} for i, row in enumerate(rows)]
+    columns = ("track_id", "genre", *NARROW, "playlist")
+    kept, genres, repeated, reasons = expected(rows)
+    judged = judged_of(spark, rows, MAX_IMPUTED, NARROW, columns=columns)
+    counts = validation.count(judged)
+    accepted = validation.accepted(judged).collect()
+    quarantined = validation.quarantined(judged).collect()
+
+    assert counts.read == len(rows) == len(accepted) + len(quarantined)
+    assert (counts.accepted, counts.quarantined) == (len(accepted), len(quarantined))
+    assert {row["track_id"]: len(row[FAULTS]) for row in accepted} == kept
+    assert len({row["playlist"] for row in quarantined}) == len(quarantined)
+    assert (counts.duplicates, counts.reasons) == (repeated, reasons)
+    assert counts.labelled == sum(len(found) == 1 for found in genres.values())
+    assert counts.ambiguous == sum(len(found) > 1 for found in genres.values())
+    assert counts.imputed == sum(n > 0 for n in kept.values())
+
+    again = random.Random(0).sample(rows, len(rows))
+    judged = judged_of(spark, again, MAX_IMPUTED, NARROW, columns=columns, partitions=7)
+    assert validation.count(judged) == counts
+    assert sorted(map(str, validation.accepted(judged).collect())) == sorted(map(str, accepted))
+    assert {row["playlist"]: row for row in validation.quarantined(judged).collect()} == {
+        row["playlist"]: row for row in quarantined
+    }
+
+
+def test_the_fingerprint_is_of_the_accepted_tracks_and_of_all_that_they_hold(spark):
+    def fingerprint(*rows):
+        return validation.count(judged_of(spark, rows)).fingerprint
+
+    whole = fingerprint(track("1"), track("2", energy="0.7"))
+    assert fingerprint(track("2", energy="0.7"), track("1"), track("3", tempo="fast")) == whole
+    others = [
+        fingerprint(track("1"), track("2", energy="0.8")),
+        fingerprint(track("1"), track("3", energy="0.7")),
+        fingerprint(track("1"), track("2", energy="0.7", genre="pop")),
+        fingerprint(track("1")),
+    ]
+    assert len({whole, *others}) == 5
+
+
+# Gates
+
+
+def counted(read, accepted, duplicates=0, **reasons):
+    return Counts(
+        read=read, accepted=accepted, duplicates=duplicates, ambiguous=0, labelled=0, imputed=0,
+        fingerprint="", reasons=reasons,
+    )  # fmt: skip
+
+
+def test_more_bad_rows_than_allowed_stop_the_job_with_exit_code_5_and_say_what_is_wrong():
+    with pytest.raises(GateError) as stopped:
+        validation.check_gate(counted(200, 189, too_many_imputed=9, malformed_row=2), 0.05, "a.csv")
+    assert stopped.value.exit_code == 5
+    assert str(stopped.value) == (
+        "a.csv: 5.5% of 200 rows would be quarantined, the limit is 5.0%; most are"
+        " too_many_imputed (9), malformed_row (2). Mend them, or allow more with"
+        " --set max_quarantined=SHARE"
+    )
+
+
+def test_as_many_bad_rows_as_allowed_do_not_stop_the_job():
+    validation.check_gate(counted(200, 190, too_many_imputed=10), 0.05, "a.csv")
+    with pytest.raises(GateError):
+        validation.check_gate(counted(200, 189, too_many_imputed=11), 0.05, "a.csv")
+
+
+def test_repeated_rows_do_not_count_towards_the_gate():
+    validation.check_gate(counted(200, 10, 190, duplicate_track_id=190), 0.0, "a.csv")
+    with pytest.raises(GateError):
+        validation.check_gate(counted(200, 10, 189, duplicate_track_id=189), 0.0, "a.csv")
+
+
+def test_a_table_without_rows_is_refused_as_input():
+    with pytest.raises(InputError) as refused:
+        validation.check_gate(counted(0, 0), 1.0, "a.csv")
+    assert str(refused.value) == "a.csv: has no rows"
+
+
+def test_a_table_without_a_good_row_is_refused_as_input_even_where_all_may_be_bad():
+    with pytest.raises(InputError) as refused:
+        validation.check_gate(counted(3, 0, malformed_row=3), 1.0, "a.csv")
+    assert str(refused.value) == "a.csv: none of its 3 rows can be used; malformed_row (3)"
+
+
+# The way in
+
+CATALOG = CatalogSettings(max_imputed=1, max_quarantined=0.5)
+
+
+@pytest.fixture
+def source(tmp_path):
+    def write(*lines, name="tracks.csv"):
+        path = tmp_path / name
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return Source(str(path), Dataset())
+
+    return write
+
+
+def refusal(spark, source, error=InputError, needed=None, allowed=CATALOG):
+    with pytest.raises(error) as refused, open_catalogue(spark, source, allowed, needed):
+        pass
+    return str(refused.value).removeprefix(source.path)
+
+
+def test_a_header_without_rows_is_refused(spark, source):
+    assert refusal(spark, source("track_id,energy,tempo")) == ": has no rows"
+
+
+def test_a_table_of_nothing_but_bad_rows_is_refused(spark, source):
+    told = refusal(spark, source("track_id,energy,tempo", ",0.1,100", ",0.2,110"))
+    assert told == ": none of its 2 rows can be used; missing:track_id (2)"
+
+
+def test_a_table_with_too_many_bad_rows_meets_the_gate(spark, source):
+    told = refusal(spark, source("track_id,energy,tempo", "1,0.1,100", ",,", ",0,9"), GateError)
+    assert told.startswith(": 66.7% of 3 rows would be quarantined, the limit is 50.0%; most are ")
+
+
+def test_a_table_without_audio_features_is_refused(spark, source):
+    told = refusal(spark, source("track_id,name", "1,a"))
+    assert told.startswith(": has none of the audio features danceability, energy, ")
+
+
+def test_a_table_that_lacks_too_much_of_what_the_model_reads_is_refused(spark, source):
+    source = source("track_id,energy", "1,0.5")
+    assert refusal(spark, source, needed=("energy", "tempo", "key")) == (
+        ": lacks tempo, key, which the model reads; at most 1 can be imputed. Map them in a"
+        " dataset file, or allow more with --set max_imputed=N"
+    )
+
+
+def test_a_column_without_a_number_is_left_out_for_all_instead_of_missed_in_each_row(spark, source):
+    rows = ("1,0.5,100,,", "2,0.6,110,none,")
+    source = source("track_id,energy,tempo,key,mode", *rows)
+    allowed = CatalogSettings(max_imputed=0, max_quarantined=0)
+    with open_catalogue(spark, source, allowed) as catalogue:
+        assert catalogue.features == ("energy", "tempo")
+        assert {"key", "mode"} <= set(catalogue.left_out)
+        assert "energy" not in catalogue.left_out
+        assert catalogue.groups == ()
+        assert catalogue.counts.accepted == catalogue.tracks.count() == 2
+
+
+def test_a_file_that_turns_out_damaged_while_it_is_read_is_refused(spark, tmp_path):
+    import gzip
+
+    path = tmp_path / "tracks.csv.gz"
+    rows = "".join(f"{i},0.{i},100\n" for i in range(20_000))
+    packed = gzip.compress(f"track_id,energy,tempo\n{rows}".encode())
+    path.write_bytes(packed[: len(packed) // 2])
+    told = refusal(spark, Source(str(path), Dataset()))
+    assert told.startswith(": cannot be read")
+
+
+def test_the_real_tidytuesday_table_counts_as_its_description_says(spark, real_tables):
+    from genre_spark.config import load_dataset
+
+    path = str(real_tables / "spotify_songs.csv.gz")
+    allowed = CatalogSettings(max_imputed=3, max_quarantined=0)
+    with open_catalogue(spark, Source(path, load_dataset("tidytuesday")), allowed) as catalogue:
+        counts = catalogue.counts
+    assert (counts.read, counts.accepted, counts.ambiguous) == (32_833, 28_356, 1_687)
+    assert counts.labelled == 28_356 - 1_687
+    assert counts.reasons == {"duplicate_track_id": 32_833 - 28_356}
