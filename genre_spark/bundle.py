@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from genre_spark import __version__
 from genre_spark.decision import Decision
@@ -74,6 +74,17 @@ class GenrePart(_Strict):
     new: Decision
     known_artists: str
     target_precision: Annotated[float, Field(ge=0, le=1)]
+
+    @field_validator("known_artists")
+    @classmethod
+    def _artists_are_keys(cls, packed: str) -> str:
+        try:
+            length = len(base64.b64decode(packed, validate=True))
+        except ValueError as err:
+            raise ValueError("not base64") from err
+        if length % 8:
+            raise ValueError(f"{length} bytes are not keys of 8 bytes each")
+        return packed
 
     @property
     def decisions(self) -> dict[bool, Decision]:
@@ -187,7 +198,7 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
     onnx = (path / ONNX).read_bytes() if manifest.kind == "full" else None
     if model_id(manifest.scoring, onnx) != manifest.model_id:
         raise BundleError(f"{path}: its content does not have the model_id {manifest.model_id}")
-    return Bundle(path, manifest, onnx, json.loads((path / PROFILE).read_text()))
+    return Bundle(path, manifest, onnx, _parse_profile(path))
 
 
 def write_files(directory: Path, manifest: Manifest, profile: dict[str, Any], card: str) -> None:
@@ -195,9 +206,7 @@ def write_files(directory: Path, manifest: Manifest, profile: dict[str, Any], ca
     (directory / MANIFEST).write_text(_pretty(manifest.model_dump(mode="json")))
     (directory / PROFILE).write_text(_pretty(profile))
     (directory / CARD).write_text(card)
-    names = sorted(_FILES[manifest.kind])
-    sums = "".join(f"{_sha256(directory / name)}  {name}\n" for name in names)
-    (directory / SUMS).write_text(sums)
+    (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]))
 
 
 def library_versions() -> dict[str, str]:
@@ -225,23 +234,33 @@ def source_revision() -> str | None:
 
 def _verify_sums(path: Path) -> None:
     try:
-        lines = (path / SUMS).read_text().splitlines()
-        sums = dict(reversed(line.split("  ", 1)) for line in lines)
+        listed = (path / SUMS).read_bytes().decode("utf-8")
+        sums = dict(reversed(line.split("  ", 1)) for line in listed.splitlines())
     except (OSError, ValueError) as err:
         raise BundleError(f"{path}: {SUMS} is missing or damaged") from err
-    found = {file.name for file in path.iterdir() if not file.name.endswith(".crc")} - {SUMS}
+    found = _names(path)
     if found != set(sums):
         odd = sorted(found ^ set(sums))
         raise BundleError(f"{path}: {', '.join(odd)}: missing, or not listed in {SUMS}")
     for name, expected in sums.items():
         if _sha256(path / name) != expected:
             raise BundleError(f"{path}: {name} was changed or damaged: its checksum differs")
+    if listed != _sums(path, found):
+        raise BundleError(f"{path}: {SUMS} is missing or damaged")
+
+
+def _names(path: Path) -> set[str]:
+    """Files of a bundle, without the checksums that Hadoop keeps beside its own."""
+    return {file.name for file in path.iterdir() if not file.name.endswith(".crc")} - {SUMS}
+
+
+def _sums(path: Path, names: set[str]) -> str:
+    return "".join(f"{_sha256(path / name)}  {name}\n" for name in sorted(names))
 
 
 def _verify_files(path: Path, kind: str) -> None:
-    found = {file.name for file in path.iterdir() if not file.name.endswith(".crc")} - {SUMS}
-    if found != _FILES[kind]:
-        odd = sorted(found ^ _FILES[kind])
+    odd = sorted(_names(path) ^ _FILES[kind])
+    if odd:
         raise BundleError(f"{path}: {', '.join(odd)}: missing or not part of a {kind} bundle")
 
 
@@ -262,6 +281,13 @@ def _parse_manifest(path: Path) -> Manifest:
         fault = err.errors()[0]
         place = ".".join(map(str, fault["loc"]))
         raise BundleError(f"{path}: {MANIFEST}: {place}: {fault['msg']}") from err
+
+
+def _parse_profile(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((path / PROFILE).read_text()))
+    except (ValueError, TypeError) as err:
+        raise BundleError(f"{path}: {PROFILE} is damaged") from err
 
 
 def _sha256(file: Path) -> str:

@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 CORRUPT = "_corrupt_record"
 SOURCE = "_source"
+# In a quarantine that is read again, these are of the last run.
+REASONS = "_reasons"
+_OURS = (CORRUPT, REASONS)
 
 # RFC 4180, and malformed lines kept for the quarantine instead of being dropped.
 _CSV = {
@@ -99,8 +102,8 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
         Where `track_id` is neither there nor mapped, an expression does not fit the table, a
         column appears twice, or a column has a type that cannot serve.
     """
-    _refuse_repeated_columns(source, path)
-    own = [name for name in source.columns if name != CORRUPT]
+    _refuse_repeated(source.columns, path)
+    own = [name for name in source.columns if name not in _OURS]
     wanted = (*TEXT_COLUMNS, *FEATURE_NAMES, *dataset.extra_features)
     found = {name: _expression(source, dataset, name, own, path) for name in wanted}
     found = {name: column for name, column in found.items() if column is not None}
@@ -111,7 +114,8 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     texts = [_text(found.get(name)).alias(name) for name in TEXT_COLUMNS]
     numbers = [c for name in features for c in _number(name, found[name])]
     corrupt = F.col(CORRUPT) if CORRUPT in source.columns else F.lit(None).cast("string")
-    original = F.struct(*[F.col(f"`{name}`") for name in own]).alias(SOURCE)
+    kept = [name for name in source.columns if name != REASONS]
+    original = F.struct(*[_column(name) for name in kept]).alias(SOURCE)
     rows = source.select(*texts, *numbers, corrupt.alias(CORRUPT), original)
     return Mapped(rows, features, frozenset(found) & set(TEXT_COLUMNS), path)
 
@@ -138,10 +142,15 @@ def _read_csv(spark: SparkSession, path: str, dataset: Dataset) -> DataFrame:
     if path.lower().endswith((".tsv", ".tsv.gz")):
         options.setdefault("sep", "\t")
     header = spark.read.options(**options).csv(path).schema
-    # All columns are read as text: what is not a number becomes a reason and not an error.
     if len(header) == 0:
         return spark.createDataFrame([], T.StructType())
-    fields = [*header.fields, T.StructField(CORRUPT, T.StringType())]
+    if options["header"] == "true":
+        # Spark numbers repeated names, and then nobody would miss them.
+        first = spark.read.options(**{**options, "header": "false"}).csv(path).first()
+        _refuse_repeated(list(filter(None, first or ())), path)
+    # All columns are read as text: what is not a number becomes a reason and not an error.
+    fields = [field for field in header.fields if field.name != CORRUPT]
+    fields.append(T.StructField(CORRUPT, T.StringType()))
     return spark.read.options(**options).schema(T.StructType(fields)).csv(path)
 
 
@@ -149,8 +158,8 @@ def _has_wildcard(path: str) -> bool:
     return any(character in path for character in "*?[{")
 
 
-def _refuse_repeated_columns(source: DataFrame, path: str) -> None:
-    names = [name.lower() for name in source.columns]
+def _refuse_repeated(columns: list[str], path: str) -> None:
+    names = [name.lower() for name in columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(
@@ -164,11 +173,13 @@ def _expression(
 ) -> Column | None:
     """The column's expression if the table can give it, None where it has nothing of the kind."""
     if name not in dataset.columns:
-        same = [column for column in own if column.lower() == name]
-        return F.col(f"`{same[0]}`") if same else None
+        same = [column for column in own if column.lower() == name.lower()]
+        return _column(same[0]) if same else None
     expression = dataset.columns[name]
     try:
-        source.select(F.expr(expression))
+        # Beside another column, so that an expression over several rows is refused; inside a
+        # cast, so that one that makes several rows is.
+        source.select(F.lit(1), _column(source.columns[0]), F.expr(expression).cast("string"))
     except ParseException as err:
         raise ConfigError(f"dataset: columns: {name}: not a SQL expression: {expression}") from err
     except AnalysisException as err:
@@ -177,6 +188,11 @@ def _expression(
             f" found: {', '.join(own)}"
         ) from err
     return F.expr(expression)
+
+
+def _column(name: str) -> Column:
+    """A column by its name, whatever characters that has."""
+    return F.col("`" + name.replace("`", "``") + "`")
 
 
 def _refuse_types(source: DataFrame, found: dict[str, Column], path: str) -> None:

@@ -4,14 +4,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from genre_spark.errors import ConfigError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
 
-Share = Annotated[float, Field(ge=0, le=1)]
-OpenShare = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+
+def _not_boolean(value: Any) -> Any:
+    """YAML reads yes and no as truth values, which Python would count as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number")
+    return value
+
+
+_Int = Annotated[int, BeforeValidator(_not_boolean)]
+_Float = Annotated[float, BeforeValidator(_not_boolean), Field(allow_inf_nan=False)]
+Share = Annotated[_Float, Field(ge=0, le=1)]
+OpenShare = Annotated[_Float, Field(gt=0, lt=1)]
+Count = Annotated[_Int, Field(ge=1)]
 
 
 class _Strict(BaseModel):
@@ -21,17 +31,17 @@ class _Strict(BaseModel):
 class CatalogSettings(_Strict):
     """Which rows are good enough."""
 
-    max_imputed: Annotated[int, Field(ge=0, le=len(FEATURE_NAMES) - 1)]
+    max_imputed: Annotated[_Int, Field(ge=0, le=len(FEATURE_NAMES) - 1)]
     max_quarantined: Share
 
 
 class ClusteringSettings(_Strict):
     """How synthetic genres are found."""
 
-    k_min: Annotated[int, Field(ge=2)]
-    k_max: Annotated[int, Field(ge=2, le=200)]
-    sample_size: Annotated[int, Field(ge=100)]
-    restarts: Annotated[int, Field(ge=1, le=20)]
+    k_min: Annotated[_Int, Field(ge=2)]
+    k_max: Annotated[_Int, Field(ge=2, le=200)]
+    sample_size: Annotated[_Int, Field(ge=100)]
+    restarts: Annotated[_Int, Field(ge=1, le=20)]
     max_iterations: Count
 
     @model_validator(mode="after")
@@ -44,9 +54,9 @@ class ClusteringSettings(_Strict):
 class TrainingSettings(_Strict):
     """Which labels are learned from, and what is asked of the result."""
 
-    max_labels: Annotated[int, Field(ge=100)]
-    min_per_genre: Annotated[int, Field(ge=5)]
-    test_share: Annotated[float, Field(gt=0, le=0.5)]
+    max_labels: Annotated[_Int, Field(ge=100)]
+    min_per_genre: Annotated[_Int, Field(ge=5)]
+    test_share: Annotated[_Float, Field(gt=0, le=0.5)]
     target_precision: OpenShare
 
 
@@ -54,7 +64,7 @@ class NetworkSettings(_Strict):
     """How the network is fitted."""
 
     epochs: Count
-    min_steps: Annotated[int, Field(ge=0)]
+    min_steps: Annotated[_Int, Field(ge=0)]
     patience: Count
     batch_size: Count
     learning_rate: OpenShare
@@ -69,7 +79,7 @@ class ScoringSettings(_Strict):
 class Settings(_Strict):
     """All settings; their defaults stand in ``conf/default.yaml`` only."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    seed: Annotated[_Int, Field(ge=0, lt=2**31)]
     catalog: CatalogSettings
     clustering: ClusteringSettings
     training: TrainingSettings
@@ -99,6 +109,15 @@ class Dataset(_Strict):
     format: str | None = None
     options: dict[str, str] = {}
     about: str = ""
+
+    @model_validator(mode="after")
+    def _extras_are_new(self) -> "Dataset":
+        taken = [*TEXT_COLUMNS, *FEATURE_NAMES]
+        for name in self.extra_features:
+            if name.lower() in taken:
+                raise ValueError(f"extra_features: {name} is a column already")
+            taken.append(name.lower())
+        return self
 
     @model_validator(mode="after")
     def _columns_are_canonical(self) -> "Dataset":

@@ -1,5 +1,6 @@
 """Storage on whatever Spark reads: the local disk, HDFS, object stores."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,12 @@ class HadoopStorage(Storage):
             raise OutputError(f"{path}: cannot be created: {java_message(err)}") from err
         self._write(stream, text)
         return True
+
+    def age(self, path: str) -> float | None:
+        if not self.exists(path):
+            return None
+        written = self._fs.getFileStatus(self._path(path)).getModificationTime()
+        return time.time() - written / 1000
 
     def download(self, source: str, target: Path) -> None:
         try:

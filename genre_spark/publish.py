@@ -1,16 +1,16 @@
 """Publishes a directory safely: staged beside it, verified, then switched in one step."""
 
+import fnmatch
 import json
-import os
-import socket
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlparse
 
+from genre_spark import locking
 from genre_spark.errors import InputError, OutputError
 from genre_spark.storage import Storage
 
@@ -64,8 +64,7 @@ def check_target(storage: Storage, output: str, inputs: list[str]) -> str:
     """
     path = storage.resolve(output)
     for given in inputs:
-        source = storage.resolve(given) if _same_system(path, given) else given
-        if _inside(path, source) or _inside(source, path):
+        if _overlap(storage, path, given):
             raise OutputError(
                 f"--output {output}: lies inside the input {given}, or holds it;"
                 " writing there would destroy what is read. Choose another directory"
@@ -95,7 +94,7 @@ def publishing(storage: Storage, path: str) -> Iterator[Target]:
     """
     target = Target(path, uuid.uuid4().hex[:12])
     storage.make_dirs(target.parent)
-    _lock(storage, target)
+    locking.acquire(storage, target.path, target.lock, f"{target.staging}-lock")
     try:
         _recover(storage, target)
         yield target
@@ -135,10 +134,17 @@ def require_manifest(storage: Storage, path: str) -> dict[str, Any]:
     return manifest
 
 
-def _same_system(path: str, given: str) -> bool:
-    """Whether a path can be compared with a resolved one; another scheme is another place."""
+def _overlap(storage: Storage, path: str, given: str) -> bool:
+    """Whether the output lies inside an input, maybe given as a pattern, or holds it."""
     scheme = urlparse(given).scheme
-    return scheme in ("", "file") if path.startswith("/") else path.startswith(f"{scheme}:")
+    if scheme not in ("", "file" if path.startswith("/") else urlparse(path).scheme):
+        return False
+    source = storage.resolve(given)
+    # The part of the output that is as deep as the pattern is what the pattern can match.
+    as_deep = "/".join(path.split("/")[: source.count("/") + 1])
+    pattern = re.sub(r"\{.*?\}", "*", source)
+    fixed = re.split(r"/[^/]*[*?\[{]", source)[0]
+    return as_deep == source or fnmatch.fnmatchcase(as_deep, pattern) or _inside(fixed, path)
 
 
 def _inside(path: str, other: str) -> bool:
@@ -160,61 +166,35 @@ def _is_part(name: str) -> bool:
     return name.startswith("part-") and name.endswith(".parquet")
 
 
-def _lock(storage: Storage, target: Target) -> None:
-    """Takes the lock, from a dead process of this machine too."""
-    holder = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    if storage.create_new(target.lock, json.dumps(holder)):
-        return
-    held = _holder(storage, target.lock)
-    if held.get("host") == holder["host"] and not _alive(held.get("pid")):
-        # Only one of several runs can rename it, and so only one goes on.
-        storage.rename(target.lock, f"{target.staging}-lock")
-        storage.delete(f"{target.staging}-lock")
-        if storage.create_new(target.lock, json.dumps(holder)):
-            return
-    raise OutputError(
-        f"{target.path}: another run is writing there, process {held.get('pid', '?')} on"
-        f" {held.get('host', '?')} since {held.get('since', '?')}. If it is dead, delete {target.lock}"
-    )
-
-
-def _holder(storage: Storage, lock: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(storage.read_text(lock)))
-    except Exception:  # being written, or gone meanwhile
-        return {}
-
-
-def _alive(pid: Any) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (TypeError, ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _recover(storage: Storage, target: Target) -> None:
     """Puts a catalogue back that a killed run left aside, and deletes what else it left."""
-    left = [name for name in storage.names(target.parent) if name.startswith(target.hidden)]
-    for name in left:
+    ours = re.compile(
+        re.escape(target.hidden) + r"(staging-[0-9a-f]{12}(-lock)?|retired-[0-9a-f]{12})"
+    )
+    for name in filter(ours.fullmatch, storage.names(target.parent)):
         path = f"{target.parent}/{name}"
         if name.startswith(f"{target.hidden}retired-") and not storage.exists(target.path):
             storage.rename(path, target.path)
-        elif path != target.lock:
+        else:
             storage.delete(path)
 
 
 def _switch(storage: Storage, target: Target) -> None:
     """Readers see the old catalogue before and the new one after, never a part of either."""
+    if not storage.exists(target.staging):
+        raise OutputError(f"{target.path}: nothing was written for it; the old one stays")
     if not storage.exists(target.path):
         storage.rename(target.staging, target.path)
     elif not storage.exchange(target.staging, target.path):
-        storage.rename(target.path, target.retired)
+        _switch_by_renames(storage, target)
+
+
+def _switch_by_renames(storage: Storage, target: Target) -> None:
+    """In two steps; a run that is killed between them is completed by the next one."""
+    storage.rename(target.path, target.retired)
+    try:
         storage.rename(target.staging, target.path)
-        storage.delete(target.retired)
+    except OutputError:
+        storage.rename(target.retired, target.path)
+        raise
+    storage.delete(target.retired)

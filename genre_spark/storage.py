@@ -3,6 +3,8 @@
 import ctypes
 import os
 import shutil
+import time
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -74,6 +76,10 @@ class Storage(ABC):
         """Writes a file only if there is none, atomically; False where there was one."""
 
     @abstractmethod
+    def age(self, path: str) -> float | None:
+        """Seconds since a file was last written; None where there is none."""
+
+    @abstractmethod
     def download(self, source: str, target: Path) -> None:
         """Copies a directory to the local disk."""
 
@@ -98,8 +104,11 @@ class LocalStorage(Storage):
         return without_checksums(os.listdir(local_path(directory)))
 
     def make_dirs(self, path: str) -> None:
-        with _writing(path):
-            local_path(path).mkdir(parents=True, exist_ok=True)
+        try:
+            with _writing(path):
+                local_path(path).mkdir(parents=True, exist_ok=True)
+        except FileExistsError as err:
+            raise OutputError(f"{path}: cannot be created: there is a file") from err
 
     def delete(self, path: str) -> None:
         if local_path(path).is_dir():
@@ -128,12 +137,23 @@ class LocalStorage(Storage):
             local_path(path).write_text(text, encoding="utf-8")
 
     def create_new(self, path: str, text: str) -> bool:
+        whole = local_path(f"{path}-{uuid.uuid4().hex}")
         try:
-            with _writing(path), local_path(path).open("x", encoding="utf-8") as file:
-                file.write(text)
+            # A link appears with its content, where a new file would be empty for an instant.
+            with _writing(path):
+                whole.write_text(text, encoding="utf-8")
+                os.link(whole, local_path(path))
         except FileExistsError:
             return False
+        finally:
+            whole.unlink(missing_ok=True)
         return True
+
+    def age(self, path: str) -> float | None:
+        try:
+            return time.time() - local_path(path).stat().st_mtime
+        except FileNotFoundError:
+            return None
 
     def download(self, source: str, target: Path) -> None:
         shutil.copytree(local_path(source), target)

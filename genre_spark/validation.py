@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from genre_spark.catalog import CORRUPT, SOURCE, Mapped, raw_name
+from genre_spark.catalog import REASONS as QUARANTINE_REASONS
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import GENRE, TEXT_COLUMNS, TRACK_ID, feature
 
@@ -99,7 +100,7 @@ def accepted(judged: DataFrame) -> DataFrame:
 def quarantined(judged: DataFrame) -> DataFrame:
     """The rows set aside: their original columns and `REASONS`."""
     return judged.filter(F.size(REASONS) > 0).select(
-        f"{SOURCE}.*", F.col(REASONS).alias("_reasons")
+        f"{SOURCE}.*", F.col(REASONS).alias(QUARANTINE_REASONS)
     )
 
 

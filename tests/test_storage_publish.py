@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from genre_spark import publish
+from genre_spark import locking, publish
 from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.hadoop import storage_of
 from genre_spark.publish import MANIFEST, check_target, publishing, read_manifest, write_manifest
@@ -378,7 +378,7 @@ def test_a_lock_taken_over_by_another_run_in_that_instant_is_not_taken_from_it(
     storage, out, dead, monkeypatch
 ):
     lock = hold(storage, out, host=socket.gethostname(), pid=dead)
-    look = publish._holder
+    look = locking._holder
 
     def look_and_be_overtaken(*arguments):
         found = look(*arguments)
@@ -387,7 +387,7 @@ def test_a_lock_taken_over_by_another_run_in_that_instant_is_not_taken_from_it(
             hold(storage, out, host=socket.gethostname(), pid=os.getppid())
         return found
 
-    monkeypatch.setattr(publish, "_holder", look_and_be_overtaken)
+    monkeypatch.setattr(locking, "_holder", look_and_be_overtaken)
     refusal(OutputError, put, storage, out, "first")
     assert json.loads(storage.read_text(lock))["pid"] == os.getppid()
 
