@@ -135,6 +135,7 @@ def _job(
     verbose: bool,
 ) -> Iterator[_Job]:
     from genre_spark.config import load_settings
+    from genre_spark.session import under_spark_submit
     from genre_spark.terminal import Terminal
 
     logging.basicConfig(
@@ -144,7 +145,9 @@ def _job(
     )
     for noisy in ("py4j", "tensorflow", "tf2onnx", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    job = _Job(load_settings(config, overrides, seed), Terminal(as_json), master)
+    # spark-submit sends both outputs of Python to one, where machines want the JSON alone.
+    terminal = Terminal(as_json, silent=as_json and under_spark_submit())
+    job = _Job(load_settings(config, overrides, seed), terminal, master)
     try:
         yield job
     finally:

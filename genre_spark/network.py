@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +198,9 @@ def export(model: "keras.Model", folder: Path, probe: np.ndarray) -> None:
     model.save(folder / KERAS)
     # Keras exports only what was called.
     model(probe[:1])
-    model.export(folder / ONNX, format="onnx", verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras asks numpy for what it left behind
+        model.export(folder / ONNX, format="onnx", verbose=False)
     check_parity(log_probabilities(model, probe), folder / ONNX, probe)
 
 

@@ -20,16 +20,21 @@ class Terminal:
     ----------
     as_json : bool
         Results as JSON instead of tables.
+    silent : bool
+        No progress.
     """
 
-    def __init__(self, as_json: bool = False):
+    def __init__(self, as_json: bool = False, silent: bool = False):
         self._as_json = as_json
+        self._silent = silent
         self._progress = Console(stderr=True)
         self._results = Console()
         self._status: Status | None = None
 
     def say(self, message: str) -> None:
         """One line of progress: replaced by the next in a terminal, a line of its own elsewhere."""
+        if self._silent:
+            return
         if not self._progress.is_terminal:
             print(message, file=sys.stderr, flush=True)
         elif self._status is None:

@@ -1,0 +1,263 @@
+"""The whole way through the real command lines, on generated tracks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from generated import GENRES, make_tracks
+
+from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+# Enough to learn what generated genres sound like, and no more.
+QUICK = ["--set", "k_max=12", "--set", "epochs=12", "--set", "min_steps=0", "--set", "restarts=1"]
+REPEATED, DIRTY = 20, 10
+
+
+def run(command, *, expect=0, **env):
+    """Runs a command; its standard output, once its exit code is the expected one."""
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, **env}
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, env=environment, cwd=ROOT
+    )
+    assert done.returncode == expect, done.stderr[-3000:]
+    return done.stdout if expect == 0 else done.stderr
+
+
+def genre_spark(*arguments, **kwargs):
+    return run([BIN / "genre-spark", *arguments, "--master", "local[2]"], **kwargs)
+
+
+def spark_submit(job, *arguments):
+    submit = [BIN / "spark-submit", "--properties-file", "conf/spark/local.conf"]
+    python = {"PYSPARK_DRIVER_PYTHON": sys.executable}
+    return run([*submit, "--master", "local[2]", f"jobs/{job}.py", *arguments], **python)
+
+
+def labels(folder):
+    """A labelled catalogue as pandas reads it, in order."""
+    return pd.read_parquet(folder).sort_values("track_id").reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory):
+    """1,200 tracks as CSV, some rows repeated and some that no model could use."""
+    tracks = make_tracks(1200, seed=5, artists=120)
+    tracks = tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
+    dirty = tracks.head(DIRTY).assign(track_id=[f"dirty{i}" for i in range(DIRTY)])
+    dirty[["energy", "valence", "tempo", "loudness"]] = ""
+    path = tmp_path_factory.mktemp("catalogue") / "tracks.csv"
+    pd.concat([tracks, tracks.head(REPEATED), dirty]).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def submitted(catalogue, tmp_path_factory):
+    """Clusters, model, labels and report, made by spark-submit; and the summaries."""
+    folder = tmp_path_factory.mktemp("submitted")
+    common = ["--catalog", catalogue, "--json"]
+    clusters, model, labelled = (folder / name for name in ("clusters", "model", "labelled"))
+    summaries = {
+        "cluster": spark_submit(
+            "cluster", *common, *QUICK, "--output", clusters, "--labels", folder / "synthetic"
+        ),
+        "train": spark_submit(
+            "train", *common, *QUICK, "--clusters", clusters, "--output", model
+        ),
+        "score": spark_submit("score", *common, "--model", model, "--output", labelled),
+        "report": spark_submit(
+            "report", "--json", "--model", model, "--labels", labelled,
+            "--output", folder / "report.html",
+        ),
+    }  # fmt: skip
+    return folder, {name: json.loads(text) for name, text in summaries.items()}
+
+
+def test_every_row_is_labelled_or_in_quarantine(submitted):
+    folder, summaries = submitted
+    rows = summaries["score"]["rows"]
+    assert rows["read"] == 1200 + REPEATED + DIRTY
+    assert rows["reasons"]["duplicate_track_id"] == REPEATED
+    assert rows["reasons"]["too_many_imputed"] == DIRTY
+    quarantined = pd.read_parquet(folder / "labelled" / "_quarantine")
+    assert len(labels(folder / "labelled")) + len(quarantined) == rows["read"]
+    assert set(quarantined[quarantined["energy"].isna()]["track_id"]) == {
+        f"dirty{i}" for i in range(DIRTY)
+    }
+
+
+def test_the_labelled_catalogue_keeps_its_contract(submitted):
+    folder, summaries = submitted
+    found = labels(folder / "labelled")
+    assert list(found) == list(LABELLED_COLUMNS)
+    assert found["track_id"].is_unique
+    assert set(found["genre"]) <= set(GENRES)
+    assert found["genre_confidence"].between(0, 1).all()
+    assert (found["model_id"] == summaries["train"]["model_id"]).all()
+    top = found["genre_top3"]
+    assert (top.str[0].map(lambda best: best["genre"]) == found["genre"]).all()
+    assert (top.str.len() == 3).all()
+
+
+def test_genres_are_learned_for_known_and_for_new_artists(submitted):
+    _, summaries = submitted
+    for protocol in ("known", "new"):
+        metrics = summaries["train"]["genres"]["protocols"][protocol]
+        assert metrics["accuracy"] > metrics["baselines"]["majority"] + 0.4
+
+
+def test_synthetic_genres_are_more_than_ten_and_have_names(submitted):
+    folder, summaries = submitted
+    names = summaries["cluster"]["synthetic_genres"]
+    assert len(names) == len(set(names)) > 10
+    found = labels(folder / "synthetic")
+    assert set(found["synthetic_genre"]) <= set(names)
+    assert found["genre"].isna().all()
+
+
+def test_the_report_is_one_page_with_pictures(submitted):
+    folder, _ = submitted
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 5
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_nothing_but_the_results_stays_behind(submitted):
+    folder, _ = submitted
+    assert {path.name for path in folder.iterdir()} == {
+        "clusters", "model", "labelled", "synthetic", "report.html",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def no_tensorflow(tmp_path):
+    """A Python path on which TensorFlow and Keras tell that somebody asked for them."""
+    folder = tmp_path / "traps"
+    folder.mkdir()
+    for name in ("tensorflow", "keras"):
+        (folder / f"{name}.py").write_text(
+            f"open({str(tmp_path / 'imported')!r}, 'a').write('{name}\\n')\n"
+            f"raise ImportError('no {name} here')\n"
+        )
+    return folder, tmp_path / "imported"
+
+
+def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
+    submitted, catalogue, no_tensorflow
+):
+    folder, _ = submitted
+    traps, imported = no_tensorflow
+    again = folder.parent / "again"
+    arguments = ["--catalog", catalogue, "--model", folder / "model", "--output", again]
+    genre_spark("score", *arguments, PYTHONPATH=str(traps))
+    assert not imported.exists()
+    first, second = labels(folder / "labelled"), labels(again)
+    pd.testing.assert_frame_equal(
+        first.drop(columns="scored_at"), second.drop(columns="scored_at"), check_exact=True
+    )
+    # A second run replaces the first, whole.
+    genre_spark("score", *arguments)
+    assert labels(again)["scored_at"].min() > second["scored_at"].max()
+
+
+def test_the_console_script_finds_the_same_synthetic_genres(submitted, catalogue, tmp_path):
+    _, summaries = submitted
+    arguments = ["--catalog", catalogue, *QUICK, "--json", "--output", tmp_path / "clusters"]
+    found = json.loads(genre_spark("cluster", *arguments))
+    assert found["model_id"] == summaries["cluster"]["model_id"]
+
+
+def test_a_catalogue_of_ids_and_features_alone_is_clustered_and_labelled(submitted, tmp_path):
+    folder, _ = submitted
+    bare = tmp_path / "bare.parquet"
+    make_tracks(400, seed=6)[["track_id", *FEATURE_NAMES]].to_parquet(bare)
+    clusters, labelled = tmp_path / "clusters", tmp_path / "labelled"
+    genre_spark("cluster", "--catalog", bare, "--output", clusters, "--labels", labelled, *QUICK)
+    assert len(labels(labelled)) == 400
+    message = genre_spark(
+        "train", "--catalog", bare, "--clusters", clusters, "--output", tmp_path / "m", expect=3
+    )
+    assert "genres have at least" in message.splitlines()[-1]
+    # A model of a catalogue that has all columns labels it too, from what it has.
+    genre_spark("score", "--catalog", bare, "--model", folder / "model", "--output", labelled)
+    assert labels(labelled)["genre"].notna().all()
+
+
+def test_a_labelled_catalogue_without_artists_is_learned_from(tmp_path):
+    tracks = make_tracks(600, seed=7, genres=GENRES[:3]).drop(columns=["artist", "album"])
+    path, clusters, model = (tmp_path / name for name in ("t.parquet", "clusters", "model"))
+    tracks.to_parquet(path)
+    genre_spark("cluster", "--catalog", path, "--output", clusters, *QUICK)
+    found = json.loads(
+        genre_spark(
+            "train", "--catalog", path, "--clusters", clusters, "--output", model, "--json", *QUICK
+        )
+    )
+    assert list(found["genres"]["protocols"]) == ["known"]
+    genre_spark("score", "--catalog", path, "--model", model, "--output", tmp_path / "labelled")
+    scored = labels(tmp_path / "labelled").merge(tracks, on="track_id")
+    assert (scored["genre_x"] == scored["genre_y"]).mean() > 0.6
+
+
+MISTAKES = {
+    "wrong path": (["--catalog", "{tmp}/nowhere.csv"], 3, "no such file or directory"),
+    "missing column": (["--catalog", "{tmp}/no_id.csv"], 3, "no column 'track_id'"),
+    "wrong type": (["--catalog", "{tmp}/nested.json"], 3, "column tempo is struct"),
+    "empty table": (["--catalog", "{tmp}/empty.csv"], 3, "has no rows"),
+    "too dirty": (["--catalog", "{tmp}/dirty.csv"], 5, "would be quarantined"),
+    "unknown setting": (["--catalog", "x", "--set", "speed=9"], 2, "speed: unknown key"),
+    "unknown dataset": (["--catalog", "x", "--dataset", "mine"], 2, "neither a file nor one of"),
+    "unknown option": (["--catalog", "x", "--fast"], 2, "No such option"),
+    "output is the input": (["--catalog", "{tmp}/out"], 6, "lies inside the input"),
+}
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mistakes")
+    header = ",".join(("track_id", *FEATURE_NAMES))
+    (folder / "no_id.csv").write_text(",".join(FEATURE_NAMES) + "\n" + ",".join("1" * 12) + "\n")
+    (folder / "empty.csv").write_text(header + "\n")
+    (folder / "dirty.csv").write_text(header + "\n" + "a,,,,,,,,,,,,\n" + "b" + ",1" * 11 + ",9999")
+    (folder / "nested.json").write_text('{"track_id": "1", "tempo": {"bpm": 120}}\n')
+    return folder
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_in_one_line_with_its_exit_code(submitted, mistakes, mistake):
+    folder, _ = submitted
+    arguments, code, told = MISTAKES[mistake]
+    arguments = [part.format(tmp=mistakes) for part in arguments]
+    where = ["--model", folder / "model", "--output", mistakes / "out"]
+    errors = genre_spark("score", *arguments, *where, expect=code)
+    assert told in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert not (mistakes / "out").exists()
+
+
+def test_a_damaged_bundle_is_refused_before_spark_starts(submitted, catalogue, tmp_path):
+    folder, _ = submitted
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for file in (folder / "model").iterdir():
+        (damaged / file.name).write_bytes(file.read_bytes())
+    onnx = bytearray((damaged / "cnn.onnx").read_bytes())
+    onnx[len(onnx) // 2] ^= 1
+    (damaged / "cnn.onnx").write_bytes(onnx)
+    errors = genre_spark(
+        "score", "--catalog", catalogue, "--model", damaged, "--output", tmp_path / "o", expect=4
+    )
+    assert errors.strip() == (
+        f"genre-spark: {damaged}: cnn.onnx was changed or damaged: its checksum differs"
+    )
+
+
+def test_a_bundle_is_never_overwritten(submitted, catalogue):
+    folder, _ = submitted
+    errors = genre_spark("cluster", "--catalog", catalogue, "--output", folder / "model", expect=6)
+    assert "bundles are never overwritten" in errors.splitlines()[-1]
