@@ -1,0 +1,77 @@
+"""The CNN: what it learns, and that what is shipped is what was trained."""
+
+import numpy as np
+import pytest
+from samples import make_sample
+
+from genre_spark import network
+from genre_spark.config import load_settings
+from genre_spark.errors import GenreSparkError
+from genre_spark.predict import open_session
+
+GROUPS = {"both": ("artist", "album"), "artists": ("artist",), "none": ()}
+SETTINGS = load_settings(overrides=("epochs=6", "min_steps=0")).network
+
+
+def fitted(groups, seed=1, n=400):
+    sample = make_sample(n, groups=groups)
+    train = (sample.tensor(), sample.labels)
+    model, _ = network.fit(train, groups, len(sample.classes), SETTINGS, seed)
+    return model, sample
+
+
+@pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
+def test_the_exported_network_agrees_with_keras(tmp_path, groups):
+    model, sample = fitted(groups)
+    network.export(model, tmp_path, sample.tensor())
+    session = open_session((tmp_path / "cnn.onnx").read_bytes())
+    (found,) = session.run(None, {"tensor": sample.tensor()})
+    expected = network.log_probabilities(model, sample.tensor())
+    assert found.shape == (len(sample), 2, len(sample.classes))
+    np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=network.PARITY)
+    np.testing.assert_allclose(np.exp(found).sum(axis=2), 1.0, rtol=1e-5)
+
+
+def test_keras_loads_the_saved_network_in_safe_mode(tmp_path):
+    model, sample = fitted(GROUPS["both"])
+    network.export(model, tmp_path, sample.tensor())
+    keras = network.quiet_keras()
+    again = keras.models.load_model(tmp_path / "cnn.keras", safe_mode=True)
+    np.testing.assert_array_equal(
+        network.log_probabilities(again, sample.tensor()),
+        network.log_probabilities(model, sample.tensor()),
+    )
+
+
+def test_a_network_that_was_changed_on_its_way_is_refused(tmp_path):
+    model, sample = fitted(GROUPS["none"])
+    network.export(model, tmp_path, sample.tensor())
+    other = network.log_probabilities(model, sample.tensor() + 0.01)
+    with pytest.raises(GenreSparkError, match="differs from Keras by"):
+        network.check_parity(other, tmp_path / "cnn.onnx", sample.tensor())
+
+
+def test_without_context_both_opinions_are_the_generalists():
+    model, sample = fitted(GROUPS["none"])
+    found = network.log_probabilities(model, sample.tensor())
+    np.testing.assert_allclose(found[:, 0], found[:, 1], atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_network_and_another_seed_another():
+    one, same, other = (
+        network.log_probabilities(model, sample.tensor())
+        for model, sample in (fitted(GROUPS["artists"], seed, n=200) for seed in (1, 1, 2))
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 1e-3
+
+
+def test_training_stops_where_held_out_tracks_gain_nothing():
+    sample = make_sample(300)
+    noise = np.random.default_rng(0).integers(0, 6, 300)
+    settings = load_settings(overrides=("epochs=60", "min_steps=0", "patience=2")).network
+    data = (sample.tensor(), noise)
+    _, epochs = network.fit(data, ("artist", "album"), 6, settings, 1, held_out=data)
+    _, all_of_them = network.fit(data, ("artist", "album"), 6, settings, 1, epochs=[4, 4, 4])
+    assert all_of_them == [4, 4, 4]
+    assert min(epochs) < 30
