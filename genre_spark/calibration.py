@@ -47,7 +47,9 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def fit_threshold(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:
+def fit_threshold(
+    confidence: np.ndarray, correct: np.ndarray, artists: np.ndarray, target: float
+) -> float:
     """The least confidence above which labels meet a precision, with 95 % certainty.
 
     From each of several coverages thresholds are tested from strict to lenient, by the
@@ -55,12 +57,17 @@ def fit_threshold(confidence: np.ndarray, correct: np.ndarray, target: float) ->
     order need no correction for their number, and the starts share the risk. Several starts are
     needed because a strict threshold leaves too few tracks to be certain of anything.
 
+    Tracks of one artist are right or wrong together, so they count as fewer: as many independent
+    ones as would give the same spread of the precision between samples of artists.
+
     Parameters
     ----------
     confidence : np.ndarray [shape=(n_tracks,)]
         Calibrated probability of the winner, on held-out tracks.
     correct : np.ndarray [shape=(n_tracks,), dtype=bool]
         Whether the winner is the label.
+    artists : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Equal for tracks of one artist.
     target : float
         Precision to meet, in (0, 1).
 
@@ -71,21 +78,39 @@ def fit_threshold(confidence: np.ndarray, correct: np.ndarray, target: float) ->
 
     References
     ----------
-    Angelopoulos et al. (2021), "Learn then Test"; Clopper & Pearson (1934), Biometrika 26.
+    Angelopoulos et al. (2021), "Learn then Test"; Clopper & Pearson (1934), Biometrika 26; Korn &
+    Graubard (1998), "Confidence Intervals for Proportions with Small Expected Number of Positive
+    Counts Estimated from Survey Data", Survey Methodology 24.
     """
-    from scipy.stats import beta
-
     order = np.argsort(-confidence, kind="stable")
-    right = np.cumsum(correct[order])
+    sure, codes = correct[order].astype(float), np.unique(artists, return_inverse=True)[1][order]
     lenient = 0
     for start in _STARTS:
         for n in _sequence(int(start * len(order)), len(order)):
-            hits = right[n - 1]
-            bound = beta.ppf(_RISK / len(_STARTS), hits, n - hits + 1) if hits else 0.0
-            if bound < target:
+            if _lower_bound(sure[:n], codes[:n], _RISK / len(_STARTS)) < target:
                 break
             lenient = max(lenient, n)
     return float(confidence[order[lenient - 1]]) if lenient else NEVER
+
+
+def _lower_bound(correct: np.ndarray, artists: np.ndarray, risk: float) -> float:
+    """Of the share that is right, in all but `risk` of samples of artists."""
+    from scipy.stats import beta
+
+    share = correct.mean()
+    n = _effective_number(correct, artists)
+    return float(beta.ppf(risk, share * n, (1.0 - share) * n + 1.0)) if share else 0.0
+
+
+def _effective_number(correct: np.ndarray, artists: np.ndarray) -> float:
+    """How many independent tracks would tell the share that is right as well as these do."""
+    n, share = len(correct), correct.mean()
+    errors = np.bincount(artists, correct - share)
+    n_artists = len(np.unique(artists))
+    if share == 1.0 or n_artists < 2:
+        return float(n_artists)
+    variance = (errors**2).sum() / n**2 * n_artists / (n_artists - 1)
+    return min(float(n), share * (1.0 - share) / max(variance, 1e-12))
 
 
 def _sequence(first: int, last: int) -> list[int]:

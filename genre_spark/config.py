@@ -64,6 +64,7 @@ class NetworkSettings(_Strict):
     """How the network is fitted."""
 
     epochs: Count
+    general_epochs: Count
     min_steps: Annotated[_Int, Field(ge=0)]
     patience: Count
     batch_size: Count

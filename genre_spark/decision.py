@@ -17,11 +17,12 @@ GENERAL, SPECIAL = 0, 1
 # A genre that one track rules out may still be the artist's: no opinion counts below this.
 _FLOOR = 0.01
 _SPECIALIST_SHARES = (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0)
-_CONSENSUS_SHARES = (0.0, 0.25, 0.5, 0.75)
+_CONSENSUS_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FEWEST_TRACKS = 100
 _MOST_TRACKS = 5000
 # Equal accuracies are told apart by likelihood; it also steadies the choice on few tracks.
 _LIKELIHOOD_SHARE = 0.1
+_TIE = 1e-9
 
 
 class Decision(BaseModel):
@@ -65,6 +66,24 @@ class Opinions:
     def take(self, rows: np.ndarray) -> "Opinions":
         """Those on some of the tracks."""
         return Opinions(self.log_probabilities[rows], self.artists[rows])
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Tracks by which to decide.
+
+    Attributes
+    ----------
+    opinions : Opinions
+        Of these tracks and of those that inform them.
+    labels : np.ndarray [shape=(n_tracks,), dtype=int64]
+    rows : np.ndarray [dtype=int64]
+        Tracks on which the opinions are those of a network that was not fitted to them.
+    """
+
+    opinions: Opinions
+    labels: np.ndarray
+    rows: np.ndarray
 
 
 def blend(log_probabilities: np.ndarray, specialist: np.ndarray | float) -> np.ndarray:
@@ -135,20 +154,13 @@ def plain(decisions: dict[bool, Decision]) -> dict[bool, Decision]:
     return {kind: one.model_copy(update={"temperature": 1.0}) for kind, one in decisions.items()}
 
 
-def fit(
-    opinions: Opinions, labels: np.ndarray, known: np.ndarray, rows: np.ndarray, target: float
-) -> dict[bool, Decision]:
+def fit(held_out: dict[bool, HeldOut], target: float) -> dict[bool, Decision]:
     """Decisions for new (False) and known (True) artists from held-out tracks.
 
     Parameters
     ----------
-    opinions : Opinions
-        Of all tracks of the sample.
-    labels : np.ndarray [shape=(n_tracks,), dtype=int64]
-    known : np.ndarray [shape=(n_tracks,), dtype=bool]
-        Whether the network was fitted to a track of the artist.
-    rows : np.ndarray [dtype=int64]
-        Tracks that the network was not fitted to.
+    held_out : dict of bool to HeldOut
+        Of either kind, or of both.
     target : float
         Precision of accepted labels.
 
@@ -157,10 +169,14 @@ def fit(
     dict of bool to Decision
         Where either kind has too few tracks, that of the other serves both.
     """
-    of_kind = {kind: rows[known[rows] == kind] for kind in (False, True)}
-    enough = {kind for kind, own in of_kind.items() if len(own) >= _FEWEST_TRACKS}
-    pools = {kind: of_kind[kind] if kind in enough else rows for kind in of_kind}
-    return {kind: fit_one(opinions, labels, pool, target) for kind, pool in pools.items()}
+    most = max(held_out, key=lambda kind: len(held_out[kind].rows))
+    enough = {kind for kind, one in held_out.items() if len(one.rows) >= _FEWEST_TRACKS} | {most}
+    found = {
+        kind: fit_one(one.opinions, one.labels, one.rows, target)
+        for kind, one in held_out.items()
+        if kind in enough
+    }
+    return {kind: found.get(kind, found[most]) for kind in (False, True)}
 
 
 def fit_one(opinions: Opinions, labels: np.ndarray, rows: np.ndarray, target: float) -> Decision:
@@ -174,7 +190,8 @@ def fit_one(opinions: Opinions, labels: np.ndarray, rows: np.ndarray, target: fl
             found = logits(own[judged], artist[judged], consensus, 1.0)
             temperature = fit_temperature(found, labels[judged])
             score = _score(softmax(found / temperature), labels[judged])
-            if score > best_score:
+            # Where the opinions are one and the same, rounding should not choose.
+            if score > best_score + _TIE:
                 best, best_score = (specialist, consensus, temperature), score
     decision = Decision(specialist=best[0], consensus=best[1], temperature=best[2], threshold=NEVER)
     return replace_threshold(decision, opinions, labels, rows, target)
@@ -187,7 +204,8 @@ def replace_threshold(
     same = {False: decision, True: decision}
     probabilities = apply(opinions, np.zeros(len(labels), dtype=bool), same)[rows]
     correct = probabilities.argmax(axis=1) == labels[rows]
-    threshold = fit_threshold(probabilities.max(axis=1), correct, target)
+    confidence = probabilities.max(axis=1)
+    threshold = fit_threshold(confidence, correct, opinions.artists[rows], target)
     return decision.model_copy(update={"threshold": threshold})
 
 

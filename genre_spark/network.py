@@ -24,8 +24,11 @@ logger = logging.getLogger(__name__)
 # ONNX and Keras may differ by this much, and never in the winner.
 PARITY = 1e-5
 _LABEL_SMOOTHING = 0.05
-# Of the weights' running mean, per step: it spans the last few hundred.
-_AVERAGING = 0.995
+# Of the weights' running mean, per step: it spans the last few hundred, or the last few dozen.
+_AVERAGING = {True: 0.995, False: 0.97}
+_MEMBERS = 5
+# Steps between two returns to Python.
+_STEPS_AT_ONCE = 8
 _WARM_UP = 0.05
 _BATCH = 8192
 
@@ -38,8 +41,8 @@ class _Branch:
     """A part of the network with a training of its own.
 
     A generalist sees every scope through strong dropout: it has to reason from what tracks sound
-    like, and serves artists of whom no label is known; trained for long it would learn tracks by
-    heart. Specialists see the context alone, one of them the artist's alone, almost undisturbed:
+    like, and serves artists of whom no label is known; trained for long it would learn artists by
+    heart. It has several members, each of which never sees one part of the artists. Specialists see the context alone, one of them the artist's alone, almost undisturbed:
     they learn what each labelled artist sounds like, and gain from long training.
     """
 
@@ -50,32 +53,40 @@ class _Branch:
     hidden: int
     dropout: tuple[float, float]
     long: bool
+    members: int = 1
 
     def build(self, n_axes: int, n_channels: int, n_classes: int) -> "keras.Model":
-        """From the whole tensor to this branch's logits [shape=(n_classes,)]."""
-        from keras import Model, layers
+        """From the whole tensor to the members' logits [shape=(members, n_classes)]."""
+        from keras import Model, layers, ops
 
         image = layers.Input((n_axes, n_channels), name="tensor")
+        found = [self._member(image, n_classes) for _ in range(self.members)]
+        return Model(image, ops.stack(found, axis=1), name=self.name)
+
+    def _member(self, image: Any, n_classes: int) -> Any:
+        from keras import layers
+
         seen = layers.Dropout(self.dropout[0])(image[:, :, self.channels])
         # First the scopes of each feature, then all features at once.
         mixed = layers.Conv1D(self.filters, 1, activation="silu")(seen)
-        whole = layers.Conv1D(self.width, n_axes, activation="silu")(mixed)
-        found = layers.Dropout(self.dropout[1])(layers.Flatten()(whole))
+        # A convolution as high as the image is a dense layer, which is faster to train.
+        whole = layers.Dense(self.width, activation="silu")(layers.Flatten()(mixed))
+        found = layers.Dropout(self.dropout[1])(whole)
         if self.hidden:
             found = layers.Dense(self.hidden, activation="silu")(found)
             found = layers.Dropout(self.dropout[1])(found)
-        return Model(image, layers.Dense(n_classes)(found), name=self.name)
+        return layers.Dense(n_classes)(found)
 
 
 def _branches(groups: Sequence[str]) -> list[_Branch]:
     n_channels = {scope: len(names) for scope, names in layout(groups).items()}
     own = n_channels["track"]
-    found = [_Branch("general", slice(None), 16, 128, 64, (0.1, 0.3), long=False)]
+    found = [_Branch("general", slice(None), 12, 64, 32, (0.2, 0.3), False, _MEMBERS)]
     if groups:
-        found.append(_Branch("context", slice(own, None), 12, 256, 0, (0.0, 0.1), long=True))
+        found.append(_Branch("context", slice(own, None), 12, 128, 0, (0.0, 0.1), long=True))
     if len(groups) > 1:
         first = slice(own, own + n_channels[groups[0]])
-        found.append(_Branch(groups[0], first, 12, 256, 0, (0.0, 0.1), long=True))
+        found.append(_Branch(groups[0], first, 12, 128, 0, (0.0, 0.1), long=True))
     return found
 
 
@@ -85,10 +96,12 @@ def fit(
     n_classes: int,
     settings: NetworkSettings,
     seed: int,
+    artists: np.ndarray,
     held_out: Labelled | None = None,
     epochs: Sequence[int] | None = None,
     on_epoch: OnEpoch = lambda branch, epoch, epochs: None,
-) -> tuple["keras.Model", list[int]]:
+    specialists: bool = True,
+) -> tuple["keras.Model", list[int], np.ndarray]:
     """A fitted network: log-probabilities [shape=(2, n_classes)] of both opinions on a tensor.
 
     Parameters
@@ -101,12 +114,16 @@ def fit(
     n_classes : int
     settings : NetworkSettings
     seed : int
+    artists : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Equal for training tracks of one artist.
     held_out : tuple of np.ndarray, optional
-        The same of tracks by which training is stopped early.
+        Tensors and labels of tracks by which the specialists' training is stopped early.
     epochs : sequence of int, optional
         For each branch, in place of what the settings say.
     on_epoch : callable
         Told the branch, its epochs done and its epochs at most.
+    specialists : bool
+        Whether there are any.
 
     Returns
     -------
@@ -115,6 +132,9 @@ def fit(
         generalist's again where there are none.
     epochs : list of int
         After how many each branch was done.
+    unseen : np.ndarray [shape=(n_tracks, n_classes)]
+        Log-probabilities of each training track, by the generalist's member that saw no track of
+        its artist.
 
     References
     ----------
@@ -124,38 +144,68 @@ def fit(
     """
     keras = quiet_keras()
     keras.utils.set_random_seed(seed)
+    parts = _parts(train[1], artists, seed)
     models, done = [], []
-    for i, branch in enumerate(_branches(groups)):
+    for i, branch in enumerate(_branches(groups if specialists else ())):
         most = epochs[i] if epochs else _epochs(branch, len(train[0]), settings)
         model = branch.build(*train[0].shape[1:], n_classes)
         tell = functools.partial(on_epoch, branch.name)
-        done.append(_fit_branch(model, train, held_out, n_classes, settings, most, tell))
+        weights = np.ones((len(artists), 1)) if branch.long else _weights(parts, artists)
+        watched = held_out if branch.long else None
+        done.append(_fit_branch(model, train, weights, watched, settings, most, tell))
         models.append(model)
-    return _join(models), done
+    members = models[0].predict(train[0], batch_size=_BATCH, verbose=0)
+    return _join(models), done, _log_softmax(members[np.arange(len(parts)), parts])
+
+
+def _parts(labels: np.ndarray, artists: np.ndarray, seed: int) -> np.ndarray:
+    """For each track the member that does not see its artist [shape=(n_tracks,)]."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = StratifiedGroupKFold(_MEMBERS, shuffle=True, random_state=seed)
+    parts = np.zeros(len(labels), dtype=int)
+    for member, (_, unseen) in enumerate(folds.split(labels, labels, artists)):
+        parts[unseen] = member
+    return parts
+
+
+def _weights(parts: np.ndarray, artists: np.ndarray) -> np.ndarray:
+    """Of each track for each member [shape=(n_tracks, _MEMBERS)].
+
+    Tracks of one artist repeat each other: an artist counts as the root of their number.
+    """
+    _, code, n_tracks = np.unique(artists, return_inverse=True, return_counts=True)
+    weights = n_tracks[code] ** -0.5
+    sees = np.arange(_MEMBERS) != parts[:, None]
+    return sees * (weights / weights.mean())[:, None]
 
 
 def _fit_branch(
     model: "keras.Model",
     train: Labelled,
+    weights: np.ndarray,
     held_out: Labelled | None,
-    n_classes: int,
     settings: NetworkSettings,
     epochs: int,
     tell: Callable[[int, int], None],
 ) -> int:
     from keras import callbacks, losses
 
+    _, *shape = model.output_shape
     model.compile(
-        optimizer=_optimizer(len(train[0]), epochs, settings),
+        optimizer=_optimizer(len(train[0]), epochs, settings, weights.shape[1] == 1),
         loss=losses.CategoricalCrossentropy(from_logits=True, label_smoothing=_LABEL_SMOOTHING),
         metrics=["accuracy"],
+        steps_per_execution=_STEPS_AT_ONCE,
     )
     told = callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: tell(epoch + 1, epochs))
     stopping = callbacks.EarlyStopping("val_accuracy", patience=settings.patience)
     history = model.fit(
         train[0],
-        _one_hot(train[1], n_classes),
-        validation_data=held_out and (held_out[0], _one_hot(held_out[1], n_classes)),
+        _one_hot(train[1], shape),
+        sample_weight=weights.astype(np.float32),
+        validation_data=held_out and (held_out[0], _one_hot(held_out[1], shape)),
+        validation_batch_size=_BATCH,
         epochs=epochs,
         batch_size=settings.batch_size,
         callbacks=[told, stopping] if held_out else [told],
@@ -169,7 +219,9 @@ def _join(models: list["keras.Model"]) -> "keras.Model":
     from keras import Input, Model, ops
 
     image = Input(models[0].input_shape[1:], name="tensor")
-    general, *special = [ops.log_softmax(model(image)) for model in models]
+    general, *special = [
+        ops.log_softmax(ops.mean(ops.log_softmax(model(image)), axis=1)) for model in models
+    ]
     mean = ops.mean(ops.stack(special or [general], axis=1), axis=1)
     return Model(image, ops.stack([general, ops.log_softmax(mean)], axis=1))
 
@@ -231,13 +283,15 @@ def quiet_keras() -> Any:
 
 
 def _epochs(branch: _Branch, n_tracks: int, settings: NetworkSettings) -> int:
-    """As set, but so many that few tracks are seen often enough."""
+    """As set; of specialists so many that few tracks are seen often enough."""
+    if not branch.long:
+        return settings.general_epochs
     steps = max(1, n_tracks // settings.batch_size)
     few = -(-settings.min_steps // steps)
-    return max(settings.epochs, few) if branch.long else max(settings.epochs, few) // 2
+    return max(settings.epochs, few)
 
 
-def _optimizer(n_tracks: int, epochs: int, settings: NetworkSettings) -> Any:
+def _optimizer(n_tracks: int, epochs: int, settings: NetworkSettings, long: bool) -> Any:
     from keras import optimizers
 
     steps = epochs * -(-n_tracks // settings.batch_size)
@@ -250,9 +304,15 @@ def _optimizer(n_tracks: int, epochs: int, settings: NetworkSettings) -> Any:
         warmup_steps=warm_up,
     )
     return optimizers.AdamW(
-        schedule, weight_decay=0.02, clipnorm=1.0, use_ema=True, ema_momentum=_AVERAGING
+        schedule, weight_decay=0.02, clipnorm=1.0, use_ema=True, ema_momentum=_AVERAGING[long]
     )
 
 
-def _one_hot(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    return np.eye(n_classes, dtype=np.float32)[labels]
+def _one_hot(labels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    members, n_classes = shape
+    return np.repeat(np.eye(n_classes, dtype=np.float32)[labels][:, None], members, axis=1)
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -10,7 +10,7 @@ import numpy as np
 from genre_spark import decision, evaluation, network
 from genre_spark.bundle import GenrePart, pack_artists
 from genre_spark.config import NetworkSettings, Settings
-from genre_spark.decision import Decision, Opinions
+from genre_spark.decision import Decision, HeldOut, Opinions
 from genre_spark.evaluation import Protocol
 from genre_spark.sample import Sample
 
@@ -46,18 +46,24 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A network that was fitted on a part of the sample, and what it says of all of it."""
+    """A network that was fitted on a part of the sample, and what it says of all of it.
+
+    `unseen` holds what members of the generalist say of training tracks whose artists they did not
+    see: to them these artists were new.
+    """
 
     opinions: Opinions
     known: np.ndarray
     epochs: list[int]
+    unseen: HeldOut
 
 
 def train(sample: Sample, settings: Settings, say: Say = logger.info) -> Trained:
     """Evaluates on known and on new artists, then fits on all labels.
 
-    The final network decides by what the held-out tracks of both evaluations allow; the metrics
-    that are published come from decisions fitted inside each training side.
+    The final network decides on known artists by what the held-out tracks of that evaluation
+    allow, and on new ones by what its members say of artists they did not see; the metrics that
+    are published come from decisions fitted inside each training side.
 
     Parameters
     ----------
@@ -73,17 +79,18 @@ def train(sample: Sample, settings: Settings, say: Say = logger.info) -> Trained
         "target_precision": target,
         "protocols": {},
     }
-    held_out: list[tuple[_Fit, np.ndarray]] = []
+    evaluated: dict[Protocol, tuple[_Fit, np.ndarray]] = {}
     for protocol in protocols:
         metrics, fitted, rows = evaluate(sample, protocol, settings, settings.seed, say)
         report["protocols"][protocol] = metrics
-        held_out.append((fitted, rows))
-    # As long as the evaluations found right, branch by branch.
-    epochs = np.mean([fitted.epochs for fitted, _ in held_out], axis=0).round().astype(int)
-    model, _ = _fit_network(
-        sample, None, settings.network, settings.seed, "all labels", say, epochs.tolist()
+        evaluated[protocol] = fitted, rows
+    # As long as the evaluation found right, branch by branch.
+    fitted, test = evaluated["known"]
+    model, _, unseen = _fit_network(
+        sample, None, settings.network, settings.seed, "all labels", say, fitted.epochs
     )
-    return Trained(model, _decide(sample, held_out, target), report)
+    held_out = {False: unseen, True: _known(fitted, sample, test)}
+    return Trained(model, decision.fit(held_out, target), report)
 
 
 def evaluate(
@@ -100,11 +107,9 @@ def evaluate(
         Rows that were held out.
     """
     side, test = evaluation.split(sample, protocol, settings.training.test_share, seed)
-    inner_train, inner_test = evaluation.split(sample.take(side), protocol, _INNER_SHARE, seed)
     what = f"{protocol} artists"
-    fitted = _fit(sample, side[inner_train], side[inner_test], settings.network, seed, what, say)
-    target = settings.training.target_precision
-    decisions = decision.fit(fitted.opinions, sample.labels, fitted.known, side[inner_test], target)
+    fitted, held_out = _fit(sample, protocol, side, settings.network, seed, what, say)
+    decisions = decision.fit(held_out, settings.training.target_precision)
     probabilities = decision.apply(fitted.opinions, fitted.known, decisions)
     uncalibrated = decision.apply(fitted.opinions, fitted.known, decision.plain(decisions))
     threshold = decision.pick(fitted.known, decisions, "threshold")[:, 0]
@@ -134,19 +139,39 @@ def genre_part(trained: Trained, sample: Sample, settings: Settings) -> GenrePar
 
 def _fit(
     sample: Sample,
-    train_rows: np.ndarray,
-    stop_rows: np.ndarray,
+    protocol: Protocol,
+    side: np.ndarray,
     settings: NetworkSettings,
     seed: int,
     what: str,
     say: Say,
-) -> _Fit:
-    model, epochs = _fit_network(
-        sample.take(train_rows), sample.take(stop_rows), settings, seed, what, say
+) -> tuple[_Fit, dict[bool, HeldOut]]:
+    """A network from a training side, and the tracks of that side by which it decides.
+
+    On new artists only the generalist has a say, whose members need no tracks to be held out.
+    """
+    train, stop = side, None
+    if protocol == "known":
+        inner, outer = evaluation.split(sample.take(side), protocol, _INNER_SHARE, seed)
+        train, stop = side[inner], side[outer]
+    model, epochs, unseen = _fit_network(
+        sample.take(train),
+        None if stop is None else sample.take(stop),
+        settings,
+        seed,
+        what,
+        say,
+        specialists=stop is not None,
     )
     opinions = Opinions(network.log_probabilities(model, sample.tensor()), sample.artists)
-    known = np.isin(sample.artists, sample.artists[train_rows]) & sample.has_artists
-    return _Fit(opinions, known, epochs)
+    known = np.isin(sample.artists, sample.artists[train]) & sample.has_artists
+    fitted = _Fit(opinions, known, epochs, unseen)
+    return fitted, {False: unseen} | ({} if stop is None else {True: _known(fitted, sample, stop)})
+
+
+def _known(fitted: _Fit, sample: Sample, rows: np.ndarray) -> HeldOut:
+    """Held-out tracks of artists that the network was fitted to."""
+    return HeldOut(fitted.opinions, sample.labels, rows[fitted.known[rows]])
 
 
 def _fit_network(
@@ -157,38 +182,20 @@ def _fit_network(
     what: str,
     say: Say,
     epochs: list[int] | None = None,
-) -> tuple["keras.Model", list[int]]:
-    return network.fit(
+    specialists: bool = True,
+) -> tuple["keras.Model", list[int], HeldOut]:
+    model, done, unseen = network.fit(
         (sample.tensor(), sample.labels),
         tuple(sample.contexts),
         len(sample.classes),
         settings,
         seed,
+        sample.artists,
         held_out and (held_out.tensor(), held_out.labels),
         epochs,
         lambda branch, done, of: say(f"fitting on {what}: {branch}, epoch {done} of {of} at most"),
+        specialists,
     )
-
-
-def _decide(
-    sample: Sample, held_out: list[tuple[_Fit, np.ndarray]], target: float
-) -> dict[bool, Decision]:
-    """Decisions of the final network, from the held-out tracks of all evaluations together.
-
-    Each evaluation is a sample of its own, whose artists inform only each other.
-    """
-    n_tracks = len(sample)
-    stacked = Opinions(
-        np.concatenate([fitted.opinions.log_probabilities for fitted, _ in held_out]),
-        _apart(sample.artists, len(held_out)),
-    )
-    labels = np.tile(sample.labels, len(held_out))
-    known = np.concatenate([fitted.known for fitted, _ in held_out])
-    rows = np.concatenate([test + i * n_tracks for i, (_, test) in enumerate(held_out)])
-    return decision.fit(stacked, labels, known, rows, target)
-
-
-def _apart(artists: np.ndarray, times: int) -> np.ndarray:
-    """Artist codes repeated so that no two repetitions share one."""
-    _, codes = np.unique(artists, return_inverse=True)
-    return np.concatenate([codes + i * (codes.max() + 1) for i in range(times)])
+    # On new artists the generalist stands for both opinions.
+    opinions = Opinions(np.stack([unseen, unseen], axis=1), sample.artists)
+    return model, done, HeldOut(opinions, sample.labels, np.arange(len(sample)))

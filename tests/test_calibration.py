@@ -34,13 +34,18 @@ def test_scaling_by_the_temperature_lowers_the_calibration_error():
     assert errors[1] < errors[0] / 3
 
 
+def threshold_of(confidence, correct, target, artists=None):
+    artists = np.arange(len(confidence)) if artists is None else artists
+    return calibration.fit_threshold(confidence, correct, artists, target)
+
+
 def test_accepted_labels_meet_the_target_on_tracks_that_the_threshold_has_not_seen():
     rng = np.random.default_rng(1)
     failed = 0
     for _ in range(100):
         confidence = rng.random((2, 3000))
         correct = rng.random((2, 3000)) < confidence
-        threshold = calibration.fit_threshold(confidence[0], correct[0], 0.9)
+        threshold = threshold_of(confidence[0], correct[0], 0.9)
         # The truth: labels above t are right with probability (1 + t) / 2.
         failed += (1 + threshold) / 2 < 0.9
     assert failed <= 10
@@ -48,16 +53,37 @@ def test_accepted_labels_meet_the_target_on_tracks_that_the_threshold_has_not_se
 
 def test_no_threshold_is_given_where_none_meets_the_target():
     confidence = np.linspace(0, 1, 500)
-    assert calibration.fit_threshold(confidence, confidence > 2, 0.5) == calibration.NEVER
+    assert threshold_of(confidence, confidence > 2, 0.5) == calibration.NEVER
 
 
 def test_few_tracks_are_never_enough_for_certainty():
-    assert calibration.fit_threshold(np.ones(30), np.ones(30, bool), 0.9) == calibration.NEVER
+    assert threshold_of(np.ones(30), np.ones(30, bool), 0.9) == calibration.NEVER
+
+
+def test_tracks_of_one_artist_prove_less_than_tracks_of_many():
+    rng = np.random.default_rng(2)
+    artists = np.arange(3000) // 30
+    confidence = rng.random(100)[artists]
+    correct = (rng.random(100) < 0.5 + confidence[::30] / 2)[artists]
+    together = threshold_of(confidence, correct, 0.8, artists)
+    assert together > threshold_of(confidence, correct, 0.8)
+
+
+def test_a_target_is_met_for_artists_that_the_threshold_has_not_seen():
+    rng = np.random.default_rng(3)
+    artists = np.arange(3000) // 10
+    failed = 0
+    for _ in range(60):
+        confidence = rng.random(300)[artists]
+        correct = (rng.random(300) < confidence[::10])[artists]
+        threshold = threshold_of(confidence, correct, 0.85, artists)
+        failed += threshold < calibration.NEVER and (1 + threshold) / 2 < 0.85
+    assert failed <= 6
 
 
 def test_all_is_accepted_where_all_is_right():
     confidence = np.linspace(0.2, 1, 1000)
-    assert calibration.fit_threshold(confidence, confidence > 0, 0.9) == pytest.approx(0.2)
+    assert threshold_of(confidence, confidence > 0, 0.9) == pytest.approx(0.2)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50))

@@ -69,13 +69,26 @@ def test_consensus_is_used_where_artists_have_one_genre():
     assert right.mean() > 0.95
 
 
-def test_a_kind_with_too_few_tracks_takes_the_decision_of_all():
+def test_a_kind_with_too_few_tracks_takes_the_decision_of_the_other():
     found, labels = opinions()
-    known = np.zeros(len(labels), bool)
-    known[:10] = True
-    fitted = decision.fit(found, labels, known, np.arange(len(labels)), 0.9)
-    everything = decision.fit_one(found, labels, np.arange(len(labels)), 0.9)
-    assert fitted[True] == everything
+    everything = decision.HeldOut(found, labels, np.arange(len(labels)))
+    few = decision.HeldOut(found, labels, np.arange(10))
+    fitted = decision.fit({False: everything, True: few}, 0.9)
+    assert fitted[True] == fitted[False]
+    assert fitted[True] == decision.fit_one(found, labels, np.arange(len(labels)), 0.9)
+    assert decision.fit({False: everything}, 0.9) == fitted
+
+
+def test_either_kind_is_decided_by_its_own_tracks():
+    good, labels = opinions(general=0.0, special=3.0)
+    bad, others = opinions(general=3.0, special=0.0, seed=1)
+    rows = np.arange(len(labels))
+    held_out = {
+        True: decision.HeldOut(good, labels, rows),
+        False: decision.HeldOut(bad, others, rows),
+    }
+    fitted = decision.fit(held_out, 0.9)
+    assert fitted[True].specialist > 0.5 > fitted[False].specialist
 
 
 def test_nothing_is_accepted_where_opinions_are_noise():

@@ -16,7 +16,7 @@ SETTINGS = load_settings(overrides=("epochs=6", "min_steps=0")).network
 def fitted(groups, seed=1, n=400):
     sample = make_sample(n, groups=groups)
     train = (sample.tensor(), sample.labels)
-    model, _ = network.fit(train, groups, len(sample.classes), SETTINGS, seed)
+    model, _, _ = network.fit(train, groups, len(sample.classes), SETTINGS, seed, sample.artists)
     return model, sample
 
 
@@ -66,12 +66,30 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another():
     assert np.abs(one - other).max() > 1e-3
 
 
-def test_training_stops_where_held_out_tracks_gain_nothing():
+def test_specialists_stop_where_held_out_tracks_gain_nothing():
     sample = make_sample(300)
     noise = np.random.default_rng(0).integers(0, 6, 300)
     settings = load_settings(overrides=("epochs=60", "min_steps=0", "patience=2")).network
-    data = (sample.tensor(), noise)
-    _, epochs = network.fit(data, ("artist", "album"), 6, settings, 1, held_out=data)
-    _, all_of_them = network.fit(data, ("artist", "album"), 6, settings, 1, epochs=[4, 4, 4])
-    assert all_of_them == [4, 4, 4]
-    assert min(epochs) < 30
+    data, groups = (sample.tensor(), noise), ("artist", "album")
+    other = make_sample(300, seed=9).tensor()
+    _, epochs, _ = network.fit(
+        data, groups, 6, settings, 1, sample.artists, held_out=(other, noise)
+    )
+    assert max(epochs[1:]) < 60
+    _, as_told, _ = network.fit(data, groups, 6, settings, 1, sample.artists, epochs=[4, 3, 2])
+    assert as_told == [4, 3, 2]
+
+
+def test_each_track_is_judged_by_a_member_that_did_not_see_its_artist():
+    # Labels hang on the artist alone, and on nothing that can be heard: who was not shown the
+    # artist's labels cannot know them.
+    sample = make_sample(600)
+    secret = np.random.default_rng(1).integers(0, 2, sample.artists.max() + 1)[sample.artists]
+    settings = load_settings(overrides=("general_epochs=40", "min_steps=0")).network
+    model, _, unseen = network.fit(
+        (sample.tensor(), secret), ("artist", "album"), 2, settings, 1, sample.artists,
+        specialists=False,
+    )  # fmt: skip
+    seen = network.log_probabilities(model, sample.tensor())[:, 0].argmax(axis=1) == secret
+    assert (unseen.argmax(axis=1) == secret).mean() < 0.65
+    assert seen.mean() > 0.8

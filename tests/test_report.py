@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genre_spark import pictures, report
+from genre_spark import canvas, pictures, report
 from genre_spark.bundle import Bundle, GenrePart, Manifest, ScoringPart, SyntheticPart
 from genre_spark.decision import Decision
 from genre_spark.features import Axis, FeatureSpace
@@ -178,7 +178,7 @@ def page():
 @pytest.fixture
 def undrawn(monkeypatch):
     """For tests of words: laying pictures out is what takes the time."""
-    monkeypatch.setattr(pictures, "png", lambda figure: "")
+    monkeypatch.setattr(canvas, "png", lambda figure: "")
 
 
 def text_of(page):
@@ -360,10 +360,10 @@ def test_the_same_input_gives_the_same_page(page):
 
 
 def test_names_in_pictures_are_one_short_line_that_is_no_mathematics():
-    assert pictures.shorten("a\n b\x00c") == "a b c"
-    assert pictures.shorten("x" * 200) == "x" * 29 + "…"
-    assert pictures.shorten("$a$") == r"\$a\$"
-    assert pictures.shorten("演歌") == "□□"
+    assert canvas.shorten("a\n b\x00c") == "a b c"
+    assert canvas.shorten("x" * 200) == "x" * 29 + "…"
+    assert canvas.shorten("$a$") == r"\$a\$"
+    assert canvas.shorten("演歌") == "□□"
 
 
 def test_drawing_leaves_no_figure_and_no_setting_behind(page):
@@ -373,7 +373,7 @@ def test_drawing_leaves_no_figure_and_no_setting_behind(page):
     before = dict(matplotlib.rcParams)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pictures.png(pictures.bars(["a"], [1]))
+        canvas.png(pictures.bars(["a"], [1]))
     assert pyplot.get_fignums() == []
     assert dict(matplotlib.rcParams) == before
 

@@ -1,0 +1,140 @@
+"""How pictures look: their size and colours, their axes and names, and their PNG.
+
+pyplot, which keeps figures in a global list, is not used.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import matplotlib.ticker
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from PIL import Image
+
+from genre_spark.wording import one_line
+
+# Okabe and Ito's palette, as seaborn's "colorblind" has it; the order is the one protocols have.
+SERIES = (("#0173b2", "o", "-"), ("#c05e00", "s", "--"))
+BLUE, GREY, INK, _LINE = "#0173b2", "#a3abb4", "#1d2733", "#c9cfd6"
+_DPI = 110
+_WIDTH = 6.6
+_WIDE = 7.5
+_NAME = 30
+_CROWDED = 15
+
+
+def empty(
+    height: float, panels: int = 1, ratios: Sequence[float] | None = None, width: float = _WIDTH
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure of so many inches, its panels below one another."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    grid = figure.subplots(panels, squeeze=False, gridspec_kw={"height_ratios": ratios})
+    for axes in grid[:, 0]:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(_LINE)
+        axes.tick_params(color=_LINE)
+        axes.grid(axis="x", color=_LINE, linewidth=0.5)
+        axes.set_axisbelow(True)
+    return figure, list(grid[:, 0])
+
+
+def heatmap(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    label: str,
+    annotate: bool = False,
+    extend: str = "neither",
+    **colours: Any,
+) -> Figure:
+    """A table as colours, its columns named below; `colours` are seaborn's."""
+    import seaborn
+
+    below, many = [shorten(name) for name in columns], len(columns) > _CROWDED
+    height = max(2.4, 0.26 * len(rows)) + 1.0 + 0.06 * max(map(len, below))
+    figure, (axes,) = empty(height, width=_WIDE if many else _WIDTH)
+    texts = [[f"{100 * value:.0f}" for value in row] for row in values] if annotate else None
+    seaborn.heatmap(
+        values,
+        ax=axes,
+        annot=texts,
+        fmt="",
+        annot_kws={"fontsize": 9},
+        linewidths=0.5,
+        linecolor="white",
+        xticklabels=below,
+        yticklabels=[shorten(name) for name in rows],
+        cbar_kws={"label": label, "extend": extend, "pad": 0.02, "aspect": 4 * height},
+        **colours,
+    )
+    axes.grid(False)
+    axes.tick_params(length=0)
+    axes.tick_params(axis="x", rotation=90 if many else 45, labelsize=8 if many else 10)
+    for text in axes.get_xticklabels():
+        text.set(rotation_mode="anchor", ha="right", va="center" if many else "top")
+    return figure
+
+
+def name_rows(axes: Axes, names: Sequence[str], limit: int = _NAME) -> None:
+    """A name for each row, the first on top."""
+    # Rows are numbers, not names: two names that are equal when shortened stay two rows.
+    axes.set_yticks(range(len(names)), [shorten(name, limit) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+
+
+def percent_axis(axis: Any, low: float, high: float) -> None:
+    """An axis of shares from `low` to `high`, written as per cents."""
+    axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
+    axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, symbol=" %"))
+
+
+def percent_axes(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """Both axes as shares between their bounds, with lines to read heights by."""
+    axes.grid(axis="y", color=_LINE, linewidth=0.5)
+    percent_axis(axes.xaxis, *x)
+    percent_axis(axes.yaxis, *y)
+
+
+def shorten(name: str, limit: int = _NAME) -> str:
+    """A name that a picture can bear: one line, no mathematics, only characters of the font."""
+    known, line = _characters(), one_line(name, limit)
+    # matplotlib reads text between dollar signs as mathematics, and fails on what is none.
+    return "".join(c if ord(c) in known else "□" for c in line).replace("$", r"\$")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An answer, drawn: what is to be seen in words, and the image in base64 with its pixels."""
+
+    finding: str
+    png: str
+    width: int
+    height: int
+
+
+def picture(finding: str, figure: Figure) -> Picture:
+    """A figure that is done, with what is to be seen in it."""
+    width, height = (round(inches * _DPI) for inches in figure.get_size_inches())
+    return Picture(finding, png(figure), width, height)
+
+
+def png(figure: Figure) -> str:
+    """The figure as a PNG in base64."""
+    drawn, image = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=_DPI)
+    # A palette makes these pictures less than half as large and looks the same.
+    flat = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    flat.save(image, format="png", optimize=True)
+    return base64.b64encode(image.getvalue()).decode("ascii")
+
+
+@cache
+def _characters() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())

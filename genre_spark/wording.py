@@ -1,0 +1,62 @@
+"""Words and numbers as the page has them: names, units, per cents."""
+
+import re
+
+from genre_spark.schema import AudioFeature
+
+_NONE = "–"
+_DIGITS = {"BPM": 0, "dB": 1, "min": 1}
+
+
+def one_line(name: str, limit: int) -> str:
+    """A name without what could change the text around it, such as a reversal of direction."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def said(name: str) -> str:
+    """A name within a sentence."""
+    return one_line(name, 80)
+
+
+def plain(name: str) -> str:
+    """The name of a column in plain words."""
+    return name.removesuffix("_ms").replace("_", " ")
+
+
+def in_units(declared: AudioFeature, raw: float | None) -> str:
+    """A raw value as people read it, in the feature's unit for display."""
+    if raw is None:
+        return _NONE
+    if declared.name == "mode":
+        return declared.high_word if raw >= 0.5 else declared.low_word
+    shown = raw / declared.per_unit
+    if declared.integer or declared.display_unit in _DIGITS:
+        text = f"{shown:.{_DIGITS.get(declared.display_unit, 0)}f}"
+    elif declared.low >= 0 and declared.high <= 1:
+        text = f"{shown:.2f}"
+    else:
+        text = f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
+    return text.replace("-", "−")
+
+
+def place(source: str | None) -> str | None:
+    """A source that may be shown to anyone: a file by its name, a URI without its password."""
+    if source and "://" in source and not source.startswith("file:"):
+        return re.sub(r"//[^/@]*@", "//", source)
+    return source and source.rstrip("/").rsplit("/", 1)[-1]
+
+
+def count(n: int | None) -> str:
+    """A whole number with its thousands apart."""
+    return _NONE if n is None else f"{int(n):,}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share in [0, 1] as per cents."""
+    return _NONE if share is None else f"{100 * share:.{digits}f}\u00a0%"
+
+
+def ratio(value: float | None) -> str:
+    """A measure to three decimals."""
+    return _NONE if value is None else f"{value:.3f}"
