@@ -83,10 +83,10 @@ def _branches(groups: Sequence[str]) -> list[_Branch]:
     own = n_channels["track"]
     found = [_Branch("general", slice(None), 12, 64, 32, (0.2, 0.3), False, _MEMBERS)]
     if groups:
-        found.append(_Branch("context", slice(own, None), 12, 128, 0, (0.0, 0.1), long=True))
+        found.append(_Branch("context", slice(own, None), 12, 256, 0, (0.0, 0.1), long=True))
     if len(groups) > 1:
         first = slice(own, own + n_channels[groups[0]])
-        found.append(_Branch(groups[0], first, 12, 128, 0, (0.0, 0.1), long=True))
+        found.append(_Branch(groups[0], first, 12, 256, 0, (0.0, 0.1), long=True))
     return found
 
 

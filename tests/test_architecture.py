@@ -157,3 +157,9 @@ def test_a_job_runs_the_command_of_its_name_and_nothing_else(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert getattr(module, name).name == name
+
+
+def test_the_architecture_page_names_every_module():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    modules = {path.stem for path in (ROOT / "genre_spark").glob("[!_]*.py")}
+    assert {name for name in modules if f"`{name}`" not in page} == set()
