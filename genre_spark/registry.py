@@ -57,7 +57,10 @@ def check_absent(spark: SparkSession, output: str) -> None:
 @contextmanager
 def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
     """A local folder to make a bundle in; it appears at `output` when the block is done."""
-    folder = Path(tempfile.mkdtemp(prefix="genre-spark-"))
+    made_in = Path(tempfile.mkdtemp(prefix="genre-spark-"))
+    # Temporary folders are private to their owner; a bundle is for all who may read its parent.
+    folder = made_in / "bundle"
+    folder.mkdir()
     storage = storage_of(spark, output)
     path = storage.resolve(output)
     parent, _, name = path.rpartition("/")
@@ -71,4 +74,4 @@ def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
         storage.rename(staging, path)
     finally:
         storage.delete(staging)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(made_in, ignore_errors=True)

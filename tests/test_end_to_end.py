@@ -15,7 +15,11 @@ from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 # Enough to learn what generated genres sound like, and no more.
-QUICK = ["--set", "k_max=12", "--set", "epochs=12", "--set", "min_steps=0", "--set", "restarts=1"]
+QUICK = [
+    part
+    for setting in ("k_max=12", "epochs=12", "general_epochs=12", "min_steps=0", "restarts=1")
+    for part in ("--set", setting)
+]
 REPEATED, DIRTY = 20, 10
 
 
@@ -202,6 +206,29 @@ def test_a_labelled_catalogue_without_artists_is_learned_from(tmp_path):
     genre_spark("score", "--catalog", path, "--model", model, "--output", tmp_path / "labelled")
     scored = labels(tmp_path / "labelled").merge(tracks, on="track_id")
     assert (scored["genre_x"] == scored["genre_y"]).mean() > 0.6
+
+
+def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tmp_path):
+    reference = ROOT / "models" / "reference"
+    assert sum(file.stat().st_size for file in reference.iterdir()) < 2_000_000
+    arguments = ["--catalog", catalogue, "--model", reference, "--output", tmp_path / "labelled"]
+    found = json.loads(genre_spark("score", *arguments, "--json"))
+    assert found["rows"]["labelled"] == 1200
+    assert found["labels"]["genres"]
+
+
+def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(real_tables, tmp_path):
+    table = ["--catalog", real_tables / "spotify_songs.csv.gz", "--dataset", "tidytuesday"]
+    clusters, labelled = tmp_path / "clusters", tmp_path / "labelled"
+    found = json.loads(
+        genre_spark("cluster", *table, *QUICK, "--output", clusters, "--labels", labelled, "--json")
+    )
+    assert found["rows"]["read"] == 32_833
+    assert found["rows"]["accepted"] == len(labels(labelled)) == 28_356
+    assert found["rows"]["reasons"] == {"duplicate_track_id": 4_477}
+    other = ["--catalog", real_tables / "tracks_features_69522.csv.gz", "--dataset", "spotify-1.2m"]
+    genre_spark("score", *other, "--model", clusters, "--output", labelled)
+    assert len(labels(labelled)) == 69_522
 
 
 MISTAKES = {
