@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark import (
@@ -26,6 +26,7 @@ from genre_spark.bundle import Manifest, ScoringPart, SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
+from genre_spark.schema import TRACK_ID
 
 logger = logging.getLogger(__name__)
 
@@ -168,13 +169,34 @@ def report(
 
 # Tracks on which the exported network is compared with Keras.
 _PROBE = 5000
+_TRACKS_PER_PARTITION = 50_000
 
 
 def _discover(
     catalogue: Catalogue, source: Source, settings: Settings
 ) -> tuple[Manifest, dict[str, Any]]:
-    space = features.fit(catalogue.tracks, catalogue.features)
-    points = catalogue.tracks.withColumn(clustering.AXES, F.array(*space.to_spark())).persist()
+    tracks = _in_order(catalogue).persist()
+    try:
+        return _describe(tracks, catalogue, source, settings)
+    finally:
+        tracks.unpersist()
+
+
+def _in_order(catalogue: Catalogue) -> DataFrame:
+    """The tracks, the same ones in each partition in the same order.
+
+    How a table is cut into partitions hangs on the machine and its settings, and what is fitted
+    hangs, in its last digits and in KMeans's first centroids, on the partitions.
+    """
+    n_partitions = -(-catalogue.counts.accepted // _TRACKS_PER_PARTITION)
+    return catalogue.tracks.repartition(n_partitions, TRACK_ID).sortWithinPartitions(TRACK_ID)
+
+
+def _describe(
+    tracks: DataFrame, catalogue: Catalogue, source: Source, settings: Settings
+) -> tuple[Manifest, dict[str, Any]]:
+    space = features.fit(tracks, catalogue.features)
+    points = tracks.withColumn(clustering.AXES, F.array(*space.to_spark())).persist()
     try:
         taken = clustering.sample_axes(points, settings.clustering.sample_size, settings.seed)
         candidates = clustering.try_each_k(taken, settings.clustering, settings.seed)
@@ -208,7 +230,7 @@ def _discover(
         clusters=clusters,
         genres=None,
     )
-    return manifest, drift.profile(catalogue.tracks, space.features)
+    return manifest, drift.profile(tracks, space.features)
 
 
 def _manifest(

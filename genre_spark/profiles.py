@@ -73,7 +73,8 @@ def describe(
     tracks : DataFrame
         Accepted tracks with `AXES` and `CLUSTER` beside the features of `space`.
     """
-    centroids = np.array(model.clusterCenters())
+    # The last digits hang on the order in which Spark added.
+    centroids = np.array(model.clusterCenters()).round(9)
     summaries, typical = _summaries(tracks, space), _typical(tracks, centroids)
     genres = _genre_counts(tracks)
     order = sorted(summaries, key=lambda i: (-summaries[i]["size"], tuple(centroids[i])))

@@ -52,9 +52,11 @@ def get_session(master: str | None = None, batch_rows: int = 8192) -> "SparkSess
         for key, value in local_properties().items():
             builder = builder.config(key, value)
     try:
-        return builder.getOrCreate()
+        session = builder.getOrCreate()
     except Exception as err:  # py4j and pyspark raise many kinds here, all fatal
         raise ConfigError(f"Spark does not start: {str(err).splitlines()[0]}") from err
+    _suit_one_machine(session)
+    return session
 
 
 def under_spark_submit() -> bool:
@@ -69,6 +71,15 @@ def local_properties(path: Path | None = None) -> dict[str, str]:
     properties = {key: value.strip() for key, value in pairs}
     logs = (conf_dir() / "log4j2.properties").as_uri()
     return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logs}", **properties}
+
+
+def _suit_one_machine(session: "SparkSession") -> None:
+    """In local mode under spark-submit too, what is left to Spark's defaults is for one machine."""
+    context = session.sparkContext
+    if context.master.startswith("local"):
+        for key, value in local_properties().items():
+            if key.startswith("spark.sql.") and context.getConf().get(key) is None:
+                session.conf.set(key, value)
 
 
 def _prepare_environment() -> None:
