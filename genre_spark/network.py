@@ -1,19 +1,15 @@
-"""The CNN: its layers, its fit, its export. The only module that knows Keras."""
+"""The CNN: its layers and its fit. The only module that knows Keras."""
 
 import functools
 import logging
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.bundle import KERAS, ONNX
 from genre_spark.config import NetworkSettings
-from genre_spark.errors import GenreSparkError
 from genre_spark.tensor import layout
 
 if TYPE_CHECKING:
@@ -21,8 +17,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# ONNX and Keras may differ by this much, and never in the winner.
-PARITY = 1e-5
 _LABEL_SMOOTHING = 0.05
 # Of the weights' running mean, per step: it spans the last few hundred, or the last few dozen.
 _AVERAGING = {True: 0.995, False: 0.97}
@@ -33,7 +27,25 @@ _WARM_UP = 0.05
 _BATCH = 8192
 
 OnEpoch = Callable[[str, int, int], None]
-Labelled = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Tracks to learn from, or to stop by.
+
+    Attributes
+    ----------
+    tensors : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
+    labels : np.ndarray [shape=(n_tracks,), dtype=int64]
+    artists : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Equal for tracks of one artist.
+    n_classes : int
+    """
+
+    tensors: np.ndarray
+    labels: np.ndarray
+    artists: np.ndarray
+    n_classes: int
 
 
 @dataclass(frozen=True)
@@ -94,10 +106,8 @@ def _branches(groups: Sequence[str]) -> list[_Branch]:
 def fit(
     train: Labelled,
     groups: Sequence[str],
-    n_classes: int,
     settings: NetworkSettings,
     seed: int,
-    artists: np.ndarray,
     held_out: Labelled | None = None,
     epochs: Sequence[int] | None = None,
     on_epoch: OnEpoch = lambda branch, epoch, epochs: None,
@@ -107,18 +117,13 @@ def fit(
 
     Parameters
     ----------
-    train : tuple of np.ndarray
-        Tensors [shape=(n_tracks, n_axes, n_channels), dtype=float32] and labels
-        [shape=(n_tracks,), dtype=int64].
+    train : Labelled
     groups : sequence of str
         Context groups; without any there is only the generalist.
-    n_classes : int
     settings : NetworkSettings
     seed : int
-    artists : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Equal for training tracks of one artist.
-    held_out : tuple of np.ndarray, optional
-        Tensors and labels of tracks by which the specialists' training is stopped early.
+    held_out : Labelled, optional
+        Tracks by which the specialists' training is stopped early.
     epochs : sequence of int, optional
         For each branch, in place of what the settings say.
     on_epoch : callable
@@ -145,17 +150,17 @@ def fit(
     """
     keras = quiet_keras()
     keras.utils.set_random_seed(seed)
-    parts = _parts(train[1], artists, seed)
+    parts = _parts(train.labels, train.artists, seed)
     models, done = [], []
     for i, branch in enumerate(_branches(groups if specialists else ())):
-        most = epochs[i] if epochs else _epochs(branch, len(train[0]), settings)
-        model = branch.build(*train[0].shape[1:], n_classes)
+        most = epochs[i] if epochs else _epochs(branch, len(train.labels), settings)
+        model = branch.build(*train.tensors.shape[1:], train.n_classes)
         tell = functools.partial(on_epoch, branch.name)
-        weights = np.ones((len(artists), 1)) if branch.long else _weights(parts, artists)
+        weights = np.ones((len(parts), 1)) if branch.long else _weights(parts, train.artists)
         watched = held_out if branch.long else None
         done.append(_fit_branch(model, train, weights, watched, settings, most, tell))
         models.append(model)
-    members = models[0].predict(train[0], batch_size=_BATCH, verbose=0)
+    members = models[0].predict(train.tensors, batch_size=_BATCH, verbose=0)
     return _join(models), done, _log_softmax(members[np.arange(len(parts)), parts])
 
 
@@ -194,7 +199,7 @@ def _fit_branch(
 
     _, *shape = model.output_shape
     model.compile(
-        optimizer=_optimizer(len(train[0]), epochs, settings, weights.shape[1] == 1),
+        optimizer=_optimizer(len(train.labels), epochs, settings, weights.shape[1] == 1),
         loss=losses.CategoricalCrossentropy(from_logits=True, label_smoothing=_LABEL_SMOOTHING),
         metrics=["accuracy"],
         steps_per_execution=_STEPS_AT_ONCE,
@@ -202,10 +207,10 @@ def _fit_branch(
     told = callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: tell(epoch + 1, epochs))
     stopping = callbacks.EarlyStopping("val_accuracy", patience=settings.patience)
     history = model.fit(
-        train[0],
-        _one_hot(train[1], shape),
+        train.tensors,
+        _one_hot(train.labels, shape),
         sample_weight=weights.astype(np.float32),
-        validation_data=held_out and (held_out[0], _one_hot(held_out[1], shape)),
+        validation_data=held_out and (held_out.tensors, _one_hot(held_out.labels, shape)),
         validation_batch_size=_BATCH,
         epochs=epochs,
         batch_size=settings.batch_size,
@@ -237,45 +242,6 @@ def _without_optimizer(model: "keras.Model") -> "keras.Model":
 def log_probabilities(model: "keras.Model", tensors: np.ndarray) -> np.ndarray:
     """Both opinions on tracks [shape=(n_tracks, 2, n_classes), dtype=float32]."""
     return model.predict(tensors, batch_size=_BATCH, verbose=0)
-
-
-def export(model: "keras.Model", folder: Path, probe: np.ndarray) -> None:
-    """Writes the network for Keras and for ONNX Runtime, once it is known that they agree.
-
-    Parameters
-    ----------
-    model : keras.Model
-    folder : Path
-        Existing directory.
-    probe : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
-        Real tracks on which the two are compared.
-
-    Raises
-    ------
-    GenreSparkError
-        Where they do not agree.
-    """
-    model.save(folder / KERAS)
-    # Keras exports only what was called.
-    model(probe[:1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras asks numpy for what it left behind
-        model.export(folder / ONNX, format="onnx", verbose=False)
-    check_parity(log_probabilities(model, probe), folder / ONNX, probe)
-
-
-def check_parity(expected: np.ndarray, onnx: Path, probe: np.ndarray) -> None:
-    """The parity gate between Keras and ONNX, on probabilities [shape=(n_tracks, 2, n_classes)]."""
-    from genre_spark.predict import open_session
-
-    session = open_session(onnx.read_bytes())
-    (found,) = session.run(None, {session.get_inputs()[0].name: probe})
-    difference = float(np.abs(np.exp(found) - np.exp(expected)).max())
-    if difference > PARITY or (found.argmax(axis=2) != expected.argmax(axis=2)).any():
-        raise GenreSparkError(
-            f"the exported network differs from Keras by {difference:.1e} on {len(probe)} tracks,"
-            f" the limit is {PARITY:.0e}; nothing was written"
-        )
 
 
 def quiet_keras() -> Any:

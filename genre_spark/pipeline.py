@@ -88,7 +88,7 @@ def train(
     say: Say = logger.info,
 ) -> dict[str, Any]:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster`."""
-    from genre_spark import network, training
+    from genre_spark import export, training
 
     registry.check_absent(spark, output)
     base = registry.open_bundle(spark, clusters)
@@ -103,7 +103,7 @@ def train(
         trained = training.train(labelled, settings, say)
         with registry.new_bundle(spark, output) as folder:
             say("exporting the network")
-            network.export(trained.model, folder, labelled.tensor()[:_PROBE])
+            export.export(trained.model, folder, labelled.tensor()[:_PROBE])
             part = training.genre_part(trained, labelled, settings)
             scoring = base.manifest.scoring.model_copy(update={"genres": part})
             manifest = _manifest(

@@ -185,13 +185,11 @@ def _fit_network(
     specialists: bool = True,
 ) -> tuple["keras.Model", list[int], HeldOut]:
     model, done, unseen = network.fit(
-        (sample.tensor(), sample.labels),
+        _labelled(sample),
         tuple(sample.contexts),
-        len(sample.classes),
         settings,
         seed,
-        sample.artists,
-        held_out and (held_out.tensor(), held_out.labels),
+        held_out and _labelled(held_out),
         epochs,
         lambda branch, done, of: say(f"fitting on {what}: {branch}, epoch {done} of {of} at most"),
         specialists,
@@ -199,3 +197,7 @@ def _fit_network(
     # On new artists the generalist stands for both opinions.
     opinions = Opinions(np.stack([unseen, unseen], axis=1), sample.artists)
     return model, done, HeldOut(opinions, sample.labels, np.arange(len(sample)))
+
+
+def _labelled(sample: Sample) -> network.Labelled:
+    return network.Labelled(sample.tensor(), sample.labels, sample.artists, len(sample.classes))

@@ -9,42 +9,46 @@ from samples import make_sample
 from genre_spark import network
 from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
+from genre_spark.export import PARITY, check_parity, export
 from genre_spark.predict import open_session
 
 GROUPS = {"both": ("artist", "album"), "artists": ("artist",), "none": ()}
 SETTINGS = load_settings(overrides=("epochs=3", "general_epochs=2", "min_steps=0")).network
 
 
+def labelled(sample, labels, n_classes=6):
+    return network.Labelled(sample.tensor(), labels, sample.artists, n_classes)
+
+
 @functools.cache
 def fitted(groups, seed=1, n=400):
     sample = make_sample(n, groups=groups)
-    train = (sample.tensor(), sample.labels)
-    model, _, _ = network.fit(train, groups, len(sample.classes), SETTINGS, seed, sample.artists)
+    model, _, _ = network.fit(labelled(sample, sample.labels), groups, SETTINGS, seed)
     return model, sample
 
 
 @pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
 def test_the_exported_network_agrees_with_keras(tmp_path, groups):
     model, sample = fitted(groups)
-    network.export(model, tmp_path, sample.tensor())
+    export(model, tmp_path, sample.tensor())
     session = open_session((tmp_path / "cnn.onnx").read_bytes())
     (found,) = session.run(None, {"tensor": sample.tensor()})
     expected = network.log_probabilities(model, sample.tensor())
     assert found.shape == (len(sample), 2, len(sample.classes))
-    np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=network.PARITY)
+    np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=PARITY)
     np.testing.assert_allclose(np.exp(found).sum(axis=2), 1.0, rtol=1e-5)
 
 
 def test_the_saved_network_is_free_of_what_training_needed(tmp_path):
     model, sample = fitted(GROUPS["both"])
-    network.export(model, tmp_path, sample.tensor())
+    export(model, tmp_path, sample.tensor())
     weights = 4 * model.count_params()
     assert (tmp_path / "cnn.keras").stat().st_size < 1.5 * weights + 200_000
 
 
 def test_keras_loads_the_saved_network_in_safe_mode(tmp_path):
     model, sample = fitted(GROUPS["both"])
-    network.export(model, tmp_path, sample.tensor())
+    export(model, tmp_path, sample.tensor())
     keras = network.quiet_keras()
     again = keras.models.load_model(tmp_path / "cnn.keras", safe_mode=True)
     np.testing.assert_array_equal(
@@ -55,10 +59,10 @@ def test_keras_loads_the_saved_network_in_safe_mode(tmp_path):
 
 def test_a_network_that_was_changed_on_its_way_is_refused(tmp_path):
     model, sample = fitted(GROUPS["none"])
-    network.export(model, tmp_path, sample.tensor())
+    export(model, tmp_path, sample.tensor())
     other = network.log_probabilities(model, sample.tensor() + 0.01)
     with pytest.raises(GenreSparkError, match="differs from Keras by"):
-        network.check_parity(other, tmp_path / "cnn.onnx", sample.tensor())
+        check_parity(other, tmp_path / "cnn.onnx", sample.tensor())
 
 
 def test_without_context_both_opinions_are_the_generalists():
@@ -83,13 +87,11 @@ def test_specialists_stop_where_held_out_tracks_gain_nothing():
     settings = load_settings(
         overrides=("epochs=60", "general_epochs=1", "min_steps=0", "patience=2")
     ).network
-    data, groups = (sample.tensor(), noise), ("artist", "album")
-    other = make_sample(300, seed=9).tensor()
-    _, epochs, _ = network.fit(
-        data, groups, 6, settings, 1, sample.artists, held_out=(other, noise)
-    )
+    data, groups = labelled(sample, noise), ("artist", "album")
+    other = labelled(make_sample(300, seed=9), noise)
+    _, epochs, _ = network.fit(data, groups, settings, 1, held_out=other)
     assert max(epochs[1:]) < 60
-    _, as_told, _ = network.fit(data, groups, 6, settings, 1, sample.artists, epochs=[4, 3, 2])
+    _, as_told, _ = network.fit(data, groups, settings, 1, epochs=[4, 3, 2])
     assert as_told == [4, 3, 2]
 
 
@@ -99,10 +101,8 @@ def test_each_track_is_judged_by_a_member_that_did_not_see_its_artist():
     sample = make_sample(600)
     secret = np.random.default_rng(1).integers(0, 2, sample.artists.max() + 1)[sample.artists]
     settings = load_settings(overrides=("general_epochs=40", "min_steps=0")).network
-    model, _, unseen = network.fit(
-        (sample.tensor(), secret), ("artist", "album"), 2, settings, 1, sample.artists,
-        specialists=False,
-    )  # fmt: skip
+    data = labelled(sample, secret, n_classes=2)
+    model, _, unseen = network.fit(data, ("artist", "album"), settings, 1, specialists=False)
     seen = network.log_probabilities(model, sample.tensor())[:, 0].argmax(axis=1) == secret
     assert (unseen.argmax(axis=1) == secret).mean() < 0.65
     assert seen.mean() > 0.8
