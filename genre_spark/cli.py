@@ -3,6 +3,7 @@
 import functools
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,8 +147,13 @@ def _job(
     for noisy in ("py4j", "tensorflow", "tf2onnx", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # spark-submit sends both outputs of Python to one, where machines want the JSON alone.
-    terminal = Terminal(as_json, silent=as_json and under_spark_submit())
-    job = _Job(load_settings(config, overrides, seed), terminal, master)
+    silent = as_json and under_spark_submit()
+    if silent:
+        logging.disable(logging.WARNING)
+    if not verbose:
+        # Libraries warn about each other, and of nothing that a user could mend.
+        warnings.simplefilter("ignore")
+    job = _Job(load_settings(config, overrides, seed), Terminal(as_json, silent), master)
     try:
         yield job
     finally:
