@@ -167,7 +167,7 @@ class Bundle:
 
 
 def model_id(scoring: ScoringPart, onnx: bytes | None) -> str:
-    """The content hash: equal exactly where all labels are equal (16 hexadecimal digits)."""
+    """The content hash (16 hexadecimal digits): where it is equal, all labels are equal."""
     part = json.dumps(scoring.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(part.encode() + hashlib.sha256(onnx or b"").digest()).hexdigest()[:16]
 
