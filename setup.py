@@ -19,6 +19,8 @@ EXECUTOR = [
     "PyYAML>=6.0",
     "rich>=13",
     "onnxruntime>=1.20",
+    # To look into a network before it is run.
+    "onnx>=1.16",
 ]
 # tensorflow-cpu has wheels for Linux and Windows on x86; elsewhere the full package is the CPU build.
 ON_X86 = "platform_machine == 'x86_64' or platform_machine == 'AMD64'"

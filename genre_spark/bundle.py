@@ -4,18 +4,23 @@ import base64
 import hashlib
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from genre_spark import __version__
+from genre_spark import __version__, vetting
 from genre_spark.decision import Decision
+from genre_spark.drift import Profile
 from genre_spark.errors import BundleError
 from genre_spark.features import FeatureSpace
+from genre_spark.tensor import channel_names
+from genre_spark.vetting import UntrustedError
 
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
@@ -28,9 +33,11 @@ _FILES = {
     "clusters": {MANIFEST, PROFILE, CARD},
     "full": {MANIFEST, PROFILE, CARD, ONNX, KERAS},
 }
-_LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime", "keras", "tensorflow-cpu", "tensorflow")
+_SCORING_LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime")
+_LIBRARIES = (*_SCORING_LIBRARIES, "keras", "tensorflow-cpu", "tensorflow")
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class _Strict(BaseModel):
@@ -156,14 +163,14 @@ class Bundle:
     manifest : Manifest
     onnx : bytes or None
         The network; None in a clusters bundle.
-    profile : dict
+    profile : Profile
         Distributions of the catalogue that it was made from.
     """
 
     path: Path
     manifest: Manifest
     onnx: bytes | None
-    profile: dict[str, Any]
+    profile: Profile
 
 
 def model_id(scoring: ScoringPart, onnx: bytes | None) -> str:
@@ -190,6 +197,7 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
     path = Path(path)
     if not (path / MANIFEST).is_file():
         raise BundleError(f"{path}: not a model bundle: it has no {MANIFEST}")
+    _vet_plain(path)
     _verify_sums(path)
     manifest = _parse_manifest(path)
     _verify_files(path, manifest.kind)
@@ -198,21 +206,35 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
     onnx = (path / ONNX).read_bytes() if manifest.kind == "full" else None
     if model_id(manifest.scoring, onnx) != manifest.model_id:
         raise BundleError(f"{path}: its content does not have the model_id {manifest.model_id}")
-    return Bundle(path, manifest, onnx, _parse_profile(path))
+    if onnx is not None:
+        _vet_network(path, onnx, manifest.scoring)
+    profile = _validated(Profile, _read_json(path, PROFILE), path, PROFILE)
+    if set(profile.features) != set(manifest.scoring.space.features):
+        raise BundleError(f"{path}: {PROFILE} is of other features than the model")
+    return Bundle(path, manifest, onnx, profile)
 
 
-def write_files(directory: Path, manifest: Manifest, profile: dict[str, Any], card: str) -> None:
+def write_files(directory: Path, manifest: Manifest, profile: Profile, card: str) -> None:
     """Completes a directory, which for a full bundle already holds the network, to a bundle."""
     (directory / MANIFEST).write_text(_pretty(manifest.model_dump(mode="json")))
-    (directory / PROFILE).write_text(_pretty(profile))
+    (directory / PROFILE).write_text(_pretty(profile.model_dump(mode="json")))
     (directory / CARD).write_text(card)
     (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]))
 
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that shape a model."""
+    return _versions(_LIBRARIES)
+
+
+def scoring_software() -> dict[str, str]:
+    """Versions of all that shapes a label beside the model."""
+    return {"genre-spark": __version__, **_versions(_SCORING_LIBRARIES)}
+
+
+def _versions(names: tuple[str, ...]) -> dict[str, str]:
     found = {}
-    for name in _LIBRARIES:
+    for name in names:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -230,6 +252,29 @@ def source_revision() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _vet_plain(path: Path) -> None:
+    for file in sorted(path.iterdir()):
+        with _naming(file):
+            vetting.check_plain(file)
+
+
+def _vet_network(path: Path, onnx: bytes, scoring: ScoringPart) -> None:
+    n_channels, n_classes = len(channel_names(scoring.genres.groups)), len(scoring.genres.classes)
+    with _naming(path / ONNX):
+        vetting.check_onnx(onnx, scoring.space.n_axes, n_channels, n_classes)
+    with _naming(path / KERAS):
+        vetting.check_keras(path / KERAS)
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Tells what is wrong with a file as the bundle's fault."""
+    try:
+        yield
+    except UntrustedError as err:
+        raise BundleError(f"{file.parent}: {file.name} {err}") from err
 
 
 def _verify_sums(path: Path) -> None:
@@ -265,29 +310,35 @@ def _verify_files(path: Path, kind: str) -> None:
 
 
 def _parse_manifest(path: Path) -> Manifest:
-    try:
-        content = json.loads((path / MANIFEST).read_text())
-        version = content["format_version"]
-    except (ValueError, KeyError, TypeError) as err:
-        raise BundleError(f"{path}: {MANIFEST} is damaged") from err
+    content = _read_json(path, MANIFEST)
+    version = content.get("format_version")
+    if version is None:
+        raise BundleError(f"{path}: {MANIFEST} is damaged")
     if version != FORMAT_VERSION:
         raise BundleError(
             f"{path}: has format {version}, genre-spark {__version__} reads {FORMAT_VERSION};"
             " use the genre-spark that made it, or train again"
         )
+    return _validated(Manifest, content, path, MANIFEST)
+
+
+def _read_json(path: Path, name: str) -> dict[str, Any]:
     try:
-        return Manifest.model_validate(content)
+        content = json.loads((path / name).read_bytes())
+    except (ValueError, RecursionError) as err:
+        raise BundleError(f"{path}: {name} is damaged") from err
+    if not isinstance(content, dict):
+        raise BundleError(f"{path}: {name} is damaged")
+    return content
+
+
+def _validated(model: type[_Model], content: dict[str, Any], path: Path, name: str) -> _Model:
+    try:
+        return model.model_validate(content)
     except ValidationError as err:
         fault = err.errors()[0]
         place = ".".join(map(str, fault["loc"]))
-        raise BundleError(f"{path}: {MANIFEST}: {place}: {fault['msg']}") from err
-
-
-def _parse_profile(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((path / PROFILE).read_text()))
-    except (ValueError, TypeError) as err:
-        raise BundleError(f"{path}: {PROFILE} is damaged") from err
+        raise BundleError(f"{path}: {name}: {place}: {fault['msg']}") from err
 
 
 def _sha256(file: Path) -> str:

@@ -28,7 +28,7 @@ Exit codes:
   2  usage or configuration
   3  input refused
   4  bundle refused
-  5  gate not met (too many bad rows)
+  5  gate not met (too many bad rows, drift)
   6  output busy or unsafe"""
 
 
@@ -220,10 +220,23 @@ def train(
 @CATALOG
 @click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
 @click.option("--output", required=True, metavar="DIR", help="The labelled catalogue.")
+@click.option(
+    "--incremental", is_flag=True, help="Score only what is new or changed; the result is the same."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Do all but publish, and say what would be published."
+)
 @table_options
 @run_options
 def score(
-    catalog: str, model: str, output: str, dataset: str | None, fmt: str | None, **run: Any
+    catalog: str,
+    model: str,
+    output: str,
+    incremental: bool,
+    dry_run: bool,
+    dataset: str | None,
+    fmt: str | None,
+    **run: Any,
 ) -> None:
     """Labels every track of a catalogue."""
     with _job(**run) as job:
@@ -231,7 +244,9 @@ def score(
 
         source = _source(catalog, dataset, fmt)
         registry.open_local(model)
-        summary = pipeline.score(job.spark(), source, model, output, job.settings, job.terminal.say)
+        summary = pipeline.score(
+            job.spark(), source, model, output, job.settings, job.terminal.say, incremental, dry_run
+        )
         job.terminal.show_labels(summary)
 
 

@@ -21,6 +21,7 @@ _Int = Annotated[int, BeforeValidator(_not_boolean)]
 _Float = Annotated[float, BeforeValidator(_not_boolean), Field(allow_inf_nan=False)]
 Share = Annotated[_Float, Field(ge=0, le=1)]
 OpenShare = Annotated[_Float, Field(gt=0, lt=1)]
+Distance = Annotated[_Float, Field(gt=0)]
 Count = Annotated[_Int, Field(ge=1)]
 
 
@@ -71,6 +72,24 @@ class NetworkSettings(_Strict):
     learning_rate: OpenShare
 
 
+class DriftSettings(_Strict):
+    """How unlike its model's catalogue another may be."""
+
+    warn_psi: Distance
+    stop_psi: Distance
+    warn_ks: Share
+    stop_ks: Share
+    min_tracks: Count
+
+    @model_validator(mode="after")
+    def _warns_before_it_stops(self) -> "DriftSettings":
+        for name in ("psi", "ks"):
+            warn, stop = getattr(self, f"warn_{name}"), getattr(self, f"stop_{name}")
+            if warn > stop:
+                raise ValueError(f"warn_{name}={warn:g} should be <= stop_{name}={stop:g}")
+        return self
+
+
 class ScoringSettings(_Strict):
     """How a catalogue is labelled."""
 
@@ -85,6 +104,7 @@ class Settings(_Strict):
     clustering: ClusteringSettings
     training: TrainingSettings
     network: NetworkSettings
+    drift: DriftSettings
     scoring: ScoringSettings
 
 

@@ -1,34 +1,260 @@
-"""Distributions of a catalogue, kept in the bundle so that later catalogues can be held to them."""
+"""Holds a catalogue to the one that its model was made from, by what a bundle keeps of that."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from genre_spark.config import DriftSettings
+from genre_spark.errors import GateError
 
 # Every 5 %: enough to see a shift, small enough to read.
-LEVELS = [step / 20 for step in range(21)]
+LEVELS = tuple(step / 20 for step in range(21))
+CONFIDENCE_BINS = 20
+# Jeffreys' prior: a bin that is empty by chance is no infinite distance.
+_PRIOR = 0.5
+
+CONFIDENCE = "confidence"
+OK, WARN, STOP = "ok", "warn", "stop"
+_MOST_NAMED = 5
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
 
 
-def profile(tracks: DataFrame, features: tuple[str, ...]) -> dict[str, Any]:
-    """Quantiles and missing share of each feature, in one pass.
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeatureProfile(_Strict):
+    """Distribution of one feature.
+
+    Attributes
+    ----------
+    quantiles : tuple of float
+        At `LEVELS`, in raw units; empty where the catalogue had no value.
+    missing : float
+        Share of tracks without a value.
+    edges : tuple of float
+        The distinct inner quantiles; bin i holds values in (edges[i - 1], edges[i]].
+    counts : tuple of int
+        Tracks per bin, one more than there are edges.
+    """
+
+    quantiles: tuple[Finite, ...]
+    missing: Share
+    edges: tuple[Finite, ...]
+    counts: tuple[Count, ...]
+
+    @model_validator(mode="after")
+    def _bins_fit(self) -> "FeatureProfile":
+        if len(self.counts) != len(self.edges) + 1 or list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("edges are not in order, or counts are not one more than edges")
+        return self
+
+
+class LabelProfile(_Strict):
+    """Which labels a model gives, and how sure it is.
+
+    Attributes
+    ----------
+    synthetic_genres, genres : dict of str to int
+        Tracks per label; no genres with a clusters bundle.
+    confidence : dict of str to int
+        Tracks per bin of confidence, `CONFIDENCE_BINS` of equal width, by the bin's number.
+    accepted, mean_confidence : float or None
+    """
+
+    synthetic_genres: dict[str, Count]
+    genres: dict[str, Count] = {}
+    confidence: dict[str, Count] = {}
+    accepted: Share | None = None
+    mean_confidence: Share | None = None
+
+
+class Profile(_Strict):
+    """What a catalogue was like that a bundle was made from: the content of ``profile.json``."""
+
+    tracks: Count
+    levels: tuple[Share, ...] = LEVELS
+    features: dict[str, FeatureProfile]
+    labels: LabelProfile
+
+
+@dataclass(frozen=True)
+class Binned:
+    """Tracks in each bin of a feature, and the share that has no value."""
+
+    counts: tuple[int, ...]
+    missing: float
+
+
+def psi(expected: Sequence[int], found: Sequence[int]) -> float:
+    """Population stability index of two counts over the same bins.
 
     Parameters
     ----------
-    tracks : DataFrame
-        Accepted tracks with a double column per feature, null where missing.
-    features : tuple of str
+    expected, found : sequence of int [shape=(n_bins,)]
+
+    Returns
+    -------
+    float
+        At least 0; symmetric. For equal distributions about
+        ``(n_bins - 1) * (1 / n_expected + 1 / n_found)``.
+
+    References
+    ----------
+    Siddiqi (2006), "Credit Risk Scorecards", Wiley; Yurdakul (2018), "Statistical Properties of
+    Population Stability Index", Western Michigan University.
+    """
+    p, q = (_smoothed(counts) for counts in (expected, found))
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def ks(expected: Sequence[int], found: Sequence[int]) -> float:
+    """Kolmogorov-Smirnov distance of two counts over the same ordered bins, in [0, 1].
+
+    The largest difference of the shares at or below an edge; between edges it may be larger by
+    what one bin holds.
+    """
+    p, q = (np.cumsum(counts) / max(1, sum(counts)) for counts in (expected, found))
+    return float(np.abs(p - q).max())
+
+
+def of_features(
+    before: Mapping[str, FeatureProfile], found: Mapping[str, Binned]
+) -> dict[str, dict[str, Any]]:
+    """Distance of each of the bundle's features.
 
     Returns
     -------
     dict
-        ``tracks``; ``levels``; per feature ``quantiles`` in raw units and ``missing`` in [0, 1].
+        Per feature ``psi`` and ``ks``, None where either catalogue has no value; ``missing`` here
+        and ``missing_before``, in [0, 1].
     """
-    quantiles = [F.percentile_approx(name, LEVELS, 10_000) for name in features]
-    missing = [F.avg(F.col(name).isNull().cast("double")) for name in features]
-    row = tracks.agg(F.count(F.lit(1)), F.array(*quantiles), F.array(*missing)).first()
-    found = zip(features, row[1], row[2], strict=True)
     return {
-        "tracks": row[0],
-        "levels": LEVELS,
-        "features": {name: {"quantiles": q, "missing": m} for name, q, m in found},
+        name: {
+            **_distances(one.counts, found[name].counts),
+            "missing": round(found[name].missing, 6),
+            "missing_before": round(one.missing, 6),
+        }
+        for name, one in before.items()
     }
+
+
+def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, dict[str, Any]]:
+    """Distance of the label mixes (``psi``) and of the confidence (``psi`` and ``ks``)."""
+    mixes = {
+        name: _aligned(getattr(before, name), getattr(found, name))
+        for name in ("synthetic_genres", "genres")
+    }
+    distances = {name: {"psi": _psi(*counts), "ks": None} for name, counts in mixes.items()}
+    sure = _distances(_confidence_counts(before), _confidence_counts(found))
+    distances[CONFIDENCE] = {
+        **sure, "mean": found.mean_confidence, "mean_before": before.mean_confidence
+    }  # fmt: skip
+    return {name: one for name, one in distances.items() if one["psi"] is not None}
+
+
+def judge(
+    tracks: int, measured: Mapping[str, Mapping[str, Any]], settings: DriftSettings
+) -> dict[str, Any]:
+    """What was measured, each distance with its level, for the manifest.
+
+    Parameters
+    ----------
+    tracks : int
+        In the smaller of the two catalogues; of too few nothing can be said.
+    measured : mapping
+        By part (``features``, ``labels``), then by name.
+    settings : DriftSettings
+
+    Returns
+    -------
+    dict
+        ``judged``; ``level``, the worst of all; the parts; ``limits``.
+    """
+    judged = tracks >= settings.min_tracks
+    parts = {
+        part: {
+            name: {**one, "level": _level(name, one, settings) if judged else OK}
+            for name, one in distances.items()
+        }
+        for part, distances in measured.items()
+    }
+    levels = {one["level"] for distances in parts.values() for one in distances.values()}
+    worst = max(levels, key=(OK, WARN, STOP).index, default=OK)
+    return {"judged": judged, "level": worst, **parts, "limits": settings.model_dump()}
+
+
+def check(judged: Mapping[str, Any], path: str) -> None:
+    """Stops where a catalogue is too unlike the one that the model was made from.
+
+    Raises
+    ------
+    GateError
+        Where any distance is beyond its limit.
+    """
+    if judged["level"] == STOP:
+        limits = judged["limits"]
+        raise GateError(
+            f"{path}: too unlike the catalogue that the model was made from:"
+            f" {', '.join(beyond(judged, STOP))}; the limits are PSI {limits['stop_psi']:g} and"
+            f" KS {limits['stop_ks']:g}. Nothing was published. Check units and mapping, train"
+            " anew, or allow more with --set stop_psi=X --set stop_ks=Y"
+        )
+
+
+def beyond(judged: Mapping[str, Any], level: str) -> list[str]:
+    """What is at a level, the farthest first, in words for people."""
+    found = [
+        (name, one)
+        for part in ("features", "labels")
+        for name, one in judged.get(part, {}).items()
+        if one["level"] == level
+    ]
+    found.sort(key=lambda item: -item[1]["psi"])
+    more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
+    return [_said(name, one) for name, one in found[:_MOST_NAMED]] + more
+
+
+def _said(name: str, one: Mapping[str, Any]) -> str:
+    distance = "" if one["ks"] is None else f", KS {one['ks']:.2f}"
+    return f"{name} (PSI {one['psi']:.2f}{distance})"
+
+
+def _level(name: str, one: Mapping[str, Any], settings: DriftSettings) -> str:
+    distance, gap = one["psi"] or 0.0, one["ks"] or 0.0
+    # A model is always less sure of artists that it does not know: that is no fault of the
+    # catalogue, and what `genre_accepted` is for.
+    if name != CONFIDENCE and (distance > settings.stop_psi or gap > settings.stop_ks):
+        return STOP
+    return WARN if distance > settings.warn_psi or gap > settings.warn_ks else OK
+
+
+def _distances(before: Sequence[int], found: Sequence[int]) -> dict[str, float | None]:
+    distance = _psi(before, found)
+    return {"psi": distance, "ks": None if distance is None else round(ks(before, found), 6)}
+
+
+def _psi(before: Sequence[int], found: Sequence[int]) -> float | None:
+    return round(psi(before, found), 6) if sum(before) and sum(found) else None
+
+
+def _aligned(*tables: Mapping[str, int]) -> list[list[int]]:
+    """Counts of several tables over all of their names, in the same order."""
+    names = sorted(set().union(*tables))
+    return [[table.get(name, 0) for name in names] for table in tables]
+
+
+def _confidence_counts(labels: LabelProfile) -> list[int]:
+    """Tracks per bin of confidence [shape=(CONFIDENCE_BINS,)]."""
+    return [labels.confidence.get(str(i), 0) for i in range(CONFIDENCE_BINS)]
+
+
+def _smoothed(counts: Sequence[int]) -> np.ndarray:
+    raised = np.asarray(counts, dtype=float) + _PRIOR
+    return raised / raised.sum()

@@ -8,8 +8,8 @@ import numpy as np
 
 from genre_spark.bundle import KERAS, ONNX
 from genre_spark.errors import GenreSparkError
+from genre_spark.inference import open_session
 from genre_spark.network import log_probabilities
-from genre_spark.predict import open_session
 
 if TYPE_CHECKING:
     import keras

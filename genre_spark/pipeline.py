@@ -14,18 +14,21 @@ from genre_spark import (
     bundle,
     card,
     clustering,
-    drift,
+    distributions,
     features,
     labelling,
     profiles,
     publish,
     registry,
     sample,
+    scoring,
 )
-from genre_spark.bundle import Manifest, ScoringPart, SyntheticPart
+from genre_spark.bundle import Bundle, Manifest, ScoringPart, SyntheticPart
 from genre_spark.config import Settings
+from genre_spark.drift import LabelProfile, Profile
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
+from genre_spark.labelling import Order
 from genre_spark.schema import TRACK_ID
 
 logger = logging.getLogger(__name__)
@@ -73,9 +76,8 @@ def cluster(
         summary = _summary(manifest, output)
         if labels:
             say(f"labelling into {labels}")
-            summary["labels"] = labelling.publish_labels(
-                spark, catalogue, source, made, labels, settings
-            )
+            order = Order(source, made, labels, settings)
+            summary["labels"] = labelling.publish_labels(spark, catalogue, order)
     return summary
 
 
@@ -105,17 +107,19 @@ def train(
             say("exporting the network")
             export.export(trained.model, folder, labelled.tensor()[:_PROBE])
             part = training.genre_part(trained, labelled, settings)
-            scoring = base.manifest.scoring.model_copy(update={"genres": part})
+            onnx = (folder / bundle.ONNX).read_bytes()
             manifest = _manifest(
-                scoring,
-                (folder / bundle.ONNX).read_bytes(),
+                base.manifest.scoring.model_copy(update={"genres": part}),
+                onnx,
                 settings,
                 left_out=base.manifest.left_out,
                 data=_data(catalogue, source),
                 clusters=base.manifest.clusters,
                 genres=trained.report,
             )
-            bundle.write_files(folder, manifest, base.profile, card.render(manifest))
+            say(f"labelling {catalogue.counts.accepted:,} tracks, to know what is usual")
+            profile = _profile(spark, catalogue, Bundle(folder, manifest, onnx, base.profile))
+            bundle.write_files(folder, manifest, profile, card.render(manifest))
             bundle.load(folder, kind="full")
     return _summary(manifest, output)
 
@@ -127,15 +131,18 @@ def score(
     output: str,
     settings: Settings,
     say: Say = logger.info,
+    incremental: bool = False,
+    dry_run: bool = False,
 ) -> dict[str, Any]:
-    """Labels every track of a catalogue and publishes the result; see `cluster`."""
+    """Labels every track of a catalogue and publishes the result; see `cluster` and `Order`."""
     opened = registry.open_bundle(spark, model)
     publish.check_target(storage_of(spark, output), output, [source.path, model])
     say(f"reading {source.path}")
     needed = opened.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
         say(f"labelling {catalogue.counts.accepted:,} tracks with model {opened.manifest.model_id}")
-        return labelling.publish_labels(spark, catalogue, source, opened, output, settings)
+        order = Order(source, opened, output, settings, incremental, dry_run)
+        return labelling.publish_labels(spark, catalogue, order)
 
 
 def report(
@@ -172,9 +179,7 @@ _PROBE = 5000
 _TRACKS_PER_PARTITION = 50_000
 
 
-def _discover(
-    catalogue: Catalogue, source: Source, settings: Settings
-) -> tuple[Manifest, dict[str, Any]]:
+def _discover(catalogue: Catalogue, source: Source, settings: Settings) -> tuple[Manifest, Profile]:
     tracks = _in_order(catalogue).persist()
     try:
         return _describe(tracks, catalogue, source, settings)
@@ -194,7 +199,7 @@ def _in_order(catalogue: Catalogue) -> DataFrame:
 
 def _describe(
     tracks: DataFrame, catalogue: Catalogue, source: Source, settings: Settings
-) -> tuple[Manifest, dict[str, Any]]:
+) -> tuple[Manifest, Profile]:
     space = features.fit(tracks, catalogue.features)
     points = tracks.withColumn(clustering.AXES, F.array(*space.to_spark())).persist()
     try:
@@ -205,7 +210,7 @@ def _describe(
         found = profiles.describe(model.transform(points), model, space)
     finally:
         points.unpersist()
-    scoring = ScoringPart(
+    part = ScoringPart(
         space=space,
         synthetic=SyntheticPart(
             ids=tuple(genre.id for genre in found),
@@ -222,7 +227,7 @@ def _describe(
     }
     unused = tuple(name for name in catalogue.features if name not in space.features)
     manifest = _manifest(
-        scoring,
+        part,
         None,
         settings,
         left_out=(*catalogue.left_out, *unused),
@@ -230,22 +235,38 @@ def _describe(
         clusters=clusters,
         genres=None,
     )
-    return manifest, drift.profile(tracks, space.features)
+    sizes = {genre.name: genre.size for genre in found}
+    return manifest, Profile(
+        tracks=catalogue.counts.accepted,
+        features=distributions.feature_profiles(tracks, space.features),
+        labels=LabelProfile(synthetic_genres=sizes),
+    )
+
+
+def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle) -> Profile:
+    """The catalogue, and what the new model makes of it."""
+    features = distributions.feature_profiles(
+        catalogue.tracks, made.manifest.scoring.space.features
+    )
+    now = made.manifest.created_at
+    with scoring.labelling(spark, catalogue.tracks, made, now) as labelled:
+        labels = distributions.label_profile(labelled)
+    return Profile(tracks=catalogue.counts.accepted, features=features, labels=labels)
 
 
 def _manifest(
-    scoring: ScoringPart, onnx: bytes | None, settings: Settings, **content: Any
+    part: ScoringPart, onnx: bytes | None, settings: Settings, **content: Any
 ) -> Manifest:
     return Manifest(
         format_version=bundle.FORMAT_VERSION,
-        kind="full" if scoring.genres else "clusters",
-        model_id=bundle.model_id(scoring, onnx),
+        kind="full" if part.genres else "clusters",
+        model_id=bundle.model_id(part, onnx),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         genre_spark_version=__version__,
         source_revision=bundle.source_revision(),
         libraries=bundle.library_versions(),
         seed=settings.seed,
-        scoring=scoring,
+        scoring=part,
         **content,
     )
 

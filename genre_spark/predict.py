@@ -16,6 +16,7 @@ import pyarrow as pa
 from genre_spark.bundle import Bundle, GenrePart, ScoringPart
 from genre_spark.calibration import softmax
 from genre_spark.decision import blend, logits, pick
+from genre_spark.inference import open_session
 from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
 from genre_spark.tensor import assign, build, unpack
 
@@ -186,16 +187,6 @@ def genre_columns(
         "genre_accepted": pa.array(values[:, 0] >= thresholds),
         "genre_top3": pa.ListArray.from_arrays(offsets, top),
     }
-
-
-def open_session(onnx: bytes):
-    """An ONNX Runtime session of one thread: Spark gives each worker one core."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
 
 def _no_genres(n: int) -> dict[str, pa.Array]:

@@ -78,7 +78,7 @@ def check_target(storage: Storage, output: str, inputs: list[str]) -> str:
 
 
 @contextmanager
-def publishing(storage: Storage, path: str) -> Iterator[Target]:
+def publishing(storage: Storage, path: str, switch: bool = True) -> Iterator[Target]:
     """Holds the lock on an output; what the block puts into `Target.staging` is then published.
 
     Parameters
@@ -86,6 +86,8 @@ def publishing(storage: Storage, path: str) -> Iterator[Target]:
     storage : Storage
     path : str
         From `check_target`.
+    switch : bool
+        False throws away what was staged.
 
     Raises
     ------
@@ -98,7 +100,8 @@ def publishing(storage: Storage, path: str) -> Iterator[Target]:
     try:
         _recover(storage, target)
         yield target
-        _switch(storage, target)
+        if switch:
+            _switch(storage, target)
     finally:
         storage.delete(target.staging)
         storage.delete(target.lock)
@@ -106,7 +109,7 @@ def publishing(storage: Storage, path: str) -> Iterator[Target]:
 
 def write_manifest(storage: Storage, target: Target, manifest: dict[str, Any]) -> None:
     """Puts the manifest into the staged catalogue."""
-    content = {"made_by": MADE_BY, "run_id": target.run_id, **manifest}
+    content = {"made_by": MADE_BY, **manifest}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     storage.write_text(f"{target.staging}/{MANIFEST}", text + "\n")
 

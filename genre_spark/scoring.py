@@ -24,13 +24,18 @@ _JUDGED = {
     KNOWN: "boolean",
     OPINION: "array<float>",
 }
+_ARTIST_HASH = "_artist_hash"
 # Opinions are summed as whole numbers, for the same reason as in `context`.
 _UNIT = 2.0**24
 
 
 @contextmanager
 def labelling(
-    spark: SparkSession, tracks: DataFrame, bundle: Bundle, scored_at: str
+    spark: SparkSession,
+    tracks: DataFrame,
+    bundle: Bundle,
+    scored_at: str,
+    only: DataFrame | None = None,
 ) -> Iterator[DataFrame]:
     """The labelled catalogue, for as long as the block lasts.
 
@@ -43,15 +48,21 @@ def labelling(
         Verified; a clusters bundle leaves the genre columns null.
     scored_at : str
         Time of the run, ISO 8601.
+    only : DataFrame, optional
+        `TRACK_ID` of the tracks to label. All tracks of an artist, or none, if the model asks for
+        a consensus; `input_hashes` differ for all of them where they do for one.
 
     Yields
     ------
     DataFrame
         The columns of `LABELLED_COLUMNS`, one row per track.
     """
+    inputs = model_inputs(tracks, bundle)
+    if only is not None:
+        inputs = inputs.join(only, on=TRACK_ID, how="left_semi")
     payload = spark.sparkContext.broadcast(Payload.of(bundle))
     # Opinions are read twice, for the artists' means and for the labels.
-    judged = _map(model_inputs(tracks, bundle), payload, "judge", _JUDGED).persist()
+    judged = _map(inputs, payload, "judge", _JUDGED).persist()
     try:
         decided = _map(_with_consensus(judged, bundle), payload, "decide", _LABELS)
         same = {
@@ -71,28 +82,53 @@ def model_inputs(tracks: DataFrame, bundle: Bundle) -> DataFrame:
     in_context = add_context(tracks, scoring.space, groups)
     features = [column.alias(name) for name, column in scoring.space.imputed().items()]
     contexts = [F.col(context_column(group)) for group in groups]
+    n_imputed, artist = F.size(FAULTS), artist_key()
+    # The artist by its key too: whether it is a known one decides which opinions count.
     return in_context.select(
         TRACK_ID,
-        F.size(FAULTS).alias("n_imputed"),
-        F.xxhash64(*features, *contexts).alias("input_hash"),
-        artist_key().alias(ARTIST_KEY),
+        n_imputed.alias("n_imputed"),
+        F.xxhash64(n_imputed, artist, *features, *contexts).alias("input_hash"),
+        artist.alias(ARTIST_KEY),
         *features,
         *contexts,
     )
 
 
+def input_hashes(tracks: DataFrame, bundle: Bundle) -> DataFrame:
+    """`TRACK_ID` and ``input_hash`` of each track, as `labelling` gives them, without labelling."""
+    inputs = model_inputs(tracks, bundle).select(TRACK_ID, ARTIST_KEY, "input_hash")
+    if _asks_for_consensus(bundle):
+        inputs = _join_artists(inputs, _artist_hash())
+    return inputs.select(TRACK_ID, "input_hash")
+
+
+def _asks_for_consensus(bundle: Bundle) -> bool:
+    part = bundle.manifest.scoring.genres
+    return part is not None and bool(part.known.consensus or part.new.consensus)
+
+
 def _with_consensus(judged: DataFrame, bundle: Bundle) -> DataFrame:
     """Each track's artist's mean opinion, where the model asks for it."""
-    part = bundle.manifest.scoring.genres
-    if part is None or not (part.known.consensus or part.new.consensus):
+    if not _asks_for_consensus(bundle):
         return judged.withColumn(CONSENSUS, F.lit(None).cast("array<float>"))
-    of_artist = judged.filter(F.col(ARTIST_KEY).isNotNull()).groupBy(ARTIST_KEY).agg(
-        _mean_opinion(part).alias(CONSENSUS), F.bit_xor("input_hash").alias("_artist_hash")
-    )  # fmt: skip
-    # A label now hangs on the inputs of all of the artist's tracks, and so must its hash.
-    whole = F.xxhash64("input_hash", F.coalesce("_artist_hash", F.lit(0)))
-    joined = judged.join(of_artist, on=ARTIST_KEY, how="left")
-    return joined.withColumn("input_hash", whole).drop("_artist_hash")
+    opinion = _mean_opinion(bundle.manifest.scoring.genres).alias(CONSENSUS)
+    return _join_artists(judged, opinion, _artist_hash())
+
+
+def _artist_hash() -> Column:
+    """Aggregate: hash of the inputs of all of an artist's tracks, in whatever order.
+
+    A sum and not an exclusive or, under which two equal tracks would be as good as none.
+    """
+    return F.xxhash64(F.count(F.lit(1)), F.sum("input_hash")).alias(_ARTIST_HASH)
+
+
+def _join_artists(tracks: DataFrame, *aggregates: Column) -> DataFrame:
+    """Gives tracks what all of their artist's tracks say; their hashes then hang on all of them."""
+    named = tracks.filter(F.col(ARTIST_KEY).isNotNull())
+    joined = tracks.join(named.groupBy(ARTIST_KEY).agg(*aggregates), on=ARTIST_KEY, how="left")
+    whole = F.xxhash64("input_hash", F.coalesce(_ARTIST_HASH, F.lit(0)))
+    return joined.withColumn("input_hash", whole).drop(_ARTIST_HASH)
 
 
 def _mean_opinion(part: GenrePart) -> Column:

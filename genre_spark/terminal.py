@@ -10,6 +10,9 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from genre_spark.drift import WARN, beyond
+
+_PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
 _PROTOCOLS = {"known": "known artists", "new": "new artists"}
 
 
@@ -79,8 +82,12 @@ class Terminal:
                 "synthetic genres": _numbered(list(labels["synthetic_genres"])),
                 "genres": ", ".join(f"{name} {n}" for name, n in genres.items()),
                 "accepted": _percent(labels["accepted"]),
+                "drift": _drift(manifest["drift"]),
+                "scored": _scored(manifest),
+                "replaces": _replaced(manifest["replaces"]),
+                "would change": _listed(manifest.get("changes") or {}),
                 "model id": manifest["model_id"],
-                "labelled catalogue": manifest["path"],
+                _PUBLISHED[manifest["published"]]: manifest["path"],
             }
         )
 
@@ -166,6 +173,34 @@ def _reasons(rows: Mapping[str, Any]) -> str:
     quarantined = rows["read"] - rows["accepted"]
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in rows["reasons"].items())
     return f"{quarantined:,}" + (f" ({reasons})" if reasons else "")
+
+
+def _drift(drift: Mapping[str, Any]) -> str:
+    """What warns; nothing where nothing does."""
+    if not drift["judged"]:
+        return f"not judged: fewer than {drift['limits']['min_tracks']:,} tracks"
+    return ", ".join(beyond(drift, WARN))
+
+
+def _scored(manifest: Mapping[str, Any]) -> str:
+    """How much an incremental run scored; nothing of a full one."""
+    if not manifest["incremental"]["asked"]:
+        return ""
+    if because := manifest["incremental"]["in_full_because"]:
+        return f"all tracks: {because}"
+    anew = sum(run["tracks"] for run in manifest["runs"] if run["run_id"] == manifest["run_id"])
+    return f"{anew:,} of {manifest['rows']['labelled']:,} tracks, the rest carried over"
+
+
+def _replaced(old: Mapping[str, Any] | None) -> str:
+    if old is None:
+        return ""
+    rows = (old["rows"] or {}).get("labelled", 0)
+    return f"{rows:,} tracks of {old['scored_at']}, model {old['model_id']}"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
 def _numbered(names: list[str]) -> str:

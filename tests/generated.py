@@ -9,6 +9,7 @@ import pandas as pd
 from genre_spark import bundle
 from genre_spark.bundle import GenrePart, Manifest, ScoringPart, SyntheticPart
 from genre_spark.decision import Decision
+from genre_spark.drift import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.features import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
 from genre_spark.tensor import N_BINS
@@ -143,6 +144,25 @@ def make_manifest(onnx: bytes | None = None, k: int = 12) -> Manifest:
         clusters={"k": k},
         genres={"classes": list(GENRES)} if onnx else None,
     )
+
+
+def make_profile(n: int = 600) -> Profile:
+    """The profile of `make_manifest`'s tracks."""
+    tracks = make_tracks(n, seed=1)
+    features = {}
+    for name in FEATURE_NAMES:
+        values = tracks[name].to_numpy(float)
+        quantiles = np.quantile(values, LEVELS, method="inverted_cdf")
+        edges = np.unique(quantiles[1:-1])
+        counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
+        features[name] = FeatureProfile(
+            quantiles=tuple(quantiles),
+            missing=0.0,
+            edges=tuple(edges),
+            counts=tuple(map(int, counts)),
+        )
+    labels = LabelProfile(synthetic_genres={"name 0": n})
+    return Profile(tracks=n, features=features, labels=labels)
 
 
 def _sound(genre: str) -> np.ndarray:

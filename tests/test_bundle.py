@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+import os
+import pickle
 
 import numpy as np
 import pytest
-from generated import GENRES, make_manifest
+from generated import GENRES, make_manifest, make_profile
+from networks import constant, make_keras, make_network
+from onnx import TensorProto, helper, numpy_helper
 
-from genre_spark import bundle
+from genre_spark import bundle, vetting
 from genre_spark.bundle import Manifest
 from genre_spark.errors import BundleError
 
-NETWORK, SAVED = b"an onnx network", b"a keras network"
-PROFILE = {"tracks": 600, "levels": [0.0, 0.5, 1.0], "features": {}}
+NETWORK, SAVED = make_network(), make_keras()
+PROFILE = make_profile()
 FILES = {
     "clusters": ["SHA256SUMS", "bundle.json", "model_card.md", "profile.json"],
     "full": [
@@ -172,7 +176,7 @@ def test_an_additional_file_is_refused_with_its_name(make, signed):
 def test_an_additional_folder_is_refused(make):
     folder = make()
     (folder / "more").mkdir()
-    assert "more: missing" in refusal(folder)
+    assert refusal(folder) == "more is not a plain file"
 
 
 def test_files_that_hadoop_keeps_beside_its_own_do_not_count(make):
@@ -336,3 +340,192 @@ def test_the_model_id_hangs_on_all_that_decides_a_label_and_on_nothing_else(make
     assert len(set(ids)) == len(ids)
     assert ids[0] == manifest.model_id == bundle.load(make()).manifest.model_id
     assert len(ids[0]) == 16
+
+
+# Bundles that somebody made to do harm, with checksums and a model_id that fit
+
+
+def resign(folder, name, content):
+    """Replaces a file and makes the bundle fit together again."""
+    (folder / name).write_bytes(content)
+    manifest = json.loads((folder / bundle.MANIFEST).read_text())
+    scoring = Manifest.model_validate(manifest).scoring
+    manifest["model_id"] = bundle.model_id(scoring, (folder / bundle.ONNX).read_bytes())
+    (folder / bundle.MANIFEST).write_text(json.dumps(manifest))
+    sign(folder)
+
+
+def outside(model):
+    tensor = constant(model, "weights")
+    tensor.ClearField("raw_data")
+    tensor.data_location = tensor.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "../../../etc/passwd"
+
+
+def not_finite(model, value=np.nan):
+    tensor = constant(model, "weights")
+    values = np.frombuffer(tensor.raw_data, np.float32).copy()
+    values[7] = value
+    tensor.raw_data = values.tobytes()
+
+
+def of_another_size(model, dims=(2**40, 2**20)):
+    constant(model, "weights").dims[:] = dims
+
+
+def grow(model):
+    """A small file whose tensors would fill the memory."""
+    size = numpy_helper.from_array(np.array([2**17, 2**17]), "size")
+    model.graph.initializer.append(size)
+    model.graph.node.insert(0, helper.make_node("ConstantOfShape", ["size"], ["huge"]))
+    model.graph.node.insert(1, helper.make_node("ReduceMax", ["huge"], ["most"], keepdims=0))
+    model.graph.node[-2].output[0] = "before"
+    model.graph.node[-1].input[0] = "opinions"
+    model.graph.node.insert(
+        len(model.graph.node) - 1, helper.make_node("Add", ["before", "most"], ["opinions"])
+    )
+
+
+def loop(model):
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["go_on"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+        ],
+        [helper.make_tensor_value_info("go_on", TensorProto.BOOL, [])],
+    )
+    true = numpy_helper.from_array(np.array(True), "true")
+    model.graph.initializer.append(true)
+    model.graph.node.append(helper.make_node("Loop", ["", "true"], [], body=body))
+
+
+def foreign(model):
+    model.opset_import.append(helper.make_opsetid("com.evil", 1))
+    model.graph.node[-1].domain = "com.evil"
+
+
+def overflowing(model):
+    not_finite(model, np.float32(3e38))
+    tensor = constant(model, "weights")
+    tensor.raw_data = np.full(np.prod(tensor.dims), 3e38, np.float32).tobytes()
+    model.graph.node.insert(0, helper.make_node("Exp", ["tensor"], ["grown"]))
+    model.graph.node[1].input[0] = "grown"
+
+
+NETWORKS = {
+    "data in other files": (make_network(change=outside), "keeps data in other files"),
+    "a weight that is not a number": (make_network(change=not_finite), "has weights that are not finite"),
+    "an infinite weight": (
+        make_network(change=lambda model: not_finite(model, -np.inf)), "has weights that are not finite"
+    ),
+    "an oversized tensor": (make_network(change=of_another_size), "has a tensor of shape "),
+    "a tensor of a wrong size": (
+        make_network(change=lambda model: of_another_size(model, (3, 4))), "has a tensor that is not of "
+    ),
+    "a tensor that grows": (make_network(change=grow), "computes a tensor of more than "),
+    "a loop": (make_network(change=loop), "has Loop, which need not end"),
+    "a foreign operator": (make_network(change=foreign), "has operators that are not ONNX's own"),
+    "numbers that overflow": (make_network(change=overflowing), "gives numbers that are not finite"),
+    "other axes": (make_network(axes=12), "reads [(12, 24)] per track, should read one tensor of (13, 24)"),
+    "other channels": (make_network(channels=3), "reads [(13, 3)] per track, "),
+    "other classes": (make_network(outputs=(2, 5)), "gives (2, 5) per track, should give (2, 6)"),
+    "one opinion": (make_network(outputs=(1, 12)), "gives (1, 12) per track, should give (2, 6)"),
+    "text": (b"an onnx network", "is not an ONNX network"),
+    "a pickle": (pickle.dumps({"weights": [1.0]}), "is not an ONNX network"),
+    "half of a network": (NETWORK[: len(NETWORK) // 2], "is not an ONNX network"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("network", "told"), NETWORKS.values(), ids=NETWORKS)
+def test_a_network_that_is_not_what_it_should_be_is_refused(make, network, told):
+    folder = make()
+    resign(folder, bundle.ONNX, network)
+    assert refusal(folder).startswith(f"cnn.onnx {told}")
+
+
+SAVED_NETWORKS = {
+    "a pickle": (pickle.dumps([1]), "is not a Keras file"),
+    "a pickle within": (make_keras(**{"weights.pkl": pickle.dumps([1])}), "holds config.json, "),
+    "a path that leads out": (make_keras(**{"../../.bashrc": b"x"}), "holds ../../.bashrc, "),
+    "code": (make_keras({"class_name": "Lambda"}), "has a layer keras.layers.Lambda, "),
+    "a function": (make_keras({"config": {"f": {"class_name": "function", "config": "x"}}}), "has a layer None.function"),
+    "somebody's class": (make_keras({"module": "os", "class_name": "system"}), "has a layer os.system, "),
+    "a registered class": (make_keras({"registered_name": "mine>Layer"}), "has a layer keras.layers.Dense, "),
+    "no weights": (make_keras(**{"model.weights.h5": b"weights"}), "has weights that are not HDF5"),
+    "no configuration": (make_keras(**{"config.json": b"{"}), "is not a Keras file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("saved", "told"), SAVED_NETWORKS.values(), ids=SAVED_NETWORKS)
+def test_a_keras_file_that_is_more_than_layers_and_weights_is_refused(make, saved, told):
+    folder = make()
+    resign(folder, bundle.KERAS, saved)
+    assert refusal(folder).startswith(f"cnn.keras {told}")
+
+
+def test_a_keras_file_that_unpacks_to_absurd_sizes_is_refused(make, monkeypatch):
+    folder = make()
+    resign(folder, bundle.KERAS, make_keras(**{"model.weights.h5": bytes(2**20)}))
+    monkeypatch.setattr(vetting, "MOST_BYTES", 2**18)
+    assert refusal(folder) == "cnn.keras unpacks to more than 262,144 bytes"
+
+
+@pytest.mark.parametrize("name", FILES["full"])
+def test_a_link_in_place_of_a_file_is_refused(make, tmp_path, name):
+    folder = make()
+    (folder / name).rename(tmp_path / name)
+    (folder / name).symlink_to(tmp_path / name)
+    assert refusal(folder) == f"{name} is not a plain file"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(make):
+    folder = make()
+    (folder / bundle.KERAS).unlink()
+    os.mkfifo(folder / bundle.KERAS)
+    assert refusal(folder) == "cnn.keras is not a plain file"
+
+
+def test_a_file_of_absurd_size_is_refused_without_reading_it(make):
+    folder = make()
+    with open(folder / bundle.ONNX, "r+b") as file:
+        file.truncate(2**40)
+    assert refusal(folder).startswith("cnn.onnx has 1,099,511,627,776 bytes, the limit is ")
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "..", "a/b", ""])
+def test_checksums_that_name_files_elsewhere_are_refused(make, name):
+    folder = make()
+    with open(folder / bundle.SUMS, "a") as sums:
+        sums.write(f"{'0' * 64}  {name}\n")
+    assert refusal(folder) == f"{name}: missing, or not listed in SHA256SUMS"
+
+
+@pytest.mark.parametrize("name", [bundle.MANIFEST, bundle.PROFILE])
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "9" * 10_000, "\xff"])
+def test_json_that_breaks_parsers_is_refused(make, name, content):
+    folder = make()
+    (folder / name).write_bytes(content.encode("latin-1"))
+    sign(folder)
+    assert refusal(folder) == f"{name} is damaged"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda p: p["features"].pop("tempo"), "profile.json is of other features than the model"),
+        (lambda p: p["features"]["tempo"]["counts"].pop(), "profile.json: features.tempo: "),
+        (lambda p: p["features"]["tempo"]["edges"].reverse(), "profile.json: features.tempo: "),
+        (lambda p: p.update(tracks=-1), "profile.json: tracks: "),
+        (lambda p: p.pop("labels"), "profile.json: labels: "),
+    ],
+)
+def test_a_profile_that_cannot_be_is_refused(make, change, told):
+    folder = make()
+    profile = json.loads((folder / bundle.PROFILE).read_text())
+    change(profile)
+    (folder / bundle.PROFILE).write_text(json.dumps(profile))
+    sign(folder)
+    assert refusal(folder).startswith(told)

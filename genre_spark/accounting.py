@@ -1,0 +1,79 @@
+"""Writes tables and reads them back: what stands on the disk is what was meant, to the last row."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from genre_spark.errors import GenreSparkError
+from genre_spark.schema import LABELLED_COLUMNS
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a table holds.
+
+    Attributes
+    ----------
+    rows : int
+    checksum : str
+        Of the content of all rows, in whatever order; 16 hexadecimal digits.
+    """
+
+    rows: int
+    checksum: str
+
+
+def write(table: DataFrame, path: str) -> Tally:
+    """Writes a table as Parquet, and tells what was sent to the disk."""
+    seen = Observation()
+    table.observe(seen, *_totals(table)).write.parquet(path)
+    return _tally(seen.get)
+
+
+def tally(table: DataFrame) -> Tally:
+    """What a table holds, read whole."""
+    return _tally(table.agg(*_totals(table)).first().asDict())
+
+
+def verify(spark: SparkSession, path: str, written: Tally) -> DataFrame:
+    """What was written, once it is known to be whole.
+
+    Raises
+    ------
+    GenreSparkError
+        Where a file does not give back what was written to it.
+    """
+    table = spark.read.parquet(path)
+    found = tally(table)
+    if found != written:
+        raise GenreSparkError(
+            f"{path}: {written.rows} rows were written, checksum {written.checksum}, but"
+            f" {found.rows} are found, checksum {found.checksum}; nothing was published. Check the"
+            " disk and run again"
+        )
+    return table
+
+
+def check_schema(labelled: DataFrame) -> None:
+    """Holds a labelled catalogue to its contract.
+
+    Raises
+    ------
+    GenreSparkError
+        Where columns or types are others than `LABELLED_COLUMNS`.
+    """
+    found = {field.name: field.dataType.simpleString() for field in labelled.schema}
+    if found != LABELLED_COLUMNS:
+        raise GenreSparkError(f"columns are {found}, should be {LABELLED_COLUMNS}")
+
+
+def _totals(table: DataFrame) -> list[Column]:
+    columns = [F.col("`" + name.replace("`", "``") + "`") for name in table.columns]
+    # Without ANSI mode a sum wraps, which is what a checksum is to do.
+    content = F.sum(F.xxhash64(*columns))
+    return [F.count(F.lit(1)).alias("rows"), F.lower(F.hex(content)).alias("checksum")]
+
+
+def _tally(found: dict) -> Tally:
+    return Tally(found["rows"], (found["checksum"] or "").rjust(16, "0"))

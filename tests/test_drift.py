@@ -1,0 +1,168 @@
+"""Drift: how far a catalogue lies from its model's, and when that warns or stops."""
+
+import numpy as np
+import pytest
+from generated import make_profile, make_tracks
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genre_spark import distributions, drift
+from genre_spark.config import load_settings
+from genre_spark.drift import OK, STOP, WARN, Binned, LabelProfile
+from genre_spark.errors import GateError
+from genre_spark.schema import FEATURE_NAMES
+
+LIMITS = load_settings().drift
+MANY = 10 * LIMITS.min_tracks
+counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=20)
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "distance"),
+    [
+        # (0.5 - 0.25) ln(2) + (0.5 - 0.75) ln(2/3), Siddiqi's sum by hand
+        ([5000, 5000], [2500, 7500], 0.25 * np.log(2) + 0.25 * np.log(1.5)),
+        ([100, 200, 700], [100, 200, 700], 0.0),
+    ],
+)
+def test_psi_is_siddiqis_sum(expected, found, distance):
+    assert drift.psi(expected, found) == pytest.approx(
+        distance, abs=0.08 if sum(found) < 20 else 1e-3
+    )
+
+
+@given(counts)
+def test_psi_is_zero_for_equal_counts_positive_for_others_and_symmetric(one):
+    other = one[::-1]
+    assert drift.psi(one, one) == 0.0
+    assert drift.psi(one, other) >= 0.0
+    assert drift.psi(one, other) == pytest.approx(drift.psi(other, one))
+    assert np.isfinite(drift.psi(one, [0] * len(one)))
+
+
+@given(counts)
+def test_ks_lies_between_equal_and_disjoint(one):
+    assert drift.ks(one, one) == 0.0
+    assert 0.0 <= drift.ks(one, one[::-1]) <= 1.0
+
+
+def test_ks_is_that_of_scipy_where_every_value_has_a_bin():
+    from scipy.stats import ks_2samp
+
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 12, 500), rng.integers(3, 12, 300)
+    binned = [np.bincount(values, minlength=12) for values in (one, other)]
+    assert drift.ks(*binned) == pytest.approx(ks_2samp(one, other).statistic)
+
+
+def level_of(psi, ks=None, name="tempo", tracks=MANY):
+    part = "labels" if name == drift.CONFIDENCE else "features"
+    judged = drift.judge(tracks, {part: {name: {"psi": psi, "ks": ks}}}, LIMITS)
+    assert judged["level"] == judged[part][name]["level"]
+    return judged["level"]
+
+
+def test_a_distance_beyond_a_limit_warns_or_stops():
+    assert level_of(LIMITS.warn_psi, LIMITS.warn_ks) == OK
+    assert level_of(LIMITS.warn_psi + 0.01, 0.0) == WARN
+    assert level_of(0.0, LIMITS.warn_ks + 0.01) == WARN
+    assert level_of(LIMITS.stop_psi + 0.01, 0.0) == STOP
+    assert level_of(0.0, LIMITS.stop_ks + 0.01) == STOP
+
+
+def test_a_feature_without_any_value_is_no_drift_but_imputed():
+    assert level_of(None, None) == OK
+
+
+def test_too_few_tracks_are_not_judged():
+    assert level_of(99.0, 1.0, tracks=LIMITS.min_tracks - 1) == OK
+    assert level_of(99.0, 1.0, tracks=LIMITS.min_tracks) == STOP
+
+
+def test_unsure_labels_warn_and_never_stop():
+    assert level_of(99.0, 1.0, name=drift.CONFIDENCE) == WARN
+
+
+def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
+    far, near = {"psi": 9.0, "ks": 0.9}, {"psi": 0.0, "ks": 0.0}
+    judged = drift.judge(MANY, {"features": {"tempo": near, "duration_ms": far}}, LIMITS)
+    with pytest.raises(GateError) as stopped:
+        drift.check(judged, "a.csv")
+    assert stopped.value.exit_code == 5
+    assert str(stopped.value) == (
+        "a.csv: too unlike the catalogue that the model was made from: duration_ms (PSI 9.00, KS"
+        f" 0.90); the limits are PSI {LIMITS.stop_psi:g} and KS {LIMITS.stop_ks:g}. Nothing was"
+        " published. Check units and mapping, train anew, or allow more with --set stop_psi=X"
+        " --set stop_ks=Y"
+    )
+
+
+def test_of_many_the_farthest_are_named():
+    far = {f"f{i}": {"psi": 10.0 + i, "ks": None} for i in range(8)}
+    said = drift.beyond(drift.judge(MANY, {"features": far}, LIMITS), STOP)
+    assert said[0] == "f7 (PSI 17.00)"
+    assert said[-1] == "3 more"
+
+
+def test_label_mixes_are_compared_over_all_labels_and_only_where_there_are_any():
+    before = LabelProfile(synthetic_genres={"a": 50, "b": 50})
+    found = LabelProfile(synthetic_genres={"a": 50, "c": 50})
+    assert list(drift.of_labels(before, found)) == ["synthetic_genres"]
+    assert drift.of_labels(before, found)["synthetic_genres"]["psi"] > LIMITS.stop_psi
+    assert drift.of_labels(before, before)["synthetic_genres"]["psi"] == 0.0
+
+
+def test_confidence_is_compared_bin_by_bin():
+    before = LabelProfile(synthetic_genres={"a": 9}, confidence={"19": 9}, mean_confidence=0.99)
+    found = LabelProfile(synthetic_genres={"a": 9}, confidence={"9": 9}, mean_confidence=0.46)
+    shift = drift.of_labels(before, found)["confidence"]
+    assert (shift["ks"], shift["mean"], shift["mean_before"]) == (1.0, 0.46, 0.99)
+
+
+def test_spark_counts_what_numpy_counts(spark):
+    tracks = make_tracks(600, seed=1)
+    tracks.loc[:29, "tempo"] = None
+    expected = make_profile()
+    table = spark.createDataFrame(tracks)
+    found = distributions.feature_profiles(table, FEATURE_NAMES)
+    complete = [name for name in FEATURE_NAMES if name != "tempo"]
+    assert {name: found[name] for name in complete} == {
+        name: expected.features[name] for name in complete
+    }
+    assert found["tempo"].missing == 0.05
+    assert sum(found["tempo"].counts) == 570
+    itself = distributions.binned_as(expected, table)
+    measured = drift.of_features(expected.features, itself)
+    assert {measured[name]["psi"] for name in complete} == {0.0}
+    assert measured["tempo"]["missing"] == 0.05
+
+
+def test_a_column_in_another_unit_is_far_away(spark):
+    tracks = make_tracks(600, seed=3)
+    profile = make_profile()
+    tracks["duration_ms"] /= 1000
+    measured = drift.of_features(
+        profile.features, distributions.binned_as(profile, spark.createDataFrame(tracks))
+    )
+    judged = drift.judge(MANY, {"features": measured}, LIMITS)
+    assert [said.split()[0] for said in drift.beyond(judged, STOP)] == ["duration_ms"]
+
+
+def test_a_catalogue_of_nothing_is_measured_without_a_failure():
+    profile = make_profile()
+    empty = {name: Binned((0,) * len(f.counts), 1.0) for name, f in profile.features.items()}
+    measured = drift.of_features(profile.features, empty)
+    assert {one["psi"] for one in measured.values()} == {None}
+
+
+def test_the_label_profile_counts_labels_confidence_and_acceptance(spark):
+    rows = [("a", "rock", 0.97, True), ("a", "rock", 1.0, True), ("b", "pop", 0.5, False)]
+    names = "synthetic_genre string, genre string, genre_confidence float, genre_accepted boolean"
+    found = distributions.label_profile(spark.createDataFrame(rows, names))
+    assert found.synthetic_genres == {"a": 2, "b": 1}
+    assert found.genres == {"rock": 2, "pop": 1}
+    assert found.confidence == {"19": 2, "10": 1}
+    assert found.accepted == pytest.approx(2 / 3)
+    assert found.mean_confidence == pytest.approx(2.47 / 3, abs=1e-6)
+    only_clusters = spark.createDataFrame([("a", None, None, None)], names)
+    assert distributions.label_profile(only_clusters) == LabelProfile(synthetic_genres={"a": 1})
