@@ -79,11 +79,13 @@ class DriftSettings(_Strict):
     stop_psi: Distance
     warn_ks: Share
     stop_ks: Share
+    warn_missing: Share
+    stop_missing: Share
     min_tracks: Count
 
     @model_validator(mode="after")
     def _warns_before_it_stops(self) -> "DriftSettings":
-        for name in ("psi", "ks"):
+        for name in ("psi", "ks", "missing"):
             warn, stop = getattr(self, f"warn_{name}"), getattr(self, f"stop_{name}")
             if warn > stop:
                 raise ValueError(f"warn_{name}={warn:g} should be <= stop_{name}={stop:g}")

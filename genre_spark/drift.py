@@ -1,6 +1,6 @@
 """Holds a catalogue to the one that its model was made from, by what a bundle keeps of that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -160,7 +160,10 @@ def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, dict[str, 
 
 
 def judge(
-    tracks: int, measured: Mapping[str, Mapping[str, Any]], settings: DriftSettings
+    tracks: int,
+    measured: Mapping[str, Mapping[str, Any]],
+    settings: DriftSettings,
+    absent: Collection[str] = (),
 ) -> dict[str, Any]:
     """What was measured, each distance with its level, for the manifest.
 
@@ -171,6 +174,9 @@ def judge(
     measured : mapping
         By part (``features``, ``labels``), then by name.
     settings : DriftSettings
+    absent : collection of str
+        Features that the catalogue has no column of: they are imputed, as was announced, and only
+        warn.
 
     Returns
     -------
@@ -178,9 +184,12 @@ def judge(
         ``judged``; ``level``, the worst of all; the parts; ``limits``.
     """
     judged = tracks >= settings.min_tracks
+    # A model is always less sure of artists that it does not know: that is no fault of the
+    # catalogue, and what `genre_accepted` is for.
+    harmless = {CONFIDENCE, *absent}
     parts = {
         part: {
-            name: {**one, "level": _level(name, one, settings) if judged else OK}
+            name: {**one, "level": _level(one, settings, name in harmless) if judged else OK}
             for name, one in distances.items()
         }
         for part, distances in measured.items()
@@ -202,9 +211,10 @@ def check(judged: Mapping[str, Any], path: str) -> None:
         limits = judged["limits"]
         raise GateError(
             f"{path}: too unlike the catalogue that the model was made from:"
-            f" {', '.join(beyond(judged, STOP))}; the limits are PSI {limits['stop_psi']:g} and"
-            f" KS {limits['stop_ks']:g}. Nothing was published. Check units and mapping, train"
-            " anew, or allow more with --set stop_psi=X --set stop_ks=Y"
+            f" {', '.join(beyond(judged, STOP))}; the limits are PSI {limits['stop_psi']:g},"
+            f" KS {limits['stop_ks']:g}, missing {limits['stop_missing']:g} more. Nothing was"
+            " published. Check units and mapping, train anew, or allow more with"
+            " --set stop_psi=X, stop_ks=X or stop_missing=X"
         )
 
 
@@ -216,23 +226,24 @@ def beyond(judged: Mapping[str, Any], level: str) -> list[str]:
         for name, one in judged.get(part, {}).items()
         if one["level"] == level
     ]
-    found.sort(key=lambda item: -item[1]["psi"])
+    found.sort(key=lambda item: -(item[1]["psi"] or 0.0))
     more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
     return [_said(name, one) for name, one in found[:_MOST_NAMED]] + more
 
 
 def _said(name: str, one: Mapping[str, Any]) -> str:
-    distance = "" if one["ks"] is None else f", KS {one['ks']:.2f}"
-    return f"{name} (PSI {one['psi']:.2f}{distance})"
+    parts = {"PSI": one["psi"], "KS": one["ks"], "missing": one.get("missing") or None}
+    told = ", ".join(f"{what} {n:.2f}" for what, n in parts.items() if n is not None)
+    return f"{name} ({told})"
 
 
-def _level(name: str, one: Mapping[str, Any], settings: DriftSettings) -> str:
-    distance, gap = one["psi"] or 0.0, one["ks"] or 0.0
-    # A model is always less sure of artists that it does not know: that is no fault of the
-    # catalogue, and what `genre_accepted` is for.
-    if name != CONFIDENCE and (distance > settings.stop_psi or gap > settings.stop_ks):
-        return STOP
-    return WARN if distance > settings.warn_psi or gap > settings.warn_ks else OK
+def _level(one: Mapping[str, Any], settings: DriftSettings, harmless: bool) -> str:
+    lost = one.get("missing", 0.0) - one.get("missing_before", 0.0)
+    for level in (WARN,) if harmless else (STOP, WARN):
+        for what, distance in (("psi", one["psi"]), ("ks", one["ks"]), ("missing", lost)):
+            if (distance or 0.0) > getattr(settings, f"{level}_{what}"):
+                return level
+    return OK
 
 
 def _distances(before: Sequence[int], found: Sequence[int]) -> dict[str, float | None]:

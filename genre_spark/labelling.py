@@ -98,7 +98,7 @@ def _stage(
     shifts = {"features": drift.of_features(profile.features, found)}
     # What the features tell need not wait for the labels.
     tracks = min(catalogue.counts.accepted, profile.tracks)
-    drift.check(drift.judge(tracks, shifts, limits), order.source.path)
+    drift.check(drift.judge(tracks, shifts, limits, catalogue.left_out), order.source.path)
     with _labelled(spark, catalogue, order, target, old, scored_at) as (labelled, in_full_because):
         written = accounting.write(labelled, target.staging)
     quarantine = f"{target.staging}/{publish.QUARANTINE}"
@@ -109,7 +109,7 @@ def _stage(
     accounting.verify(spark, quarantine, set_aside)
     labels = distributions.label_profile(staged)
     shifts["labels"] = drift.of_labels(profile.labels, labels)
-    drifted = drift.judge(tracks, shifts, limits)
+    drifted = drift.judge(tracks, shifts, limits, catalogue.left_out)
     drift.check(drifted, order.source.path)
     return {
         "run_id": target.run_id,

@@ -235,7 +235,7 @@ def test_an_extra_feature_that_is_a_column_already_is_refused(extras):
         Dataset(extra_features=extras)
 
 
-@pytest.mark.parametrize("name", ["psi", "ks"])
+@pytest.mark.parametrize("name", ["psi", "ks", "missing"])
 def test_drift_that_would_stop_before_it_warns_is_refused(name):
     told = refusal(load_settings, None, (f"warn_{name}=0.9", f"stop_{name}=0.1"))
     assert f"warn_{name}=0.9 should be <= stop_{name}=0.1" in told

@@ -70,8 +70,16 @@ def test_a_distance_beyond_a_limit_warns_or_stops():
     assert level_of(0.0, LIMITS.stop_ks + 0.01) == STOP
 
 
-def test_a_feature_without_any_value_is_no_drift_but_imputed():
-    assert level_of(None, None) == OK
+def test_a_feature_that_lost_its_values_stops_but_one_that_the_catalogue_never_had_only_warns():
+    lost = {"features": {"tempo": {"psi": None, "ks": None, "missing": 1.0, "missing_before": 0.0}}}
+    assert drift.judge(MANY, lost, LIMITS)["level"] == STOP
+    assert drift.judge(MANY, lost, LIMITS, absent=("tempo",))["level"] == WARN
+    assert drift.beyond(drift.judge(MANY, lost, LIMITS), STOP) == ["tempo (missing 1.00)"]
+
+
+def test_values_that_were_always_missing_are_no_drift():
+    same = {"features": {"tempo": {"psi": 0.0, "ks": 0.0, "missing": 0.9, "missing_before": 0.85}}}
+    assert drift.judge(MANY, same, LIMITS)["level"] == OK
 
 
 def test_too_few_tracks_are_not_judged():
@@ -91,9 +99,9 @@ def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
     assert stopped.value.exit_code == 5
     assert str(stopped.value) == (
         "a.csv: too unlike the catalogue that the model was made from: duration_ms (PSI 9.00, KS"
-        f" 0.90); the limits are PSI {LIMITS.stop_psi:g} and KS {LIMITS.stop_ks:g}. Nothing was"
-        " published. Check units and mapping, train anew, or allow more with --set stop_psi=X"
-        " --set stop_ks=Y"
+        f" 0.90); the limits are PSI {LIMITS.stop_psi:g}, KS {LIMITS.stop_ks:g}, missing"
+        f" {LIMITS.stop_missing:g} more. Nothing was published. Check units and mapping, train anew,"
+        " or allow more with --set stop_psi=X, stop_ks=X or stop_missing=X"
     )
 
 
@@ -140,12 +148,12 @@ def test_spark_counts_what_numpy_counts(spark):
 def test_a_column_in_another_unit_is_far_away(spark):
     tracks = make_tracks(600, seed=3)
     profile = make_profile()
-    tracks["duration_ms"] /= 1000
+    tracks["loudness"] /= 10
     measured = drift.of_features(
         profile.features, distributions.binned_as(profile, spark.createDataFrame(tracks))
     )
     judged = drift.judge(MANY, {"features": measured}, LIMITS)
-    assert [said.split()[0] for said in drift.beyond(judged, STOP)] == ["duration_ms"]
+    assert [said.split()[0] for said in drift.beyond(judged, STOP)] == ["loudness"]
 
 
 def test_a_catalogue_of_nothing_is_measured_without_a_failure():
