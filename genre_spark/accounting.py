@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.errors import GenreSparkError
+from genre_spark.errors import GenreSparkError, OutputError
+from genre_spark.hadoop import spark_message
 from genre_spark.schema import LABELLED_COLUMNS
 
 
@@ -25,9 +28,20 @@ class Tally:
 
 
 def write(table: DataFrame, path: str) -> Tally:
-    """Writes a table as Parquet, and tells what was sent to the disk."""
+    """Writes a table as Parquet, and tells what was sent to the disk.
+
+    Raises
+    ------
+    OutputError
+        Where the disk is full, a worker died once too often, or the like.
+    """
     seen = Observation()
-    table.observe(seen, *_totals(table)).write.parquet(path)
+    try:
+        table.observe(seen, *_totals(table)).write.parquet(path)
+    except (PySparkException, Py4JJavaError) as err:
+        raise OutputError(
+            f"{path}: could not be written: {spark_message(err)}; nothing was published"
+        ) from err
     return _tally(seen.get)
 
 
@@ -41,13 +55,18 @@ def verify(spark: SparkSession, path: str, written: Tally) -> DataFrame:
 
     Raises
     ------
-    GenreSparkError
+    OutputError
         Where a file does not give back what was written to it.
     """
-    table = spark.read.parquet(path)
-    found = tally(table)
+    try:
+        table = spark.read.parquet(path)
+        found = tally(table)
+    except (PySparkException, Py4JJavaError) as err:
+        raise OutputError(
+            f"{path}: could not be read back: {spark_message(err)}; nothing was published"
+        ) from err
     if found != written:
-        raise GenreSparkError(
+        raise OutputError(
             f"{path}: {written.rows} rows were written, checksum {written.checksum}, but"
             f" {found.rows} are found, checksum {found.checksum}; nothing was published. Check the"
             " disk and run again"

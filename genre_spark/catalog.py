@@ -1,6 +1,11 @@
 """Reads a source table and maps its columns to canonical ones."""
 
+import functools
 import logging
+import operator
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,7 +17,7 @@ from pyspark.sql import types as T
 
 from genre_spark.config import Dataset
 from genre_spark.errors import ConfigError, InputError
-from genre_spark.hadoop import java_message, storage_of
+from genre_spark.hadoop import spark_message, storage_of
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
 
 logger = logging.getLogger(__name__)
@@ -21,7 +26,9 @@ CORRUPT = "_corrupt_record"
 SOURCE = "_source"
 # In a quarantine that is read again, these are of the last run.
 REASONS = "_reasons"
-_OURS = (CORRUPT, REASONS)
+# Whether a value of a CSV row holds whole other lines.
+SWALLOWED = "_swallowed"
+_OURS = (CORRUPT, REASONS, SWALLOWED)
 
 # RFC 4180, and malformed lines kept for the quarantine instead of being dropped.
 _CSV = {
@@ -33,6 +40,11 @@ _CSV = {
     "mode": "PERMISSIVE",
     "columnNameOfCorruptRecord": CORRUPT,
 }
+# Of a narrower table, text with a line break may well look like a line of the table.
+_FEWEST_COLUMNS = 4
+# Files of one table may differ in their columns; none is to be lost without a word.
+_OPTIONS = {"parquet": {"mergeSchema": "true"}, "orc": {"mergeSchema": "true"}}
+_MARKS = {"sep": ",", "quote": '"'}
 _FORMATS = {"csv": "csv", "tsv": "csv", "parquet": "parquet", "json": "json", "orc": "orc"}
 _PACKERS = {".gz", ".bz2", ".zst", ".lz4", ".snappy", ".deflate"}
 _REFUSED_TYPES = (T.ArrayType, T.MapType, T.StructType, T.BinaryType)
@@ -47,7 +59,7 @@ class Mapped:
     rows : DataFrame
         One row per source row: the text columns as string or null; per feature ``<name>`` as
         double or null and ``_raw_<name>``, whether the source had any value; `CORRUPT` as the
-        malformed line or null; `SOURCE` as a struct of the original columns.
+        malformed line or null; `SWALLOWED`, whether other lines stand in a value; `SOURCE` as a struct of the original columns.
     features : tuple of str
         Features that the source has, in canonical order.
     columns : frozenset of str
@@ -63,7 +75,7 @@ class Mapped:
 
 
 def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = None) -> DataFrame:
-    """A source table as it stands, with a column `CORRUPT` if its format can be malformed.
+    """A source table as it stands, with columns `CORRUPT` and `SWALLOWED` if it can have such rows.
 
     Raises
     ------
@@ -74,15 +86,22 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
     storage = storage_of(spark, path)
     if not _has_wildcard(path) and not storage.exists(path):
         raise InputError(f"{path}: no such file or directory")
-    try:
+    with reading(f"{path}: cannot be read as {fmt}"):
         table = (
             _read_csv(spark, path, dataset) if fmt == "csv" else _load(spark, path, fmt, dataset)
         )
-    except (PySparkException, Py4JJavaError) as err:
-        raise InputError(f"{path}: cannot be read as {fmt}: {spark_message(err)}") from err
     if not table.columns:
         raise InputError(f"{path}: is empty: no header and no rows")
     return table
+
+
+@contextmanager
+def reading(failure: str) -> Iterator[None]:
+    """Tells whatever Spark finds wrong while it reads as the input's fault."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as err:
+        raise InputError(f"{failure}: {spark_message(err)}") from err
 
 
 def guess_format(path: str) -> str:
@@ -114,9 +133,12 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     texts = [_text(found.get(name)).alias(name) for name in TEXT_COLUMNS]
     numbers = [c for name in features for c in _number(name, found[name])]
     corrupt = F.col(CORRUPT) if CORRUPT in source.columns else F.lit(None).cast("string")
-    kept = [name for name in source.columns if name != REASONS]
+    swallowed = F.col(SWALLOWED) if SWALLOWED in source.columns else F.lit(False)
+    kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     original = F.struct(*[_column(name) for name in kept]).alias(SOURCE)
-    rows = source.select(*texts, *numbers, corrupt.alias(CORRUPT), original)
+    rows = source.select(
+        *texts, *numbers, corrupt.alias(CORRUPT), swallowed.alias(SWALLOWED), original
+    )
     return Mapped(rows, features, frozenset(found) & set(TEXT_COLUMNS), path)
 
 
@@ -125,16 +147,9 @@ def raw_name(feature: str) -> str:
     return f"_raw_{feature}"
 
 
-def spark_message(err: Exception) -> str:
-    """What Spark said, in one line and without its plan."""
-    if isinstance(err, Py4JJavaError):
-        return java_message(err)
-    lines = [line.strip() for line in str(err).splitlines()]
-    return next((line for line in lines if line), type(err).__name__)
-
-
 def _load(spark: SparkSession, path: str, fmt: str, dataset: Dataset) -> DataFrame:
-    return spark.read.format(fmt).options(**dataset.options).load(path)
+    options = {**_OPTIONS.get(fmt, {}), **dataset.options}
+    return spark.read.format(fmt).options(**options).load(path)
 
 
 def _read_csv(spark: SparkSession, path: str, dataset: Dataset) -> DataFrame:
@@ -146,12 +161,39 @@ def _read_csv(spark: SparkSession, path: str, dataset: Dataset) -> DataFrame:
         return spark.createDataFrame([], T.StructType())
     if options["header"] == "true":
         # Spark numbers repeated names, and then nobody would miss them.
-        first = spark.read.options(**{**options, "header": "false"}).csv(path).first()
-        _refuse_repeated(list(filter(None, first or ())), path)
+        first = spark.read.options(**{**options, "header": "false"}).csv(path).first() or ()
+        _refuse_repeated(list(filter(None, first)), path)
+        _refuse_encoding(filter(None, first), path)
+        # Where each file has its own order of columns, they would be mixed up without a word.
+        # Spark cannot hold a column without a name to its own name for it.
+        options.setdefault("enforceSchema", "false" if all(first) else "true")
     # All columns are read as text: what is not a number becomes a reason and not an error.
     fields = [field for field in header.fields if field.name != CORRUPT]
     fields.append(T.StructField(CORRUPT, T.StringType()))
-    return spark.read.options(**options).schema(T.StructType(fields)).csv(path)
+    table = spark.read.options(**options).schema(T.StructType(fields)).csv(path)
+    return table.withColumn(SWALLOWED, _swallowed(len(fields) - 1, fields, options))
+
+
+def _swallowed(n_columns: int, fields: list[T.StructField], options: dict[str, str]) -> Column:
+    """Whether a value has a whole line of the table in it, as after a quote that nobody closed."""
+    if n_columns < _FEWEST_COLUMNS:
+        return F.lit(False)
+    sep, quote = (re.escape(options.get(name) or default) for name, default in _MARKS.items())
+    text = f"[^{sep}{quote}\r\n]*"
+    line = f"\n{text}(?:{sep}{text}){{{n_columns - 1}}}(?:\r|\n|$)"
+    values = [_column(field.name) for field in fields]
+    # Few values have line breaks: the others need no search.
+    found = [value.contains("\n") & value.rlike(line) for value in values]
+    return functools.reduce(operator.or_, [F.coalesce(one, F.lit(False)) for one in found])
+
+
+def _refuse_encoding(names: Iterable[str], path: str) -> None:
+    odd = [name for name in names if "\ufffd" in name or "\0" in name]
+    if odd:
+        raise InputError(
+            f"{path}: the column {odd[0]!r} is not UTF-8; name its encoding in a dataset file"
+            " (options: {encoding: ISO-8859-1}) and give that with --dataset"
+        )
 
 
 def _has_wildcard(path: str) -> bool:

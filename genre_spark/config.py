@@ -98,6 +98,12 @@ class ScoringSettings(_Strict):
     batch_rows: Count
 
 
+class PublishingSettings(_Strict):
+    """How a labelled catalogue replaces another."""
+
+    allow_gap: bool
+
+
 class Settings(_Strict):
     """All settings; their defaults stand in ``conf/default.yaml`` only."""
 
@@ -108,6 +114,7 @@ class Settings(_Strict):
     network: NetworkSettings
     drift: DriftSettings
     scoring: ScoringSettings
+    publishing: PublishingSettings
 
 
 class Dataset(_Strict):

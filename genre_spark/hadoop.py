@@ -35,6 +35,11 @@ def storage_of(spark: SparkSession | None, path: str) -> Storage:
     return HadoopStorage(spark, path)
 
 
+# Object stores have no directories: to rename one is to copy its files one after the other. Azure's
+# abfs has them.
+_FLAT = {"s3", "s3a", "s3n", "gs", "wasb", "wasbs", "oss", "cos", "cosn", "obs", "swift", "o3fs"}
+
+
 class HadoopStorage(Storage):
     """A Hadoop file system, through Spark's JVM.
 
@@ -53,6 +58,10 @@ class HadoopStorage(Storage):
             self._fs = self._path(path).getFileSystem(configuration)
         except Py4JJavaError as err:
             raise InputError(f"{path}: {java_message(err)}") from err
+
+    @property
+    def renames_whole(self) -> bool:
+        return self._fs.getUri().getScheme() not in _FLAT
 
     def resolve(self, path: str) -> str:
         return self._fs.makeQualified(self._path(path)).toString().rstrip("/")
@@ -132,6 +141,18 @@ class HadoopStorage(Storage):
 
 
 def java_message(err: Py4JJavaError) -> str:
-    """The first line of what Java said."""
-    lines = str(err.java_exception.getMessage()).splitlines()
-    return lines[0] if lines else err.java_exception.getClass().getSimpleName()
+    """The first line of what Java said, as near to the root of it as anything was said."""
+    said, cause = err.java_exception.getClass().getSimpleName(), err.java_exception
+    while cause is not None:
+        lines = [line.strip() for line in str(cause.getMessage() or "").splitlines()]
+        said = next(filter(None, lines), said)
+        cause = cause.getCause()
+    return said
+
+
+def spark_message(err: Exception) -> str:
+    """What Spark said, in one line and without its plan."""
+    if isinstance(err, Py4JJavaError):
+        return java_message(err)
+    lines = [line.strip() for line in str(err).splitlines()]
+    return next((line for line in lines if line), type(err).__name__)

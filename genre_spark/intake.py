@@ -83,11 +83,14 @@ def open_catalogue(
     """
     table = catalog.read(spark, source.path, source.dataset, source.fmt)
     mapped = catalog.map_columns(table, source.dataset, source.path)
-    wanted = needed or _filled(mapped)
+    with catalog.reading(f"{source.path}: cannot be read"):
+        wanted = needed or _filled(mapped)
     left_out = _left_out(mapped, source, wanted, settings.max_imputed)
     judged = validation.judge(mapped, wanted, settings.max_imputed).persist()
     try:
-        counts = validation.count(judged)
+        with catalog.reading(f"{source.path}: cannot be read"):
+            counts = validation.count(judged)
+        validation.check_quotes(judged, counts, source.path)
         validation.check_gate(counts, settings.max_quarantined, source.path)
         groups = tuple(group for group in GROUPS if group in mapped.columns)
         yield Catalogue(judged, counts, wanted, left_out, groups)

@@ -73,7 +73,8 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
         Where rows are not accounted for; nothing is published then.
     """
     storage = storage_of(spark, order.output)
-    path = publish.check_target(storage, order.output, [order.source.path])
+    gap = order.settings.publishing.allow_gap
+    path = publish.check_target(storage, order.output, [order.source.path], gap)
     with publish.publishing(storage, path, switch=not order.dry_run) as target:
         old = publish.read_manifest(storage, path)
         manifest, staged = _stage(spark, catalogue, order, target, old)

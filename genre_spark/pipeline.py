@@ -65,7 +65,8 @@ def cluster(
     """
     registry.check_absent(spark, output)
     if labels:
-        publish.check_target(storage_of(spark, labels), labels, [source.path, output])
+        gap = settings.publishing.allow_gap
+        publish.check_target(storage_of(spark, labels), labels, [source.path, output], gap)
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
         say(f"discovering synthetic genres of {catalogue.counts.accepted:,} tracks")
@@ -136,7 +137,8 @@ def score(
 ) -> dict[str, Any]:
     """Labels every track of a catalogue and publishes the result; see `cluster` and `Order`."""
     opened = registry.open_bundle(spark, model)
-    publish.check_target(storage_of(spark, output), output, [source.path, model])
+    gap = settings.publishing.allow_gap
+    publish.check_target(storage_of(spark, output), output, [source.path, model], gap)
     say(f"reading {source.path}")
     needed = opened.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:

@@ -53,16 +53,30 @@ class Target:
         return f"{self.parent}/{self.hidden}lock"
 
 
-def check_target(storage: Storage, output: str, inputs: list[str]) -> str:
+def check_target(storage: Storage, output: str, inputs: list[str], allow_gap: bool = False) -> str:
     """The resolved output, once it is known to be safe.
+
+    Parameters
+    ----------
+    storage : Storage
+    output : str
+    inputs : list of str
+    allow_gap : bool
+        Take an object store too, where readers may find half a catalogue during the switch.
 
     Raises
     ------
     OutputError
-        Where output and an input contain each other, or the output holds anything that
-        genre-spark did not make.
+        Where output and an input contain each other, the output holds anything that genre-spark
+        did not make, or a switch there has a gap.
     """
     path = storage.resolve(output)
+    if not (storage.renames_whole or allow_gap):
+        raise OutputError(
+            f"--output {output}: an object store renames file by file, and readers could find half"
+            " a catalogue. Publish to HDFS or a local disk, or, where nobody reads meanwhile and"
+            " one run at a time is sure, --set allow_gap=true"
+        )
     for given in inputs:
         if _overlap(storage, path, given):
             raise OutputError(

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Literal
 
 from pyspark.sql import SparkSession
 
-from genre_spark import bundle
+from genre_spark import bundle, publish
 from genre_spark.bundle import Bundle
 from genre_spark.errors import BundleError, InputError, OutputError
 from genre_spark.hadoop import storage_of
@@ -56,22 +55,22 @@ def check_absent(spark: SparkSession, output: str) -> None:
 
 @contextmanager
 def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
-    """A local folder to make a bundle in; it appears at `output` when the block is done."""
+    """A local folder to make a bundle in; it appears at `output` when the block is done.
+
+    Raises
+    ------
+    OutputError
+        Where another run is making it, or it is there by now.
+    """
     made_in = Path(tempfile.mkdtemp(prefix="genre-spark-"))
     # Temporary folders are private to their owner; a bundle is for all who may read its parent.
     folder = made_in / "bundle"
     folder.mkdir()
     storage = storage_of(spark, output)
-    path = storage.resolve(output)
-    parent, _, name = path.rpartition("/")
-    staging = f"{parent}/.{name}.staging-{uuid.uuid4().hex[:12]}"
     try:
-        yield folder
-        storage.make_dirs(parent)
-        storage.upload(folder, staging)
-        check_absent(spark, output)
-        storage.delete(path)
-        storage.rename(staging, path)
+        with publish.publishing(storage, storage.resolve(output)) as target:
+            yield folder
+            storage.upload(folder, target.staging)
+            check_absent(spark, output)
     finally:
-        storage.delete(staging)
         shutil.rmtree(made_in, ignore_errors=True)

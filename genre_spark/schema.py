@@ -9,6 +9,9 @@ TITLE = "title"
 GENRE = "genre"
 TEXT_COLUMNS = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE)
 
+# Characters; a longer id is a mistake of whoever wrote the table.
+MAX_ID_LENGTH = 1000
+
 # What tracks share: the catalogue's context is taken over these.
 GROUPS = (ARTIST, ALBUM)
 

@@ -31,6 +31,11 @@ def local_path(path: str) -> Path:
 class Storage(ABC):
     """What publishing needs of a file system. Paths are what `resolve` gave, and below them."""
 
+    @property
+    @abstractmethod
+    def renames_whole(self) -> bool:
+        """Whether a directory is renamed in one step, and not file by file."""
+
     @abstractmethod
     def resolve(self, path: str) -> str:
         """The absolute form of a path, without symbolic links and without a slash at its end."""
@@ -90,6 +95,8 @@ class Storage(ABC):
 
 class LocalStorage(Storage):
     """The local disk; needs no Java."""
+
+    renames_whole = True
 
     def resolve(self, path: str) -> str:
         return os.path.realpath(local_path(path))

@@ -52,7 +52,9 @@ def assign(axes: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndar
         Euclidean, in scaled units.
     """
     # |x - c|^2 without |x|^2, which is the same for every centroid of a track.
-    relative = (centroids**2).sum(axis=1) - 2.0 * (axes @ centroids.T)
+    # Not `@`: BLAS gives other last digits for a track alone than for the same track among others.
+    products = np.einsum("ij,kj->ik", axes, centroids)
+    relative = (centroids**2).sum(axis=1) - 2.0 * products
     nearest = relative.argmin(axis=1)
     return nearest, np.linalg.norm(axes - centroids[nearest], axis=1)
 

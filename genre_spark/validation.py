@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import CORRUPT, SOURCE, Mapped, raw_name
+from genre_spark.catalog import CORRUPT, SOURCE, SWALLOWED, Mapped, raw_name
 from genre_spark.catalog import REASONS as QUARANTINE_REASONS
 from genre_spark.errors import GateError, InputError
-from genre_spark.schema import GENRE, TEXT_COLUMNS, TRACK_ID, feature
+from genre_spark.schema import GENRE, MAX_ID_LENGTH, TEXT_COLUMNS, TRACK_ID, feature
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +18,7 @@ REASONS = "reasons"
 AMBIGUOUS = "ambiguous"
 DUPLICATE = "duplicate_track_id"
 MALFORMED = "malformed_row"
+UNCLOSED = "unclosed_quote"
 TOO_MANY = "too_many_imputed"
 
 
@@ -86,7 +87,9 @@ def judge(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     rows = _with_faults(mapped, features)
     reasons = F.concat(
         _when(F.col(CORRUPT).isNotNull(), MALFORMED),
+        _when(F.col(SWALLOWED), UNCLOSED),
         _when(F.col(TRACK_ID).isNull(), f"missing:{TRACK_ID}"),
+        _when(_is_no_id(F.col(TRACK_ID)), f"unusable:{TRACK_ID}"),
         F.when(F.size(FAULTS) > max_imputed, F.array_append(FAULTS, TOO_MANY)).otherwise(_none()),
     )
     return _settle_repetitions(rows.withColumn(REASONS, reasons), features)
@@ -131,6 +134,24 @@ def has_values(name: str) -> Column:
     return F.coalesce(F.bool_or(F.col(name).isNotNull()), F.lit(False)).alias(name)
 
 
+def check_quotes(judged: DataFrame, counts: Counts, path: str) -> None:
+    """Stops where quotes that nobody closed hide rows: they could not be accounted for.
+
+    Raises
+    ------
+    InputError
+        Naming one of the rows.
+    """
+    if UNCLOSED in counts.reasons:
+        row = judged.filter(F.array_contains(REASONS, UNCLOSED)).select(TRACK_ID).first()
+        raise InputError(
+            f"{path}: a quote is never closed: {counts.reasons[UNCLOSED]} rows hold others within"
+            f" a value, one has the track_id {row[0]!r:.100}. Close it, or double it where it is"
+            " part of a text. If the file does not quote at all, give a dataset file with"
+            " options: {quote: ''}"
+        )
+
+
 def check_gate(counts: Counts, max_quarantined: float, path: str) -> None:
     """Stops where too little of a catalogue can be used.
 
@@ -165,7 +186,9 @@ def _with_faults(mapped: Mapped, features: tuple[str, ...]) -> DataFrame:
         .alias(name)
         for name in features
     ]
-    return mapped.rows.select(*TEXT_COLUMNS, CORRUPT, SOURCE, faults.alias(FAULTS), *values)
+    return mapped.rows.select(
+        *TEXT_COLUMNS, CORRUPT, SWALLOWED, SOURCE, faults.alias(FAULTS), *values
+    )
 
 
 def _fault(name: str, in_source: bool) -> Column:
@@ -202,7 +225,14 @@ def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame
             GENRE: F.when(first == last, first),
         }
     )
-    return judged.drop(CORRUPT).withColumn(SOURCE, F.when(F.size(REASONS) > 0, F.col(SOURCE)))
+    return judged.drop(CORRUPT, SWALLOWED).withColumn(
+        SOURCE, F.when(F.size(REASONS) > 0, F.col(SOURCE))
+    )
+
+
+def _is_no_id(track_id: Column) -> Column:
+    """Too long to be one, or with characters that nobody could see or type."""
+    return (F.length(track_id) > MAX_ID_LENGTH) | track_id.rlike("[\\p{Cntrl}\ufffd]")
 
 
 def _none() -> Column:

@@ -107,11 +107,13 @@ def make_axis(
     )
 
 
-def make_manifest(onnx: bytes | None = None, k: int = 12) -> Manifest:
+def make_manifest(
+    onnx: bytes | None = None, k: int = 12, features: Sequence[str] = FEATURE_NAMES
+) -> Manifest:
     """A small but complete ``bundle.json``: of a full bundle where a network is given."""
     tracks = make_tracks(50 * k, seed=1)
-    space = make_space(tracks)
-    points = space.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(float))
+    space = make_space(tracks, features)
+    points = space.to_numpy(tracks[list(features)].to_numpy(float))
     scoring = ScoringPart(
         space=space,
         synthetic=SyntheticPart(
@@ -146,23 +148,23 @@ def make_manifest(onnx: bytes | None = None, k: int = 12) -> Manifest:
     )
 
 
-def make_profile(n: int = 600) -> Profile:
+def make_profile(n: int = 600, features: Sequence[str] = FEATURE_NAMES) -> Profile:
     """The profile of `make_manifest`'s tracks."""
     tracks = make_tracks(n, seed=1)
-    features = {}
-    for name in FEATURE_NAMES:
+    found = {}
+    for name in features:
         values = tracks[name].to_numpy(float)
         quantiles = np.quantile(values, LEVELS, method="inverted_cdf")
         edges = np.unique(quantiles[1:-1])
         counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
-        features[name] = FeatureProfile(
+        found[name] = FeatureProfile(
             quantiles=tuple(quantiles),
             missing=0.0,
             edges=tuple(edges),
             counts=tuple(map(int, counts)),
         )
     labels = LabelProfile(synthetic_genres={"name 0": n})
-    return Profile(tracks=n, features=features, labels=labels)
+    return Profile(tracks=n, features=found, labels=labels)
 
 
 def _sound(genre: str) -> np.ndarray:

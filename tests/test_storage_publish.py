@@ -317,6 +317,18 @@ def test_an_output_beside_an_input_is_taken(storage, tmp_path, output, given):
     assert path.removeprefix("file:") == f"{tmp_path}/{output}"
 
 
+def test_an_object_store_is_refused_unless_a_gap_is_allowed(storage, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(storage), "renames_whole", False)
+    output = str(tmp_path / "out")
+    told = refusal(OutputError, check_target, storage, output, [])
+    assert told.startswith(f"--output {output}: an object store renames file by file, ")
+    assert check_target(storage, output, [], allow_gap=True) == storage.resolve(output)
+
+
+def test_local_disks_and_hdfs_rename_whole_directories(storage):
+    assert storage.renames_whole
+
+
 def test_relative_paths_count_from_where_one_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     storage = LocalStorage()

@@ -1,0 +1,119 @@
+"""Labels a catalogue of which a tenth of the rows is dirty, and the same without the dirty rows.
+
+    python benchmarks/dirty.py --tracks 1000000
+
+Every dirty row has to be in quarantine with the reason that it was given, and every clean row has
+to be labelled as if the dirty ones were not there, to the last bit.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from generated import make_tracks  # noqa: E402
+
+from genre_spark import accounting, pipeline  # noqa: E402
+from genre_spark.config import Dataset, load_settings  # noqa: E402
+from genre_spark.intake import Source  # noqa: E402
+from genre_spark.schema import FEATURE_NAMES  # noqa: E402
+from genre_spark.session import get_session  # noqa: E402
+
+# What is done to a good row, and the reason that it is to be set aside for.
+_FOUR = list(FEATURE_NAMES[:4])
+SPOILED = {
+    "missing:track_id": ("track_id", None),
+    "unusable:track_id": ("track_id", "a\x07b"),
+    "duplicate_track_id": ("title", "repeated"),
+    "missing:danceability": (_FOUR, None),
+    "not_a_number:danceability": (_FOUR, "fast"),
+    "out_of_range:danceability": (_FOUR, "NaN"),
+    "out_of_range:energy": (_FOUR, "-Infinity"),
+    "too_many_imputed": (_FOUR, "1e999"),
+}
+_CHUNK = 100_000
+_SETTINGS = load_settings(overrides=("max_quarantined=0.2", "stop_psi=99", "stop_ks=1"))
+
+
+def write(folder: Path, n: int) -> None:
+    """Parquet files of clean rows, and of dirty ones, one ninth as many, each with its reason."""
+    (folder / "clean").mkdir()
+    (folder / "dirty").mkdir()
+    for number, first in enumerate(range(0, n, _CHUNK)):
+        tracks = make_tracks(min(_CHUNK, n - first), seed=number)
+        tracks = tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).assign(reason=None)
+        tracks.to_parquet(folder / "clean" / f"{number}.parquet")
+        spoil(tracks, number).to_parquet(folder / "dirty" / f"{number}.parquet")
+
+
+def spoil(tracks: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Copies of some rows, spoiled in turns."""
+    rng = np.random.default_rng(seed)
+    rows = tracks.iloc[rng.choice(len(tracks), len(tracks) // 9, replace=False)].copy()
+    # A row that is set aside for itself must not look like another one's twin.
+    ids = rows["track_id"].to_numpy()
+    rows["track_id"] = [f"dirty {track_id}" for track_id in ids]
+    reasons = np.array(list(SPOILED))[np.arange(len(rows)) % len(SPOILED)]
+    for reason, (columns, value) in SPOILED.items():
+        rows.loc[reasons == reason, columns] = value
+    twins = reasons == "duplicate_track_id"
+    rows.loc[twins, "track_id"] = ids[twins]
+    # Of twins the one with the fewest faults is kept.
+    rows.loc[twins, "key"] = None
+    return rows.assign(reason=reasons)
+
+
+def score(spark: SparkSession, folder: Path, what: str, output: Path) -> dict:
+    """Labels the files of a pattern."""
+    source = Source(f"{folder}/{what}/*.parquet", Dataset(), "parquet")
+    model = str(ROOT / "models" / "reference")
+    return pipeline.score(spark, source, model, str(output), _SETTINGS, print)
+
+
+def compare(spark: SparkSession, folder: Path) -> list[str]:
+    """What is not as it should be."""
+    clean, both = (
+        accounting.tally(spark.read.parquet(str(folder / name)).drop("scored_at"))
+        for name in ("labels of clean", "labels of both")
+    )
+    set_aside = spark.read.parquet(str(folder / "labels of both" / "_quarantine"))
+    dirty = spark.read.parquet(str(folder / "dirty")).count()
+    right = set_aside.filter("array_contains(_reasons, reason)").count()
+    faults = []
+    if clean != both:
+        faults.append(f"labels differ: {clean} without, {both} with dirty rows")
+    if not set_aside.count() == dirty == right:
+        faults.append(f"{dirty} dirty rows, {set_aside.count()} set aside, {right} with the reason")
+    set_aside.groupBy("reason").count().orderBy("reason").show(truncate=False)
+    print(f"{clean.rows:,} clean rows, {dirty:,} dirty ones, {right:,} set aside with their reason")
+    return faults
+
+
+def main() -> int:
+    """Compares, and prints what was found; 1 where anything differs."""
+    parser = argparse.ArgumentParser(description="Labels a catalogue with and without dirty rows.")
+    parser.add_argument("--tracks", type=int, default=1_000_000, help="Clean and dirty rows.")
+    given = parser.parse_args()
+    spark = get_session()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder, given.tracks * 9 // 10)
+        for what, pattern in (("clean", "clean"), ("both", "{clean,dirty}")):
+            began = time.monotonic()
+            score(spark, folder, pattern, folder / f"labels of {what}")
+            print(f"{what}: {time.monotonic() - began:.0f} s")
+        faults = compare(spark, folder)
+    print(*faults or ["every label is the same to the last bit"], sep="\n")
+    return bool(faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

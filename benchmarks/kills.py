@@ -1,0 +1,219 @@
+"""Kills genre-spark, with its JVM, at random instants, and looks whether anything was lost.
+
+    python benchmarks/kills.py --kills 100
+
+Every run is a real one of the console script, on a few hundred generated tracks. `kill -9` hits the
+driver and its JVM at an instant that chance chooses between the start and the usual end of the
+command; half of the instants lie in its last third, where things are written. After each kill:
+
+- the labelled catalogue is the one of before or the new one, whole: manifest, rows, quarantine and
+  checksum belong together (`score`, in turns of two catalogues, in full and incrementally);
+- the bundle is absent, or verified to the last byte (`cluster`, `train`);
+- no run is refused because of one that was killed before it (*blocked*).
+
+In the end every command has to succeed over what the killed runs left.
+"""
+
+import argparse
+import collections
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from generated import make_tracks  # noqa: E402
+
+from genre_spark import publish, registry  # noqa: E402
+from genre_spark.errors import BundleError  # noqa: E402
+from genre_spark.storage import LocalStorage  # noqa: E402
+
+QUICK = [
+    part
+    for setting in ("k_max=11", "restarts=1", "epochs=2", "general_epochs=2", "min_steps=0")
+    for part in ("--set", setting)
+]
+_START = [sys.executable, "-m", "genre_spark.cli"]
+
+
+@dataclass
+class Playground:
+    """A folder with two catalogues, and what the commands make of them.
+
+    Attributes
+    ----------
+    folder : Path
+    seconds : dict of str to float
+        How long each command takes when nobody kills it.
+    found : Counter
+        What became of the killed runs.
+    faults : list of str
+        Whatever should not be.
+    """
+
+    folder: Path
+    seconds: dict[str, float] = field(default_factory=dict)
+    found: collections.Counter = field(default_factory=collections.Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def prepare(self, commands: list[str]) -> None:
+        """Makes the catalogues, and all that can be before the first kill."""
+        for name, seed in (("one", 1), ("other", 2)):
+            make_tracks(400, seed, artists=60).to_parquet(self.folder / f"{name}.parquet")
+        self.run("cluster", self.arguments("cluster", "clusters"))
+        self.run("score", self.arguments("score", "one"))
+        if "train" in commands:
+            self.run("train", self.arguments("train", "model"))
+
+    def arguments(self, command: str, what: str) -> list[str]:
+        """The command's; `what` is the bundle that it makes, or the catalogue that it scores."""
+        at = self.folder
+        if command == "score":
+            given = ["--catalog", at / f"{what}.parquet", "--model", at / "clusters"]
+            return [*map(str, given), "--output", str(at / "labelled")]
+        given = ["--catalog", at / "one.parquet", "--output", at / what, *QUICK]
+        more = ["--clusters", at / "clusters"] if command == "train" else []
+        return [*map(str, given), *map(str, more)]
+
+    def run(self, command: str, arguments: list[str]) -> None:
+        """Runs a command to its end; a failure is a fault."""
+        began = time.monotonic()
+        process = start(command, arguments)
+        if process.wait():
+            self.faults.append(f"{command} failed: {process.stderr.read()[-400:]}")
+        self.seconds[command] = time.monotonic() - began
+
+    def kill(self, command: str, rng: random.Random) -> None:
+        """Starts a command, kills it, and looks at what it left."""
+        what = rng.choice(["one", "other"]) if command == "score" else f"killed-{command}"
+        arguments = self.arguments(command, what)
+        if command == "score" and rng.random() < 0.5:
+            arguments.append("--incremental")
+        before = whole_catalogue(self.folder) if command == "score" else None
+        share = rng.uniform(0.67, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 1.0)
+        process = start(command, arguments)
+        try:
+            process.wait(share * self.seconds[command])
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.judge(command, what, process, before, share)
+
+    def judge(
+        self, command: str, what: str, process: subprocess.Popen, before: str | None, share: float
+    ) -> None:
+        """Counts what became of a run, and names what should not have."""
+        moment = f"{command} killed at {share:.2f}"
+        if process.returncode not in (0, -signal.SIGKILL):
+            self.faults.append(f"{moment}: blocked: {process.stderr.read()[-400:]}")
+            return
+        try:
+            if command == "score":
+                after = whole_catalogue(self.folder)
+                end = "old" if after == before else "new"
+            else:
+                end = whole_bundle(self.folder / what)
+        except Exception as err:  # whatever a reader stumbles over is a fault
+            self.faults.append(f"{moment}: {type(err).__name__}: {err}")
+            return
+        done = "done before the kill" if process.returncode == 0 else end
+        self.found[f"{command}: {done}"] += 1
+        if process.returncode == 0 and end in ("old", "absent"):
+            self.faults.append(f"{moment}: exit code 0, but {end}")
+
+    def finish(self, commands: list[str]) -> None:
+        """Everything has to work over what was left, and to leave nothing beside itself."""
+        for command in commands:
+            what = "other" if command == "score" else f"killed-{command}"
+            self.run(command, self.arguments(command, what))
+        whole_catalogue(self.folder)
+        left = [path.name for path in self.folder.glob(".*")]
+        if left:
+            self.faults.append(f"left behind: {', '.join(left)}")
+
+
+def start(command: str, arguments: list[str]) -> subprocess.Popen:
+    """A run of the console script in a process group of its own."""
+    return subprocess.Popen(
+        [*_START, command, *arguments, "--master", "local[2]"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=ROOT,
+    )
+
+
+def whole_catalogue(folder: Path) -> str:
+    """The run that made the labelled catalogue, once it is known to be whole.
+
+    Raises
+    ------
+    ValueError
+        Where its parts do not belong together.
+    """
+    path = folder / "labelled"
+    manifest = publish.require_manifest(LocalStorage(), str(path))
+    rows, set_aside = pd.read_parquet(path), pd.read_parquet(path / "_quarantine")
+    tracks = pd.read_parquet(manifest["source"]["path"], columns=["track_id"])
+    if set(rows["track_id"]) != set(tracks["track_id"]) or len(rows) != len(tracks):
+        raise ValueError(f"{len(rows)} rows are not those of {manifest['source']['path']}")
+    if (len(rows), len(set_aside)) != (
+        manifest["rows"]["labelled"],
+        manifest["rows"]["quarantined"],
+    ):
+        raise ValueError("rows are not as many as the manifest says")
+    made = {at.tz_localize("UTC").isoformat() for at in rows["scored_at"].unique()}
+    if made != {run["scored_at"] for run in manifest["runs"]}:
+        raise ValueError(f"rows are of {made}, the manifest is of {manifest['runs']}")
+    if not (path / "_SUCCESS").exists():
+        raise ValueError("_SUCCESS is missing")
+    return manifest["run_id"]
+
+
+def whole_bundle(path: Path) -> str:
+    """``absent``, or ``made`` once it is verified; then it makes room for the next."""
+    try:
+        registry.open_local(str(path))
+    except BundleError:
+        if path.exists():
+            raise
+        return "absent"
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
+    return "made"
+
+
+def main() -> int:
+    """Kills, and prints what was found; 1 where there is a fault."""
+    parser = argparse.ArgumentParser(description="Kills runs at random instants.")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--commands", default="score,cluster,train")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    rng, commands = random.Random(given.seed), given.commands.split(",")
+    with tempfile.TemporaryDirectory() as folder:
+        playground = Playground(Path(folder))
+        playground.prepare(commands)
+        for i in range(given.kills):
+            playground.kill(commands[i % len(commands)], rng)
+        playground.finish(commands)
+    for what, n in sorted(playground.found.items()):
+        print(f"{n:4}  {what}")
+    print(f"{sum(playground.found.values())} runs killed, {len(playground.faults)} faults")
+    print(*playground.faults, sep="\n")
+    return bool(playground.faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,235 @@
+"""Random edits of a catalogue, and models to label it with: for incremental scoring."""
+
+import numpy as np
+import pandas as pd
+from generated import make_manifest, make_profile, make_tracks
+from networks import make_keras, make_network
+
+from genre_spark import bundle, pipeline, publish
+from genre_spark.config import Dataset, load_settings
+from genre_spark.intake import Source
+from genre_spark.schema import FEATURE_NAMES
+
+# Few features make small plans; what is tested hangs on none of them.
+FEATURES = ("energy", "key", "tempo")
+SETTINGS = load_settings(overrides=("max_quarantined=1", "max_imputed=1"))
+ARTISTS = tuple(f"Artist 1-{i}" for i in range(8))
+KNOWN = {"model": ARTISTS[:3], "other artists known": ARTISTS[2:5], "other network": ARTISTS[:3]}
+
+
+class RunEndedError(Exception):
+    """Stands for whatever ends a run before its time."""
+
+
+def start(n=60):
+    """A catalogue of few artists and albums; some albums have tracks of several artists."""
+    tracks = make_tracks(n, seed=1, artists=len(ARTISTS), albums=12)
+    return tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
+
+
+def make_models(spark, folder):
+    """Paths of three bundles that differ in what their names say."""
+    paths = {}
+    for name, known in KNOWN.items():
+        path = folder / name
+        path.mkdir()
+        network = make_network(seed=1 if name == "other network" else 0, axes=4)
+        manifest = make_manifest(network, features=FEATURES)
+        keys = spark.createDataFrame([(artist,) for artist in known], "artist string")
+        keys = np.array([row[0] for row in keys.selectExpr("xxhash64(artist)").collect()])
+        part = manifest.scoring.genres.model_copy(
+            update={"known_artists": bundle.pack_artists(keys)}
+        )
+        scoring = manifest.scoring.model_copy(update={"genres": part})
+        manifest = manifest.model_copy(
+            update={"scoring": scoring, "model_id": bundle.model_id(scoring, network)}
+        )
+        (path / bundle.ONNX).write_bytes(network)
+        (path / bundle.KERAS).write_bytes(make_keras())
+        bundle.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
+        paths[name] = str(path)
+    return paths
+
+
+def score(spark, tracks, model, output, table=None, **options):
+    """Labels a catalogue that stands in a file of its own."""
+    table = table or output.parent / f"{output.name}.parquet"
+    tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).to_parquet(table)
+    source = Source(str(table), Dataset())
+    return pipeline.score(
+        spark, source, model, str(output), SETTINGS, lambda _: None, **options
+    )  # fmt: skip
+
+
+def interrupt(spark, tracks, model, output, at):
+    """An incremental run that fails where `publish` does one of its steps."""
+    original = getattr(publish, at)
+
+    def fail(*_):
+        raise RunEndedError
+
+    setattr(publish, at, fail)
+    try:
+        score(spark, tracks, model, output, incremental=True)
+    except RunEndedError:
+        return
+    finally:
+        setattr(publish, at, original)
+    raise AssertionError("was not interrupted")
+
+
+def labels(folder):
+    """The labelled rows but for when they were made, in order."""
+    rows = pd.read_parquet(folder).drop(columns="scored_at")
+    return rows.sort_values("track_id").reset_index(drop=True)
+
+
+def quarantine(folder):
+    """The rows set aside, in order."""
+    rows = pd.read_parquet(folder / "_quarantine")
+    return rows.astype(str).sort_values(list(rows)).reset_index(drop=True)
+
+
+def assert_equal(one, other):
+    """Two labelled catalogues hold the same rows, to the last bit, and the same quarantine."""
+    pd.testing.assert_frame_equal(labels(one), labels(other), check_exact=True)
+    pd.testing.assert_frame_equal(quarantine(one), quarantine(other))
+
+
+# Each edit takes a catalogue and a random generator, and gives a catalogue.
+
+
+def _some(tracks, rng, most=4):
+    return rng.choice(
+        tracks.index, size=min(len(tracks), int(rng.integers(1, most + 1))), replace=False
+    )
+
+
+def _set(tracks, rows, column, value):
+    tracks = tracks.copy()
+    tracks.loc[rows, column] = value
+    return tracks
+
+
+def add(tracks, rng):
+    new = make_tracks(int(rng.integers(1, 4)), seed=int(rng.integers(2, 10_000)), artists=6)
+    new["artist"] = rng.choice([*ARTISTS, "Artist new"], len(new))
+    return pd.concat([tracks, new.astype(object)], ignore_index=True)
+
+
+def remove(tracks, rng):
+    left = tracks.drop(_some(tracks, rng)).reset_index(drop=True)
+    return left if len(left) > 10 else tracks
+
+
+def remove_an_artist(tracks, rng):
+    left = tracks[tracks["artist"] != rng.choice(ARTISTS)].reset_index(drop=True)
+    return left if len(left) > 10 else tracks
+
+
+def change_a_feature(tracks, rng):
+    return _set(tracks, _some(tracks, rng), "energy", round(float(rng.uniform(0.05, 0.95)), 3))
+
+
+def spoil_a_feature(tracks, rng):
+    return _set(
+        tracks, _some(tracks, rng), str(rng.choice(FEATURE_NAMES)), rng.choice(["x", "nan"])
+    )
+
+
+def give_the_median(tracks, rng):
+    """The value that would have been imputed: only `n_imputed` tells the difference."""
+    value = make_manifest(features=FEATURES).scoring.space.medians[FEATURES.index("tempo")]
+    return _set(tracks, _some(tracks, rng, 1), "tempo", rng.choice([value, "x"]))
+
+
+def spoil_a_row(tracks, rng):
+    return _set(tracks, _some(tracks, rng, 2), list(FEATURES), "x")
+
+
+def mend(tracks, rng):
+    return _set(tracks, _some(tracks, rng, 10), list(FEATURES), [0.5, 5.0, 120.0])
+
+
+def move_to_an_artist(tracks, rng):
+    return _set(tracks, _some(tracks, rng), "artist", rng.choice([*ARTISTS, "Artist new"]))
+
+
+def rename_an_artist(tracks, rng):
+    """Nothing else changes; but an artist may become, or cease to be, a known one."""
+    old, new = rng.choice(ARTISTS), rng.choice([*ARTISTS, "Artist renamed"])
+    return tracks.assign(artist=tracks["artist"].replace({old: new}))
+
+
+def lose_the_artist(tracks, rng):
+    return _set(tracks, _some(tracks, rng), "artist", None)
+
+
+def move_to_an_album(tracks, rng):
+    album = rng.choice([*tracks["album"].dropna().unique(), "Album new"])
+    return _set(tracks, _some(tracks, rng), "album", album)
+
+
+def swap_two(tracks, rng):
+    """Two tracks of one artist change places: sums over the artist stay as they were."""
+    tracks = tracks.copy()
+    own = tracks.index[tracks["artist"] == rng.choice(ARTISTS)]
+    if len(own) >= 2:
+        one, other = rng.choice(own, 2, replace=False)
+        columns = list(FEATURES)
+        tracks.loc[[one, other], columns] = tracks.loc[[other, one], columns].to_numpy()
+    return tracks
+
+
+def add_twins(tracks, rng):
+    """Two tracks that are equal but for their ids."""
+    twins = tracks.loc[[rng.choice(tracks.index)] * 2].copy()
+    twins["track_id"] = [f"twin {rng.integers(100)}" for _ in range(2)]
+    return pd.concat([tracks, twins], ignore_index=True)
+
+
+def repeat_rows(tracks, rng):
+    return pd.concat([tracks, tracks.loc[_some(tracks, rng)]], ignore_index=True)
+
+
+def lose_an_id(tracks, rng):
+    return _set(tracks, _some(tracks, rng, 1), "track_id", None)
+
+
+def shuffle(tracks, rng):
+    return tracks.sample(frac=1, random_state=int(rng.integers(1000))).reset_index(drop=True)
+
+
+EDITS = {
+    edit.__name__: edit
+    for edit in (
+        add, remove, remove_an_artist, change_a_feature, spoil_a_feature, give_the_median,
+        spoil_a_row, mend, move_to_an_artist, rename_an_artist, lose_the_artist, move_to_an_album,
+        swap_two, add_twins, repeat_rows, lose_an_id, shuffle,
+    )
+}  # fmt: skip
+# Steps of `publish` at which a run is interrupted.
+MOMENTS = ("_recover", "write_manifest", "_switch")
+
+
+def play(spark, sequence, models, folder):
+    """Plays steps, each with an incremental run after it, and ends with a full run to compare with.
+
+    Parameters
+    ----------
+    sequence : list of (str, str, int)
+        Per step an edit, a model or a moment to be interrupted at (or ``""``), and a seed.
+    """
+    tracks, model = start(), models["model"]
+    score(spark, tracks, model, folder / "by steps")
+    for edit, event, seed in sequence:
+        tracks = EDITS[edit](tracks, np.random.default_rng(seed))
+        model = models.get(event, model)
+        if event in MOMENTS:
+            before = labels(folder / "by steps")
+            interrupt(spark, tracks, model, folder / "by steps", event)
+            pd.testing.assert_frame_equal(labels(folder / "by steps"), before, check_exact=True)
+        found = score(spark, tracks, model, folder / "by steps", incremental=True)
+        assert found["incremental"]["in_full_because"] is None
+    score(spark, tracks, model, folder / "at once")
+    assert_equal(folder / "by steps", folder / "at once")

@@ -1,0 +1,173 @@
+"""Faults, really injected: the old catalogue or the new one stays whole, and the next run works."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from edits import make_models, score, start
+
+from genre_spark import accounting, intake, scoring, validation
+from genre_spark.errors import InputError, OutputError
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "benchmarks"))
+
+
+@pytest.fixture(scope="module")
+def model(spark, tmp_path_factory):
+    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
+
+
+def tracks(n):
+    """The first of the catalogue's tracks."""
+    return start().head(n)
+
+
+def published(folder):
+    """How many tracks readers see; nothing stands beside the catalogue."""
+    assert [path.name for path in folder.parent.glob(f".{folder.name}*")] == []
+    return len(pd.read_parquet(folder))
+
+
+def test_runs_killed_with_their_jvm_lose_nothing_and_block_nobody(tmp_path):
+    """A short version of ``benchmarks/kills.py``, which the README of that folder tells how to run."""
+    from kills import Playground
+
+    playground, rng = Playground(tmp_path), random.Random(7)
+    playground.prepare([])
+    for _ in range(2):
+        playground.kill("score", rng)
+    playground.kill("cluster", rng)
+    playground.finish(["score"])
+    assert playground.faults == []
+    assert sum(playground.found.values()) == 3
+
+
+def dying(payload, step):
+    """In place of `scoring._worker`: a worker that is killed in the middle of a task."""
+
+    def work(batches):
+        import os
+
+        for _ in batches:
+            os.kill(os.getpid(), signal.SIGKILL)
+            yield None
+
+    return work
+
+
+def test_a_worker_killed_in_the_middle_of_a_task_leaves_the_old_catalogue(
+    spark, model, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    score(spark, tracks(40), model, out)
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "_worker", dying)
+        with pytest.raises(OutputError, match=r"could not be written: .*; nothing was published$"):
+            score(spark, tracks(50), model, out)
+    assert published(out) == 40
+    score(spark, tracks(50), model, out)
+    assert published(out) == 50
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of its own, of 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a file system is not permitted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def remount(folder, how):
+    subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
+
+
+def room(folder):
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+@pytest.mark.parametrize("left", [0, 8192, 32768])
+def test_a_full_disk_leaves_the_old_catalogue(spark, model, tmp_path, small_disk, left):
+    out = small_disk / "out"
+    table = tmp_path / "tracks.parquet"
+    score(spark, tracks(40), model, out)
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(room(small_disk) - left))
+    with pytest.raises(OutputError, match="No space left on device"):
+        score(spark, tracks(50), model, out, table=table)
+    assert published(out) == 40
+    filler.unlink()
+    score(spark, tracks(50), model, out)
+    assert published(out) == 50
+
+
+def test_an_output_that_may_not_be_written_is_told_and_left(spark, model, small_disk, tmp_path):
+    out = small_disk / "out"
+    score(spark, tracks(40), model, out)
+    table = tmp_path / "tracks.parquet"
+    remount(small_disk, "ro")
+    with pytest.raises(OutputError, match="Read-only file system"):
+        score(spark, tracks(50), model, out, table=table)
+    assert published(out) == 40
+    remount(small_disk, "rw")
+    score(spark, tracks(50), model, out)
+    assert published(out) == 50
+
+
+def test_an_input_deleted_while_it_is_read_is_told(spark, model, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    score(spark, tracks(40), model, out)
+    judge = validation.judge
+
+    def judge_and_lose(mapped, *arguments):
+        judged = judge(mapped, *arguments)
+        Path(mapped.path).unlink()
+        return judged
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake.validation, "judge", judge_and_lose)
+        with pytest.raises(InputError, match=r"out\.parquet: cannot be read: "):
+            score(spark, tracks(50), model, out)
+    assert published(out) == 40
+    score(spark, tracks(50), model, out)
+    assert published(out) == 50
+
+
+def test_an_input_deleted_once_it_was_read_is_not_missed(spark, model, tmp_path, monkeypatch):
+    out, check = tmp_path / "out", validation.check_gate
+
+    def check_and_lose(counts, limit, path):
+        Path(path).unlink()
+        check(counts, limit, path)
+
+    monkeypatch.setattr(intake.validation, "check_gate", check_and_lose)
+    score(spark, tracks(50), model, out)
+    assert published(out) == 50
+
+
+def test_a_written_file_that_is_gone_when_it_is_read_back_is_told(
+    spark, model, tmp_path, monkeypatch
+):
+    out, verify = tmp_path / "out", accounting.verify
+    score(spark, tracks(40), model, out)
+
+    def lose_and_verify(spark, path, written):
+        for part in Path(path).glob("part-*.parquet"):
+            part.write_bytes(part.read_bytes()[:-50])
+        return verify(spark, path, written)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(accounting, "verify", lose_and_verify)
+        with pytest.raises(OutputError, match="could not be read back: "):
+            score(spark, tracks(50), model, out)
+    assert published(out) == 40

@@ -1,0 +1,164 @@
+"""Incremental scoring gives what a full run gives, whatever was edited, and scores no more."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from edits import (
+    ARTISTS,
+    EDITS,
+    KNOWN,
+    MOMENTS,
+    assert_equal,
+    change_a_feature,
+    labels,
+    make_models,
+    play,
+    score,
+    start,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet as pq
+
+EVENTS = ("", "", *KNOWN, *MOMENTS)
+steps = st.tuples(st.sampled_from(sorted(EDITS)), st.sampled_from(EVENTS), st.integers(0, 999))
+
+
+@pytest.fixture(scope="module")
+def models(spark, tmp_path_factory):
+    return make_models(spark, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def whole(spark, models, tmp_path_factory):
+    """A catalogue published by a full run; not to be changed."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    score(spark, start(), models["model"], folder)
+    return folder
+
+
+@pytest.fixture
+def published(whole, tmp_path):
+    """A copy of it."""
+    shutil.copytree(whole, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def scored_anew(spark, tracks, model, folder):
+    """The tracks that an incremental run scored, and its manifest."""
+    found = score(spark, tracks, model, folder, incremental=True)
+    rows = pd.read_parquet(folder)
+    return set(rows["track_id"][rows["scored_at"] == rows["scored_at"].max()]), found
+
+
+@settings(max_examples=3)
+@given(sequence=st.lists(steps, min_size=2, max_size=3))
+def test_steps_give_what_one_full_run_gives(spark, models, sequence):
+    folder = Path(tempfile.mkdtemp())
+    try:
+        play(spark, sequence, models, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_nothing_is_scored_where_nothing_changed_and_rows_keep_their_run(spark, models, published):
+    before = pd.read_parquet(published).sort_values("track_id")
+    first = json.loads((published / "_manifest.json").read_text())
+    found = score(spark, start(), models["model"], published, incremental=True)
+    after = pd.read_parquet(published).sort_values("track_id")
+    pd.testing.assert_frame_equal(
+        after.reset_index(drop=True), before.reset_index(drop=True), check_exact=True
+    )
+    assert found["run_id"] != first["run_id"]
+    assert found["runs"] == first["runs"]
+    assert found["runs"][0]["run_id"] == first["run_id"]
+    assert found["rows"]["labelled"] == found["runs"][0]["tracks"]
+
+
+def test_a_changed_track_is_scored_with_all_whom_it_informs_and_nobody_else(
+    spark, models, published
+):
+    tracks = start()
+    one = tracks.iloc[0]
+    tracks.loc[0, "energy"] = 0.777
+    on_album = set(tracks["artist"][tracks["album"] == one["album"]])
+    informed = tracks["artist"].isin(on_album | {one["artist"]})
+    assert 0 < informed.sum() < len(tracks)
+    anew, found = scored_anew(spark, tracks, models["model"], published)
+    assert anew == set(tracks["track_id"][informed])
+    assert [run["tracks"] for run in found["runs"]] == [informed.sum(), (~informed).sum()]
+
+
+def test_a_title_or_a_genre_changes_no_label(spark, models, published):
+    tracks = start().assign(title="another", genre="another")
+    _, found = scored_anew(spark, tracks, models["model"], published)
+    assert len(found["runs"]) == 1
+    assert found["run_id"] != found["runs"][0]["run_id"]
+
+
+def test_an_artist_that_becomes_known_is_scored_anew(spark, models, published):
+    renamed = start().assign(artist=lambda t: t["artist"].replace({ARTISTS[7]: "somebody"}))
+    anew, _ = scored_anew(spark, renamed, models["model"], published)
+    assert set(renamed["track_id"][renamed["artist"] == "somebody"]) <= anew
+
+
+@pytest.mark.parametrize("model", ["other artists known", "other network"])
+def test_another_model_scores_everything(spark, models, published, model):
+    anew, found = scored_anew(spark, start(), models[model], published)
+    assert anew == set(start()["track_id"])
+    assert found["incremental"] == {"asked": True, "in_full_because": None}
+
+
+def tamper(folder, change):
+    """Changes a published row, as no run of genre-spark would."""
+    (part,) = (path for path in folder.glob("part-*.parquet") if len(pd.read_parquet(path)))
+    change(part)
+
+
+def swap_a_label(part):
+    rows = pd.read_parquet(part)
+    rows.loc[0, "genre"] = "forged"
+    types = pq.read_schema(part)
+    pq.write_table(pa.Table.from_pandas(rows, types, preserve_index=False), part)
+
+
+def cut(part):
+    part.write_bytes(part.read_bytes()[:-100])
+
+
+def forget(folder, key):
+    manifest = json.loads((folder / "_manifest.json").read_text())
+    manifest.pop(key)
+    (folder / "_manifest.json").write_text(json.dumps(manifest))
+
+
+SPOILED = {
+    "forged": (lambda folder: tamper(folder, swap_a_label), "is not what its manifest says"),
+    "cut off": (lambda folder: tamper(folder, cut), "cannot be read"),
+    "lost": (lambda folder: tamper(folder, Path.unlink), "is not what its manifest says"),
+    "of other software": (lambda folder: forget(folder, "software"), "other versions of the"),
+    "of other columns": (lambda folder: forget(folder, "schema"), "has other columns"),
+    "absent": (shutil.rmtree, "there is no catalogue yet"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "told"), SPOILED.values(), ids=SPOILED)
+def test_what_cannot_be_relied_on_is_scored_in_full(spark, models, whole, tmp_path, spoil, told):
+    shutil.copytree(whole, tmp_path / "out")
+    spoil(tmp_path / "out")
+    found = score(spark, start(), models["model"], tmp_path / "out", incremental=True)
+    assert told in found["incremental"]["in_full_because"]
+    assert_equal(tmp_path / "out", whole)
+
+
+def test_a_changed_catalogue_gives_other_labels(spark, models, whole, tmp_path):
+    """What the comparisons of this file rest on."""
+    changed = change_a_feature(start(), np.random.default_rng(0))
+    score(spark, changed, models["model"], tmp_path / "out")
+    assert not labels(tmp_path / "out").equals(labels(whole))

@@ -1,0 +1,172 @@
+"""What score promises beside labels: accounts, lineage, gates, and dry runs that change nothing."""
+
+import json
+
+import edits
+import pandas as pd
+import pytest
+from edits import make_models, score, start
+
+from genre_spark import accounting, pipeline
+from genre_spark.config import Dataset, load_settings
+from genre_spark.errors import GateError, GenreSparkError
+from genre_spark.intake import Source
+from genre_spark.schema import LABELLED_COLUMNS
+
+
+@pytest.fixture(scope="module")
+def model(spark, tmp_path_factory):
+    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
+
+
+@pytest.fixture(scope="module")
+def whole(spark, model, tmp_path_factory):
+    """A published catalogue with three repeated and two bad rows, and what was said of it."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    tracks = start()
+    bad = tracks.head(2).assign(track_id=None)
+    found = score(spark, pd.concat([tracks, tracks.head(3), bad]), model, folder)
+    return folder, found
+
+
+def files(folder):
+    """All that stands in a folder, to the last byte."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_manifest_accounts_for_every_row(whole):
+    folder, said = whole
+    manifest = json.loads((folder / "_manifest.json").read_text())
+    rows = manifest["rows"]
+    assert rows["read"] == 65 == rows["labelled"] + rows["quarantined"]
+    assert rows["reasons"] == {"duplicate_track_id": 3, "missing:track_id": 2}
+    assert rows["labelled"] == len(pd.read_parquet(folder)) == 60
+    assert rows["quarantined"] == len(pd.read_parquet(folder / "_quarantine"))
+    told = json.loads(json.dumps(said))
+    assert manifest.pop("made_by") == "genre-spark"
+    assert {key: told[key] for key in manifest} == manifest
+
+
+def test_the_manifest_tells_where_the_rows_come_from(whole, model):
+    folder, _ = whole
+    manifest = json.loads((folder / "_manifest.json").read_text())
+    assert manifest["model"]["path"] == model
+    assert manifest["source"]["path"].endswith("out.parquet")
+    assert manifest["source"]["fingerprint"] == manifest["rows"]["fingerprint"] != ""
+    assert set(manifest["software"]) == {
+        "genre-spark",
+        "pyspark",
+        "numpy",
+        "pyarrow",
+        "onnxruntime",
+    }
+    assert manifest["settings"]["catalog"]["max_quarantined"] == 1
+    assert manifest["scored_at"] <= manifest["finished_at"]
+    assert manifest["schema"] == LABELLED_COLUMNS
+    (run,) = manifest["runs"]
+    assert run == {"run_id": manifest["run_id"], "scored_at": manifest["scored_at"], "tracks": 60}
+    rows = pd.read_parquet(folder)
+    assert set(rows["model_id"]) == {manifest["model_id"]}
+    assert {at.isoformat() for at in rows["scored_at"].dt.tz_localize("UTC")} == {run["scored_at"]}
+
+
+def test_the_manifest_tells_the_drift_of_every_feature_and_label(whole):
+    drift = whole[1]["drift"]
+    assert not drift["judged"]
+    assert set(drift["features"]) == set(edits.FEATURES)
+    assert set(drift["labels"]) == {"synthetic_genres"}
+    for one in (*drift["features"].values(), *drift["labels"].values()):
+        assert one["psi"] >= 0
+        assert one["level"] == "ok"
+
+
+def test_a_dry_run_changes_nothing_and_tells_what_would_change(spark, model, whole):
+    folder, published = whole
+    before = files(folder)
+    tracks = start().drop(index=[5, 6]).assign(energy=0.01)
+    tracks.loc[0, "track_id"] = "new"
+    found = score(spark, tracks, model, folder, dry_run=True)
+    assert files(folder) == before
+    assert not list(folder.parent.glob(".out*"))
+    assert found["published"] is False
+    assert found["replaces"]["run_id"] == published["run_id"]
+    assert found["rows"]["labelled"] == 58
+    assert sum(found["labels"]["genres"].values()) == 58
+    changes = found["changes"]
+    assert (changes["added"], changes["removed"]) == (1, 3)
+    assert changes["relabelled"] + changes["unchanged"] == 57
+    assert changes["relabelled"] > 0
+
+
+def test_a_dry_run_into_nothing_makes_nothing(spark, model, tmp_path):
+    found = score(spark, start(), model, tmp_path / "out", dry_run=True)
+    assert found["replaces"] is None
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+
+
+def test_a_catalogue_of_another_kind_stops_before_it_is_published(spark, model, whole, tmp_path):
+    folder, _ = whole
+    before = files(folder)
+    table = tmp_path / "loud.parquet"
+    start().assign(tempo=349).to_parquet(table)
+    settings = load_settings(overrides=("min_tracks=10",))
+    for dry_run in (True, False):
+        with pytest.raises(GateError, match=r"too unlike .*: tempo \(PSI .*, KS "):
+            pipeline.score(
+                spark, Source(str(table), Dataset()), model, str(folder), settings, dry_run=dry_run
+            )
+    assert files(folder) == before
+
+
+def test_labels_of_another_mix_stop_before_they_are_published(spark, model, whole, monkeypatch):
+    folder, _ = whole
+    before = files(folder)
+    # The profile of the bundle knows one synthetic genre only.
+    lenient = load_settings(
+        overrides=("min_tracks=10", "stop_psi=2", "warn_psi=1", "stop_ks=1", "max_quarantined=1")
+    )
+    monkeypatch.setattr(edits, "SETTINGS", lenient)
+    with pytest.raises(GateError, match="synthetic_genres"):
+        score(spark, start(), model, folder)
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("lost", ["a row", "a byte"])
+def test_what_the_disk_did_not_keep_is_never_published(spark, model, whole, monkeypatch, lost):
+    folder, _ = whole
+    before, write = files(folder), accounting.write
+
+    def write_and_lose(table, path):
+        if lost == "a row" and not path.endswith("_quarantine"):
+            write(table.limit(59), path)
+            return accounting.Tally(60, "0" * 16)
+        tally = write(table, path)
+        return accounting.Tally(tally.rows, "f" * 16)
+
+    monkeypatch.setattr(accounting, "write", write_and_lose)
+    with pytest.raises(GenreSparkError, match=r"rows were (written|read).*nothing was published"):
+        score(spark, start(), model, folder)
+    assert files(folder) == before
+    assert not list(folder.parent.glob(".out*"))
+
+
+def test_a_row_too_few_stops_before_publishing(spark, model, whole, monkeypatch):
+    folder, _ = whole
+    before, write = files(folder), accounting.write
+    monkeypatch.setattr(accounting, "write", lambda table, path: write(table.limit(40), path))
+    with pytest.raises(
+        GenreSparkError, match="60 rows were read, but 40 labelled and 0 quarantined"
+    ):
+        score(spark, start(), model, folder)
+    assert files(folder) == before
+
+
+def test_checksums_are_of_the_content_whatever_its_order(spark):
+    table = spark.range(100).selectExpr("id", "cast(id AS string) name")
+    whole = accounting.tally(table)
+    assert whole.rows == 100
+    assert accounting.tally(table.repartition(7).orderBy("name")) == whole
+    assert accounting.tally(table.filter("id > 0")).checksum != whole.checksum
+    changed = table.selectExpr("id", "if(id = 7, '8', name) name")
+    assert accounting.tally(changed).checksum != whole.checksum
+    assert accounting.tally(table.filter("id < 0")) == accounting.Tally(0, "0" * 16)
