@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup run test lint clean
+AUDIT := .venv/audit/bin/pip-audit
+
+.PHONY: setup run test lint audit clean
 setup: $(STAMP)
 
 run: $(STAMP)
@@ -15,6 +17,19 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory audit
+
+# In an environment of its own: what it needs is none of our business. Offline it says that it skips.
+audit:
+	@test -x $(AUDIT) || { $(PYTHON) -m venv .venv/audit \
+	  && .venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1; } || true
+	@found=$$($(AUDIT) --requirement constraints.txt --no-deps --disable-pip 2>&1); \
+	case "$$found" in \
+	  "Found "*|*"$$(printf '\nFound ')"*) echo "$$found"; exit 1;; \
+	  *"could not be audited"*) echo "audit skipped: no vulnerability data from here";; \
+	  *"No known vulnerabilities"*) echo "$$found";; \
+	  *) echo "audit skipped: pip-audit does not run here";; \
+	esac
 
 # Java first: where it is missing and cannot be installed, nothing is downloaded in vain.
 $(STAMP): setup.py constraints.txt conf/demo-data.txt

@@ -35,6 +35,8 @@ def storage_of(spark: SparkSession | None, path: str) -> Storage:
     return HadoopStorage(spark, path)
 
 
+# Spark's words for where it failed.
+_OF_FILE = "reading file"
 # Object stores have no directories: to rename one is to copy its files one after the other. Azure's
 # abfs has them.
 _FLAT = {"s3", "s3a", "s3n", "gs", "wasb", "wasbs", "oss", "cos", "cosn", "obs", "swift", "o3fs"}
@@ -141,13 +143,14 @@ class HadoopStorage(Storage):
 
 
 def java_message(err: Py4JJavaError) -> str:
-    """The first line of what Java said, as near to the root of it as anything was said."""
-    said, cause = err.java_exception.getClass().getSimpleName(), err.java_exception
+    """The first line of what Java said at the root of it, and of which file, if of one."""
+    said, cause = [], err.java_exception
     while cause is not None:
         lines = [line.strip() for line in str(cause.getMessage() or "").splitlines()]
-        said = next(filter(None, lines), said)
+        said += list(filter(None, lines))[:1]
         cause = cause.getCause()
-    return said
+    of_file = [line for line in said[:-1] if _OF_FILE in line][-1:]
+    return ": ".join(of_file + said[-1:]) or err.java_exception.getClass().getSimpleName()
 
 
 def spark_message(err: Exception) -> str:

@@ -152,7 +152,7 @@ class Terminal:
     def _pairs(self, pairs: Mapping[str, str]) -> None:
         """Two columns in a terminal, ``name: value`` lines elsewhere."""
         self.close()
-        said = {name: value for name, value in pairs.items() if value}
+        said = {name: _printable(value) for name, value in pairs.items() if value}
         if not self._results.is_terminal:
             for name, value in said.items():
                 print(f"{name}: {value}")
@@ -173,6 +173,11 @@ def _reasons(rows: Mapping[str, Any]) -> str:
     quarantined = rows["read"] - rows["accepted"]
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in rows["reasons"].items())
     return f"{quarantined:,}" + (f" ({reasons})" if reasons else "")
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey: genres and paths are whatever somebody typed."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _drift(drift: Mapping[str, Any]) -> str:

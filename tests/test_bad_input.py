@@ -252,13 +252,13 @@ TABLES = {
     ),
     "Parquet of no rows": (lambda p: parquet(p, table(3).slice(0, 0)), "has no rows"),
     "Parquet whose files have other columns": (
-        lambda p: parquet(p, table(3), table(2, tempo=None)), (5, 3)
+        lambda p: parquet(p, table(3), table(2, tempo=None, track_id=["x", "y"])), (5, 3)
     ),
     "Parquet whose files have other types": (
         lambda p: parquet(p, table(3), table(2, tempo=["fast", "slow"])), "cannot be read"
     ),
     "Parquet whose files have other cases": (
-        lambda p: parquet(p, table(3), table(2, tempo=None, TEMPO=[100.0, 110.0])), (5, 3)
+        lambda p: parquet(p, table(3), table(2, tempo=None, TEMPO=[100.0, 110.0], track_id=["x", "y"])), (5, 5)
     ),
     "Parquet with numbers as text": (
         lambda p: parquet(p, table(3, tempo=["120", "fast", None])), (3, 1)
