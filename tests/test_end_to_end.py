@@ -165,7 +165,11 @@ def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
     pd.testing.assert_frame_equal(
         first.drop(columns="scored_at"), second.drop(columns="scored_at"), check_exact=True
     )
-    # A second run replaces the first, whole.
+    # A second run replaces the first, whole; here with nothing to score anew.
+    dry = json.loads(genre_spark("score", *arguments, "--incremental", "--dry-run", "--json"))
+    assert dry["changes"] == {"added": 0, "removed": 0, "relabelled": 0, "unchanged": 1200}
+    assert dry["replaces"]["run_id"] == dry["runs"][0]["run_id"]
+    assert labels(again).equals(second)
     genre_spark("score", *arguments)
     assert labels(again)["scored_at"].min() > second["scored_at"].max()
 
@@ -217,9 +221,14 @@ def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tm
     reference = ROOT / "models" / "reference"
     assert sum(file.stat().st_size for file in reference.iterdir()) < 2_000_000
     arguments = ["--catalog", catalogue, "--model", reference, "--output", tmp_path / "labelled"]
-    found = json.loads(genre_spark("score", *arguments, "--json"))
+    # Generated tracks are instrumental in a way that real ones are not.
+    errors = genre_spark("score", *arguments, expect=5)
+    assert "too unlike the catalogue that the model was made from: instrumentalness" in errors
+    assert not (tmp_path / "labelled").exists()
+    found = json.loads(genre_spark("score", *arguments, "--set", "stop_psi=9", "--json"))
     assert found["rows"]["labelled"] == 1200
     assert found["labels"]["genres"]
+    assert found["drift"]["level"] == "warn"
 
 
 def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(real_tables, tmp_path):
