@@ -47,6 +47,37 @@ class Order:
     dry_run: bool = False
 
 
+@dataclass(frozen=True)
+class _Run:
+    """An order on its way: what its steps share."""
+
+    spark: SparkSession
+    catalogue: Catalogue
+    order: Order
+    target: Target
+    old: Mapping[str, Any] | None
+    scored_at: str
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """What stands in the staging directory, read back and reconciled.
+
+    Attributes
+    ----------
+    labelled : DataFrame
+    tally, set_aside : Tally
+        Of the labelled and of the quarantined rows.
+    in_full_because : str or None
+        Why an incremental run scored everything.
+    """
+
+    labelled: DataFrame
+    tally: Tally
+    set_aside: Tally
+    in_full_because: str | None
+
+
 def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> dict[str, Any]:
     """Labels a catalogue into a directory that readers see whole, old or new.
 
@@ -66,7 +97,7 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
     Raises
     ------
     OutputError
-        Where the output is busy or unsafe.
+        Where the output is busy, unsafe, or cannot be written.
     GateError
         Where the catalogue is too unlike the model's; nothing is published then.
     GenreSparkError
@@ -77,88 +108,100 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
     path = publish.check_target(storage, order.output, [order.source.path], gap)
     with publish.publishing(storage, path, switch=not order.dry_run) as target:
         old = publish.read_manifest(storage, path)
-        manifest, staged = _stage(spark, catalogue, order, target, old)
+        run = _Run(spark, catalogue, order, target, old, _now())
+        manifest, staged = _work(run)
         publish.write_manifest(storage, target, manifest)
         summary = {"replaces": lineage.replaced(old)}
         if order.dry_run and old:
-            summary["changes"] = lineage.changes(staged, spark.read.parquet(path))
+            summary["changes"] = lineage.changes(staged.labelled, spark.read.parquet(path))
     return {"path": order.output, "published": not order.dry_run, **summary, **manifest}
 
 
-def _stage(
-    spark: SparkSession,
-    catalogue: Catalogue,
-    order: Order,
-    target: Target,
-    old: Mapping[str, Any] | None,
-) -> tuple[dict[str, Any], DataFrame]:
-    """The manifest of what was staged, and the rows as they stand there."""
-    started, scored_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-    profile, limits = order.bundle.profile, order.settings.drift
-    found = distributions.binned_as(profile, catalogue.tracks)
+def _work(run: _Run) -> tuple[dict[str, Any], _Staged]:
+    """Stages everything but the manifest, and makes that."""
+    started, profile = time.monotonic(), run.order.bundle.profile
+    found = distributions.binned_as(profile, run.catalogue.tracks)
     shifts = {"features": drift.of_features(profile.features, found)}
     # What the features tell need not wait for the labels.
-    tracks = min(catalogue.counts.accepted, profile.tracks)
-    drift.check(drift.judge(tracks, shifts, limits, catalogue.left_out), order.source.path)
-    with _labelled(spark, catalogue, order, target, old, scored_at) as (labelled, in_full_because):
-        written = accounting.write(labelled, target.staging)
-    quarantine = f"{target.staging}/{publish.QUARANTINE}"
-    set_aside = accounting.write(catalogue.quarantined, quarantine)
-    _reconcile(catalogue, written, set_aside)
-    staged = accounting.verify(spark, target.staging, written)
-    accounting.check_schema(staged)
-    accounting.verify(spark, quarantine, set_aside)
-    labels = distributions.label_profile(staged)
+    _drifted(run, shifts)
+    staged = _stage(run)
+    labels = distributions.label_profile(staged.labelled)
     shifts["labels"] = drift.of_labels(profile.labels, labels)
-    drifted = drift.judge(tracks, shifts, limits, catalogue.left_out)
-    drift.check(drifted, order.source.path)
-    return {
-        "run_id": target.run_id,
-        "scored_at": scored_at,
-        **lineage.origin(order.source, order.bundle, catalogue.counts.fingerprint),
-        "software": scoring_software(),
+    manifest = {
+        **_lineage(run, staged),
         "rows": {
-            **asdict(catalogue.counts),
-            "labelled": written.rows,
-            "quarantined": set_aside.rows,
+            **asdict(run.catalogue.counts),
+            "labelled": staged.tally.rows,
+            "quarantined": staged.set_aside.rows,
         },
-        "checksum": written.checksum,
+        "checksum": staged.tally.checksum,
         "schema": LABELLED_COLUMNS,
-        "incremental": {"asked": order.incremental, "in_full_because": in_full_because},
-        "runs": lineage.runs(staged, old, target.run_id, scored_at),
         "labels": labels.model_dump(),
-        "drift": drifted,
-        "settings": order.settings.model_dump(),
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "drift": _drifted(run, shifts),
+        "settings": run.order.settings.model_dump(),
+        "finished_at": _now(),
         "seconds": round(time.monotonic() - started, 1),
-    }, staged
+    }
+    return manifest, staged
+
+
+def _drifted(run: _Run, shifts: Mapping[str, Any]) -> dict[str, Any]:
+    tracks = min(run.catalogue.counts.accepted, run.order.bundle.profile.tracks)
+    limits, absent = run.order.settings.drift, run.catalogue.left_out
+    judged = drift.judge(tracks, shifts, limits, absent)
+    drift.check(judged, run.order.source.path)
+    return judged
+
+
+def _lineage(run: _Run, staged: _Staged) -> dict[str, Any]:
+    fingerprint = run.catalogue.counts.fingerprint
+    return {
+        "run_id": run.target.run_id,
+        "scored_at": run.scored_at,
+        **lineage.origin(run.order.source, run.order.bundle, fingerprint),
+        "software": scoring_software(),
+        "incremental": {
+            "asked": run.order.incremental,
+            "in_full_because": staged.in_full_because,
+        },
+        "runs": lineage.runs(staged.labelled, run.old, run.target.run_id, run.scored_at),
+    }
+
+
+def _stage(run: _Run) -> _Staged:
+    """Writes labels and quarantine, and reads them back."""
+    with _labelled(run) as (labelled, because):
+        tally = accounting.write(labelled, run.target.staging)
+    quarantine = f"{run.target.staging}/{publish.QUARANTINE}"
+    set_aside = accounting.write(run.catalogue.quarantined, quarantine)
+    _reconcile(run.catalogue, tally, set_aside)
+    staged = accounting.verify(run.spark, run.target.staging, tally)
+    accounting.check_schema(staged)
+    accounting.verify(run.spark, quarantine, set_aside)
+    return _Staged(staged, tally, set_aside, because)
 
 
 @contextmanager
-def _labelled(
-    spark: SparkSession,
-    catalogue: Catalogue,
-    order: Order,
-    target: Target,
-    old: Mapping[str, Any] | None,
-    scored_at: str,
-) -> Iterator[tuple[DataFrame, str | None]]:
+def _labelled(run: _Run) -> Iterator[tuple[DataFrame, str | None]]:
     """The labelled catalogue, and why it is made in full although it need not be, if so."""
+    tracks, bundle = run.catalogue.tracks, run.order.bundle
     with ExitStack() as stack:
-        part, because = None, None
-        if order.incremental:
-            published = incremental.reusable(spark, target.path, old, scoring_software())
-            if isinstance(published, str):
-                because = published
-                logger.warning("%s: scored in full: %s", order.output, because)
-            else:
-                part = stack.enter_context(
-                    incremental.split(catalogue.tracks, order.bundle, published)
-                )
-        anew = stack.enter_context(
-            scoring.labelling(spark, catalogue.tracks, order.bundle, scored_at, part and part.anew)
-        )
-        yield (part.carried.unionByName(anew) if part else anew), because
+        published = _published(run) if run.order.incremental else None
+        if not isinstance(published, DataFrame):
+            anew = scoring.labelling(run.spark, tracks, bundle, run.scored_at)
+            yield stack.enter_context(anew), published
+            return
+        part = stack.enter_context(incremental.split(tracks, bundle, published))
+        anew = scoring.labelling(run.spark, tracks, bundle, run.scored_at, part.anew)
+        yield part.carried.unionByName(stack.enter_context(anew)), None
+
+
+def _published(run: _Run) -> DataFrame | str:
+    """The published catalogue, if its labels can be kept; else why not, which is told too."""
+    found = incremental.reusable(run.spark, run.target.path, run.old, scoring_software())
+    if isinstance(found, str):
+        logger.warning("%s: scored in full: %s", run.order.output, found)
+    return found
 
 
 def _reconcile(catalogue: Catalogue, labelled: Tally, quarantined: Tally) -> None:
@@ -170,3 +213,7 @@ def _reconcile(catalogue: Catalogue, labelled: Tally, quarantined: Tally) -> Non
             " quarantined; nothing was published. Did the input change meanwhile? Run again,"
             " without --incremental"
         )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
