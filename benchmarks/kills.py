@@ -66,10 +66,11 @@ class Playground:
     faults: list[str] = field(default_factory=list)
 
     def prepare(self, commands: list[str]) -> None:
-        """Makes the catalogues, and all that can be before the first kill."""
+        """Makes the catalogues, and what else is not there yet, before the first kill."""
         for name, seed in (("one", 1), ("other", 2)):
             make_tracks(400, seed, artists=60).to_parquet(self.folder / f"{name}.parquet")
-        self.run("cluster", self.arguments("cluster", "clusters"))
+        if not (self.folder / "clusters").exists():
+            self.run("cluster", self.arguments("cluster", "clusters"))
         self.run("score", self.arguments("score", "one"))
         if "train" in commands:
             self.run("train", self.arguments("train", "model"))
