@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from genre_spark import accounting, distributions, drift, incremental, lineage, publish, scoring
 from genre_spark.accounting import Tally
 from genre_spark.bundle import Bundle, scoring_software
+from genre_spark.catalog import reading
 from genre_spark.config import Settings
 from genre_spark.errors import GenreSparkError
 from genre_spark.hadoop import storage_of
@@ -113,7 +114,8 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
         publish.write_manifest(storage, target, manifest)
         summary = {"replaces": lineage.replaced(old)}
         if order.dry_run and old:
-            summary["changes"] = lineage.changes(staged.labelled, spark.read.parquet(path))
+            with reading(f"{path}: the published catalogue cannot be read"):
+                summary["changes"] = lineage.changes(staged.labelled, spark.read.parquet(path))
     return {"path": order.output, "published": not order.dry_run, **summary, **manifest}
 
 

@@ -98,7 +98,7 @@ def room(folder):
     return status.f_bavail * status.f_frsize
 
 
-@pytest.mark.parametrize("left", [0, 8192, 32768])
+@pytest.mark.parametrize("left", [0, 8192, 16384])
 def test_a_full_disk_leaves_the_old_catalogue(spark, model, tmp_path, small_disk, left):
     out = small_disk / "out"
     table = tmp_path / "tracks.parquet"
