@@ -44,6 +44,16 @@ def _nothing_stays_cached(request):
         request.getfixturevalue("spark").catalog.clearCache()
 
 
+@pytest.fixture(scope="module")
+def few_partitions(spark):
+    """For modules that label some tracks often: a task for each of two cores is enough."""
+    key = "spark.sql.shuffle.partitions"
+    usual = spark.conf.get(key)
+    spark.conf.set(key, "2")
+    yield
+    spark.conf.set(key, usual)
+
+
 @pytest.fixture(scope="session")
 def real_tables():
     """The folder of real tables, which is no part of the project."""

@@ -21,6 +21,8 @@ from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.intake import Source, open_catalogue
 from genre_spark.schema import FEATURE_NAMES
 
+pytestmark = pytest.mark.usefixtures("few_partitions")
+
 COLUMNS = ("track_id", "artist", "album", "title", "genre", *FEATURE_NAMES)
 GOOD = {
     "artist": "A", "album": "B", "title": "C", "genre": "rock",

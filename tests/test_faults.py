@@ -20,6 +20,8 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from kills import Playground  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("few_partitions")
+
 
 @pytest.fixture(scope="module")
 def model(spark, tmp_path_factory):

@@ -26,6 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
+pytestmark = pytest.mark.usefixtures("few_partitions")
 EVENTS = ("", "", *KNOWN, *MOMENTS)
 steps = st.tuples(st.sampled_from(sorted(EDITS)), st.sampled_from(EVENTS), st.integers(0, 999))
 
@@ -57,8 +58,8 @@ def scored_anew(spark, tracks, model, folder):
     return set(rows["track_id"][rows["scored_at"] == rows["scored_at"].max()]), found
 
 
-@settings(max_examples=3)
-@given(sequence=st.lists(steps, min_size=2, max_size=3))
+@settings(max_examples=2)
+@given(sequence=st.lists(steps, min_size=2, max_size=2))
 def test_steps_give_what_one_full_run_gives(spark, models, sequence):
     folder = Path(tempfile.mkdtemp())
     try:

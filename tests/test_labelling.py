@@ -13,6 +13,8 @@ from genre_spark.errors import GateError, GenreSparkError
 from genre_spark.intake import Source
 from genre_spark.schema import LABELLED_COLUMNS
 
+pytestmark = pytest.mark.usefixtures("few_partitions")
+
 
 @pytest.fixture(scope="module")
 def model(spark, tmp_path_factory):
