@@ -59,7 +59,8 @@ class Mapped:
     rows : DataFrame
         One row per source row: the text columns as string or null; per feature ``<name>`` as
         double or null and ``_raw_<name>``, whether the source had any value; `CORRUPT` as the
-        malformed line or null; `SWALLOWED`, whether other lines stand in a value; `SOURCE` as a struct of the original columns.
+        malformed line or null; `SWALLOWED`, whether other lines stand in a value; `SOURCE` as a
+        struct of the original columns.
     features : tuple of str
         Features that the source has, in canonical order.
     columns : frozenset of str
