@@ -128,6 +128,7 @@ class Playground:
             return
         done = "done before the kill" if process.returncode == 0 else end
         self.found[f"{command}: {done}"] += 1
+        print(f"{moment}: {done}", flush=True)
         if process.returncode == 0 and end in ("old", "absent"):
             self.faults.append(f"{moment}: exit code 0, but {end}")
 
