@@ -7,7 +7,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -153,7 +153,9 @@ class LocalStorage(Storage):
         except FileExistsError:
             return False
         finally:
-            whole.unlink(missing_ok=True)
+            # On a read-only disk this fails too, where nothing is to be deleted.
+            with suppress(OSError):
+                whole.unlink()
         return True
 
     def age(self, path: str) -> float | None:

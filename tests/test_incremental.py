@@ -118,8 +118,7 @@ def test_another_model_scores_everything(spark, models, published, model):
 
 def tamper(folder, change):
     """Changes a published row, as no run of genre-spark would."""
-    (part,) = (path for path in folder.glob("part-*.parquet") if len(pd.read_parquet(path)))
-    change(part)
+    change(next(path for path in folder.glob("part-*.parquet") if len(pd.read_parquet(path))))
 
 
 def swap_a_label(part):
