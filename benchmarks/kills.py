@@ -202,13 +202,16 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--commands", default="score,cluster,train")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=600, help="No more kills after so long.")
     given = parser.parse_args()
     rng, commands = random.Random(given.seed), given.commands.split(",")
+    end = time.monotonic() + 60 * given.minutes
     with tempfile.TemporaryDirectory() as folder:
         playground = Playground(Path(folder))
         playground.prepare(commands)
         for i in range(given.kills):
-            playground.kill(commands[i % len(commands)], rng)
+            if time.monotonic() < end:
+                playground.kill(commands[i % len(commands)], rng)
         playground.finish(commands)
     for what, n in sorted(playground.found.items()):
         print(f"{n:4}  {what}")

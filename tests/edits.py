@@ -208,6 +208,7 @@ EDITS = {
         swap_two, add_twins, repeat_rows, lose_an_id, shuffle,
     )
 }  # fmt: skip
+BY_STEPS, AT_ONCE = "by steps", "at once"
 # Steps of `publish` at which a run is interrupted.
 MOMENTS = ("_recover", "write_manifest", "_switch")
 
@@ -220,16 +221,17 @@ def play(spark, sequence, models, folder):
     sequence : list of (str, str, int)
         Per step an edit, a model or a moment to be interrupted at (or ``""``), and a seed.
     """
-    tracks, model = start(), models["model"]
-    score(spark, tracks, model, folder / "by steps")
+    tracks, model, by_steps = start(), models["model"], folder / BY_STEPS
+    if not by_steps.exists():
+        score(spark, tracks, model, by_steps)
     for edit, event, seed in sequence:
         tracks = EDITS[edit](tracks, np.random.default_rng(seed))
         model = models.get(event, model)
         if event in MOMENTS:
-            before = labels(folder / "by steps")
-            interrupt(spark, tracks, model, folder / "by steps", event)
-            pd.testing.assert_frame_equal(labels(folder / "by steps"), before, check_exact=True)
-        found = score(spark, tracks, model, folder / "by steps", incremental=True)
+            before = labels(by_steps)
+            interrupt(spark, tracks, model, by_steps, event)
+            pd.testing.assert_frame_equal(labels(by_steps), before, check_exact=True)
+        found = score(spark, tracks, model, by_steps, incremental=True)
         assert found["incremental"]["in_full_because"] is None
-    score(spark, tracks, model, folder / "at once")
-    assert_equal(folder / "by steps", folder / "at once")
+    score(spark, tracks, model, folder / AT_ONCE)
+    assert_equal(by_steps, folder / AT_ONCE)
