@@ -137,7 +137,9 @@ def swap_a_label(part):
     rows = pd.read_parquet(part)
     rows.loc[0, "genre"] = "forged"
     types = pq.read_schema(part)
-    pq.write_table(pa.Table.from_pandas(rows, types, preserve_index=False), part)
+    forged = pa.Table.from_pandas(rows, types, preserve_index=False)
+    # Timestamps as Spark writes them.
+    pq.write_table(forged, part, use_deprecated_int96_timestamps=True)
 
 
 def cut(part):
