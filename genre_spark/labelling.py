@@ -10,7 +10,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import accounting, distributions, drift, incremental, lineage, publish, scoring
+from genre_spark import accounting, distributions, drift, incremental, provenance, publish, scoring
 from genre_spark.accounting import Tally
 from genre_spark.bundle import Bundle, scoring_software
 from genre_spark.catalog import reading
@@ -112,10 +112,10 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
         run = _Run(spark, catalogue, order, target, old, _now())
         manifest, staged = _work(run)
         publish.write_manifest(storage, target, manifest)
-        summary = {"replaces": lineage.replaced(old)}
+        summary = {"replaces": provenance.replaced(old)}
         if order.dry_run and old:
             with reading(f"{path}: the published catalogue cannot be read"):
-                summary["changes"] = lineage.changes(staged.labelled, spark.read.parquet(path))
+                summary["changes"] = provenance.changes(staged.labelled, spark.read.parquet(path))
     return {"path": order.output, "published": not order.dry_run, **summary, **manifest}
 
 
@@ -130,7 +130,7 @@ def _work(run: _Run) -> tuple[dict[str, Any], _Staged]:
     labels = distributions.label_profile(staged.labelled)
     shifts["labels"] = drift.of_labels(profile.labels, labels)
     manifest = {
-        **_lineage(run, staged),
+        **_origin(run, staged),
         "rows": {
             **asdict(run.catalogue.counts),
             "labelled": staged.tally.rows,
@@ -155,18 +155,18 @@ def _drifted(run: _Run, shifts: Mapping[str, Any]) -> dict[str, Any]:
     return judged
 
 
-def _lineage(run: _Run, staged: _Staged) -> dict[str, Any]:
+def _origin(run: _Run, staged: _Staged) -> dict[str, Any]:
     fingerprint = run.catalogue.counts.fingerprint
     return {
         "run_id": run.target.run_id,
         "scored_at": run.scored_at,
-        **lineage.origin(run.order.source, run.order.bundle, fingerprint),
+        **provenance.origin(run.order.source, run.order.bundle, fingerprint),
         "software": scoring_software(),
         "incremental": {
             "asked": run.order.incremental,
             "in_full_because": staged.in_full_because,
         },
-        "runs": lineage.runs(staged.labelled, run.old, run.target.run_id, run.scored_at),
+        "runs": provenance.runs(staged.labelled, run.old, run.target.run_id, run.scored_at),
     }
 
 

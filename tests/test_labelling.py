@@ -1,4 +1,4 @@
-"""What score promises beside labels: accounts, lineage, gates, and dry runs that change nothing."""
+"""What score promises beside labels: accounts, provenance, gates, and dry runs that change nothing."""
 
 import json
 
