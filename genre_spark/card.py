@@ -1,11 +1,9 @@
 """The model card: what a bundle is, in words."""
 
-import re
 from typing import Any
 
 from genre_spark.bundle import Manifest
-
-_PROTOCOLS = {"known": "known artists", "new": "new artists"}
+from genre_spark.wording import PROTOCOLS, cell
 
 
 def render(manifest: Manifest) -> str:
@@ -50,7 +48,7 @@ def _facts(manifest: Manifest) -> str:
 def _synthetic(manifest: Manifest) -> str:
     lines = ["| id | name | tracks |", "| --- | --- | --- |"]
     genres = manifest.clusters["synthetic_genres"]
-    lines += [f"| {genre['id']} | {_cell(genre['name'])} | {genre['size']} |" for genre in genres]
+    lines += [f"| {genre['id']} | {cell(genre['name'])} | {genre['size']} |" for genre in genres]
     return "\n".join(lines)
 
 
@@ -62,14 +60,9 @@ def _accuracy(genres: dict[str, Any]) -> str:
     for protocol, metrics in genres["protocols"].items():
         name, accuracy = max(metrics["baselines"].items(), key=lambda item: item[1])
         lines.append(
-            f"| {_PROTOCOLS[protocol]} | {metrics['tracks']} | {metrics['accuracy']:.3f} |"
+            f"| {PROTOCOLS[protocol]} | {metrics['tracks']} | {metrics['accuracy']:.3f} |"
             f" {metrics['macro_f1']:.3f} | {metrics['top3']:.3f} | {metrics['ece']:.3f} |"
             f" {metrics['coverage']:.2f} | {accuracy:.3f} ({name}) |"
         )
-    classes = ", ".join(_cell(name) for name in genres["classes"])
+    classes = ", ".join(cell(name) for name in genres["classes"])
     return "\n".join(lines) + f"\n\nGenres: {classes}."
-
-
-def _cell(text: str) -> str:
-    """A name as Markdown shows it, whatever somebody typed."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
