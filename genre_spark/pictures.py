@@ -71,6 +71,15 @@ def shares(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> F
     )
 
 
+def losses(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
+    """A table of shares that are lost as colours, what is not lost as white."""
+    annotate, most = len(columns) <= _ANNOTATED, max(0.05, float(values.max()))
+    label = "points of accuracy lost" if annotate else "share of the labels lost"
+    return heatmap(
+        values, rows, columns, label, annotate=annotate, cmap="Blues", vmin=0.0, vmax=most
+    )
+
+
 def candidates(tried: Sequence[Mapping[str, Any]], chosen: int) -> Figure:
     """Each measure of the tried numbers of synthetic genres, with the chosen number."""
     measures = [name for name, value in tried[0].items() if name != "k" and _is_number(value)]

@@ -118,6 +118,9 @@ def _genres(manifest: Manifest) -> dict[str, Any] | None:
         "pairs": _pairs(counts, part.classes),
         "reliability": findings.reliability(protocols),
         "risk_coverage": findings.risk_coverage(protocols, part.target_precision),
+        "features": findings.features(protocols),
+        "scopes": findings.scopes(protocols),
+        "features_of_genres": findings.features_of_genres(protocols[shown], part.classes),
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark import baselines, decision, evaluation, network
+from genre_spark import baselines, decision, evaluation, explain, network
 from genre_spark.bundle import GenrePart, pack_artists
 from genre_spark.config import NetworkSettings, Settings
 from genre_spark.decision import Decision, HeldOut, Opinions
@@ -79,6 +79,10 @@ class Judged:
     decisions: dict[bool, Decision]
     fitted: _Fit
 
+    def opine(self, tensors: np.ndarray) -> np.ndarray:
+        """The network's opinions on any tracks [shape=(n_tracks, 2, n_classes)]."""
+        return network.log_probabilities(self.fitted.model, tensors)
+
     def measure(self, sample: Sample, rows: np.ndarray) -> dict[str, Any]:
         """All metrics on some of the tracks."""
         return evaluation.measure(
@@ -148,6 +152,10 @@ def evaluate(
     found = baselines.judge(sample.take(side), sample.take(test), seed, [baselines.FOREST])
     labels = sample.labels[test]
     metrics["baselines"] = {name: evaluation.scores(p, labels)["accuracy"] for name, p in found}
+    say(f"fitting on {protocol} artists: which features decide")
+    metrics["importance"] = explain.importance(
+        judged.opine, sample, judged.fitted.known, judged.decisions, test, seed
+    )
     return metrics, judged.fitted, test
 
 
