@@ -17,7 +17,7 @@ from genre_spark.decision import Decision
 from genre_spark.errors import BundleError
 from genre_spark.features import FeatureSpace
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"

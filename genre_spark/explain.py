@@ -26,7 +26,7 @@ def importance(
 ) -> dict[str, Any]:
     """What is lost on held-out tracks where a part of the network's input is another track's.
 
-    The input is broken before the network, and everything after it is as it is scored: both
+    The input is broken before the network, and everything after it is as it is scored: the
     opinions, their blend, the artist's consensus, the temperature. An artist's other tracks are
     broken too, since their opinions take part in the consensus.
 
@@ -43,7 +43,7 @@ def importance(
     Parameters
     ----------
     opine : callable
-        From tensors to log-probabilities [shape=(n_tracks, 2, n_classes)].
+        From tensors to log-probabilities [shape=(n_tracks, 3, n_classes)].
     sample : Sample
     known : np.ndarray [shape=(n_tracks,), dtype=bool]
         Whether the artist is one that the network was fitted to.

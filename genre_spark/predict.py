@@ -153,7 +153,7 @@ class Predictor:
         }
         tensor = build(axes, self._centroids[nearest], self._edges, contexts)
         (found,) = self._session.run(None, {self._session.get_inputs()[0].name: tensor})
-        opinions = blend(found, pick(known, part.decisions, "specialist")).astype(np.float32)
+        opinions = blend(found, pick(known, part.decisions, "weights")).astype(np.float32)
         offsets = np.arange(0, opinions.size + 1, opinions.shape[1], dtype=np.int32)
         lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(opinions.ravel()))
         return pa.array(known), lists

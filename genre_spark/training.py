@@ -80,7 +80,7 @@ class Judged:
     fitted: _Fit
 
     def opine(self, tensors: np.ndarray) -> np.ndarray:
-        """The network's opinions on any tracks [shape=(n_tracks, 2, n_classes)]."""
+        """The network's opinions on any tracks [shape=(n_tracks, 3, n_classes)]."""
         return network.log_probabilities(self.fitted.model, tensors)
 
     def measure(self, sample: Sample, rows: np.ndarray) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _fit(
 ) -> tuple[_Fit, dict[bool, HeldOut]]:
     """A network from a training side, and the tracks of that side by which it decides.
 
-    On new artists only the generalist has a say, whose members need no tracks to be held out.
+    On new artists specialists have no say, and members of the others need no tracks held out.
     """
     train, stop = side, None
     if protocol == "known":
@@ -255,9 +255,8 @@ def _fit_network(
         lambda branch, done, of: say(f"fitting on {what}: {branch}, epoch {done} of {of} at most"),
         specialists,
     )
-    # On new artists the generalist stands for both opinions.
-    opinions = Opinions(np.stack([unseen, unseen], axis=1), sample.artists)
-    return model, done, HeldOut(opinions, sample.labels, np.arange(len(sample)))
+    rows = np.arange(len(sample))
+    return model, done, HeldOut(Opinions(unseen, sample.artists), sample.labels, rows, n_opinions=2)
 
 
 def _labelled(sample: Sample) -> network.Labelled:

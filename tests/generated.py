@@ -122,8 +122,8 @@ def make_manifest(onnx: bytes | None = None, k: int = 12) -> Manifest:
         and GenrePart(
             classes=GENRES,
             groups=("artist", "album"),
-            known=Decision(specialist=0.7, consensus=0.25, temperature=1.3, threshold=0.7),
-            new=Decision(specialist=0.0, consensus=0.5, temperature=1.5, threshold=0.8),
+            known=Decision(weights=(0.2, 0.1, 0.7), consensus=0.25, temperature=1.3, threshold=0.7),
+            new=Decision(weights=(0.5, 0.5, 0.0), consensus=0.5, temperature=1.5, threshold=0.8),
             known_artists=bundle.pack_artists(np.array([3, -1, 2**40])),
             target_precision=0.93,
         ),

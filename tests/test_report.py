@@ -111,7 +111,7 @@ def metrics(classes, accuracy=0.91):
 def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
     """A bundle by hand; without classes a clusters bundle."""
     centroids = np.random.default_rng(1).normal(size=(len(names), len(AXES))).tolist()
-    decision = Decision(specialist=0.5, consensus=0.5, temperature=1.1, threshold=0.7)
+    decision = Decision(weights=(0.3, 0.2, 0.5), consensus=0.5, temperature=1.1, threshold=0.7)
     part = classes and GenrePart(
         classes=classes,
         groups=("artist",),
