@@ -16,6 +16,7 @@ from genre_spark import __version__
 from genre_spark.decision import Decision
 from genre_spark.errors import BundleError
 from genre_spark.features import FeatureSpace
+from genre_spark.schema import context_column
 
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
@@ -114,6 +115,12 @@ class ScoringPart(_Strict):
         if any(len(centroid) != self.space.n_axes for centroid in self.synthetic.centroids):
             raise ValueError(f"a centroid has not {self.space.n_axes} numbers, as there are axes")
         return self
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns of a track that the models read."""
+        groups = self.genres.groups if self.genres else ()
+        return (*self.space.features, *map(context_column, groups))
 
     @property
     def centroids(self) -> np.ndarray:

@@ -220,12 +220,21 @@ def train(
 @CATALOG
 @click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
 @click.option("--output", required=True, metavar="DIR", help="The labelled catalogue.")
+@click.option("--explain", is_flag=True, help="Also say which features speak most for each label.")
 @table_options
 @run_options
 def score(
-    catalog: str, model: str, output: str, dataset: str | None, fmt: str | None, **run: Any
+    catalog: str,
+    model: str,
+    output: str,
+    explain: bool,
+    dataset: str | None,
+    fmt: str | None,
+    **run: Any,
 ) -> None:
     """Labels every track of a catalogue."""
+    if explain:
+        run["overrides"] += ("explain=true",)
     with _job(**run) as job:
         from genre_spark import pipeline, registry
 

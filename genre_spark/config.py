@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 
 from genre_spark.errors import ConfigError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
@@ -75,6 +83,7 @@ class ScoringSettings(_Strict):
     """How a catalogue is labelled."""
 
     batch_rows: Count
+    explain: StrictBool
 
 
 class Settings(_Strict):

@@ -114,5 +114,11 @@ LABELLED_COLUMNS = {
     "scored_at": "timestamp",
 }
 
+# What `score --explain` adds after them: the features that speak most for a label.
+WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"
+WHY_COLUMNS = dict.fromkeys(
+    (WHY_SYNTHETIC, WHY_GENRE), "array<struct<feature:string,effect:float>>"
+)
+
 # The same in every row of a run; the workers leave them to Spark.
 RUN_COLUMNS = ("model_id", "scored_at")

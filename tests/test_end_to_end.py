@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from generated import GENRES, make_tracks
 
-from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS
+from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, WHY_COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -217,9 +217,15 @@ def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tm
     reference = ROOT / "models" / "reference"
     assert sum(file.stat().st_size for file in reference.iterdir()) < 2_000_000
     arguments = ["--catalog", catalogue, "--model", reference, "--output", tmp_path / "labelled"]
-    found = json.loads(genre_spark("score", *arguments, "--json"))
+    found = json.loads(genre_spark("score", *arguments, "--json", "--explain"))
     assert found["rows"]["labelled"] == 1200
     assert found["labels"]["genres"]
+    rows = labels(tmp_path / "labelled")
+    assert list(rows) == list(found["schema"]) == [*LABELLED_COLUMNS, *WHY_COLUMNS]
+    first = rows["genre_why"][rows["genre_why"].str.len() > 0].str[0]
+    assert first.map(lambda reason: reason["effect"]).gt(0).all()
+    counted = sum(sum(of.values()) for of in found["labels"]["reasons"]["genre"].values())
+    assert counted == len(first) > 600
 
 
 def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(real_tables, tmp_path):
