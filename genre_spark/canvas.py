@@ -7,7 +7,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import matplotlib.ticker
@@ -27,6 +27,8 @@ _WIDTH = 6.6
 _WIDE = 7.5
 _NAME = 30
 _CROWDED = 15
+# Height of a line above the figure, in inches.
+_TITLE = 0.35
 
 
 def empty(
@@ -111,18 +113,31 @@ def shorten(name: str, limit: int = _NAME) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """An answer, drawn: what is to be seen in words, and the image in base64 with its pixels."""
+    """An answer, drawn: what is to be seen in words, and the figure."""
 
     finding: str
-    png: str
-    width: int
-    height: int
+    figure: Figure
 
+    @cached_property
+    def png(self) -> str:
+        """The image in base64, without a title: pages have it above."""
+        return png(self.figure)
 
-def picture(finding: str, figure: Figure) -> Picture:
-    """A figure that is done, with what is to be seen in it."""
-    width, height = (round(inches * _DPI) for inches in figure.get_size_inches())
-    return Picture(finding, png(figure), width, height)
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return round(self.figure.get_figwidth() * _DPI)
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return round(self.figure.get_figheight() * _DPI)
+
+    def titled(self, question: str) -> bytes:
+        """The image as a file of its own, with the question that it answers."""
+        self.figure.set_figheight(self.figure.get_figheight() + _TITLE)
+        self.figure.suptitle(question, x=0.01, ha="left", fontweight="bold")
+        return base64.b64decode(png(self.figure))
 
 
 def png(figure: Figure) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 
 from genre_spark import pictures
 from genre_spark.bundle import Manifest
-from genre_spark.canvas import Picture, picture
-from genre_spark.wording import count, percent, plain, said
+from genre_spark.canvas import Picture
+from genre_spark.wording import MODEL, count, percent, plain, said
 
 # More would not be legible in a picture; the tables have them all.
 MOST_CONFUSED = 30
@@ -28,7 +28,7 @@ def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
         f"The largest, {said(names[order[0]])}, holds {count(ordered[0])} tracks"
         f" ({percent(ordered[0] / max(1, sum(tracks)))}), the smallest {count(ordered[-1])}."
     )
-    return picture(finding, pictures.bars([names[i] for i in order], ordered))
+    return Picture(finding, pictures.bars([names[i] for i in order], ordered))
 
 
 def centroids(manifest: Manifest, names: Sequence[str]) -> Picture:
@@ -41,7 +41,7 @@ def centroids(manifest: Manifest, names: Sequence[str]) -> Picture:
         f"{said(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} spreads"
         f" {'above' if far > 0 else 'below'} the average track."
     )
-    return picture(finding, pictures.centroids(values, names, axes))
+    return Picture(finding, pictures.centroids(values, names, axes))
 
 
 def held(
@@ -64,7 +64,7 @@ def held(
         f"The purest is {said(names[row])}: {percent(shares[row, column])} of its labelled tracks"
         f" are {said(columns[column])}." + ("" if nmi is None else f" NMI over all: {nmi:.2f}.")
     )
-    return picture(finding, pictures.shares(shares, names, columns))
+    return Picture(finding, pictures.shares(shares, names, columns))
 
 
 def candidates(clusters: Mapping[str, Any]) -> Picture | None:
@@ -79,7 +79,7 @@ def candidates(clusters: Mapping[str, Any]) -> Picture | None:
         f"Of {len(tried)} numbers tried, {best} has the best silhouette ({values[best]:.3f}), {worst}"
         f" the worst ({values[worst]:.3f}); {k} was chosen."
     )
-    return picture(finding, pictures.candidates(list(tried.values()), k))
+    return Picture(finding, pictures.candidates(list(tried.values()), k))
 
 
 # On accuracy and confidence.
@@ -97,11 +97,12 @@ def baselines(
             f" {'behind' if own < accuracy else 'ahead of'} the best baseline, {name}"
             f" ({percent(accuracy)})."
         )
-        panels[title] = {pictures.MODEL: own} | protocols[title]["baselines"]
+        found = {MODEL: own} | protocols[title]["baselines"]
+        tracks = protocols[title]["tracks"]
+        panels[title] = {name: pictures.interval(share, tracks) for name, share in found.items()}
     if not panels:
         return None
-    tracks = {title: protocols[title]["tracks"] for title in panels}
-    return picture(" ".join(findings), pictures.accuracies(panels, tracks))
+    return Picture(" ".join(findings), pictures.accuracies(panels))
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
@@ -119,7 +120,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
             f" {count(wrong[true, given])} of {count(counts[true].sum())} tracks."
         )
     values = shares[np.ix_(shown, shown)]
-    return picture(finding, pictures.shares(values, names, names))
+    return Picture(finding, pictures.shares(values, names, names))
 
 
 def reliability(protocols: Mapping[str, Any]) -> Picture | None:
@@ -135,7 +136,7 @@ def reliability(protocols: Mapping[str, Any]) -> Picture | None:
         )
         if (ece := protocols[title].get("ece")) is not None:
             findings[-1] += f"; over all, confidence is off by {100 * ece:.1f} points"
-    return picture(". ".join(findings) + ".", pictures.reliability(curves))
+    return Picture(". ".join(findings) + ".", pictures.reliability(curves))
 
 
 def risk_coverage(protocols: Mapping[str, Any], target: float) -> Picture | None:
@@ -156,7 +157,7 @@ def risk_coverage(protocols: Mapping[str, Any], target: float) -> Picture | None
             )
         else:
             findings.append(f"{title}: no label is sure enough to be accepted.")
-    return picture(" ".join(findings), pictures.risk_coverage(curves, accepted, target))
+    return Picture(" ".join(findings), pictures.risk_coverage(curves, accepted, target))
 
 
 def confidence(labels: Mapping[str, Any], thresholds: Mapping[str, float]) -> Picture | None:
@@ -171,7 +172,7 @@ def confidence(labels: Mapping[str, Any], thresholds: Mapping[str, float]) -> Pi
     )
     if labels.get("accepted") is not None:
         finding += f"; {percent(labels['accepted'])} of the labels are accepted"
-    return picture(finding + ".", pictures.confidence(counts, thresholds))
+    return Picture(finding + ".", pictures.confidence(counts, thresholds))
 
 
 def mix(counts: Mapping[str, int]) -> Picture | None:
@@ -187,7 +188,7 @@ def mix(counts: Mapping[str, int]) -> Picture | None:
     if len(counts) > len(names):
         values.append(total - sum(values))
         names.append(f"other ({len(counts) - len(names)})")
-    return picture(finding, pictures.bars(names, values))
+    return Picture(finding, pictures.bars(names, values))
 
 
 def mistakes(counts: np.ndarray) -> np.ndarray:

@@ -19,13 +19,18 @@ from genre_spark.canvas import (
     percent_axis,
     shorten,
 )
+from genre_spark.wording import MODEL
 
 BINS = 20
-MODEL = "CNN"
 _ANNOTATED = 15
 # Beyond this many spreads all is far: one odd cell must not bleach the others.
 _FAR = 2.5
 _Z95 = 1.96
+# Between the marks of two series, in rows.
+_BESIDE = 0.3
+
+# A value, its lower and its upper bound.
+Interval = tuple[float, float, float]
 
 
 def bars(names: Sequence[str], values: Sequence[int]) -> Figure:
@@ -82,22 +87,19 @@ def candidates(tried: Sequence[Mapping[str, Any]], chosen: int) -> Figure:
     return figure
 
 
-def accuracies(panels: Mapping[str, Mapping[str, float]], tracks: Mapping[str, int]) -> Figure:
-    """Bars of accuracy per panel, the best on top, `MODEL` in colour, with 95 % intervals.
+def accuracies(panels: Mapping[str, Mapping[str, Interval]]) -> Figure:
+    """Bars of accuracy per panel, the best on top, `MODEL` in colour.
 
     Parameters
     ----------
-    panels : dict of str to dict of str to float
-        Title to names to accuracies.
-    tracks : dict of str to int
-        Title to the number of tracks that its accuracies were counted on.
+    panels : dict of str to dict of str to Interval
+        Title to names to accuracies with their bounds.
     """
     heights = [len(found) for found in panels.values()]
     figure, all_axes = empty(0.32 * sum(heights) + 0.85 * len(heights), len(heights), heights)
     for axes, (title, found) in zip(all_axes, panels.items(), strict=True):
-        names = sorted(found, key=found.get, reverse=True)
-        values = np.array([found[name] for name in names])
-        low, high = interval(values, tracks[title])
+        names = sorted(found, key=lambda name: found[name][0], reverse=True)
+        values, low, high = np.array([found[name] for name in names]).T
         colours = [BLUE if name == MODEL else GREY for name in names]
         axes.barh(range(len(names)), values, color=colours, height=0.72)
         spread = (np.maximum(values - low, 0), np.maximum(high - values, 0))
@@ -182,17 +184,48 @@ def confidence(counts: Sequence[int], thresholds: Mapping[str, float]) -> Figure
     return figure
 
 
-def interval(shares: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """95 % bounds of shares that were counted on `n` independent tracks.
+def differences(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], label: str) -> Figure:
+    """Marks with their intervals, beside the line of no difference.
+
+    Parameters
+    ----------
+    panels : dict of str to dict of str to dict of str to Interval
+        Title to series to names to differences of shares; each series has the same names.
+    label : str
+        Of what the differences are.
+    """
+    rows = {title: list(next(iter(series.values()))) for title, series in panels.items()}
+    heights = [len(names) for names in rows.values()]
+    figure, all_axes = empty(0.32 * sum(heights) + 0.95 * len(heights), len(heights), heights)
+    for axes, (title, series) in zip(all_axes, panels.items(), strict=True):
+        axes.axvline(0, color=INK, linestyle=":", linewidth=1)
+        for i, ((name, found), (colour, marker, _)) in enumerate(
+            zip(series.items(), SERIES, strict=False)
+        ):
+            values, low, high = 100 * np.array([found[row] for row in rows[title]]).T
+            at = np.arange(len(values)) + _BESIDE * (i - (len(series) - 1) / 2)
+            spread = (np.maximum(values - low, 0), np.maximum(high - values, 0))
+            style = {"color": colour, "marker": marker, "linestyle": "none", "capsize": 3}
+            axes.errorbar(values, at, xerr=spread, label=name, **style)
+        name_rows(axes, rows[title], 44)
+        axes.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+    all_axes[-1].set_xlabel(label)
+    if max(map(len, panels.values())) > 1:
+        all_axes[0].legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    return figure
+
+
+def interval(share: float, n: int) -> Interval:
+    """A share that was counted on `n` independent tracks, with its 95 % bounds.
 
     References
     ----------
     Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
     """
     weight = _Z95**2 / max(1, n)
-    middle = (shares + weight / 2) / (1 + weight)
-    root = np.sqrt(weight * (shares * (1 - shares) + weight / 4)) / (1 + weight)
-    return middle - root, middle + root
+    middle = (share + weight / 2) / (1 + weight)
+    root = (weight * (share * (1 - share) + weight / 4)) ** 0.5 / (1 + weight)
+    return share, middle - root, middle + root
 
 
 def _is_number(value: Any) -> bool:
