@@ -21,10 +21,11 @@ from genre_spark.wording import one_line
 
 # Okabe and Ito's palette, as seaborn's "colorblind" has it; the order is the one protocols have.
 SERIES = (("#0173b2", "o", "-"), ("#c05e00", "s", "--"))
-BLUE, GREY, INK, _LINE = "#0173b2", "#a3abb4", "#1d2733", "#c9cfd6"
+BLUE, RED, GREY, INK, _LINE = "#0173b2", "#b3423a", "#a3abb4", "#1d2733", "#c9cfd6"
 _DPI = 110
-_WIDTH = 6.6
-_WIDE = 7.5
+_WIDTH = 6.0
+_WIDE = 7.0
+_SMALL = 2.6
 _NAME = 30
 _CROWDED = 15
 # Height of a line above the figure, in inches.
@@ -44,6 +45,17 @@ def empty(
         axes.grid(axis="x", color=_LINE, linewidth=0.5)
         axes.set_axisbelow(True)
     return figure, list(grid[:, 0])
+
+
+def small(height: float) -> tuple[Figure, Axes]:
+    """An empty figure of so many inches that is one of many on a page."""
+    figure = Figure(figsize=(_SMALL, height), layout="constrained", facecolor="white")
+    axes = figure.subplots()
+    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    axes.tick_params(color=_LINE, labelsize=8)
+    axes.grid(axis="x", color=_LINE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    return figure, axes
 
 
 def heatmap(

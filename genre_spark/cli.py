@@ -251,17 +251,19 @@ def score(
 @click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
 @click.option("--labels", metavar="DIR", help="A catalogue that was labelled with it.")
 @click.option("--output", required=True, metavar="FILE.html", help="The page.")
+@click.option("--pictures", metavar="DIR", help="Also write its pictures there, as PNG files.")
 @run_options
-def report(model: str, labels: str | None, output: str, **run: Any) -> None:
+def report(model: str, labels: str | None, output: str, pictures: str | None, **run: Any) -> None:
     """Writes one HTML page on a model and on what it labelled."""
     with _job(**run) as job:
         from genre_spark import pipeline
         from genre_spark.storage import is_remote
 
         # Local pages need no Spark, and so no Java.
-        remote = any(is_remote(path) for path in (model, labels or "", output))
+        remote = any(is_remote(path) for path in (model, labels or "", output, pictures or ""))
         job.terminal.say(f"reporting on {model}")
-        summary = pipeline.report(job.spark() if remote else None, model, labels, output)
+        spark = job.spark() if remote else None
+        summary = pipeline.report(spark, model, labels, output, pictures)
         job.terminal.show_report(summary)
 
 

@@ -139,7 +139,11 @@ def score(
 
 
 def report(
-    spark: SparkSession | None, model: str, labels: str | None, output: str
+    spark: SparkSession | None,
+    model: str,
+    labels: str | None,
+    output: str,
+    pictures: str | None = None,
 ) -> dict[str, Any]:
     """Writes the HTML page on a bundle and, if given, on a catalogue that was labelled with it.
 
@@ -153,18 +157,32 @@ def report(
         A labelled catalogue.
     output : str
         The page; a file of an earlier report is replaced.
+    pictures : str, optional
+        A directory for the same pictures as PNG files.
 
     Raises
     ------
     InputError
         Where `labels` is not a labelled catalogue.
+    OutputError
+        Where `pictures` holds anything but pictures of an earlier report.
     """
-    from genre_spark.report import render
+    from genre_spark import gallery
+    from genre_spark.report import compose
 
     opened = registry.open_bundle(spark, model)
     manifest = publish.require_manifest(storage_of(spark, labels), labels) if labels else None
-    storage_of(spark, output).write_text(output, render(opened, manifest))
-    return {"report": output}
+    if pictures:
+        storage = storage_of(spark, pictures)
+        taken = [path for path in (model, labels, output) if path]
+        directory = gallery.check_target(storage, pictures, taken)
+    page = compose(opened, manifest)
+    storage_of(spark, output).write_text(output, page.html)
+    summary = {"report": output}
+    if pictures:
+        gallery.write(storage, directory, page.answers.values())
+        summary["pictures"] = pictures
+    return summary
 
 
 # Tracks on which the exported network is compared with Keras.

@@ -85,9 +85,9 @@ class Terminal:
         )
 
     def show_report(self, summary: Mapping[str, Any]) -> None:
-        """Where the page is."""
+        """Where the page is, and its pictures."""
         if not self._json(summary):
-            self._pairs({"report": summary["report"]})
+            self._pairs(summary)
 
     def show_demo(self, summary: Mapping[str, Any]) -> None:
         """What the demo found, and what to look at next."""

@@ -1,0 +1,198 @@
+"""The questions that the page answers with a picture, each with the name of its PNG file."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from genre_spark import discovery_findings, findings, pictures
+from genre_spark.bundle import Manifest
+from genre_spark.canvas import Picture
+from genre_spark.discovery import Discovery
+from genre_spark.wording import count
+
+PROTOCOLS = {"known": "Known artists", "new": "New artists"}
+_INTERVALS = (
+    "“Track” baselines see the track’s own features, “context” ones all that the CNN sees;"
+    " “majority” always says the largest genre. Whiskers: 95 % intervals for as many independent"
+    " tracks; where the tracks of an artist stand or fall together, the truth is wider."
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A picture on the page.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without the ending.
+    question : str
+    kind : str
+        Sort of chart, for those who do not see it.
+    picture : Picture
+    note : str
+        How to read it, and what it rests on.
+    """
+
+    name: str
+    question: str
+    kind: str
+    picture: Picture
+    note: str = ""
+
+
+def collect(manifest: Manifest, labels: Mapping[str, Any]) -> dict[str, Answer]:
+    """Every answer that the bundle, and the labelled catalogue's manifest, can give, by name."""
+    parts = (_on_synthetic(manifest), _on_genres(manifest), _on_labels(manifest, labels))
+    return {answer.name: answer for part in parts for answer in part}
+
+
+def profile_name(genre: int) -> str:
+    """The name of the answer on how one synthetic genre sounds."""
+    return f"synthetic-genre-{genre}"
+
+
+def protocols(manifest: Manifest) -> dict[str, Any]:
+    """The metrics of each protocol that was measured, by its title."""
+    measured = (manifest.genres or {}).get("protocols") or {}
+    return {title: measured[name] for name, title in PROTOCOLS.items() if measured.get(name)}
+
+
+def thresholds(manifest: Manifest) -> dict[str, float]:
+    """Least confidence of an accepted label, by the artists that it holds for."""
+    part = manifest.scoring.genres
+    if part is None:
+        return {}
+    if not part.known_artists:
+        return {"all artists": part.new.threshold}
+    return {"known artists": part.known.threshold, "new artists": part.new.threshold}
+
+
+def numbered(found: Discovery) -> dict[int, str]:
+    """Name of each synthetic genre with its id before it, by id."""
+    return {genre.id: f"{genre.id} {genre.name}" for genre in found.synthetic_genres}
+
+
+def _on_synthetic(manifest: Manifest) -> Iterator[Answer]:
+    found, scoring = Discovery.model_validate(manifest.clusters), manifest.scoring
+    genres, names = found.synthetic_genres, list(numbered(found).values())
+    if drawn := discovery_findings.catalogue_map(found.map, genres):
+        note = (
+            f"{count(len(found.map.points))} tracks drawn by chance. Two dimensions show only a part"
+            " of the differences: groups that overlap here may lie apart in the others."
+        )
+        yield Answer("map", "Where do the synthetic genres lie?", "Scatter plot", drawn, note)
+    drawn = discovery_findings.sizes(names, [genre.size for genre in genres])
+    yield Answer("sizes", "How large is each synthetic genre?", "Bar chart", drawn)
+    values = np.array([genre.centroid for genre in genres])
+    drawn = discovery_findings.centroids(scoring, values, names)
+    note = "Red is above the average track, blue below, pale is near it."
+    if any(axis.name != axis.feature for axis in scoring.space.axes):
+        note += " Key is a circle and is drawn as its two coordinates."
+    yield Answer("centroids", "What sets each synthetic genre apart?", "Heatmap", drawn, note)
+    for genre in genres:
+        drawn = discovery_findings.profile(scoring, genre)
+        question = f"What does {genre.name} sound like?"
+        yield Answer(profile_name(genre.id), question, "Bar chart", drawn)
+    nmi = found.relation and found.relation.nmi
+    if drawn := discovery_findings.held(names, [genre.genres for genre in genres], nmi):
+        note = "Each row adds up to 100 %, up to rounding."
+        yield Answer("held", "Which real genres does each hold?", "Heatmap", drawn, note)
+    yield from _on_the_choice(found)
+
+
+def _on_the_choice(found: Discovery) -> Iterator[Answer]:
+    if drawn := discovery_findings.candidates(found.candidates, found.k):
+        note = (
+            "The silhouette says how much nearer tracks lie to their own group than to the next"
+            " (1 is the most), the Davies–Bouldin index how wide groups are against the gaps"
+            " between them (0 is the least). Music has no sharp borders: small silhouettes are usual."
+        )
+        yield Answer("choice", "Why this many?", "Line charts", drawn, note)
+    if drawn := discovery_findings.stability(found.stability):
+        note = (
+            f"Each dot compares two fits to a sample of {count(found.stability.tracks)} tracks: 1"
+            " is the same groups, 0 what chance would give. Lines: means."
+        )
+        yield Answer("stability", "Are the same groups found again?", "Dot plot", drawn, note)
+    if drawn := discovery_findings.rules(found.rules, numbered(found)):
+        note = (
+            "This is agreement with the groups themselves; it says nothing of the accuracy on real"
+            " genres."
+        )
+        yield Answer("rules", "Can rules tell the synthetic genres apart?", "Dot plot", drawn, note)
+
+
+def _on_genres(manifest: Manifest) -> Iterator[Answer]:
+    found, part = protocols(manifest), manifest.scoring.genres
+    if not found:
+        return
+    held_out = f"One split of each kind, seed {manifest.seed}; "
+    held_out += ", ".join(
+        f"{title.lower()}: {count(of['tracks'])} tracks" for title, of in found.items()
+    )
+    held_out += " held out."
+    if drawn := findings.baselines(found, best_baselines(found)):
+        note = f"{held_out} {_INTERVALS}"
+        yield Answer("accuracy", "Is the CNN better than the baselines?", "Bar charts", drawn, note)
+    yield _confusion(found, part.classes)
+    if drawn := findings.reliability(found):
+        note = (
+            "Above the dotted line the model is too modest, below it too sure. Larger marks stand"
+            f" for more tracks. {held_out}"
+        )
+        question = "Does 80 % confidence mean 80 % right?"
+        yield Answer("reliability", question, "Reliability diagram", drawn, note)
+    if drawn := findings.risk_coverage(found, part.target_precision):
+        note = f"Marks on the curves: the labels that the model accepts. {held_out}"
+        question = "How accurate are the surest labels?"
+        yield Answer("risk-coverage", question, "Risk–coverage curve", drawn, note)
+
+
+def best_baselines(found: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
+    """Name and accuracy of the best baseline of each protocol that has any."""
+    pairs = {title: (of.get("baselines") or {}).items() for title, of in found.items()}
+    return {title: max(of, key=lambda one: one[1]) for title, of in pairs.items() if of}
+
+
+def _confusion(found: Mapping[str, Any], classes: tuple[str, ...]) -> Answer:
+    shown = list(found)[-1]
+    drawn = min(len(classes), findings.MOST_CONFUSED)
+    note = f"{shown}, {count(found[shown]['tracks'])} held-out tracks."
+    note += " Rows are true genres, columns the labels given"
+    note += ", in per cent of the row." if drawn <= pictures.MOST_WRITTEN else "."
+    if drawn < len(classes):
+        note += f" Drawn are the {drawn} genres with the most mistakes."
+    picture = findings.confusion(np.array(found[shown]["confusion"]), classes)
+    return Answer("confusion", "Which genres are confused?", "Heatmap", picture, note)
+
+
+def _on_labels(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer]:
+    mix = labels.get("labels") or {}
+    if drawn := findings.mix(mix.get("genres") or {}):
+        yield Answer("label-mix", "Which genres did the tracks get?", "Bar chart", drawn)
+    yield from _synthetic_mix(manifest, labels)
+    if manifest.scoring.genres and (drawn := findings.confidence(mix, thresholds(manifest))):
+        question = "How sure is the model of this catalogue?"
+        yield Answer("confidence", question, "Histogram", drawn)
+    reasons = mix.get("reasons") or {}
+    for kind, name in (("genre", "genre"), ("synthetic_genre", "synthetic genre")):
+        if drawn := findings.reasons(reasons.get(kind) or {}, manifest.scoring.space.features):
+            note = "Rows add up to 100 %: tracks for whose label nothing speaks are left out."
+            question = f"Which feature speaks most for each {name}?"
+            yield Answer(f"reasons-{kind.replace('_', '-')}", question, "Heatmap", drawn, note)
+
+
+def _synthetic_mix(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer]:
+    counts = (labels.get("labels") or {}).get("synthetic_genres") or {}
+    question = "Which synthetic genres did the tracks get?"
+    if labels.get("model_id") == manifest.model_id:
+        genres = Discovery.model_validate(manifest.clusters).synthetic_genres
+        drawn, kind = discovery_findings.shift(genres, counts), "Dot plot"
+    else:
+        # The names are those of another model.
+        drawn, kind = findings.mix(counts), "Bar chart"
+    if drawn:
+        yield Answer("synthetic-mix", question, kind, drawn)
