@@ -48,7 +48,7 @@ def test_pictures_of_an_earlier_report_are_replaced_whole(tmp_path):
 @pytest.mark.parametrize("foreign", ["holiday.png", "notes.txt"])
 def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path, foreign):
     (tmp_path / foreign).write_text("mine")
-    with pytest.raises(OutputError, match="--pictures .*: exists and was not made by genre-spark"):
+    with pytest.raises(OutputError, match=r"--pictures .*: exists and was not made by genre-spark"):
         gallery.check_target(DISK, str(tmp_path), [])
     assert (tmp_path / foreign).read_text() == "mine"
 
@@ -68,5 +68,5 @@ def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):
 
 
 def test_pictures_over_what_is_read_or_written_are_refused(tmp_path):
-    with pytest.raises(OutputError, match="--pictures .*: lies inside the input"):
+    with pytest.raises(OutputError, match=r"--pictures .*: lies inside the input"):
         gallery.check_target(DISK, str(tmp_path), [str(tmp_path / "report.html")])
