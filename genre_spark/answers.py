@@ -10,9 +10,8 @@ from genre_spark import discovery_findings, findings, pictures
 from genre_spark.bundle import Manifest
 from genre_spark.canvas import Picture
 from genre_spark.discovery import Discovery
-from genre_spark.wording import count
+from genre_spark.wording import PROTOCOLS, count
 
-PROTOCOLS = {"known": "Known artists", "new": "New artists"}
 _INTERVALS = (
     "“Track” baselines see the track’s own features, “context” ones all that the CNN sees;"
     " “majority” always says the largest genre. Whiskers: 95 % intervals for as many independent"
@@ -57,7 +56,11 @@ def profile_name(genre: int) -> str:
 def protocols(manifest: Manifest) -> dict[str, Any]:
     """The metrics of each protocol that was measured, by its title."""
     measured = (manifest.genres or {}).get("protocols") or {}
-    return {title: measured[name] for name, title in PROTOCOLS.items() if measured.get(name)}
+    return {
+        title.capitalize(): measured[name]
+        for name, title in PROTOCOLS.items()
+        if measured.get(name)
+    }
 
 
 def thresholds(manifest: Manifest) -> dict[str, float]:
@@ -149,6 +152,33 @@ def _on_genres(manifest: Manifest) -> Iterator[Answer]:
         note = f"Marks on the curves: the labels that the model accepts. {held_out}"
         question = "How accurate are the surest labels?"
         yield Answer("risk-coverage", question, "Risk–coverage curve", drawn, note)
+    yield from _on_what_decides(found, part.classes)
+
+
+def _on_what_decides(found: Mapping[str, Any], classes: tuple[str, ...]) -> Iterator[Answer]:
+    counted = {
+        title: of["importance"]["tracks"] for title, of in found.items() if of.get("importance")
+    }
+    held_out = "; ".join(
+        f"{title.lower()}: {count(n)} held-out tracks" for title, n in counted.items()
+    )
+    if drawn := findings.features(found):
+        note = (
+            "“Of the track alone”: the track’s own value is another’s. “In all scopes”: so are its"
+            f" synthetic genre’s, artist’s and album’s statistics of that feature. {held_out}."
+        )
+        yield Answer("features", "Which features decide?", "Dot plot", drawn, note)
+    if drawn := findings.scopes(found):
+        note = (
+            "A whole scope is another track’s: all features of the track itself, or the centre of its"
+            f" synthetic genre, or all that is known of its artist or album. {held_out}."
+        )
+        yield Answer("scopes", "Is it the track or its context?", "Dot plot", drawn, note)
+    shown = list(found)[-1]
+    if drawn := findings.features_of_genres(found[shown], classes):
+        note = f"{shown}, a feature in all scopes. {held_out}."
+        question = "Which features tell each genre apart?"
+        yield Answer("features-of-genres", question, "Heatmap", drawn, note)
 
 
 def best_baselines(found: Mapping[str, Any]) -> dict[str, tuple[str, float]]:

@@ -214,6 +214,43 @@ def train(
 
 
 @cli.command(
+    epilog="Example: genre-spark evaluate --catalog tracks.parquet --clusters models/mine"
+    " --output study"
+)
+@CATALOG
+@click.option("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
+@click.option("--output", required=True, metavar="DIR", help="Tables and pictures.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Splits of each protocol; each takes about ten times as long as one training.",
+)
+@table_options
+@run_options
+def evaluate(
+    catalog: str,
+    clusters: str,
+    output: str,
+    seeds: int,
+    dataset: str | None,
+    fmt: str | None,
+    **run: Any,
+) -> None:
+    """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
+    with _job(**run) as job:
+        from genre_spark import pipeline, registry
+
+        source = _source(catalog, dataset, fmt)
+        registry.open_local(clusters)
+        summary = pipeline.evaluate(
+            job.spark(), source, clusters, output, job.settings, seeds, job.terminal.say
+        )
+        job.terminal.show_study(summary)
+
+
+@cli.command(
     epilog="Example: genre-spark score --catalog tracks.parquet --model models/reference"
     " --output labelled"
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genre_spark import folds
 from genre_spark.config import NetworkSettings
 from genre_spark.tensor import layout
 
@@ -166,13 +167,7 @@ def fit(
 
 def _parts(labels: np.ndarray, artists: np.ndarray, seed: int) -> np.ndarray:
     """For each track the member that does not see its artist [shape=(n_tracks,)]."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    folds = StratifiedGroupKFold(_MEMBERS, shuffle=True, random_state=seed)
-    parts = np.zeros(len(labels), dtype=int)
-    for member, (_, unseen) in enumerate(folds.split(labels, labels, artists)):
-        parts[unseen] = member
-    return parts
+    return folds.grouped(labels, artists, _MEMBERS, seed)
 
 
 def _weights(parts: np.ndarray, artists: np.ndarray) -> np.ndarray:

@@ -52,6 +52,15 @@ def shares(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> F
     )
 
 
+def losses(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
+    """A table of shares that are lost as colours, what is not lost as white."""
+    annotate, most = len(columns) <= MOST_WRITTEN, max(0.05, float(values.max()))
+    label = "points of accuracy lost" if annotate else "share of the labels lost"
+    return heatmap(
+        values, rows, columns, label, annotate=annotate, cmap="Blues", vmin=0.0, vmax=most
+    )
+
+
 def accuracies(panels: Mapping[str, Mapping[str, Interval]]) -> Figure:
     """Bars of accuracy per panel, the best on top, `MODEL` in colour.
 

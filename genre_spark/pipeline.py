@@ -1,9 +1,11 @@
-"""What the commands cluster, train and score do, on an open session."""
+"""What the commands do, on an open session."""
 
 import logging
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -22,10 +24,11 @@ from genre_spark import (
     registry,
     sample,
 )
-from genre_spark.bundle import Manifest, ScoringPart, SyntheticPart
+from genre_spark.bundle import Bundle, Manifest, ScoringPart, SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
+from genre_spark.sample import Sample
 from genre_spark.schema import TRACK_ID
 
 logger = logging.getLogger(__name__)
@@ -95,10 +98,7 @@ def train(
     space = base.manifest.scoring.space
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog, space.features) as catalogue:
-        groups = catalogue.groups
-        labelled = sample.collect(
-            catalogue.tracks, base.manifest.scoring, groups, settings.training, settings.seed
-        )
+        labelled = _labelled(catalogue, base, settings)
         say(f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks")
         trained = training.train(labelled, settings, say)
         with registry.new_bundle(spark, output) as folder:
@@ -118,6 +118,49 @@ def train(
             bundle.write_files(folder, manifest, base.profile, card.render(manifest))
             bundle.load(folder, kind="full")
     return _summary(manifest, output)
+
+
+def evaluate(
+    spark: SparkSession,
+    source: Source,
+    clusters: str,
+    output: str,
+    settings: Settings,
+    n_seeds: int,
+    say: Say = logger.info,
+) -> dict[str, Any]:
+    """Studies the network on the labelled sample and publishes what was found; see `cluster`.
+
+    Parameters
+    ----------
+    n_seeds : int
+        Splits of each protocol, at least 1.
+    """
+    from genre_spark import study, study_page
+
+    storage = storage_of(spark, output)
+    path = publish.check_target(storage, output, [source.path, clusters], publish.STUDY)
+    base = registry.open_bundle(spark, clusters)
+    # Held from the start: a study is long, and a second one should be told at once.
+    with publish.publishing(storage, path) as target:
+        say(f"reading {source.path}")
+        with open_catalogue(
+            spark, source, settings.catalog, base.manifest.scoring.space.features
+        ) as catalogue:
+            labelled = _labelled(catalogue, base, settings)
+            content = {
+                "genre_spark_version": __version__,
+                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "clusters": base.manifest.model_id,
+                "data": _data(catalogue, source),
+                **study.run(labelled, settings, n_seeds, say),
+                "settings": settings.model_dump(),
+            }
+        with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
+            study_page.write(content, Path(folder) / "study")
+            storage.upload(Path(folder) / "study", target.staging)
+        publish.write_manifest(storage, target, content, publish.STUDY)
+    return {"path": output, **content}
 
 
 def score(
@@ -265,6 +308,16 @@ def _manifest(
         seed=settings.seed,
         scoring=scoring,
         **content,
+    )
+
+
+def _labelled(catalogue: Catalogue, base: Bundle, settings: Settings) -> Sample:
+    return sample.collect(
+        catalogue.tracks,
+        base.manifest.scoring,
+        catalogue.groups,
+        settings.training,
+        settings.seed,
     )
 
 

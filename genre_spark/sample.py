@@ -19,6 +19,7 @@ from genre_spark.tensor import Context, assign, build, unpack
 
 logger = logging.getLogger(__name__)
 
+SYNTHETIC_GENRES = "synthetic genres"
 _BUCKETS = 1_000_000
 
 
@@ -32,6 +33,8 @@ class Sample:
     centroids : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
         Of each track's synthetic genre.
     edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
+    features : tuple of str
+        The audio feature that each axis is of.
     contexts : mapping of str to Context
         Catalogue context; computed from features alone.
     labels : np.ndarray [shape=(n_tracks,), dtype=int64]
@@ -48,6 +51,7 @@ class Sample:
     axes: np.ndarray
     centroids: np.ndarray
     edges: np.ndarray
+    features: tuple[str, ...]
     contexts: Mapping[str, Context]
     labels: np.ndarray
     classes: tuple[str, ...]
@@ -69,6 +73,21 @@ class Sample:
             artists=self.artists[rows],
             recordings=self.recordings[rows],
         )
+
+    def without(self, *scopes: str) -> "Sample":
+        """The same tracks, of which the network is not shown everything.
+
+        Parameters
+        ----------
+        *scopes : str
+            `SYNTHETIC_GENRES`, whose channel becomes 0, or groups of `contexts`, whose channels are
+            left out. Who made a track stays known: it parts the sides of a split, and an artist's
+            tracks still inform each other.
+        """
+        kept = {name: one for name, one in self.contexts.items() if name not in scopes}
+        hidden = SYNTHETIC_GENRES in scopes
+        centroids = np.zeros_like(self.centroids) if hidden else self.centroids
+        return replace(self, contexts=kept, centroids=centroids)
 
     def tensor(self) -> np.ndarray:
         """The network's input [shape=(n_tracks, n_axes, n_channels), dtype=float32]."""
@@ -157,6 +176,7 @@ def _to_arrays(
         axes=axes,
         centroids=scoring.centroids[nearest],
         edges=edges,
+        features=tuple(axis.feature for axis in scoring.space.axes),
         contexts={group: unpack(group, packed[group], axes, edges) for group in groups},
         labels=labels.astype(np.int64),
         classes=classes,

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-_PROTOCOLS = {"known": "known artists", "new": "new artists"}
+from genre_spark.wording import MODEL, PROTOCOLS, gained, spread
 
 
 class Terminal:
@@ -64,6 +64,22 @@ class Terminal:
         if "genres" in summary:
             self._accuracy(summary["genres"])
         self._pairs({"model id": summary["model_id"], "bundle": summary["bundle"]})
+
+    def show_study(self, summary: Mapping[str, Any]) -> None:
+        """What evaluate found."""
+        if self._json(summary):
+            return
+        n_seeds = len(summary["seeds"])
+        self._pairs(
+            {
+                "labelled tracks": f"{summary['tracks']:,}",
+                "splits of each protocol": f"{n_seeds}",
+                **{f"no {PROTOCOLS[name]}": why for name, why in summary["skipped"].items()},
+            }
+        )
+        for protocol, metrics in summary["protocols"].items():
+            self._table(_study_rows(PROTOCOLS[protocol], metrics))
+        self._pairs({"tables and pictures": f"{summary['path']}/evaluation.md"})
 
     def show_labels(self, manifest: Mapping[str, Any]) -> None:
         """What score published."""
@@ -119,7 +135,7 @@ class Terminal:
             majority = metrics["baselines"]["majority"]
             rows.append(
                 (
-                    _PROTOCOLS[protocol],
+                    PROTOCOLS[protocol],
                     f"{metrics['tracks']:,}",
                     f"{metrics['accuracy']:.3f}",
                     f"{best:.3f} ({name})",
@@ -160,6 +176,19 @@ class Terminal:
             self.close()
             print(json.dumps(summary, ensure_ascii=False))
         return self._as_json
+
+
+def _study_rows(title: str, metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The CNN, then the others, each with what the CNN gains over it."""
+    rows = [(title, "accuracy", "macro-F1", "log loss", "ECE", "AURC", "the CNN gains")]
+    for name, one in {
+        MODEL: metrics["cnn"],
+        **metrics["ablations"],
+        **metrics["baselines"],
+    }.items():
+        measures = ("accuracy", "macro_f1", "log_loss", "ece", "aurc")
+        rows.append((name, *(spread(one[key]) for key in measures), gained(one.get("cnn_gain"))))
+    return rows
 
 
 def _reasons(rows: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album")):
         axes=axes,
         centroids=centroids[assign(axes, centroids)[0]],
         edges=space.edges,
+        features=tuple(axis.feature for axis in space.axes),
         contexts={group: context(group, code[group], axes, space.edges) for group in groups},
         labels=np.array([genres.index(name) for name in tracks["genre"]]),
         classes=tuple(genres),

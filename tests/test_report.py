@@ -135,6 +135,23 @@ def metrics(classes, accuracy=0.91):
         "coverage": 0.9,
         "precision": 0.94,
         "baselines": {"majority": 0.2, "random forest, context": 0.88},
+        "importance": importance(classes),
+    }
+
+
+def importance(classes):
+    """What is lost with another track's features, or scopes: the tempo decides."""
+
+    def loss(mean):
+        of_genres = {name: mean * (1 + i / len(classes)) for i, name in enumerate(classes)}
+        return {"accuracy": {"mean": mean, "spread": 0.01, "per_genre": of_genres}}
+
+    features = {name: 0.3 if name == "tempo" else 0.02 for name in FEATURES}
+    return {
+        "tracks": 99,
+        "repeats": 5,
+        "features": {n: {"own": loss(x / 2), "all": loss(x)} for n, x in features.items()},
+        "scopes": {"track": loss(0.1), "synthetic genres": loss(0.01), "artist": loss(0.2)},
     }
 
 
@@ -238,7 +255,7 @@ def test_every_link_leads_to_a_part_of_the_page(page):
 
 
 def test_every_picture_says_its_finding_and_can_be_decoded(page):
-    assert len(images(page)) == len(TWELVE) + 16
+    assert len(images(page)) == len(TWELVE) + 19
     for image in images(page):
         alt, data = re.search(r'alt="([^"]*)"', image)[1], re.search(r'base64,([^"]+)"', image)[1]
         assert re.search(r"\w\. \w.+\.$", alt)
@@ -265,6 +282,9 @@ def test_every_picture_says_its_finding_and_can_be_decoded(page):
         "How sure is the model of this catalogue?",
         "Which genres did the tracks get?",
         "Which synthetic genres did the tracks get?",
+        "Which features decide?",
+        "Is it the track or its context?",
+        "Which features tell each genre apart?",
         "Which feature speaks most for each genre?",
         "Which feature speaks most for each synthetic genre?",
     ],
@@ -330,7 +350,7 @@ def test_hostile_names_are_escaped_and_do_not_spoil_pictures():
     page = render(bundle, labels_of(bundle))
     assert "<script" not in page
     assert "onerror=alert(1)&gt;" in page
-    assert len(images(page)) == len(HOSTILE) + 16
+    assert len(images(page)) == len(HOSTILE) + 19
     assert not re.search(r"<img [^>]*onerror", re.sub(r'"[^"]*"', "", page))
     assert "<bdi>{{ manifest }}</bdi>" in page
     assert "\u202e" not in re.sub("<bdi>.*?</bdi>", "", page, flags=re.DOTALL)
@@ -351,7 +371,7 @@ def test_a_clusters_bundle_has_no_accuracy_section(with_labels):
 @pytest.mark.usefixtures("undrawn")
 def test_a_bundle_without_artists_has_known_tracks_only():
     page = render(make(protocols=("known",)), None)
-    assert len(images(page)) == len(TWELVE) + 11
+    assert len(images(page)) == len(TWELVE) + 14
     assert "Known artists, 164 held-out tracks. Rows are true genres" in page
     assert "of new artists (best" not in text_of(page)
 
@@ -393,7 +413,7 @@ def test_what_was_not_found_about_synthetic_genres_is_left_out():
     for question in ("Where do", "Can rules", "Why this many", "found again", "Which real genres"):
         assert f"<h3>{question}" not in page
     assert "Typical tracks</dt>" not in page
-    assert len(images(page)) == len(TWELVE) + 2 + 4
+    assert len(images(page)) == len(TWELVE) + 2 + 7
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -448,7 +468,7 @@ def test_very_many_genres_stay_a_page_of_bearable_size():
 
 
 def test_two_genres_and_two_synthetic_genres_are_enough():
-    assert len(images(render(make(names_of("a", 2), names_of("b", 2)), None))) == 2 + 11
+    assert len(images(render(make(names_of("a", 2), names_of("b", 2)), None))) == 2 + 14
 
 
 def test_the_same_input_gives_the_same_page(page):
