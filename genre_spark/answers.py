@@ -159,24 +159,23 @@ def _on_what_decides(found: Mapping[str, Any], classes: tuple[str, ...]) -> Iter
     counted = {
         title: of["importance"]["tracks"] for title, of in found.items() if of.get("importance")
     }
-    held_out = "; ".join(
-        f"{title.lower()}: {count(n)} held-out tracks" for title, n in counted.items()
-    )
+    tracks = "; ".join(f"{title.lower()}: {count(n)}" for title, n in counted.items())
+    held_out = f"Whiskers: one standard deviation over repeats. Held-out tracks: {tracks}."
     if drawn := findings.features(found):
         note = (
             "“Of the track alone”: the track’s own value is another’s. “In all scopes”: so are its"
-            f" synthetic genre’s, artist’s and album’s statistics of that feature. {held_out}."
+            f" synthetic genre’s, artist’s and album’s statistics of that feature. {held_out}"
         )
         yield Answer("features", "Which features decide?", "Dot plot", drawn, note)
     if drawn := findings.scopes(found):
         note = (
             "A whole scope is another track’s: all features of the track itself, or the centre of its"
-            f" synthetic genre, or all that is known of its artist or album. {held_out}."
+            f" synthetic genre, or all that is known of its artist or album. {held_out}"
         )
         yield Answer("scopes", "Is it the track or its context?", "Dot plot", drawn, note)
     shown = list(found)[-1]
     if drawn := findings.features_of_genres(found[shown], classes):
-        note = f"{shown}, a feature in all scopes. {held_out}."
+        note = f"{shown}, {count(counted[shown])} held-out tracks; a feature in all scopes."
         question = "Which features tell each genre apart?"
         yield Answer("features-of-genres", question, "Heatmap", drawn, note)
 

@@ -13,7 +13,7 @@ from genre_spark.wording import MODEL, count, percent, plain, said
 MOST_CONFUSED = 30
 _MOST_MIXED = 30
 _SURE = 0.9
-_LOST = "points of accuracy lost; whiskers: one standard deviation over the repeats"
+_LOST = "points of accuracy lost"
 _SCOPES = {"track": "track itself", "synthetic genres": "synthetic genre"}
 
 

@@ -69,6 +69,7 @@ _WORDS = (
     wording.plain,
     wording.in_units,
     wording.place,
+    wording.said,
 )
 
 
