@@ -102,7 +102,7 @@ def features(protocols: Mapping[str, Any]) -> Picture | None:
         lost = {name: one["all"]["accuracy"] for name, one in found["features"].items()}
         order = sorted(lost, key=lambda name: -lost[name]["mean"])
         sentences.append(
-            f"{title}: most hangs on {plain(order[0])}; with another track’s"
+            f"{title}: most hangs on {plain(order[0])}; with another track’s,"
             f" {percent(lost[order[0]]['mean'])} of the labels more would be wrong."
         )
         panels[title] = {
