@@ -48,9 +48,9 @@ def _facts(manifest: Manifest) -> str:
 
 
 def _synthetic(manifest: Manifest) -> str:
+    genres = manifest.clusters.synthetic_genres
     lines = ["| id | name | tracks |", "| --- | --- | --- |"]
-    genres = manifest.clusters["synthetic_genres"]
-    lines += [f"| {genre['id']} | {_cell(genre['name'])} | {genre['size']} |" for genre in genres]
+    lines += [f"| {one.id} | {_cell(one.name)} | {one.size} |" for one in genres]
     return "\n".join(lines)
 
 
