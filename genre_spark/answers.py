@@ -79,7 +79,7 @@ def numbered(found: Discovery) -> dict[int, str]:
 
 
 def _on_synthetic(manifest: Manifest) -> Iterator[Answer]:
-    found, scoring = Discovery.model_validate(manifest.clusters), manifest.scoring
+    found, scoring = manifest.clusters, manifest.scoring
     genres, names = found.synthetic_genres, list(numbered(found).values())
     if drawn := discovery_findings.catalogue_map(found.map, genres):
         note = (
@@ -218,7 +218,7 @@ def _synthetic_mix(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[An
     counts = (labels.get("labels") or {}).get("synthetic_genres") or {}
     question = "Which synthetic genres did the tracks get?"
     if labels.get("model_id") == manifest.model_id:
-        genres = Discovery.model_validate(manifest.clusters).synthetic_genres
+        genres = manifest.clusters.synthetic_genres
         drawn, kind = discovery_findings.shift(genres, counts), "Dot plot"
     else:
         # The names are those of another model.

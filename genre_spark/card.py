@@ -47,9 +47,9 @@ def _facts(manifest: Manifest) -> str:
 
 
 def _synthetic(manifest: Manifest) -> str:
+    genres = manifest.clusters.synthetic_genres
     lines = ["| id | name | tracks |", "| --- | --- | --- |"]
-    genres = manifest.clusters["synthetic_genres"]
-    lines += [f"| {genre['id']} | {cell(genre['name'])} | {genre['size']} |" for genre in genres]
+    lines += [f"| {one.id} | {cell(one.name)} | {one.size} |" for one in genres]
     return "\n".join(lines)
 
 

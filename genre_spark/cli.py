@@ -173,18 +173,29 @@ def _source(path: str, dataset: str | None, fmt: str | None) -> Any:
 @CATALOG
 @click.option("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
 @click.option("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
+@click.option(
+    "--previous", metavar="BUNDLE", help="Keep the ids and names of this one's that are the same."
+)
 @table_options
 @run_options
 def cluster(
-    catalog: str, output: str, labels: str | None, dataset: str | None, fmt: str | None, **run: Any
+    catalog: str,
+    output: str,
+    labels: str | None,
+    previous: str | None,
+    dataset: str | None,
+    fmt: str | None,
+    **run: Any,
 ) -> None:
     """Discovers synthetic genres."""
     with _job(**run) as job:
-        from genre_spark import pipeline
+        from genre_spark import pipeline, registry
 
         source = _source(catalog, dataset, fmt)
+        if previous:
+            registry.open_local(previous)
         summary = pipeline.cluster(
-            job.spark(), source, output, job.settings, labels, job.terminal.say
+            job.spark(), source, output, job.settings, labels, previous, job.terminal.say
         )
         job.terminal.show_bundle(summary)
 

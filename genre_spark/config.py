@@ -49,8 +49,11 @@ class ClusteringSettings(_Strict):
     k_min: Annotated[_Int, Field(ge=2)]
     k_max: Annotated[_Int, Field(ge=2, le=200)]
     sample_size: Annotated[_Int, Field(ge=100)]
-    restarts: Annotated[_Int, Field(ge=1, le=20)]
+    restarts: Annotated[_Int, Field(ge=1, le=100)]
     max_iterations: Count
+    leading: tuple[str, ...]
+    n_leading: Count
+    other_weight: Annotated[_Float, Field(gt=0, le=1)]
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> "ClusteringSettings":

@@ -17,7 +17,7 @@ from genre_spark.bundle import Bundle, GenrePart, ScoringPart
 from genre_spark.calibration import softmax
 from genre_spark.decision import blend, logits, pick
 from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
-from genre_spark.tensor import Context, assign, build, unpack
+from genre_spark.tensor import Context, build, unpack
 
 # Columns between the two steps.
 ARTIST_KEY = "_artist"
@@ -63,9 +63,9 @@ class Seen:
     ----------
     axes : np.ndarray [shape=(n_tracks, n_axes)]
     nearest : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of the nearest centroid.
+        Row of the nearest center.
     distances : np.ndarray [shape=(n_tracks,)]
-        From it, in scaled units.
+        From its center, in the units of `SyntheticPart.compared`.
     centroids : np.ndarray [shape=(n_tracks, n_axes)]
         The nearest ones.
     contexts : dict of str to Context
@@ -172,7 +172,7 @@ class Predictor:
         space, part = self.scoring.space, self.scoring.genres
         raw = [batch[name].to_numpy(zero_copy_only=False) for name in space.features]
         axes = space.to_numpy(np.stack(raw, axis=1).astype(np.float64))
-        nearest, distances = assign(axes, self._centroids)
+        nearest, distances = self.scoring.synthetic.nearest(axes)
         contexts = {
             group: unpack(group, batch[context_column(group)], axes, self._edges)
             for group in (part.groups if part else ())

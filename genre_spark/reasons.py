@@ -17,7 +17,7 @@ from genre_spark.schema import WHY_COLUMNS, WHY_GENRE, WHY_SYNTHETIC
 from genre_spark.tensor import alone
 
 REASONS = 3
-# In natural logarithms or squared spreads: what single precision cannot tell from nothing.
+# In natural logarithms or squared distances: what single precision cannot tell from nothing.
 _LEAST = 1e-4
 _EFFECT = pa.struct([("feature", pa.string()), ("effect", pa.float32())])
 
@@ -46,7 +46,12 @@ class Explainer:
         """What `Predictor.decide` gives, and after it `WHY_COLUMNS`."""
         labels = self._predictor.decide(batch)
         seen = self._predictor.see(batch)
-        margins = for_synthetic_genre(seen.axes, self._scoring.centroids, self._belongs)
+        synthetic = self._scoring.synthetic
+        margins = for_synthetic_genre(
+            synthetic.compared.to_numpy(seen.axes),
+            np.array(synthetic.centers),
+            self._belongs[:, [dimension.axis for dimension in synthetic.compared.dimensions]],
+        )
         why = {
             WHY_SYNTHETIC: strongest(margins, self._scoring.space.features),
             WHY_GENRE: self._why_genre(seen, labels["genre"]),
@@ -90,28 +95,29 @@ def belongs(space: FeatureSpace) -> np.ndarray:
 
 
 def for_synthetic_genre(
-    axes: np.ndarray, centroids: np.ndarray, belonging: np.ndarray
+    points: np.ndarray, centers: np.ndarray, belonging: np.ndarray
 ) -> np.ndarray:
-    """How much each feature speaks for the nearest centroid rather than the next one.
+    """How much each feature speaks for the nearest center rather than the next one.
 
     Parameters
     ----------
-    axes : np.ndarray [shape=(n_tracks, n_axes)]
-    centroids : np.ndarray [shape=(k, n_axes)]
-    belonging : np.ndarray [shape=(n_features, n_axes)]
-        From `belongs`.
+    points : np.ndarray [shape=(n_tracks, n_dimensions)]
+        As tracks are compared.
+    centers : np.ndarray [shape=(k, n_dimensions)]
+    belonging : np.ndarray [shape=(n_features, n_dimensions)]
+        Which dimensions are of which feature.
 
     Returns
     -------
     np.ndarray [shape=(n_tracks, n_features)]
-        In squared spreads; over the features of a track they add up to its squared distance from
-        the second nearest centroid minus that from the nearest. Zero where there is but one.
+        In squared distances; over the features of a track they add up to its squared distance from
+        the second nearest center minus that from the nearest. Zero where there is but one.
     """
-    if len(centroids) < 2 or not len(axes):
-        return np.zeros((len(axes), len(belonging)))
-    relative = (centroids**2).sum(axis=1) - 2.0 * (axes @ centroids.T)
+    if len(centers) < 2 or not len(points):
+        return np.zeros((len(points), len(belonging)))
+    relative = (centers**2).sum(axis=1) - 2.0 * (points @ centers.T)
     first, second = np.argsort(relative, axis=1, kind="stable")[:, :2].T
-    gained = (axes - centroids[second]) ** 2 - (axes - centroids[first]) ** 2
+    gained = (points - centers[second]) ** 2 - (points - centers[first]) ** 2
     return gained @ belonging.T
 
 

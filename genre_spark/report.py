@@ -10,7 +10,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from genre_spark import answers, findings, wording
 from genre_spark.answers import Answer
 from genre_spark.bundle import Bundle, Manifest
-from genre_spark.discovery import Discovery
 from genre_spark.schema import feature
 
 _MOST_PAIRS = 10
@@ -95,7 +94,7 @@ def _same_tracks(manifest: Manifest, labels: Mapping[str, Any]) -> bool:
 
 
 def _synthetic(manifest: Manifest) -> dict[str, Any]:
-    found = Discovery.model_validate(manifest.clusters)
+    found = manifest.clusters
     declared = [feature(name) for name in manifest.scoring.space.features]
     return {
         "found": found,

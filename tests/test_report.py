@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generated import make_compared
 from PIL import Image
 
 from genre_spark import canvas, pictures, report
 from genre_spark.bundle import Bundle, GenrePart, Manifest, ScoringPart, SyntheticPart
 from genre_spark.decision import Decision
+from genre_spark.discovery import Change, Discovery
 from genre_spark.features import Axis, FeatureSpace
 from genre_spark.tensor import N_BINS
 
@@ -178,7 +180,13 @@ def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
         seed=20,
         scoring=ScoringPart(
             space=space(),
-            synthetic=SyntheticPart(ids=range(len(names)), names=names, centroids=centroids),
+            synthetic=SyntheticPart(
+                ids=range(len(names)),
+                names=names,
+                compared=make_compared(space()),
+                centers=centroids,
+                centroids=centroids,
+            ),
             genres=part or None,
         ),
         left_out=("year",),
@@ -400,14 +408,13 @@ def test_where_nothing_is_accepted_it_says_so():
 @pytest.mark.usefixtures("undrawn")
 def test_what_was_not_found_about_synthetic_genres_is_left_out():
     bundle = make()
-    bare = {
-        **{key: bundle.manifest.clusters[key] for key in ("k", "synthetic_genres")},
-        "candidates": bundle.manifest.clusters["candidates"][:1],
-    }
-    bare["synthetic_genres"] = [
-        {**one, "artists": [], "nearest": [], "genres": {}, "lift": {}, "typical": []}
-        for one in bare["synthetic_genres"]
-    ]
+    found = bundle.manifest.clusters
+    none = {"artists": (), "nearest": (), "genres": {}, "lift": {}, "typical": ()}
+    bare = Discovery(
+        k=found.k,
+        candidates=found.candidates[:1],
+        synthetic_genres=tuple(one.model_copy(update=none) for one in found.synthetic_genres),
+    )
     manifest = bundle.manifest.model_copy(update={"clusters": bare})
     page = render(dataclasses.replace(bundle, manifest=manifest), None)
     for question in ("Where do", "Can rules", "Why this many", "found again", "Which real genres"):
@@ -426,17 +433,21 @@ def test_agreement_of_rules_says_how_many_unseen_tracks_it_rests_on_and_is_no_ge
 @pytest.mark.usefixtures("undrawn")
 def test_what_became_of_earlier_synthetic_genres_is_told():
     bundle = make()
-    bundle.manifest.clusters["change"] = {
-        "previous": "fedcba9876543210",
-        "tracks": 940,
-        "moved": 0.031,
-        "matched": [{"id": 1, "kept": 0.9}],
-        "new": [12],
-        "retired": [],
-        "split": [{"id": 3, "into": [3, 12]}],
-        "merged": [{"id": 5, "of": [5, 7]}],
-    }
-    text = text_of(render(bundle, None))
+    change = Change.model_validate(
+        {
+            "previous": "fedcba9876543210",
+            "tracks": 940,
+            "moved": 0.031,
+            "matched": [{"id": 1, "kept": 0.9}],
+            "new": [12],
+            "retired": [],
+            "split": [{"id": 3, "into": [3, 12]}],
+            "merged": [{"id": 5, "of": [5, 7]}],
+        }
+    )
+    clusters = bundle.manifest.clusters.model_copy(update={"change": change})
+    manifest = bundle.manifest.model_copy(update={"clusters": clusters})
+    text = text_of(render(dataclasses.replace(bundle, manifest=manifest), None))
     assert "What became of the synthetic genres of model fedcba9876543210" in text
     assert "Tracks whose synthetic genre changed 3.1 % of 940" in text
     assert "New 12 Retired none Split: 3 into 3, 12 Merged into 5 5, 7" in text
