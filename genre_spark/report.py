@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genre_spark import answers, findings, wording
 from genre_spark.answers import Answer
-from genre_spark.bundle import Bundle, Manifest
+from genre_spark.bundle import Bundle, Manifest, ScoringPart
 from genre_spark.schema import feature
 
 _MOST_PAIRS = 10
@@ -99,11 +99,22 @@ def _synthetic(manifest: Manifest) -> dict[str, Any]:
     return {
         "found": found,
         "names": answers.numbered(found),
+        "leading": _leading(manifest.scoring),
         "rules": {one.id: one for one in found.rules.genres} if found.rules else {},
         # A circle has no median.
         "features": [one for one in declared if one.encoding != "circular"],
         "has_circle": any(one.encoding == "circular" for one in declared),
     }
+
+
+def _leading(scoring: ScoringPart) -> str | None:
+    """The features that count most where tracks are compared; None where all count alike."""
+    dimensions = scoring.synthetic.compared.dimensions
+    most = max(dimension.weight for dimension in dimensions)
+    leading = [scoring.space.axes[one.axis].feature for one in dimensions if one.weight == most]
+    if len(leading) == len(dimensions):
+        return None
+    return wording.listed([wording.plain(name) for name in leading])
 
 
 def _genres(manifest: Manifest) -> dict[str, Any] | None:

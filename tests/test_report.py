@@ -431,6 +431,23 @@ def test_agreement_of_rules_says_how_many_unseen_tracks_it_rests_on_and_is_no_ge
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_the_features_that_count_most_are_named(page):
+    bundle = make()
+    scoring = bundle.manifest.scoring
+    dimensions = [
+        one.model_copy(update={"weight": 9.0 if name in ("loudness", "tempo") else 1.0})
+        for one, name in zip(scoring.synthetic.compared.dimensions, AXES, strict=True)
+    ]
+    compared = scoring.synthetic.compared.model_copy(update={"dimensions": tuple(dimensions)})
+    synthetic = scoring.synthetic.model_copy(update={"compared": compared})
+    scoring = scoring.model_copy(update={"synthetic": synthetic})
+    manifest = bundle.manifest.model_copy(update={"scoring": scoring})
+    text = text_of(render(dataclasses.replace(bundle, manifest=manifest), None))
+    assert "whether they are low or high in loudness and tempo; other features" in text
+    assert "low or high in" not in text_of(page)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_what_became_of_earlier_synthetic_genres_is_told():
     bundle = make()
     change = Change.model_validate(
