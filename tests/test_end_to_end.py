@@ -77,7 +77,7 @@ def submitted(catalogue, tmp_path_factory):
         "score": spark_submit("score", *common, "--model", model, "--output", labelled),
         "report": spark_submit(
             "report", "--json", "--model", model, "--labels", labelled,
-            "--output", folder / "report.html",
+            "--output", folder / "report.html", "--pictures", folder / "pictures",
         ),
     }  # fmt: skip
     return folder, {name: json.loads(text) for name, text in summaries.items()}
@@ -128,14 +128,16 @@ def test_synthetic_genres_are_more_than_ten_and_have_names(submitted):
 def test_the_report_is_one_page_with_pictures(submitted):
     folder, _ = submitted
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") >= 5
+    files = {path.name for path in (folder / "pictures").iterdir()} - {"_manifest.json"}
+    assert {"map.png", "centroids.png", "rules.png", "accuracy.png", "synthetic-mix.png"} <= files
+    assert page.count("data:image/png;base64,") == len(files)
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
 def test_nothing_but_the_results_stays_behind(submitted):
     folder, _ = submitted
     assert {path.name for path in folder.iterdir()} == {
-        "clusters", "model", "labelled", "synthetic", "report.html",
+        "clusters", "model", "labelled", "synthetic", "report.html", "pictures",
     }  # fmt: skip
 
 
