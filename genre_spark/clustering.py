@@ -48,7 +48,7 @@ def fit(points: DataFrame, centers: np.ndarray, max_iterations: int) -> KMeansMo
     Parameters
     ----------
     points : DataFrame
-        With `POINT`.
+        With `POINT`; MLlib keeps its own copy of it while it works.
     centers : np.ndarray [shape=(k, n_dimensions)]
     max_iterations : int
 

@@ -52,7 +52,7 @@ class Dimension(BaseModel):
 class ClusterSpace(BaseModel):
     """The fitted comparison; travels in the bundle.
 
-    Leading features count as low or high, the others faintly as they are. Tracks have no gaps
+    Leading features count as low or high, and all faintly as they are. Tracks have no gaps
     between them on most features; where groups are cut through a crowd, each sample cuts it
     elsewhere. A leading feature has a gap, and the groups on its sides are found again.
     """
@@ -110,9 +110,9 @@ def fit(axes: np.ndarray, space: FeatureSpace, settings: "ClusteringSettings") -
         if axis.name in leading:
             low, high, _ = splits[axis.name]
             dimensions.append(Dimension(axis=i, low=low, high=high, weight=1.0))
-        elif feature(axis.feature).encoding != "circular":
+        if feature(axis.feature).encoding != "circular":
             # Two spreads to either side hold nearly all tracks.
-            dimensions.append(Dimension(axis=i, low=-2, high=2, weight=4 * settings.other_weight))
+            dimensions.append(Dimension(axis=i, low=-2, high=2, weight=4 * settings.faint_weight))
     return ClusterSpace(dimensions=tuple(dimensions))
 
 

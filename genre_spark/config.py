@@ -53,7 +53,7 @@ class ClusteringSettings(_Strict):
     max_iterations: Count
     leading: tuple[str, ...]
     n_leading: Count
-    other_weight: Annotated[_Float, Field(gt=0, le=1)]
+    faint_weight: Annotated[_Float, Field(gt=0, le=1)]
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> "ClusteringSettings":

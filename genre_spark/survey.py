@@ -93,14 +93,11 @@ def _fit(
     max_iterations: int,
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Centers and what is in them, the largest first."""
-    points = clustering.add_points(tracks, space, compared).persist()
-    try:
-        model = clustering.fit(points, start, max_iterations)
-        # The last digits hang on the order in which Spark added.
-        centers = np.array(model.clusterCenters()).round(9)
-        found = profiles.describe(model.transform(points), space, centers)
-    finally:
-        points.unpersist()
+    points = clustering.add_points(tracks, space, compared)
+    model = clustering.fit(points, start, max_iterations)
+    # The last digits hang on the order in which Spark added.
+    centers = np.array(model.clusterCenters()).round(9)
+    found = profiles.describe(model.transform(points), space, centers)
     order = sorted(found, key=lambda row: (-found[row]["size"], tuple(centers[row])))
     return centers[order], [found[row] for row in order]
 

@@ -57,6 +57,7 @@ def test_a_feature_that_the_catalogue_lacks_is_passed_over():
 def test_more_than_the_last_spread_of_an_outlier_does_not_count():
     fitted = clusterspace.fit(AXES, SPACE, DEFAULTS)
     far = fitted.to_numpy(np.full((1, SPACE.n_axes), 6.0))[0]
+    assert (fitted.to_numpy(np.full((1, SPACE.n_axes), 4.0))[0] == far).all()
     assert (far == [one.weight for one in fitted.dimensions]).all()
 
 

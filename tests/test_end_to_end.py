@@ -301,3 +301,10 @@ def test_a_bundle_is_never_overwritten(submitted, catalogue):
     folder, _ = submitted
     errors = genre_spark("cluster", "--catalog", catalogue, "--output", folder / "model", expect=6)
     assert "bundles are never overwritten" in errors.splitlines()[-1]
+
+
+def test_an_earlier_bundle_that_is_not_there_is_refused_before_anything_is_read(tmp_path):
+    folder = tmp_path / "old"
+    arguments = ["--catalog", tmp_path / "t.parquet", "--output", tmp_path / "new"]
+    told = genre_spark("cluster", *arguments, "--previous", folder, expect=4)
+    assert f"{folder}: no such bundle" in told
