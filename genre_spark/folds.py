@@ -24,11 +24,12 @@ def grouped(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> 
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
+    n_folds = min(n_folds, len(np.unique(groups)))
+    folds = np.zeros(len(labels), dtype=np.int64)
+    if n_folds < 2:
+        return folds
     n_tracks = np.bincount(labels)[labels]
     strata = np.where(n_tracks < n_folds, -1, labels)
-    folds = np.zeros(len(labels), dtype=np.int64)
-    if len(labels) < n_folds:
-        return folds
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # The few tracks of all rare genres together may still be fewer than the folds.

@@ -1,6 +1,8 @@
 """The labelled sample: what the driver learns from, as arrays."""
 
+import functools
 import logging
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 SYNTHETIC_GENRES = "synthetic genres"
 _BUCKETS = 1_000_000
+# A fifth of them is held out, and a seventh of the rest decides how sure is sure.
+_FEWEST_LABELS = 50
+# Tracks of a genre that stay in the sample, where there are as many, however large the others are.
+_FEWEST_KEPT = 100
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def collect(
     settings: TrainingSettings,
     seed: int,
 ) -> Sample:
-    """The labelled sample of a catalogue, bounded, in proportion to its genres.
+    """The labelled sample of a catalogue, bounded, in proportion to its genres; small ones whole.
 
     Parameters
     ----------
@@ -118,7 +124,8 @@ def collect(
     Raises
     ------
     InputError
-        Where fewer than two genres have `min_per_genre` labelled tracks.
+        Where fewer than two genres have `min_per_genre` labelled tracks, or there are fewer than
+        50 in all.
     """
     per_genre = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
     counts = {row[GENRE]: row["count"] for row in per_genre.collect()}
@@ -149,6 +156,12 @@ def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
             f"{len(classes)} genres have at least {fewest} labelled tracks, 2 are needed to train;"
             " map the catalogue's genre column (columns: genre: <SQL expression>), or label more"
         )
+    total = sum(counts[genre] for genre in classes)
+    if total < _FEWEST_LABELS:
+        raise InputError(
+            f"{total} labelled tracks in {len(classes)} genres, {_FEWEST_LABELS} are needed to learn"
+            " from some and to judge by others; label more"
+        )
     return classes
 
 
@@ -156,7 +169,13 @@ def _is_chosen(counts: dict[str, int], classes: Sequence[str], most: int, seed: 
     """Whether a track is in the sample: by the hash of its id, and so the same in each run."""
     total = sum(counts[genre] for genre in classes)
     by_chance = F.pmod(F.xxhash64(F.lit(seed), F.col(TRACK_ID)), F.lit(_BUCKETS))
-    return F.col(GENRE).isin(*classes) & (by_chance < int(_BUCKETS * min(1.0, most / total)))
+    # Genres with equal shares together: those that are kept whole, and most of the others.
+    genres: dict[int, list[str]] = {}
+    for genre in classes:
+        share = min(1.0, max(most / total, _FEWEST_KEPT / counts[genre]))
+        genres.setdefault(int(_BUCKETS * share), []).append(genre)
+    chosen = [F.col(GENRE).isin(*own) & (by_chance < share) for share, own in genres.items()]
+    return functools.reduce(operator.or_, chosen)
 
 
 def _recording_key() -> Column:

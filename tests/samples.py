@@ -8,9 +8,9 @@ from genre_spark.schema import FEATURE_NAMES
 from genre_spark.tensor import COUNTS, STATISTICS, Context, assign, bins
 
 
-def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album")):
+def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), artists=None):
     """`n` labelled tracks, each `copies` times under other ids."""
-    tracks = make_tracks(n // copies, seed, genres=genres)
+    tracks = make_tracks(n // copies, seed, genres=genres, artists=artists)
     tracks = tracks.loc[tracks.index.repeat(copies)].reset_index(drop=True)
     space = make_space(tracks)
     axes = space.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(float))
