@@ -1,15 +1,13 @@
-"""The questions that the page answers with a picture, each with the name of its PNG file."""
+"""The questions that the page answers with a picture; those on genres and on labels."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from genre_spark import discovery_findings, findings, pictures
+from genre_spark import discovery_answers, findings, pictures
 from genre_spark.bundle import Manifest
-from genre_spark.canvas import Picture
-from genre_spark.discovery import Discovery
+from genre_spark.canvas import Answer
 from genre_spark.wording import PROTOCOLS, count
 
 _INTERVALS = (
@@ -19,38 +17,14 @@ _INTERVALS = (
 )
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A picture on the page.
-
-    Attributes
-    ----------
-    name : str
-        Of its file, without the ending.
-    question : str
-    kind : str
-        Sort of chart, for those who do not see it.
-    picture : Picture
-    note : str
-        How to read it, and what it rests on.
-    """
-
-    name: str
-    question: str
-    kind: str
-    picture: Picture
-    note: str = ""
-
-
 def collect(manifest: Manifest, labels: Mapping[str, Any]) -> dict[str, Answer]:
     """Every answer that the bundle, and the labelled catalogue's manifest, can give, by name."""
-    parts = (_on_synthetic(manifest), _on_genres(manifest), _on_labels(manifest, labels))
+    parts = (
+        discovery_answers.on_synthetic(manifest),
+        _on_genres(manifest),
+        _on_labels(manifest, labels),
+    )
     return {answer.name: answer for part in parts for answer in part}
-
-
-def profile_name(genre: int) -> str:
-    """The name of the answer on how one synthetic genre sounds."""
-    return f"synthetic-genre-{genre}"
 
 
 def protocols(manifest: Manifest) -> dict[str, Any]:
@@ -71,61 +45,6 @@ def thresholds(manifest: Manifest) -> dict[str, float]:
     if not part.known_artists:
         return {"all artists": part.new.threshold}
     return {"known artists": part.known.threshold, "new artists": part.new.threshold}
-
-
-def numbered(found: Discovery) -> dict[int, str]:
-    """Name of each synthetic genre with its id before it, by id."""
-    return {genre.id: f"{genre.id} {genre.name}" for genre in found.synthetic_genres}
-
-
-def _on_synthetic(manifest: Manifest) -> Iterator[Answer]:
-    found, scoring = manifest.clusters, manifest.scoring
-    genres, names = found.synthetic_genres, list(numbered(found).values())
-    if drawn := discovery_findings.catalogue_map(found.map, genres):
-        note = (
-            f"{count(len(found.map.points))} tracks drawn by chance. Two dimensions show only a part"
-            " of the differences: groups that overlap here may lie apart in the others."
-        )
-        yield Answer("map", "Where do the synthetic genres lie?", "Scatter plot", drawn, note)
-    drawn = discovery_findings.sizes(names, [genre.size for genre in genres])
-    yield Answer("sizes", "How large is each synthetic genre?", "Bar chart", drawn)
-    values = np.array([genre.centroid for genre in genres])
-    drawn = discovery_findings.centroids(scoring, values, names)
-    note = "Red is above the average track, blue below, pale is near it."
-    if any(axis.name != axis.feature for axis in scoring.space.axes):
-        note += " Key is a circle and is drawn as its two coordinates."
-    yield Answer("centroids", "What sets each synthetic genre apart?", "Heatmap", drawn, note)
-    for genre in genres:
-        drawn = discovery_findings.profile(scoring, genre)
-        question = f"What does {genre.name} sound like?"
-        yield Answer(profile_name(genre.id), question, "Bar chart", drawn)
-    nmi = found.relation and found.relation.nmi
-    if drawn := discovery_findings.held(names, [genre.genres for genre in genres], nmi):
-        note = "Each row adds up to 100 %, up to rounding."
-        yield Answer("held", "Which real genres does each hold?", "Heatmap", drawn, note)
-    yield from _on_the_choice(found)
-
-
-def _on_the_choice(found: Discovery) -> Iterator[Answer]:
-    if drawn := discovery_findings.candidates(found.candidates, found.k):
-        note = (
-            "The silhouette says how much nearer tracks lie to their own group than to the next"
-            " (1 is the most), the Davies–Bouldin index how wide groups are against the gaps"
-            " between them (0 is the least). Music has no sharp borders: small silhouettes are usual."
-        )
-        yield Answer("choice", "Why this many?", "Line charts", drawn, note)
-    if drawn := discovery_findings.stability(found.stability):
-        note = (
-            f"Each dot compares two fits to a sample of {count(found.stability.tracks)} tracks: 1"
-            " is the same groups, 0 what chance would give. Lines: means."
-        )
-        yield Answer("stability", "Are the same groups found again?", "Dot plot", drawn, note)
-    if drawn := discovery_findings.rules(found.rules, numbered(found)):
-        note = (
-            "This is agreement with the groups themselves; it says nothing of the accuracy on real"
-            " genres."
-        )
-        yield Answer("rules", "Can rules tell the synthetic genres apart?", "Dot plot", drawn, note)
 
 
 def _on_genres(manifest: Manifest) -> Iterator[Answer]:
@@ -202,7 +121,7 @@ def _on_labels(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer
     mix = labels.get("labels") or {}
     if drawn := findings.mix(mix.get("genres") or {}):
         yield Answer("label-mix", "Which genres did the tracks get?", "Bar chart", drawn)
-    yield from _synthetic_mix(manifest, labels)
+    yield from discovery_answers.on_mix(manifest, labels)
     if manifest.scoring.genres and (drawn := findings.confidence(mix, thresholds(manifest))):
         question = "How sure is the model of this catalogue?"
         yield Answer("confidence", question, "Histogram", drawn)
@@ -212,16 +131,3 @@ def _on_labels(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer
             note = "Rows add up to 100 %: tracks for whose label nothing speaks are left out."
             question = f"Which feature speaks most for each {name}?"
             yield Answer(f"reasons-{kind.replace('_', '-')}", question, "Heatmap", drawn, note)
-
-
-def _synthetic_mix(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer]:
-    counts = (labels.get("labels") or {}).get("synthetic_genres") or {}
-    question = "Which synthetic genres did the tracks get?"
-    if labels.get("model_id") == manifest.model_id:
-        genres = manifest.clusters.synthetic_genres
-        drawn, kind = discovery_findings.shift(genres, counts), "Dot plot"
-    else:
-        # The names are those of another model.
-        drawn, kind = findings.mix(counts), "Bar chart"
-    if drawn:
-        yield Answer("synthetic-mix", question, kind, drawn)

@@ -160,6 +160,29 @@ class Picture:
         return _stacked([png(above), self.png])
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A picture on the page.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without the ending.
+    question : str
+    kind : str
+        Sort of chart, for those who do not see it.
+    picture : Picture
+    note : str
+        How to read it, and what it rests on.
+    """
+
+    name: str
+    question: str
+    kind: str
+    picture: Picture
+    note: str = ""
+
+
 def png(figure: Figure) -> str:
     """The figure as a PNG in base64."""
     drawn = io.BytesIO()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genre_spark import publish
-from genre_spark.answers import Answer
+from genre_spark.canvas import Answer
 from genre_spark.publish import MANIFEST, Kind
 from genre_spark.storage import Storage
 

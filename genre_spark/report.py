@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from genre_spark import answers, findings, wording
-from genre_spark.answers import Answer
+from genre_spark import answers, discovery_answers, findings, wording
 from genre_spark.bundle import Bundle, Manifest, ScoringPart
+from genre_spark.canvas import Answer
 from genre_spark.schema import feature
 
 _MOST_PAIRS = 10
@@ -49,7 +49,7 @@ def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
         manifest=manifest,
         labels=labels,
         answers=shown,
-        profile_name=answers.profile_name,
+        profile_name=discovery_answers.profile_name,
         same_tracks=_same_tracks(manifest, labels),
         catalogues=catalogues,
         reasons=list(dict.fromkeys(reasons)),
@@ -98,7 +98,7 @@ def _synthetic(manifest: Manifest) -> dict[str, Any]:
     declared = [feature(name) for name in manifest.scoring.space.features]
     return {
         "found": found,
-        "names": answers.numbered(found),
+        "names": discovery_answers.numbered(found),
         "leading": _leading(manifest.scoring),
         "rules": {one.id: one for one in found.rules.genres} if found.rules else {},
         # A circle has no median.

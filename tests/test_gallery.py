@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from genre_spark import gallery
-from genre_spark.answers import Answer
-from genre_spark.canvas import Picture
+from genre_spark.canvas import Answer, Picture
 from genre_spark.errors import OutputError
 from genre_spark.storage import LocalStorage
 
