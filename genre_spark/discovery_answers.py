@@ -18,8 +18,8 @@ def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
     genres, names = found.synthetic_genres, list(numbered(found).values())
     if drawn := discovery_findings.catalogue_map(found.map, genres):
         note = (
-            f"{count(len(found.map.points))} tracks drawn by chance. Two dimensions show only a part"
-            " of the differences: groups that overlap here may lie apart in the others."
+            f"{count(len(found.map.points))} tracks drawn by chance. Each direction shows the features"
+            " it is named after, the first most; what else tells groups apart is not to be seen here."
         )
         yield Answer("map", "Where do the synthetic genres lie?", "Scatter plot", drawn, note)
     drawn = discovery_findings.sizes(names, [genre.size for genre in genres])
@@ -68,9 +68,10 @@ def numbered(found: Discovery) -> dict[int, str]:
 def _on_the_choice(found: Discovery) -> Iterator[Answer]:
     if drawn := discovery_findings.candidates(found.candidates, found.k):
         note = (
-            "The silhouette says how much nearer tracks lie to their own group than to the next"
-            " (1 is the most), the Davies–Bouldin index how wide groups are against the gaps"
-            " between them (0 is the least). Music has no sharp borders: small silhouettes are usual."
+            "Each number was tried on a bounded sample. The silhouette says how much nearer tracks lie"
+            " to their own group than to the next (1 is the most), the Davies–Bouldin index how wide"
+            " groups are against the gaps between them (0 is the least), stability how alike the"
+            " groups of other samples are (1 is the same)."
         )
         yield Answer("choice", "Why this many?", "Line charts", drawn, note)
     if drawn := discovery_findings.stability(found.stability):

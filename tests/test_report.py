@@ -256,6 +256,29 @@ def test_the_page_is_self_contained(page):
     assert set(re.findall(r'href="(.)', page)) == {"#"}
 
 
+def test_text_stands_out_from_its_ground_as_wcag_asks(page):
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6});", page))
+    for text in ("ink", "soft", "link"):
+        light, dark = luminance(colours["paper"]), luminance(colours[text])
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def luminance(colour):
+    """Relative luminance as WCAG 2.2 defines it."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    shares = np.array([int(digits[i : i + 2], 16) for i in (0, 2, 4)]) / 255
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def test_the_page_can_be_walked_through_without_a_mouse(page):
+    assert page.index('<a class="skip" href="#main">') < page.index("<nav")
+    scrolling = re.findall(r'<div class="scroll"[^>]*>', page)
+    assert scrolling
+    assert all('tabindex="0"' in one and "aria-label=" in one for one in scrolling)
+    assert page.count("<caption>") == page.count("<table")
+
+
 def test_every_link_leads_to_a_part_of_the_page(page):
     targets = re.findall(r'href="#([^"]+)"', page)
     assert targets
@@ -304,7 +327,8 @@ def test_each_picture_answers_one_question(page, question):
 def test_the_summary_is_one_sentence_with_accuracy_baseline_majority_and_accepted_share(page):
     summary = text_of(re.search(r'<p class="summary">.*?</p>', page, re.DOTALL)[0]).strip()
     assert summary == (
-        "940 tracks fall into 12 synthetic genres; the CNN tells 6 real genres apart and is right"
+        "940 tracks fall into 12 synthetic genres, which short rules recognise in 83.0 % of 188"
+        " unseen tracks; the CNN tells 6 real genres apart and is right"
         " for 91.0 % of 164 held-out tracks of known artists (best baseline, random forest, context:"
         " 88.0 %; always the largest genre: 20.0 %) and 91.0 % of 164 held-out tracks of new artists"
         " (best baseline, random forest, context: 88.0 %; always the largest genre: 20.0 %);"
