@@ -57,7 +57,7 @@ def test_a_feature_that_the_catalogue_lacks_is_passed_over():
 
 def test_what_is_no_feature_cannot_lead():
     settings = DEFAULTS.model_copy(update={"leading": ("enrgy", "tempo")})
-    with pytest.raises(ConfigError, match="^clustering.leading: enrgy: no such feature; the cat"):
+    with pytest.raises(ConfigError, match=r"^clustering\.leading: enrgy: no such feature; the cat"):
         leading(settings=settings)
 
 
