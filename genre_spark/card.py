@@ -3,6 +3,7 @@
 from typing import Any
 
 from genre_spark.bundle import Manifest
+from genre_spark.discovery import Stability
 from genre_spark.wording import PROTOCOLS, cell, plain
 
 
@@ -47,10 +48,27 @@ def _facts(manifest: Manifest) -> str:
 
 
 def _synthetic(manifest: Manifest) -> str:
-    genres = manifest.clusters.synthetic_genres
+    found = manifest.clusters
     lines = ["| id | name | tracks |", "| --- | --- | --- |"]
-    lines += [f"| {one.id} | {cell(one.name)} | {one.size} |" for one in genres]
+    lines += [f"| {one.id} | {cell(one.name)} | {one.size} |" for one in found.synthetic_genres]
+    if found.stability:
+        lines += ["", _stability(found.stability)]
+    if found.rules:
+        lines += [
+            "",
+            f"{found.rules.n_leaves} rules on raw features agree with them on"
+            f" {found.rules.agreement:.1%} of {found.rules.unseen} unseen tracks; that says nothing"
+            " of real genres.",
+        ]
     return "\n".join(lines)
+
+
+def _stability(stability: Stability) -> str:
+    found = [
+        f"{mean:.3f} ± {spread:.3f} over {name}"
+        for name, (mean, spread) in stability.summary().items()
+    ]
+    return f"The same groups are found again: adjusted Rand index {', '.join(found)}."
 
 
 def _accuracy(genres: dict[str, Any]) -> str:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from genre_spark.errors import ConfigError
 from genre_spark.features import FeatureSpace
-from genre_spark.schema import feature
+from genre_spark.schema import FEATURE_NAMES, feature
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -100,7 +101,17 @@ def fit(axes: np.ndarray, space: FeatureSpace, settings: "ClusteringSettings") -
     settings : ClusteringSettings
         Features that may lead, in order; those that the catalogue lacks, and those that part few
         tracks from nearly all, are passed over. Circular features are left out.
+
+    Raises
+    ------
+    ConfigError
+        Where something is to lead that is no feature at all.
     """
+    if unknown := set(settings.leading) - {*FEATURE_NAMES, *space.features}:
+        raise ConfigError(
+            f"clustering.leading: {', '.join(sorted(unknown))}: no such feature;"
+            f" the catalogue has {', '.join(space.features)}"
+        )
     names = [axis.name for axis in space.axes]
     splits = {name: split(axes[:, names.index(name)]) for name in settings.leading if name in names}
     able = [name for name, found in splits.items() if found and found[2] >= _LEAST_SIDE]

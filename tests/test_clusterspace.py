@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from genre_spark import clusterspace
 from genre_spark.clusterspace import ClusterSpace, Dimension
 from genre_spark.config import load_settings
+from genre_spark.errors import ConfigError
 from genre_spark.schema import FEATURE_NAMES
 
 TRACKS = make_tracks(600, seed=9)
@@ -52,6 +53,12 @@ def test_a_feature_that_the_catalogue_lacks_is_passed_over():
     space = make_space(TRACKS, features)
     axes = space.to_numpy(TRACKS[list(features)].to_numpy(float))
     assert leading(axes, space) == {"energy", "danceability", "mode", "valence"}
+
+
+def test_what_is_no_feature_cannot_lead():
+    settings = DEFAULTS.model_copy(update={"leading": ("enrgy", "tempo")})
+    with pytest.raises(ConfigError, match=r"^clustering\.leading: enrgy: no such feature; the cat"):
+        leading(settings=settings)
 
 
 def test_more_than_the_last_spread_of_an_outlier_does_not_count():
