@@ -55,7 +55,8 @@ def judge(
             found, codes = _CLASSIFIERS[name](x, train.labels, y, seed)
             probabilities = np.zeros((len(test), n_classes))
             # Some are in single precision, and sum to one only nearly.
-            probabilities[:, codes] = found / found.sum(axis=1, keepdims=True)
+            probabilities[:, codes] = found
+            probabilities /= probabilities.sum(axis=1, keepdims=True)
             yield f"{name}, {scope}", probabilities
 
 

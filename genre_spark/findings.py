@@ -15,7 +15,7 @@ MOST_CONFUSED = 30
 _MOST_HELD = 20
 _MOST_MIXED = 30
 _SURE = 0.9
-_LOST = "points of accuracy lost; whiskers: one standard deviation over the repeats"
+_LOST = "points of accuracy lost, ± a standard deviation over repeats"
 _SCOPES = {"track": "track itself", "synthetic genres": "synthetic genre"}
 
 
@@ -179,7 +179,9 @@ def features(protocols: Mapping[str, Any]) -> Picture | None:
             f" {percent(lost[order[0]]['mean'])} of the labels more would be wrong."
         )
         panels[title] = {
-            series: {plain(name): _bounds(found["features"][name][key]) for name in order}
+            series: {
+                plain(name): _bounds(found["features"][name][key]["accuracy"]) for name in order
+            }
             for key, series in (("own", "of the track alone"), ("all", "in all scopes"))
         }
     return Picture(" ".join(sentences), pictures.differences(panels, _LOST))
@@ -198,7 +200,7 @@ def scopes(protocols: Mapping[str, Any]) -> Picture | None:
             f"{title}: most hangs on what is known of the {_SCOPES.get(most, most)},"
             f" {percent(lost[most]['mean'])} of the labels."
         )
-        own = {_SCOPES.get(name, name): _bounds(one) for name, one in found["scopes"].items()}
+        own = {_SCOPES.get(name, name): _bounds(one) for name, one in lost.items()}
         panels[title] = {"scope": own}
     return Picture(" ".join(sentences), pictures.differences(panels, _LOST))
 

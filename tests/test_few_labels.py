@@ -13,7 +13,7 @@ from genre_spark.errors import InputError
 
 SETTINGS = load_settings(
     overrides=(
-        "epochs=2", "general_epochs=8", "min_steps=0", "learning_rate=0.02",
+        "epochs=2", "general_epochs=8", "min_steps=0", "batch_size=512", "learning_rate=0.03",
     )
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genre_spark import canvas, pictures, report
+from genre_spark import canvas, card, pictures, report
 from genre_spark.bundle import Bundle, GenrePart, Manifest, ScoringPart, SyntheticPart
 from genre_spark.decision import Decision
 from genre_spark.features import Axis, FeatureSpace
@@ -95,6 +95,8 @@ def metrics(classes, accuracy=0.91):
         "log_loss": 0.3,
         "ece_before": 0.05,
         "ece": 0.021,
+        "aurc": 0.034,
+        "importance": importance(classes),
         "confusion": confusion.tolist(),
         "per_genre": {
             name: {"precision": 0.5, "recall": 0.25, "f1-score": 1 / 3, "support": 29.0}
@@ -105,6 +107,21 @@ def metrics(classes, accuracy=0.91):
         "coverage": 0.9,
         "precision": 0.94,
         "baselines": {"majority": 0.2, "random forest, context": 0.88},
+    }
+
+
+def importance(classes):
+    def loss(mean):
+        one = {"mean": mean, "spread": 0.01, "per_genre": dict.fromkeys(classes, mean)}
+        return {"accuracy": one, "log_likelihood": one}
+
+    return {
+        "tracks": 500,
+        "repeats": 5,
+        "features": {
+            name: {"own": loss(0.001 * i), "all": loss(0.01 * i)} for i, name in enumerate(FEATURES)
+        },
+        "scopes": {"track": loss(0.02), "synthetic genres": loss(0.0), "artist": loss(0.3)},
     }
 
 
@@ -202,7 +219,7 @@ def test_every_link_leads_to_a_part_of_the_page(page):
 
 
 def test_every_picture_says_its_finding_and_can_be_decoded(page):
-    assert len(images(page)) == 10
+    assert len(images(page)) == 13
     for image in images(page):
         alt, data = re.search(r'alt="([^"]*)"', image)[1], re.search(r'base64,([^"]+)"', image)[1]
         assert re.search(r"\w\. \w.+\.$", alt)
@@ -223,6 +240,9 @@ def test_every_picture_says_its_finding_and_can_be_decoded(page):
         "Which genres are confused?",
         "Does 80 % confidence mean 80 % right?",
         "How accurate are the surest labels?",
+        "Which features decide?",
+        "Is it the track or its context?",
+        "Which features tell each genre apart?",
         "How sure is the model of this catalogue?",
     ],
 )
@@ -248,6 +268,30 @@ def test_a_cnn_that_is_worse_than_a_baseline_is_said_to_be(page):
     text = text_of(report.render(bundle, None))
     assert "the CNN (91.0 %) is 3.0 points ahead of the best baseline" in text
     assert "the CNN (70.0 %) is 18.0 points behind the best baseline" in text
+
+
+def test_what_decides_is_said_in_words(page):
+    text = text_of(page)
+    assert "Known artists: most hangs on duration; with another track’s 5.0 % of the labels" in text
+    assert "most hangs on what is known of the artist, 30.0 % of the labels" in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_protocol_that_was_skipped_is_named_with_its_reason():
+    bundle = make(protocols=("known",))
+    bundle.manifest.genres["skipped"] = {"new": "the catalogue names no artists"}
+    told = "Not measured on new artists: the catalogue names no artists."
+    assert told in text_of(report.render(bundle, None))
+    assert told in card.render(bundle.manifest)
+
+
+def test_the_model_card_says_how_good_it_is_and_what_decides():
+    text = card.render(make(classes=HOSTILE).manifest)
+    assert "0.910 | 0.900 | 0.990 | 0.021 | 0.034 | 0.90 | 0.880 (random forest, context) |" in text
+    order = [line for line in text.splitlines() if line.startswith("| feature")]
+    assert order[0] == "| feature: duration | 0.050 ± 0.010 |"
+    assert text.index("| scope: artist | 0.300 ± 0.010 |") < text.index(order[0])
+    assert "<script>" not in text.replace(r"\<script\>", "")
 
 
 def test_medians_are_in_units_that_people_read(page):
@@ -287,7 +331,7 @@ def test_hostile_names_are_escaped_and_do_not_spoil_pictures():
     page = report.render(bundle, labels_of(bundle))
     assert "<script" not in page
     assert "onerror=alert(1)&gt;" in page
-    assert len(images(page)) == 10
+    assert len(images(page)) == 13
     assert not re.search(r"<img [^>]*onerror", re.sub(r'"[^"]*"', "", page))
     assert "<bdi>{{ manifest }}</bdi>" in page
     assert "\u202e" not in re.sub("<bdi>.*?</bdi>", "", page, flags=re.DOTALL)
@@ -308,7 +352,7 @@ def test_a_clusters_bundle_has_no_accuracy_section(with_labels):
 @pytest.mark.usefixtures("undrawn")
 def test_a_bundle_without_artists_has_known_tracks_only():
     page = report.render(make(protocols=("known",)), None)
-    assert len(images(page)) == 8
+    assert len(images(page)) == 11
     assert "Known artists. Rows are true genres" in page
     assert "of new artists (best" not in text_of(page)
 
@@ -317,11 +361,14 @@ def test_a_bundle_without_artists_has_known_tracks_only():
 def test_what_an_evaluation_did_not_measure_is_left_out():
     bundle = make(protocols=("known",))
     found = bundle.manifest.genres["protocols"]["known"]
-    for key in ("baselines", "reliability", "risk_coverage", "macro_f1", "per_genre"):
+    for key in (
+        "baselines", "reliability", "risk_coverage", "macro_f1", "per_genre", "importance",
+    ):  # fmt: skip
         del found[key]
     found["coverage"] = found["precision"] = None
     page = report.render(bundle, None)
     assert "Is the CNN better" not in page
+    assert "What decides" not in page
     assert "Macro-F1 (all genres count alike) –" in text_of(page)
 
 
@@ -351,7 +398,7 @@ def test_very_many_genres_stay_a_page_of_bearable_size():
 
 
 def test_two_genres_and_two_synthetic_genres_are_enough():
-    assert len(images(report.render(make(names_of("a", 2), names_of("b", 2)), None))) == 8
+    assert len(images(report.render(make(names_of("a", 2), names_of("b", 2)), None))) == 11
 
 
 def test_the_same_input_gives_the_same_page(page):
