@@ -45,6 +45,7 @@ def render(bundle: Bundle, labels: dict[str, Any] | None) -> str:
         plain=wording.plain,
         in_units=wording.in_units,
         place=wording.place,
+        never_learned=wording.never_learned,
     )
     catalogues = _catalogues(manifest, labels)
     reasons = [reason for rows in catalogues.values() for reason in rows["reasons"]]

@@ -8,7 +8,7 @@ import numpy as np
 
 from genre_spark import findings, pictures, study
 from genre_spark.canvas import Picture
-from genre_spark.wording import MODEL, PROTOCOLS, cell, count, gained, said, spread
+from genre_spark.wording import MODEL, PROTOCOLS, cell, count, gained, never_learned, said, spread
 
 PAGE = "evaluation.md"
 _MEASURES = {
@@ -81,6 +81,8 @@ def _tables(shown: Mapping[str, Any], target: float) -> Iterable[str]:
             f" of these right: {spread(own['precision'])}. ECE before temperature scaling:"
             f" {spread(own['ece_before'])}. Held-out tracks: {', '.join(map(str, metrics['tracks']))}."
         )
+        if metrics["never_learned"]:
+            yield never_learned(map(cell, metrics["never_learned"]))
 
 
 def _per_genre(shown: Mapping[str, Any], classes: Sequence[str]) -> str:
@@ -99,7 +101,7 @@ def _per_genre(shown: Mapping[str, Any], classes: Sequence[str]) -> str:
         cells = (
             [f"{one['support']['mean']:.0f}", *(spread(one[key]) for key in keys)] for one in own
         )
-        return [cell(genre), *(cell for part in cells for cell in part)]
+        return [cell(genre), *(one for part in cells for one in part)]
 
     return _table(head, map(row, classes))
 

@@ -98,6 +98,8 @@ def test_only_held_out_tracks_are_counted_and_no_more_than_there_is_time_for(mon
     monkeypatch.setattr(explain, "_MOST_TRACKS", 80)
     few = lost(sample, opine, rows=rows)
     assert 0 < few["tracks"] < 80
+    object.__setattr__(sample, "artists", np.zeros_like(sample.artists))
+    assert 0 < lost(sample, opine, rows=rows)["tracks"] < 160
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others():

@@ -285,6 +285,15 @@ def test_a_protocol_that_was_skipped_is_named_with_its_reason():
     assert told in card.render(bundle.manifest)
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_genres_that_no_protocol_could_judge_are_named():
+    bundle = make(classes=HOSTILE)
+    bundle.manifest.genres["protocols"]["new"]["never_learned"] = [HOSTILE[0], "演歌"]
+    told = "and so never right: <script>alert(1)</script>, 演歌."
+    assert told in text_of(report.render(bundle, None))
+    assert "never right: " in card.render(bundle.manifest)
+
+
 def test_the_model_card_says_how_good_it_is_and_what_decides():
     text = card.render(make(classes=HOSTILE).manifest)
     assert "0.910 | 0.900 | 0.990 | 0.021 | 0.034 | 0.90 | 0.880 (random forest, context) |" in text
