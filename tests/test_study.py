@@ -12,8 +12,27 @@ from genre_spark import baselines, pipeline, study, study_page, training
 from genre_spark.config import load_dataset, load_settings
 from genre_spark.errors import OutputError
 from genre_spark.intake import Source
+from genre_spark.sample import SYNTHETIC_GENRES
+from genre_spark.tensor import channel_names
 
 SETTINGS = load_settings(overrides=("k_max=12", "restarts=1"))
+
+
+def test_what_is_taken_away_is_in_no_channel_and_the_rest_stays():
+    sample = make_sample(60)
+    names = channel_names(tuple(sample.contexts))
+    whole = sample.tensor()
+    alone = sample.without("artist", "album").tensor()
+    own = [i for i, name in enumerate(names) if name.startswith(("track", "synthetic"))]
+    np.testing.assert_array_equal(alone, whole[:, :, own])
+    hidden = sample.without(SYNTHETIC_GENRES).tensor()
+    at = names.index("synthetic_genre")
+    assert (whole[:, :, at] != 0).any()
+    assert (hidden[:, :, at] == 0).all()
+    np.testing.assert_array_equal(np.delete(hidden, at, axis=2), np.delete(whole, at, axis=2))
+    left = sample.without("artist")
+    assert tuple(left.contexts) == ("album",)
+    np.testing.assert_array_equal(left.artists, sample.artists)
 
 
 def guesses(sample, share, seed):
