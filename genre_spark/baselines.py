@@ -71,7 +71,8 @@ def _forest(
         model = RandomForestClassifier(
             _TREES_PER_PART, min_samples_leaf=2, n_jobs=-1, random_state=int(seeds[part])
         )
-        total = total + model.fit(x, labels).predict_proba(y)
+        # Threads would add the trees' votes in any order, and ties be broken by chance.
+        total = total + model.fit(x, labels).set_params(n_jobs=1).predict_proba(y)
     return total / _PARTS, model.classes_
 
 

@@ -102,6 +102,12 @@ def test_only_held_out_tracks_are_counted_and_no_more_than_there_is_time_for(mon
     assert 0 < lost(sample, opine, rows=rows)["tracks"] < 160
 
 
+def test_without_context_there_are_the_track_and_its_synthetic_genre():
+    sample = make_sample(100, groups=())
+    found = lost(sample, reader(sample, "energy", "track"))
+    assert set(found["scopes"]) == {"track", "synthetic genres"}
+
+
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others():
     sample, opine = told_apart_by("energy", "track")
     one, same, other = (lost(sample, opine, seed=seed) for seed in (1, 1, 2))
