@@ -103,7 +103,7 @@ def test_only_held_out_tracks_are_counted_and_no_more_than_there_is_time_for(mon
 
 
 def test_without_context_there_are_the_track_and_its_synthetic_genre():
-    sample = make_sample(100, groups=())
+    sample = make_sample(100, genres=("low", "high"), groups=())
     found = lost(sample, reader(sample, "energy", "track"))
     assert set(found["scopes"]) == {"track", "synthetic genres"}
 
