@@ -4,7 +4,7 @@ from typing import Any
 
 from genre_spark.bundle import Manifest
 from genre_spark.discovery import Stability
-from genre_spark.wording import PROTOCOLS, cell, plain
+from genre_spark.wording import PROTOCOLS, cell, never_learned, plain
 
 
 def render(manifest: Manifest) -> str:
@@ -88,6 +88,9 @@ def _accuracy(genres: dict[str, Any]) -> str:
         f"\n\nNot measured on {PROTOCOLS[name]}: {reason}."
         for name, reason in genres.get("skipped", {}).items()
     ]
+    for metrics in genres["protocols"].values():
+        if metrics.get("never_learned"):
+            skipped.append(f"\n\n{never_learned(map(cell, metrics['never_learned']))}")
     return "\n".join(lines) + "".join(skipped) + f"\n\nGenres: {classes}."
 
 

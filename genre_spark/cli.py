@@ -236,7 +236,7 @@ def train(
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Splits of each protocol; each takes about ten times as long as one training.",
+    help="Splits of each protocol; each takes as long as some four trainings.",
 )
 @table_options
 @run_options

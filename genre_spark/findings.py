@@ -103,7 +103,7 @@ def features(protocols: Mapping[str, Any]) -> Picture | None:
         order = sorted(lost, key=lambda name: -lost[name]["mean"])
         sentences.append(
             f"{title}: most hangs on {plain(order[0])}; with another track’s,"
-            f" {percent(lost[order[0]]['mean'])} of the labels more would be wrong."
+            f" {percent(lost[order[0]]['mean'])} more of the labels would be wrong."
         )
         panels[title] = {
             series: {

@@ -54,8 +54,8 @@ def shares(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> F
 
 def losses(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
     """A table of shares that are lost as colours, what is not lost as white."""
-    annotate, most = len(columns) <= MOST_WRITTEN, max(0.05, float(values.max()))
-    label = "points of accuracy lost" if annotate else "share of the labels lost"
+    label, annotate = "share of the labels lost", len(columns) <= MOST_WRITTEN
+    most = max(0.05, float(values.max()))
     return heatmap(
         values, rows, columns, label, annotate=annotate, cmap="Blues", vmin=0.0, vmax=most
     )
@@ -99,7 +99,7 @@ def reliability(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     axes.set(xlabel="mean confidence", ylabel="share of right labels", aspect="equal")
     percent_axes(axes, (0, 1.02), (0, 1.02))
     # Points may lie anywhere, so the legend stands outside; there, marks are of one size.
-    legend = figure.legend(frameon=False, loc="outside upper left", ncols=1 + len(curves))
+    legend = figure.legend(frameon=False, loc="outside lower left", ncols=1 + len(curves))
     for handle in legend.legend_handles[1:]:
         handle.set_sizes([40])
     return figure

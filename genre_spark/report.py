@@ -69,6 +69,7 @@ _WORDS = (
     wording.in_units,
     wording.place,
     wording.said,
+    wording.never_learned,
 )
 
 

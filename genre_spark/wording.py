@@ -1,7 +1,7 @@
 """Words and numbers as the page has them: names, units, per cents."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from genre_spark.schema import AudioFeature
@@ -88,3 +88,8 @@ def gained(gain: Mapping[str, float] | None) -> str:
 def cell(text: str) -> str:
     """A name as Markdown shows it, whatever somebody typed."""
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+
+
+def never_learned(genres: Iterable[str]) -> str:
+    """What the new-artist protocol could not tell."""
+    return f"Held out whole, being of few artists, and so never right: {', '.join(genres)}."

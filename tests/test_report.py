@@ -13,7 +13,7 @@ import pytest
 from generated import make_compared
 from PIL import Image
 
-from genre_spark import canvas, pictures, report
+from genre_spark import canvas, card, pictures, report
 from genre_spark.bundle import Bundle, GenrePart, Manifest, ScoringPart, SyntheticPart
 from genre_spark.decision import Decision
 from genre_spark.discovery import Change, Discovery
@@ -127,6 +127,8 @@ def metrics(classes, accuracy=0.91):
         "log_loss": 0.3,
         "ece_before": 0.05,
         "ece": 0.021,
+        "aurc": 0.034,
+        "importance": importance(classes),
         "confusion": confusion.tolist(),
         "per_genre": {
             name: {"precision": 0.5, "recall": 0.25, "f1-score": 1 / 3, "support": 29.0}
@@ -137,23 +139,21 @@ def metrics(classes, accuracy=0.91):
         "coverage": 0.9,
         "precision": 0.94,
         "baselines": {"majority": 0.2, "random forest, context": 0.88},
-        "importance": importance(classes),
     }
 
 
 def importance(classes):
-    """What is lost with another track's features, or scopes: the tempo decides."""
-
     def loss(mean):
-        of_genres = {name: mean * (1 + i / len(classes)) for i, name in enumerate(classes)}
-        return {"accuracy": {"mean": mean, "spread": 0.01, "per_genre": of_genres}}
+        one = {"mean": mean, "spread": 0.01, "per_genre": dict.fromkeys(classes, mean)}
+        return {"accuracy": one, "log_likelihood": one}
 
-    features = {name: 0.3 if name == "tempo" else 0.02 for name in FEATURES}
     return {
-        "tracks": 99,
+        "tracks": 500,
         "repeats": 5,
-        "features": {n: {"own": loss(x / 2), "all": loss(x)} for n, x in features.items()},
-        "scopes": {"track": loss(0.1), "synthetic genres": loss(0.01), "artist": loss(0.2)},
+        "features": {
+            name: {"own": loss(0.001 * i), "all": loss(0.01 * i)} for i, name in enumerate(FEATURES)
+        },
+        "scopes": {"track": loss(0.02), "synthetic genres": loss(0.0), "artist": loss(0.3)},
     }
 
 
@@ -310,12 +310,12 @@ def test_every_picture_says_its_finding_and_can_be_decoded(page):
         "Which genres are confused?",
         "Does 80 % confidence mean 80 % right?",
         "How accurate are the surest labels?",
-        "How sure is the model of this catalogue?",
-        "Which genres did the tracks get?",
-        "Which synthetic genres did the tracks get?",
         "Which features decide?",
         "Is it the track or its context?",
         "Which features tell each genre apart?",
+        "How sure is the model of this catalogue?",
+        "Which genres did the tracks get?",
+        "Which synthetic genres did the tracks get?",
         "Which feature speaks most for each genre?",
         "Which feature speaks most for each synthetic genre?",
     ],
@@ -343,6 +343,42 @@ def test_a_cnn_that_is_worse_than_a_baseline_is_said_to_be(page):
     text = text_of(render(bundle, None))
     assert "the CNN (91.0 %) is 3.0 points ahead of the best baseline" in text
     assert "the CNN (70.0 %) is 18.0 points behind the best baseline" in text
+
+
+def test_what_decides_is_said_in_words(page):
+    text = text_of(page)
+    assert (
+        "Known artists: most hangs on duration; with another track’s, 5.0 % more of the labels"
+        in text
+    )
+    assert "most hangs on what is known of the artist, 30.0 % of the labels" in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_protocol_that_was_skipped_is_named_with_its_reason():
+    bundle = make(protocols=("known",))
+    bundle.manifest.genres["skipped"] = {"new": "the catalogue names no artists"}
+    told = "Not measured on new artists: the catalogue names no artists."
+    assert told in text_of(render(bundle, None))
+    assert told in card.render(bundle.manifest)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_genres_that_no_protocol_could_judge_are_named():
+    bundle = make(classes=HOSTILE)
+    bundle.manifest.genres["protocols"]["new"]["never_learned"] = [HOSTILE[0], "演歌"]
+    told = "and so never right: <script>alert(1)</script>, 演歌."
+    assert told in text_of(render(bundle, None))
+    assert "never right: " in card.render(bundle.manifest)
+
+
+def test_the_model_card_says_how_good_it_is_and_what_decides():
+    text = card.render(make(classes=HOSTILE).manifest)
+    assert "0.910 | 0.900 | 0.990 | 0.021 | 0.034 | 0.90 | 0.880 (random forest, context) |" in text
+    order = [line for line in text.splitlines() if line.startswith("| feature")]
+    assert order[0] == "| feature: duration | 0.050 ± 0.010 |"
+    assert text.index("| scope: artist | 0.300 ± 0.010 |") < text.index(order[0])
+    assert "<script>" not in text.replace(r"\<script\>", "")
 
 
 def test_medians_are_in_units_that_people_read(page):
@@ -412,11 +448,14 @@ def test_a_bundle_without_artists_has_known_tracks_only():
 def test_what_an_evaluation_did_not_measure_is_left_out():
     bundle = make(protocols=("known",))
     found = bundle.manifest.genres["protocols"]["known"]
-    for key in ("baselines", "reliability", "risk_coverage", "macro_f1", "per_genre"):
+    for key in (
+        "baselines", "reliability", "risk_coverage", "macro_f1", "per_genre", "importance",
+    ):  # fmt: skip
         del found[key]
     found["coverage"] = found["precision"] = None
     page = render(bundle, None)
     assert "Is the CNN better" not in page
+    assert "What decides" not in page
     assert "Macro-F1 (all genres count alike) –" in text_of(page)
 
 
