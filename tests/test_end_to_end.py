@@ -167,9 +167,21 @@ def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
     pd.testing.assert_frame_equal(
         first.drop(columns="scored_at"), second.drop(columns="scored_at"), check_exact=True
     )
-    # A second run replaces the first, whole.
-    genre_spark("score", *arguments)
-    assert labels(again)["scored_at"].min() > second["scored_at"].max()
+    # A second run replaces the first, whole, and says why if asked.
+    found = json.loads(genre_spark("score", *arguments, "--explain", "--json"))
+    third = labels(again)
+    assert third["scored_at"].min() > second["scored_at"].max()
+    assert list(third) == list(found["schema"]) == [*LABELLED_COLUMNS, *WHY_COLUMNS]
+    pd.testing.assert_frame_equal(
+        first.drop(columns="scored_at"),
+        third.drop(columns=["scored_at", *WHY_COLUMNS]),
+        check_exact=True,
+    )
+    for label, why in (("synthetic_genre", "synthetic_genre_why"), ("genre", "genre_why")):
+        given = third[why][third[why].str.len() > 0]
+        assert given.str[0].map(lambda reason: reason["effect"]).gt(0).all()
+        counted = [n for of in found["labels"]["reasons"][label].values() for n in of.values()]
+        assert sum(counted) == len(given) > 600
 
 
 def test_the_console_script_makes_the_same_models(submitted, catalogue, tmp_path):
@@ -219,15 +231,9 @@ def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tm
     reference = ROOT / "models" / "reference"
     assert sum(file.stat().st_size for file in reference.iterdir()) < 2_000_000
     arguments = ["--catalog", catalogue, "--model", reference, "--output", tmp_path / "labelled"]
-    found = json.loads(genre_spark("score", *arguments, "--json", "--explain"))
+    found = json.loads(genre_spark("score", *arguments, "--json"))
     assert found["rows"]["labelled"] == 1200
     assert found["labels"]["genres"]
-    rows = labels(tmp_path / "labelled")
-    assert list(rows) == list(found["schema"]) == [*LABELLED_COLUMNS, *WHY_COLUMNS]
-    first = rows["genre_why"][rows["genre_why"].str.len() > 0].str[0]
-    assert first.map(lambda reason: reason["effect"]).gt(0).all()
-    counted = sum(sum(of.values()) for of in found["labels"]["reasons"]["genre"].values())
-    assert counted == len(first) > 600
 
 
 def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(real_tables, tmp_path):
