@@ -55,7 +55,8 @@ def judge(
             found, codes = _CLASSIFIERS[name](x, train.labels, y, seed)
             probabilities = np.zeros((len(test), n_classes))
             # Some are in single precision, and sum to one only nearly.
-            probabilities[:, codes] = found / found.sum(axis=1, keepdims=True)
+            probabilities[:, codes] = found
+            probabilities /= probabilities.sum(axis=1, keepdims=True)
             yield f"{name}, {scope}", probabilities
 
 
@@ -70,7 +71,8 @@ def _forest(
         model = RandomForestClassifier(
             _TREES_PER_PART, min_samples_leaf=2, n_jobs=-1, random_state=int(seeds[part])
         )
-        total = total + model.fit(x, labels).predict_proba(y)
+        # Threads would add the trees' votes in any order, and ties be broken by chance.
+        total = total + model.fit(x, labels).set_params(n_jobs=1).predict_proba(y)
     return total / _PARTS, model.classes_
 
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from genre_spark.bundle import Manifest
-from genre_spark.wording import PROTOCOLS, cell, plain
+from genre_spark.discovery import Stability
+from genre_spark.wording import PROTOCOLS, cell, never_learned, plain
 
 
 def render(manifest: Manifest) -> str:
@@ -47,10 +48,27 @@ def _facts(manifest: Manifest) -> str:
 
 
 def _synthetic(manifest: Manifest) -> str:
+    found = manifest.clusters
     lines = ["| id | name | tracks |", "| --- | --- | --- |"]
-    genres = manifest.clusters["synthetic_genres"]
-    lines += [f"| {genre['id']} | {cell(genre['name'])} | {genre['size']} |" for genre in genres]
+    lines += [f"| {one.id} | {cell(one.name)} | {one.size} |" for one in found.synthetic_genres]
+    if found.stability:
+        lines += ["", _stability(found.stability)]
+    if found.rules:
+        lines += [
+            "",
+            f"{found.rules.n_leaves} rules on raw features agree with them on"
+            f" {found.rules.agreement:.1%} of {found.rules.unseen} unseen tracks; that says nothing"
+            " of real genres.",
+        ]
     return "\n".join(lines)
+
+
+def _stability(stability: Stability) -> str:
+    found = [
+        f"{mean:.3f} ± {spread:.3f} over {name}"
+        for name, (mean, spread) in stability.summary().items()
+    ]
+    return f"The same groups are found again: adjusted Rand index {', '.join(found)}."
 
 
 def _accuracy(genres: dict[str, Any]) -> str:
@@ -70,6 +88,9 @@ def _accuracy(genres: dict[str, Any]) -> str:
         f"\n\nNot measured on {PROTOCOLS[name]}: {reason}."
         for name, reason in genres.get("skipped", {}).items()
     ]
+    for metrics in genres["protocols"].values():
+        if metrics.get("never_learned"):
+            skipped.append(f"\n\n{never_learned(map(cell, metrics['never_learned']))}")
     return "\n".join(lines) + "".join(skipped) + f"\n\nGenres: {classes}."
 
 

@@ -65,6 +65,15 @@ def split(
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
+def never_learned(sample: Sample, train: np.ndarray, test: np.ndarray) -> list[str]:
+    """Genres that are held out whole: all of their tracks are of one artist, or of few.
+
+    No classifier can be right on them.
+    """
+    missing = np.setdiff1d(sample.labels[test], sample.labels[train])
+    return [sample.classes[code] for code in missing]
+
+
 def measure(
     probabilities: np.ndarray,
     labels: np.ndarray,

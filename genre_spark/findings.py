@@ -1,90 +1,20 @@
-"""Findings: each picks what a picture is to show, and pairs the picture with the sentence on it."""
+"""Findings on genres and labels: each picks what a picture is to show, and says it in a sentence."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from genre_spark import pictures
-from genre_spark.bundle import Manifest
 from genre_spark.canvas import Picture
 from genre_spark.wording import MODEL, count, percent, plain, said
 
 # More would not be legible in a picture; the tables have them all.
 MOST_CONFUSED = 30
-_MOST_HELD = 20
 _MOST_MIXED = 30
 _SURE = 0.9
-_LOST = "points of accuracy lost; whiskers: one standard deviation over the repeats"
+_LOST = "points of accuracy lost"
 _SCOPES = {"track": "track itself", "synthetic genres": "synthetic genre"}
-
-
-# On synthetic genres.
-
-
-def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
-    """How many tracks each synthetic genre holds."""
-    order = np.argsort(-np.array(tracks), kind="stable")
-    ordered = [tracks[i] for i in order]
-    finding = (
-        f"The largest, {said(names[order[0]])}, holds {count(ordered[0])} tracks"
-        f" ({percent(ordered[0] / max(1, sum(tracks)))}), the smallest {count(ordered[-1])}."
-    )
-    return Picture(finding, pictures.bars([names[i] for i in order], ordered))
-
-
-def centroids(manifest: Manifest, names: Sequence[str]) -> Picture:
-    """What sets each synthetic genre apart."""
-    values = manifest.scoring.centroids
-    axes = [plain(axis.name) for axis in manifest.scoring.space.axes]
-    row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
-    far = values[row, column]
-    finding = (
-        f"{said(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} spreads"
-        f" {'above' if far > 0 else 'below'} the average track."
-    )
-    return Picture(finding, pictures.centroids(values, names, axes))
-
-
-def held(
-    names: Sequence[str], found: Sequence[Mapping[str, Any]], nmi: float | None
-) -> Picture | None:
-    """Which real genres each synthetic genre holds; None where no track has one."""
-    tables = [genre.get("genres") or {} for genre in found]
-    columns = _largest(tables, _MOST_HELD)
-    others = len(set().union(*tables)) - len(columns)
-    totals = np.array([sum(table.values()) for table in tables])
-    if not totals.any():
-        return None
-    counts = np.array([[table.get(name, 0) for name in columns] for table in tables])
-    row, column = np.unravel_index((counts / np.maximum(1, totals)[:, None]).argmax(), counts.shape)
-    if others:
-        counts = np.column_stack([counts, totals - counts.sum(axis=1)])
-        columns.append(f"other ({others})")
-    shares = counts / np.maximum(1, totals)[:, None]
-    finding = (
-        f"The purest is {said(names[row])}: {percent(shares[row, column])} of its labelled tracks"
-        f" are {said(columns[column])}." + ("" if nmi is None else f" NMI over all: {nmi:.2f}.")
-    )
-    return Picture(finding, pictures.shares(shares, names, columns))
-
-
-def candidates(clusters: Mapping[str, Any]) -> Picture | None:
-    """Why there are this many synthetic genres; None where no other number was tried."""
-    tried = {one["k"]: one for one in clusters.get("candidates") or () if "silhouette" in one}
-    if not tried:
-        return None
-    k = clusters["k"]
-    values = {n: one["silhouette"] for n, one in tried.items()}
-    best, worst = max(values, key=values.get), min(values, key=values.get)
-    finding = (
-        f"Of {len(tried)} numbers tried, {best} has the best silhouette ({values[best]:.3f}), {worst}"
-        f" the worst ({values[worst]:.3f}); {k} was chosen."
-    )
-    return Picture(finding, pictures.candidates(list(tried.values()), k))
-
-
-# On accuracy and confidence.
 
 
 def baselines(
@@ -162,9 +92,6 @@ def risk_coverage(protocols: Mapping[str, Any], target: float) -> Picture | None
     return Picture(" ".join(findings), pictures.risk_coverage(curves, accepted, target))
 
 
-# On what decides.
-
-
 def features(protocols: Mapping[str, Any]) -> Picture | None:
     """Which features decide; None where it was not measured."""
     measured = {title: of["importance"] for title, of in protocols.items() if of.get("importance")}
@@ -175,11 +102,13 @@ def features(protocols: Mapping[str, Any]) -> Picture | None:
         lost = {name: one["all"]["accuracy"] for name, one in found["features"].items()}
         order = sorted(lost, key=lambda name: -lost[name]["mean"])
         sentences.append(
-            f"{title}: most hangs on {plain(order[0])}; with another track’s"
-            f" {percent(lost[order[0]]['mean'])} of the labels more would be wrong."
+            f"{title}: most hangs on {plain(order[0])}; with another track’s,"
+            f" {percent(lost[order[0]]['mean'])} more of the labels would be wrong."
         )
         panels[title] = {
-            series: {plain(name): _bounds(found["features"][name][key]) for name in order}
+            series: {
+                plain(name): _bounds(found["features"][name][key]["accuracy"]) for name in order
+            }
             for key, series in (("own", "of the track alone"), ("all", "in all scopes"))
         }
     return Picture(" ".join(sentences), pictures.differences(panels, _LOST))
@@ -198,7 +127,7 @@ def scopes(protocols: Mapping[str, Any]) -> Picture | None:
             f"{title}: most hangs on what is known of the {_SCOPES.get(most, most)},"
             f" {percent(lost[most]['mean'])} of the labels."
         )
-        own = {_SCOPES.get(name, name): _bounds(one) for name, one in found["scopes"].items()}
+        own = {_SCOPES.get(name, name): _bounds(one) for name, one in lost.items()}
         panels[title] = {"scope": own}
     return Picture(" ".join(sentences), pictures.differences(panels, _LOST))
 
@@ -225,9 +154,6 @@ def _bounds(loss: Mapping[str, float]) -> pictures.Interval:
     return loss["mean"], loss["mean"] - loss["spread"], loss["mean"] + loss["spread"]
 
 
-# On what was labelled.
-
-
 def confidence(labels: Mapping[str, Any], thresholds: Mapping[str, float]) -> Picture | None:
     """How sure the labels of a catalogue are; None where there are none."""
     bins = labels.get("confidence") or {}
@@ -247,7 +173,7 @@ def mix(counts: Mapping[str, int]) -> Picture | None:
     """How often each label was given; None where there are none."""
     if not counts:
         return None
-    names, total = _largest([counts], _MOST_MIXED), sum(counts.values())
+    names, total = pictures.largest([counts], _MOST_MIXED), sum(counts.values())
     values = [counts[name] for name in names]
     finding = (
         f"The most frequent label is {said(names[0])}: {count(values[0])} of {count(total)} tracks"
@@ -259,15 +185,32 @@ def mix(counts: Mapping[str, int]) -> Picture | None:
     return Picture(finding, pictures.bars(names, values))
 
 
+def reasons(tables: Mapping[str, Mapping[str, int]], features: Sequence[str]) -> Picture | None:
+    """Which feature speaks most for each label; None where no reasons were asked for.
+
+    Parameters
+    ----------
+    tables : dict of str to dict of str to int
+        By label, and by feature: tracks for which it speaks most.
+    features : sequence of str
+        In the model's order.
+    """
+    if not tables:
+        return None
+    names = sorted(tables, key=lambda name: (-sum(tables[name].values()), name))[:_MOST_MIXED]
+    counts = np.array([[tables[name].get(feature, 0) for feature in features] for name in names])
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    row, column = np.unravel_index(shares.argmax(), shares.shape)
+    columns = [plain(feature) for feature in features]
+    overall = np.array([sum(of.get(feature, 0) for of in tables.values()) for feature in features])
+    finding = (
+        f"Over all tracks {columns[overall.argmax()]} speaks most often for the label"
+        f" ({percent(overall.max() / max(1, overall.sum()))}). The clearest case is"
+        f" {said(names[row])}: {columns[column]}, for {percent(shares[row, column])} of its tracks."
+    )
+    return Picture(finding, pictures.shares(shares, names, columns))
+
+
 def mistakes(counts: np.ndarray) -> np.ndarray:
     """The confusion matrix without what is right."""
     return counts * ~np.eye(len(counts), dtype=bool)
-
-
-def _largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
-    """The names with the largest counts over all tables, the largest first."""
-    totals: dict[str, int] = {}
-    for table in tables:
-        for name, n in table.items():
-            totals[name] = totals.get(name, 0) + n
-    return sorted(totals, key=lambda name: (-totals[name], name))[:most]

@@ -15,7 +15,7 @@ from genre_spark.errors import GenreSparkError
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source
 from genre_spark.publish import Target
-from genre_spark.schema import LABELLED_COLUMNS
+from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, WHY_GENRE, WHY_SYNTHETIC
 
 _HISTOGRAM_BINS = 20
 
@@ -56,7 +56,8 @@ def publish_labels(
     path = publish.check_target(storage, output, [source.path])
     started, scored_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     with publish.publishing(storage, path) as target:
-        with scoring.labelling(spark, catalogue.tracks, bundle, scored_at) as labelled:
+        explain = settings.scoring.explain
+        with scoring.labelling(spark, catalogue.tracks, bundle, scored_at, explain) as labelled:
             labelled.write.parquet(target.staging)
         catalogue.quarantined.write.parquet(f"{target.staging}/{publish.QUARANTINE}")
         staged = spark.read.parquet(target.staging)
@@ -71,8 +72,8 @@ def publish_labels(
                 "labelled": catalogue.counts.accepted,
                 "quarantined": catalogue.counts.quarantined,
             },
-            "schema": LABELLED_COLUMNS,
-            "labels": _label_mix(staged),
+            "schema": LABELLED_COLUMNS | (WHY_COLUMNS if explain else {}),
+            "labels": _label_mix(staged) | ({"reasons": _reasons(staged)} if explain else {}),
             "settings": settings.model_dump(),
             "seconds": round(time.monotonic() - started, 1),
         }
@@ -110,6 +111,24 @@ def _label_mix(staged: DataFrame) -> dict[str, Any]:
         "confidence": _counts(staged, bins),
         **totals.asDict(),
     }
+
+
+def _reasons(staged: DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """By kind of label, and by label: for how many tracks which feature speaks most for it."""
+    return {
+        label: _first_reasons(staged, label, why)
+        for label, why in (("synthetic_genre", WHY_SYNTHETIC), ("genre", WHY_GENRE))
+    }
+
+
+def _first_reasons(staged: DataFrame, label: str, why: str) -> dict[str, dict[str, int]]:
+    first = F.get(F.col(why), F.lit(0))["feature"]
+    rows = staged.groupBy(label, first.alias("feature")).count().orderBy(label, "feature").collect()
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        if row["feature"] is not None:
+            found.setdefault(row[label], {})[row["feature"]] = row["count"]
+    return found
 
 
 def _counts(staged: DataFrame, column: Column) -> dict[str, int]:

@@ -1,7 +1,6 @@
-"""Pictures: data in, a figure out."""
+"""Pictures of genres and labels: data in, a figure out."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.ticker
 import numpy as np
@@ -17,14 +16,11 @@ from genre_spark.canvas import (
     name_rows,
     percent_axes,
     percent_axis,
-    shorten,
 )
 from genre_spark.wording import MODEL
 
 BINS = 20
-_ANNOTATED = 15
-# Beyond this many spreads all is far: one odd cell must not bleach the others.
-_FAR = 2.5
+MOST_WRITTEN = 15
 _Z95 = 1.96
 # Between the marks of two series, in rows.
 _BESIDE = 0.3
@@ -48,24 +44,9 @@ def bars(names: Sequence[str], values: Sequence[int]) -> Figure:
     return figure
 
 
-def centroids(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
-    """How far each centroid lies from the average track.
-
-    Parameters
-    ----------
-    values : np.ndarray [shape=(k, n_axes)]
-        In scaled units: 0 is the average track, 1 one spread above it.
-    """
-    limit = min(_FAR, max(0.5, float(np.abs(values).max())))
-    label = "spreads from the average track"
-    return heatmap(
-        values, rows, columns, label, cmap="vlag", vmin=-limit, vmax=limit, extend="both"
-    )
-
-
 def shares(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
     """A table of shares of the row in [0, 1] as colours; a narrow one also as whole per cents."""
-    label, annotate = "share of the row", len(columns) <= _ANNOTATED
+    label, annotate = "share of the row", len(columns) <= MOST_WRITTEN
     return heatmap(
         values, rows, columns, label, annotate=annotate, cmap="Blues", vmin=0.0, vmax=1.0
     )
@@ -73,27 +54,11 @@ def shares(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> F
 
 def losses(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
     """A table of shares that are lost as colours, what is not lost as white."""
-    annotate, most = len(columns) <= _ANNOTATED, max(0.05, float(values.max()))
-    label = "points of accuracy lost" if annotate else "share of the labels lost"
+    label, annotate = "share of the labels lost", len(columns) <= MOST_WRITTEN
+    most = max(0.05, float(values.max()))
     return heatmap(
         values, rows, columns, label, annotate=annotate, cmap="Blues", vmin=0.0, vmax=most
     )
-
-
-def candidates(tried: Sequence[Mapping[str, Any]], chosen: int) -> Figure:
-    """Each measure of the tried numbers of synthetic genres, with the chosen number."""
-    measures = [name for name, value in tried[0].items() if name != "k" and _is_number(value)]
-    figure, panels = empty(2.6 * max(1, len(measures)), len(measures))
-    for axes, measure in zip(panels, measures, strict=True):
-        axes.plot(
-            [one["k"] for one in tried], [one[measure] for one in tried], color=BLUE, marker="o"
-        )
-        axes.axvline(chosen, color=INK, linestyle=":", label=f"chosen: {chosen}")
-        axes.set_ylabel(shorten(measure.replace("_", " ")))
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-        axes.legend(frameon=False)
-    panels[-1].set_xlabel("number of synthetic genres")
-    return figure
 
 
 def accuracies(panels: Mapping[str, Mapping[str, Interval]]) -> Figure:
@@ -134,7 +99,7 @@ def reliability(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     axes.set(xlabel="mean confidence", ylabel="share of right labels", aspect="equal")
     percent_axes(axes, (0, 1.02), (0, 1.02))
     # Points may lie anywhere, so the legend stands outside; there, marks are of one size.
-    legend = figure.legend(frameon=False, loc="outside upper left", ncols=1 + len(curves))
+    legend = figure.legend(frameon=False, loc="outside lower left", ncols=1 + len(curves))
     for handle in legend.legend_handles[1:]:
         handle.set_sizes([40])
     return figure
@@ -184,7 +149,7 @@ def confidence(counts: Sequence[int], thresholds: Mapping[str, float]) -> Figure
     axes.bar(edges, heights, width=1 / BINS, align="edge", color=BLUE, edgecolor="white")
     for (whose, least), style in zip(thresholds.items(), (":", "--"), strict=False):
         if least <= 1:
-            label = f"accepted from {100 * least:.0f} % ({whose})"
+            label = f"accepted from {100 * least:.4g} % ({whose})"
             axes.axvline(least, color=INK, linestyle=style, label=label)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, loc="upper left")
@@ -237,5 +202,10 @@ def interval(share: float, n: int) -> Interval:
     return share, middle - root, middle + root
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
+    """The names with the largest counts over all tables, the largest first."""
+    totals: dict[str, int] = {}
+    for table in tables:
+        for name, n in table.items():
+            totals[name] = totals.get(name, 0) + n
+    return sorted(totals, key=lambda name: (-totals[name], name))[:most]

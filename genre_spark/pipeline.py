@@ -9,22 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from genre_spark import (
     __version__,
     bundle,
     card,
-    clustering,
     drift,
-    features,
     labelling,
-    profiles,
     publish,
     registry,
     sample,
+    survey,
 )
-from genre_spark.bundle import Bundle, Manifest, ScoringPart, SyntheticPart
+from genre_spark.bundle import Bundle, Manifest, ScoringPart
 from genre_spark.config import Settings
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
@@ -42,6 +39,7 @@ def cluster(
     output: str,
     settings: Settings,
     labels: str | None = None,
+    previous: str | None = None,
     say: Say = logger.info,
 ) -> dict[str, Any]:
     """Discovers synthetic genres and writes a clusters bundle.
@@ -55,6 +53,8 @@ def cluster(
     settings : Settings
     labels : str, optional
         Where to publish the catalogue labelled with them.
+    previous : str, optional
+        An earlier bundle, whose ids and names are kept where synthetic genres are the same.
     say : callable
         Told in one line what is being done.
 
@@ -64,12 +64,13 @@ def cluster(
         The summary.
     """
     registry.check_absent(spark, output)
+    earlier = registry.open_bundle(spark, previous) if previous else None
     if labels:
         publish.check_target(storage_of(spark, labels), labels, [source.path, output])
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
         say(f"discovering synthetic genres of {catalogue.counts.accepted:,} tracks")
-        manifest, profile = _discover(catalogue, source, settings)
+        manifest, profile = _discover(catalogue, source, settings, earlier)
         with registry.new_bundle(spark, output) as folder:
             bundle.write_files(folder, manifest, profile, card.render(manifest))
             made = bundle.load(folder)
@@ -182,7 +183,11 @@ def score(
 
 
 def report(
-    spark: SparkSession | None, model: str, labels: str | None, output: str
+    spark: SparkSession | None,
+    model: str,
+    labels: str | None,
+    output: str,
+    pictures: str | None = None,
 ) -> dict[str, Any]:
     """Writes the HTML page on a bundle and, if given, on a catalogue that was labelled with it.
 
@@ -196,18 +201,32 @@ def report(
         A labelled catalogue.
     output : str
         The page; a file of an earlier report is replaced.
+    pictures : str, optional
+        A directory for the same pictures as PNG files.
 
     Raises
     ------
     InputError
         Where `labels` is not a labelled catalogue.
+    OutputError
+        Where `pictures` holds anything but pictures of an earlier report.
     """
-    from genre_spark.report import render
+    from genre_spark import gallery
+    from genre_spark.report import compose
 
     opened = registry.open_bundle(spark, model)
     manifest = publish.require_manifest(storage_of(spark, labels), labels) if labels else None
-    storage_of(spark, output).write_text(output, render(opened, manifest))
-    return {"report": output}
+    if pictures:
+        storage = storage_of(spark, pictures)
+        taken = [path for path in (model, labels, output) if path]
+        directory = gallery.check_target(storage, pictures, taken)
+    page = compose(opened, manifest)
+    storage_of(spark, output).write_text(output, page.html)
+    summary = {"report": output}
+    if pictures:
+        gallery.write(storage, directory, page.answers.values())
+        summary["pictures"] = pictures
+    return summary
 
 
 # Tracks on which the exported network is compared with Keras.
@@ -216,11 +235,22 @@ _TRACKS_PER_PARTITION = 50_000
 
 
 def _discover(
-    catalogue: Catalogue, source: Source, settings: Settings
+    catalogue: Catalogue, source: Source, settings: Settings, previous: Bundle | None
 ) -> tuple[Manifest, dict[str, Any]]:
     tracks = _in_order(catalogue).persist()
     try:
-        return _describe(tracks, catalogue, source, settings)
+        found = survey.survey(tracks, catalogue.features, settings, previous)
+        unused = tuple(name for name in catalogue.features if name not in found.space.features)
+        manifest = _manifest(
+            ScoringPart(space=found.space, synthetic=found.synthetic, genres=None),
+            None,
+            settings,
+            left_out=(*catalogue.left_out, *unused),
+            data=_data(catalogue, source),
+            clusters=found.discovery,
+            genres=None,
+        )
+        return manifest, drift.profile(tracks, found.space.features)
     finally:
         tracks.unpersist()
 
@@ -233,47 +263,6 @@ def _in_order(catalogue: Catalogue) -> DataFrame:
     """
     n_partitions = -(-catalogue.counts.accepted // _TRACKS_PER_PARTITION)
     return catalogue.tracks.repartition(n_partitions, TRACK_ID).sortWithinPartitions(TRACK_ID)
-
-
-def _describe(
-    tracks: DataFrame, catalogue: Catalogue, source: Source, settings: Settings
-) -> tuple[Manifest, dict[str, Any]]:
-    space = features.fit(tracks, catalogue.features)
-    points = tracks.withColumn(clustering.AXES, F.array(*space.to_spark())).persist()
-    try:
-        taken = clustering.sample_axes(points, settings.clustering.sample_size, settings.seed)
-        candidates = clustering.try_each_k(taken, settings.clustering, settings.seed)
-        k = max(candidates, key=lambda candidate: candidate.silhouette).k
-        model = clustering.fit(points, k, settings.clustering, settings.seed)
-        found = profiles.describe(model.transform(points), model, space)
-    finally:
-        points.unpersist()
-    scoring = ScoringPart(
-        space=space,
-        synthetic=SyntheticPart(
-            ids=tuple(genre.id for genre in found),
-            names=tuple(genre.name for genre in found),
-            centroids=tuple(genre.centroid for genre in found),
-        ),
-        genres=None,
-    )
-    clusters = {
-        "k": k,
-        "candidates": [candidate.model_dump() for candidate in candidates],
-        "synthetic_genres": [genre.model_dump(mode="json") for genre in found],
-        "nmi_with_genres": profiles.nmi([genre.genres for genre in found]),
-    }
-    unused = tuple(name for name in catalogue.features if name not in space.features)
-    manifest = _manifest(
-        scoring,
-        None,
-        settings,
-        left_out=(*catalogue.left_out, *unused),
-        data=_data(catalogue, source),
-        clusters=clusters,
-        genres=None,
-    )
-    return manifest, drift.profile(tracks, space.features)
 
 
 def _manifest(
@@ -316,6 +305,16 @@ def _summary(manifest: Manifest, output: str) -> dict[str, Any]:
         "left_out": manifest.left_out,
         "synthetic_genres": list(manifest.scoring.synthetic.names),
     }
+    found = manifest.clusters
+    if found.rules:
+        summary["rules_agreement"] = found.rules.agreement
+    if found.stability:
+        summary["stability"] = {
+            name: {"mean": round(mean, 4), "spread": round(spread, 4)}
+            for name, (mean, spread) in found.stability.summary().items()
+        }
+    if found.change:
+        summary["change"] = found.change.model_dump()
     if manifest.genres:
         summary["genres"] = manifest.genres
     return summary

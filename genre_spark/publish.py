@@ -73,7 +73,13 @@ class Target:
         return f"{self.parent}/{self.hidden}lock"
 
 
-def check_target(storage: Storage, output: str, inputs: list[str], kind: Kind = CATALOGUE) -> str:
+def check_target(
+    storage: Storage,
+    output: str,
+    inputs: list[str],
+    kind: Kind = CATALOGUE,
+    option: str = "--output",
+) -> str:
     """The resolved output, once it is known to be safe.
 
     Raises
@@ -86,12 +92,12 @@ def check_target(storage: Storage, output: str, inputs: list[str], kind: Kind = 
     for given in inputs:
         if _overlap(storage, path, given):
             raise OutputError(
-                f"--output {output}: lies inside the input {given}, or holds it;"
+                f"{option} {output}: lies inside the input {given}, or holds it;"
                 " writing there would destroy what is read. Choose another directory"
             )
     if storage.exists(path) and not _is_replaceable(storage, path, kind):
         raise OutputError(
-            f"--output {output}: exists and was not made by genre-spark; it is left as it is."
+            f"{option} {output}: exists and was not made by genre-spark; it is left as it is."
             " Choose another directory"
         )
     return path

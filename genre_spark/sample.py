@@ -17,7 +17,7 @@ from genre_spark.config import TrainingSettings
 from genre_spark.context import add_context, artist_key
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
-from genre_spark.tensor import Context, assign, build, unpack
+from genre_spark.tensor import Context, build, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ def _to_arrays(
 ) -> Sample:
     raw = np.stack([table[name].to_numpy() for name in scoring.space.features], axis=1)
     axes = scoring.space.to_numpy(raw)
-    nearest, _ = assign(axes, scoring.centroids)
+    nearest, _ = scoring.synthetic.nearest(axes)
     labels = pc.index_in(table[GENRE], pa.array(classes)).to_numpy()
     edges = scoring.space.edges
     packed = {group: table[context_column(group)].combine_chunks() for group in groups}

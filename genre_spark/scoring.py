@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 import pyarrow as pa
@@ -12,7 +13,13 @@ from pyspark.sql import functions as F
 from genre_spark.bundle import Bundle, GenrePart
 from genre_spark.context import add_context, artist_key
 from genre_spark.predict import ARTIST_KEY, CONSENSUS, KNOWN, OPINION, Payload
-from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
+from genre_spark.schema import (
+    LABELLED_COLUMNS,
+    RUN_COLUMNS,
+    TRACK_ID,
+    WHY_COLUMNS,
+    context_column,
+)
 from genre_spark.validation import FAULTS
 
 _GENRE_COLUMNS = ("genre", "genre_confidence", "genre_accepted", "genre_top3")
@@ -30,7 +37,11 @@ _UNIT = 2.0**24
 
 @contextmanager
 def labelling(
-    spark: SparkSession, tracks: DataFrame, bundle: Bundle, scored_at: str
+    spark: SparkSession,
+    tracks: DataFrame,
+    bundle: Bundle,
+    scored_at: str,
+    explain: bool = False,
 ) -> Iterator[DataFrame]:
     """The labelled catalogue, for as long as the block lasts.
 
@@ -43,22 +54,27 @@ def labelling(
         Verified; a clusters bundle leaves the genre columns null.
     scored_at : str
         Time of the run, ISO 8601.
+    explain : bool
+        Whether to say why.
 
     Yields
     ------
     DataFrame
-        The columns of `LABELLED_COLUMNS`, one row per track.
+        The columns of `LABELLED_COLUMNS`, and `WHY_COLUMNS` where asked for; one row per track.
     """
+    inputs = _input_types(bundle) if explain else {}
+    why = WHY_COLUMNS if explain else {}
     payload = spark.sparkContext.broadcast(Payload.of(bundle))
     # Opinions are read twice, for the artists' means and for the labels.
-    judged = _map(model_inputs(tracks, bundle), payload, "judge", _JUDGED).persist()
+    work = partial(_map, payload=payload, explain=explain)
+    judged = work(model_inputs(tracks, bundle), step="judge", columns=_JUDGED | inputs).persist()
     try:
-        decided = _map(_with_consensus(judged, bundle), payload, "decide", _LABELS)
+        decided = work(_with_consensus(judged, bundle), step="decide", columns=_LABELS | why)
         same = {
             "model_id": F.lit(bundle.manifest.model_id),
             "scored_at": F.lit(scored_at).cast("timestamp"),
         }
-        yield decided.withColumns(same).select(*LABELLED_COLUMNS)
+        yield decided.withColumns(same).select(*LABELLED_COLUMNS, *why)
     finally:
         judged.unpersist()
         payload.unpersist()
@@ -104,21 +120,33 @@ def _mean_opinion(part: GenrePart) -> Column:
     return F.array(*[(total / count / _UNIT).cast("float") for total in sums])
 
 
+def _input_types(bundle: Bundle) -> dict[str, str]:
+    scoring = bundle.manifest.scoring
+    features = scoring.space.features
+    return {name: "double" if name in features else "array<double>" for name in scoring.inputs}
+
+
 def _map(
-    rows: DataFrame, payload: Broadcast, step: Literal["judge", "decide"], columns: dict[str, str]
+    rows: DataFrame,
+    payload: Broadcast,
+    explain: bool,
+    step: Literal["judge", "decide"],
+    columns: dict[str, str],
 ) -> DataFrame:
-    schema = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    return rows.mapInArrow(_worker(payload, step), schema)
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+    return rows.mapInArrow(_worker(payload, explain, step), schema)
 
 
 def _worker(
-    payload: Broadcast, step: str
+    payload: Broadcast, explain: bool, step: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Imported where it runs: a function sent by value would bring its own, empty cache.
         from genre_spark.predict import predictor
+        from genre_spark.reasons import Explainer
 
-        do = getattr(predictor(payload.value), step)
+        opened = predictor(payload.value)
+        do = getattr(Explainer(opened) if explain else opened, step)
         for batch in batches:
             yield do(batch)
 

@@ -31,6 +31,8 @@ class _Split:
     ----------
     test : np.ndarray [dtype=int64]
         The rows that were held out.
+    never_learned : list of str
+        Genres of which all tracks were held out.
     probabilities : dict of str to np.ndarray [shape=(n_test, n_classes)]
         By classifier.
     metrics : dict of str to dict
@@ -38,6 +40,7 @@ class _Split:
     """
 
     test: np.ndarray
+    never_learned: list[str]
     probabilities: dict[str, np.ndarray]
     metrics: dict[str, dict[str, Any]]
 
@@ -138,7 +141,7 @@ def gain(
 
 def _split(sample: Sample, protocol: Protocol, settings: Settings, seed: int, say: Say) -> _Split:
     side, test = evaluation.split(sample, protocol, settings.training.test_share, seed)
-    found = _Split(test, {}, {})
+    found = _Split(test, evaluation.never_learned(sample, side, test), {}, {})
     shown = {MODEL: sample} | {
         name: sample.without(*scopes) for name, scopes in ablations(sample).items()
     }
@@ -169,6 +172,7 @@ def _summary(sample: Sample, splits: Sequence[_Split]) -> dict[str, Any]:
     own = [split.metrics[MODEL] for split in splits]
     return {
         "tracks": [len(split.test) for split in splits],
+        "never_learned": sorted({name for split in splits for name in split.never_learned}),
         "cnn": measured[MODEL],
         "ablations": {name: others[name] for name in parts},
         "baselines": {name: one for name, one in others.items() if name not in parts},

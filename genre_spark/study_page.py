@@ -8,7 +8,7 @@ import numpy as np
 
 from genre_spark import findings, pictures, study
 from genre_spark.canvas import Picture
-from genre_spark.wording import MODEL, PROTOCOLS, cell, count, gained, said, spread
+from genre_spark.wording import MODEL, PROTOCOLS, cell, count, gained, never_learned, said, spread
 
 PAGE = "evaluation.md"
 _MEASURES = {
@@ -40,7 +40,10 @@ def write(content: Mapping[str, Any], folder: Path) -> None:
         "# How good are the genres?",
         _facts(content),
         *_tables(shown, content["target_precision"]),
-        *[f"## {question}\n\n![{question}]({file})\n\n{p.finding}" for file, question, p in drawn],
+        *[
+            f"## {question}\n\n![{question}]({file})\n\n{cell(p.finding)}"
+            for file, question, p in drawn
+        ],
         "## How well is each genre recognised?",
         _per_genre(shown, content["classes"]),
     ]
@@ -63,7 +66,7 @@ def _facts(content: Mapping[str, Any]) -> str:
 def _tables(shown: Mapping[str, Any], target: float) -> Iterable[str]:
     for title, metrics in shown.items():
         yield f"## {title}"
-        head = ["", *_MEASURES.values(), "the CNN gains, points (95 % interval)"]
+        head = ["", *_MEASURES.values(), "CNN minus this, points (95 % interval)"]
         rows = {"**CNN**": metrics["cnn"], **metrics["ablations"], **metrics["baselines"]}
         yield _table(
             head,
@@ -78,6 +81,8 @@ def _tables(shown: Mapping[str, Any], target: float) -> Iterable[str]:
             f" of these right: {spread(own['precision'])}. ECE before temperature scaling:"
             f" {spread(own['ece_before'])}. Held-out tracks: {', '.join(map(str, metrics['tracks']))}."
         )
+        if metrics["never_learned"]:
+            yield never_learned(map(cell, metrics["never_learned"]))
 
 
 def _per_genre(shown: Mapping[str, Any], classes: Sequence[str]) -> str:
@@ -96,7 +101,7 @@ def _per_genre(shown: Mapping[str, Any], classes: Sequence[str]) -> str:
         cells = (
             [f"{one['support']['mean']:.0f}", *(spread(one[key]) for key in keys)] for one in own
         )
-        return [cell(genre), *(cell for part in cells for cell in part)]
+        return [cell(genre), *(one for part in cells for one in part)]
 
     return _table(head, map(row, classes))
 
@@ -139,8 +144,8 @@ def _accuracy(shown: Mapping[str, Any]) -> Picture:
     for title, metrics in shown.items():
         name, best = study.strongest(metrics)
         sentences.append(
-            f"{title}: over the best baseline, {name}, the CNN gains"
-            f" {gained(best['cnn_gain'])} points."
+            f"{title}: {gained(best['cnn_gain'])} points of accuracy between the CNN and the best"
+            f" baseline, {name}."
         )
         found = {MODEL: metrics["cnn"], **metrics["baselines"]}
         panels[title] = {name: _bounds(one["accuracy"]) for name, one in found.items()}
@@ -153,12 +158,13 @@ def _parts(shown: Mapping[str, Any]) -> Picture:
         gains = {name: one["cnn_gain"] for name, one in metrics["ablations"].items()}
         most = max(gains, key=lambda name: gains[name]["mean"])
         sentences.append(
-            f"{title}: the CNN is most ahead of the one with {said(most)}, by {gained(gains[most])} points."
+            f"{title}: the CNN is most ahead of itself with {said(most)},"
+            f" by {gained(gains[most])} points."
         )
         panels[title] = {
             "gain": {name: (one["mean"], one["low"], one["high"]) for name, one in gains.items()}
         }
-    label = "points of accuracy that the CNN has more than the one without, with 95 % intervals"
+    label = "points of accuracy more than without, 95 % intervals"
     return Picture(" ".join(sentences), pictures.differences(panels, label))
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -61,6 +61,7 @@ class Terminal:
                 "synthetic genres": _numbered(summary["synthetic_genres"]),
             }
         )
+        self._discovered(summary)
         if "genres" in summary:
             self._accuracy(summary["genres"])
         self._pairs({"model id": summary["model_id"], "bundle": summary["bundle"]})
@@ -101,9 +102,9 @@ class Terminal:
         )
 
     def show_report(self, summary: Mapping[str, Any]) -> None:
-        """Where the page is."""
+        """Where the page is, and its pictures."""
         if not self._json(summary):
-            self._pairs({"report": summary["report"]})
+            self._pairs(summary)
 
     def show_demo(self, summary: Mapping[str, Any]) -> None:
         """What the demo found, and what to look at next."""
@@ -126,6 +127,26 @@ class Terminal:
                 "look at next": paths["report"],
             }
         )
+
+    def _discovered(self, summary: Mapping[str, Any]) -> None:
+        """How firm synthetic genres are, and what changed."""
+        stability = {
+            f"same groups over {name} (adjusted Rand index)": f"{of['mean']:.3f} ± {of['spread']:.3f}"
+            for name, of in summary.get("stability", {}).items()
+        }
+        agreement, change = summary.get("rules_agreement"), summary.get("change")
+        said = {"rules agree with synthetic genres on unseen tracks": _percent(agreement)}
+        if change:
+            said |= {
+                "compared with": change["previous"],
+                "tracks that keep their id": _percent(1 - change["moved"]),
+                "kept": _ids(one["id"] for one in change["matched"]),
+                "new": _ids(change["new"]),
+                "retired": _ids(change["retired"]),
+                "split": "; ".join(f"{s['id']} into {_ids(s['into'])}" for s in change["split"]),
+                "merged": "; ".join(f"{_ids(m['of'])} in {m['id']}" for m in change["merged"]),
+            }
+        self._pairs(stability | said)
 
     def _accuracy(self, genres: Mapping[str, Any]) -> None:
         target = f"coverage at {genres['target_precision']:.0%}"
@@ -180,13 +201,13 @@ class Terminal:
 
 def _study_rows(title: str, metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The CNN, then the others, each with what the CNN gains over it."""
-    rows = [(title, "accuracy", "macro-F1", "log loss", "ECE", "AURC", "the CNN gains")]
+    rows = [(title, "accuracy", "macro-F1", "ECE", "CNN minus this, points")]
     for name, one in {
         MODEL: metrics["cnn"],
         **metrics["ablations"],
         **metrics["baselines"],
     }.items():
-        measures = ("accuracy", "macro_f1", "log_loss", "ece", "aurc")
+        measures = ("accuracy", "macro_f1", "ece")
         rows.append((name, *(spread(one[key]) for key in measures), gained(one.get("cnn_gain"))))
     return rows
 
@@ -199,6 +220,10 @@ def _reasons(rows: Mapping[str, Any]) -> str:
 
 def _numbered(names: list[str]) -> str:
     return f"{len(names)}: " + ", ".join(names)
+
+
+def _ids(ids: Iterable[int]) -> str:
+    return ", ".join(map(str, ids))
 
 
 def _percent(share: float | None) -> str:

@@ -148,6 +148,7 @@ def evaluate(
     side, test = evaluation.split(sample, protocol, settings.training.test_share, seed)
     judged = judge(sample, protocol, side, settings, seed, say)
     metrics = judged.measure(sample, test)
+    metrics["never_learned"] = evaluation.never_learned(sample, side, test)
     say(f"fitting on {protocol} artists: baselines")
     found = baselines.judge(sample.take(side), sample.take(test), seed, [baselines.FOREST])
     labels = sample.labels[test]

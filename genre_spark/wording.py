@@ -1,7 +1,7 @@
 """Words and numbers as the page has them: names, units, per cents."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from genre_spark.schema import AudioFeature
@@ -21,6 +21,11 @@ def one_line(name: str, limit: int) -> str:
 def said(name: str) -> str:
     """A name within a sentence."""
     return one_line(name, 80)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Parts as a sentence lists them."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def plain(name: str) -> str:
@@ -83,3 +88,8 @@ def gained(gain: Mapping[str, float] | None) -> str:
 def cell(text: str) -> str:
     """A name as Markdown shows it, whatever somebody typed."""
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+
+
+def never_learned(genres: Iterable[str]) -> str:
+    """What the new-artist protocol could not tell."""
+    return f"Held out whole, being of few artists, and so never right: {', '.join(genres)}."

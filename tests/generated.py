@@ -8,6 +8,7 @@ import pandas as pd
 
 from genre_spark import bundle
 from genre_spark.bundle import GenrePart, Manifest, ScoringPart, SyntheticPart
+from genre_spark.clusterspace import ClusterSpace, Dimension
 from genre_spark.decision import Decision
 from genre_spark.features import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
@@ -106,16 +107,28 @@ def make_axis(
     )
 
 
+def make_compared(space: FeatureSpace) -> ClusterSpace:
+    """A comparison by the axes as they are."""
+    return ClusterSpace(
+        dimensions=tuple(
+            Dimension(axis=i, low=-LIMIT, high=LIMIT, weight=2 * LIMIT) for i in range(space.n_axes)
+        )
+    )
+
+
 def make_manifest(onnx: bytes | None = None, k: int = 12) -> Manifest:
     """A small but complete ``bundle.json``: of a full bundle where a network is given."""
     tracks = make_tracks(50 * k, seed=1)
     space = make_space(tracks)
     points = space.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(float))
+    compared = make_compared(space)
     scoring = ScoringPart(
         space=space,
         synthetic=SyntheticPart(
             ids=tuple(range(k)),
             names=tuple(f"name {i}" for i in range(k)),
+            compared=compared,
+            centers=tuple(map(tuple, compared.to_numpy(points[:k]).tolist())),
             centroids=tuple(map(tuple, points[:k].tolist())),
         ),
         genres=onnx

@@ -252,7 +252,7 @@ def test_a_centroid_of_a_wrong_length_is_refused(make, more):
     assert f"a centroid has not {n_axes} numbers, as there are axes" in refusal(folder)
 
 
-@pytest.mark.parametrize("part", ["ids", "names", "centroids"])
+@pytest.mark.parametrize("part", ["ids", "names", "centers", "centroids"])
 def test_synthetic_genres_whose_parts_differ_in_number_are_refused(make, part):
     folder = make()
 

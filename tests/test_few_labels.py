@@ -13,7 +13,7 @@ from genre_spark.errors import InputError
 
 SETTINGS = load_settings(
     overrides=(
-        "epochs=2", "general_epochs=8", "min_steps=0", "learning_rate=0.02",
+        "epochs=2", "general_epochs=8", "min_steps=0", "batch_size=512", "learning_rate=0.03",
     )
 )  # fmt: skip
 
@@ -135,3 +135,17 @@ def test_of_too_many_labels_small_genres_are_kept_whole(spark):
     kept = dict(zip(found.classes, np.bincount(found.labels), strict=True))
     assert (kept["jazz"], kept["folk"]) == (7, 60)
     assert 200 < kept["rock"] < 400
+
+
+def test_a_genre_that_was_held_out_whole_is_named():
+    given = make_sample(300)
+    first, others = np.flatnonzero(given.labels == 0), np.flatnonzero(given.labels != 0)
+    assert evaluation.never_learned(given, others, first) == [given.classes[0]]
+    assert evaluation.never_learned(given, others[::2], others[1::2]) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_tracks_of_a_genres_only_artist_are_on_one_side(seed):
+    given = SAMPLES["a genre of one artist"]()
+    side, test = evaluation.split(given, "new", 0.2, seed)
+    assert (0 in given.labels[side]) != (0 in given.labels[test])

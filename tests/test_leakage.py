@@ -10,7 +10,9 @@ from samples import make_sample
 from genre_spark import evaluation, network, sample, training
 from genre_spark.config import load_settings
 
-SETTINGS = load_settings(overrides=("epochs=1", "general_epochs=1", "min_steps=0"))
+SETTINGS = load_settings(
+    overrides=("epochs=1", "general_epochs=1", "min_steps=0", "batch_size=512")
+)
 
 
 def quiet(message):
