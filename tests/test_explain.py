@@ -7,7 +7,7 @@ from samples import make_sample
 from genre_spark import explain, tensor
 from genre_spark.decision import Decision
 
-ALONE = Decision(specialist=0.0, consensus=0.0, temperature=1.0, threshold=0.5)
+ALONE = Decision(weights=(0.5, 0.5, 0.0), consensus=0.0, temperature=1.0, threshold=0.5)
 TOGETHER = ALONE.model_copy(update={"consensus": 1.0})
 CHANNELS = tensor.channel_names(("artist", "album"))
 
