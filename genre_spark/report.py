@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from genre_spark import findings, wording
+from genre_spark import findings, influence, wording
 from genre_spark.bundle import Bundle, Manifest
 from genre_spark.canvas import Picture
 from genre_spark.schema import feature
@@ -119,9 +119,9 @@ def _genres(manifest: Manifest) -> dict[str, Any] | None:
         "pairs": _pairs(counts, part.classes),
         "reliability": findings.reliability(protocols),
         "risk_coverage": findings.risk_coverage(protocols, part.target_precision),
-        "features": findings.features(protocols),
-        "scopes": findings.scopes(protocols),
-        "features_of_genres": findings.features_of_genres(protocols[shown], part.classes),
+        "features": influence.features(protocols),
+        "scopes": influence.scopes(protocols),
+        "features_of_genres": influence.features_of_genres(protocols[shown], part.classes),
     }
 
 
