@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import discovery_answers, findings, pictures
+from genre_spark import discovery_answers, findings, influence, pictures
 from genre_spark.bundle import Manifest
 from genre_spark.canvas import Answer
 from genre_spark.wording import PROTOCOLS, count
@@ -80,20 +80,20 @@ def _on_what_decides(found: Mapping[str, Any], classes: tuple[str, ...]) -> Iter
     }
     tracks = "; ".join(f"{title.lower()}: {count(n)}" for title, n in counted.items())
     held_out = f"Whiskers: one standard deviation over repeats. Held-out tracks: {tracks}."
-    if drawn := findings.features(found):
+    if drawn := influence.features(found):
         note = (
             "“Of the track alone”: the track’s own value is another’s. “In all scopes”: so are its"
             f" synthetic genre’s, artist’s and album’s statistics of that feature. {held_out}"
         )
         yield Answer("features", "Which features decide?", "Dot plot", drawn, note)
-    if drawn := findings.scopes(found):
+    if drawn := influence.scopes(found):
         note = (
             "A whole scope is another track’s: all features of the track itself, or the centre of its"
             f" synthetic genre, or all that is known of its artist or album. {held_out}"
         )
         yield Answer("scopes", "Is it the track or its context?", "Dot plot", drawn, note)
     shown = list(found)[-1]
-    if drawn := findings.features_of_genres(found[shown], classes):
+    if drawn := influence.features_of_genres(found[shown], classes):
         note = f"{shown}, {count(counted[shown])} held-out tracks; a feature in all scopes."
         question = "Which features tell each genre apart?"
         yield Answer("features-of-genres", question, "Heatmap", drawn, note)
