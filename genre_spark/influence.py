@@ -9,7 +9,7 @@ from genre_spark import findings, pictures
 from genre_spark.canvas import Picture
 from genre_spark.wording import percent, plain, said
 
-_LOST = "points of accuracy lost, ± a standard deviation over repeats"
+_LOST = "points of accuracy lost"
 _SCOPES = {"track": "track itself", "synthetic genres": "synthetic genre"}
 
 
@@ -23,8 +23,8 @@ def features(protocols: Mapping[str, Any]) -> Picture | None:
         lost = {name: one["all"]["accuracy"] for name, one in found["features"].items()}
         order = sorted(lost, key=lambda name: -lost[name]["mean"])
         sentences.append(
-            f"{title}: most hangs on {plain(order[0])}; with another track’s"
-            f" {percent(lost[order[0]]['mean'])} of the labels more would be wrong."
+            f"{title}: most hangs on {plain(order[0])}; with another track’s,"
+            f" {percent(lost[order[0]]['mean'])} more of the labels would be wrong."
         )
         panels[title] = {
             series: {
