@@ -73,9 +73,9 @@ def fit(
     held_out : Labelled, optional
         Tracks by which the specialists' training is stopped early.
     epochs : sequence of int, optional
-        For each branch, in place of what the settings say.
+        Of the branches for new artists and of the specialists, in place of what the settings say.
     on_epoch : callable
-        Told the branch, its epochs done and its epochs at most.
+        Told the branches, their epochs done and their epochs at most.
     specialists : bool
         Whether there are any.
 
@@ -85,7 +85,7 @@ def fit(
         Its opinions are those of *sound*, of *general* and the specialists' mean; the first stands
         for what there is not.
     epochs : list of int
-        After how many each branch was done.
+        After how many the branches for new artists were done, and the specialists.
     unseen : np.ndarray [shape=(n_tracks, 3, n_classes)]
         Log-probabilities of each training track, by members that saw no track of its artist; since
         there is no such specialist, the first stands for the third.
@@ -99,17 +99,25 @@ def fit(
     keras = quiet_keras()
     keras.utils.set_random_seed(seed)
     parts = folds.grouped(train.labels, train.artists, MEMBERS, seed)
+    weights = _weights(parts, train.artists)
     found: dict[str, keras.Model] = {}
     done = []
-    for i, branch in enumerate(branches(groups, specialists)):
-        most = epochs[i] if epochs else _epochs(branch, len(train.labels), settings)
-        model = branch.build(*train.tensors.shape[1:], train.n_classes)
-        tell = functools.partial(on_epoch, branch.name)
-        weights = np.ones((len(parts), 1)) if branch.long else _weights(parts, train.artists)
-        watched = held_out if branch.long else None
-        done.append(_fit_branch(model, train, weights, watched, settings, most, tell))
-        found[branch.name] = _without_optimizer(model)
+    for i, stage in enumerate(_stages(branches(groups, specialists))):
+        long = stage[0].long
+        most = epochs[i] if epochs else _epochs(long, len(train.labels), settings)
+        seen = np.ones((len(parts), len(stage))) if long else np.tile(weights, len(stage))
+        tell = functools.partial(on_epoch, " and ".join(one.name for one in stage))
+        watched = held_out if long else None
+        models, n_epochs = _fit_together(stage, train, seen, watched, settings, most, tell)
+        done.append(n_epochs)
+        found |= models
     return _join(found), done, _unseen(found, train.tensors, parts)
+
+
+def _stages(found: Sequence[Branch]) -> list[list[Branch]]:
+    """Branches that are trained for as long as each other, on a core each."""
+    stages = [[one for one in found if one.long == long] for long in (False, True)]
+    return [stage for stage in stages if stage]
 
 
 def _unseen(found: dict[str, "keras.Model"], tensors: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -133,20 +141,23 @@ def _weights(parts: np.ndarray, artists: np.ndarray) -> np.ndarray:
     return sees * (weights / weights.mean())[:, None]
 
 
-def _fit_branch(
-    model: "keras.Model",
+def _fit_together(
+    stage: Sequence[Branch],
     train: Labelled,
     weights: np.ndarray,
     held_out: Labelled | None,
     settings: NetworkSettings,
     epochs: int,
     tell: Callable[[int, int], None],
-) -> int:
-    from keras import callbacks, losses
+) -> tuple[dict[str, "keras.Model"], int]:
+    from keras import Input, Model, callbacks, losses, ops
 
+    image = Input(train.tensors.shape[1:])
+    built = {one.name: one.build(*image.shape[1:], train.n_classes) for one in stage}
+    model = Model(image, ops.concatenate([one(image) for one in built.values()], axis=1))
     _, *shape = model.output_shape
     model.compile(
-        optimizer=_optimizer(len(train.labels), epochs, settings, weights.shape[1] == 1),
+        optimizer=_optimizer(len(train.labels), epochs, settings, stage[0].long),
         loss=losses.CategoricalCrossentropy(from_logits=True, label_smoothing=_LABEL_SMOOTHING),
         metrics=["accuracy"],
         steps_per_execution=_STEPS_AT_ONCE,
@@ -164,7 +175,7 @@ def _fit_branch(
         callbacks=[told, stopping] if held_out else [told],
         verbose=0,
     )
-    return len(history.epoch)
+    return built, len(history.epoch)
 
 
 def _join(found: dict[str, "keras.Model"]) -> "keras.Model":
@@ -180,13 +191,6 @@ def _join(found: dict[str, "keras.Model"]) -> "keras.Model":
     general = said.pop(GENERAL, sound)
     special = ops.mean(ops.stack(list(said.values()) or [sound], axis=1), axis=1)
     return Model(image, ops.stack([sound, general, ops.log_softmax(special)], axis=1))
-
-
-def _without_optimizer(model: "keras.Model") -> "keras.Model":
-    """Without what only its training needed."""
-    copy = type(model).from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def log_probabilities(model: "keras.Model", tensors: np.ndarray) -> np.ndarray:
@@ -206,10 +210,10 @@ def quiet_keras() -> Any:
     return keras
 
 
-def _epochs(branch: Branch, n_tracks: int, settings: NetworkSettings) -> int:
+def _epochs(long: bool, n_tracks: int, settings: NetworkSettings) -> int:
     """As set, or so many that few tracks are seen often enough."""
     steps_each = max(1, n_tracks // settings.batch_size)
-    most, share = (settings.epochs, 1) if branch.long else (settings.general_epochs, _GENERAL_SHARE)
+    most, share = (settings.epochs, 1) if long else (settings.general_epochs, _GENERAL_SHARE)
     return max(most, math.ceil(settings.min_steps * share / steps_each))
 
 

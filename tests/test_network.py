@@ -103,9 +103,9 @@ def test_specialists_stop_where_held_out_tracks_gain_nothing():
     data, groups = labelled(sample, noise), ("artist", "album")
     other = labelled(make_sample(300, seed=9), noise)
     _, epochs, _ = network.fit(data, groups, settings, 1, held_out=other)
-    assert max(epochs[2:]) < 60
-    _, as_told, _ = network.fit(data, groups, settings, 1, epochs=[1, 4, 3, 2])
-    assert as_told == [1, 4, 3, 2]
+    assert epochs[1] < 60
+    _, as_told, _ = network.fit(data, groups, settings, 1, epochs=[1, 4])
+    assert as_told == [1, 4]
 
 
 def test_each_track_is_judged_by_a_member_that_did_not_see_its_artist():
