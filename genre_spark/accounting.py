@@ -1,5 +1,6 @@
 """Writes tables and reads them back: what stands on the disk is what was meant, to the last row."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
@@ -9,7 +10,6 @@ from pyspark.sql import functions as F
 
 from genre_spark.errors import GenreSparkError, OutputError
 from genre_spark.hadoop import spark_message
-from genre_spark.schema import LABELLED_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,23 @@ def verify(spark: SparkSession, path: str, written: Tally) -> DataFrame:
     return table
 
 
-def check_schema(labelled: DataFrame) -> None:
+def check_schema(labelled: DataFrame, columns: Mapping[str, str]) -> None:
     """Holds a labelled catalogue to its contract.
+
+    Parameters
+    ----------
+    labelled : DataFrame
+    columns : mapping of str to str
+        Spark's type of each; see `labelled_columns`.
 
     Raises
     ------
     GenreSparkError
-        Where columns or types are others than `LABELLED_COLUMNS`.
+        Where columns or types are others.
     """
     found = {field.name: field.dataType.simpleString() for field in labelled.schema}
-    if found != LABELLED_COLUMNS:
-        raise GenreSparkError(f"columns are {found}, should be {LABELLED_COLUMNS}")
+    if found != columns:
+        raise GenreSparkError(f"columns are {found}, should be {columns}")
 
 
 def _totals(table: DataFrame) -> list[Column]:

@@ -15,14 +15,17 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from genre_spark import __version__, vetting
+from genre_spark.clusterspace import ClusterSpace
 from genre_spark.decision import Decision
+from genre_spark.discovery import Discovery
 from genre_spark.drift import Profile
 from genre_spark.errors import BundleError
 from genre_spark.features import FeatureSpace
-from genre_spark.tensor import channel_names
+from genre_spark.schema import context_column
+from genre_spark.tensor import assign, channel_names
 from genre_spark.vetting import UntrustedError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"
@@ -45,17 +48,51 @@ class _Strict(BaseModel):
 
 
 class SyntheticPart(_Strict):
-    """What scoring needs of the synthetic genres, in the order of the centroids."""
+    """What scoring needs of the synthetic genres.
+
+    Attributes
+    ----------
+    ids : tuple of int
+    names : tuple of str
+    compared : ClusterSpace
+        How tracks are compared with the centers.
+    centers : tuple of tuple of float
+        A track belongs to the nearest; in the units of `compared`.
+    centroids : tuple of tuple of float
+        Means of their tracks, in scaled units, one per axis: what the network reads.
+    """
 
     ids: tuple[int, ...]
     names: tuple[str, ...]
+    compared: ClusterSpace
+    centers: tuple[tuple[Finite, ...], ...]
     centroids: tuple[tuple[Finite, ...], ...]
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> "SyntheticPart":
-        if not len(self.ids) == len(self.names) == len(self.centroids) > 0:
+        counts = {len(self.ids), len(self.names), len(self.centers), len(self.centroids)}
+        if len(counts) > 1 or not self.ids:
             raise ValueError("ids, names and centroids of synthetic genres differ in number")
+        n = len(self.compared.dimensions)
+        if any(len(center) != n for center in self.centers):
+            raise ValueError(f"a center has not {n} numbers, as there are dimensions")
         return self
+
+    def nearest(self, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The synthetic genre of each track.
+
+        Parameters
+        ----------
+        axes : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
+
+        Returns
+        -------
+        rows : np.ndarray [shape=(n_tracks,), dtype=int64]
+            Of `ids`, not the ids.
+        distances : np.ndarray [shape=(n_tracks,), dtype=float64]
+            Euclidean, in the units of `compared`.
+        """
+        return assign(self.compared.to_numpy(axes), np.array(self.centers))
 
 
 class GenrePart(_Strict):
@@ -120,7 +157,15 @@ class ScoringPart(_Strict):
     def _centroids_fit(self) -> "ScoringPart":
         if any(len(centroid) != self.space.n_axes for centroid in self.synthetic.centroids):
             raise ValueError(f"a centroid has not {self.space.n_axes} numbers, as there are axes")
+        if any(one.axis >= self.space.n_axes for one in self.synthetic.compared.dimensions):
+            raise ValueError(f"a dimension is of none of the {self.space.n_axes} axes")
         return self
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns of a track that the models read."""
+        groups = self.genres.groups if self.genres else ()
+        return (*self.space.features, *map(context_column, groups))
 
     @property
     def centroids(self) -> np.ndarray:
@@ -142,7 +187,7 @@ class Manifest(_Strict):
     scoring: ScoringPart
     left_out: tuple[str, ...]
     data: dict[str, Any]
-    clusters: dict[str, Any]
+    clusters: Discovery
     genres: dict[str, Any] | None
 
     @model_validator(mode="after")

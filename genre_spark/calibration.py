@@ -20,6 +20,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The divisor of the logits under which held-out labels are likeliest.
 
+    Where all of n labels are right, certainty would be likeliest. One in n + 2 is taken to be
+    wrong, so that nothing is surer than so many labels can tell.
+
     Parameters
     ----------
     logits : np.ndarray [shape=(n_tracks, n_classes)]
@@ -33,15 +36,18 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     References
     ----------
-    Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML.
+    Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML; Platt (1999),
+    "Probabilistic Outputs for Support Vector Machines", for the smoothed targets.
     """
     from scipy.optimize import minimize_scalar
 
-    rows = np.arange(len(labels))
+    rows, doubt = np.arange(len(labels)), 1.0 / (len(labels) + 2.0)
 
     def loss(log_temperature: float) -> float:
-        probabilities = softmax(logits / np.exp(log_temperature))
-        return -np.log(np.maximum(probabilities[rows, labels], 1e-12)).mean()
+        logs = np.log(np.maximum(softmax(logits / np.exp(log_temperature)), 1e-12))
+        right = logs[rows, labels]
+        wrong = (logs.sum(axis=1) - right) / max(1, logs.shape[1] - 1)
+        return -((1.0 - doubt) * right + doubt * wrong).mean()
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
     return float(np.exp(found.x))

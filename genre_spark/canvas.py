@@ -5,9 +5,10 @@ pyplot, which keeps figures in a global list, is not used.
 
 import base64
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import matplotlib.ticker
@@ -21,12 +22,16 @@ from genre_spark.wording import one_line
 
 # Okabe and Ito's palette, as seaborn's "colorblind" has it; the order is the one protocols have.
 SERIES = (("#0173b2", "o", "-"), ("#c05e00", "s", "--"))
-BLUE, GREY, INK, _LINE = "#0173b2", "#a3abb4", "#1d2733", "#c9cfd6"
+BLUE, RED, GREY, INK, _LINE = "#0173b2", "#b3423a", "#a3abb4", "#1d2733", "#c9cfd6"
 _DPI = 110
-_WIDTH = 6.6
-_WIDE = 7.5
+_WIDTH = 6.0
+_WIDE = 7.0
+_SMALL = 2.6
 _NAME = 30
 _CROWDED = 15
+# Of a title: the height of its lines, and the letters in an inch of them.
+_LINE_HEIGHT = 0.19
+_LETTERS = 9.5
 
 
 def empty(
@@ -42,6 +47,19 @@ def empty(
         axes.grid(axis="x", color=_LINE, linewidth=0.5)
         axes.set_axisbelow(True)
     return figure, list(grid[:, 0])
+
+
+def small(height: float) -> tuple[Figure, Axes]:
+    """An empty figure of so many inches that is one of many on a page."""
+    figure = Figure(figsize=(_SMALL, height), facecolor="white")
+    # Fitting margins takes longer than all else, and small pictures have the same ones.
+    margins = {"left": 0.41, "right": 0.77, "bottom": 0.22 / height, "top": 1 - 0.04 / height}
+    axes = figure.subplots(gridspec_kw=margins)
+    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    axes.tick_params(color=_LINE, labelsize=8)
+    axes.grid(axis="x", color=_LINE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    return figure, axes
 
 
 def heatmap(
@@ -111,28 +129,85 @@ def shorten(name: str, limit: int = _NAME) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """An answer, drawn: what is to be seen in words, and the image in base64 with its pixels."""
+    """An answer, drawn: what is to be seen in words, and the figure."""
 
     finding: str
-    png: str
-    width: int
-    height: int
+    figure: Figure
+
+    @cached_property
+    def png(self) -> str:
+        """The image in base64, without a title: pages have it above."""
+        return png(self.figure)
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return round(self.figure.get_figwidth() * _DPI)
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return round(self.figure.get_figheight() * _DPI)
+
+    def titled(self, question: str) -> bytes:
+        """The image as a file of its own, with the question that it answers above it."""
+        width = self.figure.get_figwidth()
+        lines = textwrap.wrap(shorten(question, 200), int(_LETTERS * width))
+        above = Figure(figsize=(width, _LINE_HEIGHT * (len(lines) + 0.8)), facecolor="white")
+        middle = {"va": "center", "fontsize": 11, "fontweight": "bold"}
+        above.text(0.02, 0.5, "\n".join(lines), **middle)
+        # Put together as images: a title inside the figure would move, or cover, what is there.
+        return _stacked([png(above), self.png])
 
 
-def picture(finding: str, figure: Figure) -> Picture:
-    """A figure that is done, with what is to be seen in it."""
-    width, height = (round(inches * _DPI) for inches in figure.get_size_inches())
-    return Picture(finding, png(figure), width, height)
+@dataclass(frozen=True)
+class Answer:
+    """A picture on the page.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without the ending.
+    question : str
+    kind : str
+        Sort of chart, for those who do not see it.
+    picture : Picture
+    note : str
+        How to read it, and what it rests on.
+    """
+
+    name: str
+    question: str
+    kind: str
+    picture: Picture
+    note: str = ""
 
 
 def png(figure: Figure) -> str:
     """The figure as a PNG in base64."""
-    drawn, image = io.BytesIO(), io.BytesIO()
+    drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=_DPI)
-    # A palette makes these pictures less than half as large and looks the same.
-    flat = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    flat.save(image, format="png", optimize=True)
-    return base64.b64encode(image.getvalue()).decode("ascii")
+    image = Image.open(drawn).convert("RGB")
+    return base64.b64encode(_compressed(image)).decode("ascii")
+
+
+def _stacked(images: Sequence[str]) -> bytes:
+    """PNG of images in base64 that are as wide as each other, below one another."""
+    parts = [Image.open(io.BytesIO(base64.b64decode(one))).convert("RGB") for one in images]
+    whole = Image.new("RGB", (parts[0].width, sum(part.height for part in parts)), "white")
+    top = 0
+    for part in parts:
+        whole.paste(part, (0, top))
+        top += part.height
+    return _compressed(whole)
+
+
+def _compressed(image: Image.Image) -> bytes:
+    """The image as PNG with a palette: less than half as large, and it looks the same."""
+    made = io.BytesIO()
+    flat = image.quantize(256, dither=Image.Dither.NONE)
+    flat.save(made, format="png", optimize=True)
+    return made.getvalue()
 
 
 @cache

@@ -1,11 +1,10 @@
 """The model card: what a bundle is, in words."""
 
-import re
 from typing import Any
 
 from genre_spark.bundle import Manifest
-
-_PROTOCOLS = {"known": "known artists", "new": "new artists"}
+from genre_spark.discovery import Stability
+from genre_spark.wording import PROTOCOLS, cell, never_learned, plain
 
 
 def render(manifest: Manifest) -> str:
@@ -23,6 +22,7 @@ def render(manifest: Manifest) -> str:
     ]
     if manifest.genres:
         parts += ["## Genres", _accuracy(manifest.genres), _LIMITS]
+        parts += ["## What decides", _importance(manifest.genres)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -48,28 +48,72 @@ def _facts(manifest: Manifest) -> str:
 
 
 def _synthetic(manifest: Manifest) -> str:
+    found = manifest.clusters
     lines = ["| id | name | tracks |", "| --- | --- | --- |"]
-    genres = manifest.clusters["synthetic_genres"]
-    lines += [f"| {genre['id']} | {_cell(genre['name'])} | {genre['size']} |" for genre in genres]
+    lines += [f"| {one.id} | {cell(one.name)} | {one.size} |" for one in found.synthetic_genres]
+    if found.stability:
+        lines += ["", _stability(found.stability)]
+    if found.rules:
+        lines += [
+            "",
+            f"{found.rules.n_leaves} rules on raw features agree with them on"
+            f" {found.rules.agreement:.1%} of {found.rules.unseen} unseen tracks; that says nothing"
+            " of real genres.",
+        ]
     return "\n".join(lines)
+
+
+def _stability(stability: Stability) -> str:
+    found = [
+        f"{mean:.3f} ± {spread:.3f} over {name}"
+        for name, (mean, spread) in stability.summary().items()
+    ]
+    return f"The same groups are found again: adjusted Rand index {', '.join(found)}."
 
 
 def _accuracy(genres: dict[str, Any]) -> str:
     lines = [
-        "| held out | tracks | accuracy | macro-F1 | top 3 | ECE | coverage | best baseline |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| held out | tracks | accuracy | macro-F1 | top 3 | ECE | AURC | coverage | best baseline |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for protocol, metrics in genres["protocols"].items():
         name, accuracy = max(metrics["baselines"].items(), key=lambda item: item[1])
         lines.append(
-            f"| {_PROTOCOLS[protocol]} | {metrics['tracks']} | {metrics['accuracy']:.3f} |"
+            f"| {PROTOCOLS[protocol]} | {metrics['tracks']} | {metrics['accuracy']:.3f} |"
             f" {metrics['macro_f1']:.3f} | {metrics['top3']:.3f} | {metrics['ece']:.3f} |"
-            f" {metrics['coverage']:.2f} | {accuracy:.3f} ({name}) |"
+            f" {metrics['aurc']:.3f} | {metrics['coverage']:.2f} | {accuracy:.3f} ({name}) |"
         )
-    classes = ", ".join(_cell(name) for name in genres["classes"])
-    return "\n".join(lines) + f"\n\nGenres: {classes}."
+    classes = ", ".join(cell(name) for name in genres["classes"])
+    skipped = [
+        f"\n\nNot measured on {PROTOCOLS[name]}: {reason}."
+        for name, reason in genres.get("skipped", {}).items()
+    ]
+    for metrics in genres["protocols"].values():
+        if metrics.get("never_learned"):
+            skipped.append(f"\n\n{never_learned(map(cell, metrics['never_learned']))}")
+    return "\n".join(lines) + "".join(skipped) + f"\n\nGenres: {classes}."
 
 
-def _cell(text: str) -> str:
-    """A name as Markdown shows it, whatever somebody typed."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+def _importance(genres: dict[str, Any]) -> str:
+    """What is lost with each scope, and with each feature in all scopes, the most first."""
+    measured = {PROTOCOLS[name]: of["importance"] for name, of in genres["protocols"].items()}
+    lines = [_EXCHANGED, ""]
+    for title, found in measured.items():
+        lost = {f"scope: {name}": one["accuracy"] for name, one in found["scopes"].items()}
+        lost |= {
+            f"feature: {plain(name)}": one["all"]["accuracy"]
+            for name, one in found["features"].items()
+        }
+        order = sorted(lost, key=lambda name: -lost[name]["mean"])
+        lines += [f"| {title} | accuracy lost |", "| --- | --- |"]
+        lines += [f"| {cell(name)} | {_loss(lost[name])} |" for name in order] + [""]
+    return "\n".join(lines).rstrip()
+
+
+def _loss(loss: dict[str, float]) -> str:
+    return f"{loss['mean']:.3f} ± {loss['spread']:.3f}"
+
+
+_EXCHANGED = """Accuracy that is lost on held-out tracks where a part of the input is another
+track's: a feature in all scopes, or a scope with all of its features. ± is the standard deviation
+over repeats."""

@@ -173,18 +173,29 @@ def _source(path: str, dataset: str | None, fmt: str | None) -> Any:
 @CATALOG
 @click.option("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
 @click.option("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
+@click.option(
+    "--previous", metavar="BUNDLE", help="Keep the ids and names of this one's that are the same."
+)
 @table_options
 @run_options
 def cluster(
-    catalog: str, output: str, labels: str | None, dataset: str | None, fmt: str | None, **run: Any
+    catalog: str,
+    output: str,
+    labels: str | None,
+    previous: str | None,
+    dataset: str | None,
+    fmt: str | None,
+    **run: Any,
 ) -> None:
     """Discovers synthetic genres."""
     with _job(**run) as job:
-        from genre_spark import pipeline
+        from genre_spark import pipeline, registry
 
         source = _source(catalog, dataset, fmt)
+        if previous:
+            registry.open_local(previous)
         summary = pipeline.cluster(
-            job.spark(), source, output, job.settings, labels, job.terminal.say
+            job.spark(), source, output, job.settings, labels, previous, job.terminal.say
         )
         job.terminal.show_bundle(summary)
 
@@ -214,6 +225,43 @@ def train(
 
 
 @cli.command(
+    epilog="Example: genre-spark evaluate --catalog tracks.parquet --clusters models/mine"
+    " --output study"
+)
+@CATALOG
+@click.option("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
+@click.option("--output", required=True, metavar="DIR", help="Tables and pictures.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Splits of each protocol; each takes as long as some four trainings.",
+)
+@table_options
+@run_options
+def evaluate(
+    catalog: str,
+    clusters: str,
+    output: str,
+    seeds: int,
+    dataset: str | None,
+    fmt: str | None,
+    **run: Any,
+) -> None:
+    """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
+    with _job(**run) as job:
+        from genre_spark import pipeline, registry
+
+        source = _source(catalog, dataset, fmt)
+        registry.open_local(clusters)
+        summary = pipeline.evaluate(
+            job.spark(), source, clusters, output, job.settings, seeds, job.terminal.say
+        )
+        job.terminal.show_study(summary)
+
+
+@cli.command(
     epilog="Example: genre-spark score --catalog tracks.parquet --model models/reference"
     " --output labelled"
 )
@@ -226,6 +274,7 @@ def train(
 @click.option(
     "--dry-run", is_flag=True, help="Do all but publish, and say what would be published."
 )
+@click.option("--explain", is_flag=True, help="Also say which features speak most for each label.")
 @table_options
 @run_options
 def score(
@@ -234,11 +283,14 @@ def score(
     output: str,
     incremental: bool,
     dry_run: bool,
+    explain: bool,
     dataset: str | None,
     fmt: str | None,
     **run: Any,
 ) -> None:
     """Labels every track of a catalogue."""
+    if explain:
+        run["overrides"] += ("explain=true",)
     with _job(**run) as job:
         from genre_spark import pipeline, registry
 
@@ -257,17 +309,20 @@ def score(
 @click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
 @click.option("--labels", metavar="DIR", help="A catalogue that was labelled with it.")
 @click.option("--output", required=True, metavar="FILE.html", help="The page.")
+@click.option("--pictures", metavar="DIR", help="Also write its pictures there, as PNG files.")
 @run_options
-def report(model: str, labels: str | None, output: str, **run: Any) -> None:
+def report(model: str, labels: str | None, output: str, pictures: str | None, **run: Any) -> None:
     """Writes one HTML page on a model and on what it labelled."""
     with _job(**run) as job:
         from genre_spark import pipeline
         from genre_spark.storage import is_remote
 
         # Local pages need no Spark, and so no Java.
-        remote = any(is_remote(path) for path in (model, labels or "", output))
+        remote = any(is_remote(path) for path in (model, labels or "", output, pictures or ""))
         job.terminal.say(f"reporting on {model}")
-        summary = pipeline.report(job.spark() if remote else None, model, labels, output)
+        spark = job.spark() if remote else None
+        gap = job.settings.publishing.allow_gap
+        summary = pipeline.report(spark, model, labels, output, pictures, gap)
         job.terminal.show_report(summary)
 
 

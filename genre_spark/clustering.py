@@ -1,109 +1,95 @@
-"""Finds the synthetic genres of a catalogue: how many, and where they lie."""
+"""The fit of synthetic genres to a whole catalogue, by MLlib's KMeans."""
 
 import logging
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
-from pyspark.ml.clustering import KMeans, KMeansModel
+from pyspark.ml.clustering import KMeansModel
+from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.config import ClusteringSettings
-from genre_spark.errors import InputError
+from genre_spark.clusterspace import ClusterSpace
+from genre_spark.features import FeatureSpace
 from genre_spark.schema import TRACK_ID
 
 logger = logging.getLogger(__name__)
 
-AXES = "_axes"
+POINT = "_point"
 CLUSTER = "_cluster"
-# The silhouette compares each pair of tracks.
-_SILHOUETTE_TRACKS = 4000
 
 
-class Candidate(BaseModel):
-    """A number of synthetic genres that was tried, and how well separate they were."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    k: int
-    silhouette: float
-
-
-def sample_axes(points: DataFrame, size: int, seed: int) -> np.ndarray:
+def sample_raw(tracks: DataFrame, space: FeatureSpace, size: int, seed: int) -> np.ndarray:
     """A bounded sample, the same for the same tracks and seed however they are partitioned.
 
     Parameters
     ----------
-    points : DataFrame
-        With `TRACK_ID` and `AXES` (array<double>).
+    tracks : DataFrame
+        Accepted tracks with the features of `space`.
 
     Returns
     -------
-    np.ndarray [shape=(at most size, n_axes), dtype=float64]
+    np.ndarray [shape=(at most size, n_features), dtype=float64]
+        Raw features in random order, missing ones imputed.
     """
     by_chance = F.xxhash64(F.lit(seed), F.col(TRACK_ID))
-    axes = points.orderBy(by_chance, TRACK_ID).limit(size).select(AXES).toArrow().column(0)
-    return np.asarray(axes.combine_chunks().flatten()).reshape(len(axes), -1)
+    features = [column.alias(name) for name, column in space.imputed().items()]
+    taken = tracks.orderBy(by_chance, TRACK_ID).limit(size).select(*features).toArrow()
+    return np.stack([column.to_numpy() for column in taken.columns], axis=1).astype(np.float64)
 
 
-def try_each_k(sample: np.ndarray, settings: ClusteringSettings, seed: int) -> list[Candidate]:
-    """The silhouette of every k in the range.
-
-    Parameters
-    ----------
-    sample : np.ndarray [shape=(n_tracks, n_axes)]
-        In random order.
-
-    Raises
-    ------
-    InputError
-        Where there are too few distinct tracks for the smallest k.
-
-    References
-    ----------
-    Rousseeuw (1987), "Silhouettes: a graphical aid to the interpretation and validation of
-    cluster analysis", J. Comput. Appl. Math. 20.
-    """
-    from sklearn.cluster import KMeans as LocalKMeans
-    from sklearn.metrics import silhouette_score
-
-    distinct = len(np.unique(sample, axis=0))
-    if distinct <= settings.k_min:
-        raise InputError(
-            f"the catalogue has {distinct} distinct tracks, k_min={settings.k_min} synthetic"
-            " genres need more; give more tracks or --set k_min=K"
-        )
-    judged = slice(0, _SILHOUETTE_TRACKS)
-    candidates = []
-    for k in range(settings.k_min, min(settings.k_max, distinct - 1) + 1):
-        labels = LocalKMeans(k, n_init=settings.restarts, random_state=seed).fit_predict(sample)
-        silhouette = float(silhouette_score(sample[judged], labels[judged]))
-        candidates.append(Candidate(k=k, silhouette=round(silhouette, 4)))
-    return candidates
+def add_points(tracks: DataFrame, space: FeatureSpace, compared: ClusterSpace) -> DataFrame:
+    """Adds `POINT`: each track as it is compared, an ML vector."""
+    return tracks.withColumn(POINT, array_to_vector(F.array(*compared.to_spark(space.to_spark()))))
 
 
-def fit(points: DataFrame, k: int, settings: ClusteringSettings, seed: int) -> KMeansModel:
-    """MLlib's KMeans on all points: of several starts the tightest.
+def fit(points: DataFrame, centers: np.ndarray, max_iterations: int) -> KMeansModel:
+    """MLlib's KMeans on all points, started from the sample's centers.
 
     Parameters
     ----------
     points : DataFrame
-        Cached, with `AXES` (array<double>).
+        With `POINT`; MLlib keeps its own copy of it while it works.
+    centers : np.ndarray [shape=(k, n_dimensions)]
+    max_iterations : int
+
+    Notes
+    -----
+    The sample's centers are the tightest of many starts, which on the whole catalogue would cost
+    a fit each; k-means|| started anew often ends in a looser and always in another optimum.
+    ``pyspark.ml`` cannot start from centers, MLlib's own class can (`setInitialModel`): it is
+    called through the JVM, so that no track passes through Python.
 
     References
     ----------
-    Bahmani et al. (2012), "Scalable K-Means++", VLDB; Spark's MLlib guide, "Clustering".
+    Lloyd (1982), "Least squares quantization in PCM"; Spark's MLlib guide, "Clustering".
     """
-    models = [
-        KMeans(
-            k=k,
-            seed=seed + restart,
-            maxIter=settings.max_iterations,
-            featuresCol=AXES,
-            predictionCol=CLUSTER,
-        ).fit(points)
-        for restart in range(settings.restarts)
-    ]
-    best = min(models, key=lambda model: model.summary.trainingCost)
-    logger.info("KMeans: k=%d, cost %.1f", k, best.summary.trainingCost)
-    return best
+    context = points.sparkSession.sparkContext
+    mllib = context._jvm.org.apache.spark.mllib
+    start = mllib.clustering.KMeansModel(_vectors(context, centers))
+    solver = mllib.clustering.KMeans().setK(len(centers)).setMaxIterations(max_iterations)
+    fitted = solver.setInitialModel(start).run(_rows(points))
+    logger.info("KMeans: k=%d, cost %.1f", len(centers), fitted.trainingCost())
+    made = context._jvm.org.apache.spark.ml.clustering.KMeansModel("synthetic_genres", fitted)
+    return KMeansModel(made).setFeaturesCol(POINT).setPredictionCol(CLUSTER)
+
+
+def _rows(points: DataFrame):
+    """The points as MLlib's RDD of vectors, on the JVM."""
+    context = points.sparkSession.sparkContext
+    jvm = context._jvm
+    no_columns = context._gateway.new_array(jvm.java.lang.String, 0)
+    taken = points.select(POINT)._jdf
+    old = jvm.org.apache.spark.mllib.util.MLUtils.convertVectorColumnsFromML(taken, no_columns)
+    encoder = jvm.org.apache.spark.sql.Encoders.udt(jvm.org.apache.spark.mllib.linalg.VectorUDT())
+    return getattr(old, "as")(encoder).rdd()
+
+
+def _vectors(context, centers: np.ndarray):
+    jvm, new_array = context._jvm, context._gateway.new_array
+    vectors = new_array(jvm.org.apache.spark.mllib.linalg.Vector, len(centers))
+    for i, center in enumerate(centers.tolist()):
+        values = new_array(jvm.double, len(center))
+        for j, value in enumerate(center):
+            values[j] = value
+        vectors[i] = jvm.org.apache.spark.mllib.linalg.Vectors.dense(values)
+    return vectors

@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 
 from genre_spark.errors import ConfigError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
@@ -42,8 +50,11 @@ class ClusteringSettings(_Strict):
     k_min: Annotated[_Int, Field(ge=2)]
     k_max: Annotated[_Int, Field(ge=2, le=200)]
     sample_size: Annotated[_Int, Field(ge=100)]
-    restarts: Annotated[_Int, Field(ge=1, le=20)]
+    restarts: Annotated[_Int, Field(ge=1, le=100)]
     max_iterations: Count
+    leading: tuple[str, ...]
+    n_leading: Count
+    faint_weight: Annotated[_Float, Field(gt=0, le=1)]
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> "ClusteringSettings":
@@ -96,12 +107,13 @@ class ScoringSettings(_Strict):
     """How a catalogue is labelled."""
 
     batch_rows: Count
+    explain: StrictBool
 
 
 class PublishingSettings(_Strict):
     """How a labelled catalogue replaces another."""
 
-    allow_gap: bool
+    allow_gap: StrictBool
 
 
 class Settings(_Strict):

@@ -1,22 +1,27 @@
-"""From the network's two opinions on a track to one genre and how sure it is.
+"""From the network's opinions on a track to one genre and how sure it is.
 
-The network has a generalist, for artists it knows nothing of, and specialists, for artists of the
-labelled sample. How much each counts, how much the artist's other tracks count, and how sure the
-result is, is fitted on held-out tracks, apart for known and for new artists.
+The network has three opinions: of the track's sound, of all there is (both for artists of whom it
+knows no label), and of specialists in the artists of the labelled sample. How much each counts, how
+much the artist's other tracks count, and how sure the result is, is fitted on held-out tracks,
+apart for known and for new artists.
 """
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from genre_spark.calibration import NEVER, fit_temperature, fit_threshold, softmax
 
-GENERAL, SPECIAL = 0, 1
+N_OPINIONS = 3
 
 # A genre that one track rules out may still be the artist's: no opinion counts below this.
 _FLOOR = 0.01
-_SPECIALIST_SHARES = (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0)
+# Weights are tried in fifths.
+_STEPS = 5
 _CONSENSUS_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FEWEST_TRACKS = 100
 _MOST_TRACKS = 5000
@@ -25,13 +30,16 @@ _LIKELIHOOD_SHARE = 0.1
 _TIE = 1e-9
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class Decision(BaseModel):
     """How opinions become a label.
 
     Attributes
     ----------
-    specialist : float
-        Weight of the specialists, in [0, 1]; the generalist has the rest.
+    weights : tuple of float
+        Of the three opinions, in [0, 1]; they sum to 1.
     consensus : float
         Weight of the artist's mean opinion, in [0, 1]; the track's own has the rest.
     temperature : float
@@ -42,7 +50,7 @@ class Decision(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    specialist: float = Field(ge=0, le=1)
+    weights: tuple[Share, Share, Share]
     consensus: float = Field(ge=0, le=1)
     temperature: float = Field(gt=0, allow_inf_nan=False)
     threshold: float = Field(ge=0, allow_inf_nan=False)
@@ -54,8 +62,8 @@ class Opinions:
 
     Attributes
     ----------
-    log_probabilities : np.ndarray [shape=(n_tracks, 2, n_classes)]
-        Of the generalist and of the specialists.
+    log_probabilities : np.ndarray [shape=(n_tracks, 3, n_classes)]
+        Of sound, of everything, and of the specialists.
     artists : np.ndarray [shape=(n_tracks,), dtype=int64]
         Equal for tracks of one artist.
     """
@@ -79,24 +87,26 @@ class HeldOut:
     labels : np.ndarray [shape=(n_tracks,), dtype=int64]
     rows : np.ndarray [dtype=int64]
         Tracks on which the opinions are those of a network that was not fitted to them.
+    n_opinions : int
+        The first so many of the opinions may count; to new artists specialists have none.
     """
 
     opinions: Opinions
     labels: np.ndarray
     rows: np.ndarray
+    n_opinions: int = N_OPINIONS
 
 
-def blend(log_probabilities: np.ndarray, specialist: np.ndarray | float) -> np.ndarray:
+def blend(log_probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """One opinion on each track [shape=(n_tracks, n_classes)], as log-probabilities.
 
     Parameters
     ----------
-    log_probabilities : np.ndarray [shape=(n_tracks, 2, n_classes)]
-    specialist : float or np.ndarray [shape=(n_tracks, 1)]
-        Weight of the specialists.
+    log_probabilities : np.ndarray [shape=(n_tracks, 3, n_classes)]
+    weights : np.ndarray [shape=(n_tracks, 3) or (1, 3)]
+        Of the opinions.
     """
-    general, special = log_probabilities[:, GENERAL], log_probabilities[:, SPECIAL]
-    mixed = (1.0 - specialist) * general + specialist * special
+    mixed = sum(weights[:, i, None] * log_probabilities[:, i] for i in range(N_OPINIONS))
     return np.log(softmax(mixed) + _FLOOR)
 
 
@@ -137,16 +147,16 @@ def apply(opinions: Opinions, known: np.ndarray, decisions: dict[bool, Decision]
     decisions : dict of bool to Decision
         For new (False) and known (True) artists.
     """
-    own = blend(opinions.log_probabilities, pick(known, decisions, "specialist"))
+    own = blend(opinions.log_probabilities, pick(known, decisions, "weights"))
     artist = artist_means(own, opinions.artists)
     consensus = pick(known, decisions, "consensus")
     return softmax(logits(own, artist, consensus, pick(known, decisions, "temperature")))
 
 
 def pick(known: np.ndarray, decisions: dict[bool, Decision], what: str) -> np.ndarray:
-    """A parameter of each track's decision [shape=(n_tracks, 1)]."""
-    values = (getattr(decisions[False], what), getattr(decisions[True], what))
-    return np.where(known, values[1], values[0])[:, None]
+    """A parameter of each track's decision [shape=(n_tracks, 1)], or [shape=(n_tracks, 3)]."""
+    values = [np.atleast_1d(getattr(decisions[kind], what)) for kind in (False, True)]
+    return np.where(known[:, None], values[1], values[0])
 
 
 def plain(decisions: dict[bool, Decision]) -> dict[bool, Decision]:
@@ -171,20 +181,17 @@ def fit(held_out: dict[bool, HeldOut], target: float) -> dict[bool, Decision]:
     """
     most = max(held_out, key=lambda kind: len(held_out[kind].rows))
     enough = {kind for kind, one in held_out.items() if len(one.rows) >= _FEWEST_TRACKS} | {most}
-    found = {
-        kind: fit_one(one.opinions, one.labels, one.rows, target)
-        for kind, one in held_out.items()
-        if kind in enough
-    }
+    found = {kind: fit_one(one, target) for kind, one in held_out.items() if kind in enough}
     return {kind: found.get(kind, found[most]) for kind in (False, True)}
 
 
-def fit_one(opinions: Opinions, labels: np.ndarray, rows: np.ndarray, target: float) -> Decision:
+def fit_one(held_out: HeldOut, target: float) -> Decision:
     """The most accurate weights, then the temperature, then the threshold."""
-    judged = rows[:: max(1, len(rows) // _MOST_TRACKS)]
+    opinions, labels = held_out.opinions, held_out.labels
+    judged = held_out.rows[:: max(1, len(held_out.rows) // _MOST_TRACKS)]
     best, best_score = None, -np.inf
-    for specialist in _SPECIALIST_SHARES:
-        own = blend(opinions.log_probabilities, specialist)
+    for weights in _weights(held_out.n_opinions):
+        own = blend(opinions.log_probabilities, np.array([weights]))
         artist = artist_means(own, opinions.artists)
         for consensus in _CONSENSUS_SHARES:
             found = logits(own[judged], artist[judged], consensus, 1.0)
@@ -192,21 +199,26 @@ def fit_one(opinions: Opinions, labels: np.ndarray, rows: np.ndarray, target: fl
             score = _score(softmax(found / temperature), labels[judged])
             # Where the opinions are one and the same, rounding should not choose.
             if score > best_score + _TIE:
-                best, best_score = (specialist, consensus, temperature), score
-    decision = Decision(specialist=best[0], consensus=best[1], temperature=best[2], threshold=NEVER)
-    return replace_threshold(decision, opinions, labels, rows, target)
+                best, best_score = (weights, consensus, temperature), score
+    decision = Decision(weights=best[0], consensus=best[1], temperature=best[2], threshold=NEVER)
+    return decision.model_copy(update={"threshold": _threshold(decision, held_out, target)})
 
 
-def replace_threshold(
-    decision: Decision, opinions: Opinions, labels: np.ndarray, rows: np.ndarray, target: float
-) -> Decision:
-    """The decision with the threshold that held-out tracks allow."""
-    same = {False: decision, True: decision}
-    probabilities = apply(opinions, np.zeros(len(labels), dtype=bool), same)[rows]
-    correct = probabilities.argmax(axis=1) == labels[rows]
-    confidence = probabilities.max(axis=1)
-    threshold = fit_threshold(confidence, correct, opinions.artists[rows], target)
-    return decision.model_copy(update={"threshold": threshold})
+def _weights(n_opinions: int) -> Iterator[tuple[float, ...]]:
+    """All ways to share out a weight of 1, in steps; opinions that may not count get none."""
+    steps = [range(_STEPS + 1) if i < n_opinions else [0] for i in range(N_OPINIONS)]
+    for parts in itertools.product(*steps):
+        if sum(parts) == _STEPS:
+            yield tuple(part / _STEPS for part in parts)
+
+
+def _threshold(decision: Decision, held_out: HeldOut, target: float) -> float:
+    """The least confidence of an accepted genre that held-out tracks allow."""
+    opinions, rows = held_out.opinions, held_out.rows
+    nobody = np.zeros(len(opinions.artists), dtype=bool)
+    probabilities = apply(opinions, nobody, {False: decision, True: decision})[rows]
+    correct = probabilities.argmax(axis=1) == held_out.labels[rows]
+    return fit_threshold(probabilities.max(axis=1), correct, opinions.artists[rows], target)
 
 
 def _score(probabilities: np.ndarray, labels: np.ndarray) -> float:

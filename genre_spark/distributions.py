@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.drift import CONFIDENCE_BINS, LEVELS, Binned, FeatureProfile, LabelProfile, Profile
+from genre_spark.schema import WHY_GENRE, WHY_SYNTHETIC
 
 
 def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, FeatureProfile]:
@@ -66,6 +67,30 @@ def label_profile(labelled: DataFrame) -> LabelProfile:
         # The last digits of a sum hang on the order in which Spark added.
         mean_confidence=round(total / sure, 6) if sure else None,
     )
+
+
+def reasons(labelled: DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """By kind of label, and by label: for how many tracks which feature speaks most for it.
+
+    Parameters
+    ----------
+    labelled : DataFrame
+        With `WHY_COLUMNS`.
+    """
+    return {
+        label: _first_reasons(labelled, label, why)
+        for label, why in (("synthetic_genre", WHY_SYNTHETIC), ("genre", WHY_GENRE))
+    }
+
+
+def _first_reasons(labelled: DataFrame, label: str, why: str) -> dict[str, dict[str, int]]:
+    first = F.get(F.col(why), F.lit(0))["feature"].alias("feature")
+    rows = labelled.groupBy(label, first).count().orderBy(label, "feature").collect()
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        if row["feature"] is not None:
+            found.setdefault(row[label], {})[row["feature"]] = row["count"]
+    return found
 
 
 def _binned(tracks: DataFrame, edges: Mapping[str, Sequence[float]]) -> dict[str, Binned]:

@@ -44,7 +44,7 @@ def export(model: "keras.Model", folder: Path, probe: np.ndarray) -> None:
 
 
 def check_parity(expected: np.ndarray, onnx: Path, probe: np.ndarray) -> None:
-    """The parity gate between Keras and ONNX, on probabilities [shape=(n_tracks, 2, n_classes)]."""
+    """The parity gate between Keras and ONNX, on probabilities [shape=(n_tracks, 3, n_classes)]."""
     session = open_session(onnx.read_bytes())
     (found,) = session.run(None, {session.get_inputs()[0].name: probe})
     difference = float(np.abs(np.exp(found) - np.exp(expected)).max())

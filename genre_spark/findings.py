@@ -1,88 +1,18 @@
-"""Findings: each picks what a picture is to show, and pairs the picture with the sentence on it."""
+"""Findings on genres and labels: each picks what a picture is to show, and says it in a sentence."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from genre_spark import pictures
-from genre_spark.bundle import Manifest
-from genre_spark.canvas import Picture, picture
-from genre_spark.wording import count, percent, plain, said
+from genre_spark.canvas import Picture
+from genre_spark.wording import MODEL, count, percent, plain, said
 
 # More would not be legible in a picture; the tables have them all.
 MOST_CONFUSED = 30
-_MOST_HELD = 20
 _MOST_MIXED = 30
 _SURE = 0.9
-
-
-# On synthetic genres.
-
-
-def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
-    """How many tracks each synthetic genre holds."""
-    order = np.argsort(-np.array(tracks), kind="stable")
-    ordered = [tracks[i] for i in order]
-    finding = (
-        f"The largest, {said(names[order[0]])}, holds {count(ordered[0])} tracks"
-        f" ({percent(ordered[0] / max(1, sum(tracks)))}), the smallest {count(ordered[-1])}."
-    )
-    return picture(finding, pictures.bars([names[i] for i in order], ordered))
-
-
-def centroids(manifest: Manifest, names: Sequence[str]) -> Picture:
-    """What sets each synthetic genre apart."""
-    values = manifest.scoring.centroids
-    axes = [plain(axis.name) for axis in manifest.scoring.space.axes]
-    row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
-    far = values[row, column]
-    finding = (
-        f"{said(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} spreads"
-        f" {'above' if far > 0 else 'below'} the average track."
-    )
-    return picture(finding, pictures.centroids(values, names, axes))
-
-
-def held(
-    names: Sequence[str], found: Sequence[Mapping[str, Any]], nmi: float | None
-) -> Picture | None:
-    """Which real genres each synthetic genre holds; None where no track has one."""
-    tables = [genre.get("genres") or {} for genre in found]
-    columns = _largest(tables, _MOST_HELD)
-    others = len(set().union(*tables)) - len(columns)
-    totals = np.array([sum(table.values()) for table in tables])
-    if not totals.any():
-        return None
-    counts = np.array([[table.get(name, 0) for name in columns] for table in tables])
-    row, column = np.unravel_index((counts / np.maximum(1, totals)[:, None]).argmax(), counts.shape)
-    if others:
-        counts = np.column_stack([counts, totals - counts.sum(axis=1)])
-        columns.append(f"other ({others})")
-    shares = counts / np.maximum(1, totals)[:, None]
-    finding = (
-        f"The purest is {said(names[row])}: {percent(shares[row, column])} of its labelled tracks"
-        f" are {said(columns[column])}." + ("" if nmi is None else f" NMI over all: {nmi:.2f}.")
-    )
-    return picture(finding, pictures.shares(shares, names, columns))
-
-
-def candidates(clusters: Mapping[str, Any]) -> Picture | None:
-    """Why there are this many synthetic genres; None where no other number was tried."""
-    tried = {one["k"]: one for one in clusters.get("candidates") or () if "silhouette" in one}
-    if not tried:
-        return None
-    k = clusters["k"]
-    values = {n: one["silhouette"] for n, one in tried.items()}
-    best, worst = max(values, key=values.get), min(values, key=values.get)
-    finding = (
-        f"Of {len(tried)} numbers tried, {best} has the best silhouette ({values[best]:.3f}), {worst}"
-        f" the worst ({values[worst]:.3f}); {k} was chosen."
-    )
-    return picture(finding, pictures.candidates(list(tried.values()), k))
-
-
-# On accuracy and confidence.
 
 
 def baselines(
@@ -97,11 +27,12 @@ def baselines(
             f" {'behind' if own < accuracy else 'ahead of'} the best baseline, {name}"
             f" ({percent(accuracy)})."
         )
-        panels[title] = {pictures.MODEL: own} | protocols[title]["baselines"]
+        found = {MODEL: own} | protocols[title]["baselines"]
+        tracks = protocols[title]["tracks"]
+        panels[title] = {name: pictures.interval(share, tracks) for name, share in found.items()}
     if not panels:
         return None
-    tracks = {title: protocols[title]["tracks"] for title in panels}
-    return picture(" ".join(findings), pictures.accuracies(panels, tracks))
+    return Picture(" ".join(findings), pictures.accuracies(panels))
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
@@ -119,7 +50,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
             f" {count(wrong[true, given])} of {count(counts[true].sum())} tracks."
         )
     values = shares[np.ix_(shown, shown)]
-    return picture(finding, pictures.shares(values, names, names))
+    return Picture(finding, pictures.shares(values, names, names))
 
 
 def reliability(protocols: Mapping[str, Any]) -> Picture | None:
@@ -135,7 +66,7 @@ def reliability(protocols: Mapping[str, Any]) -> Picture | None:
         )
         if (ece := protocols[title].get("ece")) is not None:
             findings[-1] += f"; over all, confidence is off by {100 * ece:.1f} points"
-    return picture(". ".join(findings) + ".", pictures.reliability(curves))
+    return Picture(". ".join(findings) + ".", pictures.reliability(curves))
 
 
 def risk_coverage(protocols: Mapping[str, Any], target: float) -> Picture | None:
@@ -156,7 +87,7 @@ def risk_coverage(protocols: Mapping[str, Any], target: float) -> Picture | None
             )
         else:
             findings.append(f"{title}: no label is sure enough to be accepted.")
-    return picture(" ".join(findings), pictures.risk_coverage(curves, accepted, target))
+    return Picture(" ".join(findings), pictures.risk_coverage(curves, accepted, target))
 
 
 def confidence(labels: Mapping[str, Any], thresholds: Mapping[str, float]) -> Picture | None:
@@ -171,14 +102,14 @@ def confidence(labels: Mapping[str, Any], thresholds: Mapping[str, float]) -> Pi
     )
     if labels.get("accepted") is not None:
         finding += f"; {percent(labels['accepted'])} of the labels are accepted"
-    return picture(finding + ".", pictures.confidence(counts, thresholds))
+    return Picture(finding + ".", pictures.confidence(counts, thresholds))
 
 
 def mix(counts: Mapping[str, int]) -> Picture | None:
     """How often each label was given; None where there are none."""
     if not counts:
         return None
-    names, total = _largest([counts], _MOST_MIXED), sum(counts.values())
+    names, total = pictures.largest([counts], _MOST_MIXED), sum(counts.values())
     values = [counts[name] for name in names]
     finding = (
         f"The most frequent label is {said(names[0])}: {count(values[0])} of {count(total)} tracks"
@@ -187,18 +118,35 @@ def mix(counts: Mapping[str, int]) -> Picture | None:
     if len(counts) > len(names):
         values.append(total - sum(values))
         names.append(f"other ({len(counts) - len(names)})")
-    return picture(finding, pictures.bars(names, values))
+    return Picture(finding, pictures.bars(names, values))
+
+
+def reasons(tables: Mapping[str, Mapping[str, int]], features: Sequence[str]) -> Picture | None:
+    """Which feature speaks most for each label; None where no reasons were asked for.
+
+    Parameters
+    ----------
+    tables : dict of str to dict of str to int
+        By label, and by feature: tracks for which it speaks most.
+    features : sequence of str
+        In the model's order.
+    """
+    if not tables:
+        return None
+    names = sorted(tables, key=lambda name: (-sum(tables[name].values()), name))[:_MOST_MIXED]
+    counts = np.array([[tables[name].get(feature, 0) for feature in features] for name in names])
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    row, column = np.unravel_index(shares.argmax(), shares.shape)
+    columns = [plain(feature) for feature in features]
+    overall = np.array([sum(of.get(feature, 0) for of in tables.values()) for feature in features])
+    finding = (
+        f"Over all tracks {columns[overall.argmax()]} speaks most often for the label"
+        f" ({percent(overall.max() / max(1, overall.sum()))}). The clearest case is"
+        f" {said(names[row])}: {columns[column]}, for {percent(shares[row, column])} of its tracks."
+    )
+    return Picture(finding, pictures.shares(shares, names, columns))
 
 
 def mistakes(counts: np.ndarray) -> np.ndarray:
     """The confusion matrix without what is right."""
     return counts * ~np.eye(len(counts), dtype=bool)
-
-
-def _largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
-    """The names with the largest counts over all tables, the largest first."""
-    totals: dict[str, int] = {}
-    for table in tables:
-        for name, n in table.items():
-            totals[name] = totals.get(name, 0) + n
-    return sorted(totals, key=lambda name: (-totals[name], name))[:most]

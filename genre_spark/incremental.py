@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from genre_spark import accounting, scoring
 from genre_spark.bundle import Bundle
-from genre_spark.schema import LABELLED_COLUMNS, TRACK_ID
+from genre_spark.schema import TRACK_ID
 
 _KEY = [TRACK_ID, "input_hash"]
 
@@ -27,7 +27,7 @@ class Split:
     Attributes
     ----------
     carried : DataFrame
-        Published rows that still hold, in `LABELLED_COLUMNS`.
+        Published rows that still hold, with all their columns.
     anew : DataFrame
         `TRACK_ID` of all other tracks.
     """
@@ -52,7 +52,7 @@ def split(tracks: DataFrame, bundle: Bundle, published: DataFrame) -> Iterator[S
     try:
         same_model = published.filter(F.col("model_id") == bundle.manifest.model_id)
         yield Split(
-            carried=same_model.join(hashes, on=_KEY, how="left_semi").select(*LABELLED_COLUMNS),
+            carried=same_model.join(hashes, on=_KEY, how="left_semi").select(*published.columns),
             anew=hashes.join(same_model, on=_KEY, how="left_anti").select(TRACK_ID),
         )
     finally:
@@ -60,7 +60,11 @@ def split(tracks: DataFrame, bundle: Bundle, published: DataFrame) -> Iterator[S
 
 
 def reusable(
-    spark: SparkSession, path: str, manifest: Mapping[str, Any] | None, software: Mapping[str, str]
+    spark: SparkSession,
+    path: str,
+    manifest: Mapping[str, Any] | None,
+    software: Mapping[str, str],
+    columns: Mapping[str, str],
 ) -> DataFrame | str:
     """A published catalogue whose rows may be carried over; else why they may not.
 
@@ -73,16 +77,18 @@ def reusable(
         Its manifest.
     software : mapping
         Versions of now: other ones may compute other labels.
+    columns : mapping
+        Those that are wanted now, and their types.
     """
     if manifest is None:
         return "there is no catalogue yet"
     if manifest.get("software") != software:
         return "other versions of the software made the published catalogue"
-    if manifest.get("schema") != LABELLED_COLUMNS:
+    if manifest.get("schema") != columns:
         return "the published catalogue has other columns"
     try:
         published = spark.read.parquet(path)
-        accounting.check_schema(published)
+        accounting.check_schema(published, columns)
         found = accounting.tally(published)
     except Exception as err:  # whatever is wrong with it, all labels can be made anew
         return f"the published catalogue cannot be read ({type(err).__name__})"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -19,7 +20,7 @@ from genre_spark.errors import GenreSparkError
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source
 from genre_spark.publish import Target
-from genre_spark.schema import LABELLED_COLUMNS
+from genre_spark.schema import labelled_columns
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,16 @@ class Order:
     settings: Settings
     incremental: bool = False
     dry_run: bool = False
+
+    @property
+    def explain(self) -> bool:
+        """Whether to say why."""
+        return self.settings.scoring.explain
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What the labelled catalogue consists of; see `labelled_columns`."""
+        return labelled_columns(self.explain)
 
 
 @dataclass(frozen=True)
@@ -106,13 +117,13 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
     """
     storage = storage_of(spark, order.output)
     gap = order.settings.publishing.allow_gap
-    path = publish.check_target(storage, order.output, [order.source.path], gap)
+    path = publish.check_target(storage, order.output, [order.source.path], allow_gap=gap)
     with publish.publishing(storage, path, switch=not order.dry_run) as target:
         old = publish.read_manifest(storage, path)
         run = _Run(spark, catalogue, order, target, old, _now())
         manifest, staged = _work(run)
         publish.write_manifest(storage, target, manifest)
-        summary = {"replaces": provenance.replaced(old)}
+        summary = {"run_id": target.run_id, "replaces": provenance.replaced(old)}
         if order.dry_run and old:
             with reading(f"{path}: the published catalogue cannot be read"):
                 summary["changes"] = provenance.changes(staged.labelled, spark.read.parquet(path))
@@ -137,14 +148,18 @@ def _work(run: _Run) -> tuple[dict[str, Any], _Staged]:
             "quarantined": staged.set_aside.rows,
         },
         "checksum": staged.tally.checksum,
-        "schema": LABELLED_COLUMNS,
-        "labels": labels.model_dump(),
+        "schema": run.order.columns,
+        "labels": labels.model_dump() | _reasons(run, staged),
         "drift": _drifted(run, shifts),
         "settings": run.order.settings.model_dump(),
         "finished_at": _now(),
         "seconds": round(time.monotonic() - started, 1),
     }
     return manifest, staged
+
+
+def _reasons(run: _Run, staged: _Staged) -> dict[str, Any]:
+    return {"reasons": distributions.reasons(staged.labelled)} if run.order.explain else {}
 
 
 def _drifted(run: _Run, shifts: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +173,6 @@ def _drifted(run: _Run, shifts: Mapping[str, Any]) -> dict[str, Any]:
 def _origin(run: _Run, staged: _Staged) -> dict[str, Any]:
     fingerprint = run.catalogue.counts.fingerprint
     return {
-        "run_id": run.target.run_id,
         "scored_at": run.scored_at,
         **provenance.origin(run.order.source, run.order.bundle, fingerprint),
         "software": scoring_software(),
@@ -178,7 +192,7 @@ def _stage(run: _Run) -> _Staged:
     set_aside = accounting.write(run.catalogue.quarantined, quarantine)
     _reconcile(run.catalogue, tally, set_aside)
     staged = accounting.verify(run.spark, run.target.staging, tally)
-    accounting.check_schema(staged)
+    accounting.check_schema(staged, run.order.columns)
     accounting.verify(run.spark, quarantine, set_aside)
     return _Staged(staged, tally, set_aside, because)
 
@@ -187,20 +201,21 @@ def _stage(run: _Run) -> _Staged:
 def _labelled(run: _Run) -> Iterator[tuple[DataFrame, str | None]]:
     """The labelled catalogue, and why it is made in full although it need not be, if so."""
     tracks, bundle = run.catalogue.tracks, run.order.bundle
+    label = partial(scoring.labelling, run.spark, tracks, bundle, run.scored_at, run.order.explain)
     with ExitStack() as stack:
         published = _published(run) if run.order.incremental else None
         if not isinstance(published, DataFrame):
-            anew = scoring.labelling(run.spark, tracks, bundle, run.scored_at)
-            yield stack.enter_context(anew), published
+            yield stack.enter_context(label()), published
             return
         part = stack.enter_context(incremental.split(tracks, bundle, published))
-        anew = scoring.labelling(run.spark, tracks, bundle, run.scored_at, part.anew)
-        yield part.carried.unionByName(stack.enter_context(anew)), None
+        yield part.carried.unionByName(stack.enter_context(label(part.anew))), None
 
 
 def _published(run: _Run) -> DataFrame | str:
     """The published catalogue, if its labels can be kept; else why not, which is told too."""
-    found = incremental.reusable(run.spark, run.target.path, run.old, scoring_software())
+    found = incremental.reusable(
+        run.spark, run.target.path, run.old, scoring_software(), run.order.columns
+    )
     if isinstance(found, str):
         logger.warning("%s: scored in full: %s", run.order.output, found)
     return found

@@ -1,7 +1,8 @@
-"""The CNN: its layers and its fit. The only module that knows Keras."""
+"""The fit of the CNN."""
 
 import functools
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genre_spark import folds
+from genre_spark.branches import GENERAL, MEMBERS, SOUND, Branch, branches
 from genre_spark.config import NetworkSettings
-from genre_spark.tensor import layout
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +22,8 @@ logger = logging.getLogger(__name__)
 _LABEL_SMOOTHING = 0.05
 # Of the weights' running mean, per step: it spans the last few hundred, or the last few dozen.
 _AVERAGING = {True: 0.995, False: 0.97}
-_MEMBERS = 5
+# Of the steps that specialists need at least, the share that suffices for the other branches.
+_GENERAL_SHARE = 1 / 3
 # Steps between two returns to Python.
 _STEPS_AT_ONCE = 8
 _WARM_UP = 0.05
@@ -48,61 +51,6 @@ class Labelled:
     n_classes: int
 
 
-@dataclass(frozen=True)
-class _Branch:
-    """A part of the network with a training of its own.
-
-    A generalist sees every scope through strong dropout: it has to reason from what tracks sound
-    like, and serves artists of whom no label is known; trained for long it would learn artists by
-    heart. It has several members, each of which never sees one part of the artists. Specialists
-    see the context alone, one of them the artist's alone, almost undisturbed: they learn what each
-    labelled artist sounds like, and gain from long training.
-    """
-
-    name: str
-    channels: slice
-    filters: int
-    width: int
-    hidden: int
-    dropout: tuple[float, float]
-    long: bool
-    members: int = 1
-
-    def build(self, n_axes: int, n_channels: int, n_classes: int) -> "keras.Model":
-        """From the whole tensor to the members' logits [shape=(members, n_classes)]."""
-        from keras import Model, layers, ops
-
-        image = layers.Input((n_axes, n_channels), name="tensor")
-        found = [self._member(image, n_classes) for _ in range(self.members)]
-        return Model(image, ops.stack(found, axis=1), name=self.name)
-
-    def _member(self, image: Any, n_classes: int) -> Any:
-        from keras import layers
-
-        seen = layers.Dropout(self.dropout[0])(image[:, :, self.channels])
-        # First the scopes of each feature, then all features at once.
-        mixed = layers.Conv1D(self.filters, 1, activation="silu")(seen)
-        # A convolution as high as the image is a dense layer, which is faster to train.
-        whole = layers.Dense(self.width, activation="silu")(layers.Flatten()(mixed))
-        found = layers.Dropout(self.dropout[1])(whole)
-        if self.hidden:
-            found = layers.Dense(self.hidden, activation="silu")(found)
-            found = layers.Dropout(self.dropout[1])(found)
-        return layers.Dense(n_classes)(found)
-
-
-def _branches(groups: Sequence[str]) -> list[_Branch]:
-    n_channels = {scope: len(names) for scope, names in layout(groups).items()}
-    own = n_channels["track"]
-    found = [_Branch("general", slice(None), 12, 64, 32, (0.2, 0.3), False, _MEMBERS)]
-    if groups:
-        found.append(_Branch("context", slice(own, None), 12, 256, 0, (0.0, 0.1), long=True))
-    if len(groups) > 1:
-        first = slice(own, own + n_channels[groups[0]])
-        found.append(_Branch(groups[0], first, 12, 256, 0, (0.0, 0.1), long=True))
-    return found
-
-
 def fit(
     train: Labelled,
     groups: Sequence[str],
@@ -113,34 +61,34 @@ def fit(
     on_epoch: OnEpoch = lambda branch, epoch, epochs: None,
     specialists: bool = True,
 ) -> tuple["keras.Model", list[int], np.ndarray]:
-    """A fitted network: log-probabilities [shape=(2, n_classes)] of both opinions on a tensor.
+    """A fitted network: log-probabilities [shape=(3, n_classes)] of its opinions on a tensor.
 
     Parameters
     ----------
     train : Labelled
     groups : sequence of str
-        Context groups; without any there is only the generalist.
+        Context groups.
     settings : NetworkSettings
     seed : int
     held_out : Labelled, optional
         Tracks by which the specialists' training is stopped early.
     epochs : sequence of int, optional
-        For each branch, in place of what the settings say.
+        Of the branches for new artists and of the specialists, in place of what the settings say.
     on_epoch : callable
-        Told the branch, its epochs done and its epochs at most.
+        Told the branches, their epochs done and their epochs at most.
     specialists : bool
         Whether there are any.
 
     Returns
     -------
     model : keras.Model
-        Its first opinion is the generalist's, its second the specialists' mean, or the
-        generalist's again where there are none.
+        Its opinions are those of *sound*, of *general* and the specialists' mean; the first stands
+        for what there is not.
     epochs : list of int
-        After how many each branch was done.
-    unseen : np.ndarray [shape=(n_tracks, n_classes)]
-        Log-probabilities of each training track, by the generalist's member that saw no track of
-        its artist.
+        After how many the branches for new artists were done, and the specialists.
+    unseen : np.ndarray [shape=(n_tracks, 3, n_classes)]
+        Log-probabilities of each training track, by members that saw no track of its artist; since
+        there is no such specialist, the first stands for the third.
 
     References
     ----------
@@ -150,56 +98,66 @@ def fit(
     """
     keras = quiet_keras()
     keras.utils.set_random_seed(seed)
-    parts = _parts(train.labels, train.artists, seed)
-    models, done = [], []
-    for i, branch in enumerate(_branches(groups if specialists else ())):
-        most = epochs[i] if epochs else _epochs(branch, len(train.labels), settings)
-        model = branch.build(*train.tensors.shape[1:], train.n_classes)
-        tell = functools.partial(on_epoch, branch.name)
-        weights = np.ones((len(parts), 1)) if branch.long else _weights(parts, train.artists)
-        watched = held_out if branch.long else None
-        done.append(_fit_branch(model, train, weights, watched, settings, most, tell))
-        models.append(model)
-    members = models[0].predict(train.tensors, batch_size=_BATCH, verbose=0)
-    return _join(models), done, _log_softmax(members[np.arange(len(parts)), parts])
+    parts = folds.grouped(train.labels, train.artists, MEMBERS, seed)
+    weights = _weights(parts, train.artists)
+    found: dict[str, keras.Model] = {}
+    done = []
+    for i, stage in enumerate(_stages(branches(groups, specialists))):
+        long = stage[0].long
+        most = epochs[i] if epochs else _epochs(long, len(train.labels), settings)
+        seen = np.ones((len(parts), len(stage))) if long else np.tile(weights, len(stage))
+        tell = functools.partial(on_epoch, " and ".join(one.name for one in stage))
+        watched = held_out if long else None
+        models, n_epochs = _fit_together(stage, train, seen, watched, settings, most, tell)
+        done.append(n_epochs)
+        found |= models
+    return _join(found), done, _unseen(found, train.tensors, parts)
 
 
-def _parts(labels: np.ndarray, artists: np.ndarray, seed: int) -> np.ndarray:
-    """For each track the member that does not see its artist [shape=(n_tracks,)]."""
-    from sklearn.model_selection import StratifiedGroupKFold
+def _stages(found: Sequence[Branch]) -> list[list[Branch]]:
+    """Branches that are trained for as long as each other, on a core each."""
+    stages = [[one for one in found if one.long == long] for long in (False, True)]
+    return [stage for stage in stages if stage]
 
-    folds = StratifiedGroupKFold(_MEMBERS, shuffle=True, random_state=seed)
-    parts = np.zeros(len(labels), dtype=int)
-    for member, (_, unseen) in enumerate(folds.split(labels, labels, artists)):
-        parts[unseen] = member
-    return parts
+
+def _unseen(found: dict[str, "keras.Model"], tensors: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """What members say of tracks whose artists they did not see [shape=(n_tracks, 3, ...)]."""
+    rows = np.arange(len(parts))
+    sound, general = (
+        _log_softmax(model.predict(tensors, batch_size=_BATCH, verbose=0)[rows, parts])
+        for model in (found[SOUND], found.get(GENERAL, found[SOUND]))
+    )
+    return np.stack([sound, general, sound], axis=1)
 
 
 def _weights(parts: np.ndarray, artists: np.ndarray) -> np.ndarray:
-    """Of each track for each member [shape=(n_tracks, _MEMBERS)].
+    """Of each track for each member [shape=(n_tracks, MEMBERS)].
 
     Tracks of one artist repeat each other: an artist counts as the root of their number.
     """
     _, code, n_tracks = np.unique(artists, return_inverse=True, return_counts=True)
     weights = n_tracks[code] ** -0.5
-    sees = np.arange(_MEMBERS) != parts[:, None]
+    sees = np.arange(MEMBERS) != parts[:, None]
     return sees * (weights / weights.mean())[:, None]
 
 
-def _fit_branch(
-    model: "keras.Model",
+def _fit_together(
+    stage: Sequence[Branch],
     train: Labelled,
     weights: np.ndarray,
     held_out: Labelled | None,
     settings: NetworkSettings,
     epochs: int,
     tell: Callable[[int, int], None],
-) -> int:
-    from keras import callbacks, losses
+) -> tuple[dict[str, "keras.Model"], int]:
+    from keras import Input, Model, callbacks, losses, ops
 
+    image = Input(train.tensors.shape[1:])
+    built = {one.name: one.build(*image.shape[1:], train.n_classes) for one in stage}
+    model = Model(image, ops.concatenate([one(image) for one in built.values()], axis=1))
     _, *shape = model.output_shape
     model.compile(
-        optimizer=_optimizer(len(train.labels), epochs, settings, weights.shape[1] == 1),
+        optimizer=_optimizer(len(train.labels), epochs, settings, stage[0].long),
         loss=losses.CategoricalCrossentropy(from_logits=True, label_smoothing=_LABEL_SMOOTHING),
         metrics=["accuracy"],
         steps_per_execution=_STEPS_AT_ONCE,
@@ -217,30 +175,26 @@ def _fit_branch(
         callbacks=[told, stopping] if held_out else [told],
         verbose=0,
     )
-    return len(history.epoch)
+    return built, len(history.epoch)
 
 
-def _join(models: list["keras.Model"]) -> "keras.Model":
-    """All branches on one tensor, without what only their training needed."""
+def _join(found: dict[str, "keras.Model"]) -> "keras.Model":
+    """All branches on one tensor."""
     from keras import Input, Model, ops
 
-    models = [_without_optimizer(model) for model in models]
-    image = Input(models[0].input_shape[1:], name="tensor")
-    general, *special = [
-        ops.log_softmax(ops.mean(ops.log_softmax(model(image)), axis=1)) for model in models
-    ]
-    mean = ops.mean(ops.stack(special or [general], axis=1), axis=1)
-    return Model(image, ops.stack([general, ops.log_softmax(mean)], axis=1))
-
-
-def _without_optimizer(model: "keras.Model") -> "keras.Model":
-    copy = type(model).from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    return copy
+    image = Input(found[SOUND].input_shape[1:], name="tensor")
+    said = {
+        name: ops.log_softmax(ops.mean(ops.log_softmax(model(image)), axis=1))
+        for name, model in found.items()
+    }
+    sound = said.pop(SOUND)
+    general = said.pop(GENERAL, sound)
+    special = ops.mean(ops.stack(list(said.values()) or [sound], axis=1), axis=1)
+    return Model(image, ops.stack([sound, general, ops.log_softmax(special)], axis=1))
 
 
 def log_probabilities(model: "keras.Model", tensors: np.ndarray) -> np.ndarray:
-    """Both opinions on tracks [shape=(n_tracks, 2, n_classes), dtype=float32]."""
+    """The opinions on tracks [shape=(n_tracks, 3, n_classes), dtype=float32]."""
     return model.predict(tensors, batch_size=_BATCH, verbose=0)
 
 
@@ -256,13 +210,11 @@ def quiet_keras() -> Any:
     return keras
 
 
-def _epochs(branch: _Branch, n_tracks: int, settings: NetworkSettings) -> int:
-    """As set; of specialists so many that few tracks are seen often enough."""
-    if not branch.long:
-        return settings.general_epochs
-    steps = max(1, n_tracks // settings.batch_size)
-    few = -(-settings.min_steps // steps)
-    return max(settings.epochs, few)
+def _epochs(long: bool, n_tracks: int, settings: NetworkSettings) -> int:
+    """As set, or so many that few tracks are seen often enough."""
+    steps_each = max(1, n_tracks // settings.batch_size)
+    most, share = (settings.epochs, 1) if long else (settings.general_epochs, _GENERAL_SHARE)
+    return max(most, math.ceil(settings.min_steps * share / steps_each))
 
 
 def _optimizer(n_tracks: int, epochs: int, settings: NetworkSettings, long: bool) -> Any:

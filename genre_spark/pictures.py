@@ -1,7 +1,6 @@
-"""Pictures: data in, a figure out."""
+"""Pictures of genres and labels: data in, a figure out."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.ticker
 import numpy as np
@@ -17,15 +16,17 @@ from genre_spark.canvas import (
     name_rows,
     percent_axes,
     percent_axis,
-    shorten,
 )
+from genre_spark.wording import MODEL
 
 BINS = 20
-MODEL = "CNN"
-_ANNOTATED = 15
-# Beyond this many spreads all is far: one odd cell must not bleach the others.
-_FAR = 2.5
+MOST_WRITTEN = 15
 _Z95 = 1.96
+# Between the marks of two series, in rows.
+_BESIDE = 0.3
+
+# A value, its lower and its upper bound.
+Interval = tuple[float, float, float]
 
 
 def bars(names: Sequence[str], values: Sequence[int]) -> Figure:
@@ -43,61 +44,36 @@ def bars(names: Sequence[str], values: Sequence[int]) -> Figure:
     return figure
 
 
-def centroids(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
-    """How far each centroid lies from the average track.
-
-    Parameters
-    ----------
-    values : np.ndarray [shape=(k, n_axes)]
-        In scaled units: 0 is the average track, 1 one spread above it.
-    """
-    limit = min(_FAR, max(0.5, float(np.abs(values).max())))
-    label = "spreads from the average track"
-    return heatmap(
-        values, rows, columns, label, cmap="vlag", vmin=-limit, vmax=limit, extend="both"
-    )
-
-
 def shares(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
     """A table of shares of the row in [0, 1] as colours; a narrow one also as whole per cents."""
-    label, annotate = "share of the row", len(columns) <= _ANNOTATED
+    label, annotate = "share of the row", len(columns) <= MOST_WRITTEN
     return heatmap(
         values, rows, columns, label, annotate=annotate, cmap="Blues", vmin=0.0, vmax=1.0
     )
 
 
-def candidates(tried: Sequence[Mapping[str, Any]], chosen: int) -> Figure:
-    """Each measure of the tried numbers of synthetic genres, with the chosen number."""
-    measures = [name for name, value in tried[0].items() if name != "k" and _is_number(value)]
-    figure, panels = empty(2.6 * max(1, len(measures)), len(measures))
-    for axes, measure in zip(panels, measures, strict=True):
-        axes.plot(
-            [one["k"] for one in tried], [one[measure] for one in tried], color=BLUE, marker="o"
-        )
-        axes.axvline(chosen, color=INK, linestyle=":", label=f"chosen: {chosen}")
-        axes.set_ylabel(shorten(measure.replace("_", " ")))
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-        axes.legend(frameon=False)
-    panels[-1].set_xlabel("number of synthetic genres")
-    return figure
+def losses(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
+    """A table of shares that are lost as colours, what is not lost as white."""
+    label, annotate = "share of the labels lost", len(columns) <= MOST_WRITTEN
+    most = max(0.05, float(values.max()))
+    return heatmap(
+        values, rows, columns, label, annotate=annotate, cmap="Blues", vmin=0.0, vmax=most
+    )
 
 
-def accuracies(panels: Mapping[str, Mapping[str, float]], tracks: Mapping[str, int]) -> Figure:
-    """Bars of accuracy per panel, the best on top, `MODEL` in colour, with 95 % intervals.
+def accuracies(panels: Mapping[str, Mapping[str, Interval]]) -> Figure:
+    """Bars of accuracy per panel, the best on top, `MODEL` in colour.
 
     Parameters
     ----------
-    panels : dict of str to dict of str to float
-        Title to names to accuracies.
-    tracks : dict of str to int
-        Title to the number of tracks that its accuracies were counted on.
+    panels : dict of str to dict of str to Interval
+        Title to names to accuracies with their bounds.
     """
     heights = [len(found) for found in panels.values()]
     figure, all_axes = empty(0.32 * sum(heights) + 0.85 * len(heights), len(heights), heights)
     for axes, (title, found) in zip(all_axes, panels.items(), strict=True):
-        names = sorted(found, key=found.get, reverse=True)
-        values = np.array([found[name] for name in names])
-        low, high = interval(values, tracks[title])
+        names = sorted(found, key=lambda name: found[name][0], reverse=True)
+        values, low, high = np.array([found[name] for name in names]).T
         colours = [BLUE if name == MODEL else GREY for name in names]
         axes.barh(range(len(names)), values, color=colours, height=0.72)
         spread = (np.maximum(values - low, 0), np.maximum(high - values, 0))
@@ -123,7 +99,7 @@ def reliability(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     axes.set(xlabel="mean confidence", ylabel="share of right labels", aspect="equal")
     percent_axes(axes, (0, 1.02), (0, 1.02))
     # Points may lie anywhere, so the legend stands outside; there, marks are of one size.
-    legend = figure.legend(frameon=False, loc="outside upper left", ncols=1 + len(curves))
+    legend = figure.legend(frameon=False, loc="outside lower left", ncols=1 + len(curves))
     for handle in legend.legend_handles[1:]:
         handle.set_sizes([40])
     return figure
@@ -173,7 +149,7 @@ def confidence(counts: Sequence[int], thresholds: Mapping[str, float]) -> Figure
     axes.bar(edges, heights, width=1 / BINS, align="edge", color=BLUE, edgecolor="white")
     for (whose, least), style in zip(thresholds.items(), (":", "--"), strict=False):
         if least <= 1:
-            label = f"accepted from {100 * least:.0f} % ({whose})"
+            label = f"accepted from {100 * least:.4g} % ({whose})"
             axes.axvline(least, color=INK, linestyle=style, label=label)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, loc="upper left")
@@ -182,18 +158,54 @@ def confidence(counts: Sequence[int], thresholds: Mapping[str, float]) -> Figure
     return figure
 
 
-def interval(shares: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """95 % bounds of shares that were counted on `n` independent tracks.
+def differences(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], label: str) -> Figure:
+    """Marks with their intervals, beside the line of no difference.
+
+    Parameters
+    ----------
+    panels : dict of str to dict of str to dict of str to Interval
+        Title to series to names to differences of shares; each series has the same names.
+    label : str
+        Of what the differences are.
+    """
+    rows = {title: list(next(iter(series.values()))) for title, series in panels.items()}
+    heights = [len(names) for names in rows.values()]
+    figure, all_axes = empty(0.32 * sum(heights) + 0.95 * len(heights), len(heights), heights)
+    for axes, (title, series) in zip(all_axes, panels.items(), strict=True):
+        axes.axvline(0, color=INK, linestyle=":", linewidth=1)
+        for i, ((name, found), (colour, marker, _)) in enumerate(
+            zip(series.items(), SERIES, strict=False)
+        ):
+            values, low, high = 100 * np.array([found[row] for row in rows[title]]).T
+            at = np.arange(len(values)) + _BESIDE * (i - (len(series) - 1) / 2)
+            spread = (np.maximum(values - low, 0), np.maximum(high - values, 0))
+            style = {"color": colour, "marker": marker, "linestyle": "none", "capsize": 3}
+            axes.errorbar(values, at, xerr=spread, label=name, **style)
+        name_rows(axes, rows[title], 44)
+        axes.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+    all_axes[-1].set_xlabel(label)
+    if max(map(len, panels.values())) > 1:
+        all_axes[0].legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    return figure
+
+
+def interval(share: float, n: int) -> Interval:
+    """A share that was counted on `n` independent tracks, with its 95 % bounds.
 
     References
     ----------
     Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
     """
     weight = _Z95**2 / max(1, n)
-    middle = (shares + weight / 2) / (1 + weight)
-    root = np.sqrt(weight * (shares * (1 - shares) + weight / 4)) / (1 + weight)
-    return middle - root, middle + root
+    middle = (share + weight / 2) / (1 + weight)
+    root = (weight * (share * (1 - share) + weight / 4)) ** 0.5 / (1 + weight)
+    return share, middle - root, middle + root
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
+    """The names with the largest counts over all tables, the largest first."""
+    totals: dict[str, int] = {}
+    for table in tables:
+        for name, n in table.items():
+            totals[name] = totals.get(name, 0) + n
+    return sorted(totals, key=lambda name: (-totals[name], name))[:most]

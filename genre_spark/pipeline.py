@@ -1,34 +1,34 @@
-"""What the commands cluster, train and score do, on an open session."""
+"""What the commands do, on an open session."""
 
 import logging
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from genre_spark import (
     __version__,
     bundle,
     card,
-    clustering,
     distributions,
-    features,
     labelling,
-    profiles,
     publish,
     registry,
     sample,
     scoring,
+    survey,
 )
-from genre_spark.bundle import Bundle, Manifest, ScoringPart, SyntheticPart
+from genre_spark.bundle import Bundle, Manifest, ScoringPart
 from genre_spark.config import Settings
 from genre_spark.drift import LabelProfile, Profile
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
 from genre_spark.labelling import Order
+from genre_spark.sample import Sample
 from genre_spark.schema import TRACK_ID
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ def cluster(
     output: str,
     settings: Settings,
     labels: str | None = None,
+    previous: str | None = None,
     say: Say = logger.info,
 ) -> dict[str, Any]:
     """Discovers synthetic genres and writes a clusters bundle.
@@ -55,6 +56,8 @@ def cluster(
     settings : Settings
     labels : str, optional
         Where to publish the catalogue labelled with them.
+    previous : str, optional
+        An earlier bundle, whose ids and names are kept where synthetic genres are the same.
     say : callable
         Told in one line what is being done.
 
@@ -64,13 +67,16 @@ def cluster(
         The summary.
     """
     registry.check_absent(spark, output)
+    earlier = registry.open_bundle(spark, previous) if previous else None
     if labels:
         gap = settings.publishing.allow_gap
-        publish.check_target(storage_of(spark, labels), labels, [source.path, output], gap)
+        publish.check_target(
+            storage_of(spark, labels), labels, [source.path, output], allow_gap=gap
+        )
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
         say(f"discovering synthetic genres of {catalogue.counts.accepted:,} tracks")
-        manifest, profile = _discover(catalogue, source, settings)
+        manifest, profile = _discover(catalogue, source, settings, earlier)
         with registry.new_bundle(spark, output) as folder:
             bundle.write_files(folder, manifest, profile, card.render(manifest))
             made = bundle.load(folder)
@@ -98,10 +104,7 @@ def train(
     space = base.manifest.scoring.space
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog, space.features) as catalogue:
-        groups = catalogue.groups
-        labelled = sample.collect(
-            catalogue.tracks, base.manifest.scoring, groups, settings.training, settings.seed
-        )
+        labelled = _labelled(catalogue, base, settings)
         say(f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks")
         trained = training.train(labelled, settings, say)
         with registry.new_bundle(spark, output) as folder:
@@ -125,6 +128,52 @@ def train(
     return _summary(manifest, output)
 
 
+def evaluate(
+    spark: SparkSession,
+    source: Source,
+    clusters: str,
+    output: str,
+    settings: Settings,
+    n_seeds: int,
+    say: Say = logger.info,
+) -> dict[str, Any]:
+    """Studies the network on the labelled sample and publishes what was found; see `cluster`.
+
+    Parameters
+    ----------
+    n_seeds : int
+        Splits of each protocol, at least 1.
+    """
+    from genre_spark import study, study_page
+
+    storage = storage_of(spark, output)
+    gap = settings.publishing.allow_gap
+    path = publish.check_target(
+        storage, output, [source.path, clusters], publish.STUDY, allow_gap=gap
+    )
+    base = registry.open_bundle(spark, clusters)
+    # Held from the start: a study is long, and a second one should be told at once.
+    with publish.publishing(storage, path) as target:
+        say(f"reading {source.path}")
+        with open_catalogue(
+            spark, source, settings.catalog, base.manifest.scoring.space.features
+        ) as catalogue:
+            labelled = _labelled(catalogue, base, settings)
+            content = {
+                "genre_spark_version": __version__,
+                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "clusters": base.manifest.model_id,
+                "data": _data(catalogue, source),
+                **study.run(labelled, settings, n_seeds, say),
+                "settings": settings.model_dump(),
+            }
+        with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
+            study_page.write(content, Path(folder) / "study")
+            storage.upload(Path(folder) / "study", target.staging)
+        publish.write_manifest(storage, target, content, publish.STUDY)
+    return {"path": output, **content}
+
+
 def score(
     spark: SparkSession,
     source: Source,
@@ -138,7 +187,7 @@ def score(
     """Labels every track of a catalogue and publishes the result; see `cluster` and `Order`."""
     opened = registry.open_bundle(spark, model)
     gap = settings.publishing.allow_gap
-    publish.check_target(storage_of(spark, output), output, [source.path, model], gap)
+    publish.check_target(storage_of(spark, output), output, [source.path, model], allow_gap=gap)
     say(f"reading {source.path}")
     needed = opened.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
@@ -148,7 +197,12 @@ def score(
 
 
 def report(
-    spark: SparkSession | None, model: str, labels: str | None, output: str
+    spark: SparkSession | None,
+    model: str,
+    labels: str | None,
+    output: str,
+    pictures: str | None = None,
+    allow_gap: bool = False,
 ) -> dict[str, Any]:
     """Writes the HTML page on a bundle and, if given, on a catalogue that was labelled with it.
 
@@ -162,18 +216,34 @@ def report(
         A labelled catalogue.
     output : str
         The page; a file of an earlier report is replaced.
+    pictures : str, optional
+        A directory for the same pictures as PNG files.
+    allow_gap : bool
+        Let it be on an object store too; see `publish.check_target`.
 
     Raises
     ------
     InputError
         Where `labels` is not a labelled catalogue.
+    OutputError
+        Where `pictures` holds anything but pictures of an earlier report.
     """
-    from genre_spark.report import render
+    from genre_spark import gallery
+    from genre_spark.report import compose
 
     opened = registry.open_bundle(spark, model)
     manifest = publish.require_manifest(storage_of(spark, labels), labels) if labels else None
-    storage_of(spark, output).write_text(output, render(opened, manifest))
-    return {"report": output}
+    if pictures:
+        storage = storage_of(spark, pictures)
+        taken = [path for path in (model, labels, output) if path]
+        directory = gallery.check_target(storage, pictures, taken, allow_gap)
+    page = compose(opened, manifest)
+    storage_of(spark, output).write_text(output, page.html)
+    summary = {"report": output}
+    if pictures:
+        gallery.write(storage, directory, page.answers.values())
+        summary["pictures"] = pictures
+    return summary
 
 
 # Tracks on which the exported network is compared with Keras.
@@ -181,10 +251,28 @@ _PROBE = 5000
 _TRACKS_PER_PARTITION = 50_000
 
 
-def _discover(catalogue: Catalogue, source: Source, settings: Settings) -> tuple[Manifest, Profile]:
+def _discover(
+    catalogue: Catalogue, source: Source, settings: Settings, previous: Bundle | None
+) -> tuple[Manifest, Profile]:
     tracks = _in_order(catalogue).persist()
     try:
-        return _describe(tracks, catalogue, source, settings)
+        found = survey.survey(tracks, catalogue.features, settings, previous)
+        unused = tuple(name for name in catalogue.features if name not in found.space.features)
+        manifest = _manifest(
+            ScoringPart(space=found.space, synthetic=found.synthetic, genres=None),
+            None,
+            settings,
+            left_out=(*catalogue.left_out, *unused),
+            data=_data(catalogue, source),
+            clusters=found.discovery,
+            genres=None,
+        )
+        sizes = {genre.name: genre.size for genre in found.discovery.synthetic_genres}
+        return manifest, Profile(
+            tracks=catalogue.counts.accepted,
+            features=distributions.feature_profiles(tracks, found.space.features),
+            labels=LabelProfile(synthetic_genres=sizes),
+        )
     finally:
         tracks.unpersist()
 
@@ -197,52 +285,6 @@ def _in_order(catalogue: Catalogue) -> DataFrame:
     """
     n_partitions = -(-catalogue.counts.accepted // _TRACKS_PER_PARTITION)
     return catalogue.tracks.repartition(n_partitions, TRACK_ID).sortWithinPartitions(TRACK_ID)
-
-
-def _describe(
-    tracks: DataFrame, catalogue: Catalogue, source: Source, settings: Settings
-) -> tuple[Manifest, Profile]:
-    space = features.fit(tracks, catalogue.features)
-    points = tracks.withColumn(clustering.AXES, F.array(*space.to_spark())).persist()
-    try:
-        taken = clustering.sample_axes(points, settings.clustering.sample_size, settings.seed)
-        candidates = clustering.try_each_k(taken, settings.clustering, settings.seed)
-        k = max(candidates, key=lambda candidate: candidate.silhouette).k
-        model = clustering.fit(points, k, settings.clustering, settings.seed)
-        found = profiles.describe(model.transform(points), model, space)
-    finally:
-        points.unpersist()
-    part = ScoringPart(
-        space=space,
-        synthetic=SyntheticPart(
-            ids=tuple(genre.id for genre in found),
-            names=tuple(genre.name for genre in found),
-            centroids=tuple(genre.centroid for genre in found),
-        ),
-        genres=None,
-    )
-    clusters = {
-        "k": k,
-        "candidates": [candidate.model_dump() for candidate in candidates],
-        "synthetic_genres": [genre.model_dump(mode="json") for genre in found],
-        "nmi_with_genres": profiles.nmi([genre.genres for genre in found]),
-    }
-    unused = tuple(name for name in catalogue.features if name not in space.features)
-    manifest = _manifest(
-        part,
-        None,
-        settings,
-        left_out=(*catalogue.left_out, *unused),
-        data=_data(catalogue, source),
-        clusters=clusters,
-        genres=None,
-    )
-    sizes = {genre.name: genre.size for genre in found}
-    return manifest, Profile(
-        tracks=catalogue.counts.accepted,
-        features=distributions.feature_profiles(tracks, space.features),
-        labels=LabelProfile(synthetic_genres=sizes),
-    )
 
 
 def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle) -> Profile:
@@ -273,6 +315,16 @@ def _manifest(
     )
 
 
+def _labelled(catalogue: Catalogue, base: Bundle, settings: Settings) -> Sample:
+    return sample.collect(
+        catalogue.tracks,
+        base.manifest.scoring,
+        catalogue.groups,
+        settings.training,
+        settings.seed,
+    )
+
+
 def _data(catalogue: Catalogue, source: Source) -> dict[str, Any]:
     return {"source": source.path, "rows": asdict(catalogue.counts)}
 
@@ -286,6 +338,16 @@ def _summary(manifest: Manifest, output: str) -> dict[str, Any]:
         "left_out": manifest.left_out,
         "synthetic_genres": list(manifest.scoring.synthetic.names),
     }
+    found = manifest.clusters
+    if found.rules:
+        summary["rules_agreement"] = found.rules.agreement
+    if found.stability:
+        summary["stability"] = {
+            name: {"mean": round(mean, 4), "spread": round(spread, 4)}
+            for name, (mean, spread) in found.stability.summary().items()
+        }
+    if found.change:
+        summary["change"] = found.change.model_dump()
     if manifest.genres:
         summary["genres"] = manifest.genres
     return summary

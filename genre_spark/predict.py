@@ -18,7 +18,7 @@ from genre_spark.calibration import softmax
 from genre_spark.decision import blend, logits, pick
 from genre_spark.inference import open_session
 from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
-from genre_spark.tensor import assign, build, unpack
+from genre_spark.tensor import Context, build, unpack
 
 # Columns between the two steps.
 ARTIST_KEY = "_artist"
@@ -56,6 +56,36 @@ def predictor(payload: Payload) -> "Predictor":
     return _OPENED[payload.model_id]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the models see of tracks.
+
+    Attributes
+    ----------
+    axes : np.ndarray [shape=(n_tracks, n_axes)]
+    nearest : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Row of the nearest center.
+    distances : np.ndarray [shape=(n_tracks,)]
+        From its center, in the units of `SyntheticPart.compared`.
+    centroids : np.ndarray [shape=(n_tracks, n_axes)]
+        The nearest ones.
+    contexts : dict of str to Context
+        By group, those that the network reads.
+    known : np.ndarray [shape=(n_tracks,), dtype=bool]
+        Whether the artist is of the labelled sample.
+    """
+
+    axes: np.ndarray
+    nearest: np.ndarray
+    distances: np.ndarray
+    centroids: np.ndarray
+    contexts: dict[str, Context]
+    known: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.axes)
+
+
 class Predictor:
     """Labels batches of tracks.
 
@@ -68,7 +98,7 @@ class Predictor:
     """
 
     def __init__(self, scoring: ScoringPart, onnx: bytes | None):
-        self._scoring = scoring
+        self.scoring = scoring
         self._centroids = scoring.centroids
         self._edges = scoring.space.edges
         self._ids = pa.array(scoring.synthetic.ids, pa.int32())
@@ -90,17 +120,14 @@ class Predictor:
             The synthetic-genre columns, `KNOWN`, and `OPINION` as list<float> of one number per
             class, null with a clusters bundle.
         """
-        space = self._scoring.space
-        raw = [batch[name].to_numpy(zero_copy_only=False) for name in space.features]
-        axes = space.to_numpy(np.stack(raw, axis=1).astype(np.float64))
-        nearest, distances = assign(axes, self._centroids)
-        rows = pa.array(nearest)
-        known, opinions = self._opinions(batch, axes, nearest)
+        seen = self.see(batch)
+        rows = pa.array(seen.nearest)
+        known, opinions = self._opinions(seen)
         columns = {
             TRACK_ID: batch[TRACK_ID],
             "synthetic_genre_id": self._ids.take(rows),
             "synthetic_genre": self._names.take(rows),
-            "synthetic_genre_distance": pa.array(distances.astype(np.float32)),
+            "synthetic_genre_distance": pa.array(seen.distances.astype(np.float32)),
             "n_imputed": batch["n_imputed"],
             "input_hash": batch["input_hash"],
             ARTIST_KEY: batch[ARTIST_KEY],
@@ -123,7 +150,7 @@ class Predictor:
         pa.RecordBatch
             The labelled columns but ``model_id`` and ``scored_at``, which are the same for all.
         """
-        part = self._scoring.genres
+        part = self.scoring.genres
         genres = _no_genres(batch.num_rows) if part is None else self._decided(batch, part)
         names = [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
         columns = [genres[name] if name in genres else batch[name] for name in names]
@@ -141,23 +168,36 @@ class Predictor:
         probabilities = softmax(logits(own, consensus, weight, temperature))
         return genre_columns(probabilities, part.classes, threshold[:, 0])
 
-    def _opinions(
-        self, batch: pa.RecordBatch, axes: np.ndarray, nearest: np.ndarray
-    ) -> tuple[pa.Array, pa.Array]:
-        part = self._scoring.genres
-        if part is None or self._session is None:
-            return pa.nulls(len(axes), pa.bool_()), pa.nulls(len(axes), pa.list_(pa.float32()))
-        known = _known(part, batch[ARTIST_KEY])
+    def see(self, batch: pa.RecordBatch) -> Seen:
+        """What the models see of a batch that `judge` takes."""
+        space, part = self.scoring.space, self.scoring.genres
+        raw = [batch[name].to_numpy(zero_copy_only=False) for name in space.features]
+        axes = space.to_numpy(np.stack(raw, axis=1).astype(np.float64))
+        nearest, distances = self.scoring.synthetic.nearest(axes)
         contexts = {
             group: unpack(group, batch[context_column(group)], axes, self._edges)
-            for group in part.groups
+            for group in (part.groups if part else ())
         }
-        tensor = build(axes, self._centroids[nearest], self._edges, contexts)
+        known = _known(part, batch[ARTIST_KEY]) if part else np.zeros(len(axes), dtype=bool)
+        return Seen(axes, nearest, distances, self._centroids[nearest], contexts, known)
+
+    def tensor(self, seen: Seen) -> np.ndarray:
+        """The network's input; see `tensor.build`."""
+        return build(seen.axes, seen.centroids, self._edges, seen.contexts)
+
+    def opinions(self, seen: Seen, tensor: np.ndarray) -> np.ndarray:
+        """The network's opinions [shape=(n_tracks, n_classes), dtype=float32] on their tensor."""
         (found,) = self._session.run(None, {self._session.get_inputs()[0].name: tensor})
-        opinions = blend(found, pick(known, part.decisions, "specialist")).astype(np.float32)
+        weights = pick(seen.known, self.scoring.genres.decisions, "weights")
+        return blend(found, weights).astype(np.float32)
+
+    def _opinions(self, seen: Seen) -> tuple[pa.Array, pa.Array]:
+        if self._session is None:
+            return pa.nulls(len(seen), pa.bool_()), pa.nulls(len(seen), pa.list_(pa.float32()))
+        opinions = self.opinions(seen, self.tensor(seen))
         offsets = np.arange(0, opinions.size + 1, opinions.shape[1], dtype=np.int32)
         lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(opinions.ravel()))
-        return pa.array(known), lists
+        return pa.array(seen.known), lists
 
 
 def genre_columns(

@@ -1,120 +1,85 @@
-"""What a synthetic genre is, in words and numbers that people can read."""
+"""What each synthetic genre is, in numbers that people can read."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
-from pyspark.ml.clustering import KMeansModel
-from pyspark.sql import DataFrame, Row, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.clustering import AXES, CLUSTER
+from genre_spark.clustering import CLUSTER, POINT
+from genre_spark.discovery import Neighbour, Relation, TypicalArtist, TypicalTrack
 from genre_spark.features import FeatureSpace
-from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, feature
+from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
-TYPICAL_TRACKS = 5
-# A word is said of a genre that lies at least this many spreads from the average track.
-_NOTABLE = 0.4
-_WORDS = 3
+TYPICAL = 5
+_NEIGHBOURS = 3
 # Real genres are names that somebody typed: their number has no bound.
 _MOST_GENRE_COUNTS = 10_000
 
 
-class TypicalTrack(BaseModel):
-    """A track near a centroid."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    track_id: str
-    artist: str | None
-    title: str | None
-
-
-class SyntheticGenre(BaseModel):
-    """A cluster of the catalogue.
-
-    Attributes
-    ----------
-    id : int
-        Stable id; the largest cluster of a first fit has 0.
-    name : str
-        Two to four words, distinct over the set.
-    centroid : tuple of float
-        In scaled units, one per axis.
-    size : int
-        Tracks nearest to it.
-    medians : dict of str to float
-        Of its tracks' features, in raw units.
-    typical : tuple of TypicalTrack
-        The tracks nearest to the centroid.
-    genres : dict of str to int
-        Labelled tracks per real genre, for information; they take no part in the fit.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: int
-    name: str
-    centroid: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
-    size: int
-    medians: dict[str, float]
-    typical: tuple[TypicalTrack, ...]
-    genres: dict[str, int]
-
-
 def describe(
-    tracks: DataFrame, model: KMeansModel, space: FeatureSpace
-) -> tuple[SyntheticGenre, ...]:
-    """Synthetic genres, the largest first, so that ids do not hang on the order of the fit.
+    tracks: DataFrame, space: FeatureSpace, centers: np.ndarray
+) -> dict[int, dict[str, Any]]:
+    """Fields of `SyntheticGenre`, all but id, name and share, by row of the fit.
 
     Parameters
     ----------
     tracks : DataFrame
-        Accepted tracks with `AXES` and `CLUSTER` beside the features of `space`.
+        Accepted tracks with `POINT` and `CLUSTER`.
+    space : FeatureSpace
+    centers : np.ndarray [shape=(k, n_dimensions)]
     """
-    # The last digits hang on the order in which Spark added.
-    centroids = np.array(model.clusterCenters()).round(9)
-    summaries, typical = _summaries(tracks, space), _typical(tracks, centroids)
-    genres = _genre_counts(tracks)
-    order = sorted(summaries, key=lambda i: (-summaries[i]["size"], tuple(centroids[i])))
-    names = name_all(centroids[order], space)
-    return tuple(
-        SyntheticGenre(
-            id=rank,
-            name=names[rank],
-            centroid=tuple(centroids[i].tolist()),
-            size=summaries[i]["size"],
-            medians=dict(zip(space.features, summaries[i]["medians"], strict=True)),
-            typical=typical[i],
-            genres=genres.get(i, {}),
+    found = _summaries(tracks, space, centers)
+    artists, genres = _artists(tracks), _genre_counts(tracks)
+    totals = _total(genres.values())
+    for row, fields in found.items():
+        own = genres.get(row, {})
+        fields["artists"] = artists.get(row, ())
+        fields["genres"] = own
+        fields["purity"] = round(max(own.values()) / sum(own.values()), 4) if own else None
+        fields["lift"] = lift(own, totals)
+    return found
+
+
+def nearest(centers: np.ndarray, ids: Sequence[int]) -> list[tuple[Neighbour, ...]]:
+    """The nearest other synthetic genres of each, by row."""
+    distances = np.linalg.norm(centers[:, None] - centers[None], axis=2)
+    order = np.argsort(distances, axis=1, kind="stable")
+    return [
+        tuple(
+            Neighbour(id=ids[other], distance=round(float(distances[row, other]), 4))
+            for other in [other for other in order[row] if other != row][:_NEIGHBOURS]
         )
-        for rank, i in enumerate(order)
-    )
+        for row in range(len(centers))
+    ]
 
 
-def name_all(centroids: np.ndarray, space: FeatureSpace) -> list[str]:
-    """Distinct short names from what sets each centroid apart.
+def lift(own: dict[str, int], totals: dict[str, int]) -> dict[str, float]:
+    """How many times as frequent each real genre is in one synthetic genre as over all."""
+    n_own, n_all = sum(own.values()), sum(totals.values())
+    return {name: round(n / n_own / (totals[name] / n_all), 4) for name, n in own.items()}
+
+
+def relate(tables: Sequence[dict[str, int]]) -> Relation | None:
+    """How synthetic genres relate to the real ones; None without any labelled track.
 
     Parameters
     ----------
-    centroids : np.ndarray [shape=(k, n_axes)]
-        In scaled units: 0 is the average track.
-
-    Returns
-    -------
-    list of str
-        ``"loud fast instrumental"``; words are added, and at last a number, until all differ.
+    tables : sequence of dict
+        Per synthetic genre, the labelled tracks of each real genre.
     """
-    words = [_words(centroid, space) for centroid in centroids]
-    names: list[str] = []
-    for own in words:
-        for n in range(min(_WORDS, len(own)), len(own) + 1):
-            name = " ".join(own[:n]) or "average"
-            if name not in names:
-                break
-        names.append(_numbered(name, names))
-    return names
+    totals = _total(tables)
+    labelled = sum(totals.values())
+    if not labelled:
+        return None
+    purest = sum(max(table.values()) for table in tables if table)
+    return Relation(
+        labelled=labelled,
+        purity=round(purest / labelled, 4),
+        chance=round(max(totals.values()) / labelled, 4),
+        nmi=round(nmi(tables), 4),
+    )
 
 
 def nmi(tables: Sequence[dict[str, int]]) -> float:
@@ -139,51 +104,74 @@ def nmi(tables: Sequence[dict[str, int]]) -> float:
     return float(max(0.0, 2 * shared / (rows + columns))) if rows + columns else 0.0
 
 
-def _words(centroid: np.ndarray, space: FeatureSpace) -> list[str]:
-    """The axes that stand out, the most notable first, as words."""
-    said = []
-    for i in np.argsort(-np.abs(centroid), kind="stable"):
-        declared = feature(space.axes[i].feature)
-        word = declared.high_word if centroid[i] > 0 else declared.low_word
-        if word and (abs(centroid[i]) >= _NOTABLE or not said):
-            said.append(word)
-    return said
-
-
-def _numbered(name: str, taken: list[str]) -> str:
-    number = 2
-    numbered = name
-    while numbered in taken:
-        numbered, number = f"{name} {number}", number + 1
-    return numbered
-
-
 def _entropy(shares: np.ndarray) -> float:
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())
 
 
-def _summaries(tracks: DataFrame, space: FeatureSpace) -> dict[int, Row]:
+def _total(tables: Any) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for table in tables:
+        for name, n in table.items():
+            totals[name] = totals.get(name, 0) + n
+    return totals
+
+
+def _summaries(
+    tracks: DataFrame, space: FeatureSpace, centers: np.ndarray
+) -> dict[int, dict[str, Any]]:
+    """Size, centroid, medians and typical tracks, in one pass."""
     medians = [F.percentile_approx(column, 0.5) for column in space.imputed().values()]
+    track = F.struct(TRACK_ID, ARTIST, TITLE)
+    # Of equally near tracks those with the lowest ids.
+    by_distance = F.struct(_squared_distance(centers), TRACK_ID)
     totals = tracks.groupBy(CLUSTER).agg(
-        F.count(F.lit(1)).alias("size"), F.array(*medians).alias("medians")
+        F.count(F.lit(1)).alias("size"),
+        F.array([F.avg(axis) for axis in space.to_spark()]).alias("centroid"),
+        F.array(*medians).alias("medians"),
+        F.min_by(track, by_distance, TYPICAL).alias("typical"),
     )
-    return {row[CLUSTER]: row for row in totals.collect()}
+    return {
+        row[CLUSTER]: {
+            "size": row["size"],
+            # The last digits hang on the order in which Spark added.
+            "centroid": tuple(np.round(row["centroid"], 9).tolist()),
+            "medians": dict(zip(space.features, row["medians"], strict=True)),
+            "typical": tuple(TypicalTrack(**one.asDict()) for one in row["typical"]),
+        }
+        for row in totals.collect()
+    }
 
 
-def _typical(tracks: DataFrame, centroids: np.ndarray) -> dict[int, tuple[TypicalTrack, ...]]:
-    """The tracks nearest to each centroid; of equally near ones those with the lowest ids."""
-    centers = [F.array(*map(F.lit, column)) for column in centroids.T.tolist()]
-    distance = sum(F.pow(F.col(AXES)[i] - c[F.col(CLUSTER)], 2) for i, c in enumerate(centers))
-    by_distance = Window.partitionBy(CLUSTER).orderBy(distance, TRACK_ID)
-    ranked = tracks.select(
-        CLUSTER, TRACK_ID, ARTIST, TITLE, F.row_number().over(by_distance).alias("_rank")
-    )
-    nearest: dict[int, list[TypicalTrack]] = {}
-    for row in ranked.filter(F.col("_rank") <= TYPICAL_TRACKS).orderBy(CLUSTER, "_rank").collect():
-        track = TypicalTrack(track_id=row[TRACK_ID], artist=row[ARTIST], title=row[TITLE])
-        nearest.setdefault(row[CLUSTER], []).append(track)
-    return {cluster: tuple(found) for cluster, found in nearest.items()}
+def _squared_distance(centers: np.ndarray) -> Column:
+    """From a track to its own center."""
+    from pyspark.ml.functions import vector_to_array
+
+    point = vector_to_array(POINT)
+    own = [F.array(*map(F.lit, column))[F.col(CLUSTER)] for column in centers.T.tolist()]
+    return sum((F.pow(point[i] - center, 2) for i, center in enumerate(own)), F.lit(0.0))
+
+
+def _artists(tracks: DataFrame) -> dict[int, tuple[TypicalArtist, ...]]:
+    """The artists with the most tracks in each cluster."""
+    named = tracks.filter(F.col(ARTIST).isNotNull())
+    counts = named.groupBy(CLUSTER, ARTIST).agg(F.count(F.lit(1)).alias("n"))
+    most = F.max_by(F.struct(ARTIST, "n"), F.struct("n", ARTIST), TYPICAL)
+    found = {
+        row[CLUSTER]: row["most"]
+        for row in counts.groupBy(CLUSTER).agg(most.alias("most")).collect()
+    }
+    names = sorted({one[ARTIST] for ones in found.values() for one in ones})
+    totals = dict(named.filter(F.col(ARTIST).isin(names)).groupBy(ARTIST).count().collect())
+    return {
+        cluster: tuple(
+            TypicalArtist(
+                name=one[ARTIST], tracks=one["n"], share=round(one["n"] / totals[one[ARTIST]], 4)
+            )
+            for one in ones
+        )
+        for cluster, ones in found.items()
+    }
 
 
 def _genre_counts(tracks: DataFrame) -> dict[int, dict[str, int]]:

@@ -21,6 +21,26 @@ MADE_BY = "genre-spark"
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What a directory that genre-spark publishes consists of.
+
+    Attributes
+    ----------
+    manifest : str
+        The file that says who made it.
+    others : str
+        Names beside it, as a regular expression.
+    """
+
+    manifest: str
+    others: str
+
+
+CATALOGUE = Kind(MANIFEST, rf"{QUARANTINE}|{SUCCESS}|part-.*\.parquet")
+STUDY = Kind("evaluation.json", r"evaluation\.md|[a-z_]+\.png")
+
+
+@dataclass(frozen=True)
 class Target:
     """Where a catalogue is published, and the names that are used beside it meanwhile."""
 
@@ -53,7 +73,14 @@ class Target:
         return f"{self.parent}/{self.hidden}lock"
 
 
-def check_target(storage: Storage, output: str, inputs: list[str], allow_gap: bool = False) -> str:
+def check_target(
+    storage: Storage,
+    output: str,
+    inputs: list[str],
+    kind: Kind = CATALOGUE,
+    option: str = "--output",
+    allow_gap: bool = False,
+) -> str:
     """The resolved output, once it is known to be safe.
 
     Parameters
@@ -61,8 +88,12 @@ def check_target(storage: Storage, output: str, inputs: list[str], allow_gap: bo
     storage : Storage
     output : str
     inputs : list of str
+    kind : Kind
+        Of what is published.
+    option : str
+        By which the output was named, for messages.
     allow_gap : bool
-        Take an object store too, where readers may find half a catalogue during the switch.
+        Take an object store too, where readers may find half of it during the switch.
 
     Raises
     ------
@@ -73,19 +104,19 @@ def check_target(storage: Storage, output: str, inputs: list[str], allow_gap: bo
     path = storage.resolve(output)
     if not (storage.renames_whole or allow_gap):
         raise OutputError(
-            f"--output {output}: an object store renames file by file, and readers could find half"
-            " a catalogue. Publish to HDFS or a local disk, or, where nobody reads meanwhile and"
-            " one run at a time is sure, --set allow_gap=true"
+            f"{option} {output}: an object store renames file by file, and readers could find half"
+            " of what is published. Publish to HDFS or a local disk, or, where nobody reads"
+            " meanwhile and one run at a time is sure, --set allow_gap=true"
         )
     for given in inputs:
         if _overlap(storage, path, given):
             raise OutputError(
-                f"--output {output}: lies inside the input {given}, or holds it;"
+                f"{option} {output}: lies inside the input {given}, or holds it;"
                 " writing there would destroy what is read. Choose another directory"
             )
-    if storage.exists(path) and not _is_replaceable(storage, path):
+    if storage.exists(path) and not _is_replaceable(storage, path, kind):
         raise OutputError(
-            f"--output {output}: exists and was not made by genre-spark; it is left as it is."
+            f"{option} {output}: exists and was not made by genre-spark; it is left as it is."
             " Choose another directory"
         )
     return path
@@ -121,17 +152,19 @@ def publishing(storage: Storage, path: str, switch: bool = True) -> Iterator[Tar
         storage.delete(target.lock)
 
 
-def write_manifest(storage: Storage, target: Target, manifest: dict[str, Any]) -> None:
-    """Puts the manifest into the staged catalogue."""
-    content = {"made_by": MADE_BY, **manifest}
+def write_manifest(
+    storage: Storage, target: Target, manifest: dict[str, Any], kind: Kind = CATALOGUE
+) -> None:
+    """Puts the manifest into the staged directory."""
+    content = {"made_by": MADE_BY, "run_id": target.run_id, **manifest}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    storage.write_text(f"{target.staging}/{MANIFEST}", text + "\n")
+    storage.write_text(f"{target.staging}/{kind.manifest}", text + "\n")
 
 
-def read_manifest(storage: Storage, path: str) -> dict[str, Any] | None:
-    """The manifest of a published catalogue; None where there is none of genre-spark's."""
+def read_manifest(storage: Storage, path: str, kind: Kind = CATALOGUE) -> dict[str, Any] | None:
+    """The manifest of a published directory; None where there is none of genre-spark's."""
     try:
-        manifest = json.loads(storage.read_text(f"{path}/{MANIFEST}"))
+        manifest = json.loads(storage.read_text(f"{path}/{kind.manifest}"))
     except Exception:  # a file system raises what it likes; whatever it is, there is no manifest
         return None
     return manifest if isinstance(manifest, dict) and manifest.get("made_by") == MADE_BY else None
@@ -168,19 +201,15 @@ def _inside(path: str, other: str) -> bool:
     return f"{path}/".startswith(f"{other.rstrip('/')}/")
 
 
-def _is_replaceable(storage: Storage, path: str) -> bool:
+def _is_replaceable(storage: Storage, path: str, kind: Kind) -> bool:
     if not storage.is_dir(path):
         return False
     names = storage.names(path)
     if not names:
         return True
-    if read_manifest(storage, path) is None:
+    if read_manifest(storage, path, kind) is None:
         return False
-    return all(name in (MANIFEST, QUARANTINE, SUCCESS) or _is_part(name) for name in names)
-
-
-def _is_part(name: str) -> bool:
-    return name.startswith("part-") and name.endswith(".parquet")
+    return all(name == kind.manifest or re.fullmatch(kind.others, name) for name in names)
 
 
 def _recover(storage: Storage, target: Target) -> None:

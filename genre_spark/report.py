@@ -1,22 +1,30 @@
 """The report: one self-contained page on a bundle, and on a catalogue labelled with it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from genre_spark import findings, wording
-from genre_spark.bundle import Bundle, Manifest
-from genre_spark.canvas import Picture
+from genre_spark import answers, discovery_answers, findings, wording
+from genre_spark.bundle import Bundle, Manifest, ScoringPart
+from genre_spark.canvas import Answer
 from genre_spark.schema import feature
 
-_PROTOCOLS = {"known": "Known artists", "new": "New artists"}
 _MOST_PAIRS = 10
 
 
-def render(bundle: Bundle, labels: dict[str, Any] | None) -> str:
-    """The page.
+@dataclass(frozen=True)
+class Page:
+    """The page as HTML that needs nothing beside itself, and the pictures on it."""
+
+    html: str
+    answers: Mapping[str, Answer]
+
+
+def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
+    """The page on a bundle.
 
     Parameters
     ----------
@@ -24,11 +32,6 @@ def render(bundle: Bundle, labels: dict[str, Any] | None) -> str:
         Of either kind; what it does not have is left out of the page.
     labels : dict or None
         Manifest of a labelled catalogue.
-
-    Returns
-    -------
-    str
-        HTML that needs nothing beside itself.
     """
     manifest, labels = bundle.manifest, labels or {}
     environment = Environment(
@@ -38,28 +41,36 @@ def render(bundle: Bundle, labels: dict[str, Any] | None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        count=wording.count,
-        percent=wording.percent,
-        ratio=wording.ratio,
-        plain=wording.plain,
-        in_units=wording.in_units,
-        place=wording.place,
-    )
+    environment.globals.update({word.__name__: word for word in _WORDS})
+    shown = answers.collect(manifest, labels)
     catalogues = _catalogues(manifest, labels)
     reasons = [reason for rows in catalogues.values() for reason in rows["reasons"]]
-    return environment.get_template("report.html").render(
+    html = environment.get_template("report.html").render(
         manifest=manifest,
         labels=labels,
+        answers=shown,
+        profile_name=discovery_answers.profile_name,
         same_tracks=_same_tracks(manifest, labels),
         catalogues=catalogues,
         reasons=list(dict.fromkeys(reasons)),
         synthetic=_synthetic(manifest),
         genres=_genres(manifest),
-        labelled=_labelled(manifest, labels.get("labels") or {}),
-        thresholds=_thresholds(manifest),
+        thresholds=answers.thresholds(manifest),
         settings=dict(_flat(labels.get("settings") or {})),
     )
+    return Page(html, shown)
+
+
+_WORDS = (
+    wording.count,
+    wording.percent,
+    wording.ratio,
+    wording.plain,
+    wording.in_units,
+    wording.place,
+    wording.said,
+    wording.never_learned,
+)
 
 
 # What the page's parts are made of.
@@ -84,45 +95,40 @@ def _same_tracks(manifest: Manifest, labels: Mapping[str, Any]) -> bool:
 
 
 def _synthetic(manifest: Manifest) -> dict[str, Any]:
-    found, space = manifest.clusters["synthetic_genres"], manifest.scoring.space
-    declared = [feature(name) for name in space.features]
-    names = [f"{genre['id']} {genre['name']}" for genre in found]
+    found = manifest.clusters
+    declared = [feature(name) for name in manifest.scoring.space.features]
     return {
-        "genres": dict(zip(names, found, strict=True)),
+        "found": found,
+        "names": discovery_answers.numbered(found),
+        "leading": _leading(manifest.scoring),
+        "rules": {one.id: one for one in found.rules.genres} if found.rules else {},
         # A circle has no median.
         "features": [one for one in declared if one.encoding != "circular"],
         "has_circle": any(one.encoding == "circular" for one in declared),
-        "sizes": findings.sizes(names, [genre["size"] for genre in found]),
-        "centroids": findings.centroids(manifest, names),
-        "held": findings.held(names, found, manifest.clusters.get("nmi_with_genres")),
-        "candidates": findings.candidates(manifest.clusters),
     }
+
+
+def _leading(scoring: ScoringPart) -> str | None:
+    """The features that count most where tracks are compared; None where all count alike."""
+    dimensions = scoring.synthetic.compared.dimensions
+    most = max(dimension.weight for dimension in dimensions)
+    leading = [scoring.space.axes[one.axis].feature for one in dimensions if one.weight == most]
+    if len(leading) == len(dimensions):
+        return None
+    return wording.listed([wording.plain(name) for name in leading])
 
 
 def _genres(manifest: Manifest) -> dict[str, Any] | None:
     """What is known of accuracy; None for a bundle without it."""
-    measured = (manifest.genres or {}).get("protocols") or {}
-    protocols = {title: measured[name] for name, title in _PROTOCOLS.items() if measured.get(name)}
+    protocols = answers.protocols(manifest)
     if not protocols:
         return None
-    part, shown = manifest.scoring.genres, list(protocols)[-1]
-    counts = np.array(protocols[shown]["confusion"])
-    best = {title: one for title, of in protocols.items() if (one := _best_baseline(of))}
+    counts = np.array(protocols[list(protocols)[-1]]["confusion"])
     return {
         "protocols": protocols,
-        "best": best,
-        "baselines": findings.baselines(protocols, best),
-        "shown": shown,
-        "drawn": min(len(part.classes), findings.MOST_CONFUSED),
-        "confusion": findings.confusion(counts, part.classes),
-        "pairs": _pairs(counts, part.classes),
-        "reliability": findings.reliability(protocols),
-        "risk_coverage": findings.risk_coverage(protocols, part.target_precision),
+        "best": answers.best_baselines(protocols),
+        "pairs": _pairs(counts, manifest.scoring.genres.classes),
     }
-
-
-def _best_baseline(metrics: Mapping[str, Any]) -> tuple[str, float] | None:
-    return max((metrics.get("baselines") or {}).items(), key=lambda one: one[1], default=None)
 
 
 def _pairs(counts: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str, int, float]]:
@@ -133,24 +139,6 @@ def _pairs(counts: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str, i
     return [
         (classes[t], classes[g], counts[t, g], counts[t, g] / counts[t].sum()) for t, g in pairs
     ]
-
-
-def _labelled(manifest: Manifest, mix: Mapping[str, Any]) -> dict[str, Picture | None]:
-    drawn = manifest.scoring.genres and mix.get("genres")
-    return {
-        "confidence": findings.confidence(mix, _thresholds(manifest)) if drawn else None,
-        "mix": findings.mix(mix.get("genres") or mix.get("synthetic_genres") or {}),
-    }
-
-
-def _thresholds(manifest: Manifest) -> dict[str, float]:
-    """Least confidence of an accepted label, by the artists that it holds for."""
-    part = manifest.scoring.genres
-    if part is None:
-        return {}
-    if not part.known_artists:
-        return {"all artists": part.new.threshold}
-    return {"known artists": part.known.threshold, "new artists": part.new.threshold}
 
 
 def _flat(settings: Mapping[str, Any], start: str = "") -> Iterable[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """The labelled sample: what the driver learns from, as arrays."""
 
+import functools
 import logging
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,11 +17,16 @@ from genre_spark.config import TrainingSettings
 from genre_spark.context import add_context, artist_key
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
-from genre_spark.tensor import Context, assign, build, unpack
+from genre_spark.tensor import Context, build, unpack
 
 logger = logging.getLogger(__name__)
 
+SYNTHETIC_GENRES = "synthetic genres"
 _BUCKETS = 1_000_000
+# A fifth of them is held out, and a seventh of the rest decides how sure is sure.
+_FEWEST_LABELS = 50
+# Tracks of a genre that stay in the sample, where there are as many, however large the others are.
+_FEWEST_KEPT = 100
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class Sample:
     centroids : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
         Of each track's synthetic genre.
     edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
+    features : tuple of str
+        The audio feature that each axis is of.
     contexts : mapping of str to Context
         Catalogue context; computed from features alone.
     labels : np.ndarray [shape=(n_tracks,), dtype=int64]
@@ -48,6 +57,7 @@ class Sample:
     axes: np.ndarray
     centroids: np.ndarray
     edges: np.ndarray
+    features: tuple[str, ...]
     contexts: Mapping[str, Context]
     labels: np.ndarray
     classes: tuple[str, ...]
@@ -70,6 +80,21 @@ class Sample:
             recordings=self.recordings[rows],
         )
 
+    def without(self, *scopes: str) -> "Sample":
+        """The same tracks, of which the network is not shown everything.
+
+        Parameters
+        ----------
+        *scopes : str
+            `SYNTHETIC_GENRES`, whose channel becomes 0, or groups of `contexts`, whose channels are
+            left out. Who made a track stays known: it parts the sides of a split, and an artist's
+            tracks still inform each other.
+        """
+        kept = {name: one for name, one in self.contexts.items() if name not in scopes}
+        hidden = SYNTHETIC_GENRES in scopes
+        centroids = np.zeros_like(self.centroids) if hidden else self.centroids
+        return replace(self, contexts=kept, centroids=centroids)
+
     def tensor(self) -> np.ndarray:
         """The network's input [shape=(n_tracks, n_axes, n_channels), dtype=float32]."""
         return build(self.axes, self.centroids, self.edges, self.contexts)
@@ -82,7 +107,7 @@ def collect(
     settings: TrainingSettings,
     seed: int,
 ) -> Sample:
-    """The labelled sample of a catalogue, bounded, in proportion to its genres.
+    """The labelled sample of a catalogue, bounded, in proportion to its genres; small ones whole.
 
     Parameters
     ----------
@@ -99,7 +124,8 @@ def collect(
     Raises
     ------
     InputError
-        Where fewer than two genres have `min_per_genre` labelled tracks.
+        Where fewer than two genres have `min_per_genre` labelled tracks, or there are fewer than
+        50 in all.
     """
     per_genre = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
     counts = {row[GENRE]: row["count"] for row in per_genre.collect()}
@@ -130,6 +156,12 @@ def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
             f"{len(classes)} genres have at least {fewest} labelled tracks, 2 are needed to train;"
             " map the catalogue's genre column (columns: genre: <SQL expression>), or label more"
         )
+    total = sum(counts[genre] for genre in classes)
+    if total < _FEWEST_LABELS:
+        raise InputError(
+            f"{total} labelled tracks in {len(classes)} genres, {_FEWEST_LABELS} are needed to learn"
+            " from some and to judge by others; label more"
+        )
     return classes
 
 
@@ -137,7 +169,13 @@ def _is_chosen(counts: dict[str, int], classes: Sequence[str], most: int, seed: 
     """Whether a track is in the sample: by the hash of its id, and so the same in each run."""
     total = sum(counts[genre] for genre in classes)
     by_chance = F.pmod(F.xxhash64(F.lit(seed), F.col(TRACK_ID)), F.lit(_BUCKETS))
-    return F.col(GENRE).isin(*classes) & (by_chance < int(_BUCKETS * min(1.0, most / total)))
+    # Genres with equal shares together: those that are kept whole, and most of the others.
+    genres: dict[int, list[str]] = {}
+    for genre in classes:
+        share = min(1.0, max(most / total, _FEWEST_KEPT / counts[genre]))
+        genres.setdefault(int(_BUCKETS * share), []).append(genre)
+    chosen = [F.col(GENRE).isin(*own) & (by_chance < share) for share, own in genres.items()]
+    return functools.reduce(operator.or_, chosen)
 
 
 def _recording_key() -> Column:
@@ -149,7 +187,7 @@ def _to_arrays(
 ) -> Sample:
     raw = np.stack([table[name].to_numpy() for name in scoring.space.features], axis=1)
     axes = scoring.space.to_numpy(raw)
-    nearest, _ = assign(axes, scoring.centroids)
+    nearest, _ = scoring.synthetic.nearest(axes)
     labels = pc.index_in(table[GENRE], pa.array(classes)).to_numpy()
     edges = scoring.space.edges
     packed = {group: table[context_column(group)].combine_chunks() for group in groups}
@@ -157,6 +195,7 @@ def _to_arrays(
         axes=axes,
         centroids=scoring.centroids[nearest],
         edges=edges,
+        features=tuple(axis.feature for axis in scoring.space.axes),
         contexts={group: unpack(group, packed[group], axes, edges) for group in groups},
         labels=labels.astype(np.int64),
         classes=classes,

@@ -43,6 +43,8 @@ class AudioFeature:
         Raw values are divided by this for display.
     display_unit : str
         Unit after that division.
+    word_bound : float, optional
+        No value below it deserves the high word, and none above it the low word.
 
     References
     ----------
@@ -59,6 +61,7 @@ class AudioFeature:
     integer: bool = False
     per_unit: float = 1.0
     display_unit: str = ""
+    word_bound: float | None = None
 
 
 # A tempo, danceability or time signature of 0 means that the analysis found no beat: it is not
@@ -72,10 +75,10 @@ AUDIO_FEATURES = (
     AudioFeature("key", 0, 11, "circular", unit="pitch class", integer=True),
     AudioFeature("loudness", -70, 12, "linear", "quiet", "loud", unit="dB", display_unit="dB"),
     AudioFeature("mode", 0, 1, "linear", "minor", "major", integer=True),
-    AudioFeature("speechiness", 0, 1, "log_share", "", "spoken"),
-    AudioFeature("acousticness", 0, 1, "root", "electric", "acoustic"),
-    AudioFeature("instrumentalness", 0, 1, "root", "vocal", "instrumental"),
-    AudioFeature("liveness", 0, 1, "log_share", "studio", "live"),
+    AudioFeature("speechiness", 0, 1, "log_share", "", "spoken", word_bound=0.33),
+    AudioFeature("acousticness", 0, 1, "root", "electric", "acoustic", word_bound=0.5),
+    AudioFeature("instrumentalness", 0, 1, "root", "vocal", "instrumental", word_bound=0.5),
+    AudioFeature("liveness", 0, 1, "log_share", "studio", "live", word_bound=0.8),
     AudioFeature("valence", 0, 1, "linear", "dark", "cheerful"),
     AudioFeature("tempo", 1, 350, "log", "slow", "fast", unit="BPM", display_unit="BPM"),
     AudioFeature(
@@ -116,6 +119,18 @@ LABELLED_COLUMNS = {
     "input_hash": "bigint",
     "scored_at": "timestamp",
 }
+
+# What `score --explain` adds after them: the features that speak most for a label.
+WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"
+WHY_COLUMNS = dict.fromkeys(
+    (WHY_SYNTHETIC, WHY_GENRE), "array<struct<feature:string,effect:float>>"
+)
+
+
+def labelled_columns(explain: bool) -> dict[str, str]:
+    """Columns of a labelled catalogue, in order, with or without those that say why."""
+    return LABELLED_COLUMNS | WHY_COLUMNS if explain else dict(LABELLED_COLUMNS)
+
 
 # The same in every row of a run; the workers leave them to Spark.
 RUN_COLUMNS = ("model_id", "scored_at")

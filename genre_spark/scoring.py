@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 import pyarrow as pa
@@ -12,7 +13,14 @@ from pyspark.sql import functions as F
 from genre_spark.bundle import Bundle, GenrePart
 from genre_spark.context import add_context, artist_key
 from genre_spark.predict import ARTIST_KEY, CONSENSUS, KNOWN, OPINION, Payload
-from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
+from genre_spark.schema import (
+    LABELLED_COLUMNS,
+    RUN_COLUMNS,
+    TRACK_ID,
+    WHY_COLUMNS,
+    context_column,
+    labelled_columns,
+)
 from genre_spark.validation import FAULTS
 
 _GENRE_COLUMNS = ("genre", "genre_confidence", "genre_accepted", "genre_top3")
@@ -35,6 +43,7 @@ def labelling(
     tracks: DataFrame,
     bundle: Bundle,
     scored_at: str,
+    explain: bool = False,
     only: DataFrame | None = None,
 ) -> Iterator[DataFrame]:
     """The labelled catalogue, for as long as the block lasts.
@@ -48,6 +57,8 @@ def labelling(
         Verified; a clusters bundle leaves the genre columns null.
     scored_at : str
         Time of the run, ISO 8601.
+    explain : bool
+        Whether to say why.
     only : DataFrame, optional
         `TRACK_ID` of the tracks to label. All tracks of an artist, or none, if the model asks for
         a consensus; `input_hashes` differ for all of them where they do for one.
@@ -55,21 +66,24 @@ def labelling(
     Yields
     ------
     DataFrame
-        The columns of `LABELLED_COLUMNS`, one row per track.
+        One row per track, with the columns of `labelled_columns`.
     """
-    inputs = model_inputs(tracks, bundle)
+    given = model_inputs(tracks, bundle)
     if only is not None:
-        inputs = inputs.join(only, on=TRACK_ID, how="left_semi")
+        given = given.join(only, on=TRACK_ID, how="left_semi")
+    inputs = _input_types(bundle) if explain else {}
+    why = WHY_COLUMNS if explain else {}
     payload = spark.sparkContext.broadcast(Payload.of(bundle))
     # Opinions are read twice, for the artists' means and for the labels.
-    judged = _map(inputs, payload, "judge", _JUDGED).persist()
+    work = partial(_map, payload=payload, explain=explain)
+    judged = work(given, step="judge", columns=_JUDGED | inputs).persist()
     try:
-        decided = _map(_with_consensus(judged, bundle), payload, "decide", _LABELS)
+        decided = work(_with_consensus(judged, bundle), step="decide", columns=_LABELS | why)
         same = {
             "model_id": F.lit(bundle.manifest.model_id),
             "scored_at": F.lit(scored_at).cast("timestamp"),
         }
-        yield decided.withColumns(same).select(*LABELLED_COLUMNS)
+        yield decided.withColumns(same).select(*labelled_columns(explain))
     finally:
         judged.unpersist()
         payload.unpersist()
@@ -140,21 +154,33 @@ def _mean_opinion(part: GenrePart) -> Column:
     return F.array(*[(total / count / _UNIT).cast("float") for total in sums])
 
 
+def _input_types(bundle: Bundle) -> dict[str, str]:
+    scoring = bundle.manifest.scoring
+    features = scoring.space.features
+    return {name: "double" if name in features else "array<double>" for name in scoring.inputs}
+
+
 def _map(
-    rows: DataFrame, payload: Broadcast, step: Literal["judge", "decide"], columns: dict[str, str]
+    rows: DataFrame,
+    payload: Broadcast,
+    explain: bool,
+    step: Literal["judge", "decide"],
+    columns: dict[str, str],
 ) -> DataFrame:
-    schema = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    return rows.mapInArrow(_worker(payload, step), schema)
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+    return rows.mapInArrow(_worker(payload, explain, step), schema)
 
 
 def _worker(
-    payload: Broadcast, step: str
+    payload: Broadcast, explain: bool, step: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Imported where it runs: a function sent by value would bring its own, empty cache.
         from genre_spark.predict import predictor
+        from genre_spark.reasons import Explainer
 
-        do = getattr(predictor(payload.value), step)
+        opened = predictor(payload.value)
+        do = getattr(Explainer(opened) if explain else opened, step)
         for batch in batches:
             yield do(batch)
 

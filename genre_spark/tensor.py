@@ -103,16 +103,14 @@ def unpack(group: str, column: pa.Array, axes: np.ndarray, edges: np.ndarray) ->
         The tracks themselves.
     edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
     """
-    n_tracks, n_axes = axes.shape
+    n_axes = axes.shape[1]
     known = column.is_valid().to_numpy(zero_copy_only=False)
     values = column.flatten().to_numpy(zero_copy_only=False)
     values = values.reshape(known.sum(), packed_length(group, n_axes))
-    n_counts = len(COUNTS[group])
-    counts = np.ones((n_tracks, n_counts))
-    counts[known] = values[:, :n_counts]
-    statistics = _alone(group, axes, edges)
-    statistics[known] = values[:, n_counts:].reshape(known.sum(), len(STATISTICS[group]), n_axes)
-    return Context(counts, statistics)
+    found, n_counts = alone(group, axes, edges), len(COUNTS[group])
+    found.counts[known] = values[:, :n_counts]
+    found.statistics[known] = values[:, n_counts:].reshape(-1, len(STATISTICS[group]), n_axes)
+    return found
 
 
 def channel_names(groups: Sequence[str]) -> list[str]:
@@ -163,10 +161,13 @@ def _centered(shares: np.ndarray) -> np.ndarray:
     return 2.0 * shares - 1.0
 
 
-def _alone(group: str, axes: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Statistics of a group of one: the track itself, without any spread."""
-    found = np.repeat(axes[:, None, :], len(STATISTICS[group]), axis=1)
-    found[:, STATISTICS[group].index("spread")] = 0.0
+def alone(group: str, axes: np.ndarray, edges: np.ndarray) -> Context:
+    """The context of tracks without such a group: each is a group of its own, without any spread.
+
+    Parameters are those of `unpack`.
+    """
+    statistics = np.repeat(axes[:, None, :], len(STATISTICS[group]), axis=1)
+    statistics[:, STATISTICS[group].index("spread")] = 0.0
     if _BINS[0] in STATISTICS[group]:
-        found[:, -N_BINS:] = bins(axes, edges)
-    return found
+        statistics[:, -N_BINS:] = bins(axes, edges)
+    return Context(np.ones((len(axes), len(COUNTS[group]))), statistics)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,9 +11,9 @@ from rich.status import Status
 from rich.table import Table
 
 from genre_spark.drift import WARN, beyond
+from genre_spark.wording import MODEL, PROTOCOLS, gained, spread
 
 _PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
-_PROTOCOLS = {"known": "known artists", "new": "new artists"}
 
 
 class Terminal:
@@ -64,9 +64,26 @@ class Terminal:
                 "synthetic genres": _numbered(summary["synthetic_genres"]),
             }
         )
+        self._discovered(summary)
         if "genres" in summary:
             self._accuracy(summary["genres"])
         self._pairs({"model id": summary["model_id"], "bundle": summary["bundle"]})
+
+    def show_study(self, summary: Mapping[str, Any]) -> None:
+        """What evaluate found."""
+        if self._json(summary):
+            return
+        n_seeds = len(summary["seeds"])
+        self._pairs(
+            {
+                "labelled tracks": f"{summary['tracks']:,}",
+                "splits of each protocol": f"{n_seeds}",
+                **{f"no {PROTOCOLS[name]}": why for name, why in summary["skipped"].items()},
+            }
+        )
+        for protocol, metrics in summary["protocols"].items():
+            self._table(_study_rows(PROTOCOLS[protocol], metrics))
+        self._pairs({"tables and pictures": f"{summary['path']}/evaluation.md"})
 
     def show_labels(self, manifest: Mapping[str, Any]) -> None:
         """What score published."""
@@ -92,9 +109,9 @@ class Terminal:
         )
 
     def show_report(self, summary: Mapping[str, Any]) -> None:
-        """Where the page is."""
+        """Where the page is, and its pictures."""
         if not self._json(summary):
-            self._pairs({"report": summary["report"]})
+            self._pairs(summary)
 
     def show_demo(self, summary: Mapping[str, Any]) -> None:
         """What the demo found, and what to look at next."""
@@ -118,6 +135,26 @@ class Terminal:
             }
         )
 
+    def _discovered(self, summary: Mapping[str, Any]) -> None:
+        """How firm synthetic genres are, and what changed."""
+        stability = {
+            f"same groups over {name} (adjusted Rand index)": f"{of['mean']:.3f} ± {of['spread']:.3f}"
+            for name, of in summary.get("stability", {}).items()
+        }
+        agreement, change = summary.get("rules_agreement"), summary.get("change")
+        said = {"rules agree with synthetic genres on unseen tracks": _percent(agreement)}
+        if change:
+            said |= {
+                "compared with": change["previous"],
+                "tracks that keep their id": _percent(1 - change["moved"]),
+                "kept": _ids(one["id"] for one in change["matched"]),
+                "new": _ids(change["new"]),
+                "retired": _ids(change["retired"]),
+                "split": "; ".join(f"{s['id']} into {_ids(s['into'])}" for s in change["split"]),
+                "merged": "; ".join(f"{_ids(m['of'])} in {m['id']}" for m in change["merged"]),
+            }
+        self._pairs(stability | said)
+
     def _accuracy(self, genres: Mapping[str, Any]) -> None:
         target = f"coverage at {genres['target_precision']:.0%}"
         rows = [("held out", "tracks", "accuracy", "best baseline", "majority", "ECE", target)]
@@ -126,7 +163,7 @@ class Terminal:
             majority = metrics["baselines"]["majority"]
             rows.append(
                 (
-                    _PROTOCOLS[protocol],
+                    PROTOCOLS[protocol],
                     f"{metrics['tracks']:,}",
                     f"{metrics['accuracy']:.3f}",
                     f"{best:.3f} ({name})",
@@ -167,6 +204,19 @@ class Terminal:
             self.close()
             print(json.dumps(summary, ensure_ascii=False))
         return self._as_json
+
+
+def _study_rows(title: str, metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The CNN, then the others, each with what the CNN gains over it."""
+    rows = [(title, "accuracy", "macro-F1", "ECE", "CNN minus this, points")]
+    for name, one in {
+        MODEL: metrics["cnn"],
+        **metrics["ablations"],
+        **metrics["baselines"],
+    }.items():
+        measures = ("accuracy", "macro_f1", "ece")
+        rows.append((name, *(spread(one[key]) for key in measures), gained(one.get("cnn_gain"))))
+    return rows
 
 
 def _reasons(rows: Mapping[str, Any]) -> str:
@@ -210,6 +260,10 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 def _numbered(names: list[str]) -> str:
     return f"{len(names)}: " + ", ".join(names)
+
+
+def _ids(ids: Iterable[int]) -> str:
+    return ", ".join(map(str, ids))
 
 
 def _percent(share: float | None) -> str:

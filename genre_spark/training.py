@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark import decision, evaluation, network
+from genre_spark import baselines, decision, evaluation, explain, network
 from genre_spark.bundle import GenrePart, pack_artists
 from genre_spark.config import NetworkSettings, Settings
 from genre_spark.decision import Decision, HeldOut, Opinions
@@ -52,10 +52,46 @@ class _Fit:
     see: to them these artists were new.
     """
 
+    model: "keras.Model"
     opinions: Opinions
     known: np.ndarray
     epochs: list[int]
     unseen: HeldOut
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a network that was fitted on one side of a split says of the whole sample.
+
+    Attributes
+    ----------
+    probabilities, uncalibrated : np.ndarray [shape=(n_tracks, n_classes)]
+        After and before temperature scaling.
+    thresholds : np.ndarray [shape=(n_tracks,)]
+        Least confidence of an accepted label.
+    decisions : dict of bool to Decision
+    fitted : _Fit
+    """
+
+    probabilities: np.ndarray
+    uncalibrated: np.ndarray
+    thresholds: np.ndarray
+    decisions: dict[bool, Decision]
+    fitted: _Fit
+
+    def opine(self, tensors: np.ndarray) -> np.ndarray:
+        """The network's opinions on any tracks [shape=(n_tracks, 3, n_classes)]."""
+        return network.log_probabilities(self.fitted.model, tensors)
+
+    def measure(self, sample: Sample, rows: np.ndarray) -> dict[str, Any]:
+        """All metrics on some of the tracks."""
+        return evaluation.measure(
+            self.probabilities[rows],
+            sample.labels[rows],
+            sample.classes,
+            self.uncalibrated[rows],
+            self.thresholds[rows],
+        )
 
 
 def train(sample: Sample, settings: Settings, say: Say = logger.info) -> Trained:
@@ -72,15 +108,18 @@ def train(sample: Sample, settings: Settings, say: Say = logger.info) -> Trained
     say : callable
         Told in one line what is being done.
     """
-    protocols: tuple[Protocol, ...] = ("known", "new") if sample.has_artists else ("known",)
+    protocols = evaluation.protocols(sample)
     target = settings.training.target_precision
     report: dict[str, Any] = {
         "classes": list(sample.classes),
         "target_precision": target,
         "protocols": {},
+        "skipped": {name: reason for name, reason in protocols.items() if reason},
     }
+    for name, reason in report["skipped"].items():
+        logger.warning("not evaluated on %s artists: %s", name, reason)
     evaluated: dict[Protocol, tuple[_Fit, np.ndarray]] = {}
-    for protocol in protocols:
+    for protocol in (name for name, reason in protocols.items() if not reason):
         metrics, fitted, rows = evaluate(sample, protocol, settings, settings.seed, say)
         report["protocols"][protocol] = metrics
         evaluated[protocol] = fitted, rows
@@ -96,7 +135,7 @@ def train(sample: Sample, settings: Settings, say: Say = logger.info) -> Trained
 def evaluate(
     sample: Sample, protocol: Protocol, settings: Settings, seed: int, say: Say
 ) -> tuple[dict[str, Any], _Fit, np.ndarray]:
-    """Metrics of one split; all that is fitted comes from inside its training side.
+    """Metrics of one split, beside the strongest baseline that there is time for.
 
     Returns
     -------
@@ -107,22 +146,45 @@ def evaluate(
         Rows that were held out.
     """
     side, test = evaluation.split(sample, protocol, settings.training.test_share, seed)
+    judged = judge(sample, protocol, side, settings, seed, say)
+    metrics = judged.measure(sample, test)
+    metrics["never_learned"] = evaluation.never_learned(sample, side, test)
+    say(f"fitting on {protocol} artists: baselines")
+    found = baselines.judge(sample.take(side), sample.take(test), seed, [baselines.FOREST])
+    labels = sample.labels[test]
+    metrics["baselines"] = {name: evaluation.scores(p, labels)["accuracy"] for name, p in found}
+    say(f"fitting on {protocol} artists: which features decide")
+    metrics["importance"] = explain.importance(
+        judged.opine, sample, judged.fitted.known, judged.decisions, test, seed
+    )
+    return metrics, judged.fitted, test
+
+
+def judge(
+    sample: Sample, protocol: Protocol, side: np.ndarray, settings: Settings, seed: int, say: Say
+) -> Judged:
+    """A network, and how it decides, from the labels of one side alone.
+
+    Parameters
+    ----------
+    sample : Sample
+    protocol : {'known', 'new'}
+    side : np.ndarray [dtype=int64]
+        Rows to learn from.
+    settings : Settings
+    seed : int
+    say : callable
+    """
     what = f"{protocol} artists"
     fitted, held_out = _fit(sample, protocol, side, settings.network, seed, what, say)
     decisions = decision.fit(held_out, settings.training.target_precision)
-    probabilities = decision.apply(fitted.opinions, fitted.known, decisions)
-    uncalibrated = decision.apply(fitted.opinions, fitted.known, decision.plain(decisions))
-    threshold = decision.pick(fitted.known, decisions, "threshold")[:, 0]
-    metrics = evaluation.measure(
-        probabilities[test],
-        sample.labels[test],
-        sample.classes,
-        uncalibrated[test],
-        threshold[test],
+    return Judged(
+        probabilities=decision.apply(fitted.opinions, fitted.known, decisions),
+        uncalibrated=decision.apply(fitted.opinions, fitted.known, decision.plain(decisions)),
+        thresholds=decision.pick(fitted.known, decisions, "threshold")[:, 0],
+        decisions=decisions,
+        fitted=fitted,
     )
-    say(f"fitting on {what}: baselines")
-    metrics["baselines"] = evaluation.baselines(sample.take(side), sample.take(test), seed)
-    return metrics, fitted, test
 
 
 def genre_part(trained: Trained, sample: Sample, settings: Settings) -> GenrePart:
@@ -148,7 +210,7 @@ def _fit(
 ) -> tuple[_Fit, dict[bool, HeldOut]]:
     """A network from a training side, and the tracks of that side by which it decides.
 
-    On new artists only the generalist has a say, whose members need no tracks to be held out.
+    On new artists specialists have no say, and members of the others need no tracks held out.
     """
     train, stop = side, None
     if protocol == "known":
@@ -165,7 +227,7 @@ def _fit(
     )
     opinions = Opinions(network.log_probabilities(model, sample.tensor()), sample.artists)
     known = np.isin(sample.artists, sample.artists[train]) & sample.has_artists
-    fitted = _Fit(opinions, known, epochs, unseen)
+    fitted = _Fit(model, opinions, known, epochs, unseen)
     return fitted, {False: unseen} | ({} if stop is None else {True: _known(fitted, sample, stop)})
 
 
@@ -194,9 +256,8 @@ def _fit_network(
         lambda branch, done, of: say(f"fitting on {what}: {branch}, epoch {done} of {of} at most"),
         specialists,
     )
-    # On new artists the generalist stands for both opinions.
-    opinions = Opinions(np.stack([unseen, unseen], axis=1), sample.artists)
-    return model, done, HeldOut(opinions, sample.labels, np.arange(len(sample)))
+    rows = np.arange(len(sample))
+    return model, done, HeldOut(Opinions(unseen, sample.artists), sample.labels, rows, n_opinions=2)
 
 
 def _labelled(sample: Sample) -> network.Labelled:

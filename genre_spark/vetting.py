@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genre_spark.decision import N_OPINIONS
+
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
 
@@ -56,7 +58,7 @@ def check_onnx(content: bytes, n_axes: int, n_channels: int, n_classes: int) -> 
     n_axes, n_channels : int
         Of its input ``(tracks, axes, channels)``.
     n_classes : int
-        Of its output ``(tracks, 2, classes)``.
+        Of its output ``(tracks, 3, classes)``, one for each opinion.
 
     Raises
     ------
@@ -71,8 +73,9 @@ def check_onnx(content: bytes, n_axes: int, n_channels: int, n_classes: int) -> 
     for tensor in _tensors(model.graph):
         _check_tensor(tensor)
     _check_sizes(model)
-    _check_shapes(model.graph, (n_axes, n_channels), (2, n_classes))
-    _check_run(content, (n_axes, n_channels), (2, n_classes))
+    given, wanted = (n_axes, n_channels), (N_OPINIONS, n_classes)
+    _check_shapes(model.graph, given, wanted)
+    _check_run(content, given, wanted)
 
 
 def check_keras(file: Path) -> None:

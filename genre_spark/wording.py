@@ -1,9 +1,13 @@
 """Words and numbers as the page has them: names, units, per cents."""
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from genre_spark.schema import AudioFeature
 
+MODEL = "CNN"
+PROTOCOLS = {"known": "known artists", "new": "new artists"}
 _NONE = "–"
 _DIGITS = {"BPM": 0, "dB": 1, "min": 1}
 
@@ -17,6 +21,11 @@ def one_line(name: str, limit: int) -> str:
 def said(name: str) -> str:
     """A name within a sentence."""
     return one_line(name, 80)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Parts as a sentence lists them."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def plain(name: str) -> str:
@@ -60,3 +69,27 @@ def percent(share: float | None, digits: int = 1) -> str:
 def ratio(value: float | None) -> str:
     """A measure to three decimals."""
     return _NONE if value is None else f"{value:.3f}"
+
+
+def spread(measure: Mapping[str, Any]) -> str:
+    """A mean over seeds to three decimals, and its standard deviation."""
+    text = ratio(measure["mean"])
+    return text if measure["spread"] is None else f"{text} ± {measure['spread']:.3f}"
+
+
+def gained(gain: Mapping[str, float] | None) -> str:
+    """A difference in points, with its interval."""
+    if gain is None:
+        return ""
+    mean, low, high = (100 * gain[key] for key in ("mean", "low", "high"))
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
+
+
+def cell(text: str) -> str:
+    """A name as Markdown shows it, whatever somebody typed."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+
+
+def never_learned(genres: Iterable[str]) -> str:
+    """What the new-artist protocol could not tell."""
+    return f"Held out whole, being of few artists, and so never right: {', '.join(genres)}."

@@ -60,3 +60,16 @@ def real_tables():
     if not REAL_TABLES.is_dir():
         pytest.skip(f"the real tables are absent: no {REAL_TABLES}")
     return REAL_TABLES
+
+
+@pytest.fixture
+def eagerly():
+    """Fits small networks step by step: for a few steps, drawing up a graph takes the most time."""
+    from genre_spark import network
+
+    network.quiet_keras()
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from genre_spark import bundle
 from genre_spark.bundle import GenrePart, Manifest, ScoringPart, SyntheticPart
+from genre_spark.clusterspace import ClusterSpace, Dimension
 from genre_spark.decision import Decision
 from genre_spark.drift import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.features import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
@@ -107,6 +108,15 @@ def make_axis(
     )
 
 
+def make_compared(space: FeatureSpace) -> ClusterSpace:
+    """A comparison by the axes as they are."""
+    return ClusterSpace(
+        dimensions=tuple(
+            Dimension(axis=i, low=-LIMIT, high=LIMIT, weight=2 * LIMIT) for i in range(space.n_axes)
+        )
+    )
+
+
 def make_manifest(
     onnx: bytes | None = None, k: int = 12, features: Sequence[str] = FEATURE_NAMES
 ) -> Manifest:
@@ -114,19 +124,22 @@ def make_manifest(
     tracks = make_tracks(50 * k, seed=1)
     space = make_space(tracks, features)
     points = space.to_numpy(tracks[list(features)].to_numpy(float))
+    compared = make_compared(space)
     scoring = ScoringPart(
         space=space,
         synthetic=SyntheticPart(
             ids=tuple(range(k)),
             names=tuple(f"name {i}" for i in range(k)),
+            compared=compared,
+            centers=tuple(map(tuple, compared.to_numpy(points[:k]).tolist())),
             centroids=tuple(map(tuple, points[:k].tolist())),
         ),
         genres=onnx
         and GenrePart(
             classes=GENRES,
             groups=("artist", "album"),
-            known=Decision(specialist=0.7, consensus=0.25, temperature=1.3, threshold=0.7),
-            new=Decision(specialist=0.0, consensus=0.5, temperature=1.5, threshold=0.8),
+            known=Decision(weights=(0.2, 0.1, 0.7), consensus=0.25, temperature=1.3, threshold=0.7),
+            new=Decision(weights=(0.5, 0.5, 0.0), consensus=0.5, temperature=1.5, threshold=0.8),
             known_artists=bundle.pack_artists(np.array([3, -1, 2**40])),
             target_precision=0.93,
         ),

@@ -9,12 +9,13 @@ import onnx
 from generated import GENRES
 from onnx import TensorProto, helper, numpy_helper
 
+from genre_spark.decision import N_OPINIONS
 from genre_spark.tensor import channel_names
 
 AXES, CHANNELS, CLASSES = 13, len(channel_names(("artist", "album"))), len(GENRES)
 
 
-def make_network(seed=0, axes=AXES, channels=CHANNELS, outputs=(2, CLASSES), change=None):
+def make_network(seed=0, axes=AXES, channels=CHANNELS, outputs=(N_OPINIONS, CLASSES), change=None):
     """The bytes of a linear network; `change` may spoil the model before it is written."""
     rng = np.random.default_rng(seed)
     weights = rng.normal(0, 0.5, (axes * channels, outputs[0] * outputs[1])).astype(np.float32)

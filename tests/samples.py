@@ -8,9 +8,9 @@ from genre_spark.schema import FEATURE_NAMES
 from genre_spark.tensor import COUNTS, STATISTICS, Context, assign, bins
 
 
-def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album")):
+def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), artists=None):
     """`n` labelled tracks, each `copies` times under other ids."""
-    tracks = make_tracks(n // copies, seed, genres=genres)
+    tracks = make_tracks(n // copies, seed, genres=genres, artists=artists)
     tracks = tracks.loc[tracks.index.repeat(copies)].reset_index(drop=True)
     space = make_space(tracks)
     axes = space.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(float))
@@ -20,6 +20,7 @@ def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album")):
         axes=axes,
         centroids=centroids[assign(axes, centroids)[0]],
         edges=space.edges,
+        features=tuple(axis.feature for axis in space.axes),
         contexts={group: context(group, code[group], axes, space.edges) for group in groups},
         labels=np.array([genres.index(name) for name in tracks["genre"]]),
         classes=tuple(genres),

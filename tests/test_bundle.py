@@ -256,7 +256,7 @@ def test_a_centroid_of_a_wrong_length_is_refused(make, more):
     assert f"a centroid has not {n_axes} numbers, as there are axes" in refusal(folder)
 
 
-@pytest.mark.parametrize("part", ["ids", "names", "centroids"])
+@pytest.mark.parametrize("part", ["ids", "names", "centers", "centroids"])
 def test_synthetic_genres_whose_parts_differ_in_number_are_refused(make, part):
     folder = make()
 
@@ -431,8 +431,8 @@ NETWORKS = {
     "numbers that overflow": (make_network(change=overflowing), "gives numbers that are not finite"),
     "other axes": (make_network(axes=12), "reads [(12, 24)] per track, should read one tensor of (13, 24)"),
     "other channels": (make_network(channels=3), "reads [(13, 3)] per track, "),
-    "other classes": (make_network(outputs=(2, 5)), "gives (2, 5) per track, should give (2, 6)"),
-    "one opinion": (make_network(outputs=(1, 12)), "gives (1, 12) per track, should give (2, 6)"),
+    "other classes": (make_network(outputs=(3, 5)), "gives (3, 5) per track, should give (3, 6)"),
+    "one opinion": (make_network(outputs=(1, 18)), "gives (1, 18) per track, should give (3, 6)"),
     "text": (b"an onnx network", "is not an ONNX network"),
     "a pickle": (pickle.dumps({"weights": [1.0]}), "is not an ONNX network"),
     "half of a network": (NETWORK[: len(NETWORK) // 2], "is not an ONNX network"),

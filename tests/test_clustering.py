@@ -1,29 +1,24 @@
-"""Synthetic genres: how many, where they lie, what they are called."""
+"""The fit on a whole catalogue, and what is said of it."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import make_space, make_tracks
+from generated import make_manifest, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from genre_spark import clustering, features, profiles, tensor
-from genre_spark.clustering import AXES, CLUSTER
+from genre_spark import choice, clustering, clusterspace, features, profiles, survey, tensor
+from genre_spark.bundle import Bundle, ScoringPart
+from genre_spark.clustering import CLUSTER, POINT
 from genre_spark.config import load_settings
-from genre_spark.errors import InputError
 from genre_spark.schema import FEATURE_NAMES, TRACK_ID
 
 N_TRACKS = 500
-SPACE = make_space(make_tracks(N_TRACKS, seed=9))
 SETTINGS = load_settings(
-    overrides=("k_min=11", "k_max=14", "sample_size=300", "restarts=2", "max_iterations=15")
-).clustering
+    overrides=("k_min=11", "k_max=12", "sample_size=300", "restarts=2", "max_iterations=15")
+)
 K = 12
-
-
-@pytest.fixture(scope="module")
-def space(tracks):
-    return features.fit(tracks, FEATURE_NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -32,168 +27,167 @@ def tracks(spark):
 
 
 @pytest.fixture(scope="module")
-def points(tracks, space):
-    from pyspark.sql import functions as F
-
-    return tracks.withColumn(AXES, F.array(*space.to_spark())).persist()
+def space(tracks):
+    return features.fit(tracks, FEATURE_NAMES)
 
 
 @pytest.fixture(scope="module")
-def model(points):
-    return clustering.fit(points, K, SETTINGS, seed=1)
+def raw(tracks, space):
+    return clustering.sample_raw(tracks, space, N_TRACKS, seed=1)
 
 
 @pytest.fixture(scope="module")
-def described(points, model, space):
-    return profiles.describe(model.transform(points), model, space)
+def compared(raw, space):
+    return clusterspace.fit(space.to_numpy(raw), space, SETTINGS.clustering)
 
 
-# How many
+@pytest.fixture(scope="module")
+def points(tracks, space, compared):
+    return clustering.add_points(tracks, space, compared).persist()
 
 
-def test_every_number_of_the_range_is_tried_and_all_are_more_than_ten_by_default(points):
-    settings = load_settings().clustering
-    sample = clustering.sample_axes(points, 200, seed=1)
-    tried = clustering.try_each_k(sample, settings, seed=1)
-    assert [candidate.k for candidate in tried] == [*range(settings.k_min, settings.k_max + 1)]
-    assert all(candidate.k > 10 for candidate in tried)
-    assert all(-1 <= candidate.silhouette <= 1 for candidate in tried)
+@pytest.fixture(scope="module")
+def start(raw, space, compared):
+    sample = compared.to_numpy(space.to_numpy(raw))
+    return choice.settle(sample, K, SETTINGS.clustering, seed=1)[0]
 
 
-def test_well_separated_groups_are_counted_right():
-    rng = np.random.default_rng(0)
-    centres = 4 * np.eye(13)
-    sample = np.repeat(centres, 20, axis=0) + 0.05 * rng.standard_normal((260, 13))
-    tried = clustering.try_each_k(rng.permutation(sample), SETTINGS, seed=1)
-    assert max(tried, key=lambda candidate: candidate.silhouette).k == 13
+@pytest.fixture(scope="module")
+def model(points, start):
+    return clustering.fit(points, start, max_iterations=15)
 
 
-def test_the_same_sample_and_seed_give_the_same_candidates(points):
-    sample = clustering.sample_axes(points, 150, seed=1)
-    once, again = (clustering.try_each_k(sample, SETTINGS, seed=2) for _ in range(2))
-    assert once == again
+@pytest.fixture(scope="module")
+def found(tracks):
+    return survey.survey(tracks, FEATURE_NAMES, SETTINGS)
 
 
-@pytest.mark.parametrize("distinct", [1, 11])
-def test_too_few_distinct_tracks_are_refused(distinct):
-    sample = np.repeat(np.arange(float(distinct))[:, None], 30, axis=0)
-    with pytest.raises(InputError) as refused:
-        clustering.try_each_k(sample, SETTINGS, seed=1)
-    assert refused.value.exit_code == 3
-    assert str(refused.value) == (
-        f"the catalogue has {distinct} distinct tracks, k_min=11 synthetic genres need more;"
-        " give more tracks or --set k_min=K"
-    )
+# The fit
 
 
-def test_no_more_groups_are_tried_than_there_are_distinct_tracks():
-    sample = np.repeat(np.random.default_rng(0).standard_normal((13, 4)), 5, axis=0)
-    assert [c.k for c in clustering.try_each_k(sample, SETTINGS, seed=1)] == [11, 12]
+def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(tracks, space):
+    sample = clustering.sample_raw(tracks, space, 100, seed=1)
+    assert sample.shape == (100, len(FEATURE_NAMES))
+    again = clustering.sample_raw(tracks.repartition(5), space, 100, seed=1)
+    np.testing.assert_array_equal(again, sample)
+    assert not np.array_equal(clustering.sample_raw(tracks, space, 100, seed=2), sample)
+    assert len(clustering.sample_raw(tracks, space, 10_000, seed=1)) == N_TRACKS
 
 
-def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(points):
-    sample = clustering.sample_axes(points, 100, seed=1)
-    assert sample.shape == (100, SPACE.n_axes)
-    np.testing.assert_array_equal(
-        clustering.sample_axes(points.repartition(5), 100, seed=1), sample
-    )
-    assert not np.array_equal(clustering.sample_axes(points, 100, seed=2), sample)
-    assert len(clustering.sample_axes(points, 10_000, seed=1)) == N_TRACKS
+def test_the_fit_on_all_tracks_ends_where_no_center_moves(points, model):
+    rows = model.transform(points).select(POINT, CLUSTER).collect()
+    places, clusters = (np.array([np.asarray(row[i]) for row in rows]) for i in range(2))
+    centers = np.array(model.clusterCenters())
+    means = np.array([places[clusters == i].mean(axis=0) for i in range(K)])
+    np.testing.assert_allclose(centers, means, atol=0.02)
 
 
-# Where
-
-
-def test_the_nearest_centroid_is_mllibs_for_every_track(points, model):
-    rows = model.transform(points).select(AXES, CLUSTER).collect()
-    axes, clusters = (np.array([row[i] for row in rows]) for i in range(2))
-    centroids = np.array(model.clusterCenters())
-    nearest, distances = tensor.assign(axes, centroids)
-    assert len(rows) == N_TRACKS
+def test_the_nearest_center_is_mllibs_for_every_track(points, model):
+    rows = model.transform(points).select(POINT, CLUSTER).collect()
+    places, clusters = (np.array([np.asarray(row[i]) for row in rows]) for i in range(2))
+    nearest, distances = tensor.assign(places, np.array(model.clusterCenters()))
     np.testing.assert_array_equal(nearest, clusters)
-    every = np.linalg.norm(axes[:, None] - centroids, axis=2)
-    np.testing.assert_allclose(distances, every.min(axis=1))
+    every = np.linalg.norm(places[:, None] - model.clusterCenters(), axis=2)
+    np.testing.assert_allclose(distances, every.min(axis=1), atol=1e-9)
     assert len(set(clusters)) == K
 
 
-def test_of_equally_near_centroids_the_first_is_taken():
-    centroids = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]])
-    nearest, distances = tensor.assign(np.array([[0.0, 0.0], [2.0, 0.0]]), centroids)
+def test_of_equally_near_centers_the_first_is_taken():
+    centers = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]])
+    nearest, distances = tensor.assign(np.array([[0.0, 0.0], [2.0, 0.0]]), centers)
     assert nearest.tolist() == [0, 0]
     assert distances.tolist() == [1.0, 1.0]
 
 
-def test_the_same_seed_and_input_give_the_same_centroids(points, model):
-    again = clustering.fit(points, K, SETTINGS, seed=1)
-    np.testing.assert_array_equal(again.clusterCenters(), model.clusterCenters())
+def test_the_same_start_and_input_give_the_same_centers(points, model, start):
+    again = clustering.fit(points, start, max_iterations=15)
+    once, twice = (np.array(one.clusterCenters()).round(9) for one in (model, again))
+    np.testing.assert_array_equal(once, twice)
 
 
-# What
+# What is said of it
 
 
-def test_synthetic_genres_are_numbered_from_the_largest_and_account_for_every_track(described):
-    sizes = [genre.size for genre in described]
-    assert [genre.id for genre in described] == list(range(K))
+def test_synthetic_genres_are_numbered_from_the_largest_and_account_for_every_track(found):
+    genres = found.discovery.synthetic_genres
+    sizes = [genre.size for genre in genres]
+    assert [genre.id for genre in genres] == list(range(found.discovery.k))
     assert sizes == sorted(sizes, reverse=True)
     assert sum(sizes) == N_TRACKS
-    assert sum(n for genre in described for n in genre.genres.values()) == N_TRACKS
+    assert sum(genre.share for genre in genres) == pytest.approx(1, abs=1e-4)
+    assert sum(n for genre in genres for n in genre.genres.values()) == N_TRACKS
 
 
-def test_names_are_distinct_and_short(described):
-    names = [genre.name for genre in described]
-    assert len(set(names)) == K
-    assert all(1 <= len(name.split()) <= len(FEATURE_NAMES) for name in names)
+def test_what_scoring_gets_is_what_was_described(found, tracks):
+    rows = tracks.select(TRACK_ID, *FEATURE_NAMES).toPandas()
+    axes = found.space.to_numpy(rows[list(FEATURE_NAMES)].to_numpy(float))
+    nearest, distances = found.synthetic.nearest(axes)
+    for row, genre in enumerate(found.discovery.synthetic_genres):
+        own = nearest == row
+        assert own.sum() == genre.size
+        np.testing.assert_allclose(genre.centroid, axes[own].mean(axis=0), atol=1e-6)
+        order = np.lexsort((rows[TRACK_ID][own], distances[own]))[: profiles.TYPICAL]
+        assert [one.track_id for one in genre.typical] == rows[TRACK_ID][own].iloc[order].tolist()
+        assert genre.name == found.synthetic.names[row]
 
 
-def test_typical_tracks_are_the_nearest_of_their_own(described, points, model):
-    rows = model.transform(points).select(TRACK_ID, AXES, CLUSTER).collect()
-    axes = {row[TRACK_ID]: np.array(row[AXES]) for row in rows}
-    cluster = {row[TRACK_ID]: row[CLUSTER] for row in rows}
-    for genre in described:
-        (own,) = {cluster[track.track_id] for track in genre.typical}
-        distance = {
-            key: np.linalg.norm(axes[key] - genre.centroid) for key in axes if cluster[key] == own
-        }
-        nearest = sorted(distance, key=distance.get)[: profiles.TYPICAL_TRACKS]
-        assert [track.track_id for track in genre.typical] == nearest
-        assert all(track.artist and track.title for track in genre.typical)
-
-
-def test_medians_are_in_raw_units(described):
-    for genre in described:
+def test_medians_are_in_raw_units(found):
+    for genre in found.discovery.synthetic_genres:
         assert set(genre.medians) == set(FEATURE_NAMES)
         assert 40 <= genre.medians["tempo"] <= 240
         assert genre.medians["duration_ms"] >= 30_000
-        assert genre.medians["key"] == round(genre.medians["key"])
 
 
-centroid_sets = st.integers(1, 20).flatmap(
-    lambda k: arrays(np.float64, (k, SPACE.n_axes), elements=st.sampled_from([-2.0, 0.0, 0.5, 2.0]))
-)
+def test_typical_artists_are_those_with_the_most_tracks(found, tracks):
+    pairs = tracks.select(TRACK_ID, "artist", *FEATURE_NAMES).toPandas()
+    axes = found.space.to_numpy(pairs[list(FEATURE_NAMES)].to_numpy(float))
+    pairs["row"] = found.synthetic.nearest(axes)[0]
+    totals = pairs["artist"].value_counts()
+    for row, genre in enumerate(found.discovery.synthetic_genres):
+        counts = pairs[pairs["row"] == row]["artist"].value_counts()
+        assert genre.artists[0].tracks == counts.max()
+        for one in genre.artists:
+            assert one.tracks == counts[one.name]
+            assert one.share == pytest.approx(counts[one.name] / totals[one.name], abs=1e-4)
 
 
-@given(centroids=centroid_sets)
-def test_names_are_distinct_for_any_centroids_even_for_equal_ones(centroids):
-    names = profiles.name_all(centroids, SPACE)
-    assert len(names) == len(centroids)
-    assert len(set(names)) == len(names)
-    assert all(name == name.strip() and name for name in names)
+def test_rules_are_judged_on_tracks_of_the_sample_that_they_did_not_see(found):
+    assert found.discovery.rules.unseen == 60
+    assert {one.id for one in found.discovery.rules.genres} == set(found.synthetic.ids)
+    assert found.discovery.rules.n_leaves <= 3 * found.discovery.k
 
 
-def test_a_name_says_what_sets_a_genre_apart_the_most_notable_first():
-    axes = [axis.name for axis in SPACE.axes]
-    centroid = np.zeros(SPACE.n_axes)
-    centroid[axes.index("tempo")] = 1.5
-    centroid[axes.index("loudness")] = 2.0
-    centroid[axes.index("instrumentalness")] = 1.0
-    centroid[axes.index("valence")] = -0.1
-    centroid[axes.index("key_cos")] = 5.0
-    assert profiles.name_all(centroid[None], SPACE) == ["loud fast instrumental"]
-    assert profiles.name_all(-centroid[None], SPACE) == ["quiet slow vocal"]
-    assert profiles.name_all(np.array([centroid, centroid]), SPACE) == [
-        "loud fast instrumental",
-        "loud fast instrumental 2",
-    ]
+def test_the_map_shows_tracks_of_every_synthetic_genre(found):
+    assert {point[2] for point in found.discovery.map.points} == set(found.synthetic.ids)
+    assert found.discovery.map.right
+    assert found.discovery.map.up
+
+
+def test_most_tracks_of_a_resample_keep_their_id_and_all_matched_genres_their_name(tracks, found):
+    manifest = make_manifest().model_copy(
+        update={
+            "scoring": ScoringPart(space=found.space, synthetic=found.synthetic, genres=None),
+            "clusters": found.discovery,
+        }
+    )
+    fewer = tracks.filter("xxhash64(track_id) % 10 <> 0")
+    again = survey.survey(fewer, FEATURE_NAMES, SETTINGS, Bundle(Path("old"), manifest, None, {}))
+    change = again.discovery.change
+    assert change.tracks == 300
+    assert change.moved < 0.3
+    assert len(change.matched) >= found.discovery.k - 4
+    before = dict(zip(found.synthetic.ids, found.synthetic.names, strict=True))
+    after = dict(zip(again.synthetic.ids, again.synthetic.names, strict=True))
+    assert all(after[match.id] == before[match.id] for match in change.matched)
+    assert set(change.new) == set(after) - set(before)
+    assert set(change.retired) == set(before) - set(after) == set(again.discovery.retired)
+
+
+def test_neighbours_are_the_nearest_others():
+    centers = np.array([[0.0], [1.0], [5.0]])
+    found = profiles.nearest(centers, [10, 11, 12])
+    assert [[one.id for one in near] for near in found] == [[11, 12], [10, 12], [11, 10]]
+    assert found[2][0].distance == 4
 
 
 @pytest.mark.parametrize(
@@ -223,3 +217,11 @@ def test_nmi_is_that_of_scikit_learn(tables):
         return  # scikit-learn calls two sets of one group the same
     expected = normalized_mutual_info_score(*zip(*pairs, strict=True))
     assert profiles.nmi(tables) == pytest.approx(expected, abs=1e-9)
+
+
+def test_purity_and_lift_compare_with_the_whole_and_nothing_is_said_without_labels():
+    tables = [{"rock": 8, "pop": 2}, {"pop": 10}]
+    relation = profiles.relate(tables)
+    assert (relation.labelled, relation.purity, relation.chance) == (20, 0.9, 0.6)
+    assert profiles.lift(tables[0], {"rock": 8, "pop": 12}) == {"rock": 2.0, "pop": 0.3333}
+    assert profiles.relate([{}, {}]) is None

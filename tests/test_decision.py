@@ -5,20 +5,24 @@ import pytest
 
 from genre_spark import decision
 from genre_spark.calibration import NEVER
-from genre_spark.decision import Decision, Opinions
+from genre_spark.decision import Decision, HeldOut, Opinions
 
-EVEN = Decision(specialist=0.5, consensus=0.5, temperature=1.0, threshold=0.5)
+EVEN = Decision(weights=(0.25, 0.25, 0.5), consensus=0.5, temperature=1.0, threshold=0.5)
 
 
-def opinions(n=600, classes=3, seed=0, general=2.0, special=2.0, artists=None):
-    """Opinions that favour the label by so much, with noise."""
+def opinions(n=600, classes=3, seed=0, sound=2.0, special=2.0, artists=None):
+    """Opinions that favour the label by so much, with noise; the second is noise alone."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, n)
     right = np.eye(classes)[labels]
-    found = [right * weight + rng.normal(size=(n, classes)) for weight in (general, special)]
+    found = [right * weight + rng.normal(size=(n, classes)) for weight in (sound, 0.0, special)]
     logits = np.stack(found, axis=1)
     logs = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
     return Opinions(logs, np.arange(n) if artists is None else artists), labels
+
+
+def held_out(found, labels, rows=None, **how):
+    return HeldOut(found, labels, np.arange(len(labels)) if rows is None else rows, **how)
 
 
 def test_the_means_are_of_each_artists_own_tracks():
@@ -39,9 +43,9 @@ def test_an_artist_of_one_track_decides_alone():
 
 def test_known_and_new_artists_have_decisions_of_their_own():
     found, _ = opinions(n=4)
-    general = EVEN.model_copy(update={"specialist": 0.0, "consensus": 0.0})
-    special = EVEN.model_copy(update={"specialist": 1.0, "consensus": 0.0})
-    decisions = {False: general, True: special}
+    sound = EVEN.model_copy(update={"weights": (1.0, 0.0, 0.0), "consensus": 0.0})
+    special = EVEN.model_copy(update={"weights": (0.0, 0.0, 1.0), "consensus": 0.0})
+    decisions = {False: sound, True: special}
     known = np.array([True, False, True, False])
     mixed = decision.apply(found, known, decisions)
     for kind in (False, True):
@@ -50,50 +54,50 @@ def test_known_and_new_artists_have_decisions_of_their_own():
 
 
 def test_the_better_opinion_gets_the_weight():
-    found, labels = opinions(general=0.0, special=3.0)
-    fitted = decision.fit_one(found, labels, np.arange(len(labels)), target=0.5)
-    assert fitted.specialist >= 0.7
+    fitted = decision.fit_one(held_out(*opinions(sound=0.0, special=3.0)), target=0.5)
+    assert fitted.weights[2] >= 0.6
+    assert sum(fitted.weights) == pytest.approx(1.0)
+
+
+def test_an_opinion_that_may_not_count_gets_no_weight():
+    found, labels = opinions(sound=1.0, special=5.0)
+    fitted = decision.fit_one(held_out(found, labels, n_opinions=2), target=0.5)
+    assert fitted.weights[2] == 0.0
 
 
 def test_consensus_is_used_where_artists_have_one_genre():
     artists = np.arange(900) // 30
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, 30)[artists]
-    logits = np.eye(3)[labels][:, None] * 0.7 + rng.normal(size=(900, 2, 3))
+    logits = np.eye(3)[labels][:, None] * 0.7 + rng.normal(size=(900, 3, 3))
     found = Opinions(logits - np.log(np.exp(logits).sum(axis=2, keepdims=True)), artists)
-    rows = np.arange(900)
-    fitted = decision.fit_one(found, labels, rows, target=0.5)
+    fitted = decision.fit_one(held_out(found, labels), target=0.5)
     assert fitted.consensus > 0
     decisions = {False: fitted, True: fitted}
-    right = decision.apply(found, rows < 0, decisions).argmax(axis=1) == labels
+    right = decision.apply(found, np.zeros(900, bool), decisions).argmax(axis=1) == labels
     assert right.mean() > 0.95
 
 
 def test_a_kind_with_too_few_tracks_takes_the_decision_of_the_other():
     found, labels = opinions()
-    everything = decision.HeldOut(found, labels, np.arange(len(labels)))
-    few = decision.HeldOut(found, labels, np.arange(10))
+    everything, few = held_out(found, labels), held_out(found, labels, np.arange(10))
     fitted = decision.fit({False: everything, True: few}, 0.9)
     assert fitted[True] == fitted[False]
-    assert fitted[True] == decision.fit_one(found, labels, np.arange(len(labels)), 0.9)
+    assert fitted[True] == decision.fit_one(everything, 0.9)
     assert decision.fit({False: everything}, 0.9) == fitted
 
 
 def test_either_kind_is_decided_by_its_own_tracks():
-    good, labels = opinions(general=0.0, special=3.0)
-    bad, others = opinions(general=3.0, special=0.0, seed=1)
-    rows = np.arange(len(labels))
-    held_out = {
-        True: decision.HeldOut(good, labels, rows),
-        False: decision.HeldOut(bad, others, rows),
+    tracks = {
+        True: held_out(*opinions(sound=0.0, special=3.0)),
+        False: held_out(*opinions(sound=3.0, special=0.0, seed=1)),
     }
-    fitted = decision.fit(held_out, 0.9)
-    assert fitted[True].specialist > 0.5 > fitted[False].specialist
+    fitted = decision.fit(tracks, 0.9)
+    assert fitted[True].weights[2] > 0.5 > fitted[False].weights[2]
 
 
 def test_nothing_is_accepted_where_opinions_are_noise():
-    found, labels = opinions(general=0.0, special=0.0)
-    fitted = decision.fit_one(found, labels, np.arange(len(labels)), target=0.93)
+    fitted = decision.fit_one(held_out(*opinions(sound=0.0, special=0.0)), target=0.93)
     assert fitted.threshold == NEVER
 
 
@@ -106,4 +110,4 @@ def test_probabilities_sum_to_one():
 
 def test_a_decision_outside_its_bounds_is_refused():
     with pytest.raises(ValueError, match="temperature"):
-        Decision(specialist=0.5, consensus=0.5, temperature=0.0, threshold=0.5)
+        Decision(weights=EVEN.weights, consensus=0.5, temperature=0.0, threshold=0.5)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from generated import GENRES, make_tracks
 
-from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS
+from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, WHY_COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -77,7 +77,7 @@ def submitted(catalogue, tmp_path_factory):
         "score": spark_submit("score", *common, "--model", model, "--output", labelled),
         "report": spark_submit(
             "report", "--json", "--model", model, "--labels", labelled,
-            "--output", folder / "report.html",
+            "--output", folder / "report.html", "--pictures", folder / "pictures",
         ),
     }  # fmt: skip
     return folder, {name: json.loads(text) for name, text in summaries.items()}
@@ -128,14 +128,16 @@ def test_synthetic_genres_are_more_than_ten_and_have_names(submitted):
 def test_the_report_is_one_page_with_pictures(submitted):
     folder, _ = submitted
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") >= 5
+    files = {path.name for path in (folder / "pictures").iterdir()} - {"_manifest.json"}
+    assert {"map.png", "centroids.png", "rules.png", "accuracy.png", "synthetic-mix.png"} <= files
+    assert page.count("data:image/png;base64,") == len(files)
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
 def test_nothing_but_the_results_stays_behind(submitted):
     folder, _ = submitted
     assert {path.name for path in folder.iterdir()} == {
-        "clusters", "model", "labelled", "synthetic", "report.html",
+        "clusters", "model", "labelled", "synthetic", "report.html", "pictures",
     }  # fmt: skip
 
 
@@ -165,13 +167,25 @@ def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
     pd.testing.assert_frame_equal(
         first.drop(columns="scored_at"), second.drop(columns="scored_at"), check_exact=True
     )
-    # A second run replaces the first, whole; here with nothing to score anew.
+    # A second run replaces the first, whole, and says why if asked; here with nothing to score anew.
     dry = json.loads(genre_spark("score", *arguments, "--incremental", "--dry-run", "--json"))
     assert dry["changes"] == {"added": 0, "removed": 0, "relabelled": 0, "unchanged": 1200}
     assert dry["replaces"]["run_id"] == dry["runs"][0]["run_id"]
     assert labels(again).equals(second)
-    genre_spark("score", *arguments)
-    assert labels(again)["scored_at"].min() > second["scored_at"].max()
+    found = json.loads(genre_spark("score", *arguments, "--explain", "--json"))
+    third = labels(again)
+    assert third["scored_at"].min() > second["scored_at"].max()
+    assert list(third) == list(found["schema"]) == [*LABELLED_COLUMNS, *WHY_COLUMNS]
+    pd.testing.assert_frame_equal(
+        first.drop(columns="scored_at"),
+        third.drop(columns=["scored_at", *WHY_COLUMNS]),
+        check_exact=True,
+    )
+    for label, why in (("synthetic_genre", "synthetic_genre_why"), ("genre", "genre_why")):
+        given = third[why][third[why].str.len() > 0]
+        assert given.str[0].map(lambda reason: reason["effect"]).gt(0).all()
+        counted = [n for of in found["labels"]["reasons"][label].values() for n in of.values()]
+        assert sum(counted) == len(given) > 600
 
 
 def test_the_console_script_makes_the_same_models(submitted, catalogue, tmp_path):
@@ -302,3 +316,10 @@ def test_a_bundle_is_never_overwritten(submitted, catalogue):
     folder, _ = submitted
     errors = genre_spark("cluster", "--catalog", catalogue, "--output", folder / "model", expect=6)
     assert "bundles are never overwritten" in errors.splitlines()[-1]
+
+
+def test_an_earlier_bundle_that_is_not_there_is_refused_before_anything_is_read(tmp_path):
+    folder = tmp_path / "old"
+    arguments = ["--catalog", tmp_path / "t.parquet", "--output", tmp_path / "new"]
+    told = genre_spark("cluster", *arguments, "--previous", folder, expect=4)
+    assert f"{folder}: no such bundle" in told

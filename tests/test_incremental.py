@@ -30,6 +30,7 @@ from pyarrow import parquet as pq
 from genre_spark.bundle import scoring_software
 from genre_spark.incremental import reusable
 from genre_spark.publish import read_manifest
+from genre_spark.schema import LABELLED_COLUMNS
 from genre_spark.storage import LocalStorage
 
 pytestmark = pytest.mark.usefixtures("few_partitions")
@@ -166,12 +167,12 @@ SPOILED = {
 def test_what_cannot_be_relied_on_is_not_reused(spark, published, spoil, told):
     spoil(published)
     manifest = read_manifest(LocalStorage(), str(published))
-    assert told in reusable(spark, str(published), manifest, scoring_software())
+    assert told in reusable(spark, str(published), manifest, scoring_software(), LABELLED_COLUMNS)
 
 
 def test_what_was_published_can_be_reused(spark, published):
     manifest = read_manifest(LocalStorage(), str(published))
-    rows = reusable(spark, str(published), manifest, scoring_software())
+    rows = reusable(spark, str(published), manifest, scoring_software(), LABELLED_COLUMNS)
     assert rows.count() == len(start())
 
 

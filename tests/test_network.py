@@ -11,6 +11,7 @@ from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
 from genre_spark.export import PARITY, check_parity, export
 from genre_spark.inference import open_session
+from genre_spark.tensor import channel_names
 
 GROUPS = {"both": ("artist", "album"), "artists": ("artist",), "none": ()}
 SETTINGS = load_settings(overrides=("epochs=3", "general_epochs=2", "min_steps=0")).network
@@ -34,7 +35,7 @@ def test_the_exported_network_agrees_with_keras(tmp_path, groups):
     session = open_session((tmp_path / "cnn.onnx").read_bytes())
     (found,) = session.run(None, {"tensor": sample.tensor()})
     expected = network.log_probabilities(model, sample.tensor())
-    assert found.shape == (len(sample), 2, len(sample.classes))
+    assert found.shape == (len(sample), 3, len(sample.classes))
     np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=PARITY)
     np.testing.assert_allclose(np.exp(found).sum(axis=2), 1.0, rtol=1e-5)
 
@@ -65,10 +66,22 @@ def test_a_network_that_was_changed_on_its_way_is_refused(tmp_path):
         check_parity(other, tmp_path / "cnn.onnx", sample.tensor())
 
 
-def test_without_context_both_opinions_are_the_generalists():
+def test_without_context_all_opinions_are_one():
     model, sample = fitted(GROUPS["none"])
     found = network.log_probabilities(model, sample.tensor())
-    np.testing.assert_allclose(found[:, 0], found[:, 1], atol=1e-5)
+    np.testing.assert_allclose(found[:, 1:], found[:, :1].repeat(2, axis=1), atol=1e-5)
+
+
+def test_the_opinion_on_sound_does_not_hang_on_how_the_artist_sounds():
+    model, sample = fitted(GROUPS["both"])
+    tensors = sample.tensor()
+    names = channel_names(GROUPS["both"])
+    of_artist = [i for i, name in enumerate(names) if name in ("artist_mean", "artist_bin1")]
+    changed = tensors.copy()
+    changed[:, :, of_artist] += 1.0
+    before, after = (network.log_probabilities(model, one) for one in (tensors, changed))
+    np.testing.assert_array_equal(before[:, 0], after[:, 0])
+    assert np.abs(before[:, 1:] - after[:, 1:]).max(axis=(0, 2)).min() > 0.01
 
 
 def test_the_same_seed_gives_the_same_network_and_another_seed_another():
@@ -90,9 +103,9 @@ def test_specialists_stop_where_held_out_tracks_gain_nothing():
     data, groups = labelled(sample, noise), ("artist", "album")
     other = labelled(make_sample(300, seed=9), noise)
     _, epochs, _ = network.fit(data, groups, settings, 1, held_out=other)
-    assert max(epochs[1:]) < 60
-    _, as_told, _ = network.fit(data, groups, settings, 1, epochs=[4, 3, 2])
-    assert as_told == [4, 3, 2]
+    assert epochs[1] < 60
+    _, as_told, _ = network.fit(data, groups, settings, 1, epochs=[1, 4])
+    assert as_told == [1, 4]
 
 
 def test_each_track_is_judged_by_a_member_that_did_not_see_its_artist():
@@ -103,6 +116,6 @@ def test_each_track_is_judged_by_a_member_that_did_not_see_its_artist():
     settings = load_settings(overrides=("general_epochs=40", "min_steps=0")).network
     data = labelled(sample, secret, n_classes=2)
     model, _, unseen = network.fit(data, ("artist", "album"), settings, 1, specialists=False)
-    seen = network.log_probabilities(model, sample.tensor())[:, 0].argmax(axis=1) == secret
-    assert (unseen.argmax(axis=1) == secret).mean() < 0.65
+    seen = network.log_probabilities(model, sample.tensor())[:, 1].argmax(axis=1) == secret
+    assert ((unseen.argmax(axis=2) == secret[:, None]).mean(axis=0) < 0.65).all()
     assert seen.mean() > 0.8

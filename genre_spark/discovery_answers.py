@@ -1,0 +1,88 @@
+"""The questions on synthetic genres that the page answers with a picture."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from genre_spark import discovery_findings, findings
+from genre_spark.bundle import Manifest
+from genre_spark.canvas import Answer
+from genre_spark.discovery import Discovery
+from genre_spark.wording import count
+
+
+def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
+    """The answers on a bundle's synthetic genres."""
+    found, scoring = manifest.clusters, manifest.scoring
+    genres, names = found.synthetic_genres, list(numbered(found).values())
+    if drawn := discovery_findings.catalogue_map(found.map, genres):
+        note = (
+            f"{count(len(found.map.points))} tracks drawn by chance. Each direction shows the features"
+            " it is named after, the first most; what else tells groups apart is not to be seen here."
+        )
+        yield Answer("map", "Where do the synthetic genres lie?", "Scatter plot", drawn, note)
+    drawn = discovery_findings.sizes(names, [genre.size for genre in genres])
+    yield Answer("sizes", "How large is each synthetic genre?", "Bar chart", drawn)
+    values = np.array([genre.centroid for genre in genres])
+    drawn = discovery_findings.centroids(scoring, values, names)
+    note = "Red is above the average track, blue below, pale is near it."
+    if any(axis.name != axis.feature for axis in scoring.space.axes):
+        note += " Key is a circle and is drawn as its two coordinates."
+    yield Answer("centroids", "What sets each synthetic genre apart?", "Heatmap", drawn, note)
+    for genre in genres:
+        drawn = discovery_findings.profile(scoring, genre)
+        question = f"What does {genre.name} sound like?"
+        yield Answer(profile_name(genre.id), question, "Bar chart", drawn)
+    nmi = found.relation and found.relation.nmi
+    if drawn := discovery_findings.held(names, [genre.genres for genre in genres], nmi):
+        note = "Each row adds up to 100 %, up to rounding."
+        yield Answer("held", "Which real genres does each hold?", "Heatmap", drawn, note)
+    yield from _on_the_choice(found)
+
+
+def on_mix(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer]:
+    """The answer on the synthetic genres of a labelled catalogue, from its manifest."""
+    counts = (labels.get("labels") or {}).get("synthetic_genres") or {}
+    question = "Which synthetic genres did the tracks get?"
+    if labels.get("model_id") == manifest.model_id:
+        genres = manifest.clusters.synthetic_genres
+        drawn, kind = discovery_findings.shift(genres, counts), "Dot plot"
+    else:
+        # The names are those of another model.
+        drawn, kind = findings.mix(counts), "Bar chart"
+    if drawn:
+        yield Answer("synthetic-mix", question, kind, drawn)
+
+
+def profile_name(genre: int) -> str:
+    """The name of the answer on how one synthetic genre sounds."""
+    return f"synthetic-genre-{genre}"
+
+
+def numbered(found: Discovery) -> dict[int, str]:
+    """Name of each synthetic genre with its id before it, by id."""
+    return {genre.id: f"{genre.id} {genre.name}" for genre in found.synthetic_genres}
+
+
+def _on_the_choice(found: Discovery) -> Iterator[Answer]:
+    if drawn := discovery_findings.candidates(found.candidates, found.k):
+        note = (
+            "Each number was tried on a bounded sample. The silhouette says how much nearer tracks lie"
+            " to their own group than to the next (1 is the most), the Davies–Bouldin index how wide"
+            " groups are against the gaps between them (0 is the least), stability how alike the"
+            " groups of other samples are (1 is the same)."
+        )
+        yield Answer("choice", "Why this many?", "Line charts", drawn, note)
+    if drawn := discovery_findings.stability(found.stability):
+        note = (
+            f"Each dot compares two fits to a sample of {count(found.stability.tracks)} tracks: 1"
+            " is the same groups, 0 what chance would give. Lines: means."
+        )
+        yield Answer("stability", "Are the same groups found again?", "Dot plot", drawn, note)
+    if drawn := discovery_findings.rules(found.rules, numbered(found)):
+        note = (
+            "This is agreement with the groups themselves; it says nothing of the accuracy on real"
+            " genres."
+        )
+        yield Answer("rules", "Can rules tell the synthetic genres apart?", "Dot plot", drawn, note)

@@ -1,0 +1,198 @@
+"""Findings on synthetic genres: each picks what a picture is to show, and says it in a sentence."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from genre_spark import discovery_pictures, pictures
+from genre_spark.bundle import ScoringPart
+from genre_spark.canvas import Picture
+from genre_spark.discovery import Candidate, CatalogueMap, Rules, Stability, SyntheticGenre
+from genre_spark.schema import feature
+from genre_spark.wording import count, in_units, listed, percent, plain, said
+
+_MOST_HELD = 20
+_MOST_SAID = 3
+# In spreads from the average track: less is not worth saying.
+_NOTABLE = 0.4
+_FITS = {
+    "seeds": "the same tracks, other seeds",
+    "bootstraps": "tracks drawn again (bootstraps)",
+}
+
+
+def catalogue_map(found: CatalogueMap | None, genres: Sequence[SyntheticGenre]) -> Picture | None:
+    """Where tracks lie; None where the bundle keeps no map."""
+    if found is None or not found.points:
+        return None
+    names = {genre.id: genre.name for genre in genres}
+    points = np.array([point[:2] for point in found.points])
+    ids = np.array([point[2] for point in found.points])
+    right, up = ", ".join(found.right) or "first axis", ", ".join(found.up) or "second axis"
+    finding = f"To the right lie tracks that are {right}, to the top those that are {up}."
+    near = [(genre.nearest[0].distance, genre) for genre in genres if genre.nearest]
+    if near:
+        _, one = min(near, key=lambda pair: pair[0])
+        other = names.get(one.nearest[0].id, "another")
+        finding += f" Most alike, over all features, are {said(one.name)} and {said(other)}."
+    return Picture(finding, discovery_pictures.catalogue_map(points, ids, names, right, up))
+
+
+def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
+    """How many tracks each synthetic genre holds."""
+    order = np.argsort(-np.array(tracks), kind="stable")
+    ordered, total = [tracks[i] for i in order], max(1, sum(tracks))
+    finding = (
+        f"The largest, {said(names[order[0]])}, holds {count(ordered[0])} tracks"
+        f" ({percent(ordered[0] / total)}), the smallest {count(ordered[-1])}"
+        f" ({percent(ordered[-1] / total)})."
+    )
+    return Picture(finding, pictures.bars([names[i] for i in order], ordered))
+
+
+def centroids(scoring: ScoringPart, values: np.ndarray, names: Sequence[str]) -> Picture:
+    """What sets each synthetic genre apart, from the means of its tracks in scaled units."""
+    axes = [plain(axis.name) for axis in scoring.space.axes]
+    row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
+    far = values[row, column]
+    finding = (
+        f"{said(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} spreads"
+        f" {_side(far)} the average track."
+    )
+    return Picture(finding, discovery_pictures.centroids(values, names, axes))
+
+
+def profile(scoring: ScoringPart, genre: SyntheticGenre) -> Picture:
+    """How one synthetic genre sounds; a small picture."""
+    shown = [
+        (axis.feature, value)
+        for axis, value in zip(scoring.space.axes, genre.centroid, strict=True)
+        if feature(axis.feature).encoding != "circular"  # a circle has neither high nor low
+    ]
+    names = [plain(name) for name, _ in shown]
+    values = [value for _, value in shown]
+    texts = [_typical(name, genre) for name, _ in shown]
+    order = np.argsort(-np.abs(values), kind="stable")[:_MOST_SAID]
+    notable = [i for i in order if abs(values[i]) >= _NOTABLE]
+    sides = [f"{names[i]} ({abs(values[i]):.1f} spreads {_side(values[i])})" for i in notable]
+    finding = (
+        f"What sets it apart: {listed(sides)}." if sides else "It lies near the average track."
+    )
+    return Picture(finding, discovery_pictures.profile(values, names, texts))
+
+
+def held(
+    names: Sequence[str], tables: Sequence[Mapping[str, int]], nmi: float | None
+) -> Picture | None:
+    """Which real genres each synthetic genre holds; None where no track has one."""
+    columns = pictures.largest(tables, _MOST_HELD)
+    others = len(set().union(*tables)) - len(columns)
+    totals = np.array([sum(table.values()) for table in tables])
+    if not totals.any():
+        return None
+    counts = np.array([[table.get(name, 0) for name in columns] for table in tables])
+    row, column = np.unravel_index((counts / np.maximum(1, totals)[:, None]).argmax(), counts.shape)
+    if others:
+        counts = np.column_stack([counts, totals - counts.sum(axis=1)])
+        columns.append(f"other ({others})")
+    shares = counts / np.maximum(1, totals)[:, None]
+    finding = (
+        f"The purest is {said(names[row])}: {percent(shares[row, column])} of its"
+        f" {count(totals[row])} labelled tracks are {said(columns[column])}."
+        + ("" if nmi is None else f" NMI over all: {nmi:.2f}.")
+    )
+    return Picture(finding, pictures.shares(shares, names, columns))
+
+
+def candidates(tried: Sequence[Candidate], k: int) -> Picture | None:
+    """Why there are this many synthetic genres; None where no other number was tried."""
+    if len(tried) < 2:
+        return None
+    measures = {
+        "Silhouette (higher is better)": [one.silhouette for one in tried],
+        "Davies–Bouldin index (lower is better)": [one.davies_bouldin for one in tried],
+        "Stability (adjusted Rand index; higher is better)": [one.stability for one in tried],
+    }
+    clear = max(tried, key=lambda one: one.silhouette)
+    stable = max(tried, key=lambda one: one.stability)
+    finding = (
+        f"{k} were chosen. Of {len(tried)} numbers tried, {clear.k} has the best silhouette"
+        f" ({clear.silhouette:.3f}), {stable.k} the best stability ({stable.stability:.2f})."
+    )
+    return Picture(finding, discovery_pictures.candidates([one.k for one in tried], measures, k))
+
+
+def stability(measured: Stability | None) -> Picture | None:
+    """Whether the same synthetic genres are found again; None where it was not measured."""
+    if measured is None:
+        return None
+    rows = {title: getattr(measured, name) for name, title in _FITS.items()}
+    said_of = [
+        f"{mean:.2f} ± {spread:.2f} over {len(getattr(measured, name))} comparisons with {what}"
+        for (name, (mean, spread)), what in zip(
+            measured.summary().items(), ("other seeds", "bootstraps"), strict=True
+        )
+    ]
+    finding = f"The adjusted Rand index is {listed(said_of)}."
+    return Picture(finding, discovery_pictures.stability(rows))
+
+
+def rules(found: Rules | None, names: Mapping[int, str]) -> Picture | None:
+    """How well the rules tell the synthetic genres apart; None without any."""
+    if found is None:
+        return None
+    finding = (
+        f"On {count(found.unseen)} unseen tracks the rules, {found.n_leaves} in all, give"
+        f" {percent(found.agreement)} the synthetic genre that they have."
+    )
+    told = [one for one in found.genres if one.recall is not None]
+    if told:
+        best, worst = (pick(told, key=lambda one: one.recall) for pick in (max, min))
+        finding += (
+            f" They find {said(names[best.id])} best ({percent(best.recall, 0)} of its tracks),"
+            f" {said(names[worst.id])} worst ({percent(worst.recall, 0)})."
+        )
+    by_genre = {one.id: one for one in found.genres}
+    ordered = [by_genre[genre] for genre in names if genre in by_genre]
+    series = {
+        "its tracks that its rules find": [one.recall for one in ordered],
+        "tracks its rules find that are its": [one.precision for one in ordered],
+    }
+    return Picture(finding, discovery_pictures.pairs(series, [names[one.id] for one in ordered]))
+
+
+def shift(genres: Sequence[SyntheticGenre], counts: Mapping[str, int]) -> Picture | None:
+    """How frequent each synthetic genre is in a scored catalogue, and was in the model's.
+
+    Parameters
+    ----------
+    genres : sequence of SyntheticGenre
+    counts : mapping of str to int
+        Tracks of the scored catalogue by name of the synthetic genre; None where there are none.
+    """
+    total = sum(counts.values())
+    if not total:
+        return None
+    here = {genre.name: counts.get(genre.name, 0) / total for genre in genres}
+    most = max(genres, key=lambda genre: abs(here[genre.name] - genre.share))
+    finding = (
+        f"The largest difference is that of {said(most.name)}: {percent(here[most.name])} of the"
+        f" {count(total)} scored tracks, {percent(most.share)} of the model’s catalogue."
+    )
+    series = {
+        "of the scored catalogue": [here[genre.name] for genre in genres],
+        "of the model’s catalogue": [genre.share for genre in genres],
+    }
+    names = [f"{genre.id} {genre.name}" for genre in genres]
+    return Picture(finding, discovery_pictures.pairs(series, names))
+
+
+def _typical(name: str, genre: SyntheticGenre) -> str:
+    """A feature's median with its unit."""
+    declared = feature(name)
+    unit = declared.display_unit
+    return f"{in_units(declared, genre.medians.get(name))}{' ' + unit if unit else ''}"
+
+
+def _side(value: float) -> str:
+    return "above" if value > 0 else "below"

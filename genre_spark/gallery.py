@@ -1,0 +1,47 @@
+"""The page's pictures as PNG files, published like a catalogue: whole, and never over other files."""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from genre_spark import publish
+from genre_spark.canvas import Answer
+from genre_spark.publish import MANIFEST, Kind
+from genre_spark.storage import Storage
+
+GALLERY = Kind(MANIFEST, r"[a-z0-9-]+\.png")
+
+
+def check_target(storage: Storage, output: str, inputs: list[str], allow_gap: bool = False) -> str:
+    """The resolved directory of the pictures, once it is known to be safe; see `publish`.
+
+    Raises
+    ------
+    OutputError
+        Where it holds anything but pictures of an earlier report, or what is read or written, or
+        is an object store, unless `allow_gap`.
+    """
+    return publish.check_target(storage, output, inputs, GALLERY, "--pictures", allow_gap)
+
+
+def write(storage: Storage, path: str, answers: Iterable[Answer]) -> int:
+    """Publishes each picture under its question, and what is seen on it; gives their number.
+
+    Parameters
+    ----------
+    storage : Storage
+    path : str
+        From `check_target`; pictures of an earlier report are replaced.
+    answers : iterable of Answer
+    """
+    shown = {f"{answer.name}.png": answer for answer in answers}
+    with publish.publishing(storage, path) as target, tempfile.TemporaryDirectory() as made:
+        for name, answer in shown.items():
+            (Path(made) / name).write_bytes(answer.picture.titled(answer.question))
+        storage.upload(Path(made), target.staging)
+        captions = {
+            name: {"question": answer.question, "answer": answer.picture.finding}
+            for name, answer in shown.items()
+        }
+        publish.write_manifest(storage, target, {"pictures": captions}, GALLERY)
+    return len(shown)

@@ -1,0 +1,75 @@
+"""Findings on what decides: which features, and which scopes, by `explain.importance`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from genre_spark import findings, pictures
+from genre_spark.canvas import Picture
+from genre_spark.wording import percent, plain, said
+
+_LOST = "points of accuracy lost"
+_SCOPES = {"track": "track itself", "synthetic genres": "synthetic genre"}
+
+
+def features(protocols: Mapping[str, Any]) -> Picture | None:
+    """Which features decide; None where it was not measured."""
+    measured = {title: of["importance"] for title, of in protocols.items() if of.get("importance")}
+    if not measured:
+        return None
+    sentences, panels = [], {}
+    for title, found in measured.items():
+        lost = {name: one["all"]["accuracy"] for name, one in found["features"].items()}
+        order = sorted(lost, key=lambda name: -lost[name]["mean"])
+        sentences.append(
+            f"{title}: most hangs on {plain(order[0])}; with another track’s,"
+            f" {percent(lost[order[0]]['mean'])} more of the labels would be wrong."
+        )
+        panels[title] = {
+            series: {
+                plain(name): _bounds(found["features"][name][key]["accuracy"]) for name in order
+            }
+            for key, series in (("own", "of the track alone"), ("all", "in all scopes"))
+        }
+    return Picture(" ".join(sentences), pictures.differences(panels, _LOST))
+
+
+def scopes(protocols: Mapping[str, Any]) -> Picture | None:
+    """Whether the track, its synthetic genre, artist or album decides; None if not measured."""
+    measured = {title: of["importance"] for title, of in protocols.items() if of.get("importance")}
+    if not measured:
+        return None
+    sentences, panels = [], {}
+    for title, found in measured.items():
+        lost = {name: one["accuracy"] for name, one in found["scopes"].items()}
+        most = max(lost, key=lambda name: lost[name]["mean"])
+        sentences.append(
+            f"{title}: most hangs on what is known of the {_SCOPES.get(most, most)},"
+            f" {percent(lost[most]['mean'])} of the labels."
+        )
+        own = {_SCOPES.get(name, name): _bounds(one) for name, one in lost.items()}
+        panels[title] = {"scope": own}
+    return Picture(" ".join(sentences), pictures.differences(panels, _LOST))
+
+
+def features_of_genres(metrics: Mapping[str, Any], classes: Sequence[str]) -> Picture | None:
+    """Which features tell each genre apart; None where it was not measured."""
+    if not metrics.get("importance"):
+        return None
+    found = metrics["importance"]["features"]
+    tables = [one["all"]["accuracy"]["per_genre"] for one in found.values()]
+    lost = np.array([[table.get(genre, 0.0) for table in tables] for genre in classes])
+    shown = np.sort(np.argsort(-lost.max(axis=1), kind="stable")[: findings.MOST_CONFUSED])
+    row, column = np.unravel_index(lost.argmax(), lost.shape)
+    names = [plain(name) for name in found]
+    finding = (
+        f"Most hangs on {names[column]} for {said(classes[row])}: with another track’s,"
+        f" {percent(lost[row, column])} more of its labels would be wrong."
+    )
+    values = np.maximum(0.0, lost[shown])
+    return Picture(finding, pictures.losses(values, [classes[i] for i in shown], names))
+
+
+def _bounds(loss: Mapping[str, float]) -> pictures.Interval:
+    return loss["mean"], loss["mean"] - loss["spread"], loss["mean"] + loss["spread"]

@@ -1,0 +1,126 @@
+"""What became of the synthetic genres of an earlier bundle: ids that survive a new fit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from genre_spark.bundle import Bundle
+from genre_spark.discovery import Change, Match, Merge, Split
+from genre_spark.errors import BundleError
+from genre_spark.features import FeatureSpace
+
+# Two synthetic genres are the same where they share at least this part of the larger one.
+_SAME = 0.5
+# An earlier one has split where at least two new ones have this part of it each.
+_PART = 0.25
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Ids of a new fit.
+
+    Attributes
+    ----------
+    ids : tuple of int
+        By row of the new fit.
+    names : dict of int to str
+        Of the rows that were there before.
+    retired : tuple of int
+        Ids that must not be used again.
+    change : Change or None
+    """
+
+    ids: tuple[int, ...]
+    names: dict[int, str]
+    retired: tuple[int, ...]
+    change: Change | None
+
+
+def check(previous: Bundle, space: FeatureSpace) -> None:
+    """Refuses an earlier bundle whose synthetic genres rest on other features.
+
+    Raises
+    ------
+    BundleError
+    """
+    before, now = previous.manifest.scoring.space.features, space.features
+    if set(before) != set(now):
+        raise BundleError(
+            f"{previous.path}: its synthetic genres rest on {', '.join(before)}, this catalogue has"
+            f" {', '.join(now)}: they cannot be matched; run without --previous"
+        )
+
+
+def begin(k: int) -> Lineage:
+    """Ids of a first fit: those of its rows."""
+    return Lineage(tuple(range(k)), {}, (), None)
+
+
+def follow(
+    previous: Bundle, raw: np.ndarray, features: tuple[str, ...], now: np.ndarray, k: int
+) -> Lineage:
+    """Ids of a new fit, the earlier ones where synthetic genres are the same.
+
+    Parameters
+    ----------
+    previous : Bundle
+    raw : np.ndarray [shape=(n_tracks, n_features)]
+        A sample of the catalogue, nothing missing.
+    features : tuple of str
+        In the order of `raw`.
+    now : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Row of each track in the new fit.
+    k : int
+        Rows of the new fit.
+
+    References
+    ----------
+    Kuhn (1955), "The Hungarian method for the assignment problem".
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    manifest = previous.manifest
+    old, space = manifest.scoring.synthetic, manifest.scoring.space
+    same_order = raw[:, [features.index(name) for name in space.features]]
+    before = old.nearest(space.to_numpy(same_order))[0]
+    shared = np.zeros((len(old.ids), k), dtype=int)
+    np.add.at(shared, (before, now), 1)
+    larger = np.maximum(shared.sum(axis=1)[:, None], shared.sum(axis=0))
+    pairs = zip(*linear_sum_assignment(-shared), strict=True)
+    same = {
+        int(b): int(a) for a, b in pairs if shared[a, b] and shared[a, b] >= _SAME * larger[a, b]
+    }
+    used = {*old.ids, *manifest.clusters.retired}
+    fresh = iter(range(max(used) + 1, max(used) + 1 + k))
+    ids = tuple(old.ids[same[row]] if row in same else next(fresh) for row in range(k))
+    return Lineage(
+        ids=ids,
+        names={row: old.names[earlier] for row, earlier in same.items()},
+        retired=tuple(sorted(used - set(ids))),
+        change=_change(manifest.model_id, shared, np.array(old.ids), np.array(ids)),
+    )
+
+
+def _change(previous: str, shared: np.ndarray, before: np.ndarray, now: np.ndarray) -> Change:
+    """From the tracks that each earlier (row) and each new (column) one share."""
+    of_earlier = shared / np.maximum(1, shared.sum(axis=1, keepdims=True))
+    stayed = before[:, None] == now
+    parts = {int(before[i]): now[of_earlier[i] >= _PART] for i in range(len(before))}
+    sources = {int(now[j]): before[of_earlier[:, j] > 0.5] for j in range(len(now))}
+    return Change(
+        previous=previous,
+        tracks=int(shared.sum()),
+        moved=round(float(shared[~stayed].sum() / max(1, shared.sum())), 4),
+        matched=tuple(
+            Match(id=int(before[i]), kept=round(float(of_earlier[i, j]), 4))
+            for i, j in np.argwhere(stayed)
+        ),
+        new=tuple(sorted(set(now.tolist()) - set(before.tolist()))),
+        retired=tuple(sorted(set(before.tolist()) - set(now.tolist()))),
+        split=tuple(
+            Split(id=one, into=tuple(into.tolist())) for one, into in parts.items() if len(into) > 1
+        ),
+        merged=tuple(
+            Merge(id=one, of=tuple(of.tolist())) for one, of in sources.items() if len(of) > 1
+        ),
+    )

@@ -1,0 +1,154 @@
+"""From a table of tracks to its synthetic genres: the space, their number, the fit, what they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame
+
+from genre_spark import (
+    atlas,
+    choice,
+    clustering,
+    clusterspace,
+    features,
+    lineage,
+    naming,
+    profiles,
+    rules,
+)
+from genre_spark.bundle import Bundle, SyntheticPart
+from genre_spark.clusterspace import ClusterSpace
+from genre_spark.config import Settings
+from genre_spark.discovery import Discovery, SyntheticGenre
+from genre_spark.features import FeatureSpace
+from genre_spark.tensor import assign
+
+# Enough to show where synthetic genres lie, few enough for a page.
+_MAP_TRACKS = 1500
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found: what scoring needs of it, and the rest."""
+
+    space: FeatureSpace
+    synthetic: SyntheticPart
+    discovery: Discovery
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Tracks of the catalogue on the driver, in random order: raw, scaled and as compared."""
+
+    space: FeatureSpace
+    compared: ClusterSpace
+    raw: np.ndarray
+    axes: np.ndarray
+    points: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Centers of all tracks' groups, the largest first, and fields of each `SyntheticGenre`."""
+
+    centers: np.ndarray
+    found: list[dict[str, Any]]
+
+
+def survey(
+    tracks: DataFrame, names: tuple[str, ...], settings: Settings, previous: Bundle | None = None
+) -> Survey:
+    """Discovers the synthetic genres of a catalogue.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Accepted tracks, cached, partitioned the same way in each run.
+    names : tuple of str
+        Features to use where they vary.
+    settings : Settings
+    previous : Bundle, optional
+        Whose ids and names are kept where synthetic genres are the same.
+
+    Raises
+    ------
+    BundleError
+        Where `previous` rests on other features.
+    """
+    space = features.fit(tracks, names)
+    if previous:
+        lineage.check(previous, space)
+    sample = _sample(tracks, space, settings)
+    wanted, seed = settings.clustering, settings.seed
+    candidates = choice.try_each_k(sample.points, wanted, seed)
+    k = choice.choose(candidates, previous and previous.manifest.clusters.k)
+    start, stability = choice.settle(sample.points, k, wanted, seed)
+    groups = _fit(tracks, sample, start, wanted.max_iterations)
+    synthetic, discovery = _tell(sample, groups, previous, seed)
+    tried = {"candidates": candidates, "stability": stability}
+    return Survey(space, synthetic, discovery.model_copy(update=tried))
+
+
+def _sample(tracks: DataFrame, space: FeatureSpace, settings: Settings) -> _Sample:
+    raw = clustering.sample_raw(tracks, space, settings.clustering.sample_size, settings.seed)
+    axes = space.to_numpy(raw)
+    compared = clusterspace.fit(axes, space, settings.clustering)
+    return _Sample(space, compared, raw, axes, compared.to_numpy(axes))
+
+
+def _fit(tracks: DataFrame, sample: _Sample, start: np.ndarray, max_iterations: int) -> _Groups:
+    points = clustering.add_points(tracks, sample.space, sample.compared)
+    model = clustering.fit(points, start, max_iterations)
+    # The last digits hang on the order in which Spark added.
+    centers = np.array(model.clusterCenters()).round(9)
+    found = profiles.describe(model.transform(points), sample.space, centers)
+    order = sorted(found, key=lambda row: (-found[row]["size"], tuple(centers[row])))
+    return _Groups(centers[order], [found[row] for row in order])
+
+
+def _tell(
+    sample: _Sample, groups: _Groups, previous: Bundle | None, seed: int
+) -> tuple[SyntheticPart, Discovery]:
+    """Ids, names, rules and all else that is said of the groups."""
+    space, centers, k = sample.space, groups.centers, len(groups.centers)
+    genres = assign(sample.points, centers)[0]
+    line = lineage.begin(k)
+    if previous:
+        line = lineage.follow(previous, sample.raw, space.features, genres, k)
+    words = naming.vocabulary(sample.raw, space.features)
+    names = naming.name_all(sample.raw, genres, k, words, line.names)
+    synthetic = SyntheticPart(
+        ids=line.ids,
+        names=tuple(names),
+        compared=sample.compared,
+        centers=tuple(map(tuple, centers.tolist())),
+        centroids=tuple(fields["centroid"] for fields in groups.found),
+    )
+    shown = slice(0, _MAP_TRACKS)
+    discovery = Discovery(
+        k=k,
+        synthetic_genres=_genres(groups, line.ids, names),
+        relation=profiles.relate([fields["genres"] for fields in groups.found]),
+        rules=rules.learn(sample.raw, genres, line.ids, space.features, seed),
+        map=atlas.draw(
+            sample.axes[shown], genres[shown], centers, sample.compared, space, line.ids
+        ),
+        retired=line.retired,
+        change=line.change,
+    )
+    return synthetic, discovery
+
+
+def _genres(
+    groups: _Groups, ids: Sequence[int], names: Sequence[str]
+) -> tuple[SyntheticGenre, ...]:
+    total = sum(fields["size"] for fields in groups.found)
+    rows = zip(ids, names, profiles.nearest(groups.centers, ids), groups.found, strict=True)
+    return tuple(
+        SyntheticGenre(
+            id=own, name=name, share=round(fields["size"] / total, 6), nearest=near, **fields
+        )
+        for own, name, near, fields in rows
+    )

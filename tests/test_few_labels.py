@@ -1,0 +1,151 @@
+"""Few and uneven labels: each sample trains to something sensible, or is refused with the reason."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from generated import GENRES, make_manifest, make_tracks
+from samples import make_sample
+
+from genre_spark import baselines, evaluation, folds, sample, training
+from genre_spark.config import load_settings
+from genre_spark.errors import InputError
+
+SETTINGS = load_settings(
+    overrides=(
+        "epochs=2", "general_epochs=8", "min_steps=0", "batch_size=512", "learning_rate=0.03",
+    )
+)  # fmt: skip
+
+
+def keep(given, genre, n):
+    """Without most tracks of one genre."""
+    own = np.flatnonzero(given.labels == genre)
+    return given.take(np.setdiff1d(np.arange(len(given)), own[n:]))
+
+
+def by_artists(given, n):
+    """As if a few artists had made everything, whatever it sounds like."""
+    return dataclasses.replace(given, artists=given.artists % n)
+
+
+def every_track_by_another(given):
+    return dataclasses.replace(given, artists=np.arange(len(given)))
+
+
+def genre_of_one_artist(given):
+    artists = np.where(given.labels == 0, given.artists.max() + 1, given.artists)
+    return dataclasses.replace(given, artists=artists)
+
+
+def without_artists(n):
+    given = make_sample(n, groups=())
+    return dataclasses.replace(given, artists=np.arange(n), has_artists=False)
+
+
+MANY = tuple(f"genre {i}" for i in range(114))
+SAMPLES = {
+    "500 labels": lambda: make_sample(500),
+    "a genre with 5 tracks": lambda: keep(make_sample(500), genre=1, n=5),
+    "2 genres": lambda: make_sample(300, genres=GENRES[:2]),
+    "114 genres": lambda: make_sample(5 * 114, genres=MANY, artists=114),
+    "3 artists": lambda: by_artists(make_sample(200), 3),
+    "one artist": lambda: by_artists(make_sample(300), 1),
+    "every artist one track": lambda: every_track_by_another(make_sample(300, groups=("artist",))),
+    "no artists": lambda: without_artists(300),
+    "a genre of one artist": lambda: genre_of_one_artist(make_sample(400)),
+    "50 labels": lambda: make_sample(50, genres=GENRES[:3]),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_little_there_is_to_learn_is_learned(eagerly, name):
+    given = SAMPLES[name]()
+    side, test = evaluation.split(given, "known", 0.2, 1)
+    assert set(given.labels[side]) == set(range(len(given.classes)))
+    judged = training.judge(given, "known", side, SETTINGS, 1, lambda message: None)
+    metrics = judged.measure(given, test)
+    np.testing.assert_allclose(judged.probabilities.sum(axis=1), 1.0, rtol=1e-5)
+    majority = (given.labels[test] == np.bincount(given.labels[side]).argmax()).mean()
+    assert metrics["accuracy"] > majority + (1 - majority) * 0.15
+    # What is accepted of so little is right, or nothing is.
+    assert metrics["precision"] is None or metrics["precision"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("500 labels", None),
+        ("3 artists", "the labelled tracks are of 3 artists, 20 are needed"),
+        ("one artist", "the labelled tracks are of 1 artists, 20 are needed"),
+        ("every artist one track", None),
+        ("no artists", "the catalogue names no artists"),
+        ("a genre of one artist", None),
+    ],
+)
+def test_new_artists_are_left_out_where_there_are_too_few_with_the_reason(name, reason):
+    assert evaluation.protocols(SAMPLES[name]()) == {"known": None, "new": reason}
+
+
+def test_training_leaves_out_new_artists_and_says_why(eagerly, monkeypatch):
+    monkeypatch.setattr(baselines, "_PARTS", 1)
+    trained = training.train(SAMPLES["one artist"](), SETTINGS, lambda message: None)
+    assert set(trained.report["protocols"]) == {"known"}
+    assert trained.report["skipped"] == {
+        "new": "the labelled tracks are of 1 artists, 20 are needed"
+    }
+
+
+def test_one_recording_cannot_be_parted():
+    given = dataclasses.replace(make_sample(60), recordings=np.zeros(60, dtype=np.int64))
+    with pytest.raises(InputError, match="60 labelled tracks are of one recording: none can be"):
+        evaluation.split(given, "known", 0.2, 1)
+
+
+@pytest.mark.parametrize("n_groups", [1, 2, 3, 5, 40])
+def test_folds_keep_groups_together_and_are_filled_as_far_as_there_are_groups(n_groups):
+    labels, groups = np.arange(80) % 7, np.arange(80) % n_groups
+    found = folds.grouped(labels, groups, 5, seed=1)
+    assert len(np.unique(found)) == min(5, n_groups)
+    for group in range(n_groups):
+        assert len(np.unique(found[groups == group])) == 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"rock": 900, "jazz": 4}, "1 genres have at least 5 labelled tracks, 2 are needed"),
+        ({"rock": 30, "jazz": 19}, "49 labelled tracks in 2 genres, 50 are needed"),
+    ],
+)
+def test_too_few_labels_are_refused_before_anything_is_fitted(spark, counts, told):
+    names = [name for name, n in counts.items() for _ in range(n)]
+    tracks = make_tracks(len(names), seed=1).assign(genre=names)
+    with pytest.raises(InputError, match=told):
+        sample.collect(
+            spark.createDataFrame(tracks), make_manifest().scoring, (), SETTINGS.training, 1
+        )
+
+
+def test_of_too_many_labels_small_genres_are_kept_whole(spark):
+    names = ["rock"] * 1500 + ["jazz"] * 7 + ["folk"] * 60
+    tracks = make_tracks(len(names), seed=1).assign(genre=names)
+    settings = SETTINGS.training.model_copy(update={"max_labels": 300})
+    found = sample.collect(spark.createDataFrame(tracks), make_manifest().scoring, (), settings, 1)
+    kept = dict(zip(found.classes, np.bincount(found.labels), strict=True))
+    assert (kept["jazz"], kept["folk"]) == (7, 60)
+    assert 200 < kept["rock"] < 400
+
+
+def test_a_genre_that_was_held_out_whole_is_named():
+    given = make_sample(300)
+    first, others = np.flatnonzero(given.labels == 0), np.flatnonzero(given.labels != 0)
+    assert evaluation.never_learned(given, others, first) == [given.classes[0]]
+    assert evaluation.never_learned(given, others[::2], others[1::2]) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_tracks_of_a_genres_only_artist_are_on_one_side(seed):
+    given = SAMPLES["a genre of one artist"]()
+    side, test = evaluation.split(given, "new", 0.2, seed)
+    assert (0 in given.labels[side]) != (0 in given.labels[test])

@@ -1,0 +1,71 @@
+"""The page's pictures as files."""
+
+import json
+
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from genre_spark import gallery
+from genre_spark.canvas import Answer, Picture
+from genre_spark.errors import OutputError
+from genre_spark.storage import LocalStorage
+
+DISK = LocalStorage()
+
+
+def answer(name):
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().plot([1, 2])
+    return Answer(name, f"What of {name}?", "Line chart", Picture(f"{name} rises.", figure))
+
+
+def write(folder, *names):
+    path = gallery.check_target(DISK, str(folder), [])
+    return gallery.write(DISK, path, map(answer, names))
+
+
+def test_each_picture_is_a_file_with_its_question_above_it(tmp_path):
+    folder = tmp_path / "pictures"
+    assert write(folder, "map", "sizes") == 2
+    assert {path.name for path in folder.iterdir()} == {"map.png", "sizes.png", "_manifest.json"}
+    untitled = answer("map").picture
+    with Image.open(folder / "map.png") as image:
+        assert image.height > untitled.height
+        assert image.width == pytest.approx(untitled.width, abs=1)
+    told = json.loads((folder / "_manifest.json").read_text())["pictures"]
+    assert told["map.png"] == {"question": "What of map?", "answer": "map rises."}
+
+
+def test_pictures_of_an_earlier_report_are_replaced_whole(tmp_path):
+    write(tmp_path / "pictures", "map", "old")
+    write(tmp_path / "pictures", "map")
+    assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["map.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+@pytest.mark.parametrize("foreign", ["holiday.png", "notes.txt"])
+def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path, foreign):
+    (tmp_path / foreign).write_text("mine")
+    with pytest.raises(OutputError, match=r"--pictures .*: exists and was not made by genre-spark"):
+        gallery.check_target(DISK, str(tmp_path), [])
+    assert (tmp_path / foreign).read_text() == "mine"
+
+
+def test_pictures_among_which_somebody_put_a_file_are_refused(tmp_path):
+    write(tmp_path / "pictures", "map")
+    (tmp_path / "pictures" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="not made by genre-spark"):
+        write(tmp_path / "pictures", "map")
+
+
+def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):
+    (tmp_path / "_manifest.json").write_text('{"made_by": "genre-spark"}')
+    (tmp_path / "part-0.parquet").touch()
+    with pytest.raises(OutputError, match="not made by genre-spark"):
+        gallery.check_target(DISK, str(tmp_path), [])
+
+
+def test_pictures_over_what_is_read_or_written_are_refused(tmp_path):
+    with pytest.raises(OutputError, match=r"--pictures .*: lies inside the input"):
+        gallery.check_target(DISK, str(tmp_path), [str(tmp_path / "report.html")])
