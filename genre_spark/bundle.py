@@ -25,7 +25,7 @@ from genre_spark.schema import context_column
 from genre_spark.tensor import assign, channel_names
 from genre_spark.vetting import UntrustedError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"
