@@ -218,15 +218,16 @@ def check(judged: Mapping[str, Any], path: str) -> None:
         )
 
 
+def ranked(judged: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Features and labels by name with what `judge` gave of each, the farthest first."""
+    parts = (judged.get(part, {}) for part in ("features", "labels"))
+    found = [item for part in parts for item in part.items()]
+    return sorted(found, key=lambda item: -(item[1]["psi"] or 0.0))
+
+
 def beyond(judged: Mapping[str, Any], level: str) -> list[str]:
     """What is at a level, the farthest first, in words for people."""
-    found = [
-        (name, one)
-        for part in ("features", "labels")
-        for name, one in judged.get(part, {}).items()
-        if one["level"] == level
-    ]
-    found.sort(key=lambda item: -(item[1]["psi"] or 0.0))
+    found = [(name, one) for name, one in ranked(judged) if one["level"] == level]
     more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
     return [_said(name, one) for name, one in found[:_MOST_NAMED]] + more
 

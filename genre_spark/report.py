@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from genre_spark import answers, discovery_answers, findings, wording
 from genre_spark.bundle import Bundle, Manifest, ScoringPart
 from genre_spark.canvas import Answer
+from genre_spark.drift import OK, ranked
 from genre_spark.schema import feature
 
 _MOST_PAIRS = 10
@@ -56,6 +57,7 @@ def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
         synthetic=_synthetic(manifest),
         genres=_genres(manifest),
         thresholds=answers.thresholds(manifest),
+        drift=_drift(labels.get("drift")),
         settings=dict(_flat(labels.get("settings") or {})),
     )
     return Page(html, shown)
@@ -92,6 +94,15 @@ def _catalogues(manifest: Manifest, labels: Mapping[str, Any]) -> dict[str, dict
 def _same_tracks(manifest: Manifest, labels: Mapping[str, Any]) -> bool:
     scored = (labels.get("rows") or {}).get("fingerprint")
     return scored is not None and scored == manifest.data["rows"].get("fingerprint")
+
+
+def _drift(judged: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """How unlike the model's the scored catalogue is; None where that was not measured."""
+    if judged is None:
+        return None
+    rows = ranked(judged)
+    far = [wording.plain(name) for name, one in rows if one["level"] != OK]
+    return {**judged, "rows": rows, "far": wording.listed(far)}
 
 
 def _synthetic(manifest: Manifest) -> dict[str, Any]:

@@ -199,6 +199,11 @@ def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
     return Bundle(Path("bundle"), manifest, None, {})
 
 
+def shift(psi, ks, missing, before, level):
+    """How far one feature lies from the model's catalogue."""
+    return {"psi": psi, "ks": ks, "missing": missing, "missing_before": before, "level": level}
+
+
 def labels_of(bundle):
     """The manifest of a catalogue that was labelled with a bundle."""
     part = bundle.manifest.scoring.genres
@@ -221,6 +226,17 @@ def labels_of(bundle):
                 },
                 "genre": {name: {"loudness": 2} for name in (part.classes if part else ())},
             },
+        },
+        "drift": {
+            "judged": True,
+            "level": "warn",
+            "features": {
+                "loudness": shift(0.01, 0.02, 0.0, 0.0, "ok"),
+                "duration_ms": shift(0.31, 0.1, 0.2, 0.05, "warn"),
+                "tempo": shift(None, None, 1.0, 0.0, "warn"),
+            },
+            "labels": {"genres": {"psi": 0.4, "ks": None, "level": "warn"}},
+            "limits": {"min_tracks": 1000, "warn_psi": 0.25, "warn_ks": 0.2, "warn_missing": 0.1},
         },
         "settings": {"seed": 20, "catalog": {"max_imputed": 3}},
     }
@@ -540,6 +556,30 @@ def test_how_frequent_synthetic_genres_are_is_held_to_the_catalogue_of_the_model
     labels["labels"]["synthetic_genres"] = {"loud 0": 60, "loud 1": 40}
     text = text_of(render(bundle, labels))
     assert "that of loud 0: 60.0 % of the 100 scored tracks, 5.0 % of the model’s" in text
+
+
+def test_what_is_unlike_the_catalogue_of_the_model_is_named_the_farthest_first(page):
+    text = text_of(page)
+    assert "Is this catalogue like the model’s? Not in everything; beyond a limit: genres, " in text
+    assert "beyond a limit: genres, duration and tempo. " in text
+    assert "The limits are PSI 0.25, KS 0.2, and 10.0 % of the tracks more without a value." in text
+    assert "duration 0.310 0.100 20.0 % 5.0 % yes" in text
+    assert "loudness 0.010 0.020 0.0 % 0.0 % no tempo – – 100.0 % 0.0 % yes" in text
+    assert "genres 0.400 – – – yes" in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_catalogue_is_said_to_be_alike_or_not_judged_only_where_drift_was_measured():
+    bundle = make()
+    labels = labels_of(bundle)
+    measured = labels.pop("drift")
+    assert "Is this catalogue like the model’s?" not in render(bundle, labels)
+    alike = measured | {"features": {}, "labels": {}}
+    assert "Yes: nothing lies beyond a limit." in render(bundle, labels | {"drift": alike})
+    few = measured | {"judged": False}
+    assert "Of fewer than 1,000 tracks nothing can be told" in render(
+        bundle, labels | {"drift": few}
+    )
 
 
 @pytest.mark.usefixtures("undrawn")
