@@ -1,6 +1,5 @@
 """The model bundle: an immutable, verified directory with all that scoring needs."""
 
-import base64
 import hashlib
 import json
 import subprocess
@@ -9,20 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ValidationError
 
 from genre_spark import __version__, vetting
-from genre_spark.clusterspace import ClusterSpace
-from genre_spark.decision import Decision
-from genre_spark.discovery import Discovery
 from genre_spark.drift import Profile
 from genre_spark.errors import BundleError
-from genre_spark.features import FeatureSpace
-from genre_spark.schema import context_column
-from genre_spark.tensor import assign, channel_names
+from genre_spark.manifest import Manifest, ScoringPart, model_id
+from genre_spark.tensor import channel_names
 from genre_spark.vetting import UntrustedError
 
 FORMAT_VERSION = 3
@@ -39,162 +33,7 @@ _FILES = {
 _SCORING_LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime")
 _LIBRARIES = (*_SCORING_LIBRARIES, "keras", "tensorflow-cpu", "tensorflow")
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Model = TypeVar("_Model", bound=BaseModel)
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SyntheticPart(_Strict):
-    """What scoring needs of the synthetic genres.
-
-    Attributes
-    ----------
-    ids : tuple of int
-    names : tuple of str
-    compared : ClusterSpace
-        How tracks are compared with the centers.
-    centers : tuple of tuple of float
-        A track belongs to the nearest; in the units of `compared`.
-    centroids : tuple of tuple of float
-        Means of their tracks, in scaled units, one per axis: what the network reads.
-    """
-
-    ids: tuple[int, ...]
-    names: tuple[str, ...]
-    compared: ClusterSpace
-    centers: tuple[tuple[Finite, ...], ...]
-    centroids: tuple[tuple[Finite, ...], ...]
-
-    @model_validator(mode="after")
-    def _lengths_agree(self) -> "SyntheticPart":
-        counts = {len(self.ids), len(self.names), len(self.centers), len(self.centroids)}
-        if len(counts) > 1 or not self.ids:
-            raise ValueError("ids, names and centroids of synthetic genres differ in number")
-        n = len(self.compared.dimensions)
-        if any(len(center) != n for center in self.centers):
-            raise ValueError(f"a center has not {n} numbers, as there are dimensions")
-        return self
-
-    def nearest(self, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The synthetic genre of each track.
-
-        Parameters
-        ----------
-        axes : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
-
-        Returns
-        -------
-        rows : np.ndarray [shape=(n_tracks,), dtype=int64]
-            Of `ids`, not the ids.
-        distances : np.ndarray [shape=(n_tracks,), dtype=float64]
-            Euclidean, in the units of `compared`.
-        """
-        return assign(self.compared.to_numpy(axes), np.array(self.centers))
-
-
-class GenrePart(_Strict):
-    """What scoring needs of the real genres beside the network.
-
-    Attributes
-    ----------
-    classes : tuple of str
-        Genres in the order of the network's outputs.
-    groups : tuple of str
-        Context groups (artist, album) that the network was trained with.
-    known, new : Decision
-        For artists of the labelled sample, and for others.
-    known_artists : str
-        Keys of the labelled sample's artists: sorted little-endian int64, in base64.
-    target_precision : float
-        What the thresholds were chosen for.
-    """
-
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    groups: tuple[Literal["artist", "album"], ...]
-    known: Decision
-    new: Decision
-    known_artists: str
-    target_precision: Annotated[float, Field(ge=0, le=1)]
-
-    @field_validator("known_artists")
-    @classmethod
-    def _artists_are_keys(cls, packed: str) -> str:
-        try:
-            length = len(base64.b64decode(packed, validate=True))
-        except ValueError as err:
-            raise ValueError("not base64") from err
-        if length % 8:
-            raise ValueError(f"{length} bytes are not keys of 8 bytes each")
-        return packed
-
-    @property
-    def decisions(self) -> dict[bool, Decision]:
-        """Decision by whether the artist is known."""
-        return {False: self.new, True: self.known}
-
-    def knows(self, artists: np.ndarray) -> np.ndarray:
-        """Which artist keys [shape=(n_tracks,), dtype=int64] are of the labelled sample."""
-        keys = np.frombuffer(base64.b64decode(self.known_artists), dtype="<i8")
-        return np.isin(artists, keys, kind="sort")
-
-
-def pack_artists(keys: np.ndarray) -> str:
-    """Artist keys as `GenrePart.known_artists` has them."""
-    return base64.b64encode(np.unique(keys).astype("<i8").tobytes()).decode("ascii")
-
-
-class ScoringPart(_Strict):
-    """All that decides a label, apart from the network's weights."""
-
-    space: FeatureSpace
-    synthetic: SyntheticPart
-    genres: GenrePart | None
-
-    @model_validator(mode="after")
-    def _centroids_fit(self) -> "ScoringPart":
-        if any(len(centroid) != self.space.n_axes for centroid in self.synthetic.centroids):
-            raise ValueError(f"a centroid has not {self.space.n_axes} numbers, as there are axes")
-        if any(one.axis >= self.space.n_axes for one in self.synthetic.compared.dimensions):
-            raise ValueError(f"a dimension is of none of the {self.space.n_axes} axes")
-        return self
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Columns of a track that the models read."""
-        groups = self.genres.groups if self.genres else ()
-        return (*self.space.features, *map(context_column, groups))
-
-    @property
-    def centroids(self) -> np.ndarray:
-        """Centroids as an array [shape=(k, n_axes), dtype=float64]."""
-        return np.array(self.synthetic.centroids)
-
-
-class Manifest(_Strict):
-    """The content of ``bundle.json``."""
-
-    format_version: int
-    kind: Literal["clusters", "full"]
-    model_id: str
-    created_at: str
-    genre_spark_version: str
-    source_revision: str | None
-    libraries: dict[str, str]
-    seed: int
-    scoring: ScoringPart
-    left_out: tuple[str, ...]
-    data: dict[str, Any]
-    clusters: Discovery
-    genres: dict[str, Any] | None
-
-    @model_validator(mode="after")
-    def _kind_fits(self) -> "Manifest":
-        if (self.kind == "full") != (self.scoring.genres is not None):
-            raise ValueError(f"kind is {self.kind}, which does not fit its scoring part")
-        return self
 
 
 @dataclass(frozen=True)
@@ -216,12 +55,6 @@ class Bundle:
     manifest: Manifest
     onnx: bytes | None
     profile: Profile
-
-
-def model_id(scoring: ScoringPart, onnx: bytes | None) -> str:
-    """The content hash (16 hexadecimal digits): where it is equal, all labels are equal."""
-    part = json.dumps(scoring.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(part.encode() + hashlib.sha256(onnx or b"").digest()).hexdigest()[:16]
 
 
 def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -> Bundle:

@@ -22,12 +22,13 @@ from genre_spark import (
     scoring,
     survey,
 )
-from genre_spark.bundle import Bundle, Manifest, ScoringPart
+from genre_spark.bundle import Bundle
 from genre_spark.config import Settings
 from genre_spark.drift import LabelProfile, Profile
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
 from genre_spark.labelling import Order
+from genre_spark.manifest import Manifest, ScoringPart, model_id
 from genre_spark.sample import Sample
 from genre_spark.schema import TRACK_ID
 
@@ -304,7 +305,7 @@ def _manifest(
     return Manifest(
         format_version=bundle.FORMAT_VERSION,
         kind="full" if part.genres else "clusters",
-        model_id=bundle.model_id(part, onnx),
+        model_id=model_id(part, onnx),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         genre_spark_version=__version__,
         source_revision=bundle.source_revision(),

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from genre_spark.bundle import Bundle, GenrePart, ScoringPart
+from genre_spark.bundle import Bundle
 from genre_spark.calibration import softmax
 from genre_spark.decision import blend, logits, pick
 from genre_spark.inference import open_session
+from genre_spark.manifest import GenrePart, ScoringPart
 from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
 from genre_spark.tensor import Context, build, unpack
 

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.bundle import ScoringPart
 from genre_spark.config import TrainingSettings
 from genre_spark.context import add_context, artist_key
 from genre_spark.errors import InputError
+from genre_spark.manifest import ScoringPart
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
 from genre_spark.tensor import Context, build, unpack
 

@@ -10,8 +10,9 @@ from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.bundle import Bundle, GenrePart
+from genre_spark.bundle import Bundle
 from genre_spark.context import add_context, artist_key
+from genre_spark.manifest import GenrePart
 from genre_spark.predict import ARTIST_KEY, CONSENSUS, KNOWN, OPINION, Payload
 from genre_spark.schema import (
     LABELLED_COLUMNS,

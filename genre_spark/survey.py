@@ -18,11 +18,12 @@ from genre_spark import (
     profiles,
     rules,
 )
-from genre_spark.bundle import Bundle, SyntheticPart
+from genre_spark.bundle import Bundle
 from genre_spark.clusterspace import ClusterSpace
 from genre_spark.config import Settings
 from genre_spark.discovery import Discovery, SyntheticGenre
 from genre_spark.features import FeatureSpace
+from genre_spark.manifest import SyntheticPart
 from genre_spark.tensor import assign
 
 # Enough to show where synthetic genres lie, few enough for a page.

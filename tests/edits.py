@@ -8,6 +8,7 @@ from networks import make_keras, make_network
 from genre_spark import bundle, pipeline, publish
 from genre_spark.config import Dataset, load_settings
 from genre_spark.intake import Source
+from genre_spark.manifest import model_id, pack_artists
 from genre_spark.schema import FEATURE_NAMES
 
 # Few features make small plans; what is tested hangs on none of them.
@@ -37,12 +38,10 @@ def make_models(spark, folder):
         manifest = make_manifest(network, features=FEATURES)
         keys = spark.createDataFrame([(artist,) for artist in known], "artist string")
         keys = np.array([row[0] for row in keys.selectExpr("xxhash64(artist)").collect()])
-        part = manifest.scoring.genres.model_copy(
-            update={"known_artists": bundle.pack_artists(keys)}
-        )
+        part = manifest.scoring.genres.model_copy(update={"known_artists": pack_artists(keys)})
         scoring = manifest.scoring.model_copy(update={"genres": part})
         manifest = manifest.model_copy(
-            update={"scoring": scoring, "model_id": bundle.model_id(scoring, network)}
+            update={"scoring": scoring, "model_id": model_id(scoring, network)}
         )
         (path / bundle.ONNX).write_bytes(network)
         (path / bundle.KERAS).write_bytes(make_keras())

@@ -7,11 +7,18 @@ import numpy as np
 import pandas as pd
 
 from genre_spark import bundle
-from genre_spark.bundle import GenrePart, Manifest, ScoringPart, SyntheticPart
 from genre_spark.clusterspace import ClusterSpace, Dimension
 from genre_spark.decision import Decision
 from genre_spark.drift import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.features import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
+from genre_spark.manifest import (
+    GenrePart,
+    Manifest,
+    ScoringPart,
+    SyntheticPart,
+    model_id,
+    pack_artists,
+)
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
 from genre_spark.tensor import N_BINS
 
@@ -140,14 +147,14 @@ def make_manifest(
             groups=("artist", "album"),
             known=Decision(weights=(0.2, 0.1, 0.7), consensus=0.25, temperature=1.3, threshold=0.7),
             new=Decision(weights=(0.5, 0.5, 0.0), consensus=0.5, temperature=1.5, threshold=0.8),
-            known_artists=bundle.pack_artists(np.array([3, -1, 2**40])),
+            known_artists=pack_artists(np.array([3, -1, 2**40])),
             target_precision=0.93,
         ),
     )
     return Manifest(
         format_version=bundle.FORMAT_VERSION,
         kind="full" if onnx else "clusters",
-        model_id=bundle.model_id(scoring, onnx),
+        model_id=model_id(scoring, onnx),
         created_at="2024-01-01T00:00:00+00:00",
         genre_spark_version="0.0.0",
         source_revision=None,

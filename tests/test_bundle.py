@@ -12,8 +12,8 @@ from networks import constant, make_keras, make_network
 from onnx import TensorProto, helper, numpy_helper
 
 from genre_spark import bundle, vetting
-from genre_spark.bundle import Manifest
 from genre_spark.errors import BundleError
+from genre_spark.manifest import Manifest, model_id
 
 NETWORK, SAVED = make_network(), make_keras()
 PROFILE = make_profile()
@@ -64,7 +64,7 @@ def rewrite(folder, change, remake_id=True):
     change(content)
     if remake_id:
         scoring = Manifest.model_validate(content).scoring
-        content["model_id"] = bundle.model_id(scoring, NETWORK if scoring.genres else None)
+        content["model_id"] = model_id(scoring, NETWORK if scoring.genres else None)
     (folder / bundle.MANIFEST).write_text(json.dumps(content))
     sign(folder)
 
@@ -331,11 +331,11 @@ def test_the_model_id_hangs_on_all_that_decides_a_label_and_on_nothing_else(make
     other_classes = scoring.genres.model_copy(update={"classes": (*GENRES[1:], GENRES[0])})
     other_space = scoring.space.model_copy(update={"medians": (*scoring.space.medians[1:], 0.0)})
     ids = [
-        bundle.model_id(scoring, NETWORK),
-        bundle.model_id(scoring, NETWORK + b"!"),
-        bundle.model_id(scoring, None),
-        bundle.model_id(scoring.model_copy(update={"genres": other_classes}), NETWORK),
-        bundle.model_id(scoring.model_copy(update={"space": other_space}), NETWORK),
+        model_id(scoring, NETWORK),
+        model_id(scoring, NETWORK + b"!"),
+        model_id(scoring, None),
+        model_id(scoring.model_copy(update={"genres": other_classes}), NETWORK),
+        model_id(scoring.model_copy(update={"space": other_space}), NETWORK),
     ]
     assert len(set(ids)) == len(ids)
     assert ids[0] == manifest.model_id == bundle.load(make()).manifest.model_id
@@ -350,7 +350,7 @@ def resign(folder, name, content):
     (folder / name).write_bytes(content)
     manifest = json.loads((folder / bundle.MANIFEST).read_text())
     scoring = Manifest.model_validate(manifest).scoring
-    manifest["model_id"] = bundle.model_id(scoring, (folder / bundle.ONNX).read_bytes())
+    manifest["model_id"] = model_id(scoring, (folder / bundle.ONNX).read_bytes())
     (folder / bundle.MANIFEST).write_text(json.dumps(manifest))
     sign(folder)
 

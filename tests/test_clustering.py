@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_spark import choice, clustering, clusterspace, features, profiles, survey, tensor
-from genre_spark.bundle import Bundle, ScoringPart
+from genre_spark.bundle import Bundle
 from genre_spark.clustering import CLUSTER, POINT
 from genre_spark.config import load_settings
+from genre_spark.manifest import ScoringPart
 from genre_spark.schema import FEATURE_NAMES, TRACK_ID
 
 N_TRACKS = 500

@@ -14,10 +14,11 @@ from generated import make_compared
 from PIL import Image
 
 from genre_spark import canvas, card, pictures, report
-from genre_spark.bundle import Bundle, GenrePart, Manifest, ScoringPart, SyntheticPart
+from genre_spark.bundle import Bundle
 from genre_spark.decision import Decision
 from genre_spark.discovery import Change, Discovery
 from genre_spark.features import Axis, FeatureSpace
+from genre_spark.manifest import GenrePart, Manifest, ScoringPart, SyntheticPart
 from genre_spark.tensor import N_BINS
 
 AXES = {
