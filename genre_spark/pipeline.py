@@ -128,7 +128,7 @@ def evaluate(
     output: str,
     settings: Settings,
     n_seeds: int,
-    with_ablations: bool,
+    with_ablations: bool = True,
     say: Say = logger.info,
 ) -> dict[str, Any]:
     """Studies the network on the labelled sample and publishes what was found; see `cluster`.
