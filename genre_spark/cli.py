@@ -238,6 +238,12 @@ def train(
     show_default=True,
     help="Splits of each protocol; each takes as long as some four trainings.",
 )
+@click.option(
+    "--ablations/--no-ablations",
+    default=True,
+    show_default=True,
+    help="Also fit the CNN without each of its parts; most of the time goes there.",
+)
 @table_options
 @run_options
 def evaluate(
@@ -245,6 +251,7 @@ def evaluate(
     clusters: str,
     output: str,
     seeds: int,
+    ablations: bool,
     dataset: str | None,
     fmt: str | None,
     **run: Any,
@@ -256,7 +263,7 @@ def evaluate(
         source = _source(catalog, dataset, fmt)
         registry.open_local(clusters)
         summary = pipeline.evaluate(
-            job.spark(), source, clusters, output, job.settings, seeds, job.terminal.say
+            job.spark(), source, clusters, output, job.settings, seeds, ablations, job.terminal.say
         )
         job.terminal.show_study(summary)
 

@@ -136,6 +136,7 @@ def evaluate(
     output: str,
     settings: Settings,
     n_seeds: int,
+    with_ablations: bool = True,
     say: Say = logger.info,
 ) -> dict[str, Any]:
     """Studies the network on the labelled sample and publishes what was found; see `cluster`.
@@ -144,6 +145,8 @@ def evaluate(
     ----------
     n_seeds : int
         Splits of each protocol, at least 1.
+    with_ablations : bool
+        Whether the network is also fitted without each of its parts.
     """
     from genre_spark import study, study_page
 
@@ -165,7 +168,7 @@ def evaluate(
                 "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "clusters": base.manifest.model_id,
                 "data": _data(catalogue, source),
-                **study.run(labelled, settings, n_seeds, say),
+                **study.run(labelled, settings, n_seeds, say, with_ablations),
                 "settings": settings.model_dump(),
             }
         with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:

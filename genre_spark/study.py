@@ -1,5 +1,6 @@
 """The study: how good the network is, what each part of it gives, over several seeds."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,13 @@ class _Split:
     metrics: dict[str, dict[str, Any]]
 
 
-def run(sample: Sample, settings: Settings, n_seeds: int, say: Say = logger.info) -> dict[str, Any]:
+def run(
+    sample: Sample,
+    settings: Settings,
+    n_seeds: int,
+    say: Say = logger.info,
+    with_ablations: bool = True,
+) -> dict[str, Any]:
     """Both protocols, each over several splits, with baselines and ablations on the same rows.
 
     Parameters
@@ -57,6 +64,8 @@ def run(sample: Sample, settings: Settings, n_seeds: int, say: Say = logger.info
         At least 1.
     say : callable
         Told in one line what is being done.
+    with_ablations : bool
+        Whether the network is also fitted without each of its parts, four times as often.
 
     Returns
     -------
@@ -67,13 +76,15 @@ def run(sample: Sample, settings: Settings, n_seeds: int, say: Say = logger.info
     started = time.monotonic()
     protocols = evaluation.protocols(sample)
     seeds = [settings.seed + i for i in range(n_seeds)]
+    parts = ablations(sample) if with_ablations else {}
     found = {}
     for protocol in (name for name, reason in protocols.items() if not reason):
         splits = []
         for i, seed in enumerate(seeds, start=1):
             at = f"{protocol} artists, split {i} of {n_seeds}: "
-            splits.append(_split(sample, protocol, settings, seed, lambda m, at=at: say(at + m)))
-        found[protocol] = _summary(sample, splits)
+            tell = functools.partial(_tell, say, at)
+            splits.append(_split(sample, parts, protocol, settings, seed, tell))
+        found[protocol] = _summary(sample, parts, splits)
     return {
         "classes": list(sample.classes),
         "tracks": len(sample),
@@ -139,16 +150,24 @@ def gain(
     return {"mean": float(more.sum() / tracks.sum()), "low": float(low), "high": float(high)}
 
 
-def _split(sample: Sample, protocol: Protocol, settings: Settings, seed: int, say: Say) -> _Split:
+def _tell(say: Say, at: str, message: str) -> None:
+    say(at + message)
+
+
+def _split(
+    sample: Sample,
+    parts: Mapping[str, tuple[str, ...]],
+    protocol: Protocol,
+    settings: Settings,
+    seed: int,
+    say: Say,
+) -> _Split:
     side, test = evaluation.split(sample, protocol, settings.training.test_share, seed)
     found = _Split(test, evaluation.never_learned(sample, side, test), {}, {})
-    shown = {MODEL: sample} | {
-        name: sample.without(*scopes) for name, scopes in ablations(sample).items()
-    }
+    shown = {MODEL: sample} | {name: sample.without(*scopes) for name, scopes in parts.items()}
     for name, seen in shown.items():
-        judged = training.judge(
-            seen, protocol, side, settings, seed, lambda m, name=name: say(f"{name}: {m}")
-        )
+        tell = functools.partial(_tell, say, f"{name}: ")
+        judged = training.judge(seen, protocol, side, settings, seed, tell)
         found.probabilities[name] = judged.probabilities[test]
         found.metrics[name] = judged.measure(sample, test)
     say("baselines")
@@ -159,8 +178,9 @@ def _split(sample: Sample, protocol: Protocol, settings: Settings, seed: int, sa
     return found
 
 
-def _summary(sample: Sample, splits: Sequence[_Split]) -> dict[str, Any]:
-    parts = ablations(sample)
+def _summary(
+    sample: Sample, parts: Mapping[str, tuple[str, ...]], splits: Sequence[_Split]
+) -> dict[str, Any]:
     measured = {
         name: _over_seeds([split.metrics[name] for split in splits]) for name in splits[0].metrics
     }

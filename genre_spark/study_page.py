@@ -111,7 +111,8 @@ def _pictures(
 ) -> Iterable[tuple[str, str, Picture]]:
     """File, question and answer of each picture."""
     yield "accuracy.png", "Is the CNN better than the baselines?", _accuracy(shown)
-    yield "parts.png", "What does each part of the CNN give?", _parts(shown)
+    if parts := _parts(shown):
+        yield "parts.png", "What does each part of the CNN give?", parts
     for protocol, metrics in content["protocols"].items():
         title = PROTOCOLS[protocol]
         counts = np.array(metrics["confusion"])
@@ -152,10 +153,12 @@ def _accuracy(shown: Mapping[str, Any]) -> Picture:
     return Picture(" ".join(sentences), pictures.accuracies(panels))
 
 
-def _parts(shown: Mapping[str, Any]) -> Picture:
+def _parts(shown: Mapping[str, Any]) -> Picture | None:
     sentences, panels = [], {}
     for title, metrics in shown.items():
         gains = {name: one["cnn_gain"] for name, one in metrics["ablations"].items()}
+        if not gains:
+            continue
         most = max(gains, key=lambda name: gains[name]["mean"])
         sentences.append(
             f"{title}: the CNN is most ahead of itself with {said(most)},"
@@ -164,6 +167,8 @@ def _parts(shown: Mapping[str, Any]) -> Picture:
         panels[title] = {
             "gain": {name: (one["mean"], one["low"], one["high"]) for name, one in gains.items()}
         }
+    if not panels:
+        return None
     label = "points of accuracy more than without, 95 % intervals"
     return Picture(" ".join(sentences), pictures.differences(panels, label))
 

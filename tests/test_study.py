@@ -84,6 +84,13 @@ def test_all_are_fitted_on_the_same_sides_with_as_many_seeds_as_asked(no_fits):
                 np.testing.assert_array_equal(side, own[0][-1])
 
 
+def test_without_ablations_the_network_is_fitted_once_per_split(no_fits):
+    found = study.run(make_sample(600), SETTINGS, 2, lambda message: None, with_ablations=False)
+    assert [one[:2] for one in no_fits] == [(p, s) for p in ("known", "new") for s in (20, 21)]
+    assert all(one["ablations"] == {} for one in found["protocols"].values())
+    assert "random forest, context" in found["protocols"]["new"]["baselines"]
+
+
 def test_results_have_means_spreads_and_gains_over_all_others(no_fits):
     found = study.run(make_sample(900), SETTINGS, 3, lambda message: None)["protocols"]["known"]
     accuracy = found["cnn"]["accuracy"]
