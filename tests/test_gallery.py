@@ -66,6 +66,13 @@ def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):
         gallery.check_target(DISK, str(tmp_path), [])
 
 
+def test_pictures_on_an_object_store_are_refused_unless_a_gap_is_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr(LocalStorage, "renames_whole", False)
+    with pytest.raises(OutputError, match=r"--pictures .*: an object store renames file by file"):
+        gallery.check_target(DISK, str(tmp_path), [])
+    assert gallery.check_target(DISK, str(tmp_path), [], allow_gap=True) == str(tmp_path)
+
+
 def test_pictures_over_what_is_read_or_written_are_refused(tmp_path):
     with pytest.raises(OutputError, match=r"--pictures .*: lies inside the input"):
         gallery.check_target(DISK, str(tmp_path), [str(tmp_path / "report.html")])

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import edits
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -28,9 +29,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
 from genre_spark.bundle import scoring_software
+from genre_spark.config import load_settings
 from genre_spark.incremental import reusable
 from genre_spark.publish import read_manifest
-from genre_spark.schema import LABELLED_COLUMNS
+from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
 from genre_spark.storage import LocalStorage
 
 pytestmark = pytest.mark.usefixtures("few_partitions")
@@ -117,6 +119,30 @@ def test_an_artist_that_becomes_known_is_scored_anew(spark, models, published):
     renamed = start().assign(artist=lambda t: t["artist"].replace({ARTISTS[7]: "somebody"}))
     anew, _ = scored_anew(spark, renamed, models["model"], published)
     assert set(renamed["track_id"][renamed["artist"] == "somebody"]) <= anew
+
+
+def test_reasons_are_carried_over_with_the_labels(spark, models, tmp_path, monkeypatch):
+    explaining = load_settings(overrides=("max_quarantined=1", "max_imputed=1", "explain=true"))
+    monkeypatch.setattr(edits, "SETTINGS", explaining)
+    changed = start()
+    changed.loc[0, "energy"] = 0.777
+    score(spark, start(), models["model"], tmp_path / "by steps")
+    anew, found = scored_anew(spark, changed, models["model"], tmp_path / "by steps")
+    assert found["incremental"]["in_full_because"] is None
+    assert 0 < len(anew) < len(changed)
+    whole = score(spark, changed, models["model"], tmp_path / "at once")
+    assert set(WHY_COLUMNS) <= set(labels(tmp_path / "by steps"))
+    assert_equal(tmp_path / "by steps", tmp_path / "at once")
+    assert found["labels"] == whole["labels"]
+    assert any(whole["labels"]["reasons"]["synthetic_genre"].values())
+
+
+@pytest.mark.parametrize("explain", [True, False])
+def test_only_what_has_the_columns_that_are_wanted_is_reused(spark, published, explain):
+    manifest = read_manifest(LocalStorage(), str(published))
+    found = reusable(spark, str(published), manifest, scoring_software(), labelled_columns(explain))
+    assert isinstance(found, str) == explain
+    assert not explain or found == "the published catalogue has other columns"
 
 
 def test_another_model_scores_everything(spark, models, published):

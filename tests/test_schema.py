@@ -10,8 +10,10 @@ from genre_spark.schema import (
     KNOWN_EXTRAS,
     LABELLED_COLUMNS,
     TEXT_COLUMNS,
+    WHY_COLUMNS,
     context_column,
     feature,
+    labelled_columns,
 )
 
 DECLARED = AUDIO_FEATURES + KNOWN_EXTRAS
@@ -78,3 +80,8 @@ def test_the_labelled_catalogue_is_the_contract_of_the_design():
         "input_hash": "bigint",
         "scored_at": "timestamp",
     }
+
+
+def test_reasons_come_after_the_columns_that_are_always_there_and_only_where_asked_for():
+    assert labelled_columns(explain=False) == LABELLED_COLUMNS
+    assert list(labelled_columns(explain=True)) == [*LABELLED_COLUMNS, *WHY_COLUMNS]
