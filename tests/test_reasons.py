@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from genre_spark import reasons
+from genre_spark.decision import N_OPINIONS
 from genre_spark.predict import ARTIST_KEY, CONSENSUS, Predictor
 from genre_spark.reasons import REASONS, Explainer
 from genre_spark.schema import (
@@ -30,7 +31,7 @@ HEARD = "tempo"
 def network(heard, n_axes):
     """A network of one layer that hears some rows of the image and is deaf to all others."""
     n_channels = len(channel_names(GROUPS))
-    weights = np.random.default_rng(0).normal(size=(n_axes, n_channels, 2 * len(GENRES)))
+    weights = np.random.default_rng(0).normal(size=(n_axes, n_channels, N_OPINIONS * len(GENRES)))
     weights[~heard] = 0
     nodes = [
         helper.make_node("Reshape", ["tensor", "flat"], ["x"]),
@@ -40,14 +41,18 @@ def network(heard, n_axes):
     ]
     constants = {
         "flat": np.array([-1, n_axes * n_channels]),
-        "apart": np.array([-1, 2, len(GENRES)]),
+        "apart": np.array([-1, N_OPINIONS, len(GENRES)]),
         "weights": weights.reshape(n_axes * n_channels, -1).astype(np.float32),
     }
     graph = helper.make_graph(
         nodes,
         "toy",
         [helper.make_tensor_value_info("tensor", TensorProto.FLOAT, [None, n_axes, n_channels])],
-        [helper.make_tensor_value_info("opinions", TensorProto.FLOAT, [None, 2, len(GENRES)])],
+        [
+            helper.make_tensor_value_info(
+                "opinions", TensorProto.FLOAT, [None, N_OPINIONS, len(GENRES)]
+            )
+        ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
