@@ -89,12 +89,15 @@ class HeldOut:
         Tracks on which the opinions are those of a network that was not fitted to them.
     n_opinions : int
         The first so many of the opinions may count; to new artists specialists have none.
+    sharpening : float
+        Factor of the temperature, where the network will be less sure than these opinions are.
     """
 
     opinions: Opinions
     labels: np.ndarray
     rows: np.ndarray
     n_opinions: int = N_OPINIONS
+    sharpening: float = 1.0
 
 
 def blend(log_probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -201,7 +204,12 @@ def fit_one(held_out: HeldOut, target: float) -> Decision:
             if score > best_score + _TIE:
                 best, best_score = (weights, consensus, temperature), score
     decision = Decision(weights=best[0], consensus=best[1], temperature=best[2], threshold=NEVER)
-    return decision.model_copy(update={"threshold": _threshold(decision, held_out, target)})
+    return decision.model_copy(
+        update={
+            "temperature": decision.temperature * held_out.sharpening,
+            "threshold": _threshold(decision, held_out, target),
+        }
+    )
 
 
 def _weights(n_opinions: int) -> Iterator[tuple[float, ...]]:

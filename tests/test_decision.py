@@ -65,6 +65,14 @@ def test_an_opinion_that_may_not_count_gets_no_weight():
     assert fitted.weights[2] == 0.0
 
 
+def test_where_the_network_is_less_sure_its_temperature_is_lower_and_the_threshold_stays():
+    found, labels = opinions()
+    plain = decision.fit_one(held_out(found, labels), target=0.5)
+    sharper = decision.fit_one(held_out(found, labels, sharpening=0.5), target=0.5)
+    assert sharper.temperature == plain.temperature * 0.5
+    assert sharper.threshold == plain.threshold
+
+
 def test_consensus_is_used_where_artists_have_one_genre():
     artists = np.arange(900) // 30
     rng = np.random.default_rng(3)

@@ -20,7 +20,7 @@ def reader(sample, feature, channel):
         high = np.clip(5.0 * tensors[:, at[0], at[1]], -5, 5)
         logits = np.stack([-high, high], axis=1)
         logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return np.stack([logs, logs], axis=1)
+        return np.stack([logs, logs, logs], axis=1)
 
     return opine
 

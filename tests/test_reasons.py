@@ -31,10 +31,9 @@ HEARD = "tempo"
 def network(heard, n_axes):
     """A network of one layer that hears some rows of the image and is deaf to all others."""
     n_channels = len(channel_names(GROUPS))
-    shape = [None, N_OPINIONS, len(GENRES)]
-    # Small, or no opinion would be in doubt, whatever is blotted out.
-    size = (n_axes, n_channels, N_OPINIONS * len(GENRES))
-    weights = np.random.default_rng(0).normal(0, 0.1, size)
+    shape = (n_axes, n_channels, N_OPINIONS * len(GENRES))
+    # So small that the network is never wholly sure.
+    weights = 0.05 * np.random.default_rng(0).normal(size=shape)
     weights[~heard] = 0
     nodes = [
         helper.make_node("Reshape", ["tensor", "flat"], ["x"]),
@@ -51,7 +50,11 @@ def network(heard, n_axes):
         nodes,
         "toy",
         [helper.make_tensor_value_info("tensor", TensorProto.FLOAT, [None, n_axes, n_channels])],
-        [helper.make_tensor_value_info("opinions", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info(
+                "opinions", TensorProto.FLOAT, [None, N_OPINIONS, len(GENRES)]
+            )
+        ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
