@@ -167,11 +167,12 @@ def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
     pd.testing.assert_frame_equal(
         first.drop(columns="scored_at"), second.drop(columns="scored_at"), check_exact=True
     )
-    # A second run replaces the first, whole, and says why if asked; here with nothing to score anew.
+    # With nothing to score anew, and only told.
     dry = json.loads(genre_spark("score", *arguments, "--incremental", "--dry-run", "--json"))
     assert dry["changes"] == {"added": 0, "removed": 0, "relabelled": 0, "unchanged": 1200}
     assert dry["replaces"]["run_id"] == dry["runs"][0]["run_id"]
     assert labels(again).equals(second)
+    # A second run replaces the first, whole, and says why if asked.
     found = json.loads(genre_spark("score", *arguments, "--explain", "--json"))
     third = labels(again)
     assert third["scored_at"].min() > second["scored_at"].max()
