@@ -9,17 +9,20 @@ gives the labels.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from genre_spark.bundle import Bundle
 from genre_spark.calibration import softmax
 from genre_spark.decision import blend, logits, pick
 from genre_spark.inference import open_session
 from genre_spark.manifest import GenrePart, ScoringPart
 from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
 from genre_spark.tensor import Context, build, unpack
+
+if TYPE_CHECKING:
+    from genre_spark.bundle import Bundle
 
 # Columns between the two steps.
 ARTIST_KEY = "_artist"
@@ -41,7 +44,7 @@ class Payload:
     onnx: bytes | None
 
     @classmethod
-    def of(cls, bundle: Bundle) -> "Payload":
+    def of(cls, bundle: "Bundle") -> "Payload":
         """What scoring needs of a bundle."""
         manifest = bundle.manifest
         return cls(manifest.model_id, manifest.scoring.model_dump_json(), bundle.onnx)
