@@ -23,7 +23,7 @@ class Branch:
     and its album, but not how its artist's other tracks sound: an artist's statistics are the same
     for all of the artist's tracks, so that a network learns by them who it is and not what they
     tell. What the other tracks have to say comes in afterwards, as the mean of their opinions.
-    *general* sees every scope through strong dropout, and serves artists of one or two tracks.
+    *general* sees every scope, through dropout, and serves artists of one or two tracks.
     Both have several members, each of which never sees one part of the artists.
 
     Specialists see the context alone, one of them the artist's alone, almost undisturbed: they

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from genre_spark.calibration import NEVER, fit_temperature, fit_threshold, softmax
 
@@ -54,6 +54,13 @@ class Decision(BaseModel):
     consensus: float = Field(ge=0, le=1)
     temperature: float = Field(gt=0, allow_inf_nan=False)
     threshold: float = Field(ge=0, allow_inf_nan=False)
+
+    @field_validator("weights")
+    @classmethod
+    def _share_one_vote(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if abs(sum(weights) - 1.0) > _TIE:
+            raise ValueError(f"the opinions' weights sum to {sum(weights):g} instead of 1")
+        return weights
 
 
 @dataclass(frozen=True)

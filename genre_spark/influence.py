@@ -15,7 +15,7 @@ _SCOPES = {"track": "track itself", "synthetic genres": "synthetic genre"}
 
 def features(protocols: Mapping[str, Any]) -> Picture | None:
     """Which features decide; None where it was not measured."""
-    measured = {title: of["importance"] for title, of in protocols.items() if of.get("importance")}
+    measured = _measured(protocols)
     if not measured:
         return None
     sentences, panels = [], {}
@@ -37,7 +37,7 @@ def features(protocols: Mapping[str, Any]) -> Picture | None:
 
 def scopes(protocols: Mapping[str, Any]) -> Picture | None:
     """Whether the track, its synthetic genre, artist or album decides; None if not measured."""
-    measured = {title: of["importance"] for title, of in protocols.items() if of.get("importance")}
+    measured = _measured(protocols)
     if not measured:
         return None
     sentences, panels = [], {}
@@ -69,6 +69,10 @@ def features_of_genres(metrics: Mapping[str, Any], classes: Sequence[str]) -> Pi
     )
     values = np.maximum(0.0, lost[shown])
     return Picture(finding, pictures.losses(values, [classes[i] for i in shown], names))
+
+
+def _measured(protocols: Mapping[str, Any]) -> dict[str, Any]:
+    return {title: of["importance"] for title, of in protocols.items() if of.get("importance")}
 
 
 def _bounds(loss: Mapping[str, float]) -> pictures.Interval:

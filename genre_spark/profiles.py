@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from genre_spark.clustering import CLUSTER, POINT
@@ -94,19 +94,15 @@ def nmi(tables: Sequence[dict[str, int]]) -> float:
     ----------
     Strehl & Ghosh (2002), "Cluster ensembles", JMLR 3; normalised by the arithmetic mean.
     """
+    from scipy.stats import entropy
+
     names = sorted({name for table in tables for name in table})
     counts = np.array([[table.get(name, 0) for name in names] for table in tables], dtype=float)
     if not counts.sum():
         return 0.0
-    joint = counts / counts.sum()
-    rows, columns = _entropy(joint.sum(axis=1)), _entropy(joint.sum(axis=0))
-    shared = rows + columns - _entropy(joint.ravel())
+    rows, columns = entropy(counts.sum(axis=1)), entropy(counts.sum(axis=0))
+    shared = rows + columns - entropy(counts.ravel())
     return float(max(0.0, 2 * shared / (rows + columns))) if rows + columns else 0.0
-
-
-def _entropy(shares: np.ndarray) -> float:
-    shares = shares[shares > 0]
-    return float(-(shares * np.log(shares)).sum())
 
 
 def _total(tables: Any) -> dict[str, int]:
@@ -156,21 +152,16 @@ def _artists(tracks: DataFrame) -> dict[int, tuple[TypicalArtist, ...]]:
     """The artists with the most tracks in each cluster."""
     named = tracks.filter(F.col(ARTIST).isNotNull())
     counts = named.groupBy(CLUSTER, ARTIST).agg(F.count(F.lit(1)).alias("n"))
-    most = F.max_by(F.struct(ARTIST, "n"), F.struct("n", ARTIST), TYPICAL)
-    found = {
-        row[CLUSTER]: row["most"]
-        for row in counts.groupBy(CLUSTER).agg(most.alias("most")).collect()
-    }
-    names = sorted({one[ARTIST] for ones in found.values() for one in ones})
-    totals = dict(named.filter(F.col(ARTIST).isin(names)).groupBy(ARTIST).count().collect())
+    totals = counts.withColumn("total", F.sum("n").over(Window.partitionBy(ARTIST)))
+    most = F.max_by(F.struct(ARTIST, "n", "total"), F.struct("n", ARTIST), TYPICAL)
     return {
-        cluster: tuple(
+        row[CLUSTER]: tuple(
             TypicalArtist(
-                name=one[ARTIST], tracks=one["n"], share=round(one["n"] / totals[one[ARTIST]], 4)
+                name=one[ARTIST], tracks=one["n"], share=round(one["n"] / one["total"], 4)
             )
-            for one in ones
+            for one in row["most"]
         )
-        for cluster, ones in found.items()
+        for row in totals.groupBy(CLUSTER).agg(most.alias("most")).collect()
     }
 
 

@@ -178,10 +178,13 @@ def _worker(
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Imported where it runs: a function sent by value would bring its own, empty cache.
         from genre_spark.predict import predictor
-        from genre_spark.reasons import Explainer
 
-        opened = predictor(payload.value)
-        do = getattr(Explainer(opened) if explain else opened, step)
+        judge = predictor(payload.value)
+        if explain:
+            from genre_spark.reasons import Explainer
+
+            judge = Explainer(judge)
+        do = getattr(judge, step)
         for batch in batches:
             yield do(batch)
 

@@ -119,3 +119,8 @@ def test_probabilities_sum_to_one():
 def test_a_decision_outside_its_bounds_is_refused():
     with pytest.raises(ValueError, match="temperature"):
         Decision(weights=EVEN.weights, consensus=0.5, temperature=0.0, threshold=0.5)
+
+
+def test_weights_that_share_out_more_or_less_than_one_vote_are_refused():
+    with pytest.raises(ValueError, match=r"sum to 1\.2 instead of 1"):
+        Decision(weights=(0.5, 0.5, 0.2), consensus=0.5, temperature=1.0, threshold=0.5)

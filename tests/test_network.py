@@ -44,7 +44,9 @@ def test_the_saved_network_is_free_of_what_training_needed(tmp_path):
     model, sample = fitted(GROUPS["both"])
     export(model, tmp_path, sample.tensor())
     weights = 4 * model.count_params()
-    assert (tmp_path / "cnn.keras").stat().st_size < 1.5 * weights + 200_000
+    for file in ("cnn.keras", "cnn.onnx"):
+        assert (tmp_path / file).stat().st_size < 1.5 * weights + 200_000
+    assert {path.name for path in tmp_path.iterdir()} == {"cnn.keras", "cnn.onnx"}
 
 
 def test_keras_loads_the_saved_network_in_safe_mode(tmp_path):
