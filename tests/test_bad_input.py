@@ -21,7 +21,7 @@ from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.intake import Source, open_catalogue
 from genre_spark.schema import FEATURE_NAMES
 
-pytestmark = pytest.mark.usefixtures("few_partitions")
+pytestmark = pytest.mark.usefixtures("small_plans")
 
 COLUMNS = ("track_id", "artist", "album", "title", "genre", *FEATURE_NAMES)
 GOOD = {

@@ -26,9 +26,7 @@ counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=20)
     ],
 )
 def test_psi_is_siddiqis_sum(expected, found, distance):
-    assert drift.psi(expected, found) == pytest.approx(
-        distance, abs=0.08 if sum(found) < 20 else 1e-3
-    )
+    assert drift.psi(expected, found) == pytest.approx(distance, abs=1e-3)
 
 
 @given(counts)

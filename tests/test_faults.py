@@ -20,7 +20,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from kills import Playground  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("few_partitions")
+pytestmark = pytest.mark.usefixtures("small_plans")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import edits
@@ -13,19 +12,15 @@ import pytest
 from edits import (
     ARTISTS,
     BY_STEPS,
-    EDITS,
-    KNOWN,
-    MOMENTS,
     assert_equal,
     change_a_feature,
     labels,
     make_models,
     play,
     score,
+    sequence,
     start,
 )
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
 from genre_spark.bundle import scoring_software
@@ -35,9 +30,7 @@ from genre_spark.publish import read_manifest
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
 from genre_spark.storage import LocalStorage
 
-pytestmark = pytest.mark.usefixtures("few_partitions")
-EVENTS = ("", "", *KNOWN, *MOMENTS)
-steps = st.tuples(st.sampled_from(sorted(EDITS)), st.sampled_from(EVENTS), st.integers(0, 999))
+pytestmark = pytest.mark.usefixtures("small_plans")
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +60,10 @@ def scored_anew(spark, tracks, model, folder):
     return set(rows["track_id"][rows["scored_at"] == rows["scored_at"].max()]), found
 
 
-@example(sequence=[("add_twins", "_switch", 3), ("move_to_an_album", "other network", 5)])
-@settings(max_examples=1)
-@given(sequence=st.lists(steps, min_size=2, max_size=2))
-def test_steps_give_what_one_full_run_gives(spark, models, whole, sequence):
-    """A few of those that ``benchmarks/incremental.py`` plays."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        shutil.copytree(whole, folder / BY_STEPS)
-        play(spark, sequence, models, folder)
-    finally:
-        shutil.rmtree(folder)
+def test_steps_give_what_one_full_run_gives(spark, models, whole, tmp_path):
+    """One of many that ``benchmarks/incremental.py`` plays, with an interruption and a new model."""
+    shutil.copytree(whole, tmp_path / BY_STEPS)
+    play(spark, sequence(1), models, tmp_path)
 
 
 def test_nothing_is_scored_where_nothing_changed_and_rows_keep_their_run(spark, models, published):
