@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_spark import distributions, drift
+from genre_spark.catalogue_profile import Binned, LabelProfile
 from genre_spark.config import load_settings
-from genre_spark.drift import OK, STOP, WARN, Binned, LabelProfile
+from genre_spark.drift import OK, STOP, WARN
 from genre_spark.errors import GateError
 from genre_spark.schema import FEATURE_NAMES
 

@@ -23,12 +23,12 @@ from edits import (
 )
 from pyarrow import parquet as pq
 
-from genre_spark.bundle import scoring_software
 from genre_spark.config import load_settings
 from genre_spark.incremental import reusable
 from genre_spark.publish import read_manifest
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
 from genre_spark.storage import LocalStorage
+from genre_spark.versions import scoring_software
 
 pytestmark = pytest.mark.usefixtures("small_plans")
 
