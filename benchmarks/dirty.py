@@ -8,12 +8,9 @@ with the step at which it was, given the same --folder.
 """
 
 import argparse
-import contextlib
 import json
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from generated import make_tracks  # noqa: E402
+from kills import room  # noqa: E402
 
 from genre_spark import accounting, pipeline  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
@@ -113,17 +111,6 @@ def measure(spark: SparkSession, folder: Path, n: int) -> dict:
             score(spark, folder, pattern, output)
             print(f"labelled {what} in {time.monotonic() - began:.0f} s", flush=True)
     return compare(spark, folder)
-
-
-@contextlib.contextmanager
-def room(given: Path | None) -> Iterator[Path]:
-    """The folder to work in: a temporary one where none is given."""
-    if given:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.resolve()
-    else:
-        with tempfile.TemporaryDirectory() as name:
-            yield Path(name)
 
 
 def main() -> int:

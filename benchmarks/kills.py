@@ -12,11 +12,13 @@ command; half of the instants lie in its last third, where things are written. A
 - no run is refused because of one that was killed before it (*blocked*).
 
 In the end every command has to succeed over what the killed runs left. Slices with seeds of their own
-(`--kills 20 --seed 2`) add up; `--minutes` ends a slice early, and then it tells how far it came.
+(`--kills 20 --seed 2`) add up; `--minutes` ends a slice early, and then it tells how far it came;
+with one `--folder` for all slices, what they need is made only once.
 """
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import random
@@ -25,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,14 +72,23 @@ class Playground:
     faults: list[str] = field(default_factory=list)
 
     def prepare(self, commands: list[str]) -> None:
-        """Makes the catalogues, and what else is not there yet, before the first kill."""
+        """Makes the catalogues, and what else an earlier slice has not, before the first kill."""
+        if self.times.exists():
+            self.seconds = json.loads(self.times.read_text())
         for name, seed in (("one", 1), ("other", 2)):
             make_tracks(400, seed, artists=60).to_parquet(self.folder / f"{name}.parquet")
         if not (self.folder / "clusters").exists():
             self.run("cluster", self.arguments("cluster", "clusters"))
-        self.run("score", self.arguments("score", "one"))
-        if "train" in commands:
+        if "score" not in self.seconds:
+            self.run("score", self.arguments("score", "one"))
+        if "train" in commands and "train" not in self.seconds:
             self.run("train", self.arguments("train", "model"))
+        self.times.write_text(json.dumps(self.seconds))
+
+    @property
+    def times(self) -> Path:
+        """Where `seconds` are kept for the next slice."""
+        return self.folder / "seconds.json"
 
     def arguments(self, command: str, what: str) -> list[str]:
         """The command's; `what` is the bundle that it makes, or the catalogue that it scores."""
@@ -140,6 +152,8 @@ class Playground:
         for command in commands:
             what = "other" if command == "score" else f"killed-{command}"
             self.run(command, self.arguments(command, what))
+            if command != "score" and whole_bundle(self.folder / what) != "made":
+                self.faults.append(f"{command} made no bundle in the end")
         whole_catalogue(self.folder)
         left = [path.name for path in self.folder.glob(".*")]
         if left:
@@ -199,6 +213,17 @@ def whole_bundle(path: Path) -> str:
     return "made"
 
 
+@contextlib.contextmanager
+def room(given: Path | None) -> Iterator[Path]:
+    """The folder to work in: a temporary one where none is given."""
+    if given:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.resolve()
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+
+
 def main() -> int:
     """Kills, and prints a summary as JSON; 1 where there is a fault."""
     parser = argparse.ArgumentParser(description="Kills runs at random instants.")
@@ -206,11 +231,12 @@ def main() -> int:
     parser.add_argument("--commands", default="score,cluster,train")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=600, help="No more kills after so long.")
+    parser.add_argument("--folder", type=Path, help="Keeps what slices share; use no other's.")
     given = parser.parse_args()
     rng, commands = random.Random(given.seed), given.commands.split(",")
     end = time.monotonic() + 60 * given.minutes
-    with tempfile.TemporaryDirectory() as folder:
-        playground = Playground(Path(folder))
+    with room(given.folder) as folder:
+        playground = Playground(folder)
         playground.prepare(commands)
         for i in range(given.kills):
             if time.monotonic() < end:
