@@ -83,7 +83,6 @@ class Playground:
             self.run("score", self.arguments("score", "one"))
         if "train" in commands and "train" not in self.seconds:
             self.run("train", self.arguments("train", "model"))
-        self.times.write_text(json.dumps(self.seconds))
 
     @property
     def times(self) -> Path:
@@ -107,6 +106,7 @@ class Playground:
         if process.wait():
             self.faults.append(f"{command} failed: {process.stderr.read()[-400:]}")
         self.seconds[command] = time.monotonic() - began
+        self.times.write_text(json.dumps(self.seconds))
 
     def kill(self, command: str, rng: random.Random) -> None:
         """Starts a command, kills it, and looks at what it left."""
