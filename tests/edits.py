@@ -25,7 +25,7 @@ class RunEndedError(Exception):
 
 
 def start(n=60):
-    """A catalogue of few artists and albums; some albums have tracks of several artists."""
+    """A catalogue of few artists, each with an album or two."""
     tracks = make_tracks(n, seed=1, artists=len(ARTISTS), albums=12)
     return tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
 

@@ -11,6 +11,7 @@ import pytest
 from edits import (
     ARTISTS,
     BY_STEPS,
+    FEATURES,
     assert_equal,
     labels,
     make_models,
@@ -95,6 +96,19 @@ def test_a_changed_track_is_scored_with_all_whom_it_informs_and_nobody_else(
     assert [run["tracks"] for run in found["runs"]] == [informed.sum(), (~informed).sum()]
     # What the comparisons of this file rest on.
     assert not labels(published)["genre_confidence"].equals(labels(whole)["genre_confidence"])
+
+
+def test_tracks_that_change_places_are_scored_with_all_of_their_artist(spark, models, published):
+    """Then all sums stay as they were; but whom a mean opinion is of must not hang on that."""
+    tracks = start()
+    first = tracks[tracks["artist"] == ARTISTS[0]]
+    assert first["album"].nunique() == 1
+    one, other, *others = first.index
+    assert others
+    columns = list(FEATURES)
+    tracks.loc[[one, other], columns] = tracks.loc[[other, one], columns].to_numpy()
+    anew, _ = scored_anew(spark, tracks, models["model"], published)
+    assert anew == set(first["track_id"])
 
 
 def test_an_artist_that_becomes_known_is_scored_anew(spark, models, published):
