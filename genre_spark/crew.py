@@ -27,7 +27,10 @@ _LISTEN_SECONDS = 0.5
 
 
 def run(
-    work: Work[Task, Result], tasks: Sequence[Task], heard: Callable[[Task, int], None]
+    work: Work[Task, Result],
+    tasks: Sequence[Task],
+    heard: Callable[[Task, int], None],
+    most: int | None = None,
 ) -> list[Result]:
     """What the work makes of each task; at once, as far as there are cores.
 
@@ -39,6 +42,8 @@ def run(
         The longest first.
     heard : callable
         Told a task and how many steps of it are done.
+    most : int, optional
+        Processes; with one, the work is done here.
 
     Raises
     ------
@@ -47,7 +52,7 @@ def run(
     """
     import loky
 
-    n_processes = min(len(tasks), loky.cpu_count())
+    n_processes = min(len(tasks), most or loky.cpu_count())
     if n_processes == 1:
         return [_here(work, task, heard) for task in tasks]
     pool = loky.get_reusable_executor(n_processes, timeout=_IDLE_SECONDS, env=_ENVIRONMENT)

@@ -13,6 +13,9 @@ from genre_spark.fitting import BATCH, Labelled, Task, quiet_keras
 if TYPE_CHECKING:
     import keras
 
+# So many passes of a track through a branch take no longer than processes take to load Keras.
+_FEW = 100_000
+
 OnEpoch = Callable[[str, int, int], None]
 
 
@@ -69,7 +72,12 @@ def fit(
         )
         for i, together in enumerate(_together(branches(groups, specialists)))
     ]
-    fitted = crew.run(fitting.fit, tasks, lambda task, done: on_epoch(task.name, done, task.epochs))
+    fitted = crew.run(
+        fitting.fit,
+        tasks,
+        lambda task, done: on_epoch(task.name, done, task.epochs),
+        most=1 if sum(task.epochs for task in tasks) * len(parts) < _FEW else None,
+    )
     found, done = {}, {}
     for task, (weights, n_epochs) in zip(tasks, fitted, strict=True):
         found |= _filled(task, weights)

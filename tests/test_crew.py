@@ -34,10 +34,12 @@ def test_results_come_in_the_order_of_the_tasks_and_each_step_is_heard():
     assert heard == {1: 1, 2: 2, 3: 3}
 
 
-def test_several_tasks_leave_this_process_alone_and_a_single_one_needs_no_other(monkeypatch):
+def test_several_tasks_leave_this_process_alone_unless_one_process_is_to_do(monkeypatch):
     monkeypatch.setattr("loky.cpu_count", lambda: 2)
     assert os.getpid() not in {process for _, process in crew.run(count, [1, 2], lambda *_: None)}
     assert crew.run(count, [1], lambda *_: None) == [(10, os.getpid())]
+    told = crew.run(count, [1, 2], lambda *_: None, most=1)
+    assert told == [(10, os.getpid()), (20, os.getpid())]
 
 
 def test_an_error_in_a_process_is_raised_here():
