@@ -1,6 +1,9 @@
 """Work in processes of their own, a core each, with word of how far they are."""
 
+import os
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,6 +27,7 @@ _ENVIRONMENT = {
 # Idle processes wait so long for more: they have loaded heavy libraries.
 _IDLE_SECONDS = 60
 _LISTEN_SECONDS = 0.5
+_LOOK_SECONDS = 2.0
 
 
 def run(
@@ -55,7 +59,9 @@ def run(
     n_processes = min(len(tasks), most or loky.cpu_count())
     if n_processes == 1:
         return [_here(work, task, heard) for task in tasks]
-    pool = loky.get_reusable_executor(n_processes, timeout=_IDLE_SECONDS, env=_ENVIRONMENT)
+    pool = loky.get_reusable_executor(
+        n_processes, timeout=_IDLE_SECONDS, env=_ENVIRONMENT, initializer=_end_with_parent
+    )
     with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
         # Each step is a byte of a task's file.
         steps = [Path(folder, str(i)) for i in range(len(tasks))]
@@ -71,6 +77,18 @@ def run(
         except BaseException:
             pool.shutdown(kill_workers=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone: killed, it could not say so."""
+    parent = os.getppid()
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 def _here(work: Work[Task, Result], task: Task, heard: Callable[[Task, int], None]) -> Result:

@@ -2,6 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +57,26 @@ def test_a_killed_process_is_told_in_one_line_and_the_next_work_is_done(monkeypa
         crew.run(die, [1, 2], lambda *_: None)
     assert "\n" not in str(caught.value)
     assert [result for result, _ in crew.run(count, [1, 2], lambda *_: None)] == [10, 20]
+
+
+def say_who_and_wait(folder, step):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(300)
+
+
+def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
+    work = "import sys, test_crew; from genre_spark import crew;"
+    work += " crew.run(test_crew.say_who_and_wait, [sys.argv[1]] * 2, print, most=2)"
+    here = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    started = subprocess.Popen([sys.executable, "-c", work, tmp_path], env=os.environ | here)
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+    started.kill()
+    started.wait()
+    wait_until(lambda: not any(Path("/proc", pid.name).exists() for pid in tmp_path.iterdir()))
+
+
+def wait_until(true, seconds=60):
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.2)
