@@ -51,9 +51,12 @@ def write(folder: Path, n: int) -> None:
     (folder / "dirty").mkdir(exist_ok=True)
     for number, first in enumerate(range(0, n, _CHUNK)):
         tracks = make_tracks(min(_CHUNK, n - first), seed=number)
-        tracks = tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).assign(reason=None)
+        # A column of nothing but nulls would have no type to share with the dirty rows'.
+        tracks = tracks.assign(reason=pd.NA).astype(
+            dict.fromkeys((*FEATURE_NAMES, "reason"), "string")
+        )
         tracks.to_parquet(folder / "clean" / f"{number}.parquet")
-        spoil(tracks, number).to_parquet(folder / "dirty" / f"{number}.parquet")
+        spoil(tracks, number).to_parquet(folder / "dirty" / f"{number}.parquet", index=False)
 
 
 def spoil(tracks: pd.DataFrame, seed: int) -> pd.DataFrame:
