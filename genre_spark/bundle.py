@@ -36,7 +36,7 @@ _LIBRARIES = (*_SCORING_LIBRARIES, "keras", "tensorflow-cpu", "tensorflow")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A verified bundle.
 
@@ -55,6 +55,9 @@ class Bundle:
     manifest: Manifest
     onnx: bytes | None
     profile: Profile
+
+    def __repr__(self) -> str:
+        return f"<{self.manifest.kind} bundle {self.manifest.model_id} of {self.path}>"
 
 
 def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -> Bundle:

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from genre_spark import __version__
-from genre_spark.errors import GenreSparkError
+from genre_spark import __version__, logs
+from genre_spark.errors import STOPPED, GenreSparkError
 from genre_spark.job import open_job, source_of
+from genre_spark.models_cli import models
 from genre_spark.options import CATALOG, run_options, table_options
 
 EXIT_CODES = """\b
@@ -29,6 +30,9 @@ def cli() -> None:
     """Labels whole music catalogues with synthetic and real genres, on Spark."""
 
 
+cli.add_command(models)
+
+
 def main() -> None:
     """The console script."""
     run(cli)
@@ -44,12 +48,17 @@ def run(command: click.Command) -> None:
         err.show()
         sys.exit(2)
     except ModuleNotFoundError as err:
-        _fail(f"{err.name} is not installed; type: pip install 'genre-spark[train]'", 2)
+        extra = _EXTRAS.get(err.name or "", "train")
+        _fail(f"{err.name} is not installed; type: pip install 'genre-spark[{extra}]'", 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("stopped", 130)
+        _fail("stopped", STOPPED)
     except Exception as err:  # the last line of defence: one line, the rest under -v
         logging.getLogger(__name__).debug("unexpected", exc_info=True)
         _fail(f"unexpected {type(err).__name__}: {_first_line(err)} (-v shows more)", 1)
+
+
+# What is needed for an option alone; all else that may be missing is needed for training.
+_EXTRAS = {"mlflow": "mlflow", "xxhash": "mlflow", "prometheus_client": "metrics"}
 
 
 @cli.command(epilog="Example: genre-spark cluster --catalog tracks.parquet --output models/mine")
@@ -72,13 +81,20 @@ def cluster(
 ) -> None:
     """Discovers synthetic genres."""
     with open_job(**run) as job:
-        from genre_spark import pipeline, registry
+        from genre_spark import pipeline
 
         source = source_of(catalog, dataset, fmt)
         if previous:
-            registry.open_local(previous)
+            previous = job.model(previous)
         summary = pipeline.cluster(
-            job.spark(), source, output, job.settings, labels, previous, job.terminal.say
+            job.spark(),
+            source,
+            output,
+            job.settings,
+            labels,
+            previous,
+            job.terminal.say,
+            job.run_id,
         )
         job.terminal.show_bundle(summary)
 
@@ -97,10 +113,10 @@ def train(
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with open_job(**run) as job:
-        from genre_spark import pipeline, registry
+        from genre_spark import pipeline
 
         source = source_of(catalog, dataset, fmt)
-        registry.open_local(clusters)
+        clusters = job.model(clusters)
         summary = pipeline.train(
             job.spark(), source, clusters, output, job.settings, job.terminal.say
         )
@@ -141,10 +157,10 @@ def evaluate(
 ) -> None:
     """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
     with open_job(**run) as job:
-        from genre_spark import pipeline, registry
+        from genre_spark import pipeline
 
         source = source_of(catalog, dataset, fmt)
-        registry.open_local(clusters)
+        clusters = job.model(clusters)
         summary = pipeline.evaluate(
             job.spark(), source, clusters, output, job.settings, seeds, ablations, job.terminal.say
         )
@@ -182,12 +198,20 @@ def score(
     if explain:
         run["overrides"] += ("explain=true",)
     with open_job(**run) as job:
-        from genre_spark import pipeline, registry
+        from genre_spark import pipeline
 
         source = source_of(catalog, dataset, fmt)
-        registry.open_local(model)
+        model = job.model(model)
         summary = pipeline.score(
-            job.spark(), source, model, output, job.settings, job.terminal.say, incremental, dry_run
+            job.spark(),
+            source,
+            model,
+            output,
+            job.settings,
+            job.terminal.say,
+            incremental,
+            dry_run,
+            job.run_id,
         )
         job.terminal.show_labels(summary)
 
@@ -207,6 +231,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
         from genre_spark import pipeline
         from genre_spark.storage import is_remote
 
+        model = job.model(model)
         # Local pages need no Spark, and so no Java.
         remote = any(is_remote(path) for path in (model, labels or "", output, pictures or ""))
         job.terminal.say(f"reporting on {model}")
@@ -237,7 +262,10 @@ def demo(output: str, **run: Any) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"genre-spark: {message}", err=True)
+    if logs.are_json():
+        logging.getLogger(__name__).error(message, extra={"exit_code": code})
+    else:
+        click.echo(f"genre-spark: {message}", err=True)
     sys.exit(code)
 
 

@@ -116,6 +116,15 @@ class PublishingSettings(_Strict):
     allow_gap: StrictBool
 
 
+class ModelsSettings(_Strict):
+    """Where models with names stand, and what is asked of a new champion."""
+
+    registry: Annotated[str, Field(min_length=1)]
+    max_loss: Share
+    least_tracks: Count
+    least_artists: Count
+
+
 class Settings(_Strict):
     """All settings; their defaults stand in ``conf/default.yaml`` only."""
 
@@ -127,6 +136,7 @@ class Settings(_Strict):
     drift: DriftSettings
     scoring: ScoringSettings
     publishing: PublishingSettings
+    models: ModelsSettings
 
 
 class Dataset(_Strict):

@@ -39,6 +39,8 @@ class Order:
         Keep the published labels that still hold.
     dry_run : bool
         Do all but publish.
+    run_id : str or None
+        12 hexadecimal digits; None for one of its own.
     """
 
     source: Source
@@ -47,6 +49,7 @@ class Order:
     settings: Settings
     incremental: bool = False
     dry_run: bool = False
+    run_id: str | None = None
 
     @property
     def explain(self) -> bool:
@@ -118,7 +121,8 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
     storage = storage_of(spark, order.output)
     gap = order.settings.publishing.allow_gap
     path = publish.check_target(storage, order.output, [order.source.path], allow_gap=gap)
-    with publish.publishing(storage, path, switch=not order.dry_run) as target:
+    switch = not order.dry_run
+    with publish.publishing(storage, path, switch, order.run_id) as target:
         old = publish.read_manifest(storage, path)
         run = _Run(spark, catalogue, order, target, old, _now())
         manifest, staged = _work(run)

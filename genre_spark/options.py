@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from genre_spark.logs import JSON, TEXT
+
 CATALOG = click.option(
     "--catalog", required=True, metavar="PATH", help="The table of tracks: any URI Hadoop reads."
 )
@@ -31,6 +33,17 @@ _RUN = (
     click.option("--seed", type=int, help="Seed of all that is random."),
     click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
     click.option("-v", "--verbose", is_flag=True, help="Say more; show tracebacks."),
+    click.option(
+        "--log-format",
+        type=click.Choice([TEXT, JSON]),
+        default=TEXT,
+        help="json: one object a line on standard error, each with the id of the run.",
+    ),
+    click.option(
+        "--metrics",
+        metavar="FILE|URL",
+        help="Where Prometheus finds how it went: a textfile, or a Pushgateway's address.",
+    ),
 )
 
 
@@ -40,8 +53,19 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of commands that run a job."""
-    return _apply(_RUN, command)
+    """Options of commands that run a job; the command gets its own name with them."""
+
+    @functools.wraps(command)
+    def named(**given: Any) -> Any:
+        return command(command=_name(click.get_current_context()), **given)
+
+    return _apply(_RUN, named)
+
+
+def _name(context: click.Context) -> str:
+    """``score`` or ``models list``, by whichever script it is run."""
+    chain = [context.command, *([context.parent.command] if context.parent else [])]
+    return " ".join(one.name or "" for one in reversed(chain) if one.name != "cli")
 
 
 def _apply(

@@ -45,6 +45,7 @@ def cluster(
     labels: str | None = None,
     previous: str | None = None,
     say: Say = logger.info,
+    run_id: str | None = None,
 ) -> dict[str, Any]:
     """Discovers synthetic genres and writes a clusters bundle.
 
@@ -61,6 +62,8 @@ def cluster(
         An earlier bundle, whose ids and names are kept where synthetic genres are the same.
     say : callable
         Told in one line what is being done.
+    run_id : str, optional
+        Of the labelled catalogue.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def cluster(
         summary = _summary(manifest, output)
         if labels:
             say(f"labelling into {labels}")
-            order = Order(source, made, labels, settings)
+            order = Order(source, made, labels, settings, run_id=run_id)
             summary["labels"] = labelling.publish_labels(spark, catalogue, order)
     return summary
 
@@ -187,6 +190,7 @@ def score(
     say: Say = logger.info,
     incremental: bool = False,
     dry_run: bool = False,
+    run_id: str | None = None,
 ) -> dict[str, Any]:
     """Labels every track of a catalogue and publishes the result; see `cluster` and `Order`."""
     opened = registry.open_bundle(spark, model)
@@ -196,7 +200,7 @@ def score(
     needed = opened.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
         say(f"labelling {catalogue.counts.accepted:,} tracks with model {opened.manifest.model_id}")
-        order = Order(source, opened, output, settings, incremental, dry_run)
+        order = Order(source, opened, output, settings, incremental, dry_run, run_id)
         return labelling.publish_labels(spark, catalogue, order)
 
 

@@ -123,7 +123,9 @@ def check_target(
 
 
 @contextmanager
-def publishing(storage: Storage, path: str, switch: bool = True) -> Iterator[Target]:
+def publishing(
+    storage: Storage, path: str, switch: bool = True, run_id: str | None = None
+) -> Iterator[Target]:
     """Holds the lock on an output; what the block puts into `Target.staging` is then published.
 
     Parameters
@@ -133,13 +135,15 @@ def publishing(storage: Storage, path: str, switch: bool = True) -> Iterator[Tar
         From `check_target`.
     switch : bool
         False throws away what was staged.
+    run_id : str, optional
+        12 hexadecimal digits; one of its own by default.
 
     Raises
     ------
     OutputError
         Where another run is publishing there.
     """
-    target = Target(path, uuid.uuid4().hex[:12])
+    target = Target(path, run_id or uuid.uuid4().hex[:12])
     storage.make_dirs(target.parent)
     locking.acquire(storage, target.path, target.lock, f"{target.staging}-lock")
     try:

@@ -26,7 +26,7 @@ def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bu
 
 
 def open_bundle(
-    spark: SparkSession, path: str, kind: Literal["clusters", "full"] | None = None
+    spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None = None
 ) -> Bundle:
     """A verified bundle from wherever Hadoop reads."""
     local = open_local(path, kind)

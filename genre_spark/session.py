@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +59,36 @@ def get_session(master: str | None = None, batch_rows: int = 8192) -> "SparkSess
         raise ConfigError(f"Spark does not start: {str(err).splitlines()[0]}") from err
     _suit_one_machine(session)
     return session
+
+
+@contextmanager
+def borrowed(spark: "SparkSession") -> Iterator[None]:
+    """Gives somebody else's session, for the time of the block, what correctness rests on.
+
+    What the block makes of DataFrames keeps that meaning when it is run later; the session itself
+    has its own settings back.
+
+    Raises
+    ------
+    ConfigError
+        For a session of Spark Connect, which has no way to MLlib's KMeans nor to broadcasts.
+    """
+    if not hasattr(spark, "_jvm"):
+        raise ConfigError(
+            "a session of Spark Connect cannot serve: genre-spark broadcasts models and calls MLlib"
+            " in Spark's driver. Make a classic one: SparkSession.builder.master(...)"
+        )
+    before = {key: spark.conf.get(key) for key in _SEMANTICS}
+    try:
+        _set_all(spark, _SEMANTICS)
+        yield
+    finally:
+        _set_all(spark, before)
+
+
+def _set_all(spark: "SparkSession", settings: Mapping[str, str]) -> None:
+    for key, value in settings.items():
+        spark.conf.set(key, value)
 
 
 def under_spark_submit() -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -23,22 +23,28 @@ class Terminal:
     ----------
     as_json : bool
         Results as JSON instead of tables.
-    silent : bool
-        No progress.
+    progress : callable, optional
+        Told each line of progress, where it is not for standard error.
+
+    Attributes
+    ----------
+    shown : mapping
+        The summary that was shown last.
     """
 
-    def __init__(self, as_json: bool = False, silent: bool = False):
+    def __init__(self, as_json: bool = False, progress: Callable[[str], None] | None = None):
+        self.shown: Mapping[str, Any] = {}
         self._as_json = as_json
-        self._silent = silent
+        self._tell = progress
         self._progress = Console(stderr=True)
         self._results = Console()
         self._status: Status | None = None
 
     def say(self, message: str) -> None:
         """One line of progress: replaced by the next in a terminal, a line of its own elsewhere."""
-        if self._silent:
-            return
-        if not self._progress.is_terminal:
+        if self._tell:
+            self._tell(message)
+        elif not self._progress.is_terminal:
             print(message, file=sys.stderr, flush=True)
         elif self._status is None:
             self._status = self._progress.status(message)
@@ -51,6 +57,20 @@ class Terminal:
         if self._status:
             self._status.stop()
             self._status = None
+
+    def show(
+        self,
+        summary: Mapping[str, Any],
+        parts: Iterable[Mapping[str, str] | Sequence[Sequence[str]]],
+    ) -> None:
+        """A summary for machines, or its parts for people: pairs, and tables with a head."""
+        if self._json(summary):
+            return
+        for part in parts:
+            if isinstance(part, Mapping):
+                self._pairs(part)
+            else:
+                self._table([[_printable(cell) for cell in row] for row in part])
 
     def show_bundle(self, summary: Mapping[str, Any]) -> None:
         """What cluster or train made."""
@@ -200,6 +220,7 @@ class Terminal:
         self._results.print(table)
 
     def _json(self, summary: Mapping[str, Any]) -> bool:
+        self.shown = summary
         if self._as_json:
             self.close()
             print(json.dumps(summary, ensure_ascii=False))
