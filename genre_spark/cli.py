@@ -106,20 +106,37 @@ def cluster(
 @CATALOG
 @click.option("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
 @click.option("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@click.option(
+    "--mlflow", is_flag=True, help="Also log it as a run of MLflow (MLFLOW_TRACKING_URI)."
+)
 @table_options
 @run_options
 def train(
-    catalog: str, clusters: str, output: str, dataset: str | None, fmt: str | None, **run: Any
+    catalog: str,
+    clusters: str,
+    output: str,
+    mlflow: bool,
+    dataset: str | None,
+    fmt: str | None,
+    **run: Any,
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with open_job(**run) as job:
-        from genre_spark import pipeline
+        from genre_spark import pipeline, registry
+
+        if mlflow:
+            # Told now, and not after the work, where it is not installed.
+            from genre_spark import tracking
 
         source = source_of(catalog, dataset, fmt)
         clusters = job.model(clusters)
         summary = pipeline.train(
             job.spark(), source, clusters, output, job.settings, job.terminal.say
         )
+        if mlflow:
+            job.terminal.say("logging to MLflow")
+            with registry.on_disk(job.spark(), output) as made:
+                summary["mlflow"] = tracking.log(made, job.settings, job.run_id, output)
         job.terminal.show_bundle(summary)
 
 

@@ -87,7 +87,10 @@ class Terminal:
         self._discovered(summary)
         if "genres" in summary:
             self._accuracy(summary["genres"])
-        self._pairs({"model id": summary["model_id"], "bundle": summary["bundle"]})
+        logged = summary.get("mlflow", {}).get("model_uri", "")
+        self._pairs(
+            {"model id": summary["model_id"], "bundle": summary["bundle"], "in MLflow": logged}
+        )
 
     def show_study(self, summary: Mapping[str, Any]) -> None:
         """What evaluate found."""
