@@ -161,7 +161,8 @@ def _naming(file: Path) -> Iterator[None]:
 def _verify_sums(path: Path) -> None:
     try:
         listed = (path / SUMS).read_bytes().decode("utf-8")
-        sums = dict(reversed(line.split("  ", 1)) for line in listed.splitlines())
+        pairs = (line.split("  ", 1) for line in listed.splitlines())
+        sums = {name: found for found, name in pairs}
     except (OSError, ValueError) as err:
         raise BundleError(f"{path}: {SUMS} is missing or damaged") from err
     found = _names(path)

@@ -125,8 +125,8 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     _refuse_repeated(source.columns, path)
     own = [name for name in source.columns if name not in _OURS]
     wanted = (*TEXT_COLUMNS, *FEATURE_NAMES, *dataset.extra_features)
-    found = {name: _expression(source, dataset, name, own, path) for name in wanted}
-    found = {name: column for name, column in found.items() if column is not None}
+    given = {name: _expression(source, dataset, name, own, path) for name in wanted}
+    found = {name: column for name, column in given.items() if column is not None}
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
     _refuse_types(source, found, path)

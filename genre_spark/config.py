@@ -1,7 +1,8 @@
 """Settings and dataset mappings: defaults, then files, then options; anything unknown is refused."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import (
@@ -31,6 +32,8 @@ Share = Annotated[_Float, Field(ge=0, le=1)]
 OpenShare = Annotated[_Float, Field(gt=0, lt=1)]
 Distance = Annotated[_Float, Field(gt=0)]
 Count = Annotated[_Int, Field(ge=1)]
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class _Strict(BaseModel):
@@ -258,7 +261,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _parse_override(override: str, defaults: dict) -> dict[str, Any]:
+def _parse_override(override: str, defaults: dict[str, Any]) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: should be key=value")
@@ -272,13 +275,19 @@ def _parse_override(override: str, defaults: dict) -> dict[str, Any]:
     return value
 
 
-def _full_key(key: str, defaults: dict) -> str:
+def _full_key(key: str, defaults: dict[str, Any]) -> str:
     """`max_imputed` is taken for `catalog.max_imputed`, as long as only one section has it."""
     owners = [name for name, part in defaults.items() if isinstance(part, dict) and key in part]
     return f"{owners[0]}.{key}" if len(owners) == 1 and key not in defaults else key
 
 
-def _merge(base: dict, changes: dict, origin: str, origins: dict[str, str], at: str = "") -> dict:
+def _merge(
+    base: dict[str, Any],
+    changes: dict[str, Any],
+    origin: str,
+    origins: dict[str, str],
+    at: str = "",
+) -> dict[str, Any]:
     """`changes` laid over `base`, keeping in `origins` where each value came from."""
     merged = dict(base)
     for key, value in changes.items():
@@ -289,7 +298,9 @@ def _merge(base: dict, changes: dict, origin: str, origins: dict[str, str], at: 
     return merged
 
 
-def _validated(model: type, values: dict, origins: dict[str, str], default_origin: str):
+def _validated(
+    model: type[_Model], values: dict[str, Any], origins: dict[str, str], default_origin: str
+) -> _Model:
     try:
         return model.model_validate(values)
     except ValidationError as err:
@@ -298,7 +309,7 @@ def _validated(model: type, values: dict, origins: dict[str, str], default_origi
         ) from err
 
 
-def _fault(fault: dict, origins: dict[str, str], default_origin: str) -> str:
+def _fault(fault: Mapping[str, Any], origins: dict[str, str], default_origin: str) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     origin = origins.get(place, default_origin)
     if fault["type"] == "extra_forbidden":

@@ -78,7 +78,7 @@ def borrowed(spark: "SparkSession") -> Iterator[None]:
             "a session of Spark Connect cannot serve: genre-spark broadcasts models and calls MLlib"
             " in Spark's driver. Make a classic one: SparkSession.builder.master(...)"
         )
-    before = {key: spark.conf.get(key) for key in _SEMANTICS}
+    before = {key: str(spark.conf.get(key)) for key in _SEMANTICS}
     try:
         _set_all(spark, _SEMANTICS)
         yield

@@ -232,7 +232,7 @@ class Terminal:
 
 def _study_rows(title: str, metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The CNN, then the others, each with what the CNN gains over it."""
-    rows = [(title, "accuracy", "macro-F1", "ECE", "CNN minus this, points")]
+    rows: list[tuple[str, ...]] = [(title, "accuracy", "macro-F1", "ECE", "CNN minus this, points")]
     for name, one in {
         MODEL: metrics["cnn"],
         **metrics["ablations"],

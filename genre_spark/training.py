@@ -258,7 +258,7 @@ def _fit_network(
         tuple(sample.contexts),
         settings,
         seed,
-        held_out and _labelled(held_out),
+        _labelled(held_out) if held_out else None,
         epochs,
         lambda branch, done, of: say(f"fitting on {what}: {branch}, epoch {done} of {of} at most"),
         specialists,
