@@ -20,7 +20,7 @@ Exit codes:
   2  usage or configuration
   3  input refused
   4  bundle refused
-  5  gate not met (too many bad rows, drift)
+  5  gate not met (too many bad rows, drift, a less accurate champion)
   6  output busy or unsafe"""
 
 
