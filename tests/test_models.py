@@ -236,14 +236,13 @@ def pair(spark, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def told(spark, pair, few_partitions):
-    """What either model says of the tracks, by pandas, beside what the catalogue says."""
+def told(pair):
+    """What either model says of the tracks, without Spark, beside what the catalogue says."""
+    single = pytest.importorskip("genre_spark.single", reason="the extra `mlflow` is absent")
     source, *opened = pair
-    tracks = pd.read_parquet(source.path).set_index("track_id")
-    table = spark.read.parquet(source.path)
-    labels = [api.score(spark, table, one, settings={"max_imputed": 1}) for one in opened]
-    found = [one.toPandas().set_index("track_id") for one in labels]
-    return tracks, *(one.loc[tracks.index] for one in found)
+    tracks = pd.read_parquet(source.path)
+    found = [single.Labeller(one, max_imputed=1).label(tracks) for one in opened]
+    return tracks, *found
 
 
 @pytest.mark.usefixtures("few_partitions")
