@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from genre_spark import __version__, logs
+from genre_spark.cli_models import models
 from genre_spark.errors import STOPPED, GenreSparkError
 from genre_spark.job import open_job, source_of
-from genre_spark.models_cli import models
 from genre_spark.options import CATALOG, run_options, table_options
 
 EXIT_CODES = """\b

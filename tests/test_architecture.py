@@ -97,7 +97,7 @@ def test_only_the_network_imports_keras_or_tensorflow_and_only_in_functions():
 
 def test_only_the_command_line_knows_click():
     knowing = [name for name in MODULES if "click" in libraries(TREES[name])]
-    assert knowing == ["cli", "models_cli", "options"]
+    assert knowing == ["cli", "cli_models", "options"]
 
 
 def test_only_session_builds_a_spark_session():
