@@ -125,8 +125,9 @@ def train(
         from genre_spark import pipeline, registry
 
         if mlflow:
-            # Told now, and not after the work, where it is not installed.
             from genre_spark import tracking
+
+            tracking.check()
 
         source = source_of(catalog, dataset, fmt)
         clusters = job.model(clusters)

@@ -90,6 +90,14 @@ def importance(before: Manifest, after: Manifest) -> dict[str, dict[str, list[fl
     }
 
 
+def largest(flows: Sequence[Mapping[str, Any]], most: int) -> list[str]:
+    """Flows in words, the largest first."""
+    return [
+        f"{flow['from'] or 'none'} → {flow['to'] or 'none'}: {flow['tracks']:,}"
+        for flow in flows[:most]
+    ]
+
+
 def _named(one: Bundle) -> dict[str, str]:
     return {"path": str(one.path), "model_id": one.manifest.model_id}
 
@@ -211,11 +219,3 @@ def _importance(manifest: Manifest) -> dict[str, dict[str, float]]:
         for protocol, of in ((p, one.get("importance")) for p, one in protocols.items())
         if of
     }
-
-
-def largest(flows: Sequence[Mapping[str, Any]], most: int) -> list[str]:
-    """Flows in words, the largest first."""
-    return [
-        f"{flow['from'] or 'none'} → {flow['to'] or 'none'}: {flow['tracks']:,}"
-        for flow in flows[:most]
-    ]

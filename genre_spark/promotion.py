@@ -64,18 +64,20 @@ def promote(
     folder, _, version = path.rstrip("/").rpartition("/")
     storage = storage_of(spark, path)
     candidate = registry.open_bundle(spark, path)
+    model_id = candidate.manifest.model_id
     made = models.promotions(storage, folder)
-    if rollback and not any((one.alias, one.version) == (alias, version) for one in made):
+    had = {(one.alias, one.version, one.model_id) for one in made}
+    if rollback and (alias, version, model_id) not in had:
         raise BundleError(f"{path}: has never been {alias}; promote it without --rollback")
     evidence = None
     if alias == models.CHAMPION and not rollback:
         _require_genres(candidate)
         champion = models.current(made).get(alias)
-        if champion and champion.version != version:
+        if champion and champion.model_id != model_id:
             old = registry.open_bundle(spark, models.locate(spark, f"{folder}@{alias}", ""))
             evidence = _compare(spark, source, old, candidate, settings)
             check(evidence, settings.models.max_loss)
-    given = Promotion(alias, version, candidate.manifest.model_id, models.now(), evidence)
+    given = Promotion(alias, version, model_id, models.now(), evidence)
     models.promote(storage, folder, given, seen=len(made))
     return given
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import mlflow
 import mlflow.pyfunc
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array, Object, Property
@@ -15,6 +16,7 @@ from mlflow.types.schema import Array, Object, Property
 from genre_spark import __version__, flavor, gallery
 from genre_spark.bundle import Bundle
 from genre_spark.config import Settings
+from genre_spark.errors import ConfigError, OutputError
 from genre_spark.manifest import Manifest
 from genre_spark.report import compose
 from genre_spark.schema import ALBUM, ARTIST, LABELLED_COLUMNS, TRACK_ID
@@ -29,6 +31,23 @@ _TYPES = {
     "float": DataType.float,
     "boolean": DataType.boolean,
 }
+
+
+def check() -> None:
+    """Asks MLflow's server for anything at all: before the work, and not only after it.
+
+    Raises
+    ------
+    ConfigError
+        Where it does not answer.
+    """
+    try:
+        mlflow.search_experiments(max_results=1)
+    except (MlflowException, OSError) as err:
+        raise ConfigError(
+            f"MLflow at {mlflow.get_tracking_uri()} cannot be used: {_first_line(err)}. Set"
+            " MLFLOW_TRACKING_URI, or leave --mlflow out"
+        ) from err
 
 
 def log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str, str]:
@@ -49,7 +68,22 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str,
     -------
     dict
         ``run_id`` of MLflow, and ``model_uri``, by which `mlflow.pyfunc.load_model` finds it.
+
+    Raises
+    ------
+    OutputError
+        Where MLflow does not take it.
     """
+    try:
+        return _log(opened, settings, run_id, name)
+    except (MlflowException, OSError) as err:
+        raise OutputError(
+            f"{name}: is complete, but could not be logged to MLflow at"
+            f" {mlflow.get_tracking_uri()}: {_first_line(err)}"
+        ) from err
+
+
+def _log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str, str]:
     manifest = opened.manifest
     with mlflow.start_run(run_name=name, tags=_tags(manifest, run_id)) as run:
         mlflow.log_params(dict(_flat(settings.model_dump(mode="json"))))
@@ -64,6 +98,10 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str,
             metadata={"model_id": manifest.model_id},
         )
     return {"run_id": run.info.run_id, "model_uri": made.model_uri}
+
+
+def _first_line(err: Exception) -> str:
+    return str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
 
 
 def _tags(manifest: Manifest, run_id: str) -> dict[str, str]:

@@ -1,16 +1,14 @@
 """A bundle in MLflow: what is logged, and that the model which comes back gives Spark's labels."""
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
 from edits import FEATURES, make_models, start
-from generated import make_tracks
+from generated import make_manifest, make_profile, make_tracks
 
 from genre_spark import api, bundle
 from genre_spark.config import load_settings
-from genre_spark.errors import BundleError
+from genre_spark.errors import BundleError, ConfigError, OutputError
 from genre_spark.schema import FEATURE_NAMES
 
 mlflow = pytest.importorskip("mlflow", reason="MLflow is absent: the extra `mlflow`")
@@ -90,6 +88,21 @@ def test_a_logged_model_that_was_changed_is_refused(logged, tmp_path):
         mlflow.pyfunc.load_model(local)
 
 
+def test_a_server_that_does_not_answer_is_told_before_the_work(store, monkeypatch):
+    tracking.check()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"MLflow at http://127.0.0.1:9 cannot be used"):
+        tracking.check()
+
+
+def test_a_bundle_that_mlflow_does_not_take_is_said_to_be_complete(opened, store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    with pytest.raises(OutputError, match="models/mine/1: is complete, but could not be logged"):
+        tracking.log(opened, load_settings(), "0123456789ab", "models/mine/1")
+
+
 def together(spark, tracks, opened):
     """Labels of the same tracks by Spark and in one process."""
     settings = {"max_quarantined": 1, "max_imputed": 1}
@@ -142,10 +155,7 @@ def test_rows_that_score_would_set_aside_get_no_label(spark, opened):
     assert len(nothing) == 0
 
 
-def test_a_clusters_bundle_labels_with_synthetic_genres_alone(opened, tmp_path):
-    from generated import make_manifest, make_profile
-
-    shutil.rmtree(tmp_path / "clusters", ignore_errors=True)
+def test_a_clusters_bundle_labels_with_synthetic_genres_alone(tmp_path):
     (tmp_path / "clusters").mkdir()
     manifest = make_manifest(features=FEATURES)
     bundle.write_files(tmp_path / "clusters", manifest, make_profile(features=FEATURES), "# A\n")

@@ -29,7 +29,8 @@ def measured(accuracy, held_out="same tracks"):
 
 
 def make_bundle(path, accuracy=0.9, held_out="same tracks", seed=1, kind="full"):
-    network = NETWORK if kind == "full" else None
+    # Each version is another model.
+    network = make_network(seed=sum(path.name.encode()), axes=4) if kind == "full" else None
     manifest = make_manifest(network, features=FEATURES).model_copy(update={"seed": seed})
     path.mkdir(parents=True)
     if network:
