@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from genre_spark.errors import ConfigError
+from genre_spark.origin import Origin
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
 
 
@@ -144,6 +145,8 @@ class Dataset(_Strict):
         Options for Spark's reader of that format.
     about : str
         What the table is, for people.
+    origin : Origin, optional
+        Where a well-known table comes from.
     """
 
     columns: dict[str, str] = {}
@@ -151,6 +154,7 @@ class Dataset(_Strict):
     format: str | None = None
     options: dict[str, str] = {}
     about: str = ""
+    origin: Origin | None = None
 
     @model_validator(mode="after")
     def _extras_are_new(self) -> "Dataset":
