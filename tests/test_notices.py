@@ -31,8 +31,8 @@ def test_known_notices_are_dropped_and_all_else_is_passed_on(tmp_path):
 
 
 def test_the_last_words_of_a_process_that_dies_at_once_are_told_before_its_error(capfd):
-    code = "import sys; print(*sys.argv[1:], sep='\\n', file=sys.stderr)"
-    with pytest.raises(RuntimeError), notices.stderr_without() as stderr:
-        subprocess.run([sys.executable, "-c", code, *WORDS, NOTICES[0]], stderr=stderr)
-        raise RuntimeError
+    code = "import sys; print(*sys.argv[1:], sep='\\n', file=sys.stderr); sys.exit(1)"
+    command = [sys.executable, "-c", code, *WORDS, NOTICES[0]]
+    with pytest.raises(subprocess.CalledProcessError), notices.stderr_without() as stderr:
+        subprocess.run(command, stderr=stderr, check=True)
     assert capfd.readouterr().err.splitlines() == WORDS
