@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from genre_spark import __version__
-from genre_spark.cli_data import datasets, fetch
+from genre_spark.cli_data import datasets, fetch, inspect
 from genre_spark.errors import GenreSparkError
 from genre_spark.options import CATALOG, job_of, place, run_options, source_of, table_options
 
@@ -32,7 +32,7 @@ def cli() -> None:
     """Labels whole music catalogues with synthetic and real genres, on Spark."""
 
 
-for command in (datasets, fetch):
+for command in (datasets, fetch, inspect):
     cli.add_command(command)
 
 

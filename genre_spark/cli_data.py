@@ -1,10 +1,21 @@
 """Commands that help to a table: which there are, getting one, looking into one."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from genre_spark.options import DatasetName, place, speaking, speech_options
+from genre_spark.options import (
+    CATALOG,
+    DatasetName,
+    job_of,
+    place,
+    run_options,
+    source_of,
+    speaking,
+    speech_options,
+    table_options,
+)
 
 
 @click.command(epilog="Example: genre-spark datasets tidytuesday")
@@ -40,3 +51,37 @@ def fetch(name: str, output: str | None, **speech: Any) -> None:
         with terminal.downloading(f"fetching {name} to {target}") as advance:
             summary = presets.get(name, target, advance)
         views.show_fetched(terminal, summary)
+
+
+@click.command(epilog="Example: genre-spark inspect --catalog tracks.csv.gz --output mine.yaml")
+@CATALOG
+@place("--output", metavar="FILE.yaml", help="Write the guessed mapping there, to be edited.")
+@table_options
+@run_options
+def inspect(
+    catalog: str, output: str | None, dataset: str | None, fmt: str | None, **run: Any
+) -> None:
+    """Shows what is in a table, how it would be read, and which rows would be quarantined.
+
+    Without --dataset it guesses which columns are which.
+    """
+    if dataset and output:
+        raise click.UsageError("--output writes a guessed mapping; --dataset has one already")
+    with job_of(**run) as job:
+        from genre_spark import advice, draft, views
+        from genre_spark.inspection import inspect as look
+
+        file = Path(output) if output else None
+        if file:
+            draft.check_absent(file)
+        source = source_of(catalog, dataset, fmt)
+        spark = job.spark()
+        job.terminal.say(f"looking into {catalog}")
+        settings = job.settings.catalog
+        found = look(spark, source, dataset is not None, settings)
+        if file:
+            names = [column.name for column in found.columns]
+            draft.write(file, draft.render(catalog, str(file), found.readings, names))
+        views.show_inspection(
+            job.terminal, advice.summary(found, catalog, settings, dataset, output)
+        )

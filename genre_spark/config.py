@@ -149,7 +149,8 @@ class Dataset(_Strict):
         Where a well-known table comes from.
     """
 
-    columns: dict[str, str] = {}
+    # A file in which all columns are still comments has nothing there.
+    columns: Annotated[dict[str, str], BeforeValidator(lambda given: given or {})] = {}
     extra_features: tuple[str, ...] = ()
     format: str | None = None
     options: dict[str, str] = {}

@@ -84,7 +84,7 @@ def open_catalogue(
     table = catalog.read(spark, source.path, source.dataset, source.fmt)
     mapped = catalog.map_columns(table, source.dataset, source.path)
     with catalog.reading(f"{source.path}: cannot be read"):
-        wanted = needed or _filled(mapped)
+        wanted = needed or filled(mapped)
     left_out = _left_out(mapped, source, wanted, settings.max_imputed)
     judged = validation.judge(mapped, wanted, settings.max_imputed).persist()
     try:
@@ -98,8 +98,14 @@ def open_catalogue(
         judged.unpersist()
 
 
-def _filled(mapped: Mapped) -> tuple[str, ...]:
-    """Features with at least one number: a column of nothing is as good as absent."""
+def filled(mapped: Mapped) -> tuple[str, ...]:
+    """Features with at least one number: a column of nothing is as good as absent.
+
+    Raises
+    ------
+    InputError
+        Where the catalogue has no feature.
+    """
     if not mapped.features:
         raise InputError(
             f"{mapped.path}: has none of the audio features {', '.join(FEATURE_NAMES)};"

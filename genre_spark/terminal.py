@@ -106,7 +106,7 @@ class Terminal:
         self.pairs(
             {
                 "tracks": f"{summary['rows']['accepted']:,} of {summary['rows']['read']:,} rows",
-                "quarantined": _reasons(summary["rows"]),
+                "quarantined": reasons(summary["rows"]),
                 "left out (the catalogue lacks them)": ", ".join(summary["left_out"]),
                 "synthetic genres": _numbered(summary["synthetic_genres"]),
             }
@@ -141,7 +141,7 @@ class Terminal:
         self.pairs(
             {
                 "labelled": f"{rows['labelled']:,} of {rows['read']:,} rows",
-                "quarantined": _reasons(rows),
+                "quarantined": reasons(rows),
                 "tracks with imputed features": f"{rows['imputed']:,}",
                 "synthetic genres": _numbered(list(labels["synthetic_genres"])),
                 "genres": ", ".join(f"{name} {n}" for name, n in genres.items()),
@@ -168,7 +168,7 @@ class Terminal:
         self.pairs(
             {
                 "tracks": f"{scored['rows']['labelled']:,} of {scored['rows']['read']:,} rows",
-                "quarantined": _reasons(scored["rows"]),
+                "quarantined": reasons(scored["rows"]),
                 "synthetic genres": _numbered(trained["synthetic_genres"]),
             }
         )
@@ -235,10 +235,10 @@ def _study_rows(title: str, metrics: Mapping[str, Any]) -> list[tuple[str, ...]]
     return rows
 
 
-def _reasons(rows: Mapping[str, Any]) -> str:
-    quarantined = rows["read"] - rows["accepted"]
-    reasons = ", ".join(f"{reason} {n:,}" for reason, n in rows["reasons"].items())
-    return f"{quarantined:,}" + (f" ({reasons})" if reasons else "")
+def reasons(rows: Mapping[str, Any]) -> str:
+    """How many rows are set aside, and why."""
+    listed = ", ".join(f"{reason} {n:,}" for reason, n in rows["reasons"].items())
+    return f"{rows['read'] - rows['accepted']:,}" + (f" ({listed})" if listed else "")
 
 
 def _printable(text: str) -> str:

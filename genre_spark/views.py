@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genre_spark.terminal import Terminal
+from genre_spark.terminal import Terminal, reasons
 
 
 def show_datasets(terminal: Terminal, datasets: Sequence[Mapping[str, Any]]) -> None:
@@ -53,6 +53,72 @@ def show_fetched(terminal: Terminal, summary: Mapping[str, Any]) -> None:
             "next": f"genre-spark inspect --catalog {path} --dataset {name}",
         }
     )
+
+
+def show_inspection(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+    """What is in a table, and what to do next."""
+    if terminal.told_as_json(summary):
+        return
+    terminal.table([_COLUMN_HEAD, *(_column(one) for one in summary["columns"])])
+    if summary["features"]:
+        mapping = summary["mapping"]
+        rows = [_feature(n, mapping[n], one) for n, one in summary["features"].items()]
+        terminal.table([_FEATURE_HEAD, *rows])
+    rows = summary["rows"]
+    if rows:
+        terminal.pairs(
+            {
+                "tracks": f"{rows['accepted']:,} of {rows['read']:,} rows",
+                "quarantined": reasons(rows),
+                "tracks with imputed features": f"{rows['imputed']:,}",
+                "tracks with a genre": f"{rows['labelled']:,}",
+                "largest genres": ", ".join(f"{g} {n:,}" for g, n in summary["genres"].items()),
+                "tracks under several genres": f"{rows['ambiguous']:,}"
+                if rows["ambiguous"]
+                else "",
+                "artists": f"{summary['artists']:,}" if summary["artists"] else "",
+            }
+        )
+    terminal.pairs({f"note {i}": note for i, note in enumerate(summary["notes"], start=1)})
+    terminal.pairs({"mapping": summary["draft"] or "", "next": summary["next"]})
+
+
+_COLUMN_HEAD = ("column", "type", "filled", "lowest", "median", "highest", "for example", "read as")
+_FEATURE_HEAD = ("feature", "is", "missing", "no number", "out of range", "lowest", "median",
+                 "highest", "possible")  # fmt: skip
+
+
+def _column(one: Mapping[str, Any]) -> tuple[str, ...]:
+    numbers = (_number(one[name]) if one["numeric"] == 1 else "" for name in _RANGE)
+    example = " ".join((one["sample"] or "").split())
+    shown = f"{example[:39]}…" if len(example) > 40 else example
+    return (
+        one["name"],
+        one["kind"],
+        _share(one["filled"]),
+        *numbers,
+        shown,
+        ", ".join(one["read_as"]),
+    )
+
+
+def _feature(name: str, reading: Mapping[str, str], one: Mapping[str, Any]) -> tuple[str, ...]:
+    faults = (f"{one[kind]:,}" for kind in ("missing", "not_a_number", "out_of_range"))
+    numbers = (_number(one[key]) for key in _RANGE)
+    low, high = map(_number, one["possible"])
+    return name, reading["expression"], *faults, *numbers, f"{low} to {high}"
+
+
+_RANGE = ("low", "median", "high")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _share(value: float) -> str:
+    """Never 100 % where a row is missing."""
+    return "100%" if value == 1 else f"{min(value, 0.9999):.2%}"
 
 
 def _size(origin: Mapping[str, Any]) -> str:
