@@ -37,7 +37,15 @@ TRAIN = [
     "seaborn>=0.13",
     "Jinja2>=3.1",
 ]
-TEST = ["pytest>=8", "hypothesis>=6.100", "ruff>=0.12"]
+TEST = [
+    "pytest>=8",
+    "hypothesis>=6.100",
+    "ruff>=0.12",
+    # Those who read labelled catalogues, and what is promised to them.
+    "duckdb>=1.2",
+    "polars>=1.20",
+    "jsonschema>=4.23",
+]
 
 setup(
     name="genre-spark",

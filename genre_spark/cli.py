@@ -9,8 +9,10 @@ import click
 
 from genre_spark import __version__
 from genre_spark.cli_data import datasets, fetch, inspect
+from genre_spark.cli_labels import labels, schema
 from genre_spark.errors import GenreSparkError
 from genre_spark.options import CATALOG, job_of, place, run_options, source_of, table_options
+from genre_spark.schema import PARTITION_COLUMNS
 
 EXIT_CODES = """\b
 Exit codes:
@@ -30,10 +32,6 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.version_option(__version__, prog_name="genre-spark")
 def cli() -> None:
     """Labels whole music catalogues with synthetic and real genres, on Spark."""
-
-
-for command in (datasets, fetch, inspect):
-    cli.add_command(command)
 
 
 def main() -> None:
@@ -172,6 +170,11 @@ def evaluate(
     "--dry-run", is_flag=True, help="Do all but publish, and say what would be published."
 )
 @click.option("--explain", is_flag=True, help="Also say which features speak most for each label.")
+@click.option(
+    "--partition-by",
+    type=click.Choice(PARTITION_COLUMNS),
+    help="A directory per value of that column, for readers that want some of them.",
+)
 @table_options
 @run_options
 def score(
@@ -181,6 +184,7 @@ def score(
     incremental: bool,
     dry_run: bool,
     explain: bool,
+    partition_by: str | None,
     dataset: str | None,
     fmt: str | None,
     **run: Any,
@@ -188,6 +192,8 @@ def score(
     """Labels every track of a catalogue."""
     if explain:
         run["overrides"] += ("explain=true",)
+    if partition_by:
+        run["overrides"] += (f"partition_by={partition_by}",)
     with job_of(**run) as job:
         from genre_spark import pipeline, registry
 
@@ -241,6 +247,10 @@ def demo(output: str, **run: Any) -> None:
         way.make_room(Path(output))
         summary = way.run(job.spark(), table, Path(output), job.settings, job.terminal.say)
         job.terminal.show_demo(summary)
+
+
+for _command in (datasets, fetch, inspect, labels, schema):
+    cli.add_command(_command)
 
 
 def _fail(message: str, code: int) -> None:

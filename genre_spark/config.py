@@ -1,7 +1,7 @@
 """Settings and dataset mappings: defaults, then files, then options; anything unknown is refused."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -16,7 +16,7 @@ from pydantic import (
 
 from genre_spark.errors import ConfigError
 from genre_spark.origin import Origin
-from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.schema import FEATURE_NAMES, PARTITION_COLUMNS, TEXT_COLUMNS
 
 
 def _not_boolean(value: Any) -> Any:
@@ -112,8 +112,10 @@ class ScoringSettings(_Strict):
 
 
 class PublishingSettings(_Strict):
-    """How a labelled catalogue replaces another."""
+    """How a labelled catalogue lies in files, and how it replaces another."""
 
+    partition_by: Literal[PARTITION_COLUMNS] | None
+    rows_per_file: Annotated[_Int, Field(ge=0)]
     allow_gap: StrictBool
 
 

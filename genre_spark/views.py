@@ -83,6 +83,36 @@ def show_inspection(terminal: Terminal, summary: Mapping[str, Any]) -> None:
     terminal.pairs({"mapping": summary["draft"] or "", "next": summary["next"]})
 
 
+def show_labelled(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+    """What is in a labelled catalogue."""
+    if terminal.told_as_json(summary):
+        return
+    labels, rows = summary["labels"], summary["rows"]
+    terminal.pairs(
+        {
+            "tracks": f"{rows['labelled']:,}",
+            "quarantined": reasons(rows),
+            "scored": summary["scored_at"],
+            "model id": summary["model_id"],
+            "from": summary["source"]["path"],
+            "drift": summary["drift"]["level"] if summary["drift"]["judged"] else "not judged",
+        }
+    )
+    for head, counts in (
+        ("synthetic genre", labels["synthetic_genres"]),
+        ("genre", labels["genres"]),
+    ):
+        if counts:
+            shares = ((n, f"{c:,}", f"{c / rows['labelled']:.1%}") for n, c in counts.items())
+            terminal.table([(head, "tracks", "share"), *shares])
+    if labels["accepted"] is not None:
+        sure = f"{labels['mean_confidence']:.3f}"
+        terminal.pairs({"accepted": f"{labels['accepted']:.1%}", "mean confidence": sure})
+    if summary["samples"]:
+        head = tuple(summary["samples"][0])
+        terminal.table([head, *(tuple(map(_cell, one.values())) for one in summary["samples"])])
+
+
 _COLUMN_HEAD = ("column", "type", "filled", "lowest", "median", "highest", "for example", "read as")
 _FEATURE_HEAD = ("feature", "is", "missing", "no number", "out of range", "lowest", "median",
                  "highest", "possible")  # fmt: skip
@@ -105,15 +135,33 @@ def _column(one: Mapping[str, Any]) -> tuple[str, ...]:
 def _feature(name: str, reading: Mapping[str, str], one: Mapping[str, Any]) -> tuple[str, ...]:
     faults = (f"{one[kind]:,}" for kind in ("missing", "not_a_number", "out_of_range"))
     numbers = (_number(one[key]) for key in _RANGE)
-    low, high = map(_number, one["possible"])
-    return name, reading["expression"], *faults, *numbers, f"{low} to {high}"
+    return name, reading["expression"], *faults, *numbers, _possible(*one["possible"])
 
 
+def _kind(one: Mapping[str, Any]) -> str:
+    """In a CSV file all is text."""
+    return ("number" if one["numeric"] == 1 else "text") if one["kind"] == "string" else one["kind"]
+
+
+def _possible(low: float, high: float) -> str:
+    if high >= _ANY:
+        return "any number"
+    return f"above 0 to {high:g}" if 0 < low < _TINY else f"{low:g} to {high:g}"
+
+
+# Bounds beyond and below which a feature has none, or leaves out zero alone; see `schema`.
+_ANY, _TINY = 1e300, 1e-6
 _RANGE = ("low", "median", "high")
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _number(value) if isinstance(value, float) else str("" if value is None else value)
 
 
 def _share(value: float) -> str:

@@ -96,7 +96,7 @@ def test_only_the_network_imports_keras_or_tensorflow_and_only_in_functions():
 
 def test_only_the_command_modules_and_jobs_know_click():
     users = [name for name in MODULES if "click" in libraries(TREES[name])]
-    assert users == ["cli", "cli_data", "options"]
+    assert users == ["cli", "cli_data", "cli_labels", "options"]
 
 
 def test_only_session_builds_a_spark_session():
@@ -162,8 +162,8 @@ def test_no_module_asserts_because_users_get_errors(name):
 def test_there_is_a_job_for_each_command_on_spark():
     from genre_spark.cli import cli
 
-    # The others are for people at a terminal.
-    assert set(JOBS) == set(cli.commands) - {"demo", "datasets", "fetch"}
+    at_a_terminal = {"demo", "datasets", "fetch", "inspect", "labels", "schema"}
+    assert set(JOBS) == set(cli.commands) - at_a_terminal
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))

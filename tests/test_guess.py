@@ -39,7 +39,9 @@ def read(*columns):
     ],
 )
 def test_features_are_known_by_what_people_call_them(name, column):
-    assert read(numbers(column, 200_000 if name == "duration_ms" else 0.5)) == {name: quoted(column)}
+    assert read(numbers(column, 200_000 if name == "duration_ms" else 0.5)) == {
+        name: quoted(column)
+    }
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,16 @@ def test_texts_are_known_by_what_people_call_them(name, column):
 
 
 def test_the_likelier_of_two_columns_is_taken_and_none_twice():
-    names = ("name", "id", "album", "album_id", "artist_ids", "artists", "track_id", "playlist_name")
+    names = (
+        "name",
+        "id",
+        "album",
+        "album_id",
+        "artist_ids",
+        "artists",
+        "track_id",
+        "playlist_name",
+    )
     assert read(*(words(name, "x") for name in names)) == {
         "track_id": "track_id",
         "artist": "artists",
