@@ -126,6 +126,7 @@ def test_synthetic_genres_are_more_than_ten_and_have_names(submitted):
     assert found["genre"].isna().all()
     manifest = json.loads((folder / "synthetic" / "_manifest.json").read_text())
     assert faults("manifest", manifest) == []
+    assert manifest["model"]["path"] == str(folder / "clusters")
 
 
 def test_the_report_is_one_page_with_pictures(submitted):

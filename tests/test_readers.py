@@ -1,5 +1,6 @@
 """A labelled catalogue is read as it is by those who read such tables, however its files lie."""
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -8,9 +9,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from edits import assert_equal, make_models, score, start
 
+from genre_spark import published
+from genre_spark.cli import cli
 from genre_spark.config import load_settings
+from genre_spark.errors import InputError, OutputError
 from genre_spark.schema import LABELLED_COLUMNS
 
 pytestmark = pytest.mark.usefixtures("few_partitions")
@@ -140,10 +145,41 @@ def test_a_layout_may_change_from_run_to_run_and_labels_are_carried_over(spark, 
 
 
 def test_directories_of_others_are_left_as_they_are(spark, model, tmp_path):
-    from genre_spark.errors import OutputError
-
     folder = tmp_path / "out"
     score(spark, start(), model, folder)
     Path(folder, "year=1999").mkdir()
     with pytest.raises(OutputError, match="was not made by genre-spark"):
         score(spark, start(), model, folder)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_labels_command_counts_and_shows_tracks_without_spark(folders, layout):
+    found = published.look(None, str(folders[layout]), 7)
+    assert found["rows"]["labelled"] == 60
+    ids = [row["track_id"] for row in found["samples"]]
+    assert len(set(ids)) == 7
+    assert ids == [
+        row["track_id"] for row in published.look(None, str(folders[layout]), 7)["samples"]
+    ]
+    told = CliRunner().invoke(cli, ["labels", str(folders[layout]), "--rows", "2"]).stdout
+    assert "tracks: 60\n" in told
+    assert sum(line.startswith(("s1t", "track_id\t")) for line in told.splitlines()) == 3
+
+
+def test_a_remote_catalogue_is_shown_by_spark(spark, folders):
+    table = spark.read.parquet(str(folders["in directories"]))
+    n_tracks, samples = published._by_spark(table, 5)
+    assert (n_tracks, len(samples)) == (60, 5)
+    assert samples == published._by_spark(table.repartition(3), 5)[1]
+
+
+def test_a_catalogue_that_lost_a_file_is_told(folders, tmp_path):
+    shutil.copytree(folders["in files of 20"], tmp_path / "out")
+    files(tmp_path / "out")[0].unlink()
+    with pytest.raises(
+        InputError, match=r"tracks, but its _manifest\.json says 60: files were lost"
+    ):
+        published.look(None, str(tmp_path / "out"), 5)
+    files(tmp_path / "out")[0].write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="cannot be read"):
+        published.look(None, str(tmp_path / "out"), 5)
