@@ -48,6 +48,10 @@ TEST = [
     "mypy>=1.15",
     "build>=1.2",
     "setuptools>=77",
+    # Those who read labelled catalogues, and what is promised to them.
+    "duckdb>=1.2",
+    "polars>=1.20",
+    "jsonschema>=4.23",
 ]
 
 setup(

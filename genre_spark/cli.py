@@ -1,4 +1,4 @@
-"""The commands; the only module that talks to the terminal."""
+"""The commands, and what becomes of their errors."""
 
 import logging
 import sys
@@ -8,10 +8,13 @@ from typing import Any
 import click
 
 from genre_spark import __version__, logs
+from genre_spark.cli_data import datasets, fetch, inspect
+from genre_spark.cli_labels import labels, schema
 from genre_spark.cli_models import models
 from genre_spark.errors import STOPPED, GenreSparkError
-from genre_spark.job import open_job, source_of
-from genre_spark.options import CATALOG, run_options, table_options
+from genre_spark.job import job_of, source_of
+from genre_spark.options import CATALOG, place, run_options, table_options
+from genre_spark.schema import PARTITION_COLUMNS
 
 EXIT_CODES = """\b
 Exit codes:
@@ -24,13 +27,13 @@ Exit codes:
   6  output busy or unsafe"""
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(epilog=EXIT_CODES, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="genre-spark")
 def cli() -> None:
     """Labels whole music catalogues with synthetic and real genres, on Spark."""
-
-
-cli.add_command(models)
 
 
 def main() -> None:
@@ -63,9 +66,9 @@ _EXTRAS = {"mlflow": "mlflow", "xxhash": "mlflow", "prometheus_client": "metrics
 
 @cli.command(epilog="Example: genre-spark cluster --catalog tracks.parquet --output models/mine")
 @CATALOG
-@click.option("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
-@click.option("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
-@click.option(
+@place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@place("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
+@place(
     "--previous", metavar="BUNDLE", help="Keep the ids and names of this one's that are the same."
 )
 @table_options
@@ -80,7 +83,7 @@ def cluster(
     **run: Any,
 ) -> None:
     """Discovers synthetic genres."""
-    with open_job(**run) as job:
+    with job_of(**run) as job:
         from genre_spark import pipeline
 
         source = source_of(catalog, dataset, fmt)
@@ -104,8 +107,8 @@ def cluster(
     " --output models/mine-full"
 )
 @CATALOG
-@click.option("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
-@click.option("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@place("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
+@place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
 @click.option(
     "--mlflow", is_flag=True, help="Also log it as a run of MLflow (MLFLOW_TRACKING_URI)."
 )
@@ -121,7 +124,7 @@ def train(
     **run: Any,
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
-    with open_job(**run) as job:
+    with job_of(**run) as job:
         from genre_spark import pipeline, registry
 
         if mlflow:
@@ -146,8 +149,8 @@ def train(
     " --output study"
 )
 @CATALOG
-@click.option("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
-@click.option("--output", required=True, metavar="DIR", help="Tables and pictures.")
+@place("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
+@place("--output", required=True, metavar="DIR", help="Tables and pictures.")
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
@@ -174,7 +177,7 @@ def evaluate(
     **run: Any,
 ) -> None:
     """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
-    with open_job(**run) as job:
+    with job_of(**run) as job:
         from genre_spark import pipeline
 
         source = source_of(catalog, dataset, fmt)
@@ -190,8 +193,8 @@ def evaluate(
     " --output labelled"
 )
 @CATALOG
-@click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
-@click.option("--output", required=True, metavar="DIR", help="The labelled catalogue.")
+@place("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
+@place("--output", required=True, metavar="DIR", help="The labelled catalogue.")
 @click.option(
     "--incremental", is_flag=True, help="Score only what is new or changed; the result is the same."
 )
@@ -199,6 +202,11 @@ def evaluate(
     "--dry-run", is_flag=True, help="Do all but publish, and say what would be published."
 )
 @click.option("--explain", is_flag=True, help="Also say which features speak most for each label.")
+@click.option(
+    "--partition-by",
+    type=click.Choice(PARTITION_COLUMNS),
+    help="A directory per value of that column, for readers that want some of them.",
+)
 @table_options
 @run_options
 def score(
@@ -208,6 +216,7 @@ def score(
     incremental: bool,
     dry_run: bool,
     explain: bool,
+    partition_by: str | None,
     dataset: str | None,
     fmt: str | None,
     **run: Any,
@@ -215,7 +224,9 @@ def score(
     """Labels every track of a catalogue."""
     if explain:
         run["overrides"] += ("explain=true",)
-    with open_job(**run) as job:
+    if partition_by:
+        run["overrides"] += (f"partition_by={partition_by}",)
+    with job_of(**run) as job:
         from genre_spark import pipeline
 
         source = source_of(catalog, dataset, fmt)
@@ -238,14 +249,14 @@ def score(
     epilog="Example: genre-spark report --model models/reference --labels labelled"
     " --output report.html"
 )
-@click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
-@click.option("--labels", metavar="DIR", help="A catalogue that was labelled with it.")
-@click.option("--output", required=True, metavar="FILE.html", help="The page.")
-@click.option("--pictures", metavar="DIR", help="Also write its pictures there, as PNG files.")
+@place("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
+@place("--labels", metavar="DIR", help="A catalogue that was labelled with it.")
+@place("--output", required=True, metavar="FILE.html", help="The page.")
+@place("--pictures", metavar="DIR", help="Also write its pictures there, as PNG files.")
 @run_options
 def report(model: str, labels: str | None, output: str, pictures: str | None, **run: Any) -> None:
     """Writes one HTML page on a model and on what it labelled."""
-    with open_job(**run) as job:
+    with job_of(**run) as job:
         from genre_spark import pipeline
         from genre_spark.storage import is_remote
 
@@ -260,7 +271,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
 
 
 @cli.command(epilog="Example: genre-spark demo --output genre-spark-demo")
-@click.option(
+@place(
     "--output",
     default="genre-spark-demo",
     show_default=True,
@@ -270,13 +281,17 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
 @run_options
 def demo(output: str, **run: Any) -> None:
     """Runs the whole way on a small real table: cluster, train, score, report."""
-    with open_job(**run) as job:
+    with job_of(**run) as job:
         from genre_spark import demo as way
 
         table = way.table()
         way.make_room(Path(output))
         summary = way.run(job.spark(), table, Path(output), job.settings, job.terminal.say)
         job.terminal.show_demo(summary)
+
+
+for _command in (datasets, fetch, inspect, labels, schema, models):
+    cli.add_command(_command)
 
 
 def _fail(message: str, code: int) -> None:

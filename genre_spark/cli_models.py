@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from genre_spark.job import open_job, source_of
+from genre_spark.job import job_of, source_of
 from genre_spark.options import CATALOG, run_options, table_options
 
 REGISTRY = click.option(
@@ -141,4 +141,4 @@ def diff(
 def _job(registry: str | None, run: dict[str, Any]) -> Any:
     if registry:
         run["overrides"] += (f"models.registry={registry}",)
-    return open_job(**run)
+    return job_of(**run)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -16,7 +16,8 @@ from pydantic import (
 )
 
 from genre_spark.errors import ConfigError
-from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.origin import Origin
+from genre_spark.schema import FEATURE_NAMES, PARTITION_COLUMNS, TEXT_COLUMNS
 
 
 def _not_boolean(value: Any) -> Any:
@@ -114,8 +115,10 @@ class ScoringSettings(_Strict):
 
 
 class PublishingSettings(_Strict):
-    """How a labelled catalogue replaces another."""
+    """How a labelled catalogue lies in files, and how it replaces another."""
 
+    partition_by: Literal[PARTITION_COLUMNS] | None
+    rows_per_file: Annotated[_Int, Field(ge=0)]
     allow_gap: StrictBool
 
 
@@ -157,13 +160,17 @@ class Dataset(_Strict):
         Options for Spark's reader of that format.
     about : str
         What the table is, for people.
+    origin : Origin, optional
+        Where a well-known table comes from.
     """
 
-    columns: dict[str, str] = {}
+    # A file in which all columns are still comments has nothing there.
+    columns: Annotated[dict[str, str], BeforeValidator(lambda given: given or {})] = {}
     extra_features: tuple[str, ...] = ()
     format: str | None = None
     options: dict[str, str] = {}
     about: str = ""
+    origin: Origin | None = None
 
     @model_validator(mode="after")
     def _extras_are_new(self) -> "Dataset":

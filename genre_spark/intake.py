@@ -100,7 +100,7 @@ def open_catalogue(
     """
     mapped = catalog.map_columns(source.read(spark), source.dataset, source.path)
     with catalog.reading(f"{source.path}: cannot be read"):
-        wanted = needed or _filled(mapped)
+        wanted = needed or filled(mapped)
     left_out = _left_out(mapped, source, wanted, settings.max_imputed)
     judged = validation.judge(mapped, wanted, settings.max_imputed).persist()
     try:
@@ -114,8 +114,14 @@ def open_catalogue(
         judged.unpersist()
 
 
-def _filled(mapped: Mapped) -> tuple[str, ...]:
-    """Features with at least one number: a column of nothing is as good as absent."""
+def filled(mapped: Mapped) -> tuple[str, ...]:
+    """Features with at least one number: a column of nothing is as good as absent.
+
+    Raises
+    ------
+    InputError
+        Where the catalogue has no feature.
+    """
     if not mapped.features:
         raise InputError(
             f"{mapped.path}: has none of the audio features {', '.join(FEATURE_NAMES)};"

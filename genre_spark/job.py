@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genre_spark import logs
-from genre_spark.errors import exit_code
+from genre_spark.errors import ConfigError, exit_code
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,6 +39,7 @@ class Job:
         Spark's master URL.
     run_id : str
         In the logs, in the metrics, and in the manifest of what is published.
+    verbose : bool
     session : SparkSession or None
         None until `spark` is called.
     """
@@ -47,6 +48,7 @@ class Job:
     terminal: "Terminal"
     master: str | None
     run_id: str
+    verbose: bool
     session: "SparkSession | None" = None
 
     def spark(self) -> "SparkSession":
@@ -55,7 +57,8 @@ class Job:
 
         if self.session is None:
             self.terminal.say("starting Spark")
-            self.session = get_session(self.master, self.settings.scoring.batch_rows)
+            batch_rows = self.settings.scoring.batch_rows
+            self.session = get_session(self.master, batch_rows, with_notices=self.verbose)
         return self.session
 
     def model(self, reference: str) -> str:
@@ -98,36 +101,35 @@ def _is_remote(path: str) -> bool:
 
 
 @contextmanager
-def open_job(
-    config: str | None,
-    overrides: tuple[str, ...],
-    seed: int | None,
-    master: str | None,
-    as_json: bool,
-    verbose: bool,
-    log_format: str,
-    metrics: str | None,
-    command: str,
+def job_of(
+    config: str | None = None,
+    overrides: tuple[str, ...] = (),
+    master: str | None = None,
+    seed: int | None = None,
+    metrics: str | None = None,
+    command: str = "",
+    **speech: Any,
 ) -> Iterator[Job]:
     """A job by its options; what it started is stopped at the end of the block.
 
     Parameters
     ----------
-    config, overrides, seed, master, as_json, verbose, log_format, metrics
+    config, overrides, master, seed, metrics
         What the user gave; see `options`.
     command : str
         Its name, for logs and metrics.
+    **speech
+        See `speaking`.
     """
     from genre_spark.config import load_settings
 
-    run_id = uuid.uuid4().hex[:12]
-    logs.configure(log_format, verbose, run_id, command)
-    if not verbose:
-        # Libraries warn about each other, and of nothing that a user could mend.
-        warnings.simplefilter("ignore")
-    terminal = _terminal(as_json, log_format)
-    with _told(command, run_id, terminal, _sender(metrics)):
-        job = Job(load_settings(config, overrides, seed), terminal, master, run_id)
+    run_id, send = uuid.uuid4().hex[:12], _sender(metrics)
+    with (
+        speaking(**speech, run_id=run_id, command=command) as terminal,
+        _told(command, run_id, terminal, send),
+    ):
+        settings = load_settings(config, overrides, seed)
+        job = Job(settings, terminal, master, run_id, speech["verbose"])
         try:
             yield job
         finally:
@@ -136,17 +138,41 @@ def open_job(
                 job.session.stop()
 
 
-def _terminal(as_json: bool, log_format: str) -> "Terminal":
+@contextmanager
+def speaking(
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    log_format: str = logs.TEXT,
+    run_id: str = "",
+    command: str = "",
+) -> Iterator["Terminal"]:
+    """A terminal for the time of a command, and how much everybody may say meanwhile.
+
+    Raises
+    ------
+    ConfigError
+        Where it is to say both less and more.
+    """
     from genre_spark.session import under_spark_submit
     from genre_spark.terminal import Terminal
 
-    if log_format == logs.JSON:
-        return Terminal(as_json, progress=logger.info)
-    # spark-submit sends both outputs of Python to one, where machines want the JSON alone.
-    silent = as_json and under_spark_submit()
-    if silent:
-        logging.disable(logging.WARNING)
-    return Terminal(as_json, progress=(lambda _: None) if silent else None)
+    if quiet and verbose:
+        raise ConfigError("--quiet and --verbose exclude each other")
+    logs.configure(log_format, verbose, run_id, command)
+    as_lines = log_format == logs.JSON
+    # spark-submit sends both outputs of Python to one, where machines want the JSON alone; lines of
+    # the log are told apart from it by their fields.
+    silent = quiet or (as_json and under_spark_submit() and not as_lines)
+    logging.disable(logging.WARNING if silent else logging.NOTSET)
+    if not verbose:
+        # Libraries warn about each other, and of nothing that a user could mend.
+        warnings.simplefilter("ignore")
+    terminal = Terminal(as_json, silent, logger.info if as_lines else None)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
 
 
 def _sender(target: str | None) -> Send:

@@ -19,6 +19,7 @@ from genre_spark.config import Settings
 from genre_spark.errors import GenreSparkError
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source
+from genre_spark.layout import Layout
 from genre_spark.publish import Target
 from genre_spark.schema import labelled_columns
 
@@ -190,12 +191,15 @@ def _origin(run: _Run, staged: _Staged) -> dict[str, Any]:
 
 def _stage(run: _Run) -> _Staged:
     """Writes labels and quarantine, and reads them back."""
+    layout = Layout.of(run.order.settings.publishing)
     with _labelled(run) as (labelled, because):
-        tally = accounting.write(labelled, run.target.staging)
+        arranged = layout.arrange(labelled, run.catalogue.counts.accepted)
+        tally = accounting.write(arranged, run.target.staging, layout)
     quarantine = f"{run.target.staging}/{publish.QUARANTINE}"
     set_aside = accounting.write(run.catalogue.quarantined, quarantine)
+    publish.hide(storage_of(run.spark, run.order.output), quarantine)
     _reconcile(run.catalogue, tally, set_aside)
-    staged = accounting.verify(run.spark, run.target.staging, tally)
+    staged = accounting.verify(run.spark, run.target.staging, tally, run.order.columns)
     accounting.check_schema(staged, run.order.columns)
     accounting.verify(run.spark, quarantine, set_aside)
     return _Staged(staged, tally, set_aside, because)

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def cluster(
         manifest, profile = _discover(catalogue, source, settings, earlier)
         with registry.new_bundle(spark, output) as folder:
             bundle.write_files(folder, manifest, profile, card.render(manifest))
-            made = bundle.load(folder)
+            made = replace(bundle.load(folder), path=Path(output))
         summary = _summary(manifest, output)
         if labels:
             say(f"labelling into {labels}")

@@ -12,11 +12,14 @@ from urllib.parse import urlparse
 
 from genre_spark import locking
 from genre_spark.errors import InputError, OutputError
+from genre_spark.schema import PARTITION_COLUMNS
 from genre_spark.storage import Storage
 
 MANIFEST = "_manifest.json"
 QUARANTINE = "_quarantine"
 SUCCESS = "_SUCCESS"
+QUARANTINED = ".quarantined"
+_PARQUET = ".parquet"
 MADE_BY = "genre-spark"
 
 
@@ -36,7 +39,8 @@ class Kind:
     others: str
 
 
-CATALOGUE = Kind(MANIFEST, rf"{QUARANTINE}|{SUCCESS}|part-.*\.parquet")
+_PARTITION = rf"({'|'.join(PARTITION_COLUMNS)})=\d+"
+CATALOGUE = Kind(MANIFEST, rf"{QUARANTINE}|{SUCCESS}|part-.*\.parquet|{_PARTITION}")
 STUDY = Kind("evaluation.json", r"evaluation\.md|[a-z_]+\.png")
 
 
@@ -154,6 +158,18 @@ def publishing(
     finally:
         storage.delete(target.staging)
         storage.delete(target.lock)
+
+
+def hide(storage: Storage, quarantine: str) -> None:
+    """Gives Parquet files another ending.
+
+    DuckDB and Polars would take whatever ends on ``.parquet`` below a directory for its table.
+    Spark, pandas, and whoever names the quarantine itself, read any name.
+    """
+    for name in storage.names(quarantine):
+        if name.endswith(_PARQUET):
+            hidden = name.removesuffix(_PARQUET) + QUARANTINED
+            storage.rename(f"{quarantine}/{name}", f"{quarantine}/{hidden}")
 
 
 def write_manifest(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genre_spark import notices
 from genre_spark.config import conf_dir
 from genre_spark.errors import ConfigError
 from genre_spark.java import OLDEST, find_java_home, install_command
@@ -25,7 +26,9 @@ _SEMANTICS = {
 }
 
 
-def get_session(master: str | None = None, batch_rows: int = 8192) -> "SparkSession":
+def get_session(
+    master: str | None = None, batch_rows: int = 8192, with_notices: bool = True
+) -> "SparkSession":
     """A session under spark-submit's settings, or in local mode where started otherwise.
 
     Parameters
@@ -34,6 +37,9 @@ def get_session(master: str | None = None, batch_rows: int = 8192) -> "SparkSess
         Spark's master URL. Without it spark-submit decides, and ``local[*]`` elsewhere.
     batch_rows : int
         Rows per Arrow batch that Python workers get.
+    with_notices : bool
+        Whether the screen shows what Java says at every start. Under spark-submit it does: Java
+        was there first.
 
     Raises
     ------
@@ -42,18 +48,16 @@ def get_session(master: str | None = None, batch_rows: int = 8192) -> "SparkSess
     """
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName("genre-spark")
-    for key, value in _SEMANTICS.items():
-        builder = builder.config(key, value)
-    builder = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", batch_rows)
+    settings = {**_SEMANTICS, "spark.sql.execution.arrow.maxRecordsPerBatch": str(batch_rows)}
     if under_spark_submit():
-        builder = builder.master(master) if master else builder
+        settings |= {"spark.master": master} if master else {}
     else:
         _prepare_environment()
-        builder = builder.master(master or "local[*]")
-        for key, value in local_properties().items():
-            builder = builder.config(key, value)
+        settings |= {"spark.master": master or "local[*]", **local_properties()}
+    builder = SparkSession.builder.appName("genre-spark").config(map=dict(settings))
     try:
+        if not with_notices:
+            _start_java(settings)
         session = builder.getOrCreate()
     except Exception as err:  # py4j and pyspark raise many kinds here, all fatal
         raise ConfigError(f"Spark does not start: {str(err).splitlines()[0]}") from err
@@ -103,6 +107,19 @@ def local_properties(path: Path | None = None) -> dict[str, str]:
     properties = {key: value.strip() for key, value in pairs}
     logs = (conf_dir() / "log4j2.properties").as_uri()
     return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logs}", **properties}
+
+
+def _start_java(settings: dict[str, str]) -> None:
+    """Starts Spark's Java here, where its standard error can be led through a filter."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    if under_spark_submit() or SparkContext._gateway:
+        return
+    conf = SparkConf().setAppName("genre-spark").setAll(list(settings.items()))
+    with notices.stderr_without() as stderr:
+        gateway = launch_gateway(conf, {"stderr": stderr})
+    SparkContext(conf=conf, gateway=gateway)
 
 
 def _suit_one_machine(session: "SparkSession") -> None:

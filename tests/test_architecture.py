@@ -95,9 +95,9 @@ def test_only_the_network_imports_keras_or_tensorflow_and_only_in_functions():
     assert all(not libraries(TREES[user], functions=False, types=False) & heavy for user in users)
 
 
-def test_only_the_command_line_knows_click():
-    knowing = [name for name in MODULES if "click" in libraries(TREES[name])]
-    assert knowing == ["cli", "cli_models", "options"]
+def test_only_the_command_modules_and_jobs_know_click():
+    users = [name for name in MODULES if "click" in libraries(TREES[name])]
+    assert users == ["cli", "cli_data", "cli_labels", "cli_models", "options"]
 
 
 def test_only_session_builds_a_spark_session():
@@ -115,10 +115,26 @@ def _attributes(tree):
 
 
 @pytest.mark.parametrize(
-    "module", ["errors", "schema", "config", "java", "features", "bundle", "session", "cli"]
+    "module",
+    ["errors", "schema", "config", "java", "features", "bundle", "session", "presets", "views"],
 )
 def test_what_must_start_fast_does_not_load_pyspark(module):
     assert "pyspark" not in _loaded_by(module)
+
+
+def test_help_and_completion_load_nothing_that_takes_time():
+    slow = {
+        "pyspark",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "onnxruntime",
+        "keras",
+        "pydantic",
+        "rich",
+        "yaml",
+    }
+    assert not slow & _loaded_by("cli")
 
 
 @pytest.mark.parametrize("module", ["scoring", "pipeline"])
@@ -147,7 +163,8 @@ def test_no_module_asserts_because_users_get_errors(name):
 def test_there_is_a_job_for_each_command_on_spark():
     from genre_spark.cli import cli
 
-    assert set(JOBS) == set(cli.commands) - {"demo"}
+    at_a_terminal = {"demo", "datasets", "fetch", "inspect", "labels", "schema"}
+    assert set(JOBS) == set(cli.commands) - at_a_terminal
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))

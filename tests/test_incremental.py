@@ -27,6 +27,7 @@ from edits import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet as pq
+from test_contract import faults
 
 from genre_spark.bundle import scoring_software
 from genre_spark.config import load_settings
@@ -135,6 +136,7 @@ def test_reasons_are_carried_over_with_the_labels(spark, models, tmp_path, monke
     assert_equal(tmp_path / "by steps", tmp_path / "at once")
     assert found["labels"] == whole["labels"]
     assert any(whole["labels"]["reasons"]["synthetic_genre"].values())
+    assert faults("manifest", read_manifest(LocalStorage(), str(tmp_path / "by steps"))) == []
 
 
 @pytest.mark.parametrize("explain", [True, False])
