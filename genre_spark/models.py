@@ -15,7 +15,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from genre_spark import bundle
-from genre_spark.errors import BundleError, OutputError
+from genre_spark.errors import BundleError, ConfigError, OutputError
 from genre_spark.hadoop import storage_of
 from genre_spark.storage import Storage, is_remote
 
@@ -159,6 +159,26 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
     text = json.dumps(promotion.__dict__, indent=1, ensure_ascii=False, allow_nan=False)
     if not storage.create_new(_file(folder, seen + 1), text + "\n"):
         raise OutputError(f"{folder}: another promotion was made meanwhile; look at it, and again")
+
+
+def check_place(path: str, alias: str, root: str) -> None:
+    """Holds an alias, and what is to have it, to names by which they will be found again.
+
+    Raises
+    ------
+    ConfigError
+        Where nobody could ask for the alias.
+    BundleError
+        Where the bundle has no version.
+    """
+    if not re.fullmatch(_ALIAS, alias):
+        raise ConfigError(f"--alias {alias}: should be letters, digits, _ and -, a letter first")
+    folder = path.rstrip("/").rpartition("/")[0]
+    if folder in ("", root.rstrip("/")):
+        raise BundleError(
+            f"{path}: has no version, so that an alias could mean no other; copy it to"
+            f" {root}/NAME/VERSION and promote that"
+        )
 
 
 def current(made: list[Promotion]) -> dict[str, Promotion]:

@@ -59,8 +59,9 @@ def promote(
     GateError
         Where the champion is better, or nothing can be concluded.
     BundleError
-        Where a champion could not give genres, or a rollback is none.
+        Where a champion could not give genres, a rollback is none, or there is no version.
     """
+    models.check_place(path, alias, settings.models.registry)
     folder, _, version = path.rstrip("/").rpartition("/")
     storage = storage_of(spark, path)
     candidate = registry.open_bundle(spark, path)

@@ -63,7 +63,7 @@ def judge(pair: str, tests: list[str]) -> tuple[str, bool]:
     except subprocess.CalledProcessError as err:
         return f"not installed: {err.cmd[2]} ended with {err.returncode}", False
     env = {**os.environ, "PYSPARK_PYTHON": str(own), "PYTHONPATH": str(ROOT)}
-    command = [own, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    command = [own, "-m", "pytest", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
     print(done.stdout[-4000:], flush=True)
     closing = _CLOSING.findall(done.stdout)

@@ -13,7 +13,7 @@ from genre_spark import api, bundle, diff, models, promotion
 from genre_spark.bundle import Bundle
 from genre_spark.cli import cli
 from genre_spark.config import Dataset, load_settings
-from genre_spark.errors import BundleError, GateError, OutputError
+from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
 from genre_spark.hadoop import HadoopStorage
 from genre_spark.intake import Source
 from genre_spark.models import Promotion
@@ -174,6 +174,14 @@ def test_a_clusters_bundle_is_no_champion_but_may_have_any_other_alias(registry)
     with pytest.raises(BundleError, match="whose accuracy nobody can tell"):
         promote(registry, "5")
     assert promote(registry, "5", alias="discovery").alias == "discovery"
+
+
+def test_what_could_not_be_found_again_is_not_promoted(registry, capsys):
+    with pytest.raises(ConfigError, match="--alias 1st: should be letters"):
+        promote(registry, "1", alias="1st")
+    with pytest.raises(BundleError, match="alone: has no version"):
+        command("promote", "alone", "--alias", "x", "--registry", registry)
+    assert not (registry / "_promotions").exists()
 
 
 def test_the_commands_tell_what_the_registry_holds(registry, capsys):
