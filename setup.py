@@ -30,6 +30,7 @@ TRAIN = [
     f"tensorflow>=2.20; {NOT_ON_X86}",
     "keras>=3.12,<4",
     "tf2onnx>=1.17",
+    "loky>=3.5",
     "scikit-learn>=1.6",
     "scipy>=1.11",
     "threadpoolctl>=3.5",

@@ -101,6 +101,22 @@ def read(spark: SparkSession, path: str, columns: Iterable[str] | None = None) -
     return table.select(*order, *[name for name in table.columns if name not in order])
 
 
+def reconcile(read: int, accepted: int, labelled: Tally, quarantined: Tally) -> None:
+    """Holds rows read to rows labelled + rows quarantined, by what was written.
+
+    Raises
+    ------
+    GenreSparkError
+        Where a row is missing or told twice.
+    """
+    if labelled.rows != accepted or labelled.rows + quarantined.rows != read:
+        raise GenreSparkError(
+            f"{read} rows were read, but {labelled.rows} labelled and {quarantined.rows}"
+            " quarantined; nothing was published. Did the input change meanwhile? Run again,"
+            " without --incremental"
+        )
+
+
 def check_schema(labelled: DataFrame, columns: Mapping[str, str]) -> None:
     """Holds a labelled catalogue to its contract.
 

@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from genre_spark import __version__, vetting
-from genre_spark.drift import Profile
+from genre_spark.catalogue_profile import Profile
 from genre_spark.errors import BundleError
 from genre_spark.manifest import Manifest, ScoringPart, model_id
 from genre_spark.tensor import channel_names
@@ -30,9 +28,6 @@ _FILES = {
     "clusters": {MANIFEST, PROFILE, CARD},
     "full": {MANIFEST, PROFILE, CARD, ONNX, KERAS},
 }
-_SCORING_LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime")
-_LIBRARIES = (*_SCORING_LIBRARIES, "keras", "tensorflow-cpu", "tensorflow")
-
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -101,38 +96,6 @@ def write_files(directory: Path, manifest: Manifest, profile: Profile, card: str
     (directory / PROFILE).write_text(_pretty(profile.model_dump(mode="json")))
     (directory / CARD).write_text(card)
     (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]))
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape a model."""
-    return _versions(_LIBRARIES)
-
-
-def scoring_software() -> dict[str, str]:
-    """Versions of all that shapes a label beside the model."""
-    return {"genre-spark": __version__, **_versions(_SCORING_LIBRARIES)}
-
-
-def _versions(names: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def source_revision() -> str | None:
-    """The git revision of a checkout that genre-spark runs from, None where installed."""
-    folder = Path(__file__).resolve().parent.parent
-    if not (folder / ".git").exists():
-        return None
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _vet_plain(path: Path) -> None:

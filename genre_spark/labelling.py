@@ -13,15 +13,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 from genre_spark import accounting, distributions, drift, incremental, provenance, publish, scoring
 from genre_spark.accounting import Tally
-from genre_spark.bundle import Bundle, scoring_software
+from genre_spark.bundle import Bundle
 from genre_spark.catalog import reading
 from genre_spark.config import Settings
-from genre_spark.errors import GenreSparkError
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source
 from genre_spark.layout import Layout
 from genre_spark.publish import Target
 from genre_spark.schema import labelled_columns
+from genre_spark.versions import scoring_software
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +198,8 @@ def _stage(run: _Run) -> _Staged:
     quarantine = f"{run.target.staging}/{publish.QUARANTINE}"
     set_aside = accounting.write(run.catalogue.quarantined, quarantine)
     publish.hide(storage_of(run.spark, run.order.output), quarantine)
-    _reconcile(run.catalogue, tally, set_aside)
+    counts = run.catalogue.counts
+    accounting.reconcile(counts.read, counts.accepted, tally, set_aside)
     staged = accounting.verify(run.spark, run.target.staging, tally, run.order.columns)
     accounting.check_schema(staged, run.order.columns)
     accounting.verify(run.spark, quarantine, set_aside)
@@ -227,17 +228,6 @@ def _published(run: _Run) -> DataFrame | str:
     if isinstance(found, str):
         logger.warning("%s: scored in full: %s", run.order.output, found)
     return found
-
-
-def _reconcile(catalogue: Catalogue, labelled: Tally, quarantined: Tally) -> None:
-    """Rows read = rows labelled + rows quarantined, by what was written."""
-    read = catalogue.counts.read
-    if labelled.rows != catalogue.counts.accepted or labelled.rows + quarantined.rows != read:
-        raise GenreSparkError(
-            f"{read} rows were read, but {labelled.rows} labelled and {quarantined.rows}"
-            " quarantined; nothing was published. Did the input change meanwhile? Run again,"
-            " without --incremental"
-        )
 
 
 def _now() -> str:

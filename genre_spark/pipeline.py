@@ -21,10 +21,11 @@ from genre_spark import (
     sample,
     scoring,
     survey,
+    versions,
 )
 from genre_spark.bundle import Bundle
+from genre_spark.catalogue_profile import LabelProfile, Profile
 from genre_spark.config import Settings
-from genre_spark.drift import LabelProfile, Profile
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
 from genre_spark.labelling import Order
@@ -315,8 +316,8 @@ def _manifest(
         model_id=model_id(part, onnx),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         genre_spark_version=__version__,
-        source_revision=bundle.source_revision(),
-        libraries=bundle.library_versions(),
+        source_revision=versions.source_revision(),
+        libraries=versions.library_versions(),
         seed=settings.seed,
         scoring=part,
         **content,

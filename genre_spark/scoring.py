@@ -133,9 +133,11 @@ def _with_consensus(judged: DataFrame, bundle: Bundle) -> DataFrame:
 def _artist_hash() -> Column:
     """Aggregate: hash of the inputs of all of an artist's tracks, in whatever order.
 
-    A sum and not an exclusive or, under which two equal tracks would be as good as none.
+    A sum and not an exclusive or, under which two equal tracks would be as good as none. With the
+    ids, since two tracks may change places: then both are judged anew, which takes all of them.
     """
-    return F.xxhash64(F.count(F.lit(1)), F.sum("input_hash")).alias(_ARTIST_HASH)
+    own = F.xxhash64(TRACK_ID, "input_hash")
+    return F.xxhash64(F.count(F.lit(1)), F.sum(own)).alias(_ARTIST_HASH)
 
 
 def _join_artists(tracks: DataFrame, *aggregates: Column) -> DataFrame:

@@ -1,5 +1,7 @@
 """Random edits of a catalogue, and models to label it with: for incremental scoring."""
 
+import random
+
 import numpy as np
 import pandas as pd
 from generated import make_manifest, make_profile, make_tracks
@@ -23,7 +25,7 @@ class RunEndedError(Exception):
 
 
 def start(n=60):
-    """A catalogue of few artists and albums; some albums have tracks of several artists."""
+    """A catalogue of few artists, each with an album or two."""
     tracks = make_tracks(n, seed=1, artists=len(ARTISTS), albums=12)
     return tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
 
@@ -212,6 +214,16 @@ EDITS = {
 BY_STEPS, AT_ONCE = "by steps", "at once"
 # Steps of `publish` at which a run is interrupted.
 MOMENTS = ("_recover", "write_manifest", "_switch")
+EVENTS = ("", "", *KNOWN, *MOMENTS)
+
+
+def sequence(number):
+    """Two or three steps by chance, the same for the same number; see `play`."""
+    rng = random.Random(number)
+    return [
+        (rng.choice(sorted(EDITS)), rng.choice(EVENTS), rng.randrange(10_000))
+        for _ in range(rng.randint(2, 3))
+    ]
 
 
 def play(spark, sequence, models, folder):

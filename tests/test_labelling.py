@@ -15,7 +15,7 @@ from genre_spark.errors import GateError, GenreSparkError
 from genre_spark.intake import Source
 from genre_spark.schema import LABELLED_COLUMNS
 
-pytestmark = pytest.mark.usefixtures("few_partitions")
+pytestmark = pytest.mark.usefixtures("small_plans")
 
 
 @pytest.fixture(scope="module")

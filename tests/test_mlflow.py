@@ -16,7 +16,7 @@ pytest.importorskip("xxhash", reason="xxhash is absent: the extra `mlflow`")
 from genre_spark import tracking  # noqa: E402
 from genre_spark.single import COLUMNS, Labeller  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("few_partitions")
+pytestmark = pytest.mark.usefixtures("small_plans")
 PROTOCOLS = {
     "new": {"accuracy": 0.75, "tracks": 30, "baselines": {"random forest, context": 0.5}},
 }

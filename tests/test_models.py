@@ -254,7 +254,7 @@ def told(pair):
     return tracks, *found
 
 
-@pytest.mark.usefixtures("few_partitions")
+@pytest.mark.usefixtures("small_plans")
 def test_the_catalogue_gate_counts_tracks_of_artists_new_to_both(spark, pair, told):
     source, champion, candidate = pair
     tracks, before, after = told
@@ -284,7 +284,7 @@ def test_a_model_that_names_no_artists_is_not_compared_on_a_catalogue(pair):
         promotion.by_catalogue(None, source, champion, silent, SETTINGS)
 
 
-@pytest.mark.usefixtures("few_partitions")
+@pytest.mark.usefixtures("small_plans")
 def test_diff_tells_how_many_labels_change_and_where(spark, pair, told):
     source, one, other = pair
     tracks, before, after = told
@@ -307,7 +307,7 @@ def test_diff_tells_how_many_labels_change_and_where(spark, pair, told):
     assert sum(one["tracks"] for one in found["why"]["features"]) == changed.sum()
 
 
-@pytest.mark.usefixtures("few_partitions")
+@pytest.mark.usefixtures("small_plans")
 def test_diff_tells_which_artists_became_known(pair, told):
     _, one, other = pair
     assert set(diff.making(one.manifest, other.manifest)) == set()
