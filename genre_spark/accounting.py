@@ -1,6 +1,6 @@
 """Writes tables and reads them back: what stands on the disk is what was meant, to the last row."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
@@ -61,7 +61,7 @@ def tally(table: DataFrame) -> Tally:
 
 
 def verify(
-    spark: SparkSession, path: str, written: Tally, columns: Iterable[str] | None = None
+    spark: SparkSession, path: str, written: Tally, columns: Collection[str] | None = None
 ) -> DataFrame:
     """What was written, once it is known to be whole.
 
@@ -70,7 +70,7 @@ def verify(
     spark : SparkSession
     path : str
     written : Tally
-    columns : iterable of str, optional
+    columns : collection of str, optional
         In the order in which they were written.
 
     Raises
@@ -94,11 +94,15 @@ def verify(
     return table
 
 
-def read(spark: SparkSession, path: str, columns: Iterable[str] | None = None) -> DataFrame:
-    """A table as it was written: Spark puts the column of directories last, wherever it was."""
+def read(spark: SparkSession, path: str, columns: Collection[str] | None = None) -> DataFrame:
+    """A table in the order in which its columns were written, if that is given.
+
+    Spark puts a column last that is in the names of directories.
+    """
     table = spark.read.parquet(path)
-    order = [name for name in columns or () if name in table.columns]
-    return table.select(*order, *[name for name in table.columns if name not in order])
+    if columns is None or set(columns) != set(table.columns):
+        return table
+    return table.select(*columns)
 
 
 def reconcile(read: int, accepted: int, labelled: Tally, quarantined: Tally) -> None:

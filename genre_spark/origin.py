@@ -44,7 +44,7 @@ class Origin(BaseModel):
     download : Download, optional
         Where it is hosted openly.
     how : str
-        Otherwise: how to get it, in one sentence.
+        Otherwise: how to get it, in few words.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -37,8 +37,8 @@ def where_to(name: str, output: str | None) -> Path:
     origin = _origin(name)
     if origin.download is None:
         raise ConfigError(
-            f"{name} cannot be fetched: {origin.how}: {origin.page} (file {origin.file}); then give"
-            f" it as --catalog, with --dataset {name}"
+            f"{name} is not among the tables that can be fetched. How to get {origin.file}:"
+            f" {origin.how} ({origin.page}); then give it as --catalog, with --dataset {name}"
         )
     return Path(output or origin.file)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.status import Status
-from rich.table import Table
+from rich.table import Column, Table
 
 from genre_spark.drift import WARN, beyond
 from genre_spark.wording import MODEL, PROTOCOLS, gained, spread
@@ -90,7 +90,8 @@ class Terminal:
             for row in (head, *rest):
                 print("\t".join(row))
             return
-        table = Table(*head)
+        # Rather a line more than half an id.
+        table = Table(*(Column(name, overflow="fold") for name in head))
         for row in rest:
             table.add_row(*map(escape, row))
         self._results.print(table)

@@ -61,7 +61,7 @@ def test_one_preset_is_told_with_its_mapping():
 
 def test_a_table_that_is_not_hosted_openly_says_where_to_go():
     with pytest.raises(
-        ConfigError, match=r"Kaggle account: https://www\.kaggle\.com/.*tracks\.csv"
+        ConfigError, match=r"tracks\.csv: from its page, .*https://www\.kaggle\.com/"
     ):
         presets.where_to("spotify-600k", None)
 

@@ -18,7 +18,7 @@ from genre_spark.config import load_settings
 from genre_spark.errors import InputError, OutputError
 from genre_spark.schema import LABELLED_COLUMNS
 
-pytestmark = pytest.mark.usefixtures("few_partitions")
+pytestmark = pytest.mark.usefixtures("small_plans")
 
 LAYOUTS = {
     "as it comes": (),
@@ -130,6 +130,8 @@ def test_the_quarantine_is_read_by_its_own_name(spark, folders):
         assert [list(why) for why in found["_reasons"]] == [["duplicate_track_id"]] * 5
         assert spark.read.parquet(f"{folder}/_quarantine").count() == 5
         assert duckdb.sql(f"FROM read_parquet('{folder}/_quarantine/part-*')").shape[0] == 5
+        left = {path.suffix for path in (folder / "_quarantine").glob(".part-*")}
+        assert left == set()
 
 
 def test_a_layout_may_change_from_run_to_run_and_labels_are_carried_over(spark, model, tmp_path):
