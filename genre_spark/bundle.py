@@ -31,7 +31,7 @@ _FILES = {
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A verified bundle.
 
@@ -50,6 +50,9 @@ class Bundle:
     manifest: Manifest
     onnx: bytes | None
     profile: Profile
+
+    def __repr__(self) -> str:
+        return f"<{self.manifest.kind} bundle {self.manifest.model_id} of {self.path}>"
 
 
 def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -> Bundle:
@@ -121,7 +124,8 @@ def _naming(file: Path) -> Iterator[None]:
 def _verify_sums(path: Path) -> None:
     try:
         listed = (path / SUMS).read_bytes().decode("utf-8")
-        sums = dict(reversed(line.split("  ", 1)) for line in listed.splitlines())
+        pairs = (line.split("  ", 1) for line in listed.splitlines())
+        sums = {name: found for found, name in pairs}
     except (OSError, ValueError) as err:
         raise BundleError(f"{path}: {SUMS} is missing or damaged") from err
     found = _names(path)

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from genre_spark.errors import GenreSparkError
 
-Task, Result = TypeVar("Task"), TypeVar("Result")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 Step = Callable[[], None]
 Work = Callable[[Task, Step], Result]
 

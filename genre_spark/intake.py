@@ -18,11 +18,28 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """Where a catalogue stands and how it is read."""
+    """Where a catalogue stands and how it is read.
+
+    Attributes
+    ----------
+    path : str
+        For a table that is loaded already, what messages call it.
+    dataset : Dataset
+    fmt : str or None
+    loaded : DataFrame or None
+        The table, where somebody else has read it.
+    """
 
     path: str
     dataset: Dataset
     fmt: str | None = None
+    loaded: DataFrame | None = None
+
+    def read(self, spark: SparkSession) -> DataFrame:
+        """The table as it stands."""
+        if self.loaded is not None:
+            return self.loaded
+        return catalog.read(spark, self.path, self.dataset, self.fmt)
 
 
 @dataclass(frozen=True)
@@ -81,10 +98,9 @@ def open_catalogue(
     GenreSparkError
         Where the catalogue cannot be read or mapped, or has too few good rows.
     """
-    table = catalog.read(spark, source.path, source.dataset, source.fmt)
-    mapped = catalog.map_columns(table, source.dataset, source.path)
+    mapped = catalog.map_columns(source.read(spark), source.dataset, source.path)
     with catalog.reading(f"{source.path}: cannot be read"):
-        wanted = needed or _filled(mapped)
+        wanted = needed or filled(mapped)
     left_out = _left_out(mapped, source, wanted, settings.max_imputed)
     judged = validation.judge(mapped, wanted, settings.max_imputed).persist()
     try:
@@ -98,8 +114,14 @@ def open_catalogue(
         judged.unpersist()
 
 
-def _filled(mapped: Mapped) -> tuple[str, ...]:
-    """Features with at least one number: a column of nothing is as good as absent."""
+def filled(mapped: Mapped) -> tuple[str, ...]:
+    """Features with at least one number: a column of nothing is as good as absent.
+
+    Raises
+    ------
+    InputError
+        Where the catalogue has no feature.
+    """
     if not mapped.features:
         raise InputError(
             f"{mapped.path}: has none of the audio features {', '.join(FEATURE_NAMES)};"

@@ -112,13 +112,17 @@ class GenrePart(_Strict):
 
     def knows(self, artists: np.ndarray) -> np.ndarray:
         """Which artist keys [shape=(n_tracks,), dtype=int64] are of the labelled sample."""
-        keys = np.frombuffer(base64.b64decode(self.known_artists), dtype="<i8")
-        return np.isin(artists, keys, kind="sort")
+        return np.isin(artists, unpack_artists(self.known_artists), kind="sort")
 
 
 def pack_artists(keys: np.ndarray) -> str:
     """Artist keys as `GenrePart.known_artists` has them."""
     return base64.b64encode(np.unique(keys).astype("<i8").tobytes()).decode("ascii")
+
+
+def unpack_artists(packed: str) -> np.ndarray:
+    """Artist keys [shape=(n_artists,), dtype=int64] from `GenrePart.known_artists`."""
+    return np.frombuffer(base64.b64decode(packed), dtype="<i8")
 
 
 class ScoringPart(_Strict):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from generated import GENRES, make_tracks
+from test_contract import faults
 
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, WHY_COLUMNS
 
@@ -123,6 +124,9 @@ def test_synthetic_genres_are_more_than_ten_and_have_names(submitted):
     found = labels(folder / "synthetic")
     assert set(found["synthetic_genre"]) <= set(names)
     assert found["genre"].isna().all()
+    manifest = json.loads((folder / "synthetic" / "_manifest.json").read_text())
+    assert faults("manifest", manifest) == []
+    assert manifest["model"]["path"] == str(folder / "clusters")
 
 
 def test_the_report_is_one_page_with_pictures(submitted):

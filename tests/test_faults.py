@@ -180,10 +180,10 @@ def test_an_input_deleted_once_it_was_read_is_not_missed(spark, model, tmp_path,
 def test_a_written_file_that_is_gone_when_it_is_read_back_is_told(spark, model, out, monkeypatch):
     verify = accounting.verify
 
-    def lose_and_verify(spark, path, written):
+    def lose_and_verify(spark, path, written, *columns):
         for part in Path(path).glob("part-*.parquet"):
             part.write_bytes(part.read_bytes()[:-50])
-        return verify(spark, path, written)
+        return verify(spark, path, written, *columns)
 
     with monkeypatch.context() as patch:
         patch.setattr(accounting, "verify", lose_and_verify)

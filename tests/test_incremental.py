@@ -21,6 +21,7 @@ from edits import (
     start,
 )
 from pyarrow import parquet as pq
+from test_contract import faults
 
 from genre_spark.config import load_settings
 from genre_spark.incremental import reusable
@@ -131,6 +132,7 @@ def test_reasons_are_carried_over_with_the_labels(spark, models, tmp_path, monke
     assert_equal(tmp_path / "by steps", tmp_path / "at once")
     assert found["labels"] == whole["labels"]
     assert any(whole["labels"]["reasons"]["synthetic_genre"].values())
+    assert faults("manifest", read_manifest(LocalStorage(), str(tmp_path / "by steps"))) == []
 
 
 @pytest.mark.parametrize("explain", [True, False])
