@@ -11,7 +11,15 @@ from genre_spark import __version__
 from genre_spark.cli_data import datasets, fetch, inspect
 from genre_spark.cli_labels import labels, schema
 from genre_spark.errors import GenreSparkError
-from genre_spark.options import CATALOG, job_of, place, run_options, source_of, table_options
+from genre_spark.options import (
+    CATALOG,
+    job_of,
+    place,
+    run_options,
+    source_of,
+    table_options,
+    table_words,
+)
 from genre_spark.schema import PARTITION_COLUMNS
 
 EXIT_CODES = """\b
@@ -86,6 +94,13 @@ def cluster(
             job.spark(), source, output, job.settings, labels, previous, job.terminal.say
         )
         job.terminal.show_bundle(summary)
+        same = table_words(catalog, dataset, fmt)
+        if summary["rows"]["labelled"]:
+            job.terminal.show_next(
+                "train", *same, "--clusters", output, "--output", f"{output}-full"
+            )
+        else:
+            job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
 @cli.command(
@@ -110,6 +125,8 @@ def train(
             job.spark(), source, clusters, output, job.settings, job.terminal.say
         )
         job.terminal.show_bundle(summary)
+        same = table_words(catalog, dataset, fmt)
+        job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
 @cli.command(
@@ -203,6 +220,10 @@ def score(
             job.spark(), source, model, output, job.settings, job.terminal.say, incremental, dry_run
         )
         job.terminal.show_labels(summary)
+        if not dry_run:
+            job.terminal.show_next(
+                "report", "--model", model, "--labels", output, "--output", "report.html"
+            )
 
 
 @cli.command(

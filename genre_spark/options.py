@@ -180,3 +180,9 @@ def source_of(path: str, dataset: str | None, fmt: str | None) -> "Source":
     from genre_spark.intake import Source
 
     return Source(path, load_dataset(dataset), fmt)
+
+
+def table_words(path: str, dataset: str | None, fmt: str | None) -> tuple[str, ...]:
+    """The options that name the same catalogue again."""
+    given = {"--catalog": path, "--dataset": dataset, "--format": fmt}
+    return tuple(word for pair in given.items() if pair[1] for word in pair)

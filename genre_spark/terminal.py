@@ -1,6 +1,7 @@
 """What people see: one line of progress, then tables; or JSON for machines."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -92,6 +93,11 @@ class Terminal:
         for name, value in said.items():
             table.add_row(name, escape(value))
         self._results.print(table)
+
+    def show_next(self, *words: str) -> None:
+        """The command to type next, for people."""
+        if not self._as_json:
+            self.pairs({"next": shlex.join(("genre-spark", *words))})
 
     def told_as_json(self, summary: Any) -> bool:
         """Prints the summary for machines, if they asked for it."""
