@@ -1,5 +1,6 @@
 """What to tell somebody whose table was looked into, and what to type next."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -96,11 +97,14 @@ def _of_rows(found: Found, rows: Mapping[str, Any], settings: CatalogSettings) -
 
 
 def _next(found: Found, catalog: str, dataset: str | None, draft: str | None) -> str:
-    if draft:
-        return f"edit {draft}, then: genre-spark inspect --catalog {catalog} --dataset {draft}"
-    cluster = f"genre-spark cluster --catalog {catalog}"
-    if dataset:
-        return f"{cluster} --dataset {dataset} --output models/mine"
-    if found.rows and all(name == one.expression for name, one in found.readings.items()):
-        return f"{cluster} --output models/mine"
-    return f"genre-spark inspect --catalog {catalog} --output mine.yaml (writes this mapping)"
+    cluster = ("genre-spark", "cluster", "--catalog", catalog)
+    mapping = dataset or draft
+    ready = found.rows and all(name == one.expression for name, one in found.readings.items())
+    if not mapping and not ready:
+        write = shlex.join(
+            ("genre-spark", "inspect", "--catalog", catalog, "--output", "mine.yaml")
+        )
+        return f"{write} (writes this mapping)"
+    given = ("--dataset", mapping) if mapping else ()
+    then = shlex.join((*cluster, *given, "--output", "models/mine"))
+    return f"look {draft} over, edit it, then: {then}" if draft else then

@@ -13,7 +13,7 @@ from genre_spark.cli_labels import labels, schema
 from genre_spark.cli_models import models
 from genre_spark.errors import STOPPED, GenreSparkError
 from genre_spark.job import job_of, source_of
-from genre_spark.options import CATALOG, place, run_options, table_options
+from genre_spark.options import CATALOG, place, run_options, table_options, table_words
 from genre_spark.schema import PARTITION_COLUMNS
 
 EXIT_CODES = """\b
@@ -100,6 +100,13 @@ def cluster(
             job.run_id,
         )
         job.terminal.show_bundle(summary)
+        same = table_words(catalog, dataset, fmt)
+        if summary["rows"]["labelled"]:
+            job.terminal.show_next(
+                "train", *same, "--clusters", output, "--output", f"{output}-full"
+            )
+        else:
+            job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
 @cli.command(
@@ -142,6 +149,8 @@ def train(
             with registry.on_disk(job.spark(), output) as made:
                 summary["mlflow"] = tracking.log(made, job.settings, job.run_id, output)
         job.terminal.show_bundle(summary)
+        same = table_words(catalog, dataset, fmt)
+        job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
 @cli.command(
@@ -243,6 +252,10 @@ def score(
             job.run_id,
         )
         job.terminal.show_labels(summary)
+        if not dry_run:
+            job.terminal.show_next(
+                "report", "--model", model, "--labels", output, "--output", "report.html"
+            )
 
 
 @cli.command(

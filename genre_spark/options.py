@@ -115,3 +115,9 @@ def _name(context: click.Context) -> str:
 def _apply(*options: Callable[..., Any]) -> Callable[..., Any]:
     """Options in the order in which help lists them."""
     return lambda command: functools.reduce(lambda c, option: option(c), reversed(options), command)
+
+
+def table_words(path: str, dataset: str | None, fmt: str | None) -> tuple[str, ...]:
+    """The options that name the same catalogue again."""
+    given = {"--catalog": path, "--dataset": dataset, "--format": fmt}
+    return tuple(word for pair in given.items() if pair[1] for word in pair)

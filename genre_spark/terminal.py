@@ -1,6 +1,7 @@
 """What people see: one line of progress, then tables; or JSON for machines."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -122,6 +123,11 @@ class Terminal:
                 self.pairs(part)
             else:
                 self.table(part)
+
+    def show_next(self, *words: str) -> None:
+        """The command to type next, for people."""
+        if not self._as_json:
+            self.pairs({"next": shlex.join(("genre-spark", *words))})
 
     def told_as_json(self, summary: Any) -> bool:
         """Prints the summary for machines, if they asked for it."""

@@ -64,21 +64,8 @@ def show_inspection(terminal: Terminal, summary: Mapping[str, Any]) -> None:
         mapping = summary["mapping"]
         rows = [_feature(n, mapping[n], one) for n, one in summary["features"].items()]
         terminal.table([_FEATURE_HEAD, *rows])
-    rows = summary["rows"]
-    if rows:
-        terminal.pairs(
-            {
-                "tracks": f"{rows['accepted']:,} of {rows['read']:,} rows",
-                "quarantined": reasons(rows),
-                "tracks with imputed features": f"{rows['imputed']:,}",
-                "tracks with a genre": f"{rows['labelled']:,}",
-                "largest genres": ", ".join(f"{g} {n:,}" for g, n in summary["genres"].items()),
-                "tracks under several genres": f"{rows['ambiguous']:,}"
-                if rows["ambiguous"]
-                else "",
-                "artists": f"{summary['artists']:,}" if summary["artists"] else "",
-            }
-        )
+    if summary["rows"]:
+        terminal.pairs(_fates(summary["rows"], summary["genres"], summary["artists"]))
     terminal.pairs({f"note {i}": note for i, note in enumerate(summary["notes"], start=1)})
     terminal.pairs({"mapping": summary["draft"] or "", "next": summary["next"]})
 
@@ -118,18 +105,28 @@ _FEATURE_HEAD = ("feature", "is", "missing", "no number", "out of range", "lowes
                  "highest", "possible")  # fmt: skip
 
 
+def _fates(rows: Mapping[str, Any], genres: Mapping[str, int], artists: int) -> dict[str, str]:
+    """What would become of the rows; what is none is not told."""
+    counts = {
+        "tracks with imputed features": rows["imputed"],
+        "tracks with a genre": rows["labelled"],
+        "tracks under several genres": rows["ambiguous"],
+        "artists": artists,
+    }
+    return {
+        "tracks": f"{rows['accepted']:,} of {rows['read']:,} rows",
+        "quarantined": reasons(rows),
+        **{name: f"{n:,}" for name, n in counts.items() if n},
+        "largest genres": ", ".join(f"{genre} {n:,}" for genre, n in genres.items()),
+    }
+
+
 def _column(one: Mapping[str, Any]) -> tuple[str, ...]:
     numbers = (_number(one[name]) if one["numeric"] == 1 else "" for name in _RANGE)
     example = " ".join((one["sample"] or "").split())
     shown = f"{example[:39]}…" if len(example) > 40 else example
-    return (
-        one["name"],
-        one["kind"],
-        _share(one["filled"]),
-        *numbers,
-        shown,
-        ", ".join(one["read_as"]),
-    )
+    read_as = ", ".join(one["read_as"])
+    return one["name"], _kind(one), _share(one["filled"]), *numbers, shown, read_as
 
 
 def _feature(name: str, reading: Mapping[str, str], one: Mapping[str, Any]) -> tuple[str, ...]:

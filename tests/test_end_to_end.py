@@ -24,18 +24,26 @@ QUICK = [
 REPEATED, DIRTY = 20, 10
 
 
-def run(command, *, expect=0, **env):
-    """Runs a command; its standard output, once its exit code is the expected one."""
+# What Java and TensorFlow say at every start.
+NOISE = ("incubator modules", "netlib", "absl::InitializeLog", "oneDNN", "cpu_feature_guard")
+
+
+def run(command, *, expect=0, noise=NOISE, **env):
+    """Runs a command; its standard output, once its exit code is the expected one.
+
+    Of `NOISE`, no more than `noise` may reach the screen.
+    """
     environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, **env}
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, env=environment, cwd=ROOT
     )
     assert done.returncode == expect, done.stderr[-3000:]
+    assert [one for one in NOISE if one in done.stderr and one not in noise] == []
     return done.stdout if expect == 0 else done.stderr
 
 
 def genre_spark(*arguments, **kwargs):
-    return run([BIN / "genre-spark", *arguments, "--master", "local[2]"], **kwargs)
+    return run([BIN / "genre-spark", *arguments, "--master", "local[2]"], noise=(), **kwargs)
 
 
 def spark_submit(job, *arguments):

@@ -107,7 +107,7 @@ def test_the_command_writes_a_file_to_edit_and_leaves_it_alone_after(spark, stra
         assert summary["mapping"]["tempo"] == {
             "name": "tempo", "expression": "BPM", "source": "BPM", "why": "",
         }  # fmt: skip
-        assert summary["next"].startswith(f"edit {file}, then: genre-spark inspect ")
+        assert summary["next"].startswith(f"look {file} over, edit it, then: genre-spark cluster ")
         assert yaml.safe_load(file.read_text())["columns"]["tempo"] == "BPM"
         plain = CliRunner().invoke(
             cli, [*arguments[:3], "--dataset", str(file)], standalone_mode=False
