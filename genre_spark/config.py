@@ -1,6 +1,8 @@
 """Settings and dataset mappings: defaults, then files, then options; anything unknown is refused."""
 
 from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -193,11 +195,10 @@ class Dataset(_Strict):
         return self
 
 
-def conf_dir() -> Path:
-    """The folder of default settings: inside an installed package, else beside it in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
+def conf_dir() -> Traversable:
+    """The folder of default settings: inside an installed or zipped package, else beside it."""
+    inside = resources.files("genre_spark") / "conf"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
 
 
 def load_settings(
@@ -241,7 +242,7 @@ def load_dataset(name_or_file: str | None) -> Dataset:
     """
     if name_or_file is None:
         return Dataset()
-    path = Path(name_or_file)
+    path: Traversable = Path(name_or_file)
     if not path.is_file():
         path = conf_dir() / "datasets" / f"{name_or_file}.yaml"
     if not path.is_file():
@@ -253,10 +254,11 @@ def load_dataset(name_or_file: str | None) -> Dataset:
 
 def dataset_names() -> list[str]:
     """Names of the mappings that come with genre-spark."""
-    return sorted(path.stem for path in (conf_dir() / "datasets").glob("*.yaml"))
+    names = (file.name for file in (conf_dir() / "datasets").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Traversable) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as err:

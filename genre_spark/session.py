@@ -105,7 +105,7 @@ def local_properties(path: Path | None = None) -> dict[str, str]:
     lines = (path or conf_dir() / "spark" / "local.conf").read_text().splitlines()
     pairs = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
     properties = {key: value.strip() for key, value in pairs}
-    logs = (conf_dir() / "log4j2.properties").as_uri()
+    logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
     return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logs}", **properties}
 
 

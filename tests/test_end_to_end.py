@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import standalone
 from generated import GENRES, make_tracks
 from test_contract import faults
 
@@ -46,11 +47,35 @@ def genre_spark(*arguments, **kwargs):
     return run([BIN / "genre-spark", *arguments, "--master", "local[2]"], noise=(), **kwargs)
 
 
-def spark_submit(job, *arguments):
-    # Settings that are not the console script's own: results must not hang on them.
-    settings = ["--master", "local[2]", "--conf", "spark.sql.shuffle.partitions=5"]
-    python = {"PYSPARK_DRIVER_PYTHON": sys.executable}
-    return run([BIN / "spark-submit", *settings, f"jobs/{job}.py", *arguments], **python)
+@pytest.fixture(scope="module")
+def spark_submit(tmp_path_factory):
+    """Runs jobs on a cluster of two workers, as docs/cluster.md says, with what is packed for them."""
+    folder = tmp_path_factory.mktemp("cluster")
+    run([sys.executable, "-m", "genre_spark.packing", "--output", folder / "dist"])
+    packed = (folder / "dist" / "executors.tar.gz").stat().st_size
+    assert packed < 150 * 2**20
+    python = {"PYSPARK_PYTHON": str(standalone.bare_python(folder / "python"))}
+    with standalone.cluster(folder, workers=2, cores=1) as cluster:
+        # Settings that are not the console script's own: results must not hang on them.
+        settings = {
+            "spark.sql.shuffle.partitions": 5,
+            "spark.executorEnv.PYTHONPATH": "./executors",
+            "spark.executor.memory": "1g",
+            "spark.ui.enabled": "false",
+        }
+        shipped = [
+            "--py-files", folder / "dist" / "genre_spark.zip",
+            "--archives", f"{folder}/dist/executors.tar.gz#executors",
+        ]  # fmt: skip
+        for key, value in settings.items():
+            shipped += ["--conf", f"{key}={value}"]
+
+        def submit(job, *arguments):
+            entry = folder / "dist" / "jobs" / f"{job}.py"
+            start = [BIN / "spark-submit", "--master", cluster.url, *shipped]
+            return run([*start, entry, *arguments], PYSPARK_DRIVER_PYTHON=sys.executable, **python)
+
+        yield submit
 
 
 def labels(folder):
@@ -71,8 +96,8 @@ def catalogue(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def submitted(catalogue, tmp_path_factory):
-    """Clusters, model, labels and report, made by spark-submit; and the summaries."""
+def submitted(catalogue, spark_submit, tmp_path_factory):
+    """Clusters, model, labels and report, made on a cluster; and the summaries."""
     folder = tmp_path_factory.mktemp("submitted")
     common = ["--catalog", catalogue, "--json"]
     clusters, model, labelled = (folder / name for name in ("clusters", "model", "labelled"))

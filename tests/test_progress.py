@@ -69,7 +69,7 @@ def test_a_spark_that_has_gone_ends_the_watch_without_a_word(plain, capsys):
     asked = threading.Event()
 
     class Gone:
-        def getActiveStageIds(self):
+        def getActiveStageIds(self):  # noqa: N802  Spark's own name
             asked.set()
             raise ConnectionRefusedError
 
