@@ -26,7 +26,7 @@ from genre_spark.session import get_session  # noqa: E402
 VARIOUS = "Various Artists"
 _VARIOUS_SHARE, _COMPILED_SHARE, _LABELLED_SHARE = 0.02, 0.1, 0.05
 _TRACKS_PER_ARTIST, _TRACKS_PER_ALBUM = 10, 8
-# Of a value's own size, or of its unit for shares.
+# Of a value's own size: what is 0 stays 0.
 _JITTER = 0.03
 _ROWS_PER_FILE = 250_000
 
@@ -111,9 +111,8 @@ def _jittered(chance: _Chance, name: str) -> Column:
     value, limits = F.col(f"own.{name}"), feature(name)
     if limits.integer:
         return value
-    unit = F.lit(1.0) if limits.high == 1 else F.abs(value)
-    moved = value + unit * _JITTER * 2 * (chance.of(name) - 0.5)
-    return F.least(F.greatest(moved, F.lit(max(limits.low, 1e-6 + limits.low))), F.lit(limits.high))
+    moved = value * (1 + _JITTER * (2 * chance.of(name) - 1))
+    return F.least(F.greatest(moved, F.lit(float(limits.low))), F.lit(float(limits.high)))
 
 
 def real_tracks(spark: SparkSession, path: str, dataset: str) -> DataFrame:

@@ -28,7 +28,7 @@ def alternate(candidates: Mapping[str, Callable[[], Any]], repeats: int) -> dict
             began = time.perf_counter()
             run()
             took = time.perf_counter() - began
-            print(f"{'warm-up' if not turn else turn}: {name}: {took:.1f} s", flush=True)
+            print(f"{turn or 'warm-up'}: {name}: {took:.1f} s", flush=True)
             if turn:
                 seconds[name].append(took)
     return seconds
