@@ -297,7 +297,8 @@ def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle) -> Profile
         catalogue.tracks, made.manifest.scoring.space.features
     )
     now = made.manifest.created_at
-    with scoring.labelling(spark, catalogue.tracks, made, now) as labelled:
+    n = catalogue.counts.accepted
+    with scoring.labelling(spark, catalogue.tracks, n, made, now) as labelled:
         labels = distributions.label_profile(labelled)
     return Profile(tracks=catalogue.counts.accepted, features=features, labels=labels)
 

@@ -1,6 +1,8 @@
 """Judges rows: which are tracks, which go to quarantine, and why."""
 
+import functools
 import logging
+import operator
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Window
@@ -16,6 +18,7 @@ logger = logging.getLogger(__name__)
 FAULTS = "faults"
 REASONS = "reasons"
 AMBIGUOUS = "ambiguous"
+_ID_KEY = "_id"
 DUPLICATE = "duplicate_track_id"
 MALFORMED = "malformed_row"
 UNCLOSED = "unclosed_quote"
@@ -66,7 +69,18 @@ class Counts:
         return (self.quarantined - self.duplicates) / self.read if self.read else 0.0
 
 
-def judge(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFrame:
+def repeated_ids(mapped: Mapped) -> DataFrame:
+    """`_ID_KEY` of each id that has several rows: few, as a rule."""
+    ids = mapped.rows.filter(F.col(TRACK_ID).isNotNull()).groupBy(_id_key().alias(_ID_KEY))
+    return ids.count().filter(F.col("count") > 1).select(_ID_KEY)
+
+
+def judge(
+    mapped: Mapped,
+    features: tuple[str, ...],
+    max_imputed: int,
+    repeated: DataFrame | None = None,
+) -> DataFrame:
     """Each row with its faults, and the reasons for which it is set aside.
 
     Parameters
@@ -77,6 +91,8 @@ def judge(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         Features of the model. One that the catalogue lacks counts as missing in each row.
     max_imputed : int
         Most features a track may lack.
+    repeated : DataFrame, optional
+        From `repeated_ids`, if it has been found already.
 
     Returns
     -------
@@ -84,15 +100,16 @@ def judge(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         The text columns; the features as double, null where missing or impossible; `FAULTS`
         and `REASONS` as array<string>; `AMBIGUOUS`; `SOURCE`, null for accepted rows.
     """
-    rows = _with_faults(mapped, features)
-    reasons = F.concat(
-        _when(F.col(CORRUPT).isNotNull(), MALFORMED),
-        _when(F.col(SWALLOWED), UNCLOSED),
-        _when(F.col(TRACK_ID).isNull(), f"missing:{TRACK_ID}"),
-        _when(_is_no_id(F.col(TRACK_ID)), f"unusable:{TRACK_ID}"),
-        F.when(F.size(FAULTS) > max_imputed, F.array_append(FAULTS, TOO_MANY)).otherwise(_none()),
+    rows = _with_reasons(_with_faults(mapped, features), max_imputed)
+    repeated = repeated_ids(mapped) if repeated is None else repeated
+    # Only rows that have to be compared are brought together.
+    keyed = rows.withColumn(_ID_KEY, _id_key())
+    once = keyed.join(repeated, on=_ID_KEY, how="left_anti").withColumn(AMBIGUOUS, F.lit(False))
+    several = keyed.join(repeated, on=_ID_KEY, how="left_semi")
+    judged = once.unionByName(_settle_repetitions(several, features))
+    return judged.drop(_ID_KEY, CORRUPT, SWALLOWED).withColumn(
+        SOURCE, F.when(F.size(REASONS) > 0, F.col(SOURCE))
     )
-    return _settle_repetitions(rows.withColumn(REASONS, reasons), features)
 
 
 def accepted(judged: DataFrame) -> DataFrame:
@@ -108,7 +125,7 @@ def quarantined(judged: DataFrame) -> DataFrame:
 
 
 def count(judged: DataFrame) -> Counts:
-    """Counts rows by their fate; one pass for the totals, one over the quarantine."""
+    """Counts rows by their fate; one pass for the totals, one for the reasons if there are any."""
     good = F.size(REASONS) == 0
     repeated = (F.size(REASONS) == 1) & (F.col(REASONS)[0] == DUPLICATE)
     internal = (FAULTS, REASONS, AMBIGUOUS, SOURCE)
@@ -122,11 +139,12 @@ def count(judged: DataFrame) -> Counts:
         F.count_if(good & (F.size(FAULTS) > 0)).alias("imputed"),
         F.lower(F.hex(F.bit_xor(F.when(good, content)))).alias("fingerprint"),
     ).first()
+    counted = {**totals.asDict(), "fingerprint": totals["fingerprint"] or ""}
+    if totals["read"] == totals["accepted"]:
+        return Counts(**counted, reasons={})
     by_reason = judged.select(F.explode(REASONS).alias("reason")).groupBy("reason").count()
     reasons = {row["reason"]: row["count"] for row in by_reason.orderBy("reason").collect()}
-    return Counts(
-        **{**totals.asDict(), "fingerprint": totals["fingerprint"] or ""}, reasons=reasons
-    )
+    return Counts(**counted, reasons=reasons)
 
 
 def has_values(name: str) -> Column:
@@ -179,7 +197,10 @@ def check_gate(counts: Counts, max_quarantined: float, path: str) -> None:
 def _with_faults(mapped: Mapped, features: tuple[str, ...]) -> DataFrame:
     """Impossible values become null, and each null a fault with its kind."""
     kinds = {name: _fault(name, name in mapped.features) for name in features}
-    faults = F.concat(_none(), *[_when(kind.isNotNull(), kind) for kind in kinds.values()])
+    found = F.concat(_none(), *[_when(kind.isNotNull(), kind) for kind in kinds.values()])
+    # Few rows have any, and for the others nothing need be put together.
+    has_any = functools.reduce(operator.or_, [kind.isNotNull() for kind in kinds.values()])
+    faults = F.when(has_any, found).otherwise(_none())
     values = [
         (F.when(kinds[name].isNull(), F.col(name)) if name in mapped.features else F.lit(None))
         .cast("double")
@@ -189,6 +210,23 @@ def _with_faults(mapped: Mapped, features: tuple[str, ...]) -> DataFrame:
     return mapped.rows.select(
         *TEXT_COLUMNS, CORRUPT, SWALLOWED, SOURCE, faults.alias(FAULTS), *values
     )
+
+
+def _with_reasons(rows: DataFrame, max_imputed: int) -> DataFrame:
+    """Why each row is set aside for its own sake."""
+    found = {
+        MALFORMED: F.col(CORRUPT).isNotNull(),
+        UNCLOSED: F.col(SWALLOWED),
+        f"missing:{TRACK_ID}": F.col(TRACK_ID).isNull(),
+        f"unusable:{TRACK_ID}": F.coalesce(_is_no_id(F.col(TRACK_ID)), F.lit(False)),
+    }
+    too_many = F.size(FAULTS) > max_imputed
+    reasons = F.concat(
+        *[_when(is_so, reason) for reason, is_so in found.items()],
+        F.when(too_many, F.array_append(FAULTS, TOO_MANY)).otherwise(_none()),
+    )
+    has_any = functools.reduce(operator.or_, [*found.values(), too_many])
+    return rows.withColumn(REASONS, F.when(has_any, reasons).otherwise(_none()))
 
 
 def _fault(name: str, in_source: bool) -> Column:
@@ -210,24 +248,22 @@ def _fault(name: str, in_source: bool) -> Column:
 def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:
     """Keeps one row of each id: a usable one, with the fewest faults, then by content."""
     unusable = F.size(REASONS) > 0
-    # A window over all rows without an id would be one huge task; their content spreads them.
-    per_id = Window.partitionBy(
-        F.coalesce(F.col(TRACK_ID), F.concat(F.lit("\0"), F.xxhash64(SOURCE).cast("string")))
-    )
+    per_id = Window.partitionBy(TRACK_ID)
     content = F.xxhash64(*TEXT_COLUMNS, *features)
     order = per_id.orderBy(unusable, F.size(FAULTS), content, F.xxhash64(SOURCE))
     first, last = F.min(GENRE).over(per_id), F.max(GENRE).over(per_id)
     repeated = ~unusable & (F.row_number().over(order) > 1)
-    judged = rows.withColumns(
+    return rows.withColumns(
         {
             REASONS: F.when(repeated, F.array(F.lit(DUPLICATE))).otherwise(F.col(REASONS)),
             AMBIGUOUS: F.coalesce(first != last, F.lit(False)),
             GENRE: F.when(first == last, first),
         }
     )
-    return judged.drop(CORRUPT, SWALLOWED).withColumn(
-        SOURCE, F.when(F.size(REASONS) > 0, F.col(SOURCE))
-    )
+
+
+def _id_key() -> Column:
+    return F.xxhash64(TRACK_ID)
 
 
 def _is_no_id(track_id: Column) -> Column:

@@ -58,7 +58,7 @@ def test_runs_killed_with_their_jvm_lose_nothing_and_block_nobody(tmp_path):
     assert sum(playground.found.values()) == 2
 
 
-def dying(payload, step):
+def dying(*_):
     """In place of `scoring._worker`: a worker that is killed in the middle of a task."""
 
     def work(batches):
