@@ -4,6 +4,7 @@ What `context` makes of partial sums in Spark, made where all of an artist's tra
 other; the same to the last bit but for the last digit of logarithms.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,11 +17,13 @@ from genre_spark.tensor import FIXED_UNIT, STATISTICS, Context, alone, bins, unp
 GATHER = "_gather"
 # Sums over a track's album, and over its artist's tracks: what its hash hangs on beside itself.
 ALBUM_SUM, ARTIST_SUM, ARTIST_ALBUM_SUM = "_album_sum", "_artist_sum", "_artist_album_sum"
+# Tracks, of which each takes some 2 kB on its way.
+_ROWS = 2048
 SUMS = (ALBUM_SUM, ARTIST_SUM, ARTIST_ALBUM_SUM)
 
 
 def whole(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows, cut so that nobody's tracks are parted.
+    """The same rows, cut so that nobody's tracks are parted, into small batches where that allows.
 
     Parameters
     ----------
@@ -29,18 +32,30 @@ def whole(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """
     held: list[pa.RecordBatch] = []
     for batch in batches:
+        if not batch.num_rows:
+            continue
         keys = batch[GATHER].to_numpy()
-        last = int(np.searchsorted(keys, keys[-1])) if len(keys) else 0
-        if held and last == 0 and len(keys) and held[-1][GATHER][-1].as_py() != keys[0]:
-            yield pa.concat_batches(held)
+        # Whoever is last may go on in the next batch; who was last before may go on in this one.
+        last = int(np.searchsorted(keys, keys[-1]))
+        goes_on = held and held[-1][GATHER][-1].as_py() == keys[0]
+        if held and not (last == 0 and goes_on):
+            yield from _pieces([*held, batch.slice(0, last)])
             held = []
-        if last:
-            yield pa.concat_batches([*held, batch.slice(0, last)])
-            held = []
-        if len(keys):
-            held.append(batch.slice(last))
+        elif last:
+            yield from _pieces([batch.slice(0, last)])
+        held.append(batch.slice(last))
     if held:
-        yield pa.concat_batches(held)
+        yield from _pieces(held)
+
+
+def _pieces(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Their rows, cut where somebody's tracks begin, after at least `_ROWS` of them."""
+    batch = pa.concat_batches(batches)
+    starts = np.flatnonzero(_changes(batch[GATHER].to_numpy()))
+    wanted = np.searchsorted(starts, np.arange(_ROWS, batch.num_rows, _ROWS))
+    cuts = [0, *np.unique(starts[wanted[wanted < len(starts)]]).tolist(), batch.num_rows]
+    for first, end in itertools.pairwise(cuts):
+        yield batch.slice(first, end - first)
 
 
 class Gathered:

@@ -37,7 +37,7 @@ from genre_spark.schema import (
     key_column,
     labelled_columns,
 )
-from genre_spark.validation import FAULTS
+from genre_spark.validation import N_IMPUTED
 
 _GENRE_COLUMNS = ("genre", "genre_confidence", "genre_accepted", "genre_top3")
 # What the workers of each step give back; Spark takes their columns by position.
@@ -166,7 +166,7 @@ def _labelled(
     part, space = work.bundle.manifest.scoring.genres, work.bundle.manifest.scoring.space
     inputs = _inputs(tracks, work.bundle)
     if part is None:
-        return work.label(_chosen(inputs, only))
+        return work.label(_chosen(inputs, only).drop(GATHER))
     crowds = relations.crowds(inputs, n_tracks, max_artist)
     if ALBUM in part.groups:
         inputs = relations.join_shared_albums(stack, inputs, space, crowds)
@@ -179,7 +179,8 @@ def _labelled(
     labelled = work.label(gathered.sortWithinPartitions(GATHER, key_column(ALBUM)))
     if not crowds:
         return labelled
-    return labelled.unionByName(_of_crowds(stack, work, inputs.filter(is_crowd)))
+    crowd = inputs.filter(is_crowd).drop(GATHER)
+    return labelled.unionByName(_of_crowds(stack, work, crowd))
 
 
 def _of_crowds(stack: ExitStack, work: _Work, inputs: DataFrame) -> DataFrame:
@@ -206,7 +207,7 @@ def _inputs(tracks: DataFrame, bundle: Bundle) -> DataFrame:
     scoring = bundle.manifest.scoring
     groups = scoring.genres.groups if scoring.genres else ()
     features = [column.alias(name) for name, column in scoring.space.imputed().items()]
-    n_imputed, keys = F.size(FAULTS), {group: key(group) for group in GROUPS}
+    n_imputed, keys = F.col(N_IMPUTED), {group: key(group) for group in GROUPS}
     # The artist by its key too: whether it is a known one decides which opinions count.
     hashed = [keys[group] for group in GROUPS if group == ARTIST or group in groups]
     return tracks.select(
