@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 
 AUDIT := .venv/audit/bin/pip-audit
 
-.PHONY: setup run test lint audit clean
+.PHONY: setup run test bench package lint audit clean
 setup: $(STAMP)
 
 run: $(STAMP)
@@ -13,6 +13,14 @@ run: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# About half an hour on two cores; the README there has what single measurements need.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/scoring.py --tracks 4000000
+	$(BIN)/python benchmarks/scoring.py --tracks 200000 --alternatives
+
+package: $(STAMP)
+	$(BIN)/python deploy/package.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
