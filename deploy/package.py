@@ -60,10 +60,9 @@ def pack_libraries(output: Path) -> Path:
 
 def _kept(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and not set(parts) & set(_LEFT_OUT):
-            if not path.name.startswith(_UNUSED):
-                yield path
+        needed = set(_LEFT_OUT).isdisjoint(path.relative_to(folder).parts)
+        if path.is_file() and needed and not path.name.startswith(_UNUSED):
+            yield path
 
 
 def main() -> None:
