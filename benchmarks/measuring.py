@@ -13,7 +13,10 @@ from typing import Any
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def alternate(candidates: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+Seconds = dict[str, dict[str, list[float]]]
+
+
+def alternate(candidates: Mapping[str, Callable[[], Any]], repeats: int) -> Seconds:
     """Seconds of each candidate, run one after the other, `repeats` times round.
 
     Parameters
@@ -21,37 +24,69 @@ def alternate(candidates: Mapping[str, Callable[[], Any]], repeats: int) -> dict
     candidates : mapping of str to callable
     repeats : int
         Rounds that count; one more goes before them to warm everything up.
+
+    Returns
+    -------
+    dict
+        By candidate, ``seconds`` by the clock and ``cpu`` seconds of this process, its JVM and all
+        Python workers together. The latter hang less on what else the machine does.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    found: Seconds = {name: {"seconds": [], "cpu": []} for name in candidates}
     for turn in range(repeats + 1):
         for name, run in candidates.items():
-            began = time.perf_counter()
+            began, used = time.perf_counter(), cpu_seconds()
             run()
-            took = time.perf_counter() - began
-            print(f"{turn or 'warm-up'}: {name}: {took:.1f} s", flush=True)
-            if turn:
-                seconds[name].append(took)
-    return seconds
+            took = {"seconds": time.perf_counter() - began, "cpu": cpu_seconds() - used}
+            said = ", ".join(f"{one:.1f} {unit}" for unit, one in took.items())
+            print(f"{turn or 'warm-up'}: {name}: {said}", flush=True)
+            for unit, one in took.items() if turn else ():
+                found[name][unit].append(one)
+    return found
 
 
-def compare(seconds: Mapping[str, list[float]], reference: str) -> list[dict[str, Any]]:
-    """Median of each, and the median over the rounds of how many times the reference it took."""
-    base = seconds[reference]
-    return [
-        {
-            "name": name,
-            "seconds": [round(one, 2) for one in own],
-            "median": round(statistics.median(own), 2),
-            "ratio": round(statistics.median(a / b for a, b in zip(own, base, strict=True)), 2),
-        }
-        for name, own in seconds.items()
-    ]
+def cpu_seconds() -> float:
+    """What this process and all that it started have used, with children that ended."""
+    times, parents = {}, {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        pid = int(file.parent.name)
+        parents[pid], times[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+    ours = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    return sum(times.get(pid, 0) for pid in ours) / os.sysconf("SC_CLK_TCK")
+
+
+def compare(found: Seconds, reference: str) -> list[dict[str, Any]]:
+    """Medians of each, and the median over the rounds of how many times the reference it took."""
+    rows = []
+    for name, own in found.items():
+        row: dict[str, Any] = {"name": name}
+        for unit, values in own.items():
+            pairs = zip(values, found[reference][unit], strict=True)
+            row[unit] = [round(one, 2) for one in values]
+            row[f"{unit}_median"] = round(statistics.median(values), 2)
+            row[f"{unit}_ratio"] = round(statistics.median(a / b for a, b in pairs), 2)
+        rows.append(row)
+    return rows
 
 
 def table(rows: list[dict[str, Any]], reference: str) -> str:
     """The comparison as Markdown."""
-    lines = [f"| | median s | ÷ {reference} |", "| --- | ---: | ---: |"]
-    lines += [f"| {row['name']} | {row['median']:.1f} | {row['ratio']:.2f} |" for row in rows]
+    lines = [
+        f"| | s | ÷ {reference} | CPU s | ÷ {reference} |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    units = ("seconds", "cpu")
+    lines += [
+        f"| {row['name']} | "
+        + " | ".join(f"{row[f'{u}_median']:.1f} | {row[f'{u}_ratio']:.2f}" for u in units)
+        + " |"
+        for row in rows
+    ]
     return "\n".join(lines)
 
 
