@@ -17,14 +17,13 @@ import numpy as np
 import pyarrow as pa
 
 from genre_spark.calibration import softmax
+from genre_spark.columns import genre_columns, labels, lists, no_genres, numbers
 from genre_spark.decision import blend, logits, pick
 from genre_spark.gathered import ALBUM_SUM, GATHER, Gathered, whole
 from genre_spark.inference import open_session
 from genre_spark.manifest import GenrePart, ScoringPart
 from genre_spark.schema import (
     ARTIST,
-    LABELLED_COLUMNS,
-    RUN_COLUMNS,
     TRACK_ID,
     context_column,
     key_column,
@@ -40,12 +39,10 @@ KNOWN = "_known"
 OPINION = "_opinion"
 CONSENSUS = "_consensus"
 
-TOP = 3
 # Opinions are summed as whole numbers, for the same reason as in `context`.
 OPINION_UNIT = 2.0**24
 # Tracks whose tensors, 1.2 kB each, stay in a core's own cache on their way through the network.
 _AT_ONCE = 512
-_PROBABILITY = pa.struct([("genre", pa.string()), ("probability", pa.float32())])
 _OPENED: dict[str, "Predictor"] = {}
 
 
@@ -157,11 +154,11 @@ class Predictor:
         seen, part = self.see(batch), self.scoring.genres
         synthetic = self._synthetic(batch, seen)
         if part is None:
-            return _labels({**synthetic, **_no_genres(batch.num_rows)})
+            return labels({**synthetic, **no_genres(batch.num_rows)})
         gathered, own = Gathered(batch), self._judged(seen)
         genres = self._calibrated(own, gathered.means(own, OPINION_UNIT), seen.known)
         sums = gathered.sums(part.groups, part.relates_artists)
-        return _labels({**synthetic, **genres}, sums)
+        return labels({**synthetic, **genres}, sums)
 
     def judge(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Synthetic genres of a batch of tracks, and the network's opinions on them.
@@ -180,7 +177,7 @@ class Predictor:
         """
         seen = self.see(batch)
         kept = {name: batch[name] for name in (ARTIST_KEY, ALBUM_SUM)}
-        opinions = {KNOWN: pa.array(seen.known), OPINION: _lists(self._judged(seen))}
+        opinions = {KNOWN: pa.array(seen.known), OPINION: lists(self._judged(seen))}
         return pa.RecordBatch.from_pydict({**self._synthetic(batch, seen), **kept, **opinions})
 
     def decide(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -199,9 +196,9 @@ class Predictor:
         """
         classes = len(self.scoring.genres.classes)
         known = batch[KNOWN].to_numpy(zero_copy_only=False)
-        own = _numbers(batch[OPINION], classes)
-        genres = self._calibrated(own, _numbers(batch[CONSENSUS], classes), known)
-        return _labels({name: batch[name] for name in batch.schema.names} | genres)
+        own = numbers(batch[OPINION], classes)
+        genres = self._calibrated(own, numbers(batch[CONSENSUS], classes), known)
+        return labels({name: batch[name] for name in batch.schema.names} | genres)
 
     def _calibrated(
         self, own: np.ndarray, consensus: np.ndarray, known: np.ndarray
@@ -265,64 +262,7 @@ class Predictor:
         return np.concatenate([none, *parts])
 
 
-def _labels(
-    columns: dict[str, pa.Array], others: dict[str, pa.Array] | None = None
-) -> pa.RecordBatch:
-    """The labelled columns but ``model_id`` and ``scored_at``, then others."""
-    names = [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
-    return pa.RecordBatch.from_pydict({name: columns[name] for name in names} | (others or {}))
-
-
-def _lists(values: np.ndarray) -> pa.ListArray:
-    offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
-
-
-def genre_columns(
-    probabilities: np.ndarray, classes: tuple[str, ...], thresholds: np.ndarray
-) -> dict[str, pa.Array]:
-    """The genre columns of calibrated probabilities.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray [shape=(n_tracks, n_classes)]
-    classes : tuple of str
-    thresholds : np.ndarray [shape=(n_tracks,)]
-        Least confidence of an accepted genre.
-    """
-    n, n_top = len(probabilities), min(TOP, len(classes))
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :n_top]
-    values = np.take_along_axis(probabilities, best, axis=1)
-    names = pa.array(classes, pa.string())
-    top = pa.StructArray.from_arrays(
-        [names.take(pa.array(best.ravel())), pa.array(values.ravel().astype(np.float32))],
-        fields=list(_PROBABILITY),
-    )
-    offsets = pa.array(np.arange(0, n * n_top + 1, n_top, dtype=np.int32))
-    return {
-        "genre": names.take(pa.array(best[:, 0])),
-        "genre_confidence": pa.array(values[:, 0].astype(np.float32)),
-        "genre_accepted": pa.array(values[:, 0] >= thresholds),
-        "genre_top3": pa.ListArray.from_arrays(offsets, top),
-    }
-
-
-def _no_genres(n: int) -> dict[str, pa.Array]:
-    return {
-        "genre": pa.nulls(n, pa.string()),
-        "genre_confidence": pa.nulls(n, pa.float32()),
-        "genre_accepted": pa.nulls(n, pa.bool_()),
-        "genre_top3": pa.nulls(n, pa.list_(_PROBABILITY)),
-    }
-
-
 def _known(part: GenrePart, artists: pa.Array) -> np.ndarray:
     named = artists.is_valid().to_numpy(zero_copy_only=False)
     keys = artists.fill_null(0).to_numpy(zero_copy_only=False)
     return named & part.knows(keys)
-
-
-def _numbers(column: pa.ListArray, length: int) -> np.ndarray:
-    """The values of lists of the same length [shape=(n_lists, length)]."""
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(-1, length).astype(np.float64)
