@@ -14,7 +14,7 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
-# About half an hour on two cores; the README there has what single measurements need.
+# Long; what single measurements need is in the README there.
 bench: $(STAMP)
 	$(BIN)/python benchmarks/scoring.py --tracks 4000000
 	$(BIN)/python benchmarks/scoring.py --tracks 200000 --alternatives
