@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 
 AUDIT := .venv/audit/bin/pip-audit
 
-.PHONY: setup run test bench package lint audit clean
+.PHONY: setup run test test-matrix bench package lint audit clean
 setup: $(STAMP)
 
 run: $(STAMP)
@@ -13,6 +13,11 @@ run: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# Says under which versions of Python and pyspark the tests pass: make test-matrix
+#   MATRIX="3.12:4.3 3.11:4.0" for some pairs, MATRIX_TESTS=tests for all tests
+test-matrix:
+	$(PYTHON) tests/matrix.py $(MATRIX) $(if $(MATRIX_TESTS),--tests "$(MATRIX_TESTS)")
 
 # Long; what single measurements need is in the README there.
 bench: $(STAMP)
@@ -25,6 +30,7 @@ package: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	@$(MAKE) --no-print-directory audit
 
 # In an environment of its own: what it needs is none of our business. Offline it says that it skips.

@@ -30,6 +30,7 @@ TRAIN = [
     f"tensorflow>=2.20; {NOT_ON_X86}",
     "keras>=3.12,<4",
     "tf2onnx>=1.17",
+    "loky>=3.5",
     "scikit-learn>=1.6",
     "scipy>=1.11",
     "threadpoolctl>=3.5",
@@ -37,7 +38,22 @@ TRAIN = [
     "seaborn>=0.13",
     "Jinja2>=3.1",
 ]
-TEST = ["pytest>=8", "hypothesis>=6.100", "ruff>=0.12"]
+# For `--metrics`, and for `train --mlflow` and models that MLflow loads; mlflow-skinny is what of
+# mlflow logs and loads, and part of a whole mlflow too.
+METRICS = ["prometheus-client>=0.20"]
+MLFLOW = ["mlflow-skinny>=3.1", "xxhash>=3.4"]
+TEST = [
+    "pytest>=8",
+    "hypothesis>=6.100",
+    "ruff>=0.12",
+    "mypy>=1.15",
+    "build>=1.2",
+    "setuptools>=77",
+    # Those who read labelled catalogues, and what is promised to them.
+    "duckdb>=1.2",
+    "polars>=1.20",
+    "jsonschema>=4.23",
+]
 
 setup(
     name="genre-spark",
@@ -45,15 +61,32 @@ setup(
     description="Labels whole music catalogues with synthetic and real genres, on Spark",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        *[f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)],
+        "Topic :: Multimedia :: Sound/Audio :: Analysis",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11",
     # `conf` travels inside the package, so that an installed genre-spark finds its defaults.
     packages=["genre_spark", "genre_spark.conf"],
     package_dir={"genre_spark.conf": "conf"},
     package_data={
-        "genre_spark": ["templates/*"],
+        "genre_spark": ["templates/*", "py.typed"],
         "genre_spark.conf": ["*.yaml", "*.properties", "*.txt", "datasets/*", "spark/*"],
     },
     install_requires=EXECUTOR,
-    extras_require={"train": TRAIN, "test": TRAIN + TEST},
+    extras_require={
+        "train": TRAIN,
+        "metrics": METRICS,
+        "mlflow": [*TRAIN, *MLFLOW],
+        "test": [*TRAIN, *METRICS, *MLFLOW, *TEST],
+    },
     entry_points={"console_scripts": ["genre-spark = genre_spark.cli:main"]},
 )

@@ -1,14 +1,15 @@
 """Labels a catalogue of which a tenth of the rows is dirty, and the same without the dirty rows.
 
-    python benchmarks/dirty.py --tracks 1000000
+    python benchmarks/dirty.py --tracks 1000000 --folder /tmp/dirty
 
 Every dirty row has to be in quarantine with the reason that it was given, and every clean row has
-to be labelled as if the dirty ones were not there, to the last bit.
+to be labelled as if the dirty ones were not there, to the last bit. A run that is stopped goes on
+with the step at which it was, given the same --folder.
 """
 
 import argparse
+import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from generated import make_tracks  # noqa: E402
+from kills import room  # noqa: E402
 
 from genre_spark import accounting, pipeline  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
@@ -45,13 +47,16 @@ _SETTINGS = load_settings(overrides=("max_quarantined=0.2", "stop_psi=99", "stop
 
 def write(folder: Path, n: int) -> None:
     """Parquet files of clean rows, and of dirty ones, one ninth as many, each with its reason."""
-    (folder / "clean").mkdir()
-    (folder / "dirty").mkdir()
+    (folder / "clean").mkdir(exist_ok=True)
+    (folder / "dirty").mkdir(exist_ok=True)
     for number, first in enumerate(range(0, n, _CHUNK)):
         tracks = make_tracks(min(_CHUNK, n - first), seed=number)
-        tracks = tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).assign(reason=None)
+        # A column of nothing but nulls would have no type to share with the dirty rows'.
+        tracks = tracks.assign(reason=pd.NA).astype(
+            dict.fromkeys((*FEATURE_NAMES, "reason"), "string")
+        )
         tracks.to_parquet(folder / "clean" / f"{number}.parquet")
-        spoil(tracks, number).to_parquet(folder / "dirty" / f"{number}.parquet")
+        spoil(tracks, number).to_parquet(folder / "dirty" / f"{number}.parquet", index=False)
 
 
 def spoil(tracks: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -78,8 +83,8 @@ def score(spark: SparkSession, folder: Path, what: str, output: Path) -> dict:
     return pipeline.score(spark, source, model, str(output), _SETTINGS, print)
 
 
-def compare(spark: SparkSession, folder: Path) -> list[str]:
-    """What is not as it should be."""
+def compare(spark: SparkSession, folder: Path) -> dict:
+    """How many rows of each kind there are, and what is not as it should be."""
     clean, both = (
         accounting.tally(spark.read.parquet(str(folder / name)).drop("scored_at"))
         for name in ("labels of clean", "labels of both")
@@ -92,27 +97,35 @@ def compare(spark: SparkSession, folder: Path) -> list[str]:
         faults.append(f"labels differ: {clean} without, {both} with dirty rows")
     if not set_aside.count() == dirty == right:
         faults.append(f"{dirty} dirty rows, {set_aside.count()} set aside, {right} with the reason")
-    set_aside.groupBy("reason").count().orderBy("reason").show(truncate=False)
-    print(f"{clean.rows:,} clean rows, {dirty:,} dirty ones, {right:,} set aside with their reason")
-    return faults
+    reasons = {row["reason"]: row["count"] for row in set_aside.groupBy("reason").count().collect()}
+    return {"clean": clean.rows, "dirty": dirty, "set aside": reasons, "faults": faults}
+
+
+def measure(spark: SparkSession, folder: Path, n: int) -> dict:
+    """All steps that are not done yet, and `compare`."""
+    written = folder / "written"
+    if not written.exists():
+        write(folder, n * 9 // 10)
+        written.touch()
+    for what, pattern in (("clean", "clean"), ("both", "{clean,dirty}")):
+        output, began = folder / f"labels of {what}", time.monotonic()
+        # It is there as a whole or not at all.
+        if not output.exists():
+            score(spark, folder, pattern, output)
+            print(f"labelled {what} in {time.monotonic() - began:.0f} s", flush=True)
+    return compare(spark, folder)
 
 
 def main() -> int:
-    """Compares, and prints what was found; 1 where anything differs."""
+    """Compares, and prints a summary as JSON; 1 where anything differs."""
     parser = argparse.ArgumentParser(description="Labels a catalogue with and without dirty rows.")
     parser.add_argument("--tracks", type=int, default=1_000_000, help="Clean and dirty rows.")
+    parser.add_argument("--folder", type=Path, help="Keeps what was made, so that a run can go on.")
     given = parser.parse_args()
-    spark = get_session()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write(folder, given.tracks * 9 // 10)
-        for what, pattern in (("clean", "clean"), ("both", "{clean,dirty}")):
-            began = time.monotonic()
-            score(spark, folder, pattern, folder / f"labels of {what}")
-            print(f"{what}: {time.monotonic() - began:.0f} s")
-        faults = compare(spark, folder)
-    print(*faults or ["every label is the same to the last bit"], sep="\n")
-    return bool(faults)
+    with room(given.folder) as folder:
+        found = measure(get_session(), folder, given.tracks)
+    print(json.dumps(found))
+    return bool(found["faults"])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ random time. The cluster gives it another one, and the catalogue has to be publi
 """
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -22,6 +23,8 @@ from pathlib import Path
 
 import pyspark
 from kills import ROOT, make_tracks, whole_catalogue
+
+from genre_spark.errors import GenreSparkError
 
 _SPARK = Path(pyspark.__file__).parent / "bin"
 _DEPLOY = "org.apache.spark.deploy"
@@ -72,16 +75,10 @@ def children(parent: int) -> list[int]:
 
 def submit(url: str, folder: Path, command: str, *arguments: str) -> subprocess.Popen:
     """A job of the cluster."""
-    settings = [
-        "--master",
-        url,
-        "--conf",
-        "spark.executor.memory=1g",
-        "--conf",
-        "spark.ui.enabled=false",
-    ]
+    conf = ["--conf", "spark.executor.memory=1g", "--conf", "spark.ui.enabled=false"]
+    entry = str(ROOT / "jobs" / f"{command}.py")
     return subprocess.Popen(
-        [str(_SPARK / "spark-submit"), *settings, str(ROOT / "jobs" / f"{command}.py"), *arguments],
+        [str(_SPARK / "spark-submit"), "--master", url, *conf, entry, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=(folder / "job.log").open("w"),
         env=_ENVIRONMENT,
@@ -101,11 +98,20 @@ def kill_an_executor(job: subprocess.Popen, worker: int, seconds: float) -> bool
     return True
 
 
+def fault_of(folder: Path) -> list[str]:
+    """What is not whole about the catalogue that a job published."""
+    try:
+        whole_catalogue(folder)
+    except (GenreSparkError, OSError, ValueError) as err:
+        return [str(err)]
+    return []
+
+
 def main() -> int:
-    """Kills, and prints what was found; 1 where a job failed or a catalogue is not whole."""
+    """Kills, and prints a summary as JSON; 1 where a job failed or a catalogue is not whole."""
     parser = argparse.ArgumentParser(description="Kills executors of a standalone cluster.")
     parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="Another one for each slice.")
     given = parser.parse_args()
     rng, killed, faults = random.Random(given.seed), 0, []
     with tempfile.TemporaryDirectory() as name, cluster(Path(name)) as (url, worker):
@@ -119,9 +125,8 @@ def main() -> int:
             if job.wait():
                 faults.append((folder / "job.log").read_text()[-500:])
             else:
-                whole_catalogue(folder)
-    print(f"{killed} executors killed in {given.kills} jobs, {len(faults)} jobs failed")
-    print(*faults, sep="\n")
+                faults += fault_of(folder)
+    print(json.dumps({"jobs": given.kills, "executors killed": killed, "faults": faults}))
     return bool(faults)
 
 

@@ -11,11 +11,15 @@ command; half of the instants lie in its last third, where things are written. A
 - the bundle is absent, or verified to the last byte (`cluster`, `train`);
 - no run is refused because of one that was killed before it (*blocked*).
 
-In the end every command has to succeed over what the killed runs left.
+In the end every command has to succeed over what the killed runs left. Slices with seeds of their own
+(`--kills 20 --seed 2`) add up; `--minutes` ends a slice early, and then it tells how far it came;
+with one `--folder` for all slices, what they need is made only once.
 """
 
 import argparse
 import collections
+import contextlib
+import json
 import os
 import random
 import signal
@@ -23,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +47,7 @@ QUICK = [
     for setting in ("k_max=11", "restarts=1", "epochs=2", "general_epochs=2", "min_steps=0")
     for part in ("--set", setting)
 ]
+_TOO_LATE = "done before the kill"
 _START = [sys.executable, "-m", "genre_spark.cli"]
 
 
@@ -66,14 +72,22 @@ class Playground:
     faults: list[str] = field(default_factory=list)
 
     def prepare(self, commands: list[str]) -> None:
-        """Makes the catalogues, and what else is not there yet, before the first kill."""
+        """Makes the catalogues, and what else an earlier slice has not, before the first kill."""
+        if self.times.exists():
+            self.seconds = json.loads(self.times.read_text())
         for name, seed in (("one", 1), ("other", 2)):
             make_tracks(400, seed, artists=60).to_parquet(self.folder / f"{name}.parquet")
         if not (self.folder / "clusters").exists():
             self.run("cluster", self.arguments("cluster", "clusters"))
-        self.run("score", self.arguments("score", "one"))
-        if "train" in commands:
+        if "score" not in self.seconds:
+            self.run("score", self.arguments("score", "one"))
+        if "train" in commands and "train" not in self.seconds:
             self.run("train", self.arguments("train", "model"))
+
+    @property
+    def times(self) -> Path:
+        """Where `seconds` are kept for the next slice."""
+        return self.folder / "seconds.json"
 
     def arguments(self, command: str, what: str) -> list[str]:
         """The command's; `what` is the bundle that it makes, or the catalogue that it scores."""
@@ -92,6 +106,7 @@ class Playground:
         if process.wait():
             self.faults.append(f"{command} failed: {process.stderr.read()[-400:]}")
         self.seconds[command] = time.monotonic() - began
+        self.times.write_text(json.dumps(self.seconds))
 
     def kill(self, command: str, rng: random.Random) -> None:
         """Starts a command, kills it, and looks at what it left."""
@@ -126,7 +141,7 @@ class Playground:
         except Exception as err:  # whatever a reader stumbles over is a fault
             self.faults.append(f"{moment}: {type(err).__name__}: {err}")
             return
-        done = "done before the kill" if process.returncode == 0 else end
+        done = _TOO_LATE if process.returncode == 0 else end
         self.found[f"{command}: {done}"] += 1
         print(f"{moment}: {done}", flush=True)
         if process.returncode == 0 and end in ("old", "absent"):
@@ -137,6 +152,8 @@ class Playground:
         for command in commands:
             what = "other" if command == "score" else f"killed-{command}"
             self.run(command, self.arguments(command, what))
+            if command != "score" and whole_bundle(self.folder / what) != "made":
+                self.faults.append(f"{command} made no bundle in the end")
         whole_catalogue(self.folder)
         left = [path.name for path in self.folder.glob(".*")]
         if left:
@@ -196,28 +213,39 @@ def whole_bundle(path: Path) -> str:
     return "made"
 
 
+@contextlib.contextmanager
+def room(given: Path | None) -> Iterator[Path]:
+    """The folder to work in: a temporary one where none is given."""
+    if given:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.resolve()
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+
+
 def main() -> int:
-    """Kills, and prints what was found; 1 where there is a fault."""
+    """Kills, and prints a summary as JSON; 1 where there is a fault."""
     parser = argparse.ArgumentParser(description="Kills runs at random instants.")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--commands", default="score,cluster,train")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=600, help="No more kills after so long.")
+    parser.add_argument("--folder", type=Path, help="Keeps what slices share; use no other's.")
     given = parser.parse_args()
     rng, commands = random.Random(given.seed), given.commands.split(",")
     end = time.monotonic() + 60 * given.minutes
-    with tempfile.TemporaryDirectory() as folder:
-        playground = Playground(Path(folder))
+    with room(given.folder) as folder:
+        playground = Playground(folder)
         playground.prepare(commands)
         for i in range(given.kills):
             if time.monotonic() < end:
                 playground.kill(commands[i % len(commands)], rng)
         playground.finish(commands)
-    for what, n in sorted(playground.found.items()):
-        print(f"{n:4}  {what}")
-    print(f"{sum(playground.found.values())} runs killed, {len(playground.faults)} faults")
-    print(*playground.faults, sep="\n")
-    return bool(playground.faults)
+    found, faults = dict(sorted(playground.found.items())), playground.faults
+    killed = sum(n for end, n in found.items() if not end.endswith(_TOO_LATE))
+    print(json.dumps({"killed": killed, "found": found, "faults": faults}))
+    return bool(faults)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Writes tables and reads them back: what stands on the disk is what was meant, to the last row."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from genre_spark.errors import GenreSparkError, OutputError
 from genre_spark.hadoop import spark_message
+from genre_spark.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,16 @@ class Tally:
     checksum: str
 
 
-def write(table: DataFrame, path: str) -> Tally:
+def write(table: DataFrame, path: str, layout: Layout | None = None) -> Tally:
     """Writes a table as Parquet, and tells what was sent to the disk.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Arranged for the layout.
+    path : str
+    layout : Layout, optional
+        A file per task where there is none.
 
     Raises
     ------
@@ -37,7 +46,8 @@ def write(table: DataFrame, path: str) -> Tally:
     """
     seen = Observation()
     try:
-        table.observe(seen, *_totals(table)).write.parquet(path)
+        observed = table.observe(seen, *_totals(table))
+        (layout or Layout()).writer(observed).parquet(path)
     except (PySparkException, Py4JJavaError) as err:
         raise OutputError(
             f"{path}: could not be written: {spark_message(err)}; nothing was published"
@@ -50,8 +60,18 @@ def tally(table: DataFrame) -> Tally:
     return _tally(table.agg(*_totals(table)).first().asDict())
 
 
-def verify(spark: SparkSession, path: str, written: Tally) -> DataFrame:
+def verify(
+    spark: SparkSession, path: str, written: Tally, columns: Collection[str] | None = None
+) -> DataFrame:
     """What was written, once it is known to be whole.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    path : str
+    written : Tally
+    columns : collection of str, optional
+        In the order in which they were written.
 
     Raises
     ------
@@ -59,7 +79,7 @@ def verify(spark: SparkSession, path: str, written: Tally) -> DataFrame:
         Where a file does not give back what was written to it.
     """
     try:
-        table = spark.read.parquet(path)
+        table = read(spark, path, columns)
         found = tally(table)
     except (PySparkException, Py4JJavaError) as err:
         raise OutputError(
@@ -72,6 +92,33 @@ def verify(spark: SparkSession, path: str, written: Tally) -> DataFrame:
             " disk and run again"
         )
     return table
+
+
+def read(spark: SparkSession, path: str, columns: Collection[str] | None = None) -> DataFrame:
+    """A table in the order in which its columns were written, if that is given.
+
+    Spark puts a column last that is in the names of directories.
+    """
+    table = spark.read.parquet(path)
+    if columns is None or set(columns) != set(table.columns):
+        return table
+    return table.select(*columns)
+
+
+def reconcile(read: int, accepted: int, labelled: Tally, quarantined: Tally) -> None:
+    """Holds rows read to rows labelled + rows quarantined, by what was written.
+
+    Raises
+    ------
+    GenreSparkError
+        Where a row is missing or told twice.
+    """
+    if labelled.rows != accepted or labelled.rows + quarantined.rows != read:
+        raise GenreSparkError(
+            f"{read} rows were read, but {labelled.rows} labelled and {quarantined.rows}"
+            " quarantined; nothing was published. Did the input change meanwhile? Run again,"
+            " without --incremental"
+        )
 
 
 def check_schema(labelled: DataFrame, columns: Mapping[str, str]) -> None:

@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from genre_spark import __version__, vetting
-from genre_spark.drift import Profile
+from genre_spark.catalogue_profile import Profile
 from genre_spark.errors import BundleError
 from genre_spark.manifest import Manifest, ScoringPart, model_id
 from genre_spark.tensor import channel_names
@@ -30,13 +28,10 @@ _FILES = {
     "clusters": {MANIFEST, PROFILE, CARD},
     "full": {MANIFEST, PROFILE, CARD, ONNX, KERAS},
 }
-_SCORING_LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime")
-_LIBRARIES = (*_SCORING_LIBRARIES, "keras", "tensorflow-cpu", "tensorflow")
-
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A verified bundle.
 
@@ -55,6 +50,9 @@ class Bundle:
     manifest: Manifest
     onnx: bytes | None
     profile: Profile
+
+    def __repr__(self) -> str:
+        return f"<{self.manifest.kind} bundle {self.manifest.model_id} of {self.path}>"
 
 
 def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -> Bundle:
@@ -100,38 +98,6 @@ def write_files(directory: Path, manifest: Manifest, profile: Profile, card: str
     (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]))
 
 
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape a model."""
-    return _versions(_LIBRARIES)
-
-
-def scoring_software() -> dict[str, str]:
-    """Versions of all that shapes a label beside the model."""
-    return {"genre-spark": __version__, **_versions(_SCORING_LIBRARIES)}
-
-
-def _versions(names: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def source_revision() -> str | None:
-    """The git revision of a checkout that genre-spark runs from, None where installed."""
-    folder = Path(__file__).resolve().parent.parent
-    if not (folder / ".git").exists():
-        return None
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
 def _vet_plain(path: Path) -> None:
     for file in sorted(path.iterdir()):
         with _naming(file):
@@ -158,7 +124,8 @@ def _naming(file: Path) -> Iterator[None]:
 def _verify_sums(path: Path) -> None:
     try:
         listed = (path / SUMS).read_bytes().decode("utf-8")
-        sums = dict(reversed(line.split("  ", 1)) for line in listed.splitlines())
+        pairs = (line.split("  ", 1) for line in listed.splitlines())
+        sums = {name: found for found, name in pairs}
     except (OSError, ValueError) as err:
         raise BundleError(f"{path}: {SUMS} is missing or damaged") from err
     found = _names(path)

@@ -151,6 +151,17 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 10) -> 
     ]
 
 
+def attainable_coverage(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:
+    """The largest share of the surest labels of which so many are right, in [0, 1].
+
+    It takes hindsight: it says how well confidence sorts labels, not what may be accepted.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    running = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
+    met = np.flatnonzero(running >= target)
+    return float((met[-1] + 1) / len(order)) if len(met) else 0.0
+
+
 def risk_coverage(
     confidence: np.ndarray, correct: np.ndarray, points: int = 50
 ) -> list[list[float]]:

@@ -154,7 +154,7 @@ class Picture:
         width = self.figure.get_figwidth()
         lines = textwrap.wrap(shorten(question, 200), int(_LETTERS * width))
         above = Figure(figsize=(width, _LINE_HEIGHT * (len(lines) + 0.8)), facecolor="white")
-        middle = {"va": "center", "fontsize": 11, "fontweight": "bold"}
+        middle: dict[str, Any] = {"va": "center", "fontsize": 11, "fontweight": "bold"}
         above.text(0.02, 0.5, "\n".join(lines), **middle)
         # Put together as images: a title inside the figure would move, or cover, what is there.
         return _stacked([png(above), self.png])

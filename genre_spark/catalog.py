@@ -28,7 +28,7 @@ SOURCE = "_source"
 REASONS = "_reasons"
 # Whether a value of a CSV row holds whole other lines.
 SWALLOWED = "_swallowed"
-_OURS = (CORRUPT, REASONS, SWALLOWED)
+OURS = (CORRUPT, REASONS, SWALLOWED)
 
 # RFC 4180, and malformed lines kept for the quarantine instead of being dropped.
 _CSV = {
@@ -123,10 +123,10 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
         column appears twice, or a column has a type that cannot serve.
     """
     _refuse_repeated(source.columns, path)
-    own = [name for name in source.columns if name not in _OURS]
+    own = [name for name in source.columns if name not in OURS]
     wanted = (*TEXT_COLUMNS, *FEATURE_NAMES, *dataset.extra_features)
-    found = {name: _expression(source, dataset, name, own, path) for name in wanted}
-    found = {name: column for name, column in found.items() if column is not None}
+    given = {name: _expression(source, dataset, name, own, path) for name in wanted}
+    found = {name: column for name, column in given.items() if column is not None}
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
     _refuse_types(source, found, path)
@@ -136,7 +136,7 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     corrupt = F.col(CORRUPT) if CORRUPT in source.columns else F.lit(None).cast("string")
     swallowed = F.col(SWALLOWED) if SWALLOWED in source.columns else F.lit(False)
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
-    original = F.struct(*[_column(name) for name in kept]).alias(SOURCE)
+    original = F.struct(*[by_name(name) for name in kept]).alias(SOURCE)
     rows = source.select(
         *texts, *numbers, corrupt.alias(CORRUPT), swallowed.alias(SWALLOWED), original
     )
@@ -182,7 +182,7 @@ def _swallowed(n_columns: int, fields: list[T.StructField], options: dict[str, s
     sep, quote = (re.escape(options.get(name) or default) for name, default in _MARKS.items())
     text = f"[^{sep}{quote}\r\n]*"
     line = f"\n{text}(?:{sep}{text}){{{n_columns - 1}}}(?:\r|\n|$)"
-    values = [_column(field.name) for field in fields]
+    values = [by_name(field.name) for field in fields]
     # Few values have line breaks: the others need no search.
     found = [value.contains("\n") & value.rlike(line) for value in values]
     return functools.reduce(operator.or_, [F.coalesce(one, F.lit(False)) for one in found])
@@ -217,12 +217,12 @@ def _expression(
     """The column's expression if the table can give it, None where it has nothing of the kind."""
     if name not in dataset.columns:
         same = [column for column in own if column.lower() == name.lower()]
-        return _column(same[0]) if same else None
+        return by_name(same[0]) if same else None
     expression = dataset.columns[name]
     try:
         # Beside another column, so that an expression over several rows is refused; inside a
         # cast, so that one that makes several rows is.
-        source.select(F.lit(1), _column(source.columns[0]), F.expr(expression).cast("string"))
+        source.select(F.lit(1), by_name(source.columns[0]), F.expr(expression).cast("string"))
     except ParseException as err:
         raise ConfigError(f"dataset: columns: {name}: not a SQL expression: {expression}") from err
     except AnalysisException as err:
@@ -233,7 +233,7 @@ def _expression(
     return F.expr(expression)
 
 
-def _column(name: str) -> Column:
+def by_name(name: str) -> Column:
     """A column by its name, whatever characters that has."""
     return F.col("`" + name.replace("`", "``") + "`")
 

@@ -1,25 +1,20 @@
-"""The commands; the only module that talks to the terminal."""
+"""The commands, and what becomes of their errors."""
 
-import functools
 import logging
 import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from genre_spark import __version__
-from genre_spark.errors import GenreSparkError
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-    from genre_spark.config import Settings
-    from genre_spark.terminal import Terminal
+from genre_spark import __version__, logs
+from genre_spark.cli_data import datasets, fetch, inspect
+from genre_spark.cli_labels import labels, schema
+from genre_spark.cli_models import models
+from genre_spark.errors import STOPPED, GenreSparkError
+from genre_spark.job import job_of, source_of
+from genre_spark.options import CATALOG, place, run_options, table_options, table_words
+from genre_spark.schema import PARTITION_COLUMNS
 
 EXIT_CODES = """\b
 Exit codes:
@@ -28,11 +23,14 @@ Exit codes:
   2  usage or configuration
   3  input refused
   4  bundle refused
-  5  gate not met (too many bad rows, drift)
+  5  gate not met (too many bad rows, drift, a less accurate champion)
   6  output busy or unsafe"""
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(epilog=EXIT_CODES, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="genre-spark")
 def cli() -> None:
     """Labels whole music catalogues with synthetic and real genres, on Spark."""
@@ -53,127 +51,24 @@ def run(command: click.Command) -> None:
         err.show()
         sys.exit(2)
     except ModuleNotFoundError as err:
-        _fail(f"{err.name} is not installed; type: pip install 'genre-spark[train]'", 2)
+        extra = _EXTRAS.get(err.name or "", "train")
+        _fail(f"{err.name} is not installed; type: pip install 'genre-spark[{extra}]'", 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("stopped", 130)
+        _fail("stopped", STOPPED)
     except Exception as err:  # the last line of defence: one line, the rest under -v
         logging.getLogger(__name__).debug("unexpected", exc_info=True)
         _fail(f"unexpected {type(err).__name__}: {_first_line(err)} (-v shows more)", 1)
 
 
-def table_options(command: Callable) -> Callable:
-    """Options of commands that read a catalogue."""
-    return _apply(
-        [
-            click.option(
-                "--dataset",
-                metavar="NAME|FILE",
-                help="How the table's columns map to genre-spark's: one of conf/datasets, or a file.",
-            ),
-            click.option("--format", "fmt", help="Spark's name of the table's format.  [guessed]"),
-        ],
-        command,
-    )
-
-
-def run_options(command: Callable) -> Callable:
-    """Options of commands that run a job."""
-    return _apply(
-        [
-            click.option("--config", metavar="FILE", help="Settings that replace defaults."),
-            click.option(
-                "--set",
-                "overrides",
-                metavar="KEY=VALUE",
-                multiple=True,
-                help="One setting of conf/default.yaml; may be given often.",
-            ),
-            click.option(
-                "--master", metavar="URL", help="Spark's master, to run without a cluster."
-            ),
-            click.option("--seed", type=int, help="Seed of all that is random."),
-            click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
-            click.option("-v", "--verbose", is_flag=True, help="Say more; show tracebacks."),
-        ],
-        command,
-    )
-
-
-def _apply(options: list[Callable], command: Callable) -> Callable:
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
-
-
-CATALOG = click.option(
-    "--catalog", required=True, metavar="PATH", help="The table of tracks: any URI Hadoop reads."
-)
-
-
-@dataclass
-class _Job:
-    """What each command on a catalogue has: settings, terminal, and Spark once it needs it."""
-
-    settings: "Settings"
-    terminal: "Terminal"
-    master: str | None
-    session: "SparkSession | None" = None
-
-    def spark(self) -> "SparkSession":
-        """The session; started late, so that mistakes in the options are told at once."""
-        from genre_spark.session import get_session
-
-        self.terminal.say("starting Spark")
-        self.session = get_session(self.master, self.settings.scoring.batch_rows)
-        return self.session
-
-
-@contextmanager
-def _job(
-    config: str | None,
-    overrides: tuple[str, ...],
-    seed: int | None,
-    master: str | None,
-    as_json: bool,
-    verbose: bool,
-) -> Iterator[_Job]:
-    from genre_spark.config import load_settings
-    from genre_spark.session import under_spark_submit
-    from genre_spark.terminal import Terminal
-
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING,
-        format="%(levelname)s: %(message)s",
-        force=True,
-    )
-    for noisy in ("py4j", "tensorflow", "tf2onnx", "matplotlib"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    # spark-submit sends both outputs of Python to one, where machines want the JSON alone.
-    silent = as_json and under_spark_submit()
-    if silent:
-        logging.disable(logging.WARNING)
-    if not verbose:
-        # Libraries warn about each other, and of nothing that a user could mend.
-        warnings.simplefilter("ignore")
-    job = _Job(load_settings(config, overrides, seed), Terminal(as_json, silent), master)
-    try:
-        yield job
-    finally:
-        job.terminal.close()
-        if job.session:
-            job.session.stop()
-
-
-def _source(path: str, dataset: str | None, fmt: str | None) -> Any:
-    from genre_spark.config import load_dataset
-    from genre_spark.intake import Source
-
-    return Source(path, load_dataset(dataset), fmt)
+# What is needed for an option alone; all else that may be missing is needed for training.
+_EXTRAS = {"mlflow": "mlflow", "xxhash": "mlflow", "prometheus_client": "metrics"}
 
 
 @cli.command(epilog="Example: genre-spark cluster --catalog tracks.parquet --output models/mine")
 @CATALOG
-@click.option("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
-@click.option("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
-@click.option(
+@place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@place("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
+@place(
     "--previous", metavar="BUNDLE", help="Keep the ids and names of this one's that are the same."
 )
 @table_options
@@ -188,16 +83,30 @@ def cluster(
     **run: Any,
 ) -> None:
     """Discovers synthetic genres."""
-    with _job(**run) as job:
-        from genre_spark import pipeline, registry
+    with job_of(**run) as job:
+        from genre_spark import pipeline
 
-        source = _source(catalog, dataset, fmt)
+        source = source_of(catalog, dataset, fmt)
         if previous:
-            registry.open_local(previous)
+            previous = job.model(previous)
         summary = pipeline.cluster(
-            job.spark(), source, output, job.settings, labels, previous, job.terminal.say
+            job.spark(),
+            source,
+            output,
+            job.settings,
+            labels,
+            previous,
+            job.terminal.say,
+            job.run_id,
         )
         job.terminal.show_bundle(summary)
+        same = table_words(catalog, dataset, fmt)
+        if summary["rows"]["labelled"]:
+            job.terminal.show_next(
+                "train", *same, "--clusters", output, "--output", f"{output}-full"
+            )
+        else:
+            job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
 @cli.command(
@@ -205,23 +114,43 @@ def cluster(
     " --output models/mine-full"
 )
 @CATALOG
-@click.option("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
-@click.option("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@place("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
+@place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@click.option(
+    "--mlflow", is_flag=True, help="Also log it as a run of MLflow (MLFLOW_TRACKING_URI)."
+)
 @table_options
 @run_options
 def train(
-    catalog: str, clusters: str, output: str, dataset: str | None, fmt: str | None, **run: Any
+    catalog: str,
+    clusters: str,
+    output: str,
+    mlflow: bool,
+    dataset: str | None,
+    fmt: str | None,
+    **run: Any,
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
-    with _job(**run) as job:
+    with job_of(**run) as job:
         from genre_spark import pipeline, registry
 
-        source = _source(catalog, dataset, fmt)
-        registry.open_local(clusters)
+        if mlflow:
+            from genre_spark import tracking
+
+            tracking.check()
+
+        source = source_of(catalog, dataset, fmt)
+        clusters = job.model(clusters)
         summary = pipeline.train(
             job.spark(), source, clusters, output, job.settings, job.terminal.say
         )
+        if mlflow:
+            job.terminal.say("logging to MLflow")
+            with registry.on_disk(job.spark(), output) as made:
+                summary["mlflow"] = tracking.log(made, job.settings, job.run_id, output)
         job.terminal.show_bundle(summary)
+        same = table_words(catalog, dataset, fmt)
+        job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
 @cli.command(
@@ -229,8 +158,8 @@ def train(
     " --output study"
 )
 @CATALOG
-@click.option("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
-@click.option("--output", required=True, metavar="DIR", help="Tables and pictures.")
+@place("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
+@place("--output", required=True, metavar="DIR", help="Tables and pictures.")
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
@@ -257,11 +186,11 @@ def evaluate(
     **run: Any,
 ) -> None:
     """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
-    with _job(**run) as job:
-        from genre_spark import pipeline, registry
+    with job_of(**run) as job:
+        from genre_spark import pipeline
 
-        source = _source(catalog, dataset, fmt)
-        registry.open_local(clusters)
+        source = source_of(catalog, dataset, fmt)
+        clusters = job.model(clusters)
         summary = pipeline.evaluate(
             job.spark(), source, clusters, output, job.settings, seeds, ablations, job.terminal.say
         )
@@ -273,8 +202,8 @@ def evaluate(
     " --output labelled"
 )
 @CATALOG
-@click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
-@click.option("--output", required=True, metavar="DIR", help="The labelled catalogue.")
+@place("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
+@place("--output", required=True, metavar="DIR", help="The labelled catalogue.")
 @click.option(
     "--incremental", is_flag=True, help="Score only what is new or changed; the result is the same."
 )
@@ -282,6 +211,11 @@ def evaluate(
     "--dry-run", is_flag=True, help="Do all but publish, and say what would be published."
 )
 @click.option("--explain", is_flag=True, help="Also say which features speak most for each label.")
+@click.option(
+    "--partition-by",
+    type=click.Choice(PARTITION_COLUMNS),
+    help="A directory per value of that column, for readers that want some of them.",
+)
 @table_options
 @run_options
 def score(
@@ -291,6 +225,7 @@ def score(
     incremental: bool,
     dry_run: bool,
     explain: bool,
+    partition_by: str | None,
     dataset: str | None,
     fmt: str | None,
     **run: Any,
@@ -298,32 +233,47 @@ def score(
     """Labels every track of a catalogue."""
     if explain:
         run["overrides"] += ("explain=true",)
-    with _job(**run) as job:
-        from genre_spark import pipeline, registry
+    if partition_by:
+        run["overrides"] += (f"partition_by={partition_by}",)
+    with job_of(**run) as job:
+        from genre_spark import pipeline
 
-        source = _source(catalog, dataset, fmt)
-        registry.open_local(model)
+        source = source_of(catalog, dataset, fmt)
+        model = job.model(model)
         summary = pipeline.score(
-            job.spark(), source, model, output, job.settings, job.terminal.say, incremental, dry_run
+            job.spark(),
+            source,
+            model,
+            output,
+            job.settings,
+            job.terminal.say,
+            incremental,
+            dry_run,
+            job.run_id,
         )
         job.terminal.show_labels(summary)
+        if not dry_run:
+            job.terminal.show_next(
+                "report", "--model", model, "--labels", output, "--output", "report.html"
+            )
 
 
 @cli.command(
     epilog="Example: genre-spark report --model models/reference --labels labelled"
     " --output report.html"
 )
-@click.option("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
-@click.option("--labels", metavar="DIR", help="A catalogue that was labelled with it.")
-@click.option("--output", required=True, metavar="FILE.html", help="The page.")
-@click.option("--pictures", metavar="DIR", help="Also write its pictures there, as PNG files.")
+@place("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
+@place("--labels", metavar="DIR", help="A catalogue that was labelled with it.")
+@place("--output", required=True, metavar="FILE.html", help="The page.")
+@place("--pictures", metavar="DIR", help="Also write its pictures there, as PNG files.")
 @run_options
 def report(model: str, labels: str | None, output: str, pictures: str | None, **run: Any) -> None:
     """Writes one HTML page on a model and on what it labelled."""
-    with _job(**run) as job:
+    with job_of(**run) as job:
         from genre_spark import pipeline
         from genre_spark.storage import is_remote
 
+        model = job.model(model)
         # Local pages need no Spark, and so no Java.
         remote = any(is_remote(path) for path in (model, labels or "", output, pictures or ""))
         job.terminal.say(f"reporting on {model}")
@@ -334,7 +284,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
 
 
 @cli.command(epilog="Example: genre-spark demo --output genre-spark-demo")
-@click.option(
+@place(
     "--output",
     default="genre-spark-demo",
     show_default=True,
@@ -344,7 +294,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
 @run_options
 def demo(output: str, **run: Any) -> None:
     """Runs the whole way on a small real table: cluster, train, score, report."""
-    with _job(**run) as job:
+    with job_of(**run) as job:
         from genre_spark import demo as way
 
         table = way.table()
@@ -353,8 +303,15 @@ def demo(output: str, **run: Any) -> None:
         job.terminal.show_demo(summary)
 
 
+for _command in (datasets, fetch, inspect, labels, schema, models):
+    cli.add_command(_command)
+
+
 def _fail(message: str, code: int) -> None:
-    click.echo(f"genre-spark: {message}", err=True)
+    if logs.are_json():
+        logging.getLogger(__name__).error(message, extra={"exit_code": code})
+    else:
+        click.echo(f"genre-spark: {message}", err=True)
     sys.exit(code)
 
 

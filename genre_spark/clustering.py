@@ -1,6 +1,7 @@
 """The fit of synthetic genres to a whole catalogue, by MLlib's KMeans."""
 
 import logging
+from typing import Any
 
 import numpy as np
 from pyspark.ml.clustering import KMeansModel
@@ -73,7 +74,7 @@ def fit(points: DataFrame, centers: np.ndarray, max_iterations: int) -> KMeansMo
     return KMeansModel(made).setFeaturesCol(POINT).setPredictionCol(CLUSTER)
 
 
-def _rows(points: DataFrame):
+def _rows(points: DataFrame) -> Any:
     """The points as MLlib's RDD of vectors, on the JVM."""
     context = points.sparkSession.sparkContext
     jvm = context._jvm
@@ -84,7 +85,7 @@ def _rows(points: DataFrame):
     return getattr(old, "as")(encoder).rdd()
 
 
-def _vectors(context, centers: np.ndarray):
+def _vectors(context: Any, centers: np.ndarray) -> Any:
     jvm, new_array = context._jvm, context._gateway.new_array
     vectors = new_array(jvm.org.apache.spark.mllib.linalg.Vector, len(centers))
     for i, center in enumerate(centers.tolist()):

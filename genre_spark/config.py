@@ -1,7 +1,8 @@
 """Settings and dataset mappings: defaults, then files, then options; anything unknown is refused."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -15,7 +16,8 @@ from pydantic import (
 )
 
 from genre_spark.errors import ConfigError
-from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.origin import Origin
+from genre_spark.schema import FEATURE_NAMES, PARTITION_COLUMNS, TEXT_COLUMNS
 
 
 def _not_boolean(value: Any) -> Any:
@@ -31,6 +33,8 @@ Share = Annotated[_Float, Field(ge=0, le=1)]
 OpenShare = Annotated[_Float, Field(gt=0, lt=1)]
 Distance = Annotated[_Float, Field(gt=0)]
 Count = Annotated[_Int, Field(ge=1)]
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class _Strict(BaseModel):
@@ -112,9 +116,20 @@ class ScoringSettings(_Strict):
 
 
 class PublishingSettings(_Strict):
-    """How a labelled catalogue replaces another."""
+    """How a labelled catalogue lies in files, and how it replaces another."""
 
+    partition_by: Literal[PARTITION_COLUMNS] | None
+    rows_per_file: Annotated[_Int, Field(ge=0)]
     allow_gap: StrictBool
+
+
+class ModelsSettings(_Strict):
+    """Where models with names stand, and what is asked of a new champion."""
+
+    registry: Annotated[str, Field(min_length=1)]
+    max_loss: Share
+    least_tracks: Count
+    least_artists: Count
 
 
 class Settings(_Strict):
@@ -128,6 +143,7 @@ class Settings(_Strict):
     drift: DriftSettings
     scoring: ScoringSettings
     publishing: PublishingSettings
+    models: ModelsSettings
 
 
 class Dataset(_Strict):
@@ -145,13 +161,17 @@ class Dataset(_Strict):
         Options for Spark's reader of that format.
     about : str
         What the table is, for people.
+    origin : Origin, optional
+        Where a well-known table comes from.
     """
 
-    columns: dict[str, str] = {}
+    # A file in which all columns are still comments has nothing there.
+    columns: Annotated[dict[str, str], BeforeValidator(lambda given: given or {})] = {}
     extra_features: tuple[str, ...] = ()
     format: str | None = None
     options: dict[str, str] = {}
     about: str = ""
+    origin: Origin | None = None
 
     @model_validator(mode="after")
     def _extras_are_new(self) -> "Dataset":
@@ -249,7 +269,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _parse_override(override: str, defaults: dict) -> dict[str, Any]:
+def _parse_override(override: str, defaults: dict[str, Any]) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: should be key=value")
@@ -263,13 +283,19 @@ def _parse_override(override: str, defaults: dict) -> dict[str, Any]:
     return value
 
 
-def _full_key(key: str, defaults: dict) -> str:
+def _full_key(key: str, defaults: dict[str, Any]) -> str:
     """`max_imputed` is taken for `catalog.max_imputed`, as long as only one section has it."""
     owners = [name for name, part in defaults.items() if isinstance(part, dict) and key in part]
     return f"{owners[0]}.{key}" if len(owners) == 1 and key not in defaults else key
 
 
-def _merge(base: dict, changes: dict, origin: str, origins: dict[str, str], at: str = "") -> dict:
+def _merge(
+    base: dict[str, Any],
+    changes: dict[str, Any],
+    origin: str,
+    origins: dict[str, str],
+    at: str = "",
+) -> dict[str, Any]:
     """`changes` laid over `base`, keeping in `origins` where each value came from."""
     merged = dict(base)
     for key, value in changes.items():
@@ -280,7 +306,9 @@ def _merge(base: dict, changes: dict, origin: str, origins: dict[str, str], at: 
     return merged
 
 
-def _validated(model: type, values: dict, origins: dict[str, str], default_origin: str):
+def _validated(
+    model: type[_Model], values: dict[str, Any], origins: dict[str, str], default_origin: str
+) -> _Model:
     try:
         return model.model_validate(values)
     except ValidationError as err:
@@ -289,7 +317,7 @@ def _validated(model: type, values: dict, origins: dict[str, str], default_origi
         ) from err
 
 
-def _fault(fault: dict, origins: dict[str, str], default_origin: str) -> str:
+def _fault(fault: Mapping[str, Any], origins: dict[str, str], default_origin: str) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     origin = origins.get(place, default_origin)
     if fault["type"] == "extra_forbidden":

@@ -34,7 +34,7 @@ def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
         drawn = discovery_findings.profile(scoring, genre)
         question = f"What does {genre.name} sound like?"
         yield Answer(profile_name(genre.id), question, "Bar chart", drawn)
-    nmi = found.relation and found.relation.nmi
+    nmi = found.relation.nmi if found.relation else None
     if drawn := discovery_findings.held(names, [genre.genres for genre in genres], nmi):
         note = "Each row adds up to 100 %, up to rounding."
         yield Answer("held", "Which real genres does each hold?", "Heatmap", drawn, note)

@@ -7,7 +7,14 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.drift import CONFIDENCE_BINS, LEVELS, Binned, FeatureProfile, LabelProfile, Profile
+from genre_spark.catalogue_profile import (
+    CONFIDENCE_BINS,
+    LEVELS,
+    Binned,
+    FeatureProfile,
+    LabelProfile,
+    Profile,
+)
 from genre_spark.schema import WHY_GENRE, WHY_SYNTHETIC
 
 

@@ -1,95 +1,20 @@
 """Holds a catalogue to the one that its model was made from, by what a bundle keeps of that."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from genre_spark.catalogue_profile import CONFIDENCE_BINS, Binned, FeatureProfile, LabelProfile
 from genre_spark.config import DriftSettings
 from genre_spark.errors import GateError
 
-# Every 5 %: enough to see a shift, small enough to read.
-LEVELS = tuple(step / 20 for step in range(21))
-CONFIDENCE_BINS = 20
 # Jeffreys' prior: a bin that is empty by chance is no infinite distance.
 _PRIOR = 0.5
 
 CONFIDENCE = "confidence"
 OK, WARN, STOP = "ok", "warn", "stop"
 _MOST_NAMED = 5
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FeatureProfile(_Strict):
-    """Distribution of one feature.
-
-    Attributes
-    ----------
-    quantiles : tuple of float
-        At `LEVELS`, in raw units; empty where the catalogue had no value.
-    missing : float
-        Share of tracks without a value.
-    edges : tuple of float
-        The distinct inner quantiles; bin i holds values in (edges[i - 1], edges[i]].
-    counts : tuple of int
-        Tracks per bin, one more than there are edges.
-    """
-
-    quantiles: tuple[Finite, ...]
-    missing: Share
-    edges: tuple[Finite, ...]
-    counts: tuple[Count, ...]
-
-    @model_validator(mode="after")
-    def _bins_fit(self) -> "FeatureProfile":
-        if len(self.counts) != len(self.edges) + 1 or list(self.edges) != sorted(set(self.edges)):
-            raise ValueError("edges are not in order, or counts are not one more than edges")
-        return self
-
-
-class LabelProfile(_Strict):
-    """Which labels a model gives, and how sure it is.
-
-    Attributes
-    ----------
-    synthetic_genres, genres : dict of str to int
-        Tracks per label; no genres with a clusters bundle.
-    confidence : dict of str to int
-        Tracks per bin of confidence, `CONFIDENCE_BINS` of equal width, by the bin's number.
-    accepted, mean_confidence : float or None
-    """
-
-    synthetic_genres: dict[str, Count]
-    genres: dict[str, Count] = {}
-    confidence: dict[str, Count] = {}
-    accepted: Share | None = None
-    mean_confidence: Share | None = None
-
-
-class Profile(_Strict):
-    """What a catalogue was like that a bundle was made from: the content of ``profile.json``."""
-
-    tracks: Count
-    levels: tuple[Share, ...] = LEVELS
-    features: dict[str, FeatureProfile]
-    labels: LabelProfile
-
-
-@dataclass(frozen=True)
-class Binned:
-    """Tracks in each bin of a feature, and the share that has no value."""
-
-    counts: tuple[int, ...]
-    missing: float
 
 
 def psi(expected: Sequence[int], found: Sequence[int]) -> float:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+# As shells have it of a process that was interrupted.
+STOPPED = 130
+
 
 class GenreSparkError(Exception):
     """Base of all errors that a user can cause and mend.
@@ -56,6 +59,16 @@ class OutputError(GenreSparkError):
     """The output is busy, or writing there would destroy something."""
 
     exit_code = 6
+
+
+def exit_code(err: BaseException) -> int:
+    """What a process exits with that an error has ended."""
+    if isinstance(err, GenreSparkError):
+        return err.exit_code
+    if isinstance(err, KeyboardInterrupt):
+        return STOPPED
+    # An extra that is not installed: the environment is wrong.
+    return ConfigError.exit_code if isinstance(err, ModuleNotFoundError) else 1
 
 
 def _listed(names: Iterable[str], limit: int = 30) -> str:

@@ -10,7 +10,7 @@ from genre_spark.decision import Decision, Opinions
 from genre_spark.sample import SYNTHETIC_GENRES, Sample
 
 _REPEATS = 5
-_MOST_TRACKS = 1500
+_MOST_TRACKS = 1000
 _LEAST = 1e-12
 
 Opine = Callable[[np.ndarray], np.ndarray]
@@ -49,8 +49,8 @@ def importance(
         Whether the artist is one that the network was fitted to.
     decisions : dict of bool to Decision
     rows : np.ndarray [dtype=int64]
-        Held-out tracks, on which losses are counted. About 1,500 tracks are drawn, by whole
-        artists, and never more than 3,000.
+        Held-out tracks, on which losses are counted. About 1,000 tracks are drawn, by whole
+        artists, and never more than 2,000.
     seed : int
 
     Returns

@@ -87,7 +87,7 @@ def reusable(
     if manifest.get("schema") != columns:
         return "the published catalogue has other columns"
     try:
-        published = spark.read.parquet(path)
+        published = accounting.read(spark, path, columns)
         accounting.check_schema(published, columns)
         found = accounting.tally(published)
     except Exception as err:  # whatever is wrong with it, all labels can be made anew

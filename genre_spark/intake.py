@@ -21,11 +21,28 @@ _COLUMNAR = ("parquet", "orc")
 
 @dataclass(frozen=True)
 class Source:
-    """Where a catalogue stands and how it is read."""
+    """Where a catalogue stands and how it is read.
+
+    Attributes
+    ----------
+    path : str
+        For a table that is loaded already, what messages call it.
+    dataset : Dataset
+    fmt : str or None
+    loaded : DataFrame or None
+        The table, where somebody else has read it.
+    """
 
     path: str
     dataset: Dataset
     fmt: str | None = None
+    loaded: DataFrame | None = None
+
+    def read(self, spark: SparkSession) -> DataFrame:
+        """The table as it stands."""
+        if self.loaded is not None:
+            return self.loaded
+        return catalog.read(spark, self.path, self.dataset, self.fmt)
 
 
 @dataclass(frozen=True)
@@ -84,10 +101,10 @@ def open_catalogue(
     GenreSparkError
         Where the catalogue cannot be read or mapped, or has too few good rows.
     """
-    table = catalog.read(spark, source.path, source.dataset, source.fmt)
+    table = source.read(spark)
     mapped = catalog.map_columns(table, source.dataset, source.path)
     with catalog.reading(f"{source.path}: cannot be read"):
-        wanted = needed or _filled(mapped)
+        wanted = needed or filled(mapped)
     left_out = _left_out(mapped, source, wanted, settings.max_imputed)
     with ExitStack() as stack:
         repeated = _kept(stack, validation.repeated_ids(mapped))
@@ -110,17 +127,23 @@ def _kept(stack: ExitStack, table: DataFrame) -> DataFrame:
 
 def _is_quickly_read(table: DataFrame, source: Source) -> bool:
     """Whether reading a table again takes less than keeping it: files of columns do."""
-    columnar = (
-        source.fmt or source.dataset.format or catalog.guess_format(source.path)
-    ) in _COLUMNAR
+    if source.loaded is not None:  # nobody knows what it takes to compute it
+        return False
+    fmt = source.fmt or source.dataset.format or catalog.guess_format(source.path)
     expressions = [F.expr(expression) for expression in source.dataset.columns.values()]
     # Ids by chance would be other ones each time.
     mapped = table.select(*expressions)._jdf.queryExecution().analyzed()
-    return columnar and mapped.deterministic()
+    return fmt in _COLUMNAR and mapped.deterministic()
 
 
-def _filled(mapped: Mapped) -> tuple[str, ...]:
-    """Features with at least one number: a column of nothing is as good as absent."""
+def filled(mapped: Mapped) -> tuple[str, ...]:
+    """Features with at least one number: a column of nothing is as good as absent.
+
+    Raises
+    ------
+    InputError
+        Where the catalogue has no feature.
+    """
     if not mapped.features:
         raise InputError(
             f"{mapped.path}: has none of the audio features {', '.join(FEATURE_NAMES)};"

@@ -13,14 +13,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 from genre_spark import accounting, distributions, drift, incremental, provenance, publish, scoring
 from genre_spark.accounting import Tally
-from genre_spark.bundle import Bundle, scoring_software
+from genre_spark.bundle import Bundle
 from genre_spark.catalog import reading
 from genre_spark.config import Settings
-from genre_spark.errors import GenreSparkError
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source
+from genre_spark.layout import Layout
 from genre_spark.publish import Target
 from genre_spark.schema import labelled_columns
+from genre_spark.versions import scoring_software
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class Order:
         Keep the published labels that still hold.
     dry_run : bool
         Do all but publish.
+    run_id : str or None
+        12 hexadecimal digits; None for one of its own.
     """
 
     source: Source
@@ -47,6 +50,7 @@ class Order:
     settings: Settings
     incremental: bool = False
     dry_run: bool = False
+    run_id: str | None = None
 
     @property
     def explain(self) -> bool:
@@ -118,7 +122,8 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
     storage = storage_of(spark, order.output)
     gap = order.settings.publishing.allow_gap
     path = publish.check_target(storage, order.output, [order.source.path], allow_gap=gap)
-    with publish.publishing(storage, path, switch=not order.dry_run) as target:
+    switch = not order.dry_run
+    with publish.publishing(storage, path, switch, order.run_id) as target:
         old = publish.read_manifest(storage, path)
         run = _Run(spark, catalogue, order, target, old, _now())
         manifest, staged = _work(run)
@@ -186,12 +191,16 @@ def _origin(run: _Run, staged: _Staged) -> dict[str, Any]:
 
 def _stage(run: _Run) -> _Staged:
     """Writes labels and quarantine, and reads them back."""
+    layout = Layout.of(run.order.settings.publishing)
     with _labelled(run) as (labelled, because):
-        tally = accounting.write(labelled, run.target.staging)
+        arranged = layout.arrange(labelled, run.catalogue.counts.accepted)
+        tally = accounting.write(arranged, run.target.staging, layout)
     quarantine = f"{run.target.staging}/{publish.QUARANTINE}"
     set_aside = accounting.write(run.catalogue.quarantined, quarantine)
-    _reconcile(run.catalogue, tally, set_aside)
-    staged = accounting.verify(run.spark, run.target.staging, tally)
+    publish.hide(storage_of(run.spark, run.order.output), quarantine)
+    counts = run.catalogue.counts
+    accounting.reconcile(counts.read, counts.accepted, tally, set_aside)
+    staged = accounting.verify(run.spark, run.target.staging, tally, run.order.columns)
     accounting.check_schema(staged, run.order.columns)
     accounting.verify(run.spark, quarantine, set_aside)
     return _Staged(staged, tally, set_aside, because)
@@ -228,17 +237,6 @@ def _published(run: _Run) -> DataFrame | str:
     if isinstance(found, str):
         logger.warning("%s: scored in full: %s", run.order.output, found)
     return found
-
-
-def _reconcile(catalogue: Catalogue, labelled: Tally, quarantined: Tally) -> None:
-    """Rows read = rows labelled + rows quarantined, by what was written."""
-    read = catalogue.counts.read
-    if labelled.rows != catalogue.counts.accepted or labelled.rows + quarantined.rows != read:
-        raise GenreSparkError(
-            f"{read} rows were read, but {labelled.rows} labelled and {quarantined.rows}"
-            " quarantined; nothing was published. Did the input change meanwhile? Run again,"
-            " without --incremental"
-        )
 
 
 def _now() -> str:

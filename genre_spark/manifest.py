@@ -119,7 +119,7 @@ class GenrePart(_Strict):
     @functools.cached_property
     def artist_keys(self) -> np.ndarray:
         """The labelled sample's artists [dtype=int64], in order."""
-        return np.sort(np.frombuffer(base64.b64decode(self.known_artists), dtype="<i8"))
+        return np.sort(unpack_artists(self.known_artists))
 
     def knows(self, artists: np.ndarray) -> np.ndarray:
         """Which artist keys [shape=(n_tracks,), dtype=int64] are of the labelled sample."""
@@ -132,6 +132,11 @@ class GenrePart(_Strict):
 def pack_artists(keys: np.ndarray) -> str:
     """Artist keys as `GenrePart.known_artists` has them."""
     return base64.b64encode(np.unique(keys).astype("<i8").tobytes()).decode("ascii")
+
+
+def unpack_artists(packed: str) -> np.ndarray:
+    """Artist keys [shape=(n_artists,), dtype=int64] from `GenrePart.known_artists`."""
+    return np.frombuffer(base64.b64decode(packed), dtype="<i8")
 
 
 class ScoringPart(_Strict):

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from genre_spark import (
     sample,
     scoring,
     survey,
+    versions,
 )
 from genre_spark.bundle import Bundle
+from genre_spark.catalogue_profile import LabelProfile, Profile
 from genre_spark.config import Settings
-from genre_spark.drift import LabelProfile, Profile
 from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
 from genre_spark.labelling import Order
@@ -45,6 +46,7 @@ def cluster(
     labels: str | None = None,
     previous: str | None = None,
     say: Say = logger.info,
+    run_id: str | None = None,
 ) -> dict[str, Any]:
     """Discovers synthetic genres and writes a clusters bundle.
 
@@ -61,6 +63,8 @@ def cluster(
         An earlier bundle, whose ids and names are kept where synthetic genres are the same.
     say : callable
         Told in one line what is being done.
+    run_id : str, optional
+        Of the labelled catalogue.
 
     Returns
     -------
@@ -80,11 +84,11 @@ def cluster(
         manifest, profile = _discover(catalogue, source, settings, earlier)
         with registry.new_bundle(spark, output) as folder:
             bundle.write_files(folder, manifest, profile, card.render(manifest))
-            made = bundle.load(folder)
+            made = replace(bundle.load(folder), path=Path(output))
         summary = _summary(manifest, output)
         if labels:
             say(f"labelling into {labels}")
-            order = Order(source, made, labels, settings)
+            order = Order(source, made, labels, settings, run_id=run_id)
             summary["labels"] = labelling.publish_labels(spark, catalogue, order)
     return summary
 
@@ -187,6 +191,7 @@ def score(
     say: Say = logger.info,
     incremental: bool = False,
     dry_run: bool = False,
+    run_id: str | None = None,
 ) -> dict[str, Any]:
     """Labels every track of a catalogue and publishes the result; see `cluster` and `Order`."""
     opened = registry.open_bundle(spark, model)
@@ -196,7 +201,7 @@ def score(
     needed = opened.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
         say(f"labelling {catalogue.counts.accepted:,} tracks with model {opened.manifest.model_id}")
-        order = Order(source, opened, output, settings, incremental, dry_run)
+        order = Order(source, opened, output, settings, incremental, dry_run, run_id)
         return labelling.publish_labels(spark, catalogue, order)
 
 
@@ -312,8 +317,8 @@ def _manifest(
         model_id=model_id(part, onnx),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         genre_spark_version=__version__,
-        source_revision=bundle.source_revision(),
-        libraries=bundle.library_versions(),
+        source_revision=versions.source_revision(),
+        libraries=versions.library_versions(),
         seed=settings.seed,
         scoring=part,
         **content,

@@ -67,7 +67,11 @@ def runs(
 
 def replaced(old: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The catalogue that a new one replaces; None where there is none."""
-    return old and {**{name: old.get(name) for name in _OF_A_RUN}, "rows": old.get("rows")}
+    return (
+        None
+        if not old
+        else {**{name: old.get(name) for name in _OF_A_RUN}, "rows": old.get("rows")}
+    )
 
 
 def changes(labelled: DataFrame, published: DataFrame) -> dict[str, int]:

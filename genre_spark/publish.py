@@ -12,11 +12,14 @@ from urllib.parse import urlparse
 
 from genre_spark import locking
 from genre_spark.errors import InputError, OutputError
+from genre_spark.schema import PARTITION_COLUMNS
 from genre_spark.storage import Storage
 
 MANIFEST = "_manifest.json"
 QUARANTINE = "_quarantine"
 SUCCESS = "_SUCCESS"
+QUARANTINED = ".quarantined"
+_PARQUET = ".parquet"
 MADE_BY = "genre-spark"
 
 
@@ -36,7 +39,8 @@ class Kind:
     others: str
 
 
-CATALOGUE = Kind(MANIFEST, rf"{QUARANTINE}|{SUCCESS}|part-.*\.parquet")
+_PARTITION = rf"({'|'.join(PARTITION_COLUMNS)})=\d+"
+CATALOGUE = Kind(MANIFEST, rf"{QUARANTINE}|{SUCCESS}|part-.*\.parquet|{_PARTITION}")
 STUDY = Kind("evaluation.json", r"evaluation\.md|[a-z_]+\.png")
 
 
@@ -123,7 +127,9 @@ def check_target(
 
 
 @contextmanager
-def publishing(storage: Storage, path: str, switch: bool = True) -> Iterator[Target]:
+def publishing(
+    storage: Storage, path: str, switch: bool = True, run_id: str | None = None
+) -> Iterator[Target]:
     """Holds the lock on an output; what the block puts into `Target.staging` is then published.
 
     Parameters
@@ -133,13 +139,15 @@ def publishing(storage: Storage, path: str, switch: bool = True) -> Iterator[Tar
         From `check_target`.
     switch : bool
         False throws away what was staged.
+    run_id : str, optional
+        12 hexadecimal digits; one of its own by default.
 
     Raises
     ------
     OutputError
         Where another run is publishing there.
     """
-    target = Target(path, uuid.uuid4().hex[:12])
+    target = Target(path, run_id or uuid.uuid4().hex[:12])
     storage.make_dirs(target.parent)
     locking.acquire(storage, target.path, target.lock, f"{target.staging}-lock")
     try:
@@ -150,6 +158,18 @@ def publishing(storage: Storage, path: str, switch: bool = True) -> Iterator[Tar
     finally:
         storage.delete(target.staging)
         storage.delete(target.lock)
+
+
+def hide(storage: Storage, quarantine: str) -> None:
+    """Gives Parquet files another ending.
+
+    DuckDB and Polars would take whatever ends on ``.parquet`` below a directory for its table.
+    Spark, pandas, and whoever names the quarantine itself, read any name.
+    """
+    for name in storage.names(quarantine):
+        if name.endswith(_PARQUET):
+            hidden = name.removesuffix(_PARQUET) + QUARANTINED
+            storage.rename(f"{quarantine}/{name}", f"{quarantine}/{hidden}")
 
 
 def write_manifest(

@@ -26,20 +26,29 @@ def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bu
 
 
 def open_bundle(
-    spark: SparkSession, path: str, kind: Literal["clusters", "full"] | None = None
+    spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None = None
 ) -> Bundle:
     """A verified bundle from wherever Hadoop reads."""
+    with on_disk(spark, path, kind) as opened:
+        return opened
+
+
+@contextmanager
+def on_disk(
+    spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None = None
+) -> Iterator[Bundle]:
+    """A verified bundle whose files are on the local disk for as long as the block lasts."""
     local = open_local(path, kind)
     if local:
-        return local
-    folder = Path(tempfile.mkdtemp(prefix="genre-spark-"))
-    try:
-        storage_of(spark, path).download(path, folder / "bundle")
-        return bundle.load(folder / "bundle", kind=kind)
-    except InputError as err:
-        raise BundleError(f"{path}: cannot be fetched: {err}") from err
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yield local
+        return
+    with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
+        copy = Path(folder) / "bundle"
+        try:
+            storage_of(spark, path).download(path, copy)
+        except InputError as err:
+            raise BundleError(f"{path}: cannot be fetched: {err}") from err
+        yield bundle.load(copy, kind=kind)
 
 
 def check_absent(spark: SparkSession, output: str) -> None:

@@ -1,6 +1,8 @@
 """The labelled sample: what the driver learns from, as arrays."""
 
 import functools
+import hashlib
+import json
 import logging
 import operator
 from collections.abc import Mapping, Sequence
@@ -79,6 +81,14 @@ class Sample:
             artists=self.artists[rows],
             recordings=self.recordings[rows],
         )
+
+    def fingerprint(self) -> str:
+        """Of the tracks and their genres, in whatever order; 16 hexadecimal digits."""
+        digest = hashlib.sha256(json.dumps(self.classes).encode())
+        order = np.lexsort((self.labels, self.recordings))
+        for column in (self.recordings, self.labels):
+            digest.update(column[order].astype("<i8").tobytes())
+        return digest.hexdigest()[:16]
 
     def without(self, *scopes: str) -> "Sample":
         """The same tracks, of which the network is not shown everything.

@@ -125,6 +125,10 @@ LABELLED_COLUMNS = {
     "scored_at": "timestamp",
 }
 
+# By which its files may be parted into directories. Readers take the values from the directories'
+# names: others than whole numbers would come back as another type in some of them.
+PARTITION_COLUMNS = ("synthetic_genre_id",)
+
 # What `score --explain` adds after them: the features that speak most for a label.
 WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"
 WHY_COLUMNS = dict.fromkeys(

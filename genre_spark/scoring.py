@@ -208,12 +208,13 @@ def _inputs(tracks: DataFrame, bundle: Bundle) -> DataFrame:
     groups = scoring.genres.groups if scoring.genres else ()
     features = [column.alias(name) for name, column in scoring.space.imputed().items()]
     n_imputed, keys = F.col(N_IMPUTED), {group: key(group) for group in GROUPS}
-    # The artist by its key too: whether it is a known one decides which opinions count.
+    # The artist by its key too: whether it is a known one decides which opinions count. The id,
+    # since two tracks may change places: then both are judged anew, which takes all tracks.
     hashed = [keys[group] for group in GROUPS if group == ARTIST or group in groups]
     return tracks.select(
         TRACK_ID,
         n_imputed.alias("n_imputed"),
-        F.xxhash64(n_imputed, *hashed, *features).alias("input_hash"),
+        F.xxhash64(TRACK_ID, n_imputed, *hashed, *features).alias("input_hash"),
         *[column.alias(key_column(group)) for group, column in keys.items()],
         F.coalesce(keys[ARTIST], F.xxhash64(TRACK_ID)).alias(GATHER),
         *features,

@@ -2,9 +2,12 @@
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genre_spark import notices
 from genre_spark.config import conf_dir
 from genre_spark.errors import ConfigError
 from genre_spark.java import OLDEST, find_java_home, install_command
@@ -23,7 +26,9 @@ _SEMANTICS = {
 }
 
 
-def get_session(master: str | None = None, batch_rows: int = 8192) -> "SparkSession":
+def get_session(
+    master: str | None = None, batch_rows: int = 8192, with_notices: bool = True
+) -> "SparkSession":
     """A session under spark-submit's settings, or in local mode where started otherwise.
 
     Parameters
@@ -32,6 +37,9 @@ def get_session(master: str | None = None, batch_rows: int = 8192) -> "SparkSess
         Spark's master URL. Without it spark-submit decides, and ``local[*]`` elsewhere.
     batch_rows : int
         Rows per Arrow batch that Python workers get.
+    with_notices : bool
+        Whether the screen shows what Java says at every start. Under spark-submit it does: Java
+        was there first.
 
     Raises
     ------
@@ -40,23 +48,51 @@ def get_session(master: str | None = None, batch_rows: int = 8192) -> "SparkSess
     """
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName("genre-spark")
-    for key, value in _SEMANTICS.items():
-        builder = builder.config(key, value)
-    builder = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", batch_rows)
+    settings = {**_SEMANTICS, "spark.sql.execution.arrow.maxRecordsPerBatch": str(batch_rows)}
     if under_spark_submit():
-        builder = builder.master(master) if master else builder
+        settings |= {"spark.master": master} if master else {}
     else:
         _prepare_environment()
-        builder = builder.master(master or "local[*]")
-        for key, value in local_properties().items():
-            builder = builder.config(key, value)
+        settings |= {"spark.master": master or "local[*]", **local_properties()}
+    builder = SparkSession.builder.appName("genre-spark").config(map=dict(settings))
     try:
+        if not with_notices:
+            _start_java(settings)
         session = builder.getOrCreate()
     except Exception as err:  # py4j and pyspark raise many kinds here, all fatal
         raise ConfigError(f"Spark does not start: {str(err).splitlines()[0]}") from err
     _suit_one_machine(session)
     return session
+
+
+@contextmanager
+def borrowed(spark: "SparkSession") -> Iterator[None]:
+    """Gives somebody else's session, for the time of the block, what correctness rests on.
+
+    What the block makes of DataFrames keeps that meaning when it is run later; the session itself
+    has its own settings back.
+
+    Raises
+    ------
+    ConfigError
+        For a session of Spark Connect, which has no way to MLlib's KMeans nor to broadcasts.
+    """
+    if not hasattr(spark, "_jvm"):
+        raise ConfigError(
+            "a session of Spark Connect cannot serve: genre-spark broadcasts models and calls MLlib"
+            " in Spark's driver. Make a classic one: SparkSession.builder.master(...)"
+        )
+    before = {key: str(spark.conf.get(key)) for key in _SEMANTICS}
+    try:
+        _set_all(spark, _SEMANTICS)
+        yield
+    finally:
+        _set_all(spark, before)
+
+
+def _set_all(spark: "SparkSession", settings: Mapping[str, str]) -> None:
+    for key, value in settings.items():
+        spark.conf.set(key, value)
 
 
 def under_spark_submit() -> bool:
@@ -71,6 +107,19 @@ def local_properties(path: Path | None = None) -> dict[str, str]:
     properties = {key: value.strip() for key, value in pairs}
     logs = (conf_dir() / "log4j2.properties").as_uri()
     return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logs}", **properties}
+
+
+def _start_java(settings: dict[str, str]) -> None:
+    """Starts Spark's Java here, where its standard error can be led through a filter."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    if under_spark_submit() or SparkContext._gateway:
+        return
+    conf = SparkConf().setAppName("genre-spark").setAll(list(settings.items()))
+    with notices.stderr_without() as stderr:
+        gateway = launch_gateway(conf, {"stderr": stderr})
+    SparkContext(conf=conf, gateway=gateway)
 
 
 def _suit_one_machine(session: "SparkSession") -> None:

@@ -128,6 +128,9 @@ class LocalStorage(Storage):
             raise OutputError(f"{target}: appeared while a new one was being made")
         with _writing(target):
             local_path(source).rename(local_path(target))
+            # Hadoop's checksum of a file, which nobody would find under the new name.
+            directory, name = os.path.split(local_path(source))
+            Path(directory, f".{name}.crc").unlink(missing_ok=True)
 
     def exchange(self, one: str, other: str) -> bool:
         renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from genre_spark import baselines, evaluation, training
-from genre_spark.calibration import reliability, risk_coverage
+from genre_spark.calibration import attainable_coverage, reliability, risk_coverage
 from genre_spark.config import Settings
 from genre_spark.evaluation import Protocol
 from genre_spark.sample import SYNTHETIC_GENRES, Sample
@@ -175,6 +175,12 @@ def _split(
         say(f"baselines: {name}")
         found.probabilities[name] = probabilities
         found.metrics[name] = evaluation.scores(probabilities, sample.labels[test])
+    for name, probabilities in found.probabilities.items():
+        found.metrics[name]["attainable"] = attainable_coverage(
+            probabilities.max(axis=1),
+            probabilities.argmax(axis=1) == sample.labels[test],
+            settings.training.target_precision,
+        )
     return found
 
 

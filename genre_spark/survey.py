@@ -84,7 +84,7 @@ def survey(
     sample = _sample(tracks, space, settings)
     wanted, seed = settings.clustering, settings.seed
     candidates = choice.try_each_k(sample.points, wanted, seed)
-    k = choice.choose(candidates, previous and previous.manifest.clusters.k)
+    k = choice.choose(candidates, previous.manifest.clusters.k if previous else None)
     start, stability = choice.settle(sample.points, k, wanted, seed)
     groups = _fit(tracks, sample, start, wanted.max_iterations)
     synthetic, discovery = _tell(sample, groups, previous, seed)

@@ -40,6 +40,12 @@ class Context:
         """That of some of the tracks, by index or mask."""
         return Context(self.counts[rows], self.statistics[rows])
 
+    def packed(self) -> np.ndarray:
+        """What `unpack` reads [shape=(n_tracks, packed_length)]."""
+        n, n_statistics, n_axes = self.statistics.shape
+        flat = self.statistics.reshape(n, n_statistics * n_axes)
+        return np.concatenate([self.counts, flat], axis=1)
+
 
 def assign(axes: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nearest centroid of each track.

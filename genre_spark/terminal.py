@@ -1,14 +1,17 @@
 """What people see: one line of progress, then tables; or JSON for machines."""
 
 import json
+import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.status import Status
-from rich.table import Table
+from rich.table import Column, Table
 
 from genre_spark.drift import WARN, beyond
 from genre_spark.wording import MODEL, PROTOCOLS, gained, spread
@@ -25,9 +28,23 @@ class Terminal:
         Results as JSON instead of tables.
     silent : bool
         No progress.
+    progress : callable, optional
+        Told each line of progress, where it is not for standard error.
+
+    Attributes
+    ----------
+    shown : mapping or sequence
+        The summary that was shown last.
     """
 
-    def __init__(self, as_json: bool = False, silent: bool = False):
+    def __init__(
+        self,
+        as_json: bool = False,
+        silent: bool = False,
+        progress: Callable[[str], None] | None = None,
+    ):
+        self.shown: Any = {}
+        self._tell = progress
         self._as_json = as_json
         self._silent = silent
         self._progress = Console(stderr=True)
@@ -38,13 +55,15 @@ class Terminal:
         """One line of progress: replaced by the next in a terminal, a line of its own elsewhere."""
         if self._silent:
             return
-        if not self._progress.is_terminal:
+        if self._tell:
+            self._tell(message)
+        elif not self._progress.is_terminal:
             print(message, file=sys.stderr, flush=True)
         elif self._status is None:
-            self._status = self._progress.status(message)
+            self._status = self._progress.status(escape(message))
             self._status.start()
         else:
-            self._status.update(message)
+            self._status.update(escape(message))
 
     def close(self) -> None:
         """Takes the line of progress away."""
@@ -52,14 +71,80 @@ class Terminal:
             self._status.stop()
             self._status = None
 
+    @contextmanager
+    def downloading(self, what: str) -> Iterator[Callable[[int, int | None], None]]:
+        """A bar in a terminal, a line elsewhere; the block tells the bytes it has, and of how many."""
+        if self._silent or self._tell or not self._progress.is_terminal:
+            self.say(what)
+            yield lambda have, total: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+        with Progress(*columns, TransferSpeedColumn(), console=self._progress) as bar:
+            task = bar.add_task(escape(what), total=None)
+            yield lambda have, total: bar.update(task, completed=have, total=total)
+
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """A drawn table in a terminal, tab-separated lines elsewhere."""
+        self.close()
+        head, *rest = [tuple(map(_printable, row)) for row in rows]
+        if not self._results.is_terminal:
+            for row in (head, *rest):
+                print("\t".join(row))
+            return
+        # Rather a line more than half an id.
+        table = Table(*(Column(name, overflow="fold") for name in head))
+        for row in rest:
+            table.add_row(*map(escape, row))
+        self._results.print(table)
+
+    def pairs(self, pairs: Mapping[str, str]) -> None:
+        """Two columns in a terminal, ``name: value`` lines elsewhere."""
+        self.close()
+        said = {name: _printable(value) for name, value in pairs.items() if value}
+        if not self._results.is_terminal:
+            for name, value in said.items():
+                print(f"{name}: {value}")
+            return
+        table = Table.grid(padding=(0, 2))
+        for name, value in said.items():
+            table.add_row(name, escape(value))
+        self._results.print(table)
+
+    def show(
+        self,
+        summary: Mapping[str, Any],
+        parts: Iterable[Mapping[str, str] | Sequence[Sequence[str]]],
+    ) -> None:
+        """A summary for machines, or its parts for people: pairs, and tables with a head."""
+        if self.told_as_json(summary):
+            return
+        for part in parts:
+            if isinstance(part, Mapping):
+                self.pairs(part)
+            else:
+                self.table(part)
+
+    def show_next(self, *words: str) -> None:
+        """The command to type next, for people."""
+        if not self._as_json:
+            self.pairs({"next": shlex.join(("genre-spark", *words))})
+
+    def told_as_json(self, summary: Any) -> bool:
+        """Prints the summary for machines, if they asked for it."""
+        self.shown = summary
+        if self._as_json:
+            self.close()
+            print(json.dumps(summary, ensure_ascii=False))
+        return self._as_json
+
     def show_bundle(self, summary: Mapping[str, Any]) -> None:
         """What cluster or train made."""
-        if self._json(summary):
+        if self.told_as_json(summary):
             return
-        self._pairs(
+        self.pairs(
             {
                 "tracks": f"{summary['rows']['accepted']:,} of {summary['rows']['read']:,} rows",
-                "quarantined": _reasons(summary["rows"]),
+                "quarantined": reasons(summary["rows"]),
                 "left out (the catalogue lacks them)": ", ".join(summary["left_out"]),
                 "synthetic genres": _numbered(summary["synthetic_genres"]),
             }
@@ -67,14 +152,17 @@ class Terminal:
         self._discovered(summary)
         if "genres" in summary:
             self._accuracy(summary["genres"])
-        self._pairs({"model id": summary["model_id"], "bundle": summary["bundle"]})
+        logged = summary.get("mlflow", {}).get("model_uri", "")
+        self.pairs(
+            {"model id": summary["model_id"], "bundle": summary["bundle"], "in MLflow": logged}
+        )
 
     def show_study(self, summary: Mapping[str, Any]) -> None:
         """What evaluate found."""
-        if self._json(summary):
+        if self.told_as_json(summary):
             return
         n_seeds = len(summary["seeds"])
-        self._pairs(
+        self.pairs(
             {
                 "labelled tracks": f"{summary['tracks']:,}",
                 "splits of each protocol": f"{n_seeds}",
@@ -82,19 +170,19 @@ class Terminal:
             }
         )
         for protocol, metrics in summary["protocols"].items():
-            self._table(_study_rows(PROTOCOLS[protocol], metrics))
-        self._pairs({"tables and pictures": f"{summary['path']}/evaluation.md"})
+            self.table(_study_rows(PROTOCOLS[protocol], metrics))
+        self.pairs({"tables and pictures": f"{summary['path']}/evaluation.md"})
 
     def show_labels(self, manifest: Mapping[str, Any]) -> None:
         """What score published."""
-        if self._json(manifest):
+        if self.told_as_json(manifest):
             return
         labels, rows = manifest["labels"], manifest["rows"]
         genres = {name: f"{n:,}" for name, n in list(labels["genres"].items())[:10]}
-        self._pairs(
+        self.pairs(
             {
                 "labelled": f"{rows['labelled']:,} of {rows['read']:,} rows",
-                "quarantined": _reasons(rows),
+                "quarantined": reasons(rows),
                 "tracks with imputed features": f"{rows['imputed']:,}",
                 "synthetic genres": _numbered(list(labels["synthetic_genres"])),
                 "genres": ", ".join(f"{name} {n}" for name, n in genres.items()),
@@ -110,24 +198,24 @@ class Terminal:
 
     def show_report(self, summary: Mapping[str, Any]) -> None:
         """Where the page is, and its pictures."""
-        if not self._json(summary):
-            self._pairs(summary)
+        if not self.told_as_json(summary):
+            self.pairs(summary)
 
     def show_demo(self, summary: Mapping[str, Any]) -> None:
         """What the demo found, and what to look at next."""
-        if self._json(summary):
+        if self.told_as_json(summary):
             return
         trained, scored = summary["trained"], summary["scored"]
-        self._pairs(
+        self.pairs(
             {
                 "tracks": f"{scored['rows']['labelled']:,} of {scored['rows']['read']:,} rows",
-                "quarantined": _reasons(scored["rows"]),
+                "quarantined": reasons(scored["rows"]),
                 "synthetic genres": _numbered(trained["synthetic_genres"]),
             }
         )
         self._accuracy(trained["genres"])
         paths = summary["paths"]
-        self._pairs(
+        self.pairs(
             {
                 "labelled catalogue": paths["labelled catalogue"],
                 "model": paths["model"],
@@ -153,7 +241,7 @@ class Terminal:
                 "split": "; ".join(f"{s['id']} into {_ids(s['into'])}" for s in change["split"]),
                 "merged": "; ".join(f"{_ids(m['of'])} in {m['id']}" for m in change["merged"]),
             }
-        self._pairs(stability | said)
+        self.pairs(stability | said)
 
     def _accuracy(self, genres: Mapping[str, Any]) -> None:
         target = f"coverage at {genres['target_precision']:.0%}"
@@ -172,43 +260,12 @@ class Terminal:
                     f"{metrics['coverage']:.2f}",
                 )
             )
-        self._table(rows)
-
-    def _table(self, rows: Sequence[Sequence[str]]) -> None:
-        """A drawn table in a terminal, tab-separated lines elsewhere."""
-        self.close()
-        if not self._results.is_terminal:
-            for row in rows:
-                print("\t".join(row))
-            return
-        table = Table(*rows[0])
-        for row in rows[1:]:
-            table.add_row(*map(escape, row))
-        self._results.print(table)
-
-    def _pairs(self, pairs: Mapping[str, str]) -> None:
-        """Two columns in a terminal, ``name: value`` lines elsewhere."""
-        self.close()
-        said = {name: _printable(value) for name, value in pairs.items() if value}
-        if not self._results.is_terminal:
-            for name, value in said.items():
-                print(f"{name}: {value}")
-            return
-        table = Table.grid(padding=(0, 2))
-        for name, value in said.items():
-            table.add_row(name, escape(value))
-        self._results.print(table)
-
-    def _json(self, summary: Mapping[str, Any]) -> bool:
-        if self._as_json:
-            self.close()
-            print(json.dumps(summary, ensure_ascii=False))
-        return self._as_json
+        self.table(rows)
 
 
 def _study_rows(title: str, metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The CNN, then the others, each with what the CNN gains over it."""
-    rows = [(title, "accuracy", "macro-F1", "ECE", "CNN minus this, points")]
+    rows: list[tuple[str, ...]] = [(title, "accuracy", "macro-F1", "ECE", "CNN minus this, points")]
     for name, one in {
         MODEL: metrics["cnn"],
         **metrics["ablations"],
@@ -219,10 +276,10 @@ def _study_rows(title: str, metrics: Mapping[str, Any]) -> list[tuple[str, ...]]
     return rows
 
 
-def _reasons(rows: Mapping[str, Any]) -> str:
-    quarantined = rows["read"] - rows["accepted"]
-    reasons = ", ".join(f"{reason} {n:,}" for reason, n in rows["reasons"].items())
-    return f"{quarantined:,}" + (f" ({reasons})" if reasons else "")
+def reasons(rows: Mapping[str, Any]) -> str:
+    """How many rows are set aside, and why."""
+    listed = ", ".join(f"{reason} {n:,}" for reason, n in rows["reasons"].items())
+    return f"{rows['read'] - rows['accepted']:,}" + (f" ({listed})" if listed else "")
 
 
 def _printable(text: str) -> str:

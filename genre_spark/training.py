@@ -153,6 +153,8 @@ def evaluate(
     side, test = evaluation.split(sample, protocol, settings.training.test_share, seed)
     judged = judge(sample, protocol, side, settings, seed, say)
     metrics = judged.measure(sample, test)
+    # By which another bundle's accuracy is known to be of the same tracks.
+    metrics["held_out"] = sample.take(test).fingerprint()
     metrics["never_learned"] = evaluation.never_learned(sample, side, test)
     say(f"fitting on {protocol} artists: baselines")
     found = baselines.judge(sample.take(side), sample.take(test), seed, [baselines.FOREST])
@@ -256,7 +258,7 @@ def _fit_network(
         tuple(sample.contexts),
         settings,
         seed,
-        held_out and _labelled(held_out),
+        _labelled(held_out) if held_out else None,
         epochs,
         lambda branch, done, of: say(f"fitting on {what}: {branch}, epoch {done} of {of} at most"),
         specialists,

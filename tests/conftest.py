@@ -30,6 +30,8 @@ def spark(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # The only way to settings that must stand before the JVM does.
         patch.setenv("PYSPARK_SUBMIT_ARGS", f"{arguments} pyspark-shell")
+        # Java's second compiler costs more than what it speeds up in runs of some rows.
+        patch.setenv("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
         session = get_session(master="local[2]", batch_rows=1000)
     session.sparkContext.setLogLevel("OFF")
     yield session
@@ -45,13 +47,19 @@ def _nothing_stays_cached(request):
 
 
 @pytest.fixture(scope="module")
-def few_partitions(spark):
-    """For modules that label some tracks often: a task for each of two cores is enough."""
-    key = "spark.sql.shuffle.partitions"
-    usual = spark.conf.get(key)
-    spark.conf.set(key, "2")
+def small_plans(spark):
+    """For modules that label some tracks often: two tasks, and no code compiled for each query."""
+    wanted = {
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    }
+    usual = {key: spark.conf.get(key) for key in wanted}
+    for key, value in wanted.items():
+        spark.conf.set(key, value)
     yield
-    spark.conf.set(key, usual)
+    for key, value in usual.items():
+        spark.conf.set(key, value)
 
 
 @pytest.fixture(scope="session")

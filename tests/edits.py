@@ -1,5 +1,7 @@
 """Random edits of a catalogue, and models to label it with: for incremental scoring."""
 
+import random
+
 import numpy as np
 import pandas as pd
 from generated import make_manifest, make_profile, make_tracks
@@ -9,7 +11,7 @@ from genre_spark import bundle, pipeline, publish
 from genre_spark.config import Dataset, load_settings
 from genre_spark.intake import Source
 from genre_spark.manifest import model_id, pack_artists
-from genre_spark.schema import FEATURE_NAMES
+from genre_spark.schema import FEATURE_NAMES, labelled_columns
 
 # Few features make small plans; what is tested hangs on none of them.
 FEATURES = ("energy", "key", "tempo")
@@ -23,7 +25,7 @@ class RunEndedError(Exception):
 
 
 def start(n=60):
-    """A catalogue of few artists and albums; some albums have tracks of several artists."""
+    """A catalogue of few artists, each with an album or two."""
     tracks = make_tracks(n, seed=1, artists=len(ARTISTS), albums=12)
     return tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
 
@@ -50,14 +52,14 @@ def make_models(spark, folder):
     return paths
 
 
-def score(spark, tracks, model, output, table=None, **options):
+def score(spark, tracks, model, output, table=None, settings=None, **options):
     """Labels a catalogue that stands in a file of its own."""
     table = table or output.parent / f"{output.name}.parquet"
     tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).to_parquet(table)
     source = Source(str(table), Dataset())
     return pipeline.score(
-        spark, source, model, str(output), SETTINGS, lambda _: None, **options
-    )  # fmt: skip
+        spark, source, model, str(output), settings or SETTINGS, lambda _: None, **options
+    )
 
 
 def interrupt(spark, tracks, model, output, at):
@@ -79,7 +81,9 @@ def interrupt(spark, tracks, model, output, at):
 
 def labels(folder):
     """The labelled rows but for when they were made, in order."""
-    rows = pd.read_parquet(folder).drop(columns="scored_at")
+    # Where it is a directory's name, pandas takes the id for a category, and puts it last.
+    rows = pd.read_parquet(folder).astype({"synthetic_genre_id": "int32"})
+    rows = rows[[name for name in labelled_columns(True) if name in rows and name != "scored_at"]]
     return rows.sort_values("track_id").reset_index(drop=True)
 
 
@@ -210,6 +214,16 @@ EDITS = {
 BY_STEPS, AT_ONCE = "by steps", "at once"
 # Steps of `publish` at which a run is interrupted.
 MOMENTS = ("_recover", "write_manifest", "_switch")
+EVENTS = ("", "", *KNOWN, *MOMENTS)
+
+
+def sequence(number):
+    """Two or three steps by chance, the same for the same number; see `play`."""
+    rng = random.Random(number)
+    return [
+        (rng.choice(sorted(EDITS)), rng.choice(EVENTS), rng.randrange(10_000))
+        for _ in range(rng.randint(2, 3))
+    ]
 
 
 def play(spark, sequence, models, folder):

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from genre_spark import bundle
+from genre_spark.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.clusterspace import ClusterSpace, Dimension
 from genre_spark.decision import Decision
-from genre_spark.drift import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.features import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
 from genre_spark.manifest import (
     GenrePart,

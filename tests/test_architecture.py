@@ -84,18 +84,20 @@ def test_errors_and_schema_import_nothing_from_the_package():
 
 def test_finding_java_needs_the_standard_library_only_because_it_runs_before_set_up():
     assert libraries(TREES["java"]) <= set(sys.stdlib_module_names)
-    assert imported(TREES["__init__"]) == set()
+    at_once = libraries(TREES["__init__"], functions=False, types=False)
+    assert at_once <= set(sys.stdlib_module_names)
 
 
 def test_only_the_network_imports_keras_or_tensorflow_and_only_in_functions():
     heavy = {"keras", "tensorflow", "tf2onnx"}
     users = [name for name in MODULES if libraries(TREES[name], types=False) & heavy]
-    assert users == ["branches", "network"]
+    assert users == ["branches", "fitting", "network"]
     assert all(not libraries(TREES[user], functions=False, types=False) & heavy for user in users)
 
 
-def test_only_cli_and_jobs_know_click():
-    assert [name for name in MODULES if "click" in libraries(TREES[name])] == ["cli"]
+def test_only_the_command_modules_and_jobs_know_click():
+    users = [name for name in MODULES if "click" in libraries(TREES[name])]
+    assert users == ["cli", "cli_data", "cli_labels", "cli_models", "options"]
 
 
 def test_only_session_builds_a_spark_session():
@@ -113,10 +115,26 @@ def _attributes(tree):
 
 
 @pytest.mark.parametrize(
-    "module", ["errors", "schema", "config", "java", "features", "bundle", "session", "cli"]
+    "module",
+    ["errors", "schema", "config", "java", "features", "bundle", "session", "presets", "views"],
 )
 def test_what_must_start_fast_does_not_load_pyspark(module):
     assert "pyspark" not in _loaded_by(module)
+
+
+def test_help_and_completion_load_nothing_that_takes_time():
+    slow = {
+        "pyspark",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "onnxruntime",
+        "keras",
+        "pydantic",
+        "rich",
+        "yaml",
+    }
+    assert not slow & _loaded_by("cli")
 
 
 @pytest.mark.parametrize("module", ["scoring", "pipeline"])
@@ -145,7 +163,8 @@ def test_no_module_asserts_because_users_get_errors(name):
 def test_there_is_a_job_for_each_command_on_spark():
     from genre_spark.cli import cli
 
-    assert set(JOBS) == set(cli.commands) - {"demo"}
+    at_a_terminal = {"demo", "datasets", "fetch", "inspect", "labels", "schema"}
+    assert set(JOBS) == set(cli.commands) - at_a_terminal
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))

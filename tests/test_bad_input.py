@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
+from edits import FEATURES
 from generated import make_manifest, make_profile, make_tracks
 from pyarrow import parquet as pq
 
@@ -21,7 +22,7 @@ from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.intake import Source, open_catalogue
 from genre_spark.schema import FEATURE_NAMES
 
-pytestmark = pytest.mark.usefixtures("few_partitions")
+pytestmark = pytest.mark.usefixtures("small_plans")
 
 COLUMNS = ("track_id", "artist", "album", "title", "genre", *FEATURE_NAMES)
 GOOD = {
@@ -313,7 +314,8 @@ def test_a_bad_table_is_read_for_what_it_is_or_refused_in_one_line(spark, tmp_pa
 def clusters(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "clusters"
     folder.mkdir()
-    bundle.write_files(folder, make_manifest(), make_profile(), "# A card\n")
+    manifest, profile = make_manifest(features=FEATURES), make_profile(features=FEATURES)
+    bundle.write_files(folder, manifest, profile, "# A card\n")
     return str(folder)
 
 

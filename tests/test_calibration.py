@@ -98,3 +98,12 @@ def test_the_last_point_of_risk_and_coverage_is_the_accuracy():
     points = calibration.risk_coverage(confidence, correct)
     assert points[0] == [pytest.approx(1 / 3), 1.0]
     assert points[-1] == [1.0, pytest.approx(2 / 3)]
+
+
+def test_the_attainable_coverage_is_the_largest_that_is_right_often_enough():
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    correct = np.array([True, False, True, True, False])
+    assert calibration.attainable_coverage(confidence, correct, 0.9) == pytest.approx(1 / 5)
+    assert calibration.attainable_coverage(confidence, correct, 0.75) == pytest.approx(4 / 5)
+    assert calibration.attainable_coverage(confidence, correct, 0.6) == 1.0
+    assert calibration.attainable_coverage(confidence, ~correct, 0.9) == 0.0

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_spark import distributions, drift
+from genre_spark.catalogue_profile import Binned, LabelProfile
 from genre_spark.config import load_settings
-from genre_spark.drift import OK, STOP, WARN, Binned, LabelProfile
+from genre_spark.drift import OK, STOP, WARN
 from genre_spark.errors import GateError
 from genre_spark.schema import FEATURE_NAMES
 
@@ -26,9 +27,7 @@ counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=20)
     ],
 )
 def test_psi_is_siddiqis_sum(expected, found, distance):
-    assert drift.psi(expected, found) == pytest.approx(
-        distance, abs=0.08 if sum(found) < 20 else 1e-3
-    )
+    assert drift.psi(expected, found) == pytest.approx(distance, abs=1e-3)
 
 
 @given(counts)

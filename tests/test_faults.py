@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from edits import score, start
+from edits import FEATURES, score, start
 from generated import make_manifest, make_profile
 
 from genre_spark import accounting, bundle, intake, scoring, validation
@@ -20,7 +21,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from kills import Playground  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("few_partitions")
+pytestmark = pytest.mark.usefixtures("small_plans")
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +32,28 @@ def model(tmp_path_factory):
 
 def make_clusters(folder):
     folder.mkdir()
-    bundle.write_files(folder, make_manifest(), make_profile(), "# A card\n")
+    manifest, profile = make_manifest(features=FEATURES), make_profile(features=FEATURES)
+    bundle.write_files(folder, manifest, profile, "# A card\n")
     return folder
 
 
 def tracks(n):
     """The first of the catalogue's tracks."""
     return start().head(n)
+
+
+@pytest.fixture(scope="module")
+def whole(spark, model, tmp_path_factory):
+    """A catalogue of 40 tracks; not to be changed."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    score(spark, tracks(40), model, folder)
+    return folder
+
+
+@pytest.fixture
+def out(whole, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(whole, tmp_path / "out")
 
 
 def published(folder):
@@ -58,7 +74,7 @@ def test_runs_killed_with_their_jvm_lose_nothing_and_block_nobody(tmp_path):
     assert sum(playground.found.values()) == 2
 
 
-def dying(*_):
+def dying(payload, explain, step):
     """In place of `scoring._worker`: a worker that is killed in the middle of a task."""
 
     def work(batches):
@@ -72,10 +88,8 @@ def dying(*_):
 
 
 def test_a_worker_killed_in_the_middle_of_a_task_leaves_the_old_catalogue(
-    spark, model, tmp_path, monkeypatch
+    spark, model, out, monkeypatch
 ):
-    out = tmp_path / "out"
-    score(spark, tracks(40), model, out)
     with monkeypatch.context() as patch:
         patch.setattr(scoring, "_worker", dying)
         with pytest.raises(OutputError, match=r"could not be written: .*; nothing was published$"):
@@ -107,10 +121,9 @@ def room(folder):
 
 
 @pytest.mark.parametrize("left", [0, 16384])
-def test_a_full_disk_leaves_the_old_catalogue(spark, model, tmp_path, small_disk, left):
-    out = small_disk / "out"
+def test_a_full_disk_leaves_the_old_catalogue(spark, model, whole, tmp_path, small_disk, left):
+    out = shutil.copytree(whole, small_disk / "out")
     table = tmp_path / "tracks.parquet"
-    score(spark, tracks(40), model, out)
     filler = small_disk / "filler"
     filler.write_bytes(bytes(room(small_disk) - left))
     with pytest.raises(OutputError, match="No space left on device"):
@@ -121,9 +134,10 @@ def test_a_full_disk_leaves_the_old_catalogue(spark, model, tmp_path, small_disk
     assert published(out) == 50
 
 
-def test_an_output_that_may_not_be_written_is_told_and_left(spark, model, small_disk, tmp_path):
-    out = small_disk / "out"
-    score(spark, tracks(40), model, out)
+def test_an_output_that_may_not_be_written_is_told_and_left(
+    spark, model, whole, small_disk, tmp_path
+):
+    out = shutil.copytree(whole, small_disk / "out")
     table = tmp_path / "tracks.parquet"
     remount(small_disk, "ro")
     with pytest.raises(OutputError, match="Read-only file system"):
@@ -134,9 +148,7 @@ def test_an_output_that_may_not_be_written_is_told_and_left(spark, model, small_
     assert published(out) == 50
 
 
-def test_an_input_deleted_while_it_is_read_is_told(spark, model, tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    score(spark, tracks(40), model, out)
+def test_an_input_deleted_while_it_is_read_is_told(spark, model, out, monkeypatch):
     judge = validation.judge
 
     def judge_and_lose(mapped, *arguments):
@@ -165,16 +177,13 @@ def test_an_input_deleted_once_it_was_read_is_not_missed(spark, model, tmp_path,
     assert published(out) == 50
 
 
-def test_a_written_file_that_is_gone_when_it_is_read_back_is_told(
-    spark, model, tmp_path, monkeypatch
-):
-    out, verify = tmp_path / "out", accounting.verify
-    score(spark, tracks(40), model, out)
+def test_a_written_file_that_is_gone_when_it_is_read_back_is_told(spark, model, out, monkeypatch):
+    verify = accounting.verify
 
-    def lose_and_verify(spark, path, written):
+    def lose_and_verify(spark, path, written, *columns):
         for part in Path(path).glob("part-*.parquet"):
             part.write_bytes(part.read_bytes()[:-50])
-        return verify(spark, path, written)
+        return verify(spark, path, written, *columns)
 
     with monkeypatch.context() as patch:
         patch.setattr(accounting, "verify", lose_and_verify)

@@ -123,7 +123,7 @@ def labels(spark, catalogue, max_artist, explain=False):
         return labelled.toPandas().sort_values(TRACK_ID).reset_index(drop=True)
 
 
-@pytest.mark.usefixtures("few_partitions")
+@pytest.mark.usefixtures("small_plans")
 @pytest.mark.parametrize("explain", [False, True])
 def test_artists_too_large_for_a_worker_get_the_same_labels(spark, catalogue, explain):
     at_once = labels(spark, catalogue, max_artist=1000, explain=explain)
@@ -133,7 +133,7 @@ def test_artists_too_large_for_a_worker_get_the_same_labels(spark, catalogue, ex
     np.testing.assert_array_equal(at_once["input_hash"], in_parts["input_hash"])
 
 
-@pytest.mark.usefixtures("few_partitions")
+@pytest.mark.usefixtures("small_plans")
 def test_hashes_are_the_same_without_labelling(spark, catalogue):
     found = scoring.input_hashes(*catalogue).toPandas().sort_values(TRACK_ID)
     expected = labels(spark, catalogue, max_artist=1000)

@@ -6,6 +6,8 @@ import edits
 import pandas as pd
 import pytest
 from edits import make_models, score, start
+from pyarrow import parquet as pq
+from test_contract import faults
 
 from genre_spark import accounting, pipeline
 from genre_spark.config import Dataset, load_settings
@@ -13,7 +15,7 @@ from genre_spark.errors import GateError, GenreSparkError
 from genre_spark.intake import Source
 from genre_spark.schema import LABELLED_COLUMNS
 
-pytestmark = pytest.mark.usefixtures("few_partitions")
+pytestmark = pytest.mark.usefixtures("small_plans")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,16 @@ def test_the_manifest_accounts_for_every_row(whole):
     told = json.loads(json.dumps(said))
     assert manifest.pop("made_by") == "genre-spark"
     assert {key: told[key] for key in manifest} == manifest
+
+
+def test_the_manifest_and_the_rows_keep_their_published_contract(whole):
+    folder, _ = whole
+    manifest = json.loads((folder / "_manifest.json").read_text())
+    assert faults("manifest", manifest) == []
+    assert faults("manifest", {**manifest, "checksum": "?"}) == ["$.checksum"]
+    rows = pq.read_table(folder).to_pylist()
+    for row in rows:
+        assert faults("labels", {**row, "scored_at": row["scored_at"].isoformat()}) == []
 
 
 def test_the_manifest_tells_where_the_rows_come_from(whole, model):
@@ -138,11 +150,11 @@ def test_what_the_disk_did_not_keep_is_never_published(spark, model, whole, monk
     folder, _ = whole
     before, write = files(folder), accounting.write
 
-    def write_and_lose(table, path):
+    def write_and_lose(table, path, *layout):
         if lost == "a row" and not path.endswith("_quarantine"):
-            write(table.limit(59), path)
+            write(table.limit(59), path, *layout)
             return accounting.Tally(60, "0" * 16)
-        tally = write(table, path)
+        tally = write(table, path, *layout)
         return accounting.Tally(tally.rows, "f" * 16)
 
     monkeypatch.setattr(accounting, "write", write_and_lose)
@@ -155,7 +167,7 @@ def test_what_the_disk_did_not_keep_is_never_published(spark, model, whole, monk
 def test_a_row_too_few_stops_before_publishing(spark, model, whole, monkeypatch):
     folder, _ = whole
     before, write = files(folder), accounting.write
-    monkeypatch.setattr(accounting, "write", lambda table, path: write(table.limit(40), path))
+    monkeypatch.setattr(accounting, "write", lambda table, path, *_: write(table.limit(40), path))
     with pytest.raises(
         GenreSparkError, match="60 rows were read, but 40 labelled and 0 quarantined"
     ):

@@ -96,6 +96,20 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another():
     assert np.abs(one - other).max() > 1e-3
 
 
+def test_branches_fitted_in_processes_of_their_own_are_what_they_would_be_here(monkeypatch):
+    here, sample = fitted(GROUPS["both"])
+    monkeypatch.setattr(network, "_FEW", 0)
+    data, heard = labelled(sample, sample.labels), set()
+    there, epochs, _ = network.fit(
+        data, GROUPS["both"], SETTINGS, 1, on_epoch=lambda *one: heard.add(one)
+    )
+    assert epochs == [2, 3]
+    assert {("sound", 2, 2), ("general", 2, 2), ("context and artist", 3, 3)} <= heard
+    one, other = (np.exp(network.log_probabilities(m, sample.tensor())) for m in (here, there))
+    # Sums of several threads differ in their last digits.
+    np.testing.assert_allclose(one, other, atol=1e-3)
+
+
 def test_specialists_stop_where_held_out_tracks_gain_nothing():
     sample = make_sample(300)
     noise = np.random.default_rng(0).integers(0, 6, 300)

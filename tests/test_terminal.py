@@ -115,3 +115,10 @@ def test_what_became_of_earlier_synthetic_genres_is_told(capsys):
         "merged: 0, 1 in 0",
     ):
         assert line in lines
+
+
+def test_the_next_command_can_be_copied_by_people_and_machines_get_none(capsys):
+    Terminal().show_next("score", "--catalog", "my tracks.csv")
+    assert capsys.readouterr().out == "next: genre-spark score --catalog 'my tracks.csv'\n"
+    Terminal(as_json=True).show_next("score")
+    assert capsys.readouterr().out == ""

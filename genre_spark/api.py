@@ -1,0 +1,248 @@
+"""The Python API, for notebooks and pipelines: tables that are loaded already, in any session.
+
+All functions take the session first and a Spark DataFrame of tracks with the columns of a catalogue
+(``track_id``, audio features, where known ``artist``, ``album``, ``title``, ``genre``). They give
+what the commands give: the session's own settings for shuffle partitions, ANSI mode, time zone and
+case sensitivity play no part. While a function works, the last three are changed in the session, so
+other threads should not use it meanwhile; afterwards they are what they were.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from genre_spark import distributions, drift, models, pipeline, registry, scoring
+from genre_spark.bundle import Bundle
+from genre_spark.config import Dataset, Settings, load_dataset, load_settings
+from genre_spark.intake import Source, open_catalogue
+from genre_spark.pipeline import Say
+from genre_spark.session import borrowed
+
+logger = logging.getLogger(__name__)
+
+# What messages call a table that has no path.
+_NAME = "the DataFrame of tracks"
+
+
+def cluster(
+    spark: SparkSession,
+    tracks: DataFrame,
+    output: str,
+    *,
+    previous: str | None = None,
+    dataset: str | Dataset | None = None,
+    settings: Mapping[str, Any] | None = None,
+    say: Say = logger.info,
+) -> Bundle:
+    """Discovers synthetic genres.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Any classic session; it is not stopped.
+    tracks : DataFrame
+        The catalogue.
+    output : str
+        Directory of the new bundle: any URI Hadoop reads, where nothing is yet.
+    previous : str, optional
+        An earlier bundle, by path or name, whose ids and names are kept where synthetic genres are the same.
+    dataset : str or Dataset, optional
+        How the columns map to genre-spark's, where they have other names.
+    settings : mapping, optional
+        Of ``conf/default.yaml``, by ``section.key`` or, where only one section has it, ``key``.
+    say : callable
+        Told in one line what is being done; ``print`` shows it.
+
+    Returns
+    -------
+    Bundle
+        A clusters bundle: all tracks get a synthetic genre by it.
+
+    Raises
+    ------
+    GenreSparkError
+        As the command of the same name: each kind is described in ``docs/operations.md``.
+
+    Examples
+    --------
+    >>> clusters = genre_spark.cluster(spark, tracks, "mine/1", settings={"k_max": 12})
+    >>> clusters.manifest.kind
+    'clusters'
+    >>> 11 <= len(clusters.manifest.scoring.synthetic.names) <= 12
+    True
+    """
+    with borrowed(spark):
+        wanted, source = _settings(settings), _source(tracks, dataset)
+        earlier = models.locate(spark, previous, wanted.models.registry) if previous else None
+        pipeline.cluster(spark, source, output, wanted, previous=earlier, say=say)
+        return registry.open_bundle(spark, output)
+
+
+def train(
+    spark: SparkSession,
+    tracks: DataFrame,
+    clusters: str,
+    output: str,
+    *,
+    dataset: str | Dataset | None = None,
+    settings: Mapping[str, Any] | None = None,
+    say: Say = logger.info,
+) -> Bundle:
+    """Trains, calibrates, evaluates and exports the CNN on the tracks that have a genre.
+
+    Parameters
+    ----------
+    clusters : str
+        A bundle made by `cluster`, by path or name.
+    spark, tracks, output, dataset, settings, say
+        As of `cluster`.
+
+    Returns
+    -------
+    Bundle
+        A full bundle: all tracks get a genre too. ``bundle.manifest.genres`` has its accuracy.
+
+    Examples
+    --------
+    It takes minutes; ``docs/notebook.md`` has a short one, which is run.
+
+    >>> model = genre_spark.train(spark, tracks, "mine/1", "mine/2")  # doctest: +SKIP
+    >>> model.manifest.genres["protocols"]["new"]["accuracy"]  # doctest: +SKIP
+    0.866
+    """
+    with borrowed(spark):
+        wanted, source = _settings(settings), _source(tracks, dataset)
+        base = models.locate(spark, clusters, wanted.models.registry)
+        pipeline.train(spark, source, base, output, wanted, say)
+        return registry.open_bundle(spark, output, "full")
+
+
+def open_model(
+    spark: SparkSession, model: str, settings: Mapping[str, Any] | None = None
+) -> Bundle:
+    """A verified bundle by its path, ``NAME/VERSION`` or ``NAME@alias``.
+
+    Raises
+    ------
+    BundleError
+        Where it is not there, damaged, or not to be trusted.
+
+    Examples
+    --------
+    >>> genre_spark.open_model(spark, "model").manifest.kind
+    'full'
+    """
+    return registry.open_bundle(
+        spark, models.locate(spark, model, _settings(settings).models.registry)
+    )
+
+
+def score(
+    spark: SparkSession,
+    tracks: DataFrame,
+    bundle: Bundle | str,
+    *,
+    explain: bool = False,
+    dataset: str | Dataset | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> DataFrame:
+    """Labels every track; nothing is written.
+
+    Parameters
+    ----------
+    bundle : Bundle or str
+        What `cluster`, `train` or `open_model` gave, or its path or name.
+    explain : bool
+        Whether to say why, in two more columns.
+    spark, tracks, dataset, settings
+        As of `cluster`.
+
+    Returns
+    -------
+    DataFrame
+        One row per accepted track, with the columns of the labelled catalogue. The catalogue is
+        held to its gates at once; labels are made when Spark runs the DataFrame, each time anew:
+        cache it, or write it, to use it twice. Rows that `quarantine` gives are not in it.
+
+    Raises
+    ------
+    GateError
+        Where too many rows are bad, or the catalogue is too unlike the model's.
+
+    Examples
+    --------
+    >>> labelled = genre_spark.score(spark, tracks, "model")
+    >>> labelled.count() == tracks.count()
+    True
+    >>> labelled.columns[:3]
+    ['track_id', 'synthetic_genre_id', 'synthetic_genre']
+    """
+    with borrowed(spark):
+        opened = _opened(spark, bundle, settings)
+        wanted, source = _settings(settings), _source(tracks, dataset)
+        needed = opened.manifest.scoring.space.features
+        with open_catalogue(spark, source, wanted.catalog, needed) as catalogue:
+            found = distributions.binned_as(opened.profile, catalogue.tracks)
+            shifts = {"features": drift.of_features(opened.profile.features, found)}
+            n_tracks = min(catalogue.counts.accepted, opened.profile.tracks)
+            judged = drift.judge(n_tracks, shifts, wanted.drift, catalogue.left_out)
+            drift.check(judged, source.path)
+            # What is released at the end of both blocks is made again when Spark needs it.
+            n, largest = catalogue.counts.accepted, wanted.scoring.max_artist
+            with scoring.labelling(
+                spark, catalogue.tracks, n, opened, _now(), explain, largest
+            ) as labelled:
+                return labelled
+
+
+def quarantine(
+    spark: SparkSession,
+    tracks: DataFrame,
+    bundle: Bundle | str,
+    *,
+    dataset: str | Dataset | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> DataFrame:
+    """The rows that `score` leaves out, whole, each with its ``_reasons``.
+
+    Parameters
+    ----------
+    spark, tracks, bundle, dataset, settings
+        As of `score`; how many rows may be bad plays no part.
+
+    Examples
+    --------
+    >>> bad = tracks.limit(1).withColumn("track_id", F.lit(None).cast("string"))
+    >>> genre_spark.quarantine(spark, tracks.union(bad), "model").select("_reasons").first()
+    Row(_reasons=['missing:track_id'])
+    """
+    with borrowed(spark):
+        opened = _opened(spark, bundle, settings)
+        wanted = _settings({**(settings or {}), "max_quarantined": 1.0})
+        needed = opened.manifest.scoring.space.features
+        with open_catalogue(spark, _source(tracks, dataset), wanted.catalog, needed) as catalogue:
+            return catalogue.quarantined
+
+
+def _source(tracks: DataFrame, dataset: str | Dataset | None) -> Source:
+    mapping = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    return Source(_NAME, mapping, loaded=tracks)
+
+
+def _settings(given: Mapping[str, Any] | None) -> Settings:
+    # JSON is YAML, in which overrides are written.
+    return load_settings(overrides=tuple(f"{k}={json.dumps(v)}" for k, v in (given or {}).items()))
+
+
+def _opened(
+    spark: SparkSession, bundle: Bundle | str, settings: Mapping[str, Any] | None
+) -> Bundle:
+    return bundle if isinstance(bundle, Bundle) else open_model(spark, bundle, settings)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

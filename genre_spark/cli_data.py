@@ -1,0 +1,85 @@
+"""Commands that help to a table: which there are, getting one, looking into one."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genre_spark.job import job_of, source_of, speaking
+from genre_spark.options import (
+    CATALOG,
+    DatasetName,
+    place,
+    run_options,
+    speech_options,
+    table_options,
+)
+
+
+@click.command(epilog="Example: genre-spark datasets tidytuesday")
+@click.argument("name", type=DatasetName(files=False), required=False)
+@speech_options
+def datasets(name: str | None, **speech: Any) -> None:
+    """Lists well-known public tables, or says more of one.
+
+    Each name is good for --dataset: it maps the table's columns to genre-spark's.
+    """
+    with speaking(**speech) as terminal:
+        from genre_spark import presets, views
+
+        if name:
+            views.show_dataset(terminal, presets.described(name))
+        else:
+            views.show_datasets(terminal, presets.listed())
+
+
+@click.command(epilog="Example: genre-spark fetch tidytuesday")
+@click.argument("name", type=DatasetName(files=False))
+@place("--output", metavar="FILE", help="Where it goes.  [its own name, in this folder]")
+@speech_options
+def fetch(name: str, output: str | None, **speech: Any) -> None:
+    """Downloads a well-known table, or says where to get it.
+
+    A download that broke off goes on where it ended; the file has its name once its checksum is right.
+    """
+    with speaking(**speech) as terminal:
+        from genre_spark import presets, views
+
+        target = presets.where_to(name, output)
+        with terminal.downloading(f"fetching {name} to {target}") as advance:
+            summary = presets.get(name, target, advance)
+        views.show_fetched(terminal, summary)
+
+
+@click.command(epilog="Example: genre-spark inspect --catalog tracks.csv.gz --output mine.yaml")
+@CATALOG
+@place("--output", metavar="FILE.yaml", help="Write the guessed mapping there, to be edited.")
+@table_options
+@run_options
+def inspect(
+    catalog: str, output: str | None, dataset: str | None, fmt: str | None, **run: Any
+) -> None:
+    """Shows what is in a table, how it would be read, and which rows would be quarantined.
+
+    Without --dataset it guesses which columns are which.
+    """
+    if dataset and output:
+        raise click.UsageError("--output writes a guessed mapping; --dataset has one already")
+    with job_of(**run) as job:
+        from genre_spark import advice, draft, views
+        from genre_spark.inspection import inspect as look
+
+        file = Path(output) if output else None
+        if file:
+            draft.check_absent(file)
+        source = source_of(catalog, dataset, fmt)
+        spark = job.spark()
+        job.terminal.say(f"looking into {catalog}")
+        settings = job.settings.catalog
+        found = look(spark, source, dataset is not None, settings)
+        if file:
+            names = [column.name for column in found.columns]
+            draft.write(file, draft.render(catalog, str(file), found.readings, names))
+        views.show_inspection(
+            job.terminal, advice.summary(found, catalog, settings, dataset, output)
+        )

@@ -1,0 +1,46 @@
+"""Commands on labelled catalogues for those who read them."""
+
+import json
+from typing import Any
+
+import click
+
+from genre_spark.job import job_of
+from genre_spark.options import MASTER, Place, speech_options
+
+
+@click.command(epilog="Example: genre-spark labels labelled --rows 5")
+@click.argument("labelled", metavar="DIR", type=Place())
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Tracks to show, from all over the catalogue.",
+)
+@MASTER
+@speech_options
+def labels(labelled: str, rows: int, **run: Any) -> None:
+    """Shows what is in a labelled catalogue: how many tracks of which genre, and some of them.
+
+    A local directory needs no Spark.
+    """
+    with job_of(**run) as job:
+        from genre_spark import published, views
+        from genre_spark.storage import is_remote
+
+        spark = job.spark() if is_remote(labelled) else None
+        views.show_labelled(job.terminal, published.look(spark, labelled, rows))
+
+
+@click.command(epilog="Example: genre-spark schema manifest > manifest.schema.json")
+@click.argument("part", metavar="PART", type=click.Choice(["labels", "manifest"]))
+def schema(part: str) -> None:
+    """Prints what readers of a labelled catalogue may rely on, as JSON Schema.
+
+    PART is labels, for a labelled row, or manifest, for _manifest.json.
+    """
+    from genre_spark import contract
+
+    made = contract.labelled_schema() if part == "labels" else contract.manifest_schema()
+    click.echo(json.dumps(made, indent=1, ensure_ascii=False))

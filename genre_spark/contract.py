@@ -1,0 +1,201 @@
+"""What readers of a labelled catalogue may rely on, as JSON Schema: its rows, and its manifest."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from genre_spark.catalogue_profile import Count, Finite, LabelProfile, Share
+from genre_spark.config import Dataset, DriftSettings, Settings
+from genre_spark.drift import OK, STOP, WARN
+from genre_spark.publish import MADE_BY
+from genre_spark.schema import LABELLED_COLUMNS, MAX_ID_LENGTH, TRACK_ID, WHY_COLUMNS
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_INT, _LONG = 2**31, 2**63
+# Spark's types of values, as Parquet readers give them to JSON.
+_TYPES: dict[str, dict[str, Any]] = {
+    "string": {"type": "string"},
+    "int": {"type": "integer", "minimum": -_INT, "maximum": _INT - 1},
+    "bigint": {"type": "integer", "minimum": -_LONG, "maximum": _LONG - 1},
+    "float": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "timestamp": {"type": "string", "format": "date-time"},
+}
+_SHARE = {"minimum": 0, "maximum": 1}
+_BY_CLUSTERS = "null with a clusters bundle"
+# What a type does not tell.
+_MEANINGS: dict[str, dict[str, Any]] = {
+    TRACK_ID: {"minLength": 1, "maxLength": MAX_ID_LENGTH, "description": "each stands once"},
+    "synthetic_genre_id": {"minimum": 0, "description": "stable id"},
+    "synthetic_genre": {"minLength": 1, "description": "name"},
+    "synthetic_genre_distance": {
+        "minimum": 0,
+        "description": "to its center, in the units in which tracks are compared",
+    },
+    "genre": {"description": f"most probable genre; {_BY_CLUSTERS}"},
+    "genre_confidence": {**_SHARE, "description": f"calibrated probability; {_BY_CLUSTERS}"},
+    "genre_accepted": {"description": f"sure enough for target_precision; {_BY_CLUSTERS}"},
+    "genre_top3": {"maxItems": 3, "description": f"the most probable first; {_BY_CLUSTERS}"},
+    "n_imputed": {"minimum": 0, "description": "features that were imputed"},
+    "model_id": {"pattern": "^[0-9a-f]{16}$", "description": "content hash of the model"},
+    "input_hash": {"description": "hash of what the model read for this track"},
+    "scored_at": {"description": "when the run began that made this row"},
+    **{
+        name: {"maxItems": 3, "description": "with --explain; the strongest feature first"}
+        for name in WHY_COLUMNS
+    },
+}
+_NULLABLE = {"genre", "genre_confidence", "genre_accepted", "genre_top3", "genre_why"}
+
+
+def labelled_schema() -> dict[str, Any]:
+    """JSON Schema of a row of a labelled catalogue."""
+    columns = LABELLED_COLUMNS | WHY_COLUMNS
+    return {
+        "$schema": _DIALECT,
+        "title": "A row of a labelled catalogue",
+        "type": "object",
+        "properties": {name: _column(name, kind) for name, kind in columns.items()},
+        "required": list(LABELLED_COLUMNS),
+        "additionalProperties": False,
+    }
+
+
+def manifest_schema() -> dict[str, Any]:
+    """JSON Schema of a labelled catalogue's ``_manifest.json``."""
+    return {"$schema": _DIALECT, **Manifest.model_json_schema(by_alias=True)}
+
+
+def _column(name: str, kind: str) -> dict[str, Any]:
+    found = {**_type(kind), **_MEANINGS[name]}
+    return {**found, "type": [found["type"], "null"]} if name in _NULLABLE else found
+
+
+def _type(kind: str) -> dict[str, Any]:
+    """Of a value, or of an array of structs of values."""
+    structs = re.fullmatch(r"array<struct<(.*)>>", kind)
+    if not structs:
+        return _TYPES[kind]
+    fields = dict(field.split(":") for field in structs[1].split(","))
+    item = {
+        "type": "object",
+        "properties": {name: _TYPES[of] for name, of in fields.items()},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+    return {"type": "array", "items": item}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(_Strict):
+    """The bundle that made the labels."""
+
+    path: str
+    created_at: datetime
+
+
+class Source(_Strict):
+    """The table that was labelled."""
+
+    path: str
+    format: str | None
+    dataset: Dataset
+    fingerprint: str
+
+
+class Incremental(_Strict):
+    """Whether labels were to be carried over, and if not, why."""
+
+    asked: bool
+    in_full_because: str | None
+
+
+class Run(_Strict):
+    """A run that made some of the rows."""
+
+    run_id: str | None
+    scored_at: datetime
+    tracks: Count
+
+
+class Rows(_Strict):
+    """What became of the table's rows: read = labelled + quarantined."""
+
+    read: Count
+    accepted: Count
+    duplicates: Count
+    ambiguous: Count
+    labelled: Count
+    imputed: Count
+    quarantined: Count
+    fingerprint: str
+    reasons: dict[str, Count]
+
+
+class Labels(LabelProfile):
+    """How many tracks have which label; with --explain, which feature spoke for it first."""
+
+    reasons: dict[str, dict[str, dict[str, Count]]] | None = None
+
+
+Level = Literal[OK, WARN, STOP]
+
+
+class FeatureShift(_Strict):
+    """How far a feature is from the model's catalogue."""
+
+    psi: Finite | None
+    ks: Share | None
+    missing: Share
+    missing_before: Share
+    level: Level
+
+
+class LabelShift(_Strict):
+    """How far a label mix, or the confidence, is from the model's catalogue."""
+
+    psi: Finite
+    ks: Share | None
+    mean: Share | None = None
+    mean_before: Share | None = None
+    level: Level
+
+
+class Drift(_Strict):
+    """How unlike the model's catalogue this one is."""
+
+    judged: bool
+    level: Level
+    features: dict[str, FeatureShift]
+    labels: dict[str, LabelShift]
+    limits: DriftSettings
+
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+
+class Manifest(_Strict):
+    """What ``_manifest.json`` says."""
+
+    made_by: Literal[MADE_BY]
+    run_id: str
+    scored_at: datetime
+    model_id: Hash
+    model: Model
+    source: Source
+    software: dict[str, str]
+    incremental: Incremental
+    runs: tuple[Run, ...]
+    rows: Rows
+    checksum: Hash
+    columns: Annotated[dict[str, str], Field(alias="schema")]
+    labels: Labels
+    drift: Drift
+    settings: Settings
+    finished_at: datetime
+    seconds: Annotated[float, Field(ge=0)]

@@ -1,0 +1,221 @@
+"""What changes where one model takes another's place: how many labels, where, and why."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from genre_spark.bundle import Bundle
+from genre_spark.config import Settings
+from genre_spark.intake import Source
+from genre_spark.manifest import Manifest, unpack_artists
+from genre_spark.schema import WHY_GENRE
+from genre_spark.sidebyside import AFTER, BEFORE, TRUTH, labelled_by_both
+
+# Of the flows from label to label, the largest.
+_MOST_FLOWS = 50
+_STEP = 0.1
+
+_CHANGED = "changed"
+_MADE_OF = ("seed", "left_out", "genre_spark_version", "source_revision", "created_at")
+
+
+def compare(
+    spark: SparkSession,
+    source: Source,
+    before: Bundle,
+    after: Bundle,
+    settings: Settings,
+    explain: bool = False,
+) -> dict[str, Any]:
+    """Labels a catalogue with two models and tells the difference.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    source : Source
+    before, after : Bundle
+    settings : Settings
+    explain : bool
+        Also say which features spoke most for labels that changed; takes some ten times as long.
+
+    Returns
+    -------
+    dict
+        ``tracks`` that both accept, and those that one alone does; per kind of label the number
+        that ``changed`` and the largest ``flows``; where genres changed (by the synthetic genre
+        and by the confidence that they had); how many known genres are met; and ``why``.
+    """
+    with labelled_by_both(spark, source, before, after, settings, explain) as tracks:
+        is_both = F.col(BEFORE).isNotNull() & F.col(AFTER).isNotNull()
+        both = tracks.filter(is_both).withColumn(_CHANGED, _differs("genre"))
+        return {
+            "before": _named(before),
+            "after": _named(after),
+            "source": source.path,
+            **_accepted_by(tracks),
+            "genres": {
+                **_moved(both, "genre"),
+                "by_synthetic_genre": _share_by(both, F.col(f"{BEFORE}.synthetic_genre")),
+                "by_confidence": _share_by(both, _confidence()),
+                "accepted": _acceptance(both),
+                "labelled": _met(both),
+            },
+            "synthetic_genres": {
+                "same_ids": _same_line(before.manifest, after.manifest),
+                **_moved(both, "synthetic_genre"),
+            },
+            "why": _why(both, before.manifest, after.manifest, explain),
+        }
+
+
+def making(before: Manifest, after: Manifest) -> dict[str, list[Any]]:
+    """What the models were made of and how they decide, where they differ: [before, after]."""
+    told = [_told(manifest) for manifest in (before, after)]
+    names = dict.fromkeys((*told[0], *told[1]))
+    pairs = {name: [one.get(name) for one in told] for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def importance(before: Manifest, after: Manifest) -> dict[str, dict[str, list[float | None]]]:
+    """Per protocol, the accuracy that hangs on each scope and feature: [before, after]."""
+    found = [_importance(manifest) for manifest in (before, after)]
+    return {
+        protocol: {
+            name: [one.get(protocol, {}).get(name) for one in found]
+            for name in dict.fromkeys(name for one in found for name in one.get(protocol, {}))
+        }
+        for protocol in dict.fromkeys((*found[0], *found[1]))
+    }
+
+
+def largest(flows: Sequence[Mapping[str, Any]], most: int) -> list[str]:
+    """Flows in words, the largest first."""
+    return [
+        f"{flow['from'] or 'none'} → {flow['to'] or 'none'}: {flow['tracks']:,}"
+        for flow in flows[:most]
+    ]
+
+
+def _named(one: Bundle) -> dict[str, str]:
+    return {"path": str(one.path), "model_id": one.manifest.model_id}
+
+
+def _differs(label: str) -> Column:
+    return ~F.col(f"{BEFORE}.{label}").eqNullSafe(F.col(f"{AFTER}.{label}"))
+
+
+def _accepted_by(tracks: DataFrame) -> dict[str, int]:
+    was, is_now = F.col(BEFORE).isNotNull(), F.col(AFTER).isNotNull()
+    return _counts(tracks, tracks=was & is_now, only_before=was & ~is_now, only_after=~was & is_now)
+
+
+def _moved(both: DataFrame, label: str) -> dict[str, Any]:
+    names = [F.col(f"{side}.{label}").alias(side) for side in (BEFORE, AFTER)]
+    moved = both.filter(_differs(label)).groupBy(*names).count()
+    rows = moved.orderBy(F.desc("count"), BEFORE, AFTER).collect()
+    flows = [{"from": row[BEFORE], "to": row[AFTER], "tracks": row["count"]} for row in rows]
+    return {_CHANGED: sum(flow["tracks"] for flow in flows), "flows": flows[:_MOST_FLOWS]}
+
+
+def _share_by(both: DataFrame, what: Column) -> dict[str, dict[str, int]]:
+    """By something that the old model said: tracks, and how many of them changed genre."""
+    counted = both.groupBy(what.cast("string").alias("at")).agg(
+        F.count(F.lit(1)).alias("tracks"), F.count_if(_CHANGED).alias(_CHANGED)
+    )
+    rows = counted.filter(F.col("at").isNotNull()).orderBy("at").collect()
+    return {row["at"]: {"tracks": row["tracks"], _CHANGED: row[_CHANGED]} for row in rows}
+
+
+def _confidence() -> Column:
+    """The lower end of the tenth in which the old model's confidence lies."""
+    steps = F.floor(F.col(f"{BEFORE}.genre_confidence") / _STEP)
+    return F.format_number(F.least(steps, F.lit(9)) * _STEP, 1)
+
+
+def _acceptance(both: DataFrame) -> dict[str, int]:
+    was, is_now = (F.col(f"{side}.genre_accepted") for side in (BEFORE, AFTER))
+    return _counts(
+        both,
+        kept=was & is_now,
+        gained=~was & is_now,
+        lost=was & ~is_now,
+        changed_though_accepted=was & is_now & F.col(_CHANGED),
+    )
+
+
+def _met(both: DataFrame) -> dict[str, int]:
+    """Where the catalogue knows the genre; the models may have learned from these tracks."""
+    was, is_now = (F.col(f"{side}.genre") == F.col(TRUTH) for side in (BEFORE, AFTER))
+    return _counts(both, tracks=F.col(TRUTH).isNotNull(), right_before=was, right_after=is_now)
+
+
+def _why(both: DataFrame, before: Manifest, after: Manifest, explain: bool) -> dict[str, Any]:
+    was, is_now = (
+        F.when(F.coalesce(F.col(f"{side}.known"), F.lit(False)), "known").otherwise("new")
+        for side in (BEFORE, AFTER)
+    )
+    found = {
+        "making": making(before, after),
+        "importance": importance(before, after),
+        "artists": _share_by(both, F.concat(was, F.lit(" → "), is_now)),
+    }
+    return {**found, "features": _features(both)} if explain else found
+
+
+def _features(both: DataFrame) -> list[dict[str, Any]]:
+    """Which feature spoke most for labels that changed, under either model."""
+    first = [
+        F.get(F.col(f"{side}.{WHY_GENRE}"), F.lit(0))["feature"].alias(side)
+        for side in (BEFORE, AFTER)
+    ]
+    counted = both.filter(_CHANGED).groupBy(*first).count()
+    rows = counted.orderBy(F.desc("count"), BEFORE, AFTER).limit(_MOST_FLOWS).collect()
+    return [{"from": row[BEFORE], "to": row[AFTER], "tracks": row["count"]} for row in rows]
+
+
+def _counts(table: DataFrame, **conditions: Column) -> dict[str, int]:
+    counted = [F.count_if(condition).alias(name) for name, condition in conditions.items()]
+    return table.agg(*counted).first().asDict()
+
+
+def _same_line(before: Manifest, after: Manifest) -> bool:
+    """Whether a synthetic genre's id means the same in both."""
+    change = after.clusters.change
+    followed = change is not None and change.previous == before.model_id
+    return followed or before.scoring.synthetic == after.scoring.synthetic
+
+
+def _told(manifest: Manifest) -> dict[str, Any]:
+    """What a model was made of, and how it decides, by name."""
+    part, space = manifest.scoring.genres, manifest.scoring.space
+    rows = manifest.data.get("rows", {})
+    told = {
+        "kind": manifest.kind,
+        **{name: getattr(manifest, name) for name in _MADE_OF},
+        **{f"library {name}": version for name, version in manifest.libraries.items()},
+        "catalogue": manifest.data.get("source"),
+        **{name: rows.get(name) for name in ("accepted", "labelled", "fingerprint")},
+        "features": list(space.features),
+        "synthetic genres": list(manifest.scoring.synthetic.names),
+    }
+    if part:
+        told |= {"genres": list(part.classes), "context of": list(part.groups)}
+        told |= {"target precision": part.target_precision}
+        told |= {"known artists": len(unpack_artists(part.known_artists))}
+        for kind, one in (("known", part.known), ("new", part.new)):
+            told |= {f"{kind} artists: {k}": v for k, v in one.model_dump(mode="json").items()}
+    return told
+
+
+def _importance(manifest: Manifest) -> dict[str, dict[str, float]]:
+    protocols: Mapping[str, Any] = (manifest.genres or {}).get("protocols", {})
+    return {
+        protocol: {
+            **{f"scope: {name}": one["accuracy"]["mean"] for name, one in of["scopes"].items()},
+            **{name: one["all"]["accuracy"]["mean"] for name, one in of["features"].items()},
+        }
+        for protocol, of in ((p, one.get("importance")) for p, one in protocols.items())
+        if of
+    }

@@ -1,0 +1,153 @@
+"""Downloads a file: goes on where an earlier try ended, and gives it its name once it is whole."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from genre_spark import __version__
+from genre_spark.errors import InputError, OutputError
+from genre_spark.origin import Download
+
+# Seconds without a byte after which a connection counts as broken.
+_PATIENCE = 30
+# In a row, without a byte gained.
+_TRIES = 3
+_CHUNK = 1 << 17
+_RANGE_NOT_SATISFIABLE = 416
+
+Advance = Callable[[int, int | None], None]
+
+
+def fetch(source: Download, target: Path, advance: Advance) -> bool:
+    """Puts a file where it is wanted.
+
+    What is there of it so far stands in ``target.part``. A server that knows ``Range`` (RFC 9110,
+    section 14) sends the rest only; from another one all comes again.
+
+    Parameters
+    ----------
+    source : Download
+    target : Path
+    advance : callable
+        Told the bytes that are there, and how many there should be if that is known.
+
+    Returns
+    -------
+    bool
+        False where the file was there already.
+
+    Raises
+    ------
+    OutputError
+        Where another file stands there, or it cannot be written.
+    InputError
+        Where the server cannot be reached or has another file.
+    """
+    if target.exists():
+        if target.is_file() and _sha256(target) == source.sha256:
+            return False
+        raise OutputError(
+            f"{target}: exists and is not the file of {source.url}; delete it, or choose another"
+            " name with --output"
+        )
+    part = target.with_name(f"{target.name}.part")
+    with _writing(part):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    _get(source.url, part, advance)
+    _verify(part, source)
+    with _writing(target):
+        os.replace(part, target)
+    return True
+
+
+def _get(url: str, part: Path, advance: Advance) -> None:
+    """Tries until the file is whole, or nothing more comes."""
+    failures = 0
+    while True:
+        before = _size(part)
+        try:
+            return _go_on(url, part, advance)
+        except HTTPError as err:
+            raise InputError(f"{url}: the server says {err.code} {err.reason}") from err
+        except (OSError, HTTPException) as err:
+            failures = 0 if _size(part) > before else failures + 1
+            if failures == _TRIES:
+                raise InputError(f"{url}: {_reason(err)}; {_kept(part)}") from err
+
+
+def _go_on(url: str, part: Path, advance: Advance) -> None:
+    """One connection's worth."""
+    start = _size(part)
+    try:
+        response = _open(url, start)
+    except HTTPError as err:
+        if err.code != _RANGE_NOT_SATISFIABLE or not start:
+            raise
+        # Nothing is left to send: it is whole, or another file's.
+        return
+    with response:
+        resumed = response.status == 206
+        rest = response.length
+        have = start if resumed else 0
+        total = None if rest is None else have + rest
+        with _writing(part):
+            file = part.open("ab" if resumed else "wb", buffering=0)
+        with file:
+            while chunk := response.read1(_CHUNK):
+                with _writing(part):
+                    file.write(chunk)
+                have += len(chunk)
+                advance(have, total)
+    if total is not None and have < total:
+        raise ConnectionError(f"the connection broke off after {have:,} of {total:,} bytes")
+
+
+def _reason(err: Exception) -> str:
+    reason = getattr(err, "reason", err)
+    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+
+
+def _kept(part: Path) -> str:
+    if not _size(part):
+        return "nothing came. Is there a network, and does a proxy have to be set (https_proxy)?"
+    return f"{_size(part):,} bytes are kept in {part}: run the same command again to go on"
+
+
+def _open(url: str, start: int) -> HTTPResponse:
+    headers = {"User-Agent": f"genre-spark/{__version__}"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    return urlopen(Request(url, headers=headers), timeout=_PATIENCE)
+
+
+def _verify(part: Path, source: Download) -> None:
+    found = _sha256(part)
+    if found != source.sha256:
+        with suppress(OSError):
+            part.unlink()
+        raise InputError(
+            f"{source.url}: what came is not the file that it should be: SHA-256 {found}, expected"
+            f" {source.sha256}. Nothing was kept; try again, or get it from its page"
+        )
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise OutputError(f"{path}: cannot be written: {err.strerror}") from err
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

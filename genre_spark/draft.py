@@ -1,0 +1,94 @@
+"""Writes a guessed mapping as a dataset file, for a person to read and to edit."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import yaml
+
+from genre_spark.errors import OutputError
+from genre_spark.guess import YEAR, Reading
+from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, GENRE, TEXT_COLUMNS, TITLE, TRACK_ID
+
+_HEAD = """\
+# How the columns of {table} are read; drafted by genre-spark inspect. Check it, then try it:
+#   genre-spark inspect --catalog {table} --dataset {file}
+# Each value is a Spark SQL expression over the table's own columns. A column that is not named
+# here is taken from the table's column of the same name, if there is one.
+"""
+_WITHOUT = {
+    TRACK_ID: "needed: what tells one track from another",
+    ARTIST: "half of what the CNN knows rests on it",
+    ALBUM: "tracks of one album inform each other",
+    TITLE: "tells recordings that stand in the table several times",
+    GENRE: "cluster and score need none; train learns from it",
+}
+
+
+def check_absent(file: Path) -> None:
+    """A dataset file may hold somebody's work.
+
+    Raises
+    ------
+    OutputError
+        Where there is one.
+    """
+    if file.exists():
+        raise OutputError(f"--output {file}: exists; choose another name, or delete it yourself")
+
+
+def render(table: str, file: str, readings: Mapping[str, Reading], columns: Iterable[str]) -> str:
+    """The file's text: the mapping, what was done to values, what is missing and what is unused.
+
+    Parameters
+    ----------
+    table : str
+        Path of the catalogue.
+    file : str
+        Path of the dataset file.
+    readings : mapping of str to Reading
+    columns : iterable of str
+        All columns of the table.
+    """
+    lines = [_line(name, readings.get(name)) for name in (*TEXT_COLUMNS, *FEATURE_NAMES, YEAR)]
+    extras = "" if YEAR in readings else "# "
+    unused = set(columns) - {one.source for one in readings.values()}
+    return (
+        _HEAD.format(table=table, file=file)
+        + "columns:\n"
+        + "".join(f"{line}\n" for line in lines)
+        + f"{extras}extra_features: [{YEAR}]  # numeric columns that the models also read\n"
+        + _comment("not used: " + ", ".join(name for name in columns if name in unused))
+    )
+
+
+def write(file: Path, text: str) -> None:
+    """Writes the file.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as err:
+        raise OutputError(f"{file}: cannot be written: {err.strerror}") from err
+
+
+def _line(name: str, reading: Reading | None) -> str:
+    if reading is None:
+        why = f"; {_WITHOUT[name]}" if name in _WITHOUT else ""
+        return f"  # {name}:  # no column looks like it{why}"
+    return f"  {name}: {_value(reading.expression)}" + (f"  # {reading.why}" if reading.why else "")
+
+
+def _value(expression: str) -> str:
+    """Without quotes where it is one word that YAML takes for a text."""
+    if expression.isidentifier() and yaml.safe_load(expression) == expression:
+        return expression
+    return yaml.safe_dump(expression, width=100_000, allow_unicode=True, default_style='"').strip()
+
+
+def _comment(text: str) -> str:
+    """Names may hold line breaks, which would end a comment."""
+    return "# " + "".join(c if c.isprintable() else " " for c in text) + "\n"

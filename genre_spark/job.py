@@ -1,0 +1,209 @@
+"""What every command has: settings, a terminal, and Spark once it needs it."""
+
+import functools
+import logging
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genre_spark import logs
+from genre_spark.errors import ConfigError, exit_code
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from genre_spark.config import Settings
+    from genre_spark.intake import Source
+    from genre_spark.models import Entry, Promotion
+    from genre_spark.terminal import Terminal
+
+logger = logging.getLogger(__name__)
+
+# Of a command, how it ended, and its summary.
+Send = Callable[[str, Mapping[str, Any], Mapping[str, Any]], None]
+
+
+@dataclass
+class Job:
+    """One run of a command.
+
+    Attributes
+    ----------
+    settings : Settings
+    terminal : Terminal
+    master : str or None
+        Spark's master URL.
+    run_id : str
+        In the logs, in the metrics, and in the manifest of what is published.
+    verbose : bool
+    session : SparkSession or None
+        None until `spark` is called.
+    """
+
+    settings: "Settings"
+    terminal: "Terminal"
+    master: str | None
+    run_id: str
+    verbose: bool
+    session: "SparkSession | None" = None
+
+    def spark(self) -> "SparkSession":
+        """The session; started late, so that mistakes in the options are told at once."""
+        from genre_spark.session import get_session
+
+        if self.session is None:
+            self.terminal.say("starting Spark")
+            batch_rows = self.settings.scoring.batch_rows
+            self.session = get_session(self.master, batch_rows, with_notices=self.verbose)
+        return self.session
+
+    def model(self, reference: str) -> str:
+        """The path of a bundle, by its path or name; what is local is verified before Spark starts.
+
+        Raises
+        ------
+        BundleError
+            Where it is not there, or cannot be trusted.
+        """
+        from genre_spark import models, registry
+
+        root = self.settings.models.registry
+        needs_spark = _is_remote(reference) or (models.is_name(reference) and _is_remote(root))
+        path = models.locate(self.spark() if needs_spark else None, reference, root)
+        registry.open_local(path)
+        return path
+
+    def entries(self) -> "list[Entry]":
+        """The models of the registry."""
+        from genre_spark import models
+
+        root = self.settings.models.registry
+        return models.entries(self.spark() if _is_remote(root) else None, root)
+
+    def promotions(self, path: str) -> "list[Promotion]":
+        """What a version has been promoted to."""
+        from genre_spark import models
+        from genre_spark.hadoop import storage_of
+
+        folder, _, version = path.rstrip("/").rpartition("/")
+        made = models.promotions(storage_of(self.session, path), folder)
+        return [one for one in made if one.version == version]
+
+
+def _is_remote(path: str) -> bool:
+    from genre_spark.storage import is_remote
+
+    return is_remote(path)
+
+
+@contextmanager
+def job_of(
+    config: str | None = None,
+    overrides: tuple[str, ...] = (),
+    master: str | None = None,
+    seed: int | None = None,
+    metrics: str | None = None,
+    command: str = "",
+    **speech: Any,
+) -> Iterator[Job]:
+    """A job by its options; what it started is stopped at the end of the block.
+
+    Parameters
+    ----------
+    config, overrides, master, seed, metrics
+        What the user gave; see `options`.
+    command : str
+        Its name, for logs and metrics.
+    **speech
+        See `speaking`.
+    """
+    from genre_spark.config import load_settings
+
+    run_id, send = uuid.uuid4().hex[:12], _sender(metrics)
+    with (
+        speaking(**speech, run_id=run_id, command=command) as terminal,
+        _told(command, run_id, terminal, send),
+    ):
+        settings = load_settings(config, overrides, seed)
+        job = Job(settings, terminal, master, run_id, speech["verbose"])
+        try:
+            yield job
+        finally:
+            job.terminal.close()
+            if job.session:
+                job.session.stop()
+
+
+@contextmanager
+def speaking(
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    log_format: str = logs.TEXT,
+    run_id: str = "",
+    command: str = "",
+) -> Iterator["Terminal"]:
+    """A terminal for the time of a command, and how much everybody may say meanwhile.
+
+    Raises
+    ------
+    ConfigError
+        Where it is to say both less and more.
+    """
+    from genre_spark.session import under_spark_submit
+    from genre_spark.terminal import Terminal
+
+    if quiet and verbose:
+        raise ConfigError("--quiet and --verbose exclude each other")
+    logs.configure(log_format, verbose, run_id, command)
+    as_lines = log_format == logs.JSON
+    # spark-submit sends both outputs of Python to one, where machines want the JSON alone; lines of
+    # the log are told apart from it by their fields.
+    silent = quiet or (as_json and under_spark_submit() and not as_lines)
+    logging.disable(logging.WARNING if silent else logging.NOTSET)
+    if not verbose:
+        # Libraries warn about each other, and of nothing that a user could mend.
+        warnings.simplefilter("ignore")
+    terminal = Terminal(as_json, silent, logger.info if as_lines else None)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def _sender(target: str | None) -> Send:
+    """What writes the metrics; where it is not installed, that is told now and not after the work."""
+    if target is None:
+        return lambda *_: None
+    from genre_spark.metrics import send
+
+    return functools.partial(send, target)
+
+
+@contextmanager
+def _told(command: str, run_id: str, terminal: "Terminal", send: Send) -> Iterator[None]:
+    """Tells machines how a run ended: in its log, and in its metrics."""
+    started, code = time.monotonic(), 0
+    try:
+        yield
+    except BaseException as err:
+        code = exit_code(err)
+        raise
+    finally:
+        shown = terminal.shown if code == 0 else {}
+        ended = {"exit_code": code, "seconds": round(time.monotonic() - started, 1)}
+        if code == 0:
+            logger.info("finished", extra={**ended, "summary": shown})
+        send(command, {"run_id": run_id, **ended}, shown)
+
+
+def source_of(path: str, dataset: str | None, fmt: str | None) -> "Source":
+    """A catalogue by its options."""
+    from genre_spark.config import load_dataset
+    from genre_spark.intake import Source
+
+    return Source(path, load_dataset(dataset), fmt)

@@ -1,0 +1,59 @@
+"""What is logged, for people or, as JSON lines, for machines."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+TEXT, JSON = "text", "json"
+# Fields of a line beside the message; set by `extra=` or for all lines of a run.
+_FIELDS = ("exit_code", "seconds", "summary")
+_NOISY = ("py4j", "tensorflow", "tf2onnx", "matplotlib", "mlflow", "alembic")
+
+
+class _Lines(logging.Formatter):
+    """One JSON object per record."""
+
+    def __init__(self, run_id: str, command: str):
+        super().__init__()
+        self._same = {"run_id": run_id, "command": command}
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, Any] = {"time": at, "level": record.levelname, **self._same}
+        line |= {"logger": record.name, "message": record.getMessage()}
+        line |= {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
+    """Sets up all logging of this process, on standard error.
+
+    Parameters
+    ----------
+    kind : {'text', 'json'}
+    verbose : bool
+        Everything, and not only what somebody should know.
+    run_id, command : str
+        In each JSON line.
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(levelname)s: %(message)s",
+        force=True,
+    )
+    for noisy in _NOISY:
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    # What is being done is a line of its own where nobody watches a terminal.
+    ours = logging.DEBUG if verbose else logging.INFO if kind == JSON else logging.NOTSET
+    logging.getLogger("genre_spark").setLevel(ours)
+    if kind == JSON:
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(_Lines(run_id, command))
+
+
+def are_json() -> bool:
+    """Whether JSON lines are asked for."""
+    return any(isinstance(one.formatter, _Lines) for one in logging.getLogger().handlers)

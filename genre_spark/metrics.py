@@ -1,0 +1,117 @@
+"""What a run has come to, for Prometheus: a textfile for the node exporter, or a push."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
+from prometheus_client.parser import text_string_to_metric_families
+
+from genre_spark import __version__
+from genre_spark.drift import OK, STOP, WARN
+
+logger = logging.getLogger(__name__)
+
+_JOB = "genre_spark"
+_SUCCEEDED = "genre_spark_succeeded_timestamp_seconds"
+
+# Name, help, labels and value of one sample.
+Sample = tuple[str, str, dict[str, str], float]
+
+
+def send(target: str, command: str, run: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+    """Writes or pushes the metrics of a run; a failure is told, and no failure of the run.
+
+    Parameters
+    ----------
+    target : str
+        A file, or the URL of a Pushgateway (``http://host:9091``).
+    command : str
+    run : mapping
+        ``run_id``, ``exit_code`` and ``seconds``.
+    summary : mapping
+        What the command gave, empty where it failed.
+    """
+    samples = [*_of_run(run), *_of_summary(summary)]
+    try:
+        if target.startswith(("http://", "https://")):
+            registry = _registry(samples, command)
+            # Adds: after a failure, the time of the last success stays what it was.
+            pushadd_to_gateway(target, _JOB, registry, grouping_key={"command": command})
+        else:
+            if run["exit_code"]:
+                samples += _last_success(Path(target), command)
+            write_to_textfile(target, _registry(samples, command))
+    except OSError as err:
+        logger.warning("%s: metrics could not be written: %s", target, err)
+
+
+def _registry(samples: list[Sample], command: str) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    gauges: dict[str, Gauge] = {}
+    for name, text, labels, value in samples:
+        if name not in gauges:
+            gauges[name] = Gauge(name, text, ("command", *labels), registry=registry)
+        gauges[name].labels(command, *labels.values()).set(value)
+    return registry
+
+
+def _of_run(run: Mapping[str, Any]) -> Iterator[Sample]:
+    now = time.time()
+    yield "genre_spark_exit_code", "Of the last run; 0 is success.", {}, run["exit_code"]
+    yield "genre_spark_seconds", "That the last run took.", {}, run["seconds"]
+    yield "genre_spark_finished_timestamp_seconds", "When the last run ended.", {}, now
+    told = {"run_id": run["run_id"], "version": __version__}
+    yield "genre_spark_run_info", "Of the last run.", told, 1
+    if not run["exit_code"]:
+        yield _SUCCEEDED, "When the last successful run ended.", {}, now
+
+
+def _of_summary(summary: Mapping[str, Any]) -> Iterator[Sample]:
+    if "model_id" in summary:
+        told = {"model_id": summary["model_id"]}
+        yield "genre_spark_model_info", "The model that was made or used.", told, 1
+    rows = summary.get("rows") or {}
+    for state, value in rows.items():
+        if isinstance(value, int):
+            yield "genre_spark_rows", "Rows of the catalogue.", {"state": state}, value
+    for reason, n in rows.get("reasons", {}).items():
+        yield "genre_spark_quarantined_rows", "Rows set aside.", {"reason": reason}, n
+    yield from _of_labels(summary.get("labels") or {})
+    yield from _of_drift(summary.get("drift") or {})
+    for protocol, one in ((summary.get("genres") or {}).get("protocols") or {}).items():
+        where = {"artists": protocol}
+        yield "genre_spark_accuracy", "On held-out tracks.", where, one["accuracy"]
+        yield "genre_spark_coverage", "Share of labels accepted.", where, one["coverage"]
+
+
+def _of_labels(labels: Mapping[str, Any]) -> Iterator[Sample]:
+    for kind in ("genres", "synthetic_genres"):
+        for label, n in labels.get(kind, {}).items():
+            where = {"kind": kind, "label": label}
+            yield "genre_spark_tracks", "Tracks per label.", where, n
+    for name in ("accepted", "mean_confidence"):
+        if labels.get(name) is not None:
+            yield f"genre_spark_{name}", "Of the labels, a share.", {}, labels[name]
+
+
+def _of_drift(drift: Mapping[str, Any]) -> Iterator[Sample]:
+    if drift:
+        level = (OK, WARN, STOP).index(drift["level"])
+        yield "genre_spark_drift_level", "0 ok, 1 warns, 2 stops.", {}, level
+    for part in ("features", "labels"):
+        for name, one in drift.get(part, {}).items():
+            if one["psi"] is not None:
+                yield "genre_spark_drift_psi", "Population stability.", {"of": name}, one["psi"]
+
+
+def _last_success(path: Path, command: str) -> Iterator[Sample]:
+    """From the file that is about to be replaced."""
+    with suppress(OSError, ValueError):
+        for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
+            for one in family.samples:
+                if one.name == _SUCCEEDED and one.labels == {"command": command}:
+                    yield _SUCCEEDED, "When the last successful run ended.", {}, one.value

@@ -1,0 +1,255 @@
+"""Models as things with names: ``ROOT/NAME/VERSION``, and aliases such as ``NAME@champion``.
+
+What an alias means is never rewritten: each promotion is a file of its own,
+``NAME/_promotions/000001.json`` and so on, and the latest one counts. So readers never find half an
+alias, two promotions at once cannot both be the next one, and the history is all there.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from genre_spark import bundle
+from genre_spark.errors import BundleError, ConfigError, OutputError
+from genre_spark.hadoop import storage_of
+from genre_spark.storage import Storage, is_remote
+
+CHAMPION = "champion"
+PROMOTIONS = "_promotions"
+
+_ALIAS = r"[A-Za-z][\w-]*"
+# No dots: abfs://container@account.dfs.core.windows.net names no alias.
+_ALIASED = re.compile(rf"(?P<folder>.*[^/])@(?P<alias>{_ALIAS})")
+_VERSIONED = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What an alias meant from some time on.
+
+    Attributes
+    ----------
+    alias, version, model_id : str
+    at : str
+        ISO 8601.
+    evidence : mapping or None
+        By which the gate was met; None where there was nothing to compare with.
+    """
+
+    alias: str
+    version: str
+    model_id: str
+    at: str
+    evidence: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One bundle of a registry, as its ``bundle.json`` says, unverified.
+
+    Attributes
+    ----------
+    name : str
+    version : str or None
+        None for a bundle that stands right under the root.
+    path : str
+    manifest : mapping
+        Empty where it cannot be read.
+    aliases : tuple of str
+    """
+
+    name: str
+    version: str | None
+    path: str
+    manifest: Mapping[str, Any]
+    aliases: tuple[str, ...]
+
+
+def is_name(reference: str) -> bool:
+    """Whether a reference without a slash but with an alias, or ``NAME/VERSION``, could be one."""
+    found = _ALIASED.fullmatch(reference)
+    return bool(_VERSIONED.fullmatch(found["folder"] if found else reference))
+
+
+def locate(spark: SparkSession | None, reference: str, root: str) -> str:
+    """The path of a bundle.
+
+    Parameters
+    ----------
+    spark : SparkSession, optional
+        Needed for what only Hadoop can reach.
+    reference : str
+        A path; ``NAME@alias``, where NAME may be a path too; or ``NAME/VERSION``. What stands at
+        the path goes before what has the name.
+    root : str
+        Where names are looked up.
+
+    Raises
+    ------
+    BundleError
+        Where an alias has never been given, or its bundle is no longer the one that it was given to.
+    """
+    found = _ALIASED.fullmatch(reference)
+    if not found and is_remote(reference):
+        return reference
+    if not is_remote(reference) and storage_of(None, reference).exists(reference):
+        return reference
+    if found:
+        folder = found["folder"] if "/" in found["folder"] else f"{root}/{found['folder']}"
+        return _of_alias(storage_of(spark, folder), folder, found["alias"])
+    named = f"{root}/{reference}"
+    is_there = is_name(reference) and storage_of(spark, named).exists(named)
+    return named if is_there else reference
+
+
+def entries(spark: SparkSession | None, root: str) -> list[Entry]:
+    """All bundles of a registry, in order of their names and versions.
+
+    Raises
+    ------
+    BundleError
+        Where there is no such folder.
+    """
+    storage = storage_of(spark, root)
+    if not storage.is_dir(root):
+        raise BundleError(f"{root}: no such registry; name its folder with --registry PATH")
+    found = []
+    for name in _folders(storage, root):
+        if storage.exists(f"{root}/{name}/{bundle.MANIFEST}"):
+            found.append(_entry(storage, name, None, f"{root}/{name}", ()))
+        else:
+            found += _versions(storage, name, f"{root}/{name}")
+    return found
+
+
+def promotions(storage: Storage, folder: str) -> list[Promotion]:
+    """All promotions of a model, the oldest first.
+
+    Raises
+    ------
+    BundleError
+        Where one cannot be read.
+    """
+    return [_read(storage, path) for path in _files(storage, folder)]
+
+
+def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> None:
+    """Gives an alias to a version.
+
+    Parameters
+    ----------
+    storage : Storage
+    folder : str
+        Of the model.
+    promotion : Promotion
+    seen : int
+        How many promotions there were when it was decided.
+
+    Raises
+    ------
+    OutputError
+        Where somebody else has promoted meanwhile.
+    """
+    storage.make_dirs(f"{folder}/{PROMOTIONS}")
+    text = json.dumps(promotion.__dict__, indent=1, ensure_ascii=False, allow_nan=False)
+    if not storage.create_new(_file(folder, seen + 1), text + "\n"):
+        raise OutputError(f"{folder}: another promotion was made meanwhile; look at it, and again")
+
+
+def check_place(path: str, alias: str, root: str) -> None:
+    """Holds an alias, and what is to have it, to names by which they will be found again.
+
+    Raises
+    ------
+    ConfigError
+        Where nobody could ask for the alias.
+    BundleError
+        Where the bundle has no version.
+    """
+    if not re.fullmatch(_ALIAS, alias):
+        raise ConfigError(f"--alias {alias}: should be letters, digits, _ and -, a letter first")
+    folder = path.rstrip("/").rpartition("/")[0]
+    if folder in ("", root.rstrip("/")):
+        raise BundleError(
+            f"{path}: has no version, so that an alias could mean no other; copy it to"
+            f" {root}/NAME/VERSION and promote that"
+        )
+
+
+def current(made: list[Promotion]) -> dict[str, Promotion]:
+    """The promotion that counts, per alias."""
+    return {one.alias: one for one in made}
+
+
+def now() -> str:
+    """The time of a promotion."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _of_alias(storage: Storage, folder: str, alias: str) -> str:
+    made = current(promotions(storage, folder))
+    if alias not in made:
+        given = ", ".join(sorted(made)) or "none"
+        raise BundleError(f"{folder}: has no {alias}; aliases given so far: {given}")
+    path = f"{folder}/{made[alias].version}"
+    found = _manifest(storage, path).get("model_id")
+    if found != made[alias].model_id:
+        raise BundleError(
+            f"{path}: is not the model that became {alias}: its model_id is"
+            f" {found or 'unreadable'}, was {made[alias].model_id}. Promote a version that is there"
+        )
+    return path
+
+
+def _folders(storage: Storage, path: str) -> list[str]:
+    names = (name for name in storage.names(path) if name[0] not in "._")
+    return [name for name in names if storage.is_dir(f"{path}/{name}")]
+
+
+def _versions(storage: Storage, name: str, folder: str) -> list[Entry]:
+    made = current(promotions(storage, folder))
+    found = []
+    for version in _folders(storage, folder):
+        path = f"{folder}/{version}"
+        if storage.exists(f"{path}/{bundle.MANIFEST}"):
+            aliases = tuple(alias for alias, one in made.items() if one.version == version)
+            found.append(_entry(storage, name, version, path, aliases))
+    return found
+
+
+def _entry(
+    storage: Storage, name: str, version: str | None, path: str, aliases: tuple[str, ...]
+) -> Entry:
+    return Entry(name, version, path, _manifest(storage, path), aliases)
+
+
+def _manifest(storage: Storage, path: str) -> dict[str, Any]:
+    """What ``bundle.json`` says, unverified; nothing where it is not there or not JSON."""
+    try:
+        return dict(json.loads(storage.read_text(f"{path}/{bundle.MANIFEST}")))
+    except Exception:  # a file system raises what it likes; what is wrong, `verify` tells
+        return {}
+
+
+def _files(storage: Storage, folder: str) -> list[str]:
+    """Numbered without a gap, so that nobody need list a folder of an object store."""
+    paths: list[str] = []
+    while storage.exists(_file(folder, len(paths) + 1)):
+        paths.append(_file(folder, len(paths) + 1))
+    return paths
+
+
+def _file(folder: str, number: int) -> str:
+    return f"{folder}/{PROMOTIONS}/{number:06d}.json"
+
+
+def _read(storage: Storage, path: str) -> Promotion:
+    try:
+        return Promotion(**json.loads(storage.read_text(path)))
+    except Exception as err:  # a file system raises what it likes
+        raise BundleError(f"{path}: is damaged, or being written; try again, or delete it") from err

@@ -1,0 +1,80 @@
+"""A labelled catalogue as its readers find it: what its manifest says, and some of its tracks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import dataset
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from genre_spark import publish
+from genre_spark.errors import InputError
+from genre_spark.hadoop import storage_of
+from genre_spark.schema import TRACK_ID
+from genre_spark.storage import is_remote, local_path
+
+_SHOWN = (TRACK_ID, "synthetic_genre", "synthetic_genre_distance", "genre", "genre_confidence",
+          "genre_accepted", "n_imputed")  # fmt: skip
+_TOLD = ("run_id", "scored_at", "model_id", "source", "rows", "labels", "drift")
+
+
+def look(spark: SparkSession | None, path: str, n_samples: int) -> dict[str, Any]:
+    """What a labelled catalogue holds.
+
+    Parameters
+    ----------
+    spark : SparkSession, optional
+        Needed for a path that only Hadoop can reach.
+    path : str
+    n_samples : int
+        Tracks to show: the same ones each time, from all over the catalogue.
+
+    Returns
+    -------
+    dict
+        The manifest's account of rows, labels and drift, and ``samples``.
+
+    Raises
+    ------
+    InputError
+        Where it is no labelled catalogue, or not as many tracks are there as the manifest says.
+    """
+    manifest = publish.require_manifest(storage_of(spark, path), path)
+    try:
+        n_tracks, samples = (
+            _by_spark(spark.read.parquet(path), n_samples)
+            if is_remote(path)
+            else _by_arrow(_local(path), n_samples)
+        )
+    except (pa.ArrowException, OSError) as err:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
+    _check(manifest, n_tracks, path)
+    told = {name: manifest[name] for name in _TOLD}
+    return {"path": path, **told, "samples": samples}
+
+
+def _local(path: str) -> dataset.Dataset:
+    return dataset.dataset(str(local_path(path)), format="parquet", partitioning="hive")
+
+
+def _by_arrow(table: dataset.Dataset, n: int) -> tuple[int, list[dict[str, Any]]]:
+    """Without Java."""
+    n_tracks = table.count_rows()
+    picked = np.random.default_rng(0).choice(n_tracks, min(n, n_tracks), replace=False)
+    return n_tracks, table.take(np.sort(picked), columns=list(_SHOWN)).to_pylist()
+
+
+def _by_spark(table: DataFrame, n: int) -> tuple[int, list[dict[str, Any]]]:
+    picked = table.orderBy(F.xxhash64(TRACK_ID)).limit(n).select(*_SHOWN)
+    return table.count(), [row.asDict() for row in picked.collect()]
+
+
+def _check(manifest: Mapping[str, Any], n_tracks: int, path: str) -> None:
+    said = manifest["rows"]["labelled"]
+    if n_tracks != said:
+        raise InputError(
+            f"{path}: holds {n_tracks:,} tracks, but its {publish.MANIFEST} says {said:,}: files were"
+            " lost or added; score again"
+        )

@@ -1,0 +1,171 @@
+"""Logs a trained bundle as a run of MLflow: parameters, metrics, pictures, and the model itself."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.pyfunc
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import Array, Object, Property
+
+from genre_spark import __version__, flavor, gallery
+from genre_spark.bundle import Bundle
+from genre_spark.config import Settings
+from genre_spark.errors import ConfigError, OutputError
+from genre_spark.manifest import Manifest
+from genre_spark.report import compose
+from genre_spark.schema import ALBUM, ARTIST, LABELLED_COLUMNS, TRACK_ID
+from genre_spark.single import COLUMNS
+from genre_spark.storage import LocalStorage
+
+# Where in a run the model and its pictures stand.
+MODEL, PICTURES, PAGE = "model", "pictures", "report.html"
+_TYPES = {
+    "string": DataType.string,
+    "int": DataType.integer,
+    "float": DataType.float,
+    "boolean": DataType.boolean,
+}
+
+
+def check() -> None:
+    """Asks MLflow's server for anything at all: before the work, and not only after it.
+
+    Raises
+    ------
+    ConfigError
+        Where it does not answer.
+    """
+    try:
+        mlflow.search_experiments(max_results=1)
+    except (MlflowException, OSError) as err:
+        raise ConfigError(
+            f"MLflow at {mlflow.get_tracking_uri()} cannot be used: {_first_line(err)}. Set"
+            " MLFLOW_TRACKING_URI, or leave --mlflow out"
+        ) from err
+
+
+def log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str, str]:
+    """Logs a bundle to the experiment and the server that MLflow's own settings name.
+
+    Parameters
+    ----------
+    opened : Bundle
+        Verified, on the local disk.
+    settings : Settings
+        That it was trained with.
+    run_id : str
+        Of genre-spark; a tag of MLflow's run.
+    name : str
+        Of MLflow's run.
+
+    Returns
+    -------
+    dict
+        ``run_id`` of MLflow, and ``model_uri``, by which `mlflow.pyfunc.load_model` finds it.
+
+    Raises
+    ------
+    OutputError
+        Where MLflow does not take it.
+    """
+    try:
+        return _log(opened, settings, run_id, name)
+    except (MlflowException, OSError) as err:
+        raise OutputError(
+            f"{name}: is complete, but could not be logged to MLflow at"
+            f" {mlflow.get_tracking_uri()}: {_first_line(err)}"
+        ) from err
+
+
+def _log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str, str]:
+    manifest = opened.manifest
+    with mlflow.start_run(run_name=name, tags=_tags(manifest, run_id)) as run:
+        mlflow.log_params(dict(_flat(settings.model_dump(mode="json"))))
+        mlflow.log_metrics(dict(_metrics(manifest)))
+        _log_page(opened)
+        made = mlflow.pyfunc.log_model(
+            name=MODEL,
+            loader_module=flavor.__name__,
+            data_path=str(opened.path),
+            signature=_signature(manifest),
+            pip_requirements=[f"genre-spark[mlflow]=={__version__}"],
+            metadata={"model_id": manifest.model_id},
+        )
+    return {"run_id": run.info.run_id, "model_uri": made.model_uri}
+
+
+def _first_line(err: Exception) -> str:
+    return str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+
+
+def _tags(manifest: Manifest, run_id: str) -> dict[str, str]:
+    tags = {
+        "genre_spark.run_id": run_id,
+        "genre_spark.model_id": manifest.model_id,
+        "genre_spark.kind": manifest.kind,
+        "genre_spark.version": manifest.genre_spark_version,
+        "genre_spark.catalogue": str(manifest.data.get("source")),
+    }
+    revision = manifest.source_revision
+    return {**tags, "mlflow.source.git.commit": revision} if revision else tags
+
+
+def _log_page(opened: Bundle) -> None:
+    page = compose(opened, None)
+    mlflow.log_text(page.html, PAGE)
+    with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
+        made = str(Path(folder) / PICTURES)
+        gallery.write(LocalStorage(), made, page.answers.values())
+        mlflow.log_artifacts(made, PICTURES)
+
+
+def _metrics(manifest: Manifest) -> Iterator[tuple[str, float]]:
+    """All single numbers of each protocol, and what the catalogue and the discovery count."""
+    for protocol, of in ((manifest.genres or {}).get("protocols") or {}).items():
+        for name, value in of.items():
+            if isinstance(value, int | float):
+                yield f"{protocol}/{name}", float(value)
+        for name, value in of.get("baselines", {}).items():
+            yield f"{protocol}/baseline/{_plain(name)}", float(value)
+    for name, value in manifest.data.get("rows", {}).items():
+        if isinstance(value, int):
+            yield f"rows/{name}", float(value)
+    yield "synthetic_genres", float(manifest.clusters.k)
+
+
+def _plain(name: str) -> str:
+    """MLflow takes few signs in a name."""
+    return "".join(c if c.isalnum() or c in "_-. /" else "_" for c in name)
+
+
+def _flat(values: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{at}{name}.")
+        else:
+            yield f"{at}{name}", json.dumps(value) if isinstance(value, list) else value
+
+
+def _signature(manifest: Manifest) -> ModelSignature:
+    texts = [ColSpec(DataType.string, name, required=name == TRACK_ID) for name in _TEXTS]
+    features = manifest.scoring.space.features
+    numbers = [ColSpec(DataType.double, name, required=False) for name in features]
+    labels = [_column(name) for name in COLUMNS]
+    return ModelSignature(inputs=Schema(texts + numbers), outputs=Schema(labels))
+
+
+_TEXTS = (TRACK_ID, ARTIST, ALBUM)
+
+
+def _column(name: str) -> ColSpec:
+    kind = _TYPES.get(LABELLED_COLUMNS[name])
+    if kind:
+        return ColSpec(kind, name)
+    fields = [Property("genre", DataType.string), Property("probability", DataType.float)]
+    return ColSpec(Array(Object(fields)), name)

@@ -1,0 +1,170 @@
+"""What people see of tables: those that are known, one that is inspected, one that is labelled."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genre_spark.terminal import Terminal, reasons
+
+
+def show_datasets(terminal: Terminal, datasets: Sequence[Mapping[str, Any]]) -> None:
+    """All known tables."""
+    if terminal.told_as_json(datasets):
+        return
+    rows = [("dataset", "rows", "genres", "file", "licence", "get it")]
+    for one in datasets:
+        origin = one["origin"]
+        genres = f"{origin['genres']:,}" if "genres" in origin else "none"
+        about = (f"{origin['rows']:,}", genres, _size(origin), origin["licence"])
+        rows.append((one["name"], *about, one["get"]))
+    terminal.table(rows)
+
+
+def show_dataset(terminal: Terminal, dataset: Mapping[str, Any]) -> None:
+    """One known table."""
+    if terminal.told_as_json(dataset):
+        return
+    origin, name = dataset["origin"], dataset["name"]
+    terminal.pairs(
+        {
+            "dataset": name,
+            "about": dataset["about"],
+            "page": origin["page"],
+            "licence": origin["licence"],
+            "file": f"{origin['file']} {_size(origin)}".strip(),
+            "rows": f"{origin['rows']:,}",
+            "genres": f"{origin.get('genres', 'none')}",
+            "get it": dataset["get"],
+            **{f"column {to}": by for to, by in dataset["columns"].items()},
+            "extra features": ", ".join(dataset.get("extra_features", ())),
+        }
+    )
+
+
+def show_fetched(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+    """Where a table is, and what to type next."""
+    if terminal.told_as_json(summary):
+        return
+    name, path = summary["dataset"], summary["path"]
+    terminal.pairs(
+        {
+            "fetched" if summary["fetched"] else "was there already": path,
+            "bytes": f"{summary['bytes']:,}",
+            "licence": summary["licence"],
+            "next": f"genre-spark inspect --catalog {path} --dataset {name}",
+        }
+    )
+
+
+def show_inspection(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+    """What is in a table, and what to do next."""
+    if terminal.told_as_json(summary):
+        return
+    terminal.table([_COLUMN_HEAD, *(_column(one) for one in summary["columns"])])
+    if summary["features"]:
+        mapping = summary["mapping"]
+        rows = [_feature(n, mapping[n], one) for n, one in summary["features"].items()]
+        terminal.table([_FEATURE_HEAD, *rows])
+    if summary["rows"]:
+        terminal.pairs(_fates(summary["rows"], summary["genres"], summary["artists"]))
+    terminal.pairs({f"note {i}": note for i, note in enumerate(summary["notes"], start=1)})
+    terminal.pairs({"mapping": summary["draft"] or "", "next": summary["next"]})
+
+
+def show_labelled(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+    """What is in a labelled catalogue."""
+    if terminal.told_as_json(summary):
+        return
+    labels, rows = summary["labels"], summary["rows"]
+    terminal.pairs(
+        {
+            "tracks": f"{rows['labelled']:,}",
+            "quarantined": reasons(rows),
+            "scored": summary["scored_at"],
+            "model id": summary["model_id"],
+            "from": summary["source"]["path"],
+            "drift": summary["drift"]["level"] if summary["drift"]["judged"] else "not judged",
+        }
+    )
+    for head, counts in (
+        ("synthetic genre", labels["synthetic_genres"]),
+        ("genre", labels["genres"]),
+    ):
+        if counts:
+            shares = ((n, f"{c:,}", f"{c / rows['labelled']:.1%}") for n, c in counts.items())
+            terminal.table([(head, "tracks", "share"), *shares])
+    if labels["accepted"] is not None:
+        sure = f"{labels['mean_confidence']:.3f}"
+        terminal.pairs({"accepted": f"{labels['accepted']:.1%}", "mean confidence": sure})
+    if summary["samples"]:
+        names = tuple(summary["samples"][0])
+        terminal.table([names, *(tuple(map(_cell, one.values())) for one in summary["samples"])])
+
+
+_COLUMN_HEAD = ("column", "type", "filled", "lowest", "median", "highest", "for example", "read as")
+_FEATURE_HEAD = ("feature", "is", "missing", "no number", "out of range", "lowest", "median",
+                 "highest", "possible")  # fmt: skip
+
+
+def _fates(rows: Mapping[str, Any], genres: Mapping[str, int], artists: int) -> dict[str, str]:
+    """What would become of the rows; what is none is not told."""
+    counts = {
+        "tracks with imputed features": rows["imputed"],
+        "tracks with a genre": rows["labelled"],
+        "tracks under several genres": rows["ambiguous"],
+        "artists": artists,
+    }
+    return {
+        "tracks": f"{rows['accepted']:,} of {rows['read']:,} rows",
+        "quarantined": reasons(rows),
+        **{name: f"{n:,}" for name, n in counts.items() if n},
+        "largest genres": ", ".join(f"{genre} {n:,}" for genre, n in genres.items()),
+    }
+
+
+def _column(one: Mapping[str, Any]) -> tuple[str, ...]:
+    numbers = (_number(one[name]) if one["numeric"] == 1 else "" for name in _RANGE)
+    example = " ".join((one["sample"] or "").split())
+    shown = f"{example[:39]}…" if len(example) > 40 else example
+    read_as = ", ".join(one["read_as"])
+    return one["name"], _kind(one), _share(one["filled"]), *numbers, shown, read_as
+
+
+def _feature(name: str, reading: Mapping[str, str], one: Mapping[str, Any]) -> tuple[str, ...]:
+    faults = (f"{one[kind]:,}" for kind in ("missing", "not_a_number", "out_of_range"))
+    numbers = (_number(one[key]) for key in _RANGE)
+    return name, reading["expression"], *faults, *numbers, _possible(*one["possible"])
+
+
+def _kind(one: Mapping[str, Any]) -> str:
+    """In a CSV file all is text."""
+    return ("number" if one["numeric"] == 1 else "text") if one["kind"] == "string" else one["kind"]
+
+
+def _possible(low: float, high: float) -> str:
+    if high >= _ANY:
+        return "any number"
+    return f"above 0 to {high:g}" if 0 < low < _TINY else f"{low:g} to {high:g}"
+
+
+# Bounds beyond and below which a feature has none, or leaves out zero alone; see `schema`.
+_ANY, _TINY = 1e300, 1e-6
+_RANGE = ("low", "median", "high")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _number(value) if isinstance(value, float) else str("" if value is None else value)
+
+
+def _share(value: float) -> str:
+    """Never 100 % where a row is missing."""
+    return "100%" if value == 1 else f"{min(value, 0.9999):.2%}"
+
+
+def _size(origin: Mapping[str, Any]) -> str:
+    return f"{origin['size'] / 1e6:.1f} MB" if "size" in origin else ""

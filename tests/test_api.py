@@ -1,0 +1,176 @@
+"""The Python API: loaded tables, in sessions that somebody else has made."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from edits import FEATURES, make_models, start
+from generated import make_tracks
+from pyspark.sql import functions as F
+
+import genre_spark
+from genre_spark import api, demo
+from genre_spark.config import Dataset
+from genre_spark.errors import BundleError, ConfigError, GateError
+from genre_spark.schema import FEATURE_NAMES, labelled_columns
+from genre_spark.session import borrowed
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK = ROOT / "docs" / "notebook.md"
+# None of these is what genre-spark itself would ask for.
+ODD = {
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.session.timeZone": "Asia/Kathmandu",
+    "spark.sql.shuffle.partitions": "3",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "7",
+    "spark.sql.execution.arrow.useLargeVarTypes": "true",
+}
+LENIENT = {"max_quarantined": 1, "max_imputed": 1}
+QUICK = {"k_max": 12, "restarts": 1, "sample_size": 300}
+
+pytestmark = pytest.mark.usefixtures("small_plans")
+
+
+@pytest.fixture(scope="module")
+def odd(spark):
+    """A session of somebody else's."""
+    session = spark.newSession()
+    for key, value in ODD.items():
+        session.conf.set(key, value)
+    return session
+
+
+@pytest.fixture(scope="module")
+def model(spark, tmp_path_factory):
+    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
+
+
+def dirty():
+    """Tracks with texts in numbers, rows that no model can use, and ids that come twice."""
+    tracks = start().astype(dict.fromkeys(FEATURE_NAMES, str))
+    tracks.loc[:9, "tempo"] = "fast"
+    tracks.loc[10, list(FEATURES)] = "x"
+    return pd.concat([tracks, tracks.iloc[20:23]])
+
+
+def rows(labelled, *dropped):
+    found = labelled.drop(*dropped).toPandas()
+    return found.sort_values(found.columns[0]).reset_index(drop=True)
+
+
+def test_labels_do_not_hang_on_the_session(spark, odd, model):
+    found = []
+    for session in (spark, odd):
+        tracks = session.createDataFrame(dirty())
+        labelled = api.score(session, tracks, model, explain=True, settings=LENIENT)
+        assert labelled.columns == list(labelled_columns(explain=True))
+        found.append(rows(labelled, "scored_at"))
+    pd.testing.assert_frame_equal(*found, check_exact=True)
+    assert len(found[0]) == 59
+    assert (found[0]["n_imputed"] == 1).sum() == 10
+
+
+def test_the_time_of_scoring_does_not_hang_on_the_session(odd, model):
+    labelled = api.score(odd, odd.createDataFrame(start()), model)
+    (at,) = labelled.select(F.unix_timestamp("scored_at")).distinct().collect()
+    assert abs(at[0] - pd.Timestamp.now("UTC").timestamp()) < 600
+
+
+def test_rows_set_aside_do_not_hang_on_the_session(spark, odd, model):
+    found = [
+        rows(api.quarantine(session, session.createDataFrame(dirty()), model, settings=LENIENT))
+        for session in (spark, odd)
+    ]
+    pd.testing.assert_frame_equal(*found)
+    assert found[0]["_reasons"].map(list).map(len).gt(0).all()
+    assert len(found[0]) == 4
+
+
+def test_synthetic_genres_do_not_hang_on_the_session(spark, odd, tmp_path):
+    tracks = make_tracks(400, seed=3)
+    ids = {
+        api.cluster(
+            session, session.createDataFrame(tracks), str(tmp_path / name), settings=QUICK
+        ).manifest.model_id
+        for name, session in {"usual": spark, "odd": odd}.items()
+    }
+    assert len(ids) == 1
+
+
+def test_a_session_has_its_own_settings_back_even_after_an_error(odd, model):
+    with pytest.raises(GateError):
+        api.score(odd, odd.createDataFrame(dirty()), model, settings={"max_imputed": 0})
+    assert {key: odd.conf.get(key) for key in ODD} == ODD
+
+
+def test_a_session_without_a_driver_at_hand_is_refused():
+    with pytest.raises(ConfigError, match="Spark Connect"), borrowed(object()):
+        pass
+
+
+def test_columns_with_other_names_are_mapped(spark, model):
+    tracks = start().rename(columns={"track_id": "id", "tempo": "bpm"})
+    mapping = Dataset(columns={"track_id": "id", "tempo": "bpm"})
+    table = spark.createDataFrame(tracks.astype(dict.fromkeys(tracks.columns, str)))
+    labelled = api.score(spark, table, model, dataset=mapping)
+    assert labelled.count() == 60
+
+
+def test_a_model_that_is_not_there_and_a_setting_that_is_none_are_refused(spark, model):
+    with pytest.raises(BundleError, match="no such bundle"):
+        api.open_model(spark, "nowhere")
+    with pytest.raises(ConfigError, match="speed: unknown key"):
+        api.open_model(spark, model, settings={"speed": 9})
+
+
+def test_a_bundle_says_in_few_words_what_it_is(spark, model):
+    assert re.fullmatch(
+        r"<full bundle [0-9a-f]{16} of .*model>", repr(api.open_model(spark, model))
+    )
+
+
+def test_the_package_offers_the_api_and_nothing_that_is_not_there():
+    assert genre_spark.score is api.score
+    assert {"cluster", "train", "score", "quarantine", "open_model"} <= set(dir(genre_spark))
+    with pytest.raises(AttributeError, match="no attribute 'sing'"):
+        getattr(genre_spark, "sing")  # noqa: B009
+
+
+@pytest.fixture(scope="module")
+def notebook(spark, small_plans, tmp_path_factory):
+    """What the notebook's cells leave behind, and the folder where they were run."""
+    try:
+        table = demo.table().resolve()
+    except ConfigError as err:
+        pytest.skip(str(err))
+    text = NOTEBOOK.read_text(encoding="utf-8").replace('"tracks.parquet"', f'"{table}"')
+    folder, shared = tmp_path_factory.mktemp("notebook"), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for cell in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S):
+            exec(compile(cell, str(NOTEBOOK), "exec"), shared)
+    return folder, shared
+
+
+def test_the_notebook_runs_from_top_to_bottom(notebook):
+    folder, found = notebook
+    assert {path.name for path in folder.iterdir()} == {"clusters", "model"}
+    assert found["labelled"].count() == 5849
+    assert found["aside"].count() == 151
+    assert 0.4 < found["accuracy"] <= 1
+
+
+def test_the_examples_of_the_api_hold(spark, notebook, monkeypatch):
+    monkeypatch.chdir(notebook[0])
+    tracks = spark.createDataFrame(make_tracks(400, seed=3)).cache()
+    shared = {"genre_spark": genre_spark, "spark": spark, "tracks": tracks, "F": F}
+    runner = doctest.DocTestRunner()
+    for name in ("cluster", "train", "open_model", "score", "quarantine"):
+        (example,) = doctest.DocTestFinder().find(getattr(api, name), name, globs=shared)
+        assert example.examples
+        runner.run(example)
+    assert runner.summarize(verbose=False).failed == 0

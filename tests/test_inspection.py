@@ -1,0 +1,184 @@
+"""Looking into a table that nobody has mapped yet."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+from generated import make_tracks
+
+from genre_spark import advice, inspection
+from genre_spark.cli import cli
+from genre_spark.config import Dataset, load_dataset, load_settings
+from genre_spark.draft import render
+from genre_spark.errors import InputError
+from genre_spark.guess import Column, Reading
+from genre_spark.inspection import Found
+from genre_spark.intake import Source
+from genre_spark.schema import FEATURE_NAMES
+
+SETTINGS = load_settings().catalog
+PERCENT = ("danceability", "energy", "speechiness", "acousticness", "instrumentalness", "liveness",
+           "valence")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory):
+    """200 tracks and some bad rows in a table with names and units of its own."""
+    tracks = make_tracks(200, seed=3)
+    table = pd.DataFrame(
+        {
+            "Spotify URI": tracks["track_id"],
+            "Track Name": tracks["title"],
+            "Artist(s)": [f"['{artist}', 'Somebody']" for artist in tracks["artist"]],
+            "Top Genre": tracks["genre"].where(tracks.index != 3),
+            "Length (Duration)": (tracks["duration_ms"] / 1000).round(1),
+            "BPM": tracks["tempo"],
+            "Loudness (dB)": tracks["loudness"],
+            "Key": np.array(["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"])[
+                tracks["key"].astype(int)
+            ],
+            "Mode": np.where(tracks["mode"] == 1, "Major", "Minor"),
+            **{f"{name} %": (100 * tracks[name]).round(1) for name in PERCENT},
+            "Popularity": 50,
+        }
+    )
+    table.loc[7, "BPM"] = 9999
+    table.loc[8, [f"{name} %" for name in PERCENT]] = np.nan
+    path = tmp_path_factory.mktemp("strange") / "export.csv"
+    pd.concat([table, table.head(5)]).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(spark, strange):
+    return inspection.inspect(spark, Source(str(strange), Dataset()), False, SETTINGS)
+
+
+def test_a_table_with_names_and_units_of_its_own_is_read_as_what_it_is(found):
+    assert set(found.readings) == {
+        "track_id", "title", "artist", "genre", "duration_ms", "tempo", "loudness", "key", "mode",
+        *PERCENT,
+    }  # fmt: skip
+    tracks = make_tracks(200, seed=3)
+    for name in FEATURE_NAMES:
+        median = np.median(tracks[name])
+        assert found.features[name]["median"] == pytest.approx(median, rel=0.1, abs=0.51), name
+    assert found.artists == tracks["artist"].nunique()
+
+
+def test_what_would_become_of_the_rows_is_told_and_of_which_values(found):
+    assert (found.rows["read"], found.rows["accepted"]) == (205, 199)
+    assert found.rows["reasons"]["duplicate_track_id"] == 5
+    assert found.rows["reasons"]["too_many_imputed"] == 1
+    assert found.rows["labelled"] == 198
+    assert found.features["tempo"]["out_of_range"] == 1
+    assert found.features["energy"]["missing"] == 1
+    assert found.rows["refused"] == pytest.approx(1 / 205)
+
+
+def test_columns_are_described_as_they_stand(found):
+    by_name = {column.name: column for column in found.columns}
+    assert by_name["BPM"].high == 9999
+    assert by_name["energy %"].filled == pytest.approx(204 / 205)
+    assert by_name["Popularity"].median == 50
+    assert by_name["Key"].numeric == 0
+
+
+def test_a_drafted_file_finds_what_the_guess_found(spark, strange, found, tmp_path):
+    file = tmp_path / "mine.yaml"
+    names = [column.name for column in found.columns]
+    file.write_text(render(str(strange), str(file), found.readings, names))
+    again = inspection.inspect(spark, Source(str(strange), load_dataset(str(file))), True, SETTINGS)
+    assert again.rows == found.rows
+    assert again.features == found.features
+
+
+def test_the_command_writes_a_file_to_edit_and_leaves_it_alone_after(spark, strange, tmp_path):
+    file = tmp_path / "mine.yaml"
+    arguments = ["inspect", "--catalog", str(strange), "--output", str(file), "--json"]
+    # The session is the tests' own: a command would stop it.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genre_spark.options.Job.spark", lambda job: spark)
+        told = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
+        summary = json.loads(told.stdout)
+        assert summary["mapping"]["tempo"] == {
+            "name": "tempo", "expression": "BPM", "source": "BPM", "why": "",
+        }  # fmt: skip
+        assert summary["next"].startswith(f"look {file} over, edit it, then: genre-spark cluster ")
+        assert yaml.safe_load(file.read_text())["columns"]["tempo"] == "BPM"
+        plain = CliRunner().invoke(
+            cli, [*arguments[:3], "--dataset", str(file)], standalone_mode=False
+        )
+        assert "tracks: 199 of 205 rows\n" in plain.stdout
+        assert f"next: genre-spark cluster --catalog {strange} --dataset {file}" in plain.stdout
+    again = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert "exists; choose another name" in str(again.exception)
+
+
+def test_a_table_of_which_nothing_is_known_is_described_all_the_same(spark, tmp_path):
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"c1": ["a", "b"], "c2": [0.1, None]}).to_parquet(path)
+    found = inspection.inspect(spark, Source(str(path), Dataset()), False, SETTINGS)
+    assert (found.readings, found.rows, found.features) == ({}, None, {})
+    assert [(c.name, c.filled, c.high) for c in found.columns] == [
+        ("c1", 1, None),
+        ("c2", 0.5, 0.1),
+    ]
+    notes = advice.summary(found, "t", SETTINGS, None, None)["notes"]
+    assert notes[0] == "no column tells one track from another; map one to track_id"
+    assert any("at least 3 features are needed" in note for note in notes)
+
+
+def test_a_mapping_that_does_not_fit_the_table_is_told(spark, strange):
+    dataset = Dataset(columns={"track_id": "`Spotify URI`", "tempo": "speed"})
+    with pytest.raises(InputError, match="tempo cannot be made from 'speed'"):
+        inspection.inspect(spark, Source(str(strange), dataset), True, SETTINGS)
+
+
+# What is said of it, without Spark.
+
+READ = {"read": 100, "accepted": 99, "labelled": 90, "duplicates": 0, "refused": 0.01}
+FEATURE = {"missing": 0, "not_a_number": 0, "out_of_range": 0, "possible": (1, 350)}
+
+
+def notes(rows=None, features=None, without=()):
+    names = [n for n in ("track_id", "artist", "genre", *FEATURE_NAMES) if n not in without]
+    readings = {name: Reading(name, name, name) for name in names}
+    found = Found(
+        (Column("x", "string", 1.0),), readings, features or {}, {**READ, **(rows or {})}, {}, 0
+    )
+    return advice.summary(found, "t.csv", SETTINGS, None, None)["notes"]
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        ({"without": ("key", "mode")}, "no column looks like key, mode: the models do without"),
+        ({"without": ("artist",)}, "no column looks like an artist"),
+        ({"without": ("genre",)}, "no genres: cluster and score need none; train does"),
+        ({"rows": {"labelled": 0}}, "no genres: cluster and score need none; train does"),
+        ({"rows": {"duplicates": 51}}, "most rows repeat a track_id"),
+        ({"rows": {"refused": 0.06}}, "6.0% of the rows would be quarantined"),
+        (
+            {"features": {"tempo": {**FEATURE, "out_of_range": 51}}},
+            "tempo: 51% of the values are impo",
+        ),
+    ],
+)
+def test_what_would_stand_in_the_way_is_told(case, told):
+    (note,) = notes(**case)
+    assert told in note
+
+
+def test_a_table_without_faults_needs_no_note():
+    assert notes(features={"tempo": FEATURE}) == []
+
+
+def test_a_table_whose_columns_have_the_right_names_needs_no_file():
+    readings = {name: Reading(name, name, name) for name in ("track_id", *FEATURE_NAMES)}
+    found = Found((), readings, {}, READ, {}, 0)
+    said = advice.summary(found, "t.csv", SETTINGS, None, None)["next"]
+    assert said == "genre-spark cluster --catalog t.csv --output models/mine"

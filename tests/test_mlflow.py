@@ -1,0 +1,162 @@
+"""A bundle in MLflow: what is logged, and that the model which comes back gives Spark's labels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from edits import FEATURES, make_models, start
+from generated import make_manifest, make_profile, make_tracks
+
+from genre_spark import api, bundle
+from genre_spark.config import load_settings
+from genre_spark.errors import BundleError, ConfigError, OutputError
+from genre_spark.schema import FEATURE_NAMES
+
+mlflow = pytest.importorskip("mlflow", reason="MLflow is absent: the extra `mlflow`")
+pytest.importorskip("xxhash", reason="xxhash is absent: the extra `mlflow`")
+from genre_spark import tracking  # noqa: E402
+from genre_spark.single import COLUMNS, Labeller  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("small_plans")
+PROTOCOLS = {
+    "new": {"accuracy": 0.75, "tracks": 30, "baselines": {"random forest, context": 0.5}},
+}
+
+
+@pytest.fixture(scope="module")
+def opened(spark, tmp_path_factory):
+    """A bundle that knows some artists and says how good it is."""
+    path = make_models(spark, tmp_path_factory.mktemp("models"))["model"]
+    made = bundle.load(path)
+    genres = {**made.manifest.genres, "protocols": PROTOCOLS, "target_precision": 0.93}
+    return bundle.Bundle(
+        made.path, made.manifest.model_copy(update={"genres": genres}), made.onnx, made.profile
+    )
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A local file store, and nothing of MLflow's settings of the machine."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
+    yield
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def logged(opened, store, monkeypatch):
+    # The page of a bundle without rules or map is tested elsewhere.
+    class Page:
+        html, answers = "<p>report</p>", {}
+
+    monkeypatch.setattr(tracking, "compose", lambda *_: Page)
+    settings = load_settings(overrides=("seed=7",))
+    return tracking.log(opened, settings, "0123456789ab", "models/mine/1")
+
+
+def test_a_run_has_parameters_metrics_pictures_and_the_model(logged, opened):
+    run = mlflow.get_run(logged["run_id"])
+    assert run.info.run_name == "models/mine/1"
+    assert run.data.params["seed"] == "7"
+    assert run.data.params["clustering.k_min"] == "11"
+    assert run.data.metrics["new/accuracy"] == 0.75
+    assert run.data.metrics["new/baseline/random forest_ context"] == 0.5
+    assert run.data.tags["genre_spark.model_id"] == opened.manifest.model_id
+    assert run.data.tags["genre_spark.run_id"] == "0123456789ab"
+    artifacts = {one.path for one in mlflow.MlflowClient().list_artifacts(logged["run_id"])}
+    assert {"report.html", "pictures"} <= artifacts
+
+
+def test_the_model_comes_back_as_a_pyfunc_with_the_labels_of_the_bundle(logged, opened):
+    model = mlflow.pyfunc.load_model(logged["model_uri"])
+    tracks = start(20)[["track_id", "artist", "album", *FEATURES]]
+    tracks = tracks.astype(dict.fromkeys(FEATURES, float))
+    found = model.predict(tracks)
+    expected = Labeller(opened, max_imputed=3).label(tracks)
+    pd.testing.assert_frame_equal(found, expected)
+    assert list(found) == list(COLUMNS)
+    assert model.metadata.metadata["model_id"] == opened.manifest.model_id
+    assert model.metadata.signature.outputs.input_names() == list(COLUMNS)
+    assert model.predict(tracks.drop(columns=["artist", "album"]))["genre"].notna().all()
+
+
+def test_a_logged_model_that_was_changed_is_refused(logged, tmp_path):
+    local = mlflow.artifacts.download_artifacts(logged["model_uri"], dst_path=str(tmp_path / "m"))
+    (network,) = (tmp_path / "m").rglob("cnn.onnx")
+    network.write_bytes(network.read_bytes()[:-1] + b"\0")
+    with pytest.raises(BundleError, match="changed or damaged"):
+        mlflow.pyfunc.load_model(local)
+
+
+def test_a_server_that_does_not_answer_is_told_before_the_work(store, monkeypatch):
+    tracking.check()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"MLflow at http://127.0.0.1:9 cannot be used"):
+        tracking.check()
+
+
+def test_a_bundle_that_mlflow_does_not_take_is_said_to_be_complete(opened, store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    with pytest.raises(OutputError, match="models/mine/1: is complete, but could not be logged"):
+        tracking.log(opened, load_settings(), "0123456789ab", "models/mine/1")
+
+
+def together(spark, tracks, opened):
+    """Labels of the same tracks by Spark and in one process."""
+    settings = {"max_quarantined": 1, "max_imputed": 1}
+    texts = tracks.astype(dict.fromkeys(FEATURE_NAMES, str))
+    by_spark = api.score(spark, spark.createDataFrame(texts), opened, settings=settings)
+    spark_rows = by_spark.select(*COLUMNS).toPandas().set_index("track_id").sort_index()
+    single = Labeller(opened, max_imputed=1).label(tracks).set_index("track_id").sort_index()
+    return spark_rows, single
+
+
+def test_labels_in_one_process_are_those_of_spark(spark, opened):
+    tracks = make_tracks(300, seed=8, artists=30, albums=50)
+    tracks = tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
+    artists = start()["artist"].unique()
+    tracks.loc[:99, "artist"] = np.resize(artists, 100)
+    tracks["album"] = tracks["artist"] + [f" {i % 2}" for i in range(300)]
+    tracks.loc[100:109, "artist"] = None
+    tracks.loc[110:119, "album"] = " "
+    tracks.loc[120:129, "tempo"] = "fast"
+    spark_rows, single = together(spark, tracks, opened)
+    assert spark_rows["genre"].nunique() > 1
+    for name in ("synthetic_genre_id", "synthetic_genre", "n_imputed", "model_id"):
+        assert (spark_rows[name] == single[name]).all(), name
+    np.testing.assert_allclose(
+        spark_rows["synthetic_genre_distance"].to_numpy(float),
+        single["synthetic_genre_distance"].to_numpy(float),
+        rtol=1e-5,
+    )
+    for name in ("genre", "genre_accepted"):
+        assert (spark_rows[name] == single[name]).all(), name
+    difference = (spark_rows["genre_confidence"] - single["genre_confidence"]).abs()
+    assert difference.max() < 1e-6
+    assert (single["n_imputed"] == 1).sum() == 10
+
+
+def test_rows_that_score_would_set_aside_get_no_label(spark, opened):
+    tracks = start(30).reset_index(drop=True)
+    tracks.loc[0, list(FEATURES)] = "x"
+    tracks.loc[1, "track_id"] = None
+    tracks.loc[2, "track_id"] = "a\nb"
+    tracks.index = [7] * 30
+    found = Labeller(opened, max_imputed=1).label(tracks)
+    assert list(found.index) == [7] * 30
+    assert found["genre"].isna().tolist() == [True] * 3 + [False] * 27
+    assert found["track_id"].iloc[0] == tracks["track_id"].iloc[0]
+    nothing = Labeller(opened, max_imputed=1).label(tracks.head(0))
+    assert list(nothing) == list(COLUMNS)
+    assert len(nothing) == 0
+
+
+def test_a_clusters_bundle_labels_with_synthetic_genres_alone(tmp_path):
+    (tmp_path / "clusters").mkdir()
+    manifest = make_manifest(features=FEATURES)
+    bundle.write_files(tmp_path / "clusters", manifest, make_profile(features=FEATURES), "# A\n")
+    found = Labeller(bundle.load(tmp_path / "clusters"), max_imputed=1).label(start(10))
+    assert found["synthetic_genre"].notna().all()
+    assert found["genre"].isna().all()

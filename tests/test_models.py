@@ -1,0 +1,326 @@
+"""Models with names: where they are found, what their aliases mean, and who may become champion."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from edits import FEATURES, KNOWN, SETTINGS, make_models, start
+from generated import make_manifest, make_profile
+from networks import make_keras, make_network
+
+from genre_spark import api, bundle, diff, models, promotion
+from genre_spark.bundle import Bundle
+from genre_spark.cli import cli
+from genre_spark.config import Dataset, load_settings
+from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
+from genre_spark.hadoop import HadoopStorage
+from genre_spark.intake import Source
+from genre_spark.models import Promotion
+from genre_spark.schema import FEATURE_NAMES
+from genre_spark.storage import LocalStorage
+
+NETWORK = make_network(axes=4)
+
+
+def measured(accuracy, held_out="same tracks"):
+    metrics = {"tracks": 200, "held_out": held_out, "baselines": {"majority": 0.1}}
+    return {"known": {**metrics, "accuracy": accuracy}}
+
+
+def make_bundle(path, accuracy=0.9, held_out="same tracks", seed=1, kind="full"):
+    # Each version is another model.
+    network = make_network(seed=sum(path.name.encode()), axes=4) if kind == "full" else None
+    manifest = make_manifest(network, features=FEATURES).model_copy(update={"seed": seed})
+    path.mkdir(parents=True)
+    if network:
+        genres = {**manifest.genres, "protocols": measured(accuracy, held_out)}
+        manifest = manifest.model_copy(update={"genres": genres})
+        (path / bundle.ONNX).write_bytes(network)
+        (path / bundle.KERAS).write_bytes(make_keras())
+    bundle.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
+    return manifest.model_id
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """Three versions of one model, each a little worse, and a bundle without a version."""
+    root = tmp_path / "registry"
+    for version, accuracy in (("1", 0.9), ("2", 0.9), ("3", 0.88)):
+        make_bundle(root / "mine" / version, accuracy)
+    make_bundle(root / "alone", kind="clusters")
+    return root
+
+
+def promote(registry, version, **options):
+    arguments = {"alias": "champion", "source": None, "settings": SETTINGS, **options}
+    return promotion.promote(None, f"{registry}/mine/{version}", **arguments)
+
+
+def located(reference, registry):
+    return models.locate(None, reference, str(registry))
+
+
+def command(*arguments, capsys=None):
+    cli.main([str(part) for part in ("models", *arguments)], standalone_mode=False)
+    return capsys and json.loads(capsys.readouterr().out)
+
+
+def test_a_model_is_found_by_its_path_its_version_or_its_alias(registry):
+    promote(registry, "1")
+    there = f"{registry}/mine/1"
+    for reference in (there, "mine/1", "mine@champion", f"{registry}/mine@champion"):
+        assert located(reference, registry) == there
+    assert located("alone", registry) == f"{registry}/alone"
+
+
+def test_what_stands_at_a_path_goes_before_what_has_the_name(registry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_bundle(tmp_path / "mine" / "1")
+    assert located("mine/1", registry) == "mine/1"
+    assert located("mine/2", registry) == f"{registry}/mine/2"
+    assert located("nowhere", registry) == "nowhere"
+
+
+@pytest.mark.parametrize(
+    "uri", ["abfs://box@account.dfs.core.windows.net/mine/1", "s3a://box/mine/1", "hdfs:///mine"]
+)
+def test_a_uri_is_a_path_whatever_signs_it_has(uri, registry):
+    assert located(uri, registry) == uri
+
+
+def test_an_alias_that_was_never_given_is_refused_with_those_that_were(registry):
+    promote(registry, "1", alias="challenger")
+    with pytest.raises(BundleError, match="has no champion; aliases given so far: challenger"):
+        located("mine@champion", registry)
+
+
+def test_an_alias_never_leads_to_another_bundle_than_it_was_given_to(registry):
+    promote(registry, "1")
+    shutil.rmtree(registry / "mine" / "1")
+    with pytest.raises(BundleError, match="its model_id is unreadable, was"):
+        located("mine@champion", registry)
+    make_bundle(registry / "mine" / "1", kind="clusters")
+    with pytest.raises(BundleError, match="is not the model that became champion"):
+        located("mine@champion", registry)
+
+
+def test_the_latest_promotion_counts_and_the_others_are_kept(registry):
+    promote(registry, "1")
+    promote(registry, "2")
+    promote(registry, "3", alias="challenger")
+    made = models.promotions(LocalStorage(), str(registry / "mine"))
+    assert [(one.alias, one.version) for one in made] == [
+        ("champion", "1"), ("champion", "2"), ("challenger", "3"),
+    ]  # fmt: skip
+    assert made[0].evidence is None
+    assert made[1].evidence["protocols"]["known"]["champion"] == 0.9
+    found = {one.version: one.aliases for one in models.entries(None, str(registry))}
+    assert found == {None: (), "1": (), "2": ("champion",), "3": ("challenger",)}
+
+
+def test_of_two_promotions_at_once_one_is_refused(registry):
+    given = Promotion("champion", "1", "id", models.now())
+    models.promote(LocalStorage(), str(registry / "mine"), given, seen=0)
+    with pytest.raises(OutputError, match="another promotion was made meanwhile"):
+        models.promote(LocalStorage(), str(registry / "mine"), given, seen=0)
+
+
+def test_a_promotion_that_cannot_be_read_is_refused_and_not_skipped(registry):
+    promote(registry, "1")
+    promote(registry, "2")
+    (registry / "mine" / "_promotions" / "000002.json").write_text('{"alias": "cham')
+    with pytest.raises(BundleError, match=r"000002\.json: is damaged"):
+        located("mine@champion", registry)
+
+
+def test_a_less_accurate_model_does_not_become_champion(registry):
+    promote(registry, "1")
+    with pytest.raises(GateError, match=r"0\.8800, the champion's 0\.9000 on the same 200") as err:
+        promote(registry, "3")
+    assert err.value.exit_code == 5
+    assert located("mine@champion", registry).endswith("/1")
+    lenient = load_settings(overrides=("max_loss=0.02",))
+    assert promote(registry, "3", settings=lenient).version == "3"
+
+
+def test_accuracies_on_other_tracks_are_not_compared(registry):
+    promote(registry, "1")
+    make_bundle(registry / "mine" / "4", 0.99, held_out="other tracks")
+    with pytest.raises(GateError, match="not measured on the same held-out tracks"):
+        promote(registry, "4")
+
+
+def test_accuracies_that_do_not_say_on_what_tracks_are_not_compared():
+    manifest = make_manifest(NETWORK, features=FEATURES)
+    silent = {"known": {"accuracy": 0.9, "tracks": 3}}
+    manifest = manifest.model_copy(update={"genres": {"protocols": silent}})
+    with pytest.raises(GateError, match="not measured on the same"):
+        promotion.by_splits(manifest, manifest)
+
+
+def test_a_rollback_leads_to_an_earlier_champion_only(registry):
+    lenient = load_settings(overrides=("max_loss=0.02",))
+    promote(registry, "3")
+    promote(registry, "1")
+    with pytest.raises(BundleError, match="has never been champion"):
+        promote(registry, "2", rollback=True)
+    assert promote(registry, "3", rollback=True, settings=lenient).evidence is None
+    assert located("mine@champion", registry).endswith("/3")
+
+
+def test_a_clusters_bundle_is_no_champion_but_may_have_any_other_alias(registry):
+    make_bundle(registry / "mine" / "5", kind="clusters")
+    with pytest.raises(BundleError, match="whose accuracy nobody can tell"):
+        promote(registry, "5")
+    assert promote(registry, "5", alias="discovery").alias == "discovery"
+
+
+def test_what_could_not_be_found_again_is_not_promoted(registry, capsys):
+    with pytest.raises(ConfigError, match="--alias 1st: should be letters"):
+        promote(registry, "1", alias="1st")
+    with pytest.raises(BundleError, match="alone: has no version"):
+        command("promote", "alone", "--alias", "x", "--registry", registry)
+    assert not (registry / "_promotions").exists()
+
+
+def test_the_commands_tell_what_the_registry_holds(registry, capsys):
+    where = ("--registry", registry, "--json")
+    given = command("promote", "mine/1", *where, capsys=capsys)
+    assert (given["alias"], given["version"]) == ("champion", "1")
+    listed = command("list", *where, capsys=capsys)["models"]
+    assert [one["version"] for one in listed] == ["", "1", "2", "3"]
+    assert listed[1]["aliases"] == ["champion"]
+    assert listed[1]["known artists"] == "0.900"
+    shown = command("show", "mine@champion", *where, capsys=capsys)
+    assert shown["path"] == f"{registry}/mine/1"
+    assert shown["promotions"][0]["alias"] == "champion"
+    assert len(command("verify", *where, capsys=capsys)["verified"]) == 4
+
+
+def test_the_commands_speak_to_people_too(registry, capsys):
+    command("promote", "mine/1", "--registry", registry)
+    command("promote", "mine/2", "--registry", registry)
+    told = capsys.readouterr().out
+    assert "known artists\t200\t0.9000\t0.9000" in told
+    assert f"promoted: {registry}/mine/2 is champion" in told
+    command("list", "--registry", registry)
+    assert "mine\t2\tfull\t0.900\t" in capsys.readouterr().out
+
+
+def test_verify_names_every_bundle_that_cannot_be_trusted(registry, capsys):
+    (registry / "mine" / "2" / "cnn.onnx").write_bytes(b"other")
+    (registry / "mine" / "3" / "model_card.md").unlink()
+    with pytest.raises(BundleError, match="2 of 4 bundles"):
+        command("verify", "--registry", registry, "--json")
+    faults = json.loads(capsys.readouterr().out)["faults"]
+    assert [name.rsplit("/", 1)[1] for name in faults] == ["2", "3"]
+
+
+def test_a_registry_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="no such registry"):
+        command("list", "--registry", tmp_path / "nowhere")
+
+
+def test_promotions_work_the_same_on_hadoop(spark, registry):
+    storage = HadoopStorage(spark, f"file://{registry}")
+    folder = f"file://{registry}/mine"
+    given = Promotion("champion", "1", "id", models.now(), {"by": "splits"})
+    models.promote(storage, folder, given, seen=0)
+    with pytest.raises(OutputError):
+        models.promote(storage, folder, given, seen=0)
+    assert models.promotions(storage, folder) == [given]
+    assert models.promotions(LocalStorage(), str(registry / "mine")) == [given]
+
+
+@pytest.fixture(scope="module")
+def pair(spark, tmp_path_factory):
+    """Two opened models that have learned from other artists, and labelled tracks on the disk."""
+    folder = tmp_path_factory.mktemp("pair")
+    paths = make_models(spark, folder)
+    table = folder / "tracks.parquet"
+    start(120).astype(dict.fromkeys(FEATURE_NAMES, float)).to_parquet(table)
+    opened = [api.open_model(spark, paths[name]) for name in ("model", "other artists known")]
+    return Source(str(table), Dataset()), *opened
+
+
+@pytest.fixture(scope="module")
+def told(pair):
+    """What either model says of the tracks, without Spark, beside what the catalogue says."""
+    single = pytest.importorskip("genre_spark.single", reason="the extra `mlflow` is absent")
+    source, *opened = pair
+    tracks = pd.read_parquet(source.path)
+    found = [single.Labeller(one, max_imputed=1).label(tracks) for one in opened]
+    return tracks, *found
+
+
+@pytest.mark.usefixtures("small_plans")
+def test_the_catalogue_gate_counts_tracks_of_artists_new_to_both(spark, pair, told):
+    source, champion, candidate = pair
+    tracks, before, after = told
+    known = {*KNOWN["model"], *KNOWN["other artists known"]}
+    unseen = ~tracks["artist"].isin(known)
+    assert 0 < unseen.sum() < len(tracks)
+    settings = load_settings(overrides=("max_imputed=1", "least_tracks=5", "least_artists=2"))
+    found = promotion.by_catalogue(spark, source, champion, candidate, settings)
+    (one,) = found["protocols"].values()
+    assert one["tracks"] == unseen.sum()
+    assert one["artists"] == tracks["artist"][unseen].nunique()
+    assert one["labelled"] == len(tracks)
+    for side, labels in (("champion", before), ("candidate", after)):
+        right = (labels["genre"] == tracks["genre"])[unseen].mean()
+        assert one[side] == pytest.approx(right, abs=1e-6)
+    with pytest.raises(GateError, match=r"are new to both models; 100 of 20 are needed"):
+        promotion.by_catalogue(spark, source, champion, candidate, SETTINGS)
+
+
+def test_a_model_that_names_no_artists_is_not_compared_on_a_catalogue(pair):
+    source, champion, candidate = pair
+    part = candidate.manifest.scoring.genres.model_copy(update={"known_artists": ""})
+    scoring = candidate.manifest.scoring.model_copy(update={"genres": part})
+    manifest = candidate.manifest.model_copy(update={"scoring": scoring})
+    silent = Bundle(candidate.path, manifest, candidate.onnx, candidate.profile)
+    with pytest.raises(GateError, match="does not say of which artists it has learned"):
+        promotion.by_catalogue(None, source, champion, silent, SETTINGS)
+
+
+@pytest.mark.usefixtures("small_plans")
+def test_diff_tells_how_many_labels_change_and_where(spark, pair, told):
+    source, one, other = pair
+    tracks, before, after = told
+    found = diff.compare(spark, source, one, other, SETTINGS, explain=True)
+    changed = before["genre"] != after["genre"]
+    genres = found["genres"]
+    assert found["tracks"] == len(tracks)
+    assert genres["changed"] == changed.sum() > 0
+    flows = pd.crosstab(before["genre"][changed], after["genre"][changed])
+    assert {(f["from"], f["to"]): f["tracks"] for f in genres["flows"]} == {
+        (a, b): n for a, row in flows.iterrows() for b, n in row.items() if n
+    }
+    for by in (genres["by_synthetic_genre"], genres["by_confidence"], found["why"]["artists"]):
+        assert sum(part["tracks"] for part in by.values()) == len(tracks)
+        assert sum(part["changed"] for part in by.values()) == changed.sum()
+    assert genres["labelled"]["right_after"] == (after["genre"] == tracks["genre"]).sum()
+    both = before["genre_accepted"] & after["genre_accepted"]
+    assert genres["accepted"]["kept"] == both.sum()
+    assert found["synthetic_genres"] == {"same_ids": True, "changed": 0, "flows": []}
+    assert sum(one["tracks"] for one in found["why"]["features"]) == changed.sum()
+
+
+@pytest.mark.usefixtures("small_plans")
+def test_diff_tells_which_artists_became_known(pair, told):
+    _, one, other = pair
+    assert set(diff.making(one.manifest, other.manifest)) == set()
+    sizes = [one.manifest.scoring.genres.known_artists for one in (one, other)]
+    assert sizes[0] != sizes[1]
+
+
+def test_diff_tells_what_the_models_were_made_of(registry):
+    network = NETWORK
+    one = make_manifest(network, features=FEATURES)
+    other = make_manifest(network, k=11).model_copy(update={"seed": 7, "left_out": ("year",)})
+    found = diff.making(one, other)
+    assert found["seed"] == [1, 7]
+    assert found["left_out"] == [(), ("year",)]
+    assert found["features"][0] == list(FEATURES)
+    assert "genres" not in found

@@ -1,0 +1,181 @@
+"""What is written for those who run genre-spark: each command, error, link and DAG in it is a real one."""
+
+import re
+import shlex
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from genre_spark import errors
+from genre_spark.cli import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/**/*.md")])
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+DAG = ROOT / "docs" / "examples" / "genre_spark_nightly.py"
+
+
+def check(arguments):
+    """Holds arguments to the options of the command that they name; nothing is run."""
+    command, context = cli, None
+    while hasattr(command, "commands"):
+        name, *arguments = arguments
+        context = cli.make_context("genre-spark", [name], resilient_parsing=True)
+        command = command.commands[name]
+    command.make_context(name, list(arguments), parent=context)
+    return command
+
+
+def commands_of(text):
+    """Arguments of every genre-spark command line in a page, with its continuation lines."""
+    text = re.sub(r"\\\n\s*", " ", text)
+    lines = re.findall(r"^(?: {4}|[^`\n|]*&& |)genre-spark (.+?)(?: >>.*)?$", text, re.M)
+    return [
+        shlex.split(line, comments=True) for line in lines if not line.startswith(("COMMAND", "…"))
+    ]
+
+
+def test_the_check_of_commands_refuses_what_no_command_takes():
+    import click
+
+    assert check(["models", "diff", "a", "b", "--catalog", "c"]).name == "diff"
+    for wrong in (["score", "--fast"], ["models", "promote"], ["score", "--model", "m"]):
+        with pytest.raises(click.UsageError):
+            check(wrong)
+
+
+def test_every_command_of_the_operations_page_is_one():
+    found = commands_of(OPERATIONS)
+    assert len(found) >= 9
+    assert {arguments[0] for arguments in found} >= {"score", "models"}
+    for arguments in found:
+        check(arguments)
+
+
+def test_every_error_and_exit_code_has_its_remedy():
+    rows = re.findall(r"^\| (\d+) \| (.*?)\| .+ \| .+ \|$", OPERATIONS, re.M)
+    told = {int(code): named for code, named in rows}
+    kinds = [errors.GenreSparkError, *errors.GenreSparkError.__subclasses__()]
+    assert len(kinds) >= 6
+    for kind in kinds:
+        assert f"`{kind.__name__}`" in told[kind.exit_code]
+    assert set(told) == {0, errors.STOPPED, *(kind.exit_code for kind in kinds)}
+
+
+def test_every_metric_of_the_operations_page_is_written():
+    source = (ROOT / "genre_spark" / "metrics.py").read_text()
+    named = set(re.findall(r"genre_spark_[a-z_]+", OPERATIONS)) - {
+        "genre_spark_nightly", "genre_spark_weekly",
+    }  # fmt: skip
+    written = set(re.findall(r"genre_spark_[a-z_]+", source))
+    written |= {"genre_spark_accepted", "genre_spark_mean_confidence"}  # named by their fields
+    assert {name.rstrip("_") for name in named} <= written
+    assert {name for name in written if not name.endswith("_")} - named == set()
+
+
+def anchors(page):
+    """Names of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    plain = (re.sub(r"[^\w\- ]", "", title.lower()) for title in titles)
+    return {title.replace(" ", "-") for title in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            assert target.startswith("https://"), target
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_the_readme_leads_to_every_page_for_people():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [p.name for p in (ROOT / "docs").glob("*.md") if f"(docs/{p.name})" not in text]
+    assert missing == []
+
+
+class Operator:
+    """Stands for Airflow's SparkSubmitOperator: keeps what it was given, and its order."""
+
+    def __init__(self, task_id, application, application_args, properties_file, conn_id):
+        self.task_id, self.application = task_id, application
+        self.application_args, self.properties_file = application_args, properties_file
+        self.downstream_task_ids = set()
+        StandInDag.current.tasks.append(self)
+
+    def __rshift__(self, other):
+        self.downstream_task_ids.add(other.task_id)
+        return other
+
+
+class StandInDag:
+    """Stands for Airflow's DAG: a context manager that collects tasks."""
+
+    current = None
+
+    def __init__(self, dag_id, schedule, start_date, catchup, max_active_runs, default_args):
+        self.dag_id, self.max_active_runs, self.catchup = dag_id, max_active_runs, catchup
+        self.tasks = []
+
+    def __enter__(self):
+        StandInDag.current = self
+        return self
+
+    def __exit__(self, *_):
+        StandInDag.current = None
+
+
+def stand_in(monkeypatch):
+    """Just as much of Airflow as the file imports."""
+    path = "airflow.providers.apache.spark.operators.spark_submit"
+    names = [path.rsplit(".", i)[0] for i in range(path.count("."), -1, -1)]
+    for name in [*names, "airflow.sdk"]:
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules[path].SparkSubmitOperator = Operator
+    sys.modules["airflow.sdk"].DAG = StandInDag
+
+
+@pytest.fixture(params=["airflow", "a stand-in for airflow"])
+def dags(request, monkeypatch):
+    if request.param == "airflow":
+        reason = "Airflow is absent; its stand-in was checked"
+        pytest.importorskip("airflow.providers.apache.spark", reason=reason)
+    else:
+        stand_in(monkeypatch)
+    shared = {"__name__": "genre_spark_nightly", "__file__": str(DAG)}
+    exec(compile(DAG.read_text(), str(DAG), "exec"), shared)
+    return [shared["nightly"], shared["weekly"]]
+
+
+def test_the_dags_submit_jobs_that_are_there_with_options_that_they_take(dags):
+    home = "{{ var.value.genre_spark_home }}"
+    for dag in dags:
+        # Of two runs on one output the second would be refused.
+        assert dag.max_active_runs == 1
+        assert not dag.catchup
+        for task in dag.tasks:
+            job = ROOT / task.application.replace(home, str(ROOT))
+            assert job.is_file()
+            assert Path(task.properties_file.replace(home, str(ROOT))).is_file()
+            arguments = [re.sub(r"\{\{.*?\}\}", "x", one) for one in task.application_args]
+            check([job.stem, *arguments])
+    assert [task.task_id for task in dags[0].tasks] == ["score"]
+
+
+def test_a_candidate_is_compared_before_it_may_become_champion(dags):
+    order = {task.task_id: task.downstream_task_ids for task in dags[1].tasks}
+    assert order == {
+        "cluster": {"train"}, "train": {"diff"}, "diff": {"promote"}, "promote": set(),
+    }  # fmt: skip
+    of = {task.task_id: task.application_args for task in dags[1].tasks}
+    assert of["train"][of["train"].index("--output") + 1] in of["promote"]
+    assert "genre_spark_held_back" in " ".join(of["promote"])
