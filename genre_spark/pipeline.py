@@ -114,7 +114,9 @@ def train(
         trained = training.train(labelled, settings, say)
         with registry.new_bundle(spark, output) as folder:
             say("exporting the network")
-            export.export(trained.model, folder, labelled.tensor()[:_PROBE])
+            export.export(
+                trained.model, tuple(labelled.contexts), folder, labelled.tensor()[:_PROBE]
+            )
             part = training.genre_part(trained, labelled, settings)
             onnx = (folder / bundle.ONNX).read_bytes()
             manifest = _manifest(

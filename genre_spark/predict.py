@@ -20,7 +20,7 @@ from genre_spark.calibration import softmax
 from genre_spark.columns import genre_columns, labels, lists, no_genres, numbers
 from genre_spark.decision import blend, logits, pick
 from genre_spark.gathered import ALBUM_SUM, GATHER, Gathered, whole
-from genre_spark.inference import open_session
+from genre_spark.inference import Network
 from genre_spark.manifest import GenrePart, ScoringPart
 from genre_spark.schema import (
     ARTIST,
@@ -126,7 +126,7 @@ class Predictor:
         self._edges = scoring.space.edges
         self._ids = pa.array(scoring.synthetic.ids, pa.int32())
         self._names = pa.array(scoring.synthetic.names, pa.string())
-        self._session = open_session(onnx) if onnx else None
+        self._network = Network(onnx) if onnx else None
 
     def batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `label` takes, of batches in the order of `GATHER`; any batches where it is not there."""
@@ -248,11 +248,8 @@ class Predictor:
 
     def opinions(self, seen: Seen, tensor: np.ndarray) -> np.ndarray:
         """The network's opinions [shape=(n_tracks, n_classes), dtype=float32] on their tensor."""
-        # One row alone ONNX Runtime multiplies in another order, with other last digits.
-        given = np.repeat(tensor, 2, axis=0) if len(tensor) == 1 else tensor
-        (found,) = self._session.run(None, {self._session.get_inputs()[0].name: given})
-        found = found[: len(tensor)]
         weights = pick(seen.known, self.scoring.genres.decisions, "weights")
+        found = self._network.opinions(tensor, weights > 0)
         return blend(found, weights).astype(np.float32)
 
     def _judged(self, seen: Seen) -> np.ndarray:

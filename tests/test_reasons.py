@@ -1,16 +1,16 @@
 """Why a track got its labels, without Spark."""
 
 import numpy as np
-import onnx
 import pyarrow as pa
 import pytest
 from generated import GENRES, make_manifest, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from networks import constant, make_network
+from onnx import numpy_helper
 
 from genre_spark import reasons
-from genre_spark.decision import N_OPINIONS
+from genre_spark.decision import OPINIONS
 from genre_spark.gathered import ALBUM_SUM
 from genre_spark.predict import ARTIST_KEY, CONSENSUS, OPINION, Predictor
 from genre_spark.reasons import REASONS, Explainer
@@ -23,44 +23,23 @@ from genre_spark.schema import (
     WHY_SYNTHETIC,
     context_column,
 )
-from genre_spark.tensor import COUNTS, STATISTICS, channel_names
+from genre_spark.tensor import COUNTS, STATISTICS
 
 GROUPS = ("artist", "album")
 HEARD = "tempo"
 
 
-def network(heard, n_axes):
+def network(heard):
     """A network of one layer that hears some rows of the image and is deaf to all others."""
-    n_channels = len(channel_names(GROUPS))
-    shape = (n_axes, n_channels, N_OPINIONS * len(GENRES))
-    # So small that the network is never wholly sure.
-    weights = 0.05 * np.random.default_rng(0).normal(size=shape)
-    weights[~heard] = 0
-    nodes = [
-        helper.make_node("Reshape", ["tensor", "flat"], ["x"]),
-        helper.make_node("MatMul", ["x", "weights"], ["y"]),
-        helper.make_node("Reshape", ["y", "apart"], ["z"]),
-        helper.make_node("LogSoftmax", ["z"], ["opinions"], axis=2),
-    ]
-    constants = {
-        "flat": np.array([-1, n_axes * n_channels]),
-        "apart": np.array([-1, N_OPINIONS, len(GENRES)]),
-        "weights": weights.reshape(n_axes * n_channels, -1).astype(np.float32),
-    }
-    graph = helper.make_graph(
-        nodes,
-        "toy",
-        [helper.make_tensor_value_info("tensor", TensorProto.FLOAT, [None, n_axes, n_channels])],
-        [
-            helper.make_tensor_value_info(
-                "opinions", TensorProto.FLOAT, [None, N_OPINIONS, len(GENRES)]
-            )
-        ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+
+    def deafen(model):
+        for name in OPINIONS:
+            tensor = constant(model, f"weights of {name}")
+            weights = numpy_helper.to_array(tensor).reshape(len(heard), -1)
+            # So small that the network is never wholly sure.
+            tensor.raw_data = (0.1 * heard[:, None] * weights).astype(np.float32).tobytes()
+
+    return make_network(axes=len(heard), change=deafen)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +47,7 @@ def predictor():
     """With a network that hears nothing but the tempo."""
     space = make_manifest().scoring.space
     heard = np.array([axis.feature == HEARD for axis in space.axes])
-    toy = network(heard, space.n_axes)
+    toy = network(heard)
     return Predictor(make_manifest(toy).scoring, toy)
 
 
