@@ -123,7 +123,7 @@ def test_a_feature_that_the_network_ignores_has_no_effect_on_the_genre(predictor
 def test_a_track_of_medians_without_a_group_has_nothing_to_blot_out():
     scoring = make_manifest().scoring
     space = scoring.space
-    everything = network(np.ones(space.n_axes, dtype=bool), space.n_axes)
+    everything = network(np.ones(space.n_axes, dtype=bool))
     medians = np.array([space.medians])
     axes, synthetic = space.to_numpy(medians), scoring.synthetic
     first = {"centers": synthetic.compared.to_numpy(axes), "centroids": axes}
