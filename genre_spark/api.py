@@ -112,7 +112,7 @@ def train(
 
     >>> model = genre_spark.train(spark, tracks, "mine/1", "mine/2")  # doctest: +SKIP
     >>> model.manifest.genres["protocols"]["new"]["accuracy"]  # doctest: +SKIP
-    0.866
+    0.867
     """
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
