@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 
 AUDIT := .venv/audit/bin/pip-audit
 
-.PHONY: setup run test test-matrix package lint audit clean
+.PHONY: setup run test test-matrix bench package lint audit clean
 setup: $(STAMP)
 
 run: $(STAMP)
@@ -18,6 +18,11 @@ test: $(STAMP)
 #   MATRIX="3.12:4.3 3.11:4.0" for some pairs, MATRIX_TESTS=tests for all tests
 test-matrix:
 	$(PYTHON) tests/matrix.py $(MATRIX) $(if $(MATRIX_TESTS),--tests "$(MATRIX_TESTS)")
+
+# Long; what single measurements need is in the README there.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/scoring.py --tracks 4000000
+	$(BIN)/python benchmarks/scoring.py --tracks 200000 --alternatives
 
 # What to ship to a cluster, in dist/: see docs/cluster.md.
 package: $(STAMP)

@@ -29,7 +29,6 @@ TRAIN = [
     f"tensorflow-cpu>=2.20; {ON_X86}",
     f"tensorflow>=2.20; {NOT_ON_X86}",
     "keras>=3.12,<4",
-    "tf2onnx>=1.17",
     "loky>=3.5",
     "scikit-learn>=1.6",
     "scipy>=1.11",

@@ -112,7 +112,7 @@ def train(
 
     >>> model = genre_spark.train(spark, tracks, "mine/1", "mine/2")  # doctest: +SKIP
     >>> model.manifest.genres["protocols"]["new"]["accuracy"]  # doctest: +SKIP
-    0.866
+    0.867
     """
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
@@ -192,7 +192,10 @@ def score(
             judged = drift.judge(n_tracks, shifts, wanted.drift, catalogue.left_out)
             drift.check(judged, source.path)
             # What is released at the end of both blocks is made again when Spark needs it.
-            with scoring.labelling(spark, catalogue.tracks, opened, _now(), explain) as labelled:
+            n, largest = catalogue.counts.accepted, wanted.scoring.max_artist
+            with scoring.labelling(
+                spark, catalogue.tracks, n, opened, _now(), explain, largest
+            ) as labelled:
                 return labelled
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from genre_spark.decision import GENERAL, SOUND
 from genre_spark.schema import ARTIST
 from genre_spark.tensor import COUNTS, layout
 
 if TYPE_CHECKING:
     import keras
 
-GENERAL, SOUND = "general", "sound"
 # So many members share a branch that is to serve artists of whom no label is known.
 MEMBERS = 5
 

@@ -17,7 +17,7 @@ from genre_spark.manifest import Manifest, ScoringPart, model_id
 from genre_spark.tensor import channel_names
 from genre_spark.vetting import UntrustedError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"

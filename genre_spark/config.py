@@ -113,6 +113,7 @@ class ScoringSettings(_Strict):
     """How a catalogue is labelled."""
 
     batch_rows: Count
+    max_artist: Count
     explain: StrictBool
 
 

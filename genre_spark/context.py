@@ -7,17 +7,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.features import FeatureSpace
-from genre_spark.schema import ALBUM, ARTIST, context_column
-from genre_spark.tensor import MIN_WIDTH, STATISTICS
-
-# Means are sums of whole numbers: the same in whatever order Spark adds them, so that the same
-# catalogue gives the same context to the last bit, and labels do not flicker from night to night.
-# At 2^-16 of a unit, sums of squares hold 2^63 / (LIMIT * 2^16)^2, that is some 60 million tracks
-# of one artist.
-_UNIT = 2.0**16
-
-# HyperLogLog keeps no list of names, and small counts are exact; relative error.
-_COUNT_ERROR = 0.05
+from genre_spark.schema import ALBUM, ARTIST, GROUPS, context_column, key_column
+from genre_spark.tensor import FIXED_UNIT, MIN_WIDTH, STATISTICS
 
 
 def add_context(tracks: DataFrame, space: FeatureSpace, groups: Sequence[str]) -> DataFrame:
@@ -38,28 +29,33 @@ def add_context(tracks: DataFrame, space: FeatureSpace, groups: Sequence[str]) -
         With a column `context_column(group)` per group: array<double> of the group's `COUNTS`,
         then each of its `STATISTICS` for all axes; null where the track has no such group.
     """
+    added = tracks.withColumns({key_column(group): key(group) for group in GROUPS})
     for group in groups:
-        tracks = tracks.join(_context(tracks, space, group), on=group, how="left")
-    return tracks
+        added = added.join(statistics(added, space, group), on=key_column(group), how="left")
+    return added.drop(*map(key_column, GROUPS))
 
 
-def artist_key() -> Column:
-    """A number that stands for a track's artist; null for a track without one."""
-    return F.when(F.col(ARTIST).isNotNull(), F.xxhash64(ARTIST))
+def key(group: str) -> Column:
+    """A number that stands for a track's artist (album); null for a track without one."""
+    return F.when(F.col(group).isNotNull(), F.xxhash64(group))
 
 
-def _context(tracks: DataFrame, space: FeatureSpace, group: str) -> DataFrame:
-    """One row per artist (album): its name and its packed context."""
+def statistics(tracks: DataFrame, space: FeatureSpace, group: str, *others: Column) -> DataFrame:
+    """One row per artist (album): its key, its packed context, and other aggregates.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With the keys of artists and albums and the features of `space`.
+    space : FeatureSpace
+    group : str
+    *others : Column
+    """
+    own, other = key_column(group), key_column(ALBUM if group == ARTIST else ARTIST)
+    named = tracks.filter(F.col(own).isNotNull())
     axes = [F.col(f"_axis{i}") for i in range(space.n_axes)]
-    points = tracks.filter(F.col(group).isNotNull()).select(
-        group,
-        F.col(ALBUM if group == ARTIST else ARTIST).alias("_other"),
-        *[column.alias(f"_axis{i}") for i, column in enumerate(space.to_spark())],
-    )
-    aggregates = {
-        "_n": F.count(F.lit(1)).cast("double"),
-        "_others": F.approx_count_distinct("_other", _COUNT_ERROR).cast("double"),
-    }
+    scaled = {f"_axis{i}": column for i, column in enumerate(space.to_spark())}
+    aggregates = {"_n": F.count(F.lit(1)).cast("double")}
     for i, axis in enumerate(axes):
         aggregates[f"_sum{i}"] = F.sum(_fixed(axis))
         aggregates[f"_square{i}"] = F.sum(_fixed(axis) * _fixed(axis))
@@ -68,24 +64,29 @@ def _context(tracks: DataFrame, space: FeatureSpace, group: str) -> DataFrame:
         if "bin1" in STATISTICS[group]:
             for b, step in enumerate(_steps(axis, space.axes[i].edges), start=1):
                 aggregates[f"_bin{b}_{i}"] = F.sum(_fixed(step))
-    totals = points.groupBy(group).agg(*[c.alias(name) for name, c in aggregates.items()])
-    statistics = [_statistic(name, i) for name in STATISTICS[group] for i in range(len(axes))]
+    named_aggregates = [column.alias(name) for name, column in aggregates.items()]
+    totals = named.withColumns(scaled).groupBy(own).agg(*named_aggregates, *others)
+    # Counted apart: for each pair beside the sums, Spark would add up all of them twice.
+    pairs = named.select(own, other).distinct().groupBy(own).agg(F.count(other).alias("_others"))
+    values = [_statistic(name, i) for name in STATISTICS[group] for i in range(len(axes))]
     # An artist whose tracks name no album has one all the same.
-    counts = [F.col("_n"), F.greatest(F.col("_others"), F.lit(1.0))]
-    return totals.select(group, F.array(*counts, *statistics).alias(context_column(group)))
+    counts = [F.col("_n"), F.greatest(F.col("_others").cast("double"), F.lit(1.0))]
+    kept = [name for name in totals.columns if name not in aggregates]
+    packed = F.array(*counts, *values).alias(context_column(group))
+    return totals.join(pairs, on=own).select(*kept, packed)
 
 
 def _statistic(name: str, axis: int) -> Column:
     """A statistic of one axis, from the sums of a group."""
-    mean = F.col(f"_sum{axis}") / F.col("_n") / _UNIT
+    mean = F.col(f"_sum{axis}") / F.col("_n") / FIXED_UNIT
     if name == "mean":
         return mean
     if name == "spread":
-        mean_square = F.col(f"_square{axis}") / F.col("_n") / _UNIT**2
+        mean_square = F.col(f"_square{axis}") / F.col("_n") / FIXED_UNIT**2
         return F.sqrt(F.greatest(mean_square - mean * mean, F.lit(0.0)))
     if name in ("low", "high"):
         return F.col(f"_{name}{axis}")
-    return F.col(f"_{name}_{axis}") / F.col("_n") / _UNIT
+    return F.col(f"_{name}_{axis}") / F.col("_n") / FIXED_UNIT
 
 
 def _steps(axis: Column, edges: Sequence[float]) -> list[Column]:
@@ -96,4 +97,4 @@ def _steps(axis: Column, edges: Sequence[float]) -> list[Column]:
 
 
 def _fixed(value: Column) -> Column:
-    return F.round(value * _UNIT).cast("bigint")
+    return F.rint(value * FIXED_UNIT).cast("bigint")

@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from genre_spark.calibration import NEVER, fit_temperature, fit_threshold, softmax
 
-N_OPINIONS = 3
+# What the network has to say of a track, in order.
+OPINIONS = (SOUND, GENERAL, SPECIAL) = ("sound", "general", "special")
+N_OPINIONS = len(OPINIONS)
 
 # A genre that one track rules out may still be the artist's: no opinion counts below this.
 _FLOOR = 0.01
@@ -31,6 +33,11 @@ _TIE = 1e-9
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def log_probabilities_of(opinion: str) -> str:
+    """What the network's output of an opinion is called; its input has the opinion's name."""
+    return f"{opinion}_log_probabilities"
 
 
 class Decision(BaseModel):

@@ -1,10 +1,10 @@
 """Distributions of a catalogue's features and labels, counted by Spark."""
 
-import functools
-import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pyspark.sql import Column, DataFrame
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.catalogue_profile import (
@@ -60,10 +60,16 @@ def label_profile(labelled: DataFrame) -> LabelProfile:
         "confidence": bins,
         "accepted": F.col("genre_accepted"),
     }
-    each = [F.struct(F.lit(k).alias("of"), v.cast("string").alias("is")) for k, v in said.items()]
-    rows = labelled.select(confidence, F.explode(F.array(*each)).alias("at")).groupBy(
-        "at.of", "at.is"
-    ).agg(F.count("at.is").alias("n"), F.sum(confidence.cast("double")).alias("sum"))  # fmt: skip
+    # First what labels go together, which is little, then each kind by itself.
+    together = labelled.groupBy(*[column.alias(name) for name, column in said.items()]).agg(
+        F.count(F.lit(1)).alias("n"), F.sum(confidence.cast("double")).alias("sum")
+    )
+    each = [F.struct(F.lit(k).alias("of"), F.col(k).cast("string").alias("is")) for k in said]
+    rows = (
+        together.select("n", "sum", F.explode(F.array(*each)).alias("at"))
+        .groupBy("at.of", "at.is")
+        .agg(F.sum("n").alias("n"), F.sum("sum").alias("sum"))
+    )
     found = rows.filter(F.col("is").isNotNull()).orderBy(F.desc("n"), "is").collect()
     counts = {name: {row["is"]: row["n"] for row in found if row["of"] == name} for name in said}
     accepted, sure = counts.pop("accepted"), sum(counts["confidence"].values())
@@ -101,24 +107,42 @@ def _first_reasons(labelled: DataFrame, label: str, why: str) -> dict[str, dict[
 
 
 def _binned(tracks: DataFrame, edges: Mapping[str, Sequence[float]]) -> dict[str, Binned]:
-    """Each feature's tracks, in one pass."""
-    names = list(edges)
-    places = [
-        F.struct(F.lit(i).alias("i"), _bin(F.col(name), edges[name]).alias("bin"))
-        for i, name in enumerate(names)
-    ]
-    one_each = tracks.select(F.explode(F.array(*places)).alias("at"))
-    counted = one_each.groupBy("at.i", "at.bin").count().collect()
-    found = {(names[row["i"]], row["bin"]): row["count"] for row in counted}
-    return {name: _bins(name, len(edges[name]) + 1, found) for name in names}
+    """Each feature's tracks, in one pass: every task counts its own."""
+    ordered = {name: np.array(own, dtype=np.float64) for name, own in edges.items()}
+    schema = "feature string, bin int, n bigint"
+    counted = tracks.select(*edges).mapInArrow(_counter(ordered), schema)
+    rows = counted.groupBy("feature", "bin").agg(F.sum("n").alias("n")).collect()
+    found = {(row["feature"], row["bin"]): row["n"] for row in rows}
+    return {name: _bins(name, len(own) + 1, found) for name, own in edges.items()}
+
+
+def _counter(
+    edges: Mapping[str, np.ndarray],
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        # The last place is for missing values.
+        totals = {name: np.zeros(len(own) + 2, dtype=np.int64) for name, own in edges.items()}
+        for batch in batches:
+            for name, own in edges.items():
+                values = batch[name].drop_null().to_numpy(zero_copy_only=False)
+                totals[name][:-1] += np.bincount(
+                    np.searchsorted(own, values), minlength=len(own) + 1
+                )
+                totals[name][-1] += batch[name].null_count
+        for name, counts in totals.items():
+            at = [*range(len(counts) - 1), None]
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "feature": pa.array([name] * len(counts)),
+                    "bin": pa.array(at, pa.int32()),
+                    "n": pa.array(counts),
+                }
+            )
+
+    return work
 
 
 def _bins(name: str, n_bins: int, found: Mapping[tuple[str, int | None], int]) -> Binned:
     counts = tuple(found.get((name, i), 0) for i in range(n_bins))
     missing = found.get((name, None), 0)
     return Binned(counts, missing / max(1, missing + sum(counts)))
-
-
-def _bin(value: Column, edges: Iterable[float]) -> Column:
-    above = [(value > edge).cast("int") for edge in edges]
-    return F.when(value.isNotNull(), functools.reduce(operator.add, above, F.lit(0)))

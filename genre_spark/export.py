@@ -1,14 +1,17 @@
 """Ships the network: for Keras and for ONNX Runtime, once it is known that they agree."""
 
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genre_spark import graph
+from genre_spark.branches import branches
 from genre_spark.bundle import KERAS, ONNX
+from genre_spark.decision import GENERAL, N_OPINIONS, SOUND, SPECIAL
 from genre_spark.errors import GenreSparkError
-from genre_spark.inference import open_session
+from genre_spark.inference import Network
 from genre_spark.network import log_probabilities
 
 if TYPE_CHECKING:
@@ -18,12 +21,15 @@ if TYPE_CHECKING:
 PARITY = 1e-5
 
 
-def export(model: "keras.Model", folder: Path, probe: np.ndarray) -> None:
+def export(model: "keras.Model", groups: Sequence[str], folder: Path, probe: np.ndarray) -> None:
     """Writes the network for Keras and for ONNX Runtime, once it is known that they agree.
 
     Parameters
     ----------
     model : keras.Model
+        From `network.fit`.
+    groups : sequence of str
+        Context groups that it was fitted with.
     folder : Path
         Existing directory.
     probe : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
@@ -35,33 +41,30 @@ def export(model: "keras.Model", folder: Path, probe: np.ndarray) -> None:
         Where they do not agree.
     """
     model.save(folder / KERAS)
-    # Keras exports only what was called.
-    model(probe[:1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras asks numpy for what it left behind
-        model.export(folder / ONNX, format="onnx", verbose=False)
-    _fold_constants(folder / ONNX)
+    names = {layer.name for layer in model.layers}
+    fitted = [
+        (branch, model.get_layer(branch.name).get_weights())
+        for branch in branches(groups, specialists=True)
+        if branch.name in names
+    ]
+    n_axes, n_channels = probe.shape[1:]
+    written = graph.write(_by_opinion(fitted), n_axes, n_channels, model.output_shape[-1])
+    (folder / ONNX).write_bytes(written.SerializeToString())
     check_parity(log_probabilities(model, probe), folder / ONNX, probe)
 
 
-def _fold_constants(onnx: Path) -> None:
-    """Leaves out copies of weights of which the exporter's graph asks the shape alone."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    # Such rewrites are the same for every machine; further ones are not.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3
-    folded = onnx.with_suffix(".folded")
-    options.optimized_model_filepath = str(folded)
-    ort.InferenceSession(onnx.read_bytes(), options, providers=["CPUExecutionProvider"])
-    folded.replace(onnx)
+def _by_opinion(fitted: Sequence[graph.Fitted]) -> dict[str, list[graph.Fitted]]:
+    """The branches behind each opinion; *sound* stands for what there is not."""
+    by_name = {branch.name: [(branch, weights)] for branch, weights in fitted}
+    special = [one for one in fitted if one[0].long]
+    sound = by_name[SOUND]
+    return {SOUND: sound, GENERAL: by_name.get(GENERAL, sound), SPECIAL: special or sound}
 
 
 def check_parity(expected: np.ndarray, onnx: Path, probe: np.ndarray) -> None:
     """The parity gate between Keras and ONNX, on probabilities [shape=(n_tracks, 3, n_classes)]."""
-    session = open_session(onnx.read_bytes())
-    (found,) = session.run(None, {session.get_inputs()[0].name: probe})
+    everything = np.ones((len(probe), N_OPINIONS), dtype=bool)
+    found = Network(onnx.read_bytes()).opinions(probe, everything)
     difference = float(np.abs(np.exp(found) - np.exp(expected)).max())
     if difference > PARITY or (found.argmax(axis=2) != expected.argmax(axis=2)).any():
         raise GenreSparkError(

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from genre_spark import catalog, validation
 from genre_spark.catalog import Mapped
@@ -14,6 +15,8 @@ from genre_spark.errors import InputError
 from genre_spark.schema import FEATURE_NAMES, GROUPS
 
 logger = logging.getLogger(__name__)
+
+_COLUMNAR = ("parquet", "orc")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Catalogue:
     Attributes
     ----------
     judged : DataFrame
-        Persisted; see `validation.judge`.
+        See `validation.judge`; read anew each time where that is quick.
     counts : validation.Counts
     features : tuple of str
         What the rows were judged for.
@@ -98,20 +101,39 @@ def open_catalogue(
     GenreSparkError
         Where the catalogue cannot be read or mapped, or has too few good rows.
     """
-    mapped = catalog.map_columns(source.read(spark), source.dataset, source.path)
+    table = source.read(spark)
+    mapped = catalog.map_columns(table, source.dataset, source.path)
     with catalog.reading(f"{source.path}: cannot be read"):
         wanted = needed or filled(mapped)
     left_out = _left_out(mapped, source, wanted, settings.max_imputed)
-    judged = validation.judge(mapped, wanted, settings.max_imputed).persist()
-    try:
+    with ExitStack() as stack:
+        repeated = _kept(stack, validation.repeated_ids(mapped))
+        judged = validation.judge(mapped, wanted, settings.max_imputed, repeated)
+        if not _is_quickly_read(table, source):
+            judged = _kept(stack, judged)
         with catalog.reading(f"{source.path}: cannot be read"):
             counts = validation.count(judged)
         validation.check_quotes(judged, counts, source.path)
         validation.check_gate(counts, settings.max_quarantined, source.path)
         groups = tuple(group for group in GROUPS if group in mapped.columns)
         yield Catalogue(judged, counts, wanted, left_out, groups)
-    finally:
-        judged.unpersist()
+
+
+def _kept(stack: ExitStack, table: DataFrame) -> DataFrame:
+    kept = table.persist()
+    stack.callback(kept.unpersist)
+    return kept
+
+
+def _is_quickly_read(table: DataFrame, source: Source) -> bool:
+    """Whether reading a table again takes less than keeping it: files of columns do."""
+    if source.loaded is not None:  # nobody knows what it takes to compute it
+        return False
+    fmt = source.fmt or source.dataset.format or catalog.guess_format(source.path)
+    expressions = [F.expr(expression) for expression in source.dataset.columns.values()]
+    # Ids by chance would be other ones each time.
+    mapped = table.select(*expressions)._jdf.queryExecution().analyzed()
+    return fmt in _COLUMNAR and mapped.deterministic()
 
 
 def filled(mapped: Mapped) -> tuple[str, ...]:

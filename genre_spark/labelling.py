@@ -210,14 +210,23 @@ def _stage(run: _Run) -> _Staged:
 def _labelled(run: _Run) -> Iterator[tuple[DataFrame, str | None]]:
     """The labelled catalogue, and why it is made in full although it need not be, if so."""
     tracks, bundle = run.catalogue.tracks, run.order.bundle
-    label = partial(scoring.labelling, run.spark, tracks, bundle, run.scored_at, run.order.explain)
+    label = partial(
+        scoring.labelling,
+        run.spark,
+        tracks,
+        run.catalogue.counts.accepted,
+        bundle,
+        run.scored_at,
+        run.order.explain,
+        run.order.settings.scoring.max_artist,
+    )
     with ExitStack() as stack:
         published = _published(run) if run.order.incremental else None
         if not isinstance(published, DataFrame):
             yield stack.enter_context(label()), published
             return
         part = stack.enter_context(incremental.split(tracks, bundle, published))
-        yield part.carried.unionByName(stack.enter_context(label(part.anew))), None
+        yield part.carried.unionByName(stack.enter_context(label(only=part.anew))), None
 
 
 def _published(run: _Run) -> DataFrame | str:

@@ -8,7 +8,7 @@ from typing import Any
 TEXT, JSON = "text", "json"
 # Fields of a line beside the message; set by `extra=` or for all lines of a run.
 _FIELDS = ("exit_code", "seconds", "summary")
-_NOISY = ("py4j", "tensorflow", "tf2onnx", "matplotlib", "mlflow", "alembic")
+_NOISY = ("py4j", "tensorflow", "matplotlib", "mlflow", "alembic")
 
 
 class _Lines(logging.Formatter):

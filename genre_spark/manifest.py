@@ -1,6 +1,7 @@
 """What ``bundle.json`` says, each part checked: all that decides a label, and where it comes from."""
 
 import base64
+import functools
 import hashlib
 import json
 from typing import Annotated, Any, Literal
@@ -110,9 +111,22 @@ class GenrePart(_Strict):
         """Decision by whether the artist is known."""
         return {False: self.new, True: self.known}
 
+    @property
+    def relates_artists(self) -> bool:
+        """Whether an artist's tracks inform each other."""
+        return "artist" in self.groups or bool(self.known.consensus or self.new.consensus)
+
+    @functools.cached_property
+    def artist_keys(self) -> np.ndarray:
+        """The labelled sample's artists [dtype=int64], in order."""
+        return np.sort(unpack_artists(self.known_artists))
+
     def knows(self, artists: np.ndarray) -> np.ndarray:
         """Which artist keys [shape=(n_tracks,), dtype=int64] are of the labelled sample."""
-        return np.isin(artists, unpack_artists(self.known_artists), kind="sort")
+        keys = self.artist_keys
+        if not len(keys):
+            return np.zeros(len(artists), dtype=bool)
+        return keys[np.minimum(np.searchsorted(keys, artists), len(keys) - 1)] == artists
 
 
 def pack_artists(keys: np.ndarray) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genre_spark import crew, fitting, folds
-from genre_spark.branches import GENERAL, MEMBERS, SOUND, Branch, branches
+from genre_spark.branches import MEMBERS, Branch, branches
 from genre_spark.config import NetworkSettings
+from genre_spark.decision import GENERAL, SOUND
 from genre_spark.fitting import BATCH, Labelled, Task, quiet_keras
 
 if TYPE_CHECKING:

@@ -114,7 +114,9 @@ def train(
         trained = training.train(labelled, settings, say)
         with registry.new_bundle(spark, output) as folder:
             say("exporting the network")
-            export.export(trained.model, folder, labelled.tensor()[:_PROBE])
+            export.export(
+                trained.model, tuple(labelled.contexts), folder, labelled.tensor()[:_PROBE]
+            )
             part = training.genre_part(trained, labelled, settings)
             onnx = (folder / bundle.ONNX).read_bytes()
             manifest = _manifest(
@@ -304,7 +306,8 @@ def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle) -> Profile
         catalogue.tracks, made.manifest.scoring.space.features
     )
     now = made.manifest.created_at
-    with scoring.labelling(spark, catalogue.tracks, made, now) as labelled:
+    n = catalogue.counts.accepted
+    with scoring.labelling(spark, catalogue.tracks, n, made, now) as labelled:
         labels = distributions.label_profile(labelled)
     return Profile(tracks=catalogue.counts.accepted, features=features, labels=labels)
 

@@ -3,11 +3,13 @@
 A module of its own, without Spark: workers import it by name, so that its cache of opened models
 lives as long as the worker and not only as long as a task, and tests call it directly.
 
-Labels are made in two steps, since an artist's tracks inform each other: `Predictor.judge` gives
-the opinions on each track alone, and once Spark has averaged them per artist, `Predictor.decide`
-gives the labels.
+An artist's tracks inform each other. `Predictor.label` takes batches of whole artists. The tracks of
+an artist who has too many for one worker are labelled in two steps: `Predictor.judge` gives the
+opinions on each track alone, and once Spark has averaged them, `Predictor.decide` gives the labels.
 """
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,23 +17,32 @@ import numpy as np
 import pyarrow as pa
 
 from genre_spark.calibration import softmax
+from genre_spark.columns import genre_columns, labels, lists, no_genres, numbers
 from genre_spark.decision import blend, logits, pick
-from genre_spark.inference import open_session
+from genre_spark.gathered import ALBUM_SUM, GATHER, Gathered, whole
+from genre_spark.inference import Network
 from genre_spark.manifest import GenrePart, ScoringPart
-from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS, TRACK_ID, context_column
+from genre_spark.schema import (
+    ARTIST,
+    TRACK_ID,
+    context_column,
+    key_column,
+)
 from genre_spark.tensor import Context, build, unpack
 
 if TYPE_CHECKING:
     from genre_spark.bundle import Bundle
 
+ARTIST_KEY = key_column(ARTIST)
 # Columns between the two steps.
-ARTIST_KEY = "_artist"
 KNOWN = "_known"
 OPINION = "_opinion"
 CONSENSUS = "_consensus"
 
-TOP = 3
-_PROBABILITY = pa.struct([("genre", pa.string()), ("probability", pa.float32())])
+# Opinions are summed as whole numbers, for the same reason as in `context`.
+OPINION_UNIT = 2.0**24
+# Tracks whose tensors, 1.2 kB each, stay in a core's own cache on their way through the network.
+_AT_ONCE = 512
 _OPENED: dict[str, "Predictor"] = {}
 
 
@@ -89,6 +100,14 @@ class Seen:
     def __len__(self) -> int:
         return len(self.axes)
 
+    def parts(self, size: int) -> Iterator["Seen"]:
+        """The same, so many tracks at a time."""
+        for first in range(0, len(self), size):
+            rows = slice(first, first + size)
+            contexts = {group: context.take(rows) for group, context in self.contexts.items()}
+            own = (self.axes, self.nearest, self.distances, self.centroids)
+            yield Seen(*[values[rows] for values in own], contexts, self.known[rows])
+
 
 class Predictor:
     """Labels batches of tracks.
@@ -107,7 +126,39 @@ class Predictor:
         self._edges = scoring.space.edges
         self._ids = pa.array(scoring.synthetic.ids, pa.int32())
         self._names = pa.array(scoring.synthetic.names, pa.string())
-        self._session = open_session(onnx) if onnx else None
+        self._network = Network(onnx) if onnx else None
+
+    def batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What `label` takes, of batches in the order of `GATHER`; any batches where it is not there."""
+        for batch in batches:
+            if GATHER in batch.schema.names:
+                yield from whole(itertools.chain([batch], batches))
+            else:
+                yield batch
+
+    def label(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The labels of a batch of whole artists.
+
+        Parameters
+        ----------
+        batch : pa.RecordBatch
+            What `judge` takes without the artist's context, and `GATHER`, in whose order it is;
+            within it in that of the album's key. The album's context and `ALBUM_SUM` are null where
+            all of its tracks are the artist's.
+
+        Returns
+        -------
+        pa.RecordBatch
+            The columns of `decide`, and `SUMS`.
+        """
+        seen, part = self.see(batch), self.scoring.genres
+        synthetic = self._synthetic(batch, seen)
+        if part is None:
+            return labels({**synthetic, **no_genres(batch.num_rows)})
+        gathered, own = Gathered(batch), self._judged(seen)
+        genres = self._calibrated(own, gathered.means(own, OPINION_UNIT), seen.known)
+        sums = gathered.sums(part.groups, part.relates_artists)
+        return labels({**synthetic, **genres}, sums)
 
     def judge(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Synthetic genres of a batch of tracks, and the network's opinions on them.
@@ -125,20 +176,9 @@ class Predictor:
             class, null with a clusters bundle.
         """
         seen = self.see(batch)
-        rows = pa.array(seen.nearest)
-        known, opinions = self._opinions(seen)
-        columns = {
-            TRACK_ID: batch[TRACK_ID],
-            "synthetic_genre_id": self._ids.take(rows),
-            "synthetic_genre": self._names.take(rows),
-            "synthetic_genre_distance": pa.array(seen.distances.astype(np.float32)),
-            "n_imputed": batch["n_imputed"],
-            "input_hash": batch["input_hash"],
-            ARTIST_KEY: batch[ARTIST_KEY],
-            KNOWN: known,
-            OPINION: opinions,
-        }
-        return pa.RecordBatch.from_pydict(columns)
+        kept = {name: batch[name] for name in (ARTIST_KEY, ALBUM_SUM)}
+        opinions = {KNOWN: pa.array(seen.known), OPINION: lists(self._judged(seen))}
+        return pa.RecordBatch.from_pydict({**self._synthetic(batch, seen), **kept, **opinions})
 
     def decide(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The labels of a batch of judged tracks.
@@ -154,23 +194,34 @@ class Predictor:
         pa.RecordBatch
             The labelled columns but ``model_id`` and ``scored_at``, which are the same for all.
         """
-        part = self.scoring.genres
-        genres = _no_genres(batch.num_rows) if part is None else self._decided(batch, part)
-        names = [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
-        columns = [genres[name] if name in genres else batch[name] for name in names]
-        return pa.RecordBatch.from_arrays(columns, names)
-
-    def _decided(self, batch: pa.RecordBatch, part: GenrePart) -> dict[str, pa.Array]:
+        classes = len(self.scoring.genres.classes)
         known = batch[KNOWN].to_numpy(zero_copy_only=False)
-        own = _numbers(batch[OPINION], len(part.classes))
-        consensus = own.copy()
-        has_artist = batch[CONSENSUS].is_valid().to_numpy(zero_copy_only=False)
-        consensus[has_artist] = _numbers(batch[CONSENSUS], len(part.classes))
+        own = numbers(batch[OPINION], classes)
+        genres = self._calibrated(own, numbers(batch[CONSENSUS], classes), known)
+        return labels({name: batch[name] for name in batch.schema.names} | genres)
+
+    def _calibrated(
+        self, own: np.ndarray, consensus: np.ndarray, known: np.ndarray
+    ) -> dict[str, pa.Array]:
+        part = self.scoring.genres
         weight, temperature, threshold = (
             pick(known, part.decisions, what) for what in ("consensus", "temperature", "threshold")
         )
-        probabilities = softmax(logits(own, consensus, weight, temperature))
+        # What Spark carries between the two steps are single-precision numbers.
+        means = consensus.astype(np.float32).astype(np.float64)
+        probabilities = softmax(logits(own.astype(np.float64), means, weight, temperature))
         return genre_columns(probabilities, part.classes, threshold[:, 0])
+
+    def _synthetic(self, batch: pa.RecordBatch, seen: Seen) -> dict[str, pa.Array]:
+        rows = pa.array(seen.nearest)
+        return {
+            TRACK_ID: batch[TRACK_ID],
+            "synthetic_genre_id": self._ids.take(rows),
+            "synthetic_genre": self._names.take(rows),
+            "synthetic_genre_distance": pa.array(seen.distances.astype(np.float32)),
+            "n_imputed": batch["n_imputed"],
+            "input_hash": batch["input_hash"],
+        }
 
     def see(self, batch: pa.RecordBatch) -> Seen:
         """What the models see of a batch that `judge` takes."""
@@ -178,12 +229,18 @@ class Predictor:
         raw = [batch[name].to_numpy(zero_copy_only=False) for name in space.features]
         axes = space.to_numpy(np.stack(raw, axis=1).astype(np.float64))
         nearest, distances = self.scoring.synthetic.nearest(axes)
-        contexts = {
-            group: unpack(group, batch[context_column(group)], axes, self._edges)
-            for group in (part.groups if part else ())
-        }
         known = _known(part, batch[ARTIST_KEY]) if part else np.zeros(len(axes), dtype=bool)
+        contexts = self._contexts(batch, axes) if part else {}
         return Seen(axes, nearest, distances, self._centroids[nearest], contexts, known)
+
+    def _contexts(self, batch: pa.RecordBatch, axes: np.ndarray) -> dict[str, Context]:
+        groups = self.scoring.genres.groups
+        if GATHER in batch.schema.names:
+            return Gathered(batch).contexts(groups, axes, self._edges)
+        return {
+            group: unpack(group, batch[context_column(group)], axes, self._edges)
+            for group in groups
+        }
 
     def tensor(self, seen: Seen) -> np.ndarray:
         """The network's input; see `tensor.build`."""
@@ -191,64 +248,18 @@ class Predictor:
 
     def opinions(self, seen: Seen, tensor: np.ndarray) -> np.ndarray:
         """The network's opinions [shape=(n_tracks, n_classes), dtype=float32] on their tensor."""
-        (found,) = self._session.run(None, {self._session.get_inputs()[0].name: tensor})
         weights = pick(seen.known, self.scoring.genres.decisions, "weights")
+        found = self._network.opinions(tensor, weights > 0)
         return blend(found, weights).astype(np.float32)
 
-    def _opinions(self, seen: Seen) -> tuple[pa.Array, pa.Array]:
-        if self._session is None:
-            return pa.nulls(len(seen), pa.bool_()), pa.nulls(len(seen), pa.list_(pa.float32()))
-        opinions = self.opinions(seen, self.tensor(seen))
-        offsets = np.arange(0, opinions.size + 1, opinions.shape[1], dtype=np.int32)
-        lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(opinions.ravel()))
-        return pa.array(seen.known), lists
-
-
-def genre_columns(
-    probabilities: np.ndarray, classes: tuple[str, ...], thresholds: np.ndarray
-) -> dict[str, pa.Array]:
-    """The genre columns of calibrated probabilities.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray [shape=(n_tracks, n_classes)]
-    classes : tuple of str
-    thresholds : np.ndarray [shape=(n_tracks,)]
-        Least confidence of an accepted genre.
-    """
-    n, n_top = len(probabilities), min(TOP, len(classes))
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :n_top]
-    values = np.take_along_axis(probabilities, best, axis=1)
-    names = pa.array(classes, pa.string())
-    top = pa.StructArray.from_arrays(
-        [names.take(pa.array(best.ravel())), pa.array(values.ravel().astype(np.float32))],
-        fields=list(_PROBABILITY),
-    )
-    offsets = pa.array(np.arange(0, n * n_top + 1, n_top, dtype=np.int32))
-    return {
-        "genre": names.take(pa.array(best[:, 0])),
-        "genre_confidence": pa.array(values[:, 0].astype(np.float32)),
-        "genre_accepted": pa.array(values[:, 0] >= thresholds),
-        "genre_top3": pa.ListArray.from_arrays(offsets, top),
-    }
-
-
-def _no_genres(n: int) -> dict[str, pa.Array]:
-    return {
-        "genre": pa.nulls(n, pa.string()),
-        "genre_confidence": pa.nulls(n, pa.float32()),
-        "genre_accepted": pa.nulls(n, pa.bool_()),
-        "genre_top3": pa.nulls(n, pa.list_(_PROBABILITY)),
-    }
+    def _judged(self, seen: Seen) -> np.ndarray:
+        """The network's opinions on all of them [shape=(n_tracks, n_classes), dtype=float32]."""
+        none = np.empty((0, len(self.scoring.genres.classes)), np.float32)
+        parts = [self.opinions(part, self.tensor(part)) for part in seen.parts(_AT_ONCE)]
+        return np.concatenate([none, *parts])
 
 
 def _known(part: GenrePart, artists: pa.Array) -> np.ndarray:
     named = artists.is_valid().to_numpy(zero_copy_only=False)
     keys = artists.fill_null(0).to_numpy(zero_copy_only=False)
     return named & part.knows(keys)
-
-
-def _numbers(column: pa.ListArray, length: int) -> np.ndarray:
-    """The values of the lists that are not null [shape=(n_lists, length)]."""
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(-1, length).astype(np.float64)

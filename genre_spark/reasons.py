@@ -4,7 +4,7 @@ For the synthetic genre the answer is exact. For the genre it is what the networ
 track loses when a feature is blotted out; that is one more run of the network for each feature.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +35,14 @@ class Explainer:
         self._scoring = predictor.scoring
         self._belongs = belongs(predictor.scoring.space)
 
+    def batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """As `Predictor.batches`."""
+        return self._predictor.batches(batches)
+
+    def label(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """What `Predictor.label` gives, and after it `WHY_COLUMNS`."""
+        return self._explained(self._predictor.label(batch), batch)
+
     def judge(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """What `Predictor.judge` gives, and after it the model's inputs for `decide`."""
         judged = self._predictor.judge(batch)
@@ -44,7 +52,9 @@ class Explainer:
 
     def decide(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """What `Predictor.decide` gives, and after it `WHY_COLUMNS`."""
-        labels = self._predictor.decide(batch)
+        return self._explained(self._predictor.decide(batch), batch)
+
+    def _explained(self, labels: pa.RecordBatch, batch: pa.RecordBatch) -> pa.RecordBatch:
         seen = self._predictor.see(batch)
         synthetic = self._scoring.synthetic
         margins = for_synthetic_genre(

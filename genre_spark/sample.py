@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.config import TrainingSettings
-from genre_spark.context import add_context, artist_key
+from genre_spark.context import add_context, key
 from genre_spark.errors import InputError
 from genre_spark.manifest import ScoringPart
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
@@ -148,7 +148,7 @@ def collect(
     table = in_context.select(
         TRACK_ID,
         GENRE,
-        F.coalesce(artist_key(), F.xxhash64(TRACK_ID)).alias("_artist"),
+        F.coalesce(key(ARTIST), F.xxhash64(TRACK_ID)).alias("_artist"),
         F.when(has_title, _recording_key()).otherwise(F.xxhash64(TRACK_ID)).alias("_recording"),
         *features,
         *[context_column(group) for group in groups],
@@ -189,7 +189,7 @@ def _is_chosen(counts: dict[str, int], classes: Sequence[str], most: int, seed: 
 
 
 def _recording_key() -> Column:
-    return F.xxhash64(artist_key(), F.lower(F.trim(TITLE)))
+    return F.xxhash64(key(ARTIST), F.lower(F.trim(TITLE)))
 
 
 def _to_arrays(

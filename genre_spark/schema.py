@@ -21,6 +21,11 @@ def context_column(group: str) -> str:
     return f"_{group}_context"
 
 
+def key_column(group: str) -> str:
+    """Column of a number that stands for a track's group: its name's hash."""
+    return f"_{group}"
+
+
 @dataclass(frozen=True)
 class AudioFeature:
     """One audio feature of a track, as Spotify's API defined it.

@@ -1,8 +1,11 @@
-"""Labels every track of a catalogue with a bundle, in vectorised passes."""
+"""Labels every track of a catalogue with a bundle, in vectorised passes.
+
+An artist's tracks are brought together once, and one Python worker makes their context, opinions,
+consensus and labels. Few artists have too many tracks for that; Spark adds up theirs from parts.
+"""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
 import pyarrow as pa
@@ -10,19 +13,31 @@ from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from genre_spark import relations
 from genre_spark.bundle import Bundle
-from genre_spark.context import add_context, artist_key
+from genre_spark.context import key
+from genre_spark.gathered import ALBUM_SUM, ARTIST_ALBUM_SUM, ARTIST_SUM, GATHER, SUMS
 from genre_spark.manifest import GenrePart
-from genre_spark.predict import ARTIST_KEY, CONSENSUS, KNOWN, OPINION, Payload
+from genre_spark.predict import (
+    ARTIST_KEY,
+    CONSENSUS,
+    KNOWN,
+    OPINION,
+    OPINION_UNIT,
+    Payload,
+)
 from genre_spark.schema import (
+    ALBUM,
+    ARTIST,
+    GROUPS,
     LABELLED_COLUMNS,
     RUN_COLUMNS,
     TRACK_ID,
     WHY_COLUMNS,
-    context_column,
+    key_column,
     labelled_columns,
 )
-from genre_spark.validation import FAULTS
+from genre_spark.validation import N_IMPUTED
 
 _GENRE_COLUMNS = ("genre", "genre_confidence", "genre_accepted", "genre_top3")
 # What the workers of each step give back; Spark takes their columns by position.
@@ -30,21 +45,23 @@ _LABELS = {name: kind for name, kind in LABELLED_COLUMNS.items() if name not in 
 _JUDGED = {
     **{name: kind for name, kind in _LABELS.items() if name not in _GENRE_COLUMNS},
     ARTIST_KEY: "bigint",
+    ALBUM_SUM: "bigint",
     KNOWN: "boolean",
     OPINION: "array<float>",
 }
-_ARTIST_HASH = "_artist_hash"
-# Opinions are summed as whole numbers, for the same reason as in `context`.
-_UNIT = 2.0**24
+_SUMS = dict.fromkeys(SUMS, "bigint")
+_TRACKS_PER_TASK = 100_000
 
 
 @contextmanager
 def labelling(
     spark: SparkSession,
     tracks: DataFrame,
+    n_tracks: int,
     bundle: Bundle,
     scored_at: str,
     explain: bool = False,
+    max_artist: int = 10_000,
     only: DataFrame | None = None,
 ) -> Iterator[DataFrame]:
     """The labelled catalogue, for as long as the block lasts.
@@ -54,124 +71,175 @@ def labelling(
     spark : SparkSession
     tracks : DataFrame
         Accepted tracks, validated for the bundle's features.
+    n_tracks : int
+        How many these are.
     bundle : Bundle
         Verified; a clusters bundle leaves the genre columns null.
     scored_at : str
         Time of the run, ISO 8601.
     explain : bool
         Whether to say why.
+    max_artist : int
+        Tracks of an artist, about, that one worker takes at once.
     only : DataFrame, optional
-        `TRACK_ID` of the tracks to label. All tracks of an artist, or none, if the model asks for
-        a consensus; `input_hashes` differ for all of them where they do for one.
+        `TRACK_ID` of the tracks to label. All tracks of an artist, or none, where an artist's
+        tracks inform each other; `input_hashes` differ for all of them where they do for one.
 
     Yields
     ------
     DataFrame
         One row per track, with the columns of `labelled_columns`.
     """
-    given = model_inputs(tracks, bundle)
-    if only is not None:
-        given = given.join(only, on=TRACK_ID, how="left_semi")
-    inputs = _input_types(bundle) if explain else {}
-    why = WHY_COLUMNS if explain else {}
     payload = spark.sparkContext.broadcast(Payload.of(bundle))
-    # Opinions are read twice, for the artists' means and for the labels.
-    work = partial(_map, payload=payload, explain=explain)
-    judged = work(given, step="judge", columns=_JUDGED | inputs).persist()
-    try:
-        decided = work(_with_consensus(judged, bundle), step="decide", columns=_LABELS | why)
+    with ExitStack() as stack:
+        stack.callback(payload.unpersist)
+        work = _Work(payload, bundle, explain)
+        labelled = _labelled(stack, work, tracks, n_tracks, max_artist, only)
         same = {
             "model_id": F.lit(bundle.manifest.model_id),
             "scored_at": F.lit(scored_at).cast("timestamp"),
         }
-        yield decided.withColumns(same).select(*labelled_columns(explain))
-    finally:
-        judged.unpersist()
-        payload.unpersist()
-
-
-def model_inputs(tracks: DataFrame, bundle: Bundle) -> DataFrame:
-    """All that the model reads of each track: the columns that `Predictor.judge` takes."""
-    scoring = bundle.manifest.scoring
-    groups = scoring.genres.groups if scoring.genres else ()
-    in_context = add_context(tracks, scoring.space, groups)
-    features = [column.alias(name) for name, column in scoring.space.imputed().items()]
-    contexts = [F.col(context_column(group)) for group in groups]
-    n_imputed, artist = F.size(FAULTS), artist_key()
-    # The artist by its key too: whether it is a known one decides which opinions count.
-    return in_context.select(
-        TRACK_ID,
-        n_imputed.alias("n_imputed"),
-        F.xxhash64(n_imputed, artist, *features, *contexts).alias("input_hash"),
-        artist.alias(ARTIST_KEY),
-        *features,
-        *contexts,
-    )
+        yield labelled.withColumns(same).select(*labelled_columns(explain))
 
 
 def input_hashes(tracks: DataFrame, bundle: Bundle) -> DataFrame:
     """`TRACK_ID` and ``input_hash`` of each track, as `labelling` gives them, without labelling."""
-    inputs = model_inputs(tracks, bundle).select(TRACK_ID, ARTIST_KEY, "input_hash")
-    if _asks_for_consensus(bundle):
-        inputs = _join_artists(inputs, _artist_hash())
-    return inputs.select(TRACK_ID, "input_hash")
-
-
-def _asks_for_consensus(bundle: Bundle) -> bool:
     part = bundle.manifest.scoring.genres
-    return part is not None and bool(part.known.consensus or part.new.consensus)
+    inputs = _inputs(tracks, bundle).select(TRACK_ID, *map(key_column, GROUPS), "input_hash")
+    if part is None:
+        return inputs.select(TRACK_ID, "input_hash")
+    if ALBUM in part.groups:
+        inputs = relations.join_sums(inputs, ALBUM, {ALBUM_SUM: "input_hash"})
+    else:
+        inputs = inputs.withColumn(ALBUM_SUM, F.lit(0))
+    if part.relates_artists:
+        sums = {ARTIST_SUM: "input_hash", ARTIST_ALBUM_SUM: ALBUM_SUM}
+        inputs = relations.join_sums(inputs, ARTIST, sums)
+    else:
+        inputs = inputs.withColumns({ARTIST_SUM: F.lit(0), ARTIST_ALBUM_SUM: F.lit(0)})
+    return inputs.select(TRACK_ID, _whole_hash().alias("input_hash"))
 
 
-def _with_consensus(judged: DataFrame, bundle: Bundle) -> DataFrame:
-    """Each track's artist's mean opinion, where the model asks for it."""
-    if not _asks_for_consensus(bundle):
-        return judged.withColumn(CONSENSUS, F.lit(None).cast("array<float>"))
-    opinion = _mean_opinion(bundle.manifest.scoring.genres).alias(CONSENSUS)
-    return _join_artists(judged, opinion, _artist_hash())
+class _Work:
+    """What the workers do, as functions of tables."""
+
+    def __init__(self, payload: Broadcast, bundle: Bundle, explain: bool):
+        self._payload, self._explain = payload, explain
+        self.bundle = bundle
+        self._why = WHY_COLUMNS if explain else {}
+
+    def label(self, rows: DataFrame) -> DataFrame:
+        """Labels of whole artists."""
+        if self.bundle.manifest.scoring.genres is None:
+            return self._map(rows, "label", _LABELS | self._why)
+        labelled = self._map(rows, "label", _LABELS | _SUMS | self._why)
+        return labelled.withColumn("input_hash", _whole_hash()).drop(*SUMS)
+
+    def judge(self, rows: DataFrame) -> DataFrame:
+        """Opinions on tracks one by one."""
+        scoring = self.bundle.manifest.scoring
+        kinds = {
+            name: "double" if name in scoring.space.features else "array<double>"
+            for name in scoring.inputs
+        }
+        return self._map(rows, "judge", _JUDGED | (kinds if self._explain else {}))
+
+    def decide(self, judged: DataFrame) -> DataFrame:
+        """Labels of judged tracks."""
+        return self._map(judged, "decide", _LABELS | self._why)
+
+    def _map(
+        self, rows: DataFrame, step: Literal["label", "judge", "decide"], columns: dict[str, str]
+    ) -> DataFrame:
+        schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+        return rows.mapInArrow(_worker(self._payload, self._explain, step), schema)
 
 
-def _artist_hash() -> Column:
-    """Aggregate: hash of the inputs of all of an artist's tracks, in whatever order.
+def _labelled(
+    stack: ExitStack,
+    work: _Work,
+    tracks: DataFrame,
+    n_tracks: int,
+    max_artist: int,
+    only: DataFrame | None,
+) -> DataFrame:
+    part, space = work.bundle.manifest.scoring.genres, work.bundle.manifest.scoring.space
+    inputs = _inputs(tracks, work.bundle)
+    if part is None:
+        return work.label(_chosen(inputs, only).drop(GATHER))
+    crowds = relations.crowds(inputs, n_tracks, max_artist)
+    if ALBUM in part.groups:
+        inputs = relations.join_shared_albums(stack, inputs, space, crowds)
+    else:
+        inputs = inputs.withColumn(ALBUM_SUM, F.lit(0))
+    inputs = _chosen(inputs, only)
+    is_crowd = F.coalesce(F.col(ARTIST_KEY).isin(crowds), F.lit(False))
+    tasks = max(inputs.sparkSession.sparkContext.defaultParallelism, n_tracks // _TRACKS_PER_TASK)
+    gathered = inputs.filter(~is_crowd).repartition(tasks, GATHER)
+    labelled = work.label(gathered.sortWithinPartitions(GATHER, key_column(ALBUM)))
+    if not crowds:
+        return labelled
+    crowd = inputs.filter(is_crowd).drop(GATHER)
+    return labelled.unionByName(_of_crowds(stack, work, crowd))
 
-    A sum and not an exclusive or, under which two equal tracks would be as good as none. With the
-    ids, since two tracks may change places: then both are judged anew, which takes all of them.
+
+def _of_crowds(stack: ExitStack, work: _Work, inputs: DataFrame) -> DataFrame:
+    """Labels of artists with very many tracks: opinions, their means, decisions."""
+    part, space = work.bundle.manifest.scoring.genres, work.bundle.manifest.scoring.space
+    if ARTIST in part.groups:
+        inputs = relations.join_context(inputs, space, ARTIST)
+    # Opinions are read twice, for the artists' means and for the labels.
+    judged = work.judge(inputs).persist()
+    stack.callback(judged.unpersist)
+    totals = judged.groupBy(ARTIST_KEY).agg(
+        _mean_opinion(part).alias(CONSENSUS),
+        F.sum("input_hash").alias(ARTIST_SUM),
+        F.sum(F.coalesce(ALBUM_SUM, F.lit(0))).alias(ARTIST_ALBUM_SUM),
+    )
+    whole = judged.join(F.broadcast(totals), on=ARTIST_KEY)
+    if not part.relates_artists:
+        whole = whole.withColumns({ARTIST_SUM: F.lit(0), ARTIST_ALBUM_SUM: F.lit(0)})
+    return work.decide(whole.withColumn("input_hash", _whole_hash()))
+
+
+def _inputs(tracks: DataFrame, bundle: Bundle) -> DataFrame:
+    """All that the model reads of each track itself."""
+    scoring = bundle.manifest.scoring
+    groups = scoring.genres.groups if scoring.genres else ()
+    features = [column.alias(name) for name, column in scoring.space.imputed().items()]
+    n_imputed, keys = F.col(N_IMPUTED), {group: key(group) for group in GROUPS}
+    # The artist by its key too: whether it is a known one decides which opinions count. The id,
+    # since two tracks may change places: then both are judged anew, which takes all tracks.
+    hashed = [keys[group] for group in GROUPS if group == ARTIST or group in groups]
+    return tracks.select(
+        TRACK_ID,
+        n_imputed.alias("n_imputed"),
+        F.xxhash64(TRACK_ID, n_imputed, *hashed, *features).alias("input_hash"),
+        *[column.alias(key_column(group)) for group, column in keys.items()],
+        F.coalesce(keys[ARTIST], F.xxhash64(TRACK_ID)).alias(GATHER),
+        *features,
+    )
+
+
+def _chosen(inputs: DataFrame, only: DataFrame | None) -> DataFrame:
+    return inputs if only is None else inputs.join(only, on=TRACK_ID, how="left_semi")
+
+
+def _whole_hash() -> Column:
+    """Hash of a track and of all that inform it.
+
+    Of sums and not of exclusive ors, under which two equal tracks would be as good as none.
     """
-    own = F.xxhash64(TRACK_ID, "input_hash")
-    return F.xxhash64(F.count(F.lit(1)), F.sum(own)).alias(_ARTIST_HASH)
-
-
-def _join_artists(tracks: DataFrame, *aggregates: Column) -> DataFrame:
-    """Gives tracks what all of their artist's tracks say; their hashes then hang on all of them."""
-    named = tracks.filter(F.col(ARTIST_KEY).isNotNull())
-    joined = tracks.join(named.groupBy(ARTIST_KEY).agg(*aggregates), on=ARTIST_KEY, how="left")
-    whole = F.xxhash64("input_hash", F.coalesce(_ARTIST_HASH, F.lit(0)))
-    return joined.withColumn("input_hash", whole).drop(_ARTIST_HASH)
+    return F.xxhash64("input_hash", *[F.coalesce(name, F.lit(0).cast("bigint")) for name in SUMS])
 
 
 def _mean_opinion(part: GenrePart) -> Column:
     count = F.count(F.lit(1))
     sums = [
-        F.sum(F.round(F.col(OPINION)[i].cast("double") * _UNIT).cast("bigint"))
+        F.sum(F.rint(F.col(OPINION)[i].cast("double") * OPINION_UNIT).cast("bigint"))
         for i in range(len(part.classes))
     ]
-    return F.array(*[(total / count / _UNIT).cast("float") for total in sums])
-
-
-def _input_types(bundle: Bundle) -> dict[str, str]:
-    scoring = bundle.manifest.scoring
-    features = scoring.space.features
-    return {name: "double" if name in features else "array<double>" for name in scoring.inputs}
-
-
-def _map(
-    rows: DataFrame,
-    payload: Broadcast,
-    explain: bool,
-    step: Literal["judge", "decide"],
-    columns: dict[str, str],
-) -> DataFrame:
-    schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
-    return rows.mapInArrow(_worker(payload, explain, step), schema)
+    return F.array(*[(total / count / OPINION_UNIT).cast("float") for total in sums])
 
 
 def _worker(
@@ -187,7 +255,7 @@ def _worker(
 
             judge = Explainer(judge)
         do = getattr(judge, step)
-        for batch in batches:
+        for batch in judge.batches(batches):
             yield do(batch)
 
     return work

@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 from genre_spark import scoring
 from genre_spark.bundle import Bundle
 from genre_spark.config import Settings
-from genre_spark.context import artist_key
+from genre_spark.context import key
 from genre_spark.intake import Source, open_catalogue
 from genre_spark.manifest import Manifest, unpack_artists
 from genre_spark.models import now
-from genre_spark.schema import GENRE, TRACK_ID
+from genre_spark.schema import ARTIST, GENRE, TRACK_ID
 
 # Columns of the table: the catalogue's genre, and the labels of either model.
 TRUTH = "truth"
@@ -75,8 +75,11 @@ def _labelled(
     needed = bundle.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
         truth = F.coalesce(F.col(GENRE), F.lit(_NO_GENRE)).alias(TRUTH)
-        tracks = catalogue.tracks.select(TRACK_ID, truth, artist_key().alias(_KEY))
-        with scoring.labelling(spark, catalogue.tracks, bundle, now(), explain) as labels:
+        tracks = catalogue.tracks.select(TRACK_ID, truth, key(ARTIST).alias(_KEY))
+        n, largest = catalogue.counts.accepted, settings.scoring.max_artist
+        with scoring.labelling(
+            spark, catalogue.tracks, n, bundle, now(), explain, largest
+        ) as labels:
             known = _known(spark, bundle.manifest)
             told = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")
             is_known = F.when(F.col(_KEY).isNotNull(), F.col("_known").isNotNull())

@@ -1,32 +1,34 @@
 """Labels a small table in one process, without Spark: for a model that is served, or tried out.
 
-The same predictor labels as in Spark's workers, and context and consensus are computed here as Spark
-computes them: over the rows that are given. So give it all tracks of an artist at once. Labels of a
-whole catalogue are those that `score` gives, but for one thing: Spark counts the albums of an artist
-within 5 %, which moves some confidences in the third digit.
+The same predictor labels as in Spark's workers, on rows put together as they are there: an artist's
+context and consensus are taken over the rows that are given. So give it all tracks of an artist at
+once. Labels of a whole catalogue are those that `score` gives.
 """
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 
 from genre_spark.bundle import Bundle
-from genre_spark.predict import ARTIST_KEY, CONSENSUS, OPINION, Predictor
+from genre_spark.columns import lists
+from genre_spark.gathered import ALBUM_SUM, GATHER, of_groups
+from genre_spark.predict import Predictor
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
+    GROUPS,
     LABELLED_COLUMNS,
     MAX_ID_LENGTH,
     TRACK_ID,
     context_column,
     feature,
+    key_column,
 )
-from genre_spark.tensor import STATISTICS, bins
 
-# What Spark hashes with, and the units of its fixed-point sums: see `context` and `scoring`.
+# What Spark hashes with.
 _SEED = 42
-_AXIS_UNIT, _OPINION_UNIT = 2.0**16, 2.0**24
 # Of the labelled columns; the others tell Spark's runs apart.
 _NOT_HERE = ("input_hash", "scored_at")
 COLUMNS = tuple(name for name in LABELLED_COLUMNS if name not in _NOT_HERE)
@@ -77,28 +79,33 @@ class Labeller:
 
     def _labelled(self, tracks: pd.DataFrame, raw: np.ndarray, n_imputed: np.ndarray) -> pa.Table:
         batch = self._inputs(tracks, raw, n_imputed)
-        judged = self._predictor.judge(batch)
-        consensus = _means(judged[OPINION], tracks, _OPINION_UNIT)
-        decided = self._predictor.decide(judged.append_column(CONSENSUS, consensus))
+        keys = [(GATHER, "ascending"), (key_column(ALBUM), "ascending")]
+        order = pc.sort_indices(batch, sort_keys=keys).to_numpy()
+        labels = self._predictor.label(batch.take(pa.array(order)))
         model = pa.array([self._model_id] * len(tracks), pa.string())
-        return pa.Table.from_batches([decided]).append_column("model_id", model).select(COLUMNS)
+        found = pa.Table.from_batches([labels]).append_column("model_id", model).select(COLUMNS)
+        return found.take(pa.array(np.argsort(order)))
 
     def _inputs(
         self, tracks: pd.DataFrame, raw: np.ndarray, n_imputed: np.ndarray
     ) -> pa.RecordBatch:
-        """What `Predictor.judge` takes."""
-        space, part = self._scoring.space, self._scoring.genres
-        axes = space.to_numpy(raw)
-        columns = {
-            TRACK_ID: pa.array(_texts(tracks, TRACK_ID)),
-            "n_imputed": pa.array(n_imputed.astype(np.int32)),
-            "input_hash": pa.nulls(len(tracks), pa.int64()),
-            ARTIST_KEY: _keys(_texts(tracks, ARTIST)),
-        }
+        """What `Predictor.label` takes, in the order of the tracks."""
+        space, n = self._scoring.space, len(tracks)
+        keys = {group: _keys(_texts(tracks, group)) for group in GROUPS}
         filled = np.where(np.isnan(raw), np.asarray(space.medians), raw)
-        columns |= {name: pa.array(filled[:, i]) for i, name in enumerate(space.features)}
-        for group in part.groups if part else ():
-            columns[context_column(group)] = _context(group, tracks, axes, space.edges)
+        columns = {
+            TRACK_ID: pa.array(_texts(tracks, TRACK_ID), pa.string()),
+            "n_imputed": pa.array(n_imputed.astype(np.int32)),
+            # Nothing is carried over from here: no label hangs on a hash.
+            "input_hash": pa.array(np.zeros(n, np.int64)),
+            ALBUM_SUM: pa.nulls(n, pa.int64()),
+            **{key_column(group): key for group, key in keys.items()},
+            GATHER: pc.coalesce(keys[ARTIST], _keys(_texts(tracks, TRACK_ID))),
+            **{name: pa.array(filled[:, i]) for i, name in enumerate(space.features)},
+        }
+        if self._scoring.genres:
+            context = _of_albums(keys, space.to_numpy(raw), space.edges)
+            columns[context_column(ALBUM)] = context
         return pa.RecordBatch.from_pydict(columns)
 
 
@@ -122,7 +129,8 @@ def _texts(tracks: pd.DataFrame, name: str) -> pd.Series:
     if name not in tracks:
         return pd.Series([None] * len(tracks), dtype=object)
     texts = tracks[name].astype("string").reset_index(drop=True)
-    return texts.where(texts.str.strip(" ") != "").astype(object).where(texts.notna(), None)
+    given = (texts.str.strip(" ") != "").fillna(False)
+    return texts.astype(object).where(given, None)
 
 
 def _are_ids(ids: pd.Series) -> np.ndarray:
@@ -132,73 +140,28 @@ def _are_ids(ids: pd.Series) -> np.ndarray:
     return fine.to_numpy(bool, na_value=False)
 
 
-def _keys(artists: pd.Series) -> pa.Array:
-    """As Spark's ``xxhash64`` of the artist; null where there is none."""
-    found = [name and xxhash.xxh64_intdigest(name.encode(), _SEED) for name in artists]
+def _keys(names: pd.Series) -> pa.Array:
+    """As Spark's ``xxhash64`` of texts; null where there is none."""
+    found = [name and xxhash.xxh64_intdigest(name.encode(), _SEED) for name in names]
     return pa.array(
         [key if key is None or key < 2**63 else key - 2**64 for key in found], pa.int64()
     )
 
 
-def _context(group: str, tracks: pd.DataFrame, axes: np.ndarray, edges: np.ndarray) -> pa.Array:
-    """A group's context, packed as `context.add_context` packs it."""
-    code, names = pd.factorize(_texts(tracks, group))
-    named = code >= 0
-    counts = np.bincount(code[named], minlength=len(names))[:, None]
-    others = _texts(tracks, ALBUM if group == ARTIST else ARTIST)
-    n_others = others[named].groupby(code[named]).nunique().clip(lower=1).to_numpy()[:, None]
-    found = _statistics(axes[named], edges, code[named], counts)
-    packed = np.concatenate([counts, n_others, *(found[s] for s in STATISTICS[group])], axis=1)
-    return _lists(packed[code[named]], named)
+def _of_albums(keys: dict[str, pa.Array], axes: np.ndarray, edges: np.ndarray) -> pa.Array:
+    """The packed context of each track's album, null where it has none."""
+    on_album, albums = _values(keys[ALBUM])
+    named, artists = _values(keys[ARTIST])
+    code = np.full(len(axes), -1)
+    code[on_album] = np.unique(albums[on_album], return_inverse=True)[1]
+    pairs = np.unique(np.stack([code, artists], axis=1)[on_album & named], axis=0)
+    rows = np.flatnonzero(on_album)[np.argsort(code[on_album], kind="stable")]
+    starts = np.flatnonzero(np.diff(code[rows], prepend=-1))
+    n_artists = np.bincount(pairs[:, 0], minlength=len(starts))
+    found = of_groups(ALBUM, axes[rows], edges, starts, n_artists)
+    return lists(found.packed()).take(pa.array(code, mask=code < 0))
 
 
-def _statistics(
-    axes: np.ndarray, edges: np.ndarray, code: np.ndarray, counts: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Each statistic of each group [shape=(n_groups, n_axes)]."""
-    n, fixed = len(counts), _fixed(axes, _AXIS_UNIT)
-    mean = _sums(fixed, code, n) / counts / _AXIS_UNIT
-    mean_square = _sums(fixed * fixed, code, n) / counts / _AXIS_UNIT**2
-    low, high = np.full((2, n, axes.shape[1]), [[[np.inf]], [[-np.inf]]])
-    np.minimum.at(low, code, axes)
-    np.maximum.at(high, code, axes)
-    spread = np.sqrt(np.maximum(mean_square - mean * mean, 0.0))
-    steps = _fixed(bins(axes, edges), _AXIS_UNIT)
-    shares = {
-        f"bin{i + 1}": _sums(steps[:, i], code, n) / counts / _AXIS_UNIT
-        for i in range(steps.shape[1])
-    }
-    return {"mean": mean, "spread": spread, "low": low, "high": high, **shares}
-
-
-def _means(opinions: pa.Array, tracks: pd.DataFrame, unit: float) -> pa.Array:
-    """Each track's artist's mean opinion, null where it has no artist or there is no opinion."""
-    code, names = pd.factorize(_texts(tracks, ARTIST))
-    named = (code >= 0) & opinions.is_valid().to_numpy(zero_copy_only=False)
-    if not named.any():
-        return pa.nulls(len(tracks), pa.list_(pa.float32()))
-    flat = opinions.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
-    values = flat.reshape(len(tracks), -1)[named]
-    counts = np.bincount(code[named], minlength=len(names))[:, None]
-    means = _sums(_fixed(values, unit), code[named], len(names)) / np.maximum(counts, 1) / unit
-    return _lists(means[code[named]].astype(np.float32), named)
-
-
-def _fixed(values: np.ndarray, unit: float) -> np.ndarray:
-    """Whole numbers of a unit; halves go away from zero, as Spark rounds."""
-    return (np.sign(values) * np.floor(np.abs(values) * unit + 0.5)).astype(np.int64)
-
-
-def _sums(values: np.ndarray, code: np.ndarray, n: int) -> np.ndarray:
-    sums = np.zeros((n, values.shape[1]), np.int64)
-    np.add.at(sums, code, values)
-    return sums
-
-
-def _lists(values: np.ndarray, given: np.ndarray) -> pa.Array:
-    """A list per row that has one, null for the others."""
-    ends = np.concatenate([[0], np.cumsum(given)]) * values.shape[1]
-    mask = pa.array(~given)
-    return pa.ListArray.from_arrays(
-        pa.array(ends.astype(np.int32)), pa.array(values.ravel()), mask=mask
-    )
+def _values(keys: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Which are not null, and what they are."""
+    return keys.is_valid().to_numpy(zero_copy_only=False), keys.fill_null(0).to_numpy()

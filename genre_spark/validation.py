@@ -1,6 +1,9 @@
 """Judges rows: which are tracks, which go to quarantine, and why."""
 
+import functools
 import logging
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Window
@@ -14,8 +17,12 @@ from genre_spark.schema import GENRE, MAX_ID_LENGTH, TEXT_COLUMNS, TRACK_ID, fea
 logger = logging.getLogger(__name__)
 
 FAULTS = "faults"
+N_IMPUTED = "n_imputed"
+USABLE = "usable"
+REPEATED = "repeated"
 REASONS = "reasons"
 AMBIGUOUS = "ambiguous"
+_ID_KEY = "_id"
 DUPLICATE = "duplicate_track_id"
 MALFORMED = "malformed_row"
 UNCLOSED = "unclosed_quote"
@@ -66,7 +73,18 @@ class Counts:
         return (self.quarantined - self.duplicates) / self.read if self.read else 0.0
 
 
-def judge(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFrame:
+def repeated_ids(mapped: Mapped) -> DataFrame:
+    """`_ID_KEY` of each id that has several rows: few, as a rule."""
+    ids = mapped.rows.filter(F.col(TRACK_ID).isNotNull()).groupBy(_id_key().alias(_ID_KEY))
+    return ids.count().filter(F.col("count") > 1).select(_ID_KEY)
+
+
+def judge(
+    mapped: Mapped,
+    features: tuple[str, ...],
+    max_imputed: int,
+    repeated: DataFrame | None = None,
+) -> DataFrame:
     """Each row with its faults, and the reasons for which it is set aside.
 
     Parameters
@@ -77,56 +95,64 @@ def judge(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         Features of the model. One that the catalogue lacks counts as missing in each row.
     max_imputed : int
         Most features a track may lack.
+    repeated : DataFrame, optional
+        From `repeated_ids`, if it has been found already.
 
     Returns
     -------
     DataFrame
         The text columns; the features as double, null where missing or impossible; `FAULTS`
-        and `REASONS` as array<string>; `AMBIGUOUS`; `SOURCE`, null for accepted rows.
+        and `REASONS` as array<string>; `N_IMPUTED`, how many faults there are; `USABLE`, whether
+        there is no reason; `REPEATED`, whether another row is kept instead; `AMBIGUOUS`; `SOURCE`, null for accepted rows.
     """
-    rows = _with_faults(mapped, features)
-    reasons = F.concat(
-        _when(F.col(CORRUPT).isNotNull(), MALFORMED),
-        _when(F.col(SWALLOWED), UNCLOSED),
-        _when(F.col(TRACK_ID).isNull(), f"missing:{TRACK_ID}"),
-        _when(_is_no_id(F.col(TRACK_ID)), f"unusable:{TRACK_ID}"),
-        F.when(F.size(FAULTS) > max_imputed, F.array_append(FAULTS, TOO_MANY)).otherwise(_none()),
-    )
-    return _settle_repetitions(rows.withColumn(REASONS, reasons), features)
+    rows = _each(mapped, features, max_imputed)
+    repeated = repeated_ids(mapped) if repeated is None else repeated
+    # Only rows that have to be compared are brought together; where there are none, nothing is.
+    alone = {AMBIGUOUS: F.lit(False), REPEATED: F.lit(False)}
+    if repeated.isEmpty():
+        judged = rows.withColumns(alone)
+    else:
+        keyed = rows.withColumn(_ID_KEY, _id_key())
+        once = keyed.join(repeated, on=_ID_KEY, how="left_anti").withColumns(alone)
+        several = keyed.join(repeated, on=_ID_KEY, how="left_semi")
+        judged = once.unionByName(_settle_repetitions(several, features)).drop(_ID_KEY)
+    return judged.withColumn(SOURCE, F.when(~F.col(USABLE), F.col(SOURCE)))
 
 
 def accepted(judged: DataFrame) -> DataFrame:
     """The rows that are tracks."""
-    return judged.filter(F.size(REASONS) == 0).drop(REASONS, SOURCE)
+    return judged.filter(USABLE).drop(USABLE, REPEATED, REASONS, SOURCE)
 
 
 def quarantined(judged: DataFrame) -> DataFrame:
     """The rows set aside: their original columns and `REASONS`."""
-    return judged.filter(F.size(REASONS) > 0).select(
+    return judged.filter(~F.col(USABLE)).select(
         f"{SOURCE}.*", F.col(REASONS).alias(QUARANTINE_REASONS)
     )
 
 
 def count(judged: DataFrame) -> Counts:
-    """Counts rows by their fate; one pass for the totals, one over the quarantine."""
-    good = F.size(REASONS) == 0
-    repeated = (F.size(REASONS) == 1) & (F.col(REASONS)[0] == DUPLICATE)
-    internal = (FAULTS, REASONS, AMBIGUOUS, SOURCE)
+    """Counts rows by their fate; one pass for the totals, one for the reasons if there are any."""
+    good = F.col(USABLE)
+    internal = (FAULTS, N_IMPUTED, REASONS, USABLE, REPEATED, AMBIGUOUS, SOURCE)
     content = F.xxhash64(*[name for name in judged.columns if name not in internal])
     totals = judged.agg(
         F.count(F.lit(1)).alias("read"),
         F.count_if(good).alias("accepted"),
-        F.count_if(repeated).alias("duplicates"),
+        F.count_if(REPEATED).alias("duplicates"),
         F.count_if(good & F.col(AMBIGUOUS)).alias("ambiguous"),
         F.count_if(good & F.col(GENRE).isNotNull()).alias("labelled"),
-        F.count_if(good & (F.size(FAULTS) > 0)).alias("imputed"),
+        F.count_if(good & (F.col(N_IMPUTED) > 0)).alias("imputed"),
         F.lower(F.hex(F.bit_xor(F.when(good, content)))).alias("fingerprint"),
     ).first()
-    by_reason = judged.select(F.explode(REASONS).alias("reason")).groupBy("reason").count()
-    reasons = {row["reason"]: row["count"] for row in by_reason.orderBy("reason").collect()}
-    return Counts(
-        **{**totals.asDict(), "fingerprint": totals["fingerprint"] or ""}, reasons=reasons
+    counted = {**totals.asDict(), "fingerprint": totals["fingerprint"] or ""}
+    if totals["read"] == totals["accepted"]:
+        return Counts(**counted, reasons={})
+    by_reason = (
+        judged.filter(~good).select(F.explode(REASONS).alias("reason")).groupBy("reason").count()
     )
+    reasons = {row["reason"]: row["count"] for row in by_reason.orderBy("reason").collect()}
+    return Counts(**counted, reasons=reasons)
 
 
 def has_values(name: str) -> Column:
@@ -176,58 +202,93 @@ def check_gate(counts: Counts, max_quarantined: float, path: str) -> None:
         )
 
 
-def _with_faults(mapped: Mapped, features: tuple[str, ...]) -> DataFrame:
-    """Impossible values become null, and each null a fault with its kind."""
-    kinds = {name: _fault(name, name in mapped.features) for name in features}
-    faults = F.concat(_none(), *[_when(kind.isNotNull(), kind) for kind in kinds.values()])
+def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFrame:
+    """Each row judged for its own sake: impossible values become null, and each null a fault.
+
+    What most rows need (values, how many are imputed, whether the row is usable) is told without
+    the words, which Spark then puts together for few rows only, and not at all where nobody asks.
+    """
+    possible = {name: _is_possible(name, name in mapped.features) for name in features}
+    n_imputed = functools.reduce(operator.add, [(~one).cast("int") for one in possible.values()])
+    faults = _listed(
+        [(_fault(name, name in mapped.features), ~possible[name]) for name in features]
+    )
+    for_itself = [
+        (F.lit(MALFORMED), F.col(CORRUPT).isNotNull()),
+        (F.lit(UNCLOSED), F.col(SWALLOWED)),
+        (F.lit(f"missing:{TRACK_ID}"), F.col(TRACK_ID).isNull()),
+        (F.lit(f"unusable:{TRACK_ID}"), F.coalesce(_is_no_id(F.col(TRACK_ID)), F.lit(False))),
+    ]
+    too_many = n_imputed > max_imputed
+    unusable = functools.reduce(operator.or_, [so for _, so in for_itself], too_many)
+    of_features = F.when(too_many, F.array_append(faults, TOO_MANY)).otherwise(_none())
+    reasons = F.concat(_listed(for_itself), of_features)
     values = [
-        (F.when(kinds[name].isNull(), F.col(name)) if name in mapped.features else F.lit(None))
+        (F.when(possible[name], F.col(name)) if name in mapped.features else F.lit(None))
         .cast("double")
         .alias(name)
         for name in features
     ]
     return mapped.rows.select(
-        *TEXT_COLUMNS, CORRUPT, SWALLOWED, SOURCE, faults.alias(FAULTS), *values
+        *TEXT_COLUMNS,
+        SOURCE,
+        n_imputed.alias(N_IMPUTED),
+        F.when(n_imputed > 0, faults).otherwise(_none()).alias(FAULTS),
+        (~unusable).alias(USABLE),
+        F.when(unusable, reasons).otherwise(_none()).alias(REASONS),
+        *values,
     )
 
 
-def _fault(name: str, in_source: bool) -> Column:
-    """``missing:x``, ``not_a_number:x`` or ``out_of_range:x``; null for a good value."""
+def _is_possible(name: str, in_source: bool) -> Column:
+    """Whether there is a value, and one that can be."""
     if not in_source:
-        return F.lit(f"missing:{name}")
+        return F.lit(False)
     limits, value = feature(name), F.col(name)
     # Spark orders NaN above all numbers, so NaN and infinity fall out of the range too.
     possible = value.between(limits.low, limits.high)
     if limits.integer:
-        possible &= value == F.round(value)
+        possible &= value == F.rint(value)
+    return F.coalesce(possible, F.lit(False))
+
+
+def _fault(name: str, in_source: bool) -> Column:
+    """What is wrong with a value that is not possible."""
+    if not in_source:
+        return F.lit(f"missing:{name}")
     return (
         F.when(~F.col(raw_name(name)), f"missing:{name}")
-        .when(value.isNull(), f"not_a_number:{name}")
-        .when(~possible, f"out_of_range:{name}")
+        .when(F.col(name).isNull(), f"not_a_number:{name}")
+        .otherwise(f"out_of_range:{name}")
     )
+
+
+def _listed(words: Sequence[tuple[Column, Column]]) -> Column:
+    """An array of the words whose conditions hold."""
+    return F.concat(_none(), *[F.when(so, F.array(word)).otherwise(_none()) for word, so in words])
 
 
 def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:
     """Keeps one row of each id: a usable one, with the fewest faults, then by content."""
-    unusable = F.size(REASONS) > 0
-    # A window over all rows without an id would be one huge task; their content spreads them.
-    per_id = Window.partitionBy(
-        F.coalesce(F.col(TRACK_ID), F.concat(F.lit("\0"), F.xxhash64(SOURCE).cast("string")))
-    )
+    unusable = ~F.col(USABLE)
+    per_id = Window.partitionBy(TRACK_ID)
     content = F.xxhash64(*TEXT_COLUMNS, *features)
-    order = per_id.orderBy(unusable, F.size(FAULTS), content, F.xxhash64(SOURCE))
+    order = per_id.orderBy(unusable, N_IMPUTED, content, F.xxhash64(SOURCE))
     first, last = F.min(GENRE).over(per_id), F.max(GENRE).over(per_id)
     repeated = ~unusable & (F.row_number().over(order) > 1)
-    judged = rows.withColumns(
+    return rows.withColumns(
         {
+            USABLE: F.col(USABLE) & ~repeated,
+            REPEATED: repeated,
             REASONS: F.when(repeated, F.array(F.lit(DUPLICATE))).otherwise(F.col(REASONS)),
             AMBIGUOUS: F.coalesce(first != last, F.lit(False)),
             GENRE: F.when(first == last, first),
         }
     )
-    return judged.drop(CORRUPT, SWALLOWED).withColumn(
-        SOURCE, F.when(F.size(REASONS) > 0, F.col(SOURCE))
-    )
+
+
+def _id_key() -> Column:
+    return F.xxhash64(TRACK_ID)
 
 
 def _is_no_id(track_id: Column) -> Column:
@@ -237,10 +298,3 @@ def _is_no_id(track_id: Column) -> Column:
 
 def _none() -> Column:
     return F.array().cast("array<string>")
-
-
-def _when(condition: Column, reason: str | Column) -> Column:
-    """An array of one reason, or of none."""
-    return F.when(
-        condition, F.array(F.lit(reason) if isinstance(reason, str) else reason)
-    ).otherwise(_none())

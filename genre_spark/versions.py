@@ -7,6 +7,8 @@ from pathlib import Path
 from genre_spark import __version__
 
 _SCORING_LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime")
+# How labels and their hashes are computed; raised where the same model gives other ones.
+_SCORING = "2"
 _LIBRARIES = (*_SCORING_LIBRARIES, "keras", "tensorflow-cpu", "tensorflow")
 
 
@@ -17,7 +19,7 @@ def library_versions() -> dict[str, str]:
 
 def scoring_software() -> dict[str, str]:
     """Versions of all that shapes a label beside the model."""
-    return {"genre-spark": __version__, **_versions(_SCORING_LIBRARIES)}
+    return {"genre-spark": __version__, "scoring": _SCORING, **_versions(_SCORING_LIBRARIES)}
 
 
 def source_revision() -> str | None:

@@ -8,13 +8,13 @@ import json
 import math
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.decision import N_OPINIONS
+from genre_spark.decision import OPINIONS, log_probabilities_of
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
@@ -56,9 +56,9 @@ def check_onnx(content: bytes, n_axes: int, n_channels: int, n_classes: int) -> 
     content : bytes
         An ONNX model.
     n_axes, n_channels : int
-        Of its input ``(tracks, axes, channels)``.
+        Of its inputs ``(tracks, axes, channels)``, one for each opinion.
     n_classes : int
-        Of its output ``(tracks, 3, classes)``, one for each opinion.
+        Of its outputs ``(tracks, classes)``.
 
     Raises
     ------
@@ -73,9 +73,9 @@ def check_onnx(content: bytes, n_axes: int, n_channels: int, n_classes: int) -> 
     for tensor in _tensors(model.graph):
         _check_tensor(tensor)
     _check_sizes(model)
-    given, wanted = (n_axes, n_channels), (N_OPINIONS, n_classes)
-    _check_shapes(model.graph, given, wanted)
-    _check_run(content, given, wanted)
+    given = (n_axes, n_channels)
+    _check_shapes(model.graph, given)
+    _check_run(content, given, n_classes)
 
 
 def check_keras(file: Path) -> None:
@@ -185,34 +185,41 @@ def _check_sizes(model: "ModelProto") -> None:
             raise UntrustedError(f"computes a tensor of more than {MOST_ELEMENTS:,} numbers")
 
 
-def _check_shapes(graph: "GraphProto", given: tuple[int, int], wanted: tuple[int, int]) -> None:
+def _check_shapes(graph: "GraphProto", given: tuple[int, int]) -> None:
     constants = {tensor.name for tensor in graph.initializer}
-    inputs = [_shape(value) for value in graph.input if value.name not in constants]
-    if inputs != [given]:
-        raise UntrustedError(f"reads {inputs} per track, should read one tensor of {given}")
-    if len(graph.output) != 1:
+    inputs = {value.name: _shape(value) for value in graph.input if value.name not in constants}
+    if inputs != dict.fromkeys(OPINIONS, given):
         raise UntrustedError(
-            f"has {len(graph.output)} outputs, should have one of {wanted} per track"
+            f"reads {_listed(inputs)} per track, should read {given} for each of"
+            f" {', '.join(OPINIONS)}"
         )
+    outputs = [value.name for value in graph.output]
+    if outputs != [log_probabilities_of(name) for name in OPINIONS]:
+        raise UntrustedError(f"gives {', '.join(outputs) or 'nothing'}, should give opinions")
+
+
+def _listed(inputs: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{shape} for {name}" for name, shape in inputs.items()) or "nothing"
 
 
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)[1:]
 
 
-def _check_run(content: bytes, given: tuple[int, int], wanted: tuple[int, int]) -> None:
+def _check_run(content: bytes, given: tuple[int, int], n_classes: int) -> None:
     """Two tracks of nothing but averages are enough to see what comes out."""
     from genre_spark.inference import open_session
 
+    tracks = dict.fromkeys(OPINIONS, np.zeros((2, *given), "f4"))
     try:
-        session = open_session(content)
-        (found,) = session.run(None, {session.get_inputs()[0].name: np.zeros((2, *given), "f4")})
+        found = open_session(content).run(None, tracks)
     except Exception as err:  # ONNX Runtime has kinds of its own for each failure
         raise UntrustedError("cannot be run by ONNX Runtime") from err
-    if found.shape != (2, *wanted):
-        raise UntrustedError(f"gives {found.shape[1:]} per track, should give {wanted}")
-    if not np.isfinite(found).all():
-        raise UntrustedError("gives numbers that are not finite")
+    for values in found:
+        if values.shape != (2, n_classes):
+            raise UntrustedError(f"gives {values.shape[1:]} per track, should give {(n_classes,)}")
+        if not np.isfinite(values).all():
+            raise UntrustedError("gives numbers that are not finite")
 
 
 def _objects(config: Any) -> Iterator[dict]:

@@ -356,7 +356,7 @@ def resign(folder, name, content):
 
 
 def outside(model):
-    tensor = constant(model, "weights")
+    tensor = constant(model, "weights of sound")
     tensor.ClearField("raw_data")
     tensor.data_location = tensor.EXTERNAL
     entry = tensor.external_data.add()
@@ -364,14 +364,14 @@ def outside(model):
 
 
 def not_finite(model, value=np.nan):
-    tensor = constant(model, "weights")
+    tensor = constant(model, "weights of sound")
     values = np.frombuffer(tensor.raw_data, np.float32).copy()
     values[7] = value
     tensor.raw_data = values.tobytes()
 
 
 def of_another_size(model, dims=(2**40, 2**20)):
-    constant(model, "weights").dims[:] = dims
+    constant(model, "weights of sound").dims[:] = dims
 
 
 def grow(model):
@@ -381,9 +381,9 @@ def grow(model):
     model.graph.node.insert(0, helper.make_node("ConstantOfShape", ["size"], ["huge"]))
     model.graph.node.insert(1, helper.make_node("ReduceMax", ["huge"], ["most"], keepdims=0))
     model.graph.node[-2].output[0] = "before"
-    model.graph.node[-1].input[0] = "opinions"
+    model.graph.node[-1].input[0] = "grown"
     model.graph.node.insert(
-        len(model.graph.node) - 1, helper.make_node("Add", ["before", "most"], ["opinions"])
+        len(model.graph.node) - 1, helper.make_node("Add", ["before", "most"], ["grown"])
     )
 
 
@@ -408,10 +408,14 @@ def foreign(model):
 
 
 def overflowing(model):
-    tensor = constant(model, "weights")
+    tensor = constant(model, "weights of sound")
     tensor.raw_data = np.full(np.prod(tensor.dims), 3e38, np.float32).tobytes()
-    model.graph.node.insert(0, helper.make_node("Exp", ["tensor"], ["grown"]))
+    model.graph.node.insert(0, helper.make_node("Exp", ["sound"], ["grown"]))
     model.graph.node[1].input[0] = "grown"
+
+
+def misnamed(model):
+    model.graph.output[-1].name = model.graph.node[-1].output[0] = "another"
 
 
 NETWORKS = {
@@ -428,10 +432,15 @@ NETWORKS = {
     "a loop": (make_network(change=loop), "has Loop, which need not end"),
     "a foreign operator": (make_network(change=foreign), "has operators that are not ONNX's own"),
     "numbers that overflow": (make_network(change=overflowing), "gives numbers that are not finite"),
-    "other axes": (make_network(axes=12), "reads [(12, 24)] per track, should read one tensor of (13, 24)"),
-    "other channels": (make_network(channels=3), "reads [(13, 3)] per track, "),
-    "other classes": (make_network(outputs=(3, 5)), "gives (3, 5) per track, should give (3, 6)"),
-    "one opinion": (make_network(outputs=(1, 18)), "gives (1, 18) per track, should give (3, 6)"),
+    "other axes": (
+        make_network(axes=12),
+        "reads (12, 24) for sound, (12, 24) for general, (12, 24) for special per track, should read"
+        " (13, 24) for each of sound, general, special",
+    ),
+    "other channels": (make_network(channels=3), "reads (13, 3) for sound, "),
+    "other classes": (make_network(classes=5), "gives (5,) per track, should give (6,)"),
+    "one opinion": (make_network(opinions=("sound",)), "reads (13, 24) for sound per track, "),
+    "outputs of other names": (make_network(change=misnamed), "gives sound_log_probabilities, gen"),
     "text": (b"an onnx network", "is not an ONNX network"),
     "a pickle": (pickle.dumps({"weights": [1.0]}), "is not an ONNX network"),
     "half of a network": (NETWORK[: len(NETWORK) // 2], "is not an ONNX network"),

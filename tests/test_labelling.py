@@ -69,6 +69,7 @@ def test_the_manifest_tells_where_the_rows_come_from(whole, model):
     assert manifest["source"]["fingerprint"] == manifest["rows"]["fingerprint"] != ""
     assert set(manifest["software"]) == {
         "genre-spark",
+        "scoring",
         "pyspark",
         "numpy",
         "pyarrow",

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from samples import make_sample
 
-from genre_spark import network
+from genre_spark import inference, network
 from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
 from genre_spark.export import PARITY, check_parity, export
-from genre_spark.inference import open_session
 from genre_spark.tensor import channel_names
 
 GROUPS = {"both": ("artist", "album"), "artists": ("artist",), "none": ()}
@@ -31,18 +30,29 @@ def fitted(groups, seed=1, n=400):
 @pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
 def test_the_exported_network_agrees_with_keras(tmp_path, groups):
     model, sample = fitted(groups)
-    export(model, tmp_path, sample.tensor())
-    session = open_session((tmp_path / "cnn.onnx").read_bytes())
-    (found,) = session.run(None, {"tensor": sample.tensor()})
+    export(model, groups, tmp_path, sample.tensor())
+    shipped = inference.Network((tmp_path / "cnn.onnx").read_bytes())
+    found = shipped.opinions(sample.tensor(), np.ones((len(sample), 3), dtype=bool))
     expected = network.log_probabilities(model, sample.tensor())
     assert found.shape == (len(sample), 3, len(sample.classes))
     np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=PARITY)
     np.testing.assert_allclose(np.exp(found).sum(axis=2), 1.0, rtol=1e-5)
 
 
+def test_an_opinion_on_some_tracks_is_what_it_is_on_all(tmp_path):
+    model, sample = fitted(GROUPS["both"])
+    export(model, GROUPS["both"], tmp_path, sample.tensor())
+    shipped = inference.Network((tmp_path / "cnn.onnx").read_bytes())
+    everything = shipped.opinions(sample.tensor(), np.ones((len(sample), 3), dtype=bool))
+    wanted = np.random.default_rng(0).random((len(sample), 3)) < 0.5
+    wanted[:, 1], wanted[:, 2] = False, np.arange(len(sample)) == 7
+    found = shipped.opinions(sample.tensor(), wanted)
+    np.testing.assert_array_equal(found, np.where(wanted[:, :, None], everything, 0.0))
+
+
 def test_the_saved_network_is_free_of_what_training_needed(tmp_path):
     model, sample = fitted(GROUPS["both"])
-    export(model, tmp_path, sample.tensor())
+    export(model, GROUPS["both"], tmp_path, sample.tensor())
     weights = 4 * model.count_params()
     for file in ("cnn.keras", "cnn.onnx"):
         assert (tmp_path / file).stat().st_size < 1.5 * weights + 200_000
@@ -51,7 +61,7 @@ def test_the_saved_network_is_free_of_what_training_needed(tmp_path):
 
 def test_keras_loads_the_saved_network_in_safe_mode(tmp_path):
     model, sample = fitted(GROUPS["both"])
-    export(model, tmp_path, sample.tensor())
+    export(model, GROUPS["both"], tmp_path, sample.tensor())
     keras = network.quiet_keras()
     again = keras.models.load_model(tmp_path / "cnn.keras", safe_mode=True)
     np.testing.assert_array_equal(
@@ -62,7 +72,7 @@ def test_keras_loads_the_saved_network_in_safe_mode(tmp_path):
 
 def test_a_network_that_was_changed_on_its_way_is_refused(tmp_path):
     model, sample = fitted(GROUPS["none"])
-    export(model, tmp_path, sample.tensor())
+    export(model, GROUPS["none"], tmp_path, sample.tensor())
     other = network.log_probabilities(model, sample.tensor() + 0.01)
     with pytest.raises(GenreSparkError, match="differs from Keras by"):
         check_parity(other, tmp_path / "cnn.onnx", sample.tensor())

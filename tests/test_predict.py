@@ -6,7 +6,7 @@ import pytest
 from generated import make_manifest, make_tracks
 
 from genre_spark import predict
-from genre_spark.predict import ARTIST_KEY, CONSENSUS, KNOWN, OPINION, Payload, Predictor
+from genre_spark.predict import ARTIST_KEY, Payload, Predictor
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, RUN_COLUMNS
 from genre_spark.tensor import assign
 
@@ -25,15 +25,9 @@ def batch(n=20, seed=2):
     return pa.RecordBatch.from_pydict(columns)
 
 
-def decided(predictor, given):
-    judged = predictor.judge(given)
-    consensus = pa.nulls(given.num_rows, pa.list_(pa.float32()))
-    return predictor.decide(judged.append_column(CONSENSUS, consensus))
-
-
 def test_a_clusters_bundle_gives_synthetic_genres_and_null_genres():
     scoring = make_manifest().scoring
-    labels = decided(Predictor(scoring, None), batch())
+    labels = Predictor(scoring, None).label(batch())
     assert labels.schema.names == [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
     assert labels["genre"].null_count == labels["genre_top3"].null_count == labels.num_rows
 
@@ -43,19 +37,14 @@ def test_the_synthetic_genre_is_that_of_the_nearest_centroid():
     given = batch()
     raw = np.stack([given[name].to_numpy() for name in FEATURE_NAMES], axis=1)
     nearest, distances = assign(scoring.space.to_numpy(raw), scoring.centroids)
-    labels = decided(Predictor(scoring, None), given)
+    labels = Predictor(scoring, None).label(given)
     assert labels["synthetic_genre_id"].to_pylist() == [scoring.synthetic.ids[i] for i in nearest]
     np.testing.assert_allclose(labels["synthetic_genre_distance"].to_numpy(), distances, rtol=1e-6)
 
 
 def test_an_empty_batch_gives_no_labels():
-    labels = decided(Predictor(make_manifest().scoring, None), batch().slice(0, 0))
+    labels = Predictor(make_manifest().scoring, None).label(batch().slice(0, 0))
     assert labels.num_rows == 0
-
-
-def test_columns_between_the_steps_are_null_with_a_clusters_bundle():
-    judged = Predictor(make_manifest().scoring, None).judge(batch())
-    assert judged[KNOWN].null_count == judged[OPINION].null_count == judged.num_rows
 
 
 def test_the_three_best_genres_come_in_order_with_their_probabilities():

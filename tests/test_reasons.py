@@ -1,17 +1,18 @@
 """Why a track got its labels, without Spark."""
 
 import numpy as np
-import onnx
 import pyarrow as pa
 import pytest
 from generated import GENRES, make_manifest, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from networks import constant, make_network
+from onnx import numpy_helper
 
 from genre_spark import reasons
-from genre_spark.decision import N_OPINIONS
-from genre_spark.predict import ARTIST_KEY, CONSENSUS, Predictor
+from genre_spark.decision import OPINIONS
+from genre_spark.gathered import ALBUM_SUM
+from genre_spark.predict import ARTIST_KEY, CONSENSUS, OPINION, Predictor
 from genre_spark.reasons import REASONS, Explainer
 from genre_spark.schema import (
     FEATURE_NAMES,
@@ -22,44 +23,23 @@ from genre_spark.schema import (
     WHY_SYNTHETIC,
     context_column,
 )
-from genre_spark.tensor import COUNTS, STATISTICS, channel_names
+from genre_spark.tensor import COUNTS, STATISTICS
 
 GROUPS = ("artist", "album")
 HEARD = "tempo"
 
 
-def network(heard, n_axes):
+def network(heard):
     """A network of one layer that hears some rows of the image and is deaf to all others."""
-    n_channels = len(channel_names(GROUPS))
-    shape = (n_axes, n_channels, N_OPINIONS * len(GENRES))
-    # So small that the network is never wholly sure.
-    weights = 0.05 * np.random.default_rng(0).normal(size=shape)
-    weights[~heard] = 0
-    nodes = [
-        helper.make_node("Reshape", ["tensor", "flat"], ["x"]),
-        helper.make_node("MatMul", ["x", "weights"], ["y"]),
-        helper.make_node("Reshape", ["y", "apart"], ["z"]),
-        helper.make_node("LogSoftmax", ["z"], ["opinions"], axis=2),
-    ]
-    constants = {
-        "flat": np.array([-1, n_axes * n_channels]),
-        "apart": np.array([-1, N_OPINIONS, len(GENRES)]),
-        "weights": weights.reshape(n_axes * n_channels, -1).astype(np.float32),
-    }
-    graph = helper.make_graph(
-        nodes,
-        "toy",
-        [helper.make_tensor_value_info("tensor", TensorProto.FLOAT, [None, n_axes, n_channels])],
-        [
-            helper.make_tensor_value_info(
-                "opinions", TensorProto.FLOAT, [None, N_OPINIONS, len(GENRES)]
-            )
-        ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+
+    def deafen(model):
+        for name in OPINIONS:
+            tensor = constant(model, f"weights of {name}")
+            weights = numpy_helper.to_array(tensor).reshape(len(heard), -1)
+            # So small that the network is never wholly sure.
+            tensor.raw_data = (0.1 * heard[:, None] * weights).astype(np.float32).tobytes()
+
+    return make_network(axes=len(heard), change=deafen)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +47,7 @@ def predictor():
     """With a network that hears nothing but the tempo."""
     space = make_manifest().scoring.space
     heard = np.array([axis.feature == HEARD for axis in space.axes])
-    toy = network(heard, space.n_axes)
+    toy = network(heard)
     return Predictor(make_manifest(toy).scoring, toy)
 
 
@@ -86,6 +66,7 @@ def batch(space, n=30, seed=2):
         "n_imputed": pa.array([0] * n, pa.int32()),
         "input_hash": pa.array(range(n), pa.int64()),
         ARTIST_KEY: pa.array([None, *range(1, n)], pa.int64()),
+        ALBUM_SUM: pa.nulls(n, pa.int64()),
         **{name: pa.array(tracks[name].to_numpy(float)) for name in FEATURE_NAMES},
         **contexts,
     }
@@ -93,9 +74,9 @@ def batch(space, n=30, seed=2):
 
 
 def labels(what, given):
+    """As those of artists with one track each, in two steps."""
     judged = what.judge(given)
-    consensus = pa.nulls(given.num_rows, pa.list_(pa.float32()))
-    return what.decide(judged.append_column(CONSENSUS, consensus))
+    return what.decide(judged.append_column(CONSENSUS, judged[OPINION]))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 15))
@@ -142,7 +123,7 @@ def test_a_feature_that_the_network_ignores_has_no_effect_on_the_genre(predictor
 def test_a_track_of_medians_without_a_group_has_nothing_to_blot_out():
     scoring = make_manifest().scoring
     space = scoring.space
-    everything = network(np.ones(space.n_axes, dtype=bool), space.n_axes)
+    everything = network(np.ones(space.n_axes, dtype=bool))
     medians = np.array([space.medians])
     axes, synthetic = space.to_numpy(medians), scoring.synthetic
     first = {"centers": synthetic.compared.to_numpy(axes), "centroids": axes}
@@ -180,7 +161,7 @@ def test_reasons_come_after_the_same_labels(predictor):
 
 def test_a_clusters_bundle_has_reasons_for_synthetic_genres_alone():
     scoring = make_manifest().scoring
-    explained = labels(Explainer(Predictor(scoring, None)), batch(scoring.space))
+    explained = Explainer(Predictor(scoring, None)).label(batch(scoring.space))
     assert explained[WHY_SYNTHETIC].null_count == 0
     assert explained[WHY_GENRE].null_count == explained.num_rows
 

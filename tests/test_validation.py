@@ -13,7 +13,7 @@ from genre_spark.config import CatalogSettings, Dataset
 from genre_spark.errors import GateError, InputError
 from genre_spark.intake import Source, open_catalogue
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
-from genre_spark.validation import AMBIGUOUS, FAULTS, REASONS, Counts
+from genre_spark.validation import AMBIGUOUS, FAULTS, N_IMPUTED, REASONS, Counts
 
 EXTRAS = ("year", "time_signature", "popularity")
 NAMES = (*FEATURE_NAMES, *EXTRAS)
@@ -152,7 +152,7 @@ def test_a_quarantined_row_keeps_its_original_columns_and_an_accepted_one_drops_
     (bad,) = validation.quarantined(judged).collect()
     assert {name: bad[name] for name in COLUMNS} == rows[1]
     assert set(validation.accepted(judged).columns) == {
-        *TEXT_COLUMNS, *NAMES, FAULTS, AMBIGUOUS
+        *TEXT_COLUMNS, *NAMES, FAULTS, N_IMPUTED, AMBIGUOUS
     }  # fmt: skip
 
 

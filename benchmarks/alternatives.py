@@ -1,0 +1,233 @@
+"""Other ways to label with the same trained CNN: the same rows, the same columns written.
+
+Each takes the tracks with their context, as Spark's aggregations give it, and what the CNN says of
+them through Keras, and writes a labelled table. None of them is asked for a quarantine, a manifest
+or a verified switch.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyspark.ml.functions import predict_batch_udf
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from genre_spark.bundle import KERAS, Bundle
+from genre_spark.calibration import softmax
+from genre_spark.context import add_context, key
+from genre_spark.decision import Decision, blend, logits
+from genre_spark.manifest import ScoringPart
+from genre_spark.predict import genre_columns
+from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column
+from genre_spark.tensor import build, unpack
+
+_BATCH = 8192
+_GENRES = (
+    "genre string, genre_confidence float, genre_accepted boolean,"
+    " genre_top3 array<struct<genre:string,probability:float>>"
+)
+_SYNTHETIC = "synthetic_genre_id int, synthetic_genre string, synthetic_genre_distance float"
+
+
+def copy(tracks: DataFrame, output: str) -> None:
+    """Floor: the columns that labelling reads, read and written."""
+    tracks.write.mode("overwrite").parquet(output)
+
+
+def identity(tracks: DataFrame, output: str) -> None:
+    """Floor: the same through Python workers that do nothing."""
+    tracks.mapInArrow(_pass, tracks.schema).write.mode("overwrite").parquet(output)
+
+
+def _pass(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield from batches
+
+
+def batch_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
+    """``pyspark.ml.functions.predict_batch_udf`` with Keras, as its documentation shows."""
+    udf = predict_batch_udf(
+        _keras_factory(bundle),
+        return_type=_shape(bundle),
+        batch_size=_BATCH,
+        input_tensor_shapes=[[_width(bundle)]],
+    )
+    _label(tracks, bundle, lambda packed: udf(packed)).write.mode("overwrite").parquet(output)
+
+
+def pandas_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
+    """A plain pandas UDF with Keras."""
+    factory = _keras_factory(bundle)
+
+    @F.pandas_udf(_shape(bundle))
+    def judge(series: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        predict = factory()
+        for one in series:
+            yield pd.Series(list(predict(np.stack(one.to_numpy()))))
+
+    _label(tracks, bundle, judge).write.mode("overwrite").parquet(output)
+
+
+def single_process(path: str, bundle: Bundle, output: str) -> None:
+    """One process of pandas and Keras, with every core that TensorFlow takes."""
+    tracks = pd.read_parquet(path)
+    scoring = bundle.manifest.scoring
+    raw = tracks[list(scoring.space.features)].to_numpy(float)
+    axes = pd.DataFrame(scoring.space.to_numpy(raw))
+    packed = {
+        ARTIST: _by_pandas(ARTIST, tracks, axes, scoring),
+        ALBUM: _by_pandas(ALBUM, tracks, axes, scoring),
+    }
+    given = np.concatenate([raw, *[packed[group] for group in scoring.genres.groups]], axis=1)
+    own = _keras_factory(bundle)()(given.astype(np.float32))
+    artist = tracks[ARTIST].fillna(tracks[TRACK_ID])
+    means = pd.DataFrame(own).groupby(artist.to_numpy()).transform("mean").to_numpy()
+    genres = _decide(own, means, scoring)
+    rows, distances = scoring.synthetic.nearest(axes.to_numpy())
+    labels = {
+        TRACK_ID: pa.array(tracks[TRACK_ID]),
+        "synthetic_genre_id": pa.array(np.array(scoring.synthetic.ids, np.int32)[rows]),
+        "synthetic_genre": pa.array(np.array(scoring.synthetic.names)[rows]),
+        "synthetic_genre_distance": pa.array(distances.astype(np.float32)),
+        **genres,
+    }
+    Path(output).mkdir(parents=True, exist_ok=True)
+    pa.parquet.write_table(pa.table(labels), f"{output}/labels.parquet")
+
+
+def _by_pandas(
+    group: str, tracks: pd.DataFrame, axes: pd.DataFrame, scoring: ScoringPart
+) -> np.ndarray:
+    """A group's packed context of each track."""
+    from genre_spark.tensor import N_BINS, STATISTICS, bins
+
+    of = tracks[group].fillna(tracks[TRACK_ID])
+    other = tracks[ALBUM if group == ARTIST else ARTIST]
+    counts = [
+        of.groupby(of).transform("count").to_numpy(),
+        other.groupby(of).transform("nunique").clip(lower=1).to_numpy(),
+    ]
+    steps = bins(axes.to_numpy(), scoring.space.edges)
+    grouped = axes.groupby(of.to_numpy())
+    found = {
+        "mean": grouped.transform("mean"),
+        "spread": grouped.transform("std", ddof=0),
+        "low": grouped.transform("min"),
+        "high": grouped.transform("max"),
+    }
+    for i in range(N_BINS if "bin1" in STATISTICS[group] else 0):
+        found[f"bin{i + 1}"] = pd.DataFrame(steps[:, i]).groupby(of.to_numpy()).transform("mean")
+    values = [found[name].to_numpy() for name in STATISTICS[group]]
+    return np.concatenate([np.stack(counts, axis=1), *values], axis=1)
+
+
+def _label(tracks: DataFrame, bundle: Bundle, judge: Callable) -> DataFrame:
+    """Labels from a UDF that gives the CNN's opinion on a packed track."""
+    scoring = bundle.manifest.scoring
+    groups = scoring.genres.groups
+    alone = {g: F.array_repeat(F.lit(float("nan")), _length(g, bundle)) for g in groups}
+    contexts = [F.coalesce(context_column(g), alone[g]) for g in groups]
+    features = F.array(*scoring.space.imputed().values())
+    packed = F.concat(features, *contexts).cast("array<float>")
+    in_context = add_context(tracks, scoring.space, groups)
+    judged = in_context.select(
+        TRACK_ID,
+        F.coalesce(key(ARTIST), F.xxhash64(TRACK_ID)).alias("_artist"),
+        features.alias("_features"),
+        judge(packed).alias("_own"),
+    ).persist()
+    n = len(scoring.genres.classes)
+    mean = F.array(*[F.avg(F.col("_own")[i]) for i in range(n)]).alias("_mean")
+    both = judged.join(judged.groupBy("_artist").agg(mean), on="_artist")
+    return both.select(TRACK_ID, "_features", "_own", "_mean").mapInPandas(
+        _finisher(scoring), f"{TRACK_ID} string, {_SYNTHETIC}, {_GENRES}"
+    )
+
+
+def _finisher(scoring: ScoringPart) -> Callable:
+    def finish(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            axes = scoring.space.to_numpy(np.stack(frame["_features"].to_numpy()))
+            rows, distances = scoring.synthetic.nearest(axes)
+            own, mean = (np.stack(frame[name].to_numpy()) for name in ("_own", "_mean"))
+            genres = {name: a.to_pandas() for name, a in _decide(own, mean, scoring).items()}
+            yield pd.DataFrame(
+                {
+                    TRACK_ID: frame[TRACK_ID],
+                    "synthetic_genre_id": np.array(scoring.synthetic.ids, np.int32)[rows],
+                    "synthetic_genre": np.array(scoring.synthetic.names)[rows],
+                    "synthetic_genre_distance": distances.astype(np.float32),
+                    **genres,
+                }
+            )
+
+    return finish
+
+
+def _decide(own: np.ndarray, mean: np.ndarray, scoring: ScoringPart) -> dict[str, pa.Array]:
+    decision: Decision = scoring.genres.new
+    found = logits(own, mean, decision.consensus, decision.temperature)
+    thresholds = np.full(len(own), decision.threshold)
+    return genre_columns(softmax(found), scoring.genres.classes, thresholds)
+
+
+def _keras_factory(bundle: Bundle) -> Callable:
+    """As `predict_batch_udf` wants it: opens the model, and gives back what predicts."""
+    scoring, file = bundle.manifest.scoring, str(bundle.path / KERAS)
+
+    def make() -> Callable[[np.ndarray], np.ndarray]:
+        import keras
+
+        model = keras.models.load_model(file)
+
+        def predict(packed: np.ndarray) -> np.ndarray:
+            found = model.predict(_tensor(packed, scoring), batch_size=_BATCH, verbose=0)
+            weights = np.array([scoring.genres.new.weights])
+            return blend(np.asarray(found, np.float64), weights).astype(np.float32)
+
+        return predict
+
+    return make
+
+
+def _tensor(packed: np.ndarray, scoring: ScoringPart) -> np.ndarray:
+    """The CNN's input from features and contexts side by side; a context of NaN is none."""
+    n = len(scoring.space.features)
+    axes = scoring.space.to_numpy(packed[:, :n].astype(np.float64))
+    nearest, _ = scoring.synthetic.nearest(axes)
+    contexts, first = {}, n
+    for group in scoring.genres.groups:
+        values = packed[:, first : (first := first + _length_of(group, scoring))]
+        rows = [None if np.isnan(row[0]) else row for row in values.astype(np.float64)]
+        column = pa.array(rows, pa.list_(pa.float64()))
+        contexts[group] = unpack(group, column, axes, scoring.space.edges)
+    return build(axes, scoring.centroids[nearest], scoring.space.edges, contexts)
+
+
+def _length_of(group: str, scoring: ScoringPart) -> int:
+    from genre_spark.tensor import packed_length
+
+    return packed_length(group, scoring.space.n_axes)
+
+
+def _length(group: str, bundle: Bundle) -> int:
+    return _length_of(group, bundle.manifest.scoring)
+
+
+def _width(bundle: Bundle) -> int:
+    scoring = bundle.manifest.scoring
+    groups = scoring.genres.groups
+    return len(scoring.space.features) + sum(_length(group, bundle) for group in groups)
+
+
+def _shape(bundle: Bundle) -> str:
+    return "array<float>"
+
+
+def prepare(spark: SparkSession, path: str, bundle: Bundle) -> DataFrame:
+    """The columns that labelling reads of a clean catalogue."""
+    return spark.read.parquet(path).select(
+        TRACK_ID, ARTIST, ALBUM, *bundle.manifest.scoring.space.features
+    )

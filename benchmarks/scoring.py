@@ -1,0 +1,152 @@
+"""Times labelling, beside floors and beside other ways to label with the same CNN.
+
+    python benchmarks/scoring.py --tracks 4000000               # floors
+    python benchmarks/scoring.py --tracks 200000 --alternatives # other ways
+    python benchmarks/tables.py                                 # the tables of README.md
+
+All take turns in one session, so that whatever else the machine does hits all alike. Each measure is
+kept as it is taken: the same command goes on where it was stopped, or where `--minutes` ended it,
+on the same catalogue. Figures come from `--results`; delete a file there to take its measures anew.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+ROOT = Path(__file__).resolve().parent.parent
+# Spark's workers import the alternatives by name.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT), str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH", "")]
+)
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+import alternatives  # noqa: E402
+import catalogues  # noqa: E402
+import foreign  # noqa: E402
+import measuring  # noqa: E402
+import workers  # noqa: E402
+
+from genre_spark import bundle, demo, pipeline, scoring  # noqa: E402
+from genre_spark.bundle import Bundle  # noqa: E402
+from genre_spark.config import Dataset, load_settings  # noqa: E402
+from genre_spark.intake import Source  # noqa: E402
+from genre_spark.session import get_session  # noqa: E402
+from genre_spark.validation import N_IMPUTED  # noqa: E402
+
+# The gates have nothing to do with time.
+_SETTINGS = load_settings(overrides=("stop_psi=99", "stop_ks=1"))
+_FEW = 20_000
+JOB, COPY = "genre-spark score, the whole job", "copy of the same columns"
+IDENTITY, LABELS = "identity mapInArrow", "genre-spark's labels alone"
+
+
+def main() -> None:
+    """Measures, prints the table, and writes the JSON."""
+    given = _parse()
+    name = f"{'alternatives' if given.alternatives else 'floors'}-{given.tracks}"
+    folder = Path(given.folder)
+    spark = get_session(batch_rows=_SETTINGS.scoring.batch_rows)
+    opened, catalog = bundle.load(given.model), str(folder / f"catalogue-{given.tracks}")
+    _make_once(spark, given.tracks, catalog)
+    tracks = alternatives.prepare(spark, catalog, opened)
+    # Before anything else: workers that have done nothing yet.
+    few = partial(_labels, spark, tracks.limit(_FEW), _FEW, opened, str(folder / "out few"))
+    cold = workers.cold_start(few, _fresh(folder / "cold start"))
+    ends = time.monotonic() + given.minutes * 60
+    candidates = _candidates(spark, tracks, opened, catalog, given, folder)
+    state = measuring.RESULTS / f"{name}.taken"
+    seconds = measuring.alternate(candidates, given.repeats, state, given.longest, ends)
+    reference = JOB if given.alternatives else COPY
+    if reference not in seconds:
+        sys.exit(f"{name}: {reference} was not reached; the same command goes on from here")
+    rows = measuring.compare(seconds, reference)
+    print(measuring.table(rows, reference))
+    content = {"tracks": given.tracks, "reference": reference, "rows": rows, "cold_start": cold}
+    content["peak_mib"] = measuring.peaks()
+    measuring.publish(name, "python " + " ".join(sys.argv), content)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Times labelling and its alternatives.")
+    parser.add_argument("--tracks", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--alternatives", action="store_true")
+    parser.add_argument("--job", action="store_true", help="The whole job and the copy alone.")
+    parser.add_argument("--folder", default="/tmp/genre-spark-bench", help="Catalogues, outputs.")
+    parser.add_argument("--model", default=str(ROOT / "models" / "reference"))
+    parser.add_argument("--minutes", type=float, default=60, help="Begin nothing new after that.")
+    parser.add_argument(
+        "--longest", type=float, default=600, help="Seconds; what takes longer runs only once."
+    )
+    return parser.parse_args()
+
+
+def _make_once(spark: SparkSession, n: int, catalog: str) -> None:
+    if not (Path(catalog) / "_SUCCESS").exists():
+        catalogues.write(spark, n, catalog, None, demo.PACKAGE)
+
+
+def _candidates(
+    spark: SparkSession,
+    tracks: DataFrame,
+    opened: Bundle,
+    catalog: str,
+    given: argparse.Namespace,
+    folder: Path,
+) -> dict[str, Callable[[], Any]]:
+    def out(name: str) -> str:
+        return str(folder / f"out {name}")
+
+    source = Source(catalog, Dataset(), "parquet")
+    job = partial(pipeline.score, spark, source, given.model, out("job"), _SETTINGS, lambda _: None)
+    copy = {COPY: partial(alternatives.copy, tracks, out("copy"))}
+    if given.job:
+        return {**copy, JOB: job}
+    if not given.alternatives:
+        return {
+            **copy,
+            IDENTITY: partial(alternatives.identity, tracks, out("identity")),
+            LABELS: partial(_labels, spark, tracks, given.tracks, opened, out("labels")),
+            JOB: job,
+        }
+    model = foreign.save_for_mlflow(opened, _fresh(folder / "model"))
+    forest = foreign.fit_forest(foreign.labelled_tracks(spark, catalog, opened), opened)
+    return {
+        JOB: job,
+        "predict_batch_udf, Keras": partial(alternatives.batch_udf, tracks, opened, out("batch")),
+        "mlflow spark_udf, the same bundle": partial(
+            foreign.mlflow_udf, spark, tracks, model, out("mlflow")
+        ),
+        "pandas UDF, Keras": partial(alternatives.pandas_udf, tracks, opened, out("pandas")),
+        "one process, pandas and Keras": partial(
+            alternatives.single_process, catalog, opened, out("single")
+        ),
+        "MLlib random forest, as many inputs": partial(
+            foreign.mllib_forest, tracks, forest, opened, out("forest")
+        ),
+    }
+
+
+def _labels(spark: SparkSession, tracks: DataFrame, n: int, opened: Bundle, output: str) -> None:
+    """What workers and shuffle take, without reading twice, counts, drift and a verified switch."""
+    rows = tracks.selectExpr("*", f"0 as {N_IMPUTED}")
+    with scoring.labelling(spark, rows, n, opened, "2026-01-01T00:00:00+00:00") as labelled:
+        labelled.write.mode("overwrite").parquet(output)
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Writes the tables of ``benchmarks/README.md`` from ``results/*.json``: no figure by hand."""
+
+import json
+import re
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import measuring
+from scoring import COPY, IDENTITY, JOB, LABELS
+
+README = Path(__file__).resolve().parent / "README.md"
+_BEGIN, _END = "<!-- figures: benchmarks/tables.py -->", "<!-- /figures -->"
+
+
+def main() -> None:
+    """Replaces what stands between the two marks."""
+    found = [json.loads(file.read_text()) for file in sorted(measuring.RESULTS.glob("*.json"))]
+    found = sorted(
+        (one for one in found if "cold_start" in one),
+        key=lambda one: (one["reference"], one["tracks"]),
+    )
+    text = README.read_text()
+    parts = [_BEGIN, _per_track(found), *map(_section, found), _END]
+    made = "\n\n".join(part for part in parts if part)
+    pattern = f"{re.escape(_BEGIN)}.*{re.escape(_END)}"
+    README.write_text(re.sub(pattern, lambda _: made, text, flags=re.DOTALL))
+
+
+def _section(one: dict[str, Any]) -> str:
+    machine, peak, cold = one["machine"], one["peak_mib"], one["cold_start"]
+    ratios = {row["name"]: row for row in one["rows"]}
+    said = [
+        f"**{one['tracks']:,} tracks.** `{one['command']}`, revision {one['revision']}, on"
+        f" {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, Spark"
+        f" {machine['spark']}; load before it {machine['load_before']}.",
+        measuring.table(one["rows"], one["reference"]),
+    ]
+    if IDENTITY in ratios and LABELS in ratios:
+        share = ratios[LABELS]["seconds_median"] / ratios[IDENTITY]["seconds_median"]
+        said.append(f"Labels alone took {share:.2f} times the identity.")
+    said.append(
+        f"Most memory: driver's Python {peak['driver']:.0f} MiB, its JVM (in local mode the executors'"
+        f" too) {peak['jvm']:.0f} MiB, a Python worker {peak['worker']:.0f} MiB. A new worker's first"
+        f" labels came after {_most(cold, 'seconds'):.2f} s, when it held"
+        f" {_most(cold, 'mib'):.0f} MiB."
+    )
+    return "\n\n".join(said)
+
+
+def _most(cold: list[dict[str, float]], what: str) -> float:
+    return max((one[what] for one in cold), default=float("nan"))
+
+
+def _per_track(found: list[dict[str, Any]]) -> str:
+    """Of the whole job, by how many tracks there are."""
+    lines = ["| tracks | µs per track | ÷ fewest tracks |", "| ---: | ---: | ---: |"]
+    taken = {}
+    for one in found:
+        for row in one["rows"]:
+            if one["reference"] == COPY and row["name"] == JOB:
+                taken[one["tracks"]] = statistics.median(row["seconds"]) / one["tracks"] * 1e6
+    if len(taken) < 2:
+        return ""
+    least = taken[min(taken)]
+    lines += [f"| {n:,} | {t:.1f} | {t / least:.2f} |" for n, t in sorted(taken.items())]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Arrow columns of labels from numpy arrays, and the reverse."""
+
+import numpy as np
+import pyarrow as pa
+
+from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS
+
+TOP = 3
+_PROBABILITY = pa.struct([("genre", pa.string()), ("probability", pa.float32())])
+
+
+def labels(
+    columns: dict[str, pa.Array], others: dict[str, pa.Array] | None = None
+) -> pa.RecordBatch:
+    """The labelled columns but ``model_id`` and ``scored_at``, then others."""
+    names = [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
+    return pa.RecordBatch.from_pydict({name: columns[name] for name in names} | (others or {}))
+
+
+def lists(values: np.ndarray) -> pa.ListArray:
+    """Rows of an array [shape=(n_lists, length)] as lists."""
+    offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+
+
+def genre_columns(
+    probabilities: np.ndarray, classes: tuple[str, ...], thresholds: np.ndarray
+) -> dict[str, pa.Array]:
+    """The genre columns of calibrated probabilities.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray [shape=(n_tracks, n_classes)]
+    classes : tuple of str
+    thresholds : np.ndarray [shape=(n_tracks,)]
+        Least confidence of an accepted genre.
+    """
+    n, n_top = len(probabilities), min(TOP, len(classes))
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :n_top]
+    values = np.take_along_axis(probabilities, best, axis=1)
+    names = pa.array(classes, pa.string())
+    top = pa.StructArray.from_arrays(
+        [names.take(pa.array(best.ravel())), pa.array(values.ravel().astype(np.float32))],
+        fields=list(_PROBABILITY),
+    )
+    offsets = pa.array(np.arange(0, n * n_top + 1, n_top, dtype=np.int32))
+    return {
+        "genre": names.take(pa.array(best[:, 0])),
+        "genre_confidence": pa.array(values[:, 0].astype(np.float32)),
+        "genre_accepted": pa.array(values[:, 0] >= thresholds),
+        "genre_top3": pa.ListArray.from_arrays(offsets, top),
+    }
+
+
+def no_genres(n: int) -> dict[str, pa.Array]:
+    """The genre columns where there is no network."""
+    return {
+        "genre": pa.nulls(n, pa.string()),
+        "genre_confidence": pa.nulls(n, pa.float32()),
+        "genre_accepted": pa.nulls(n, pa.bool_()),
+        "genre_top3": pa.nulls(n, pa.list_(_PROBABILITY)),
+    }
+
+
+def numbers(column: pa.ListArray, length: int) -> np.ndarray:
+    """The values of lists of the same length [shape=(n_lists, length)]."""
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, length).astype(np.float64)

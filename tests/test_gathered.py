@@ -1,0 +1,149 @@
+"""Whole artists in one worker: the numbers that Spark makes of parts, however rows are cut."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from edits import make_models, start
+from generated import make_space, make_tracks
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genre_spark import bundle, relations, scoring
+from genre_spark import gathered as gathered_module
+from genre_spark.gathered import ALBUM_SUM, GATHER, Gathered, whole
+from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, TRACK_ID, context_column, key_column
+from genre_spark.tensor import STATISTICS
+from genre_spark.validation import N_IMPUTED
+
+FEATURES = ("energy", "key", "tempo")
+
+
+@given(
+    st.lists(st.integers(0, 6), max_size=40),
+    st.lists(st.integers(1, 7), min_size=40),
+    st.integers(1, 9),
+)
+def test_nobodys_tracks_are_parted_however_batches_are_cut(keys, sizes, rows_each):
+    rows = pa.RecordBatch.from_pydict({GATHER: pa.array(sorted(keys), pa.int64())})
+    batches, first = [], 0
+    for size in sizes:
+        batches.append(rows.slice(first, size))
+        first += size
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gathered_module, "_ROWS", rows_each)
+        found = [batch[GATHER].to_pylist() for batch in whole(iter(batches))]
+    assert list(itertools.chain(*found)) == sorted(keys)
+    assert sum(len(set(batch)) for batch in found) == len(set(keys))
+    assert all(batch[rows_each - 1] == batch[-1] for batch in found if len(batch) > rows_each)
+
+
+def gathered(tracks):
+    """A sorted batch of tracks whose albums are each of one artist."""
+    code = {name: pd.factorize(tracks[name])[0].astype(float) for name in (ARTIST, ALBUM)}
+    keys = {name: pa.array(own, pa.int64(), mask=own < 0) for name, own in code.items()}
+    n = len(tracks)
+    lone = np.arange(n) + 1000
+    owner = np.where(code[ARTIST] < 0, lone, code[ARTIST])
+    order = np.lexsort((code[ALBUM], owner))
+    batch = pa.RecordBatch.from_pydict(
+        {
+            GATHER: pa.array(owner.astype(np.int64)),
+            key_column(ARTIST): keys[ARTIST],
+            key_column(ALBUM): keys[ALBUM],
+            "input_hash": pa.array(np.arange(n) + 1),
+            context_column(ALBUM): pa.nulls(n, pa.list_(pa.float64())),
+            ALBUM_SUM: pa.nulls(n, pa.int64()),
+        }
+    )
+    return batch.take(pa.array(order)), tracks.iloc[order].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def tracks():
+    tracks = make_tracks(200, seed=7, artists=30)
+    tracks["album"] = tracks["artist"] + tracks["album"].str[-1]
+    tracks.loc[::17, ["artist", "album"]] = None
+    tracks.loc[::11, "album"] = None
+    return gathered(tracks)
+
+
+@pytest.mark.parametrize("group", [ARTIST, ALBUM])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("mean", "mean"), ("spread", lambda x: x.std(ddof=0)), ("low", "min"), ("high", "max")],
+)
+def test_the_context_is_that_of_pandas(tracks, group, name, how):
+    batch, table = tracks
+    space = make_space(table)
+    axes = space.to_numpy(table[list(FEATURE_NAMES)].to_numpy(float))
+    found = Gathered(batch).contexts([group], axes, space.edges)[group]
+    if name not in STATISTICS[group]:
+        return
+    expected = pd.DataFrame(axes).groupby(table[group]).transform(how).to_numpy()
+    named = table[group].notna().to_numpy()
+    got = found.statistics[:, STATISTICS[group].index(name)]
+    np.testing.assert_allclose(got[named], expected[named], atol=1e-3)
+    n = table.groupby(group)[TRACK_ID].transform("count")
+    np.testing.assert_array_equal(found.counts[named, 0], n[named])
+    assert (found.counts[~named] == 1).all()
+    if group == ARTIST:
+        albums = table.groupby(ARTIST)[ALBUM].transform("nunique").clip(lower=1)
+        np.testing.assert_array_equal(found.counts[named, 1], albums[named])
+
+
+def test_means_are_over_an_artists_tracks_and_a_track_without_one_is_its_own(tracks):
+    batch, table = tracks
+    values = np.arange(len(table))[:, None] / 7
+    found = Gathered(batch).means(values, 2.0**24)[:, 0]
+    owner = table[ARTIST].fillna(table[TRACK_ID])
+    expected = pd.Series(values[:, 0]).groupby(owner.to_numpy()).transform("mean")
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def catalogue(spark, tmp_path_factory):
+    """A table with albums of several artists, and a full bundle."""
+    tracks = start().astype(dict.fromkeys(FEATURES, float))
+    tracks.loc[::13, "artist"] = None
+    tracks.loc[::19, "album"] = None
+    rows = tracks[[TRACK_ID, ARTIST, ALBUM, *FEATURES]].astype(object)
+    schema = "track_id string, artist string, album string, energy double, key double, tempo double"
+    table = spark.createDataFrame(rows.where(rows.notna(), None).to_numpy().tolist(), schema)
+    path = make_models(spark, tmp_path_factory.mktemp("models"))["model"]
+    return table.selectExpr("*", f"0 as {N_IMPUTED}"), bundle.load(path)
+
+
+def labels(spark, catalogue, max_artist, explain=False):
+    table, model = catalogue
+    n, now = table.count(), "2026-01-01T00:00:00+00:00"
+    with scoring.labelling(spark, table, n, model, now, explain, max_artist) as labelled:
+        return labelled.toPandas().sort_values(TRACK_ID).reset_index(drop=True)
+
+
+@pytest.mark.usefixtures("small_plans")
+@pytest.mark.parametrize("explain", [False, True])
+def test_artists_too_large_for_a_worker_get_the_same_labels(spark, catalogue, explain):
+    at_once = labels(spark, catalogue, max_artist=1000, explain=explain)
+    in_parts = labels(spark, catalogue, max_artist=4, explain=explain)
+    # Spark's and numpy's logarithms may differ in their last digit.
+    pd.testing.assert_frame_equal(at_once, in_parts, rtol=1e-6)
+    np.testing.assert_array_equal(at_once["input_hash"], in_parts["input_hash"])
+
+
+@pytest.mark.usefixtures("small_plans")
+def test_hashes_are_the_same_without_labelling(spark, catalogue):
+    found = scoring.input_hashes(*catalogue).toPandas().sort_values(TRACK_ID)
+    expected = labels(spark, catalogue, max_artist=1000)
+    np.testing.assert_array_equal(found["input_hash"], expected["input_hash"])
+
+
+def test_only_artists_with_more_tracks_than_fit_are_crowds(spark):
+    table = spark.range(1000).selectExpr(
+        "cast(id as string) as track_id", "if(id < 600, 1, if(id < 700, null, id)) as _artist"
+    )
+    assert relations.crowds(table, 1000, max_artist=500) == [1]
+    assert relations.crowds(table, 1000, max_artist=900) == []
+    assert relations.crowds(table, 1000, max_artist=1000) == []
