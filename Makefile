@@ -23,6 +23,8 @@ test-matrix:
 bench: $(STAMP)
 	$(BIN)/python benchmarks/scoring.py --tracks 4000000
 	$(BIN)/python benchmarks/scoring.py --tracks 200000 --alternatives
+	$(BIN)/python benchmarks/clustering.py --tracks 4000000
+	$(BIN)/python benchmarks/tables.py
 
 # What to ship to a cluster, in dist/: see docs/cluster.md.
 package: $(STAMP)

@@ -129,6 +129,12 @@ def write(spark: SparkSession, n: int, output: str, path: str | None, dataset: s
     make(spark, real, n).write.mode("overwrite").parquet(output)
 
 
+def make_once(spark: SparkSession, n: int, output: str) -> None:
+    """Writes a catalogue that resamples the demo's table, unless it stands there already."""
+    if not (Path(output) / "_SUCCESS").exists():
+        write(spark, n, output, None, demo.PACKAGE)
+
+
 def main() -> None:
     """Writes a catalogue."""
     parser = argparse.ArgumentParser(description="Writes a large catalogue that looks real.")

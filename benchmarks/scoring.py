@@ -34,7 +34,7 @@ import foreign  # noqa: E402
 import measuring  # noqa: E402
 import workers  # noqa: E402
 
-from genre_spark import bundle, demo, pipeline, scoring  # noqa: E402
+from genre_spark import bundle, pipeline, scoring  # noqa: E402
 from genre_spark.bundle import Bundle  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
 from genre_spark.intake import Source  # noqa: E402
@@ -55,7 +55,7 @@ def main() -> None:
     folder = Path(given.folder)
     spark = get_session(batch_rows=_SETTINGS.scoring.batch_rows)
     opened, catalog = bundle.load(given.model), str(folder / f"catalogue-{given.tracks}")
-    _make_once(spark, given.tracks, catalog)
+    catalogues.make_once(spark, given.tracks, catalog)
     tracks = alternatives.prepare(spark, catalog, opened)
     # Before anything else: workers that have done nothing yet.
     few = partial(_labels, spark, tracks.limit(_FEW), _FEW, opened, str(folder / "out few"))
@@ -89,11 +89,6 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _make_once(spark: SparkSession, n: int, catalog: str) -> None:
-    if not (Path(catalog) / "_SUCCESS").exists():
-        catalogues.write(spark, n, catalog, None, demo.PACKAGE)
-
-
 def _candidates(
     spark: SparkSession,
     tracks: DataFrame,
@@ -106,7 +101,9 @@ def _candidates(
         return str(folder / f"out {name}")
 
     source = Source(catalog, Dataset(), "parquet")
-    job = partial(pipeline.score, spark, source, given.model, out("job"), _SETTINGS, lambda _: None)
+    job = partial(
+        pipeline.score, spark, source, given.model, out("job"), _SETTINGS, lambda *_: None
+    )
     copy = {COPY: partial(alternatives.copy, tracks, out("copy"))}
     if given.job:
         return {**copy, JOB: job}
