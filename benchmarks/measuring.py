@@ -100,7 +100,7 @@ def peak_mib(pid: int | None = None) -> float:
 
 
 def _family() -> set[int]:
-    """This process and all below it."""
+    """The process itself and all below it."""
     pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
     parents = {pid: int(_stat(pid)[1]) for pid in pids}
     ours = {os.getpid()}
