@@ -6,7 +6,7 @@
 
 All take turns in one session, so that whatever else the machine does hits all alike. Each measure is
 kept as it is taken: the same command goes on where it was stopped, or where `--minutes` ended it,
-on the same catalogue. Figures come from `--results`; delete a file there to take its measures anew.
+on the same catalogue. Delete its file in `results` to take all measures anew.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -138,7 +138,8 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
 def _work(run: _Run) -> tuple[dict[str, Any], _Staged]:
     """Stages everything but the manifest, and makes that."""
     started, profile = time.monotonic(), run.order.bundle.profile
-    found = distributions.binned_as(profile, run.catalogue.tracks)
+    with _reading_again(run):
+        found = distributions.binned_as(profile, run.catalogue.tracks)
     shifts = {"features": drift.of_features(profile.features, found)}
     # What the features tell need not wait for the labels.
     _drifted(run, shifts)
@@ -192,7 +193,9 @@ def _origin(run: _Run, staged: _Staged) -> dict[str, Any]:
 def _stage(run: _Run) -> _Staged:
     """Writes labels and quarantine, and reads them back."""
     layout = Layout.of(run.order.settings.publishing)
-    with _labelled(run) as (labelled, because):
+    with ExitStack() as stack:
+        with _reading_again(run):
+            labelled, because = stack.enter_context(_labelled(run))
         arranged = layout.arrange(labelled, run.catalogue.counts.accepted)
         tally = accounting.write(arranged, run.target.staging, layout)
     quarantine = f"{run.target.staging}/{publish.QUARANTINE}"
@@ -204,6 +207,11 @@ def _stage(run: _Run) -> _Staged:
     accounting.check_schema(staged, run.order.columns)
     accounting.verify(run.spark, quarantine, set_aside)
     return _Staged(staged, tally, set_aside, because)
+
+
+def _reading_again(run: _Run) -> AbstractContextManager[None]:
+    """Tables of columns are read several times, and may be gone by then."""
+    return reading(f"{run.order.source.path}: cannot be read any more")
 
 
 @contextmanager

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from edits import FEATURES, score, start
+from edits import FEATURES, SETTINGS, score, start
 from generated import make_manifest, make_profile
 
-from genre_spark import accounting, bundle, intake, scoring, validation
+from genre_spark import accounting, bundle, intake, pipeline, scoring, validation
+from genre_spark.config import Dataset
 from genre_spark.errors import InputError, OutputError
+from genre_spark.intake import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
@@ -165,15 +167,35 @@ def test_an_input_deleted_while_it_is_read_is_told(spark, model, out, monkeypatc
     assert published(out) == 50
 
 
-def test_an_input_deleted_once_it_was_read_is_not_missed(spark, model, tmp_path, monkeypatch):
-    out, check = tmp_path / "out", validation.check_gate
+def deleting(monkeypatch):
+    """Loses each input once its rows are counted."""
+    check = validation.check_gate
 
     def check_and_lose(counts, limit, path):
         Path(path).unlink()
         check(counts, limit, path)
 
     monkeypatch.setattr(intake.validation, "check_gate", check_and_lose)
+
+
+def test_a_table_of_columns_deleted_before_it_is_read_again_is_told(spark, model, out, monkeypatch):
+    with monkeypatch.context() as patch:
+        deleting(patch)
+        with pytest.raises(InputError, match=r"out\.parquet: cannot be read any more: "):
+            score(spark, tracks(50), model, out)
+    assert published(out) == 40
     score(spark, tracks(50), model, out)
+    assert published(out) == 50
+
+
+def test_any_other_input_deleted_once_it_was_read_is_not_missed(
+    spark, model, tmp_path, monkeypatch
+):
+    table, out = tmp_path / "tracks.csv", tmp_path / "out"
+    tracks(50).to_csv(table, index=False)
+    deleting(monkeypatch)
+    source = Source(str(table), Dataset())
+    pipeline.score(spark, source, model, str(out), SETTINGS, lambda _: None)
     assert published(out) == 50
 
 
