@@ -233,7 +233,7 @@ def test_the_console_script_makes_the_same_models(submitted, catalogue, tmp_path
     assert found["model_id"] == summaries["cluster"]["model_id"]
     arguments = ["--catalog", catalogue, *QUICK, "--json", "--output", tmp_path / "model"]
     found = json.loads(genre_spark("train", *arguments, "--clusters", tmp_path / "clusters"))
-    # Not the model_id: the exporter numbers the network's nodes differently in each process.
+    assert found["model_id"] == summaries["train"]["model_id"]
     assert found["genres"] == summaries["train"]["genres"]
 
 
