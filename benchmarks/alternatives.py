@@ -14,17 +14,19 @@ import pyarrow as pa
 from pyspark.ml.functions import predict_batch_udf
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, FloatType
 
 from genre_spark.bundle import KERAS, Bundle
 from genre_spark.calibration import softmax
+from genre_spark.columns import genre_columns
 from genre_spark.context import add_context, key
 from genre_spark.decision import Decision, blend, logits
 from genre_spark.manifest import ScoringPart
-from genre_spark.predict import genre_columns
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column
 from genre_spark.tensor import build, unpack
 
 _BATCH = 8192
+_OPINION = ArrayType(FloatType())
 _GENRES = (
     "genre string, genre_confidence float, genre_accepted boolean,"
     " genre_top3 array<struct<genre:string,probability:float>>"
@@ -50,7 +52,7 @@ def batch_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
     """``pyspark.ml.functions.predict_batch_udf`` with Keras, as its documentation shows."""
     udf = predict_batch_udf(
         _keras_factory(bundle),
-        return_type=_shape(bundle),
+        return_type=_OPINION,
         batch_size=_BATCH,
         input_tensor_shapes=[[_width(bundle)]],
     )
@@ -61,7 +63,7 @@ def pandas_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
     """A plain pandas UDF with Keras."""
     factory = _keras_factory(bundle)
 
-    @F.pandas_udf(_shape(bundle))
+    @F.pandas_udf(_OPINION)
     def judge(series: Iterator[pd.Series]) -> Iterator[pd.Series]:
         predict = factory()
         for one in series:
@@ -220,10 +222,6 @@ def _width(bundle: Bundle) -> int:
     scoring = bundle.manifest.scoring
     groups = scoring.genres.groups
     return len(scoring.space.features) + sum(_length(group, bundle) for group in groups)
-
-
-def _shape(bundle: Bundle) -> str:
-    return "array<float>"
 
 
 def prepare(spark: SparkSession, path: str, bundle: Bundle) -> DataFrame:

@@ -36,7 +36,7 @@ def genre_columns(
         Least confidence of an accepted genre.
     """
     n, n_top = len(probabilities), min(TOP, len(classes))
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :n_top]
+    best = _largest(probabilities, n_top)
     values = np.take_along_axis(probabilities, best, axis=1)
     names = pa.array(classes, pa.string())
     top = pa.StructArray.from_arrays(
@@ -50,6 +50,16 @@ def genre_columns(
         "genre_accepted": pa.array(values[:, 0] >= thresholds),
         "genre_top3": pa.ListArray.from_arrays(offsets, top),
     }
+
+
+def _largest(values: np.ndarray, n: int) -> np.ndarray:
+    """Columns of each row's largest values, in order; sorting short rows takes many times longer."""
+    left, rows = values.copy(), np.arange(len(values))
+    found = np.empty((len(values), n), dtype=np.int64)
+    for i in range(n):
+        found[:, i] = left.argmax(axis=1)
+        left[rows, found[:, i]] = -1.0
+    return found
 
 
 def no_genres(n: int) -> dict[str, pa.Array]:

@@ -92,7 +92,7 @@ class Gathered:
         found = {}
         if ARTIST in groups:
             albums = _sums(self._new_album & self._on_album, np.flatnonzero(self._new_owner))
-            found[ARTIST] = alone(ARTIST, axes, edges)
+            found[ARTIST] = alone(ARTIST, axes[~self._named], edges).spread_over(~self._named)
             _fill(found[ARTIST], ARTIST, self._named, self._new_owner, axes, edges, albums)
         if ALBUM in groups:
             # What stands there is of albums with tracks of others, too.

@@ -1,6 +1,7 @@
 """Whole artists in one worker: the numbers that Spark makes of parts, however rows are cut."""
 
 import itertools
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from genre_spark import bundle, relations, scoring
 from genre_spark import gathered as gathered_module
+from genre_spark.context import add_context
 from genre_spark.gathered import ALBUM_SUM, GATHER, Gathered, whole
+from genre_spark.predict import Predictor
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, TRACK_ID, context_column, key_column
-from genre_spark.tensor import STATISTICS
+from genre_spark.tensor import STATISTICS, unpack
 from genre_spark.validation import N_IMPUTED
 
 FEATURES = ("energy", "key", "tempo")
@@ -138,6 +141,28 @@ def test_hashes_are_the_same_without_labelling(spark, catalogue):
     found = scoring.input_hashes(*catalogue).toPandas().sort_values(TRACK_ID)
     expected = labels(spark, catalogue, max_artist=1000)
     np.testing.assert_array_equal(found["input_hash"], expected["input_hash"])
+
+
+@pytest.mark.usefixtures("small_plans")
+def test_networks_learn_from_the_tensor_that_workers_give_them(spark, catalogue):
+    table, model = catalogue
+    space, groups = model.manifest.scoring.space, model.manifest.scoring.genres.groups
+    predictor = Predictor(model.manifest.scoring, model.onnx)
+    with ExitStack() as stack:
+        inputs = scoring._inputs(table, model)
+        shared = relations.join_shared_albums(stack, inputs, space, [])
+        ordered = shared.coalesce(1).sortWithinPartitions(GATHER, key_column(ALBUM))
+        batch = ordered.toArrow().combine_chunks().to_batches()[0]
+    assert 0 < batch[context_column(ALBUM)].null_count < batch.num_rows
+    seen = predictor.see(batch)
+    added = add_context(table, space, groups).select(TRACK_ID, *map(context_column, groups))
+    rows = added.toPandas().set_index(TRACK_ID).loc[batch[TRACK_ID].to_pylist()]
+    for group in groups:
+        column = pa.array(rows[context_column(group)].tolist(), pa.list_(pa.float64()))
+        learned = unpack(group, column, seen.axes, space.edges)
+        for what in ("counts", "statistics"):
+            one, other = getattr(learned, what), getattr(seen.contexts[group], what)
+            np.testing.assert_array_equal(one.astype(np.float32), other.astype(np.float32))
 
 
 def test_only_artists_with_more_tracks_than_fit_are_crowds(spark):
