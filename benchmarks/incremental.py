@@ -3,19 +3,22 @@
     python benchmarks/incremental.py --sequences 200
 
 Sequences are numbered, so that the work can be done in slices: `--first 50 --sequences 50`, or as
-many as fit into `--minutes`. Each sequence is of two or three steps; each step edits the catalogue, may change the model or
-interrupt a run, and scores incrementally. In the end a full run has to give the same rows, labels
-and quarantine, to the last bit. `tests/edits.py` has the edits, `tests/test_incremental.py` plays
-a few of them in every test run.
+many as fit into `--minutes`. Each sequence is of two or three steps; each step edits the catalogue,
+may change the model or interrupt a run, and scores incrementally. In the end a full run has to give
+the same rows, labels and quarantine, to the last bit. `tests/edits.py` has the edits,
+`tests/test_incremental.py` plays a few of them in every test run.
 """
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
 import traceback
 from pathlib import Path
+
+from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -32,8 +35,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="Number of the first sequence.")
     parser.add_argument("--minutes", type=float, default=600, help="Stop after so long.")
     given = parser.parse_args()
-    spark = get_session("local[2]")
-    spark.conf.set("spark.sql.shuffle.partitions", "2")
+    spark = _session()
     end, held, failed = time.monotonic() + 60 * given.minutes, 0, []
     with tempfile.TemporaryDirectory() as folder:
         models = make_models(spark, Path(folder))
@@ -51,6 +53,16 @@ def main() -> int:
     after = given.first + held + len(failed)
     print(json.dumps({"first": given.first, "next": after, "equal": held, "not equal": failed}))
     return bool(failed)
+
+
+def _session() -> SparkSession:
+    """For some tracks at a time: what compiles code for each query would cost more than it gives."""
+    os.environ["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1"
+    spark = get_session("local[2]")
+    spark.conf.set("spark.sql.shuffle.partitions", "2")
+    spark.conf.set("spark.sql.codegen.wholeStage", "false")
+    spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+    return spark
 
 
 if __name__ == "__main__":
