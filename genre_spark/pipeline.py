@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,12 +29,12 @@ from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
 from genre_spark.labelling import Order
 from genre_spark.manifest import Manifest, ScoringPart, model_id
+from genre_spark.progress import Say, plainly
 from genre_spark.sample import Sample
 from genre_spark.schema import TRACK_ID
 
 logger = logging.getLogger(__name__)
-
-Say = Callable[[str], None]
+_log = plainly(logger.info)
 
 
 def cluster(
@@ -45,7 +44,7 @@ def cluster(
     settings: Settings,
     labels: str | None = None,
     previous: str | None = None,
-    say: Say = logger.info,
+    say: Say = _log,
     run_id: str | None = None,
 ) -> dict[str, Any]:
     """Discovers synthetic genres and writes a clusters bundle.
@@ -80,14 +79,15 @@ def cluster(
         )
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
-        say(f"discovering synthetic genres of {catalogue.counts.accepted:,} tracks")
+        n_tracks = catalogue.counts.accepted
+        say(f"discovering synthetic genres of {n_tracks:,} tracks", n_tracks)
         manifest, profile = _discover(catalogue, source, settings, earlier)
         with registry.new_bundle(spark, output) as folder:
             bundle.write_files(folder, manifest, profile, card.render(manifest))
             made = replace(bundle.load(folder), path=Path(output))
         summary = _summary(manifest, output)
         if labels:
-            say(f"labelling into {labels}")
+            say(f"labelling into {labels}", n_tracks)
             order = Order(source, made, labels, settings, run_id=run_id)
             summary["labels"] = labelling.publish_labels(spark, catalogue, order)
     return summary
@@ -99,7 +99,7 @@ def train(
     clusters: str,
     output: str,
     settings: Settings,
-    say: Say = logger.info,
+    say: Say = _log,
 ) -> dict[str, Any]:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster`."""
     from genre_spark import export, training
@@ -128,7 +128,8 @@ def train(
                 clusters=base.manifest.clusters,
                 genres=trained.report,
             )
-            say(f"labelling {catalogue.counts.accepted:,} tracks, to know what is usual")
+            n_tracks = catalogue.counts.accepted
+            say(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
             profile = _profile(spark, catalogue, Bundle(folder, manifest, onnx, base.profile))
             bundle.write_files(folder, manifest, profile, card.render(manifest))
             bundle.load(folder, kind="full")
@@ -143,7 +144,7 @@ def evaluate(
     settings: Settings,
     n_seeds: int,
     with_ablations: bool = True,
-    say: Say = logger.info,
+    say: Say = _log,
 ) -> dict[str, Any]:
     """Studies the network on the labelled sample and publishes what was found; see `cluster`.
 
@@ -190,7 +191,7 @@ def score(
     model: str,
     output: str,
     settings: Settings,
-    say: Say = logger.info,
+    say: Say = _log,
     incremental: bool = False,
     dry_run: bool = False,
     run_id: str | None = None,
@@ -202,7 +203,8 @@ def score(
     say(f"reading {source.path}")
     needed = opened.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
-        say(f"labelling {catalogue.counts.accepted:,} tracks with model {opened.manifest.model_id}")
+        n_tracks = catalogue.counts.accepted
+        say(f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks)
         order = Order(source, opened, output, settings, incremental, dry_run, run_id)
         return labelling.publish_labels(spark, catalogue, order)
 

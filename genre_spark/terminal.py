@@ -3,8 +3,10 @@
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +18,24 @@ from rich.table import Column, Table
 from genre_spark.drift import WARN, beyond
 from genre_spark.wording import MODEL, PROTOCOLS, gained, spread
 
+# Seconds between two lines on how far a step has come, where each stays.
+_BETWEEN_LINES = 30.0
 _PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Something that is being done.
+
+    Attributes
+    ----------
+    message : str
+    tracks : int
+        It is done with so many; 0 where that is not known.
+    """
+
+    message: str
+    tracks: int
 
 
 class Terminal:
@@ -35,6 +54,8 @@ class Terminal:
     ----------
     shown : mapping or sequence
         The summary that was shown last.
+    step : Step
+        What was said last.
     """
 
     def __init__(
@@ -44,6 +65,8 @@ class Terminal:
         progress: Callable[[str], None] | None = None,
     ):
         self.shown: Any = {}
+        self.step = Step("", 0)
+        self._told_at = 0.0
         self._tell = progress
         self._as_json = as_json
         self._silent = silent
@@ -51,10 +74,21 @@ class Terminal:
         self._results = Console()
         self._status: Status | None = None
 
-    def say(self, message: str) -> None:
+    def say(self, message: str, tracks: int = 0) -> None:
         """One line of progress: replaced by the next in a terminal, a line of its own elsewhere."""
+        self.step = Step(message, tracks)
+        self._line(message)
+
+    def add(self, how_far: str) -> None:
+        """Says how far the step has come: at once in a terminal, now and then elsewhere."""
+        watched = self._progress.is_terminal and not self._tell
+        if how_far and (watched or time.monotonic() - self._told_at >= _BETWEEN_LINES):
+            self._line(f"{self.step.message}: {how_far}")
+
+    def _line(self, message: str) -> None:
         if self._silent:
             return
+        self._told_at = time.monotonic()
         if self._tell:
             self._tell(message)
         elif not self._progress.is_terminal:

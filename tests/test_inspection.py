@@ -20,6 +20,8 @@ from genre_spark.intake import Source
 from genre_spark.schema import FEATURE_NAMES
 
 SETTINGS = load_settings().catalog
+# Of these tracks neither major nor minor is just about half, so that a lost row moves no median.
+SEED = 8
 PERCENT = ("danceability", "energy", "speechiness", "acousticness", "instrumentalness", "liveness",
            "valence")  # fmt: skip
 
@@ -27,7 +29,7 @@ PERCENT = ("danceability", "energy", "speechiness", "acousticness", "instrumenta
 @pytest.fixture(scope="module")
 def strange(tmp_path_factory):
     """200 tracks and some bad rows in a table with names and units of its own."""
-    tracks = make_tracks(200, seed=3)
+    tracks = make_tracks(200, seed=SEED)
     table = pd.DataFrame(
         {
             "Spotify URI": tracks["track_id"],
@@ -62,7 +64,7 @@ def test_a_table_with_names_and_units_of_its_own_is_read_as_what_it_is(found):
         "track_id", "title", "artist", "genre", "duration_ms", "tempo", "loudness", "key", "mode",
         *PERCENT,
     }  # fmt: skip
-    tracks = make_tracks(200, seed=3)
+    tracks = make_tracks(200, seed=SEED)
     for name in FEATURE_NAMES:
         median = np.median(tracks[name])
         assert found.features[name]["median"] == pytest.approx(median, rel=0.1, abs=0.51), name
@@ -101,7 +103,7 @@ def test_the_command_writes_a_file_to_edit_and_leaves_it_alone_after(spark, stra
     arguments = ["inspect", "--catalog", str(strange), "--output", str(file), "--json"]
     # The session is the tests' own: a command would stop it.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("genre_spark.options.Job.spark", lambda job: spark)
+        patch.setattr("genre_spark.job.Job.spark", lambda job: spark)
         told = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
         summary = json.loads(told.stdout)
         assert summary["mapping"]["tempo"] == {

@@ -41,7 +41,7 @@ def by_duckdb_as_a_directory(folder, spark):
 
 
 def by_polars(folder, spark):
-    return pl.scan_parquet(f"{folder}/**/*.parquet").collect().to_arrow()
+    return pl.scan_parquet(f"{folder}/**/*.parquet", hive_partitioning=True).collect().to_arrow()
 
 
 def by_spark(folder, spark):

@@ -1,0 +1,80 @@
+"""What is told of how far Spark has come."""
+
+import re
+import threading
+import time
+
+import pytest
+
+from genre_spark import progress, terminal
+from genre_spark.progress import Pace, Watch
+from genre_spark.terminal import Terminal
+
+
+def test_tracks_rate_and_time_left_follow_from_the_share_that_is_done():
+    pace = Pace(4_000_000)
+    assert pace.told(7, 0.0, now=10.0) == ""
+    assert pace.told(7, 0.25, now=30.0) == "pass 1, 1,000,000 tracks, 50,000 a second, 1:00 left"
+
+
+def test_a_new_pass_begins_anew():
+    pace = Pace(1000)
+    pace.told(7, 1.0, now=10.0)
+    assert pace.told(9, 0.5, now=20.0) == ""
+    assert pace.told(9, 0.5, now=21.0) == "pass 2, 500 tracks, 500 a second, 0:01 left"
+
+
+def test_a_share_is_told_where_the_number_of_tracks_is_not_known():
+    pace = Pace(0)
+    pace.told(1, 0.0, now=0.0)
+    assert pace.told(1, 0.001, now=10.0) == "pass 1, 0%, 2:46:30 left"
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    monkeypatch.setattr(progress, "_EVERY", 0.02)
+    return Terminal()
+
+
+def test_spark_is_watched_while_it_works(spark, plain, monkeypatch, capsys):
+    monkeypatch.setattr(terminal, "_BETWEEN_LINES", 0)
+    plain.say("resting", tracks=800)
+    watch = Watch(spark.sparkContext.statusTracker(), plain)
+    watch.start()
+    spark.sparkContext.parallelize(range(8), 8).foreach(lambda _: time.sleep(0.3))
+    watch.stop()
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "resting"
+    assert len(said) > 1
+    line = r"resting: pass 1, [1-8]00 tracks, [\d,]+ a second, 0:\d\d left"
+    assert all(re.fullmatch(line, told) for told in said[1:])
+
+
+def test_a_line_that_stays_comes_seldom(plain, capsys):
+    plain.say("resting")
+    plain.add("pass 1, 50%, 0:10 left")
+    assert capsys.readouterr().err == "resting\n"
+
+
+def test_a_quiet_terminal_says_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(terminal, "_BETWEEN_LINES", 0)
+    quiet = Terminal(silent=True)
+    quiet.say("resting")
+    quiet.add("pass 1, 50%, 0:10 left")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_spark_that_has_gone_ends_the_watch_without_a_word(plain, capsys):
+    asked = threading.Event()
+
+    class Gone:
+        def getActiveStageIds(self):
+            asked.set()
+            raise ConnectionRefusedError
+
+    watch = Watch(Gone(), plain)
+    watch.start()
+    assert asked.wait(timeout=60)
+    watch.stop()
+    assert capsys.readouterr() == ("", "")
