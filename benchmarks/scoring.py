@@ -106,7 +106,9 @@ def _candidates(
         return str(folder / f"out {name}")
 
     source = Source(catalog, Dataset(), "parquet")
-    job = partial(pipeline.score, spark, source, given.model, out("job"), _SETTINGS, lambda _: None)
+    job = partial(
+        pipeline.score, spark, source, given.model, out("job"), _SETTINGS, lambda *_: None
+    )
     copy = {COPY: partial(alternatives.copy, tracks, out("copy"))}
     if given.job:
         return {**copy, JOB: job}

@@ -58,7 +58,7 @@ def score(spark, tracks, model, output, table=None, settings=None, **options):
     tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).to_parquet(table)
     source = Source(str(table), Dataset())
     return pipeline.score(
-        spark, source, model, str(output), settings or SETTINGS, lambda _: None, **options
+        spark, source, model, str(output), settings or SETTINGS, lambda *_: None, **options
     )
 
 

@@ -341,7 +341,7 @@ def test_an_odd_catalogue_is_labelled_to_the_last_row(spark, clusters, tmp_path,
     tracks.to_parquet(tmp_path / "tracks.parquet")
     source = Source(str(tmp_path / "tracks.parquet"), Dataset())
     out = tmp_path / "out"
-    found = pipeline.score(spark, source, clusters, str(out), load_settings(), lambda _: None)
+    found = pipeline.score(spark, source, clusters, str(out), load_settings(), lambda *_: None)
     rows = pd.read_parquet(out)
     assert len(rows) == found["rows"]["labelled"] == len(tracks)
     assert set(rows["track_id"]) == set(tracks["track_id"])
