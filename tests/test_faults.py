@@ -195,7 +195,7 @@ def test_any_other_input_deleted_once_it_was_read_is_not_missed(
     tracks(50).to_csv(table, index=False)
     deleting(monkeypatch)
     source = Source(str(table), Dataset())
-    pipeline.score(spark, source, model, str(out), SETTINGS, lambda _: None)
+    pipeline.score(spark, source, model, str(out), SETTINGS, lambda *_: None)
     assert published(out) == 50
 
 
