@@ -148,14 +148,18 @@ def table(rows: list[dict[str, Any]], reference: str) -> str:
         f"| | runs | s | ÷ {reference} | CPU s | ÷ {reference} |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    units = ("seconds", "cpu")
     lines += [
-        f"| {row['name']} | {row['runs']} | "
-        + " | ".join(f"{row[f'{u}_median']:.1f} | {row[f'{u}_ratio']:.2f}" for u in units)
-        + " |"
+        f"| {row['name']} | {row['runs']} | {_cells(row, 'seconds')} | {_cells(row, 'cpu')} |"
         for row in rows
     ]
     return "\n".join(lines)
+
+
+def _cells(row: dict[str, Any], unit: str) -> str:
+    """Median and ratio; of a candidate whose workers ended meanwhile, CPU seconds are lost."""
+    if min(row[unit]) <= 0:
+        return "unknown | "
+    return f"{row[f'{unit}_median']:.1f} | {row[f'{unit}_ratio']:.2f}"
 
 
 def publish(name: str, command: str, content: Mapping[str, Any]) -> None:
