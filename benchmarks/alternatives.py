@@ -18,12 +18,12 @@ from pyspark.sql.types import ArrayType, FloatType
 
 from genre_spark.bundle import KERAS, Bundle
 from genre_spark.calibration import softmax
-from genre_spark.columns import genre_columns
+from genre_spark.columns import genre_columns, lists
 from genre_spark.context import add_context, key
 from genre_spark.decision import Decision, blend, logits
 from genre_spark.manifest import ScoringPart
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column
-from genre_spark.tensor import build, unpack
+from genre_spark.tensor import N_BINS, STATISTICS, bins, build, packed_length, unpack
 
 _BATCH = 8192
 _OPINION = ArrayType(FloatType())
@@ -56,7 +56,7 @@ def batch_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
         batch_size=_BATCH,
         input_tensor_shapes=[[_width(bundle)]],
     )
-    _label(tracks, bundle, lambda packed: udf(packed)).write.mode("overwrite").parquet(output)
+    _label(tracks, bundle, udf, output)
 
 
 def pandas_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
@@ -69,7 +69,7 @@ def pandas_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
         for one in series:
             yield pd.Series(list(predict(np.stack(one.to_numpy()))))
 
-    _label(tracks, bundle, judge).write.mode("overwrite").parquet(output)
+    _label(tracks, bundle, judge, output)
 
 
 def single_process(path: str, bundle: Bundle, output: str) -> None:
@@ -103,8 +103,6 @@ def _by_pandas(
     group: str, tracks: pd.DataFrame, axes: pd.DataFrame, scoring: ScoringPart
 ) -> np.ndarray:
     """A group's packed context of each track."""
-    from genre_spark.tensor import N_BINS, STATISTICS, bins
-
     of = tracks[group].fillna(tracks[TRACK_ID])
     other = tracks[ALBUM if group == ARTIST else ARTIST]
     counts = [
@@ -125,11 +123,11 @@ def _by_pandas(
     return np.concatenate([np.stack(counts, axis=1), *values], axis=1)
 
 
-def _label(tracks: DataFrame, bundle: Bundle, judge: Callable) -> DataFrame:
-    """Labels from a UDF that gives the CNN's opinion on a packed track."""
+def _label(tracks: DataFrame, bundle: Bundle, judge: Callable, output: str) -> None:
+    """Writes the labels from a UDF that gives the CNN's opinion on a packed track."""
     scoring = bundle.manifest.scoring
     groups = scoring.genres.groups
-    alone = {g: F.array_repeat(F.lit(float("nan")), _length(g, bundle)) for g in groups}
+    alone = {g: F.array_repeat(F.lit(float("nan")), _length(g, scoring)) for g in groups}
     contexts = [F.coalesce(context_column(g), alone[g]) for g in groups]
     features = F.array(*scoring.space.imputed().values())
     packed = F.concat(features, *contexts).cast("array<float>")
@@ -143,9 +141,11 @@ def _label(tracks: DataFrame, bundle: Bundle, judge: Callable) -> DataFrame:
     n = len(scoring.genres.classes)
     mean = F.array(*[F.avg(F.col("_own")[i]) for i in range(n)]).alias("_mean")
     both = judged.join(judged.groupBy("_artist").agg(mean), on="_artist")
-    return both.select(TRACK_ID, "_features", "_own", "_mean").mapInPandas(
+    labels = both.select(TRACK_ID, "_features", "_own", "_mean").mapInPandas(
         _finisher(scoring), f"{TRACK_ID} string, {_SYNTHETIC}, {_GENRES}"
     )
+    labels.write.mode("overwrite").parquet(output)
+    judged.unpersist()
 
 
 def _finisher(scoring: ScoringPart) -> Callable:
@@ -201,27 +201,21 @@ def _tensor(packed: np.ndarray, scoring: ScoringPart) -> np.ndarray:
     nearest, _ = scoring.synthetic.nearest(axes)
     contexts, first = {}, n
     for group in scoring.genres.groups:
-        values = packed[:, first : (first := first + _length_of(group, scoring))]
-        rows = [None if np.isnan(row[0]) else row for row in values.astype(np.float64)]
-        column = pa.array(rows, pa.list_(pa.float64()))
+        values = packed[:, first : (first := first + _length(group, scoring))].astype(np.float64)
+        places = pa.array(np.arange(len(values)), mask=np.isnan(values[:, 0]))
+        column = lists(values).take(places)
         contexts[group] = unpack(group, column, axes, scoring.space.edges)
     return build(axes, scoring.centroids[nearest], scoring.space.edges, contexts)
 
 
-def _length_of(group: str, scoring: ScoringPart) -> int:
-    from genre_spark.tensor import packed_length
-
+def _length(group: str, scoring: ScoringPart) -> int:
     return packed_length(group, scoring.space.n_axes)
-
-
-def _length(group: str, bundle: Bundle) -> int:
-    return _length_of(group, bundle.manifest.scoring)
 
 
 def _width(bundle: Bundle) -> int:
     scoring = bundle.manifest.scoring
-    groups = scoring.genres.groups
-    return len(scoring.space.features) + sum(_length(group, bundle) for group in groups)
+    lengths = (_length(group, scoring) for group in scoring.genres.groups)
+    return len(scoring.space.features) + sum(lengths)
 
 
 def prepare(spark: SparkSession, path: str, bundle: Bundle) -> DataFrame:

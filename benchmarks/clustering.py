@@ -60,6 +60,7 @@ def main() -> None:
         }
         state = measuring.RESULTS / f"{name}.taken"
         seconds = measuring.alternate(candidates, given.repeats, state, float("inf"), ends)
+        points.unpersist()
     rows = measuring.compare(seconds, BARE)
     print(measuring.table(rows, BARE))
     content = {"tracks": given.tracks, "reference": BARE, "rows": rows}

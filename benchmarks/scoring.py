@@ -137,7 +137,8 @@ def _candidates(
 def _labels(spark: SparkSession, tracks: DataFrame, n: int, opened: Bundle, output: str) -> None:
     """What workers and shuffle take, without reading twice, counts, drift and a verified switch."""
     rows = tracks.selectExpr("*", f"0 as {N_IMPUTED}")
-    with scoring.labelling(spark, rows, n, opened, "2026-01-01T00:00:00+00:00") as labelled:
+    at, largest = "2026-01-01T00:00:00+00:00", _SETTINGS.scoring.max_artist
+    with scoring.labelling(spark, rows, n, opened, at, largest) as labelled:
         labelled.write.mode("overwrite").parquet(output)
 
 

@@ -19,9 +19,11 @@ _BEGIN, _END = "<!-- figures: benchmarks/tables.py -->", "<!-- /figures -->"
 def main() -> None:
     """Replaces what stands between the two marks."""
     found = [json.loads(file.read_text()) for file in sorted(measuring.RESULTS.glob("*.json"))]
-    found.sort(key=lambda one: (one["reference"], one["tracks"]))
+    compared = [one for one in found if "rows" in one]
+    compared.sort(key=lambda one: (one["reference"], one["tracks"]))
+    workers = [_worker(one) for one in found if "milliseconds" in one]
     text = README.read_text()
-    parts = [_BEGIN, _per_track(found), *map(_section, found), _END]
+    parts = [_BEGIN, _per_track(compared), *map(_section, compared), *workers, _END]
     made = "\n\n".join(part for part in parts if part)
     pattern = f"{re.escape(_BEGIN)}.*{re.escape(_END)}"
     README.write_text(re.sub(pattern, lambda _: made, text, flags=re.DOTALL))
@@ -51,6 +53,17 @@ def _memory(peak: dict[str, float], cold: list[dict[str, float]]) -> str:
         f" labels came after {_most(cold, 'seconds'):.2f} s, when it held"
         f" {_most(cold, 'mib'):.0f} MiB."
     )
+
+
+def _worker(one: dict[str, Any]) -> str:
+    """What a worker does with a batch, without Spark."""
+    lines = [
+        f"**{one['tracks']:,} tracks in one worker.** `{one['command']}`, revision"
+        f" {one['revision']}; processor time on one thread.",
+        "| | ms |\n| --- | ---: |\n"
+        + "\n".join(f"| {name} | {took:.0f} |" for name, took in one["milliseconds"].items()),
+    ]
+    return "\n\n".join(lines)
 
 
 def _most(cold: list[dict[str, float]], what: str) -> float:

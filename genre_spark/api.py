@@ -194,7 +194,7 @@ def score(
             # What is released at the end of both blocks is made again when Spark needs it.
             n, largest = catalogue.counts.accepted, wanted.scoring.max_artist
             with scoring.labelling(
-                spark, catalogue.tracks, n, opened, _now(), explain, largest
+                spark, catalogue.tracks, n, opened, _now(), largest, explain
             ) as labelled:
                 return labelled
 

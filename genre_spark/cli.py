@@ -84,7 +84,7 @@ def cluster(
 ) -> None:
     """Discovers synthetic genres."""
     with job_of(**run) as job:
-        from genre_spark import pipeline
+        from genre_spark import pipeline, summaries
 
         source = source_of(catalog, dataset, fmt)
         if previous:
@@ -99,7 +99,7 @@ def cluster(
             job.terminal.say,
             job.run_id,
         )
-        job.terminal.show_bundle(summary)
+        summaries.show_bundle(job.terminal, summary)
         same = table_words(catalog, dataset, fmt)
         if summary["rows"]["labelled"]:
             job.terminal.show_next(
@@ -132,7 +132,7 @@ def train(
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with job_of(**run) as job:
-        from genre_spark import pipeline, registry
+        from genre_spark import pipeline, registry, summaries
 
         if mlflow:
             from genre_spark import tracking
@@ -148,7 +148,7 @@ def train(
             job.terminal.say("logging to MLflow")
             with registry.on_disk(job.spark(), output) as made:
                 summary["mlflow"] = tracking.log(made, job.settings, job.run_id, output)
-        job.terminal.show_bundle(summary)
+        summaries.show_bundle(job.terminal, summary)
         same = table_words(catalog, dataset, fmt)
         job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
@@ -187,14 +187,14 @@ def evaluate(
 ) -> None:
     """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
     with job_of(**run) as job:
-        from genre_spark import pipeline
+        from genre_spark import pipeline, summaries
 
         source = source_of(catalog, dataset, fmt)
         clusters = job.model(clusters)
         summary = pipeline.evaluate(
             job.spark(), source, clusters, output, job.settings, seeds, ablations, job.terminal.say
         )
-        job.terminal.show_study(summary)
+        summaries.show_study(job.terminal, summary)
 
 
 @cli.command(
@@ -236,7 +236,7 @@ def score(
     if partition_by:
         run["overrides"] += (f"partition_by={partition_by}",)
     with job_of(**run) as job:
-        from genre_spark import pipeline
+        from genre_spark import pipeline, summaries
 
         source = source_of(catalog, dataset, fmt)
         model = job.model(model)
@@ -251,7 +251,7 @@ def score(
             dry_run,
             job.run_id,
         )
-        job.terminal.show_labels(summary)
+        summaries.show_labels(job.terminal, summary)
         if not dry_run:
             job.terminal.show_next(
                 "report", "--model", model, "--labels", output, "--output", "report.html"
@@ -270,7 +270,7 @@ def score(
 def report(model: str, labels: str | None, output: str, pictures: str | None, **run: Any) -> None:
     """Writes one HTML page on a model and on what it labelled."""
     with job_of(**run) as job:
-        from genre_spark import pipeline
+        from genre_spark import pipeline, summaries
         from genre_spark.storage import is_remote
 
         model = job.model(model)
@@ -280,7 +280,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
         spark = job.spark() if remote else None
         gap = job.settings.publishing.allow_gap
         summary = pipeline.report(spark, model, labels, output, pictures, gap)
-        job.terminal.show_report(summary)
+        summaries.show_report(job.terminal, summary)
 
 
 @cli.command(epilog="Example: genre-spark demo --output genre-spark-demo")
@@ -296,11 +296,12 @@ def demo(output: str, **run: Any) -> None:
     """Runs the whole way on a small real table: cluster, train, score, report."""
     with job_of(**run) as job:
         from genre_spark import demo as way
+        from genre_spark import summaries
 
         table = way.table()
         way.make_room(Path(output))
         summary = way.run(job.spark(), table, Path(output), job.settings, job.terminal.say)
-        job.terminal.show_demo(summary)
+        summaries.show_demo(job.terminal, summary)
 
 
 for _command in (datasets, fetch, inspect, labels, schema, models):

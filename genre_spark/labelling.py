@@ -225,8 +225,8 @@ def _labelled(run: _Run) -> Iterator[tuple[DataFrame, str | None]]:
         run.catalogue.counts.accepted,
         bundle,
         run.scored_at,
-        run.order.explain,
         run.order.settings.scoring.max_artist,
+        run.order.explain,
     )
     with ExitStack() as stack:
         published = _published(run) if run.order.incremental else None

@@ -13,7 +13,7 @@ from genre_spark.clusterspace import ClusterSpace
 from genre_spark.decision import Decision
 from genre_spark.discovery import Discovery
 from genre_spark.features import FeatureSpace
-from genre_spark.schema import context_column
+from genre_spark.schema import ARTIST, context_column
 from genre_spark.tensor import assign
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -114,7 +114,7 @@ class GenrePart(_Strict):
     @property
     def relates_artists(self) -> bool:
         """Whether an artist's tracks inform each other."""
-        return "artist" in self.groups or bool(self.known.consensus or self.new.consensus)
+        return ARTIST in self.groups or bool(self.known.consensus or self.new.consensus)
 
     @functools.cached_property
     def artist_keys(self) -> np.ndarray:

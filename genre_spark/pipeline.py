@@ -130,7 +130,8 @@ def train(
             )
             n_tracks = catalogue.counts.accepted
             say(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
-            profile = _profile(spark, catalogue, Bundle(folder, manifest, onnx, base.profile))
+            made = Bundle(folder, manifest, onnx, base.profile)
+            profile = _profile(spark, catalogue, made, settings.scoring.max_artist)
             bundle.write_files(folder, manifest, profile, card.render(manifest))
             bundle.load(folder, kind="full")
     return _summary(manifest, output)
@@ -300,16 +301,15 @@ def _in_order(catalogue: Catalogue) -> DataFrame:
     return catalogue.tracks.repartition(n_partitions, TRACK_ID).sortWithinPartitions(TRACK_ID)
 
 
-def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle) -> Profile:
+def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_artist: int) -> Profile:
     """The catalogue, and what the new model makes of it."""
     features = distributions.feature_profiles(
         catalogue.tracks, made.manifest.scoring.space.features
     )
-    now = made.manifest.created_at
-    n = catalogue.counts.accepted
-    with scoring.labelling(spark, catalogue.tracks, n, made, now) as labelled:
+    now, n = made.manifest.created_at, catalogue.counts.accepted
+    with scoring.labelling(spark, catalogue.tracks, n, made, now, max_artist) as labelled:
         labels = distributions.label_profile(labelled)
-    return Profile(tracks=catalogue.counts.accepted, features=features, labels=labels)
+    return Profile(tracks=n, features=features, labels=labels)
 
 
 def _manifest(

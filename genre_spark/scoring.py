@@ -60,8 +60,8 @@ def labelling(
     n_tracks: int,
     bundle: Bundle,
     scored_at: str,
+    max_artist: int,
     explain: bool = False,
-    max_artist: int = 10_000,
     only: DataFrame | None = None,
 ) -> Iterator[DataFrame]:
     """The labelled catalogue, for as long as the block lasts.
@@ -77,10 +77,10 @@ def labelling(
         Verified; a clusters bundle leaves the genre columns null.
     scored_at : str
         Time of the run, ISO 8601.
-    explain : bool
-        Whether to say why.
     max_artist : int
         Tracks of an artist, about, that one worker takes at once.
+    explain : bool
+        Whether to say why.
     only : DataFrame, optional
         `TRACK_ID` of the tracks to label. All tracks of an artist, or none, where an artist's
         tracks inform each other; `input_hashes` differ for all of them where they do for one.

@@ -78,7 +78,7 @@ def _labelled(
         tracks = catalogue.tracks.select(TRACK_ID, truth, key(ARTIST).alias(_KEY))
         n, largest = catalogue.counts.accepted, settings.scoring.max_artist
         with scoring.labelling(
-            spark, catalogue.tracks, n, bundle, now(), explain, largest
+            spark, catalogue.tracks, n, bundle, now(), largest, explain
         ) as labels:
             known = _known(spark, bundle.manifest)
             told = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")

@@ -103,7 +103,8 @@ def judge(
     DataFrame
         The text columns; the features as double, null where missing or impossible; `FAULTS`
         and `REASONS` as array<string>; `N_IMPUTED`, how many faults there are; `USABLE`, whether
-        there is no reason; `REPEATED`, whether another row is kept instead; `AMBIGUOUS`; `SOURCE`, null for accepted rows.
+        there is no reason; `REPEATED`, whether another row is kept instead; `AMBIGUOUS`; `SOURCE`,
+        null for accepted rows.
     """
     rows = _each(mapped, features, max_imputed)
     repeated = repeated_ids(mapped) if repeated is None else repeated

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from genre_spark import summaries
 from genre_spark.discovery import Change, Match, Merge, Split
 from genre_spark.terminal import Terminal
 
@@ -42,7 +43,7 @@ DISCOVERY = {
 @pytest.fixture
 def shown(capsys):
     def show(**changes):
-        Terminal().show_labels({**copy.deepcopy(MANIFEST), **changes})
+        summaries.show_labels(Terminal(), {**copy.deepcopy(MANIFEST), **changes})
         return dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
 
     return show
@@ -84,7 +85,7 @@ def test_codes_that_a_terminal_would_obey_are_not_printed(shown):
 
 
 def test_stability_and_rules_are_told_and_nothing_of_a_change_that_was_not_asked_for(capsys):
-    Terminal().show_bundle(DISCOVERY)
+    summaries.show_bundle(Terminal(), DISCOVERY)
     told = capsys.readouterr().out
     assert "same groups over seeds (adjusted Rand index): 0.987 ± 0.010" in told
     assert "rules agree with synthetic genres on unseen tracks: 91.2%" in told
@@ -103,7 +104,7 @@ def test_what_became_of_earlier_synthetic_genres_is_told(capsys):
         split=(Split(id=3, into=(3, 7)),),
         merged=(Merge(id=0, of=(0, 1)),),
     )
-    Terminal().show_bundle({**DISCOVERY, "change": change.model_dump()})
+    summaries.show_bundle(Terminal(), {**DISCOVERY, "change": change.model_dump()})
     lines = capsys.readouterr().out.splitlines()
     for line in (
         "compared with: fedc",
