@@ -186,7 +186,7 @@ def score(
         wanted, source = _settings(settings), _source(tracks, dataset)
         needed = opened.manifest.scoring.space.features
         with open_catalogue(spark, source, wanted.catalog, needed) as catalogue:
-            found = distributions.binned_as(opened.profile, catalogue.tracks)
+            found = distributions.binned_as(opened.profile, catalogue.drawn)
             shifts = {"features": drift.of_features(opened.profile.features, found)}
             n_tracks = min(catalogue.counts.accepted, opened.profile.tracks)
             judged = drift.judge(n_tracks, shifts, wanted.drift, catalogue.left_out)

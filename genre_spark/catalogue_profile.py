@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 class FeatureProfile(_Strict):
-    """Distribution of one feature.
+    """Distribution of one feature, over as many tracks as tell what all are like.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class FeatureProfile(_Strict):
     edges : tuple of float
         The distinct inner quantiles; bin i holds values in (edges[i - 1], edges[i]].
     counts : tuple of int
-        Tracks per bin, one more than there are edges.
+        Of these tracks per bin, one more than there are edges.
     """
 
     quantiles: tuple[Finite, ...]

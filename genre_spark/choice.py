@@ -1,8 +1,10 @@
 """How many synthetic genres there are, judged on a bounded sample."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from genre_spark.tensor import assign
 
 if TYPE_CHECKING:
     from sklearn.cluster import KMeans
+
+Result = TypeVar("Result")
 
 # The silhouette compares each pair of tracks.
 _SILHOUETTE_TRACKS = 2500
@@ -55,7 +59,8 @@ def try_each_k(
         )
     tried = points[:_TRIED_TRACKS]
     most = min(settings.k_max, len(np.unique(tried, axis=0)) - 1)
-    return tuple(_try(tried, k, settings, seed) for k in range(settings.k_min, most + 1))
+    numbers = range(settings.k_min, most + 1)
+    return tuple(_at_once(lambda k: _try(tried, k, settings, seed), numbers))
 
 
 def choose(candidates: Sequence[Candidate], previous_k: int | None = None) -> int:
@@ -88,15 +93,26 @@ def settle(
         The tightest of all fits to the sample.
     stability : Stability
     """
-    fits = [_fit(points, k, settings, seed + i) for i in range(_REPEATS)]
+    fits = _at_once(lambda i: _fit(points, k, settings, seed + i), range(_REPEATS))
     best = min(fits, key=lambda fit: fit.inertia_).cluster_centers_
     labels = [assign(points, fit.cluster_centers_)[0] for fit in fits]
     stability = Stability(
         tracks=len(points),
         seeds=tuple(_agreement(*pair) for pair in combinations(labels, 2)),
-        bootstraps=tuple(_bootstraps(points, best, settings, seed, _REPEATS)),
+        bootstraps=tuple(
+            _at_once(lambda i: _bootstrap(points, best, settings, seed, i), range(_REPEATS))
+        ),
     )
     return best, stability
+
+
+def _at_once(work: Callable[[int], Result], numbers: Iterable[int]) -> list[Result]:
+    """What the work makes of each number; a core for each, since fits run outside Python's lock."""
+    from threadpoolctl import threadpool_limits
+
+    # Each fit sets and puts back the limit of all: it has to be the same before.
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(work, numbers))
 
 
 def _try(points: np.ndarray, k: int, settings: ClusteringSettings, seed: int) -> Candidate:
@@ -107,7 +123,7 @@ def _try(points: np.ndarray, k: int, settings: ClusteringSettings, seed: int) ->
     shares = np.bincount(labels, minlength=k) / len(labels)
     some = slice(0, _SILHOUETTE_TRACKS)
     varied = len(set(labels[some])) > 1
-    agreements = list(_bootstraps(points, centers, settings, seed, _TRIED_BOOTSTRAPS))
+    agreements = [_bootstrap(points, centers, settings, seed, i) for i in range(_TRIED_BOOTSTRAPS)]
     return Candidate(
         k=k,
         silhouette=round(float(silhouette_score(points[some], labels[some])), 4) if varied else 0.0,
@@ -118,15 +134,13 @@ def _try(points: np.ndarray, k: int, settings: ClusteringSettings, seed: int) ->
     )
 
 
-def _bootstraps(
-    points: np.ndarray, centers: np.ndarray, settings: ClusteringSettings, seed: int, times: int
-) -> Iterable[float]:
+def _bootstrap(
+    points: np.ndarray, centers: np.ndarray, settings: ClusteringSettings, seed: int, i: int
+) -> float:
     """Agreement of the centres with those of tracks drawn with replacement, over all tracks."""
-    labels = assign(points, centers)[0]
-    for i in range(times):
-        drawn = np.random.default_rng((seed, i)).integers(len(points), size=len(points))
-        other = _fit(points[drawn], len(centers), settings, seed + 1000 + i)
-        yield _agreement(labels, assign(points, other.cluster_centers_)[0])
+    drawn = np.random.default_rng((seed, i)).integers(len(points), size=len(points))
+    other = _fit(points[drawn], len(centers), settings, seed + 1000 + i).cluster_centers_
+    return _agreement(assign(points, centers)[0], assign(points, other)[0])
 
 
 def _agreement(one: np.ndarray, other: np.ndarray) -> float:

@@ -24,7 +24,7 @@ def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, Fe
     Parameters
     ----------
     tracks : DataFrame
-        Accepted tracks with a double column per feature, null where missing.
+        With a double column per feature, null where missing.
     features : sequence of str
     """
     columns = [F.percentile_approx(name, list(LEVELS), 10_000) for name in features]

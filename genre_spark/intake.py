@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import catalog, validation
+from genre_spark import catalog, sampling, validation
 from genre_spark.catalog import Mapped
 from genre_spark.config import CatalogSettings, Dataset
 from genre_spark.errors import InputError
@@ -72,6 +72,11 @@ class Catalogue:
     def tracks(self) -> DataFrame:
         """The accepted tracks."""
         return validation.accepted(self.judged)
+
+    @property
+    def drawn(self) -> DataFrame:
+        """As many of the tracks as tell what all are like."""
+        return sampling.bounded(self.tracks, self.counts.accepted)
 
     @property
     def quarantined(self) -> DataFrame:

@@ -139,7 +139,7 @@ def _work(run: _Run) -> tuple[dict[str, Any], _Staged]:
     """Stages everything but the manifest, and makes that."""
     started, profile = time.monotonic(), run.order.bundle.profile
     with _reading_again(run):
-        found = distributions.binned_as(profile, run.catalogue.tracks)
+        found = distributions.binned_as(profile, run.catalogue.drawn)
     shifts = {"features": drift.of_features(profile.features, found)}
     # What the features tell need not wait for the labels.
     _drifted(run, shifts)

@@ -18,6 +18,7 @@ from genre_spark import (
     publish,
     registry,
     sample,
+    sampling,
     scoring,
     survey,
     versions,
@@ -31,7 +32,8 @@ from genre_spark.labelling import Order
 from genre_spark.manifest import Manifest, ScoringPart, model_id
 from genre_spark.progress import Say, plainly
 from genre_spark.sample import Sample
-from genre_spark.schema import TRACK_ID
+from genre_spark.sampling import DRAWN
+from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
@@ -268,9 +270,14 @@ _TRACKS_PER_PARTITION = 50_000
 def _discover(
     catalogue: Catalogue, source: Source, settings: Settings, previous: Bundle | None
 ) -> tuple[Manifest, Profile]:
-    tracks = _in_order(catalogue).persist()
+    n_tracks = catalogue.counts.accepted
+    size = max(settings.clustering.sample_size, sampling.ENOUGH)
+    needed = (TRACK_ID, ARTIST, TITLE, GENRE, *catalogue.features)
+    is_drawn = sampling.enough(n_tracks, size).alias(DRAWN)
+    tracks = _in_order(catalogue.tracks.select(*needed, is_drawn), n_tracks).persist()
+    drawn = _in_order(tracks.filter(DRAWN), min(n_tracks, size)).persist()
     try:
-        found = survey.survey(tracks, catalogue.features, settings, previous)
+        found = survey.survey(tracks, drawn, catalogue.features, settings, previous)
         unused = tuple(name for name in catalogue.features if name not in found.space.features)
         manifest = _manifest(
             ScoringPart(space=found.space, synthetic=found.synthetic, genres=None),
@@ -283,30 +290,29 @@ def _discover(
         )
         sizes = {genre.name: genre.size for genre in found.discovery.synthetic_genres}
         return manifest, Profile(
-            tracks=catalogue.counts.accepted,
-            features=distributions.feature_profiles(tracks, found.space.features),
+            tracks=n_tracks,
+            features=distributions.feature_profiles(drawn, found.space.features),
             labels=LabelProfile(synthetic_genres=sizes),
         )
     finally:
+        drawn.unpersist()
         tracks.unpersist()
 
 
-def _in_order(catalogue: Catalogue) -> DataFrame:
+def _in_order(tracks: DataFrame, n_tracks: int) -> DataFrame:
     """The tracks, the same ones in each partition in the same order.
 
     How a table is cut into partitions hangs on the machine and its settings, and what is fitted
     hangs, in its last digits and in KMeans's first centroids, on the partitions.
     """
-    n_partitions = -(-catalogue.counts.accepted // _TRACKS_PER_PARTITION)
-    return catalogue.tracks.repartition(n_partitions, TRACK_ID).sortWithinPartitions(TRACK_ID)
+    n_partitions = -(-n_tracks // _TRACKS_PER_PARTITION)
+    return tracks.repartition(n_partitions, TRACK_ID).sortWithinPartitions(TRACK_ID)
 
 
 def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_artist: int) -> Profile:
     """The catalogue, and what the new model makes of it."""
-    features = distributions.feature_profiles(
-        catalogue.tracks, made.manifest.scoring.space.features
-    )
     now, n = made.manifest.created_at, catalogue.counts.accepted
+    features = distributions.feature_profiles(catalogue.drawn, made.manifest.scoring.space.features)
     with scoring.labelling(spark, catalogue.tracks, n, made, now, max_artist) as labelled:
         labels = distributions.label_profile(labelled)
     return Profile(tracks=n, features=features, labels=labels)

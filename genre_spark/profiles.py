@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from genre_spark.clustering import CLUSTER, POINT
 from genre_spark.discovery import Neighbour, Relation, TypicalArtist, TypicalTrack
 from genre_spark.features import FeatureSpace
+from genre_spark.sampling import DRAWN
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
 TYPICAL = 5
@@ -26,7 +27,7 @@ def describe(
     Parameters
     ----------
     tracks : DataFrame
-        Accepted tracks with `POINT` and `CLUSTER`.
+        Accepted tracks with `POINT`, `CLUSTER` and `DRAWN`.
     space : FeatureSpace
     centers : np.ndarray [shape=(k, n_dimensions)]
     """
@@ -116,26 +117,38 @@ def _total(tables: Any) -> dict[str, int]:
 def _summaries(
     tracks: DataFrame, space: FeatureSpace, centers: np.ndarray
 ) -> dict[int, dict[str, Any]]:
-    """Size, centroid, medians and typical tracks, in one pass."""
+    """Size, centroid, medians and typical tracks.
+
+    Size and means of all tracks: Spark compiles that. Ranks, which it does not, of those drawn.
+    """
     medians = [F.percentile_approx(column, 0.5) for column in space.imputed().values()]
+    means = [F.avg(column) for column in space.imputed().values()]
     track = F.struct(TRACK_ID, ARTIST, TITLE)
     # Of equally near tracks those with the lowest ids.
     by_distance = F.struct(_squared_distance(centers), TRACK_ID)
     totals = tracks.groupBy(CLUSTER).agg(
         F.count(F.lit(1)).alias("size"),
         F.array([F.avg(axis) for axis in space.to_spark()]).alias("centroid"),
-        F.array(*medians).alias("medians"),
-        F.min_by(track, by_distance, TYPICAL).alias("typical"),
+        F.array(*means).alias("means"),
     )
+    ranks = (
+        tracks.filter(DRAWN)
+        .groupBy(CLUSTER)
+        .agg(
+            F.array(*medians).alias("medians"),
+            F.min_by(track, by_distance, TYPICAL).alias("typical"),
+        )
+    )
+    # A group may be so small that none of its tracks is drawn.
     return {
         row[CLUSTER]: {
             "size": row["size"],
             # The last digits hang on the order in which Spark added.
             "centroid": tuple(np.round(row["centroid"], 9).tolist()),
-            "medians": dict(zip(space.features, row["medians"], strict=True)),
-            "typical": tuple(TypicalTrack(**one.asDict()) for one in row["typical"]),
+            "medians": dict(zip(space.features, row["medians"] or row["means"], strict=True)),
+            "typical": tuple(TypicalTrack(**one.asDict()) for one in row["typical"] or ()),
         }
-        for row in totals.collect()
+        for row in totals.join(ranks, on=CLUSTER, how="left").collect()
     }
 
 

@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 from genre_spark.context import statistics
 from genre_spark.features import FeatureSpace
 from genre_spark.gathered import ALBUM_SUM, GATHER
-from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, key_column
+from genre_spark.sampling import one_in
+from genre_spark.schema import ALBUM, ARTIST, key_column
 
 # Large artists are looked for among every so many tracks, drawn by the hash of their ids.
 _SAMPLED = 64
@@ -38,9 +39,7 @@ def crowds(inputs: DataFrame, n_tracks: int, max_artist: int) -> list[int]:
     own = key_column(ARTIST)
     # A small share of a small number is no number to go by.
     share = min(_SAMPLED, max(1, most // 100))
-    drawn = inputs.filter(
-        F.col(own).isNotNull() & (F.pmod(F.xxhash64(TRACK_ID), F.lit(share)) == 0)
-    )
+    drawn = inputs.filter(F.col(own).isNotNull() & one_in(share))
     found = drawn.groupBy(own).count().filter(F.col("count") * share > most)
     return sorted(row[own] for row in found.collect())
 

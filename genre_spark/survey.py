@@ -59,14 +59,20 @@ class _Groups:
 
 
 def survey(
-    tracks: DataFrame, names: tuple[str, ...], settings: Settings, previous: Bundle | None = None
+    tracks: DataFrame,
+    drawn: DataFrame,
+    names: tuple[str, ...],
+    settings: Settings,
+    previous: Bundle | None = None,
 ) -> Survey:
     """Discovers the synthetic genres of a catalogue.
 
     Parameters
     ----------
     tracks : DataFrame
-        Accepted tracks, cached, partitioned the same way in each run.
+        Accepted tracks with `DRAWN`, cached, partitioned the same way in each run.
+    drawn : DataFrame
+        Those of them that are, on which all is found but the groups themselves.
     names : tuple of str
         Features to use where they vary.
     settings : Settings
@@ -78,10 +84,10 @@ def survey(
     BundleError
         Where `previous` rests on other features.
     """
-    space = features.fit(tracks, names)
+    space = features.fit(drawn, names)
     if previous:
         lineage.check(previous, space)
-    sample = _sample(tracks, space, settings)
+    sample = _sample(drawn, space, settings)
     wanted, seed = settings.clustering, settings.seed
     candidates = choice.try_each_k(sample.points, wanted, seed)
     k = choice.choose(candidates, previous.manifest.clusters.k if previous else None)
@@ -92,8 +98,8 @@ def survey(
     return Survey(space, synthetic, discovery.model_copy(update=tried))
 
 
-def _sample(tracks: DataFrame, space: FeatureSpace, settings: Settings) -> _Sample:
-    raw = clustering.sample_raw(tracks, space, settings.clustering.sample_size, settings.seed)
+def _sample(drawn: DataFrame, space: FeatureSpace, settings: Settings) -> _Sample:
+    raw = clustering.sample_raw(drawn, space, settings.clustering.sample_size, settings.seed)
     axes = space.to_numpy(raw)
     compared = clusterspace.fit(axes, space, settings.clustering)
     return _Sample(space, compared, raw, axes, compared.to_numpy(axes))

@@ -7,12 +7,23 @@ import pytest
 from generated import make_manifest, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
+from pyspark.sql import functions as F
 
-from genre_spark import choice, clustering, clusterspace, features, profiles, survey, tensor
+from genre_spark import (
+    choice,
+    clustering,
+    clusterspace,
+    features,
+    profiles,
+    sampling,
+    survey,
+    tensor,
+)
 from genre_spark.bundle import Bundle
 from genre_spark.clustering import CLUSTER, POINT
 from genre_spark.config import load_settings
 from genre_spark.manifest import ScoringPart
+from genre_spark.sampling import DRAWN
 from genre_spark.schema import FEATURE_NAMES, TRACK_ID
 
 N_TRACKS = 500
@@ -24,7 +35,8 @@ K = 12
 
 @pytest.fixture(scope="module")
 def tracks(spark):
-    return spark.createDataFrame(make_tracks(N_TRACKS, seed=9)).repartition(3).persist()
+    table = spark.createDataFrame(make_tracks(N_TRACKS, seed=9)).repartition(3)
+    return table.withColumn(DRAWN, F.lit(True)).persist()
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +72,7 @@ def model(points, start):
 
 @pytest.fixture(scope="module")
 def found(tracks):
-    return survey.survey(tracks, FEATURE_NAMES, SETTINGS)
+    return survey.survey(tracks, tracks, FEATURE_NAMES, SETTINGS)
 
 
 # The fit
@@ -139,6 +151,30 @@ def test_medians_are_in_raw_units(found):
         assert genre.medians["duration_ms"] >= 30_000
 
 
+def test_of_a_group_without_a_drawn_track_means_are_told(model, points, space):
+    centers = np.array(model.clusterCenters())
+    grouped = model.transform(points).withColumn(DRAWN, F.col(CLUSTER) != 3)
+    told = profiles.describe(grouped, space, centers)
+    mean = grouped.filter(F.col(CLUSTER) == 3).agg(F.avg("tempo")).first()[0]
+    assert told[3]["medians"]["tempo"] == pytest.approx(mean)
+    assert told[3]["typical"] == ()
+    assert all(len(told[row]["typical"]) == profiles.TYPICAL for row in told if row != 3)
+    assert sum(one["size"] for one in told.values()) == N_TRACKS
+
+
+@pytest.mark.parametrize("size", [100, 60])
+def test_enough_is_drawn_the_same_however_it_is_partitioned(tracks, size):
+    drawn = tracks.filter(sampling.enough(N_TRACKS, size))
+    ids = {row[TRACK_ID] for row in drawn.select(TRACK_ID).collect()}
+    assert size * 0.7 < len(ids) < 2 * size * 1.3
+    again = tracks.repartition(7).filter(sampling.enough(N_TRACKS, size)).select(TRACK_ID)
+    assert ids == {row[TRACK_ID] for row in again.collect()}
+
+
+def test_of_few_tracks_all_are_drawn(tracks):
+    assert sampling.bounded(tracks, N_TRACKS).count() == N_TRACKS
+
+
 def test_typical_artists_are_those_with_the_most_tracks(found, tracks):
     pairs = tracks.select(TRACK_ID, "artist", *FEATURE_NAMES).toPandas()
     axes = found.space.to_numpy(pairs[list(FEATURE_NAMES)].to_numpy(float))
@@ -172,7 +208,8 @@ def test_most_tracks_of_a_resample_keep_their_id_and_all_matched_genres_their_na
         }
     )
     fewer = tracks.filter("xxhash64(track_id) % 10 <> 0")
-    again = survey.survey(fewer, FEATURE_NAMES, SETTINGS, Bundle(Path("old"), manifest, None, {}))
+    old = Bundle(Path("old"), manifest, None, {})
+    again = survey.survey(fewer, fewer, FEATURE_NAMES, SETTINGS, old)
     change = again.discovery.change
     assert change.tracks == 300
     assert change.moved < 0.3
