@@ -179,7 +179,9 @@ def _labelled(
     labelled = work.label(gathered.sortWithinPartitions(GATHER, key_column(ALBUM)))
     if not crowds:
         return labelled
-    crowd = inputs.filter(is_crowd).drop(GATHER)
+    # Few of all tracks, read for their statistics and for their opinions.
+    crowd = inputs.filter(is_crowd).drop(GATHER).persist()
+    stack.callback(crowd.unpersist)
     return labelled.unionByName(_of_crowds(stack, work, crowd))
 
 
