@@ -11,8 +11,9 @@ setup: $(STAMP)
 run: $(STAMP)
 	$(BIN)/genre-spark demo
 
+# Two at once: starting Java, compiling queries and small fits each keep one core busy.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Says under which versions of Python and pyspark the tests pass: make test-matrix
 #   MATRIX="3.12:4.3 3.11:4.0" for some pairs, MATRIX_TESTS=tests for all tests

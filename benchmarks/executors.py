@@ -32,9 +32,12 @@ _ENVIRONMENT = {
 _WAIT = 120
 
 
-def submit(url: str, folder: Path, command: str, *arguments: str) -> subprocess.Popen:
-    """A job of the cluster."""
+def submit(
+    url: str, folder: Path, command: str, *arguments: str, heap: str = "1g"
+) -> subprocess.Popen:
+    """A job of the cluster; `heap` is its driver's."""
     conf = ["--conf", "spark.executor.memory=1g", "--conf", "spark.ui.enabled=false"]
+    conf += ["--driver-memory", heap]
     entry = str(ROOT / "jobs" / f"{command}.py")
     return subprocess.Popen(
         [str(BIN / "spark-submit"), "--master", url, *conf, entry, *arguments],

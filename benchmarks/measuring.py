@@ -70,7 +70,7 @@ def alternate(
 
 def cpu_seconds() -> float:
     """What this process and all that it started have used, with children that ended."""
-    ours = _family()
+    ours = family(os.getpid())
     ticks = sum(sum(map(int, _stat(pid)[11:15])) for pid in ours)
     return ticks / os.sysconf("SC_CLK_TCK")
 
@@ -85,9 +85,8 @@ def peaks() -> dict[str, float]:
         ``worker``, the largest Python worker that still lives.
     """
     found = {"driver": peak_mib(), "jvm": 0.0, "worker": 0.0}
-    for pid in _family() - {os.getpid()}:
-        command = _read(pid, "cmdline").split("\0")[0]
-        kind = "jvm" if command.endswith("java") else "worker"
+    for pid in family(os.getpid()) - {os.getpid()}:
+        kind = "jvm" if is_jvm(pid) else "worker"
         found[kind] = max(found[kind], peak_mib(pid))
     return {name: round(value) for name, value in found.items()}
 
@@ -99,11 +98,16 @@ def peak_mib(pid: int | None = None) -> float:
     return int(lines[0].split()[1]) / 1024 if lines else 0.0
 
 
-def _family() -> set[int]:
-    """Ids of this process and of all below it."""
+def is_jvm(pid: int) -> bool:
+    """Whether a process is Java."""
+    return _read(pid, "cmdline").split("\0")[0].endswith("java")
+
+
+def family(root: int) -> set[int]:
+    """Ids of a process and of all below it."""
     pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
     parents = {pid: int(_stat(pid)[1]) for pid in pids}
-    ours = {os.getpid()}
+    ours = {root}
     while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
         ours |= more
     return ours

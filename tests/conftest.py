@@ -25,8 +25,13 @@ def spark(tmp_path_factory):
     from genre_spark.session import get_session
 
     folder = tmp_path_factory.mktemp("spark")
-    places = {"spark.sql.warehouse.dir": folder / "warehouse", "spark.local.dir": folder / "local"}
-    arguments = " ".join(f"--conf {key}={path}" for key, path in places.items())
+    wanted = {
+        "spark.sql.warehouse.dir": folder / "warehouse",
+        "spark.local.dir": folder / "local",
+        # Two such sessions run at once.
+        "spark.driver.memory": "2g",
+    }
+    arguments = " ".join(f"--conf {key}={value}" for key, value in wanted.items())
     with pytest.MonkeyPatch.context() as patch:
         # The only way to settings that must stand before the JVM does.
         patch.setenv("PYSPARK_SUBMIT_ARGS", f"{arguments} pyspark-shell")

@@ -1,0 +1,59 @@
+"""The real command lines, each in a process of its own, on generated tracks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+from generated import make_tracks
+
+from genre_spark.schema import FEATURE_NAMES
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+# Enough to learn what generated genres sound like, and no more.
+QUICK = [
+    part
+    for setting in ("k_max=12", "epochs=12", "general_epochs=12", "min_steps=0", "restarts=1")
+    for part in ("--set", setting)
+]
+REPEATED, DIRTY = 20, 10
+
+
+# What Java and TensorFlow say at every start.
+NOISE = ("incubator modules", "netlib", "absl::InitializeLog", "oneDNN", "cpu_feature_guard")
+
+
+def run(command, *, expect=0, noise=NOISE, **env):
+    """Runs a command; its standard output, once its exit code is the expected one.
+
+    Of `NOISE`, no more than `noise` may reach the screen.
+    """
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, **env}
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, env=environment, cwd=ROOT
+    )
+    assert done.returncode == expect, done.stderr[-3000:]
+    assert [one for one in NOISE if one in done.stderr and one not in noise] == []
+    return done.stdout if expect == 0 else done.stderr
+
+
+def genre_spark(*arguments, **kwargs):
+    return run([BIN / "genre-spark", *arguments, "--master", "local[2]"], noise=(), **kwargs)
+
+
+def labels(folder):
+    """A labelled catalogue as pandas reads it, in order."""
+    return pd.read_parquet(folder).sort_values("track_id").reset_index(drop=True)
+
+
+def write_catalogue(folder):
+    """1,200 tracks as CSV, some rows repeated and some that no model could use."""
+    tracks = make_tracks(1200, seed=5, artists=120)
+    tracks = tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
+    dirty = tracks.head(DIRTY).assign(track_id=[f"dirty{i}" for i in range(DIRTY)])
+    dirty[["energy", "valence", "tempo", "loudness"]] = ""
+    path = folder / "tracks.csv"
+    pd.concat([tracks, tracks.head(REPEATED), dirty]).to_csv(path, index=False)
+    return path

@@ -1,0 +1,122 @@
+"""What else people do with the real command lines, and what they do wrong."""
+
+import json
+
+import pytest
+from commands import QUICK, ROOT, genre_spark, labels, write_catalogue
+from generated import GENRES, make_tracks
+
+from genre_spark.schema import FEATURE_NAMES
+
+REFERENCE = ROOT / "models" / "reference"
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory):
+    return write_catalogue(tmp_path_factory.mktemp("catalogue"))
+
+
+def test_a_labelled_catalogue_without_artists_is_learned_from(tmp_path):
+    tracks = make_tracks(600, seed=7, genres=GENRES[:3]).drop(columns=["artist", "album"])
+    path, clusters, model = (tmp_path / name for name in ("t.parquet", "clusters", "model"))
+    tracks.to_parquet(path)
+    genre_spark("cluster", "--catalog", path, "--output", clusters, *QUICK)
+    found = json.loads(
+        genre_spark(
+            "train", "--catalog", path, "--clusters", clusters, "--output", model, "--json", *QUICK
+        )
+    )
+    assert list(found["genres"]["protocols"]) == ["known"]
+    genre_spark("score", "--catalog", path, "--model", model, "--output", tmp_path / "labelled")
+    scored = labels(tmp_path / "labelled").merge(tracks, on="track_id")
+    assert (scored["genre_x"] == scored["genre_y"]).mean() > 0.6
+
+
+def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tmp_path):
+    assert sum(file.stat().st_size for file in REFERENCE.iterdir()) < 3_000_000
+    arguments = ["--catalog", catalogue, "--model", REFERENCE, "--output", tmp_path / "labelled"]
+    # Generated tracks are instrumental in a way that real ones are not.
+    errors = genre_spark("score", *arguments, expect=5)
+    assert "too unlike the catalogue that the model was made from: instrumentalness" in errors
+    assert not (tmp_path / "labelled").exists()
+    found = json.loads(genre_spark("score", *arguments, "--set", "stop_psi=9", "--json"))
+    assert found["rows"]["labelled"] == 1200
+    assert found["labels"]["genres"]
+    assert found["drift"]["level"] == "warn"
+
+
+def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(real_tables, tmp_path):
+    table = ["--catalog", real_tables / "spotify_songs.csv.gz", "--dataset", "tidytuesday"]
+    clusters, labelled = tmp_path / "clusters", tmp_path / "labelled"
+    found = json.loads(
+        genre_spark("cluster", *table, *QUICK, "--output", clusters, "--labels", labelled, "--json")
+    )
+    assert found["rows"]["read"] == 32_833
+    assert found["rows"]["accepted"] == len(labels(labelled)) == 28_356
+    assert found["rows"]["reasons"] == {"duplicate_track_id": 4_477}
+    other = ["--catalog", real_tables / "tracks_features_69522.csv.gz", "--dataset", "spotify-1.2m"]
+    genre_spark("score", *other, "--model", clusters, "--output", labelled)
+    assert len(labels(labelled)) == 69_522
+
+
+MISTAKES = {
+    "wrong path": (["--catalog", "{tmp}/nowhere.csv"], 3, "no such file or directory"),
+    "missing column": (["--catalog", "{tmp}/no_id.csv"], 3, "no column 'track_id'"),
+    "wrong type": (["--catalog", "{tmp}/nested.json"], 3, "column tempo is struct"),
+    "empty table": (["--catalog", "{tmp}/empty.csv"], 3, "has no rows"),
+    "too dirty": (["--catalog", "{tmp}/dirty.csv"], 5, "would be quarantined"),
+    "unknown setting": (["--catalog", "x", "--set", "speed=9"], 2, "speed: unknown key"),
+    "unknown dataset": (["--catalog", "x", "--dataset", "mine"], 2, "neither a file nor one of"),
+    "unknown option": (["--catalog", "x", "--fast"], 2, "No such option"),
+    "output is the input": (["--catalog", "{tmp}/out"], 6, "lies inside the input"),
+}
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mistakes")
+    header = ",".join(("track_id", *FEATURE_NAMES))
+    (folder / "no_id.csv").write_text(",".join(FEATURE_NAMES) + "\n" + ",".join("1" * 12) + "\n")
+    (folder / "empty.csv").write_text(header + "\n")
+    (folder / "dirty.csv").write_text(header + "\n" + "a,,,,,,,,,,,,\n" + "b" + ",1" * 11 + ",9999")
+    (folder / "nested.json").write_text('{"track_id": "1", "tempo": {"bpm": 120}}\n')
+    return folder
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_in_one_line_with_its_exit_code(mistakes, mistake):
+    arguments, code, told = MISTAKES[mistake]
+    arguments = [part.format(tmp=mistakes) for part in arguments]
+    where = ["--model", REFERENCE, "--output", mistakes / "out"]
+    errors = genre_spark("score", *arguments, *where, expect=code)
+    assert told in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert not (mistakes / "out").exists()
+
+
+def test_a_damaged_bundle_is_refused_before_spark_starts(catalogue, tmp_path):
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for file in REFERENCE.iterdir():
+        (damaged / file.name).write_bytes(file.read_bytes())
+    onnx = bytearray((damaged / "cnn.onnx").read_bytes())
+    onnx[len(onnx) // 2] ^= 1
+    (damaged / "cnn.onnx").write_bytes(onnx)
+    errors = genre_spark(
+        "score", "--catalog", catalogue, "--model", damaged, "--output", tmp_path / "o", expect=4
+    )
+    assert errors.strip() == (
+        f"genre-spark: {damaged}: cnn.onnx was changed or damaged: its checksum differs"
+    )
+
+
+def test_a_bundle_is_never_overwritten(catalogue):
+    errors = genre_spark("cluster", "--catalog", catalogue, "--output", REFERENCE, expect=6)
+    assert "bundles are never overwritten" in errors.splitlines()[-1]
+
+
+def test_an_earlier_bundle_that_is_not_there_is_refused_before_anything_is_read(tmp_path):
+    folder = tmp_path / "old"
+    arguments = ["--catalog", tmp_path / "t.parquet", "--output", tmp_path / "new"]
+    told = genre_spark("cluster", *arguments, "--previous", folder, expect=4)
+    assert f"{folder}: no such bundle" in told
