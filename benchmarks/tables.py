@@ -23,7 +23,8 @@ def main() -> None:
     compared.sort(key=lambda one: (one["reference"], one["tracks"]))
     workers = [_worker(one) for one in found if "milliseconds" in one]
     text = README.read_text()
-    parts = [_BEGIN, _per_track(compared), *map(_section, compared), *workers, _END]
+    drivers = [_driver(one) for one in found if "jobs" in one]
+    parts = [_BEGIN, _per_track(compared), *map(_section, compared), *workers, *drivers, _END]
     made = "\n\n".join(part for part in parts if part)
     pattern = f"{re.escape(_BEGIN)}.*{re.escape(_END)}"
     README.write_text(re.sub(pattern, lambda _: made, text, flags=re.DOTALL))
@@ -62,6 +63,19 @@ def _worker(one: dict[str, Any]) -> str:
         f" {one['revision']}; processor time on one thread.",
         "| | ms |\n| --- | ---: |\n"
         + "\n".join(f"| {name} | {took:.0f} |" for name, took in one["milliseconds"].items()),
+    ]
+    return "\n\n".join(lines)
+
+
+def _driver(one: dict[str, Any]) -> str:
+    """Most memory of the driver of `score`, by how many tracks there are."""
+    lines = [
+        f"**Driver of `score` on a standalone cluster.** `{one['command']}`, revision"
+        f" {one['revision']}; a heap of {one['heap']} for all.",
+        "| tracks | its JVM, MiB | its Python, MiB |\n| ---: | ---: | ---: |\n"
+        + "\n".join(
+            f"| {job['tracks']:,} | {job['jvm_mib']} | {job['python_mib']} |" for job in one["jobs"]
+        ),
     ]
     return "\n\n".join(lines)
 
