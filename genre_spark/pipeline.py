@@ -32,7 +32,6 @@ from genre_spark.labelling import Order
 from genre_spark.manifest import Manifest, ScoringPart, model_id
 from genre_spark.progress import Say, plainly
 from genre_spark.sample import Sample
-from genre_spark.sampling import DRAWN
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
 logger = logging.getLogger(__name__)
@@ -273,9 +272,9 @@ def _discover(
     n_tracks = catalogue.counts.accepted
     size = max(settings.clustering.sample_size, sampling.ENOUGH)
     needed = (TRACK_ID, ARTIST, TITLE, GENRE, *catalogue.features)
-    is_drawn = sampling.enough(n_tracks, size).alias(DRAWN)
-    tracks = _in_order(catalogue.tracks.select(*needed, is_drawn), n_tracks).persist()
-    drawn = _in_order(tracks.filter(DRAWN), min(n_tracks, size)).persist()
+    tracks = _in_order(catalogue.tracks.select(*needed), n_tracks).persist()
+    is_drawn = sampling.enough(n_tracks, size)
+    drawn = _in_order(tracks.filter(is_drawn), min(n_tracks, size)).persist()
     try:
         found = survey.survey(tracks, drawn, catalogue.features, settings, previous)
         unused = tuple(name for name in catalogue.features if name not in found.space.features)

@@ -10,7 +10,6 @@ from pyspark.sql import functions as F
 from genre_spark.clustering import CLUSTER, POINT
 from genre_spark.discovery import Neighbour, Relation, TypicalArtist, TypicalTrack
 from genre_spark.features import FeatureSpace
-from genre_spark.sampling import DRAWN
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
 TYPICAL = 5
@@ -20,18 +19,20 @@ _MOST_GENRE_COUNTS = 10_000
 
 
 def describe(
-    tracks: DataFrame, space: FeatureSpace, centers: np.ndarray
+    tracks: DataFrame, drawn: DataFrame, space: FeatureSpace, centers: np.ndarray
 ) -> dict[int, dict[str, Any]]:
     """Fields of `SyntheticGenre`, all but id, name and share, by row of the fit.
 
     Parameters
     ----------
     tracks : DataFrame
-        Accepted tracks with `POINT`, `CLUSTER` and `DRAWN`.
+        Accepted tracks with `POINT` and `CLUSTER`.
+    drawn : DataFrame
+        A bounded part of them, of which medians and typical tracks are.
     space : FeatureSpace
     centers : np.ndarray [shape=(k, n_dimensions)]
     """
-    found = _summaries(tracks, space, centers)
+    found = _summaries(tracks, drawn, space, centers)
     artists, genres = _artists(tracks), _genre_counts(tracks)
     totals = _total(genres.values())
     for row, fields in found.items():
@@ -115,7 +116,7 @@ def _total(tables: Any) -> dict[str, int]:
 
 
 def _summaries(
-    tracks: DataFrame, space: FeatureSpace, centers: np.ndarray
+    tracks: DataFrame, drawn: DataFrame, space: FeatureSpace, centers: np.ndarray
 ) -> dict[int, dict[str, Any]]:
     """Size, centroid, medians and typical tracks.
 
@@ -131,13 +132,9 @@ def _summaries(
         F.array([F.avg(axis) for axis in space.to_spark()]).alias("centroid"),
         F.array(*means).alias("means"),
     )
-    ranks = (
-        tracks.filter(DRAWN)
-        .groupBy(CLUSTER)
-        .agg(
-            F.array(*medians).alias("medians"),
-            F.min_by(track, by_distance, TYPICAL).alias("typical"),
-        )
+    ranks = drawn.groupBy(CLUSTER).agg(
+        F.array(*medians).alias("medians"),
+        F.min_by(track, by_distance, TYPICAL).alias("typical"),
     )
     # A group may be so small that none of its tracks is drawn.
     return {

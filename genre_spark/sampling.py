@@ -5,7 +5,6 @@ from pyspark.sql import functions as F
 
 from genre_spark.schema import TRACK_ID
 
-DRAWN = "_drawn"
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.
 ENOUGH = 100_000
 

@@ -70,9 +70,9 @@ def survey(
     Parameters
     ----------
     tracks : DataFrame
-        Accepted tracks with `DRAWN`, cached, partitioned the same way in each run.
+        Accepted tracks, cached, partitioned the same way in each run.
     drawn : DataFrame
-        Those of them that are, on which all is found but the groups themselves.
+        A bounded part of them, drawn by chance, on which all is found but the groups themselves.
     names : tuple of str
         Features to use where they vary.
     settings : Settings
@@ -92,7 +92,7 @@ def survey(
     candidates = choice.try_each_k(sample.points, wanted, seed)
     k = choice.choose(candidates, previous.manifest.clusters.k if previous else None)
     start, stability = choice.settle(sample.points, k, wanted, seed)
-    groups = _fit(tracks, sample, start, wanted.max_iterations)
+    groups = _fit(tracks, drawn, sample, start, wanted.max_iterations)
     synthetic, discovery = _tell(sample, groups, previous, seed)
     tried = {"candidates": candidates, "stability": stability}
     return Survey(space, synthetic, discovery.model_copy(update=tried))
@@ -105,12 +105,17 @@ def _sample(drawn: DataFrame, space: FeatureSpace, settings: Settings) -> _Sampl
     return _Sample(space, compared, raw, axes, compared.to_numpy(axes))
 
 
-def _fit(tracks: DataFrame, sample: _Sample, start: np.ndarray, max_iterations: int) -> _Groups:
-    points = clustering.add_points(tracks, sample.space, sample.compared)
+def _fit(
+    tracks: DataFrame, drawn: DataFrame, sample: _Sample, start: np.ndarray, max_iterations: int
+) -> _Groups:
+    points, some = (
+        clustering.add_points(part, sample.space, sample.compared) for part in (tracks, drawn)
+    )
     model = clustering.fit(points, start, max_iterations)
     # The last digits hang on the order in which Spark added.
     centers = np.array(model.clusterCenters()).round(9)
-    found = profiles.describe(model.transform(points), sample.space, centers)
+    grouped = model.transform(points), model.transform(some)
+    found = profiles.describe(*grouped, sample.space, centers)
     order = sorted(found, key=lambda row: (-found[row]["size"], tuple(centers[row])))
     return _Groups(centers[order], [found[row] for row in order])
 

@@ -23,7 +23,6 @@ from genre_spark.bundle import Bundle
 from genre_spark.clustering import CLUSTER, POINT
 from genre_spark.config import load_settings
 from genre_spark.manifest import ScoringPart
-from genre_spark.sampling import DRAWN
 from genre_spark.schema import FEATURE_NAMES, TRACK_ID
 
 N_TRACKS = 500
@@ -35,8 +34,7 @@ K = 12
 
 @pytest.fixture(scope="module")
 def tracks(spark):
-    table = spark.createDataFrame(make_tracks(N_TRACKS, seed=9)).repartition(3)
-    return table.withColumn(DRAWN, F.lit(True)).persist()
+    return spark.createDataFrame(make_tracks(N_TRACKS, seed=9)).repartition(3).persist()
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +151,8 @@ def test_medians_are_in_raw_units(found):
 
 def test_of_a_group_without_a_drawn_track_means_are_told(model, points, space):
     centers = np.array(model.clusterCenters())
-    grouped = model.transform(points).withColumn(DRAWN, F.col(CLUSTER) != 3)
-    told = profiles.describe(grouped, space, centers)
+    grouped = model.transform(points)
+    told = profiles.describe(grouped, grouped.filter(F.col(CLUSTER) != 3), space, centers)
     mean = grouped.filter(F.col(CLUSTER) == 3).agg(F.avg("tempo")).first()[0]
     assert told[3]["medians"]["tempo"] == pytest.approx(mean)
     assert told[3]["typical"] == ()
