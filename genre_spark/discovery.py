@@ -107,9 +107,9 @@ class SyntheticGenre(_Strict):
     share : float
         Of the catalogue's tracks.
     medians : dict of str to float
-        Of its tracks' features, in raw units.
+        Of its tracks' features, in raw units; of a large catalogue, over tracks drawn by chance.
     typical : tuple of TypicalTrack
-        The tracks nearest to its centre.
+        The tracks nearest to its centre, of those that the medians are of.
     artists : tuple of TypicalArtist
         Those with the most tracks in it; empty for a catalogue without artists.
     nearest : tuple of Neighbour
