@@ -1,6 +1,5 @@
 """How many synthetic genres there are, judged on a bounded sample."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
@@ -94,24 +93,27 @@ def settle(
     stability : Stability
     """
     fits = _at_once(lambda i: _fit(points, k, settings, seed + i), range(_REPEATS))
-    best = min(fits, key=lambda fit: fit.inertia_).cluster_centers_
     labels = [assign(points, fit.cluster_centers_)[0] for fit in fits]
+    best = min(range(_REPEATS), key=lambda i: fits[i].inertia_)
     stability = Stability(
         tracks=len(points),
         seeds=tuple(_agreement(*pair) for pair in combinations(labels, 2)),
         bootstraps=tuple(
-            _at_once(lambda i: _bootstrap(points, best, settings, seed, i), range(_REPEATS))
+            _at_once(
+                lambda i: _bootstrap(points, labels[best], k, settings, seed, i), range(_REPEATS)
+            )
         ),
     )
-    return best, stability
+    return fits[best].cluster_centers_, stability
 
 
 def _at_once(work: Callable[[int], Result], numbers: Iterable[int]) -> list[Result]:
     """What the work makes of each number; a core for each, since fits run outside Python's lock."""
+    import loky
     from threadpoolctl import threadpool_limits
 
     # Each fit sets and puts back the limit of all: it has to be the same before.
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(loky.cpu_count()) as pool:
         return list(pool.map(work, numbers))
 
 
@@ -123,7 +125,9 @@ def _try(points: np.ndarray, k: int, settings: ClusteringSettings, seed: int) ->
     shares = np.bincount(labels, minlength=k) / len(labels)
     some = slice(0, _SILHOUETTE_TRACKS)
     varied = len(set(labels[some])) > 1
-    agreements = [_bootstrap(points, centers, settings, seed, i) for i in range(_TRIED_BOOTSTRAPS)]
+    agreements = [
+        _bootstrap(points, labels, k, settings, seed, i) for i in range(_TRIED_BOOTSTRAPS)
+    ]
     return Candidate(
         k=k,
         silhouette=round(float(silhouette_score(points[some], labels[some])), 4) if varied else 0.0,
@@ -135,12 +139,12 @@ def _try(points: np.ndarray, k: int, settings: ClusteringSettings, seed: int) ->
 
 
 def _bootstrap(
-    points: np.ndarray, centers: np.ndarray, settings: ClusteringSettings, seed: int, i: int
+    points: np.ndarray, labels: np.ndarray, k: int, settings: ClusteringSettings, seed: int, i: int
 ) -> float:
-    """Agreement of the centres with those of tracks drawn with replacement, over all tracks."""
+    """Agreement of the labels with those by tracks drawn with replacement, over all tracks."""
     drawn = np.random.default_rng((seed, i)).integers(len(points), size=len(points))
-    other = _fit(points[drawn], len(centers), settings, seed + 1000 + i).cluster_centers_
-    return _agreement(assign(points, centers)[0], assign(points, other)[0])
+    other = _fit(points[drawn], k, settings, seed + 1000 + i)
+    return _agreement(labels, assign(points, other.cluster_centers_)[0])
 
 
 def _agreement(one: np.ndarray, other: np.ndarray) -> float:

@@ -66,10 +66,13 @@ def join_shared_albums(
     spread = artists.agg(F.min(GATHER).alias("_first"), F.max(GATHER).alias("_last"))
     parted = (F.col("_first") != F.col("_last")) | F.col("_first").isin(crowded)
     shared = _kept(stack, spread.filter(parted).select(own))
-    on_shared = inputs.join(shared, on=own, how="left_semi").persist()
-    stack.callback(on_shared.unpersist)
-    found = statistics(on_shared, space, ALBUM, F.sum("input_hash").alias(ALBUM_SUM))
-    return inputs.join(_kept(stack, found), on=own, how="left")
+    with ExitStack() as meanwhile:
+        # Read for sums and for artists; needed no more once these are known.
+        on_shared = inputs.join(shared, on=own, how="left_semi").persist()
+        meanwhile.callback(on_shared.unpersist)
+        sums = statistics(on_shared, space, ALBUM, F.sum("input_hash").alias(ALBUM_SUM))
+        found = _kept(stack, sums)
+    return inputs.join(found, on=own, how="left")
 
 
 def join_context(inputs: DataFrame, space: FeatureSpace, group: str) -> DataFrame:

@@ -179,9 +179,7 @@ def _labelled(
     labelled = work.label(gathered.sortWithinPartitions(GATHER, key_column(ALBUM)))
     if not crowds:
         return labelled
-    # Few of all tracks, read for their statistics and for their opinions.
-    crowd = inputs.filter(is_crowd).drop(GATHER).persist()
-    stack.callback(crowd.unpersist)
+    crowd = inputs.filter(is_crowd).drop(GATHER)
     return labelled.unionByName(_of_crowds(stack, work, crowd))
 
 
@@ -189,6 +187,9 @@ def _of_crowds(stack: ExitStack, work: _Work, inputs: DataFrame) -> DataFrame:
     """Labels of artists with very many tracks: opinions, their means, decisions."""
     part, space = work.bundle.manifest.scoring.genres, work.bundle.manifest.scoring.space
     if ARTIST in part.groups:
+        # Few of all tracks, read for their statistics, then with them.
+        inputs = inputs.persist()
+        stack.callback(inputs.unpersist)
         inputs = relations.join_context(inputs, space, ARTIST)
     # Opinions are read twice, for the artists' means and for the labels.
     judged = work.judge(inputs).persist()

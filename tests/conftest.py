@@ -1,5 +1,6 @@
 """What all tests share: one Spark session, started by the first test that asks for it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,10 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_TABLES = ROOT.parent / "shared" / "data"
+
+# Java's second compiler costs more than what it speeds up in runs of some rows: a third of the
+# processor time of a command. For every Spark that a test starts, in whatever process.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
 # The same examples in every run: a failure is a change of the code, never of the weather.
 settings.register_profile(
@@ -35,8 +40,6 @@ def spark(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # The only way to settings that must stand before the JVM does.
         patch.setenv("PYSPARK_SUBMIT_ARGS", f"{arguments} pyspark-shell")
-        # Java's second compiler costs more than what it speeds up in runs of some rows.
-        patch.setenv("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
         session = get_session(master="local[2]", batch_rows=1000)
     session.sparkContext.setLogLevel("OFF")
     yield session

@@ -169,6 +169,14 @@ def test_enough_is_drawn_the_same_however_it_is_partitioned(tracks, size):
     assert ids == {row[TRACK_ID] for row in again.collect()}
 
 
+def test_what_is_found_on_a_part_is_counted_over_all_tracks(tracks):
+    drawn = tracks.filter(sampling.enough(N_TRACKS, 200))
+    found = survey.survey(tracks, drawn, FEATURE_NAMES, SETTINGS).discovery.synthetic_genres
+    assert sum(genre.size for genre in found) == N_TRACKS
+    ids = {row[TRACK_ID] for row in drawn.select(TRACK_ID).collect()}
+    assert {one.track_id for genre in found for one in genre.typical} <= ids
+
+
 def test_of_few_tracks_all_are_drawn(tracks):
     assert sampling.bounded(tracks, N_TRACKS).count() == N_TRACKS
 

@@ -1,6 +1,7 @@
 """The whole way through the real command lines, on generated tracks."""
 
 import json
+import os
 import sys
 
 import pandas as pd
@@ -28,6 +29,7 @@ def spark_submit(tmp_path_factory):
             "spark.executorEnv.PYTHONPATH": "./executors",
             "spark.executor.memory": "1g",
             "spark.ui.enabled": "false",
+            "spark.executor.extraJavaOptions": os.environ["SPARK_SUBMIT_OPTS"],
         }
         shipped = [
             "--py-files", folder / "dist" / "genre_spark.zip",
