@@ -116,6 +116,11 @@ class GenrePart(_Strict):
         """Whether an artist's tracks inform each other."""
         return ARTIST in self.groups or bool(self.known.consensus or self.new.consensus)
 
+    @property
+    def relates_tracks(self) -> bool:
+        """Whether tracks inform each other at all."""
+        return bool(self.groups) or self.relates_artists
+
     @functools.cached_property
     def artist_keys(self) -> np.ndarray:
         """The labelled sample's artists [dtype=int64], in order."""

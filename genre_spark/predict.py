@@ -19,7 +19,7 @@ import pyarrow as pa
 from genre_spark.calibration import softmax
 from genre_spark.columns import genre_columns, labels, lists, no_genres, numbers
 from genre_spark.decision import blend, logits, pick
-from genre_spark.gathered import ALBUM_SUM, GATHER, Gathered, whole
+from genre_spark.gathered import ALBUM_SUM, GATHER, SUMS, Gathered, whole
 from genre_spark.inference import Network
 from genre_spark.manifest import GenrePart, ScoringPart
 from genre_spark.schema import (
@@ -137,14 +137,14 @@ class Predictor:
                 yield batch
 
     def label(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The labels of a batch of whole artists.
+        """The labels of a batch of whole artists, or of any tracks that do not inform each other.
 
         Parameters
         ----------
         batch : pa.RecordBatch
             What `judge` takes without the artist's context, and `GATHER`, in whose order it is;
             within it in that of the album's key. The album's context and `ALBUM_SUM` are null where
-            all of its tracks are the artist's.
+            all of its tracks are the artist's. Without `GATHER` each track stands for itself.
 
         Returns
         -------
@@ -155,10 +155,13 @@ class Predictor:
         synthetic = self._synthetic(batch, seen)
         if part is None:
             return labels({**synthetic, **no_genres(batch.num_rows)})
-        gathered, own = Gathered(batch), self._judged(seen)
-        genres = self._calibrated(own, gathered.means(own, OPINION_UNIT), seen.known)
-        sums = gathered.sums(part.groups, part.relates_artists)
-        return labels({**synthetic, **genres}, sums)
+        own = means = self._judged(seen)
+        sums = dict.fromkeys(SUMS, pa.array(np.zeros(batch.num_rows, np.int64)))
+        if GATHER in batch.schema.names:
+            gathered = Gathered(batch)
+            means = gathered.means(own, OPINION_UNIT)
+            sums = gathered.sums(part.groups, part.relates_artists)
+        return labels({**synthetic, **self._calibrated(own, means, seen.known)}, sums)
 
     def judge(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Synthetic genres of a batch of tracks, and the network's opinions on them.

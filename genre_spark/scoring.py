@@ -1,7 +1,8 @@
 """Labels every track of a catalogue with a bundle, in vectorised passes.
 
 An artist's tracks are brought together once, and one Python worker makes their context, opinions,
-consensus and labels. Few artists have too many tracks for that; Spark adds up theirs from parts.
+consensus and labels. Few artists have too many tracks for that; Spark adds up theirs from parts. A
+model to which every track stands for itself labels them where they are read.
 """
 
 from collections.abc import Callable, Iterator
@@ -165,7 +166,8 @@ def _labelled(
 ) -> DataFrame:
     part, space = work.bundle.manifest.scoring.genres, work.bundle.manifest.scoring.space
     inputs = _inputs(tracks, work.bundle)
-    if part is None:
+    if part is None or not part.relates_tracks:
+        # Nothing to bring together.
         return work.label(_chosen(inputs, only).drop(GATHER))
     crowds = relations.crowds(inputs, n_tracks, max_artist)
     if ALBUM in part.groups:

@@ -10,8 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent
 REAL_TABLES = ROOT.parent / "shared" / "data"
 
 # Java's second compiler costs more than what it speeds up in runs of some rows: a third of the
-# processor time of a command. For every Spark that a test starts, in whatever process.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+# processor time of a command. Without it Java leaves too little room for a long run's code, and
+# compiles nothing more once that is full. For every Spark that a test starts, in whatever process.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m")
 
 # The same examples in every run: a failure is a change of the code, never of the weather.
 settings.register_profile(
@@ -44,6 +45,16 @@ def spark(tmp_path_factory):
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory):
+    """Runs `genre-spark` commands; see `commands.Shell`."""
+    from commands import Shell
+
+    opened = Shell(tmp_path_factory.mktemp("shell"))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(autouse=True)

@@ -125,10 +125,16 @@ def make_compared(space: FeatureSpace) -> ClusterSpace:
 
 
 def make_manifest(
-    onnx: bytes | None = None, k: int = 12, features: Sequence[str] = FEATURE_NAMES
+    onnx: bytes | None = None,
+    k: int = 12,
+    features: Sequence[str] = FEATURE_NAMES,
+    groups: tuple[str, ...] = ("artist", "album"),
 ) -> Manifest:
-    """A small but complete ``bundle.json``: of a full bundle where a network is given."""
-    tracks = make_tracks(50 * k, seed=1)
+    """A small but complete ``bundle.json``: of a full bundle where a network is given.
+
+    Without `groups` no track informs another.
+    """
+    tracks, related = make_tracks(50 * k, seed=1), bool(groups)
     space = make_space(tracks, features)
     points = space.to_numpy(tracks[list(features)].to_numpy(float))
     compared = make_compared(space)
@@ -144,9 +150,13 @@ def make_manifest(
         genres=onnx
         and GenrePart(
             classes=GENRES,
-            groups=("artist", "album"),
-            known=Decision(weights=(0.2, 0.1, 0.7), consensus=0.25, temperature=1.3, threshold=0.7),
-            new=Decision(weights=(0.5, 0.5, 0.0), consensus=0.5, temperature=1.5, threshold=0.8),
+            groups=groups,
+            known=Decision(
+                weights=(0.2, 0.1, 0.7), consensus=0.25 * related, temperature=1.3, threshold=0.7
+            ),
+            new=Decision(
+                weights=(0.5, 0.5, 0.0), consensus=0.5 * related, temperature=1.5, threshold=0.8
+            ),
             known_artists=pack_artists(np.array([3, -1, 2**40])),
             target_precision=0.93,
         ),

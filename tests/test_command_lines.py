@@ -16,46 +16,46 @@ def catalogue(tmp_path_factory):
     return write_catalogue(tmp_path_factory.mktemp("catalogue"))
 
 
-def test_a_labelled_catalogue_without_artists_is_learned_from(tmp_path):
+def test_a_labelled_catalogue_without_artists_is_learned_from(tmp_path, shell):
     tracks = make_tracks(600, seed=7, genres=GENRES[:3]).drop(columns=["artist", "album"])
     path, clusters, model = (tmp_path / name for name in ("t.parquet", "clusters", "model"))
     tracks.to_parquet(path)
-    genre_spark("cluster", "--catalog", path, "--output", clusters, *QUICK)
+    shell("cluster", "--catalog", path, "--output", clusters, *QUICK)
     found = json.loads(
-        genre_spark(
+        shell(
             "train", "--catalog", path, "--clusters", clusters, "--output", model, "--json", *QUICK
         )
     )
     assert list(found["genres"]["protocols"]) == ["known"]
-    genre_spark("score", "--catalog", path, "--model", model, "--output", tmp_path / "labelled")
+    shell("score", "--catalog", path, "--model", model, "--output", tmp_path / "labelled")
     scored = labels(tmp_path / "labelled").merge(tracks, on="track_id")
     assert (scored["genre_x"] == scored["genre_y"]).mean() > 0.6
 
 
-def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tmp_path):
+def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tmp_path, shell):
     assert sum(file.stat().st_size for file in REFERENCE.iterdir()) < 3_000_000
     arguments = ["--catalog", catalogue, "--model", REFERENCE, "--output", tmp_path / "labelled"]
     # Generated tracks are instrumental in a way that real ones are not.
-    errors = genre_spark("score", *arguments, expect=5)
+    errors = shell("score", *arguments, expect=5)
     assert "too unlike the catalogue that the model was made from: instrumentalness" in errors
     assert not (tmp_path / "labelled").exists()
-    found = json.loads(genre_spark("score", *arguments, "--set", "stop_psi=9", "--json"))
+    found = json.loads(shell("score", *arguments, "--set", "stop_psi=9", "--json"))
     assert found["rows"]["labelled"] == 1200
     assert found["labels"]["genres"]
     assert found["drift"]["level"] == "warn"
 
 
-def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(real_tables, tmp_path):
+def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(real_tables, tmp_path, shell):
     table = ["--catalog", real_tables / "spotify_songs.csv.gz", "--dataset", "tidytuesday"]
     clusters, labelled = tmp_path / "clusters", tmp_path / "labelled"
     found = json.loads(
-        genre_spark("cluster", *table, *QUICK, "--output", clusters, "--labels", labelled, "--json")
+        shell("cluster", *table, *QUICK, "--output", clusters, "--labels", labelled, "--json")
     )
     assert found["rows"]["read"] == 32_833
     assert found["rows"]["accepted"] == len(labels(labelled)) == 28_356
     assert found["rows"]["reasons"] == {"duplicate_track_id": 4_477}
     other = ["--catalog", real_tables / "tracks_features_69522.csv.gz", "--dataset", "spotify-1.2m"]
-    genre_spark("score", *other, "--model", clusters, "--output", labelled)
+    shell("score", *other, "--model", clusters, "--output", labelled)
     assert len(labels(labelled)) == 69_522
 
 
@@ -84,11 +84,11 @@ def mistakes(tmp_path_factory):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_in_one_line_with_its_exit_code(mistakes, mistake):
+def test_a_mistake_is_told_in_one_line_with_its_exit_code(mistakes, mistake, shell):
     arguments, code, told = MISTAKES[mistake]
     arguments = [part.format(tmp=mistakes) for part in arguments]
     where = ["--model", REFERENCE, "--output", mistakes / "out"]
-    errors = genre_spark("score", *arguments, *where, expect=code)
+    errors = shell("score", *arguments, *where, expect=code)
     assert told in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert not (mistakes / "out").exists()
@@ -110,13 +110,13 @@ def test_a_damaged_bundle_is_refused_before_spark_starts(catalogue, tmp_path):
     )
 
 
-def test_a_bundle_is_never_overwritten(catalogue):
-    errors = genre_spark("cluster", "--catalog", catalogue, "--output", REFERENCE, expect=6)
+def test_a_bundle_is_never_overwritten(catalogue, shell):
+    errors = shell("cluster", "--catalog", catalogue, "--output", REFERENCE, expect=6)
     assert "bundles are never overwritten" in errors.splitlines()[-1]
 
 
-def test_an_earlier_bundle_that_is_not_there_is_refused_before_anything_is_read(tmp_path):
+def test_an_earlier_bundle_that_is_not_there_is_refused_before_anything_is_read(tmp_path, shell):
     folder = tmp_path / "old"
     arguments = ["--catalog", tmp_path / "t.parquet", "--output", tmp_path / "new"]
-    told = genre_spark("cluster", *arguments, "--previous", folder, expect=4)
+    told = shell("cluster", *arguments, "--previous", folder, expect=4)
     assert f"{folder}: no such bundle" in told

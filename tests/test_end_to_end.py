@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 import standalone
-from commands import BIN, DIRTY, QUICK, REPEATED, genre_spark, labels, run, write_catalogue
+from commands import BIN, DIRTY, LOCAL, QUICK, REPEATED, genre_spark, labels, run, write_catalogue
 from generated import GENRES, make_tracks
 from test_contract import faults
 
@@ -38,9 +38,9 @@ def spark_submit(tmp_path_factory):
         for key, value in settings.items():
             shipped += ["--conf", f"{key}={value}"]
 
-        def submit(job, *arguments):
+        def submit(job, *arguments, to=("--master", cluster.url, *shipped)):
             entry = folder / "dist" / "jobs" / f"{job}.py"
-            start = [BIN / "spark-submit", "--master", cluster.url, *shipped]
+            start = [BIN / "spark-submit", *to]
             return run([*start, entry, *arguments], PYSPARK_DRIVER_PYTHON=sys.executable, **python)
 
         yield submit
@@ -68,6 +68,7 @@ def submitted(catalogue, spark_submit, tmp_path_factory):
         "report": spark_submit(
             "report", "--json", "--model", model, "--labels", labelled,
             "--output", folder / "report.html", "--pictures", folder / "pictures",
+            to=LOCAL,
         ),
     }  # fmt: skip
     return folder, {name: json.loads(text) for name, text in summaries.items()}
@@ -148,7 +149,7 @@ def no_tensorflow(tmp_path):
 
 
 def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
-    submitted, catalogue, no_tensorflow
+    submitted, catalogue, no_tensorflow, shell
 ):
     folder, _ = submitted
     traps, imported = no_tensorflow
@@ -161,12 +162,12 @@ def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
         first.drop(columns="scored_at"), second.drop(columns="scored_at"), check_exact=True
     )
     # With nothing to score anew, and only told.
-    dry = json.loads(genre_spark("score", *arguments, "--incremental", "--dry-run", "--json"))
+    dry = json.loads(shell("score", *arguments, "--incremental", "--dry-run", "--json"))
     assert dry["changes"] == {"added": 0, "removed": 0, "relabelled": 0, "unchanged": 1200}
     assert dry["replaces"]["run_id"] == dry["runs"][0]["run_id"]
     assert labels(again).equals(second)
     # A second run replaces the first, whole, and says why if asked.
-    found = json.loads(genre_spark("score", *arguments, "--explain", "--json"))
+    found = json.loads(shell("score", *arguments, "--explain", "--json"))
     third = labels(again)
     assert third["scored_at"].min() > second["scored_at"].max()
     assert list(third) == list(found["schema"]) == [*LABELLED_COLUMNS, *WHY_COLUMNS]
@@ -182,28 +183,30 @@ def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
         assert sum(counted) == len(given) > 600
 
 
-def test_the_console_script_makes_the_same_models(submitted, catalogue, tmp_path):
+def test_local_mode_makes_the_same_models(submitted, catalogue, tmp_path, shell):
     _, summaries = submitted
     arguments = ["--catalog", catalogue, *QUICK, "--json", "--output", tmp_path / "clusters"]
-    found = json.loads(genre_spark("cluster", *arguments))
+    found = json.loads(shell("cluster", *arguments))
     assert found["model_id"] == summaries["cluster"]["model_id"]
     arguments = ["--catalog", catalogue, *QUICK, "--json", "--output", tmp_path / "model"]
-    found = json.loads(genre_spark("train", *arguments, "--clusters", tmp_path / "clusters"))
+    found = json.loads(shell("train", *arguments, "--clusters", tmp_path / "clusters"))
     assert found["model_id"] == summaries["train"]["model_id"]
     assert found["genres"] == summaries["train"]["genres"]
 
 
-def test_a_catalogue_of_ids_and_features_alone_is_clustered_and_labelled(submitted, tmp_path):
+def test_a_catalogue_of_ids_and_features_alone_is_clustered_and_labelled(
+    submitted, tmp_path, shell
+):
     folder, _ = submitted
     bare = tmp_path / "bare.parquet"
     make_tracks(400, seed=6)[["track_id", *FEATURE_NAMES]].to_parquet(bare)
     clusters, labelled = tmp_path / "clusters", tmp_path / "labelled"
-    genre_spark("cluster", "--catalog", bare, "--output", clusters, "--labels", labelled, *QUICK)
+    shell("cluster", "--catalog", bare, "--output", clusters, "--labels", labelled, *QUICK)
     assert len(labels(labelled)) == 400
-    message = genre_spark(
+    message = shell(
         "train", "--catalog", bare, "--clusters", clusters, "--output", tmp_path / "m", expect=3
     )
     assert "genres have at least" in message.splitlines()[-1]
     # A model of a catalogue that has all columns labels it too, from what it has.
-    genre_spark("score", "--catalog", bare, "--model", folder / "model", "--output", labelled)
+    shell("score", "--catalog", bare, "--model", folder / "model", "--output", labelled)
     assert labels(labelled)["genre"].notna().all()

@@ -2,15 +2,17 @@
 
 import itertools
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from edits import make_models, start
-from generated import make_space, make_tracks
+from generated import make_manifest, make_space, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import make_network
 
 from genre_spark import bundle, relations, scoring
 from genre_spark import gathered as gathered_module
@@ -18,7 +20,7 @@ from genre_spark.context import add_context
 from genre_spark.gathered import ALBUM_SUM, GATHER, Gathered, whole
 from genre_spark.predict import Predictor
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, TRACK_ID, context_column, key_column
-from genre_spark.tensor import STATISTICS, unpack
+from genre_spark.tensor import STATISTICS, channel_names, unpack
 from genre_spark.validation import N_IMPUTED
 
 FEATURES = ("energy", "key", "tempo")
@@ -141,6 +143,22 @@ def test_hashes_are_the_same_without_labelling(spark, catalogue):
     found = scoring.input_hashes(*catalogue).toPandas().sort_values(TRACK_ID)
     expected = labels(spark, catalogue, max_artist=1000)
     np.testing.assert_array_equal(found["input_hash"], expected["input_hash"])
+
+
+@pytest.mark.usefixtures("small_plans")
+def test_tracks_that_do_not_inform_each_other_are_labelled_where_they_are_read(spark, catalogue):
+    table, model = catalogue
+    network = make_network(axes=4, channels=len(channel_names(())))
+    manifest = make_manifest(network, features=FEATURES, groups=())
+    alone = replace(model, manifest=manifest, onnx=network)
+    now = "2026-01-01T00:00:00+00:00"
+    with scoring.labelling(spark, table, table.count(), alone, now, 1000) as labelled:
+        plan = labelled._jdf.queryExecution().executedPlan().toString()
+        rows = labelled.toPandas().sort_values(TRACK_ID)
+    assert "MapInArrow" in plan
+    assert "Exchange" not in plan
+    hashes = scoring.input_hashes(table, alone).toPandas().sort_values(TRACK_ID)
+    np.testing.assert_array_equal(rows["input_hash"], hashes["input_hash"])
 
 
 @pytest.mark.usefixtures("small_plans")

@@ -4,11 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from generated import make_manifest, make_tracks
+from networks import make_network
 
 from genre_spark import predict
-from genre_spark.predict import ARTIST_KEY, Payload, Predictor
+from genre_spark.gathered import ALBUM_SUM, SUMS
+from genre_spark.predict import ARTIST_KEY, CONSENSUS, OPINION, Payload, Predictor
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, RUN_COLUMNS
-from genre_spark.tensor import assign
+from genre_spark.tensor import assign, channel_names
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -40,6 +42,18 @@ def test_the_synthetic_genre_is_that_of_the_nearest_centroid():
     labels = Predictor(scoring, None).label(given)
     assert labels["synthetic_genre_id"].to_pylist() == [scoring.synthetic.ids[i] for i in nearest]
     np.testing.assert_allclose(labels["synthetic_genre_distance"].to_numpy(), distances, rtol=1e-6)
+
+
+def test_tracks_that_do_not_inform_each_other_are_labelled_by_their_own_opinion():
+    network = make_network(channels=len(channel_names(())))
+    predictor = Predictor(make_manifest(network, groups=()).scoring, network)
+    given = batch().append_column(ALBUM_SUM, pa.nulls(20, pa.int64()))
+    found = predictor.label(given)
+    judged = predictor.judge(given)
+    expected = predictor.decide(judged.append_column(CONSENSUS, judged[OPINION]))
+    assert found.select(expected.schema.names).equals(expected)
+    assert len(set(found["genre"].to_pylist())) > 1
+    assert all(set(found[name].to_pylist()) == {0} for name in SUMS)
 
 
 def test_an_empty_batch_gives_no_labels():
