@@ -51,17 +51,17 @@ def _pass(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def batch_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
     """``pyspark.ml.functions.predict_batch_udf`` with Keras, as its documentation shows."""
     udf = predict_batch_udf(
-        _keras_factory(bundle),
+        keras_factory(bundle),
         return_type=_OPINION,
         batch_size=_BATCH,
         input_tensor_shapes=[[_width(bundle)]],
     )
-    _label(tracks, bundle, udf, output)
+    label(tracks, bundle, udf, output)
 
 
 def pandas_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
     """A plain pandas UDF with Keras."""
-    factory = _keras_factory(bundle)
+    factory = keras_factory(bundle)
 
     @F.pandas_udf(_OPINION)
     def judge(series: Iterator[pd.Series]) -> Iterator[pd.Series]:
@@ -69,7 +69,7 @@ def pandas_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
         for one in series:
             yield pd.Series(list(predict(np.stack(one.to_numpy()))))
 
-    _label(tracks, bundle, judge, output)
+    label(tracks, bundle, judge, output)
 
 
 def single_process(path: str, bundle: Bundle, output: str) -> None:
@@ -83,7 +83,7 @@ def single_process(path: str, bundle: Bundle, output: str) -> None:
         ALBUM: _by_pandas(ALBUM, tracks, axes, scoring),
     }
     given = np.concatenate([raw, *[packed[group] for group in scoring.genres.groups]], axis=1)
-    own = _keras_factory(bundle)()(given.astype(np.float32))
+    own = keras_factory(bundle)()(given.astype(np.float32))
     artist = tracks[ARTIST].fillna(tracks[TRACK_ID])
     means = pd.DataFrame(own).groupby(artist.to_numpy()).transform("mean").to_numpy()
     genres = _decide(own, means, scoring)
@@ -123,7 +123,7 @@ def _by_pandas(
     return np.concatenate([np.stack(counts, axis=1), *values], axis=1)
 
 
-def _label(tracks: DataFrame, bundle: Bundle, judge: Callable, output: str) -> None:
+def label(tracks: DataFrame, bundle: Bundle, judge: Callable, output: str) -> None:
     """Writes the labels from a UDF that gives the CNN's opinion on a packed track."""
     scoring = bundle.manifest.scoring
     groups = scoring.genres.groups
@@ -175,7 +175,7 @@ def _decide(own: np.ndarray, mean: np.ndarray, scoring: ScoringPart) -> dict[str
     return genre_columns(softmax(found), scoring.genres.classes, thresholds)
 
 
-def _keras_factory(bundle: Bundle) -> Callable:
+def keras_factory(bundle: Bundle) -> Callable:
     """As `predict_batch_udf` wants it: opens the model, and gives back what predicts."""
     scoring, file = bundle.manifest.scoring, str(bundle.path / KERAS)
 

@@ -1,7 +1,11 @@
-"""Ways to label without genre-spark's scoring: MLflow's UDF on the same bundle, and MLlib's forest."""
+"""Ways to label without genre-spark's scoring: MLflow's UDFs, and MLlib's forest."""
 
 from pathlib import Path
+from typing import Any
 
+import alternatives
+import numpy as np
+import pandas as pd
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import RandomForestClassifier
 from pyspark.ml.feature import IndexToString, StringIndexer
@@ -9,6 +13,7 @@ from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from genre_spark import bundle as bundles
 from genre_spark import flavor
 from genre_spark.bundle import Bundle
 from genre_spark.context import add_context
@@ -23,13 +28,41 @@ _TREES, _DEPTH = 100, 10
 _MOST_LABELLED = 5000
 
 
-def save_for_mlflow(bundle: Bundle, folder: Path) -> str:
-    """The bundle as a model of MLflow's, where it stands."""
+def save_for_mlflow(bundle: Bundle, folder: Path, loader: str = flavor.__name__) -> str:
+    """A model of MLflow's, which the loader's module makes of the bundle."""
     import mlflow
 
-    where = str(folder / "mlflow")
-    mlflow.pyfunc.save_model(where, loader_module=flavor.__name__, data_path=str(bundle.path))
+    where = str(folder / loader)
+    mlflow.pyfunc.save_model(where, loader_module=loader, data_path=str(bundle.path))
     return where
+
+
+class KerasModel:
+    """The CNN alone, in Keras, as MLflow calls it."""
+
+    def __init__(self, path: str):
+        self._predict = alternatives.keras_factory(bundles.load(path))()
+
+    def predict(
+        self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> np.ndarray:
+        """The opinions on packed tracks, the only column."""
+        return self._predict(np.stack(model_input.iloc[:, 0].to_numpy()))
+
+
+def _load_pyfunc(data_path: str) -> KerasModel:
+    """By its name MLflow finds it."""
+    return KerasModel(data_path)
+
+
+def mlflow_keras(
+    spark: SparkSession, tracks: DataFrame, bundle: Bundle, model: str, output: str
+) -> None:
+    """``mlflow.pyfunc.spark_udf`` with Keras."""
+    import mlflow
+
+    udf = mlflow.pyfunc.spark_udf(spark, model, result_type="array<float>", env_manager="local")
+    alternatives.label(tracks, bundle, udf, output)
 
 
 def mlflow_udf(spark: SparkSession, tracks: DataFrame, model: str, output: str) -> None:

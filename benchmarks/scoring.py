@@ -34,18 +34,21 @@ import foreign  # noqa: E402
 import measuring  # noqa: E402
 import workers  # noqa: E402
 
-from genre_spark import bundle, pipeline, scoring  # noqa: E402
+from genre_spark import bundle, demo, pipeline, scoring  # noqa: E402
 from genre_spark.bundle import Bundle  # noqa: E402
-from genre_spark.config import Dataset, load_settings  # noqa: E402
+from genre_spark.config import Dataset, load_dataset, load_settings  # noqa: E402
 from genre_spark.intake import Source  # noqa: E402
+from genre_spark.schema import GROUPS  # noqa: E402
 from genre_spark.session import get_session  # noqa: E402
 from genre_spark.validation import N_IMPUTED  # noqa: E402
 
 # The gates have nothing to do with time.
 _SETTINGS = load_settings(overrides=("stop_psi=99", "stop_ks=1"))
+_QUICK = load_settings(overrides=("restarts=1", "epochs=12", "general_epochs=12", "min_steps=0"))
 _FEW = 20_000
 JOB, COPY = "genre-spark score, the whole job", "copy of the same columns"
 IDENTITY, LABELS = "identity mapInArrow", "genre-spark's labels alone"
+TRACKS_ALONE = "the same by a model that reads no artists and albums"
 
 
 def main() -> None:
@@ -109,20 +112,28 @@ def _candidates(
     if given.job:
         return {**copy, JOB: job}
     if not given.alternatives:
+        alone = _reads_tracks_alone(spark, folder)
         return {
             **copy,
             IDENTITY: partial(alternatives.identity, tracks, out("identity")),
+            TRACKS_ALONE: partial(_labels, spark, tracks, given.tracks, alone, out("alone")),
             LABELS: partial(_labels, spark, tracks, given.tracks, opened, out("labels")),
             JOB: job,
         }
-    model = foreign.save_for_mlflow(opened, _fresh(folder / "model"))
+    models = _fresh(folder / "model")
+    ours, keras = (
+        foreign.save_for_mlflow(opened, models, n) for n in ("genre_spark.flavor", "foreign")
+    )
     forest = foreign.fit_forest(foreign.labelled_tracks(spark, catalog, opened), opened)
     return {
         JOB: job,
         LABELS: partial(_labels, spark, tracks, given.tracks, opened, out("labels")),
         "predict_batch_udf, Keras": partial(alternatives.batch_udf, tracks, opened, out("batch")),
-        "mlflow spark_udf, the same bundle": partial(
-            foreign.mlflow_udf, spark, tracks, model, out("mlflow")
+        "mlflow spark_udf, Keras": partial(
+            foreign.mlflow_keras, spark, tracks, opened, keras, out("mlflow keras")
+        ),
+        "mlflow spark_udf, genre-spark's own flavor": partial(
+            foreign.mlflow_udf, spark, tracks, ours, out("mlflow")
         ),
         "pandas UDF, Keras": partial(alternatives.pandas_udf, tracks, opened, out("pandas")),
         "one process, pandas and Keras": partial(
@@ -140,6 +151,19 @@ def _labels(spark: SparkSession, tracks: DataFrame, n: int, opened: Bundle, outp
     at, largest = "2026-01-01T00:00:00+00:00", _SETTINGS.scoring.max_artist
     with scoring.labelling(spark, rows, n, opened, at, largest) as labelled:
         labelled.write.mode("overwrite").parquet(output)
+
+
+def _reads_tracks_alone(spark: SparkSession, folder: Path) -> Bundle:
+    """A model as large as any, to be timed and not to be asked how right it is."""
+    clusters, model = (folder / "alone" / name for name in ("clusters", "model"))
+    if not model.exists():
+        _fresh(folder / "alone")
+        known = load_dataset(demo.PACKAGE)
+        columns = {name: own for name, own in known.columns.items() if name not in GROUPS}
+        source = Source(str(demo.table()), known.model_copy(update={"columns": columns}))
+        pipeline.cluster(spark, source, str(clusters), _QUICK)
+        pipeline.train(spark, source, str(clusters), str(model), _QUICK)
+    return bundle.load(model)
 
 
 def _fresh(folder: Path) -> Path:
