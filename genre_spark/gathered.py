@@ -79,7 +79,7 @@ class Gathered:
         self._new_album = self._new_owner | _changes(keys) | _changes(self._on_album)
 
     def contexts(
-        self, groups: Sequence[str], axes: np.ndarray, edges: np.ndarray
+        self, groups: Sequence[str], axes: np.ndarray, edges: np.ndarray, heard: np.ndarray
     ) -> dict[str, Context]:
         """The context of each track.
 
@@ -88,12 +88,12 @@ class Gathered:
         groups : sequence of str
         axes : np.ndarray [shape=(n_tracks, n_axes)]
         edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
+        heard : np.ndarray [shape=(n_tracks,), dtype=bool]
+            Tracks of which anybody reads how their artist sounds; 0 stands for it in the others.
         """
         found = {}
         if ARTIST in groups:
-            albums = _sums(self._new_album & self._on_album, np.flatnonzero(self._new_owner))
-            found[ARTIST] = alone(ARTIST, axes[~self._named], edges).spread_over(~self._named)
-            _fill(found[ARTIST], ARTIST, self._named, self._new_owner, axes, edges, albums)
+            found[ARTIST] = self._of_artists(axes, edges, heard)
         if ALBUM in groups:
             # What stands there is of albums with tracks of others, too.
             column = self._batch[context_column(ALBUM)]
@@ -101,6 +101,16 @@ class Gathered:
             own = self._on_album & column.is_null().to_numpy(zero_copy_only=False)
             _fill(found[ALBUM], ALBUM, own, self._new_album, axes, edges, None)
         return found
+
+    def _of_artists(self, axes: np.ndarray, edges: np.ndarray, heard: np.ndarray) -> Context:
+        starts, owner = self._owners()
+        albums = np.maximum(_sums(self._new_album & self._on_album, starts), 1)
+        counts = np.stack([np.bincount(owner), albums], axis=1).astype(float)[owner]
+        context = Context(counts, np.zeros((len(axes), len(STATISTICS[ARTIST]), axes.shape[1])))
+        lone = heard & ~self._named
+        context.statistics[lone] = alone(ARTIST, axes[lone], edges).statistics
+        _fill(context, ARTIST, heard & self._named, self._new_owner, axes, edges, albums)
+        return context
 
     def means(self, values: np.ndarray, unit: float) -> np.ndarray:
         """For each track the mean over its artist's tracks, of whole numbers of ``1 / unit``."""

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from genre_spark.clusterspace import ClusterSpace
-from genre_spark.decision import Decision
+from genre_spark.decision import OPINIONS, SOUND, Decision, pick
 from genre_spark.discovery import Discovery
 from genre_spark.features import FeatureSpace
 from genre_spark.schema import ARTIST, context_column
@@ -120,6 +120,14 @@ class GenrePart(_Strict):
     def relates_tracks(self) -> bool:
         """Whether tracks inform each other at all."""
         return bool(self.groups) or self.relates_artists
+
+    def hears_artists(self, known: np.ndarray) -> np.ndarray:
+        """Tracks [dtype=bool] with opinions that count and read how their artist sounds.
+
+        *sound* never does; see `branches.Branch`.
+        """
+        others = [i for i, name in enumerate(OPINIONS) if name != SOUND]
+        return pick(known, self.decisions, "weights")[:, others].max(axis=1) > 0
 
     @functools.cached_property
     def artist_keys(self) -> np.ndarray:

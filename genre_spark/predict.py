@@ -233,13 +233,16 @@ class Predictor:
         axes = space.to_numpy(np.stack(raw, axis=1).astype(np.float64))
         nearest, distances = self.scoring.synthetic.nearest(axes)
         known = _known(part, batch[ARTIST_KEY]) if part else np.zeros(len(axes), dtype=bool)
-        contexts = self._contexts(batch, axes) if part else {}
+        contexts = self._contexts(batch, axes, known) if part else {}
         return Seen(axes, nearest, distances, self._centroids[nearest], contexts, known)
 
-    def _contexts(self, batch: pa.RecordBatch, axes: np.ndarray) -> dict[str, Context]:
+    def _contexts(
+        self, batch: pa.RecordBatch, axes: np.ndarray, known: np.ndarray
+    ) -> dict[str, Context]:
         groups = self.scoring.genres.groups
         if GATHER in batch.schema.names:
-            return Gathered(batch).contexts(groups, axes, self._edges)
+            heard = self.scoring.genres.hears_artists(known)
+            return Gathered(batch).contexts(groups, axes, self._edges, heard)
         return {
             group: unpack(group, batch[context_column(group)], axes, self._edges)
             for group in groups

@@ -172,7 +172,9 @@ def build(
         # lies around 0.
         counts = np.log(context.counts)[:, :, None] - 0.5
         channels.append(np.broadcast_to(counts, (*counts.shape[:2], axes.shape[1])))
-    return np.concatenate(channels, axis=1).transpose(0, 2, 1).astype(np.float32)
+    narrow = np.concatenate(channels, axis=1, dtype=np.float32, casting="same_kind")
+    # As the network reads it; ONNX Runtime would otherwise put it in that order itself.
+    return np.ascontiguousarray(narrow.transpose(0, 2, 1))
 
 
 def _centered(shares: np.ndarray) -> np.ndarray:

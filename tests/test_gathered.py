@@ -86,7 +86,8 @@ def test_the_context_is_that_of_pandas(tracks, group, name):
     batch, table = tracks
     space = make_space(table)
     axes = space.to_numpy(table[list(FEATURE_NAMES)].to_numpy(float))
-    found = Gathered(batch).contexts([group], axes, space.edges)[group]
+    everybody = np.ones(len(table), dtype=bool)
+    found = Gathered(batch).contexts([group], axes, space.edges, everybody)[group]
     expected = pd.DataFrame(axes).groupby(table[group]).transform(BY_PANDAS[name]).to_numpy()
     named = table[group].notna().to_numpy()
     got = found.statistics[:, STATISTICS[group].index(name)]
@@ -97,6 +98,21 @@ def test_the_context_is_that_of_pandas(tracks, group, name):
     if group == ARTIST:
         albums = table.groupby(ARTIST)[ALBUM].transform("nunique").clip(lower=1)
         np.testing.assert_array_equal(found.counts[named, 1], albums[named])
+
+
+def test_nobody_works_out_how_artists_sound_whom_no_opinion_hears(tracks):
+    batch, table = tracks
+    space = make_space(table)
+    axes = space.to_numpy(table[list(FEATURE_NAMES)].to_numpy(float))
+    heard = table[ARTIST].str[-1].isin(list("02468")).to_numpy() | table[ARTIST].isna().to_numpy()
+    some, every = (
+        Gathered(batch).contexts([ARTIST], axes, space.edges, rows)[ARTIST]
+        for rows in (heard, np.ones(len(table), dtype=bool))
+    )
+    np.testing.assert_array_equal(some.counts, every.counts)
+    np.testing.assert_array_equal(some.statistics[heard], every.statistics[heard])
+    assert (some.statistics[~heard] == 0).all()
+    assert (every.statistics[~heard] != 0).any()
 
 
 def test_means_are_over_an_artists_tracks_and_a_track_without_one_is_its_own(tracks):
