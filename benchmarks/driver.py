@@ -61,7 +61,8 @@ def _score(n: int, heap: str, folder: Path) -> dict[str, int]:
                 most[kind] = max(most[kind], round(measuring.peak_mib(pid)))
             time.sleep(_EVERY)
         if job.returncode:
-            print((Path(name) / "job.log").read_text()[-2000:], file=sys.stderr)
+            said = (Path(name) / "job.log").read_text().splitlines()
+            print(*[line for line in said if " INFO " not in line][-30:], sep="\n", file=sys.stderr)
     return {**most, "exit_code": job.returncode}
 
 

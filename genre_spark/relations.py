@@ -17,8 +17,8 @@ _SAMPLED = 64
 # At most one in so many tracks can be counted as such an artist of its own: their number, which
 # the driver holds, is bounded.
 _MOST_CROWDS = 10_000
-# Rows of some 250 bytes; a larger table is joined by sorting both sides.
-_BROADCAST_ROWS = 250_000
+# Some 50 bytes each in the driver's memory; more are joined by sorting both sides.
+_BROADCAST_KEYS = 500_000
 
 
 def crowds(inputs: DataFrame, n_tracks: int, max_artist: int) -> list[int]:
@@ -65,14 +65,14 @@ def join_shared_albums(
     artists = inputs.filter(F.col(own).isNotNull()).groupBy(own)
     spread = artists.agg(F.min(GATHER).alias("_first"), F.max(GATHER).alias("_last"))
     parted = (F.col("_first") != F.col("_last")) | F.col("_first").isin(crowded)
-    shared = _kept(stack, spread.filter(parted).select(own))
-    with ExitStack() as meanwhile:
-        # Read for sums and for artists; needed no more once these are known.
-        on_shared = inputs.join(shared, on=own, how="left_semi").persist()
-        meanwhile.callback(on_shared.unpersist)
-        sums = statistics(on_shared, space, ALBUM, F.sum("input_hash").alias(ALBUM_SUM))
-        found = _kept(stack, sums)
-    return inputs.join(found, on=own, how="left")
+    shared = _keys(stack, spread.filter(parted).select(own))
+    # Few of all tracks, read for sums and for artists, then for what these give.
+    on_shared = _kept(stack, inputs.join(shared, on=own, how="left_semi"))
+    total = F.sum("input_hash").alias(ALBUM_SUM)
+    found = _kept(stack, statistics(on_shared, space, ALBUM, total))
+    others = inputs.join(shared, on=own, how="left_anti")
+    # The sums themselves are never sent to everybody: they may be too many for the driver.
+    return on_shared.join(found, on=own).unionByName(others, allowMissingColumns=True)
 
 
 def join_context(inputs: DataFrame, space: FeatureSpace, group: str) -> DataFrame:
@@ -96,11 +96,16 @@ def join_sums(inputs: DataFrame, group: str, sums: Mapping[str, str]) -> DataFra
     return inputs.join(totals, on=own, how="left")
 
 
-def _kept(stack: ExitStack, table: DataFrame) -> DataFrame:
-    """A table whose size is known before it is joined: sent to everybody if it is small.
+def _keys(stack: ExitStack, keys: DataFrame) -> DataFrame:
+    """Keys whose number is known before they are joined: sent to everybody if they are few.
 
     Spark would otherwise shuffle the other side too before it finds out.
     """
+    kept = _kept(stack, keys)
+    return F.broadcast(kept) if kept.count() <= _BROADCAST_KEYS else kept
+
+
+def _kept(stack: ExitStack, table: DataFrame) -> DataFrame:
     kept = table.persist()
     stack.callback(kept.unpersist)
-    return F.broadcast(kept) if kept.count() <= _BROADCAST_ROWS else kept
+    return kept
