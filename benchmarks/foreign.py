@@ -13,9 +13,7 @@ from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import bundle as bundles
-from genre_spark import flavor
-from genre_spark.bundle import Bundle
+from genre_spark.bundle import Bundle, load
 from genre_spark.context import add_context
 from genre_spark.manifest import ScoringPart
 from genre_spark.schema import ALBUM, ARTIST, GENRE, LABELLED_COLUMNS, TRACK_ID, context_column
@@ -28,7 +26,7 @@ _TREES, _DEPTH = 100, 10
 _MOST_LABELLED = 5000
 
 
-def save_for_mlflow(bundle: Bundle, folder: Path, loader: str = flavor.__name__) -> str:
+def save_for_mlflow(bundle: Bundle, folder: Path, loader: str) -> str:
     """A model of MLflow's, which the loader's module makes of the bundle."""
     import mlflow
 
@@ -41,7 +39,7 @@ class KerasModel:
     """The CNN alone, in Keras, as MLflow calls it."""
 
     def __init__(self, path: str):
-        self._predict = alternatives.keras_factory(bundles.load(path))()
+        self._predict = alternatives.keras_factory(load(path))()
 
     def predict(
         self, model_input: pd.DataFrame, params: dict[str, Any] | None = None

@@ -34,7 +34,7 @@ import foreign  # noqa: E402
 import measuring  # noqa: E402
 import workers  # noqa: E402
 
-from genre_spark import bundle, demo, pipeline, scoring  # noqa: E402
+from genre_spark import bundle, demo, flavor, pipeline, scoring  # noqa: E402
 from genre_spark.bundle import Bundle  # noqa: E402
 from genre_spark.config import Dataset, load_dataset, load_settings  # noqa: E402
 from genre_spark.intake import Source  # noqa: E402
@@ -122,7 +122,7 @@ def _candidates(
         }
     models = _fresh(folder / "model")
     ours, keras = (
-        foreign.save_for_mlflow(opened, models, n) for n in ("genre_spark.flavor", "foreign")
+        foreign.save_for_mlflow(opened, models, loader.__name__) for loader in (flavor, foreign)
     )
     forest = foreign.fit_forest(foreign.labelled_tracks(spark, catalog, opened), opened)
     return {

@@ -99,7 +99,7 @@ class Gathered:
             column = self._batch[context_column(ALBUM)]
             found[ALBUM] = unpack(ALBUM, column, axes, edges)
             own = self._on_album & column.is_null().to_numpy(zero_copy_only=False)
-            _fill(found[ALBUM], ALBUM, own, self._new_album, axes, edges, None)
+            _fill(found[ALBUM], ALBUM, own, self._new_album, axes, edges)
         return found
 
     def _of_artists(self, axes: np.ndarray, edges: np.ndarray, heard: np.ndarray) -> Context:
@@ -109,7 +109,7 @@ class Gathered:
         context = Context(counts, np.zeros((len(axes), len(STATISTICS[ARTIST]), axes.shape[1])))
         lone = heard & ~self._named
         context.statistics[lone] = alone(ARTIST, axes[lone], edges).statistics
-        _fill(context, ARTIST, heard & self._named, self._new_owner, axes, edges, albums)
+        _fill(context, ARTIST, heard & self._named, self._new_owner, axes, edges)
         return context
 
     def means(self, values: np.ndarray, unit: float) -> np.ndarray:
@@ -182,14 +182,15 @@ def _fill(
     first: np.ndarray,
     axes: np.ndarray,
     edges: np.ndarray,
-    others: np.ndarray | None,
 ) -> None:
-    """Gives some tracks what their groups say; `first` tells where in the batch groups start."""
+    """Gives some tracks what their groups say; `first` tells where in the batch groups start.
+
+    How many albums an artist has, or artists an album, stands there.
+    """
     if not rows.any():
         return
     starts, code = np.flatnonzero(first[rows]), np.cumsum(first[rows]) - 1
-    counted = np.ones(len(starts)) if others is None else others[rows[np.flatnonzero(first)]]
-    found = of_groups(group, axes[rows], edges, starts, counted)
+    found = of_groups(group, axes[rows], edges, starts, context.counts[rows, 1][starts])
     context.counts[rows] = found.counts[code]
     context.statistics[rows] = found.statistics[code]
 

@@ -40,13 +40,6 @@ class Context:
         """That of some of the tracks, by index or mask."""
         return Context(self.counts[rows], self.statistics[rows])
 
-    def spread_over(self, rows: np.ndarray) -> "Context":
-        """Its tracks in some rows of a larger context [shape=(n_all,), dtype=bool], else zeros."""
-        counts = np.zeros((len(rows), self.counts.shape[1]))
-        statistics = np.zeros((len(rows), *self.statistics.shape[1:]))
-        counts[rows], statistics[rows] = self.counts, self.statistics
-        return Context(counts, statistics)
-
     def packed(self) -> np.ndarray:
         """What `unpack` reads [shape=(n_tracks, packed_length)]."""
         n, n_statistics, n_axes = self.statistics.shape

@@ -19,6 +19,7 @@ QUICK = [
     for setting in ("k_max=12", "epochs=12", "general_epochs=12", "min_steps=0", "restarts=1")
     for part in ("--set", setting)
 ]
+LOCAL = ("--master", "local[2]")
 REPEATED, DIRTY = 20, 10
 
 
@@ -38,9 +39,6 @@ def run(command, *, expect=0, noise=NOISE, **env):
     assert done.returncode == expect, done.stderr[-3000:]
     assert [one for one in NOISE if one in done.stderr and one not in noise] == []
     return done.stdout if expect == 0 else done.stderr
-
-
-LOCAL = ("--master", "local[2]")
 
 
 def genre_spark(*arguments, **kwargs):

@@ -155,6 +155,16 @@ def test_artists_too_large_for_a_worker_get_the_same_labels(spark, catalogue, ex
 
 
 @pytest.mark.usefixtures("small_plans")
+def test_labels_are_the_same_with_too_many_shared_albums_to_tell_everybody(
+    spark, catalogue, monkeypatch
+):
+    told = labels(spark, catalogue, max_artist=1000)
+    monkeypatch.setattr(relations, "_BROADCAST_KEYS", 0)
+    joined = labels(spark, catalogue, max_artist=1000)
+    pd.testing.assert_frame_equal(told, joined, check_exact=True)
+
+
+@pytest.mark.usefixtures("small_plans")
 def test_hashes_are_the_same_without_labelling(spark, catalogue):
     found = scoring.input_hashes(*catalogue).toPandas().sort_values(TRACK_ID)
     expected = labels(spark, catalogue, max_artist=1000)
