@@ -18,7 +18,7 @@ test: $(STAMP)
 # Says under which versions of Python and pyspark the tests pass: make test-matrix
 #   MATRIX="3.12:4.3 3.11:4.0" for some pairs, MATRIX_TESTS=tests for all tests
 test-matrix:
-	$(PYTHON) tests/matrix.py $(MATRIX) $(if $(MATRIX_TESTS),--tests "$(MATRIX_TESTS)")
+	$(PYTHON) tests/support/matrix.py $(MATRIX) $(if $(MATRIX_TESTS),--tests "$(MATRIX_TESTS)")
 
 # Long; what single measurements need is in the README there.
 bench: $(STAMP)

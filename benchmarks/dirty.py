@@ -20,8 +20,8 @@ from pyspark.sql import SparkSession
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from generated import make_tracks  # noqa: E402
 from kills import room  # noqa: E402
+from support.generated import make_tracks  # noqa: E402
 
 from genre_spark import accounting, pipeline  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 import catalogues  # noqa: E402
 import executors  # noqa: E402
 import measuring  # noqa: E402
-from standalone import cluster  # noqa: E402
+from support.standalone import cluster  # noqa: E402
 
 from genre_spark.session import get_session  # noqa: E402
 

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from kills import ROOT, make_tracks, whole_catalogue
-from standalone import BIN, Cluster, cluster
+from support.standalone import BIN, Cluster, cluster
 
 from genre_spark.errors import GenreSparkError
 

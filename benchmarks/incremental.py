@@ -23,7 +23,7 @@ from pyspark.sql import SparkSession
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from edits import make_models, play, sequence  # noqa: E402
+from support.edits import make_models, play, sequence  # noqa: E402
 
 from genre_spark.session import get_session  # noqa: E402
 

@@ -36,7 +36,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from generated import make_tracks  # noqa: E402
+from support.generated import make_tracks  # noqa: E402
 
 from genre_spark import publish, registry  # noqa: E402
 from genre_spark.errors import BundleError  # noqa: E402

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 import measuring  # noqa: E402
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
-from generated import make_tracks  # noqa: E402
+from support.generated import make_tracks  # noqa: E402
 
 from genre_spark import bundle  # noqa: E402
 from genre_spark.decision import OPINIONS  # noqa: E402

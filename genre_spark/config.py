@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from genre_spark.errors import ConfigError
-from genre_spark.origin import Origin
 from genre_spark.schema import FEATURE_NAMES, PARTITION_COLUMNS, TEXT_COLUMNS
+from genre_spark.source import Origin
 
 
 def _not_boolean(value: Any) -> Any:

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from genre_spark import __version__
 from genre_spark.errors import InputError, OutputError
-from genre_spark.origin import Download
+from genre_spark.source import Download
 
 # Seconds without a byte after which a connection counts as broken.
 _PATIENCE = 30

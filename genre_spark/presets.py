@@ -6,7 +6,7 @@ from typing import Any
 from genre_spark.config import Dataset, dataset_names, load_dataset
 from genre_spark.download import Advance, fetch
 from genre_spark.errors import ConfigError
-from genre_spark.origin import Origin
+from genre_spark.source import Origin
 
 
 def listed() -> list[dict[str, Any]]:

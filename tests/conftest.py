@@ -50,7 +50,7 @@ def spark(tmp_path_factory):
 @pytest.fixture(scope="session")
 def shell(tmp_path_factory):
     """Runs `genre-spark` commands; see `commands.Shell`."""
-    from commands import Shell
+    from support.commands import Shell
 
     opened = Shell(tmp_path_factory.mktemp("shell"))
     yield opened

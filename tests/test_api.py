@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from edits import FEATURES, make_models, start
-from generated import make_tracks
 from pyspark.sql import functions as F
+from support.edits import FEATURES, make_models, start
+from support.generated import make_tracks
 
 import genre_spark
 from genre_spark import api, demo

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from edits import FEATURES
-from generated import make_manifest, make_profile, make_tracks
 from pyarrow import parquet as pq
+from support.edits import FEATURES
+from support.generated import make_manifest, make_profile, make_tracks
 
 from genre_spark import bundle, pipeline
 from genre_spark.catalog import SWALLOWED

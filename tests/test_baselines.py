@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from samples import make_sample
+from support.samples import make_sample
 
 from genre_spark import baselines, evaluation
 

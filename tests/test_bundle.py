@@ -7,9 +7,9 @@ import pickle
 
 import numpy as np
 import pytest
-from generated import GENRES, make_manifest, make_profile
-from networks import constant, make_keras, make_network
 from onnx import TensorProto, helper, numpy_helper
+from support.generated import GENRES, make_manifest, make_profile
+from support.networks import constant, make_keras, make_network
 
 from genre_spark import bundle, vetting
 from genre_spark.errors import BundleError

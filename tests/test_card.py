@@ -1,6 +1,6 @@
 """What the model card says of synthetic genres."""
 
-from generated import make_manifest
+from support.generated import make_manifest
 
 from genre_spark import card
 from genre_spark.discovery import Discovery, GenreRules, Rules, Stability

@@ -3,7 +3,7 @@
 import gzip
 
 import pytest
-from generated import make_tracks
+from support.generated import make_tracks
 
 from genre_spark import catalog
 from genre_spark.catalog import CORRUPT, SOURCE, guess_format, map_columns, raw_name

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import make_manifest, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
+from support.generated import make_manifest, make_tracks
 
 from genre_spark import (
     choice,

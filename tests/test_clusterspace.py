@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from generated import make_space, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support.generated import make_space, make_tracks
 
 from genre_spark import clusterspace
 from genre_spark.clusterspace import ClusterSpace, Dimension

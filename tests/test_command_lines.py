@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from commands import QUICK, ROOT, genre_spark, labels, write_catalogue
-from generated import GENRES, make_tracks
+from support.commands import QUICK, ROOT, genre_spark, labels, write_catalogue
+from support.generated import GENRES, make_tracks
 
 from genre_spark.schema import FEATURE_NAMES
 

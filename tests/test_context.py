@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from generated import make_space, make_tracks
+from support.generated import make_space, make_tracks
 
 from genre_spark import context, tensor
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, GROUPS, TRACK_ID, context_column

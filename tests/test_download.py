@@ -9,7 +9,7 @@ import pytest
 
 from genre_spark import download
 from genre_spark.errors import InputError, OutputError
-from genre_spark.origin import Download
+from genre_spark.source import Download
 
 CONTENT = bytes(range(256)) * 1500
 HALF = 200_000

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from generated import make_profile, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
+from support.generated import make_profile, make_tracks
 
 from genre_spark import distributions, drift
 from genre_spark.catalogue_profile import Binned, LabelProfile

@@ -6,9 +6,19 @@ import sys
 
 import pandas as pd
 import pytest
-import standalone
-from commands import BIN, DIRTY, LOCAL, QUICK, REPEATED, genre_spark, labels, run, write_catalogue
-from generated import GENRES, make_tracks
+from support import standalone
+from support.commands import (
+    BIN,
+    DIRTY,
+    LOCAL,
+    QUICK,
+    REPEATED,
+    genre_spark,
+    labels,
+    run,
+    write_catalogue,
+)
+from support.generated import GENRES, make_tracks
 from test_contract import faults
 
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, WHY_COLUMNS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import make_sample
+from support.samples import make_sample
 
 from genre_spark import evaluation
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from edits import FEATURES, SETTINGS, score, start
-from generated import make_manifest, make_profile
+from support.edits import FEATURES, SETTINGS, score, start
+from support.generated import make_manifest, make_profile
 
 from genre_spark import accounting, bundle, intake, pipeline, scoring, validation
 from genre_spark.config import Dataset

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from generated import make_axis, make_space, make_tracks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
+from support.generated import make_axis, make_space, make_tracks
 
 from genre_spark import features
 from genre_spark.errors import InputError

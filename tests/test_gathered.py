@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from edits import make_models, start
-from generated import make_manifest, make_space, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import make_network
+from support.edits import make_models, start
+from support.generated import make_manifest, make_space, make_tracks
+from support.networks import make_network
 
 from genre_spark import bundle, relations, scoring
 from genre_spark import gathered as gathered_module

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from generated import GENRES, make_space, make_tracks
+from support.generated import GENRES, make_space, make_tracks
 
 from genre_spark.schema import AUDIO_FEATURES, FEATURE_NAMES, TEXT_COLUMNS
 

@@ -4,11 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
-import edits
 import pandas as pd
 import pyarrow as pa
 import pytest
-from edits import (
+from pyarrow import parquet as pq
+from support import edits
+from support.edits import (
     ARTISTS,
     BY_STEPS,
     FEATURES,
@@ -20,7 +21,6 @@ from edits import (
     sequence,
     start,
 )
-from pyarrow import parquet as pq
 from test_contract import faults
 
 from genre_spark.config import load_settings

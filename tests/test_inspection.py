@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
-from generated import make_tracks
+from support.generated import make_tracks
 
 from genre_spark import advice, inspection
 from genre_spark.cli import cli

@@ -2,11 +2,11 @@
 
 import json
 
-import edits
 import pandas as pd
 import pytest
-from edits import make_models, score, start
 from pyarrow import parquet as pq
+from support import edits
+from support.edits import make_models, score, start
 from test_contract import faults
 
 from genre_spark import accounting, pipeline

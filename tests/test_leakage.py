@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from generated import make_manifest, make_tracks
-from samples import make_sample
+from support.generated import make_manifest, make_tracks
+from support.samples import make_sample
 
 from genre_spark import evaluation, network, sample, training
 from genre_spark.config import load_settings

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import make_manifest, make_space, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
+from support.generated import make_manifest, make_space, make_tracks
 
 from genre_spark import lineage
 from genre_spark.bundle import Bundle

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from edits import FEATURES, make_models, start
-from generated import make_manifest, make_profile, make_tracks
+from support.edits import FEATURES, make_models, start
+from support.generated import make_manifest, make_profile, make_tracks
 
 from genre_spark import api, bundle
 from genre_spark.config import load_settings

@@ -5,9 +5,9 @@ import shutil
 
 import pandas as pd
 import pytest
-from edits import FEATURES, KNOWN, SETTINGS, make_models, start
-from generated import make_manifest, make_profile
-from networks import make_keras, make_network
+from support.edits import FEATURES, KNOWN, SETTINGS, make_models, start
+from support.generated import make_manifest, make_profile
+from support.networks import make_keras, make_network
 
 from genre_spark import api, bundle, diff, models, promotion
 from genre_spark.bundle import Bundle

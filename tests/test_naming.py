@@ -1,9 +1,9 @@
 """Names that are true."""
 
 import numpy as np
-from generated import make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
+from support.generated import make_tracks
 
 from genre_spark import naming
 from genre_spark.naming import Word

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-from samples import make_sample
+from support.samples import make_sample
 
 from genre_spark import inference, network
 from genre_spark.config import load_settings

@@ -1,7 +1,7 @@
 """The page in a real browser, on a phone and on a desk; skipped where there is no browser."""
 
-import browser
 import pytest
+from support import browser
 from test_report import HOSTILE, labels_of, make, names_of
 
 from genre_spark import report

@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from generated import make_manifest, make_tracks
-from networks import make_network
+from support.generated import make_manifest, make_tracks
+from support.networks import make_network
 
 from genre_spark import predict
 from genre_spark.gathered import ALBUM_SUM, SUMS

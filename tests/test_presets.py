@@ -10,7 +10,7 @@ from genre_spark.catalog import map_columns
 from genre_spark.cli import cli
 from genre_spark.config import Dataset, dataset_names, load_dataset
 from genre_spark.errors import ConfigError
-from genre_spark.origin import Origin
+from genre_spark.source import Origin
 
 ORIGIN = {"page": "https://x.org", "licence": "MIT", "file": "a.csv", "rows": 1}
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from edits import assert_equal, make_models, score, start
+from support.edits import assert_equal, make_models, score, start
 
 from genre_spark import published
 from genre_spark.cli import cli

@@ -3,11 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from generated import GENRES, make_manifest, make_tracks
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import constant, make_network
 from onnx import numpy_helper
+from support.generated import GENRES, make_manifest, make_tracks
+from support.networks import constant, make_network
 
 from genre_spark import reasons
 from genre_spark.decision import OPINIONS

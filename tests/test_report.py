@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import make_compared
 from PIL import Image
+from support.generated import make_compared
 
 from genre_spark import canvas, card, pictures, report
 from genre_spark.bundle import Bundle

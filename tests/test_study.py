@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from generated import make_tracks
 from PIL import Image
-from samples import make_sample
+from support.generated import make_tracks
+from support.samples import make_sample
 
 from genre_spark import baselines, pipeline, study, study_page, training
 from genre_spark.config import load_dataset, load_settings

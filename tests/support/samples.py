@@ -1,11 +1,11 @@
 """A labelled sample for tests, as Spark would have collected it, by pandas."""
 
 import numpy as np
-from generated import GENRES, make_space, make_tracks
 
 from genre_spark.sample import Sample
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.tensor import COUNTS, STATISTICS, Context, assign, bins
+from support.generated import GENRES, make_space, make_tracks
 
 
 def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), artists=None):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".venv" / "matrix"
 # Every pyspark with the oldest Python, every Python with the newest pyspark.
 PAIRS = ("3.11:4.0", "3.11:4.1", "3.11:4.2", "3.11:4.3", "3.12:4.3", "3.13:4.3")

@@ -4,14 +4,14 @@ import random
 
 import numpy as np
 import pandas as pd
-from generated import make_manifest, make_profile, make_tracks
-from networks import make_keras, make_network
 
 from genre_spark import bundle, pipeline, publish
 from genre_spark.config import Dataset, load_settings
 from genre_spark.intake import Source
 from genre_spark.manifest import model_id, pack_artists
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
+from support.generated import make_manifest, make_profile, make_tracks
+from support.networks import make_keras, make_network
 
 # Few features make small plans; what is tested hangs on none of them.
 FEATURES = ("energy", "key", "tempo")

@@ -6,11 +6,11 @@ import zipfile
 
 import numpy as np
 import onnx
-from generated import GENRES
 from onnx import TensorProto, helper, numpy_helper
 
 from genre_spark.decision import OPINIONS, log_probabilities_of
 from genre_spark.tensor import channel_names
+from support.generated import GENRES
 
 AXES, CHANNELS, CLASSES = 13, len(channel_names(("artist", "album"))), len(GENRES)
 

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from generated import make_tracks
 
 from genre_spark.schema import FEATURE_NAMES
+from support.generated import make_tracks
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 # Enough to learn what generated genres sound like, and no more.
 QUICK = [
@@ -58,7 +58,7 @@ class Shell:
     def __init__(self, folder):
         self._folder, self._orders = folder, 0
         self._process = subprocess.Popen(
-            [sys.executable, ROOT / "tests" / "shell.py"],
+            [sys.executable, ROOT / "tests" / "support" / "shell.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

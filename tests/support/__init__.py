@@ -1,0 +1,1 @@
+"""What tests share: generated tracks, small networks, a shell, a standalone cluster."""
