@@ -29,7 +29,7 @@ bench: $(STAMP)
 
 # What to ship to a cluster, in dist/: see docs/cluster.md.
 package: $(STAMP)
-	$(BIN)/python -m genre_spark.packing
+	$(BIN)/python -m genre_spark.platform.executor_archive
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -53,7 +53,7 @@ audit:
 $(STAMP): setup.py constraints.txt conf/demo-data.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "genre-spark needs Python 3.11 or newer; make PYTHON=python3.11 ..." >&2; exit 2; }
-	$(PYTHON) -m genre_spark.java
+	$(PYTHON) -m genre_spark.platform.java
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement conf/demo-data.txt

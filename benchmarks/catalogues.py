@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from genre_spark import catalog, demo, validation  # noqa: E402
 from genre_spark.config import load_dataset  # noqa: E402
+from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES, feature  # noqa: E402
-from genre_spark.session import get_session  # noqa: E402
 
 VARIOUS = "Various Artists"
 _VARIOUS_SHARE, _COMPILED_SHARE, _LABELLED_SHARE = 0.02, 0.1, 0.05

@@ -26,8 +26,8 @@ from support.generated import make_tracks  # noqa: E402
 from genre_spark import accounting, pipeline  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
 from genre_spark.intake import Source  # noqa: E402
+from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES  # noqa: E402
-from genre_spark.session import get_session  # noqa: E402
 
 # What is done to a good row, and the reason that it is to be set aside for.
 _FOUR = list(FEATURE_NAMES[:4])

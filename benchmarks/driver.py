@@ -22,7 +22,7 @@ import executors  # noqa: E402
 import measuring  # noqa: E402
 from support.standalone import cluster  # noqa: E402
 
-from genre_spark.session import get_session  # noqa: E402
+from genre_spark.platform.session import get_session  # noqa: E402
 
 _EVERY = 0.5
 # The gates have nothing to do with memory.

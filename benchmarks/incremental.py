@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.edits import make_models, play, sequence  # noqa: E402
 
-from genre_spark.session import get_session  # noqa: E402
+from genre_spark.platform.session import get_session  # noqa: E402
 
 
 def main() -> int:

@@ -38,9 +38,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.generated import make_tracks  # noqa: E402
 
-from genre_spark import publish, registry  # noqa: E402
+from genre_spark import registry  # noqa: E402
 from genre_spark.errors import BundleError  # noqa: E402
-from genre_spark.storage import LocalStorage  # noqa: E402
+from genre_spark.platform import atomic_directory  # noqa: E402
+from genre_spark.platform.storage import LocalStorage  # noqa: E402
 
 QUICK = [
     part
@@ -181,7 +182,7 @@ def whole_catalogue(folder: Path) -> str:
         Where its parts do not belong together.
     """
     path = folder / "labelled"
-    manifest = publish.require_manifest(LocalStorage(), str(path))
+    manifest = atomic_directory.require_manifest(LocalStorage(), str(path))
     rows, set_aside = pd.read_parquet(path), pd.read_parquet(path / "_quarantine")
     tracks = pd.read_parquet(manifest["source"]["path"], columns=["track_id"])
     if set(rows["track_id"]) != set(tracks["track_id"]) or len(rows) != len(tracks):

@@ -19,8 +19,8 @@ from genre_spark import distributions, drift, models, pipeline, registry, scorin
 from genre_spark.bundle import Bundle
 from genre_spark.config import Dataset, Settings, load_dataset, load_settings
 from genre_spark.intake import Source, open_catalogue
-from genre_spark.progress import plainly
-from genre_spark.session import borrowed
+from genre_spark.platform.progress import plainly
+from genre_spark.platform.session import borrowed
 
 logger = logging.getLogger(__name__)
 

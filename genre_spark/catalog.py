@@ -17,7 +17,7 @@ from pyspark.sql import types as T
 
 from genre_spark.config import Dataset
 from genre_spark.errors import ConfigError, InputError
-from genre_spark.hadoop import spark_message, storage_of
+from genre_spark.platform.hadoop import spark_message, storage_of
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
 
 logger = logging.getLogger(__name__)

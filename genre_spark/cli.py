@@ -271,7 +271,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
     """Writes one HTML page on a model and on what it labelled."""
     with job_of(**run) as job:
         from genre_spark import pipeline, summaries
-        from genre_spark.storage import is_remote
+        from genre_spark.platform.storage import is_remote
 
         model = job.model(model)
         # Local pages need no Spark, and so no Java.

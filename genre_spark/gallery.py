@@ -4,10 +4,10 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from genre_spark import publish
 from genre_spark.canvas import Answer
-from genre_spark.publish import MANIFEST, Kind
-from genre_spark.storage import Storage
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.atomic_directory import MANIFEST, Kind
+from genre_spark.platform.storage import Storage
 
 GALLERY = Kind(MANIFEST, r"[a-z0-9-]+\.png")
 
@@ -21,7 +21,7 @@ def check_target(storage: Storage, output: str, inputs: list[str], allow_gap: bo
         Where it holds anything but pictures of an earlier report, or what is read or written, or
         is an object store, unless `allow_gap`.
     """
-    return publish.check_target(storage, output, inputs, GALLERY, "--pictures", allow_gap)
+    return atomic_directory.check_target(storage, output, inputs, GALLERY, "--pictures", allow_gap)
 
 
 def write(storage: Storage, path: str, answers: Iterable[Answer]) -> int:
@@ -35,7 +35,10 @@ def write(storage: Storage, path: str, answers: Iterable[Answer]) -> int:
     answers : iterable of Answer
     """
     shown = {f"{answer.name}.png": answer for answer in answers}
-    with publish.publishing(storage, path) as target, tempfile.TemporaryDirectory() as made:
+    with (
+        atomic_directory.publishing(storage, path) as target,
+        tempfile.TemporaryDirectory() as made,
+    ):
         for name, answer in shown.items():
             (Path(made) / name).write_bytes(answer.picture.titled(answer.question))
         storage.upload(Path(made), target.staging)
@@ -43,5 +46,5 @@ def write(storage: Storage, path: str, answers: Iterable[Answer]) -> int:
             name: {"question": answer.question, "answer": answer.picture.finding}
             for name, answer in shown.items()
         }
-        publish.write_manifest(storage, target, {"pictures": captions}, GALLERY)
+        atomic_directory.write_manifest(storage, target, {"pictures": captions}, GALLERY)
     return len(shown)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genre_spark.config import Settings
     from genre_spark.intake import Source
     from genre_spark.models import Entry, Promotion
-    from genre_spark.progress import Watch
+    from genre_spark.platform.progress import Watch
     from genre_spark.terminal import Terminal
 
 logger = logging.getLogger(__name__)
@@ -55,8 +55,8 @@ class Job:
 
     def spark(self) -> "SparkSession":
         """The session; started late, so that mistakes in the options are told at once."""
-        from genre_spark.progress import Watch
-        from genre_spark.session import get_session
+        from genre_spark.platform.progress import Watch
+        from genre_spark.platform.session import get_session
 
         if self.session is None:
             self.terminal.say("starting Spark")
@@ -99,7 +99,7 @@ class Job:
     def promotions(self, path: str) -> "list[Promotion]":
         """What a version has been promoted to."""
         from genre_spark import models
-        from genre_spark.hadoop import storage_of
+        from genre_spark.platform.hadoop import storage_of
 
         folder, _, version = path.rstrip("/").rpartition("/")
         made = models.promotions(storage_of(self.session, path), folder)
@@ -107,7 +107,7 @@ class Job:
 
 
 def _is_remote(path: str) -> bool:
-    from genre_spark.storage import is_remote
+    from genre_spark.platform.storage import is_remote
 
     return is_remote(path)
 
@@ -164,7 +164,7 @@ def speaking(
     ConfigError
         Where it is to say both less and more.
     """
-    from genre_spark.session import under_spark_submit
+    from genre_spark.platform.session import under_spark_submit
     from genre_spark.terminal import Terminal
 
     if quiet and verbose:

@@ -11,15 +11,16 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import accounting, distributions, drift, incremental, provenance, publish, scoring
+from genre_spark import accounting, distributions, drift, incremental, provenance, scoring
 from genre_spark.accounting import Tally
 from genre_spark.bundle import Bundle
 from genre_spark.catalog import reading
 from genre_spark.config import Settings
-from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source
 from genre_spark.layout import Layout
-from genre_spark.publish import Target
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.atomic_directory import Target
+from genre_spark.platform.hadoop import storage_of
 from genre_spark.schema import labelled_columns
 from genre_spark.versions import scoring_software
 
@@ -121,13 +122,13 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
     """
     storage = storage_of(spark, order.output)
     gap = order.settings.publishing.allow_gap
-    path = publish.check_target(storage, order.output, [order.source.path], allow_gap=gap)
+    path = atomic_directory.check_target(storage, order.output, [order.source.path], allow_gap=gap)
     switch = not order.dry_run
-    with publish.publishing(storage, path, switch, order.run_id) as target:
-        old = publish.read_manifest(storage, path)
+    with atomic_directory.publishing(storage, path, switch, order.run_id) as target:
+        old = atomic_directory.read_manifest(storage, path)
         run = _Run(spark, catalogue, order, target, old, _now())
         manifest, staged = _work(run)
-        publish.write_manifest(storage, target, manifest)
+        atomic_directory.write_manifest(storage, target, manifest)
         summary = {"run_id": target.run_id, "replaces": provenance.replaced(old)}
         if order.dry_run and old:
             with reading(f"{path}: the published catalogue cannot be read"):
@@ -198,9 +199,9 @@ def _stage(run: _Run) -> _Staged:
             labelled, because = stack.enter_context(_labelled(run))
         arranged = layout.arrange(labelled, run.catalogue.counts.accepted)
         tally = accounting.write(arranged, run.target.staging, layout)
-    quarantine = f"{run.target.staging}/{publish.QUARANTINE}"
+    quarantine = f"{run.target.staging}/{atomic_directory.QUARANTINE}"
     set_aside = accounting.write(run.catalogue.quarantined, quarantine)
-    publish.hide(storage_of(run.spark, run.order.output), quarantine)
+    atomic_directory.hide(storage_of(run.spark, run.order.output), quarantine)
     counts = run.catalogue.counts
     accounting.reconcile(counts.read, counts.accepted, tally, set_aside)
     staged = accounting.verify(run.spark, run.target.staging, tally, run.order.columns)

@@ -16,8 +16,8 @@ from pyspark.sql import SparkSession
 
 from genre_spark import bundle
 from genre_spark.errors import BundleError, ConfigError, OutputError
-from genre_spark.hadoop import storage_of
-from genre_spark.storage import Storage, is_remote
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.storage import Storage, is_remote
 
 CHAMPION = "champion"
 PROMOTIONS = "_promotions"

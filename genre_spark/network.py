@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark import crew, fitting, folds
+from genre_spark import fitting, folds
 from genre_spark.branches import MEMBERS, Branch, branches
 from genre_spark.config import NetworkSettings
 from genre_spark.decision import GENERAL, SOUND
 from genre_spark.fitting import BATCH, Labelled, Task, quiet_keras
+from genre_spark.platform import process_pool
 
 if TYPE_CHECKING:
     import keras
@@ -73,7 +74,7 @@ def fit(
         )
         for i, together in enumerate(_together(branches(groups, specialists)))
     ]
-    fitted = crew.run(
+    fitted = process_pool.run(
         fitting.fit,
         tasks,
         lambda task, done: on_epoch(task.name, done, task.epochs),

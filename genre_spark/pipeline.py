@@ -15,7 +15,6 @@ from genre_spark import (
     card,
     distributions,
     labelling,
-    publish,
     registry,
     sample,
     sampling,
@@ -26,11 +25,12 @@ from genre_spark import (
 from genre_spark.bundle import Bundle
 from genre_spark.catalogue_profile import LabelProfile, Profile
 from genre_spark.config import Settings
-from genre_spark.hadoop import storage_of
 from genre_spark.intake import Catalogue, Source, open_catalogue
 from genre_spark.labelling import Order
 from genre_spark.manifest import Manifest, ScoringPart, model_id
-from genre_spark.progress import Say, plainly
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.progress import Say, plainly
 from genre_spark.sample import Sample
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
@@ -75,7 +75,7 @@ def cluster(
     earlier = registry.open_bundle(spark, previous) if previous else None
     if labels:
         gap = settings.publishing.allow_gap
-        publish.check_target(
+        atomic_directory.check_target(
             storage_of(spark, labels), labels, [source.path, output], allow_gap=gap
         )
     say(f"reading {source.path}")
@@ -161,12 +161,12 @@ def evaluate(
 
     storage = storage_of(spark, output)
     gap = settings.publishing.allow_gap
-    path = publish.check_target(
-        storage, output, [source.path, clusters], publish.STUDY, allow_gap=gap
+    path = atomic_directory.check_target(
+        storage, output, [source.path, clusters], atomic_directory.STUDY, allow_gap=gap
     )
     base = registry.open_bundle(spark, clusters)
     # Held from the start: a study is long, and a second one should be told at once.
-    with publish.publishing(storage, path) as target:
+    with atomic_directory.publishing(storage, path) as target:
         say(f"reading {source.path}")
         with open_catalogue(
             spark, source, settings.catalog, base.manifest.scoring.space.features
@@ -183,7 +183,7 @@ def evaluate(
         with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
             study_page.write(content, Path(folder) / "study")
             storage.upload(Path(folder) / "study", target.staging)
-        publish.write_manifest(storage, target, content, publish.STUDY)
+        atomic_directory.write_manifest(storage, target, content, atomic_directory.STUDY)
     return {"path": output, **content}
 
 
@@ -201,7 +201,9 @@ def score(
     """Labels every track of a catalogue and publishes the result; see `cluster` and `Order`."""
     opened = registry.open_bundle(spark, model)
     gap = settings.publishing.allow_gap
-    publish.check_target(storage_of(spark, output), output, [source.path, model], allow_gap=gap)
+    atomic_directory.check_target(
+        storage_of(spark, output), output, [source.path, model], allow_gap=gap
+    )
     say(f"reading {source.path}")
     needed = opened.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
@@ -247,7 +249,9 @@ def report(
     from genre_spark.report import compose
 
     opened = registry.open_bundle(spark, model)
-    manifest = publish.require_manifest(storage_of(spark, labels), labels) if labels else None
+    manifest = (
+        atomic_directory.require_manifest(storage_of(spark, labels), labels) if labels else None
+    )
     if pictures:
         storage = storage_of(spark, pictures)
         taken = [path for path in (model, labels, output) if path]

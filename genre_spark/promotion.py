@@ -21,10 +21,10 @@ from genre_spark import models, registry
 from genre_spark.bundle import Bundle
 from genre_spark.config import ModelsSettings, Settings
 from genre_spark.errors import BundleError, GateError
-from genre_spark.hadoop import storage_of
 from genre_spark.intake import Source
 from genre_spark.manifest import Manifest
 from genre_spark.models import Promotion
+from genre_spark.platform.hadoop import storage_of
 from genre_spark.sidebyside import AFTER, BEFORE, TRUTH, labelled_by_both
 
 SPLITS, CATALOGUE = "splits", "catalogue"

@@ -9,11 +9,11 @@ from pyarrow import dataset
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import publish
 from genre_spark.errors import InputError
-from genre_spark.hadoop import storage_of
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.storage import is_remote, local_path
 from genre_spark.schema import TRACK_ID
-from genre_spark.storage import is_remote, local_path
 
 _SHOWN = (TRACK_ID, "synthetic_genre", "synthetic_genre_distance", "genre", "genre_confidence",
           "genre_accepted", "n_imputed")  # fmt: skip
@@ -41,7 +41,7 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> dict[str, Any
     InputError
         Where it is no labelled catalogue, or not as many tracks are there as the manifest says.
     """
-    manifest = publish.require_manifest(storage_of(spark, path), path)
+    manifest = atomic_directory.require_manifest(storage_of(spark, path), path)
     try:
         n_tracks, samples = (
             _by_spark(spark.read.parquet(path), n_samples)
@@ -75,6 +75,6 @@ def _check(manifest: Mapping[str, Any], n_tracks: int, path: str) -> None:
     said = manifest["rows"]["labelled"]
     if n_tracks != said:
         raise InputError(
-            f"{path}: holds {n_tracks:,} tracks, but its {publish.MANIFEST} says {said:,}: files were"
+            f"{path}: holds {n_tracks:,} tracks, but its {atomic_directory.MANIFEST} says {said:,}: files were"
             " lost or added; score again"
         )

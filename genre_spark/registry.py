@@ -9,11 +9,12 @@ from typing import Literal
 
 from pyspark.sql import SparkSession
 
-from genre_spark import bundle, publish
+from genre_spark import bundle
 from genre_spark.bundle import Bundle
 from genre_spark.errors import BundleError, InputError, OutputError
-from genre_spark.hadoop import storage_of
-from genre_spark.storage import is_remote, local_path
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.storage import is_remote, local_path
 
 
 def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bundle | None:
@@ -77,7 +78,7 @@ def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
     folder.mkdir()
     storage = storage_of(spark, output)
     try:
-        with publish.publishing(storage, storage.resolve(output)) as target:
+        with atomic_directory.publishing(storage, storage.resolve(output)) as target:
             yield folder
             storage.upload(folder, target.staging)
             check_absent(spark, output)

@@ -18,10 +18,10 @@ from genre_spark.bundle import Bundle
 from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
 from genre_spark.manifest import Manifest
+from genre_spark.platform.storage import LocalStorage
 from genre_spark.report import compose
 from genre_spark.schema import ALBUM, ARTIST, LABELLED_COLUMNS, TRACK_ID
 from genre_spark.single import COLUMNS
-from genre_spark.storage import LocalStorage
 
 # Where in a run the model and its pictures stand.
 MODEL, PICTURES, PAGE = "model", "pictures", "report.html"

@@ -28,7 +28,7 @@ settings.load_profile("suite")
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     """The one session; its files lie in a temporary folder."""
-    from genre_spark.session import get_session
+    from genre_spark.platform.session import get_session
 
     folder = tmp_path_factory.mktemp("spark")
     wanted = {

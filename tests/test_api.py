@@ -14,8 +14,8 @@ import genre_spark
 from genre_spark import api, demo
 from genre_spark.config import Dataset
 from genre_spark.errors import BundleError, ConfigError, GateError
+from genre_spark.platform.session import borrowed
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
-from genre_spark.session import borrowed
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "docs" / "notebook.md"

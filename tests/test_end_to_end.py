@@ -28,7 +28,9 @@ from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, WHY_COLUMNS
 def spark_submit(tmp_path_factory):
     """Runs jobs on a cluster of two workers, as docs/cluster.md says, with what is packed for them."""
     folder = tmp_path_factory.mktemp("cluster")
-    run([sys.executable, "-m", "genre_spark.packing", "--output", folder / "dist"])
+    run(
+        [sys.executable, "-m", "genre_spark.platform.executor_archive", "--output", folder / "dist"]
+    )
     packed = (folder / "dist" / "executors.tar.gz").stat().st_size
     assert packed < 150 * 2**20
     python = {"PYSPARK_PYTHON": str(standalone.bare_python(folder / "python"))}

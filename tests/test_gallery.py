@@ -9,7 +9,7 @@ from PIL import Image
 from genre_spark import gallery
 from genre_spark.canvas import Answer, Picture
 from genre_spark.errors import OutputError
-from genre_spark.storage import LocalStorage
+from genre_spark.platform.storage import LocalStorage
 
 DISK = LocalStorage()
 

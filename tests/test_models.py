@@ -14,11 +14,11 @@ from genre_spark.bundle import Bundle
 from genre_spark.cli import cli
 from genre_spark.config import Dataset, load_settings
 from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
-from genre_spark.hadoop import HadoopStorage
 from genre_spark.intake import Source
 from genre_spark.models import Promotion
+from genre_spark.platform.hadoop import HadoopStorage
+from genre_spark.platform.storage import LocalStorage
 from genre_spark.schema import FEATURE_NAMES
-from genre_spark.storage import LocalStorage
 
 NETWORK = make_network(axes=4)
 

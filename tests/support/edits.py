@@ -5,10 +5,11 @@ import random
 import numpy as np
 import pandas as pd
 
-from genre_spark import bundle, pipeline, publish
+from genre_spark import bundle, pipeline
 from genre_spark.config import Dataset, load_settings
 from genre_spark.intake import Source
 from genre_spark.manifest import model_id, pack_artists
+from genre_spark.platform import atomic_directory
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
 from support.generated import make_manifest, make_profile, make_tracks
 from support.networks import make_keras, make_network
@@ -64,18 +65,18 @@ def score(spark, tracks, model, output, table=None, settings=None, **options):
 
 def interrupt(spark, tracks, model, output, at):
     """An incremental run that fails where `publish` does one of its steps."""
-    original = getattr(publish, at)
+    original = getattr(atomic_directory, at)
 
     def fail(*_):
         raise RunEndedError
 
-    setattr(publish, at, fail)
+    setattr(atomic_directory, at, fail)
     try:
         score(spark, tracks, model, output, incremental=True)
     except RunEndedError:
         return
     finally:
-        setattr(publish, at, original)
+        setattr(atomic_directory, at, original)
     raise AssertionError("was not interrupted")
 
 

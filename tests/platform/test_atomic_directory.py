@@ -12,13 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from genre_spark import locking, publish
 from genre_spark.errors import ConfigError, InputError, OutputError
-from genre_spark.hadoop import storage_of
-from genre_spark.publish import MANIFEST, check_target, publishing, read_manifest, write_manifest
-from genre_spark.storage import LocalStorage, is_remote
+from genre_spark.platform import atomic_directory, locks
+from genre_spark.platform.atomic_directory import (
+    MANIFEST,
+    check_target,
+    publishing,
+    read_manifest,
+    write_manifest,
+)
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.storage import LocalStorage, is_remote
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(params=["local", "hadoop"])
@@ -26,7 +32,7 @@ def storage(request):
     """The local disk, reached directly and as Hadoop reaches any file system."""
     if request.param == "local":
         return LocalStorage()
-    from genre_spark.hadoop import HadoopStorage
+    from genre_spark.platform.hadoop import HadoopStorage
 
     return HadoopStorage(request.getfixturevalue("spark"), "file:///")
 
@@ -88,7 +94,7 @@ def seen_by_a_run_that_fails(storage, path, tmp_path):
 
 def hold(storage, path, **holder):
     """Leaves a lock, as a run does."""
-    lock = publish.Target(path, "x").lock
+    lock = atomic_directory.Target(path, "x").lock
     storage.write_text(lock, json.dumps({"since": "2024-01-01T00:00:00+00:00", **holder}))
     return lock
 
@@ -210,12 +216,12 @@ def test_the_manifest_says_who_made_the_catalogue(storage, out):
     put(storage, out, "é ✓")
     manifest = read_manifest(storage, out)
     assert (manifest["made_by"], manifest["content"]) == ("genre-spark", "é ✓")
-    assert publish.require_manifest(storage, out) == manifest
+    assert atomic_directory.require_manifest(storage, out) == manifest
 
 
 def test_what_is_no_labelled_catalogue_is_refused_where_one_is_needed(storage, tmp_path):
     path = storage.resolve(str(tmp_path))
-    assert refusal(InputError, publish.require_manifest, storage, path) == (
+    assert refusal(InputError, atomic_directory.require_manifest, storage, path) == (
         f"{path}: not a labelled catalogue: it has no _manifest.json of genre-spark"
     )
 
@@ -390,7 +396,7 @@ def test_a_lock_taken_over_by_another_run_in_that_instant_is_not_taken_from_it(
     storage, out, dead, monkeypatch
 ):
     lock = hold(storage, out, host=socket.gethostname(), pid=dead)
-    look = locking._holder
+    look = locks._holder
 
     def look_and_be_overtaken(*arguments):
         found = look(*arguments)
@@ -399,7 +405,7 @@ def test_a_lock_taken_over_by_another_run_in_that_instant_is_not_taken_from_it(
             hold(storage, out, host=socket.gethostname(), pid=os.getppid())
         return found
 
-    monkeypatch.setattr(locking, "_holder", look_and_be_overtaken)
+    monkeypatch.setattr(locks, "_holder", look_and_be_overtaken)
     refusal(OutputError, put, storage, out, "first")
     assert json.loads(storage.read_text(lock))["pid"] == os.getppid()
 
@@ -408,7 +414,7 @@ def test_a_lock_taken_over_by_another_run_in_that_instant_is_not_taken_from_it(
 def test_a_lock_that_a_killed_run_left_half_written_does_not_block_for_ever(
     storage, out, tmp_path, content
 ):
-    lock = publish.Target(out, "x").lock
+    lock = atomic_directory.Target(out, "x").lock
     storage.write_text(lock, content)
     long_ago = time.time() - 24 * 3600
     os.utime(lock.removeprefix("file:"), (long_ago, long_ago))
@@ -481,7 +487,7 @@ def test_a_run_that_is_killed_loses_nothing_and_blocks_nothing(tmp_path, moment)
     program = textwrap.dedent("""
         import os, signal, sys
         from genre_spark import publish
-        from genre_spark.storage import LocalStorage
+        from genre_spark.platform.storage import LocalStorage
 
         storage, (_, path, moment) = LocalStorage(), sys.argv
 

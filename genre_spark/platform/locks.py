@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from genre_spark.errors import OutputError
-from genre_spark.storage import Storage
+from genre_spark.platform.storage import Storage
 
 # A lock is written in an instant; one that nobody can read for so long is of a killed run.
 _UNREADABLE_SECONDS = 60

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from genre_spark import crew
 from genre_spark.errors import GenreSparkError
+from genre_spark.platform import process_pool
 
 
 def count(task, step):
@@ -33,30 +33,32 @@ def die(task, step):
 
 def test_results_come_in_the_order_of_the_tasks_and_each_step_is_heard():
     heard = {}
-    found = crew.run(count, [3, 1, 2], lambda task, done: heard.update({task: done}))
+    found = process_pool.run(count, [3, 1, 2], lambda task, done: heard.update({task: done}))
     assert [result for result, _ in found] == [30, 10, 20]
     assert heard == {1: 1, 2: 2, 3: 3}
 
 
 def test_several_tasks_leave_this_process_alone_unless_one_process_is_to_do(monkeypatch):
     monkeypatch.setattr("loky.cpu_count", lambda: 2)
-    assert os.getpid() not in {process for _, process in crew.run(count, [1, 2], lambda *_: None)}
-    assert crew.run(count, [1], lambda *_: None) == [(10, os.getpid())]
-    told = crew.run(count, [1, 2], lambda *_: None, most=1)
+    assert os.getpid() not in {
+        process for _, process in process_pool.run(count, [1, 2], lambda *_: None)
+    }
+    assert process_pool.run(count, [1], lambda *_: None) == [(10, os.getpid())]
+    told = process_pool.run(count, [1, 2], lambda *_: None, most=1)
     assert told == [(10, os.getpid()), (20, os.getpid())]
 
 
 def test_an_error_in_a_process_is_raised_here():
     with pytest.raises(ValueError, match="two is refused"):
-        crew.run(fail, [1, 2, 3], lambda *_: None)
+        process_pool.run(fail, [1, 2, 3], lambda *_: None)
 
 
 def test_a_killed_process_is_told_in_one_line_and_the_next_work_is_done(monkeypatch):
     monkeypatch.setattr("loky.cpu_count", lambda: 2)
     with pytest.raises(GenreSparkError, match="was killed") as caught:
-        crew.run(die, [1, 2], lambda *_: None)
+        process_pool.run(die, [1, 2], lambda *_: None)
     assert "\n" not in str(caught.value)
-    assert [result for result, _ in crew.run(count, [1, 2], lambda *_: None)] == [10, 20]
+    assert [result for result, _ in process_pool.run(count, [1, 2], lambda *_: None)] == [10, 20]
 
 
 def say_who_and_wait(folder, step):

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from genre_spark import progress, terminal
-from genre_spark.progress import Pace, Watch
+from genre_spark import terminal
+from genre_spark.platform import progress
+from genre_spark.platform.progress import Pace, Watch
 from genre_spark.terminal import Terminal
 
 

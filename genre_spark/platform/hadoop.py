@@ -8,7 +8,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from genre_spark.errors import ConfigError, InputError, OutputError
-from genre_spark.storage import LocalStorage, Storage, is_remote, without_checksums
+from genre_spark.platform.storage import LocalStorage, Storage, is_remote, without_checksums
 
 
 def storage_of(spark: SparkSession | None, path: str) -> Storage:

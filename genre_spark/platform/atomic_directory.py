@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlparse
 
-from genre_spark import locking
 from genre_spark.errors import InputError, OutputError
+from genre_spark.platform import locks
+from genre_spark.platform.storage import Storage
 from genre_spark.schema import PARTITION_COLUMNS
-from genre_spark.storage import Storage
 
 MANIFEST = "_manifest.json"
 QUARANTINE = "_quarantine"
@@ -149,7 +149,7 @@ def publishing(
     """
     target = Target(path, run_id or uuid.uuid4().hex[:12])
     storage.make_dirs(target.parent)
-    locking.acquire(storage, target.path, target.lock, f"{target.staging}-lock")
+    locks.acquire(storage, target.path, target.lock, f"{target.staging}-lock")
     try:
         _recover(storage, target)
         yield target

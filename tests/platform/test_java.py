@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from genre_spark import java
+from genre_spark.platform import java
 
 OUTPUTS = {
     'java version "1.8.0_292"': 8,

@@ -1,6 +1,6 @@
 """Packs what a cluster needs: the package itself, and what its executors' Python imports.
 
-    python -m genre_spark.packing --output dist
+    python -m genre_spark.platform.executor_archive --output dist
 
 - ``genre_spark.zip``, for ``--py-files``: the package with its settings;
 - ``executors.tar.gz``, for ``--archives``: the libraries of a scoring worker, in the versions of

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genre_spark import notices
 from genre_spark.config import conf_dir
 from genre_spark.errors import ConfigError
-from genre_spark.java import OLDEST, find_java_home, install_command
+from genre_spark.platform import stderr_filter
+from genre_spark.platform.java import OLDEST, find_java_home, install_command
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -117,7 +117,7 @@ def _start_java(settings: dict[str, str]) -> None:
     if under_spark_submit() or SparkContext._gateway:
         return
     conf = SparkConf().setAppName("genre-spark").setAll(list(settings.items()))
-    with notices.stderr_without() as stderr:
+    with stderr_filter.stderr_without() as stderr:
         gateway = launch_gateway(conf, {"stderr": stderr})
     SparkContext(conf=conf, gateway=gateway)
 

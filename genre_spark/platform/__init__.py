@@ -1,0 +1,1 @@
+"""Spark, Java, file systems, locks, progress and packing: what the rest runs on."""
