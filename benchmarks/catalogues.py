@@ -18,7 +18,11 @@ from pyspark.sql import functions as F
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from genre_spark import catalog, demo, validation  # noqa: E402
+from genre_spark import demo  # noqa: E402
+from genre_spark.catalog import (
+    reader,
+    validation,
+)
 from genre_spark.config import load_dataset  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES, feature  # noqa: E402
@@ -118,7 +122,7 @@ def _jittered(chance: _Chance, name: str) -> Column:
 def real_tracks(spark: SparkSession, path: str, dataset: str) -> DataFrame:
     """The accepted tracks of a real table."""
     chosen = load_dataset(dataset)
-    mapped = catalog.map_columns(catalog.read(spark, path, chosen), chosen, path)
+    mapped = reader.map_columns(reader.read(spark, path, chosen), chosen, path)
     judged = validation.judge(mapped, FEATURE_NAMES, max_imputed=0)
     return validation.accepted(judged).filter("artist is not null")
 

@@ -26,8 +26,8 @@ import measuring  # noqa: E402
 
 from genre_spark import bundle, clustering, pipeline  # noqa: E402
 from genre_spark.bundle import Bundle  # noqa: E402
+from genre_spark.catalog.catalogue import Source, open_catalogue  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
-from genre_spark.intake import Source, open_catalogue  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 
 _SETTINGS = load_settings()

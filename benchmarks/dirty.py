@@ -24,8 +24,8 @@ from kills import room  # noqa: E402
 from support.generated import make_tracks  # noqa: E402
 
 from genre_spark import accounting, pipeline  # noqa: E402
+from genre_spark.catalog.catalogue import Source  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
-from genre_spark.intake import Source  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES  # noqa: E402
 

@@ -36,11 +36,11 @@ import workers  # noqa: E402
 
 from genre_spark import bundle, demo, flavor, pipeline, scoring  # noqa: E402
 from genre_spark.bundle import Bundle  # noqa: E402
+from genre_spark.catalog.catalogue import Source  # noqa: E402
+from genre_spark.catalog.validation import N_IMPUTED  # noqa: E402
 from genre_spark.config import Dataset, load_dataset, load_settings  # noqa: E402
-from genre_spark.intake import Source  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import GROUPS  # noqa: E402
-from genre_spark.validation import N_IMPUTED  # noqa: E402
 
 # The gates have nothing to do with time.
 _SETTINGS = load_settings(overrides=("stop_psi=99", "stop_ks=1"))

@@ -17,8 +17,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from genre_spark import distributions, drift, models, pipeline, registry, scoring
 from genre_spark.bundle import Bundle
+from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import Dataset, Settings, load_dataset, load_settings
-from genre_spark.intake import Source, open_catalogue
 from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed
 

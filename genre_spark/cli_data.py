@@ -25,12 +25,13 @@ def datasets(name: str | None, **speech: Any) -> None:
     Each name is good for --dataset: it maps the table's columns to genre-spark's.
     """
     with speaking(**speech) as terminal:
-        from genre_spark import presets, views
+        from genre_spark import views
+        from genre_spark.catalog import public_datasets
 
         if name:
-            views.show_dataset(terminal, presets.described(name))
+            views.show_dataset(terminal, public_datasets.described(name))
         else:
-            views.show_datasets(terminal, presets.listed())
+            views.show_datasets(terminal, public_datasets.listed())
 
 
 @click.command(epilog="Example: genre-spark fetch tidytuesday")
@@ -43,11 +44,12 @@ def fetch(name: str, output: str | None, **speech: Any) -> None:
     A download that broke off goes on where it ended; the file has its name once its checksum is right.
     """
     with speaking(**speech) as terminal:
-        from genre_spark import presets, views
+        from genre_spark import views
+        from genre_spark.catalog import public_datasets
 
-        target = presets.where_to(name, output)
+        target = public_datasets.where_to(name, output)
         with terminal.downloading(f"fetching {name} to {target}") as advance:
-            summary = presets.get(name, target, advance)
+            summary = public_datasets.get(name, target, advance)
         views.show_fetched(terminal, summary)
 
 
@@ -66,12 +68,13 @@ def inspect(
     if dataset and output:
         raise click.UsageError("--output writes a guessed mapping; --dataset has one already")
     with job_of(**run) as job:
-        from genre_spark import advice, draft, views
-        from genre_spark.inspection import inspect as look
+        from genre_spark import views
+        from genre_spark.catalog import advice, dataset_file
+        from genre_spark.catalog.inspection import inspect as look
 
         file = Path(output) if output else None
         if file:
-            draft.check_absent(file)
+            dataset_file.check_absent(file)
         source = source_of(catalog, dataset, fmt)
         spark = job.spark()
         job.terminal.say(f"looking into {catalog}")
@@ -79,7 +82,7 @@ def inspect(
         found = look(spark, source, dataset is not None, settings)
         if file:
             names = [column.name for column in found.columns]
-            draft.write(file, draft.render(catalog, str(file), found.readings, names))
+            dataset_file.write(file, dataset_file.render(catalog, str(file), found.readings, names))
         views.show_inspection(
             job.terminal, advice.summary(found, catalog, settings, dataset, output)
         )

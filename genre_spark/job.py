@@ -16,8 +16,8 @@ from genre_spark.errors import ConfigError, exit_code
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from genre_spark.catalog.catalogue import Source
     from genre_spark.config import Settings
-    from genre_spark.intake import Source
     from genre_spark.models import Entry, Promotion
     from genre_spark.platform.progress import Watch
     from genre_spark.terminal import Terminal
@@ -213,7 +213,7 @@ def _told(command: str, run_id: str, terminal: "Terminal", send: Send) -> Iterat
 
 def source_of(path: str, dataset: str | None, fmt: str | None) -> "Source":
     """A catalogue by its options."""
+    from genre_spark.catalog.catalogue import Source
     from genre_spark.config import load_dataset
-    from genre_spark.intake import Source
 
     return Source(path, load_dataset(dataset), fmt)

@@ -14,9 +14,9 @@ from pyspark.sql import DataFrame, SparkSession
 from genre_spark import accounting, distributions, drift, incremental, provenance, scoring
 from genre_spark.accounting import Tally
 from genre_spark.bundle import Bundle
-from genre_spark.catalog import reading
+from genre_spark.catalog.catalogue import Catalogue, Source
+from genre_spark.catalog.reader import reading
 from genre_spark.config import Settings
-from genre_spark.intake import Catalogue, Source
 from genre_spark.layout import Layout
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.atomic_directory import Target

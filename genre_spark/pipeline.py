@@ -17,15 +17,15 @@ from genre_spark import (
     labelling,
     registry,
     sample,
-    sampling,
     scoring,
     survey,
     versions,
 )
 from genre_spark.bundle import Bundle
+from genre_spark.catalog import sampling
+from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.catalogue_profile import LabelProfile, Profile
 from genre_spark.config import Settings
-from genre_spark.intake import Catalogue, Source, open_catalogue
 from genre_spark.labelling import Order
 from genre_spark.manifest import Manifest, ScoringPart, model_id
 from genre_spark.platform import atomic_directory

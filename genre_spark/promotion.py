@@ -19,9 +19,9 @@ from pyspark.sql import functions as F
 
 from genre_spark import models, registry
 from genre_spark.bundle import Bundle
+from genre_spark.catalog.catalogue import Source
 from genre_spark.config import ModelsSettings, Settings
 from genre_spark.errors import BundleError, GateError
-from genre_spark.intake import Source
 from genre_spark.manifest import Manifest
 from genre_spark.models import Promotion
 from genre_spark.platform.hadoop import storage_of

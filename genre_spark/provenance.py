@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.bundle import Bundle
-from genre_spark.intake import Source
+from genre_spark.catalog.catalogue import Source
 from genre_spark.schema import TRACK_ID
 
 _OF_A_RUN = ("run_id", "scored_at", "model_id")

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark.catalog.sampling import one_in
 from genre_spark.context import statistics
 from genre_spark.features import FeatureSpace
 from genre_spark.gathered import ALBUM_SUM, GATHER
-from genre_spark.sampling import one_in
 from genre_spark.schema import ALBUM, ARTIST, key_column
 
 # Large artists are looked for among every so many tracks, drawn by the hash of their ids.

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from genre_spark import relations
 from genre_spark.bundle import Bundle
+from genre_spark.catalog.validation import N_IMPUTED
 from genre_spark.context import key
 from genre_spark.gathered import ALBUM_SUM, ARTIST_ALBUM_SUM, ARTIST_SUM, GATHER, SUMS
 from genre_spark.manifest import GenrePart
@@ -38,7 +39,6 @@ from genre_spark.schema import (
     key_column,
     labelled_columns,
 )
-from genre_spark.validation import N_IMPUTED
 
 _GENRE_COLUMNS = ("genre", "genre_confidence", "genre_accepted", "genre_top3")
 # What the workers of each step give back; Spark takes their columns by position.

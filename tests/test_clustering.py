@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 from support.generated import make_manifest, make_tracks
 
-from genre_spark import (
-    choice,
-    clustering,
-    clusterspace,
-    features,
-    profiles,
-    sampling,
-    survey,
-    tensor,
-)
+from genre_spark import choice, clustering, clusterspace, features, profiles, survey, tensor
 from genre_spark.bundle import Bundle
+from genre_spark.catalog import sampling
 from genre_spark.clustering import CLUSTER, POINT
 from genre_spark.config import load_settings
 from genre_spark.manifest import ScoringPart

@@ -13,10 +13,11 @@ import pytest
 from support.edits import FEATURES, SETTINGS, score, start
 from support.generated import make_manifest, make_profile
 
-from genre_spark import accounting, bundle, intake, pipeline, scoring, validation
+from genre_spark import accounting, bundle, pipeline, scoring
+from genre_spark.catalog import catalogue, validation
+from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset
 from genre_spark.errors import InputError, OutputError
-from genre_spark.intake import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
@@ -159,7 +160,7 @@ def test_an_input_deleted_while_it_is_read_is_told(spark, model, out, monkeypatc
         return judged
 
     with monkeypatch.context() as patch:
-        patch.setattr(intake.validation, "judge", judge_and_lose)
+        patch.setattr(catalogue.validation, "judge", judge_and_lose)
         with pytest.raises(InputError, match=r"out\.parquet: cannot be read: "):
             score(spark, tracks(50), model, out)
     assert published(out) == 40
@@ -175,7 +176,7 @@ def deleting(monkeypatch):
         Path(path).unlink()
         check(counts, limit, path)
 
-    monkeypatch.setattr(intake.validation, "check_gate", check_and_lose)
+    monkeypatch.setattr(catalogue.validation, "check_gate", check_and_lose)
 
 
 def test_a_table_of_columns_deleted_before_it_is_read_again_is_told(spark, model, out, monkeypatch):

@@ -10,9 +10,9 @@ from support.edits import make_models, score, start
 from test_contract import faults
 
 from genre_spark import accounting, pipeline
+from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset, load_settings
 from genre_spark.errors import GateError, GenreSparkError
-from genre_spark.intake import Source
 from genre_spark.schema import LABELLED_COLUMNS
 
 pytestmark = pytest.mark.usefixtures("small_plans")

@@ -11,10 +11,10 @@ from support.networks import make_keras, make_network
 
 from genre_spark import api, bundle, diff, models, promotion
 from genre_spark.bundle import Bundle
+from genre_spark.catalog.catalogue import Source
 from genre_spark.cli import cli
 from genre_spark.config import Dataset, load_settings
 from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
-from genre_spark.intake import Source
 from genre_spark.models import Promotion
 from genre_spark.platform.hadoop import HadoopStorage
 from genre_spark.platform.storage import LocalStorage

@@ -9,9 +9,9 @@ from support.generated import make_tracks
 from support.samples import make_sample
 
 from genre_spark import baselines, pipeline, study, study_page, training
+from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_dataset, load_settings
 from genre_spark.errors import OutputError
-from genre_spark.intake import Source
 from genre_spark.sample import SYNTHETIC_GENRES
 from genre_spark.tensor import channel_names
 

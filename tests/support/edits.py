@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from genre_spark import bundle, pipeline
+from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset, load_settings
-from genre_spark.intake import Source
 from genre_spark.manifest import model_id, pack_artists
 from genre_spark.platform import atomic_directory
 from genre_spark.schema import FEATURE_NAMES, labelled_columns

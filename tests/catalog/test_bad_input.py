@@ -16,10 +16,10 @@ from support.edits import FEATURES
 from support.generated import make_manifest, make_profile, make_tracks
 
 from genre_spark import bundle, pipeline
-from genre_spark.catalog import SWALLOWED
+from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.catalog.reader import SWALLOWED
 from genre_spark.config import CatalogSettings, Dataset, load_settings
 from genre_spark.errors import GenreSparkError, InputError
-from genre_spark.intake import Source, open_catalogue
 from genre_spark.schema import FEATURE_NAMES
 
 pytestmark = pytest.mark.usefixtures("small_plans")
@@ -393,5 +393,5 @@ def page_rows():
 def test_there_are_sixty_kinds_and_the_page_for_users_tells_the_outcome_of_each():
     rows = [f"| {kind} | {outcome} | `{test}` |" for kind, outcome, test in page_rows()]
     assert len(rows) >= 60
-    page = (Path(__file__).parent.parent / "docs" / "reliability.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
     assert [row for row in rows if row not in page.splitlines()] == []

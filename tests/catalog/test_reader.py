@@ -5,8 +5,8 @@ import gzip
 import pytest
 from support.generated import make_tracks
 
-from genre_spark import catalog
-from genre_spark.catalog import CORRUPT, SOURCE, guess_format, map_columns, raw_name
+from genre_spark.catalog import reader
+from genre_spark.catalog.reader import CORRUPT, SOURCE, guess_format, map_columns, raw_name
 from genre_spark.config import Dataset, load_dataset
 from genre_spark.errors import ConfigError, InputError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
@@ -33,7 +33,7 @@ def rows(spark):
 
     def read(path, dataset=None, fmt=None):
         dataset = dataset or Dataset()
-        mapped = map_columns(catalog.read(spark, path, dataset, fmt), dataset, path)
+        mapped = map_columns(reader.read(spark, path, dataset, fmt), dataset, path)
         return [row.asDict(recursive=True) for row in mapped.rows.collect()]
 
     return read
@@ -228,7 +228,7 @@ def test_an_expression_counts_more_than_a_column_of_the_same_name(file, rows):
 
 def test_what_the_source_lacks_is_null_and_not_listed(spark, file):
     path = file(csv("track_id,tempo,popularity", "1,100,5"))
-    mapped = map_columns(catalog.read(spark, path, Dataset()), Dataset(), path)
+    mapped = map_columns(reader.read(spark, path, Dataset()), Dataset(), path)
     assert mapped.features == ("tempo",)
     assert mapped.columns == {"track_id"}
     row = mapped.rows.first()
@@ -242,7 +242,7 @@ def test_features_come_in_canonical_order_and_extras_last(spark, file):
     names = ["year", *reversed(FEATURE_NAMES), "track_id"]
     path = file(csv(",".join(names), ",".join("1" for _ in names)))
     dataset = Dataset(extra_features=("year",))
-    mapped = map_columns(catalog.read(spark, path, dataset), dataset, path)
+    mapped = map_columns(reader.read(spark, path, dataset), dataset, path)
     assert mapped.features == (*FEATURE_NAMES, "year")
 
 
@@ -280,7 +280,7 @@ def test_numbers_of_any_type_serve(spark):
 
 
 def test_column_names_with_dots_and_quotes_are_only_names(spark):
-    from genre_spark import validation
+    from genre_spark.catalog import validation
 
     names = ["track_id", "tempo", "release.date", "it`s", "a b"]
     table = spark.createDataFrame([("1", None, "x", "y", "z")], ", ".join(
@@ -465,7 +465,7 @@ def totals(spark, path, name, **wanted):
     from pyspark.sql import functions as F
 
     dataset = load_dataset(name)
-    rows = map_columns(catalog.read(spark, str(path), dataset), dataset, str(path)).rows
+    rows = map_columns(reader.read(spark, str(path), dataset), dataset, str(path)).rows
     counted = [F.count_if(F.expr(condition)).alias(key) for key, condition in wanted.items()]
     return rows.agg(F.count("*").alias("rows"), *counted).first().asDict()
 

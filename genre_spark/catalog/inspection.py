@@ -9,11 +9,11 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import catalog, intake, validation
-from genre_spark.catalog import Mapped
+from genre_spark.catalog import catalogue, reader, validation
+from genre_spark.catalog.catalogue import Source
+from genre_spark.catalog.mapping_inference import UNKNOWN, YEAR, Column, Reading, guess
+from genre_spark.catalog.reader import Mapped
 from genre_spark.config import CatalogSettings, Dataset
-from genre_spark.guess import UNKNOWN, YEAR, Column, Reading, guess
-from genre_spark.intake import Source
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID, feature
 
 _SAMPLES = 200
@@ -68,9 +68,9 @@ def inspect(
     GenreSparkError
         Where the table cannot be read, or the user's mapping does not fit it.
     """
-    table = catalog.read(spark, source.path, source.dataset, source.fmt).persist()
+    table = reader.read(spark, source.path, source.dataset, source.fmt).persist()
     try:
-        with catalog.reading(f"{source.path}: cannot be read"):
+        with reader.reading(f"{source.path}: cannot be read"):
             columns = _describe(table)
             names = [column.name for column in columns]
             readings = _given(source.dataset, names) if mapped_by_user else guess(columns)
@@ -78,7 +78,7 @@ def inspect(
             found = Found(tuple(columns), readings, {}, None, {}, 0)
             if TRACK_ID not in readings:
                 return found
-            mapped = catalog.map_columns(table, dataset, source.path)
+            mapped = reader.map_columns(table, dataset, source.path)
             return _judge(found, mapped, settings.max_imputed) if mapped.features else found
     finally:
         table.unpersist()
@@ -95,7 +95,7 @@ def as_dataset(readings: Mapping[str, Reading]) -> Dataset:
 def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
     """A user's mapping, with the columns that need none."""
     own = {name.lower(): name for name in names}
-    known = (*catalog.TEXT_COLUMNS, *catalog.FEATURE_NAMES, *dataset.extra_features)
+    known = (*reader.TEXT_COLUMNS, *reader.FEATURE_NAMES, *dataset.extra_features)
     same = {name: own[name.lower()] for name in known if name.lower() in own}
     expressions = {**same, **dataset.columns}
     return {
@@ -107,10 +107,10 @@ def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
 
 def _describe(table: DataFrame) -> list[Column]:
     """All columns, in one pass and a look at some rows."""
-    fields = [field for field in table.schema if field.name not in catalog.OURS]
+    fields = [field for field in table.schema if field.name not in reader.OURS]
     facts = [_facts(field.name, field.dataType.simpleString()) for field in fields]
     total, *found = table.agg(F.count(F.lit(1)), *facts).first()
-    texts = [catalog.by_name(field.name).cast("string") for field in fields]
+    texts = [reader.by_name(field.name).cast("string") for field in fields]
     some = table.select(*texts).limit(_SAMPLES).collect()
     return [
         Column(
@@ -130,7 +130,7 @@ def _describe(table: DataFrame) -> list[Column]:
 
 def _facts(name: str, kind: str) -> SparkColumn:
     """Aggregate: see `Column`."""
-    column = catalog.by_name(name)
+    column = reader.by_name(name)
     text = column.cast("string")
     number = F.lit(None).cast("double") if kind.startswith(_NO_NUMBERS) else _finite(column)
     return F.struct(
@@ -156,7 +156,7 @@ def _range(number: SparkColumn) -> list[SparkColumn]:
 
 def _judge(found: Found, mapped: Mapped, max_imputed: int) -> Found:
     """What would become of the rows."""
-    features = intake.filled(mapped)
+    features = catalogue.filled(mapped)
     with _persisted(validation.judge(mapped, features, max_imputed)) as judged:
         counts = validation.count(judged)
         tracks = validation.accepted(judged)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from genre_spark import download
+from genre_spark.catalog import download
 from genre_spark.errors import InputError, OutputError
 from genre_spark.source import Download
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genre_spark import catalog, validation
-from genre_spark.catalog import CORRUPT, map_columns
+from genre_spark.catalog import reader, validation
+from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.catalog.reader import CORRUPT, map_columns
+from genre_spark.catalog.validation import AMBIGUOUS, FAULTS, N_IMPUTED, REASONS, Counts
 from genre_spark.config import CatalogSettings, Dataset
 from genre_spark.errors import GateError, InputError
-from genre_spark.intake import Source, open_catalogue
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
-from genre_spark.validation import AMBIGUOUS, FAULTS, N_IMPUTED, REASONS, Counts
 
 EXTRAS = ("year", "time_signature", "popularity")
 NAMES = (*FEATURE_NAMES, *EXTRAS)
@@ -168,7 +168,7 @@ def test_a_malformed_csv_line_goes_to_quarantine_whole(spark, tmp_path):
     good = ",".join(track("1")[name] for name in COLUMNS)
     path.write_text(f"{','.join(COLUMNS)}\n{good}\n2,short\n{good[1:]},one,more\n3{good},last\n")
     dataset = Dataset(extra_features=EXTRAS)
-    mapped = map_columns(catalog.read(spark, str(path), dataset), dataset, str(path))
+    mapped = map_columns(reader.read(spark, str(path), dataset), dataset, str(path))
     judged = validation.judge(mapped, NAMES, max_imputed=3)
     found = {row["track_id"]: row.asDict() for row in validation.quarantined(judged).collect()}
     assert set(found) == {"2", None, "31"}

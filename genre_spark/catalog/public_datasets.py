@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from genre_spark.catalog.download import Advance, fetch
 from genre_spark.config import Dataset, dataset_names, load_dataset
-from genre_spark.download import Advance, fetch
 from genre_spark.errors import ConfigError
 from genre_spark.source import Origin
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from genre_spark.catalog.inspection import Found
 from genre_spark.config import CatalogSettings
-from genre_spark.inspection import Found
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GENRE, TRACK_ID
 
 # Fewer tell too little of a track.

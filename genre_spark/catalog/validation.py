@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import CORRUPT, SOURCE, SWALLOWED, Mapped, raw_name
-from genre_spark.catalog import REASONS as QUARANTINE_REASONS
+from genre_spark.catalog.reader import CORRUPT, SOURCE, SWALLOWED, Mapped, raw_name
+from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import GENRE, MAX_ID_LENGTH, TEXT_COLUMNS, TRACK_ID, feature
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from genre_spark.catalog.mapping_inference import YEAR, Reading
 from genre_spark.errors import OutputError
-from genre_spark.guess import YEAR, Reading
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, GENRE, TEXT_COLUMNS, TITLE, TRACK_ID
 
 _HEAD = """\

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import catalog, sampling, validation
-from genre_spark.catalog import Mapped
+from genre_spark.catalog import reader, sampling, validation
+from genre_spark.catalog.reader import Mapped
 from genre_spark.config import CatalogSettings, Dataset
 from genre_spark.errors import InputError
 from genre_spark.schema import FEATURE_NAMES, GROUPS
@@ -42,7 +42,7 @@ class Source:
         """The table as it stands."""
         if self.loaded is not None:
             return self.loaded
-        return catalog.read(spark, self.path, self.dataset, self.fmt)
+        return reader.read(spark, self.path, self.dataset, self.fmt)
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def open_catalogue(
         Where the catalogue cannot be read or mapped, or has too few good rows.
     """
     table = source.read(spark)
-    mapped = catalog.map_columns(table, source.dataset, source.path)
-    with catalog.reading(f"{source.path}: cannot be read"):
+    mapped = reader.map_columns(table, source.dataset, source.path)
+    with reader.reading(f"{source.path}: cannot be read"):
         wanted = needed or filled(mapped)
     left_out = _left_out(mapped, source, wanted, settings.max_imputed)
     with ExitStack() as stack:
@@ -116,7 +116,7 @@ def open_catalogue(
         judged = validation.judge(mapped, wanted, settings.max_imputed, repeated)
         if not _is_quickly_read(table, source):
             judged = _kept(stack, judged)
-        with catalog.reading(f"{source.path}: cannot be read"):
+        with reader.reading(f"{source.path}: cannot be read"):
             counts = validation.count(judged)
         validation.check_quotes(judged, counts, source.path)
         validation.check_gate(counts, settings.max_quarantined, source.path)
@@ -134,7 +134,7 @@ def _is_quickly_read(table: DataFrame, source: Source) -> bool:
     """Whether reading a table again takes less than keeping it: files of columns do."""
     if source.loaded is not None:  # nobody knows what it takes to compute it
         return False
-    fmt = source.fmt or source.dataset.format or catalog.guess_format(source.path)
+    fmt = source.fmt or source.dataset.format or reader.guess_format(source.path)
     expressions = [F.expr(expression) for expression in source.dataset.columns.values()]
     # Ids by chance would be other ones each time.
     mapped = table.select(*expressions)._jdf.queryExecution().analyzed()

@@ -5,10 +5,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from genre_spark import draft
+from genre_spark.catalog import dataset_file
+from genre_spark.catalog.mapping_inference import Column, Reading, guess, quoted
 from genre_spark.config import Dataset
 from genre_spark.errors import OutputError
-from genre_spark.guess import Column, Reading, guess, quoted
 from genre_spark.schema import FEATURE_NAMES
 
 
@@ -164,13 +164,13 @@ NAMES = st.text(min_size=1, max_size=20)
 @example({"key": "yes", "mode": "null"}, ["a\nb: c"])
 def test_a_drafted_file_says_what_was_guessed_whatever_columns_are_called(sources, others):
     readings = {n: Reading(n, quoted(s), s, "a note") for n, s in sources.items()}
-    text = draft.render("t.csv", "mine.yaml", readings, [*sources.values(), *others])
+    text = dataset_file.render("t.csv", "mine.yaml", readings, [*sources.values(), *others])
     assert load(text).columns == {name: one.expression for name, one in readings.items()}
 
 
 def test_a_drafted_file_tells_what_is_missing_and_what_is_unused():
     columns = [words("id", "a"), numbers("year", 1999), numbers("bpm", 120), words("isrc", "b")]
-    text = draft.render("t.csv", "mine.yaml", guess(columns), [c.name for c in columns])
+    text = dataset_file.render("t.csv", "mine.yaml", guess(columns), [c.name for c in columns])
     assert load(text) == Dataset(
         columns={"track_id": "id", "tempo": "bpm", "year": "year"}, extra_features=("year",)
     )
@@ -181,4 +181,4 @@ def test_a_drafted_file_tells_what_is_missing_and_what_is_unused():
 def test_a_file_that_is_there_is_left_as_it_is(tmp_path):
     (tmp_path / "mine.yaml").write_text("mine")
     with pytest.raises(OutputError, match=r"mine\.yaml: exists"):
-        draft.check_absent(tmp_path / "mine.yaml")
+        dataset_file.check_absent(tmp_path / "mine.yaml")

@@ -9,14 +9,14 @@ import yaml
 from click.testing import CliRunner
 from support.generated import make_tracks
 
-from genre_spark import advice, inspection
+from genre_spark.catalog import advice, inspection
+from genre_spark.catalog.catalogue import Source
+from genre_spark.catalog.dataset_file import render
+from genre_spark.catalog.inspection import Found
+from genre_spark.catalog.mapping_inference import Column, Reading
 from genre_spark.cli import cli
 from genre_spark.config import Dataset, load_dataset, load_settings
-from genre_spark.draft import render
 from genre_spark.errors import InputError
-from genre_spark.guess import Column, Reading
-from genre_spark.inspection import Found
-from genre_spark.intake import Source
 from genre_spark.schema import FEATURE_NAMES
 
 SETTINGS = load_settings().catalog

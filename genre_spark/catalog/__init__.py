@@ -1,0 +1,1 @@
+"""Turns a table into validated tracks and a quarantine, and describes a stranger's table."""
