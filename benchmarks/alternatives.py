@@ -19,11 +19,11 @@ from pyspark.sql.types import ArrayType, FloatType
 from genre_spark.bundle import KERAS, Bundle
 from genre_spark.calibration import softmax
 from genre_spark.columns import genre_columns, lists
-from genre_spark.context import add_context, key
 from genre_spark.decision import Decision, blend, logits
+from genre_spark.features.group_statistics import add_context, key
+from genre_spark.features.tensor import N_BINS, STATISTICS, bins, build, packed_length, unpack
 from genre_spark.manifest import ScoringPart
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column
-from genre_spark.tensor import N_BINS, STATISTICS, bins, build, packed_length, unpack
 
 _BATCH = 8192
 _OPINION = ArrayType(FloatType())

@@ -6,7 +6,7 @@ import numpy as np
 
 from genre_spark.clusterspace import ClusterSpace
 from genre_spark.discovery import CatalogueMap
-from genre_spark.features import FeatureSpace
+from genre_spark.features.scaling import FeatureSpace
 from genre_spark.schema import feature
 
 # A second feature moves a track half as far as the first, so that four groups lie side by side.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genre_spark.decision import GENERAL, SOUND
+from genre_spark.features.tensor import COUNTS, layout
 from genre_spark.schema import ARTIST
-from genre_spark.tensor import COUNTS, layout
 
 if TYPE_CHECKING:
     import keras

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 from genre_spark import __version__, vetting
 from genre_spark.catalogue_profile import Profile
 from genre_spark.errors import BundleError
+from genre_spark.features.tensor import channel_names
 from genre_spark.manifest import Manifest, ScoringPart, model_id
-from genre_spark.tensor import channel_names
 from genre_spark.vetting import UntrustedError
 
 FORMAT_VERSION = 4

@@ -10,7 +10,7 @@ import numpy as np
 from genre_spark.config import ClusteringSettings
 from genre_spark.discovery import Candidate, Stability
 from genre_spark.errors import InputError
-from genre_spark.tensor import assign
+from genre_spark.features.tensor import assign
 
 if TYPE_CHECKING:
     from sklearn.cluster import KMeans

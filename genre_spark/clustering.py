@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.clusterspace import ClusterSpace
-from genre_spark.features import FeatureSpace
+from genre_spark.features.scaling import FeatureSpace
 from genre_spark.schema import TRACK_ID
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genre_spark.errors import ConfigError
-from genre_spark.features import FeatureSpace
+from genre_spark.features.scaling import FeatureSpace
 from genre_spark.schema import FEATURE_NAMES, feature
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import decision, tensor
+from genre_spark import decision
 from genre_spark.decision import Decision, Opinions
+from genre_spark.features import tensor
 from genre_spark.sample import SYNTHETIC_GENRES, Sample
 
 _REPEATS = 5

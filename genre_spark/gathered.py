@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from genre_spark.features.tensor import FIXED_UNIT, STATISTICS, Context, alone, bins, unpack
 from genre_spark.schema import ALBUM, ARTIST, context_column, key_column
-from genre_spark.tensor import FIXED_UNIT, STATISTICS, Context, alone, bins, unpack
 
 # Of whom a track is: its artist's key, and for a track without an artist its own.
 GATHER = "_gather"

@@ -7,7 +7,7 @@ import numpy as np
 from genre_spark.bundle import Bundle
 from genre_spark.discovery import Change, Match, Merge, Split
 from genre_spark.errors import BundleError
-from genre_spark.features import FeatureSpace
+from genre_spark.features.scaling import FeatureSpace
 
 # Two synthetic genres are the same where they share at least this part of the larger one.
 _SAME = 0.5

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from genre_spark.clusterspace import ClusterSpace
 from genre_spark.decision import OPINIONS, SOUND, Decision, pick
 from genre_spark.discovery import Discovery
-from genre_spark.features import FeatureSpace
+from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.tensor import assign
 from genre_spark.schema import ARTIST, context_column
-from genre_spark.tensor import assign
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 

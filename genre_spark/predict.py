@@ -19,6 +19,7 @@ import pyarrow as pa
 from genre_spark.calibration import softmax
 from genre_spark.columns import genre_columns, labels, lists, no_genres, numbers
 from genre_spark.decision import blend, logits, pick
+from genre_spark.features.tensor import Context, build, unpack
 from genre_spark.gathered import ALBUM_SUM, GATHER, SUMS, Gathered, whole
 from genre_spark.inference import Network
 from genre_spark.manifest import GenrePart, ScoringPart
@@ -28,7 +29,6 @@ from genre_spark.schema import (
     context_column,
     key_column,
 )
-from genre_spark.tensor import Context, build, unpack
 
 if TYPE_CHECKING:
     from genre_spark.bundle import Bundle

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from genre_spark.clustering import CLUSTER, POINT
 from genre_spark.discovery import Neighbour, Relation, TypicalArtist, TypicalTrack
-from genre_spark.features import FeatureSpace
+from genre_spark.features.scaling import FeatureSpace
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
 TYPICAL = 5

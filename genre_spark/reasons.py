@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from genre_spark.features import FeatureSpace
+from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.tensor import alone
 from genre_spark.predict import Predictor, Seen
 from genre_spark.schema import WHY_COLUMNS, WHY_GENRE, WHY_SYNTHETIC
-from genre_spark.tensor import alone
 
 REASONS = 3
 # In natural logarithms or squared distances: what single precision cannot tell from nothing.

@@ -11,7 +11,7 @@ from genre_spark import scoring
 from genre_spark.bundle import Bundle
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import Settings
-from genre_spark.context import key
+from genre_spark.features.group_statistics import key
 from genre_spark.manifest import Manifest, unpack_artists
 from genre_spark.models import now
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID

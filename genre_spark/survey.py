@@ -7,24 +7,15 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 
-from genre_spark import (
-    atlas,
-    choice,
-    clustering,
-    clusterspace,
-    features,
-    lineage,
-    naming,
-    profiles,
-    rules,
-)
+from genre_spark import atlas, choice, clustering, clusterspace, lineage, naming, profiles, rules
 from genre_spark.bundle import Bundle
 from genre_spark.clusterspace import ClusterSpace
 from genre_spark.config import Settings
 from genre_spark.discovery import Discovery, SyntheticGenre
-from genre_spark.features import FeatureSpace
+from genre_spark.features import scaling
+from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.tensor import assign
 from genre_spark.manifest import SyntheticPart
-from genre_spark.tensor import assign
 
 # Enough to show where synthetic genres lie, few enough for a page.
 _MAP_TRACKS = 1500
@@ -84,7 +75,7 @@ def survey(
     BundleError
         Where `previous` rests on other features.
     """
-    space = features.fit(drawn, names)
+    space = scaling.fit(drawn, names)
     if previous:
         lineage.check(previous, space)
     sample = _sample(drawn, space, settings)

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 from support.generated import make_manifest, make_tracks
 
-from genre_spark import choice, clustering, clusterspace, features, profiles, survey, tensor
+from genre_spark import choice, clustering, clusterspace, profiles, survey
 from genre_spark.bundle import Bundle
 from genre_spark.catalog import sampling
 from genre_spark.clustering import CLUSTER, POINT
 from genre_spark.config import load_settings
+from genre_spark.features import scaling, tensor
 from genre_spark.manifest import ScoringPart
 from genre_spark.schema import FEATURE_NAMES, TRACK_ID
 
@@ -31,7 +32,7 @@ def tracks(spark):
 
 @pytest.fixture(scope="module")
 def space(tracks):
-    return features.fit(tracks, FEATURE_NAMES)
+    return scaling.fit(tracks, FEATURE_NAMES)
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from support.networks import make_network
 from genre_spark import bundle, relations, scoring
 from genre_spark import gathered as gathered_module
 from genre_spark.catalog.validation import N_IMPUTED
-from genre_spark.context import add_context
+from genre_spark.features.group_statistics import add_context
+from genre_spark.features.tensor import STATISTICS, channel_names, unpack
 from genre_spark.gathered import ALBUM_SUM, GATHER, Gathered, whole
 from genre_spark.predict import Predictor
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, TRACK_ID, context_column, key_column
-from genre_spark.tensor import STATISTICS, channel_names, unpack
 
 FEATURES = ("energy", "key", "tempo")
 

@@ -10,7 +10,7 @@ from genre_spark import inference, network
 from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
 from genre_spark.export import PARITY, check_parity, export
-from genre_spark.tensor import channel_names
+from genre_spark.features.tensor import channel_names
 
 GROUPS = {"both": ("artist", "album"), "artists": ("artist",), "none": ()}
 SETTINGS = load_settings(overrides=("epochs=3", "general_epochs=2", "min_steps=0")).network

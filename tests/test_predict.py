@@ -7,10 +7,10 @@ from support.generated import make_manifest, make_tracks
 from support.networks import make_network
 
 from genre_spark import predict
+from genre_spark.features.tensor import assign, channel_names
 from genre_spark.gathered import ALBUM_SUM, SUMS
 from genre_spark.predict import ARTIST_KEY, CONSENSUS, OPINION, Payload, Predictor
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, RUN_COLUMNS
-from genre_spark.tensor import assign, channel_names
 
 CLASSES = ("a", "b", "c", "d")
 

@@ -11,6 +11,7 @@ from support.networks import constant, make_network
 
 from genre_spark import reasons
 from genre_spark.decision import OPINIONS
+from genre_spark.features.tensor import COUNTS, STATISTICS
 from genre_spark.gathered import ALBUM_SUM
 from genre_spark.predict import ARTIST_KEY, CONSENSUS, OPINION, Predictor
 from genre_spark.reasons import REASONS, Explainer
@@ -23,7 +24,6 @@ from genre_spark.schema import (
     WHY_SYNTHETIC,
     context_column,
 )
-from genre_spark.tensor import COUNTS, STATISTICS
 
 GROUPS = ("artist", "album")
 HEARD = "tempo"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genre_spark.features import ENCODINGS
+from genre_spark.features.scaling import ENCODINGS
 from genre_spark.schema import (
     AUDIO_FEATURES,
     FEATURE_NAMES,

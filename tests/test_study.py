@@ -12,8 +12,8 @@ from genre_spark import baselines, pipeline, study, study_page, training
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_dataset, load_settings
 from genre_spark.errors import OutputError
+from genre_spark.features.tensor import channel_names
 from genre_spark.sample import SYNTHETIC_GENRES
-from genre_spark.tensor import channel_names
 
 SETTINGS = load_settings(overrides=("k_max=12", "restarts=1"))
 

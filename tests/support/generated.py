@@ -10,7 +10,8 @@ from genre_spark import bundle
 from genre_spark.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.clusterspace import ClusterSpace, Dimension
 from genre_spark.decision import Decision
-from genre_spark.features import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
+from genre_spark.features.scaling import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
+from genre_spark.features.tensor import N_BINS
 from genre_spark.manifest import (
     GenrePart,
     Manifest,
@@ -20,7 +21,6 @@ from genre_spark.manifest import (
     pack_artists,
 )
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
-from genre_spark.tensor import N_BINS
 
 GENRES = ("country", "deep-house", "dubstep", "hip-hop", "metal", "rock")
 

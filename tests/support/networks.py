@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from genre_spark.decision import OPINIONS, log_probabilities_of
-from genre_spark.tensor import channel_names
+from genre_spark.features.tensor import channel_names
 from support.generated import GENRES
 
 AXES, CHANNELS, CLASSES = 13, len(channel_names(("artist", "album"))), len(GENRES)

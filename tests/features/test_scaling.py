@@ -8,9 +8,9 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 from support.generated import make_axis, make_space, make_tracks
 
-from genre_spark import features
 from genre_spark.errors import InputError
-from genre_spark.features import LIMIT, Axis, FeatureSpace
+from genre_spark.features import scaling
+from genre_spark.features.scaling import LIMIT, Axis, FeatureSpace
 from genre_spark.schema import FEATURE_NAMES, feature
 
 ROWS = 60
@@ -121,12 +121,12 @@ def test_keys_lie_on_a_circle_where_b_is_as_near_to_c_as_c_sharp(step):
 
 def test_a_share_or_length_counts_in_ratios(space):
     axis = next(axis for axis in space.axes if axis.name == "tempo")
-    low, middle, high = axis.encode(features._Numpy, np.array([80.0, 120.0, 180.0]))
+    low, middle, high = axis.encode(scaling._Numpy, np.array([80.0, 120.0, 180.0]))
     assert high - middle == pytest.approx(middle - low)
 
 
 def test_fit_agrees_with_pandas_and_scales_to_mean_0_and_spread_1(tracks):
-    fitted = features.fit(tracks, FEATURE_NAMES)
+    fitted = scaling.fit(tracks, FEATURE_NAMES)
     expected = make_space(make_tracks(400, seed=5))
     assert fitted.features == expected.features
     for axis, other in zip(fitted.axes, expected.axes, strict=True):
@@ -149,8 +149,8 @@ def test_missing_values_take_no_part_in_the_fit(spark, tracks):
     )
     with_holes = tracks.select(*holes.columns).unionByName(holes)
     for axis, other in zip(
-        features.fit(with_holes, FEATURE_NAMES).axes,
-        features.fit(tracks, FEATURE_NAMES).axes,
+        scaling.fit(with_holes, FEATURE_NAMES).axes,
+        scaling.fit(tracks, FEATURE_NAMES).axes,
         strict=True,
     ):
         assert axis.center == pytest.approx(other.center, rel=1e-12)
@@ -161,7 +161,7 @@ def test_fit_leaves_out_features_that_are_constant_or_empty(tracks):
     from pyspark.sql import functions as F
 
     table = tracks.withColumn("tempo", F.lit(120.0)).withColumn("key", F.lit(None).cast("double"))
-    fitted = features.fit(table, FEATURE_NAMES)
+    fitted = scaling.fit(table, FEATURE_NAMES)
     assert fitted.features == tuple(n for n in FEATURE_NAMES if n not in ("tempo", "key"))
     assert {axis.feature for axis in fitted.axes} == set(fitted.features)
     assert len(fitted.medians) == len(fitted.features)
@@ -172,7 +172,7 @@ def test_of_a_circular_feature_an_axis_that_does_not_vary_is_left_out_alone(trac
 
     # C and F sharp lie opposite each other: their sines are both 0.
     table = tracks.withColumn("key", F.when(F.col("key") > 5, 6.0).otherwise(0.0))
-    fitted = features.fit(table, FEATURE_NAMES)
+    fitted = scaling.fit(table, FEATURE_NAMES)
     assert [axis.name for axis in fitted.axes if axis.feature == "key"] == ["key_cos"]
 
 
@@ -186,12 +186,12 @@ def test_too_few_features_are_refused(tracks, varying, said):
 
     constant = {name: F.lit(1.0) for name in FEATURE_NAMES if name not in varying}
     with pytest.raises(InputError) as refused:
-        features.fit(tracks.withColumns(constant), FEATURE_NAMES)
+        scaling.fit(tracks.withColumns(constant), FEATURE_NAMES)
     assert str(refused.value) == f"{said}, at least 3 are needed"
 
 
 def test_three_features_suffice(tracks):
-    assert features.fit(tracks, ("energy", "valence", "tempo")).n_axes == 3
+    assert scaling.fit(tracks, ("energy", "valence", "tempo")).n_axes == 3
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.features import FeatureSpace
+from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.tensor import FIXED_UNIT, MIN_WIDTH, STATISTICS
 from genre_spark.schema import ALBUM, ARTIST, GROUPS, context_column, key_column
-from genre_spark.tensor import FIXED_UNIT, MIN_WIDTH, STATISTICS
 
 
 def add_context(tracks: DataFrame, space: FeatureSpace, groups: Sequence[str]) -> DataFrame:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from genre_spark import tensor
+from genre_spark.features import tensor
 
 N_AXES = 3
 EDGES = np.linspace(-3, 3, tensor.N_BINS + 1)[:, None].repeat(N_AXES, axis=1)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from support.generated import make_space, make_tracks
 
-from genre_spark import context, tensor
+from genre_spark.features import group_statistics, tensor
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, GROUPS, TRACK_ID, context_column
 
 
@@ -35,7 +35,7 @@ def axes(tracks, space):
 @pytest.fixture(scope="module")
 def found(spark, tracks, space):
     """The packed context of each track, by group and id."""
-    return packed(context.add_context(in_spark(spark, tracks), space, GROUPS))
+    return packed(group_statistics.add_context(in_spark(spark, tracks), space, GROUPS))
 
 
 def in_spark(spark, tracks):
@@ -114,14 +114,14 @@ def test_an_artist_of_one_track_is_that_track_without_any_spread(found, tracks, 
 
 def test_every_track_stays_once_with_all_its_columns(spark, tracks, space):
     table = in_spark(spark, tracks)
-    added = context.add_context(table, space, GROUPS)
+    added = group_statistics.add_context(table, space, GROUPS)
     assert set(added.columns) == {*table.columns, *map(context_column, GROUPS)}
     assert sorted(row[TRACK_ID] for row in added.collect()) == sorted(tracks[TRACK_ID])
 
 
 @pytest.mark.parametrize("groups", [(), (ALBUM,)])
 def test_only_the_groups_asked_for_are_added(spark, tracks, space, groups):
-    added = context.add_context(in_spark(spark, tracks), space, groups)
+    added = group_statistics.add_context(in_spark(spark, tracks), space, groups)
     assert [name for name in added.columns if name.startswith("_")] == [
         context_column(group) for group in groups
     ]
@@ -133,11 +133,11 @@ def test_the_context_is_the_same_to_the_last_bit_in_whatever_order_tracks_come(
 ):
     shuffled = tracks.sample(frac=1.0, random_state=partitions)
     table = in_spark(spark, shuffled).repartition(partitions)
-    assert packed(context.add_context(table, space, GROUPS)) == found
+    assert packed(group_statistics.add_context(table, space, GROUPS)) == found
 
 
 def test_labels_take_no_part_in_the_context(spark, tracks, space, found):
     from pyspark.sql import functions as F
 
     table = in_spark(spark, tracks).withColumn("genre", F.rand(1).cast("string"))
-    assert packed(context.add_context(table, space, GROUPS)) == found
+    assert packed(group_statistics.add_context(table, space, GROUPS)) == found

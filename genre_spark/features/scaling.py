@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genre_spark.errors import InputError
+from genre_spark.features.tensor import N_BINS
 from genre_spark.schema import feature
-from genre_spark.tensor import N_BINS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -1,0 +1,1 @@
+"""Scaling, group statistics and the input tensor of tracks."""
