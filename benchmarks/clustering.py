@@ -24,9 +24,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import catalogues  # noqa: E402
 import measuring  # noqa: E402
 
-from genre_spark import bundle, clustering, pipeline  # noqa: E402
+from genre_spark import bundle, pipeline  # noqa: E402
 from genre_spark.bundle import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source, open_catalogue  # noqa: E402
+from genre_spark.clustering import kmeans  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 
@@ -53,7 +54,7 @@ def main() -> None:
         points = _points(catalogue.tracks, opened).persist()
         points.count()
         bare = KMeans(k=opened.manifest.clusters.k, seed=_SETTINGS.seed)
-        bare = bare.setMaxIter(_SETTINGS.clustering.max_iterations).setFeaturesCol(clustering.POINT)
+        bare = bare.setMaxIter(_SETTINGS.clustering.max_iterations).setFeaturesCol(kmeans.POINT)
         candidates = {
             BARE: partial(bare.fit, points),
             JOB: partial(_cluster, spark, source, made),
@@ -69,8 +70,8 @@ def main() -> None:
 
 def _points(tracks: DataFrame, opened: Bundle) -> DataFrame:
     part = opened.manifest.scoring
-    points = clustering.add_points(tracks, part.space, part.synthetic.compared)
-    return points.select(clustering.POINT)
+    points = kmeans.add_points(tracks, part.space, part.synthetic.compared)
+    return points.select(kmeans.POINT)
 
 
 def _cluster(spark: SparkSession, source: Source, output: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from genre_spark.discovery import Stability
+from genre_spark.clustering.results import Stability
 from genre_spark.manifest import Manifest
 from genre_spark.wording import PROTOCOLS, cell, never_learned, plain
 

@@ -18,13 +18,13 @@ from genre_spark import (
     registry,
     sample,
     scoring,
-    survey,
     versions,
 )
 from genre_spark.bundle import Bundle
 from genre_spark.catalog import sampling
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.catalogue_profile import LabelProfile, Profile
+from genre_spark.clustering import discover
 from genre_spark.config import Settings
 from genre_spark.labelling import Order
 from genre_spark.manifest import Manifest, ScoringPart, model_id
@@ -280,7 +280,7 @@ def _discover(
     is_drawn = sampling.enough(n_tracks, size)
     drawn = _in_order(tracks.filter(is_drawn), min(n_tracks, size)).persist()
     try:
-        found = survey.survey(tracks, drawn, catalogue.features, settings, previous)
+        found = discover.survey(tracks, drawn, catalogue.features, settings, previous)
         unused = tuple(name for name in catalogue.features if name not in found.space.features)
         manifest = _manifest(
             ScoringPart(space=found.space, synthetic=found.synthetic, genres=None),

@@ -3,7 +3,7 @@
 from support.generated import make_manifest
 
 from genre_spark import card
-from genre_spark.discovery import Discovery, GenreRules, Rules, Stability
+from genre_spark.clustering.results import Discovery, GenreRules, Rules, Stability
 
 
 def test_the_card_tells_how_firm_synthetic_genres_are_and_calls_no_rule_an_accuracy():

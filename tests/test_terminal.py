@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from genre_spark import summaries
-from genre_spark.discovery import Change, Match, Merge, Split
+from genre_spark.clustering.results import Change, Match, Merge, Split
 from genre_spark.terminal import Terminal
 
 MANIFEST = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from genre_spark.clustering.results import Candidate, Stability
 from genre_spark.config import ClusteringSettings
-from genre_spark.discovery import Candidate, Stability
 from genre_spark.errors import InputError
 from genre_spark.features.tensor import assign
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 from support.generated import make_manifest, make_tracks
 
-from genre_spark import choice, clustering, clusterspace, profiles, survey
 from genre_spark.bundle import Bundle
 from genre_spark.catalog import sampling
-from genre_spark.clustering import CLUSTER, POINT
+from genre_spark.clustering import discover, kmeans, metric, model_selection, profiles
+from genre_spark.clustering.kmeans import CLUSTER, POINT
 from genre_spark.config import load_settings
 from genre_spark.features import scaling, tensor
 from genre_spark.manifest import ScoringPart
@@ -37,45 +37,45 @@ def space(tracks):
 
 @pytest.fixture(scope="module")
 def raw(tracks, space):
-    return clustering.sample_raw(tracks, space, N_TRACKS, seed=1)
+    return kmeans.sample_raw(tracks, space, N_TRACKS, seed=1)
 
 
 @pytest.fixture(scope="module")
 def compared(raw, space):
-    return clusterspace.fit(space.to_numpy(raw), space, SETTINGS.clustering)
+    return metric.fit(space.to_numpy(raw), space, SETTINGS.clustering)
 
 
 @pytest.fixture(scope="module")
 def points(tracks, space, compared):
-    return clustering.add_points(tracks, space, compared).persist()
+    return kmeans.add_points(tracks, space, compared).persist()
 
 
 @pytest.fixture(scope="module")
 def start(raw, space, compared):
     sample = compared.to_numpy(space.to_numpy(raw))
-    return choice.settle(sample, K, SETTINGS.clustering, seed=1)[0]
+    return model_selection.settle(sample, K, SETTINGS.clustering, seed=1)[0]
 
 
 @pytest.fixture(scope="module")
 def model(points, start):
-    return clustering.fit(points, start, max_iterations=15)
+    return kmeans.fit(points, start, max_iterations=15)
 
 
 @pytest.fixture(scope="module")
 def found(tracks):
-    return survey.survey(tracks, tracks, FEATURE_NAMES, SETTINGS)
+    return discover.survey(tracks, tracks, FEATURE_NAMES, SETTINGS)
 
 
 # The fit
 
 
 def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(tracks, space):
-    sample = clustering.sample_raw(tracks, space, 100, seed=1)
+    sample = kmeans.sample_raw(tracks, space, 100, seed=1)
     assert sample.shape == (100, len(FEATURE_NAMES))
-    again = clustering.sample_raw(tracks.repartition(5), space, 100, seed=1)
+    again = kmeans.sample_raw(tracks.repartition(5), space, 100, seed=1)
     np.testing.assert_array_equal(again, sample)
-    assert not np.array_equal(clustering.sample_raw(tracks, space, 100, seed=2), sample)
-    assert len(clustering.sample_raw(tracks, space, 10_000, seed=1)) == N_TRACKS
+    assert not np.array_equal(kmeans.sample_raw(tracks, space, 100, seed=2), sample)
+    assert len(kmeans.sample_raw(tracks, space, 10_000, seed=1)) == N_TRACKS
 
 
 def test_the_fit_on_all_tracks_ends_where_no_center_moves(points, model):
@@ -104,7 +104,7 @@ def test_of_equally_near_centers_the_first_is_taken():
 
 
 def test_the_same_start_and_input_give_the_same_centers(points, model, start):
-    again = clustering.fit(points, start, max_iterations=15)
+    again = kmeans.fit(points, start, max_iterations=15)
     once, twice = (np.array(one.clusterCenters()).round(9) for one in (model, again))
     np.testing.assert_array_equal(once, twice)
 
@@ -164,7 +164,7 @@ def test_enough_is_drawn_the_same_however_it_is_partitioned(tracks, size):
 
 def test_what_is_found_on_a_part_is_counted_over_all_tracks(tracks):
     drawn = tracks.filter(sampling.enough(N_TRACKS, 200))
-    found = survey.survey(tracks, drawn, FEATURE_NAMES, SETTINGS).discovery.synthetic_genres
+    found = discover.survey(tracks, drawn, FEATURE_NAMES, SETTINGS).discovery.synthetic_genres
     assert sum(genre.size for genre in found) == N_TRACKS
     ids = {row[TRACK_ID] for row in drawn.select(TRACK_ID).collect()}
     assert {one.track_id for genre in found for one in genre.typical} <= ids
@@ -208,7 +208,7 @@ def test_most_tracks_of_a_resample_keep_their_id_and_all_matched_genres_their_na
     )
     fewer = tracks.filter("xxhash64(track_id) % 10 <> 0")
     old = Bundle(Path("old"), manifest, None, {})
-    again = survey.survey(fewer, fewer, FEATURE_NAMES, SETTINGS, old)
+    again = discover.survey(fewer, fewer, FEATURE_NAMES, SETTINGS, old)
     change = again.discovery.change
     assert change.tracks == 300
     assert change.moved < 0.3

@@ -7,11 +7,20 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 
-from genre_spark import atlas, choice, clustering, clusterspace, lineage, naming, profiles, rules
 from genre_spark.bundle import Bundle
-from genre_spark.clusterspace import ClusterSpace
+from genre_spark.clustering import (
+    kmeans,
+    matching,
+    metric,
+    model_selection,
+    naming,
+    profiles,
+    projection,
+    rules,
+)
+from genre_spark.clustering.metric import ClusterSpace
+from genre_spark.clustering.results import Discovery, SyntheticGenre
 from genre_spark.config import Settings
-from genre_spark.discovery import Discovery, SyntheticGenre
 from genre_spark.features import scaling
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.tensor import assign
@@ -77,12 +86,12 @@ def survey(
     """
     space = scaling.fit(drawn, names)
     if previous:
-        lineage.check(previous, space)
+        matching.check(previous, space)
     sample = _sample(drawn, space, settings)
     wanted, seed = settings.clustering, settings.seed
-    candidates = choice.try_each_k(sample.points, wanted, seed)
-    k = choice.choose(candidates, previous.manifest.clusters.k if previous else None)
-    start, stability = choice.settle(sample.points, k, wanted, seed)
+    candidates = model_selection.try_each_k(sample.points, wanted, seed)
+    k = model_selection.choose(candidates, previous.manifest.clusters.k if previous else None)
+    start, stability = model_selection.settle(sample.points, k, wanted, seed)
     groups = _fit(tracks, drawn, sample, start, wanted.max_iterations)
     synthetic, discovery = _tell(sample, groups, previous, seed)
     tried = {"candidates": candidates, "stability": stability}
@@ -90,9 +99,9 @@ def survey(
 
 
 def _sample(drawn: DataFrame, space: FeatureSpace, settings: Settings) -> _Sample:
-    raw = clustering.sample_raw(drawn, space, settings.clustering.sample_size, settings.seed)
+    raw = kmeans.sample_raw(drawn, space, settings.clustering.sample_size, settings.seed)
     axes = space.to_numpy(raw)
-    compared = clusterspace.fit(axes, space, settings.clustering)
+    compared = metric.fit(axes, space, settings.clustering)
     return _Sample(space, compared, raw, axes, compared.to_numpy(axes))
 
 
@@ -100,9 +109,9 @@ def _fit(
     tracks: DataFrame, drawn: DataFrame, sample: _Sample, start: np.ndarray, max_iterations: int
 ) -> _Groups:
     points, some = (
-        clustering.add_points(part, sample.space, sample.compared) for part in (tracks, drawn)
+        kmeans.add_points(part, sample.space, sample.compared) for part in (tracks, drawn)
     )
-    model = clustering.fit(points, start, max_iterations)
+    model = kmeans.fit(points, start, max_iterations)
     # The last digits hang on the order in which Spark added.
     centers = np.array(model.clusterCenters()).round(9)
     grouped = model.transform(points), model.transform(some)
@@ -117,9 +126,9 @@ def _tell(
     """Ids, names, rules and all else that is said of the groups."""
     space, centers, k = sample.space, groups.centers, len(groups.centers)
     genres = assign(sample.points, centers)[0]
-    line = lineage.begin(k)
+    line = matching.begin(k)
     if previous:
-        line = lineage.follow(previous, sample.raw, space.features, genres, k)
+        line = matching.follow(previous, sample.raw, space.features, genres, k)
     words = naming.vocabulary(sample.raw, space.features)
     names = naming.name_all(sample.raw, genres, k, words, line.names)
     synthetic = SyntheticPart(
@@ -135,7 +144,7 @@ def _tell(
         synthetic_genres=_genres(groups, line.ids, names),
         relation=profiles.relate([fields["genres"] for fields in groups.found]),
         rules=rules.learn(sample.raw, genres, line.ids, space.features, seed),
-        map=atlas.draw(
+        map=projection.draw(
             sample.axes[shown], genres[shown], centers, sample.compared, space, line.ids
         ),
         retired=line.retired,

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_tracks
 
-from genre_spark import naming
-from genre_spark.naming import Word
+from genre_spark.clustering import naming
+from genre_spark.clustering.naming import Word
 from genre_spark.schema import FEATURE_NAMES
 
 RAW = make_tracks(400, seed=3)[list(FEATURE_NAMES)].to_numpy(float)

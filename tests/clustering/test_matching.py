@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_manifest, make_space, make_tracks
 
-from genre_spark import lineage
 from genre_spark.bundle import Bundle
-from genre_spark.discovery import Discovery
+from genre_spark.clustering import matching
+from genre_spark.clustering.results import Discovery
 from genre_spark.errors import BundleError
 from genre_spark.schema import FEATURE_NAMES
 
@@ -31,7 +31,7 @@ def rows(previous):
 
 
 def follow(now, k, previous=None):
-    return lineage.follow(previous or bundle(), RAW, FEATURE_NAMES, now, k)
+    return matching.follow(previous or bundle(), RAW, FEATURE_NAMES, now, k)
 
 
 BEFORE = rows(bundle())
@@ -90,8 +90,8 @@ def test_ids_are_distinct_and_never_those_of_the_retired(seed, k):
 
 
 def test_a_first_fit_numbers_from_0():
-    assert lineage.begin(3).ids == (0, 1, 2)
-    assert lineage.begin(3).change is None
+    assert matching.begin(3).ids == (0, 1, 2)
+    assert matching.begin(3).change is None
 
 
 def test_a_bundle_of_other_features_is_refused():
@@ -100,5 +100,5 @@ def test_a_bundle_of_other_features_is_refused():
         BundleError,
         match=r"^old: its synthetic genres rest on danceability, .*run without --previous",
     ):
-        lineage.check(bundle(), make_space(TRACKS, features))
-    lineage.check(bundle(), make_space(TRACKS))
+        matching.check(bundle(), make_space(TRACKS, features))
+    matching.check(bundle(), make_space(TRACKS))

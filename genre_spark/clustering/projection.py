@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genre_spark.clusterspace import ClusterSpace
-from genre_spark.discovery import CatalogueMap
+from genre_spark.clustering.metric import ClusterSpace
+from genre_spark.clustering.results import CatalogueMap
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.schema import feature
 

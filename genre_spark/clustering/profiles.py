@@ -7,8 +7,8 @@ import numpy as np
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from genre_spark.clustering import CLUSTER, POINT
-from genre_spark.discovery import Neighbour, Relation, TypicalArtist, TypicalTrack
+from genre_spark.clustering.kmeans import CLUSTER, POINT
+from genre_spark.clustering.results import Neighbour, Relation, TypicalArtist, TypicalTrack
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genre_spark import rules
-from genre_spark.rules import Leaf
+from genre_spark.clustering import rules
+from genre_spark.clustering.rules import Leaf
 from genre_spark.schema import feature
 
 FEATURES = ("tempo", "acousticness", "mode", "duration_ms", "loudness")

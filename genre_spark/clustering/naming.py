@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from genre_spark.clusterspace import split
+from genre_spark.clustering.metric import split
 from genre_spark.schema import AudioFeature, feature
 
 # Two to four words; of the many that may be true, those that say most.

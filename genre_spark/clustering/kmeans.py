@@ -9,7 +9,7 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.clusterspace import ClusterSpace
+from genre_spark.clustering.metric import ClusterSpace
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.schema import TRACK_ID
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.generated import make_space, make_tracks
 
-from genre_spark import clusterspace
-from genre_spark.clusterspace import ClusterSpace, Dimension
+from genre_spark.clustering import metric
+from genre_spark.clustering.metric import ClusterSpace, Dimension
 from genre_spark.config import load_settings
 from genre_spark.errors import ConfigError
 from genre_spark.schema import FEATURE_NAMES
@@ -21,12 +21,12 @@ DEFAULTS = load_settings().clustering
 
 
 def leading(axes=AXES, space=SPACE, settings=DEFAULTS):
-    fitted = clusterspace.fit(axes, space, settings)
+    fitted = metric.fit(axes, space, settings)
     return {space.axes[one.axis].name for one in fitted.dimensions if one.weight == 1}
 
 
 def test_a_leading_feature_is_low_or_high_for_nearly_all_tracks():
-    fitted = clusterspace.fit(AXES, SPACE, DEFAULTS)
+    fitted = metric.fit(AXES, SPACE, DEFAULTS)
     points = fitted.to_numpy(AXES)
     for i, dimension in enumerate(fitted.dimensions):
         if dimension.weight == 1:
@@ -37,7 +37,7 @@ def test_a_leading_feature_is_low_or_high_for_nearly_all_tracks():
 
 def test_the_first_features_in_order_lead_and_a_key_is_not_compared():
     assert leading() == set(DEFAULTS.leading[:4])
-    fitted = clusterspace.fit(AXES, SPACE, DEFAULTS)
+    fitted = metric.fit(AXES, SPACE, DEFAULTS)
     compared = {NAMES[dimension.axis] for dimension in fitted.dimensions}
     assert compared == set(NAMES) - {"key_cos", "key_sin"}
 
@@ -62,7 +62,7 @@ def test_what_is_no_feature_cannot_lead():
 
 
 def test_more_than_the_last_spread_of_an_outlier_does_not_count():
-    fitted = clusterspace.fit(AXES, SPACE, DEFAULTS)
+    fitted = metric.fit(AXES, SPACE, DEFAULTS)
     far = fitted.to_numpy(np.full((1, SPACE.n_axes), 6.0))[0]
     assert (fitted.to_numpy(np.full((1, SPACE.n_axes), 4.0))[0] == far).all()
     assert (far == [one.weight for one in fitted.dimensions]).all()
@@ -71,7 +71,7 @@ def test_more_than_the_last_spread_of_an_outlier_does_not_count():
 @given(st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.50001, 3.0]), min_size=2, max_size=40))
 def test_a_split_lies_between_values_and_parts_them(values):
     values = np.array(values)
-    found = clusterspace.split(values)
+    found = metric.split(values)
     if len(set(values)) == 1:
         assert found is None
         return
@@ -83,8 +83,8 @@ def test_a_split_lies_between_values_and_parts_them(values):
 
 
 def test_many_equal_values_stay_together():
-    assert clusterspace.split(np.repeat([0.0, 1.0], [30, 70])) == pytest.approx((0.0, 1.0, 0.3))
-    assert clusterspace.split(np.repeat([0.0, 1.0, 2.0], [10, 60, 30]))[2] == pytest.approx(0.3)
+    assert metric.split(np.repeat([0.0, 1.0], [30, 70])) == pytest.approx((0.0, 1.0, 0.3))
+    assert metric.split(np.repeat([0.0, 1.0, 2.0], [10, 60, 30]))[2] == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("wrong", [{"high": 0.0}, {"weight": 0.0}, {"axis": -1}])

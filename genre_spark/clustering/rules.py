@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.discovery import GenreRules, Rules
+from genre_spark.clustering.results import GenreRules, Rules
 from genre_spark.schema import AudioFeature, feature
 
 if TYPE_CHECKING:

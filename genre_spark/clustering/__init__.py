@@ -1,0 +1,1 @@
+"""Discovers synthetic genres."""
