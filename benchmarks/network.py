@@ -26,9 +26,9 @@ import pyarrow as pa  # noqa: E402
 from support.generated import make_tracks  # noqa: E402
 
 from genre_spark import bundle  # noqa: E402
-from genre_spark.decision import OPINIONS  # noqa: E402
+from genre_spark.classifier.decision import OPINIONS  # noqa: E402
+from genre_spark.classifier.onnx_session import Network  # noqa: E402
 from genre_spark.gathered import ALBUM_SUM, GATHER  # noqa: E402
-from genre_spark.inference import Network  # noqa: E402
 from genre_spark.predict import Payload, predictor  # noqa: E402
 from genre_spark.reasons import Explainer  # noqa: E402
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column, key_column  # noqa: E402

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark.sample import Sample
+from genre_spark.classifier.training_set import Sample
 
 MAJORITY = "majority"
 FOREST = "random forest"

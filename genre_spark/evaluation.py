@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from genre_spark import folds
-from genre_spark.calibration import (
+from genre_spark.classifier import splits
+from genre_spark.classifier.calibration import (
     expected_calibration_error,
     reliability,
     risk_coverage,
 )
+from genre_spark.classifier.training_set import Sample
 from genre_spark.errors import InputError
-from genre_spark.sample import Sample
 
 Protocol = Literal["known", "new"]
 
@@ -55,7 +55,7 @@ def split(
         Where the tracks cannot be parted: all are of one artist, or of one recording.
     """
     together = sample.artists if protocol == "new" else sample.recordings
-    fold = folds.grouped(sample.labels, together, max(2, round(1 / share)), seed)
+    fold = splits.grouped(sample.labels, together, max(2, round(1 / share)), seed)
     held_out = fold == fold.min()
     if held_out.all():
         raise InputError(

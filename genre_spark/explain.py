@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import decision
-from genre_spark.decision import Decision, Opinions
+from genre_spark.classifier import decision
+from genre_spark.classifier.decision import Decision, Opinions
+from genre_spark.classifier.training_set import SYNTHETIC_GENRES, Sample
 from genre_spark.features import tensor
-from genre_spark.sample import SYNTHETIC_GENRES, Sample
 
 _REPEATS = 5
 _MOST_TRACKS = 1000

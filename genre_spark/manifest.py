@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from genre_spark.classifier.decision import OPINIONS, SOUND, Decision, pick
 from genre_spark.clustering.metric import ClusterSpace
 from genre_spark.clustering.results import Discovery
-from genre_spark.decision import OPINIONS, SOUND, Decision, pick
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.tensor import assign
 from genre_spark.schema import ARTIST, context_column

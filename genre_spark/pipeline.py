@@ -16,7 +16,6 @@ from genre_spark import (
     distributions,
     labelling,
     registry,
-    sample,
     scoring,
     versions,
 )
@@ -24,6 +23,8 @@ from genre_spark.bundle import Bundle
 from genre_spark.catalog import sampling
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.catalogue_profile import LabelProfile, Profile
+from genre_spark.classifier import training_set
+from genre_spark.classifier.training_set import Sample
 from genre_spark.clustering import discover
 from genre_spark.config import Settings
 from genre_spark.labelling import Order
@@ -31,7 +32,6 @@ from genre_spark.manifest import Manifest, ScoringPart, model_id
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
-from genre_spark.sample import Sample
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,8 @@ def train(
     say: Say = _log,
 ) -> dict[str, Any]:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster`."""
-    from genre_spark import export, training
+    from genre_spark import training
+    from genre_spark.classifier import export
 
     registry.check_absent(spark, output)
     base = registry.open_bundle(spark, clusters)
@@ -339,7 +340,7 @@ def _manifest(
 
 
 def _labelled(catalogue: Catalogue, base: Bundle, settings: Settings) -> Sample:
-    return sample.collect(
+    return training_set.collect(
         catalogue.tracks,
         base.manifest.scoring,
         catalogue.groups,

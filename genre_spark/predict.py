@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from genre_spark.calibration import softmax
+from genre_spark.classifier.calibration import softmax
+from genre_spark.classifier.decision import blend, logits, pick
+from genre_spark.classifier.onnx_session import Network
 from genre_spark.columns import genre_columns, labels, lists, no_genres, numbers
-from genre_spark.decision import blend, logits, pick
 from genre_spark.features.tensor import Context, build, unpack
 from genre_spark.gathered import ALBUM_SUM, GATHER, SUMS, Gathered, whole
-from genre_spark.inference import Network
 from genre_spark.manifest import GenrePart, ScoringPart
 from genre_spark.schema import (
     ARTIST,

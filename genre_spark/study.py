@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from genre_spark import baselines, evaluation, training
-from genre_spark.calibration import attainable_coverage, reliability, risk_coverage
+from genre_spark.classifier.calibration import attainable_coverage, reliability, risk_coverage
+from genre_spark.classifier.training_set import SYNTHETIC_GENRES, Sample
 from genre_spark.config import Settings
 from genre_spark.evaluation import Protocol
-from genre_spark.sample import SYNTHETIC_GENRES, Sample
 from genre_spark.wording import MODEL
 
 logger = logging.getLogger(__name__)

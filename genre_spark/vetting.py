@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.decision import OPINIONS, log_probabilities_of
+from genre_spark.classifier.decision import OPINIONS, log_probabilities_of
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
@@ -208,7 +208,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 def _check_run(content: bytes, given: tuple[int, int], n_classes: int) -> None:
     """Two tracks of nothing but averages are enough to see what comes out."""
-    from genre_spark.inference import open_session
+    from genre_spark.classifier.onnx_session import open_session
 
     tracks = dict.fromkeys(OPINIONS, np.zeros((2, *given), "f4"))
     try:

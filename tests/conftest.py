@@ -92,7 +92,7 @@ def real_tables():
 @pytest.fixture
 def eagerly():
     """Fits small networks step by step: for a few steps, drawing up a graph takes the most time."""
-    from genre_spark import network
+    from genre_spark.classifier import network
 
     network.quiet_keras()
     import tensorflow as tf

@@ -5,7 +5,7 @@ import pytest
 from support.samples import make_sample
 
 from genre_spark import explain
-from genre_spark.decision import Decision
+from genre_spark.classifier.decision import Decision
 from genre_spark.features import tensor
 
 ALONE = Decision(weights=(0.5, 0.5, 0.0), consensus=0.0, temperature=1.0, threshold=0.5)

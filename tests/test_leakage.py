@@ -7,7 +7,8 @@ import pytest
 from support.generated import make_manifest, make_tracks
 from support.samples import make_sample
 
-from genre_spark import evaluation, network, sample, training
+from genre_spark import evaluation, training
+from genre_spark.classifier import network, training_set
 from genre_spark.config import load_settings
 
 SETTINGS = load_settings(
@@ -25,7 +26,7 @@ def test_no_channel_holds_a_label(spark):
     others = tracks.assign(genre=np.roll(tracks["genre"], 7))
     assert (others["genre"] != tracks["genre"]).any()
     found = [
-        sample.collect(
+        training_set.collect(
             spark.createDataFrame(table), scoring, ("artist", "album"), SETTINGS.training, 1
         )
         for table in (tracks, others)

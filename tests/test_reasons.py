@@ -10,7 +10,7 @@ from support.generated import GENRES, make_manifest, make_tracks
 from support.networks import constant, make_network
 
 from genre_spark import reasons
-from genre_spark.decision import OPINIONS
+from genre_spark.classifier.decision import OPINIONS
 from genre_spark.features.tensor import COUNTS, STATISTICS
 from genre_spark.gathered import ALBUM_SUM
 from genre_spark.predict import ARTIST_KEY, CONSENSUS, OPINION, Predictor

@@ -10,10 +10,10 @@ from support.samples import make_sample
 
 from genre_spark import baselines, pipeline, study, study_page, training
 from genre_spark.catalog.catalogue import Source
+from genre_spark.classifier.training_set import SYNTHETIC_GENRES
 from genre_spark.config import load_dataset, load_settings
 from genre_spark.errors import OutputError
 from genre_spark.features.tensor import channel_names
-from genre_spark.sample import SYNTHETIC_GENRES
 
 SETTINGS = load_settings(overrides=("k_max=12", "restarts=1"))
 

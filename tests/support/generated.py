@@ -8,8 +8,8 @@ import pandas as pd
 
 from genre_spark import bundle
 from genre_spark.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
+from genre_spark.classifier.decision import Decision
 from genre_spark.clustering.metric import ClusterSpace, Dimension
-from genre_spark.decision import Decision
 from genre_spark.features.scaling import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
 from genre_spark.features.tensor import N_BINS
 from genre_spark.manifest import (

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from genre_spark.classifier.training_set import Sample
 from genre_spark.features.tensor import COUNTS, STATISTICS, Context, assign, bins
-from genre_spark.sample import Sample
 from genre_spark.schema import FEATURE_NAMES
 from support.generated import GENRES, make_space, make_tracks
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark import fitting, folds
-from genre_spark.branches import MEMBERS, Branch, branches
+from genre_spark.classifier import fit as fitting
+from genre_spark.classifier import splits
+from genre_spark.classifier.architecture import MEMBERS, Branch, branches
+from genre_spark.classifier.decision import GENERAL, SOUND
+from genre_spark.classifier.fit import BATCH, Labelled, Task, quiet_keras
 from genre_spark.config import NetworkSettings
-from genre_spark.decision import GENERAL, SOUND
-from genre_spark.fitting import BATCH, Labelled, Task, quiet_keras
 from genre_spark.platform import process_pool
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def fit(
         Log-probabilities of each training track, by members that saw no track of its artist; since
         there is no such specialist, the first stands for the third.
     """
-    parts = folds.grouped(train.labels, train.artists, MEMBERS, seed)
+    parts = splits.grouped(train.labels, train.artists, MEMBERS, seed)
     most = epochs or [fitting.epochs(long, len(train.labels), settings) for long in (False, True)]
     tasks = [
         Task(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.decision import OPINIONS
+from genre_spark.classifier.decision import OPINIONS
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

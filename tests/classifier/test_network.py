@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from support.samples import make_sample
 
-from genre_spark import inference, network
+from genre_spark.classifier import network, onnx_session
+from genre_spark.classifier.export import PARITY, check_parity, export
 from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
-from genre_spark.export import PARITY, check_parity, export
 from genre_spark.features.tensor import channel_names
 
 GROUPS = {"both": ("artist", "album"), "artists": ("artist",), "none": ()}
@@ -31,7 +31,7 @@ def fitted(groups, seed=1, n=400):
 def test_the_exported_network_agrees_with_keras(tmp_path, groups):
     model, sample = fitted(groups)
     export(model, groups, tmp_path, sample.tensor())
-    shipped = inference.Network((tmp_path / "cnn.onnx").read_bytes())
+    shipped = onnx_session.Network((tmp_path / "cnn.onnx").read_bytes())
     found = shipped.opinions(sample.tensor(), np.ones((len(sample), 3), dtype=bool))
     expected = network.log_probabilities(model, sample.tensor())
     assert found.shape == (len(sample), 3, len(sample.classes))
@@ -42,7 +42,7 @@ def test_the_exported_network_agrees_with_keras(tmp_path, groups):
 def test_an_opinion_on_some_tracks_is_what_it_is_on_all(tmp_path):
     model, sample = fitted(GROUPS["both"])
     export(model, GROUPS["both"], tmp_path, sample.tensor())
-    shipped = inference.Network((tmp_path / "cnn.onnx").read_bytes())
+    shipped = onnx_session.Network((tmp_path / "cnn.onnx").read_bytes())
     everything = shipped.opinions(sample.tensor(), np.ones((len(sample), 3), dtype=bool))
     wanted = np.random.default_rng(0).random((len(sample), 3)) < 0.5
     wanted[:, 1], wanted[:, 2] = False, np.arange(len(sample)) == 7

@@ -7,7 +7,8 @@ import pytest
 from support.generated import GENRES, make_manifest, make_tracks
 from support.samples import make_sample
 
-from genre_spark import baselines, evaluation, folds, sample, training
+from genre_spark import baselines, evaluation, training
+from genre_spark.classifier import splits, training_set
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
 
@@ -105,7 +106,7 @@ def test_one_recording_cannot_be_parted():
 @pytest.mark.parametrize("n_groups", [1, 2, 3, 5, 40])
 def test_folds_keep_groups_together_and_are_filled_as_far_as_there_are_groups(n_groups):
     labels, groups = np.arange(80) % 7, np.arange(80) % n_groups
-    found = folds.grouped(labels, groups, 5, seed=1)
+    found = splits.grouped(labels, groups, 5, seed=1)
     assert len(np.unique(found)) == min(5, n_groups)
     for group in range(n_groups):
         assert len(np.unique(found[groups == group])) == 1
@@ -122,7 +123,7 @@ def test_too_few_labels_are_refused_before_anything_is_fitted(spark, counts, tol
     names = [name for name, n in counts.items() for _ in range(n)]
     tracks = make_tracks(len(names), seed=1).assign(genre=names)
     with pytest.raises(InputError, match=told):
-        sample.collect(
+        training_set.collect(
             spark.createDataFrame(tracks), make_manifest().scoring, (), SETTINGS.training, 1
         )
 
@@ -131,7 +132,9 @@ def test_of_too_many_labels_small_genres_are_kept_whole(spark):
     names = ["rock"] * 1500 + ["jazz"] * 7 + ["folk"] * 60
     tracks = make_tracks(len(names), seed=1).assign(genre=names)
     settings = SETTINGS.training.model_copy(update={"max_labels": 300})
-    found = sample.collect(spark.createDataFrame(tracks), make_manifest().scoring, (), settings, 1)
+    found = training_set.collect(
+        spark.createDataFrame(tracks), make_manifest().scoring, (), settings, 1
+    )
     kept = dict(zip(found.classes, np.bincount(found.labels), strict=True))
     assert (kept["jazz"], kept["folk"]) == (7, 60)
     assert 200 < kept["rock"] < 400

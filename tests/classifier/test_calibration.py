@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genre_spark import calibration
+from genre_spark.classifier import calibration
 
 
 def overconfident(n=4000, seed=0, factor=3.0):

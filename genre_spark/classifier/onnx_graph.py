@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.branches import Branch
-from genre_spark.decision import log_probabilities_of
+from genre_spark.classifier.architecture import Branch
+from genre_spark.classifier.decision import log_probabilities_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from genre_spark.calibration import NEVER, fit_temperature, fit_threshold, softmax
+from genre_spark.classifier.calibration import NEVER, fit_temperature, fit_threshold, softmax
 
 # What the network has to say of a track, in order.
 OPINIONS = (SOUND, GENERAL, SPECIAL) = ("sound", "general", "special")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark.branches import Branch
+from genre_spark.classifier.architecture import Branch
 from genre_spark.config import NetworkSettings
 
 BATCH = 8192

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark import graph
-from genre_spark.branches import branches
 from genre_spark.bundle import KERAS, ONNX
-from genre_spark.decision import GENERAL, N_OPINIONS, SOUND, SPECIAL
+from genre_spark.classifier import onnx_graph
+from genre_spark.classifier.architecture import branches
+from genre_spark.classifier.decision import GENERAL, N_OPINIONS, SOUND, SPECIAL
+from genre_spark.classifier.network import log_probabilities
+from genre_spark.classifier.onnx_session import Network
 from genre_spark.errors import GenreSparkError
-from genre_spark.inference import Network
-from genre_spark.network import log_probabilities
 
 if TYPE_CHECKING:
     import keras
@@ -48,12 +48,12 @@ def export(model: "keras.Model", groups: Sequence[str], folder: Path, probe: np.
         if branch.name in names
     ]
     n_axes, n_channels = probe.shape[1:]
-    written = graph.write(_by_opinion(fitted), n_axes, n_channels, model.output_shape[-1])
+    written = onnx_graph.write(_by_opinion(fitted), n_axes, n_channels, model.output_shape[-1])
     (folder / ONNX).write_bytes(written.SerializeToString())
     check_parity(log_probabilities(model, probe), folder / ONNX, probe)
 
 
-def _by_opinion(fitted: Sequence[graph.Fitted]) -> dict[str, list[graph.Fitted]]:
+def _by_opinion(fitted: Sequence[onnx_graph.Fitted]) -> dict[str, list[onnx_graph.Fitted]]:
     """The branches behind each opinion; *sound* stands for what there is not."""
     by_name = {branch.name: [(branch, weights)] for branch, weights in fitted}
     special = [one for one in fitted if one[0].long]

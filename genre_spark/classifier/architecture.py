@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from genre_spark.decision import GENERAL, SOUND
+from genre_spark.classifier.decision import GENERAL, SOUND
 from genre_spark.features.tensor import COUNTS, layout
 from genre_spark.schema import ARTIST
 

@@ -1,0 +1,1 @@
+"""From labelled tracks to a fitted, calibrated network and its ONNX export."""
