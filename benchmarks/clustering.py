@@ -24,8 +24,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import catalogues  # noqa: E402
 import measuring  # noqa: E402
 
-from genre_spark import bundle, pipeline  # noqa: E402
-from genre_spark.bundle import Bundle  # noqa: E402
+from genre_spark import pipeline  # noqa: E402
+from genre_spark.bundle import files  # noqa: E402
+from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source, open_catalogue  # noqa: E402
 from genre_spark.clustering import kmeans  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
@@ -49,7 +50,7 @@ def main() -> None:
     catalogues.make_once(spark, given.tracks, catalog)
     source = Source(catalog, Dataset(), "parquet")
     _cluster(spark, source, made)
-    opened = bundle.load(made)
+    opened = files.load(made)
     with open_catalogue(spark, source, _SETTINGS.catalog) as catalogue:
         points = _points(catalogue.tracks, opened).persist()
         points.count()

@@ -13,10 +13,10 @@ from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.bundle import Bundle, load
+from genre_spark.bundle.files import Bundle, load
+from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.features.group_statistics import add_context
 from genre_spark.features.tensor import packed_length
-from genre_spark.manifest import ScoringPart
 from genre_spark.schema import ALBUM, ARTIST, GENRE, LABELLED_COLUMNS, TRACK_ID, context_column
 from genre_spark.single import COLUMNS
 

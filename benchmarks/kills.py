@@ -38,7 +38,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.generated import make_tracks  # noqa: E402
 
-from genre_spark import registry  # noqa: E402
+from genre_spark.bundle import store  # noqa: E402
 from genre_spark.errors import BundleError  # noqa: E402
 from genre_spark.platform import atomic_directory  # noqa: E402
 from genre_spark.platform.storage import LocalStorage  # noqa: E402
@@ -203,7 +203,7 @@ def whole_catalogue(folder: Path) -> str:
 def whole_bundle(path: Path) -> str:
     """``absent``, or ``made`` once it is verified; then it makes room for the next."""
     try:
-        registry.open_local(str(path))
+        store.open_local(str(path))
     except BundleError:
         if path.exists():
             raise

@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 from support.generated import make_tracks  # noqa: E402
 
-from genre_spark import bundle  # noqa: E402
+from genre_spark.bundle import files  # noqa: E402
 from genre_spark.classifier.decision import OPINIONS  # noqa: E402
 from genre_spark.classifier.onnx_session import Network  # noqa: E402
 from genre_spark.gathered import ALBUM_SUM, GATHER  # noqa: E402
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--model", default=str(ROOT / "models" / "reference"))
     parser.add_argument("--repeats", type=int, default=7)
     given = parser.parse_args()
-    opened = bundle.load(given.model)
+    opened = files.load(given.model)
     worker, batch = predictor(Payload.of(opened)), _batch(opened)
     tensor = worker.tensor(worker.see(batch))
     network, explainer = Network(opened.onnx), Explainer(worker)
@@ -59,7 +59,7 @@ def main() -> None:
     measuring.publish("worker", "python " + " ".join(sys.argv), content)
 
 
-def _batch(opened: bundle.Bundle) -> pa.RecordBatch:
+def _batch(opened: files.Bundle) -> pa.RecordBatch:
     """Tracks as Spark gives them to a worker; every album is of one artist."""
     tracks = make_tracks(_TRACKS, seed=1, artists=_ARTISTS).sort_values([ARTIST, ALBUM])
     keys = {name: -1 - tracks[name].factorize()[0].astype(np.int64) for name in (ARTIST, ALBUM)}

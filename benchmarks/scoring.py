@@ -34,8 +34,9 @@ import foreign  # noqa: E402
 import measuring  # noqa: E402
 import workers  # noqa: E402
 
-from genre_spark import bundle, demo, flavor, pipeline, scoring  # noqa: E402
-from genre_spark.bundle import Bundle  # noqa: E402
+from genre_spark import demo, flavor, pipeline, scoring  # noqa: E402
+from genre_spark.bundle import files  # noqa: E402
+from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source  # noqa: E402
 from genre_spark.catalog.validation import N_IMPUTED  # noqa: E402
 from genre_spark.config import Dataset, load_dataset, load_settings  # noqa: E402
@@ -57,7 +58,7 @@ def main() -> None:
     name = f"{'alternatives' if given.alternatives else 'floors'}-{given.tracks}"
     folder = Path(given.folder)
     spark = get_session(batch_rows=_SETTINGS.scoring.batch_rows)
-    opened, catalog = bundle.load(given.model), str(folder / f"catalogue-{given.tracks}")
+    opened, catalog = files.load(given.model), str(folder / f"catalogue-{given.tracks}")
     catalogues.make_once(spark, given.tracks, catalog)
     tracks = alternatives.prepare(spark, catalog, opened)
     # Before anything else: workers that have done nothing yet.
@@ -163,7 +164,7 @@ def _reads_tracks_alone(spark: SparkSession, folder: Path) -> Bundle:
         source = Source(str(demo.table()), known.model_copy(update={"columns": columns}))
         pipeline.cluster(spark, source, str(clusters), _QUICK)
         pipeline.train(spark, source, str(clusters), str(model), _QUICK)
-    return bundle.load(model)
+    return files.load(model)
 
 
 def _fresh(folder: Path) -> Path:

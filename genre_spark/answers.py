@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from genre_spark import discovery_answers, findings, influence, pictures
+from genre_spark.bundle.manifest import Manifest
 from genre_spark.canvas import Answer
-from genre_spark.manifest import Manifest
 from genre_spark.wording import PROTOCOLS, count
 
 _INTERVALS = (

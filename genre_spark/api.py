@@ -15,8 +15,10 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import distributions, drift, models, pipeline, registry, scoring
-from genre_spark.bundle import Bundle
+from genre_spark import distributions, drift, pipeline, scoring
+from genre_spark.bundle import registry as models
+from genre_spark.bundle import store
+from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import Dataset, Settings, load_dataset, load_settings
 from genre_spark.platform.progress import plainly
@@ -79,7 +81,7 @@ def cluster(
         wanted, source = _settings(settings), _source(tracks, dataset)
         earlier = models.locate(spark, previous, wanted.models.registry) if previous else None
         pipeline.cluster(spark, source, output, wanted, previous=earlier, say=plainly(say))
-        return registry.open_bundle(spark, output)
+        return store.open_bundle(spark, output)
 
 
 def train(
@@ -118,7 +120,7 @@ def train(
         wanted, source = _settings(settings), _source(tracks, dataset)
         base = models.locate(spark, clusters, wanted.models.registry)
         pipeline.train(spark, source, base, output, wanted, plainly(say))
-        return registry.open_bundle(spark, output, "full")
+        return store.open_bundle(spark, output, "full")
 
 
 def open_model(
@@ -136,7 +138,7 @@ def open_model(
     >>> genre_spark.open_model(spark, "model").manifest.kind
     'full'
     """
-    return registry.open_bundle(
+    return store.open_bundle(
         spark, models.locate(spark, model, _settings(settings).models.registry)
     )
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from genre_spark.bundle.manifest import Manifest
 from genre_spark.clustering.results import Stability
-from genre_spark.manifest import Manifest
 from genre_spark.wording import PROTOCOLS, cell, never_learned, plain
 
 

@@ -132,7 +132,8 @@ def train(
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with job_of(**run) as job:
-        from genre_spark import pipeline, registry, summaries
+        from genre_spark import pipeline, summaries
+        from genre_spark.bundle import store
 
         if mlflow:
             from genre_spark import tracking
@@ -146,7 +147,7 @@ def train(
         )
         if mlflow:
             job.terminal.say("logging to MLflow")
-            with registry.on_disk(job.spark(), output) as made:
+            with store.on_disk(job.spark(), output) as made:
                 summary["mlflow"] = tracking.log(made, job.settings, job.run_id, output)
         summaries.show_bundle(job.terminal, summary)
         same = table_words(catalog, dataset, fmt)

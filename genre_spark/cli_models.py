@@ -38,7 +38,7 @@ def show(model: str, registry: str | None, **run: Any) -> None:
     """Shows a model: what it is made of, how good it is, and when it was promoted."""
     with _job(registry, run) as job:
         from genre_spark import models_told
-        from genre_spark.registry import open_bundle
+        from genre_spark.bundle.store import open_bundle
 
         path = job.model(model)
         job.terminal.show(*models_told.model(open_bundle(job.session, path), job.promotions(path)))
@@ -52,8 +52,8 @@ def verify(model: tuple[str, ...], registry: str | None, **run: Any) -> None:
     """Verifies models to the last byte, or all of a registry; exit code 4 where one is bad."""
     with _job(registry, run) as job:
         from genre_spark import models_told
+        from genre_spark.bundle.store import open_bundle
         from genre_spark.errors import BundleError
-        from genre_spark.registry import open_bundle
 
         wanted = model or [entry.path for entry in job.entries()]
         faults: dict[str, str | None] = {}
@@ -127,8 +127,8 @@ def diff(
     """Labels a catalogue with two models: how many labels change, where, and why."""
     with _job(registry, run) as job:
         from genre_spark import models_told
+        from genre_spark.bundle.store import open_bundle
         from genre_spark.diff import compare
-        from genre_spark.registry import open_bundle
 
         source = source_of(catalog, dataset, fmt)
         paths = [job.model(one) for one in (before, after)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from genre_spark.catalogue_profile import Count, Finite, LabelProfile, Share
+from genre_spark.bundle.catalogue_profile import Count, Finite, LabelProfile, Share
 from genre_spark.config import Dataset, DriftSettings, Settings
 from genre_spark.drift import OK, STOP, WARN
 from genre_spark.platform.atomic_directory import MADE_BY

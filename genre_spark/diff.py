@@ -6,10 +6,10 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import Manifest, unpack_artists
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Settings
-from genre_spark.manifest import Manifest, unpack_artists
 from genre_spark.schema import WHY_GENRE
 from genre_spark.sidebyside import AFTER, BEFORE, TRUTH, labelled_by_both
 

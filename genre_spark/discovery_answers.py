@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from genre_spark import discovery_findings, findings
+from genre_spark.bundle.manifest import Manifest
 from genre_spark.canvas import Answer
 from genre_spark.clustering.results import Discovery
-from genre_spark.manifest import Manifest
 from genre_spark.wording import count
 
 

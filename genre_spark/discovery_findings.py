@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from genre_spark import discovery_pictures, pictures
+from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.canvas import Picture
 from genre_spark.clustering.results import Candidate, CatalogueMap, Rules, Stability, SyntheticGenre
-from genre_spark.manifest import ScoringPart
 from genre_spark.schema import feature
 from genre_spark.wording import count, in_units, listed, percent, plain, said
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.catalogue_profile import (
+from genre_spark.bundle.catalogue_profile import (
     CONFIDENCE_BINS,
     LEVELS,
     Binned,

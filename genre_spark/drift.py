@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark.catalogue_profile import CONFIDENCE_BINS, Binned, FeatureProfile, LabelProfile
+from genre_spark.bundle.catalogue_profile import (
+    CONFIDENCE_BINS,
+    Binned,
+    FeatureProfile,
+    LabelProfile,
+)
 from genre_spark.config import DriftSettings
 from genre_spark.errors import GateError
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from genre_spark import bundle
+from genre_spark.bundle import files
 from genre_spark.config import load_settings
 from genre_spark.single import Labeller
 
@@ -20,7 +20,7 @@ class GenreModel:
 
     def __init__(self, path: str):
         limit = load_settings().catalog.max_imputed
-        self._labeller = Labeller(bundle.load(path), limit)
+        self._labeller = Labeller(files.load(path), limit)
 
     def predict(
         self, model_input: pd.DataFrame, params: dict[str, Any] | None = None

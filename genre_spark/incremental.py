@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark import accounting, scoring
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
 from genre_spark.schema import TRACK_ID
 
 _KEY = [TRACK_ID, "input_hash"]

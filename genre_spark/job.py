@@ -16,9 +16,9 @@ from genre_spark.errors import ConfigError, exit_code
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from genre_spark.bundle.registry import Entry, Promotion
     from genre_spark.catalog.catalogue import Source
     from genre_spark.config import Settings
-    from genre_spark.models import Entry, Promotion
     from genre_spark.platform.progress import Watch
     from genre_spark.terminal import Terminal
 
@@ -81,24 +81,25 @@ class Job:
         BundleError
             Where it is not there, or cannot be trusted.
         """
-        from genre_spark import models, registry
+        from genre_spark.bundle import registry as models
+        from genre_spark.bundle import store
 
         root = self.settings.models.registry
         needs_spark = _is_remote(reference) or (models.is_name(reference) and _is_remote(root))
         path = models.locate(self.spark() if needs_spark else None, reference, root)
-        registry.open_local(path)
+        store.open_local(path)
         return path
 
     def entries(self) -> "list[Entry]":
         """The models of the registry."""
-        from genre_spark import models
+        from genre_spark.bundle import registry as models
 
         root = self.settings.models.registry
         return models.entries(self.spark() if _is_remote(root) else None, root)
 
     def promotions(self, path: str) -> "list[Promotion]":
         """What a version has been promoted to."""
-        from genre_spark import models
+        from genre_spark.bundle import registry as models
         from genre_spark.platform.hadoop import storage_of
 
         folder, _, version = path.rstrip("/").rpartition("/")

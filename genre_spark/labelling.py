@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from genre_spark import accounting, distributions, drift, incremental, provenance, scoring
 from genre_spark.accounting import Tally
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.catalog.reader import reading
 from genre_spark.config import Settings

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.registry import Entry, Promotion
 from genre_spark.diff import largest
-from genre_spark.models import Entry, Promotion
 from genre_spark.wording import PROTOCOLS
 
 # Pairs of name and value, or a table whose first row is its head.

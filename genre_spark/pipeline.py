@@ -9,26 +9,18 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import (
-    __version__,
-    bundle,
-    card,
-    distributions,
-    labelling,
-    registry,
-    scoring,
-    versions,
-)
-from genre_spark.bundle import Bundle
+from genre_spark import __version__, card, distributions, labelling, scoring, versions
+from genre_spark.bundle import files, store
+from genre_spark.bundle.catalogue_profile import LabelProfile, Profile
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
 from genre_spark.catalog import sampling
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
-from genre_spark.catalogue_profile import LabelProfile, Profile
 from genre_spark.classifier import training_set
 from genre_spark.classifier.training_set import Sample
 from genre_spark.clustering import discover
 from genre_spark.config import Settings
 from genre_spark.labelling import Order
-from genre_spark.manifest import Manifest, ScoringPart, model_id
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
@@ -71,8 +63,8 @@ def cluster(
     dict
         The summary.
     """
-    registry.check_absent(spark, output)
-    earlier = registry.open_bundle(spark, previous) if previous else None
+    store.check_absent(spark, output)
+    earlier = store.open_bundle(spark, previous) if previous else None
     if labels:
         gap = settings.publishing.allow_gap
         atomic_directory.check_target(
@@ -83,9 +75,9 @@ def cluster(
         n_tracks = catalogue.counts.accepted
         say(f"discovering synthetic genres of {n_tracks:,} tracks", n_tracks)
         manifest, profile = _discover(catalogue, source, settings, earlier)
-        with registry.new_bundle(spark, output) as folder:
-            bundle.write_files(folder, manifest, profile, card.render(manifest))
-            made = replace(bundle.load(folder), path=Path(output))
+        with store.new_bundle(spark, output) as folder:
+            files.write_files(folder, manifest, profile, card.render(manifest))
+            made = replace(files.load(folder), path=Path(output))
         summary = _summary(manifest, output)
         if labels:
             say(f"labelling into {labels}", n_tracks)
@@ -106,21 +98,21 @@ def train(
     from genre_spark import training
     from genre_spark.classifier import export
 
-    registry.check_absent(spark, output)
-    base = registry.open_bundle(spark, clusters)
+    store.check_absent(spark, output)
+    base = store.open_bundle(spark, clusters)
     space = base.manifest.scoring.space
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog, space.features) as catalogue:
         labelled = _labelled(catalogue, base, settings)
         say(f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks")
         trained = training.train(labelled, settings, say)
-        with registry.new_bundle(spark, output) as folder:
+        with store.new_bundle(spark, output) as folder:
             say("exporting the network")
             export.export(
                 trained.model, tuple(labelled.contexts), folder, labelled.tensor()[:_PROBE]
             )
             part = training.genre_part(trained, labelled, settings)
-            onnx = (folder / bundle.ONNX).read_bytes()
+            onnx = (folder / files.ONNX).read_bytes()
             manifest = _manifest(
                 base.manifest.scoring.model_copy(update={"genres": part}),
                 onnx,
@@ -134,8 +126,8 @@ def train(
             say(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
             made = Bundle(folder, manifest, onnx, base.profile)
             profile = _profile(spark, catalogue, made, settings.scoring.max_artist)
-            bundle.write_files(folder, manifest, profile, card.render(manifest))
-            bundle.load(folder, kind="full")
+            files.write_files(folder, manifest, profile, card.render(manifest))
+            files.load(folder, kind="full")
     return _summary(manifest, output)
 
 
@@ -165,7 +157,7 @@ def evaluate(
     path = atomic_directory.check_target(
         storage, output, [source.path, clusters], atomic_directory.STUDY, allow_gap=gap
     )
-    base = registry.open_bundle(spark, clusters)
+    base = store.open_bundle(spark, clusters)
     # Held from the start: a study is long, and a second one should be told at once.
     with atomic_directory.publishing(storage, path) as target:
         say(f"reading {source.path}")
@@ -200,7 +192,7 @@ def score(
     run_id: str | None = None,
 ) -> dict[str, Any]:
     """Labels every track of a catalogue and publishes the result; see `cluster` and `Order`."""
-    opened = registry.open_bundle(spark, model)
+    opened = store.open_bundle(spark, model)
     gap = settings.publishing.allow_gap
     atomic_directory.check_target(
         storage_of(spark, output), output, [source.path, model], allow_gap=gap
@@ -249,7 +241,7 @@ def report(
     from genre_spark import gallery
     from genre_spark.report import compose
 
-    opened = registry.open_bundle(spark, model)
+    opened = store.open_bundle(spark, model)
     manifest = (
         atomic_directory.require_manifest(storage_of(spark, labels), labels) if labels else None
     )
@@ -326,7 +318,7 @@ def _manifest(
     part: ScoringPart, onnx: bytes | None, settings: Settings, **content: Any
 ) -> Manifest:
     return Manifest(
-        format_version=bundle.FORMAT_VERSION,
+        format_version=files.FORMAT_VERSION,
         kind="full" if part.genres else "clusters",
         model_id=model_id(part, onnx),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from genre_spark.bundle.manifest import GenrePart, ScoringPart
 from genre_spark.classifier.calibration import softmax
 from genre_spark.classifier.decision import blend, logits, pick
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.columns import genre_columns, labels, lists, no_genres, numbers
 from genre_spark.features.tensor import Context, build, unpack
 from genre_spark.gathered import ALBUM_SUM, GATHER, SUMS, Gathered, whole
-from genre_spark.manifest import GenrePart, ScoringPart
 from genre_spark.schema import (
     ARTIST,
     TRACK_ID,
@@ -31,7 +31,7 @@ from genre_spark.schema import (
 )
 
 if TYPE_CHECKING:
-    from genre_spark.bundle import Bundle
+    from genre_spark.bundle.files import Bundle
 
 ARTIST_KEY = key_column(ARTIST)
 # Columns between the two steps.

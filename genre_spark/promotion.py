@@ -17,13 +17,14 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import models, registry
-from genre_spark.bundle import Bundle
+from genre_spark.bundle import registry as models
+from genre_spark.bundle import store
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import Manifest
+from genre_spark.bundle.registry import Promotion
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import ModelsSettings, Settings
 from genre_spark.errors import BundleError, GateError
-from genre_spark.manifest import Manifest
-from genre_spark.models import Promotion
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.sidebyside import AFTER, BEFORE, TRUTH, labelled_by_both
 
@@ -64,7 +65,7 @@ def promote(
     models.check_place(path, alias, settings.models.registry)
     folder, _, version = path.rstrip("/").rpartition("/")
     storage = storage_of(spark, path)
-    candidate = registry.open_bundle(spark, path)
+    candidate = store.open_bundle(spark, path)
     model_id = candidate.manifest.model_id
     made = models.promotions(storage, folder)
     had = {(one.alias, one.version, one.model_id) for one in made}
@@ -75,7 +76,7 @@ def promote(
         _require_genres(candidate)
         champion = models.current(made).get(alias)
         if champion and champion.model_id != model_id:
-            old = registry.open_bundle(spark, models.locate(spark, f"{folder}@{alias}", ""))
+            old = store.open_bundle(spark, models.locate(spark, f"{folder}@{alias}", ""))
             evidence = _compare(spark, source, old, candidate, settings)
             check(evidence, settings.models.max_loss)
     given = Promotion(alias, version, model_id, models.now(), evidence)

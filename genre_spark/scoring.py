@@ -15,11 +15,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark import relations
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import GenrePart
 from genre_spark.catalog.validation import N_IMPUTED
 from genre_spark.features.group_statistics import key
 from genre_spark.gathered import ALBUM_SUM, ARTIST_ALBUM_SUM, ARTIST_SUM, GATHER, SUMS
-from genre_spark.manifest import GenrePart
 from genre_spark.predict import (
     ARTIST_KEY,
     CONSENSUS,

@@ -8,12 +8,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark import scoring
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import Manifest, unpack_artists
+from genre_spark.bundle.registry import now
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import Settings
 from genre_spark.features.group_statistics import key
-from genre_spark.manifest import Manifest, unpack_artists
-from genre_spark.models import now
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID
 
 # Columns of the table: the catalogue's genre, and the labels of either model.

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
 from genre_spark.columns import lists
 from genre_spark.gathered import ALBUM_SUM, GATHER, of_groups
 from genre_spark.predict import Predictor

@@ -14,10 +14,10 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array, Object, Property
 
 from genre_spark import __version__, flavor, gallery
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import Manifest
 from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
-from genre_spark.manifest import Manifest
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.report import compose
 from genre_spark.schema import ALBUM, ARTIST, LABELLED_COLUMNS, TRACK_ID

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.generated import make_profile, make_tracks
 
 from genre_spark import distributions, drift
-from genre_spark.catalogue_profile import Binned, LabelProfile
+from genre_spark.bundle.catalogue_profile import Binned, LabelProfile
 from genre_spark.config import load_settings
 from genre_spark.drift import OK, STOP, WARN
 from genre_spark.errors import GateError

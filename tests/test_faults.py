@@ -13,7 +13,8 @@ import pytest
 from support.edits import FEATURES, SETTINGS, score, start
 from support.generated import make_manifest, make_profile
 
-from genre_spark import accounting, bundle, pipeline, scoring
+from genre_spark import accounting, pipeline, scoring
+from genre_spark.bundle import files
 from genre_spark.catalog import catalogue, validation
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset
@@ -36,7 +37,7 @@ def model(tmp_path_factory):
 def make_clusters(folder):
     folder.mkdir()
     manifest, profile = make_manifest(features=FEATURES), make_profile(features=FEATURES)
-    bundle.write_files(folder, manifest, profile, "# A card\n")
+    files.write_files(folder, manifest, profile, "# A card\n")
     return folder
 
 

@@ -14,8 +14,9 @@ from support.edits import make_models, start
 from support.generated import make_manifest, make_space, make_tracks
 from support.networks import make_network
 
-from genre_spark import bundle, relations, scoring
 from genre_spark import gathered as gathered_module
+from genre_spark import relations, scoring
+from genre_spark.bundle import files
 from genre_spark.catalog.validation import N_IMPUTED
 from genre_spark.features.group_statistics import add_context
 from genre_spark.features.tensor import STATISTICS, channel_names, unpack
@@ -134,7 +135,7 @@ def catalogue(spark, tmp_path_factory):
     schema = "track_id string, artist string, album string, energy double, key double, tempo double"
     table = spark.createDataFrame(rows.where(rows.notna(), None).to_numpy().tolist(), schema)
     path = make_models(spark, tmp_path_factory.mktemp("models"))["model"]
-    return table.selectExpr("*", f"0 as {N_IMPUTED}"), bundle.load(path)
+    return table.selectExpr("*", f"0 as {N_IMPUTED}"), files.load(path)
 
 
 def labels(spark, catalogue, max_artist, explain=False):

@@ -6,7 +6,8 @@ import pytest
 from support.edits import FEATURES, make_models, start
 from support.generated import make_manifest, make_profile, make_tracks
 
-from genre_spark import api, bundle
+from genre_spark import api
+from genre_spark.bundle import files
 from genre_spark.config import load_settings
 from genre_spark.errors import BundleError, ConfigError, OutputError
 from genre_spark.schema import FEATURE_NAMES
@@ -26,9 +27,9 @@ PROTOCOLS = {
 def opened(spark, tmp_path_factory):
     """A bundle that knows some artists and says how good it is."""
     path = make_models(spark, tmp_path_factory.mktemp("models"))["model"]
-    made = bundle.load(path)
+    made = files.load(path)
     genres = {**made.manifest.genres, "protocols": PROTOCOLS, "target_precision": 0.93}
-    return bundle.Bundle(
+    return files.Bundle(
         made.path, made.manifest.model_copy(update={"genres": genres}), made.onnx, made.profile
     )
 
@@ -156,7 +157,7 @@ def test_rows_that_score_would_set_aside_get_no_label(spark, opened):
 def test_a_clusters_bundle_labels_with_synthetic_genres_alone(tmp_path):
     (tmp_path / "clusters").mkdir()
     manifest = make_manifest(features=FEATURES)
-    bundle.write_files(tmp_path / "clusters", manifest, make_profile(features=FEATURES), "# A\n")
-    found = Labeller(bundle.load(tmp_path / "clusters"), max_imputed=1).label(start(10))
+    files.write_files(tmp_path / "clusters", manifest, make_profile(features=FEATURES), "# A\n")
+    found = Labeller(files.load(tmp_path / "clusters"), max_imputed=1).label(start(10))
     assert found["synthetic_genre"].notna().all()
     assert found["genre"].isna().all()

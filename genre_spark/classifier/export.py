@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.bundle import KERAS, ONNX
+from genre_spark.bundle.files import KERAS, ONNX
 from genre_spark.classifier import onnx_graph
 from genre_spark.classifier.architecture import branches
 from genre_spark.classifier.decision import GENERAL, N_OPINIONS, SOUND, SPECIAL

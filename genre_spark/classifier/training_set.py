@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.config import TrainingSettings
 from genre_spark.errors import InputError
 from genre_spark.features.group_statistics import add_context, key
 from genre_spark.features.tensor import Context, build, unpack
-from genre_spark.manifest import ScoringPart
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
 
 logger = logging.getLogger(__name__)

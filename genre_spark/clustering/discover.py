@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import SyntheticPart
 from genre_spark.clustering import (
     kmeans,
     matching,
@@ -24,7 +25,6 @@ from genre_spark.config import Settings
 from genre_spark.features import scaling
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.tensor import assign
-from genre_spark.manifest import SyntheticPart
 
 # Enough to show where synthetic genres lie, few enough for a page.
 _MAP_TRACKS = 1500

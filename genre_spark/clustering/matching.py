@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
 from genre_spark.clustering.results import Change, Match, Merge, Split
 from genre_spark.errors import BundleError
 from genre_spark.features.scaling import FeatureSpace

@@ -15,7 +15,8 @@ from pyarrow import parquet as pq
 from support.edits import FEATURES
 from support.generated import make_manifest, make_profile, make_tracks
 
-from genre_spark import bundle, pipeline
+from genre_spark import pipeline
+from genre_spark.bundle import files
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.catalog.reader import SWALLOWED
 from genre_spark.config import CatalogSettings, Dataset, load_settings
@@ -315,7 +316,7 @@ def clusters(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "clusters"
     folder.mkdir()
     manifest, profile = make_manifest(features=FEATURES), make_profile(features=FEATURES)
-    bundle.write_files(folder, manifest, profile, "# A card\n")
+    files.write_files(folder, manifest, profile, "# A card\n")
     return str(folder)
 
 

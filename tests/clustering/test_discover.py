@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 from support.generated import make_manifest, make_tracks
 
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.catalog import sampling
 from genre_spark.clustering import discover, kmeans, metric, model_selection, profiles
 from genre_spark.clustering.kmeans import CLUSTER, POINT
 from genre_spark.config import load_settings
 from genre_spark.features import scaling, tensor
-from genre_spark.manifest import ScoringPart
 from genre_spark.schema import FEATURE_NAMES, TRACK_ID
 
 N_TRACKS = 500

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_manifest, make_space, make_tracks
 
-from genre_spark.bundle import Bundle
+from genre_spark.bundle.files import Bundle
 from genre_spark.clustering import matching
 from genre_spark.clustering.results import Discovery
 from genre_spark.errors import BundleError

@@ -5,10 +5,11 @@ import random
 import numpy as np
 import pandas as pd
 
-from genre_spark import bundle, pipeline
+from genre_spark import pipeline
+from genre_spark.bundle import files
+from genre_spark.bundle.manifest import model_id, pack_artists
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset, load_settings
-from genre_spark.manifest import model_id, pack_artists
 from genre_spark.platform import atomic_directory
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
 from support.generated import make_manifest, make_profile, make_tracks
@@ -46,9 +47,9 @@ def make_models(spark, folder):
         manifest = manifest.model_copy(
             update={"scoring": scoring, "model_id": model_id(scoring, network)}
         )
-        (path / bundle.ONNX).write_bytes(network)
-        (path / bundle.KERAS).write_bytes(make_keras())
-        bundle.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
+        (path / files.ONNX).write_bytes(network)
+        (path / files.KERAS).write_bytes(make_keras())
+        files.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
         paths[name] = str(path)
     return paths
 

@@ -6,13 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from genre_spark import bundle
-from genre_spark.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
-from genre_spark.classifier.decision import Decision
-from genre_spark.clustering.metric import ClusterSpace, Dimension
-from genre_spark.features.scaling import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
-from genre_spark.features.tensor import N_BINS
-from genre_spark.manifest import (
+from genre_spark.bundle import files
+from genre_spark.bundle.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
+from genre_spark.bundle.manifest import (
     GenrePart,
     Manifest,
     ScoringPart,
@@ -20,6 +16,10 @@ from genre_spark.manifest import (
     model_id,
     pack_artists,
 )
+from genre_spark.classifier.decision import Decision
+from genre_spark.clustering.metric import ClusterSpace, Dimension
+from genre_spark.features.scaling import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
+from genre_spark.features.tensor import N_BINS
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
 
 GENRES = ("country", "deep-house", "dubstep", "hip-hop", "metal", "rock")
@@ -162,7 +162,7 @@ def make_manifest(
         ),
     )
     return Manifest(
-        format_version=bundle.FORMAT_VERSION,
+        format_version=files.FORMAT_VERSION,
         kind="full" if onnx else "clusters",
         model_id=model_id(scoring, onnx),
         created_at="2024-01-01T00:00:00+00:00",

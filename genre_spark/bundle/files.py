@@ -10,12 +10,13 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from genre_spark import __version__, vetting
-from genre_spark.catalogue_profile import Profile
+from genre_spark import __version__
+from genre_spark.bundle import security
+from genre_spark.bundle.catalogue_profile import Profile
+from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
+from genre_spark.bundle.security import UntrustedError
 from genre_spark.errors import BundleError
 from genre_spark.features.tensor import channel_names
-from genre_spark.manifest import Manifest, ScoringPart, model_id
-from genre_spark.vetting import UntrustedError
 
 FORMAT_VERSION = 4
 MANIFEST = "bundle.json"
@@ -101,15 +102,15 @@ def write_files(directory: Path, manifest: Manifest, profile: Profile, card: str
 def _vet_plain(path: Path) -> None:
     for file in sorted(path.iterdir()):
         with _naming(file):
-            vetting.check_plain(file)
+            security.check_plain(file)
 
 
 def _vet_network(path: Path, onnx: bytes, scoring: ScoringPart) -> None:
     n_channels, n_classes = len(channel_names(scoring.genres.groups)), len(scoring.genres.classes)
     with _naming(path / ONNX):
-        vetting.check_onnx(onnx, scoring.space.n_axes, n_channels, n_classes)
+        security.check_onnx(onnx, scoring.space.n_axes, n_channels, n_classes)
     with _naming(path / KERAS):
-        vetting.check_keras(path / KERAS)
+        security.check_keras(path / KERAS)
 
 
 @contextmanager

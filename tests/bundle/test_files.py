@@ -11,9 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 from support.generated import GENRES, make_manifest, make_profile
 from support.networks import constant, make_keras, make_network
 
-from genre_spark import bundle, vetting
+from genre_spark.bundle import files, security
+from genre_spark.bundle.manifest import Manifest, model_id
 from genre_spark.errors import BundleError
-from genre_spark.manifest import Manifest, model_id
 
 NETWORK, SAVED = make_network(), make_keras()
 PROFILE = make_profile()
@@ -33,10 +33,10 @@ def make(tmp_path):
         folder = tmp_path / kind
         folder.mkdir()
         if kind == "full":
-            (folder / bundle.ONNX).write_bytes(NETWORK)
-            (folder / bundle.KERAS).write_bytes(SAVED)
+            (folder / files.ONNX).write_bytes(NETWORK)
+            (folder / files.KERAS).write_bytes(SAVED)
         manifest = make_manifest(NETWORK if kind == "full" else None)
-        bundle.write_files(folder, manifest, PROFILE, "# A card ✓\n")
+        files.write_files(folder, manifest, PROFILE, "# A card ✓\n")
         return folder
 
     return write
@@ -44,7 +44,7 @@ def make(tmp_path):
 
 def refusal(folder, **options):
     with pytest.raises(BundleError) as refused:
-        bundle.load(folder, **options)
+        files.load(folder, **options)
     assert refused.value.exit_code == 4
     told = str(refused.value)
     assert told.startswith(f"{folder}: ")
@@ -53,19 +53,19 @@ def refusal(folder, **options):
 
 def sign(folder):
     """Writes checksums that fit, as somebody would who wants a bundle to be taken."""
-    names = sorted(file.name for file in folder.iterdir() if file.name != bundle.SUMS)
+    names = sorted(file.name for file in folder.iterdir() if file.name != files.SUMS)
     sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    (folder / bundle.SUMS).write_text("".join(f"{h}  {name}\n" for name, h in sums.items()))
+    (folder / files.SUMS).write_text("".join(f"{h}  {name}\n" for name, h in sums.items()))
 
 
 def rewrite(folder, change, remake_id=True):
     """Changes the manifest, and makes the bundle fit together again."""
-    content = json.loads((folder / bundle.MANIFEST).read_text())
+    content = json.loads((folder / files.MANIFEST).read_text())
     change(content)
     if remake_id:
         scoring = Manifest.model_validate(content).scoring
         content["model_id"] = model_id(scoring, NETWORK if scoring.genres else None)
-    (folder / bundle.MANIFEST).write_text(json.dumps(content))
+    (folder / files.MANIFEST).write_text(json.dumps(content))
     sign(folder)
 
 
@@ -73,7 +73,7 @@ def rewrite(folder, change, remake_id=True):
 def test_a_bundle_comes_back_as_it_was_written(make, kind):
     folder = make(kind)
     assert sorted(file.name for file in folder.iterdir()) == FILES[kind]
-    loaded = bundle.load(folder, kind=kind)
+    loaded = files.load(folder, kind=kind)
     written = make_manifest(NETWORK if kind == "full" else None)
     assert loaded.manifest == written
     assert (loaded.path, loaded.profile) == (folder, PROFILE)
@@ -81,24 +81,24 @@ def test_a_bundle_comes_back_as_it_was_written(make, kind):
     np.testing.assert_array_equal(
         loaded.manifest.scoring.centroids, np.array(written.scoring.synthetic.centroids)
     )
-    assert (folder / bundle.CARD).read_text() == "# A card ✓\n"
+    assert (folder / files.CARD).read_text() == "# A card ✓\n"
 
 
 def test_a_bundle_can_be_given_as_text_and_is_bytes_the_same_when_written_again(make, tmp_path):
     folder = make()
     again = tmp_path / "again"
     again.mkdir()
-    for name in (bundle.ONNX, bundle.KERAS):
+    for name in (files.ONNX, files.KERAS):
         (again / name).write_bytes((folder / name).read_bytes())
-    loaded = bundle.load(str(folder))
-    bundle.write_files(again, loaded.manifest, loaded.profile, (folder / bundle.CARD).read_text())
+    loaded = files.load(str(folder))
+    files.write_files(again, loaded.manifest, loaded.profile, (folder / files.CARD).read_text())
     for name in FILES["full"]:
         assert (again / name).read_bytes() == (folder / name).read_bytes(), name
 
 
 def test_checksums_are_such_that_sha256sum_can_check_them(make):
     folder = make()
-    lines = (folder / bundle.SUMS).read_text().splitlines()
+    lines = (folder / files.SUMS).read_text().splitlines()
     assert lines == sorted(lines, key=lambda line: line.split("  ")[1])
     for line in lines:
         digest, name = line.split("  ")
@@ -106,7 +106,7 @@ def test_checksums_are_such_that_sha256sum_can_check_them(make):
 
 
 def test_a_full_bundle_serves_where_clusters_are_needed(make):
-    assert bundle.load(make("full"), kind="clusters").manifest.kind == "full"
+    assert files.load(make("full"), kind="clusters").manifest.kind == "full"
 
 
 def test_a_clusters_bundle_is_refused_where_a_full_one_is_needed(make):
@@ -115,7 +115,7 @@ def test_a_clusters_bundle_is_refused_where_a_full_one_is_needed(make):
     )
 
 
-@pytest.mark.parametrize("name", [name for name in FILES["full"] if name != bundle.SUMS])
+@pytest.mark.parametrize("name", [name for name in FILES["full"] if name != files.SUMS])
 @pytest.mark.parametrize("at", ["first", "middle", "last"])
 def test_a_changed_byte_is_refused_with_its_file(make, name, at):
     folder = make()
@@ -137,9 +137,9 @@ def test_a_byte_more_or_less_is_refused(make, name):
 @pytest.mark.parametrize("change", [lambda byte: byte ^ 1, lambda byte: byte ^ 0x20, lambda _: 13])
 def test_any_changed_byte_of_the_checksums_is_refused(make, change):
     folder = make("clusters")
-    content = (folder / bundle.SUMS).read_bytes()
+    content = (folder / files.SUMS).read_bytes()
     for i, byte in enumerate(content):
-        (folder / bundle.SUMS).write_bytes(content[:i] + bytes([change(byte)]) + content[i + 1 :])
+        (folder / files.SUMS).write_bytes(content[:i] + bytes([change(byte)]) + content[i + 1 :])
         refusal(folder)
 
 
@@ -152,12 +152,12 @@ def test_a_missing_file_is_refused_with_its_name(make, kind):
         told = refusal(folder)
         assert name in told
         (folder / name).write_bytes(content)
-    bundle.load(folder)
+    files.load(folder)
 
 
 def test_a_missing_file_is_refused_also_where_the_checksums_do_not_list_it(make):
     folder = make()
-    (folder / bundle.KERAS).unlink()
+    (folder / files.KERAS).unlink()
     sign(folder)
     assert refusal(folder) == "cnn.keras: missing or not part of a full bundle"
 
@@ -182,7 +182,7 @@ def test_an_additional_folder_is_refused(make):
 def test_files_that_hadoop_keeps_beside_its_own_do_not_count(make):
     folder = make()
     (folder / ".bundle.json.crc").write_bytes(b"crc")
-    assert bundle.load(folder).manifest.kind == "full"
+    assert files.load(folder).manifest.kind == "full"
 
 
 @pytest.mark.parametrize("path", ["none", "empty"])
@@ -193,19 +193,19 @@ def test_what_is_no_bundle_is_refused(tmp_path, path):
 
 def test_a_newer_format_is_refused_before_its_content_is_read(make):
     folder = make()
-    newer = {"format_version": bundle.FORMAT_VERSION + 1, "something": "else"}
-    (folder / bundle.MANIFEST).write_text(json.dumps(newer))
+    newer = {"format_version": files.FORMAT_VERSION + 1, "something": "else"}
+    (folder / files.MANIFEST).write_text(json.dumps(newer))
     sign(folder)
     told = refusal(folder)
-    assert told.startswith(f"has format {bundle.FORMAT_VERSION + 1}, genre-spark ")
+    assert told.startswith(f"has format {files.FORMAT_VERSION + 1}, genre-spark ")
     assert told.endswith(
-        f" reads {bundle.FORMAT_VERSION}; use the genre-spark that made it, or train again"
+        f" reads {files.FORMAT_VERSION}; use the genre-spark that made it, or train again"
     )
 
 
 def test_a_newer_format_with_other_files_is_refused_as_such(make):
     folder = make()
-    (folder / bundle.MANIFEST).write_text(json.dumps({"format_version": 99}))
+    (folder / files.MANIFEST).write_text(json.dumps({"format_version": 99}))
     (folder / "cnn.safetensors").write_bytes(b"x")
     sign(folder)
     assert refusal(folder).startswith("has format 99, ")
@@ -214,14 +214,14 @@ def test_a_newer_format_with_other_files_is_refused_as_such(make):
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "{}", '"x"', "\ufeff{}"])
 def test_a_manifest_that_is_none_is_refused(make, content):
     folder = make()
-    (folder / bundle.MANIFEST).write_text(content)
+    (folder / files.MANIFEST).write_text(content)
     sign(folder)
     assert refusal(folder) == "bundle.json is damaged"
 
 
 def test_a_profile_that_is_no_json_is_refused(make):
     folder = make()
-    (folder / bundle.PROFILE).write_text("{")
+    (folder / files.PROFILE).write_text("{")
     sign(folder)
     assert refusal(folder) == "profile.json is damaged"
 
@@ -315,12 +315,12 @@ def test_a_model_id_that_is_not_of_the_content_is_refused(make):
     rewrite(folder, change_a_label, remake_id=False)
     assert refusal(folder) == f"its content does not have the model_id {old}"
     rewrite(folder, lambda content: None)
-    assert bundle.load(folder).manifest.model_id != old
+    assert files.load(folder).manifest.model_id != old
 
 
 def test_another_network_under_the_same_model_id_is_refused(make):
     folder = make()
-    (folder / bundle.ONNX).write_bytes(NETWORK + b"!")
+    (folder / files.ONNX).write_bytes(NETWORK + b"!")
     sign(folder)
     assert refusal(folder).startswith("its content does not have the model_id ")
 
@@ -338,7 +338,7 @@ def test_the_model_id_hangs_on_all_that_decides_a_label_and_on_nothing_else(make
         model_id(scoring.model_copy(update={"space": other_space}), NETWORK),
     ]
     assert len(set(ids)) == len(ids)
-    assert ids[0] == manifest.model_id == bundle.load(make()).manifest.model_id
+    assert ids[0] == manifest.model_id == files.load(make()).manifest.model_id
     assert len(ids[0]) == 16
 
 
@@ -348,10 +348,10 @@ def test_the_model_id_hangs_on_all_that_decides_a_label_and_on_nothing_else(make
 def resign(folder, name, content):
     """Replaces a file and makes the bundle fit together again."""
     (folder / name).write_bytes(content)
-    manifest = json.loads((folder / bundle.MANIFEST).read_text())
+    manifest = json.loads((folder / files.MANIFEST).read_text())
     scoring = Manifest.model_validate(manifest).scoring
-    manifest["model_id"] = model_id(scoring, (folder / bundle.ONNX).read_bytes())
-    (folder / bundle.MANIFEST).write_text(json.dumps(manifest))
+    manifest["model_id"] = model_id(scoring, (folder / files.ONNX).read_bytes())
+    (folder / files.MANIFEST).write_text(json.dumps(manifest))
     sign(folder)
 
 
@@ -450,7 +450,7 @@ NETWORKS = {
 @pytest.mark.parametrize(("network", "told"), NETWORKS.values(), ids=NETWORKS)
 def test_a_network_that_is_not_what_it_should_be_is_refused(make, network, told):
     folder = make()
-    resign(folder, bundle.ONNX, network)
+    resign(folder, files.ONNX, network)
     assert refusal(folder).startswith(f"cnn.onnx {told}")
 
 
@@ -470,14 +470,14 @@ SAVED_NETWORKS = {
 @pytest.mark.parametrize(("saved", "told"), SAVED_NETWORKS.values(), ids=SAVED_NETWORKS)
 def test_a_keras_file_that_is_more_than_layers_and_weights_is_refused(make, saved, told):
     folder = make()
-    resign(folder, bundle.KERAS, saved)
+    resign(folder, files.KERAS, saved)
     assert refusal(folder).startswith(f"cnn.keras {told}")
 
 
 def test_a_keras_file_that_unpacks_to_absurd_sizes_is_refused(make, monkeypatch):
     folder = make()
-    resign(folder, bundle.KERAS, make_keras(**{"model.weights.h5": bytes(2**20)}))
-    monkeypatch.setattr(vetting, "MOST_BYTES", 2**18)
+    resign(folder, files.KERAS, make_keras(**{"model.weights.h5": bytes(2**20)}))
+    monkeypatch.setattr(security, "MOST_BYTES", 2**18)
     assert refusal(folder) == "cnn.keras unpacks to more than 262,144 bytes"
 
 
@@ -491,14 +491,14 @@ def test_a_link_in_place_of_a_file_is_refused(make, tmp_path, name):
 
 def test_a_pipe_is_refused_and_not_waited_for(make):
     folder = make()
-    (folder / bundle.KERAS).unlink()
-    os.mkfifo(folder / bundle.KERAS)
+    (folder / files.KERAS).unlink()
+    os.mkfifo(folder / files.KERAS)
     assert refusal(folder) == "cnn.keras is not a plain file"
 
 
 def test_a_file_of_absurd_size_is_refused_without_reading_it(make):
     folder = make()
-    with open(folder / bundle.ONNX, "r+b") as file:
+    with open(folder / files.ONNX, "r+b") as file:
         file.truncate(2**40)
     assert refusal(folder).startswith("cnn.onnx has 1,099,511,627,776 bytes, the limit is ")
 
@@ -506,12 +506,12 @@ def test_a_file_of_absurd_size_is_refused_without_reading_it(make):
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "..", "a/b", ""])
 def test_checksums_that_name_files_elsewhere_are_refused(make, name):
     folder = make()
-    with open(folder / bundle.SUMS, "a") as sums:
+    with open(folder / files.SUMS, "a") as sums:
         sums.write(f"{'0' * 64}  {name}\n")
     assert refusal(folder) == f"{name}: missing, or not listed in SHA256SUMS"
 
 
-@pytest.mark.parametrize("name", [bundle.MANIFEST, bundle.PROFILE])
+@pytest.mark.parametrize("name", [files.MANIFEST, files.PROFILE])
 @pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "9" * 10_000, "\xff"])
 def test_json_that_breaks_parsers_is_refused(make, name, content):
     folder = make()
@@ -532,8 +532,8 @@ def test_json_that_breaks_parsers_is_refused(make, name, content):
 )
 def test_a_profile_that_cannot_be_is_refused(make, change, told):
     folder = make()
-    profile = json.loads((folder / bundle.PROFILE).read_text())
+    profile = json.loads((folder / files.PROFILE).read_text())
     change(profile)
-    (folder / bundle.PROFILE).write_text(json.dumps(profile))
+    (folder / files.PROFILE).write_text(json.dumps(profile))
     sign(folder)
     assert refusal(folder).startswith(told)

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pyspark.sql import SparkSession
 
-from genre_spark import bundle
-from genre_spark.bundle import Bundle
+from genre_spark.bundle import files
+from genre_spark.bundle.files import Bundle
 from genre_spark.errors import BundleError, InputError, OutputError
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
@@ -23,7 +23,7 @@ def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bu
         return None
     if not local_path(path).exists():
         raise BundleError(f"{path}: no such bundle")
-    return bundle.load(local_path(path), kind=kind)
+    return files.load(local_path(path), kind=kind)
 
 
 def open_bundle(
@@ -49,7 +49,7 @@ def on_disk(
             storage_of(spark, path).download(path, copy)
         except InputError as err:
             raise BundleError(f"{path}: cannot be fetched: {err}") from err
-        yield bundle.load(copy, kind=kind)
+        yield files.load(copy, kind=kind)
 
 
 def check_absent(spark: SparkSession, output: str) -> None:

@@ -9,13 +9,15 @@ from support.edits import FEATURES, KNOWN, SETTINGS, make_models, start
 from support.generated import make_manifest, make_profile
 from support.networks import make_keras, make_network
 
-from genre_spark import api, bundle, diff, models, promotion
-from genre_spark.bundle import Bundle
+from genre_spark import api, diff, promotion
+from genre_spark.bundle import files
+from genre_spark.bundle import registry as models
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.registry import Promotion
 from genre_spark.catalog.catalogue import Source
 from genre_spark.cli import cli
 from genre_spark.config import Dataset, load_settings
 from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
-from genre_spark.models import Promotion
 from genre_spark.platform.hadoop import HadoopStorage
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.schema import FEATURE_NAMES
@@ -36,9 +38,9 @@ def make_bundle(path, accuracy=0.9, held_out="same tracks", seed=1, kind="full")
     if network:
         genres = {**manifest.genres, "protocols": measured(accuracy, held_out)}
         manifest = manifest.model_copy(update={"genres": genres})
-        (path / bundle.ONNX).write_bytes(network)
-        (path / bundle.KERAS).write_bytes(make_keras())
-    bundle.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
+        (path / files.ONNX).write_bytes(network)
+        (path / files.KERAS).write_bytes(make_keras())
+    files.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
     return manifest.model_id
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from genre_spark import bundle
+from genre_spark.bundle import files
 from genre_spark.errors import BundleError, ConfigError, OutputError
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.storage import Storage, is_remote
@@ -120,7 +120,7 @@ def entries(spark: SparkSession | None, root: str) -> list[Entry]:
         raise BundleError(f"{root}: no such registry; name its folder with --registry PATH")
     found = []
     for name in _folders(storage, root):
-        if storage.exists(f"{root}/{name}/{bundle.MANIFEST}"):
+        if storage.exists(f"{root}/{name}/{files.MANIFEST}"):
             found.append(_entry(storage, name, None, f"{root}/{name}", ()))
         else:
             found += _versions(storage, name, f"{root}/{name}")
@@ -216,7 +216,7 @@ def _versions(storage: Storage, name: str, folder: str) -> list[Entry]:
     found = []
     for version in _folders(storage, folder):
         path = f"{folder}/{version}"
-        if storage.exists(f"{path}/{bundle.MANIFEST}"):
+        if storage.exists(f"{path}/{files.MANIFEST}"):
             aliases = tuple(alias for alias, one in made.items() if one.version == version)
             found.append(_entry(storage, name, version, path, aliases))
     return found
@@ -231,7 +231,7 @@ def _entry(
 def _manifest(storage: Storage, path: str) -> dict[str, Any]:
     """What ``bundle.json`` says, unverified; nothing where it is not there or not JSON."""
     try:
-        return dict(json.loads(storage.read_text(f"{path}/{bundle.MANIFEST}")))
+        return dict(json.loads(storage.read_text(f"{path}/{files.MANIFEST}")))
     except Exception:  # a file system raises what it likes; what is wrong, `verify` tells
         return {}
 
