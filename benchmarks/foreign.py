@@ -18,7 +18,7 @@ from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.features.group_statistics import add_context
 from genre_spark.features.tensor import packed_length
 from genre_spark.schema import ALBUM, ARTIST, GENRE, LABELLED_COLUMNS, TRACK_ID, context_column
-from genre_spark.single import COLUMNS
+from genre_spark.scoring.in_memory import COLUMNS
 
 _POINTS, _LABEL, _CHANCES = "points", "label", "probability"
 # scikit-learn's forest of the project's baselines has more; MLlib's own default is 20 of depth 5.

@@ -28,10 +28,10 @@ from support.generated import make_tracks  # noqa: E402
 from genre_spark.bundle import files  # noqa: E402
 from genre_spark.classifier.decision import OPINIONS  # noqa: E402
 from genre_spark.classifier.onnx_session import Network  # noqa: E402
-from genre_spark.gathered import ALBUM_SUM, GATHER  # noqa: E402
-from genre_spark.predict import Payload, predictor  # noqa: E402
-from genre_spark.reasons import Explainer  # noqa: E402
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column, key_column  # noqa: E402
+from genre_spark.scoring.artist_batches import ALBUM_SUM, GATHER  # noqa: E402
+from genre_spark.scoring.explanations import Explainer  # noqa: E402
+from genre_spark.scoring.worker import Payload, predictor  # noqa: E402
 
 _TRACKS, _ARTISTS = 8192, 800
 

@@ -34,7 +34,7 @@ import foreign  # noqa: E402
 import measuring  # noqa: E402
 import workers  # noqa: E402
 
-from genre_spark import demo, flavor, pipeline, scoring  # noqa: E402
+from genre_spark import demo, pipeline  # noqa: E402
 from genre_spark.bundle import files  # noqa: E402
 from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source  # noqa: E402
@@ -42,6 +42,8 @@ from genre_spark.catalog.validation import N_IMPUTED  # noqa: E402
 from genre_spark.config import Dataset, load_dataset, load_settings  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import GROUPS  # noqa: E402
+from genre_spark.scoring import job as scoring  # noqa: E402
+from genre_spark.scoring import mlflow_model  # noqa: E402
 
 # The gates have nothing to do with time.
 _SETTINGS = load_settings(overrides=("stop_psi=99", "stop_ks=1"))
@@ -123,7 +125,8 @@ def _candidates(
         }
     models = _fresh(folder / "model")
     ours, keras = (
-        foreign.save_for_mlflow(opened, models, loader.__name__) for loader in (flavor, foreign)
+        foreign.save_for_mlflow(opened, models, loader.__name__)
+        for loader in (mlflow_model, foreign)
     )
     forest = foreign.fit_forest(foreign.labelled_tracks(spark, catalog, opened), opened)
     return {

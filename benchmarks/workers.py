@@ -11,7 +11,7 @@ import pyarrow as pa
 from measuring import peak_mib
 from pyspark import Broadcast
 
-from genre_spark import scoring
+from genre_spark.scoring import job
 
 
 def cold_start(label: Callable[[], Any], folder: Path) -> list[dict[str, Any]]:
@@ -30,12 +30,12 @@ def cold_start(label: Callable[[], Any], folder: Path) -> list[dict[str, Any]]:
         Per worker ``seconds`` from its first line of this project's code to its first labels, the
         wait for its first tracks left out, and ``mib``, the most that it held until then.
     """
-    original = scoring._worker
-    scoring._worker = _timed(original, str(folder))
+    original = job._worker
+    job._worker = _timed(original, str(folder))
     try:
         label()
     finally:
-        scoring._worker = original
+        job._worker = original
     return [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import distributions, drift, pipeline, scoring
+from genre_spark import distributions, drift, pipeline
 from genre_spark.bundle import registry as models
 from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
@@ -23,6 +23,7 @@ from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import Dataset, Settings, load_dataset, load_settings
 from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed
+from genre_spark.scoring import job
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ def score(
             drift.check(judged, source.path)
             # What is released at the end of both blocks is made again when Spark needs it.
             n, largest = catalogue.counts.accepted, wanted.scoring.max_artist
-            with scoring.labelling(
+            with job.labelling(
                 spark, catalogue.tracks, n, opened, _now(), largest, explain
             ) as labelled:
                 return labelled

@@ -13,9 +13,10 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import accounting, scoring
+from genre_spark import accounting
 from genre_spark.bundle.files import Bundle
 from genre_spark.schema import TRACK_ID
+from genre_spark.scoring import job
 
 _KEY = [TRACK_ID, "input_hash"]
 
@@ -48,7 +49,7 @@ def split(tracks: DataFrame, bundle: Bundle, published: DataFrame) -> Iterator[S
     published : DataFrame
         From `reusable`.
     """
-    hashes = scoring.input_hashes(tracks, bundle).persist()
+    hashes = job.input_hashes(tracks, bundle).persist()
     try:
         same_model = published.filter(F.col("model_id") == bundle.manifest.model_id)
         yield Split(

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import accounting, distributions, drift, incremental, provenance, scoring
+from genre_spark import accounting, distributions, drift, incremental, provenance
 from genre_spark.accounting import Tally
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Catalogue, Source
@@ -22,6 +22,7 @@ from genre_spark.platform import atomic_directory
 from genre_spark.platform.atomic_directory import Target
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.schema import labelled_columns
+from genre_spark.scoring import job
 from genre_spark.versions import scoring_software
 
 logger = logging.getLogger(__name__)
@@ -220,7 +221,7 @@ def _labelled(run: _Run) -> Iterator[tuple[DataFrame, str | None]]:
     """The labelled catalogue, and why it is made in full although it need not be, if so."""
     tracks, bundle = run.catalogue.tracks, run.order.bundle
     label = partial(
-        scoring.labelling,
+        job.labelling,
         run.spark,
         tracks,
         run.catalogue.counts.accepted,

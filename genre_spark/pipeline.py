@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import __version__, card, distributions, labelling, scoring, versions
+from genre_spark import __version__, card, distributions, labelling, versions
 from genre_spark.bundle import files, store
 from genre_spark.bundle.catalogue_profile import LabelProfile, Profile
 from genre_spark.bundle.files import Bundle
@@ -25,6 +25,7 @@ from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
+from genre_spark.scoring import job
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
@@ -309,7 +310,7 @@ def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_artist
     """The catalogue, and what the new model makes of it."""
     now, n = made.manifest.created_at, catalogue.counts.accepted
     features = distributions.feature_profiles(catalogue.drawn, made.manifest.scoring.space.features)
-    with scoring.labelling(spark, catalogue.tracks, n, made, now, max_artist) as labelled:
+    with job.labelling(spark, catalogue.tracks, n, made, now, max_artist) as labelled:
         labels = distributions.label_profile(labelled)
     return Profile(tracks=n, features=features, labels=labels)
 

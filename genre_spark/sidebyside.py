@@ -7,7 +7,6 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import scoring
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, unpack_artists
 from genre_spark.bundle.registry import now
@@ -15,6 +14,7 @@ from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import Settings
 from genre_spark.features.group_statistics import key
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID
+from genre_spark.scoring import job
 
 # Columns of the table: the catalogue's genre, and the labels of either model.
 TRUTH = "truth"
@@ -77,9 +77,7 @@ def _labelled(
         truth = F.coalesce(F.col(GENRE), F.lit(_NO_GENRE)).alias(TRUTH)
         tracks = catalogue.tracks.select(TRACK_ID, truth, key(ARTIST).alias(_KEY))
         n, largest = catalogue.counts.accepted, settings.scoring.max_artist
-        with scoring.labelling(
-            spark, catalogue.tracks, n, bundle, now(), largest, explain
-        ) as labels:
+        with job.labelling(spark, catalogue.tracks, n, bundle, now(), largest, explain) as labels:
             known = _known(spark, bundle.manifest)
             told = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")
             is_known = F.when(F.col(_KEY).isNotNull(), F.col("_known").isNotNull())

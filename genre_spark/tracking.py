@@ -13,7 +13,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array, Object, Property
 
-from genre_spark import __version__, flavor, gallery
+from genre_spark import __version__, gallery
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.config import Settings
@@ -21,7 +21,8 @@ from genre_spark.errors import ConfigError, OutputError
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.report import compose
 from genre_spark.schema import ALBUM, ARTIST, LABELLED_COLUMNS, TRACK_ID
-from genre_spark.single import COLUMNS
+from genre_spark.scoring import mlflow_model
+from genre_spark.scoring.in_memory import COLUMNS
 
 # Where in a run the model and its pictures stand.
 MODEL, PICTURES, PAGE = "model", "pictures", "report.html"
@@ -91,7 +92,7 @@ def _log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str
         _log_page(opened)
         made = mlflow.pyfunc.log_model(
             name=MODEL,
-            loader_module=flavor.__name__,
+            loader_module=mlflow_model.__name__,
             data_path=str(opened.path),
             signature=_signature(manifest),
             pip_requirements=[f"genre-spark[mlflow]=={__version__}"],

@@ -13,12 +13,13 @@ import pytest
 from support.edits import FEATURES, SETTINGS, score, start
 from support.generated import make_manifest, make_profile
 
-from genre_spark import accounting, pipeline, scoring
+from genre_spark import accounting, pipeline
 from genre_spark.bundle import files
 from genre_spark.catalog import catalogue, validation
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset
 from genre_spark.errors import InputError, OutputError
+from genre_spark.scoring import job
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
@@ -95,7 +96,7 @@ def test_a_worker_killed_in_the_middle_of_a_task_leaves_the_old_catalogue(
     spark, model, out, monkeypatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "_worker", dying)
+        patch.setattr(job, "_worker", dying)
         with pytest.raises(OutputError, match=r"could not be written: .*; nothing was published$"):
             score(spark, tracks(50), model, out)
     assert published(out) == 40

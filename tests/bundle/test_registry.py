@@ -249,7 +249,9 @@ def pair(spark, tmp_path_factory):
 @pytest.fixture(scope="module")
 def told(pair):
     """What either model says of the tracks, without Spark, beside what the catalogue says."""
-    single = pytest.importorskip("genre_spark.single", reason="the extra `mlflow` is absent")
+    single = pytest.importorskip(
+        "genre_spark.scoring.in_memory", reason="the extra `mlflow` is absent"
+    )
     source, *opened = pair
     tracks = pd.read_parquet(source.path)
     found = [single.Labeller(one, max_imputed=1).label(tracks) for one in opened]

@@ -14,15 +14,15 @@ from support.edits import make_models, start
 from support.generated import make_manifest, make_space, make_tracks
 from support.networks import make_network
 
-from genre_spark import gathered as gathered_module
-from genre_spark import relations, scoring
 from genre_spark.bundle import files
 from genre_spark.catalog.validation import N_IMPUTED
 from genre_spark.features.group_statistics import add_context
 from genre_spark.features.tensor import STATISTICS, channel_names, unpack
-from genre_spark.gathered import ALBUM_SUM, GATHER, Gathered, whole
-from genre_spark.predict import Predictor
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, TRACK_ID, context_column, key_column
+from genre_spark.scoring import artist_batches as gathered_module
+from genre_spark.scoring import job, relations
+from genre_spark.scoring.artist_batches import ALBUM_SUM, GATHER, Gathered, whole
+from genre_spark.scoring.worker import Predictor
 
 FEATURES = ("energy", "key", "tempo")
 
@@ -141,7 +141,7 @@ def catalogue(spark, tmp_path_factory):
 def labels(spark, catalogue, max_artist, explain=False):
     table, model = catalogue
     n, now = table.count(), "2026-01-01T00:00:00+00:00"
-    with scoring.labelling(spark, table, n, model, now, max_artist, explain) as labelled:
+    with job.labelling(spark, table, n, model, now, max_artist, explain) as labelled:
         return labelled.toPandas().sort_values(TRACK_ID).reset_index(drop=True)
 
 
@@ -167,7 +167,7 @@ def test_labels_are_the_same_with_too_many_shared_albums_to_tell_everybody(
 
 @pytest.mark.usefixtures("small_plans")
 def test_hashes_are_the_same_without_labelling(spark, catalogue):
-    found = scoring.input_hashes(*catalogue).toPandas().sort_values(TRACK_ID)
+    found = job.input_hashes(*catalogue).toPandas().sort_values(TRACK_ID)
     expected = labels(spark, catalogue, max_artist=1000)
     np.testing.assert_array_equal(found["input_hash"], expected["input_hash"])
 
@@ -179,12 +179,12 @@ def test_tracks_that_do_not_inform_each_other_are_labelled_where_they_are_read(s
     manifest = make_manifest(network, features=FEATURES, groups=())
     alone = replace(model, manifest=manifest, onnx=network)
     now = "2026-01-01T00:00:00+00:00"
-    with scoring.labelling(spark, table, table.count(), alone, now, 1000) as labelled:
+    with job.labelling(spark, table, table.count(), alone, now, 1000) as labelled:
         plan = labelled._jdf.queryExecution().executedPlan().toString()
         rows = labelled.toPandas().sort_values(TRACK_ID)
     assert "MapInArrow" in plan
     assert "Exchange" not in plan
-    hashes = scoring.input_hashes(table, alone).toPandas().sort_values(TRACK_ID)
+    hashes = job.input_hashes(table, alone).toPandas().sort_values(TRACK_ID)
     np.testing.assert_array_equal(rows["input_hash"], hashes["input_hash"])
 
 
@@ -194,7 +194,7 @@ def test_networks_learn_from_the_tensor_that_workers_give_them(spark, catalogue)
     space, groups = model.manifest.scoring.space, model.manifest.scoring.genres.groups
     predictor = Predictor(model.manifest.scoring, model.onnx)
     with ExitStack() as stack:
-        inputs = scoring._inputs(table, model)
+        inputs = job._inputs(table, model)
         shared = relations.join_shared_albums(stack, inputs, space, [])
         ordered = shared.coalesce(1).sortWithinPartitions(GATHER, key_column(ALBUM))
         batch = ordered.toArrow().combine_chunks().to_batches()[0]

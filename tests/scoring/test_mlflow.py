@@ -15,7 +15,7 @@ from genre_spark.schema import FEATURE_NAMES
 mlflow = pytest.importorskip("mlflow", reason="MLflow is absent: the extra `mlflow`")
 pytest.importorskip("xxhash", reason="xxhash is absent: the extra `mlflow`")
 from genre_spark import tracking  # noqa: E402
-from genre_spark.single import COLUMNS, Labeller  # noqa: E402
+from genre_spark.scoring.in_memory import COLUMNS, Labeller  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("small_plans")
 PROTOCOLS = {

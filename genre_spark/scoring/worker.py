@@ -20,15 +20,15 @@ from genre_spark.bundle.manifest import GenrePart, ScoringPart
 from genre_spark.classifier.calibration import softmax
 from genre_spark.classifier.decision import blend, logits, pick
 from genre_spark.classifier.onnx_session import Network
-from genre_spark.columns import genre_columns, labels, lists, no_genres, numbers
 from genre_spark.features.tensor import Context, build, unpack
-from genre_spark.gathered import ALBUM_SUM, GATHER, SUMS, Gathered, whole
 from genre_spark.schema import (
     ARTIST,
     TRACK_ID,
     context_column,
     key_column,
 )
+from genre_spark.scoring.artist_batches import ALBUM_SUM, GATHER, SUMS, Gathered, whole
+from genre_spark.scoring.columns import genre_columns, labels, lists, no_genres, numbers
 
 if TYPE_CHECKING:
     from genre_spark.bundle.files import Bundle

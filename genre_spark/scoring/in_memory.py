@@ -12,9 +12,6 @@ import pyarrow.compute as pc
 import xxhash
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.columns import lists
-from genre_spark.gathered import ALBUM_SUM, GATHER, of_groups
-from genre_spark.predict import Predictor
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
@@ -26,6 +23,9 @@ from genre_spark.schema import (
     feature,
     key_column,
 )
+from genre_spark.scoring.artist_batches import ALBUM_SUM, GATHER, of_groups
+from genre_spark.scoring.columns import lists
+from genre_spark.scoring.worker import Predictor
 
 # What Spark hashes with.
 _SEED = 42

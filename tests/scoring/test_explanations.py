@@ -9,12 +9,8 @@ from onnx import numpy_helper
 from support.generated import GENRES, make_manifest, make_tracks
 from support.networks import constant, make_network
 
-from genre_spark import reasons
 from genre_spark.classifier.decision import OPINIONS
 from genre_spark.features.tensor import COUNTS, STATISTICS
-from genre_spark.gathered import ALBUM_SUM
-from genre_spark.predict import ARTIST_KEY, CONSENSUS, OPINION, Predictor
-from genre_spark.reasons import REASONS, Explainer
 from genre_spark.schema import (
     FEATURE_NAMES,
     LABELLED_COLUMNS,
@@ -24,6 +20,10 @@ from genre_spark.schema import (
     WHY_SYNTHETIC,
     context_column,
 )
+from genre_spark.scoring import explanations
+from genre_spark.scoring.artist_batches import ALBUM_SUM
+from genre_spark.scoring.explanations import REASONS, Explainer
+from genre_spark.scoring.worker import ARTIST_KEY, CONSENSUS, OPINION, Predictor
 
 GROUPS = ("artist", "album")
 HEARD = "tempo"
@@ -82,38 +82,38 @@ def labels(what, given):
 @given(st.integers(0, 2**32 - 1), st.integers(2, 15))
 def test_effects_on_the_synthetic_genre_add_up_to_its_lead_over_the_next(seed, k):
     rng = np.random.default_rng(seed)
-    belonging = reasons.belongs(make_manifest().scoring.space)
+    belonging = explanations.belongs(make_manifest().scoring.space)
     axes = rng.normal(size=(20, belonging.shape[1]))
     centroids = rng.normal(size=(k, belonging.shape[1]))
     squared = ((axes[:, None] - centroids) ** 2).sum(axis=2)
     nearest, following = np.sort(squared, axis=1)[:, :2].T
-    effects = reasons.for_synthetic_genre(axes, centroids, belonging)
+    effects = explanations.for_synthetic_genre(axes, centroids, belonging)
     assert effects.shape == (20, len(FEATURE_NAMES))
     np.testing.assert_allclose(effects.sum(axis=1), following - nearest, rtol=0, atol=1e-9)
 
 
 def test_both_axes_of_a_circle_are_one_feature():
     space = make_manifest().scoring.space
-    belonging = reasons.belongs(space)
+    belonging = explanations.belongs(space)
     assert belonging[space.features.index("key")].sum() == 2
     assert belonging.sum() == space.n_axes
 
 
 def test_without_a_second_synthetic_genre_nothing_sets_the_first_apart():
     belonging = np.eye(3, dtype=bool)
-    assert not reasons.for_synthetic_genre(np.ones((2, 3)), np.zeros((1, 3)), belonging).any()
+    assert not explanations.for_synthetic_genre(np.ones((2, 3)), np.zeros((1, 3)), belonging).any()
 
 
 def test_a_feature_that_the_network_ignores_has_no_effect_on_the_genre(predictor):
     space = predictor.scoring.space
     seen = predictor.see(batch(space))
     blank = np.zeros_like(predictor.tensor(seen))
-    effects = reasons.for_genre(
+    effects = explanations.for_genre(
         lambda tensor: predictor.opinions(seen, tensor),
         predictor.tensor(seen),
         blank,
         np.arange(len(seen)) % len(GENRES),
-        reasons.belongs(space),
+        explanations.belongs(space),
     )
     heard = space.features.index(HEARD)
     assert not np.delete(effects, heard, axis=1).any()
@@ -173,7 +173,7 @@ def test_an_empty_batch_has_no_reasons(predictor):
 
 def test_only_what_speaks_for_a_label_is_a_reason():
     effects = np.array([[0.5, -1.0, 2.0, 0.1], [-1.0, -2.0, 0.0, 1e-9], [1.0, 1.0, 1.0, 1.0]])
-    found = reasons.strongest(effects, ("a", "b", "c", "d")).to_pylist()
+    found = explanations.strongest(effects, ("a", "b", "c", "d")).to_pylist()
     named = [[reason["feature"] for reason in row] for row in found]
     assert named == [["c", "a", "d"], [], ["a", "b", "c"]]
     assert found[0][0]["effect"] == pytest.approx(2.0)

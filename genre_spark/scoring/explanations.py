@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.tensor import alone
-from genre_spark.predict import Predictor, Seen
 from genre_spark.schema import WHY_COLUMNS, WHY_GENRE, WHY_SYNTHETIC
+from genre_spark.scoring.worker import Predictor, Seen
 
 REASONS = 3
 # In natural logarithms or squared distances: what single precision cannot tell from nothing.

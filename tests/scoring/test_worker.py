@@ -6,11 +6,11 @@ import pytest
 from support.generated import make_manifest, make_tracks
 from support.networks import make_network
 
-from genre_spark import predict
 from genre_spark.features.tensor import assign, channel_names
-from genre_spark.gathered import ALBUM_SUM, SUMS
-from genre_spark.predict import ARTIST_KEY, CONSENSUS, OPINION, Payload, Predictor
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, RUN_COLUMNS
+from genre_spark.scoring import worker
+from genre_spark.scoring.artist_batches import ALBUM_SUM, SUMS
+from genre_spark.scoring.worker import ARTIST_KEY, CONSENSUS, OPINION, Payload, Predictor
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -63,7 +63,7 @@ def test_an_empty_batch_gives_no_labels():
 
 def test_the_three_best_genres_come_in_order_with_their_probabilities():
     chances = np.array([[0.1, 0.2, 0.65, 0.05], [0.4, 0.4, 0.1, 0.1]])
-    found = predict.genre_columns(chances, CLASSES, np.array([0.6, 0.6]))
+    found = worker.genre_columns(chances, CLASSES, np.array([0.6, 0.6]))
     assert found["genre"].to_pylist() == ["c", "a"]
     assert found["genre_accepted"].to_pylist() == [True, False]
     top = found["genre_top3"].to_pylist()
@@ -72,7 +72,7 @@ def test_the_three_best_genres_come_in_order_with_their_probabilities():
 
 
 def test_with_two_genres_there_are_two_best():
-    found = predict.genre_columns(np.array([[0.3, 0.7]]), ("a", "b"), np.array([0.5]))
+    found = worker.genre_columns(np.array([[0.3, 0.7]]), ("a", "b"), np.array([0.5]))
     assert [best["genre"] for best in found["genre_top3"].to_pylist()[0]] == ["b", "a"]
 
 
@@ -80,8 +80,8 @@ def test_a_worker_opens_a_model_once_and_keeps_only_the_last():
     manifest = make_manifest()
     scoring = manifest.scoring.model_dump_json()
     one, two = Payload("one", scoring, None), Payload("two", scoring, None)
-    first = predict.predictor(one)
-    assert predict.predictor(one) is first
-    second = predict.predictor(two)
+    first = worker.predictor(one)
+    assert worker.predictor(one) is first
+    second = worker.predictor(two)
     assert second is not first
-    assert predict.predictor(one) is not first
+    assert worker.predictor(one) is not first

@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 from genre_spark.catalog.sampling import one_in
 from genre_spark.features.group_statistics import statistics
 from genre_spark.features.scaling import FeatureSpace
-from genre_spark.gathered import ALBUM_SUM, GATHER
 from genre_spark.schema import ALBUM, ARTIST, key_column
+from genre_spark.scoring.artist_batches import ALBUM_SUM, GATHER
 
 # Large artists are looked for among every so many tracks, drawn by the hash of their ids.
 _SAMPLED = 64

@@ -14,20 +14,10 @@ from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import relations
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import GenrePart
 from genre_spark.catalog.validation import N_IMPUTED
 from genre_spark.features.group_statistics import key
-from genre_spark.gathered import ALBUM_SUM, ARTIST_ALBUM_SUM, ARTIST_SUM, GATHER, SUMS
-from genre_spark.predict import (
-    ARTIST_KEY,
-    CONSENSUS,
-    KNOWN,
-    OPINION,
-    OPINION_UNIT,
-    Payload,
-)
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
@@ -38,6 +28,16 @@ from genre_spark.schema import (
     WHY_COLUMNS,
     key_column,
     labelled_columns,
+)
+from genre_spark.scoring import relations
+from genre_spark.scoring.artist_batches import ALBUM_SUM, ARTIST_ALBUM_SUM, ARTIST_SUM, GATHER, SUMS
+from genre_spark.scoring.worker import (
+    ARTIST_KEY,
+    CONSENSUS,
+    KNOWN,
+    OPINION,
+    OPINION_UNIT,
+    Payload,
 )
 
 _GENRE_COLUMNS = ("genre", "genre_confidence", "genre_accepted", "genre_top3")
@@ -252,11 +252,11 @@ def _worker(
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Imported where it runs: a function sent by value would bring its own, empty cache.
-        from genre_spark.predict import predictor
+        from genre_spark.scoring.worker import predictor
 
         judge = predictor(payload.value)
         if explain:
-            from genre_spark.reasons import Explainer
+            from genre_spark.scoring.explanations import Explainer
 
             judge = Explainer(judge)
         do = getattr(judge, step)

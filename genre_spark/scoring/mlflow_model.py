@@ -6,7 +6,7 @@ import pandas as pd
 
 from genre_spark.bundle import files
 from genre_spark.config import load_settings
-from genre_spark.single import Labeller
+from genre_spark.scoring.in_memory import Labeller
 
 
 class GenreModel:

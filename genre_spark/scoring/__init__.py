@@ -1,0 +1,1 @@
+"""Labels tracks: on Spark, in its Python workers and in memory."""
