@@ -95,12 +95,13 @@ def promote(
 ) -> None:
     """Gives a model an alias; it becomes champion only if it is no less accurate than that."""
     with _job(registry, run) as job:
-        from genre_spark import models_told, promotion
+        from genre_spark import models_told
+        from genre_spark.evaluation import promotion_gate
 
         source = source_of(catalog, dataset, fmt) if catalog else None
         path = job.model(model)
         spark = job.spark() if source else job.session
-        given = promotion.promote(spark, path, alias, source, job.settings, rollback)
+        given = promotion_gate.promote(spark, path, alias, source, job.settings, rollback)
         job.terminal.show(*models_told.promotion(path, given))
 
 
@@ -128,7 +129,7 @@ def diff(
     with _job(registry, run) as job:
         from genre_spark import models_told
         from genre_spark.bundle.store import open_bundle
-        from genre_spark.diff import compare
+        from genre_spark.evaluation.model_comparison import compare
 
         source = source_of(catalog, dataset, fmt)
         paths = [job.model(one) for one in (before, after)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.registry import Entry, Promotion
-from genre_spark.diff import largest
+from genre_spark.evaluation.model_comparison import largest
 from genre_spark.wording import PROTOCOLS
 
 # Pairs of name and value, or a table whose first row is its head.

@@ -96,8 +96,8 @@ def train(
     say: Say = _log,
 ) -> dict[str, Any]:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster`."""
-    from genre_spark import training
     from genre_spark.classifier import export
+    from genre_spark.evaluation import training
 
     store.check_absent(spark, output)
     base = store.open_bundle(spark, clusters)
@@ -151,7 +151,8 @@ def evaluate(
     with_ablations : bool
         Whether the network is also fitted without each of its parts.
     """
-    from genre_spark import study, study_page
+    from genre_spark import study_page
+    from genre_spark.evaluation import cross_validation
 
     storage = storage_of(spark, output)
     gap = settings.publishing.allow_gap
@@ -171,7 +172,7 @@ def evaluate(
                 "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "clusters": base.manifest.model_id,
                 "data": _data(catalogue, source),
-                **study.run(labelled, settings, n_seeds, say, with_ablations),
+                **cross_validation.run(labelled, settings, n_seeds, say, with_ablations),
                 "settings": settings.model_dump(),
             }
         with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:

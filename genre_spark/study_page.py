@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import findings, pictures, study
+from genre_spark import findings, pictures
 from genre_spark.canvas import Picture
+from genre_spark.evaluation import cross_validation
 from genre_spark.wording import MODEL, PROTOCOLS, cell, count, gained, never_learned, said, spread
 
 PAGE = "evaluation.md"
@@ -80,7 +81,7 @@ def _tables(shown: Mapping[str, Any], target: float) -> Iterable[str]:
             f"Labels accepted at a target precision of {target:.2f}: {spread(own['coverage'])};"
             f" of these right: {spread(own['precision'])}. With hindsight, as many as"
             f" {spread(own['attainable'])} of the surest labels meet that precision; of the best"
-            f" baseline's, {spread(study.strongest(metrics)[1]['attainable'])}. ECE before temperature scaling:"
+            f" baseline's, {spread(cross_validation.strongest(metrics)[1]['attainable'])}. ECE before temperature scaling:"
             f" {spread(own['ece_before'])}. Held-out tracks: {', '.join(map(str, metrics['tracks']))}."
         )
         if metrics["never_learned"]:
@@ -145,7 +146,7 @@ def _means(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def _accuracy(shown: Mapping[str, Any]) -> Picture:
     sentences, panels = [], {}
     for title, metrics in shown.items():
-        name, best = study.strongest(metrics)
+        name, best = cross_validation.strongest(metrics)
         sentences.append(
             f"{title}: {gained(best['cnn_gain'])} points of accuracy between the CNN and the best"
             f" baseline, {name}."

@@ -9,7 +9,7 @@ from support.edits import FEATURES, KNOWN, SETTINGS, make_models, start
 from support.generated import make_manifest, make_profile
 from support.networks import make_keras, make_network
 
-from genre_spark import api, diff, promotion
+from genre_spark import api
 from genre_spark.bundle import files
 from genre_spark.bundle import registry as models
 from genre_spark.bundle.files import Bundle
@@ -18,6 +18,7 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.cli import cli
 from genre_spark.config import Dataset, load_settings
 from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
+from genre_spark.evaluation import model_comparison, promotion_gate
 from genre_spark.platform.hadoop import HadoopStorage
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.schema import FEATURE_NAMES
@@ -56,7 +57,7 @@ def registry(tmp_path):
 
 def promote(registry, version, **options):
     arguments = {"alias": "champion", "source": None, "settings": SETTINGS, **options}
-    return promotion.promote(None, f"{registry}/mine/{version}", **arguments)
+    return promotion_gate.promote(None, f"{registry}/mine/{version}", **arguments)
 
 
 def located(reference, registry):
@@ -158,7 +159,7 @@ def test_accuracies_that_do_not_say_on_what_tracks_are_not_compared():
     silent = {"known": {"accuracy": 0.9, "tracks": 3}}
     manifest = manifest.model_copy(update={"genres": {"protocols": silent}})
     with pytest.raises(GateError, match="not measured on the same"):
-        promotion.by_splits(manifest, manifest)
+        promotion_gate.by_splits(manifest, manifest)
 
 
 def test_a_rollback_leads_to_an_earlier_champion_only(registry):
@@ -266,7 +267,7 @@ def test_the_catalogue_gate_counts_tracks_of_artists_new_to_both(spark, pair, to
     unseen = ~tracks["artist"].isin(known)
     assert 0 < unseen.sum() < len(tracks)
     settings = load_settings(overrides=("max_imputed=1", "least_tracks=5", "least_artists=2"))
-    found = promotion.by_catalogue(spark, source, champion, candidate, settings)
+    found = promotion_gate.by_catalogue(spark, source, champion, candidate, settings)
     (one,) = found["protocols"].values()
     assert one["tracks"] == unseen.sum()
     assert one["artists"] == tracks["artist"][unseen].nunique()
@@ -275,7 +276,7 @@ def test_the_catalogue_gate_counts_tracks_of_artists_new_to_both(spark, pair, to
         right = (labels["genre"] == tracks["genre"])[unseen].mean()
         assert one[side] == pytest.approx(right, abs=1e-6)
     with pytest.raises(GateError, match=r"are new to both models; 100 of 20 are needed"):
-        promotion.by_catalogue(spark, source, champion, candidate, SETTINGS)
+        promotion_gate.by_catalogue(spark, source, champion, candidate, SETTINGS)
 
 
 def test_a_model_that_names_no_artists_is_not_compared_on_a_catalogue(pair):
@@ -285,14 +286,14 @@ def test_a_model_that_names_no_artists_is_not_compared_on_a_catalogue(pair):
     manifest = candidate.manifest.model_copy(update={"scoring": scoring})
     silent = Bundle(candidate.path, manifest, candidate.onnx, candidate.profile)
     with pytest.raises(GateError, match="does not say of which artists it has learned"):
-        promotion.by_catalogue(None, source, champion, silent, SETTINGS)
+        promotion_gate.by_catalogue(None, source, champion, silent, SETTINGS)
 
 
 @pytest.mark.usefixtures("small_plans")
 def test_diff_tells_how_many_labels_change_and_where(spark, pair, told):
     source, one, other = pair
     tracks, before, after = told
-    found = diff.compare(spark, source, one, other, SETTINGS, explain=True)
+    found = model_comparison.compare(spark, source, one, other, SETTINGS, explain=True)
     changed = before["genre"] != after["genre"]
     genres = found["genres"]
     assert found["tracks"] == len(tracks)
@@ -314,7 +315,7 @@ def test_diff_tells_how_many_labels_change_and_where(spark, pair, told):
 @pytest.mark.usefixtures("small_plans")
 def test_diff_tells_which_artists_became_known(pair, told):
     _, one, other = pair
-    assert set(diff.making(one.manifest, other.manifest)) == set()
+    assert set(model_comparison.making(one.manifest, other.manifest)) == set()
     sizes = [one.manifest.scoring.genres.known_artists for one in (one, other)]
     assert sizes[0] != sizes[1]
 
@@ -323,7 +324,7 @@ def test_diff_tells_what_the_models_were_made_of(registry):
     network = NETWORK
     one = make_manifest(network, features=FEATURES)
     other = make_manifest(network, k=11).model_copy(update={"seed": 7, "left_out": ("year",)})
-    found = diff.making(one, other)
+    found = model_comparison.making(one, other)
     assert found["seed"] == [1, 7]
     assert found["left_out"] == [(), ("year",)]
     assert found["features"][0] == list(FEATURES)

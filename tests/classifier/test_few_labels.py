@@ -7,10 +7,11 @@ import pytest
 from support.generated import GENRES, make_manifest, make_tracks
 from support.samples import make_sample
 
-from genre_spark import baselines, evaluation, training
 from genre_spark.classifier import splits, training_set
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
+from genre_spark.evaluation import baselines, training
+from genre_spark.evaluation import metrics as evaluation
 
 SETTINGS = load_settings(
     overrides=(

@@ -7,9 +7,9 @@ import pytest
 from support.generated import make_manifest, make_tracks
 from support.samples import make_sample
 
-from genre_spark import evaluation, training
 from genre_spark.classifier import network, training_set
 from genre_spark.config import load_settings
+from genre_spark.evaluation import metrics, training
 
 SETTINGS = load_settings(
     overrides=("epochs=1", "general_epochs=1", "min_steps=0", "batch_size=512")
@@ -45,7 +45,7 @@ def corrupted(given, rows):
 @pytest.mark.parametrize("protocol", ["known", "new"])
 def test_labels_of_the_held_out_side_change_nothing_that_is_fitted(eagerly, protocol):
     given = make_sample(500)
-    side, test = evaluation.split(given, protocol, 0.2, 1)
+    side, test = metrics.split(given, protocol, 0.2, 1)
     fitted = training.judge(given, protocol, side, SETTINGS, 1, quiet)
     again = training.judge(corrupted(given, test), protocol, side, SETTINGS, 1, quiet)
     np.testing.assert_array_equal(again.probabilities, fitted.probabilities)
@@ -66,7 +66,7 @@ def test_a_recording_is_on_one_side_of_every_split_the_inner_ones_too(monkeypatc
 
     monkeypatch.setattr(network, "fit", fit)
     given = make_sample(900, copies=3)
-    side, test = evaluation.split(given, protocol, 0.2, 1)
+    side, test = metrics.split(given, protocol, 0.2, 1)
     with pytest.raises(SeenError) as caught:
         training.judge(given, protocol, side, SETTINGS, 1, quiet)
     train, held_out = caught.value.args

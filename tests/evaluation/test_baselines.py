@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from support.samples import make_sample
 
-from genre_spark import baselines, evaluation
+from genre_spark.evaluation import baselines, metrics
 
 
 @pytest.fixture(scope="module")
 def sides():
     sample = make_sample(600)
-    train, test = evaluation.split(sample, "known", 0.2, 3)
+    train, test = metrics.split(sample, "known", 0.2, 3)
     return sample.take(train), sample.take(test)
 
 

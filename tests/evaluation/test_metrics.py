@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import make_sample
 
-from genre_spark import evaluation
+from genre_spark.evaluation import metrics
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_artist_is_on_both_sides_of_a_split_by_artist(seed):
     sample = make_sample(600)
-    train, test = evaluation.split(sample, "new", 0.2, seed)
+    train, test = metrics.split(sample, "new", 0.2, seed)
     assert not set(sample.artists[train]) & set(sample.artists[test])
     assert sorted([*train, *test]) == list(range(600))
 
@@ -20,7 +20,7 @@ def test_no_artist_is_on_both_sides_of_a_split_by_artist(seed):
 @pytest.mark.parametrize("protocol", ["known", "new"])
 def test_no_recording_is_on_both_sides(protocol):
     sample = make_sample(600, copies=3)
-    train, test = evaluation.split(sample, protocol, 0.2, seed=1)
+    train, test = metrics.split(sample, protocol, 0.2, seed=1)
     assert not set(sample.recordings[train]) & set(sample.recordings[test])
 
 
@@ -28,14 +28,14 @@ def test_no_recording_is_on_both_sides(protocol):
 @given(st.sampled_from([0.1, 0.2, 0.25, 0.5]), st.integers(0, 1000))
 def test_about_the_asked_share_is_held_out_of_each_genre(share, seed):
     sample = make_sample(600)
-    _, test = evaluation.split(sample, "known", share, seed)
+    _, test = metrics.split(sample, "known", share, seed)
     held_out = np.bincount(sample.labels[test]) / np.bincount(sample.labels)
     assert (abs(held_out - share) < 0.05).all()
 
 
 def test_the_same_seed_gives_the_same_split_and_another_seed_another():
     sample = make_sample(300)
-    one, same, other = (evaluation.split(sample, "known", 0.2, seed)[1] for seed in (1, 1, 2))
+    one, same, other = (metrics.split(sample, "known", 0.2, seed)[1] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert set(one) != set(other)
 
@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another():
 def measured(probabilities, labels, threshold=0.0):
     probabilities = np.array(probabilities, dtype=float)
     thresholds = np.full(len(labels), threshold)
-    return evaluation.measure(
+    return metrics.measure(
         probabilities, np.array(labels), ("a", "b", "c", "d"), probabilities, thresholds
     )
 

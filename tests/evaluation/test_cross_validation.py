@@ -8,11 +8,12 @@ from PIL import Image
 from support.generated import make_tracks
 from support.samples import make_sample
 
-from genre_spark import baselines, pipeline, study, study_page, training
+from genre_spark import pipeline, study_page
 from genre_spark.catalog.catalogue import Source
 from genre_spark.classifier.training_set import SYNTHETIC_GENRES
 from genre_spark.config import load_dataset, load_settings
 from genre_spark.errors import OutputError
+from genre_spark.evaluation import baselines, cross_validation, training
 from genre_spark.features.tensor import channel_names
 
 SETTINGS = load_settings(overrides=("k_max=12", "restarts=1"))
@@ -66,7 +67,7 @@ def no_fits(monkeypatch):
 
 
 def test_all_are_fitted_on_the_same_sides_with_as_many_seeds_as_asked(no_fits):
-    found = study.run(make_sample(600), SETTINGS, 3, lambda message: None)
+    found = cross_validation.run(make_sample(600), SETTINGS, 3, lambda message: None)
     assert found["seeds"] == [20, 21, 22]
     assert set(found["protocols"]) == {"known", "new"}
     shown = {
@@ -85,14 +86,18 @@ def test_all_are_fitted_on_the_same_sides_with_as_many_seeds_as_asked(no_fits):
 
 
 def test_without_ablations_the_network_is_fitted_once_per_split(no_fits):
-    found = study.run(make_sample(600), SETTINGS, 2, lambda message: None, with_ablations=False)
+    found = cross_validation.run(
+        make_sample(600), SETTINGS, 2, lambda message: None, with_ablations=False
+    )
     assert [one[:2] for one in no_fits] == [(p, s) for p in ("known", "new") for s in (20, 21)]
     assert all(one["ablations"] == {} for one in found["protocols"].values())
     assert "random forest, context" in found["protocols"]["new"]["baselines"]
 
 
 def test_results_have_means_spreads_and_gains_over_all_others(no_fits):
-    found = study.run(make_sample(900), SETTINGS, 3, lambda message: None)["protocols"]["known"]
+    found = cross_validation.run(make_sample(900), SETTINGS, 3, lambda message: None)["protocols"][
+        "known"
+    ]
     accuracy = found["cnn"]["accuracy"]
     assert accuracy["mean"] == pytest.approx(np.mean(accuracy["values"]))
     assert accuracy["spread"] == pytest.approx(np.std(accuracy["values"], ddof=1))
@@ -100,7 +105,7 @@ def test_results_have_means_spreads_and_gains_over_all_others(no_fits):
     assert found["ablations"]["no context"]["cnn_gain"]["low"] > 0.1
     gained = found["ablations"]["no synthetic genres"]["cnn_gain"]
     assert gained["low"] <= 0 <= gained["high"]
-    name, best = study.strongest(found)
+    name, best = cross_validation.strongest(found)
     assert name == "random forest, context"
     difference = accuracy["mean"] - best["accuracy"]["mean"]
     assert best["cnn_gain"]["mean"] == pytest.approx(difference, abs=0.01)
@@ -109,7 +114,7 @@ def test_results_have_means_spreads_and_gains_over_all_others(no_fits):
 
 def test_of_one_seed_there_is_no_spread_and_a_sample_without_artists_has_no_new_ones(no_fits):
     sample = make_sample(300, groups=())
-    found = study.run(sample, SETTINGS, 1, lambda message: None)
+    found = cross_validation.run(sample, SETTINGS, 1, lambda message: None)
     assert found["skipped"] == {"new": "the catalogue names no artists"}
     known = found["protocols"]["known"]
     assert known["cnn"]["accuracy"]["spread"] is None
@@ -124,7 +129,9 @@ def test_an_interval_is_as_wide_as_there_are_artists_not_tracks():
     # The first classifier is right on all tracks of half of the artists.
     together = np.repeat(rng.permutation(n_artists) % 2 == 0, n_tracks)
     apart = rng.permutation(together)
-    wide, narrow = (study.gain([ours], [theirs], [artists], seed=1) for ours in (together, apart))
+    wide, narrow = (
+        cross_validation.gain([ours], [theirs], [artists], seed=1) for ours in (together, apart)
+    )
     assert wide["mean"] == narrow["mean"] == 0.5
     assert wide["high"] - wide["low"] == pytest.approx(4 * 0.5 / np.sqrt(n_artists), rel=0.2)
     assert narrow["high"] - narrow["low"] < (wide["high"] - wide["low"]) / 3
@@ -133,13 +140,13 @@ def test_an_interval_is_as_wide_as_there_are_artists_not_tracks():
 def test_an_interval_holds_what_splits_differ_by():
     artists = np.arange(1000)
     right, wrong = np.ones(1000, dtype=bool), np.zeros(1000, dtype=bool)
-    found = study.gain([right, wrong], [wrong, wrong], [artists, artists], seed=1)
+    found = cross_validation.gain([right, wrong], [wrong, wrong], [artists, artists], seed=1)
     assert found == {"mean": 0.5, "low": 0.0, "high": 1.0}
 
 
 def test_nothing_is_gained_over_oneself():
     right = np.arange(100) % 3 == 0
-    found = study.gain([right], [right], [np.arange(100) // 5], seed=1)
+    found = cross_validation.gain([right], [right], [np.arange(100) // 5], seed=1)
     assert found == {"mean": 0.0, "low": 0.0, "high": 0.0}
 
 
@@ -177,7 +184,7 @@ def test_a_study_is_published_whole_and_replaced_by_the_next(spark, catalogue, n
 
 def test_hostile_names_do_not_spoil_the_page(no_fits, tmp_path):
     genres = ("a|b", "<b>x</b>", "$x_1$", "演歌")
-    found = study.run(make_sample(400, genres=genres), SETTINGS, 2, lambda message: None)
+    found = cross_validation.run(make_sample(400, genres=genres), SETTINGS, 2, lambda message: None)
     found["data"] = {"source": "t.parquet", "rows": {"fingerprint": "f"}}
     study_page.write(found, tmp_path / "page")
     page = (tmp_path / "page" / "evaluation.md").read_text(encoding="utf-8")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from support.samples import make_sample
 
-from genre_spark import explain
 from genre_spark.classifier.decision import Decision
+from genre_spark.evaluation import permutation_importance
 from genre_spark.features import tensor
 
 ALONE = Decision(weights=(0.5, 0.5, 0.0), consensus=0.0, temperature=1.0, threshold=0.5)
@@ -38,7 +38,9 @@ def told_apart_by(feature, channel, n=400):
 def lost(sample, opine, decision=ALONE, rows=None, seed=1):
     rows = np.arange(0, len(sample), 2) if rows is None else rows
     known = np.zeros(len(sample), dtype=bool)
-    return explain.importance(opine, sample, known, {False: decision, True: decision}, rows, seed)
+    return permutation_importance.importance(
+        opine, sample, known, {False: decision, True: decision}, rows, seed
+    )
 
 
 def losses(found, key):
@@ -96,7 +98,7 @@ def test_only_held_out_tracks_are_counted_and_no_more_than_there_is_time_for(mon
     sample, opine = told_apart_by("energy", "track", n=800)
     rows = np.arange(100, 300)
     assert lost(sample, opine, rows=rows)["tracks"] == 200
-    monkeypatch.setattr(explain, "_MOST_TRACKS", 80)
+    monkeypatch.setattr(permutation_importance, "_MOST_TRACKS", 80)
     few = lost(sample, opine, rows=rows)
     assert 0 < few["tracks"] < 80
     object.__setattr__(sample, "artists", np.zeros_like(sample.artists))

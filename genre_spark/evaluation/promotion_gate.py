@@ -25,8 +25,8 @@ from genre_spark.bundle.registry import Promotion
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import ModelsSettings, Settings
 from genre_spark.errors import BundleError, GateError
+from genre_spark.evaluation.side_by_side import AFTER, BEFORE, TRUTH, labelled_by_both
 from genre_spark.platform.hadoop import storage_of
-from genre_spark.sidebyside import AFTER, BEFORE, TRUTH, labelled_by_both
 
 SPLITS, CATALOGUE = "splits", "catalogue"
 

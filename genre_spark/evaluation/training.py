@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark import baselines, evaluation, explain
 from genre_spark.bundle.manifest import GenrePart, pack_artists
 from genre_spark.classifier import decision, network
 from genre_spark.classifier.decision import Decision, HeldOut, Opinions
 from genre_spark.classifier.training_set import Sample
 from genre_spark.config import NetworkSettings, Settings
-from genre_spark.evaluation import Protocol
+from genre_spark.evaluation import baselines, permutation_importance
+from genre_spark.evaluation import metrics as evaluation
+from genre_spark.evaluation.metrics import Protocol
 
 if TYPE_CHECKING:
     import keras
@@ -162,7 +163,7 @@ def evaluate(
     labels = sample.labels[test]
     metrics["baselines"] = {name: evaluation.scores(p, labels)["accuracy"] for name, p in found}
     say(f"fitting on {protocol} artists: which features decide")
-    metrics["importance"] = explain.importance(
+    metrics["importance"] = permutation_importance.importance(
         judged.opine, sample, judged.fitted.known, judged.decisions, test, seed
     )
     return metrics, judged.fitted, test

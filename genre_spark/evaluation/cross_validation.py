@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import baselines, evaluation, training
 from genre_spark.classifier.calibration import attainable_coverage, reliability, risk_coverage
 from genre_spark.classifier.training_set import SYNTHETIC_GENRES, Sample
 from genre_spark.config import Settings
-from genre_spark.evaluation import Protocol
+from genre_spark.evaluation import baselines, training
+from genre_spark.evaluation import metrics as evaluation
+from genre_spark.evaluation.metrics import Protocol
 from genre_spark.wording import MODEL
 
 logger = logging.getLogger(__name__)

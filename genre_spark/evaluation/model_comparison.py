@@ -10,8 +10,8 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, unpack_artists
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Settings
+from genre_spark.evaluation.side_by_side import AFTER, BEFORE, TRUTH, labelled_by_both
 from genre_spark.schema import WHY_GENRE
-from genre_spark.sidebyside import AFTER, BEFORE, TRUTH, labelled_by_both
 
 # Of the flows from label to label, the largest.
 _MOST_FLOWS = 50

@@ -1,0 +1,1 @@
+"""Measures how good a model is, and compares models."""
