@@ -15,12 +15,13 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import distributions, drift, pipeline
+from genre_spark import pipeline
 from genre_spark.bundle import registry as models
 from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import Dataset, Settings, load_dataset, load_settings
+from genre_spark.monitoring import distributions, drift
 from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed
 from genre_spark.scoring import job

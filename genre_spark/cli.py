@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from genre_spark import __version__, logs
+from genre_spark import __version__
 from genre_spark.cli_data import datasets, fetch, inspect
 from genre_spark.cli_labels import labels, schema
 from genre_spark.cli_models import models
 from genre_spark.errors import STOPPED, GenreSparkError
 from genre_spark.job import job_of, source_of
+from genre_spark.monitoring import json_logs
 from genre_spark.options import CATALOG, place, run_options, table_options, table_words
 from genre_spark.schema import PARTITION_COLUMNS
 
@@ -310,7 +311,7 @@ for _command in (datasets, fetch, inspect, labels, schema, models):
 
 
 def _fail(message: str, code: int) -> None:
-    if logs.are_json():
+    if json_logs.are_json():
         logging.getLogger(__name__).error(message, extra={"exit_code": code})
     else:
         click.echo(f"genre-spark: {message}", err=True)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from genre_spark.bundle.catalogue_profile import Count, Finite, LabelProfile, Share
 from genre_spark.config import Dataset, DriftSettings, Settings
-from genre_spark.drift import OK, STOP, WARN
+from genre_spark.monitoring.drift import OK, STOP, WARN
 from genre_spark.platform.atomic_directory import MADE_BY
 from genre_spark.schema import LABELLED_COLUMNS, MAX_ID_LENGTH, TRACK_ID, WHY_COLUMNS
 

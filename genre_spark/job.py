@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from genre_spark import logs
 from genre_spark.errors import ConfigError, exit_code
+from genre_spark.monitoring import json_logs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -154,7 +154,7 @@ def speaking(
     as_json: bool,
     quiet: bool,
     verbose: bool,
-    log_format: str = logs.TEXT,
+    log_format: str = json_logs.TEXT,
     run_id: str = "",
     command: str = "",
 ) -> Iterator["Terminal"]:
@@ -170,8 +170,8 @@ def speaking(
 
     if quiet and verbose:
         raise ConfigError("--quiet and --verbose exclude each other")
-    logs.configure(log_format, verbose, run_id, command)
-    as_lines = log_format == logs.JSON
+    json_logs.configure(log_format, verbose, run_id, command)
+    as_lines = log_format == json_logs.JSON
     # spark-submit sends both outputs of Python to one, where machines want the JSON alone; lines of
     # the log are told apart from it by their fields.
     silent = quiet or (as_json and under_spark_submit() and not as_lines)
@@ -190,7 +190,7 @@ def _sender(target: str | None) -> Send:
     """What writes the metrics; where it is not installed, that is told now and not after the work."""
     if target is None:
         return lambda *_: None
-    from genre_spark.metrics import send
+    from genre_spark.monitoring.prometheus import send
 
     return functools.partial(send, target)
 

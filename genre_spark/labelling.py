@@ -11,13 +11,14 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import accounting, distributions, drift, incremental, provenance
+from genre_spark import accounting, incremental, provenance
 from genre_spark.accounting import Tally
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.catalog.reader import reading
 from genre_spark.config import Settings
 from genre_spark.layout import Layout
+from genre_spark.monitoring import distributions, drift
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.atomic_directory import Target
 from genre_spark.platform.hadoop import storage_of

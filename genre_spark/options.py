@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from genre_spark.logs import JSON, TEXT
+from genre_spark.monitoring.json_logs import JSON, TEXT
 
 
 class Place(click.ParamType):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import __version__, card, distributions, labelling, versions
+from genre_spark import __version__, card, labelling, versions
 from genre_spark.bundle import files, store
 from genre_spark.bundle.catalogue_profile import LabelProfile, Profile
 from genre_spark.bundle.files import Bundle
@@ -21,6 +21,7 @@ from genre_spark.classifier.training_set import Sample
 from genre_spark.clustering import discover
 from genre_spark.config import Settings
 from genre_spark.labelling import Order
+from genre_spark.monitoring import distributions
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly

@@ -11,7 +11,7 @@ from genre_spark import answers, discovery_answers, findings, wording
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
 from genre_spark.canvas import Answer
-from genre_spark.drift import OK, ranked
+from genre_spark.monitoring.drift import OK, ranked
 from genre_spark.schema import feature
 
 _MOST_PAIRS = 10

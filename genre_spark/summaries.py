@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from genre_spark.drift import WARN, beyond
+from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.terminal import Terminal
 from genre_spark.wording import MODEL, PROTOCOLS, gained, spread
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_profile, make_tracks
 
-from genre_spark import distributions, drift
 from genre_spark.bundle.catalogue_profile import Binned, LabelProfile
 from genre_spark.config import load_settings
-from genre_spark.drift import OK, STOP, WARN
 from genre_spark.errors import GateError
+from genre_spark.monitoring import distributions, drift
+from genre_spark.monitoring.drift import OK, STOP, WARN
 from genre_spark.schema import FEATURE_NAMES
 
 LIMITS = load_settings().drift

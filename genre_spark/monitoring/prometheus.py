@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, writ
 from prometheus_client.parser import text_string_to_metric_families
 
 from genre_spark import __version__
-from genre_spark.drift import OK, STOP, WARN
+from genre_spark.monitoring.drift import OK, STOP, WARN
 
 logger = logging.getLogger(__name__)
 

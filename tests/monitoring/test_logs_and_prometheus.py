@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from genre_spark import errors, logs
+from genre_spark import errors
 from genre_spark.errors import ConfigError, GateError
+from genre_spark.monitoring import json_logs
 
 prometheus = pytest.importorskip("prometheus_client", reason="the extra `metrics` is absent")
 from prometheus_client.parser import text_string_to_metric_families  # noqa: E402
 
-from genre_spark import metrics  # noqa: E402
+from genre_spark.monitoring import prometheus as metrics  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DONE = {"run_id": "0123456789ab", "exit_code": 0, "seconds": 3.5}
 FAILED = {**DONE, "exit_code": 5}
 SUMMARY = {
@@ -169,8 +170,8 @@ def _logging_as_before():
 
 @pytest.mark.usefixtures("_logging_as_before")
 def test_a_log_line_is_one_object_with_the_run_and_the_traceback(capfd):
-    logs.configure("json", False, "abc", "score")
-    assert logs.are_json()
+    json_logs.configure("json", False, "abc", "score")
+    assert json_logs.are_json()
     try:
         raise ValueError("a\nb")
     except ValueError:

@@ -1,0 +1,1 @@
+"""Drift of a catalogue, metrics for Prometheus, logs as JSON."""
