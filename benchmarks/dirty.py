@@ -23,10 +23,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from kills import room  # noqa: E402
 from support.generated import make_tracks  # noqa: E402
 
-from genre_spark import accounting, pipeline  # noqa: E402
+from genre_spark import pipeline  # noqa: E402
 from genre_spark.catalog.catalogue import Source  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
+from genre_spark.publishing import writer  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES  # noqa: E402
 
 # What is done to a good row, and the reason that it is to be set aside for.
@@ -86,7 +87,7 @@ def score(spark: SparkSession, folder: Path, what: str, output: Path) -> dict:
 def compare(spark: SparkSession, folder: Path) -> dict:
     """How many rows of each kind there are, and what is not as it should be."""
     clean, both = (
-        accounting.tally(spark.read.parquet(str(folder / name)).drop("scored_at"))
+        writer.tally(spark.read.parquet(str(folder / name)).drop("scored_at"))
         for name in ("labels of clean", "labels of both")
     )
     set_aside = spark.read.parquet(str(folder / "labels of both" / "_quarantine"))

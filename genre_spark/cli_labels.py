@@ -26,11 +26,12 @@ def labels(labelled: str, rows: int, **run: Any) -> None:
     A local directory needs no Spark.
     """
     with job_of(**run) as job:
-        from genre_spark import published, views
+        from genre_spark import views
         from genre_spark.platform.storage import is_remote
+        from genre_spark.publishing import reader
 
         spark = job.spark() if is_remote(labelled) else None
-        views.show_labelled(job.terminal, published.look(spark, labelled, rows))
+        views.show_labelled(job.terminal, reader.look(spark, labelled, rows))
 
 
 @click.command(epilog="Example: genre-spark schema manifest > manifest.schema.json")
@@ -40,7 +41,7 @@ def schema(part: str) -> None:
 
     PART is labels, for a labelled row, or manifest, for _manifest.json.
     """
-    from genre_spark import contract
+    from genre_spark.publishing import manifest
 
-    made = contract.labelled_schema() if part == "labels" else contract.manifest_schema()
+    made = manifest.labelled_schema() if part == "labels" else manifest.manifest_schema()
     click.echo(json.dumps(made, indent=1, ensure_ascii=False))

@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import __version__, card, labelling, versions
+from genre_spark import __version__, card, versions
 from genre_spark.bundle import files, store
 from genre_spark.bundle.catalogue_profile import LabelProfile, Profile
 from genre_spark.bundle.files import Bundle
@@ -20,11 +20,12 @@ from genre_spark.classifier import training_set
 from genre_spark.classifier.training_set import Sample
 from genre_spark.clustering import discover
 from genre_spark.config import Settings
-from genre_spark.labelling import Order
 from genre_spark.monitoring import distributions
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
+from genre_spark.publishing import run
+from genre_spark.publishing.run import Order
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 from genre_spark.scoring import job
 
@@ -84,7 +85,7 @@ def cluster(
         if labels:
             say(f"labelling into {labels}", n_tracks)
             order = Order(source, made, labels, settings, run_id=run_id)
-            summary["labels"] = labelling.publish_labels(spark, catalogue, order)
+            summary["labels"] = run.publish_labels(spark, catalogue, order)
     return summary
 
 
@@ -206,7 +207,7 @@ def score(
         n_tracks = catalogue.counts.accepted
         say(f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks)
         order = Order(source, opened, output, settings, incremental, dry_run, run_id)
-        return labelling.publish_labels(spark, catalogue, order)
+        return run.publish_labels(spark, catalogue, order)
 
 
 def report(

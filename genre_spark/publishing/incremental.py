@@ -13,8 +13,8 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark import accounting
 from genre_spark.bundle.files import Bundle
+from genre_spark.publishing import writer
 from genre_spark.schema import TRACK_ID
 from genre_spark.scoring import job
 
@@ -88,9 +88,9 @@ def reusable(
     if manifest.get("schema") != columns:
         return "the published catalogue has other columns"
     try:
-        published = accounting.read(spark, path, columns)
-        accounting.check_schema(published, columns)
-        found = accounting.tally(published)
+        published = writer.read(spark, path, columns)
+        writer.check_schema(published, columns)
+        found = writer.tally(published)
     except Exception as err:  # whatever is wrong with it, all labels can be made anew
         return f"the published catalogue cannot be read ({type(err).__name__})"
     if found.checksum != manifest.get("checksum"):

@@ -9,8 +9,8 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.errors import GenreSparkError, OutputError
-from genre_spark.layout import Layout
 from genre_spark.platform.hadoop import spark_message
+from genre_spark.publishing.file_layout import Layout
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 from support.edits import assert_equal, make_models, score, start
 
-from genre_spark import published
 from genre_spark.cli import cli
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError, OutputError
+from genre_spark.publishing import reader as published
 from genre_spark.schema import LABELLED_COLUMNS
 
 pytestmark = pytest.mark.usefixtures("small_plans")

@@ -9,10 +9,11 @@ from support import edits
 from support.edits import make_models, score, start
 from test_contract import faults
 
-from genre_spark import accounting, pipeline
+from genre_spark import pipeline
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset, load_settings
 from genre_spark.errors import GateError, GenreSparkError
+from genre_spark.publishing import writer
 from genre_spark.schema import LABELLED_COLUMNS
 
 pytestmark = pytest.mark.usefixtures("small_plans")
@@ -149,16 +150,16 @@ def test_labels_of_another_mix_stop_before_they_are_published(spark, model, whol
 @pytest.mark.parametrize("lost", ["a row", "a byte"])
 def test_what_the_disk_did_not_keep_is_never_published(spark, model, whole, monkeypatch, lost):
     folder, _ = whole
-    before, write = files(folder), accounting.write
+    before, write = files(folder), writer.write
 
     def write_and_lose(table, path, *layout):
         if lost == "a row" and not path.endswith("_quarantine"):
             write(table.limit(59), path, *layout)
-            return accounting.Tally(60, "0" * 16)
+            return writer.Tally(60, "0" * 16)
         tally = write(table, path, *layout)
-        return accounting.Tally(tally.rows, "f" * 16)
+        return writer.Tally(tally.rows, "f" * 16)
 
-    monkeypatch.setattr(accounting, "write", write_and_lose)
+    monkeypatch.setattr(writer, "write", write_and_lose)
     with pytest.raises(GenreSparkError, match=r"rows were (written|read).*nothing was published"):
         score(spark, start(), model, folder)
     assert files(folder) == before
@@ -167,8 +168,8 @@ def test_what_the_disk_did_not_keep_is_never_published(spark, model, whole, monk
 
 def test_a_row_too_few_stops_before_publishing(spark, model, whole, monkeypatch):
     folder, _ = whole
-    before, write = files(folder), accounting.write
-    monkeypatch.setattr(accounting, "write", lambda table, path, *_: write(table.limit(40), path))
+    before, write = files(folder), writer.write
+    monkeypatch.setattr(writer, "write", lambda table, path, *_: write(table.limit(40), path))
     with pytest.raises(
         GenreSparkError, match="60 rows were read, but 40 labelled and 0 quarantined"
     ):
@@ -178,10 +179,10 @@ def test_a_row_too_few_stops_before_publishing(spark, model, whole, monkeypatch)
 
 def test_checksums_are_of_the_content_whatever_its_order(spark):
     table = spark.range(100).selectExpr("id", "cast(id AS string) name")
-    whole = accounting.tally(table)
+    whole = writer.tally(table)
     assert whole.rows == 100
-    assert accounting.tally(table.repartition(7).orderBy("name")) == whole
-    assert accounting.tally(table.filter("id > 0")).checksum != whole.checksum
+    assert writer.tally(table.repartition(7).orderBy("name")) == whole
+    assert writer.tally(table.filter("id > 0")).checksum != whole.checksum
     changed = table.selectExpr("id", "if(id = 7, '8', name) name")
-    assert accounting.tally(changed).checksum != whole.checksum
-    assert accounting.tally(table.filter("id < 0")) == accounting.Tally(0, "0" * 16)
+    assert writer.tally(changed).checksum != whole.checksum
+    assert writer.tally(table.filter("id < 0")) == writer.Tally(0, "0" * 16)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from genre_spark import contract
+from genre_spark.publishing import manifest
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS
 
-ROOT = Path(__file__).resolve().parent.parent
-MADE = {"labels": contract.labelled_schema(), "manifest": contract.manifest_schema()}
+ROOT = Path(__file__).resolve().parents[2]
+MADE = {"labels": manifest.labelled_schema(), "manifest": manifest.manifest_schema()}
 ROW = {
     "track_id": "a",
     "synthetic_genre_id": 3,

@@ -11,17 +11,17 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import accounting, incremental, provenance
-from genre_spark.accounting import Tally
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.catalog.reader import reading
 from genre_spark.config import Settings
-from genre_spark.layout import Layout
 from genre_spark.monitoring import distributions, drift
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.atomic_directory import Target
 from genre_spark.platform.hadoop import storage_of
+from genre_spark.publishing import incremental, run_metadata, writer
+from genre_spark.publishing.file_layout import Layout
+from genre_spark.publishing.writer import Tally
 from genre_spark.schema import labelled_columns
 from genre_spark.scoring import job
 from genre_spark.versions import scoring_software
@@ -131,10 +131,10 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
         run = _Run(spark, catalogue, order, target, old, _now())
         manifest, staged = _work(run)
         atomic_directory.write_manifest(storage, target, manifest)
-        summary = {"run_id": target.run_id, "replaces": provenance.replaced(old)}
+        summary = {"run_id": target.run_id, "replaces": run_metadata.replaced(old)}
         if order.dry_run and old:
             with reading(f"{path}: the published catalogue cannot be read"):
-                summary["changes"] = provenance.changes(staged.labelled, spark.read.parquet(path))
+                summary["changes"] = run_metadata.changes(staged.labelled, spark.read.parquet(path))
     return {"path": order.output, "published": not order.dry_run, **summary, **manifest}
 
 
@@ -183,13 +183,13 @@ def _origin(run: _Run, staged: _Staged) -> dict[str, Any]:
     fingerprint = run.catalogue.counts.fingerprint
     return {
         "scored_at": run.scored_at,
-        **provenance.origin(run.order.source, run.order.bundle, fingerprint),
+        **run_metadata.origin(run.order.source, run.order.bundle, fingerprint),
         "software": scoring_software(),
         "incremental": {
             "asked": run.order.incremental,
             "in_full_because": staged.in_full_because,
         },
-        "runs": provenance.runs(staged.labelled, run.old, run.target.run_id, run.scored_at),
+        "runs": run_metadata.runs(staged.labelled, run.old, run.target.run_id, run.scored_at),
     }
 
 
@@ -200,15 +200,15 @@ def _stage(run: _Run) -> _Staged:
         with _reading_again(run):
             labelled, because = stack.enter_context(_labelled(run))
         arranged = layout.arrange(labelled, run.catalogue.counts.accepted)
-        tally = accounting.write(arranged, run.target.staging, layout)
+        tally = writer.write(arranged, run.target.staging, layout)
     quarantine = f"{run.target.staging}/{atomic_directory.QUARANTINE}"
-    set_aside = accounting.write(run.catalogue.quarantined, quarantine)
+    set_aside = writer.write(run.catalogue.quarantined, quarantine)
     atomic_directory.hide(storage_of(run.spark, run.order.output), quarantine)
     counts = run.catalogue.counts
-    accounting.reconcile(counts.read, counts.accepted, tally, set_aside)
-    staged = accounting.verify(run.spark, run.target.staging, tally, run.order.columns)
-    accounting.check_schema(staged, run.order.columns)
-    accounting.verify(run.spark, quarantine, set_aside)
+    writer.reconcile(counts.read, counts.accepted, tally, set_aside)
+    staged = writer.verify(run.spark, run.target.staging, tally, run.order.columns)
+    writer.check_schema(staged, run.order.columns)
+    writer.verify(run.spark, quarantine, set_aside)
     return _Staged(staged, tally, set_aside, because)
 
 

@@ -24,9 +24,9 @@ from support.edits import (
 from test_contract import faults
 
 from genre_spark.config import load_settings
-from genre_spark.incremental import reusable
 from genre_spark.platform.atomic_directory import read_manifest
 from genre_spark.platform.storage import LocalStorage
+from genre_spark.publishing.incremental import reusable
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
 from genre_spark.versions import scoring_software
 

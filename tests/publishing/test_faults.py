@@ -13,15 +13,16 @@ import pytest
 from support.edits import FEATURES, SETTINGS, score, start
 from support.generated import make_manifest, make_profile
 
-from genre_spark import accounting, pipeline
+from genre_spark import pipeline
 from genre_spark.bundle import files
 from genre_spark.catalog import catalogue, validation
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset
 from genre_spark.errors import InputError, OutputError
+from genre_spark.publishing import writer
 from genre_spark.scoring import job
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
 
 from kills import Playground  # noqa: E402
@@ -203,7 +204,7 @@ def test_any_other_input_deleted_once_it_was_read_is_not_missed(
 
 
 def test_a_written_file_that_is_gone_when_it_is_read_back_is_told(spark, model, out, monkeypatch):
-    verify = accounting.verify
+    verify = writer.verify
 
     def lose_and_verify(spark, path, written, *columns):
         for part in Path(path).glob("part-*.parquet"):
@@ -211,7 +212,7 @@ def test_a_written_file_that_is_gone_when_it_is_read_back_is_told(spark, model, 
         return verify(spark, path, written, *columns)
 
     with monkeypatch.context() as patch:
-        patch.setattr(accounting, "verify", lose_and_verify)
+        patch.setattr(writer, "verify", lose_and_verify)
         with pytest.raises(OutputError, match="could not be read back: "):
             score(spark, tracks(50), model, out)
     assert published(out) == 40

@@ -1,0 +1,1 @@
+"""Publishes the labelled catalogue, whole or not at all."""
