@@ -137,9 +137,9 @@ def train(
         from genre_spark.bundle import store
 
         if mlflow:
-            from genre_spark import tracking
+            from genre_spark.reporting import mlflow_run
 
-            tracking.check()
+            mlflow_run.check()
 
         source = source_of(catalog, dataset, fmt)
         clusters = job.model(clusters)
@@ -149,7 +149,7 @@ def train(
         if mlflow:
             job.terminal.say("logging to MLflow")
             with store.on_disk(job.spark(), output) as made:
-                summary["mlflow"] = tracking.log(made, job.settings, job.run_id, output)
+                summary["mlflow"] = mlflow_run.log(made, job.settings, job.run_id, output)
         summaries.show_bundle(job.terminal, summary)
         same = table_words(catalog, dataset, fmt)
         job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")

@@ -7,7 +7,7 @@ from typing import Any
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.registry import Entry, Promotion
 from genre_spark.evaluation.model_comparison import largest
-from genre_spark.wording import PROTOCOLS
+from genre_spark.reporting.text import PROTOCOLS
 
 # Pairs of name and value, or a table whose first row is its head.
 Part = Mapping[str, str] | Sequence[Sequence[str]]

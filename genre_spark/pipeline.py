@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark import __version__, card, versions
+from genre_spark import __version__, versions
 from genre_spark.bundle import files, store
 from genre_spark.bundle.catalogue_profile import LabelProfile, Profile
 from genre_spark.bundle.files import Bundle
@@ -26,6 +26,7 @@ from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.publishing import run
 from genre_spark.publishing.run import Order
+from genre_spark.reporting import model_card
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 from genre_spark.scoring import job
 
@@ -79,7 +80,7 @@ def cluster(
         say(f"discovering synthetic genres of {n_tracks:,} tracks", n_tracks)
         manifest, profile = _discover(catalogue, source, settings, earlier)
         with store.new_bundle(spark, output) as folder:
-            files.write_files(folder, manifest, profile, card.render(manifest))
+            files.write_files(folder, manifest, profile, model_card.render(manifest))
             made = replace(files.load(folder), path=Path(output))
         summary = _summary(manifest, output)
         if labels:
@@ -129,7 +130,7 @@ def train(
             say(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
             made = Bundle(folder, manifest, onnx, base.profile)
             profile = _profile(spark, catalogue, made, settings.scoring.max_artist)
-            files.write_files(folder, manifest, profile, card.render(manifest))
+            files.write_files(folder, manifest, profile, model_card.render(manifest))
             files.load(folder, kind="full")
     return _summary(manifest, output)
 
@@ -153,8 +154,8 @@ def evaluate(
     with_ablations : bool
         Whether the network is also fitted without each of its parts.
     """
-    from genre_spark import study_page
     from genre_spark.evaluation import cross_validation
+    from genre_spark.reporting import study_report
 
     storage = storage_of(spark, output)
     gap = settings.publishing.allow_gap
@@ -178,7 +179,7 @@ def evaluate(
                 "settings": settings.model_dump(),
             }
         with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
-            study_page.write(content, Path(folder) / "study")
+            study_report.write(content, Path(folder) / "study")
             storage.upload(Path(folder) / "study", target.staging)
         atomic_directory.write_manifest(storage, target, content, atomic_directory.STUDY)
     return {"path": output, **content}
@@ -242,8 +243,8 @@ def report(
     OutputError
         Where `pictures` holds anything but pictures of an earlier report.
     """
-    from genre_spark import gallery
-    from genre_spark.report import compose
+    from genre_spark.reporting import export as gallery
+    from genre_spark.reporting.page import compose
 
     opened = store.open_bundle(spark, model)
     manifest = (

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from genre_spark.monitoring.drift import WARN, beyond
+from genre_spark.reporting.text import MODEL, PROTOCOLS, gained, spread
 from genre_spark.terminal import Terminal
-from genre_spark.wording import MODEL, PROTOCOLS, gained, spread
 
 _PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
 

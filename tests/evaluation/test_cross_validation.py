@@ -8,13 +8,14 @@ from PIL import Image
 from support.generated import make_tracks
 from support.samples import make_sample
 
-from genre_spark import pipeline, study_page
+from genre_spark import pipeline
 from genre_spark.catalog.catalogue import Source
 from genre_spark.classifier.training_set import SYNTHETIC_GENRES
 from genre_spark.config import load_dataset, load_settings
 from genre_spark.errors import OutputError
 from genre_spark.evaluation import baselines, cross_validation, training
 from genre_spark.features.tensor import channel_names
+from genre_spark.reporting import study_report
 
 SETTINGS = load_settings(overrides=("k_max=12", "restarts=1"))
 
@@ -186,7 +187,7 @@ def test_hostile_names_do_not_spoil_the_page(no_fits, tmp_path):
     genres = ("a|b", "<b>x</b>", "$x_1$", "演歌")
     found = cross_validation.run(make_sample(400, genres=genres), SETTINGS, 2, lambda message: None)
     found["data"] = {"source": "t.parquet", "rows": {"fingerprint": "f"}}
-    study_page.write(found, tmp_path / "page")
+    study_report.write(found, tmp_path / "page")
     page = (tmp_path / "page" / "evaluation.md").read_text(encoding="utf-8")
     assert r"| a\|b |" in page
     assert "<b>x</b>" not in page.replace(r"\<b\>x\</b\>", "")

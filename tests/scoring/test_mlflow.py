@@ -14,7 +14,7 @@ from genre_spark.schema import FEATURE_NAMES
 
 mlflow = pytest.importorskip("mlflow", reason="MLflow is absent: the extra `mlflow`")
 pytest.importorskip("xxhash", reason="xxhash is absent: the extra `mlflow`")
-from genre_spark import tracking  # noqa: E402
+from genre_spark.reporting import mlflow_run  # noqa: E402
 from genre_spark.scoring.in_memory import COLUMNS, Labeller  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("small_plans")
@@ -50,9 +50,9 @@ def logged(opened, store, monkeypatch):
     class Page:
         html, answers = "<p>report</p>", {}
 
-    monkeypatch.setattr(tracking, "compose", lambda *_: Page)
+    monkeypatch.setattr(mlflow_run, "compose", lambda *_: Page)
     settings = load_settings(overrides=("seed=7",))
-    return tracking.log(opened, settings, "0123456789ab", "models/mine/1")
+    return mlflow_run.log(opened, settings, "0123456789ab", "models/mine/1")
 
 
 def test_a_run_has_parameters_metrics_pictures_and_the_model(logged, opened):
@@ -90,18 +90,18 @@ def test_a_logged_model_that_was_changed_is_refused(logged, tmp_path):
 
 
 def test_a_server_that_does_not_answer_is_told_before_the_work(store, monkeypatch):
-    tracking.check()
+    mlflow_run.check()
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     with pytest.raises(ConfigError, match=r"MLflow at http://127.0.0.1:9 cannot be used"):
-        tracking.check()
+        mlflow_run.check()
 
 
 def test_a_bundle_that_mlflow_does_not_take_is_said_to_be_complete(opened, store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     with pytest.raises(OutputError, match="models/mine/1: is complete, but could not be logged"):
-        tracking.log(opened, load_settings(), "0123456789ab", "models/mine/1")
+        mlflow_run.log(opened, load_settings(), "0123456789ab", "models/mine/1")
 
 
 def together(spark, tracks, opened):

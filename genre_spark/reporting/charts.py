@@ -6,7 +6,7 @@ import matplotlib.ticker
 import numpy as np
 from matplotlib.figure import Figure
 
-from genre_spark.canvas import (
+from genre_spark.reporting.style import (
     BLUE,
     GREY,
     INK,
@@ -17,7 +17,7 @@ from genre_spark.canvas import (
     percent_axes,
     percent_axis,
 )
-from genre_spark.wording import MODEL
+from genre_spark.reporting.text import MODEL
 
 BINS = 20
 MOST_WRITTEN = 15

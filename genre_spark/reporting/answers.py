@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import discovery_answers, findings, influence, pictures
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.canvas import Answer
-from genre_spark.wording import PROTOCOLS, count
+from genre_spark.reporting import accuracy_findings, charts, cluster_answers, importance_findings
+from genre_spark.reporting.style import Answer
+from genre_spark.reporting.text import PROTOCOLS, count
 
 _INTERVALS = (
     "“Track” baselines see the track’s own features, “context” ones all that the CNN sees;"
@@ -20,7 +20,7 @@ _INTERVALS = (
 def collect(manifest: Manifest, labels: Mapping[str, Any]) -> dict[str, Answer]:
     """Every answer that the bundle, and the labelled catalogue's manifest, can give, by name."""
     parts = (
-        discovery_answers.on_synthetic(manifest),
+        cluster_answers.on_synthetic(manifest),
         _on_genres(manifest),
         _on_labels(manifest, labels),
     )
@@ -56,18 +56,18 @@ def _on_genres(manifest: Manifest) -> Iterator[Answer]:
         f"{title.lower()}: {count(of['tracks'])} tracks" for title, of in found.items()
     )
     held_out += " held out."
-    if drawn := findings.baselines(found, best_baselines(found)):
+    if drawn := accuracy_findings.baselines(found, best_baselines(found)):
         note = f"{held_out} {_INTERVALS}"
         yield Answer("accuracy", "Is the CNN better than the baselines?", "Bar charts", drawn, note)
     yield _confusion(found, part.classes)
-    if drawn := findings.reliability(found):
+    if drawn := accuracy_findings.reliability(found):
         note = (
             "Above the dotted line the model is too modest, below it too sure. Larger marks stand"
             f" for more tracks. {held_out}"
         )
         question = "Does 80 % confidence mean 80 % right?"
         yield Answer("reliability", question, "Reliability diagram", drawn, note)
-    if drawn := findings.risk_coverage(found, part.target_precision):
+    if drawn := accuracy_findings.risk_coverage(found, part.target_precision):
         note = f"Marks on the curves: the labels that the model accepts. {held_out}"
         question = "How accurate are the surest labels?"
         yield Answer("risk-coverage", question, "Risk–coverage curve", drawn, note)
@@ -80,20 +80,20 @@ def _on_what_decides(found: Mapping[str, Any], classes: tuple[str, ...]) -> Iter
     }
     tracks = "; ".join(f"{title.lower()}: {count(n)}" for title, n in counted.items())
     held_out = f"Whiskers: one standard deviation over repeats. Held-out tracks: {tracks}."
-    if drawn := influence.features(found):
+    if drawn := importance_findings.features(found):
         note = (
             "“Of the track alone”: the track’s own value is another’s. “In all scopes”: so are its"
             f" synthetic genre’s, artist’s and album’s statistics of that feature. {held_out}"
         )
         yield Answer("features", "Which features decide?", "Dot plot", drawn, note)
-    if drawn := influence.scopes(found):
+    if drawn := importance_findings.scopes(found):
         note = (
             "A whole scope is another track’s: all features of the track itself, or the centre of its"
             f" synthetic genre, or all that is known of its artist or album. {held_out}"
         )
         yield Answer("scopes", "Is it the track or its context?", "Dot plot", drawn, note)
     shown = list(found)[-1]
-    if drawn := influence.features_of_genres(found[shown], classes):
+    if drawn := importance_findings.features_of_genres(found[shown], classes):
         note = f"{shown}, {count(counted[shown])} held-out tracks; a feature in all scopes."
         question = "Which features tell each genre apart?"
         yield Answer("features-of-genres", question, "Heatmap", drawn, note)
@@ -107,27 +107,31 @@ def best_baselines(found: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
 
 def _confusion(found: Mapping[str, Any], classes: tuple[str, ...]) -> Answer:
     shown = list(found)[-1]
-    drawn = min(len(classes), findings.MOST_CONFUSED)
+    drawn = min(len(classes), accuracy_findings.MOST_CONFUSED)
     note = f"{shown}, {count(found[shown]['tracks'])} held-out tracks."
     note += " Rows are true genres, columns the labels given"
-    note += ", in per cent of the row." if drawn <= pictures.MOST_WRITTEN else "."
+    note += ", in per cent of the row." if drawn <= charts.MOST_WRITTEN else "."
     if drawn < len(classes):
         note += f" Drawn are the {drawn} genres with the most mistakes."
-    picture = findings.confusion(np.array(found[shown]["confusion"]), classes)
+    picture = accuracy_findings.confusion(np.array(found[shown]["confusion"]), classes)
     return Answer("confusion", "Which genres are confused?", "Heatmap", picture, note)
 
 
 def _on_labels(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer]:
     mix = labels.get("labels") or {}
-    if drawn := findings.mix(mix.get("genres") or {}):
+    if drawn := accuracy_findings.mix(mix.get("genres") or {}):
         yield Answer("label-mix", "Which genres did the tracks get?", "Bar chart", drawn)
-    yield from discovery_answers.on_mix(manifest, labels)
-    if manifest.scoring.genres and (drawn := findings.confidence(mix, thresholds(manifest))):
+    yield from cluster_answers.on_mix(manifest, labels)
+    if manifest.scoring.genres and (
+        drawn := accuracy_findings.confidence(mix, thresholds(manifest))
+    ):
         question = "How sure is the model of this catalogue?"
         yield Answer("confidence", question, "Histogram", drawn)
     reasons = mix.get("reasons") or {}
     for kind, name in (("genre", "genre"), ("synthetic_genre", "synthetic genre")):
-        if drawn := findings.reasons(reasons.get(kind) or {}, manifest.scoring.space.features):
+        if drawn := accuracy_findings.reasons(
+            reasons.get(kind) or {}, manifest.scoring.space.features
+        ):
             note = "Rows add up to 100 %: tracks for whose label nothing speaks are left out."
             question = f"Which feature speaks most for each {name}?"
             yield Answer(f"reasons-{kind.replace('_', '-')}", question, "Heatmap", drawn, note)

@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 from support.generated import make_compared
 
-from genre_spark import canvas, card, pictures, report
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import GenrePart, Manifest, ScoringPart, SyntheticPart
 from genre_spark.classifier.decision import Decision
 from genre_spark.clustering.results import Change, Discovery
 from genre_spark.features.scaling import Axis, FeatureSpace
 from genre_spark.features.tensor import N_BINS
+from genre_spark.reporting import charts, model_card, style
+from genre_spark.reporting import page as report
 
 AXES = {
     "danceability": "danceability",
@@ -256,7 +257,7 @@ def page():
 @pytest.fixture
 def undrawn(monkeypatch):
     """For tests of words: laying pictures out is what takes the time."""
-    monkeypatch.setattr(canvas, "png", lambda figure: "")
+    monkeypatch.setattr(style, "png", lambda figure: "")
 
 
 def text_of(page):
@@ -377,7 +378,7 @@ def test_a_protocol_that_was_skipped_is_named_with_its_reason():
     bundle.manifest.genres["skipped"] = {"new": "the catalogue names no artists"}
     told = "Not measured on new artists: the catalogue names no artists."
     assert told in text_of(render(bundle, None))
-    assert told in card.render(bundle.manifest)
+    assert told in model_card.render(bundle.manifest)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -386,11 +387,11 @@ def test_genres_that_no_protocol_could_judge_are_named():
     bundle.manifest.genres["protocols"]["new"]["never_learned"] = [HOSTILE[0], "演歌"]
     told = "and so never right: <script>alert(1)</script>, 演歌."
     assert told in text_of(render(bundle, None))
-    assert "never right: " in card.render(bundle.manifest)
+    assert "never right: " in model_card.render(bundle.manifest)
 
 
 def test_the_model_card_says_how_good_it_is_and_what_decides():
-    text = card.render(make(classes=HOSTILE).manifest)
+    text = model_card.render(make(classes=HOSTILE).manifest)
     assert "0.910 | 0.900 | 0.990 | 0.021 | 0.034 | 0.90 | 0.880 (random forest, context) |" in text
     order = [line for line in text.splitlines() if line.startswith("| feature")]
     assert order[0] == "| feature: duration | 0.050 ± 0.010 |"
@@ -609,10 +610,10 @@ def test_the_same_input_gives_the_same_page(page):
 
 
 def test_names_in_pictures_are_one_short_line_that_is_no_mathematics():
-    assert canvas.shorten("a\n b\x00c") == "a b c"
-    assert canvas.shorten("x" * 200) == "x" * 29 + "…"
-    assert canvas.shorten("$a$") == r"\$a\$"
-    assert canvas.shorten("演歌") == "□□"
+    assert style.shorten("a\n b\x00c") == "a b c"
+    assert style.shorten("x" * 200) == "x" * 29 + "…"
+    assert style.shorten("$a$") == r"\$a\$"
+    assert style.shorten("演歌") == "□□"
 
 
 def test_drawing_leaves_no_figure_and_no_setting_behind(page):
@@ -622,14 +623,14 @@ def test_drawing_leaves_no_figure_and_no_setting_behind(page):
     before = dict(matplotlib.rcParams)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        canvas.png(pictures.bars(["a"], [1]))
+        style.png(charts.bars(["a"], [1]))
     assert pyplot.get_fignums() == []
     assert dict(matplotlib.rcParams) == before
 
 
 def test_an_interval_holds_its_share_and_narrows_with_more_tracks():
-    _, low, high = pictures.interval(np.array([0.0, 0.5, 1.0]), 100)
+    _, low, high = charts.interval(np.array([0.0, 0.5, 1.0]), 100)
     assert np.all((low >= -1e-12) & (high <= 1 + 1e-12) & (low < high))
     assert (low[1], high[1]) == pytest.approx((0.4038, 0.5962), abs=1e-4)
-    _, lower, higher = pictures.interval(0.5, 10_000)
+    _, lower, higher = charts.interval(0.5, 10_000)
     assert high[1] - low[1] > higher - lower > 0

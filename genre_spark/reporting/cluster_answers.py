@@ -5,37 +5,37 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import discovery_findings, findings
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.canvas import Answer
 from genre_spark.clustering.results import Discovery
-from genre_spark.wording import count
+from genre_spark.reporting import accuracy_findings, cluster_findings
+from genre_spark.reporting.style import Answer
+from genre_spark.reporting.text import count
 
 
 def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
     """The answers on a bundle's synthetic genres."""
     found, scoring = manifest.clusters, manifest.scoring
     genres, names = found.synthetic_genres, list(numbered(found).values())
-    if drawn := discovery_findings.catalogue_map(found.map, genres):
+    if drawn := cluster_findings.catalogue_map(found.map, genres):
         note = (
             f"{count(len(found.map.points))} tracks drawn by chance. Each direction shows the features"
             " it is named after, the first most; what else tells groups apart is not to be seen here."
         )
         yield Answer("map", "Where do the synthetic genres lie?", "Scatter plot", drawn, note)
-    drawn = discovery_findings.sizes(names, [genre.size for genre in genres])
+    drawn = cluster_findings.sizes(names, [genre.size for genre in genres])
     yield Answer("sizes", "How large is each synthetic genre?", "Bar chart", drawn)
     values = np.array([genre.centroid for genre in genres])
-    drawn = discovery_findings.centroids(scoring, values, names)
+    drawn = cluster_findings.centroids(scoring, values, names)
     note = "Red is above the average track, blue below, pale is near it."
     if any(axis.name != axis.feature for axis in scoring.space.axes):
         note += " Key is a circle and is drawn as its two coordinates."
     yield Answer("centroids", "What sets each synthetic genre apart?", "Heatmap", drawn, note)
     for genre in genres:
-        drawn = discovery_findings.profile(scoring, genre)
+        drawn = cluster_findings.profile(scoring, genre)
         question = f"What does {genre.name} sound like?"
         yield Answer(profile_name(genre.id), question, "Bar chart", drawn)
     nmi = found.relation.nmi if found.relation else None
-    if drawn := discovery_findings.held(names, [genre.genres for genre in genres], nmi):
+    if drawn := cluster_findings.held(names, [genre.genres for genre in genres], nmi):
         note = "Each row adds up to 100 %, up to rounding."
         yield Answer("held", "Which real genres does each hold?", "Heatmap", drawn, note)
     yield from _on_the_choice(found)
@@ -47,10 +47,10 @@ def on_mix(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer]:
     question = "Which synthetic genres did the tracks get?"
     if labels.get("model_id") == manifest.model_id:
         genres = manifest.clusters.synthetic_genres
-        drawn, kind = discovery_findings.shift(genres, counts), "Dot plot"
+        drawn, kind = cluster_findings.shift(genres, counts), "Dot plot"
     else:
         # The names are those of another model.
-        drawn, kind = findings.mix(counts), "Bar chart"
+        drawn, kind = accuracy_findings.mix(counts), "Bar chart"
     if drawn:
         yield Answer("synthetic-mix", question, kind, drawn)
 
@@ -66,7 +66,7 @@ def numbered(found: Discovery) -> dict[int, str]:
 
 
 def _on_the_choice(found: Discovery) -> Iterator[Answer]:
-    if drawn := discovery_findings.candidates(found.candidates, found.k):
+    if drawn := cluster_findings.candidates(found.candidates, found.k):
         note = (
             "Each number was tried on a bounded sample. The silhouette says how much nearer tracks lie"
             " to their own group than to the next (1 is the most), the Davies–Bouldin index how wide"
@@ -74,13 +74,13 @@ def _on_the_choice(found: Discovery) -> Iterator[Answer]:
             " groups of other samples are (1 is the same)."
         )
         yield Answer("choice", "Why this many?", "Line charts", drawn, note)
-    if drawn := discovery_findings.stability(found.stability):
+    if drawn := cluster_findings.stability(found.stability):
         note = (
             f"Each dot compares two fits to a sample of {count(found.stability.tracks)} tracks: 1"
             " is the same groups, 0 what chance would give. Lines: means."
         )
         yield Answer("stability", "Are the same groups found again?", "Dot plot", drawn, note)
-    if drawn := discovery_findings.rules(found.rules, numbered(found)):
+    if drawn := cluster_findings.rules(found.rules, numbered(found)):
         note = (
             "This is agreement with the groups themselves; it says nothing of the accuracy on real"
             " genres."

@@ -6,10 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import findings, pictures
-from genre_spark.canvas import Picture
 from genre_spark.evaluation import cross_validation
-from genre_spark.wording import MODEL, PROTOCOLS, cell, count, gained, never_learned, said, spread
+from genre_spark.reporting import accuracy_findings, charts
+from genre_spark.reporting.style import Picture
+from genre_spark.reporting.text import (
+    MODEL,
+    PROTOCOLS,
+    cell,
+    count,
+    gained,
+    never_learned,
+    said,
+    spread,
+)
 
 PAGE = "evaluation.md"
 _MEASURES = {
@@ -122,18 +131,18 @@ def _pictures(
         yield (
             f"confusion_{protocol}.png",
             f"Which genres are confused ({title})?",
-            findings.confusion(counts, content["classes"]),
+            accuracy_findings.confusion(counts, content["classes"]),
         )
     plain = {title: _means(metrics) for title, metrics in shown.items()}
     yield (
         "confidence.png",
         "Does 80 % confidence mean 80 % right?",
-        findings.reliability(plain),
+        accuracy_findings.reliability(plain),
     )
     yield (
         "coverage.png",
         "How accurate are the surest labels?",
-        findings.risk_coverage(plain, content["target_precision"]),
+        accuracy_findings.risk_coverage(plain, content["target_precision"]),
     )
 
 
@@ -153,7 +162,7 @@ def _accuracy(shown: Mapping[str, Any]) -> Picture:
         )
         found = {MODEL: metrics["cnn"], **metrics["baselines"]}
         panels[title] = {name: _bounds(one["accuracy"]) for name, one in found.items()}
-    return Picture(" ".join(sentences), pictures.accuracies(panels))
+    return Picture(" ".join(sentences), charts.accuracies(panels))
 
 
 def _parts(shown: Mapping[str, Any]) -> Picture | None:
@@ -173,10 +182,10 @@ def _parts(shown: Mapping[str, Any]) -> Picture | None:
     if not panels:
         return None
     label = "points of accuracy more than without, 95 % intervals"
-    return Picture(" ".join(sentences), pictures.differences(panels, label))
+    return Picture(" ".join(sentences), charts.differences(panels, label))
 
 
-def _bounds(measure: Mapping[str, Any]) -> pictures.Interval:
+def _bounds(measure: Mapping[str, Any]) -> charts.Interval:
     """The lowest and the highest of the seeds."""
     return measure["mean"], min(measure["values"]), max(measure["values"])
 

@@ -2,8 +2,8 @@
 
 from support.generated import make_manifest
 
-from genre_spark import card
 from genre_spark.clustering.results import Discovery, GenreRules, Rules, Stability
+from genre_spark.reporting import model_card
 
 
 def test_the_card_tells_how_firm_synthetic_genres_are_and_calls_no_rule_an_accuracy():
@@ -18,7 +18,7 @@ def test_the_card_tells_how_firm_synthetic_genres_are_and_calls_no_rule_an_accur
     )
     rows = {"accepted": 90, "read": 100, "fingerprint": "abc"}
     content = {"clusters": found, "data": {"source": "t.parquet", "rows": rows}}
-    told = card.render(make_manifest().model_copy(update=content))
+    told = model_card.render(make_manifest().model_copy(update=content))
     assert "adjusted Rand index 0.950 ± 0.050 over seeds, 0.950 ± 0.000 over bootstraps." in told
     assert "14 rules on raw features agree with them on 91.2% of 400 unseen tracks" in told
     assert "ccuracy" not in told

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import pictures
-from genre_spark.canvas import Picture
-from genre_spark.wording import MODEL, count, percent, plain, said
+from genre_spark.reporting import charts
+from genre_spark.reporting.style import Picture
+from genre_spark.reporting.text import MODEL, count, percent, plain, said
 
 # More would not be legible in a picture; the tables have them all.
 MOST_CONFUSED = 30
@@ -29,10 +29,10 @@ def baselines(
         )
         found = {MODEL: own} | protocols[title]["baselines"]
         tracks = protocols[title]["tracks"]
-        panels[title] = {name: pictures.interval(share, tracks) for name, share in found.items()}
+        panels[title] = {name: charts.interval(share, tracks) for name, share in found.items()}
     if not panels:
         return None
-    return Picture(" ".join(findings), pictures.accuracies(panels))
+    return Picture(" ".join(findings), charts.accuracies(panels))
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
@@ -50,7 +50,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
             f" {count(wrong[true, given])} of {count(counts[true].sum())} tracks."
         )
     values = shares[np.ix_(shown, shown)]
-    return Picture(finding, pictures.shares(values, names, names))
+    return Picture(finding, charts.shares(values, names, names))
 
 
 def reliability(protocols: Mapping[str, Any]) -> Picture | None:
@@ -66,7 +66,7 @@ def reliability(protocols: Mapping[str, Any]) -> Picture | None:
         )
         if (ece := protocols[title].get("ece")) is not None:
             findings[-1] += f"; over all, confidence is off by {100 * ece:.1f} points"
-    return Picture(". ".join(findings) + ".", pictures.reliability(curves))
+    return Picture(". ".join(findings) + ".", charts.reliability(curves))
 
 
 def risk_coverage(protocols: Mapping[str, Any], target: float) -> Picture | None:
@@ -87,29 +87,29 @@ def risk_coverage(protocols: Mapping[str, Any], target: float) -> Picture | None
             )
         else:
             findings.append(f"{title}: no label is sure enough to be accepted.")
-    return Picture(" ".join(findings), pictures.risk_coverage(curves, accepted, target))
+    return Picture(" ".join(findings), charts.risk_coverage(curves, accepted, target))
 
 
 def confidence(labels: Mapping[str, Any], thresholds: Mapping[str, float]) -> Picture | None:
     """How sure the labels of a catalogue are; None where there are none."""
     bins = labels.get("confidence") or {}
-    counts = [bins.get(str(i), 0) for i in range(pictures.BINS)]
+    counts = [bins.get(str(i), 0) for i in range(charts.BINS)]
     if not sum(counts):
         return None
-    sure = sum(counts[round(_SURE * pictures.BINS) :]) / sum(counts)
+    sure = sum(counts[round(_SURE * charts.BINS) :]) / sum(counts)
     finding = (
         f"{percent(sure)} of the tracks have a label of {percent(_SURE, 0)} confidence or more"
     )
     if labels.get("accepted") is not None:
         finding += f"; {percent(labels['accepted'])} of the labels are accepted"
-    return Picture(finding + ".", pictures.confidence(counts, thresholds))
+    return Picture(finding + ".", charts.confidence(counts, thresholds))
 
 
 def mix(counts: Mapping[str, int]) -> Picture | None:
     """How often each label was given; None where there are none."""
     if not counts:
         return None
-    names, total = pictures.largest([counts], _MOST_MIXED), sum(counts.values())
+    names, total = charts.largest([counts], _MOST_MIXED), sum(counts.values())
     values = [counts[name] for name in names]
     finding = (
         f"The most frequent label is {said(names[0])}: {count(values[0])} of {count(total)} tracks"
@@ -118,7 +118,7 @@ def mix(counts: Mapping[str, int]) -> Picture | None:
     if len(counts) > len(names):
         values.append(total - sum(values))
         names.append(f"other ({len(counts) - len(names)})")
-    return Picture(finding, pictures.bars(names, values))
+    return Picture(finding, charts.bars(names, values))
 
 
 def reasons(tables: Mapping[str, Mapping[str, int]], features: Sequence[str]) -> Picture | None:
@@ -144,7 +144,7 @@ def reasons(tables: Mapping[str, Mapping[str, int]], features: Sequence[str]) ->
         f" ({percent(overall.max() / max(1, overall.sum()))}). The clearest case is"
         f" {said(names[row])}: {columns[column]}, for {percent(shares[row, column])} of its tracks."
     )
-    return Picture(finding, pictures.shares(shares, names, columns))
+    return Picture(finding, charts.shares(shares, names, columns))
 
 
 def mistakes(counts: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from genre_spark.canvas import (
+from genre_spark.reporting.style import (
     BLUE,
     GREY,
     INK,

@@ -13,13 +13,14 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array, Object, Property
 
-from genre_spark import __version__, gallery
+from genre_spark import __version__
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
 from genre_spark.platform.storage import LocalStorage
-from genre_spark.report import compose
+from genre_spark.reporting import export
+from genre_spark.reporting.page import compose
 from genre_spark.schema import ALBUM, ARTIST, LABELLED_COLUMNS, TRACK_ID
 from genre_spark.scoring import mlflow_model
 from genre_spark.scoring.in_memory import COLUMNS
@@ -122,7 +123,7 @@ def _log_page(opened: Bundle) -> None:
     mlflow.log_text(page.html, PAGE)
     with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
         made = str(Path(folder) / PICTURES)
-        gallery.write(LocalStorage(), made, page.answers.values())
+        export.write(LocalStorage(), made, page.answers.values())
         mlflow.log_artifacts(made, PICTURES)
 
 

@@ -4,10 +4,10 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from genre_spark.canvas import Answer
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.atomic_directory import MANIFEST, Kind
 from genre_spark.platform.storage import Storage
+from genre_spark.reporting.style import Answer
 
 GALLERY = Kind(MANIFEST, r"[a-z0-9-]+\.png")
 

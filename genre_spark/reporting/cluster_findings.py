@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from genre_spark import discovery_pictures, pictures
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.canvas import Picture
 from genre_spark.clustering.results import Candidate, CatalogueMap, Rules, Stability, SyntheticGenre
+from genre_spark.reporting import charts, cluster_figures
+from genre_spark.reporting.style import Picture
+from genre_spark.reporting.text import count, in_units, listed, percent, plain, said
 from genre_spark.schema import feature
-from genre_spark.wording import count, in_units, listed, percent, plain, said
 
 _MOST_HELD = 20
 _MOST_SAID = 3
@@ -35,7 +35,7 @@ def catalogue_map(found: CatalogueMap | None, genres: Sequence[SyntheticGenre]) 
         _, one = min(near, key=lambda pair: pair[0])
         other = names.get(one.nearest[0].id, "another")
         finding += f" Most alike, over all features, are {said(one.name)} and {said(other)}."
-    return Picture(finding, discovery_pictures.catalogue_map(points, ids, names, right, up))
+    return Picture(finding, cluster_figures.catalogue_map(points, ids, names, right, up))
 
 
 def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
@@ -47,7 +47,7 @@ def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
         f" ({percent(ordered[0] / total)}), the smallest {count(ordered[-1])}"
         f" ({percent(ordered[-1] / total)})."
     )
-    return Picture(finding, pictures.bars([names[i] for i in order], ordered))
+    return Picture(finding, charts.bars([names[i] for i in order], ordered))
 
 
 def centroids(scoring: ScoringPart, values: np.ndarray, names: Sequence[str]) -> Picture:
@@ -59,7 +59,7 @@ def centroids(scoring: ScoringPart, values: np.ndarray, names: Sequence[str]) ->
         f"{said(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} spreads"
         f" {_side(far)} the average track."
     )
-    return Picture(finding, discovery_pictures.centroids(values, names, axes))
+    return Picture(finding, cluster_figures.centroids(values, names, axes))
 
 
 def profile(scoring: ScoringPart, genre: SyntheticGenre) -> Picture:
@@ -78,14 +78,14 @@ def profile(scoring: ScoringPart, genre: SyntheticGenre) -> Picture:
     finding = (
         f"What sets it apart: {listed(sides)}." if sides else "It lies near the average track."
     )
-    return Picture(finding, discovery_pictures.profile(values, names, texts))
+    return Picture(finding, cluster_figures.profile(values, names, texts))
 
 
 def held(
     names: Sequence[str], tables: Sequence[Mapping[str, int]], nmi: float | None
 ) -> Picture | None:
     """Which real genres each synthetic genre holds; None where no track has one."""
-    columns = pictures.largest(tables, _MOST_HELD)
+    columns = charts.largest(tables, _MOST_HELD)
     others = len(set().union(*tables)) - len(columns)
     totals = np.array([sum(table.values()) for table in tables])
     if not totals.any():
@@ -101,7 +101,7 @@ def held(
         f" {count(totals[row])} labelled tracks are {said(columns[column])}."
         + ("" if nmi is None else f" NMI over all: {nmi:.2f}.")
     )
-    return Picture(finding, pictures.shares(shares, names, columns))
+    return Picture(finding, charts.shares(shares, names, columns))
 
 
 def candidates(tried: Sequence[Candidate], k: int) -> Picture | None:
@@ -119,7 +119,7 @@ def candidates(tried: Sequence[Candidate], k: int) -> Picture | None:
         f"{k} were chosen. Of {len(tried)} numbers tried, {clear.k} has the best silhouette"
         f" ({clear.silhouette:.3f}), {stable.k} the best stability ({stable.stability:.2f})."
     )
-    return Picture(finding, discovery_pictures.candidates([one.k for one in tried], measures, k))
+    return Picture(finding, cluster_figures.candidates([one.k for one in tried], measures, k))
 
 
 def stability(measured: Stability | None) -> Picture | None:
@@ -134,7 +134,7 @@ def stability(measured: Stability | None) -> Picture | None:
         )
     ]
     finding = f"The adjusted Rand index is {listed(said_of)}."
-    return Picture(finding, discovery_pictures.stability(rows))
+    return Picture(finding, cluster_figures.stability(rows))
 
 
 def rules(found: Rules | None, names: Mapping[int, str]) -> Picture | None:
@@ -158,7 +158,7 @@ def rules(found: Rules | None, names: Mapping[int, str]) -> Picture | None:
         "its tracks that its rules find": [one.recall for one in ordered],
         "tracks its rules find that are its": [one.precision for one in ordered],
     }
-    return Picture(finding, discovery_pictures.pairs(series, [names[one.id] for one in ordered]))
+    return Picture(finding, cluster_figures.pairs(series, [names[one.id] for one in ordered]))
 
 
 def shift(genres: Sequence[SyntheticGenre], counts: Mapping[str, int]) -> Picture | None:
@@ -184,7 +184,7 @@ def shift(genres: Sequence[SyntheticGenre], counts: Mapping[str, int]) -> Pictur
         "of the model’s catalogue": [genre.share for genre in genres],
     }
     names = [f"{genre.id} {genre.name}" for genre in genres]
-    return Picture(finding, discovery_pictures.pairs(series, names))
+    return Picture(finding, cluster_figures.pairs(series, names))
 
 
 def _typical(name: str, genre: SyntheticGenre) -> str:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from PIL import Image
 
-from genre_spark.wording import one_line
+from genre_spark.reporting.text import one_line
 
 # Okabe and Ito's palette, as seaborn's "colorblind" has it; the order is the one protocols have.
 SERIES = (("#0173b2", "o", "-"), ("#c05e00", "s", "--"))

@@ -4,7 +4,7 @@ import pytest
 from support import browser
 from test_report import HOSTILE, labels_of, make, names_of
 
-from genre_spark import report
+from genre_spark.reporting import page as report
 
 PHONE, DESK = 390, 1200
 LONG = tuple(f"{name} of very many words that never seem to end" for name in names_of("loud", 24))

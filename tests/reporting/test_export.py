@@ -6,10 +6,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from genre_spark import gallery
-from genre_spark.canvas import Answer, Picture
 from genre_spark.errors import OutputError
 from genre_spark.platform.storage import LocalStorage
+from genre_spark.reporting import export
+from genre_spark.reporting.style import Answer, Picture
 
 DISK = LocalStorage()
 
@@ -21,8 +21,8 @@ def answer(name):
 
 
 def write(folder, *names):
-    path = gallery.check_target(DISK, str(folder), [])
-    return gallery.write(DISK, path, map(answer, names))
+    path = export.check_target(DISK, str(folder), [])
+    return export.write(DISK, path, map(answer, names))
 
 
 def test_each_picture_is_a_file_with_its_question_above_it(tmp_path):
@@ -48,7 +48,7 @@ def test_pictures_of_an_earlier_report_are_replaced_whole(tmp_path):
 def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path, foreign):
     (tmp_path / foreign).write_text("mine")
     with pytest.raises(OutputError, match=r"--pictures .*: exists and was not made by genre-spark"):
-        gallery.check_target(DISK, str(tmp_path), [])
+        export.check_target(DISK, str(tmp_path), [])
     assert (tmp_path / foreign).read_text() == "mine"
 
 
@@ -63,16 +63,16 @@ def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):
     (tmp_path / "_manifest.json").write_text('{"made_by": "genre-spark"}')
     (tmp_path / "part-0.parquet").touch()
     with pytest.raises(OutputError, match="not made by genre-spark"):
-        gallery.check_target(DISK, str(tmp_path), [])
+        export.check_target(DISK, str(tmp_path), [])
 
 
 def test_pictures_on_an_object_store_are_refused_unless_a_gap_is_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr(LocalStorage, "renames_whole", False)
     with pytest.raises(OutputError, match=r"--pictures .*: an object store renames file by file"):
-        gallery.check_target(DISK, str(tmp_path), [])
-    assert gallery.check_target(DISK, str(tmp_path), [], allow_gap=True) == str(tmp_path)
+        export.check_target(DISK, str(tmp_path), [])
+    assert export.check_target(DISK, str(tmp_path), [], allow_gap=True) == str(tmp_path)
 
 
 def test_pictures_over_what_is_read_or_written_are_refused(tmp_path):
     with pytest.raises(OutputError, match=r"--pictures .*: lies inside the input"):
-        gallery.check_target(DISK, str(tmp_path), [str(tmp_path / "report.html")])
+        export.check_target(DISK, str(tmp_path), [str(tmp_path / "report.html")])

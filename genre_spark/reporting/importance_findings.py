@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark import findings, pictures
-from genre_spark.canvas import Picture
-from genre_spark.wording import percent, plain, said
+from genre_spark.reporting import accuracy_findings, charts
+from genre_spark.reporting.style import Picture
+from genre_spark.reporting.text import percent, plain, said
 
 _LOST = "points of accuracy lost"
 _SCOPES = {"track": "track itself", "synthetic genres": "synthetic genre"}
@@ -32,7 +32,7 @@ def features(protocols: Mapping[str, Any]) -> Picture | None:
             }
             for key, series in (("own", "of the track alone"), ("all", "in all scopes"))
         }
-    return Picture(" ".join(sentences), pictures.differences(panels, _LOST))
+    return Picture(" ".join(sentences), charts.differences(panels, _LOST))
 
 
 def scopes(protocols: Mapping[str, Any]) -> Picture | None:
@@ -50,7 +50,7 @@ def scopes(protocols: Mapping[str, Any]) -> Picture | None:
         )
         own = {_SCOPES.get(name, name): _bounds(one) for name, one in lost.items()}
         panels[title] = {"scope": own}
-    return Picture(" ".join(sentences), pictures.differences(panels, _LOST))
+    return Picture(" ".join(sentences), charts.differences(panels, _LOST))
 
 
 def features_of_genres(metrics: Mapping[str, Any], classes: Sequence[str]) -> Picture | None:
@@ -60,7 +60,7 @@ def features_of_genres(metrics: Mapping[str, Any], classes: Sequence[str]) -> Pi
     found = metrics["importance"]["features"]
     tables = [one["all"]["accuracy"]["per_genre"] for one in found.values()]
     lost = np.array([[table.get(genre, 0.0) for table in tables] for genre in classes])
-    shown = np.sort(np.argsort(-lost.max(axis=1), kind="stable")[: findings.MOST_CONFUSED])
+    shown = np.sort(np.argsort(-lost.max(axis=1), kind="stable")[: accuracy_findings.MOST_CONFUSED])
     row, column = np.unravel_index(lost.argmax(), lost.shape)
     names = [plain(name) for name in found]
     finding = (
@@ -68,12 +68,12 @@ def features_of_genres(metrics: Mapping[str, Any], classes: Sequence[str]) -> Pi
         f" {percent(lost[row, column])} more of its labels would be wrong."
     )
     values = np.maximum(0.0, lost[shown])
-    return Picture(finding, pictures.losses(values, [classes[i] for i in shown], names))
+    return Picture(finding, charts.losses(values, [classes[i] for i in shown], names))
 
 
 def _measured(protocols: Mapping[str, Any]) -> dict[str, Any]:
     return {title: of["importance"] for title, of in protocols.items() if of.get("importance")}
 
 
-def _bounds(loss: Mapping[str, float]) -> pictures.Interval:
+def _bounds(loss: Mapping[str, float]) -> charts.Interval:
     return loss["mean"], loss["mean"] - loss["spread"], loss["mean"] + loss["spread"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_report import luminance
 
-from genre_spark import discovery_pictures as pictures
+from genre_spark.reporting import cluster_figures as pictures
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 24), st.sampled_from([0.02, 0.1, 0.3]))

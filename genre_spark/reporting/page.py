@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from genre_spark import answers, discovery_answers, findings, wording
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
-from genre_spark.canvas import Answer
 from genre_spark.monitoring.drift import OK, ranked
+from genre_spark.reporting import accuracy_findings, answers, cluster_answers, text
+from genre_spark.reporting.style import Answer
 from genre_spark.schema import feature
 
 _MOST_PAIRS = 10
@@ -51,7 +51,7 @@ def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
         manifest=manifest,
         labels=labels,
         answers=shown,
-        profile_name=discovery_answers.profile_name,
+        profile_name=cluster_answers.profile_name,
         same_tracks=_same_tracks(manifest, labels),
         catalogues=catalogues,
         reasons=list(dict.fromkeys(reasons)),
@@ -65,14 +65,14 @@ def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
 
 
 _WORDS = (
-    wording.count,
-    wording.percent,
-    wording.ratio,
-    wording.plain,
-    wording.in_units,
-    wording.place,
-    wording.said,
-    wording.never_learned,
+    text.count,
+    text.percent,
+    text.ratio,
+    text.plain,
+    text.in_units,
+    text.place,
+    text.said,
+    text.never_learned,
 )
 
 
@@ -102,8 +102,8 @@ def _drift(judged: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if judged is None:
         return None
     rows = ranked(judged)
-    far = [wording.plain(name) for name, one in rows if one["level"] != OK]
-    return {**judged, "rows": rows, "far": wording.listed(far)}
+    far = [text.plain(name) for name, one in rows if one["level"] != OK]
+    return {**judged, "rows": rows, "far": text.listed(far)}
 
 
 def _synthetic(manifest: Manifest) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _synthetic(manifest: Manifest) -> dict[str, Any]:
     declared = [feature(name) for name in manifest.scoring.space.features]
     return {
         "found": found,
-        "names": discovery_answers.numbered(found),
+        "names": cluster_answers.numbered(found),
         "leading": _leading(manifest.scoring),
         "rules": {one.id: one for one in found.rules.genres} if found.rules else {},
         # A circle has no median.
@@ -127,7 +127,7 @@ def _leading(scoring: ScoringPart) -> str | None:
     leading = [scoring.space.axes[one.axis].feature for one in dimensions if one.weight == most]
     if len(leading) == len(dimensions):
         return None
-    return wording.listed([wording.plain(name) for name in leading])
+    return text.listed([text.plain(name) for name in leading])
 
 
 def _genres(manifest: Manifest) -> dict[str, Any] | None:
@@ -145,7 +145,7 @@ def _genres(manifest: Manifest) -> dict[str, Any] | None:
 
 def _pairs(counts: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str, int, float]]:
     """The most frequent mistakes: true genre, label given, tracks, share of the true genre's."""
-    wrong = findings.mistakes(counts)
+    wrong = accuracy_findings.mistakes(counts)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
     pairs = [np.unravel_index(i, counts.shape) for i in order if wrong.flat[i]]
     return [

@@ -4,7 +4,7 @@ from typing import Any
 
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.clustering.results import Stability
-from genre_spark.wording import PROTOCOLS, cell, never_learned, plain
+from genre_spark.reporting.text import PROTOCOLS, cell, never_learned, plain
 
 
 def render(manifest: Manifest) -> str:
