@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pyspark import SparkStageInfo, StatusTracker
 
-    from genre_spark.terminal import Terminal
+    from genre_spark.cli.terminal import Terminal
 
 
 class Say(Protocol):

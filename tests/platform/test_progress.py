@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from genre_spark import terminal
+from genre_spark.cli import terminal
+from genre_spark.cli.terminal import Terminal
 from genre_spark.platform import progress
 from genre_spark.platform.progress import Pace, Watch
-from genre_spark.terminal import Terminal
 
 
 def test_tracks_rate_and_time_left_follow_from_the_share_that_is_done():

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from genre_spark import cli
+from genre_spark.cli import main
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def exit_code_of(arguments: list[str]) -> int:
     """What the console script would exit with."""
     sys.argv = ["genre-spark", *arguments]
     try:
-        cli.main()
+        main.main()
     except SystemExit as done:
         return done.code or 0
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from genre_spark.bundle.registry import Entry, Promotion
     from genre_spark.catalog.catalogue import Source
+    from genre_spark.cli.terminal import Terminal
     from genre_spark.config import Settings
     from genre_spark.platform.progress import Watch
-    from genre_spark.terminal import Terminal
 
 logger = logging.getLogger(__name__)
 
@@ -165,8 +165,8 @@ def speaking(
     ConfigError
         Where it is to say both less and more.
     """
+    from genre_spark.cli.terminal import Terminal
     from genre_spark.platform.session import under_spark_submit
-    from genre_spark.terminal import Terminal
 
     if quiet and verbose:
         raise ConfigError("--quiet and --verbose exclude each other")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genre_spark.summaries import reasons
-from genre_spark.terminal import Terminal
+from genre_spark.cli.summaries import reasons
+from genre_spark.cli.terminal import Terminal
 
 
 def show_datasets(terminal: Terminal, datasets: Sequence[Mapping[str, Any]]) -> None:

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
-from genre_spark import summaries
+from genre_spark.cli import summaries
+from genre_spark.cli.terminal import Terminal
 from genre_spark.clustering.results import Change, Match, Merge, Split
-from genre_spark.terminal import Terminal
 
 MANIFEST = {
     "path": "out",

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from genre_spark.cli.terminal import Terminal
 from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.reporting.text import MODEL, PROTOCOLS, gained, spread
-from genre_spark.terminal import Terminal
 
 _PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
 

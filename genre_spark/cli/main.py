@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from genre_spark import __version__
-from genre_spark.cli_data import datasets, fetch, inspect
-from genre_spark.cli_labels import labels, schema
-from genre_spark.cli_models import models
+from genre_spark.cli.data import datasets, fetch, inspect
+from genre_spark.cli.job import job_of, source_of
+from genre_spark.cli.labels import labels, schema
+from genre_spark.cli.models import models
+from genre_spark.cli.options import CATALOG, place, run_options, table_options, table_words
 from genre_spark.errors import STOPPED, GenreSparkError
-from genre_spark.job import job_of, source_of
 from genre_spark.monitoring import json_logs
-from genre_spark.options import CATALOG, place, run_options, table_options, table_words
 from genre_spark.schema import PARTITION_COLUMNS
 
 EXIT_CODES = """\b
@@ -85,7 +85,7 @@ def cluster(
 ) -> None:
     """Discovers synthetic genres."""
     with job_of(**run) as job:
-        from genre_spark import summaries
+        from genre_spark.cli import summaries
         from genre_spark.pipelines import commands
 
         source = source_of(catalog, dataset, fmt)
@@ -134,8 +134,8 @@ def train(
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with job_of(**run) as job:
-        from genre_spark import summaries
         from genre_spark.bundle import store
+        from genre_spark.cli import summaries
         from genre_spark.pipelines import commands
 
         if mlflow:
@@ -191,7 +191,7 @@ def evaluate(
 ) -> None:
     """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
     with job_of(**run) as job:
-        from genre_spark import summaries
+        from genre_spark.cli import summaries
         from genre_spark.pipelines import commands
 
         source = source_of(catalog, dataset, fmt)
@@ -241,7 +241,7 @@ def score(
     if partition_by:
         run["overrides"] += (f"partition_by={partition_by}",)
     with job_of(**run) as job:
-        from genre_spark import summaries
+        from genre_spark.cli import summaries
         from genre_spark.pipelines import commands
 
         source = source_of(catalog, dataset, fmt)
@@ -276,7 +276,7 @@ def score(
 def report(model: str, labels: str | None, output: str, pictures: str | None, **run: Any) -> None:
     """Writes one HTML page on a model and on what it labelled."""
     with job_of(**run) as job:
-        from genre_spark import summaries
+        from genre_spark.cli import summaries
         from genre_spark.pipelines import commands
         from genre_spark.platform.storage import is_remote
 
@@ -302,7 +302,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
 def demo(output: str, **run: Any) -> None:
     """Runs the whole way on a small real table: cluster, train, score, report."""
     with job_of(**run) as job:
-        from genre_spark import summaries
+        from genre_spark.cli import summaries
         from genre_spark.pipelines import demo as way
 
         table = way.table()

@@ -13,11 +13,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from genre_spark import job
-from genre_spark.cli import cli
-from genre_spark.terminal import Terminal
+from genre_spark.cli import cli, job
+from genre_spark.cli.terminal import Terminal
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(sys.executable).parent / "genre-spark"
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from genre_spark.job import job_of
-from genre_spark.options import MASTER, Place, speech_options
+from genre_spark.cli.job import job_of
+from genre_spark.cli.options import MASTER, Place, speech_options
 
 
 @click.command(epilog="Example: genre-spark labels labelled --rows 5")
@@ -26,7 +26,7 @@ def labels(labelled: str, rows: int, **run: Any) -> None:
     A local directory needs no Spark.
     """
     with job_of(**run) as job:
-        from genre_spark import views
+        from genre_spark.cli import views
         from genre_spark.platform.storage import is_remote
         from genre_spark.publishing import reader
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from genre_spark.job import job_of, source_of, speaking
-from genre_spark.options import (
+from genre_spark.cli.job import job_of, source_of, speaking
+from genre_spark.cli.options import (
     CATALOG,
     DatasetName,
     place,
@@ -25,8 +25,8 @@ def datasets(name: str | None, **speech: Any) -> None:
     Each name is good for --dataset: it maps the table's columns to genre-spark's.
     """
     with speaking(**speech) as terminal:
-        from genre_spark import views
         from genre_spark.catalog import public_datasets
+        from genre_spark.cli import views
 
         if name:
             views.show_dataset(terminal, public_datasets.described(name))
@@ -44,8 +44,8 @@ def fetch(name: str, output: str | None, **speech: Any) -> None:
     A download that broke off goes on where it ended; the file has its name once its checksum is right.
     """
     with speaking(**speech) as terminal:
-        from genre_spark import views
         from genre_spark.catalog import public_datasets
+        from genre_spark.cli import views
 
         target = public_datasets.where_to(name, output)
         with terminal.downloading(f"fetching {name} to {target}") as advance:
@@ -68,9 +68,9 @@ def inspect(
     if dataset and output:
         raise click.UsageError("--output writes a guessed mapping; --dataset has one already")
     with job_of(**run) as job:
-        from genre_spark import views
         from genre_spark.catalog import advice, dataset_file
         from genre_spark.catalog.inspection import inspect as look
+        from genre_spark.cli import views
 
         file = Path(output) if output else None
         if file:

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from genre_spark.job import job_of, source_of
-from genre_spark.options import CATALOG, run_options, table_options
+from genre_spark.cli.job import job_of, source_of
+from genre_spark.cli.options import CATALOG, run_options, table_options
 
 REGISTRY = click.option(
     "--registry",
@@ -25,9 +25,9 @@ def models() -> None:
 def list_models(registry: str | None, **run: Any) -> None:
     """Lists the models of a registry, with their accuracy and aliases."""
     with _job(registry, run) as job:
-        from genre_spark import models_told
+        from genre_spark.cli import model_views
 
-        job.terminal.show(*models_told.listing(job.entries()))
+        job.terminal.show(*model_views.listing(job.entries()))
 
 
 @models.command(epilog="Example: genre-spark models show mine@champion")
@@ -37,11 +37,11 @@ def list_models(registry: str | None, **run: Any) -> None:
 def show(model: str, registry: str | None, **run: Any) -> None:
     """Shows a model: what it is made of, how good it is, and when it was promoted."""
     with _job(registry, run) as job:
-        from genre_spark import models_told
         from genre_spark.bundle.store import open_bundle
+        from genre_spark.cli import model_views
 
         path = job.model(model)
-        job.terminal.show(*models_told.model(open_bundle(job.session, path), job.promotions(path)))
+        job.terminal.show(*model_views.model(open_bundle(job.session, path), job.promotions(path)))
 
 
 @models.command(epilog="Example: genre-spark models verify mine@champion models/reference")
@@ -51,8 +51,8 @@ def show(model: str, registry: str | None, **run: Any) -> None:
 def verify(model: tuple[str, ...], registry: str | None, **run: Any) -> None:
     """Verifies models to the last byte, or all of a registry; exit code 4 where one is bad."""
     with _job(registry, run) as job:
-        from genre_spark import models_told
         from genre_spark.bundle.store import open_bundle
+        from genre_spark.cli import model_views
         from genre_spark.errors import BundleError
 
         wanted = model or [entry.path for entry in job.entries()]
@@ -63,7 +63,7 @@ def verify(model: tuple[str, ...], registry: str | None, **run: Any) -> None:
                 faults[one] = None
             except BundleError as err:
                 faults[one] = str(err)
-        job.terminal.show(*models_told.verdicts(faults))
+        job.terminal.show(*model_views.verdicts(faults))
         bad = [name for name, fault in faults.items() if fault]
         if bad:
             raise BundleError(f"{len(bad)} of {len(faults)} bundles cannot be trusted: {bad[0]} …")
@@ -95,14 +95,14 @@ def promote(
 ) -> None:
     """Gives a model an alias; it becomes champion only if it is no less accurate than that."""
     with _job(registry, run) as job:
-        from genre_spark import models_told
+        from genre_spark.cli import model_views
         from genre_spark.evaluation import promotion_gate
 
         source = source_of(catalog, dataset, fmt) if catalog else None
         path = job.model(model)
         spark = job.spark() if source else job.session
         given = promotion_gate.promote(spark, path, alias, source, job.settings, rollback)
-        job.terminal.show(*models_told.promotion(path, given))
+        job.terminal.show(*model_views.promotion(path, given))
 
 
 @models.command(
@@ -127,8 +127,8 @@ def diff(
 ) -> None:
     """Labels a catalogue with two models: how many labels change, where, and why."""
     with _job(registry, run) as job:
-        from genre_spark import models_told
         from genre_spark.bundle.store import open_bundle
+        from genre_spark.cli import model_views
         from genre_spark.evaluation.model_comparison import compare
 
         source = source_of(catalog, dataset, fmt)
@@ -136,7 +136,7 @@ def diff(
         one, other = (open_bundle(job.spark(), path) for path in paths)
         job.terminal.say(f"labelling {catalog} with {before} and {after}")
         found = compare(job.spark(), source, one, other, job.settings, explain)
-        job.terminal.show(*models_told.difference(found))
+        job.terminal.show(*model_views.difference(found))
 
 
 def _job(registry: str | None, run: dict[str, Any]) -> Any:
