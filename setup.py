@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "genre_spark/__init__.py").read_text())[1]
@@ -47,6 +47,7 @@ TEST = [
     "hypothesis>=6.100",
     "ruff>=0.12",
     "mypy>=1.15",
+    "import-linter>=2.1",
     "build>=1.2",
     "setuptools>=77",
     # Those who read labelled catalogues, and what is promised to them.
@@ -75,10 +76,11 @@ setup(
     ],
     python_requires=">=3.11",
     # `conf` travels inside the package, so that an installed genre-spark finds its defaults.
-    packages=["genre_spark", "genre_spark.conf"],
+    packages=[*find_packages(include=["genre_spark", "genre_spark.*"]), "genre_spark.conf"],
     package_dir={"genre_spark.conf": "conf"},
     package_data={
-        "genre_spark": ["templates/*", "py.typed"],
+        "genre_spark": ["py.typed"],
+        "genre_spark.reporting": ["templates/*"],
         "genre_spark.conf": ["*.yaml", "*.properties", "*.txt", "datasets/*", "spark/*"],
     },
     install_requires=EXECUTOR,

@@ -18,10 +18,7 @@ from pyspark.sql import functions as F
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from genre_spark.catalog import (
-    reader,
-    validation,
-)
+from genre_spark.catalog import reader, validation  # noqa: E402
 from genre_spark.config import load_dataset  # noqa: E402
 from genre_spark.pipelines import demo  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402

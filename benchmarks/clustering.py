@@ -29,7 +29,7 @@ from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source, open_catalogue  # noqa: E402
 from genre_spark.clustering import kmeans  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
-from genre_spark.pipelines import commands  # noqa: E402
+from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 
 _SETTINGS = load_settings()
@@ -77,7 +77,7 @@ def _points(tracks: DataFrame, opened: Bundle) -> DataFrame:
 
 def _cluster(spark: SparkSession, source: Source, output: Path) -> None:
     shutil.rmtree(output, ignore_errors=True)
-    commands.cluster(spark, source, str(output), _SETTINGS)
+    cluster_pipeline.run(spark, source, str(output), _SETTINGS)
 
 
 if __name__ == "__main__":

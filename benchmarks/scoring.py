@@ -39,10 +39,10 @@ from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source  # noqa: E402
 from genre_spark.catalog.validation import N_IMPUTED  # noqa: E402
 from genre_spark.config import Dataset, load_dataset, load_settings  # noqa: E402
-from genre_spark.pipelines import (
-    commands,
-    demo,
-)
+from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
+from genre_spark.pipelines import demo  # noqa: E402
+from genre_spark.pipelines import score as score_pipeline  # noqa: E402
+from genre_spark.pipelines import train as train_pipeline  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import GROUPS  # noqa: E402
 from genre_spark.scoring import job as scoring  # noqa: E402
@@ -112,7 +112,7 @@ def _candidates(
 
     source = Source(catalog, Dataset(), "parquet")
     job = partial(
-        commands.score, spark, source, given.model, out("job"), _SETTINGS, lambda *_: None
+        score_pipeline.run, spark, source, given.model, out("job"), _SETTINGS, lambda *_: None
     )
     copy = {COPY: partial(alternatives.copy, tracks, out("copy"))}
     if given.job:
@@ -168,8 +168,8 @@ def _reads_tracks_alone(spark: SparkSession, folder: Path) -> Bundle:
         known = load_dataset(demo.PACKAGE)
         columns = {name: own for name, own in known.columns.items() if name not in GROUPS}
         source = Source(str(demo.table()), known.model_copy(update={"columns": columns}))
-        commands.cluster(spark, source, str(clusters), _QUICK)
-        commands.train(spark, source, str(clusters), str(model), _QUICK)
+        cluster_pipeline.run(spark, source, str(clusters), _QUICK)
+        train_pipeline.run(spark, source, str(clusters), str(model), _QUICK)
     return files.load(model)
 
 

@@ -21,7 +21,8 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import Dataset, Settings, load_dataset, load_settings
 from genre_spark.monitoring import distributions, drift
-from genre_spark.pipelines import commands
+from genre_spark.pipelines import cluster as cluster_pipeline
+from genre_spark.pipelines import train as train_pipeline
 from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed
 from genre_spark.scoring import job
@@ -82,7 +83,7 @@ def cluster(
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
         earlier = models.locate(spark, previous, wanted.models.registry) if previous else None
-        commands.cluster(spark, source, output, wanted, previous=earlier, say=plainly(say))
+        cluster_pipeline.run(spark, source, output, wanted, previous=earlier, say=plainly(say))
         return store.open_bundle(spark, output)
 
 
@@ -121,7 +122,7 @@ def train(
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
         base = models.locate(spark, clusters, wanted.models.registry)
-        commands.train(spark, source, base, output, wanted, plainly(say))
+        train_pipeline.run(spark, source, base, output, wanted, plainly(say))
         return store.open_bundle(spark, output, "full")
 
 

@@ -10,13 +10,13 @@ import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     ValidationError,
     model_validator,
 )
 
+from genre_spark._model import StrictModel
 from genre_spark.errors import ConfigError
 from genre_spark.schema import FEATURE_NAMES, PARTITION_COLUMNS, TEXT_COLUMNS
 from genre_spark.source import Origin
@@ -39,18 +39,14 @@ Count = Annotated[_Int, Field(ge=1)]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CatalogSettings(_Strict):
+class CatalogSettings(StrictModel):
     """Which rows are good enough."""
 
     max_imputed: Annotated[_Int, Field(ge=0, le=len(FEATURE_NAMES) - 1)]
     max_quarantined: Share
 
 
-class ClusteringSettings(_Strict):
+class ClusteringSettings(StrictModel):
     """How synthetic genres are found."""
 
     k_min: Annotated[_Int, Field(ge=2)]
@@ -69,7 +65,7 @@ class ClusteringSettings(_Strict):
         return self
 
 
-class TrainingSettings(_Strict):
+class TrainingSettings(StrictModel):
     """Which labels are learned from, and what is asked of the result."""
 
     max_labels: Annotated[_Int, Field(ge=100)]
@@ -78,7 +74,7 @@ class TrainingSettings(_Strict):
     target_precision: OpenShare
 
 
-class NetworkSettings(_Strict):
+class NetworkSettings(StrictModel):
     """How the network is fitted."""
 
     epochs: Count
@@ -89,7 +85,7 @@ class NetworkSettings(_Strict):
     learning_rate: OpenShare
 
 
-class DriftSettings(_Strict):
+class DriftSettings(StrictModel):
     """How unlike its model's catalogue another may be."""
 
     warn_psi: Distance
@@ -109,7 +105,7 @@ class DriftSettings(_Strict):
         return self
 
 
-class ScoringSettings(_Strict):
+class ScoringSettings(StrictModel):
     """How a catalogue is labelled."""
 
     batch_rows: Count
@@ -117,7 +113,7 @@ class ScoringSettings(_Strict):
     explain: StrictBool
 
 
-class PublishingSettings(_Strict):
+class PublishingSettings(StrictModel):
     """How a labelled catalogue lies in files, and how it replaces another."""
 
     partition_by: Literal[PARTITION_COLUMNS] | None
@@ -125,7 +121,7 @@ class PublishingSettings(_Strict):
     allow_gap: StrictBool
 
 
-class ModelsSettings(_Strict):
+class ModelsSettings(StrictModel):
     """Where models with names stand, and what is asked of a new champion."""
 
     registry: Annotated[str, Field(min_length=1)]
@@ -134,7 +130,7 @@ class ModelsSettings(_Strict):
     least_artists: Count
 
 
-class Settings(_Strict):
+class Settings(StrictModel):
     """All settings; their defaults stand in ``conf/default.yaml`` only."""
 
     seed: Annotated[_Int, Field(ge=0, lt=2**31)]
@@ -148,7 +144,7 @@ class Settings(_Strict):
     models: ModelsSettings
 
 
-class Dataset(_Strict):
+class Dataset(StrictModel):
     """How a source table maps to canonical columns.
 
     Parameters

@@ -9,6 +9,9 @@ TITLE = "title"
 GENRE = "genre"
 TEXT_COLUMNS = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE)
 
+# What tables and pictures call the network, beside the baselines.
+MODEL = "CNN"
+
 # Characters; a longer id is a mistake of whoever wrote the table.
 MAX_ID_LENGTH = 1000
 

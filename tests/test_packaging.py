@@ -78,7 +78,7 @@ def test_an_installed_wheel_finds_its_settings_templates_and_command(made, tmp_p
         "from genre_spark.platform.session import local_properties\n"
         "print(genre_spark.__file__, load_settings().seed, len(dataset_names()))\n"
         "local_properties()\n"
-        "jinja2.Environment(loader=jinja2.PackageLoader('genre_spark')).get_template('report.html')\n"
+        "jinja2.Environment(loader=jinja2.PackageLoader('genre_spark.reporting')).get_template('report.html')\n"
     )
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "at")}
     file, seed, n_datasets = run("-c", code, cwd=tmp_path, env=env).split()

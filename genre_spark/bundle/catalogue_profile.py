@@ -3,22 +3,19 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from genre_spark._model import Finite, StrictModel
 
 # Every 5 %: enough to see a shift, small enough to read.
 LEVELS = tuple(step / 20 for step in range(21))
 CONFIDENCE_BINS = 20
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FeatureProfile(_Strict):
+class FeatureProfile(StrictModel):
     """Distribution of one feature, over as many tracks as tell what all are like.
 
     Attributes
@@ -45,7 +42,7 @@ class FeatureProfile(_Strict):
         return self
 
 
-class LabelProfile(_Strict):
+class LabelProfile(StrictModel):
     """Which labels a model gives, and how sure it is.
 
     Attributes
@@ -64,7 +61,7 @@ class LabelProfile(_Strict):
     mean_confidence: Share | None = None
 
 
-class Profile(_Strict):
+class Profile(StrictModel):
     """What a catalogue was like that a bundle was made from: the content of ``profile.json``."""
 
     tracks: Count

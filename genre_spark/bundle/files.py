@@ -15,6 +15,7 @@ from genre_spark.bundle import security
 from genre_spark.bundle.catalogue_profile import Profile
 from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
 from genre_spark.bundle.security import UntrustedError
+from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError
 from genre_spark.features.tensor import channel_names
 
@@ -54,6 +55,17 @@ class Bundle:
 
     def __repr__(self) -> str:
         return f"<{self.manifest.kind} bundle {self.manifest.model_id} of {self.path}>"
+
+    def as_previous(self) -> Previous:
+        """What matching a new fit with this one needs."""
+        scoring = self.manifest.scoring
+        return Previous(
+            path=str(self.path),
+            model_id=self.manifest.model_id,
+            space=scoring.space,
+            synthetic=scoring.synthetic,
+            retired=self.manifest.clusters.retired,
+        )
 
 
 def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -> Bundle:

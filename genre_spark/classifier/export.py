@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.bundle.files import KERAS, ONNX
 from genre_spark.classifier import onnx_graph
 from genre_spark.classifier.architecture import branches
 from genre_spark.classifier.decision import GENERAL, N_OPINIONS, SOUND, SPECIAL
@@ -21,7 +20,13 @@ if TYPE_CHECKING:
 PARITY = 1e-5
 
 
-def export(model: "keras.Model", groups: Sequence[str], folder: Path, probe: np.ndarray) -> None:
+def export(
+    model: "keras.Model",
+    groups: Sequence[str],
+    keras_file: Path,
+    onnx_file: Path,
+    probe: np.ndarray,
+) -> None:
     """Writes the network for Keras and for ONNX Runtime, once it is known that they agree.
 
     Parameters
@@ -30,8 +35,8 @@ def export(model: "keras.Model", groups: Sequence[str], folder: Path, probe: np.
         From `network.fit`.
     groups : sequence of str
         Context groups that it was fitted with.
-    folder : Path
-        Existing directory.
+    keras_file, onnx_file : Path
+        To write, in an existing directory.
     probe : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
         Real tracks on which the two are compared.
 
@@ -40,7 +45,7 @@ def export(model: "keras.Model", groups: Sequence[str], folder: Path, probe: np.
     GenreSparkError
         Where they do not agree.
     """
-    model.save(folder / KERAS)
+    model.save(keras_file)
     names = {layer.name for layer in model.layers}
     fitted = [
         (branch, model.get_layer(branch.name).get_weights())
@@ -49,8 +54,8 @@ def export(model: "keras.Model", groups: Sequence[str], folder: Path, probe: np.
     ]
     n_axes, n_channels = probe.shape[1:]
     written = onnx_graph.write(_by_opinion(fitted), n_axes, n_channels, model.output_shape[-1])
-    (folder / ONNX).write_bytes(written.SerializeToString())
-    check_parity(log_probabilities(model, probe), folder / ONNX, probe)
+    onnx_file.write_bytes(written.SerializeToString())
+    check_parity(log_probabilities(model, probe), onnx_file, probe)
 
 
 def _by_opinion(fitted: Sequence[onnx_graph.Fitted]) -> dict[str, list[onnx_graph.Fitted]]:

@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.bundle.manifest import ScoringPart
+from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import TrainingSettings
 from genre_spark.errors import InputError
 from genre_spark.features.group_statistics import add_context, key
+from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.tensor import Context, build, unpack
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
 
@@ -112,7 +113,8 @@ class Sample:
 
 def collect(
     tracks: DataFrame,
-    scoring: ScoringPart,
+    space: FeatureSpace,
+    synthetic: SyntheticPart,
     groups: Sequence[str],
     settings: TrainingSettings,
     seed: int,
@@ -123,8 +125,10 @@ def collect(
     ----------
     tracks : DataFrame
         Accepted tracks, validated for the bundle's features. Context is taken from all of them.
-    scoring : ScoringPart
-        With the fitted transform and the synthetic genres.
+    space : FeatureSpace
+        The fitted scaling.
+    synthetic : SyntheticPart
+        The synthetic genres.
     groups : sequence of str
         Context groups that the catalogue has.
     settings : TrainingSettings
@@ -141,7 +145,6 @@ def collect(
     counts = {row[GENRE]: row["count"] for row in per_genre.collect()}
     classes = _usable_genres(counts, settings.min_per_genre)
     chosen = _is_chosen(counts, classes, settings.max_labels, seed)
-    space = scoring.space
     in_context = add_context(tracks, space, groups).filter(chosen)
     features = [column.alias(name) for name, column in space.imputed().items()]
     has_title = F.col(ARTIST).isNotNull() & F.col(TITLE).isNotNull()
@@ -153,7 +156,7 @@ def collect(
         *features,
         *[context_column(group) for group in groups],
     )
-    return _to_arrays(table.orderBy(TRACK_ID).toArrow(), scoring, groups, classes)
+    return _to_arrays(table.orderBy(TRACK_ID).toArrow(), space, synthetic, groups, classes)
 
 
 def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
@@ -193,19 +196,23 @@ def _recording_key() -> Column:
 
 
 def _to_arrays(
-    table: pa.Table, scoring: ScoringPart, groups: Sequence[str], classes: tuple[str, ...]
+    table: pa.Table,
+    space: FeatureSpace,
+    synthetic: SyntheticPart,
+    groups: Sequence[str],
+    classes: tuple[str, ...],
 ) -> Sample:
-    raw = np.stack([table[name].to_numpy() for name in scoring.space.features], axis=1)
-    axes = scoring.space.to_numpy(raw)
-    nearest, _ = scoring.synthetic.nearest(axes)
+    raw = np.stack([table[name].to_numpy() for name in space.features], axis=1)
+    axes = space.to_numpy(raw)
+    nearest, _ = synthetic.nearest(axes)
     labels = pc.index_in(table[GENRE], pa.array(classes)).to_numpy()
-    edges = scoring.space.edges
+    edges = space.edges
     packed = {group: table[context_column(group)].combine_chunks() for group in groups}
     return Sample(
         axes=axes,
-        centroids=scoring.centroids[nearest],
+        centroids=np.array(synthetic.centroids)[nearest],
         edges=edges,
-        features=tuple(axis.feature for axis in scoring.space.axes),
+        features=tuple(axis.feature for axis in space.axes),
         contexts={group: unpack(group, packed[group], axes, edges) for group in groups},
         labels=labels.astype(np.int64),
         classes=classes,

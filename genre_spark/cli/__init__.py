@@ -1,5 +1,5 @@
 """The command line."""
 
-from genre_spark.cli.main import cli, main, run
+from genre_spark.cli.commands import cli, cluster, evaluate, main, models, report, run, score, train
 
-__all__ = ["cli", "main", "run"]
+__all__ = ["cli", "cluster", "evaluate", "main", "models", "report", "run", "score", "train"]

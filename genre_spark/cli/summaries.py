@@ -5,7 +5,8 @@ from typing import Any
 
 from genre_spark.cli.terminal import Terminal
 from genre_spark.monitoring.drift import WARN, beyond
-from genre_spark.reporting.text import MODEL, PROTOCOLS, gained, spread
+from genre_spark.reporting.text import PROTOCOLS, gained, spread
+from genre_spark.schema import MODEL
 
 _PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
 

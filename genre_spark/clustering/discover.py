@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 
-from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import SyntheticPart
 from genre_spark.clustering import (
     kmeans,
     matching,
@@ -19,8 +17,10 @@ from genre_spark.clustering import (
     projection,
     rules,
 )
+from genre_spark.clustering.matching import Previous
 from genre_spark.clustering.metric import ClusterSpace
 from genre_spark.clustering.results import Discovery, SyntheticGenre
+from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.features import scaling
 from genre_spark.features.scaling import FeatureSpace
@@ -63,7 +63,7 @@ def survey(
     drawn: DataFrame,
     names: tuple[str, ...],
     settings: Settings,
-    previous: Bundle | None = None,
+    previous: Previous | None = None,
 ) -> Survey:
     """Discovers the synthetic genres of a catalogue.
 
@@ -76,12 +76,12 @@ def survey(
     names : tuple of str
         Features to use where they vary.
     settings : Settings
-    previous : Bundle, optional
+    previous : Previous, optional
         Whose ids and names are kept where synthetic genres are the same.
 
     Raises
     ------
-    BundleError
+    PreviousError
         Where `previous` rests on other features.
     """
     space = scaling.fit(drawn, names)
@@ -90,7 +90,7 @@ def survey(
     sample = _sample(drawn, space, settings)
     wanted, seed = settings.clustering, settings.seed
     candidates = model_selection.try_each_k(sample.points, wanted, seed)
-    k = model_selection.choose(candidates, previous.manifest.clusters.k if previous else None)
+    k = model_selection.choose(candidates, len(previous.synthetic.ids) if previous else None)
     start, stability = model_selection.settle(sample.points, k, wanted, seed)
     groups = _fit(tracks, drawn, sample, start, wanted.max_iterations)
     synthetic, discovery = _tell(sample, groups, previous, seed)
@@ -121,7 +121,7 @@ def _fit(
 
 
 def _tell(
-    sample: _Sample, groups: _Groups, previous: Bundle | None, seed: int
+    sample: _Sample, groups: _Groups, previous: Previous | None, seed: int
 ) -> tuple[SyntheticPart, Discovery]:
     """Ids, names, rules and all else that is said of the groups."""
     space, centers, k = sample.space, groups.centers, len(groups.centers)

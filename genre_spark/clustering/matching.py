@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genre_spark.bundle.files import Bundle
 from genre_spark.clustering.results import Change, Match, Merge, Split
+from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.errors import BundleError
 from genre_spark.features.scaling import FeatureSpace
 
@@ -13,6 +13,28 @@ from genre_spark.features.scaling import FeatureSpace
 _SAME = 0.5
 # An earlier one has split where at least two new ones have this part of it each.
 _PART = 0.25
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The synthetic genres of an earlier bundle.
+
+    Attributes
+    ----------
+    path : str
+        For messages.
+    model_id : str
+    space : FeatureSpace
+    synthetic : SyntheticPart
+    retired : tuple of int
+        Ids that were used before it.
+    """
+
+    path: str
+    model_id: str
+    space: FeatureSpace
+    synthetic: SyntheticPart
+    retired: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -36,14 +58,14 @@ class Lineage:
     change: Change | None
 
 
-def check(previous: Bundle, space: FeatureSpace) -> None:
+def check(previous: Previous, space: FeatureSpace) -> None:
     """Refuses an earlier bundle whose synthetic genres rest on other features.
 
     Raises
     ------
     BundleError
     """
-    before, now = previous.manifest.scoring.space.features, space.features
+    before, now = previous.space.features, space.features
     if set(before) != set(now):
         raise BundleError(
             f"{previous.path}: its synthetic genres rest on {', '.join(before)}, this catalogue has"
@@ -57,13 +79,13 @@ def begin(k: int) -> Lineage:
 
 
 def follow(
-    previous: Bundle, raw: np.ndarray, features: tuple[str, ...], now: np.ndarray, k: int
+    previous: Previous, raw: np.ndarray, features: tuple[str, ...], now: np.ndarray, k: int
 ) -> Lineage:
     """Ids of a new fit, the earlier ones where synthetic genres are the same.
 
     Parameters
     ----------
-    previous : Bundle
+    previous : Previous
     raw : np.ndarray [shape=(n_tracks, n_features)]
         A sample of the catalogue, nothing missing.
     features : tuple of str
@@ -79,8 +101,7 @@ def follow(
     """
     from scipy.optimize import linear_sum_assignment
 
-    manifest = previous.manifest
-    old, space = manifest.scoring.synthetic, manifest.scoring.space
+    old, space = previous.synthetic, previous.space
     same_order = raw[:, [features.index(name) for name in space.features]]
     before = old.nearest(space.to_numpy(same_order))[0]
     shared = np.zeros((len(old.ids), k), dtype=int)
@@ -90,14 +111,14 @@ def follow(
     same = {
         int(b): int(a) for a, b in pairs if shared[a, b] and shared[a, b] >= _SAME * larger[a, b]
     }
-    used = {*old.ids, *manifest.clusters.retired}
+    used = {*old.ids, *previous.retired}
     fresh = iter(range(max(used) + 1, max(used) + 1 + k))
     ids = tuple(old.ids[same[row]] if row in same else next(fresh) for row in range(k))
     return Lineage(
         ids=ids,
         names={row: old.names[earlier] for row, earlier in same.items()},
         retired=tuple(sorted(used - set(ids))),
-        change=_change(manifest.model_id, shared, np.array(old.ids), np.array(ids)),
+        change=_change(previous.model_id, shared, np.array(old.ids), np.array(ids)),
     )
 
 

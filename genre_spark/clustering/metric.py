@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from genre_spark._model import Finite
 from genre_spark.errors import ConfigError
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.schema import FEATURE_NAMES, feature
@@ -19,8 +20,6 @@ _PASSAGE = (0.45, 0.55)
 # A feature leads only where at least this share of the tracks lies on either side.
 _LEAST_SIDE = 0.2
 _LEAST_WIDTH = 1e-9
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Dimension(BaseModel):

@@ -3,17 +3,14 @@
 from statistics import fmean, pstdev
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+from genre_spark._model import Finite, StrictModel
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Candidate(_Strict):
+class Candidate(StrictModel):
     """A number of synthetic genres that was tried on a bounded sample.
 
     Attributes
@@ -37,7 +34,7 @@ class Candidate(_Strict):
     largest: Share
 
 
-class Stability(_Strict):
+class Stability(StrictModel):
     """How little the chosen number's synthetic genres hang on chance.
 
     Attributes
@@ -60,7 +57,7 @@ class Stability(_Strict):
         return {name: (fmean(values), pstdev(values)) for name, values in both.items()}
 
 
-class TypicalTrack(_Strict):
+class TypicalTrack(StrictModel):
     """A track near a centroid."""
 
     track_id: str
@@ -68,7 +65,7 @@ class TypicalTrack(_Strict):
     title: str | None
 
 
-class TypicalArtist(_Strict):
+class TypicalArtist(StrictModel):
     """An artist with many tracks in a synthetic genre.
 
     Attributes
@@ -84,14 +81,14 @@ class TypicalArtist(_Strict):
     share: Share
 
 
-class Neighbour(_Strict):
+class Neighbour(StrictModel):
     """Another synthetic genre, and how far off it lies: Euclidean, in clustering units."""
 
     id: int
     distance: Finite
 
 
-class SyntheticGenre(_Strict):
+class SyntheticGenre(StrictModel):
     """A cluster of the catalogue.
 
     Attributes
@@ -136,7 +133,7 @@ class SyntheticGenre(_Strict):
     lift: dict[str, Finite] = {}
 
 
-class Relation(_Strict):
+class Relation(StrictModel):
     """How synthetic genres relate to the real ones over all labelled tracks; never an accuracy.
 
     Attributes
@@ -156,7 +153,7 @@ class Relation(_Strict):
     nmi: Share
 
 
-class GenreRules(_Strict):
+class GenreRules(StrictModel):
     """Rules of one synthetic genre; a track belongs to it where any of the sentences holds.
 
     Attributes
@@ -180,7 +177,7 @@ class GenreRules(_Strict):
         return len(self.sentences)
 
 
-class Rules(_Strict):
+class Rules(StrictModel):
     """A decision tree on raw features that tells the synthetic genres apart.
 
     Attributes
@@ -201,7 +198,7 @@ class Rules(_Strict):
     genres: tuple[GenreRules, ...]
 
 
-class Match(_Strict):
+class Match(StrictModel):
     """A synthetic genre that was there before.
 
     Attributes
@@ -216,21 +213,21 @@ class Match(_Strict):
     kept: Share
 
 
-class Split(_Strict):
+class Split(StrictModel):
     """An earlier synthetic genre whose tracks now lie in several."""
 
     id: int
     into: tuple[int, ...]
 
 
-class Merge(_Strict):
+class Merge(StrictModel):
     """A synthetic genre that holds most of several earlier ones."""
 
     id: int
     of: tuple[int, ...]
 
 
-class Change(_Strict):
+class Change(StrictModel):
     """What became of the synthetic genres of an earlier bundle.
 
     Attributes
@@ -258,7 +255,7 @@ class Change(_Strict):
     merged: tuple[Merge, ...]
 
 
-class CatalogueMap(_Strict):
+class CatalogueMap(StrictModel):
     """Some tracks of the catalogue in two dimensions, for a picture.
 
     Attributes
@@ -274,7 +271,7 @@ class CatalogueMap(_Strict):
     points: tuple[tuple[Finite, Finite, int], ...]
 
 
-class Discovery(_Strict):
+class Discovery(StrictModel):
     """All of it.
 
     Attributes

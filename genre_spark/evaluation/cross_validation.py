@@ -15,7 +15,7 @@ from genre_spark.config import Settings
 from genre_spark.evaluation import baselines, training
 from genre_spark.evaluation import metrics as evaluation
 from genre_spark.evaluation.metrics import Protocol
-from genre_spark.reporting.text import MODEL
+from genre_spark.schema import MODEL
 
 logger = logging.getLogger(__name__)
 

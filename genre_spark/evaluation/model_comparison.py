@@ -7,8 +7,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import Manifest, unpack_artists
+from genre_spark.bundle.manifest import Manifest
 from genre_spark.catalog.catalogue import Source
+from genre_spark.classifier.genre_part import unpack_artists
 from genre_spark.config import Settings
 from genre_spark.evaluation.side_by_side import AFTER, BEFORE, TRUTH, labelled_by_both
 from genre_spark.schema import WHY_GENRE

@@ -8,9 +8,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import Manifest, unpack_artists
+from genre_spark.bundle.manifest import Manifest
 from genre_spark.bundle.registry import now
 from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.classifier.genre_part import unpack_artists
 from genre_spark.config import Settings
 from genre_spark.features.group_statistics import key
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID

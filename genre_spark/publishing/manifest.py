@@ -4,8 +4,9 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from genre_spark._model import StrictModel
 from genre_spark.bundle.catalogue_profile import Count, Finite, LabelProfile, Share
 from genre_spark.config import Dataset, DriftSettings, Settings
 from genre_spark.monitoring.drift import OK, STOP, WARN
@@ -88,18 +89,14 @@ def _type(kind: str) -> dict[str, Any]:
     return {"type": "array", "items": item}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Model(_Strict):
+class Model(StrictModel):
     """The bundle that made the labels."""
 
     path: str
     created_at: datetime
 
 
-class Source(_Strict):
+class Source(StrictModel):
     """The table that was labelled."""
 
     path: str
@@ -108,14 +105,14 @@ class Source(_Strict):
     fingerprint: str
 
 
-class Incremental(_Strict):
+class Incremental(StrictModel):
     """Whether labels were to be carried over, and if not, why."""
 
     asked: bool
     in_full_because: str | None
 
 
-class Run(_Strict):
+class Run(StrictModel):
     """A run that made some of the rows."""
 
     run_id: str | None
@@ -123,7 +120,7 @@ class Run(_Strict):
     tracks: Count
 
 
-class Rows(_Strict):
+class Rows(StrictModel):
     """What became of the table's rows: read = labelled + quarantined."""
 
     read: Count
@@ -146,7 +143,7 @@ class Labels(LabelProfile):
 Level = Literal[OK, WARN, STOP]
 
 
-class FeatureShift(_Strict):
+class FeatureShift(StrictModel):
     """How far a feature is from the model's catalogue."""
 
     psi: Finite | None
@@ -156,7 +153,7 @@ class FeatureShift(_Strict):
     level: Level
 
 
-class LabelShift(_Strict):
+class LabelShift(StrictModel):
     """How far a label mix, or the confidence, is from the model's catalogue."""
 
     psi: Finite
@@ -166,7 +163,7 @@ class LabelShift(_Strict):
     level: Level
 
 
-class Drift(_Strict):
+class Drift(StrictModel):
     """How unlike the model's catalogue this one is."""
 
     judged: bool
@@ -179,7 +176,7 @@ class Drift(_Strict):
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
-class Manifest(_Strict):
+class Manifest(StrictModel):
     """What ``_manifest.json`` says."""
 
     made_by: Literal[MADE_BY]

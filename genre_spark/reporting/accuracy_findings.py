@@ -7,7 +7,8 @@ import numpy as np
 
 from genre_spark.reporting import charts
 from genre_spark.reporting.style import Picture
-from genre_spark.reporting.text import MODEL, count, percent, plain, said
+from genre_spark.reporting.text import count, percent, plain, said
+from genre_spark.schema import MODEL
 
 # More would not be legible in a picture; the tables have them all.
 MOST_CONFUSED = 30

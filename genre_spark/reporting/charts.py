@@ -17,7 +17,7 @@ from genre_spark.reporting.style import (
     percent_axes,
     percent_axis,
 )
-from genre_spark.reporting.text import MODEL
+from genre_spark.schema import MODEL
 
 BINS = 20
 MOST_WRITTEN = 15

@@ -37,7 +37,7 @@ def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
     """
     manifest, labels = bundle.manifest, labels or {}
     environment = Environment(
-        loader=PackageLoader("genre_spark"),
+        loader=PackageLoader("genre_spark.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

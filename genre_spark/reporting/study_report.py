@@ -10,7 +10,6 @@ from genre_spark.evaluation import cross_validation
 from genre_spark.reporting import accuracy_findings, charts
 from genre_spark.reporting.style import Picture
 from genre_spark.reporting.text import (
-    MODEL,
     PROTOCOLS,
     cell,
     count,
@@ -19,6 +18,7 @@ from genre_spark.reporting.text import (
     said,
     spread,
 )
+from genre_spark.schema import MODEL
 
 PAGE = "evaluation.md"
 _MEASURES = {

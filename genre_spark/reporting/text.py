@@ -6,7 +6,6 @@ from typing import Any
 
 from genre_spark.schema import AudioFeature
 
-MODEL = "CNN"
 PROTOCOLS = {"known": "known artists", "new": "new artists"}
 _NONE = "–"
 _DIGITS = {"BPM": 0, "dB": 1, "min": 1}

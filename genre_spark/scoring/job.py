@@ -15,8 +15,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import GenrePart
 from genre_spark.catalog.validation import N_IMPUTED
+from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.features.group_statistics import key
 from genre_spark.schema import (
     ALBUM,

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from genre_spark.bundle.manifest import GenrePart, ScoringPart
+from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.classifier.calibration import softmax
 from genre_spark.classifier.decision import blend, logits, pick
+from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.features.tensor import Context, build, unpack
 from genre_spark.schema import (

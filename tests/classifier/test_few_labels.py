@@ -13,6 +13,7 @@ from genre_spark.errors import InputError
 from genre_spark.evaluation import baselines, training
 from genre_spark.evaluation import metrics as evaluation
 
+SCORING = make_manifest().scoring
 SETTINGS = load_settings(
     overrides=(
         "epochs=2", "general_epochs=8", "min_steps=0", "batch_size=512", "learning_rate=0.03",
@@ -125,7 +126,12 @@ def test_too_few_labels_are_refused_before_anything_is_fitted(spark, counts, tol
     tracks = make_tracks(len(names), seed=1).assign(genre=names)
     with pytest.raises(InputError, match=told):
         training_set.collect(
-            spark.createDataFrame(tracks), make_manifest().scoring, (), SETTINGS.training, 1
+            spark.createDataFrame(tracks),
+            SCORING.space,
+            SCORING.synthetic,
+            (),
+            SETTINGS.training,
+            1,
         )
 
 
@@ -134,7 +140,7 @@ def test_of_too_many_labels_small_genres_are_kept_whole(spark):
     tracks = make_tracks(len(names), seed=1).assign(genre=names)
     settings = SETTINGS.training.model_copy(update={"max_labels": 300})
     found = training_set.collect(
-        spark.createDataFrame(tracks), make_manifest().scoring, (), settings, 1
+        spark.createDataFrame(tracks), SCORING.space, SCORING.synthetic, (), settings, 1
     )
     kept = dict(zip(found.classes, np.bincount(found.labels), strict=True))
     assert (kept["jazz"], kept["folk"]) == (7, 60)

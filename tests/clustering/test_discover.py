@@ -207,7 +207,7 @@ def test_most_tracks_of_a_resample_keep_their_id_and_all_matched_genres_their_na
         }
     )
     fewer = tracks.filter("xxhash64(track_id) % 10 <> 0")
-    old = Bundle(Path("old"), manifest, None, {})
+    old = Bundle(Path("old"), manifest, None, {}).as_previous()
     again = discover.survey(fewer, fewer, FEATURE_NAMES, SETTINGS, old)
     change = again.discovery.change
     assert change.tracks == 300

@@ -22,12 +22,13 @@ RAW = TRACKS[list(FEATURE_NAMES)].to_numpy(float)
 def bundle(retired=()):
     manifest = make_manifest(k=K)
     clusters = Discovery(k=K, retired=retired)
-    return Bundle(Path("old"), manifest.model_copy(update={"clusters": clusters}), None, {})
+    return Bundle(
+        Path("old"), manifest.model_copy(update={"clusters": clusters}), None, {}
+    ).as_previous()
 
 
 def rows(previous):
-    scoring = previous.manifest.scoring
-    return scoring.synthetic.nearest(scoring.space.to_numpy(RAW))[0]
+    return previous.synthetic.nearest(previous.space.to_numpy(RAW))[0]
 
 
 def follow(now, k, previous=None):

@@ -14,7 +14,8 @@ from genre_spark.config import load_dataset, load_settings
 from genre_spark.errors import OutputError
 from genre_spark.evaluation import baselines, cross_validation, training
 from genre_spark.features.tensor import channel_names
-from genre_spark.pipelines import commands
+from genre_spark.pipelines import cluster as cluster_pipeline
+from genre_spark.pipelines import evaluate as evaluate_pipeline
 from genre_spark.reporting import study_report
 
 SETTINGS = load_settings(overrides=("k_max=12", "restarts=1"))
@@ -157,14 +158,14 @@ def catalogue(spark, tmp_path):
     path = tmp_path / "tracks.parquet"
     make_tracks(600, seed=5).to_parquet(path)
     source = Source(str(path), load_dataset(None))
-    commands.cluster(spark, source, str(tmp_path / "clusters"), SETTINGS)
+    cluster_pipeline.run(spark, source, str(tmp_path / "clusters"), SETTINGS)
     return source, str(tmp_path / "clusters"), tmp_path / "study"
 
 
 def test_a_study_is_published_whole_and_replaced_by_the_next(spark, catalogue, no_fits):
     source, clusters, output = catalogue
     for n_seeds in (2, 1):
-        commands.evaluate(spark, source, clusters, str(output), SETTINGS, n_seeds)
+        evaluate_pipeline.run(spark, source, clusters, str(output), SETTINGS, n_seeds)
         found = json.loads((output / "evaluation.json").read_text())
         assert len(found["protocols"]["new"]["cnn"]["aurc"]["values"]) == n_seeds
     assert {path.name for path in output.parent.iterdir()} == {
@@ -179,7 +180,7 @@ def test_a_study_is_published_whole_and_replaced_by_the_next(spark, catalogue, n
     # A stranger's file is reason enough to leave all as it is.
     (output / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="was not made by genre-spark"):
-        commands.evaluate(spark, source, clusters, str(output), SETTINGS, 1)
+        evaluate_pipeline.run(spark, source, clusters, str(output), SETTINGS, 1)
     assert (output / "notes.txt").read_text() == "mine"
 
 

@@ -27,7 +27,12 @@ def test_no_channel_holds_a_label(spark):
     assert (others["genre"] != tracks["genre"]).any()
     found = [
         training_set.collect(
-            spark.createDataFrame(table), scoring, ("artist", "album"), SETTINGS.training, 1
+            spark.createDataFrame(table),
+            scoring.space,
+            scoring.synthetic,
+            ("artist", "album"),
+            SETTINGS.training,
+            1,
         )
         for table in (tracks, others)
     ]

@@ -14,9 +14,11 @@ from PIL import Image
 from support.generated import make_compared
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import GenrePart, Manifest, ScoringPart, SyntheticPart
+from genre_spark.bundle.manifest import Manifest, ScoringPart
 from genre_spark.classifier.decision import Decision
+from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Change, Discovery
+from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import Axis, FeatureSpace
 from genre_spark.features.tensor import N_BINS
 from genre_spark.reporting import charts, model_card, style

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from genre_spark.bundle import files
-from genre_spark.bundle.manifest import model_id, pack_artists
+from genre_spark.bundle.manifest import model_id
 from genre_spark.catalog.catalogue import Source
+from genre_spark.classifier.genre_part import pack_artists
 from genre_spark.config import Dataset, load_settings
-from genre_spark.pipelines import commands
+from genre_spark.pipelines import score as score_pipeline
 from genre_spark.platform import atomic_directory
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
 from support.generated import make_manifest, make_profile, make_tracks
@@ -59,7 +60,7 @@ def score(spark, tracks, model, output, table=None, settings=None, **options):
     table = table or output.parent / f"{output.name}.parquet"
     tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).to_parquet(table)
     source = Source(str(table), Dataset())
-    return commands.score(
+    return score_pipeline.run(
         spark, source, model, str(output), settings or SETTINGS, lambda *_: None, **options
     )
 

@@ -8,16 +8,11 @@ import pandas as pd
 
 from genre_spark.bundle import files
 from genre_spark.bundle.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
-from genre_spark.bundle.manifest import (
-    GenrePart,
-    Manifest,
-    ScoringPart,
-    SyntheticPart,
-    model_id,
-    pack_artists,
-)
+from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
 from genre_spark.classifier.decision import Decision
+from genre_spark.classifier.genre_part import GenrePart, pack_artists
 from genre_spark.clustering.metric import ClusterSpace, Dimension
+from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
 from genre_spark.features.tensor import N_BINS
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from genre_spark import __version__
-from genre_spark.cli.data import datasets, fetch, inspect
+from genre_spark.cli.catalog_commands import datasets, fetch, inspect
 from genre_spark.cli.job import job_of, source_of
-from genre_spark.cli.labels import labels, schema
-from genre_spark.cli.models import models
+from genre_spark.cli.labels_commands import labels, schema
+from genre_spark.cli.models_commands import models
 from genre_spark.cli.options import CATALOG, place, run_options, table_options, table_words
 from genre_spark.errors import STOPPED, GenreSparkError
 from genre_spark.monitoring import json_logs
@@ -86,12 +86,12 @@ def cluster(
     """Discovers synthetic genres."""
     with job_of(**run) as job:
         from genre_spark.cli import summaries
-        from genre_spark.pipelines import commands
+        from genre_spark.pipelines import cluster as pipeline
 
         source = source_of(catalog, dataset, fmt)
         if previous:
             previous = job.model(previous)
-        summary = commands.cluster(
+        summary = pipeline.run(
             job.spark(),
             source,
             output,
@@ -136,7 +136,7 @@ def train(
     with job_of(**run) as job:
         from genre_spark.bundle import store
         from genre_spark.cli import summaries
-        from genre_spark.pipelines import commands
+        from genre_spark.pipelines import train as pipeline
 
         if mlflow:
             from genre_spark.reporting import mlflow_run
@@ -145,7 +145,7 @@ def train(
 
         source = source_of(catalog, dataset, fmt)
         clusters = job.model(clusters)
-        summary = commands.train(
+        summary = pipeline.run(
             job.spark(), source, clusters, output, job.settings, job.terminal.say
         )
         if mlflow:
@@ -192,11 +192,11 @@ def evaluate(
     """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
     with job_of(**run) as job:
         from genre_spark.cli import summaries
-        from genre_spark.pipelines import commands
+        from genre_spark.pipelines import evaluate as pipeline
 
         source = source_of(catalog, dataset, fmt)
         clusters = job.model(clusters)
-        summary = commands.evaluate(
+        summary = pipeline.run(
             job.spark(), source, clusters, output, job.settings, seeds, ablations, job.terminal.say
         )
         summaries.show_study(job.terminal, summary)
@@ -242,11 +242,11 @@ def score(
         run["overrides"] += (f"partition_by={partition_by}",)
     with job_of(**run) as job:
         from genre_spark.cli import summaries
-        from genre_spark.pipelines import commands
+        from genre_spark.pipelines import score as pipeline
 
         source = source_of(catalog, dataset, fmt)
         model = job.model(model)
-        summary = commands.score(
+        summary = pipeline.run(
             job.spark(),
             source,
             model,
@@ -277,7 +277,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
     """Writes one HTML page on a model and on what it labelled."""
     with job_of(**run) as job:
         from genre_spark.cli import summaries
-        from genre_spark.pipelines import commands
+        from genre_spark.pipelines import report as pipeline
         from genre_spark.platform.storage import is_remote
 
         model = job.model(model)
@@ -286,7 +286,7 @@ def report(model: str, labels: str | None, output: str, pictures: str | None, **
         job.terminal.say(f"reporting on {model}")
         spark = job.spark() if remote else None
         gap = job.settings.publishing.allow_gap
-        summary = commands.report(spark, model, labels, output, pictures, gap)
+        summary = pipeline.run(spark, model, labels, output, pictures, gap)
         summaries.show_report(job.terminal, summary)
 
 
@@ -325,7 +325,3 @@ def _fail(message: str, code: int) -> None:
 
 def _first_line(err: Exception) -> str:
     return next((line for line in str(err).splitlines() if line.strip()), "no message")
-
-
-if __name__ == "__main__":
-    main()

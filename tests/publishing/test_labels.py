@@ -12,7 +12,7 @@ from test_contract import faults
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset, load_settings
 from genre_spark.errors import GateError, GenreSparkError
-from genre_spark.pipelines import commands
+from genre_spark.pipelines import score as score_pipeline
 from genre_spark.publishing import writer
 from genre_spark.schema import LABELLED_COLUMNS
 
@@ -128,7 +128,7 @@ def test_a_catalogue_of_another_kind_stops_before_it_is_published(spark, model, 
     settings = load_settings(overrides=("min_tracks=10",))
     for dry_run in (True, False):
         with pytest.raises(GateError, match=r"too unlike .*: tempo \(PSI .*, KS "):
-            commands.score(
+            score_pipeline.run(
                 spark, Source(str(table), Dataset()), model, str(folder), settings, dry_run=dry_run
             )
     assert files(folder) == before

@@ -1,0 +1,135 @@
+"""`genre-spark cluster`: discovers synthetic genres and writes a clusters bundle."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from genre_spark.bundle import files, store
+from genre_spark.bundle.catalogue_profile import LabelProfile, Profile
+from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import Manifest, ScoringPart
+from genre_spark.catalog import sampling
+from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
+from genre_spark.clustering import discover
+from genre_spark.config import Settings
+from genre_spark.monitoring import distributions
+from genre_spark.pipelines.bundles import bundle_summary, data_facts, new_manifest
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.progress import Say, plainly
+from genre_spark.publishing.labels import Order, publish_labels
+from genre_spark.reporting import model_card
+from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
+
+logger = logging.getLogger(__name__)
+_log = plainly(logger.info)
+
+
+def run(
+    spark: SparkSession,
+    source: Source,
+    output: str,
+    settings: Settings,
+    labels: str | None = None,
+    previous: str | None = None,
+    say: Say = _log,
+    run_id: str | None = None,
+) -> dict[str, Any]:
+    """Discovers synthetic genres and writes a clusters bundle.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    source : Source
+    output : str
+        Directory of the new bundle.
+    settings : Settings
+    labels : str, optional
+        Where to publish the catalogue labelled with them.
+    previous : str, optional
+        An earlier bundle, whose ids and names are kept where synthetic genres are the same.
+    say : callable
+        Told in one line what is being done.
+    run_id : str, optional
+        Of the labelled catalogue.
+
+    Returns
+    -------
+    dict
+        The summary.
+    """
+    store.check_absent(spark, output)
+    earlier = store.open_bundle(spark, previous) if previous else None
+    if labels:
+        gap = settings.publishing.allow_gap
+        atomic_directory.check_target(
+            storage_of(spark, labels), labels, [source.path, output], allow_gap=gap
+        )
+    say(f"reading {source.path}")
+    with open_catalogue(spark, source, settings.catalog) as catalogue:
+        n_tracks = catalogue.counts.accepted
+        say(f"discovering synthetic genres of {n_tracks:,} tracks", n_tracks)
+        manifest, profile = _discover(catalogue, source, settings, earlier)
+        with store.new_bundle(spark, output) as folder:
+            files.write_files(folder, manifest, profile, model_card.render(manifest))
+            made = replace(files.load(folder), path=Path(output))
+        summary = bundle_summary(manifest, output)
+        if labels:
+            say(f"labelling into {labels}", n_tracks)
+            order = Order(source, made, labels, settings, run_id=run_id)
+            summary["labels"] = publish_labels(spark, catalogue, order)
+    return summary
+
+
+_TRACKS_PER_PARTITION = 50_000
+
+
+def _discover(
+    catalogue: Catalogue, source: Source, settings: Settings, previous: Bundle | None
+) -> tuple[Manifest, Profile]:
+    n_tracks = catalogue.counts.accepted
+    size = max(settings.clustering.sample_size, sampling.ENOUGH)
+    needed = (TRACK_ID, ARTIST, TITLE, GENRE, *catalogue.features)
+    tracks = _in_order(catalogue.tracks.select(*needed), n_tracks).persist()
+    is_drawn = sampling.enough(n_tracks, size)
+    drawn = _in_order(tracks.filter(is_drawn), min(n_tracks, size)).persist()
+    try:
+        found = discover.survey(
+            tracks,
+            drawn,
+            catalogue.features,
+            settings,
+            previous.as_previous() if previous else None,
+        )
+        unused = tuple(name for name in catalogue.features if name not in found.space.features)
+        manifest = new_manifest(
+            ScoringPart(space=found.space, synthetic=found.synthetic, genres=None),
+            None,
+            settings,
+            left_out=(*catalogue.left_out, *unused),
+            data=data_facts(catalogue, source),
+            clusters=found.discovery,
+            genres=None,
+        )
+        sizes = {genre.name: genre.size for genre in found.discovery.synthetic_genres}
+        return manifest, Profile(
+            tracks=n_tracks,
+            features=distributions.feature_profiles(drawn, found.space.features),
+            labels=LabelProfile(synthetic_genres=sizes),
+        )
+    finally:
+        drawn.unpersist()
+        tracks.unpersist()
+
+
+def _in_order(tracks: DataFrame, n_tracks: int) -> DataFrame:
+    """The tracks, the same ones in each partition in the same order.
+
+    How a table is cut into partitions hangs on the machine and its settings, and what is fitted
+    hangs, in its last digits and in KMeans's first centroids, on the partitions.
+    """
+    n_partitions = -(-n_tracks // _TRACKS_PER_PARTITION)
+    return tracks.repartition(n_partitions, TRACK_ID).sortWithinPartitions(TRACK_ID)

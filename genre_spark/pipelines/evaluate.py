@@ -1,0 +1,71 @@
+"""`genre-spark evaluate`: studies the network on the labelled sample and publishes the study."""
+
+import logging
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from genre_spark import __version__
+from genre_spark.bundle import store
+from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.config import Settings
+from genre_spark.pipelines.bundles import data_facts, labelled_sample
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.progress import Say, plainly
+
+logger = logging.getLogger(__name__)
+_log = plainly(logger.info)
+
+
+def run(
+    spark: SparkSession,
+    source: Source,
+    clusters: str,
+    output: str,
+    settings: Settings,
+    n_seeds: int,
+    with_ablations: bool = True,
+    say: Say = _log,
+) -> dict[str, Any]:
+    """Studies the network on the labelled sample and publishes what was found; see `cluster`.
+
+    Parameters
+    ----------
+    n_seeds : int
+        Splits of each protocol, at least 1.
+    with_ablations : bool
+        Whether the network is also fitted without each of its parts.
+    """
+    from genre_spark.evaluation import cross_validation
+    from genre_spark.reporting import study_report
+
+    storage = storage_of(spark, output)
+    gap = settings.publishing.allow_gap
+    path = atomic_directory.check_target(
+        storage, output, [source.path, clusters], atomic_directory.STUDY, allow_gap=gap
+    )
+    base = store.open_bundle(spark, clusters)
+    # Held from the start: a study is long, and a second one should be told at once.
+    with atomic_directory.publishing(storage, path) as target:
+        say(f"reading {source.path}")
+        with open_catalogue(
+            spark, source, settings.catalog, base.manifest.scoring.space.features
+        ) as catalogue:
+            labelled = labelled_sample(catalogue, base, settings)
+            content = {
+                "genre_spark_version": __version__,
+                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "clusters": base.manifest.model_id,
+                "data": data_facts(catalogue, source),
+                **cross_validation.run(labelled, settings, n_seeds, say, with_ablations),
+                "settings": settings.model_dump(),
+            }
+        with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
+            study_report.write(content, Path(folder) / "study")
+            storage.upload(Path(folder) / "study", target.staging)
+        atomic_directory.write_manifest(storage, target, content, atomic_directory.STUDY)
+    return {"path": output, **content}

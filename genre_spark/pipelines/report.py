@@ -1,0 +1,66 @@
+"""`genre-spark report`: writes the page on a bundle and on a catalogue labelled with it."""
+
+import logging
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from genre_spark.bundle import store
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.progress import plainly
+
+logger = logging.getLogger(__name__)
+_log = plainly(logger.info)
+
+
+def run(
+    spark: SparkSession | None,
+    model: str,
+    labels: str | None,
+    output: str,
+    pictures: str | None = None,
+    allow_gap: bool = False,
+) -> dict[str, Any]:
+    """Writes the HTML page on a bundle and, if given, on a catalogue that was labelled with it.
+
+    Parameters
+    ----------
+    spark : SparkSession, optional
+        Needed for paths that only Hadoop can reach.
+    model : str
+        A bundle of either kind.
+    labels : str, optional
+        A labelled catalogue.
+    output : str
+        The page; a file of an earlier report is replaced.
+    pictures : str, optional
+        A directory for the same pictures as PNG files.
+    allow_gap : bool
+        Let it be on an object store too; see `publish.check_target`.
+
+    Raises
+    ------
+    InputError
+        Where `labels` is not a labelled catalogue.
+    OutputError
+        Where `pictures` holds anything but pictures of an earlier report.
+    """
+    from genre_spark.reporting import export as gallery
+    from genre_spark.reporting.page import compose
+
+    opened = store.open_bundle(spark, model)
+    manifest = (
+        atomic_directory.require_manifest(storage_of(spark, labels), labels) if labels else None
+    )
+    if pictures:
+        storage = storage_of(spark, pictures)
+        taken = [path for path in (model, labels, output) if path]
+        directory = gallery.check_target(storage, pictures, taken, allow_gap)
+    page = compose(opened, manifest)
+    storage_of(spark, output).write_text(output, page.html)
+    summary = {"report": output}
+    if pictures:
+        gallery.write(storage, directory, page.answers.values())
+        summary["pictures"] = pictures
+    return summary

@@ -1,0 +1,43 @@
+"""`genre-spark score`: labels every track of a catalogue and publishes the result."""
+
+import logging
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from genre_spark.bundle import store
+from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.config import Settings
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.progress import Say, plainly
+from genre_spark.publishing.labels import Order, publish_labels
+
+logger = logging.getLogger(__name__)
+_log = plainly(logger.info)
+
+
+def run(
+    spark: SparkSession,
+    source: Source,
+    model: str,
+    output: str,
+    settings: Settings,
+    say: Say = _log,
+    incremental: bool = False,
+    dry_run: bool = False,
+    run_id: str | None = None,
+) -> dict[str, Any]:
+    """Labels every track of a catalogue and publishes the result; see `cluster` and `Order`."""
+    opened = store.open_bundle(spark, model)
+    gap = settings.publishing.allow_gap
+    atomic_directory.check_target(
+        storage_of(spark, output), output, [source.path, model], allow_gap=gap
+    )
+    say(f"reading {source.path}")
+    needed = opened.manifest.scoring.space.features
+    with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
+        n_tracks = catalogue.counts.accepted
+        say(f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks)
+        order = Order(source, opened, output, settings, incremental, dry_run, run_id)
+        return publish_labels(spark, catalogue, order)

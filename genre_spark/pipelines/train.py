@@ -1,0 +1,82 @@
+"""`genre-spark train`: trains the network on the labelled sample and writes a full bundle."""
+
+import logging
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from genre_spark.bundle import files, store
+from genre_spark.bundle.catalogue_profile import Profile
+from genre_spark.bundle.files import Bundle
+from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
+from genre_spark.config import Settings
+from genre_spark.monitoring import distributions
+from genre_spark.pipelines.bundles import bundle_summary, data_facts, labelled_sample, new_manifest
+from genre_spark.platform.progress import Say, plainly
+from genre_spark.reporting import model_card
+from genre_spark.scoring import job
+
+logger = logging.getLogger(__name__)
+_log = plainly(logger.info)
+
+
+# Tracks on which the exported network is compared with Keras.
+_PROBE = 5000
+
+
+def run(
+    spark: SparkSession,
+    source: Source,
+    clusters: str,
+    output: str,
+    settings: Settings,
+    say: Say = _log,
+) -> dict[str, Any]:
+    """Trains the network on the labelled sample and writes a full bundle; see `cluster`."""
+    from genre_spark.classifier import export
+    from genre_spark.evaluation import training
+
+    store.check_absent(spark, output)
+    base = store.open_bundle(spark, clusters)
+    space = base.manifest.scoring.space
+    say(f"reading {source.path}")
+    with open_catalogue(spark, source, settings.catalog, space.features) as catalogue:
+        labelled = labelled_sample(catalogue, base, settings)
+        say(f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks")
+        trained = training.train(labelled, settings, say)
+        with store.new_bundle(spark, output) as folder:
+            say("exporting the network")
+            export.export(
+                trained.model,
+                tuple(labelled.contexts),
+                folder / files.KERAS,
+                folder / files.ONNX,
+                labelled.tensor()[:_PROBE],
+            )
+            part = training.genre_part(trained, labelled, settings)
+            onnx = (folder / files.ONNX).read_bytes()
+            manifest = new_manifest(
+                base.manifest.scoring.model_copy(update={"genres": part}),
+                onnx,
+                settings,
+                left_out=base.manifest.left_out,
+                data=data_facts(catalogue, source),
+                clusters=base.manifest.clusters,
+                genres=trained.report,
+            )
+            n_tracks = catalogue.counts.accepted
+            say(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
+            made = Bundle(folder, manifest, onnx, base.profile)
+            profile = _profile(spark, catalogue, made, settings.scoring.max_artist)
+            files.write_files(folder, manifest, profile, model_card.render(manifest))
+            files.load(folder, kind="full")
+    return bundle_summary(manifest, output)
+
+
+def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_artist: int) -> Profile:
+    """The catalogue, and what the new model makes of it."""
+    now, n = made.manifest.created_at, catalogue.counts.accepted
+    features = distributions.feature_profiles(catalogue.drawn, made.manifest.scoring.space.features)
+    with job.labelling(spark, catalogue.tracks, n, made, now, max_artist) as labelled:
+        labels = distributions.label_profile(labelled)
+    return Profile(tracks=n, features=features, labels=labels)
