@@ -12,7 +12,6 @@ from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import FeatureSpace
-from genre_spark.schema import context_column
 
 
 class ScoringPart(StrictModel):
@@ -29,12 +28,6 @@ class ScoringPart(StrictModel):
         if any(one.axis >= self.space.n_axes for one in self.synthetic.compared.dimensions):
             raise ValueError(f"a dimension is of none of the {self.space.n_axes} axes")
         return self
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Columns of a track that the models read."""
-        groups = self.genres.groups if self.genres else ()
-        return (*self.space.features, *map(context_column, groups))
 
     @property
     def centroids(self) -> np.ndarray:
