@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.classifier import evidence, head, network, word_model
+from genre_spark.classifier import evidence, head, network, onnx_graph, word_model
 from genre_spark.classifier.calibration import NEVER, fit_threshold
 from genre_spark.classifier.evidence import Evidence
 from genre_spark.classifier.genre_part import GenrePart, PackedCounts, WordPart
 from genre_spark.classifier.head import LADDER, TERMS, Head
 from genre_spark.classifier.network import HeldOutFolds
+from genre_spark.classifier.onnx_session import Network
 from genre_spark.classifier.predictor import Combination, Predictions
 from genre_spark.classifier.softmax import softmax
 from genre_spark.classifier.training_set import LabelledTracks
@@ -40,11 +41,14 @@ class HeldOutTerms:
     terms : np.ndarray [shape=(n_terms, n_tracks, n_classes)]
     targets : np.ndarray [shape=(n_tracks, n_classes)]
     artists : np.ndarray [shape=(n_tracks,), dtype=int64]
+    rows : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Place of each among the tracks that were learned from.
     """
 
     terms: np.ndarray
     targets: np.ndarray
     artists: np.ndarray
+    rows: np.ndarray
 
     def fit(self, used: tuple[str, ...] = TERMS) -> Head:
         """Fit weights; no genre is accepted yet."""
@@ -64,7 +68,11 @@ class FittedClassifier:
     Attributes
     ----------
     model : keras.Model
+    onnx : bytes
+        The same network.
     part : GenrePart
+    held_out : tuple of HeldOutTerms
+        For new and for known artists, of the tracks that it learned from.
     thresholds : mapping of float to tuple of float
         By target precision, for new and for known artists.
     ladder : mapping of str to tuple of Head
@@ -72,40 +80,56 @@ class FittedClassifier:
     """
 
     model: "keras.Model"
+    onnx: bytes
     part: GenrePart
+    held_out: tuple[HeldOutTerms, HeldOutTerms]
     thresholds: Mapping[float, tuple[float, float]]
     ladder: Mapping[str, tuple[Head, Head]]
 
     def track_log_probabilities(self, tracks: LabelledTracks) -> np.ndarray:
         """Compute what the network says of each track alone [shape=(n_tracks, n_classes)]."""
-        members = network.member_log_probabilities(self.model, build(tracks.inputs, tracks.edges))
-        return network.mean_log_probabilities(members)
+        return Network(self.onnx).log_probabilities(build(tracks.inputs, tracks.edges))
 
-    def predict(self, tracks: LabelledTracks, log_probabilities: np.ndarray) -> Predictions:
-        """Predict genres from `track_log_probabilities` of complete artists."""
-        return self._combine(self.part, tracks, log_probabilities)
+    def predict(self, tracks: LabelledTracks) -> Predictions:
+        """Predict genres of complete artists."""
+        combination, logs = Combination(self.part), self.track_log_probabilities(tracks)
+        return combination.predict(logs, tracks.inputs, tracks.groups, tracks.synthetic)
 
-    def climb(self, tracks: LabelledTracks, log_probabilities: np.ndarray) -> dict[str, np.ndarray]:
-        """Predict with each step of the ladder: probabilities by its name."""
-        return {
-            name: self._combine(
-                self.part.model_copy(update={"new": new, "known": known}), tracks, log_probabilities
-            ).probabilities
-            for name, (new, known) in self.ladder.items()
-        }
+    def terms(self, tracks: LabelledTracks) -> np.ndarray:
+        """Compute the terms of complete artists [shape=(n_terms, n_tracks, n_classes)]."""
+        combination, logs = Combination(self.part), self.track_log_probabilities(tracks)
+        return combination.terms(logs, tracks.inputs, tracks.groups, tracks.synthetic)
+
+    def climb(self, terms: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
+        """Predict with each step of the ladder.
+
+        Parameters
+        ----------
+        terms : np.ndarray
+            From `terms`.
+        known : np.ndarray [shape=(n_tracks,), dtype=bool]
+            From `is_known`.
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(n_tracks, n_classes)]
+            Probabilities by the name of the step.
+        """
+        at = known.astype(np.int64)
+        found = {}
+        for name, heads in self.ladder.items():
+            weights = np.stack([head.vector for head in heads], axis=1)
+            found[name] = softmax(np.einsum("fn,fnk->nk", weights[:, at], terms))
+        return found
 
     def is_known(self, tracks: LabelledTracks) -> np.ndarray:
         """Whether an artist has labelled tracks that were learned from [dtype=bool]."""
         return np.isin(tracks.inputs.artist, self.part.artist_keys) & tracks.inputs.has_artist
 
-    @staticmethod
-    def _combine(
-        part: GenrePart, tracks: LabelledTracks, log_probabilities: np.ndarray
-    ) -> Predictions:
-        combination = Combination(part)
-        return combination.predict(
-            log_probabilities, tracks.inputs, tracks.groups, tracks.synthetic
-        )
+    def is_linked(self, tracks: LabelledTracks) -> np.ndarray:
+        """Whether another artist or an album of a track has labelled tracks [dtype=bool]."""
+        counts = self.part.evidence().look_up(tracks.inputs, tracks.synthetic)
+        return counts[:, 1:3].sum(axis=(1, 2)) > 0
 
 
 def fit(
@@ -148,7 +172,7 @@ def _both(
     rows = np.flatnonzero(counted.sum(axis=1) > 0)
     if len(rows) < _FEWEST_KNOWN:
         return new, new
-    return new, HeldOutTerms(known.terms[:, rows], known.targets[rows], known.artists[rows])
+    return new, HeldOutTerms(known.terms[:, rows], known.targets[rows], known.artists[rows], rows)
 
 
 def _assemble(
@@ -183,7 +207,8 @@ def _assemble(
         has_artists=tracks.has_artists,
         target_precision=target,
     )
-    return FittedClassifier(model, part, thresholds, ladder)
+    onnx = onnx_graph.write(model.get_weights(), *model.input_shape[1:], len(prior))
+    return FittedClassifier(model, onnx.SerializeToString(), part, held_out, thresholds, ladder)
 
 
 def _fit_words(
@@ -222,4 +247,5 @@ def _held_out(
     own = members[np.arange(len(tracks)), fold]
     counts = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, together)
     found = head.terms(own, words, counts, prior.astype(np.float32), tracks.groups)
-    return HeldOutTerms(head.stack(found, own.shape), tracks.targets, tracks.artists)
+    stacked, rows = head.stack(found, own.shape), np.arange(len(tracks))
+    return HeldOutTerms(stacked, tracks.targets, tracks.artists, rows)

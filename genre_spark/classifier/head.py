@@ -28,12 +28,14 @@ _COUNTS = {
 }
 EVIDENCE_TERMS = tuple(_COUNTS)
 TERMS = (*NETWORK_TERMS, *NETWORK_MEAN_TERMS, *WORD_TERMS, *EVIDENCE_TERMS)
-# What each step of the ladder uses.
+# What each step of the ladder uses; the last one is what is shipped.
+_POOLED = (*NETWORK_TERMS, *NETWORK_MEAN_TERMS)
 LADDER = {
-    "CNN, track alone": NETWORK_TERMS,
-    "CNN, pooled over the artist": (*NETWORK_TERMS, *NETWORK_MEAN_TERMS),
-    "CNN, pooled, with words": (*NETWORK_TERMS, *NETWORK_MEAN_TERMS, *WORD_TERMS),
-    "CNN, pooled, with words and evidence": TERMS,
+    "CNN on a track's sound alone": NETWORK_TERMS,
+    "pooled over the artist": _POOLED,
+    "with words": (*_POOLED, *WORD_TERMS),
+    "with labels of artists and albums": TERMS[:-1],
+    "with labels of synthetic genres": TERMS,
 }
 
 # A genre that one track rules out may still be the artist's.

@@ -6,7 +6,7 @@ import numpy as np
 
 from genre_spark.classifier.evidence import EVIDENCE
 from genre_spark.classifier.genre_part import GenrePart
-from genre_spark.classifier.head import TERMS, terms
+from genre_spark.classifier.head import stack, terms
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.classifier.softmax import softmax
 from genre_spark.classifier.word_model import word_log_probabilities
@@ -63,12 +63,9 @@ class Combination:
         Parameters are otherwise those of `GenrePredictor.predict`.
         """
         counts = self._evidence.look_up(inputs, synthetic)
-        words = None
-        if self._words is not None and self._vocabulary is not None:
-            words = word_log_probabilities(self._words, self._vocabulary, inputs)
         known = (counts[:, 0].sum(axis=1) > 0).astype(np.int64)
         logits = np.zeros_like(network)
-        found = terms(network, words, counts, self._prior, groups)
+        found = terms(network, self._word_logs(inputs), counts, self._prior, groups)
         for weights, term in zip(self._weights, found, strict=True):
             if term is not None and weights.any():
                 logits += weights[known, None] * term
@@ -78,6 +75,19 @@ class Combination:
             accepted=probabilities.max(axis=1) >= self._thresholds[known],
             evidence=np.rint(counts[:, : len(_REPORTED)].sum(axis=(1, 2))).astype(np.int64),
         )
+
+    def terms(
+        self, network: np.ndarray, inputs: TrackInputs, groups: Groups, synthetic: np.ndarray
+    ) -> np.ndarray:
+        """Compute all `TERMS` [shape=(n_terms, n_tracks, n_classes)]; see `predict`."""
+        counts = self._evidence.look_up(inputs, synthetic)
+        found = terms(network, self._word_logs(inputs), counts, self._prior, groups)
+        return stack(found, network.shape)
+
+    def _word_logs(self, inputs: TrackInputs) -> np.ndarray | None:
+        if self._words is None or self._vocabulary is None:
+            return None
+        return word_log_probabilities(self._words, self._vocabulary, inputs)
 
 
 class GenrePredictor:
@@ -127,6 +137,3 @@ class GenrePredictor:
         np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
         """
         return self._network.log_probabilities(build(inputs, self._edges))
-
-
-__all__ = ["TERMS", "Combination", "GenrePredictor", "Predictions"]
