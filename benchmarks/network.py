@@ -23,13 +23,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 import measuring  # noqa: E402
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
+from genre_spark.scoring.artist_batches import ALBUM_SUM, GATHER  # noqa: E402
 from support.generated import make_tracks  # noqa: E402
 
 from genre_spark.bundle import files  # noqa: E402
 from genre_spark.classifier.decision import OPINIONS  # noqa: E402
 from genre_spark.classifier.onnx_session import Network  # noqa: E402
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column, key_column  # noqa: E402
-from genre_spark.scoring.artist_batches import ALBUM_SUM, GATHER  # noqa: E402
 from genre_spark.scoring.explanations import Explainer  # noqa: E402
 from genre_spark.scoring.worker import Payload, predictor  # noqa: E402
 

@@ -12,7 +12,6 @@ from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import FeatureSpace
-from genre_spark.schema import context_column
 
 
 class ScoringPart(StrictModel):
@@ -31,10 +30,15 @@ class ScoringPart(StrictModel):
         return self
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """Columns of a track that the models read."""
-        groups = self.genres.groups if self.genres else ()
-        return (*self.space.features, *map(context_column, groups))
+    def relates_artists(self) -> bool:
+        """Whether a track's labels depend on its artist's other tracks."""
+        genres = self.genres is not None and self.genres.relates_artists
+        return genres or self.synthetic.relates_artists
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the words of titles and album names are read."""
+        return self.genres is not None and self.genres.reads_text
 
     @property
     def centroids(self) -> np.ndarray:

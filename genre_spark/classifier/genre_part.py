@@ -58,6 +58,11 @@ class GenrePart(StrictModel):
         return ARTIST in self.groups or bool(self.known.consensus or self.new.consensus)
 
     @property
+    def reads_text(self) -> bool:
+        """Whether words are read."""
+        return False
+
+    @property
     def relates_tracks(self) -> bool:
         """Whether tracks inform each other at all."""
         return bool(self.groups) or self.relates_artists

@@ -103,7 +103,7 @@ def cluster(
         )
         summaries.show_bundle(job.terminal, summary)
         same = table_words(catalog, dataset, fmt)
-        if summary["rows"]["labelled"]:
+        if summary["rows"]["with_genre"]:
             job.terminal.show_next(
                 "train", *same, "--clusters", output, "--output", f"{output}-full"
             )

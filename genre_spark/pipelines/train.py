@@ -15,6 +15,7 @@ from genre_spark.pipelines.bundles import bundle_summary, data_facts, labelled_s
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.reporting import model_card
 from genre_spark.scoring import job
+from genre_spark.scoring.job import Tracks
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
@@ -67,16 +68,16 @@ def run(
             n_tracks = catalogue.counts.accepted
             say(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
             made = Bundle(folder, manifest, onnx, base.profile)
-            profile = _profile(spark, catalogue, made, settings.scoring.max_artist)
+            profile = _profile(spark, catalogue, made, settings.scoring.max_group)
             files.write_files(folder, manifest, profile, model_card.render(manifest))
             files.load(folder, kind="full")
     return bundle_summary(manifest, output)
 
 
-def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_artist: int) -> Profile:
+def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_group: int) -> Profile:
     """The catalogue, and what the new model makes of it."""
     now, n = made.manifest.created_at, catalogue.counts.accepted
     features = distributions.feature_profiles(catalogue.drawn, made.manifest.scoring.space.features)
-    with job.labelling(spark, catalogue.tracks, n, made, now, max_artist) as labelled:
-        labels = distributions.label_profile(labelled)
+    labelled = job.labelled(Tracks.of(catalogue.tracks, n, max_group), made, now)
+    labels = distributions.label_profile(distributions.label_groups(labelled))
     return Profile(tracks=n, features=features, labels=labels)

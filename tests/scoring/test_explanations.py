@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from genre_spark.scoring.artist_batches import ALBUM_SUM
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
@@ -21,7 +22,6 @@ from genre_spark.schema import (
     context_column,
 )
 from genre_spark.scoring import explanations
-from genre_spark.scoring.artist_batches import ALBUM_SUM
 from genre_spark.scoring.explanations import REASONS, Explainer
 from genre_spark.scoring.worker import ARTIST_KEY, CONSENSUS, OPINION, Predictor
 
