@@ -97,7 +97,7 @@ def labelled(
     wanted = labelled_columns(explain)
     schema = {name: kind for name, kind in wanted.items() if name not in RUN_COLUMNS} | PASSED
     rows = _gathered(tracks, bundle.manifest.scoring, only=only)
-    found = rows.mapInArrow(_labelling(Payload.of(bundle, explain)), _ddl(schema))
+    found = rows.mapInArrow(labelling(Payload.of(bundle, explain)), _ddl(schema))
     run = {
         "model_id": F.lit(bundle.manifest.model_id),
         "scored_at": F.lit(scored_at).cast("timestamp"),
@@ -137,7 +137,9 @@ def _inputs(tracks: Tracks, scoring: ScoringPart) -> DataFrame:
     return narrow(table, scoring.space, tracks.oversized, scoring.reads_text, passed)
 
 
-def _labelling(payload: Payload) -> Work:
+def labelling(payload: Payload) -> Work:
+    """What a Python worker does with a partition of tracks; see `worker.label_partition`."""
+
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return label_partition(payload, batches)
 
