@@ -2,13 +2,9 @@
 
     python benchmarks/one_process.py --catalog tracks --model models/reference --output labels.parquet
 
-One thread, no Spark, no checks of the input, no quarantine, no verified switch.
+No Spark, no checks of the input, no quarantine, no verified switch. For one thread set
+OMP_NUM_THREADS, OPENBLAS_NUM_THREADS and POLARS_MAX_THREADS to 1.
 """
-
-import os
-
-for _name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[_name] = "1"
 
 import argparse
 from pathlib import Path

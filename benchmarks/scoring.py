@@ -153,7 +153,9 @@ def _one_process(catalog: str, model: str, output: str) -> None:
     """In a process of its own, which ends: what it took counts as a child's."""
     command = [sys.executable, str(ROOT / "benchmarks" / "one_process.py")]
     arguments = ["--catalog", catalog, "--model", model, "--output", output]
-    subprocess.run([*command, *arguments], check=True)
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    one = {**os.environ, **dict.fromkeys(threads, "1")}
+    subprocess.run([*command, *arguments], check=True, env=one)
 
 
 def _plans(spark: SparkSession, run: Callable[[], Any]) -> dict[str, int]:
