@@ -107,7 +107,7 @@ class ScoringSettings(StrictModel):
     """How a catalogue is labelled."""
 
     batch_rows: Count
-    max_artist: Count
+    max_group: Annotated[_Int, Field(ge=100)]
     explain: StrictBool
 
 

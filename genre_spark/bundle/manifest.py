@@ -30,6 +30,17 @@ class ScoringPart(StrictModel):
         return self
 
     @property
+    def relates_artists(self) -> bool:
+        """Whether a track's labels depend on its artist's other tracks."""
+        genres = self.genres is not None and self.genres.relates_artists
+        return genres or self.synthetic.relates_artists
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the words of titles and album names are read."""
+        return self.genres is not None and self.genres.reads_text
+
+    @property
     def centroids(self) -> np.ndarray:
         """Centroids as an array [shape=(k, n_axes), dtype=float64]."""
         return np.array(self.synthetic.centroids)

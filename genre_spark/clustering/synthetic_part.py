@@ -6,6 +6,7 @@ from pydantic import model_validator
 from genre_spark._model import Finite, StrictModel
 from genre_spark.clustering.metric import ClusterSpace
 from genre_spark.features.tensor import assign
+from genre_spark.features.track_inputs import TrackInputs
 
 
 class SyntheticPart(StrictModel):
@@ -54,3 +55,21 @@ class SyntheticPart(StrictModel):
             Euclidean, in the units of `compared`.
         """
         return assign(self.compared.to_numpy(axes), np.array(self.centers))
+
+    @property
+    def relates_artists(self) -> bool:
+        """Whether a track's synthetic genre depends on its artist's other tracks."""
+        return False
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The scaled axis of each dimension of `points`."""
+        return tuple(dimension.axis for dimension in self.compared.dimensions)
+
+    def points(self, inputs: TrackInputs) -> np.ndarray:
+        """Tracks in the units in which they are compared [shape=(n_tracks, n_dimensions)]."""
+        return self.compared.to_numpy(inputs.scaled.astype(np.float64))
+
+    def assign(self, inputs: TrackInputs) -> tuple[np.ndarray, np.ndarray]:
+        """As `nearest`."""
+        return self.nearest(inputs.scaled.astype(np.float64))

@@ -255,7 +255,7 @@ def told(pair):
     )
     source, *opened = pair
     tracks = pd.read_parquet(source.path)
-    found = [single.Labeller(one, max_imputed=1).label(tracks) for one in opened]
+    found = [single.InMemoryScorer(one, max_imputed=1).label(tracks) for one in opened]
     return tracks, *found
 
 
