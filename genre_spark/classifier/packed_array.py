@@ -1,7 +1,6 @@
 """Arrays in a JSON file: little-endian bytes, compressed, in base64."""
 
 import base64
-import functools
 import math
 import zlib
 from typing import Literal
@@ -35,7 +34,7 @@ class PackedArray(StrictModel):
         data = zlib.compress(array.astype(dtype).tobytes(), 6)
         return cls(dtype=dtype, shape=array.shape, data=base64.b64encode(data).decode("ascii"))
 
-    @functools.cached_property
+    @property
     def array(self) -> np.ndarray:
         """The array [dtype=`dtype`], read-only."""
         return np.frombuffer(self._content(), self.dtype).reshape(self.shape)

@@ -49,8 +49,9 @@ class Combination:
     def __init__(self, part: GenrePart):
         self._evidence = part.evidence()
         self._prior = np.array(part.prior, np.float32)
-        self._words = part.words if part.reads_text else None
-        self._vocabulary = part.words.vocabulary if part.words and part.reads_text else None
+        self._words = part.words
+        self._vocabulary = part.words.vocabulary if part.words else None
+        self._reads_text = part.reads_text
         # [shape=(n_terms, 2)]: for new artists, and for those with labelled tracks.
         self._weights = np.stack([head.vector for head in part.heads], axis=1)
         self._thresholds = np.array([head.threshold for head in part.heads])
@@ -65,7 +66,8 @@ class Combination:
         counts = self._evidence.look_up(inputs, synthetic)
         known = (counts[:, 0].sum(axis=1) > 0).astype(np.int64)
         logits = np.zeros_like(network)
-        found = terms(network, self._word_logs(inputs), counts, self._prior, groups)
+        words = self._word_logs(inputs) if self._reads_text else None
+        found = terms(network, words, counts, self._prior, groups)
         for weights, term in zip(self._weights, found, strict=True):
             if term is not None and weights.any():
                 logits += weights[known, None] * term

@@ -9,6 +9,7 @@ from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.evidence import Evidence
 from genre_spark.classifier.head import TERMS
 from genre_spark.classifier.training_set import LabelledTracks
+from genre_spark.classifier.word_model import word_log_probabilities
 from genre_spark.features.tensor import build
 
 MAJORITY = "majority"
@@ -70,8 +71,9 @@ def predict(
     yield FOREST, forest
     yield POOLED_FOREST, _pooled(forest, held_out)
     terms = fitted.terms(tracks)[:, test]
-    words = np.exp(terms[TERMS.index("words")])
-    yield WORDS, words / words.sum(axis=1, keepdims=True) if words.max() > 1 else majority
+    if (words := fitted.part.words) is not None:
+        logs = word_log_probabilities(words, words.vocabulary, held_out.inputs)
+        yield WORDS, np.exp(logs)
     if everything:
         yield SAME_INPUTS, _same_inputs(fitted, learned, held_out, terms, (x, y), seed)
         for name, model in _slow(learned, seed).items():
@@ -81,7 +83,7 @@ def predict(
 def _lookup(counts: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
     """The most frequent genre of the labelled tracks; `otherwise` where there are none."""
     found = np.eye(counts.shape[1])[counts.argmax(axis=1)]
-    return np.where(counts.any(axis=1)[:, None], found, otherwise)
+    return np.where(np.any(counts, axis=1, keepdims=True), found, otherwise)
 
 
 def _context(tracks: LabelledTracks) -> np.ndarray:
