@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-# Each member never learns from one part of the artists, and from one part of the recordings.
+# Each member never learns from one part of the artists.
 MEMBERS = 5
 FILTERS = 8
 UNITS = (64, 32)

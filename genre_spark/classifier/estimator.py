@@ -1,17 +1,18 @@
 """Fits the whole classifier on labelled tracks: network, words, evidence, weights, thresholds."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.classifier import evidence, head, network, onnx_graph, word_model
+from genre_spark.classifier import evidence, head, network, onnx_graph, splits, word_model
+from genre_spark.classifier.architecture import MEMBERS
 from genre_spark.classifier.calibration import NEVER, fit_threshold
 from genre_spark.classifier.evidence import Evidence
 from genre_spark.classifier.genre_part import GenrePart, PackedCounts, WordPart
 from genre_spark.classifier.head import LADDER, TERMS, Head
-from genre_spark.classifier.network import HeldOutFolds
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.classifier.predictor import Combination, Predictions
 from genre_spark.classifier.softmax import softmax
@@ -88,17 +89,17 @@ class FittedClassifier:
 
     def track_log_probabilities(self, tracks: LabelledTracks) -> np.ndarray:
         """Compute what the network says of each track alone [shape=(n_tracks, n_classes)]."""
-        return Network(self.onnx).log_probabilities(build(tracks.inputs, tracks.edges))
+        return self._network.log_probabilities(build(tracks.inputs, tracks.edges))
 
     def predict(self, tracks: LabelledTracks) -> Predictions:
         """Predict genres of complete artists."""
-        combination, logs = Combination(self.part), self.track_log_probabilities(tracks)
-        return combination.predict(logs, tracks.inputs, tracks.groups, tracks.synthetic)
+        logs = self.track_log_probabilities(tracks)
+        return self._combination.predict(logs, tracks.inputs, tracks.groups, tracks.synthetic)
 
     def terms(self, tracks: LabelledTracks) -> np.ndarray:
         """Compute the terms of complete artists [shape=(n_terms, n_tracks, n_classes)]."""
-        combination, logs = Combination(self.part), self.track_log_probabilities(tracks)
-        return combination.terms(logs, tracks.inputs, tracks.groups, tracks.synthetic)
+        logs = self.track_log_probabilities(tracks)
+        return self._combination.terms(logs, tracks.inputs, tracks.groups, tracks.synthetic)
 
     def climb(self, terms: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
         """Predict with each step of the ladder.
@@ -131,6 +132,14 @@ class FittedClassifier:
         counts = self.part.evidence().look_up(tracks.inputs, tracks.synthetic)
         return counts[:, 1:3].sum(axis=(1, 2)) > 0
 
+    @functools.cached_property
+    def _network(self) -> Network:
+        return Network(self.onnx)
+
+    @functools.cached_property
+    def _combination(self) -> Combination:
+        return Combination(self.part)
+
 
 def fit(
     tracks: LabelledTracks, settings: NetworkSettings, target: float, seed: int, say: Say
@@ -147,19 +156,23 @@ def fit(
     say : callable
         Receives progress as one line.
     """
-    folds = network.held_out_folds(tracks.labels, tracks.artists, tracks.recordings, seed)
+    fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
     tensor = build(tracks.inputs, tracks.edges)
     examples = network.Examples(tensor, tracks.targets, tracks.artists)
     model = network.fit(
-        examples, folds, settings, seed, lambda done, of: say(f"network, epoch {done} of {of}")
+        examples, fold, settings, seed, lambda done, of: say(f"network, epoch {done} of {of}")
     )
     members = network.member_log_probabilities(model, tensor)
     say("words, evidence and weights")
     prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
-    words, words_by_artist, words_by_recording = _fit_words(tracks, folds)
-    new = _held_out(tracks, members, folds.artist, words_by_artist, prior, tracks.artists)
-    known = _held_out(
-        tracks, members, folds.recording, words_by_recording, prior, tracks.recordings
+    # To the network a known artist's tracks are as a new one's: it does not see the artist.
+    unseen = members[np.arange(len(tracks)), fold]
+    by_recording = splits.grouped(tracks.labels, tracks.recordings, MEMBERS, seed)
+    words, *held_out_words = _fit_words(tracks, (fold, by_recording))
+    together = (tracks.artists, tracks.recordings)
+    new, known = (
+        _held_out(tracks, unseen, own, prior, group)
+        for own, group in zip(held_out_words, together, strict=True)
     )
     return _assemble(model, tracks, words, prior, _both(new, known, tracks), target)
 
@@ -215,7 +228,7 @@ def _assemble(
 
 
 def _fit_words(
-    tracks: LabelledTracks, folds: HeldOutFolds
+    tracks: LabelledTracks, folds: tuple[np.ndarray, np.ndarray]
 ) -> tuple[WordPart | None, np.ndarray | None, np.ndarray | None]:
     """A model of words, and held-out log-probabilities by artist and by recording."""
     vocabulary = Vocabulary.of(tracks.inputs, tracks.artists)
@@ -225,7 +238,7 @@ def _fit_words(
     weights = n_tracks[code] ** -0.5
     weights /= weights.mean()
     held_out = []
-    for fold in (folds.artist, folds.recording):
+    for fold in folds:
         logs = np.zeros(tracks.targets.shape, np.float32)
         for member in np.unique(fold):
             train, test = np.flatnonzero(fold != member), np.flatnonzero(fold == member)
@@ -243,14 +256,12 @@ def _fit_words(
 
 def _held_out(
     tracks: LabelledTracks,
-    members: np.ndarray,
-    fold: np.ndarray,
+    unseen: np.ndarray,
     words: np.ndarray | None,
     prior: np.ndarray,
     together: np.ndarray,
 ) -> HeldOutTerms:
-    own = members[np.arange(len(tracks)), fold]
     counts = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, together)
-    found = head.terms(own, words, counts, prior.astype(np.float32), tracks.groups)
-    stacked, rows = head.stack(found, own.shape), np.arange(len(tracks))
+    found = head.terms(unseen, words, counts, prior.astype(np.float32), tracks.groups)
+    stacked, rows = head.stack(found, unseen.shape), np.arange(len(tracks))
     return HeldOutTerms(stacked, tracks.targets, tracks.artists, rows)

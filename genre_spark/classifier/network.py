@@ -1,4 +1,4 @@
-"""Fits the CNN: members that each hold out one part of the artists and one of the recordings."""
+"""Fits the CNN: members that each hold out one part of the artists."""
 
 import math
 import os
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.classifier import architecture, splits
+from genre_spark.classifier import architecture
 from genre_spark.classifier.architecture import MEMBERS
 from genre_spark.classifier.softmax import log_softmax
 from genre_spark.config import NetworkSettings
@@ -48,35 +48,9 @@ class Examples:
     artists: np.ndarray
 
 
-@dataclass(frozen=True)
-class HeldOutFolds:
-    """The member that did not learn from a track.
-
-    Attributes
-    ----------
-    artist : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Member that learned from no track of the artist.
-    recording : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Member that learned from other tracks of the artist; never equal to `artist`.
-    """
-
-    artist: np.ndarray
-    recording: np.ndarray
-
-
-def held_out_folds(
-    labels: np.ndarray, artists: np.ndarray, recordings: np.ndarray, seed: int
-) -> HeldOutFolds:
-    """Deal artists, and then recordings, to the members that hold them out."""
-    artist = splits.grouped(labels, artists, MEMBERS, seed)
-    _, code = np.unique(recordings, return_inverse=True)
-    shift = np.random.default_rng(seed).integers(1, MEMBERS, code.max() + 1)
-    return HeldOutFolds(artist, (artist + shift[code]) % MEMBERS)
-
-
 def fit(
     examples: Examples,
-    folds: HeldOutFolds,
+    fold: np.ndarray,
     settings: NetworkSettings,
     seed: int,
     on_epoch: OnEpoch = lambda epoch, epochs: None,
@@ -86,7 +60,8 @@ def fit(
     Parameters
     ----------
     examples : Examples
-    folds : HeldOutFolds
+    fold : np.ndarray [shape=(n_tracks,), dtype=int64]
+        The member that does not learn from a track; equal for tracks of one artist.
     settings : NetworkSettings
     seed : int
     on_epoch : callable
@@ -123,7 +98,7 @@ def fit(
     model.fit(
         examples.tensor,
         np.repeat(examples.targets[:, None], MEMBERS, axis=1),
-        sample_weight=_weights(folds, examples.artists),
+        sample_weight=_weights(fold, examples.artists),
         epochs=epochs,
         batch_size=batch,
         callbacks=[report],
@@ -160,15 +135,14 @@ def _schedule(n_tracks: int, settings: NetworkSettings) -> tuple[int, int]:
     return batch, max(settings.epochs, math.ceil(settings.min_steps * batch / n_tracks))
 
 
-def _weights(folds: HeldOutFolds, artists: np.ndarray) -> np.ndarray:
+def _weights(fold: np.ndarray, artists: np.ndarray) -> np.ndarray:
     """Of each track for each member [shape=(n_tracks, MEMBERS), dtype=float32].
 
     Tracks of one artist repeat each other: an artist counts as the root of their number.
     """
     _, code, n_tracks = np.unique(artists, return_inverse=True, return_counts=True)
     weights = n_tracks[code] ** -0.5
-    members = np.arange(MEMBERS)
-    learns = (members != folds.artist[:, None]) & (members != folds.recording[:, None])
+    learns = np.arange(MEMBERS) != fold[:, None]
     return (learns * (weights / weights.mean())[:, None]).astype(np.float32)
 
 
