@@ -78,9 +78,7 @@ class NetworkSettings(StrictModel):
     """How the network is fitted."""
 
     epochs: Count
-    general_epochs: Count
     min_steps: Annotated[_Int, Field(ge=0)]
-    patience: Count
     batch_size: Count
     learning_rate: OpenShare
 
