@@ -156,9 +156,11 @@ def fit(
     members = network.member_log_probabilities(model, tensor)
     say("words, evidence and weights")
     prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
-    words, *held_out_words = _fit_words(tracks, folds)
-    new = _held_out(tracks, members, folds.artist, held_out_words[0], prior, tracks.artists)
-    known = _held_out(tracks, members, folds.recording, held_out_words[1], prior, tracks.recordings)
+    words, words_by_artist, words_by_recording = _fit_words(tracks, folds)
+    new = _held_out(tracks, members, folds.artist, words_by_artist, prior, tracks.artists)
+    known = _held_out(
+        tracks, members, folds.recording, words_by_recording, prior, tracks.recordings
+    )
     return _assemble(model, tracks, words, prior, _both(new, known, tracks), target)
 
 
@@ -183,10 +185,10 @@ def _assemble(
     held_out: tuple[HeldOutTerms, HeldOutTerms],
     target: float,
 ) -> FittedClassifier:
-    ladder = {name: tuple(one.fit(used) for one in held_out) for name, used in LADDER.items()}
-    heads = ladder[list(LADDER)[-1]]
+    ladder = {name: (held_out[0].fit(used), held_out[1].fit(used)) for name, used in LADDER.items()}
+    heads = list(ladder.values())[-1]
     thresholds = {
-        goal: tuple(one.threshold(own, goal) for one, own in zip(held_out, heads, strict=True))
+        goal: (held_out[0].threshold(heads[0], goal), held_out[1].threshold(heads[1], goal))
         for goal in {*TARGETS, target}
     }
     new, known = (
@@ -207,7 +209,8 @@ def _assemble(
         has_artists=tracks.has_artists,
         target_precision=target,
     )
-    onnx = onnx_graph.write(model.get_weights(), *model.input_shape[1:], len(prior))
+    _, n_axes, n_channels = model.input_shape
+    onnx = onnx_graph.write(model.get_weights(), n_axes, n_channels, len(prior))
     return FittedClassifier(model, onnx.SerializeToString(), part, held_out, thresholds, ladder)
 
 
@@ -233,7 +236,9 @@ def _fit_words(
             )
             logs[test] = word_log_probabilities(own, vocabulary, tracks.inputs.take(test))
         held_out.append(logs)
-    return (word_model.fit(vocabulary, tracks.inputs, tracks.targets, weights), *held_out)
+    by_artist, by_recording = held_out
+    fitted = word_model.fit(vocabulary, tracks.inputs, tracks.targets, weights)
+    return fitted, by_artist, by_recording
 
 
 def _held_out(

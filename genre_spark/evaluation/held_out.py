@@ -83,15 +83,15 @@ def join(parts: list[HeldOut]) -> HeldOut:
         first = getattr(parts[0], name)
         return {key: np.concatenate([getattr(part, name)[key] for part in parts]) for key in first}
 
-    missing = tuple(sorted({name for part in parts for name in part.never_learned}))
-    plain = [of(name) for name in ("rows", "probabilities", "accepted")]
     return HeldOut(
-        *plain,
-        by_name("accepted_at"),
-        of("linked"),
-        by_name("ladder"),
-        by_name("baselines"),
-        missing,
+        rows=of("rows"),
+        probabilities=of("probabilities"),
+        accepted=of("accepted"),
+        accepted_at=by_name("accepted_at"),
+        linked=of("linked"),
+        ladder=by_name("ladder"),
+        baselines=by_name("baselines"),
+        never_learned=tuple(sorted({name for part in parts for name in part.never_learned})),
     )
 
 

@@ -11,7 +11,6 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.bundle.registry import now
 from genre_spark.catalog.catalogue import Source, open_catalogue
-from genre_spark.classifier.genre_part import unpack_artists
 from genre_spark.config import Settings
 from genre_spark.features.artist_pass import artist_key
 from genre_spark.schema import GENRE, TRACK_ID
@@ -92,5 +91,5 @@ def _labelled(
 def _known(spark: SparkSession, manifest: Manifest) -> DataFrame:
     """Keys of the artists of a model's labelled sample."""
     part = manifest.scoring.genres
-    keys = pa.array(unpack_artists(part.known_artists) if part else [], pa.int64())
+    keys = pa.array(part.artist_keys if part else [], pa.int64())
     return spark.createDataFrame(pa.table({_KEY: keys})).withColumn("_known", F.lit(True))

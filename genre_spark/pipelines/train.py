@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import numpy as np
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files, store
@@ -10,6 +11,7 @@ from genre_spark.bundle.catalogue_profile import Profile
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.config import Settings
+from genre_spark.features.tensor import build
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import bundle_summary, data_facts, labelled_sample, new_manifest
 from genre_spark.platform.progress import Say, plainly
@@ -47,14 +49,11 @@ def run(
         trained = training.train(labelled, settings, say)
         with store.new_bundle(spark, output) as folder:
             say("exporting the network")
-            export.export(
-                trained.model,
-                tuple(labelled.contexts),
-                folder / files.KERAS,
-                folder / files.ONNX,
-                labelled.tensor()[:_PROBE],
-            )
-            part = training.genre_part(trained, labelled, settings)
+            probe = labelled.take(np.arange(min(_PROBE, len(labelled))))
+            tensor = build(probe.inputs, space.edges)
+            model = trained.classifier.model
+            export.export(model, folder / files.KERAS, folder / files.ONNX, tensor)
+            part = trained.classifier.part
             onnx = (folder / files.ONNX).read_bytes()
             manifest = new_manifest(
                 base.manifest.scoring.model_copy(update={"genres": part}),

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from genre_spark.classifier.decision import Decision, HeldOut, Opinions
 
 from genre_spark.classifier import decision
 from genre_spark.classifier.calibration import NEVER
-from genre_spark.classifier.decision import Decision, HeldOut, Opinions
 
 EVEN = Decision(weights=(0.25, 0.25, 0.5), consensus=0.5, temperature=1.0, threshold=0.5)
 

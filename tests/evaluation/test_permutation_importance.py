@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from genre_spark.classifier.decision import Decision
 from support.samples import make_sample
 
-from genre_spark.classifier.decision import Decision
 from genre_spark.evaluation import permutation_importance
 from genre_spark.features import tensor
 

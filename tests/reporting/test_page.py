@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from genre_spark.classifier.decision import Decision
 from PIL import Image
 from support.generated import make_compared
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
-from genre_spark.classifier.decision import Decision
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Change, Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart

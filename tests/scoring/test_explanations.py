@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from genre_spark.classifier.decision import OPINIONS
 from genre_spark.scoring.artist_batches import ALBUM_SUM
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,6 @@ from onnx import numpy_helper
 from support.generated import GENRES, make_manifest, make_tracks
 from support.networks import constant, make_network
 
-from genre_spark.classifier.decision import OPINIONS
 from genre_spark.features.tensor import COUNTS, STATISTICS
 from genre_spark.schema import (
     FEATURE_NAMES,

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from genre_spark.classifier.decision import Decision
 
 from genre_spark.bundle import files
 from genre_spark.bundle.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
-from genre_spark.classifier.decision import Decision
 from genre_spark.classifier.genre_part import GenrePart, pack_artists
 from genre_spark.clustering.metric import ClusterSpace, Dimension
 from genre_spark.clustering.synthetic_part import SyntheticPart

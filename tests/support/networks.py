@@ -6,9 +6,9 @@ import zipfile
 
 import numpy as np
 import onnx
+from genre_spark.classifier.decision import OPINIONS, log_probabilities_of
 from onnx import TensorProto, helper, numpy_helper
 
-from genre_spark.classifier.decision import OPINIONS, log_probabilities_of
 from genre_spark.features.tensor import channel_names
 from support.generated import GENRES
 
