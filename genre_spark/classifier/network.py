@@ -160,7 +160,6 @@ def _optimizer(steps: int, learning_rate: float) -> Any:
     return optimizers.AdamW(
         schedule,
         weight_decay=_WEIGHT_DECAY,
-        clipnorm=1.0,
         use_ema=True,
         ema_momentum=_AVERAGING,
     )

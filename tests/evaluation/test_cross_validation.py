@@ -43,7 +43,7 @@ def test_evidence_lifts_known_artists(study):
 
 def test_the_learning_curve_ends_at_all_labels(study):
     curve = study["learning_curve"]
-    assert [one["labels"] for one in curve][0] == 100
+    assert curve[0]["labels"] == 100
     assert curve[-1]["labels"] == pytest.approx(160, abs=16)
     assert {"mean", "low", "high"} == set(curve[0]["gain_by_synthetic_genres"])
 
