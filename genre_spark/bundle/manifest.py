@@ -26,7 +26,7 @@ class ScoringPart(StrictModel):
     def _centroids_fit(self) -> "ScoringPart":
         if any(len(centroid) != self.space.n_axes for centroid in self.synthetic.centroids):
             raise ValueError(f"a centroid has not {self.space.n_axes} numbers, as there are axes")
-        if any(one.axis >= self.space.n_axes for one in self.synthetic.compared.dimensions):
+        if any(axis >= self.space.n_axes for axis in self.synthetic.metric.axes):
             raise ValueError(f"a dimension is of none of the {self.space.n_axes} axes")
         return self
 

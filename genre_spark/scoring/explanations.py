@@ -58,9 +58,9 @@ class Explainer:
         seen = self._predictor.see(batch)
         synthetic = self._scoring.synthetic
         margins = for_synthetic_genre(
-            synthetic.compared.to_numpy(seen.axes),
+            synthetic.metric.points(seen.axes, seen.axes, np.ones(len(seen), np.int64)),
             np.array(synthetic.centers),
-            self._belongs[:, [dimension.axis for dimension in synthetic.compared.dimensions]],
+            self._belongs[:, synthetic.metric.axes],
         )
         why = {
             WHY_SYNTHETIC: strongest(margins, self._scoring.space.features),
