@@ -87,7 +87,7 @@ AUDIO_FEATURES = (
         "loudness", -70, 12, "linear", "quiet", "loud", unit="dB", display_unit="dB", word_bound=-9
     ),
     AudioFeature("mode", 0, 1, "linear", "minor", "major", integer=True),
-    AudioFeature("speechiness", 0, 1, "log_share", "", "spoken", word_bound=0.33),
+    AudioFeature("speechiness", 0, 1, "log_share", "", "wordy", word_bound=0.1),
     AudioFeature("acousticness", 0, 1, "root", "electric", "acoustic", word_bound=0.5),
     AudioFeature("instrumentalness", 0, 1, "root", "vocal", "instrumental", word_bound=0.5),
     AudioFeature("liveness", 0, 1, "log_share", "studio", "live", word_bound=0.8),

@@ -85,7 +85,7 @@ def nouns(raw: np.ndarray, features: Sequence[str]) -> dict[str, np.ndarray]:
     return {
         "instrumentals": instrumental & ~spoken,
         "songs": ~instrumental & ~spoken,
-        "recordings": spoken,
+        "speech": spoken,
         **of_all,
     }
 
@@ -163,7 +163,7 @@ def _attempts(words: Sequence[Word], noun: str) -> Iterator[str]:
         yield f"{_FILLER} {noun}"
 
 
-_SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "recordings": ()}
+_SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": ()}
 
 
 def _family(name: str, column: int) -> int:

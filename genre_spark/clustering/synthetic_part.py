@@ -1,6 +1,5 @@
 """The synthetic genres as the bundle holds them, and the one of each track."""
 
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -70,17 +69,13 @@ class SyntheticPart(StrictModel):
         distances : np.ndarray [shape=(n_tracks,), dtype=float32]
             Euclidean, in the units of `metric`.
         """
-        return nearest(self.points(inputs), self._centers)
+        return nearest(self.points(inputs), np.array(self.centers))
 
     def nearest(self, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `assign`, of scaled tracks [shape=(n_tracks, n_axes)] each alone by its artist."""
         scaled = axes.astype(np.float32)
         alone = self.metric.points(scaled, scaled, np.ones(len(scaled), np.int64))
-        return nearest(alone, self._centers)
-
-    @cached_property
-    def _centers(self) -> np.ndarray:
-        return np.array(self.centers, np.float32)
+        return nearest(alone, np.array(self.centers))
 
 
 def nearest(points: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
