@@ -189,17 +189,20 @@ def _describe(
 ) -> Found:
     """Profiles, rules, map and quality."""
     drawn, narrowed, seed = compared.sample, compared.narrowed, settings.seed
+    stability = float(np.mean(discovery.stability.bootstraps))
+    measured = quality.compare(drawn, part, stability, settings.clustering, seed)
+    if part.owner is None:
+        quality.check_structure(measured)
     counts = catalogue_passes.group_counts(narrowed, drawn.space, part)
     centroids = tuple(map(tuple, counts.centroids.round(9).tolist()))
     part = part.model_copy(update={"centroids": centroids})
     names = profiles.artist_names(narrowed, counts, part.owner)
     values, subjects = rules.table(drawn, part.metric, part.owner)
-    stability = float(np.mean(discovery.stability.bootstraps))
     described = {
         "synthetic_genres": profiles.describe(narrowed, drawn, counts, part, names),
         "relation": profiles.relate(counts.genres),
         "rules": rules.learn(values, part.assign(drawn.inputs)[0], part.ids, subjects, seed),
         "map": projection.draw(drawn, part, counts, names, seed),
-        "quality": quality.compare(drawn, part, stability, settings.clustering, seed),
+        "quality": measured,
     }
     return Found(drawn.space, part, discovery.model_copy(update=described))

@@ -9,7 +9,11 @@ from genre_spark.clustering.results import Quality, QualityComparison
 from genre_spark.clustering.sample import Sample, with_means
 from genre_spark.clustering.synthetic_part import SyntheticPart, nearest
 from genre_spark.config import ClusteringSettings
+from genre_spark.errors import InputError
 from genre_spark.features.track_inputs import TrackInputs
+
+# Groups of tracks that stand alone must explain so many times what they do by chance.
+_MIN_GAIN = 1.05
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,13 @@ def compare(
 
     Notes
     -----
-    Plain KMeans is fitted to the scaled features. For the null, the sample's tracks exchange their
-    features by chance, so that an artist's tracks have nothing in common; metric and method stay.
+    Plain KMeans is fitted to the scaled features. For the null, the sample's tracks exchange each
+    feature by chance, so that neither an artist's tracks nor a track's features have anything in
+    common; metric and method stay.
     """
     k, inputs, half = len(part.ids), sample.inputs, _halves(sample.group, seed)
-    order = np.random.default_rng(seed).permutation(len(sample))
-    shuffled = with_means(replace(inputs, scaled=inputs.scaled[order]), sample.group)
+    exchanged = np.random.default_rng(seed).permuted(inputs.scaled, axis=0)
+    shuffled = with_means(replace(inputs, scaled=exchanged), sample.group)
     centers, null = model_selection.fit_best(part.points(shuffled), k, settings, seed)
     null_part = part.model_copy(update={"centers": tuple(map(tuple, centers.tolist()))})
     plain_centers, plain = model_selection.fit_best(inputs.scaled, k, settings, seed)
@@ -58,6 +63,22 @@ def compare(
     }
     measured = {name: _measure(sample, of, labels, half) for name, (of, labels) in found.items()}
     return QualityComparison(tracks=len(sample), **measured)
+
+
+def check_structure(found: QualityComparison) -> None:
+    """Refuses groups of tracks that stand alone where chance gives as good ones.
+
+    Raises
+    ------
+    InputError
+    """
+    own, null = found.synthetic_genres.explained_variance, found.permuted.explained_variance
+    if own < _MIN_GAIN * null:
+        raise InputError(
+            "no synthetic genres found: the features of a track have nothing to do with each other"
+            f" (groups explain {own:.0%} of their variance, {null:.0%} after features were exchanged"
+            " between tracks by chance); check that features belong to the same tracks"
+        )
 
 
 def coherence(rows: np.ndarray, group: np.ndarray, k: int) -> float | None:

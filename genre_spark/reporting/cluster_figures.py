@@ -32,7 +32,7 @@ _PUSHES = 100
 _LINE = 0.2
 # A landmark's name: letters at most; and, in inches, a letter's width and a line's height.
 _LANDMARK = 22
-_LETTER, _HEIGHT = 0.072, 0.15
+_LETTER, _HEIGHT = 0.085, 0.17
 
 
 def catalogue_map(
@@ -204,7 +204,7 @@ def _landmark(axes: Axes, x: float, y: float, name: str) -> None:
     """A name on the map, readable on dots of any colour."""
     box = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8}
     axes.text(
-        x, y, name, transform=axes.transAxes, bbox=box, color=INK, fontsize=8.5,
+        x, y, name, transform=axes.transAxes, bbox=box, color=INK, fontsize=10,
         ha="center", va="center", zorder=6, clip_on=True,
     )  # fmt: skip
 
