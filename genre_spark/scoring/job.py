@@ -57,9 +57,9 @@ class Tracks:
     oversized: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, table: DataFrame, number: int, max_group: int) -> "Tracks":
+    def of(cls, table: DataFrame, number: int, max_group: int, owner: str) -> "Tracks":
         """With the oversized artists looked up in a sample, which takes a Spark job."""
-        return cls(table, number, oversized_artists(table, number, max_group))
+        return cls(table, number, oversized_artists(table, number, max_group, owner))
 
 
 def labelled(
