@@ -59,7 +59,9 @@ class HeldOutTerms:
         """Fit the least confidence of accepted genres."""
         found = softmax(np.tensordot(fitted.vector, self.terms, 1))
         correct = found.argmax(axis=1) == self.targets.argmax(axis=1)
-        return fit_threshold(found.max(axis=1), correct, self.artists, target)
+        certain = self.targets.max(axis=1) == 1.0
+        confidence = found.max(axis=1)
+        return fit_threshold(confidence[certain], correct[certain], self.artists[certain], target)
 
 
 @dataclass(frozen=True)
