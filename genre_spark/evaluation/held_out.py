@@ -29,7 +29,7 @@ class HeldOut:
     accepted_at : dict of float to np.ndarray [shape=(n_test,), dtype=bool]
         Accepted labels by target precision.
     linked : np.ndarray [shape=(n_test,), dtype=bool]
-        Whether another named artist, or the album, has tracks that were learned from.
+        Whether other artists, or albums, of the artist have tracks that were learned from.
     ladder, baselines : dict of str to np.ndarray [shape=(n_test, n_classes)]
     never_learned : tuple of str
         Genres of which all tracks were held out.
