@@ -23,7 +23,7 @@ from genre_spark.features.artist_batches import artist_batches
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.track_inputs import Keys, TrackInputs
-from genre_spark.schema import GENRE, TITLE, TRACK_ID
+from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
 logger = logging.getLogger(__name__)
 
