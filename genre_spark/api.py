@@ -190,8 +190,9 @@ def score(
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
         wanted, source = _settings(settings), _source(tracks, dataset)
-        needed = opened.manifest.scoring.space.features
-        with scan_catalogue(spark, source, wanted.catalog, needed) as catalogue:
+        scoring = opened.manifest.scoring
+        needed, owner = scoring.space.features, scoring.owner
+        with scan_catalogue(spark, source, wanted.catalog, needed, owner) as catalogue:
             sample = catalogue.sample
             found = distributions.binned_as(opened.profile, sample.tracks)
             shifts = {"features": drift.of_features(opened.profile.features, found)}

@@ -54,9 +54,8 @@ class ClusteringSettings(StrictModel):
     sample_size: Annotated[_Int, Field(ge=100)]
     restarts: Annotated[_Int, Field(ge=1, le=100)]
     max_iterations: Count
-    leading: tuple[str, ...]
-    n_leading: Count
-    faint_weight: Annotated[_Float, Field(gt=0, le=1)]
+    track_weight: Annotated[_Float, Field(ge=0, le=10)]
+    min_ratio: Annotated[_Float, Field(gt=0, le=10)]
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> "ClusteringSettings":

@@ -13,7 +13,7 @@ from genre_spark.catalog import reader, sampling, validation
 from genre_spark.catalog.reader import Mapped
 from genre_spark.config import CatalogSettings, Dataset
 from genre_spark.errors import InputError
-from genre_spark.schema import FEATURE_NAMES, GROUPS
+from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS
 
 logger = logging.getLogger(__name__)
 
@@ -113,15 +113,17 @@ class Catalogue:
         """As many of the tracks as tell what all are like."""
         return sampling.bounded(self.tracks, self.counts.accepted)
 
-    def scanned(self, path: str) -> ScannedCatalogue:
+    def scanned(self, path: str, owner: str = ARTIST) -> ScannedCatalogue:
         """The same catalogue, to be labelled.
 
         Parameters
         ----------
         path : str
             For messages.
+        owner : str
+            Column whose tracks are related.
         """
-        sample = sampling.collect(self.judged, self.counts.read, self.features)
+        sample = sampling.collect(self.judged, self.counts.read, self.features, owner)
         return ScannedCatalogue(self.judged, self.counts.read, sample, self.left_out, path)
 
     @property
@@ -164,11 +166,15 @@ def open_catalogue(
 
 @contextmanager
 def scan_catalogue(
-    spark: SparkSession, source: Source, settings: CatalogSettings, needed: tuple[str, ...]
+    spark: SparkSession,
+    source: Source,
+    settings: CatalogSettings,
+    needed: tuple[str, ...],
+    owner: str = ARTIST,
 ) -> Iterator[ScannedCatalogue]:
     """A catalogue for the time of a `score` job, held to its gates by a sample of its rows.
 
-    Parameters are those of `open_catalogue`.
+    Parameters are those of `open_catalogue`; `owner` is the column whose tracks are related.
 
     Raises
     ------
@@ -178,7 +184,7 @@ def scan_catalogue(
     with ExitStack() as stack:
         opened = _opened(stack, spark, source, settings, needed)
         with reader.reading(f"{source.path}: cannot be read"):
-            sample = sampling.collect(opened.judged, opened.n_rows, needed)
+            sample = sampling.collect(opened.judged, opened.n_rows, needed, owner)
         _check_sample(opened, sample, settings.max_quarantined, source.path)
         yield ScannedCatalogue(opened.judged, opened.n_rows, sample, opened.left_out, source.path)
 

@@ -73,7 +73,9 @@ class Sample:
         )
 
 
-def collect(judged: DataFrame, n_rows: int, features: tuple[str, ...]) -> Sample:
+def collect(
+    judged: DataFrame, n_rows: int, features: tuple[str, ...], owner: str = ARTIST
+) -> Sample:
     """A sample of at most about 200,000 rows.
 
     Parameters
@@ -82,9 +84,11 @@ def collect(judged: DataFrame, n_rows: int, features: tuple[str, ...]) -> Sample
         From `validation.judge`.
     n_rows : int
     features : tuple of str
+    owner : str
+        Column whose tracks are related.
     """
     share = max(1, n_rows // ENOUGH)
-    key = F.when(F.col(ARTIST).isNotNull(), F.xxhash64(ARTIST)).alias(ARTIST)
+    key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
     sampled = judged.filter(one_in(share))
     columns = sampled.select(validation.USABLE, validation.REASONS, key, *features)
     return Sample(share, columns.toArrow())

@@ -23,7 +23,7 @@ from genre_spark.features.artist_batches import artist_batches
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.track_inputs import Keys, TrackInputs
-from genre_spark.schema import GENRE, GENRES, TITLE, TRACK_ID
+from genre_spark.schema import ARTIST, GENRE, GENRES, TITLE, TRACK_ID
 
 logger = logging.getLogger(__name__)
 
@@ -158,8 +158,9 @@ def collect(
         _TITLE_KEY: F.xxhash64(F.lower(F.trim(TITLE))),
         _ID_KEY: F.xxhash64(F.lit(TRACK_ID), TRACK_ID),
     }
-    parts = artist_pass.oversized_artists(tracks, n_tracks, max_group)
-    narrowed = artist_pass.narrow(tracks, space, parts, with_text=True, others=others)
+    owner = synthetic.owner or ARTIST
+    parts = artist_pass.oversized_artists(tracks, n_tracks, max_group, owner)
+    narrowed = artist_pass.narrow(tracks, space, parts, True, others, owner)
     together = artist_pass.by_artist(narrowed, n_tracks)
 
     def with_statistics(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from genre_spark.cli.terminal import Terminal
 from genre_spark.monitoring.drift import WARN, beyond
-from genre_spark.reporting.text import PROTOCOLS, attainable, gained, spread
+from genre_spark.reporting.text import PROTOCOLS, QUALITIES, attainable, gained, spread
 
 _PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
 
@@ -103,7 +103,9 @@ def show_demo(terminal: Terminal, summary: Mapping[str, Any]) -> None:
 
 
 def _discovered(terminal: Terminal, summary: Mapping[str, Any]) -> None:
-    """How firm synthetic genres are, and what changed."""
+    """How good synthetic genres are, and what changed."""
+    if quality := summary.get("quality"):
+        terminal.table(_quality_rows(quality))
     stability = {
         f"same groups over {name} (adjusted Rand index)": f"{of['mean']:.3f} ± {of['spread']:.3f}"
         for name, of in summary.get("stability", {}).items()
@@ -121,6 +123,19 @@ def _discovered(terminal: Terminal, summary: Mapping[str, Any]) -> None:
             "merged": "; ".join(f"{_ids(m['of'])} in {m['id']}" for m in change["merged"]),
         }
     terminal.pairs(stability | said)
+
+
+def _quality_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Synthetic genres, plain KMeans at the same k, and the method on permuted features."""
+    compared = [quality[name] for name in ("synthetic_genres", "plain_kmeans", "permuted")]
+    rows: list[tuple[str, ...]] = [
+        ("quality", "synthetic genres", "plain KMeans", "permuted features")
+    ]
+    for name, title in QUALITIES.items():
+        values = [one[name] for one in compared]
+        if values[0] is not None:
+            rows.append((title, *(f"{value:.2f}" for value in values)))
+    return rows
 
 
 def _accuracy(terminal: Terminal, genres: Mapping[str, Any]) -> None:

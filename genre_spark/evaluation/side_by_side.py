@@ -78,7 +78,7 @@ def _labelled(
         truth = F.coalesce(F.col(GENRE), F.lit(_NO_GENRE)).alias(TRUTH)
         tracks = catalogue.tracks.select(TRACK_ID, truth, artist_key().alias(_KEY))
         n, largest = catalogue.counts.accepted, settings.scoring.max_group
-        shared_out = Tracks.of(catalogue.tracks, n, largest)
+        shared_out = Tracks.of(catalogue.tracks, n, largest, bundle.manifest.scoring.owner)
         labels = job.labelled(shared_out, bundle, now(), explain).drop(*job.PASSED)
         known = _known(spark, bundle.manifest)
         joined = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")

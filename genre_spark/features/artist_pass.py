@@ -35,6 +35,7 @@ def narrow(
     parts: Mapping[int, int],
     with_text: bool = False,
     others: Mapping[str, Column] | None = None,
+    owner: str | None = ARTIST,
 ) -> DataFrame:
     """The columns that workers read, as small as they can be.
 
@@ -49,6 +50,8 @@ def narrow(
         Whether title and album name are read.
     others : mapping of str to Column, optional
         Further columns.
+    owner : str or None
+        Column that stands for the artist; None where each track stands for itself.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def narrow(
         nulls.
     """
     features = [column.cast("float") for column in space.imputed().values()]
-    artist, album = artist_key(), album_key()
+    artist, album = artist_key(owner), album_key()
     texts = {TITLE_TEXT: F.col(TITLE), ALBUM_TEXT: F.col(ALBUM)} if with_text else {}
     columns = {
         GROUP: _group(artist, parts),
@@ -79,9 +82,9 @@ def by_artist(narrowed: DataFrame, n_tracks: int) -> DataFrame:
     return narrowed.repartition(partitions, GROUP)
 
 
-def artist_key() -> Column:
+def artist_key(owner: str | None = ARTIST) -> Column:
     """A 64-bit number that stands for a track's artist; null without one."""
-    return _key(F.col(ARTIST))
+    return _key(F.col(owner)) if owner else F.lit(None).cast("bigint")
 
 
 def album_key() -> Column:
@@ -106,10 +109,12 @@ def other_artist_keys(listed: bool) -> Column:
     further = F.slice(F.col(ARTISTS), 2, _MAX_OTHERS) if listed else none
     found = F.concat(F.coalesce(further, none), F.coalesce(featured, none))
     others = F.filter(F.array_distinct(found), lambda name: ~name.eqNullSafe(F.col(ARTIST)))
-    return F.transform(F.slice(others, 1, _MAX_OTHERS), F.xxhash64)
+    return F.transform(F.slice(others, 1, _MAX_OTHERS), lambda name: F.xxhash64(name))
 
 
-def oversized_artists(tracks: DataFrame, n_tracks: int, max_group: int) -> dict[int, int]:
+def oversized_artists(
+    tracks: DataFrame, n_tracks: int, max_group: int, owner: str = ARTIST
+) -> dict[int, int]:
     """Artists with more tracks than are taken together, and into how many parts they are cut.
 
     Parameters
@@ -120,6 +125,8 @@ def oversized_artists(tracks: DataFrame, n_tracks: int, max_group: int) -> dict[
         How many there are.
     max_group : int
         Tracks of an artist, about, that are taken together.
+    owner : str
+        Column that stands for the artist.
 
     Notes
     -----
@@ -128,7 +135,9 @@ def oversized_artists(tracks: DataFrame, n_tracks: int, max_group: int) -> dict[
     """
     share = max(1, n_tracks // _SAMPLE)
     sampled = tracks.filter(F.pmod(F.xxhash64(TRACK_ID), F.lit(share)) == 0)
-    keyed = sampled.select(artist_key().alias(ARTIST_KEY)).filter(F.col(ARTIST_KEY).isNotNull())
+    keyed = sampled.select(artist_key(owner).alias(ARTIST_KEY)).filter(
+        F.col(ARTIST_KEY).isNotNull()
+    )
     counts = keyed.groupBy(ARTIST_KEY).count().filter(F.col("count") * share > max_group)
     return {row[0]: -(-row[1] * share // max_group) for row in counts.collect()}
 

@@ -68,6 +68,8 @@ def bundle_summary(manifest: Manifest, output: str) -> dict[str, Any]:
             name: {"mean": round(mean, 4), "spread": round(spread, 4)}
             for name, (mean, spread) in found.stability.summary().items()
         }
+    if found.quality:
+        summary["quality"] = found.quality.model_dump()
     if found.change:
         summary["change"] = found.change.model_dump()
     if manifest.genres:

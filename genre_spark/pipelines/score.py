@@ -35,8 +35,9 @@ def run(
         storage_of(spark, output), output, [source.path, model], allow_gap=gap
     )
     say(f"reading {source.path}")
-    needed = opened.manifest.scoring.space.features
-    with scan_catalogue(spark, source, settings.catalog, needed) as catalogue:
+    scoring = opened.manifest.scoring
+    needed, owner = scoring.space.features, scoring.owner
+    with scan_catalogue(spark, source, settings.catalog, needed, owner) as catalogue:
         n_tracks = catalogue.n_rows
         say(f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks)
         order = Order(source, opened, output, settings, incremental, dry_run, run_id)

@@ -77,6 +77,8 @@ def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_group:
     """The catalogue, and what the new model makes of it."""
     now, n = made.manifest.created_at, catalogue.counts.accepted
     features = distributions.feature_profiles(catalogue.drawn, made.manifest.scoring.space.features)
-    labelled = job.labelled(Tracks.of(catalogue.tracks, n, max_group), made, now)
+    labelled = job.labelled(
+        Tracks.of(catalogue.tracks, n, max_group, made.manifest.scoring.owner), made, now
+    )
     labels = distributions.label_profile(distributions.label_groups(labelled))
     return Profile(tracks=n, features=features, labels=labels)

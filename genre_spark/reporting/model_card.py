@@ -4,8 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.clustering.results import Stability
-from genre_spark.reporting.text import PROTOCOLS, attainable, cell, never_learned, plain
+from genre_spark.clustering.results import QualityComparison, Stability
+from genre_spark.reporting.text import (
+    PROTOCOLS,
+    QUALITIES,
+    attainable,
+    cell,
+    never_learned,
+    plain,
+)
 
 
 def render(manifest: Manifest) -> str:
@@ -56,14 +63,33 @@ def _synthetic(manifest: Manifest) -> str:
     lines += [f"| {one.id} | {cell(one.name)} | {one.size} |" for one in found.synthetic_genres]
     if found.stability:
         lines += ["", _stability(found.stability)]
+    if found.quality:
+        lines += ["", *_quality(found.quality)]
     if found.rules:
         lines += [
             "",
-            f"{found.rules.n_leaves} rules on raw features agree with them on"
+            f"{found.rules.n_leaves} rules on features of tracks and artists agree with them on"
             f" {found.rules.agreement:.1%} of {found.rules.unseen} unseen tracks; that says nothing"
             " of real genres.",
         ]
     return "\n".join(lines)
+
+
+def _quality(found: QualityComparison) -> list[str]:
+    """Synthetic genres, plain KMeans and a null, side by side."""
+    compared = (found.synthetic_genres, found.plain_kmeans, found.permuted)
+    lines = [
+        f"Measured on {found.tracks} tracks, beside plain KMeans at the same k and beside the same"
+        " method on features that tracks have exchanged by chance:",
+        "",
+        "| measure | synthetic genres | plain KMeans | permuted features |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, title in QUALITIES.items():
+        values = [getattr(one, name) for one in compared]
+        if values[0] is not None:
+            lines.append(f"| {title} | {' | '.join(f'{value:.2f}' for value in values)} |")
+    return lines
 
 
 def _stability(stability: Stability) -> str:

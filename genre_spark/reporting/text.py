@@ -11,6 +11,15 @@ PROTOCOLS = {
     "new": "new artists",
     "unlinked": "new artists without a link",
 }
+# Measures of synthetic genres, by their fields in `results.Quality`.
+QUALITIES = {
+    "artist_coherence": "two tracks of an artist share a group, over chance",
+    "held_out_coherence": "the same, each half labelled without the other",
+    "album_coherence": "two tracks of an album share a group, over chance",
+    "adjusted_mutual_information": "adjusted mutual information with real genres",
+    "stability": "stability (adjusted Rand index, bootstraps)",
+    "explained_variance": "variance of the features explained",
+}
 _NONE = "–"
 _DIGITS = {"BPM": 0, "dB": 1, "min": 1}
 

@@ -60,7 +60,7 @@ class Explainer:
         margins = for_synthetic_genre(
             synthetic.points(inputs),
             np.array(synthetic.centers),
-            self._belongs[:, list(synthetic.axes)],
+            self._belongs[:, synthetic.metric.axes],
         )
         names = self._scoring.space.features
         why_genre = pa.nulls(len(inputs), pa.list_(_EFFECT))

@@ -57,9 +57,9 @@ class Tracks:
     oversized: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, table: DataFrame, number: int, max_group: int) -> "Tracks":
+    def of(cls, table: DataFrame, number: int, max_group: int, owner: str) -> "Tracks":
         """With the oversized artists looked up in a sample, which takes a Spark job."""
-        return cls(table, number, oversized_artists(table, number, max_group))
+        return cls(table, number, oversized_artists(table, number, max_group, owner))
 
 
 def labelled(
@@ -134,7 +134,7 @@ def _inputs(tracks: Tracks, scoring: ScoringPart) -> DataFrame:
         IS_AMBIGUOUS: F.col(validation.AMBIGUOUS),
         OWN_HASH: validation.content_hash(table),
     }
-    return narrow(table, scoring.space, tracks.oversized, scoring.reads_text, passed)
+    return narrow(table, scoring.space, tracks.oversized, scoring.reads_text, passed, scoring.owner)
 
 
 def labelling(payload: Payload) -> Work:

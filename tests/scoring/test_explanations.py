@@ -126,7 +126,7 @@ def test_a_track_of_medians_without_a_group_has_nothing_to_blot_out():
     everything = network(np.ones(space.n_axes, dtype=bool))
     medians = np.array([space.medians])
     axes, synthetic = space.to_numpy(medians), scoring.synthetic
-    first = {"centers": synthetic.compared.to_numpy(axes), "centroids": axes}
+    first = {"centers": axes, "centroids": axes}
     synthetic = synthetic.model_copy(
         update={
             name: (tuple(own[0].tolist()), *getattr(synthetic, name)[1:])

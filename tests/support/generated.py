@@ -12,7 +12,7 @@ from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
 from genre_spark.classifier.evidence import CountTable
 from genre_spark.classifier.genre_part import GenrePart, PackedCounts
 from genre_spark.classifier.head import Head
-from genre_spark.clustering.metric import ClusterSpace, Dimension
+from genre_spark.clustering.metric import ClusterMetric, Dimension
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
 from genre_spark.features.tensor import N_BINS
@@ -111,11 +111,11 @@ def make_axis(
     )
 
 
-def make_compared(space: FeatureSpace) -> ClusterSpace:
-    """A comparison by the axes as they are."""
-    return ClusterSpace(
+def make_metric(space: FeatureSpace, ratio: float = 0.0) -> ClusterMetric:
+    """A comparison by the axes as they are; with a ratio, by artists' levels too."""
+    return ClusterMetric(
         dimensions=tuple(
-            Dimension(axis=i, low=-LIMIT, high=LIMIT, weight=2 * LIMIT) for i in range(space.n_axes)
+            Dimension(axis=i, ratio=ratio, track_weight=1, spread=1) for i in range(space.n_axes)
         )
     )
 
@@ -162,14 +162,13 @@ def make_manifest(
     tracks, related = make_tracks(50 * k, seed=1), bool(groups)
     space = make_space(tracks, features)
     points = space.to_numpy(tracks[list(features)].to_numpy(float))
-    compared = make_compared(space)
     scoring = ScoringPart(
         space=space,
         synthetic=SyntheticPart(
             ids=tuple(range(k)),
             names=tuple(f"name {i}" for i in range(k)),
-            compared=compared,
-            centers=tuple(map(tuple, compared.to_numpy(points[:k]).tolist())),
+            metric=make_metric(space),
+            centers=tuple(map(tuple, points[:k].tolist())),
             centroids=tuple(map(tuple, points[:k].tolist())),
         ),
         genres=make_genre_part(pooled=related) if onnx else None,
