@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genre_spark.platform import atomic_directory
-from genre_spark.platform.atomic_directory import MANIFEST, Kind
+from genre_spark.platform.atomic_directory import Kind
 from genre_spark.platform.storage import Storage
 from genre_spark.reporting.style import Answer
 
-GALLERY = Kind(MANIFEST, r"[a-z0-9-]+\.png")
+GALLERY = Kind("_pictures.json")
 
 
 def check_target(storage: Storage, output: str, inputs: list[str], allow_gap: bool = False) -> str:
@@ -36,7 +36,7 @@ def write(storage: Storage, path: str, answers: Iterable[Answer]) -> int:
     """
     shown = {f"{answer.name}.png": answer for answer in answers}
     with (
-        atomic_directory.publishing(storage, path) as target,
+        atomic_directory.publishing(storage, path, kind=GALLERY) as target,
         tempfile.TemporaryDirectory() as made,
     ):
         for name, answer in shown.items():

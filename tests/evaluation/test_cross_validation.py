@@ -179,7 +179,7 @@ def test_a_study_is_published_whole_and_replaced_by_the_next(spark, catalogue, n
         Image.open(output / name).verify()
     # A stranger's file is reason enough to leave all as it is.
     (output / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="was not made by genre-spark"):
+    with pytest.raises(OutputError, match="holds what genre-spark did not publish"):
         evaluate_pipeline.run(spark, source, clusters, str(output), SETTINGS, 1)
     assert (output / "notes.txt").read_text() == "mine"
 

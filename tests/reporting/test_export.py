@@ -28,12 +28,12 @@ def write(folder, *names):
 def test_each_picture_is_a_file_with_its_question_above_it(tmp_path):
     folder = tmp_path / "pictures"
     assert write(folder, "map", "sizes") == 2
-    assert {path.name for path in folder.iterdir()} == {"map.png", "sizes.png", "_manifest.json"}
+    assert {path.name for path in folder.iterdir()} == {"map.png", "sizes.png", "_pictures.json"}
     untitled = answer("map").picture
     with Image.open(folder / "map.png") as image:
         assert image.height > untitled.height
         assert image.width == pytest.approx(untitled.width, abs=1)
-    told = json.loads((folder / "_manifest.json").read_text())["pictures"]
+    told = json.loads((folder / "_pictures.json").read_text())["pictures"]
     assert told["map.png"] == {"question": "What of map?", "answer": "map rises."}
 
 
@@ -47,7 +47,7 @@ def test_pictures_of_an_earlier_report_are_replaced_whole(tmp_path):
 @pytest.mark.parametrize("foreign", ["holiday.png", "notes.txt"])
 def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path, foreign):
     (tmp_path / foreign).write_text("mine")
-    with pytest.raises(OutputError, match=r"--pictures .*: exists and was not made by genre-spark"):
+    with pytest.raises(OutputError, match=r"--pictures .*: holds what genre-spark did not publish"):
         export.check_target(DISK, str(tmp_path), [])
     assert (tmp_path / foreign).read_text() == "mine"
 
@@ -55,14 +55,14 @@ def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path, foreign):
 def test_pictures_among_which_somebody_put_a_file_are_refused(tmp_path):
     write(tmp_path / "pictures", "map")
     (tmp_path / "pictures" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="not made by genre-spark"):
+    with pytest.raises(OutputError, match="holds what genre-spark did not publish"):
         write(tmp_path / "pictures", "map")
 
 
 def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):
-    (tmp_path / "_manifest.json").write_text('{"made_by": "genre-spark"}')
+    (tmp_path / "_manifest.json").write_text('{"made_by": "genre-spark", "files": {}}')
     (tmp_path / "part-0.parquet").touch()
-    with pytest.raises(OutputError, match="not made by genre-spark"):
+    with pytest.raises(OutputError, match="holds what genre-spark did not publish"):
         export.check_target(DISK, str(tmp_path), [])
 
 
