@@ -20,7 +20,7 @@ from genre_spark.bundle.files import KERAS, Bundle
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.classifier.calibration import softmax
 from genre_spark.classifier.decision import Decision, blend, logits
-from genre_spark.features.group_statistics import add_context, key
+from genre_spark.features.catalogue_context import add_context, key
 from genre_spark.features.tensor import N_BINS, STATISTICS, bins, build, packed_length, unpack
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column
 from genre_spark.scoring.columns import genre_columns, lists

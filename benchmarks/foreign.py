@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle, load
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.features.group_statistics import add_context
+from genre_spark.features.catalogue_context import add_context
 from genre_spark.features.tensor import packed_length
 from genre_spark.schema import ALBUM, ARTIST, GENRE, LABELLED_COLUMNS, TRACK_ID, context_column
 from genre_spark.scoring.in_memory import COLUMNS

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 TRACK_ID = "track_id"
 ARTIST = "artist"
+# All artists named on a track, in order, the first of them `ARTIST`; optional.
+ARTISTS = "artists"
 ALBUM = "album"
 TITLE = "title"
 GENRE = "genre"

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import TrainingSettings
 from genre_spark.errors import InputError
-from genre_spark.features.group_statistics import add_context, key
+from genre_spark.features.catalogue_context import add_context, key
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.tensor import Context, build, unpack
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column

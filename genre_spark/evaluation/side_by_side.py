@@ -13,7 +13,7 @@ from genre_spark.bundle.registry import now
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.classifier.genre_part import unpack_artists
 from genre_spark.config import Settings
-from genre_spark.features.group_statistics import key
+from genre_spark.features.catalogue_context import key
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID
 from genre_spark.scoring import job
 

@@ -136,15 +136,15 @@ class FeatureSpace(BaseModel):
 
         Parameters
         ----------
-        raw : np.ndarray [shape=(n_tracks, n_features), dtype=float64]
+        raw : np.ndarray [shape=(n_tracks, n_features), dtype=float32 or float64]
             Raw features in order; NaN where missing.
 
         Returns
         -------
-        np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
+        np.ndarray [shape=(n_tracks, n_axes), dtype=that of `raw`]
             Within ± `LIMIT`.
         """
-        filled = np.where(np.isnan(raw), np.asarray(self.medians), raw)
+        filled = np.where(np.isnan(raw), np.asarray(self.medians, dtype=raw.dtype), raw)
         at = {name: i for i, name in enumerate(self.features)}
         axes = [axis.encode(_Numpy, filled[:, at[axis.feature]]) for axis in self.axes]
         return np.stack(axes, axis=1)

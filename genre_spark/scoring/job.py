@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.validation import N_IMPUTED
 from genre_spark.classifier.genre_part import GenrePart
-from genre_spark.features.group_statistics import key
+from genre_spark.features.catalogue_context import key
 from genre_spark.schema import (
     ALBUM,
     ARTIST,

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.catalog.sampling import one_in
-from genre_spark.features.group_statistics import statistics
+from genre_spark.features.catalogue_context import statistics
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.schema import ALBUM, ARTIST, key_column
 from genre_spark.scoring.artist_batches import ALBUM_SUM, GATHER

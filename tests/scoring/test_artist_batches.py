@@ -16,7 +16,7 @@ from support.networks import make_network
 
 from genre_spark.bundle import files
 from genre_spark.catalog.validation import N_IMPUTED
-from genre_spark.features.group_statistics import add_context
+from genre_spark.features.catalogue_context import add_context
 from genre_spark.features.tensor import STATISTICS, channel_names, unpack
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, TRACK_ID, context_column, key_column
 from genre_spark.scoring import artist_batches as gathered_module

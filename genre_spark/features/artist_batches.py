@@ -1,0 +1,112 @@
+"""From a partition of tracks to batches of complete artist groups: what a Python worker does first.
+
+Sorting happens here and not in Spark: numpy sorts a partition's 64-bit keys faster than the JVM
+sorts its rows.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from genre_spark.features.group_statistics import Groups
+from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.track_inputs import Keys, TrackInputs
+
+# Columns between Spark and its workers; see `artist_pass.narrow`.
+GROUP, ARTIST_KEY, ALBUM_KEY = "_group", "_artist", "_album"
+OTHER_ARTISTS, FEATURES = "_other_artists", "_features"
+TITLE_TEXT, ALBUM_TEXT = "_title", "_album_name"
+
+# Tracks of a batch, about: their arrays stay in a core's cache from one step to the next.
+_BATCH_TRACKS = 8192
+
+
+@dataclass(frozen=True)
+class ArtistBatch:
+    """Tracks of complete artist groups.
+
+    Attributes
+    ----------
+    rows : pa.RecordBatch
+        All columns of the tracks, those of a group beside each other.
+    inputs : TrackInputs
+    groups : Groups
+        By artist; of an artist with more than `max_group` tracks, by part of it. A track without
+        an artist is a group of its own.
+    """
+
+    rows: pa.RecordBatch
+    inputs: TrackInputs
+    groups: Groups
+
+
+def artist_batches(batches: Iterator[pa.RecordBatch], space: FeatureSpace) -> Iterator[ArtistBatch]:
+    """The tracks of a partition, artist by artist.
+
+    Parameters
+    ----------
+    batches : iterator of pa.RecordBatch
+        The whole partition, with the columns of `artist_pass.narrow`. It is held in memory.
+    space : FeatureSpace
+
+    Yields
+    ------
+    ArtistBatch
+        Of about 8,192 tracks; a group is never cut.
+    """
+    table = pa.Table.from_batches(held) if (held := list(batches)) else None
+    if table is None or not table.num_rows:
+        return
+    keys = table[GROUP].combine_chunks().to_numpy(zero_copy_only=False)
+    albums = table[ALBUM_KEY].combine_chunks().fill_null(0).to_numpy(zero_copy_only=False)
+    order = np.lexsort((albums, keys))
+    (rows,) = table.take(pa.array(order)).combine_chunks().to_batches()
+    for first, end in _cuts(keys[order]):
+        yield _batch(rows.slice(first, end - first), space)
+
+
+def _cuts(keys: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First row and end of each batch: where a group begins, after at least so many tracks."""
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    wanted = np.searchsorted(starts, np.arange(_BATCH_TRACKS, len(keys), _BATCH_TRACKS))
+    inner = np.unique(starts[wanted[wanted < len(starts)]])
+    edges = [0, *inner.tolist(), len(keys)]
+    yield from itertools.pairwise(edges)
+
+
+def _batch(rows: pa.RecordBatch, space: FeatureSpace) -> ArtistBatch:
+    n = rows.num_rows
+    raw = rows[FEATURES].flatten().to_numpy(zero_copy_only=False).reshape(n, len(space.features))
+    scaled = space.to_numpy(raw)
+    artist, album = (_keys(rows[name]) for name in (ARTIST_KEY, ALBUM_KEY))
+    own = np.arange(1, n + 1)
+    by_artist = Groups.of(rows[GROUP].to_numpy())
+    # A track without an album is an album of its own.
+    by_album = Groups.of(by_artist.code, np.where(album == 0, own, album), album == 0)
+    means, deviations = by_album.means_and_deviations(scaled)
+    others = rows[OTHER_ARTISTS] if OTHER_ARTISTS in rows.schema.names else None
+    inputs = TrackInputs(
+        scaled=scaled,
+        artist=artist,
+        album=album,
+        other_artists=Keys.none(n) if others is None else Keys.of(others),
+        artist_tracks=by_artist.sizes[by_artist.code],
+        album_tracks=by_album.sizes[by_album.code],
+        artist_mean=by_artist.means(scaled)[by_artist.code],
+        album_mean=means[by_album.code],
+        album_deviation=deviations[by_album.code],
+        title=_text(rows, TITLE_TEXT),
+        album_name=_text(rows, ALBUM_TEXT),
+    )
+    return ArtistBatch(rows, inputs, by_artist)
+
+
+def _keys(column: pa.Array) -> np.ndarray:
+    return column.fill_null(0).to_numpy(zero_copy_only=False)
+
+
+def _text(rows: pa.RecordBatch, name: str) -> pa.StringArray | None:
+    return rows[name] if name in rows.schema.names else None

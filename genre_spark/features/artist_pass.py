@@ -1,0 +1,131 @@
+"""The one way in which tracks reach Python workers: narrow columns, shuffled once by artist."""
+
+from collections.abc import Mapping
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from genre_spark.features.artist_batches import (
+    ALBUM_KEY,
+    ALBUM_TEXT,
+    ARTIST_KEY,
+    FEATURES,
+    GROUP,
+    OTHER_ARTISTS,
+    TITLE_TEXT,
+)
+from genre_spark.features.scaling import FeatureSpace
+from genre_spark.schema import ALBUM, ARTIST, ARTISTS, TITLE, TRACK_ID
+
+# Few enough for a worker's memory, many enough that starting a task does not count.
+_TRACKS_PER_PARTITION = 100_000
+# An artist is looked for in a sample of about so many tracks.
+_SAMPLE = 100_000
+# Names on one track; compilations that list more gain nothing by the rest.
+_MAX_OTHERS = 20
+
+
+def narrow(
+    tracks: DataFrame,
+    space: FeatureSpace,
+    parts: Mapping[int, int],
+    with_text: bool = False,
+    others: Mapping[str, Column] | None = None,
+) -> DataFrame:
+    """The columns that workers read, as small as they can be.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Accepted tracks with the features of `space`.
+    space : FeatureSpace
+    parts : mapping of int to int
+        From `oversized_artists`.
+    with_text : bool
+        Whether title and album name are read.
+    others : mapping of str to Column, optional
+        Further columns.
+
+    Returns
+    -------
+    DataFrame
+        `TRACK_ID`, the keys of group, artist and album as bigint (null without artist or album),
+        keys of further artists where the catalogue has them, features as array<float>, medians in
+        place of nulls.
+    """
+    features = [column.cast("float") for column in space.imputed().values()]
+    artist, album = artist_key(), album_key()
+    texts = {TITLE_TEXT: F.col(TITLE), ALBUM_TEXT: F.col(ALBUM)} if with_text else {}
+    further = {OTHER_ARTISTS: other_artist_keys()} if ARTISTS in tracks.columns else {}
+    columns = {
+        GROUP: _group(artist, parts),
+        ARTIST_KEY: artist,
+        ALBUM_KEY: album,
+        FEATURES: F.array(*features),
+        **further,
+        **texts,
+        **(others or {}),
+    }
+    return tracks.select(TRACK_ID, *[column.alias(name) for name, column in columns.items()])
+
+
+def by_artist(narrowed: DataFrame, n_tracks: int) -> DataFrame:
+    """The tracks, those of an artist group in one partition."""
+    parallel = min(narrowed.sparkSession.sparkContext.defaultParallelism, -(-n_tracks // 10_000))
+    partitions = max(1, parallel, -(-n_tracks // _TRACKS_PER_PARTITION))
+    return narrowed.repartition(partitions, GROUP)
+
+
+def artist_key() -> Column:
+    """A 64-bit number that stands for a track's artist; null without one."""
+    return _key(F.col(ARTIST))
+
+
+def album_key() -> Column:
+    """A 64-bit number that stands for a track's album, by whomever; null without one."""
+    return _key(F.col(ALBUM))
+
+
+def other_artist_keys() -> Column:
+    """Keys [array<bigint>] of the artists named on a track beside its first one."""
+    return F.transform(F.slice(F.col(ARTISTS), 2, _MAX_OTHERS), F.xxhash64)
+
+
+def oversized_artists(tracks: DataFrame, n_tracks: int, max_group: int) -> dict[int, int]:
+    """Artists with more tracks than are taken together, and into how many parts they are cut.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Accepted tracks.
+    n_tracks : int
+        How many there are.
+    max_group : int
+        Tracks of an artist, about, that are taken together.
+
+    Notes
+    -----
+    Numbers are estimated from a sample of at least 100,000 tracks, drawn by the hash of their ids:
+    the same in every run on the same catalogue.
+    """
+    share = max(1, n_tracks // _SAMPLE)
+    sampled = tracks.filter(F.pmod(F.xxhash64(TRACK_ID), F.lit(share)) == 0)
+    keyed = sampled.select(artist_key().alias(ARTIST_KEY)).filter(F.col(ARTIST_KEY).isNotNull())
+    counts = keyed.groupBy(ARTIST_KEY).count().filter(F.col("count") * share > max_group)
+    return {row[0]: -(-row[1] * share // max_group) for row in counts.collect()}
+
+
+def _group(artist: Column, parts: Mapping[int, int]) -> Column:
+    """The artist; a part of an oversized one; the track itself where there is no artist."""
+    # Not the hash of the id alone: an artist may be called as a track's id is.
+    of_track = F.xxhash64(F.lit(TRACK_ID), TRACK_ID)
+    if not parts:
+        return F.coalesce(artist, of_track)
+    numbers = F.create_map(*[F.lit(value) for pair in parts.items() for value in pair])
+    part = F.xxhash64(artist, F.pmod(of_track, numbers[artist].cast("bigint")))
+    oversized = artist.isin(*parts)
+    return F.when(oversized, part).otherwise(F.coalesce(artist, of_track))
+
+
+def _key(name: Column) -> Column:
+    return F.when(name.isNotNull(), F.xxhash64(name))
