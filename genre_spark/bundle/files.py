@@ -13,8 +13,10 @@ from pydantic import BaseModel, ValidationError
 from genre_spark import __version__
 from genre_spark.bundle import security
 from genre_spark.bundle.catalogue_profile import Profile
-from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
+from genre_spark.bundle.manifest import Manifest, model_id
 from genre_spark.bundle.security import UntrustedError
+from genre_spark.classifier.decision import OPINIONS, log_probabilities_of
+from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError
 from genre_spark.features.tensor import channel_names
@@ -23,12 +25,11 @@ FORMAT_VERSION = 4
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"
-KERAS = "cnn.keras"
 CARD = "model_card.md"
 SUMS = "SHA256SUMS"
 _FILES = {
     "clusters": {MANIFEST, PROFILE, CARD},
-    "full": {MANIFEST, PROFILE, CARD, ONNX, KERAS},
+    "full": {MANIFEST, PROFILE, CARD, ONNX},
 }
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -95,8 +96,8 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
     onnx = (path / ONNX).read_bytes() if manifest.kind == "full" else None
     if model_id(manifest.scoring, onnx) != manifest.model_id:
         raise BundleError(f"{path}: its content does not have the model_id {manifest.model_id}")
-    if onnx is not None:
-        _vet_network(path, onnx, manifest.scoring)
+    if onnx is not None and manifest.scoring.genres:
+        _vet_network(path, onnx, manifest.scoring.genres, manifest.scoring.space.n_axes)
     profile = _validated(Profile, _read_json(path, PROFILE), path, PROFILE)
     if set(profile.features) != set(manifest.scoring.space.features):
         raise BundleError(f"{path}: {PROFILE} is of other features than the model")
@@ -105,10 +106,10 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
 
 def write_files(directory: Path, manifest: Manifest, profile: Profile, card: str) -> None:
     """Completes a directory, which for a full bundle already holds the network, to a bundle."""
-    (directory / MANIFEST).write_text(_pretty(manifest.model_dump(mode="json")))
-    (directory / PROFILE).write_text(_pretty(profile.model_dump(mode="json")))
-    (directory / CARD).write_text(card)
-    (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]))
+    (directory / MANIFEST).write_text(_pretty(manifest.model_dump(mode="json")), encoding="utf-8")
+    (directory / PROFILE).write_text(_pretty(profile.model_dump(mode="json")), encoding="utf-8")
+    (directory / CARD).write_text(card, encoding="utf-8")
+    (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]), encoding="utf-8")
 
 
 def _vet_plain(path: Path) -> None:
@@ -117,17 +118,17 @@ def _vet_plain(path: Path) -> None:
             security.check_plain(file)
 
 
-def _vet_network(path: Path, onnx: bytes, scoring: ScoringPart) -> None:
-    n_channels, n_classes = len(channel_names(scoring.genres.groups)), len(scoring.genres.classes)
+def _vet_network(path: Path, onnx: bytes, genres: GenrePart, n_axes: int) -> None:
+    track, labels = (n_axes, len(channel_names(genres.groups))), (len(genres.classes),)
+    inputs = dict.fromkeys(OPINIONS, track)
+    outputs = {log_probabilities_of(name): labels for name in OPINIONS}
     with _naming(path / ONNX):
-        security.check_onnx(onnx, scoring.space.n_axes, n_channels, n_classes)
-    with _naming(path / KERAS):
-        security.check_keras(path / KERAS)
+        security.check_onnx(onnx, inputs, outputs)
 
 
 @contextmanager
 def _naming(file: Path) -> Iterator[None]:
-    """Tells what is wrong with a file as the bundle's fault."""
+    """Raises what is wrong with a file as a `BundleError` that names it."""
     try:
         yield
     except UntrustedError as err:

@@ -1,4 +1,4 @@
-"""Ships the network: for Keras and for ONNX Runtime, once it is known that they agree."""
+"""Writes the network for ONNX Runtime, once it is known to agree with Keras."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,11 +23,10 @@ PARITY = 1e-5
 def export(
     model: "keras.Model",
     groups: Sequence[str],
-    keras_file: Path,
     onnx_file: Path,
     probe: np.ndarray,
 ) -> None:
-    """Writes the network for Keras and for ONNX Runtime, once it is known that they agree.
+    """Writes the network for ONNX Runtime, once it is known to agree with Keras.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ def export(
         From `network.fit`.
     groups : sequence of str
         Context groups that it was fitted with.
-    keras_file, onnx_file : Path
+    onnx_file : Path
         To write, in an existing directory.
     probe : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
         Real tracks on which the two are compared.
@@ -45,7 +44,6 @@ def export(
     GenreSparkError
         Where they do not agree.
     """
-    model.save(keras_file)
     names = {layer.name for layer in model.layers}
     fitted = [
         (branch, model.get_layer(branch.name).get_weights())

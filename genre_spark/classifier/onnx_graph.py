@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 # What ONNX Runtime 1.20 reads, and the first with all that is used here.
-_OPSET, _IR_VERSION = 15, 8
+OPSET, _IR_VERSION = 15, 8
+# All that `write` may use: a bundle whose network has any other operator is refused.
+OPERATORS = frozenset(
+    {"Concat", "Gemm", "Identity", "LogSoftmax", "Mul", "ReduceMean", "Reshape", "Sigmoid"}
+)
 
 Fitted = tuple[Branch, Sequence[np.ndarray]]
 
@@ -54,7 +58,7 @@ def write(
             helper.make_tensor_value_info(log_probabilities_of(name), TensorProto.FLOAT, shapes[1])
         )
     made = helper.make_graph(graph.nodes, "network", inputs, outputs, graph.constants)
-    opset = helper.make_opsetid("", _OPSET)
+    opset = helper.make_opsetid("", OPSET)
     return helper.make_model(made, opset_imports=[opset], ir_version=_IR_VERSION)
 
 
@@ -75,6 +79,8 @@ class _Graph:
     def add(self, op: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         from onnx import helper
 
+        if op not in OPERATORS:
+            raise ValueError(f"{op} is not among the operators that bundles may have")
         output = output or f"{op}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
         return output

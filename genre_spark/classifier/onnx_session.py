@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genre_spark.classifier.decision import OPINIONS
+from genre_spark.errors import BundleError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -36,12 +37,22 @@ class Network:
         -------
         np.ndarray [shape=(n_tracks, 3, n_classes), dtype=float32]
             Log-probabilities, 0 where they are not wanted.
+
+        Raises
+        ------
+        BundleError
+            Where a log-probability is not finite, which no check of a few tracks can rule out.
         """
         said = np.zeros((len(tensor), len(OPINIONS), self._n_classes), np.float32)
         given = [tensor if rows.all() else tensor[rows] for rows in wanted.T]
         found = self._session.run(None, dict(zip(OPINIONS, map(_several, given), strict=True)))
         for i, (rows, values) in enumerate(zip(wanted.T, found, strict=True)):
             said[rows, i] = values[: len(given[i])]
+        if not np.isfinite(said).all():
+            raise BundleError(
+                "the model's network gives numbers that are not finite for some tracks; no label"
+                " can be trusted. Use another model"
+            )
         return said
 
 

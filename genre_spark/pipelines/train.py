@@ -49,7 +49,6 @@ def run(
             export.export(
                 trained.model,
                 tuple(labelled.contexts),
-                folder / files.KERAS,
                 folder / files.ONNX,
                 labelled.tensor()[:_PROBE],
             )

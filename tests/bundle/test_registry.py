@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from support.edits import FEATURES, KNOWN, SETTINGS, make_models, start
 from support.generated import make_manifest, make_profile
-from support.networks import make_keras, make_network
+from support.networks import make_network
 
 from genre_spark import api
 from genre_spark.bundle import files
@@ -40,7 +40,6 @@ def make_bundle(path, accuracy=0.9, held_out="same tracks", seed=1, kind="full")
         genres = {**manifest.genres, "protocols": measured(accuracy, held_out)}
         manifest = manifest.model_copy(update={"genres": genres})
         (path / files.ONNX).write_bytes(network)
-        (path / files.KERAS).write_bytes(make_keras())
     files.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
     return manifest.model_id
 

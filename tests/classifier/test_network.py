@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from support.samples import make_sample
 
+from genre_spark.bundle import security
 from genre_spark.classifier import network, onnx_session
+from genre_spark.classifier.decision import OPINIONS, log_probabilities_of
 from genre_spark.classifier.export import PARITY, check_parity, export
 from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
@@ -30,7 +32,7 @@ def fitted(groups, seed=1, n=400):
 @pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
 def test_the_exported_network_agrees_with_keras(tmp_path, groups):
     model, sample = fitted(groups)
-    export(model, groups, tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
+    export(model, groups, tmp_path / "cnn.onnx", sample.tensor())
     shipped = onnx_session.Network((tmp_path / "cnn.onnx").read_bytes())
     found = shipped.opinions(sample.tensor(), np.ones((len(sample), 3), dtype=bool))
     expected = network.log_probabilities(model, sample.tensor())
@@ -41,7 +43,7 @@ def test_the_exported_network_agrees_with_keras(tmp_path, groups):
 
 def test_an_opinion_on_some_tracks_is_what_it_is_on_all(tmp_path):
     model, sample = fitted(GROUPS["both"])
-    export(model, GROUPS["both"], tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
+    export(model, GROUPS["both"], tmp_path / "cnn.onnx", sample.tensor())
     shipped = onnx_session.Network((tmp_path / "cnn.onnx").read_bytes())
     everything = shipped.opinions(sample.tensor(), np.ones((len(sample), 3), dtype=bool))
     wanted = np.random.default_rng(0).random((len(sample), 3)) < 0.5
@@ -52,27 +54,24 @@ def test_an_opinion_on_some_tracks_is_what_it_is_on_all(tmp_path):
 
 def test_the_saved_network_is_free_of_what_training_needed(tmp_path):
     model, sample = fitted(GROUPS["both"])
-    export(model, GROUPS["both"], tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
+    export(model, GROUPS["both"], tmp_path / "cnn.onnx", sample.tensor())
     weights = 4 * model.count_params()
-    for file in ("cnn.keras", "cnn.onnx"):
-        assert (tmp_path / file).stat().st_size < 1.5 * weights + 200_000
-    assert {path.name for path in tmp_path.iterdir()} == {"cnn.keras", "cnn.onnx"}
+    assert (tmp_path / "cnn.onnx").stat().st_size < 1.5 * weights + 200_000
+    assert {path.name for path in tmp_path.iterdir()} == {"cnn.onnx"}
 
 
-def test_keras_loads_the_saved_network_in_safe_mode(tmp_path):
-    model, sample = fitted(GROUPS["both"])
-    export(model, GROUPS["both"], tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
-    keras = network.quiet_keras()
-    again = keras.models.load_model(tmp_path / "cnn.keras", safe_mode=True)
-    np.testing.assert_array_equal(
-        network.log_probabilities(again, sample.tensor()),
-        network.log_probabilities(model, sample.tensor()),
-    )
+@pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
+def test_what_is_exported_is_what_a_bundle_may_hold(tmp_path, groups):
+    model, sample = fitted(groups)
+    export(model, groups, tmp_path / "cnn.onnx", sample.tensor())
+    inputs = dict.fromkeys(OPINIONS, sample.tensor().shape[1:])
+    outputs = {log_probabilities_of(name): (len(sample.classes),) for name in OPINIONS}
+    security.check_onnx((tmp_path / "cnn.onnx").read_bytes(), inputs, outputs)
 
 
 def test_a_network_that_was_changed_on_its_way_is_refused(tmp_path):
     model, sample = fitted(GROUPS["none"])
-    export(model, GROUPS["none"], tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
+    export(model, GROUPS["none"], tmp_path / "cnn.onnx", sample.tensor())
     other = network.log_probabilities(model, sample.tensor() + 0.01)
     with pytest.raises(GenreSparkError, match="differs from Keras by"):
         check_parity(other, tmp_path / "cnn.onnx", sample.tensor())
