@@ -20,6 +20,7 @@ from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError
 from genre_spark.features.tensor import channel_names
+from genre_spark.platform.safe_text import plain
 
 FORMAT_VERSION = 4
 MANIFEST = "bundle.json"
@@ -31,6 +32,8 @@ _FILES = {
     "clusters": {MANIFEST, PROFILE, CARD},
     "full": {MANIFEST, PROFILE, CARD, ONNX},
 }
+# Characters of a message: places in a file may be of any length.
+_LONGEST = 500
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -183,12 +186,16 @@ def _parse_manifest(path: Path) -> Manifest:
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:
     try:
-        content = json.loads((path / name).read_bytes())
+        content = json.loads((path / name).read_bytes(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as err:
         raise BundleError(f"{path}: {name} is damaged") from err
     if not isinstance(content, dict):
         raise BundleError(f"{path}: {name} is damaged")
     return content
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _validated(model: type[_Model], content: dict[str, Any], path: Path, name: str) -> _Model:
@@ -197,7 +204,7 @@ def _validated(model: type[_Model], content: dict[str, Any], path: Path, name: s
     except ValidationError as err:
         fault = err.errors()[0]
         place = ".".join(map(str, fault["loc"]))
-        raise BundleError(f"{path}: {name}: {place}: {fault['msg']}") from err
+        raise BundleError(plain(f"{path}: {name}: {place}: {fault['msg']}"[:_LONGEST])) from err
 
 
 def _sha256(file: Path) -> str:

@@ -5,9 +5,10 @@ import json
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import BaseModel, field_validator, model_validator
 
 from genre_spark._model import StrictModel
+from genre_spark.bundle.catalogue_profile import Count
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
@@ -42,6 +43,22 @@ class ScoringPart(StrictModel):
         return np.array(self.synthetic.centroids)
 
 
+class _Rows(BaseModel):
+    """What every reader of a bundle relies on in its counts of rows."""
+
+    read: Count
+    accepted: Count
+    fingerprint: str
+    reasons: dict[str, Count] = {}
+
+
+class _Data(BaseModel):
+    """What every reader of a bundle relies on in what it says of its catalogue."""
+
+    source: str
+    rows: _Rows
+
+
 class Manifest(StrictModel):
     """The content of ``bundle.json``."""
 
@@ -58,6 +75,12 @@ class Manifest(StrictModel):
     data: dict[str, Any]
     clusters: Discovery
     genres: dict[str, Any] | None
+
+    @field_validator("data")
+    @classmethod
+    def _data_is_complete(cls, data: dict[str, Any]) -> dict[str, Any]:
+        _Data.model_validate(data)
+        return data
 
     @model_validator(mode="after")
     def _kind_fits(self) -> "Manifest":

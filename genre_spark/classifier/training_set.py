@@ -20,6 +20,7 @@ from genre_spark.errors import InputError
 from genre_spark.features.catalogue_context import add_context, key
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.tensor import Context, build, unpack
+from genre_spark.platform.safe_text import plain
 from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
 
 logger = logging.getLogger(__name__)
@@ -162,7 +163,9 @@ def collect(
 def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
     rare = sorted(genre for genre, n in counts.items() if n < fewest)
     if rare:
-        logger.warning("left out, under %d labelled tracks: %s", fewest, ", ".join(rare[:20]))
+        logger.warning(
+            "left out, under %d labelled tracks: %s", fewest, ", ".join(map(plain, rare[:20]))
+        )
     classes = tuple(sorted(set(counts) - set(rare)))
     if len(classes) < 2:
         raise InputError(

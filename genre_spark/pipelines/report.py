@@ -33,7 +33,7 @@ def run(
     labels : str, optional
         A labelled catalogue.
     output : str
-        The page; a file of an earlier report is replaced.
+        The page; the page of an earlier report is replaced, and no other file.
     pictures : str, optional
         A directory for the same pictures as PNG files.
     allow_gap : bool
@@ -44,23 +44,25 @@ def run(
     InputError
         Where `labels` is not a labelled catalogue.
     OutputError
-        Where `pictures` holds anything but pictures of an earlier report.
+        Where `output` is a file that is no page of a report, or `pictures` holds anything but
+        pictures of an earlier report.
     """
-    from genre_spark.reporting import export as gallery
+    from genre_spark.reporting import export
     from genre_spark.reporting.page import compose
 
     opened = store.open_bundle(spark, model)
+    export.check_page(storage_of(spark, output), output)
     manifest = (
         atomic_directory.require_manifest(storage_of(spark, labels), labels) if labels else None
     )
     if pictures:
         storage = storage_of(spark, pictures)
         taken = [path for path in (model, labels, output) if path]
-        directory = gallery.check_target(storage, pictures, taken, allow_gap)
+        directory = export.check_target(storage, pictures, taken, allow_gap)
     page = compose(opened, manifest)
-    storage_of(spark, output).write_text(output, page.html)
+    export.write_page(storage_of(spark, output), output, page.html)
     summary = {"report": output}
     if pictures:
-        gallery.write(storage, directory, page.answers.values())
+        export.write(storage, directory, page.answers.values())
         summary["pictures"] = pictures
     return summary

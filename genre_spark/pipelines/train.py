@@ -12,6 +12,8 @@ from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.config import Settings
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import bundle_summary, data_facts, labelled_sample, new_manifest
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.reporting import model_card
 from genre_spark.scoring import job
@@ -37,6 +39,8 @@ def run(
     from genre_spark.evaluation import training
 
     store.check_absent(spark, output)
+    storage = storage_of(spark, output)
+    atomic_directory.check_apart(storage, output, [source.path, clusters])
     base = store.open_bundle(spark, clusters)
     space = base.manifest.scoring.space
     say(f"reading {source.path}")

@@ -17,6 +17,7 @@ from urllib.parse import urlparse
 
 from genre_spark.errors import InputError, OutputError
 from genre_spark.platform import locks
+from genre_spark.platform.redaction import redact_all
 from genre_spark.platform.storage import Storage
 
 MANIFEST = "_manifest.json"
@@ -213,9 +214,9 @@ def hide(storage: Storage, quarantine: str) -> None:
 def write_manifest(
     storage: Storage, target: Target, manifest: dict[str, Any], kind: Kind = CATALOGUE
 ) -> None:
-    """Puts the manifest into the staged directory; it lists the files that are there by then."""
+    """Puts the manifest, without secrets, into the staged directory; it lists the files there."""
     files = dict(sorted((storage.files(target.staging) or {}).items()))
-    content = {"made_by": MADE_BY, "run_id": target.run_id, **manifest, "files": files}
+    content = {"made_by": MADE_BY, "run_id": target.run_id, **redact_all(manifest), "files": files}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     storage.write_text(f"{target.staging}/{kind.manifest}", text + "\n")
 

@@ -149,6 +149,14 @@ class HadoopStorage(Storage):
             finally:
                 stream.close()
 
+    def beginning(self, path: str, n_bytes: int) -> str:
+        with _told(path):
+            stream = self._fs.open(self._path(path))
+            try:
+                return bytes(stream.readNBytes(n_bytes)).decode("utf-8", errors="replace")
+            finally:
+                stream.close()
+
     def write_text(self, path: str, text: str) -> None:
         with _told(f"{path}: cannot be written"):
             self._write(self._fs.create(self._path(path), True), text)

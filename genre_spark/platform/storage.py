@@ -99,6 +99,10 @@ class Storage(ABC):
         """A small UTF-8 file, whole."""
 
     @abstractmethod
+    def beginning(self, path: str, n_bytes: int) -> str:
+        """At most so many bytes of a file, as UTF-8; what is none becomes U+FFFD."""
+
+    @abstractmethod
     def write_text(self, path: str, text: str) -> None:
         """Writes a small UTF-8 file, over an old one if there is one."""
 
@@ -209,6 +213,10 @@ class LocalStorage(Storage):
 
     def read_text(self, path: str) -> str:
         return local_path(path).read_text(encoding="utf-8")
+
+    def beginning(self, path: str, n_bytes: int) -> str:
+        with local_path(path).open("rb") as file:
+            return file.read(n_bytes).decode("utf-8", errors="replace")
 
     def write_text(self, path: str, text: str) -> None:
         with _writing(path):

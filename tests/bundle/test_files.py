@@ -597,7 +597,7 @@ def test_a_file_of_absurd_size_is_refused_without_reading_it(make):
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "..", "a/b", ""])
 def test_checksums_that_name_files_elsewhere_are_refused(make, name):
     folder = make()
-    with open(folder / files.SUMS, "a") as sums:
+    with open(folder / files.SUMS, "a", encoding="utf-8") as sums:
         sums.write(f"{'0' * 64}  {name}\n")
     assert refusal(folder) == f"{name}: missing, or not listed in SHA256SUMS"
 
