@@ -4,10 +4,10 @@
 
 Each change hits bytes of one file, or a field of one JSON file. Half of the changed bundles get
 checksums and a `model_id` that fit again, as somebody would give them who wants to be trusted. Each
-is then loaded, and where it loads, its network labels tracks and its model card is written:
+is then loaded, and where it loads, its network labels tracks and it is shown as by `models show`:
 
 - without new checksums it is refused, or equal to the unchanged one;
-- with them it is refused, or works: finite log-probabilities, a card;
+- with them it is refused, or works: all log-probabilities are finite;
 - nothing raises anything but `BundleError`, takes more than `--seconds`, or more than 1 GB.
 """
 
@@ -39,9 +39,9 @@ from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.bundle.manifest import Manifest, model_id  # noqa: E402
 from genre_spark.classifier.decision import N_OPINIONS  # noqa: E402
 from genre_spark.classifier.onnx_session import Network  # noqa: E402
+from genre_spark.cli import model_views  # noqa: E402
 from genre_spark.errors import BundleError  # noqa: E402
 from genre_spark.features.tensor import channel_names  # noqa: E402
-from genre_spark.reporting import model_card  # noqa: E402
 
 _GB = 2**20  # in the units of ru_maxrss, which are kilobytes
 _HOSTILE: tuple[Any, ...] = (
@@ -123,7 +123,7 @@ def sign(folder: Path) -> None:
 
 
 def use(opened: Bundle) -> None:
-    """Labels some tracks, and writes the card.
+    """Labels some tracks, and shows the model.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def use(opened: Bundle) -> None:
         Where a log-probability is not finite.
     """
     scoring = opened.manifest.scoring
-    model_card.render(opened.manifest)
+    model_views.model(opened, ())
     if opened.onnx is None or scoring.genres is None:
         return
     n_channels = len(channel_names(scoring.genres.groups))

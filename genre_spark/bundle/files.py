@@ -174,7 +174,7 @@ def _verify_files(path: Path, kind: str) -> None:
 def _parse_manifest(path: Path) -> Manifest:
     content = _read_json(path, MANIFEST)
     version = content.get("format_version")
-    if version is None:
+    if type(version) is not int:  # True is 1 to Python
         raise BundleError(f"{path}: {MANIFEST} is damaged")
     if version != FORMAT_VERSION:
         raise BundleError(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files
-from genre_spark.bundle.catalogue_profile import Share
+from genre_spark.bundle.manifest import Genres
 from genre_spark.errors import BundleError, ConfigError, OutputError
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.storage import Storage, is_remote
@@ -50,21 +50,13 @@ class Promotion:
     evidence: Mapping[str, Any] | None = None
 
 
-class _Protocol(BaseModel):
-    accuracy: Share
-
-
-class _Genres(BaseModel):
-    protocols: dict[str, _Protocol] = {}
-
-
 class _Listed(BaseModel):
     """What a list of bundles shows, of any version of the format."""
 
     kind: str
     model_id: str
     created_at: str
-    genres: _Genres | None = None
+    genres: Genres | None = None
 
 
 @dataclass(frozen=True)

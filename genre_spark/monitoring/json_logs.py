@@ -24,7 +24,7 @@ class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {"time": at, "level": record.levelname, **self._same}
-        line |= {"logger": record.name, "message": _safe(record.getMessage())}
+        line |= {"logger": record.name, "message": _safe_lines(record.getMessage())}
         line |= {
             name: redact_all(getattr(record, name)) for name in _FIELDS if hasattr(record, name)
         }
@@ -41,6 +41,10 @@ class _Text(logging.Formatter):
         if record.exc_info:
             line += f"\n{redact(self.formatException(record.exc_info))}"
         return line
+
+
+def _safe_lines(message: str) -> str:
+    return "\n".join(map(_safe, message.split("\n")))
 
 
 def _safe(message: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import store
+from genre_spark.errors import BundleError
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import plainly
@@ -47,6 +48,8 @@ def run(
         Where `output` is a file that is no page of a report, or `pictures` holds anything but
         pictures of an earlier report.
     """
+    from jinja2 import UndefinedError
+
     from genre_spark.reporting import export
     from genre_spark.reporting.page import compose
 
@@ -59,7 +62,13 @@ def run(
         storage = storage_of(spark, pictures)
         taken = [path for path in (model, labels, output) if path]
         directory = export.check_target(storage, pictures, taken, allow_gap)
-    page = compose(opened, manifest)
+    try:
+        page = compose(opened, manifest)
+    except (LookupError, TypeError, AttributeError, UndefinedError) as err:
+        raise BundleError(
+            f"{model}: does not hold all that a report shows ({type(err).__name__}: {err}); it was"
+            " changed, or made by another genre-spark. Train again"
+        ) from err
     export.write_page(storage_of(spark, output), output, page.html)
     summary = {"report": output}
     if pictures:

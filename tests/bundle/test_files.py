@@ -5,6 +5,8 @@ import itertools
 import json
 import os
 import pickle
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,11 @@ from genre_spark.bundle import files
 from genre_spark.bundle.manifest import Manifest, model_id
 from genre_spark.classifier import onnx_session
 from genre_spark.errors import BundleError
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "benchmarks"))
+
+import fuzz_bundles  # noqa: E402
 
 NETWORK = make_network()
 PROFILE = make_profile()
@@ -238,7 +245,10 @@ def test_a_centroid_that_is_not_finite_is_refused(make, value):
         centroid(content)[2] = value
 
     rewrite(folder, break_it, remake_id=False)
-    assert refusal(folder).startswith("bundle.json: scoring.synthetic.centroids.3.2: ")
+    place = ": scoring.synthetic.centroids.3.2: "  # what is no JSON is refused before
+    assert refusal(folder).startswith(
+        "bundle.json is damaged" if isinstance(value, float) else f"bundle.json{place}"
+    )
 
 
 @pytest.mark.parametrize("more", [True, False])
@@ -340,6 +350,20 @@ def test_the_model_id_hangs_on_all_that_decides_a_label_and_on_nothing_else(make
     assert len(set(ids)) == len(ids)
     assert ids[0] == manifest.model_id == files.load(make()).manifest.model_id
     assert len(ids[0]) == 16
+
+
+@pytest.mark.parametrize("data", [{}, {"source": "a"}, {"source": "a", "rows": {}}, {"rows": 3}])
+def test_a_bundle_that_does_not_say_how_many_rows_it_was_made_from_is_refused(make, data):
+    folder = make("clusters")
+    rewrite(folder, lambda content: content.update(data=data), remake_id=False)
+    assert refusal(folder).startswith("bundle.json: data")
+
+
+def test_a_random_change_of_a_bundle_is_refused_or_harmless():
+    """A short version of ``benchmarks/fuzz_bundles.py``."""
+    found, faults = fuzz_bundles.fuzz(changes=120, seed=3)
+    assert faults == []
+    assert found["refused"] > 50
 
 
 # Bundles that somebody made to do harm, with checksums and a model_id that fit

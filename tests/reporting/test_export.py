@@ -1,6 +1,7 @@
 """The page's pictures as files."""
 
 import json
+from importlib.resources import files
 
 import pytest
 from matplotlib.figure import Figure
@@ -57,6 +58,25 @@ def test_pictures_among_which_somebody_put_a_file_are_refused(tmp_path):
     (tmp_path / "pictures" / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="holds what genre-spark did not publish"):
         write(tmp_path / "pictures", "map")
+
+
+@pytest.mark.parametrize("content", ["# A card\n", "<html>mine</html>", "", b"\xff\x00"])
+def test_a_page_replaces_no_file_but_a_page_of_an_earlier_report(tmp_path, content):
+    file = tmp_path / "model_card.md"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = file.read_bytes()
+    page = f"<!DOCTYPE html>{export.PAGE_MARK}"
+    with pytest.raises(OutputError, match="exists and is no page of genre-spark report"):
+        export.write_page(LocalStorage(), str(file), page)
+    assert file.read_bytes() == before
+    for text in (page, f"{page} again"):
+        export.write_page(LocalStorage(), str(tmp_path / "page.html"), text)
+        assert (tmp_path / "page.html").read_text() == text
+
+
+def test_the_page_has_the_mark_by_which_it_may_be_replaced():
+    template = files("genre_spark.reporting") / "templates" / "report.html"
+    assert export.PAGE_MARK in template.read_text(encoding="utf-8")[:500]
 
 
 def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):

@@ -420,7 +420,7 @@ def test_rows_and_reasons_of_both_catalogues_are_shown(page):
 
 def test_no_folder_and_no_password_is_shown(page):
     assert "tracks.parquet" in page
-    assert "s3a://bucket/tracks" in page
+    assert "s3a://***@bucket/tracks" in page
     assert "/home/someone" not in page
     assert "secret" not in page
 
