@@ -1,10 +1,11 @@
-"""Other ways to label with the same trained CNN: the same rows, the same columns written.
+"""Other ways to label with a CNN of the same shape: the same rows, the same columns written.
 
 Each takes the tracks with their context, as Spark's aggregations give it, and what the CNN says of
 them through Keras, and writes a labelled table. None of them is asked for a quarantine, a manifest
 or a verified switch.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,12 +17,21 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
-from genre_spark.bundle.files import KERAS, Bundle
+from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.classifier.calibration import softmax
 from genre_spark.classifier.decision import Decision, blend, logits
+from genre_spark.config import load_settings
 from genre_spark.features.catalogue_context import add_context, key
-from genre_spark.features.tensor import N_BINS, STATISTICS, bins, build, packed_length, unpack
+from genre_spark.features.tensor import (
+    N_BINS,
+    STATISTICS,
+    bins,
+    build,
+    channel_names,
+    packed_length,
+    unpack,
+)
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column
 from genre_spark.scoring.columns import genre_columns, lists
 
@@ -177,7 +187,7 @@ def _decide(own: np.ndarray, mean: np.ndarray, scoring: ScoringPart) -> dict[str
 
 def keras_factory(bundle: Bundle) -> Callable:
     """As `predict_batch_udf` wants it: opens the model, and gives back what predicts."""
-    scoring, file = bundle.manifest.scoring, str(bundle.path / KERAS)
+    scoring, file = bundle.manifest.scoring, str(_keras_file(bundle))
 
     def make() -> Callable[[np.ndarray], np.ndarray]:
         import keras
@@ -192,6 +202,26 @@ def keras_factory(bundle: Bundle) -> Callable:
         return predict
 
     return make
+
+
+def _keras_file(bundle: Bundle) -> Path:
+    """A Keras network of the bundle's shape: how long it takes does not depend on its weights.
+
+    Bundles hold the network for ONNX Runtime alone, so it is fitted here on tracks made by chance.
+    """
+    from genre_spark.classifier import network
+
+    file = Path(tempfile.gettempdir()) / f"genre-spark-{bundle.manifest.model_id}.keras"
+    if not file.exists():
+        scoring, rng, n = bundle.manifest.scoring, np.random.default_rng(0), 600
+        shape = (n, scoring.space.n_axes, len(channel_names(scoring.genres.groups)))
+        classes = len(scoring.genres.classes)
+        sample = network.Labelled(
+            rng.normal(size=shape).astype(np.float32), np.arange(n) % classes, np.arange(n), classes
+        )
+        settings = load_settings(overrides=("epochs=1", "general_epochs=1", "min_steps=0")).network
+        network.fit(sample, scoring.genres.groups, settings, seed=0)[0].save(file)
+    return file
 
 
 def _tensor(packed: np.ndarray, scoring: ScoringPart) -> np.ndarray:
