@@ -228,6 +228,23 @@ def test_the_manifest_says_who_made_the_catalogue(storage, out):
     assert atomic_directory.require_manifest(storage, out) == manifest
 
 
+def test_the_manifest_stores_no_secret(storage, out):
+    with publishing(storage, out) as target:
+        storage.make_dirs(target.staging)
+        dataset = {"options": {"fs.s3a.secret.key": "secret", "sep": ";"}}
+        source = {"path": "s3a://KEY:sec/ret@box/tracks?sig=secret", "dataset": dataset}
+        write_manifest(storage, target, {"source": source})
+    assert read_manifest(storage, out)["source"] == {
+        "path": "s3a://***@box/tracks?sig=***",
+        "dataset": {"options": {"fs.s3a.secret.key": "***", "sep": ";"}},
+    }
+
+
+def test_the_manifest_lists_all_files_of_the_directory_with_their_sizes(storage, out):
+    put(storage, out, "first")
+    assert read_manifest(storage, out)["files"] == {"part-0.parquet": 5, "part-first.parquet": 5}
+
+
 def test_what_is_no_labelled_catalogue_is_refused_where_one_is_needed(storage, tmp_path):
     path = storage.resolve(str(tmp_path))
     assert refusal(InputError, atomic_directory.require_manifest, storage, path) == (
