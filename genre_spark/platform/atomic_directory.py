@@ -15,37 +15,32 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlparse
 
-from genre_spark.errors import InputError, OutputError
+from genre_spark.errors import OutputError
 from genre_spark.platform import locks
+from genre_spark.platform.published_files import (
+    CATALOGUE,
+    MADE_BY,
+    MANIFEST,
+    QUARANTINE,
+    STUDY,
+    Kind,
+    divide,
+    hide,
+    is_partial,
+    listed,
+    read_manifest,
+    require_manifest,
+)
 from genre_spark.platform.redaction import redact_all
 from genre_spark.platform.storage import Storage
 
-MANIFEST = "_manifest.json"
-QUARANTINE = "_quarantine"
-SUCCESS = "_SUCCESS"
-QUARANTINED = ".quarantined"
-_PARQUET = ".parquet"
-MADE_BY = "genre-spark"
-
+# The manifest's names belong to what is published here.
+__all__ = [
+    "CATALOGUE", "MADE_BY", "MANIFEST", "QUARANTINE", "STUDY", "Kind", "Target", "check_apart",
+    "check_target", "hide", "publishing", "read_manifest", "require_manifest", "write_manifest",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of directory that genre-spark publishes.
-
-    Attributes
-    ----------
-    manifest : str
-        The file that says who made it, and lists its files.
-    """
-
-    manifest: str
-
-
-CATALOGUE = Kind(MANIFEST)
-STUDY = Kind("evaluation.json")
 
 
 @dataclass(frozen=True)
@@ -127,13 +122,13 @@ def check_target(
             " meanwhile and one run at a time is sure, --set allow_gap=true"
         )
     check_apart(storage, output, inputs, option)
-    foreign = _divide(storage, path, kind)[1]
+    foreign = divide(storage, path, kind)[1]
     if foreign:
         manifest = read_manifest(storage, path, kind)
         reason = (
             "was published by an older genre-spark, which did not list its files"
             if manifest and "files" not in manifest
-            else f"holds what genre-spark did not publish ({_listed(foreign)})"
+            else f"holds what genre-spark did not publish ({listed(foreign)})"
         )
         raise OutputError(
             f"{option} {output}: {reason}; it is left as it is. Move it away, or choose another"
@@ -199,18 +194,6 @@ def publishing(
             storage.delete(target.staging)
 
 
-def hide(storage: Storage, quarantine: str) -> None:
-    """Gives Parquet files another ending.
-
-    DuckDB and Polars would take whatever ends on ``.parquet`` below a directory for its table.
-    Spark, pandas, and whoever names the quarantine itself, read any name.
-    """
-    for name in storage.names(quarantine):
-        if name.endswith(_PARQUET):
-            hidden = name.removesuffix(_PARQUET) + QUARANTINED
-            storage.rename(f"{quarantine}/{name}", f"{quarantine}/{hidden}")
-
-
 def write_manifest(
     storage: Storage, target: Target, manifest: dict[str, Any], kind: Kind = CATALOGUE
 ) -> None:
@@ -219,29 +202,6 @@ def write_manifest(
     content = {"made_by": MADE_BY, "run_id": target.run_id, **redact_all(manifest), "files": files}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     storage.write_text(f"{target.staging}/{kind.manifest}", text + "\n")
-
-
-def read_manifest(storage: Storage, path: str, kind: Kind = CATALOGUE) -> dict[str, Any] | None:
-    """The manifest of a published directory; None where there is none of genre-spark's."""
-    try:
-        manifest = json.loads(storage.read_text(f"{path}/{kind.manifest}"))
-    except Exception:  # a file system raises what it likes; whatever it is, there is no manifest
-        return None
-    return manifest if isinstance(manifest, dict) and manifest.get("made_by") == MADE_BY else None
-
-
-def require_manifest(storage: Storage, path: str) -> dict[str, Any]:
-    """The manifest of a labelled catalogue.
-
-    Raises
-    ------
-    InputError
-        Where the path is not a labelled catalogue.
-    """
-    manifest = read_manifest(storage, path)
-    if manifest is None:
-        raise InputError(f"{path}: not a labelled catalogue: it has no {MANIFEST} of genre-spark")
-    return manifest
 
 
 def _overlap(storage: Storage, path: str, given: str) -> bool:
@@ -261,37 +221,6 @@ def _inside(path: str, other: str) -> bool:
     return f"{path}/".startswith(f"{other.rstrip('/')}/")
 
 
-def _divide(storage: Storage, path: str, kind: Kind | None) -> tuple[list[str], list[str]]:
-    """Files at a path that its manifest lists with their sizes, the manifest last; and all others.
-
-    Where the path is a file and no directory, it is the only other.
-    """
-    if not storage.exists(path):
-        return [], []
-    found = storage.files(path)
-    if found is None:
-        return [], [path.rpartition("/")[2]]
-    listed = _listed_files(storage, path, kind)
-    if kind and listed is not None:
-        listed = {**listed, kind.manifest: found.get(kind.manifest)}
-    ours = {name for name, size in found.items() if listed and listed.get(name) == size}
-    last = kind.manifest if kind else ""
-    return sorted(ours, key=lambda name: (name == last, name)), sorted(set(found) - ours)
-
-
-def _listed_files(storage: Storage, path: str, kind: Kind | None) -> dict[str, int | None] | None:
-    """What the manifest of a directory lists; None where there is no such list."""
-    manifest = read_manifest(storage, path, kind) if kind else None
-    files = manifest.get("files") if manifest else None
-    return files if isinstance(files, dict) else None
-
-
-def _is_partial(storage: Storage, path: str, kind: Kind | None) -> bool:
-    """Whether a published directory has lost some of its files."""
-    listed, found = _listed_files(storage, path, kind), storage.files(path) or {}
-    return bool(set(listed or {}) - set(found))
-
-
 def _recover(storage: Storage, target: Target, kind: Kind | None) -> None:
     """Puts a catalogue back that a killed run left aside, and deletes what else it left."""
     ours = re.compile(re.escape(target.hidden) + r"(staging|retired)-([0-9a-f]{12})")
@@ -302,7 +231,7 @@ def _recover(storage: Storage, target: Target, kind: Kind | None) -> None:
         of_run = Target(target.path, left[2])
         if left[1] == "staging":  # what only genre-spark ever wrote to
             storage.delete(of_run.staging)
-        elif storage.exists(target.path) or _is_partial(storage, of_run.retired, kind):
+        elif storage.exists(target.path) or is_partial(storage, of_run.retired, kind):
             _discard(storage, of_run, kind)
         else:
             storage.rename(of_run.retired, target.path)
@@ -316,7 +245,7 @@ def _stage_durably(storage: Storage, target: Target) -> None:
 
 def _switch(storage: Storage, target: Target, kind: Kind | None) -> None:
     """Readers see the old catalogue before and the new one after, never a part of either."""
-    if kind is None and _divide(storage, target.path, None)[1]:
+    if kind is None and divide(storage, target.path, None)[1]:
         raise OutputError(
             f"{target.path}: appeared while a new one was being made; it is left as it is"
         )
@@ -344,7 +273,7 @@ def _switch_by_renames(storage: Storage, target: Target) -> None:
 
 def _discard(storage: Storage, target: Target, kind: Kind | None) -> None:
     """Deletes the published files of a retired catalogue; all others are kept beside the new one."""
-    ours, foreign = _divide(storage, target.retired, kind)
+    ours, foreign = divide(storage, target.retired, kind)
     # The manifest goes last, and after the foreign files are safe: where a run is killed before,
     # the next one still finds there what may be deleted.
     manifest = ours.pop() if ours and kind and ours[-1] == kind.manifest else None
@@ -357,15 +286,10 @@ def _discard(storage: Storage, target: Target, kind: Kind | None) -> None:
         logger.warning(
             "%s: held what genre-spark had not published (%s); it is kept in %s",
             target.path,
-            _listed(foreign),
+            listed(foreign),
             place,
         )
     if manifest:
         storage.delete_file(f"{place}/{manifest}")
     if storage.is_dir(place):
         storage.delete_empty(place)
-
-
-def _listed(names: list[str], limit: int = 3) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

@@ -18,7 +18,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
-from genre_spark.platform.redaction import redact
+from genre_spark.platform.redaction import redact, redact_all
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.reporting import export
 from genre_spark.reporting.page import compose
@@ -89,7 +89,7 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str,
 def _log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str, str]:
     manifest = opened.manifest
     with mlflow.start_run(run_name=name, tags=_tags(manifest, run_id)) as run:
-        mlflow.log_params(dict(_flat(settings.model_dump(mode="json"))))
+        mlflow.log_params(dict(_flat(redact_all(settings.model_dump(mode="json")))))
         mlflow.log_metrics(dict(_metrics(manifest)))
         _log_page(opened)
         made = mlflow.pyfunc.log_model(
