@@ -32,6 +32,8 @@ _FILES = {
     "clusters": {MANIFEST, PROFILE, CARD},
     "full": {MANIFEST, PROFILE, CARD, ONNX},
 }
+# Every name that a file of a bundle may have.
+ALL = frozenset({*_FILES["full"], SUMS})
 # Characters of a message: places in a file may be of any length.
 _LONGEST = 500
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -98,7 +98,7 @@ def promotion(path: str, given: Promotion) -> Told:
             )
             for name, one in given.evidence["protocols"].items()
         ]
-        parts = [[head, *rows], pairs]
+        parts = [[head, *rows], pairs | {"trusts": given.evidence.get("trusts", "")}]
     return {"path": path, **asdict(given)}, parts
 
 

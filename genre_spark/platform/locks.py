@@ -105,7 +105,7 @@ def _living(storage: Storage, stem: str, token: str) -> list[tuple[str, dict[str
     """Locks of other runs, with their content; those of dead runs are deleted."""
     folder, _, start = stem.rpartition("/")
     found = []
-    for name in storage.names(folder or "/"):
+    for name in storage.names(f"{folder}/"):
         other = name.removeprefix(start)
         if not name.startswith(start) or other == token or not _TOKEN.fullmatch(other):
             continue

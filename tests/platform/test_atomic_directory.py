@@ -423,6 +423,16 @@ def test_beside_a_catalogue_at_the_root_of_a_file_system_all_names_are_valid_the
             assert (parsed.getAuthority() or "") == root.removeprefix("hdfs://")
 
 
+def test_locks_beside_a_catalogue_at_the_root_are_looked_for_there(monkeypatch):
+    storage, listed = LocalStorage(), []
+    for name in ("write_text", "delete"):
+        monkeypatch.setattr(storage, name, lambda *_: None)
+    monkeypatch.setattr(storage, "names", lambda directory: listed.append(directory) or [])
+    stem = atomic_directory.Target("hdfs://node:8020/labelled", "x").lock
+    with locks.held(storage, "out", stem):
+        assert listed == ["hdfs://node:8020/"]
+
+
 def test_a_catalogue_is_published_at_the_root_of_a_hadoop_file_system(spark, tmp_path):
     configuration = spark.sparkContext._jsc.hadoopConfiguration()
     configuration.set("fs.viewfs.mounttable.node.linkMergeSlash", f"file://{tmp_path}")
