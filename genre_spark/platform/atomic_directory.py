@@ -277,7 +277,7 @@ def _discard(storage: Storage, target: Target, kind: Kind | None) -> None:
     # The manifest goes last, and after the foreign files are safe: where a run is killed before,
     # the next one still finds there what may be deleted.
     manifest = ours.pop() if ours and kind and ours[-1] == kind.manifest else None
-    for name in ours:
+    for name in (one for one in ours if not one.endswith("/")):
         storage.delete_file(f"{target.retired}/{name}")
     place = target.retired
     if foreign:
@@ -291,5 +291,5 @@ def _discard(storage: Storage, target: Target, kind: Kind | None) -> None:
         )
     if manifest:
         storage.delete_file(f"{place}/{manifest}")
-    if storage.is_dir(place):
+    if storage.is_dir(place) and not any(name.endswith("/") for name in foreign):
         storage.delete_empty(place)

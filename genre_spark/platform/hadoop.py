@@ -95,6 +95,8 @@ class HadoopStorage(Storage):
             folder = folders.pop()
             statuses = self._list(f"{directory}/{folder}" if folder else directory)
             names = {status.getPath().getName() for status in statuses}
+            if folder and not statuses:
+                found[folder] = 0
             for status in statuses:
                 name = status.getPath().getName()
                 if status.isDirectory():

@@ -16,8 +16,7 @@ from genre_spark.errors import InputError, OutputError
 # Linux, renameat2(2): paths are relative to the current folder; swap the two.
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-# Nothing that is fetched whole has more: a bundle has half a dozen.
-MAX_FILES = 100
+MAX_FILES = 100  # of what is fetched whole: a bundle has half a dozen
 
 
 def is_remote(path: str) -> bool:
@@ -56,10 +55,9 @@ class Storage(ABC):
 
     @abstractmethod
     def files(self, directory: str) -> dict[str, int] | None:
-        """Bytes of every file below a directory, by its relative path; None where it is none.
+        """Bytes of every file below a directory, by relative path; None where it is none.
 
-        Links count as files and are not followed. Hadoop's checksum files are left out beside the
-        files that they belong to.
+        Links are files, an empty folder is ``name/``; Hadoop's checksums of files are left out.
         """
 
     @abstractmethod
@@ -157,6 +155,8 @@ class LocalStorage(Storage):
             for name in {*names, *linked} - beside:
                 path = Path(folder, name)
                 found[path.relative_to(top).as_posix()] = path.lstat().st_size
+            if not (names or folders) and folder != str(top):
+                found[f"{Path(folder).relative_to(top).as_posix()}/"] = 0
         return found
 
     def delete_file(self, path: str) -> None:

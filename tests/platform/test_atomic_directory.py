@@ -355,6 +355,16 @@ def test_what_is_put_in_the_place_of_the_output_during_a_run_is_kept_beside_it(
     assert (tmp_path / "elsewhere" / "notes.txt").read_text() == "mine"
 
 
+def test_an_empty_folder_that_is_put_into_the_output_is_refused_or_kept_too(storage, out, tmp_path):
+    put(storage, out, "first")
+    with publishing(storage, out) as target:
+        stage(storage, target, "second")
+        (tmp_path / "out" / "mine").mkdir()
+    assert (tmp_path / Path(target.kept).name / "mine").is_dir()
+    (tmp_path / "out" / "mine").mkdir()
+    assert "did not publish (mine/)" in refusal(OutputError, check_target, storage, out, [])
+
+
 def test_a_file_that_is_named_like_a_checksum_of_hadoop_is_kept_too(tmp_path):
     storage, out = LocalStorage(), str(tmp_path.resolve() / "out")
     put(storage, out, "first")
