@@ -185,7 +185,7 @@ def _costs(model: "ModelProto", n_tracks: int) -> tuple[int, int]:
     numbers = multiplications = 0
     for node in model.graph.node:
         sizes = [math.prod(shapes[name]) for name in node.output if name]
-        first = shapes[node.input[0]] if node.input else ()
+        first = shapes.get(node.input[0], ()) if node.input else ()
         transposed = any(one.name == "transA" and one.i for one in node.attribute)
         # A matrix product adds up so many products for each number that it gives.
         inner = first[0 if transposed else -1] if first else 1
