@@ -51,6 +51,7 @@ QUICK = [
     for part in ("--set", setting)
 ]
 _TOO_LATE = "done before the kill"
+_FOREIGN, _REFUSED = "foreign file", "for the foreign file"
 _START = [sys.executable, "-m", "genre_spark.cli"]
 
 
@@ -120,7 +121,8 @@ class Playground:
         before = whole_catalogue(self.folder) if command == "score" else None
         share = rng.uniform(0.67, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 1.0)
         output = self.folder / ("labelled" if command == "score" else what)
-        first, second = sorted([rng.uniform(0, share), share])
+        # Late enough to find most runs past their first look at the output.
+        first, second = rng.uniform(share / 2, share), share
         process = start(command, arguments)
         foreign = None
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -146,7 +148,7 @@ class Playground:
             self.faults.append(f"{moment}: lost: {foreign}")
         for file in found:
             place = "kept beside" if ".kept-" in str(file) else "left in place"
-            self.found[f"foreign file: {place}"] += 1
+            self.found[f"{_FOREIGN}: {place}"] += 1
             file.unlink()
             with contextlib.suppress(OSError):  # as far up as nothing else is there
                 os.removedirs(file.parent)
@@ -159,10 +161,10 @@ class Playground:
         # A run may refuse an output in which it finds the foreign file: it is left alone then.
         said = process.stderr.read() if process.returncode == OutputError.exit_code else ""
         if "what genre-spark did not publish" in said or "never overwritten" in said:
-            self.found[f"{command}: refused, for the foreign file"] += 1
+            self.found[f"{command}: refused, {_REFUSED}"] += 1
             return
         if "appeared while a new one was being made" in said:
-            self.found[f"{command}: nothing published, for the foreign file"] += 1
+            self.found[f"{command}: nothing published, {_REFUSED}"] += 1
             return
         if process.returncode not in (0, -signal.SIGKILL):
             self.faults.append(f"{moment}: blocked: {(said or process.stderr.read())[-400:]}")
@@ -307,8 +309,10 @@ def main() -> int:
                 playground.kill(commands[i % len(commands)], rng)
         playground.finish(commands)
     found, faults = dict(sorted(playground.found.items())), playground.faults
-    killed = sum(n for end, n in found.items() if not end.endswith(_TOO_LATE))
-    print(json.dumps({"killed": killed, "found": found, "faults": faults}))
+    put = sum(n for end, n in found.items() if end.startswith(_FOREIGN))
+    spared = sum(n for end, n in found.items() if end.endswith((_TOO_LATE, _REFUSED)))
+    killed = sum(found.values()) - put - spared
+    print(json.dumps({"killed": killed, "foreign": put, "found": found, "faults": faults}))
     return bool(faults)
 
 
