@@ -27,8 +27,9 @@ import measuring  # noqa: E402
 from genre_spark.bundle import files  # noqa: E402
 from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source, open_catalogue  # noqa: E402
-from genre_spark.clustering import kmeans  # noqa: E402
+from genre_spark.clustering import catalogue_passes  # noqa: E402
 from genre_spark.config import Dataset, load_settings  # noqa: E402
+from genre_spark.features.artist_pass import by_artist, narrow, oversized_artists  # noqa: E402
 from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 
@@ -52,10 +53,12 @@ def main() -> None:
     _cluster(spark, source, made)
     opened = files.load(made)
     with open_catalogue(spark, source, _SETTINGS.catalog) as catalogue:
-        points = _points(catalogue.tracks, opened).persist()
+        points = _points(catalogue.tracks, catalogue.counts.accepted, opened).persist()
         points.count()
         bare = KMeans(k=opened.manifest.clusters.k, seed=_SETTINGS.seed)
-        bare = bare.setMaxIter(_SETTINGS.clustering.max_iterations).setFeaturesCol(kmeans.POINT)
+        bare = bare.setMaxIter(_SETTINGS.clustering.max_iterations).setFeaturesCol(
+            catalogue_passes.POINT
+        )
         candidates = {
             BARE: partial(bare.fit, points),
             JOB: partial(_cluster, spark, source, made),
@@ -69,10 +72,12 @@ def main() -> None:
     measuring.publish(name, "python " + " ".join(sys.argv), content)
 
 
-def _points(tracks: DataFrame, opened: Bundle) -> DataFrame:
-    part = opened.manifest.scoring
-    points = kmeans.add_points(tracks, part.space, part.synthetic.compared)
-    return points.select(kmeans.POINT)
+def _points(tracks: DataFrame, n_tracks: int, opened: Bundle) -> DataFrame:
+    part, space = opened.manifest.scoring.synthetic, opened.manifest.scoring.space
+    limit = _SETTINGS.scoring.max_artist
+    parts = oversized_artists(tracks, n_tracks, limit, part.owner) if part.owner else {}
+    narrowed = by_artist(narrow(tracks, space, parts, owner=part.owner), n_tracks)
+    return catalogue_passes.points(narrowed, space, part.metric)
 
 
 def _cluster(spark: SparkSession, source: Source, output: Path) -> None:

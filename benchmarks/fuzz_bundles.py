@@ -37,11 +37,10 @@ from support.networks import make_network  # noqa: E402
 from genre_spark.bundle import files  # noqa: E402
 from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.bundle.manifest import Manifest, model_id  # noqa: E402
-from genre_spark.classifier.decision import N_OPINIONS  # noqa: E402
 from genre_spark.classifier.onnx_session import Network  # noqa: E402
 from genre_spark.cli import model_views  # noqa: E402
 from genre_spark.errors import BundleError  # noqa: E402
-from genre_spark.features.tensor import channel_names  # noqa: E402
+from genre_spark.features.tensor import CHANNELS  # noqa: E402
 
 _GB = 2**20  # in the units of ru_maxrss, which are kilobytes
 _HOSTILE: tuple[Any, ...] = (
@@ -134,10 +133,8 @@ def use(opened: Bundle) -> None:
     model_views.model(opened, ())
     if opened.onnx is None or scoring.genres is None:
         return
-    n_channels = len(channel_names(scoring.genres.groups))
-    tracks = np.random.default_rng(0).normal(size=(50, scoring.space.n_axes, n_channels))
-    wanted = np.ones((50, N_OPINIONS), bool)
-    if not np.isfinite(Network(opened.onnx).opinions(tracks.astype("f4"), wanted)).all():
+    tracks = np.random.default_rng(0).normal(size=(50, scoring.space.n_axes, len(CHANNELS)))
+    if not np.isfinite(Network(opened.onnx).log_probabilities(tracks.astype("f4"))).all():
         raise ValueError("log-probabilities are not finite")
 
 

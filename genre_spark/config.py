@@ -54,9 +54,8 @@ class ClusteringSettings(StrictModel):
     sample_size: Annotated[_Int, Field(ge=100)]
     restarts: Annotated[_Int, Field(ge=1, le=100)]
     max_iterations: Count
-    leading: tuple[str, ...]
-    n_leading: Count
-    faint_weight: Annotated[_Float, Field(gt=0, le=1)]
+    track_weight: Annotated[_Float, Field(ge=0, le=10)]
+    min_ratio: Annotated[_Float, Field(gt=0, le=10)]
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> "ClusteringSettings":
@@ -78,9 +77,7 @@ class NetworkSettings(StrictModel):
     """How the network is fitted."""
 
     epochs: Count
-    general_epochs: Count
     min_steps: Annotated[_Int, Field(ge=0)]
-    patience: Count
     batch_size: Count
     learning_rate: OpenShare
 
@@ -109,7 +106,7 @@ class ScoringSettings(StrictModel):
     """How a catalogue is labelled."""
 
     batch_rows: Count
-    max_artist: Count
+    max_group: Annotated[_Int, Field(ge=100)]
     explain: StrictBool
 
 

@@ -80,20 +80,24 @@ _ABOVE_ZERO = 1e-9
 _DAY_MS = 24 * 3600 * 1000
 
 AUDIO_FEATURES = (
-    AudioFeature("danceability", _ABOVE_ZERO, 1, "linear", "undanceable", "danceable"),
-    AudioFeature("energy", 0, 1, "linear", "calm", "energetic"),
+    AudioFeature("danceability", _ABOVE_ZERO, 1, "linear", "", "danceable", word_bound=0.5),
+    AudioFeature("energy", 0, 1, "linear", "calm", "energetic", word_bound=0.5),
     AudioFeature("key", 0, 11, "circular", unit="pitch class", integer=True),
-    AudioFeature("loudness", -70, 12, "linear", "quiet", "loud", unit="dB", display_unit="dB"),
+    AudioFeature(
+        "loudness", -70, 12, "linear", "quiet", "loud", unit="dB", display_unit="dB", word_bound=-9
+    ),
     AudioFeature("mode", 0, 1, "linear", "minor", "major", integer=True),
-    AudioFeature("speechiness", 0, 1, "log_share", "", "spoken", word_bound=0.33),
+    AudioFeature("speechiness", 0, 1, "log_share", "", "wordy", word_bound=0.1),
     AudioFeature("acousticness", 0, 1, "root", "electric", "acoustic", word_bound=0.5),
     AudioFeature("instrumentalness", 0, 1, "root", "vocal", "instrumental", word_bound=0.5),
     AudioFeature("liveness", 0, 1, "log_share", "studio", "live", word_bound=0.8),
-    AudioFeature("valence", 0, 1, "linear", "dark", "cheerful"),
-    AudioFeature("tempo", 1, 350, "log", "slow", "fast", unit="BPM", display_unit="BPM"),
+    AudioFeature("valence", 0, 1, "linear", "dark", "cheerful", word_bound=0.5),
+    AudioFeature(
+        "tempo", 1, 350, "log", "slow", "fast", unit="BPM", display_unit="BPM", word_bound=110
+    ),
     AudioFeature(
         "duration_ms", 1000, _DAY_MS, "log", "short", "long",
-        unit="ms", per_unit=60_000, display_unit="min",
+        unit="ms", per_unit=60_000, display_unit="min", word_bound=210_000,
     ),
 )  # fmt: skip
 
@@ -136,9 +140,12 @@ PARTITION_COLUMNS = ("synthetic_genre_id",)
 
 # What `score --explain` adds after them: the features that speak most for a label.
 WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"
-WHY_COLUMNS = dict.fromkeys(
-    (WHY_SYNTHETIC, WHY_GENRE), "array<struct<feature:string,effect:float>>"
-)
+EVIDENCE = "genre_evidence"
+WHY_COLUMNS = {
+    **dict.fromkeys((WHY_SYNTHETIC, WHY_GENRE), "array<struct<feature:string,effect:float>>"),
+    # Labelled tracks of the artist, of other artists on the track and of the album.
+    EVIDENCE: "int",
+}
 
 
 def labelled_columns(explain: bool) -> dict[str, str]:

@@ -15,14 +15,14 @@ from genre_spark.bundle import security
 from genre_spark.bundle.catalogue_profile import Profile
 from genre_spark.bundle.manifest import Manifest, model_id
 from genre_spark.bundle.security import UntrustedError
-from genre_spark.classifier.decision import OPINIONS, log_probabilities_of
 from genre_spark.classifier.genre_part import GenrePart
+from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError
-from genre_spark.features.tensor import channel_names
+from genre_spark.features.tensor import CHANNELS
 from genre_spark.platform.safe_text import plain
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"
@@ -124,9 +124,8 @@ def _vet_plain(path: Path) -> None:
 
 
 def _vet_network(path: Path, onnx: bytes, genres: GenrePart, n_axes: int) -> None:
-    track, labels = (n_axes, len(channel_names(genres.groups))), (len(genres.classes),)
-    inputs = dict.fromkeys(OPINIONS, track)
-    outputs = {log_probabilities_of(name): labels for name in OPINIONS}
+    inputs = {INPUT: (n_axes, len(CHANNELS))}
+    outputs = {OUTPUT: (len(genres.classes),)}
     with _naming(path / ONNX):
         security.check_onnx(onnx, inputs, outputs)
 

@@ -154,7 +154,8 @@ def _check_signature(graph: "GraphProto", inputs: Shapes, outputs: Shapes) -> No
         raise UntrustedError(f"reads {_listed(found)} per track, should read {_listed(inputs)}")
     given = [value.name for value in graph.output]
     if given != list(outputs):
-        raise UntrustedError(f"gives {', '.join(given) or 'nothing'}, should give others")
+        wanted = ", ".join(outputs)
+        raise UntrustedError(f"gives {', '.join(given) or 'nothing'}, should give {wanted}")
 
 
 def _listed(shapes: Shapes) -> str:

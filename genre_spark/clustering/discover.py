@@ -1,13 +1,15 @@
-"""From a table of tracks to its synthetic genres: the space, their number, the fit, what they are."""
+"""From a table of tracks to its synthetic genres: metric, number, fit, and what they are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from genre_spark.clustering import (
+    catalogue_passes,
     kmeans,
     matching,
     metric,
@@ -15,24 +17,53 @@ from genre_spark.clustering import (
     naming,
     profiles,
     projection,
+    quality,
     rules,
+    sample,
 )
 from genre_spark.clustering.matching import Previous
-from genre_spark.clustering.metric import ClusterSpace
-from genre_spark.clustering.results import Discovery, SyntheticGenre
+from genre_spark.clustering.metric import ClusterMetric
+from genre_spark.clustering.results import Discovery
+from genre_spark.clustering.sample import Sample
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.features import scaling
+from genre_spark.features.artist_batches import GROUP
+from genre_spark.features.artist_pass import narrow, oversized_artists
 from genre_spark.features.scaling import FeatureSpace
-from genre_spark.features.tensor import assign
+from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE
 
-# Enough to show where synthetic genres lie, few enough for a page.
-_MAP_TRACKS = 1500
+_TRACKS_PER_PARTITION = 50_000
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What was found: what scoring needs of it, and the rest."""
+class Tracks:
+    """What is clustered.
+
+    Attributes
+    ----------
+    accepted : DataFrame
+        All accepted tracks.
+    drawn : DataFrame
+        A bounded part of them, drawn by chance, to which scaling is fitted.
+    n : int
+        How many are accepted.
+    features : tuple of str
+        Features to use where they vary.
+    groups : tuple of str
+        Of `schema.GROUPS`, those that the catalogue has.
+    """
+
+    accepted: DataFrame
+    drawn: DataFrame
+    n: int
+    features: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Synthetic genres: what scoring needs of them, and all else."""
 
     space: FeatureSpace
     synthetic: SyntheticPart
@@ -40,127 +71,138 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class _Sample:
-    """Tracks of the catalogue on the driver, in random order: raw, scaled and as compared."""
+class _Compared:
+    """Tracks by artist, and how they are compared."""
 
-    space: FeatureSpace
-    compared: ClusterSpace
-    raw: np.ndarray
-    axes: np.ndarray
-    points: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Groups:
-    """Centers of all tracks' groups, the largest first, and fields of each `SyntheticGenre`."""
-
-    centers: np.ndarray
-    found: list[dict[str, Any]]
+    narrowed: DataFrame
+    owner: str | None
+    metric: ClusterMetric
+    sample: Sample
 
 
-def survey(
-    tracks: DataFrame,
-    drawn: DataFrame,
-    names: tuple[str, ...],
-    settings: Settings,
-    previous: Previous | None = None,
-) -> Survey:
+def discover(tracks: Tracks, settings: Settings, previous: Previous | None = None) -> Found:
     """Discovers the synthetic genres of a catalogue.
 
     Parameters
     ----------
-    tracks : DataFrame
-        Accepted tracks, cached, partitioned the same way in each run.
-    drawn : DataFrame
-        A bounded part of them, drawn by chance, on which all is found but the groups themselves.
-    names : tuple of str
-        Features to use where they vary.
+    tracks : Tracks
     settings : Settings
     previous : Previous, optional
         Whose ids and names are kept where synthetic genres are the same.
 
     Raises
     ------
-    PreviousError
+    InputError
+        Where artists do not differ in any feature, or there are too few distinct tracks.
+    BundleError
         Where `previous` rests on other features.
     """
-    space = scaling.fit(drawn, names)
+    space = scaling.fit(tracks.drawn, tracks.features)
     if previous:
         matching.check(previous, space)
-    sample = _sample(drawn, space, settings)
-    wanted, seed = settings.clustering, settings.seed
-    candidates = model_selection.try_each_k(sample.points, wanted, seed)
-    k = model_selection.choose(candidates, len(previous.synthetic.ids) if previous else None)
-    start, stability = model_selection.settle(sample.points, k, wanted, seed)
-    groups = _fit(tracks, drawn, sample, start, wanted.max_iterations)
-    synthetic, discovery = _tell(sample, groups, previous, seed)
-    tried = {"candidates": candidates, "stability": stability}
-    return Survey(space, synthetic, discovery.model_copy(update=tried))
+    with _compared(tracks, space, settings) as compared:
+        if previous:
+            matching.check_owner(previous, compared.owner)
+        before = matching.earlier_rows(previous, compared.sample) if previous else None
+        part, chosen = _fit(compared, settings, before)
+        part, ids = _identify(compared.sample, part, previous, before)
+        return _describe(compared, part, chosen.model_copy(update=ids), settings)
 
 
-def _sample(drawn: DataFrame, space: FeatureSpace, settings: Settings) -> _Sample:
-    raw = kmeans.sample_raw(drawn, space, settings.clustering.sample_size, settings.seed)
-    axes = space.to_numpy(raw)
-    compared = metric.fit(axes, space, settings.clustering)
-    return _Sample(space, compared, raw, axes, compared.to_numpy(axes))
+@contextmanager
+def _compared(tracks: Tracks, space: FeatureSpace, settings: Settings) -> Iterator[_Compared]:
+    """By artist; by album where too few artists have several tracks; else each track alone."""
+    wanted = settings.clustering
+    for owner in (*[name for name in (ARTIST, ALBUM) if name in tracks.groups], None):
+        narrowed = _narrowed(tracks, space, settings, owner).persist()
+        try:
+            if owner is None:
+                fitted = metric.plain(space)
+            else:
+                moments = catalogue_passes.moments(narrowed, space)
+                if moments.artists < metric.MIN_ARTISTS:
+                    continue
+                fitted = metric.fit(moments, space, wanted, owner)
+            drawn = sample.draw(narrowed, tracks.n, space, wanted.sample_size, settings.seed)
+            yield _Compared(narrowed, owner, fitted, drawn)
+            return
+        finally:
+            narrowed.unpersist()
+
+
+def _narrowed(
+    tracks: Tracks, space: FeatureSpace, settings: Settings, owner: str | None
+) -> DataFrame:
+    """Narrow columns, artists complete in partitions, the same ones on every machine."""
+    limit = settings.scoring.max_group
+    parts = oversized_artists(tracks.accepted, tracks.n, limit, owner) if owner else {}
+    columns = {name: F.col(name) for name in (ARTIST, TITLE, GENRE)}
+    narrowed = narrow(tracks.accepted, space, parts, others=columns, owner=owner)
+    return narrowed.repartition(-(-tracks.n // _TRACKS_PER_PARTITION), GROUP)
 
 
 def _fit(
-    tracks: DataFrame, drawn: DataFrame, sample: _Sample, start: np.ndarray, max_iterations: int
-) -> _Groups:
-    points, some = (
-        kmeans.add_points(part, sample.space, sample.compared) for part in (tracks, drawn)
-    )
-    model = kmeans.fit(points, start, max_iterations)
-    # The last digits hang on the order in which Spark added.
-    centers = np.array(model.clusterCenters()).round(9)
-    grouped = model.transform(points), model.transform(some)
-    found = profiles.describe(*grouped, sample.space, centers)
-    order = sorted(found, key=lambda row: (-found[row]["size"], tuple(centers[row])))
-    return _Groups(centers[order], [found[row] for row in order])
-
-
-def _tell(
-    sample: _Sample, groups: _Groups, previous: Previous | None, seed: int
+    compared: _Compared, settings: Settings, before: np.ndarray | None
 ) -> tuple[SyntheticPart, Discovery]:
-    """Ids, names, rules and all else that is said of the groups."""
-    space, centers, k = sample.space, groups.centers, len(groups.centers)
-    genres = assign(sample.points, centers)[0]
-    line = matching.begin(k)
-    if previous:
-        line = matching.follow(previous, sample.raw, space.features, genres, k)
-    words = naming.vocabulary(sample.raw, space.features)
-    names = naming.name_all(sample.raw, genres, k, words, line.names)
-    synthetic = SyntheticPart(
-        ids=line.ids,
-        names=tuple(names),
-        compared=sample.compared,
+    """Centers of all tracks, the largest group first, still without names."""
+    drawn, wanted, seed = compared.sample, settings.clustering, settings.seed
+    own = drawn.inputs
+    points = compared.metric.points(own.scaled, own.artist_mean, own.artist_tracks)
+    candidates = model_selection.try_each_k(points, drawn.group, wanted, seed)
+    n_before = None if before is None else int(before.max()) + 1
+    k = model_selection.choose(candidates, n_before)
+    start, stability = model_selection.fit_best(points, k, wanted, seed)
+    if before is not None and n_before == k:
+        start = model_selection.continue_from(points, before, start, wanted)
+    of_all = catalogue_passes.points(compared.narrowed, drawn.space, compared.metric)
+    centers = kmeans.fit(of_all, start, wanted.max_iterations)
+    part = SyntheticPart(
+        ids=tuple(range(k)),
+        names=tuple(map(str, range(k))),
+        metric=compared.metric,
         centers=tuple(map(tuple, centers.tolist())),
-        centroids=tuple(fields["centroid"] for fields in groups.found),
+        centroids=((0.0,) * drawn.space.n_axes,) * k,
+        owner=compared.owner,
     )
-    shown = slice(0, _MAP_TRACKS)
-    discovery = Discovery(
-        k=k,
-        synthetic_genres=_genres(groups, line.ids, names),
-        relation=profiles.relate([fields["genres"] for fields in groups.found]),
-        rules=rules.learn(sample.raw, genres, line.ids, space.features, seed),
-        map=projection.draw(
-            sample.axes[shown], genres[shown], centers, sample.compared, space, line.ids
-        ),
-        retired=line.retired,
-        change=line.change,
-    )
-    return synthetic, discovery
+    return part, Discovery(k=k, candidates=candidates, stability=stability)
 
 
-def _genres(
-    groups: _Groups, ids: Sequence[int], names: Sequence[str]
-) -> tuple[SyntheticGenre, ...]:
-    total = sum(fields["size"] for fields in groups.found)
-    rows = zip(ids, names, profiles.nearest(groups.centers, ids), groups.found, strict=True)
-    return tuple(
-        SyntheticGenre(
-            id=own, name=name, share=round(fields["size"] / total, 6), nearest=near, **fields
-        )
-        for own, name, near, fields in rows
-    )
+def _identify(
+    drawn: Sample, part: SyntheticPart, previous: Previous | None, before: np.ndarray | None
+) -> tuple[SyntheticPart, dict]:
+    """Ids and names: the largest group of the sample first, earlier ones kept."""
+    k = len(part.ids)
+    sizes = np.bincount(part.assign(drawn.inputs)[0], minlength=k)
+    order = np.lexsort((np.arange(k), -sizes))
+    part = part.model_copy(update={"centers": tuple(part.centers[row] for row in order)})
+    genres = part.assign(drawn.inputs)[0]
+    line = matching.begin(k)
+    if previous is not None and before is not None:
+        line = matching.follow(previous, before, genres, k)
+    names = naming.name_all(drawn.raw, genres, k, drawn.space.features, line.names)
+    named = {"ids": line.ids, "names": tuple(names)}
+    return part.model_copy(update=named), {"retired": line.retired, "change": line.change}
+
+
+def _describe(
+    compared: _Compared, part: SyntheticPart, discovery: Discovery, settings: Settings
+) -> Found:
+    """Profiles, rules, map and quality."""
+    drawn, narrowed, seed = compared.sample, compared.narrowed, settings.seed
+    stability = float(np.mean(discovery.stability.bootstraps))
+    measured = quality.compare(drawn, part, stability, settings.clustering, seed)
+    if part.owner is None:
+        quality.check_structure(measured)
+    counts = catalogue_passes.group_counts(narrowed, drawn.space, part)
+    centroids = tuple(map(tuple, counts.centroids.round(9).tolist()))
+    part = part.model_copy(update={"centroids": centroids})
+    names = profiles.artist_names(narrowed, counts, part.owner)
+    values, subjects = rules.table(drawn, part.metric, part.owner)
+    described = {
+        "synthetic_genres": profiles.describe(narrowed, drawn, counts, part, names),
+        "relation": profiles.relate(counts.genres),
+        "rules": rules.learn(values, part.assign(drawn.inputs)[0], part.ids, subjects, seed),
+        "map": projection.draw(drawn, part, counts, names, seed),
+        "quality": measured,
+    }
+    return Found(drawn.space, part, discovery.model_copy(update=described))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genre_spark.clustering.results import Change, Match, Merge, Split
+from genre_spark.clustering.sample import Sample
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.errors import BundleError
 from genre_spark.features.scaling import FeatureSpace
@@ -73,23 +74,41 @@ def check(previous: Previous, space: FeatureSpace) -> None:
         )
 
 
+def check_owner(previous: Previous, owner: str | None) -> None:
+    """Refuses an earlier bundle that compares tracks by other groups.
+
+    Raises
+    ------
+    BundleError
+    """
+    before, now = (
+        f"by {name}" if name else "one by one" for name in (previous.synthetic.owner, owner)
+    )
+    if before != now:
+        raise BundleError(
+            f"{previous.path}: its synthetic genres compare tracks {before}, those of this"
+            f" catalogue {now}: they cannot be matched; run without --previous"
+        )
+
+
+def earlier_rows(previous: Previous, sample: Sample) -> np.ndarray:
+    """Row of each sampled track in the earlier bundle [shape=(n_tracks,), dtype=int64]."""
+    return previous.synthetic.assign(sample.inputs_in(previous.space))[0]
+
+
 def begin(k: int) -> Lineage:
     """Ids of a first fit: those of its rows."""
     return Lineage(tuple(range(k)), {}, (), None)
 
 
-def follow(
-    previous: Previous, raw: np.ndarray, features: tuple[str, ...], now: np.ndarray, k: int
-) -> Lineage:
+def follow(previous: Previous, before: np.ndarray, now: np.ndarray, k: int) -> Lineage:
     """Ids of a new fit, the earlier ones where synthetic genres are the same.
 
     Parameters
     ----------
     previous : Previous
-    raw : np.ndarray [shape=(n_tracks, n_features)]
-        A sample of the catalogue, nothing missing.
-    features : tuple of str
-        In the order of `raw`.
+    before : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Row of each sampled track in the earlier bundle.
     now : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track in the new fit.
     k : int
@@ -101,9 +120,7 @@ def follow(
     """
     from scipy.optimize import linear_sum_assignment
 
-    old, space = previous.synthetic, previous.space
-    same_order = raw[:, [features.index(name) for name in space.features]]
-    before = old.nearest(space.to_numpy(same_order))[0]
+    old = previous.synthetic
     shared = np.zeros((len(old.ids), k), dtype=int)
     np.add.at(shared, (before, now), 1)
     larger = np.maximum(shared.sum(axis=1)[:, None], shared.sum(axis=0))

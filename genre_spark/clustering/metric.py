@@ -1,150 +1,244 @@
-"""Where tracks are compared: the scaled axes, weighted so that the same groups are found again."""
+"""How tracks are compared: by the levels of their artists, in units of the spread within artists."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from genre_spark._model import Finite
-from genre_spark.errors import ConfigError
+from genre_spark._model import StrictModel
+from genre_spark.errors import InputError
 from genre_spark.features.scaling import FeatureSpace
-from genre_spark.schema import FEATURE_NAMES, feature
+from genre_spark.schema import feature
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column
-
     from genre_spark.config import ClusteringSettings
+    from genre_spark.features.artist_batches import ArtistBatch
 
-# A leading axis passes from 0 to 1 over the middle tenth of the tracks.
-_PASSAGE = (0.45, 0.55)
-# A feature leads only where at least this share of the tracks lies on either side.
-_LEAST_SIDE = 0.2
-_LEAST_WIDTH = 1e-9
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+# Variances of fewer artists are too uncertain to compare.
+MIN_ARTISTS = 30
+# How improbable a difference between artists must be, were there none.
+_SIGNIFICANCE = 0.001
+_MIN_VARIANCE = 1e-6
 
 
-class Dimension(BaseModel):
-    """One dimension of the comparison: ``weight * clip((axis - low) / (high - low), 0, 1)``.
+class Dimension(StrictModel):
+    """One dimension of the comparison: ``(level + track_weight * x) / spread``.
 
     Attributes
     ----------
     axis : int
         Row of `FeatureSpace.axes`.
-    low, high : float
-        In scaled units.
-    weight : float
-        What the whole way from low to high counts.
+    ratio : float
+        Variance between artists over variance within artists; 0 where artists play no part.
+    track_weight : float
+        Of the track's own value x.
+    spread : float
+        Standard deviation within artists, in scaled units.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     axis: Annotated[int, Field(ge=0)]
-    low: Finite
-    high: Finite
-    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-    @model_validator(mode="after")
-    def _has_a_width(self) -> "Dimension":
-        if not self.low < self.high:
-            raise ValueError(f"low={self.low} should be < high={self.high}")
-        return self
+    ratio: _NotNegative
+    track_weight: _NotNegative
+    spread: _Positive
 
 
-class ClusterSpace(BaseModel):
-    """The fitted comparison; travels in the bundle.
+class ClusterMetric(StrictModel):
+    """The fitted comparison; travels in the bundle. Distances are Euclidean between `points`.
 
-    Leading features count as low or high, and all faintly as they are. Tracks have no gaps
-    between them on most features; where groups are cut through a crowd, each sample cuts it
-    elsewhere. A leading feature has a gap, and the groups on its sides are found again.
+    Features in which artists differ count most, those that vary within an artist count little. The
+    level of an artist is estimated by empirical Bayes: the mean of n tracks, shrunk towards the
+    catalogue's mean by n·ratio / (1 + n·ratio).
+
+    References
+    ----------
+    Efron & Morris (1975), "Data analysis using Stein's estimator and its generalizations", JASA 70.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dimensions: Annotated[tuple[Dimension, ...], Field(min_length=1)]
 
-    def to_numpy(self, axes: np.ndarray) -> np.ndarray:
-        """Tracks as they are compared.
+    @property
+    def axes(self) -> list[int]:
+        """Rows of `FeatureSpace.axes`, one per dimension."""
+        return [dimension.axis for dimension in self.dimensions]
+
+    @property
+    def relates_artists(self) -> bool:
+        """Whether the place of a track depends on its artist's other tracks."""
+        return any(dimension.ratio > 0 for dimension in self.dimensions)
+
+    def levels(self, artist_mean: np.ndarray, artist_tracks: np.ndarray) -> np.ndarray:
+        """The usual value of each track's artist.
 
         Parameters
         ----------
-        axes : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
+        artist_mean : np.ndarray [shape=(n_tracks, n_axes), dtype=float32]
             In scaled units.
+        artist_tracks : np.ndarray [shape=(n_tracks,), dtype=int64]
 
         Returns
         -------
-        np.ndarray [shape=(n_tracks, n_dimensions), dtype=float64]
+        np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
+            In scaled units.
         """
-        low, high, weight = (self._each(name) for name in ("low", "high", "weight"))
-        taken = axes[:, [dimension.axis for dimension in self.dimensions]]
-        return weight * np.clip((taken - low) / (high - low), 0.0, 1.0)
+        known = artist_tracks.astype(np.float32)[:, None] * self._each("ratio")
+        return artist_mean[:, self.axes] * (known / (known + np.float32(1)))
 
-    def to_spark(self, axes: "list[Column]") -> "list[Column]":
-        """The same of Spark columns, one per axis."""
-        from pyspark.sql import functions as F
+    def points(
+        self, scaled: np.ndarray, artist_mean: np.ndarray, artist_tracks: np.ndarray
+    ) -> np.ndarray:
+        """Tracks as they are compared.
 
-        shares = [(axes[d.axis] - d.low) / (d.high - d.low) for d in self.dimensions]
-        cut = [F.least(F.greatest(share, F.lit(0.0)), F.lit(1.0)) for share in shares]
-        return [d.weight * share for d, share in zip(self.dimensions, cut, strict=True)]
+        Each number is computed on its own, so that a track has the same place in every batch.
+
+        Parameters
+        ----------
+        scaled : np.ndarray [shape=(n_tracks, n_axes), dtype=float32]
+        artist_mean, artist_tracks : np.ndarray
+            As `levels` takes them.
+
+        Returns
+        -------
+        np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
+        """
+        own = scaled[:, self.axes].astype(np.float32) * self._each("track_weight")
+        return (self.levels(artist_mean, artist_tracks) + own) / self._each("spread")
 
     def _each(self, name: str) -> np.ndarray:
-        return np.array([getattr(dimension, name) for dimension in self.dimensions])
+        return np.array([getattr(one, name) for one in self.dimensions], np.float32)
 
 
-def fit(axes: np.ndarray, space: FeatureSpace, settings: "ClusteringSettings") -> ClusterSpace:
-    """The comparison of a catalogue's tracks.
+@dataclass(frozen=True)
+class Moments:
+    """Sums over all artists with at least two tracks; those of parts of a catalogue add up.
+
+    Attributes
+    ----------
+    artists, tracks : float
+        How many there are.
+    squared : float
+        Sum of the squared numbers of tracks.
+    sums, between, within : np.ndarray [shape=(n_axes,), dtype=float64]
+        Sum of all values; of tracks times the squared mean of each artist; and of squared
+        differences from the artist's mean.
+    """
+
+    artists: float
+    tracks: float
+    squared: float
+    sums: np.ndarray
+    between: np.ndarray
+    within: np.ndarray
+
+    @classmethod
+    def of(cls, batch: "ArtistBatch") -> "Moments":
+        """Those of a batch of complete artists."""
+        groups, scaled = batch.groups, batch.inputs.scaled.astype(np.float64)
+        counted = (groups.sizes > 1) & (batch.inputs.artist[groups.starts] != 0)
+        n = groups.sizes[counted, None].astype(np.float64)
+        means = groups.sums(scaled)[counted] / n
+        within = groups.sums(scaled**2)[counted] - n * means**2
+        return cls(
+            artists=float(len(n)),
+            tracks=float(n.sum()),
+            squared=float((n**2).sum()),
+            sums=(n * means).sum(axis=0),
+            between=(n * means**2).sum(axis=0),
+            within=within.sum(axis=0),
+        )
+
+    def packed(self) -> np.ndarray:
+        """All numbers in a row [dtype=float64]; rows may be added."""
+        counts = [self.artists, self.tracks, self.squared]
+        return np.concatenate([counts, self.sums, self.between, self.within])
+
+    @classmethod
+    def unpack(cls, row: np.ndarray) -> "Moments":
+        """From `packed`."""
+        sums, between, within = row[3:].reshape(3, -1)
+        artists, tracks, squared = row[:3].tolist()
+        return cls(artists, tracks, squared, sums, between, within)
+
+    def mean_squares(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean squares between and within artists, per axis."""
+        total = self.between - self.sums**2 / self.tracks
+        within = self.within / max(1.0, self.tracks - self.artists)
+        return total / max(1.0, self.artists - 1), np.maximum(within, _MIN_VARIANCE)
+
+    def ratios(self) -> np.ndarray:
+        """Variance between over variance within artists [shape=(n_axes,)]; 0 where not significant.
+
+        References
+        ----------
+        Searle, Casella & McCulloch (1992), "Variance Components", section 3.6 (unbalanced one-way
+        analysis of variance).
+        """
+        from scipy.stats import f
+
+        between, within = self.mean_squares()
+        per_artist = (self.tracks - self.squared / self.tracks) / max(1.0, self.artists - 1)
+        chance = f.sf(between / within, self.artists - 1, self.tracks - self.artists)
+        ratio = np.maximum(0.0, between / within - 1.0) / per_artist
+        return np.where(chance < _SIGNIFICANCE, ratio, 0.0)
+
+
+def fit(
+    moments: Moments, space: FeatureSpace, settings: "ClusteringSettings", owner: str
+) -> ClusterMetric:
+    """The comparison of a catalogue's tracks, from how artists differ in it.
 
     Parameters
     ----------
-    axes : np.ndarray [shape=(n_tracks, n_axes)]
-        A sample.
+    moments : Moments
+        Of all tracks, with at least `MIN_ARTISTS` artists.
     space : FeatureSpace
     settings : ClusteringSettings
-        Features that may lead, in order; those that the catalogue lacks, and those that part few
-        tracks from nearly all, are passed over. Circular features are left out.
+        `min_ratio`: a feature in which artists differ less is not compared.
+    owner : str
+        What an artist is called in messages.
 
     Raises
     ------
-    ConfigError
-        Where something is to lead that is no feature at all.
+    InputError
+        Where artists do not differ in any feature.
     """
-    if unknown := set(settings.leading) - {*FEATURE_NAMES, *space.features}:
-        raise ConfigError(
-            f"clustering.leading: {', '.join(sorted(unknown))}: no such feature;"
-            f" the catalogue has {', '.join(space.features)}"
+    ratios, (_, within) = moments.ratios(), moments.mean_squares()
+    dimensions = tuple(
+        _dimension(i, ratio, variance, settings.track_weight)
+        for i, (ratio, variance) in enumerate(zip(ratios, within, strict=True))
+        if ratio >= settings.min_ratio
+    )
+    if not dimensions:
+        best = int(ratios.argmax())
+        raise InputError(
+            f"no synthetic genres found: tracks of one {owner} are no more alike than others"
+            f" (variance between over within {owner}s: at most {ratios[best]:.3f}, of"
+            f" {space.axes[best].feature}; min_ratio={settings.min_ratio:g} is needed);"
+            " check that features and names belong to the same tracks"
         )
-    names = [axis.name for axis in space.axes]
-    splits = {name: split(axes[:, names.index(name)]) for name in settings.leading if name in names}
-    able = [name for name, found in splits.items() if found and found[2] >= _LEAST_SIDE]
-    leading = able[: settings.n_leading]
-    dimensions = []
-    for i, axis in enumerate(space.axes):
-        if axis.name in leading:
-            low, high, _ = splits[axis.name]
-            dimensions.append(Dimension(axis=i, low=low, high=high, weight=1.0))
-        if feature(axis.feature).encoding != "circular":
-            # Two spreads to either side hold nearly all tracks.
-            dimensions.append(Dimension(axis=i, low=-2, high=2, weight=4 * settings.faint_weight))
-    return ClusterSpace(dimensions=tuple(dimensions))
+    return ClusterMetric(dimensions=dimensions)
 
 
-def split(values: np.ndarray) -> tuple[float, float, float] | None:
-    """Where values fall into a low and a high part of about the same size.
+def plain(space: FeatureSpace) -> ClusterMetric:
+    """The comparison by scaled features alone, all but the musical key."""
+    return ClusterMetric(
+        dimensions=tuple(
+            Dimension(axis=i, ratio=0, track_weight=1, spread=1)
+            for i, axis in enumerate(space.axes)
+            if feature(axis.feature).encoding != "circular"
+        )
+    )
 
-    Returns
-    -------
-    low, high : float
-        Values up to `low` are low, from `high` on high. Many equal values stay together.
-    share : float
-        Of the values in the smaller part.
 
-    None where all values are the same.
-    """
-    low, high = np.quantile(values, _PASSAGE, method="inverted_cdf")
-    if high - low < _LEAST_WIDTH:
-        below, above = values[values < low - _LEAST_WIDTH], values[values > low + _LEAST_WIDTH]
-        if not len(below) and not len(above):
-            return None
-        # The many equal values join the smaller side.
-        low, high = (below.max(), low) if len(below) > len(above) else (low, above.min())
-    middle = (low + high) / 2
-    share = float((values > middle).mean())
-    return round(float(low), 9), round(float(high), 9), min(share, 1 - share)
+def _dimension(axis: int, ratio: float, variance: float, track_weight: float) -> Dimension:
+    # The last digits of a sum depend on the order in which tracks were added.
+    ratio = float(f"{ratio:.6g}")
+    return Dimension(
+        axis=axis,
+        ratio=ratio,
+        track_weight=float(f"{track_weight * ratio / (1 + ratio):.6g}"),
+        spread=float(f"{variance**0.5:.6g}"),
+    )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from genre_spark.clustering.results import Candidate, Stability
+from genre_spark.clustering.synthetic_part import nearest
 from genre_spark.config import ClusteringSettings
 from genre_spark.errors import InputError
-from genre_spark.features.tensor import assign
 
 if TYPE_CHECKING:
     from sklearn.cluster import KMeans
@@ -21,23 +21,27 @@ Result = TypeVar("Result")
 _SILHOUETTE_TRACKS = 2500
 # Trying a number need not be as exact as the figures that are published of the chosen one.
 _TRIED_TRACKS = 8000
-_TRIED_BOOTSTRAPS = 3
+_TRIED_BOOTSTRAPS = 5
 _REPEATS = 5
-# Numbers whose stability differs by less are equally stable.
-_SAME_STABILITY = 0.02
+# Mean adjusted Rand index over bootstraps from which on the same groups are found again.
+_STABLE = 0.80
+# Earlier groups are continued where the sum of squared distances is at most this times the least.
+_AS_TIGHT = 1.02
 # A synthetic genre of fewer or more tracks says little.
 _SMALLEST, _LARGEST = 0.01, 0.30
 
 
 def try_each_k(
-    points: np.ndarray, settings: ClusteringSettings, seed: int
+    points: np.ndarray, group: np.ndarray, settings: ClusteringSettings, seed: int
 ) -> tuple[Candidate, ...]:
-    """How every k in the range does.
+    """Measures every k in the range.
 
     Parameters
     ----------
     points : np.ndarray [shape=(n_tracks, n_dimensions)]
         A sample as tracks are compared, in random order.
+    group : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Artist of each track.
 
     Raises
     ------
@@ -46,9 +50,9 @@ def try_each_k(
 
     References
     ----------
-    Rousseeuw (1987), "Silhouettes", J. Comput. Appl. Math. 20; Davies & Bouldin (1979), "A Cluster
-    Separation Measure", IEEE PAMI 1; Hubert & Arabie (1985), "Comparing partitions", J. of
-    Classification 2; Hennig (2007), "Cluster-wise assessment of cluster stability", CSDA 52.
+    Rousseeuw (1987), "Silhouettes", J. Comput. Appl. Math. 20; Hubert & Arabie (1985), "Comparing
+    partitions", J. of Classification 2; Hennig (2007), "Cluster-wise assessment of cluster
+    stability", CSDA 52; Cohen (1960), "A coefficient of agreement for nominal scales".
     """
     distinct = len(np.unique(points, axis=0))
     if distinct <= settings.k_min:
@@ -56,44 +60,44 @@ def try_each_k(
             f"the catalogue has {distinct} distinct tracks, k_min={settings.k_min} synthetic"
             " genres need more; give more tracks or --set k_min=K"
         )
-    tried = points[:_TRIED_TRACKS]
-    most = min(settings.k_max, len(np.unique(tried, axis=0)) - 1)
+    most = min(settings.k_max, len(np.unique(points[:_TRIED_TRACKS], axis=0)) - 1)
     numbers = range(settings.k_min, most + 1)
-    return tuple(_at_once(lambda k: _try(tried, k, settings, seed), numbers))
+    return tuple(_at_once(lambda k: _try(points, group, k, settings, seed), numbers))
 
 
 def choose(candidates: Sequence[Candidate], previous_k: int | None = None) -> int:
-    """The most stable number; of equally stable ones that with the best silhouette.
+    """Of the stable numbers that in which artists agree most.
 
     Parameters
     ----------
     candidates : sequence of Candidate
         Those with a synthetic genre that is too small or too large count only among themselves.
+        Where no number is stable, the most stable one is chosen.
     previous_k : int, optional
-        Kept where it is among the most stable: a catalogue should not change its genres lightly.
+        Kept where it is stable: a catalogue should not change its genres lightly.
     """
     sized = [c for c in candidates if c.smallest >= _SMALLEST and c.largest <= _LARGEST]
-    judged = sized or candidates
-    best = max(candidate.stability for candidate in judged)
-    stable = [c for c in judged if c.stability >= best - _SAME_STABILITY]
+    compared = sized or candidates
+    stable = [c for c in compared if c.stability >= _STABLE]
     if previous_k in {candidate.k for candidate in stable}:
         return previous_k
-    return max(stable, key=lambda candidate: candidate.silhouette).k
+    if not stable:
+        return max(compared, key=lambda candidate: candidate.stability).k
+    return max(stable, key=_usefulness).k
 
 
-def settle(
+def fit_best(
     points: np.ndarray, k: int, settings: ClusteringSettings, seed: int
 ) -> tuple[np.ndarray, Stability]:
-    """The sample's centres, and how little they hang on chance.
+    """The tightest of several fits, and how little they depend on chance.
 
     Returns
     -------
     centers : np.ndarray [shape=(k, n_dimensions)]
-        The tightest of all fits to the sample.
     stability : Stability
     """
     fits = _at_once(lambda i: _fit(points, k, settings, seed + i), range(_REPEATS))
-    labels = [assign(points, fit.cluster_centers_)[0] for fit in fits]
+    labels = [nearest(points, fit.cluster_centers_)[0] for fit in fits]
     best = min(range(_REPEATS), key=lambda i: fits[i].inertia_)
     stability = Stability(
         tracks=len(points),
@@ -107,6 +111,54 @@ def settle(
     return fits[best].cluster_centers_, stability
 
 
+def continue_from(
+    points: np.ndarray, earlier: np.ndarray, centers: np.ndarray, settings: ClusteringSettings
+) -> np.ndarray:
+    """Centers that continue earlier groups where these are about as tight as the best ones.
+
+    Parameters
+    ----------
+    points : np.ndarray [shape=(n_tracks, n_dimensions)]
+    earlier : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Row of each track in an earlier fit of as many groups.
+    centers : np.ndarray [shape=(k, n_dimensions)]
+        The best ones.
+
+    Returns
+    -------
+    np.ndarray [shape=(k, n_dimensions)]
+    """
+    from sklearn.cluster import KMeans
+
+    k = len(centers)
+    if len(np.unique(earlier)) < k:
+        return centers
+    means = np.stack([points[earlier == row].mean(axis=0) for row in range(k)])
+    fitted = KMeans(k, init=means, n_init=1, max_iter=settings.max_iterations).fit(points)
+    best = float((nearest(points, centers)[1].astype(np.float64) ** 2).sum())
+    return fitted.cluster_centers_ if fitted.inertia_ <= _AS_TIGHT * best else centers
+
+
+def agreement_of_artists(rows: np.ndarray, group: np.ndarray, k: int) -> float | None:
+    """How often two tracks of one artist share a group, corrected for chance as Cohen's kappa is.
+
+    0 is chance and 1 always, whatever k is; None where no artist has two tracks.
+    """
+    n_groups = int(group.max()) + 1
+    shared = np.bincount(group * k + rows, minlength=n_groups * k).reshape(n_groups, k)
+    n = shared.sum(axis=1)
+    if not (pairs := (n * (n - 1)).sum()):
+        return None
+    chance = ((np.bincount(rows) / len(rows)) ** 2).sum()
+    return float(((shared * (shared - 1)).sum() / pairs - chance) / max(1e-9, 1 - chance))
+
+
+def _usefulness(candidate: Candidate) -> float:
+    """Agreement of artists; how separate groups are where the catalogue names none."""
+    agreement = candidate.artist_agreement
+    return candidate.silhouette if agreement is None else agreement
+
+
 def _at_once(work: Callable[[int], Result], numbers: Iterable[int]) -> list[Result]:
     """What the work makes of each number; a core for each, since fits run outside Python's lock."""
     import loky
@@ -117,21 +169,24 @@ def _at_once(work: Callable[[int], Result], numbers: Iterable[int]) -> list[Resu
         return list(pool.map(work, numbers))
 
 
-def _try(points: np.ndarray, k: int, settings: ClusteringSettings, seed: int) -> Candidate:
-    from sklearn.metrics import davies_bouldin_score, silhouette_score
+def _try(
+    points: np.ndarray, group: np.ndarray, k: int, settings: ClusteringSettings, seed: int
+) -> Candidate:
+    from sklearn.metrics import silhouette_score
 
-    centers = _fit(points, k, settings, seed).cluster_centers_
-    labels = assign(points, centers)[0]
+    tried = points[:_TRIED_TRACKS]
+    centers = _fit(tried, k, settings, seed).cluster_centers_
+    labels = nearest(points, centers)[0]
     shares = np.bincount(labels, minlength=k) / len(labels)
     some = slice(0, _SILHOUETTE_TRACKS)
     varied = len(set(labels[some])) > 1
-    agreements = [
-        _bootstrap(points, labels, k, settings, seed, i) for i in range(_TRIED_BOOTSTRAPS)
-    ]
+    own = labels[:_TRIED_TRACKS]
+    agreements = [_bootstrap(tried, own, k, settings, seed, i) for i in range(_TRIED_BOOTSTRAPS)]
+    of_artists = agreement_of_artists(labels, group, k)
     return Candidate(
         k=k,
+        artist_agreement=None if of_artists is None else round(of_artists, 4),
         silhouette=round(float(silhouette_score(points[some], labels[some])), 4) if varied else 0.0,
-        davies_bouldin=round(float(davies_bouldin_score(points, labels)), 4),
         stability=round(float(np.mean(agreements)), 4),
         smallest=round(float(shares.min()), 4),
         largest=round(float(shares.max()), 4),
@@ -144,7 +199,7 @@ def _bootstrap(
     """Agreement of the labels with those by tracks drawn with replacement, over all tracks."""
     drawn = np.random.default_rng((seed, i)).integers(len(points), size=len(points))
     other = _fit(points[drawn], k, settings, seed + 1000 + i)
-    return _agreement(labels, assign(points, other.cluster_centers_)[0])
+    return _agreement(labels, nearest(points, other.cluster_centers_)[0])
 
 
 def _agreement(one: np.ndarray, other: np.ndarray) -> float:

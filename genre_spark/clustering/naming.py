@@ -1,4 +1,4 @@
-"""Names of synthetic genres: a few words, each true of most of its tracks and of fewer others."""
+"""Names of synthetic genres: words that people use of music, true of most of its tracks."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,16 @@ from itertools import combinations
 
 import numpy as np
 
-from genre_spark.clustering.metric import split
 from genre_spark.schema import AudioFeature, feature
 
-# Two to four words; of the many that may be true, those that say most.
-_LENGTHS = (3, 2, 4)
+# Adjectives before the noun; of the many that may be true, those that say most.
+_LENGTHS = (2, 3, 1)
 _MOST_WORDS = 7
-# What may always be said.
-_FILLER = ("mixed", "music")
+# Said where no adjective is true of most tracks.
+_FILLER = "mixed"
+# Features whose words say nearly the same: a name has a word of one of them.
+_ALIKE = ({"energy", "loudness"},)
+_NOUN = "tracks"
 
 
 @dataclass(frozen=True)
@@ -26,27 +28,30 @@ class Word:
     column : int
         Of the feature that it is about.
     above : bool
-        True of values above the limit, else of those below.
+        True of values above the limit, else of those up to it.
     limit : float
         In the feature's unit.
+    family : int
+        Words of one family say nearly the same, or the contrary.
     """
 
     text: str
     column: int
     above: bool
     limit: float
+    family: int
 
     def holds(self, raw: np.ndarray) -> np.ndarray:
         """Whether it is true of each track [shape=(n_tracks, n_features)]."""
         values = raw[:, self.column]
-        return values > self.limit if self.above else values < self.limit
+        return values > self.limit if self.above else values <= self.limit
 
 
 def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
-    """Every word that can be said of tracks of this catalogue.
+    """Every adjective that can be said of tracks of this catalogue.
 
-    A word compares with the catalogue's middle, and where a feature has a value that bounds the
-    word's meaning (no track is instrumental below it), with that too.
+    A word compares with the catalogue's median and with the value that bounds its meaning: no track
+    is energetic, in whatever catalogue, with an energy below 0.5.
 
     Parameters
     ----------
@@ -56,21 +61,40 @@ def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
     """
     words = []
     for column, declared in enumerate(map(feature, features)):
-        parts = split(raw[:, column])
-        if parts is None:
+        if np.ptp(raw[:, column]) == 0:
             continue
-        middle = (parts[0] + parts[1]) / 2
+        median = float(np.median(raw[:, column]))
         for text, above in ((declared.high_word, True), (declared.low_word, False)):
             if text:
-                words.append(Word(text, column, above, _limit(declared, middle, above)))
+                limit = _limit(declared, median, above)
+                words.append(Word(text, column, above, limit, _family(declared.name, column)))
     return words
+
+
+def nouns(raw: np.ndarray, features: Sequence[str]) -> dict[str, np.ndarray]:
+    """Nouns, each with the tracks of which it is true; "tracks" is true of all."""
+    of_all = {_NOUN: np.ones(len(raw), dtype=bool)}
+    if "instrumentalness" not in features:
+        return of_all
+    bound = feature("instrumentalness").word_bound
+    instrumental = raw[:, list(features).index("instrumentalness")] > bound
+    spoken = np.zeros(len(raw), dtype=bool)
+    if "speechiness" in features:
+        # Above it a track is "probably made entirely of spoken words" (Spotify for Developers).
+        spoken = raw[:, list(features).index("speechiness")] > 0.66
+    return {
+        "instrumentals": instrumental & ~spoken,
+        "songs": ~instrumental & ~spoken,
+        "speech": spoken,
+        **of_all,
+    }
 
 
 def name_all(
     raw: np.ndarray,
     genres: np.ndarray,
     k: int,
-    words: Sequence[Word],
+    features: Sequence[str],
     kept: dict[int, str] | None = None,
 ) -> list[str]:
     """A name for each synthetic genre, all distinct.
@@ -82,24 +106,31 @@ def name_all(
     genres : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track's synthetic genre.
     k : int
-    words : sequence of Word
+    features : sequence of str
     kept : dict of int to str, optional
         Names that rows have already.
 
     Returns
     -------
     list of str
-        Two to four words, the most telling first; at last a number, where words do not suffice.
+        Adjectives, the most telling first, and a noun: two to four words; at last a number, where
+        words do not suffice.
     """
     names = dict(kept or {})
+    words, things = vocabulary(raw, features), nouns(raw, features)
     true = np.array([word.holds(raw) for word in words]).reshape(len(words), len(raw))
     for row in range(k):
         if row not in names:
-            names[row] = _name(_telling(true, genres == row, words), set(names.values()))
+            own = genres == row
+            noun = next(
+                n for n, is_one in things.items() if not own.any() or is_one[own].mean() > 0.5
+            )
+            said = _telling(true, own, words)
+            names[row] = _name(said, noun if own.any() else _NOUN, set(names.values()))
     return [names[row] for row in range(k)]
 
 
-def _telling(true: np.ndarray, own: np.ndarray, words: Sequence[Word]) -> list[str]:
+def _telling(true: np.ndarray, own: np.ndarray, words: Sequence[Word]) -> list[Word]:
     """Words true of most of the own tracks and less often of others, the most telling first."""
     if not own.any() or not len(words):
         return []
@@ -107,29 +138,42 @@ def _telling(true: np.ndarray, own: np.ndarray, words: Sequence[Word]) -> list[s
     outside = true[:, ~own].mean(axis=1) if not own.all() else np.zeros(len(words))
     gains = np.where((inside > 0.5) & (inside > outside), inside - outside, 0.0)
     order = np.argsort(-gains, kind="stable")
-    return [words[i].text for i in order if gains[i] > 0]
+    return [words[i] for i in order if gains[i] > 0]
 
 
-def _name(words: Sequence[str], taken: Collection[str]) -> str:
-    for name in _attempts(words):
+def _name(words: Sequence[Word], noun: str, taken: Collection[str]) -> str:
+    for name in _attempts(words, noun):
         if name not in taken:
             return name
-    first, number = next(_attempts(words)), 2
+    first, number = next(_attempts(words, noun)), 2
     while f"{first} {number}" in taken:
         number += 1
     return f"{first} {number}"
 
 
-def _attempts(words: Sequence[str]) -> Iterator[str]:
+def _attempts(words: Sequence[Word], noun: str) -> Iterator[str]:
     """Names of these words, the most telling ones first."""
-    words = words[:_MOST_WORDS]
-    if len(words) < 2:
-        words = [*(words or _FILLER[:1]), _FILLER[1]]
+    # The noun says it already.
+    words = [word for word in words if word.text not in _SAID_BY.get(noun, ())]
     for length in _LENGTHS:
-        yield from (" ".join(chosen) for chosen in combinations(words, length))
+        for chosen in combinations(words[:_MOST_WORDS], length):
+            if len({word.family for word in chosen}) == length:
+                yield " ".join([*(word.text for word in chosen), noun])
+    if not words:
+        yield f"{_FILLER} {noun}"
 
 
-def _limit(declared: AudioFeature, middle: float, above: bool) -> float:
+_SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": ()}
+
+
+def _family(name: str, column: int) -> int:
+    alike = [i for i, names in enumerate(_ALIKE) if name in names]
+    return -1 - alike[0] if alike else column
+
+
+def _limit(declared: AudioFeature, median: float, above: bool) -> float:
+    if declared.integer and (declared.low, declared.high) == (0, 1):
+        return 0.5
     if declared.word_bound is None:
-        return middle
-    return max(middle, declared.word_bound) if above else min(middle, declared.word_bound)
+        return median
+    return max(median, declared.word_bound) if above else min(median, declared.word_bound)

@@ -1,47 +1,74 @@
 """What each synthetic genre is, in numbers that people can read."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.clustering.kmeans import CLUSTER, POINT
-from genre_spark.clustering.results import Neighbour, Relation, TypicalArtist, TypicalTrack
+from genre_spark.clustering.counts import GroupCounts
+from genre_spark.clustering.results import (
+    Neighbour,
+    Relation,
+    SyntheticGenre,
+    TypicalArtist,
+    TypicalTrack,
+)
+from genre_spark.clustering.sample import Sample
+from genre_spark.clustering.synthetic_part import SyntheticPart
+from genre_spark.features.artist_batches import ARTIST_KEY
 from genre_spark.features.scaling import FeatureSpace
-from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
+from genre_spark.schema import ARTIST, TITLE, TRACK_ID
 
 TYPICAL = 5
 _NEIGHBOURS = 3
-# Real genres are names that somebody typed: their number has no bound.
-_MOST_GENRE_COUNTS = 10_000
 
 
 def describe(
-    tracks: DataFrame, drawn: DataFrame, space: FeatureSpace, centers: np.ndarray
-) -> dict[int, dict[str, Any]]:
-    """Fields of `SyntheticGenre`, all but id, name and share, by row of the fit.
+    narrowed: DataFrame,
+    sample: Sample,
+    counts: GroupCounts,
+    part: SyntheticPart,
+    artists: Mapping[int, tuple[str, int]],
+) -> tuple[SyntheticGenre, ...]:
+    """Every synthetic genre, in the order of `part`.
 
     Parameters
     ----------
-    tracks : DataFrame
-        Accepted tracks with `POINT` and `CLUSTER`.
-    drawn : DataFrame
-        A bounded part of them, of which medians and typical tracks are.
-    space : FeatureSpace
-    centers : np.ndarray [shape=(k, n_dimensions)]
+    narrowed : DataFrame
+        From `artist_pass.narrow`, with `ARTIST` and `TITLE`.
+    sample : Sample
+        Of which medians and typical tracks are.
+    counts : GroupCounts
+        Over all tracks.
+    part : SyntheticPart
+    artists : mapping of int to (str, int)
+        From `artist_names`.
     """
-    found = _summaries(tracks, drawn, space, centers)
-    artists, genres = _artists(tracks), _genre_counts(tracks)
-    totals = _total(genres.values())
-    for row, fields in found.items():
-        own = genres.get(row, {})
-        fields["artists"] = artists.get(row, ())
-        fields["genres"] = own
-        fields["purity"] = round(max(own.values()) / sum(own.values()), 4) if own else None
-        fields["lift"] = lift(own, totals)
-    return found
+    rows, distances = part.assign(sample.inputs)
+    order = np.lexsort((sample.ids, distances))
+    typical = [order[rows[order] == row][:TYPICAL] for row in range(len(part.ids))]
+    told = _tracks(narrowed, sample.ids[np.concatenate(typical)].tolist())
+    raw, near = sample.raw, nearest(np.array(part.centers), part.ids)
+    genres = counts.genres
+    totals = _total(genres)
+    return tuple(
+        SyntheticGenre(
+            id=part.ids[row],
+            name=part.names[row],
+            centroid=part.centroids[row],
+            size=int(counts.sizes[row]),
+            share=round(float(counts.sizes[row] / counts.sizes.sum()), 6),
+            medians=_medians(raw[rows == row], counts.centroids[row], sample.space),
+            typical=tuple(told[one] for one in sample.ids[typical[row]]),
+            artists=_most(counts.artists[row], artists),
+            nearest=near[row],
+            genres=genres[row],
+            purity=_purity(genres[row]),
+            lift=lift(genres[row], totals),
+        )
+        for row in range(len(part.ids))
+    )
 
 
 def nearest(centers: np.ndarray, ids: Sequence[int]) -> list[tuple[Neighbour, ...]]:
@@ -55,6 +82,20 @@ def nearest(centers: np.ndarray, ids: Sequence[int]) -> list[tuple[Neighbour, ..
         )
         for row in range(len(centers))
     ]
+
+
+def artist_names(
+    narrowed: DataFrame, counts: GroupCounts, owner: str | None
+) -> dict[int, tuple[str, int]]:
+    """Name and number of tracks, by key, of the artists with the most tracks."""
+    keys = set(counts.largest)
+    for of_row in counts.artists:
+        keys |= {key for key, _ in of_row.most_common(TYPICAL)}
+    if owner != ARTIST or not keys:
+        return {}
+    named = narrowed.filter(F.col(ARTIST_KEY).isin(sorted(keys))).groupBy(ARTIST_KEY)
+    found = named.agg(F.min(ARTIST), F.count(F.lit(1))).collect()
+    return {row[0]: (row[1], row[2]) for row in found}
 
 
 def lift(own: dict[str, int], totals: dict[str, int]) -> dict[str, float]:
@@ -107,7 +148,7 @@ def nmi(tables: Sequence[dict[str, int]]) -> float:
     return float(max(0.0, 2 * shared / (rows + columns))) if rows + columns else 0.0
 
 
-def _total(tables: Any) -> dict[str, int]:
+def _total(tables: Sequence[dict[str, int]]) -> dict[str, int]:
     totals: dict[str, int] = {}
     for table in tables:
         for name, n in table.items():
@@ -115,70 +156,33 @@ def _total(tables: Any) -> dict[str, int]:
     return totals
 
 
-def _summaries(
-    tracks: DataFrame, drawn: DataFrame, space: FeatureSpace, centers: np.ndarray
-) -> dict[int, dict[str, Any]]:
-    """Size, centroid, medians and typical tracks.
+def _purity(own: dict[str, int]) -> float | None:
+    return round(max(own.values()) / sum(own.values()), 4) if own else None
 
-    Size and means of all tracks: Spark compiles that. Ranks, which it does not, of those drawn.
-    """
-    medians = [F.percentile_approx(column, 0.5) for column in space.imputed().values()]
-    means = [F.avg(column) for column in space.imputed().values()]
-    track = F.struct(TRACK_ID, ARTIST, TITLE)
-    # Of equally near tracks those with the lowest ids.
-    by_distance = F.struct(_squared_distance(centers), TRACK_ID)
-    totals = tracks.groupBy(CLUSTER).agg(
-        F.count(F.lit(1)).alias("size"),
-        F.array([F.avg(axis) for axis in space.to_spark()]).alias("centroid"),
-        F.array(*means).alias("means"),
+
+def _medians(raw: np.ndarray, centroid: np.ndarray, space: FeatureSpace) -> dict[str, float]:
+    """Of a group's tracks; where none is sampled, the group's mean."""
+    if len(raw):
+        return dict(zip(space.features, np.median(raw, axis=0).tolist(), strict=True))
+    means = dict(zip(space.features, space.medians, strict=True))
+    for axis, value in zip(space.axes, centroid, strict=True):
+        if axis.name == axis.feature:
+            means[axis.feature] = float(axis.decode(np.array(value)))
+    return means
+
+
+def _tracks(narrowed: DataFrame, ids: list[str]) -> dict[str, TypicalTrack]:
+    wanted = narrowed.filter(F.col(TRACK_ID).isin(ids)).select(TRACK_ID, ARTIST, TITLE)
+    return {row[TRACK_ID]: TypicalTrack(**row.asDict()) for row in wanted.collect()}
+
+
+def _most(
+    counts: Mapping[int, int], names: Mapping[int, tuple[str, int]]
+) -> tuple[TypicalArtist, ...]:
+    """The artists with the most tracks in one synthetic genre."""
+    known = [(n, *names[key]) for key, n in counts.items() if key in names]
+    known.sort(key=lambda one: (-one[0], one[1]))
+    return tuple(
+        TypicalArtist(name=name, tracks=n, share=round(n / total, 4))
+        for n, name, total in known[:TYPICAL]
     )
-    ranks = drawn.groupBy(CLUSTER).agg(
-        F.array(*medians).alias("medians"),
-        F.min_by(track, by_distance, TYPICAL).alias("typical"),
-    )
-    # A group may be so small that none of its tracks is drawn.
-    return {
-        row[CLUSTER]: {
-            "size": row["size"],
-            # The last digits hang on the order in which Spark added.
-            "centroid": tuple(np.round(row["centroid"], 9).tolist()),
-            "medians": dict(zip(space.features, row["medians"] or row["means"], strict=True)),
-            "typical": tuple(TypicalTrack(**one.asDict()) for one in row["typical"] or ()),
-        }
-        for row in totals.join(ranks, on=CLUSTER, how="left").collect()
-    }
-
-
-def _squared_distance(centers: np.ndarray) -> Column:
-    """From a track to its own center."""
-    from pyspark.ml.functions import vector_to_array
-
-    point = vector_to_array(POINT)
-    own = [F.array(*map(F.lit, column))[F.col(CLUSTER)] for column in centers.T.tolist()]
-    return sum((F.pow(point[i] - center, 2) for i, center in enumerate(own)), F.lit(0.0))
-
-
-def _artists(tracks: DataFrame) -> dict[int, tuple[TypicalArtist, ...]]:
-    """The artists with the most tracks in each cluster."""
-    named = tracks.filter(F.col(ARTIST).isNotNull())
-    counts = named.groupBy(CLUSTER, ARTIST).agg(F.count(F.lit(1)).alias("n"))
-    totals = counts.withColumn("total", F.sum("n").over(Window.partitionBy(ARTIST)))
-    most = F.max_by(F.struct(ARTIST, "n", "total"), F.struct("n", ARTIST), TYPICAL)
-    return {
-        row[CLUSTER]: tuple(
-            TypicalArtist(
-                name=one[ARTIST], tracks=one["n"], share=round(one["n"] / one["total"], 4)
-            )
-            for one in row["most"]
-        )
-        for row in totals.groupBy(CLUSTER).agg(most.alias("most")).collect()
-    }
-
-
-def _genre_counts(tracks: DataFrame) -> dict[int, dict[str, int]]:
-    """Labelled tracks per cluster and genre; of very many genres those with the most tracks."""
-    counts = tracks.filter(F.col(GENRE).isNotNull()).groupBy(CLUSTER, GENRE).count()
-    found: dict[int, dict[str, int]] = {}
-    for row in counts.orderBy(F.desc("count"), CLUSTER, GENRE).limit(_MOST_GENRE_COUNTS).collect():
-        found.setdefault(row[CLUSTER], {})[row[GENRE]] = row["count"]
-    return found

@@ -1,51 +1,93 @@
-"""The catalogue in two dimensions: each shows two of the features that part synthetic genres most."""
+"""The catalogue in two dimensions, neighbours beside each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from genre_spark.clustering.metric import ClusterSpace
-from genre_spark.clustering.results import CatalogueMap
-from genre_spark.features.scaling import FeatureSpace
-from genre_spark.schema import feature
+from genre_spark.clustering.counts import GroupCounts
+from genre_spark.clustering.results import CatalogueMap, Landmark
+from genre_spark.clustering.sample import Sample
+from genre_spark.clustering.synthetic_part import SyntheticPart
+from genre_spark.schema import GENRE
 
-# A second feature moves a track half as far as the first, so that four groups lie side by side.
-_SECOND = 0.5
-# How far, per spread, tracks of a group lie apart: the crowd itself would be a point.
-_SCATTER = 0.1
+# Enough to show where synthetic genres lie, few enough for a page.
+MAP_TRACKS = 1500
+_MOST_GENRES, _MOST_ARTISTS = 12, 16
+# A real genre of fewer sampled tracks has no place of its own.
+_FEWEST = 5
+_FEWEST_POINTS = 20
 
 
 def draw(
-    axes: np.ndarray,
-    genres: np.ndarray,
-    centers: np.ndarray,
-    compared: ClusterSpace,
-    space: FeatureSpace,
-    ids: Sequence[int],
+    sample: Sample,
+    part: SyntheticPart,
+    counts: GroupCounts,
+    names: Mapping[int, tuple[str, int]],
+    seed: int,
 ) -> CatalogueMap:
-    """A map of tracks.
+    """A map of tracks, and on it synthetic genres, real genres and the largest artists.
 
     Parameters
     ----------
-    axes : np.ndarray [shape=(n_tracks, n_axes)]
-    genres : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each track's synthetic genre.
-    centers : np.ndarray [shape=(k, n_dimensions)]
-    compared : ClusterSpace
-    space : FeatureSpace
-    ids : sequence of int
+    sample : Sample
+    part : SyntheticPart
+    counts : GroupCounts
+    names : mapping of int to (str, int)
+        From `profiles.artist_names`.
+    seed : int
+
+    References
+    ----------
+    van der Maaten & Hinton (2008), "Visualizing Data using t-SNE", JMLR 9.
     """
-    order = np.argsort(-centers.var(axis=0), kind="stable")
-    taken = [compared.dimensions[i].axis for i in order[:4]]
-    places = (compared.to_numpy(axes)[:, order[:4]] + _SCATTER * axes[:, taken]).round(3)
-    right, up = places[:, 0::2], places[:, 1::2]
-    x, y = (side @ [1, _SECOND][: side.shape[1]] for side in (right, up))
-    words = [feature(space.axes[i].feature).high_word or space.axes[i].name for i in taken]
+    points = part.points(sample.inputs)
+    rows = part.assign(sample.inputs)[0][:MAP_TRACKS]
+    genres, artists = _genres(sample, points), _artists(counts, names)
+    drawn = [points[:MAP_TRACKS], np.array(part.centers), *genres.values(), *artists.values()]
+    places = _places(np.vstack(drawn), seed).round(3)
+    ends = np.cumsum([len(rows), len(part.ids), len(genres), len(artists)])
+    tracks, centers, of_genres, of_artists = np.split(places, ends[:-1])
     return CatalogueMap(
-        right=tuple(words[0::2]),
-        up=tuple(words[1::2]),
         points=tuple(
-            (round(a, 3), round(b, 3), ids[row])
-            for a, b, row in zip(x.tolist(), y.tolist(), genres.tolist(), strict=True)
+            (*place, part.ids[row]) for place, row in zip(tracks.tolist(), rows, strict=True)
         ),
+        centers=tuple((*place, own) for place, own in zip(centers.tolist(), part.ids, strict=True)),
+        genres=_landmarks(genres, of_genres),
+        artists=_landmarks(artists, of_artists),
+    )
+
+
+def _places(points: np.ndarray, seed: int) -> np.ndarray:
+    """Where points lie on the plane [shape=(n, 2)]."""
+    from sklearn.manifold import TSNE
+
+    if len(points) < _FEWEST_POINTS:
+        return points[:, [0, -1]].astype(float)
+    perplexity = min(40.0, (len(points) - 1) / 4)
+    fitted = TSNE(
+        init="pca" if points.shape[1] > 1 else "random",
+        perplexity=perplexity,
+        random_state=seed % 2**31,
+        n_jobs=1,
+    )
+    return fitted.fit_transform(points.astype(np.float32)).astype(float)
+
+
+def _genres(sample: Sample, points: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean point of the most frequent real genres, by name."""
+    names = sample.rows[GENRE].combine_chunks().dictionary_encode().dictionary.to_pylist()
+    sizes = np.bincount(sample.genres[sample.genres >= 0], minlength=len(names))
+    order = np.argsort(-sizes, kind="stable")[:_MOST_GENRES]
+    return {names[i]: points[sample.genres == i].mean(axis=0) for i in order if sizes[i] >= _FEWEST}
+
+
+def _artists(counts: GroupCounts, names: Mapping[int, tuple[str, int]]) -> dict[str, np.ndarray]:
+    """Mean point of the artists with the most tracks, by name."""
+    known = sorted((key for key in counts.largest if key in names), key=lambda key: -names[key][1])
+    return {names[key][0]: counts.largest[key][1] for key in known[:_MOST_ARTISTS]}
+
+
+def _landmarks(means: Mapping[str, np.ndarray], places: np.ndarray) -> tuple[Landmark, ...]:
+    return tuple(
+        Landmark(name=name, x=x, y=y) for name, (x, y) in zip(means, places.tolist(), strict=True)
     )

@@ -16,10 +16,11 @@ class Candidate(StrictModel):
     Attributes
     ----------
     k : int
+    artist_agreement : float or None
+        How often two tracks of one artist share a synthetic genre, corrected for chance: 0 is
+        chance, 1 always. None for a catalogue in which no artist has two tracks.
     silhouette : float
         In [-1, 1]; 1 is well separate.
-    davies_bouldin : float
-        0 or more; less is more separate.
     stability : float
         Mean adjusted Rand index of fits to resampled tracks with the fit to all; 1 is the same.
     smallest, largest : float
@@ -27,8 +28,8 @@ class Candidate(StrictModel):
     """
 
     k: int
+    artist_agreement: Finite | None
     silhouette: Finite
-    davies_bouldin: Finite
     stability: Finite
     smallest: Share
     largest: Share
@@ -55,6 +56,56 @@ class Stability(StrictModel):
         """Mean and spread of each, by its name."""
         both = {"seeds": self.seeds, "bootstraps": self.bootstraps}
         return {name: (fmean(values), pstdev(values)) for name, values in both.items()}
+
+
+class Quality(StrictModel):
+    """How good groups of tracks are.
+
+    Attributes
+    ----------
+    artist_coherence, album_coherence : float or None
+        Probability that two tracks of one artist (of an artist's album) share a group, over chance;
+        1 is chance. None without artists (albums).
+    held_out_coherence : float or None
+        As `artist_coherence`, where each half of an artist's tracks is labelled without the other.
+    stability : float
+        Mean adjusted Rand index of fits to resampled tracks with the fit to all.
+    explained_variance : float
+        Share of the variance of the scaled features that lies between groups.
+    adjusted_mutual_information : float or None
+        With real genres: 0 is chance, 1 the same. None without labelled tracks.
+
+    References
+    ----------
+    Vinh, Epps & Bailey (2010), "Information theoretic measures for clusterings comparison", JMLR 11.
+    """
+
+    artist_coherence: Finite | None
+    held_out_coherence: Finite | None
+    album_coherence: Finite | None
+    stability: Finite
+    explained_variance: Finite
+    adjusted_mutual_information: Finite | None
+
+
+class QualityComparison(StrictModel):
+    """Synthetic genres beside plain KMeans at the same k, and beside the same method on a null.
+
+    Attributes
+    ----------
+    tracks : int
+        On which all are measured.
+    synthetic_genres : Quality
+    plain_kmeans : Quality
+        KMeans on the scaled features.
+    permuted : Quality
+        The method on features exchanged between tracks by chance: what it finds in nothing.
+    """
+
+    tracks: int
+    synthetic_genres: Quality
+    plain_kmeans: Quality
+    permuted: Quality
 
 
 class TypicalTrack(StrictModel):
@@ -104,9 +155,9 @@ class SyntheticGenre(StrictModel):
     share : float
         Of the catalogue's tracks.
     medians : dict of str to float
-        Of its tracks' features, in raw units; of a large catalogue, over tracks drawn by chance.
+        Of its tracks' features, in raw units; of a large catalogue, over a sample of artists.
     typical : tuple of TypicalTrack
-        The tracks nearest to its centre, of those that the medians are of.
+        The tracks nearest to its center, of those that the medians are of.
     artists : tuple of TypicalArtist
         Those with the most tracks in it; empty for a catalogue without artists.
     nearest : tuple of Neighbour
@@ -178,7 +229,7 @@ class GenreRules(StrictModel):
 
 
 class Rules(StrictModel):
-    """A decision tree on raw features that tells the synthetic genres apart.
+    """A decision tree on a track's features and its artist's levels that separates synthetic genres.
 
     Attributes
     ----------
@@ -188,7 +239,7 @@ class Rules(StrictModel):
     unseen : int
         Those tracks.
     n_leaves : int
-        At most three per synthetic genre.
+        At most four per synthetic genre.
     genres : tuple of GenreRules
     """
 
@@ -255,20 +306,33 @@ class Change(StrictModel):
     merged: tuple[Merge, ...]
 
 
+class Landmark(StrictModel):
+    """Something with a name on the map: a real genre's center, or an artist's mean."""
+
+    name: str
+    x: Finite
+    y: Finite
+
+
 class CatalogueMap(StrictModel):
     """Some tracks of the catalogue in two dimensions, for a picture.
 
     Attributes
     ----------
-    right, up : tuple of str
-        Words for the tracks that lie far to the right, and far up; the most telling first.
     points : tuple of (float, float, int)
         Where a track lies, and the id of its synthetic genre.
+    centers : tuple of (float, float, int)
+        Where the centers of synthetic genres lie, and their ids.
+    genres : tuple of Landmark
+        Means of the tracks of the most frequent real genres.
+    artists : tuple of Landmark
+        Means of the artists with the most tracks.
     """
 
-    right: tuple[str, ...]
-    up: tuple[str, ...]
     points: tuple[tuple[Finite, Finite, int], ...]
+    centers: tuple[tuple[Finite, Finite, int], ...] = ()
+    genres: tuple[Landmark, ...] = ()
+    artists: tuple[Landmark, ...] = ()
 
 
 class Discovery(StrictModel):
@@ -281,6 +345,7 @@ class Discovery(StrictModel):
     candidates : tuple of Candidate
         Every number that was tried, in order.
     stability : Stability or None
+    quality : QualityComparison or None
     synthetic_genres : tuple of SyntheticGenre
         In the order of `ScoringPart.synthetic`.
     relation : Relation or None
@@ -296,6 +361,7 @@ class Discovery(StrictModel):
     k: int
     candidates: tuple[Candidate, ...] = ()
     stability: Stability | None = None
+    quality: QualityComparison | None = None
     synthetic_genres: tuple[SyntheticGenre, ...] = ()
     relation: Relation | None = None
     rules: Rules | None = None

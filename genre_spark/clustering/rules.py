@@ -1,4 +1,4 @@
-"""Rules that tell synthetic genres apart: a small decision tree on raw features, as sentences."""
+"""Rules that separate synthetic genres: a small decision tree, as sentences in real units."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,16 +6,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genre_spark.clustering.metric import ClusterMetric
 from genre_spark.clustering.results import GenreRules, Rules
+from genre_spark.clustering.sample import Sample
 from genre_spark.schema import AudioFeature, feature
 
 if TYPE_CHECKING:
     from sklearn.tree import DecisionTreeClassifier
 
-LEAVES_PER_GENRE = 3
+LEAVES_PER_GENRE = 4
 _UNSEEN_SHARE = 0.2
 # A leaf of fewer tracks is about those tracks.
 _SMALLEST_LEAF = 5
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a column of values is about.
+
+    Attributes
+    ----------
+    feature : str
+    owner : str or None
+        ``artist`` (``album``) for its usual value; None for the track's own.
+    """
+
+    feature: str
+    owner: str | None = None
+
+    @property
+    def declared(self) -> AudioFeature:
+        """The feature's declaration."""
+        return feature(self.feature)
 
 
 @dataclass
@@ -32,40 +54,75 @@ class Leaf:
     genre: int
     bounds: dict[int, tuple[float, float]] = field(default_factory=dict)
 
-    def holds(self, raw: np.ndarray) -> np.ndarray:
-        """Which tracks [shape=(n_tracks, n_features)] lie in it [shape=(n_tracks,), dtype=bool]."""
-        inside = np.ones(len(raw), dtype=bool)
+    def holds(self, values: np.ndarray) -> np.ndarray:
+        """Which tracks [shape=(n_tracks, n_subjects)] lie in it [shape=(n_tracks,), dtype=bool]."""
+        inside = np.ones(len(values), dtype=bool)
         for column, (low, high) in self.bounds.items():
-            inside &= (raw[:, column] > low) & (raw[:, column] <= high)
+            inside &= (values[:, column] > low) & (values[:, column] <= high)
         return inside
 
 
+def table(
+    sample: Sample, metric: ClusterMetric, owner: str | None
+) -> tuple[np.ndarray, list[Subject]]:
+    """Features of tracks and usual values of their artists, in the features' units.
+
+    Parameters
+    ----------
+    sample : Sample
+    metric : ClusterMetric
+        Features that it does not compare are left out, and so are circles.
+    owner : str or None
+        Of `SyntheticPart`.
+
+    Returns
+    -------
+    values : np.ndarray [shape=(n_tracks, n_subjects), dtype=float64]
+    subjects : list of Subject
+        One per column.
+    """
+    levels = metric.levels(sample.inputs.artist_mean, sample.inputs.artist_tracks)
+    compared = [(i, sample.space.axes[axis]) for i, axis in enumerate(metric.axes)]
+    flat = [(i, axis) for i, axis in compared if axis.name == axis.feature]
+    columns = [sample.raw[:, sample.space.features.index(axis.feature)] for _, axis in flat]
+    subjects = [Subject(axis.feature) for _, axis in flat]
+    if metric.relates_artists:
+        columns += [axis.decode(levels[:, i]) for i, axis in flat]
+        subjects += [Subject(axis.feature, owner) for _, axis in flat]
+    return np.stack(columns, axis=1), subjects
+
+
 def learn(
-    raw: np.ndarray, genres: np.ndarray, ids: Sequence[int], features: Sequence[str], seed: int
+    values: np.ndarray,
+    genres: np.ndarray,
+    ids: Sequence[int],
+    subjects: Sequence[Subject],
+    seed: int,
 ) -> Rules:
     """Rules learned from most tracks of a sample, and their agreement on the others.
 
     Parameters
     ----------
-    raw : np.ndarray [shape=(n_tracks, n_features), dtype=float64]
+    values : np.ndarray [shape=(n_tracks, n_subjects), dtype=float64]
         In the features' units, in random order, nothing missing.
     genres : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track's synthetic genre in `ids`.
     ids : sequence of int
-    features : sequence of str
+    subjects : sequence of Subject
+        Of the columns.
     seed : int
 
     References
     ----------
     Breiman et al. (1984), "Classification and Regression Trees", grown best first.
     """
-    n_unseen = max(1, int(len(raw) * _UNSEEN_SHARE))
+    n_unseen = max(1, int(len(values) * _UNSEEN_SHARE))
     seen, unseen = slice(n_unseen, None), slice(0, n_unseen)
-    leaves = grow(raw[seen], genres[seen], LEAVES_PER_GENRE * len(ids), features, seed)
-    given = apply(leaves, raw[unseen])
-    covered = [int(leaf.holds(raw[seen]).sum()) for leaf in leaves]
+    leaves = grow(values[seen], genres[seen], LEAVES_PER_GENRE * len(ids), subjects, seed)
+    given = apply(leaves, values[unseen])
+    covered = [int(leaf.holds(values[seen]).sum()) for leaf in leaves]
     order = sorted(range(len(leaves)), key=lambda i: -covered[i])
-    said = [(leaves[i].genre, sentence(leaves[i], features)) for i in order]
+    said = [(leaves[i].genre, sentence(leaves[i], subjects)) for i in order]
     return Rules(
         agreement=round(float((given == genres[unseen]).mean()), 4),
         unseen=n_unseen,
@@ -83,42 +140,47 @@ def learn(
 
 
 def grow(
-    raw: np.ndarray, genres: np.ndarray, most: int, features: Sequence[str], seed: int
+    values: np.ndarray, genres: np.ndarray, most: int, subjects: Sequence[Subject], seed: int
 ) -> list[Leaf]:
     """At most `most` leaves, which together hold every track once; thresholds are readable."""
     from sklearn.tree import DecisionTreeClassifier
 
     tree = DecisionTreeClassifier(
         max_leaf_nodes=max(2, most), min_samples_leaf=_SMALLEST_LEAF, random_state=seed
-    ).fit(raw, genres)
-    return _leaves(tree, 0, {}, [feature(name) for name in features])
+    ).fit(values, genres)
+    return _leaves(tree, 0, {}, subjects)
 
 
-def apply(leaves: Sequence[Leaf], raw: np.ndarray) -> np.ndarray:
+def apply(leaves: Sequence[Leaf], values: np.ndarray) -> np.ndarray:
     """The row of the synthetic genre that the leaves give to each track."""
-    given = np.full(len(raw), -1)
+    given = np.full(len(values), -1)
     for leaf in leaves:
-        given[leaf.holds(raw)] = leaf.genre
+        given[leaf.holds(values)] = leaf.genre
     return given
 
 
-def sentence(leaf: Leaf, features: Sequence[str]) -> str:
-    """What holds of all tracks in a leaf: ``"tempo above 118 BPM and major"``."""
-    conditions = [(feature(features[column]), *bound) for column, bound in leaf.bounds.items()]
-    # Words read better after numbers.
-    conditions.sort(key=lambda condition: _is_switch(condition[0]))
-    said = [_condition(*condition) for condition in conditions]
-    if not said:
-        return "every track"
-    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+def sentence(leaf: Leaf, subjects: Sequence[Subject]) -> str:
+    """What holds of all tracks in a leaf.
+
+    ``"the artist usually is acoustic (acousticness above 0.6); the track has tempo above 118 BPM"``
+    """
+    said: dict[str | None, list[str]] = {}
+    for column, bounds in leaf.bounds.items():
+        subject = subjects[column]
+        said.setdefault(subject.owner, []).append(_condition(subject, *bounds))
+    parts = [
+        ("the track " if owner is None else f"the {owner} usually ") + _and(sorted(conditions))
+        for owner, conditions in sorted(said.items(), key=lambda one: one[0] is None)
+    ]
+    return "; ".join(parts) or "every track"
 
 
-def readable(declared: AudioFeature, threshold: float) -> float:
-    """A threshold near the given one that people can read and remember, in raw units.
+def readable(declared: AudioFeature, threshold: float, usual: bool = False) -> float:
+    """A threshold of a track's feature near the given one that people can read and remember.
 
     Two digits of a proportion, whole BPM, tenths of a dB and of a minute.
     """
-    if declared.integer:
+    if declared.integer and not usual:
         return float(np.floor(threshold)) + (0.5 if _is_switch(declared) else 0.0)
     shown = threshold / declared.per_unit
     if declared.display_unit == "BPM":
@@ -134,13 +196,14 @@ def _leaves(
     tree: "DecisionTreeClassifier",
     node: int,
     bounds: dict[int, tuple[float, float]],
-    features: Sequence[AudioFeature],
+    subjects: Sequence[Subject],
 ) -> list[Leaf]:
     grown = tree.tree_
     if grown.children_left[node] < 0:
         return [Leaf(int(tree.classes_[grown.value[node].argmax()]), bounds)]
     column = int(grown.feature[node])
-    cut = readable(features[column], float(grown.threshold[node]))
+    subject = subjects[column]
+    cut = readable(subject.declared, float(grown.threshold[node]), subject.owner is not None)
     low, high = bounds.get(column, (-np.inf, np.inf))
     # A rounded threshold may leave nothing on one side.
     sides = [
@@ -151,25 +214,46 @@ def _leaves(
         leaf
         for child, within in sides
         if within[0] < within[1]
-        for leaf in _leaves(tree, child, {**bounds, column: within}, features)
+        for leaf in _leaves(tree, child, {**bounds, column: within}, subjects)
     ]
     if len(found) == 2 and found[0].genre == found[1].genre:
         return [Leaf(found[0].genre, bounds)]
     return found
 
 
-def _condition(declared: AudioFeature, low: float, high: float) -> str:
+def _condition(subject: Subject, low: float, high: float) -> str:
+    declared = subject.declared
     if _is_switch(declared):
-        return declared.low_word if high < declared.high else declared.high_word
+        return _switch(declared, low, high, subject.owner is not None)
     name, unit = declared.name.removesuffix("_ms").replace("_", " "), declared.display_unit
     if unit in ("beats", "year"):
         unit = ""
     below, above = _shown(declared, high), _shown(declared, low)
+    bound = declared.word_bound
     if np.isinf(low):
-        return f"{name} at most {below} {unit}".strip()
-    if np.isinf(high):
-        return f"{name} above {above} {unit}".strip()
-    return f"{name} above {above} and at most {below} {unit}".strip()
+        limits, word = f"{name} at most {below} {unit}".strip(), declared.low_word
+        is_said = bound is not None and high <= bound
+    elif np.isinf(high):
+        limits, word = f"{name} above {above} {unit}".strip(), declared.high_word
+        is_said = bound is not None and low >= bound
+    else:
+        return f"has {name} above {above} and at most {below} {unit}".strip()
+    return f"is {word} ({limits})" if is_said and word else f"has {limits}"
+
+
+def _switch(declared: AudioFeature, low: float, high: float, usual: bool) -> str:
+    if not usual:
+        return f"is {declared.low_word if high < declared.high else declared.high_word}"
+    word, ends = f"is {declared.high_word}", []
+    if not np.isinf(low):
+        ends.append(f"over {low:.0%}")
+    if not np.isinf(high):
+        ends.append(f"at most {high:.0%}")
+    return f"{word} in {' and '.join(ends)} of tracks"
+
+
+def _and(said: Sequence[str]) -> str:
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
 
 
 def _shown(declared: AudioFeature, value: float) -> str:

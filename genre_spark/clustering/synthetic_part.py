@@ -1,11 +1,13 @@
 """The synthetic genres as the bundle holds them, and the one of each track."""
 
+from typing import Literal
+
 import numpy as np
 from pydantic import model_validator
 
 from genre_spark._model import Finite, StrictModel
-from genre_spark.clustering.metric import ClusterSpace
-from genre_spark.features.tensor import assign
+from genre_spark.clustering.metric import ClusterMetric
+from genre_spark.features.track_inputs import TrackInputs
 
 
 class SyntheticPart(StrictModel):
@@ -15,42 +17,94 @@ class SyntheticPart(StrictModel):
     ----------
     ids : tuple of int
     names : tuple of str
-    compared : ClusterSpace
+    metric : ClusterMetric
         How tracks are compared with the centers.
     centers : tuple of tuple of float
-        A track belongs to the nearest; in the units of `compared`.
+        A track belongs to the nearest; one number per dimension of `metric`.
     centroids : tuple of tuple of float
-        Means of their tracks, in scaled units, one per axis: what the network reads.
+        Means of their tracks, in scaled units, one per axis.
+    owner : {"artist", "album"} or None
+        Column whose tracks are compared together, and which `artist_pass.narrow` takes as the
+        artist; None where each track stands for itself.
     """
 
     ids: tuple[int, ...]
     names: tuple[str, ...]
-    compared: ClusterSpace
+    metric: ClusterMetric
     centers: tuple[tuple[Finite, ...], ...]
     centroids: tuple[tuple[Finite, ...], ...]
+    owner: Literal["artist", "album"] | None = None
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> "SyntheticPart":
         counts = {len(self.ids), len(self.names), len(self.centers), len(self.centroids)}
         if len(counts) > 1 or not self.ids:
             raise ValueError("ids, names and centroids of synthetic genres differ in number")
-        n = len(self.compared.dimensions)
+        n = len(self.metric.dimensions)
         if any(len(center) != n for center in self.centers):
             raise ValueError(f"a center has not {n} numbers, as there are dimensions")
         return self
 
-    def nearest(self, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def relates_artists(self) -> bool:
+        """Whether the place of a track depends on its artist's other tracks."""
+        return self.metric.relates_artists
+
+    def points(self, inputs: TrackInputs) -> np.ndarray:
+        """Tracks as they are compared [shape=(n_tracks, n_dimensions), dtype=float32]."""
+        return self.metric.points(inputs.scaled, inputs.artist_mean, inputs.artist_tracks)
+
+    def assign(self, inputs: TrackInputs) -> tuple[np.ndarray, np.ndarray]:
         """The synthetic genre of each track.
 
         Parameters
         ----------
-        axes : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
+        inputs : TrackInputs
+            Of complete artists. A track without an artist is an artist with one track.
 
         Returns
         -------
         rows : np.ndarray [shape=(n_tracks,), dtype=int64]
             Of `ids`, not the ids.
-        distances : np.ndarray [shape=(n_tracks,), dtype=float64]
-            Euclidean, in the units of `compared`.
+        distances : np.ndarray [shape=(n_tracks,), dtype=float32]
+            Euclidean, in the units of `metric`.
         """
-        return assign(self.compared.to_numpy(axes), np.array(self.centers))
+        return nearest(self.points(inputs), np.array(self.centers))
+
+    def nearest(self, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `assign`, of scaled tracks [shape=(n_tracks, n_axes)] each alone by its artist."""
+        scaled = axes.astype(np.float32)
+        alone = self.metric.points(scaled, scaled, np.ones(len(scaled), np.int64))
+        return nearest(alone, np.array(self.centers))
+
+
+def nearest(points: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest center of each point, and the distance from it.
+
+    Squares are added dimension by dimension, in the same order for every track: a matrix product
+    gives other last digits for a track alone than for the same track among others.
+
+    Parameters
+    ----------
+    points : np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
+    centers : np.ndarray [shape=(k, n_dimensions), dtype=float32]
+
+    Returns
+    -------
+    rows : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Of equally near centers the first.
+    distances : np.ndarray [shape=(n_tracks,), dtype=float32]
+    """
+    columns = np.ascontiguousarray(points.T, np.float32)
+    rows = np.zeros(len(points), np.int64)
+    least = np.full(len(points), np.inf, np.float32)
+    squared, difference = np.empty_like(least), np.empty_like(least)
+    for row, center in enumerate(centers.astype(np.float32)):
+        squared.fill(0)
+        for column, value in zip(columns, center, strict=True):
+            np.subtract(column, value, out=difference)
+            np.multiply(difference, difference, out=difference)
+            squared += difference
+        np.copyto(rows, row, where=squared < least)
+        np.minimum(least, squared, out=least)
+    return rows, np.sqrt(least)

@@ -23,6 +23,10 @@ _TRACKS_PER_PARTITION = 100_000
 _SAMPLE = 100_000
 # Names on one track; compilations that list more gain nothing by the rest.
 _MAX_OTHERS = 20
+# Artists that a title names after "feat.", "ft." or "featuring", or in brackets after "with".
+_HINT = r"(?i)[\s(\[](feat|ft|featuring|with)\b"
+_FEATURED = r"(?i)(?:[\s(\[](?:feat\.?|ft\.?|featuring)|[(\[]with)\s+([^)\]]+)"
+_SEPARATORS = r"\s*,\s*|\s+&\s+|\s+and\s+"
 
 
 def narrow(
@@ -31,6 +35,7 @@ def narrow(
     parts: Mapping[int, int],
     with_text: bool = False,
     others: Mapping[str, Column] | None = None,
+    owner: str | None = ARTIST,
 ) -> DataFrame:
     """The columns that workers read, as small as they can be.
 
@@ -45,24 +50,25 @@ def narrow(
         Whether title and album name are read.
     others : mapping of str to Column, optional
         Further columns.
+    owner : str or None
+        Column that stands for the artist; None where each track stands for itself.
 
     Returns
     -------
     DataFrame
         `TRACK_ID`, the keys of group, artist and album as bigint (null without artist or album),
-        keys of further artists where the catalogue has them, features as array<float>, medians in
-        place of nulls.
+        keys of further artists as array<bigint>, features as array<float>, medians in place of
+        nulls.
     """
     features = [column.cast("float") for column in space.imputed().values()]
-    artist, album = artist_key(), album_key()
+    artist, album = artist_key(owner), album_key()
     texts = {TITLE_TEXT: F.col(TITLE), ALBUM_TEXT: F.col(ALBUM)} if with_text else {}
-    further = {OTHER_ARTISTS: other_artist_keys()} if ARTISTS in tracks.columns else {}
     columns = {
         GROUP: _group(artist, parts),
         ARTIST_KEY: artist,
         ALBUM_KEY: album,
         FEATURES: F.array(*features),
-        **further,
+        OTHER_ARTISTS: other_artist_keys(ARTISTS in tracks.columns),
         **texts,
         **(others or {}),
     }
@@ -76,9 +82,9 @@ def by_artist(narrowed: DataFrame, n_tracks: int) -> DataFrame:
     return narrowed.repartition(partitions, GROUP)
 
 
-def artist_key() -> Column:
+def artist_key(owner: str | None = ARTIST) -> Column:
     """A 64-bit number that stands for a track's artist; null without one."""
-    return _key(F.col(ARTIST))
+    return _key(F.col(owner)) if owner else F.lit(None).cast("bigint")
 
 
 def album_key() -> Column:
@@ -86,12 +92,29 @@ def album_key() -> Column:
     return _key(F.col(ALBUM))
 
 
-def other_artist_keys() -> Column:
-    """Keys [array<bigint>] of the artists named on a track beside its first one."""
-    return F.transform(F.slice(F.col(ARTISTS), 2, _MAX_OTHERS), F.xxhash64)
+def other_artist_keys(listed: bool) -> Column:
+    """Keys [array<bigint>] of the artists named on a track beside its first one.
+
+    Parameters
+    ----------
+    listed : bool
+        Whether the catalogue lists all artists of a track. Those that its title names, as in
+        ``Song (feat. A, B & C)``, are among them in any case.
+    """
+    title = F.col(TITLE)
+    names = F.transform(F.split(F.regexp_extract(title, _FEATURED, 1), _SEPARATORS), F.trim)
+    # The pattern is slow; few titles have one of its words.
+    featured = F.when(title.rlike(_HINT), F.filter(names, lambda name: name != ""))
+    none = F.array().cast("array<string>")
+    further = F.slice(F.col(ARTISTS), 2, _MAX_OTHERS) if listed else none
+    found = F.concat(F.coalesce(further, none), F.coalesce(featured, none))
+    others = F.filter(F.array_distinct(found), lambda name: ~name.eqNullSafe(F.col(ARTIST)))
+    return F.transform(F.slice(others, 1, _MAX_OTHERS), F.xxhash64)
 
 
-def oversized_artists(tracks: DataFrame, n_tracks: int, max_group: int) -> dict[int, int]:
+def oversized_artists(
+    tracks: DataFrame, n_tracks: int, max_group: int, owner: str = ARTIST
+) -> dict[int, int]:
     """Artists with more tracks than are taken together, and into how many parts they are cut.
 
     Parameters
@@ -102,6 +125,8 @@ def oversized_artists(tracks: DataFrame, n_tracks: int, max_group: int) -> dict[
         How many there are.
     max_group : int
         Tracks of an artist, about, that are taken together.
+    owner : str
+        Column that stands for the artist.
 
     Notes
     -----
@@ -110,7 +135,9 @@ def oversized_artists(tracks: DataFrame, n_tracks: int, max_group: int) -> dict[
     """
     share = max(1, n_tracks // _SAMPLE)
     sampled = tracks.filter(F.pmod(F.xxhash64(TRACK_ID), F.lit(share)) == 0)
-    keyed = sampled.select(artist_key().alias(ARTIST_KEY)).filter(F.col(ARTIST_KEY).isNotNull())
+    keyed = sampled.select(artist_key(owner).alias(ARTIST_KEY)).filter(
+        F.col(ARTIST_KEY).isNotNull()
+    )
     counts = keyed.groupBy(ARTIST_KEY).count().filter(F.col("count") * share > max_group)
     return {row[0]: -(-row[1] * share // max_group) for row in counts.collect()}
 

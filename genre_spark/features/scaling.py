@@ -62,6 +62,14 @@ ENCODINGS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
     },
 }
 
+# Back from an axis to the feature's unit; a circle has no single value.
+DECODINGS: dict[str, Callable[[Any], Any]] = {
+    "linear": lambda y: y,
+    "log": np.exp,
+    "log_share": lambda y: np.exp(y) - 0.01,
+    "root": np.square,
+}
+
 
 class Axis(BaseModel):
     """One scaled dimension: ``clip((encode(value) - center) / scale)``.
@@ -92,6 +100,11 @@ class Axis(BaseModel):
         """The axis value of a raw feature value, on whichever type `operations` works."""
         encoded = _encoder(self.name, self.feature)(operations, value)
         return operations.clip((encoded - self.center) / self.scale, -LIMIT, LIMIT)
+
+    def decode(self, scaled: np.ndarray) -> np.ndarray:
+        """Values in the feature's unit [dtype=float64]; the axis must not be of a circle."""
+        encoding = feature(self.feature).encoding
+        return DECODINGS[encoding](self.center + self.scale * scaled.astype(np.float64))
 
 
 class FeatureSpace(BaseModel):

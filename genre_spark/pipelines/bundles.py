@@ -10,7 +10,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
 from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.classifier import training_set
-from genre_spark.classifier.training_set import Sample
+from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.platform.redaction import redact
 
@@ -33,13 +33,14 @@ def new_manifest(
     )
 
 
-def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> Sample:
+def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> LabelledTracks:
     """The labelled tracks of a catalogue, as arrays on the driver."""
     return training_set.collect(
         catalogue.tracks,
         base.manifest.scoring.space,
         base.manifest.scoring.synthetic,
-        catalogue.groups,
+        catalogue.counts.accepted,
+        settings.scoring.max_group,
         settings.training,
         settings.seed,
     )
@@ -68,6 +69,8 @@ def bundle_summary(manifest: Manifest, output: str) -> dict[str, Any]:
             name: {"mean": round(mean, 4), "spread": round(spread, 4)}
             for name, (mean, spread) in found.stability.summary().items()
         }
+    if found.quality:
+        summary["quality"] = found.quality.model_dump()
     if found.change:
         summary["change"] = found.change.model_dump()
     if manifest.genres:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files, store
 from genre_spark.bundle.catalogue_profile import LabelProfile, Profile
@@ -13,7 +13,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
 from genre_spark.catalog import sampling
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
-from genre_spark.clustering import discover
+from genre_spark.clustering.discover import Tracks, discover
 from genre_spark.config import Settings
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import bundle_summary, data_facts, new_manifest
@@ -22,7 +22,7 @@ from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.publishing.labels import Order, publish_labels
 from genre_spark.reporting import model_card
-from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
+from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
@@ -81,30 +81,22 @@ def run(
         if labels:
             say(f"labelling into {labels}", n_tracks)
             order = Order(source, made, labels, settings, run_id=run_id)
-            summary["labels"] = publish_labels(spark, catalogue, order)
+            summary["labels"] = publish_labels(
+                spark, catalogue.scanned(source.path, manifest.scoring.owner), order
+            )
     return summary
-
-
-_TRACKS_PER_PARTITION = 50_000
 
 
 def _discover(
     catalogue: Catalogue, source: Source, settings: Settings, previous: Bundle | None
 ) -> tuple[Manifest, Profile]:
     n_tracks = catalogue.counts.accepted
-    size = max(settings.clustering.sample_size, sampling.ENOUGH)
-    needed = (TRACK_ID, ARTIST, TITLE, GENRE, *catalogue.features)
-    tracks = _in_order(catalogue.tracks.select(*needed), n_tracks).persist()
-    is_drawn = sampling.enough(n_tracks, size)
-    drawn = _in_order(tracks.filter(is_drawn), min(n_tracks, size)).persist()
+    needed = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE, *catalogue.features)
+    tracks = catalogue.tracks.select(*needed)
+    drawn = sampling.bounded(tracks, n_tracks).persist()
     try:
-        found = discover.survey(
-            tracks,
-            drawn,
-            catalogue.features,
-            settings,
-            previous.as_previous() if previous else None,
-        )
+        given = Tracks(tracks, drawn, n_tracks, catalogue.features, catalogue.groups)
+        found = discover(given, settings, previous.as_previous() if previous else None)
         unused = tuple(name for name in catalogue.features if name not in found.space.features)
         manifest = new_manifest(
             ScoringPart(space=found.space, synthetic=found.synthetic, genres=None),
@@ -123,14 +115,3 @@ def _discover(
         )
     finally:
         drawn.unpersist()
-        tracks.unpersist()
-
-
-def _in_order(tracks: DataFrame, n_tracks: int) -> DataFrame:
-    """The tracks, the same ones in each partition in the same order.
-
-    How a table is cut into partitions hangs on the machine and its settings, and what is fitted
-    hangs, in its last digits and in KMeans's first centroids, on the partitions.
-    """
-    n_partitions = -(-n_tracks // _TRACKS_PER_PARTITION)
-    return tracks.repartition(n_partitions, TRACK_ID).sortWithinPartitions(TRACK_ID)

@@ -18,10 +18,19 @@ def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
     genres, names = found.synthetic_genres, list(numbered(found).values())
     if drawn := cluster_findings.catalogue_map(found.map, genres):
         note = (
-            f"{count(len(found.map.points))} tracks drawn by chance. Each direction shows the features"
-            " it is named after, the first most; what else tells groups apart is not to be seen here."
+            f"{count(len(found.map.points))} tracks drawn by chance. Tracks that are alike lie beside"
+            " each other; directions and distances between far groups mean nothing (t-SNE)."
         )
         yield Answer("map", "Where do the synthetic genres lie?", "Scatter plot", drawn, note)
+    if drawn := cluster_findings.artist_map(found.map, genres):
+        note = "The same map, with an artist’s name where the mean of all of its tracks lies."
+        yield Answer("artists", "Where do the largest artists lie?", "Scatter plot", drawn, note)
+    if drawn := cluster_findings.quality(found.quality):
+        note = (
+            "Plain KMeans: as many groups of the scaled features. Permuted features: the same method"
+            " where tracks have exchanged their features by chance, so that there is nothing to find."
+        )
+        yield Answer("quality", "How good are the groups?", "Bar charts", drawn, note)
     drawn = cluster_findings.sizes(names, [genre.size for genre in genres])
     yield Answer("sizes", "How large is each synthetic genre?", "Bar chart", drawn)
     values = np.array([genre.centroid for genre in genres])
@@ -68,10 +77,11 @@ def numbered(found: Discovery) -> dict[int, str]:
 def _on_the_choice(found: Discovery) -> Iterator[Answer]:
     if drawn := cluster_findings.candidates(found.candidates, found.k):
         note = (
-            "Each number was tried on a bounded sample. The silhouette says how much nearer tracks lie"
-            " to their own group than to the next (1 is the most), the Davies–Bouldin index how wide"
-            " groups are against the gaps between them (0 is the least), stability how alike the"
-            " groups of other samples are (1 is the same)."
+            "Each number was tried on a bounded sample. Stability says how alike the groups of"
+            " other samples are (1 is the same), the silhouette how much nearer tracks lie to their"
+            " own group than to the next, kappa how often two tracks of one artist share a group (0"
+            " is chance, 1 always). Of numbers with a stability of 0.80 the one with the highest"
+            " kappa is chosen."
         )
         yield Answer("choice", "Why this many?", "Line charts", drawn, note)
     if drawn := cluster_findings.stability(found.stability):

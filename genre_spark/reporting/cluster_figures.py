@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from genre_spark.clustering.results import CatalogueMap, Landmark
 from genre_spark.reporting.style import (
     BLUE,
     GREY,
@@ -29,38 +30,59 @@ _BADGE = 0.11
 _PUSHES = 100
 # A line of names under the map, in inches.
 _LINE = 0.2
+# A landmark's name: letters at most; and, in inches, a letter's width and a line's height.
+_LANDMARK = 22
+_LETTER, _HEIGHT = 0.085, 0.17
 
 
 def catalogue_map(
-    points: np.ndarray, genres: np.ndarray, names: Mapping[int, str], right: str, up: str
+    found: CatalogueMap, names: Mapping[int, str], landmarks: Sequence[Landmark]
 ) -> Figure:
-    """Tracks as dots coloured by synthetic genre, with its number where its middle lies.
+    """Tracks as dots coloured by synthetic genre, with its number at its center.
 
     Parameters
     ----------
-    points : np.ndarray [shape=(n_tracks, 2)]
-    genres : np.ndarray [shape=(n_tracks,), dtype=int]
-        Id of each track's synthetic genre.
+    found : CatalogueMap
     names : mapping of int to str
         Of all synthetic genres, by id.
-    right, up : str
-        Words for what lies there.
+    landmarks : sequence of Landmark
+        What is written on the map.
     """
+    points = np.array([point[:2] for point in found.points])
     below = _LINE * -(-len(names) // 2) + 0.1
     figure, (axes, key) = empty(_MAP[1] + below, 2, (_MAP[1], below))
     colours = dict(zip(names, _colours(len(names)), strict=True))
-    shades = [colours[genre] for genre in genres.tolist()]
-    axes.scatter(*points.T, s=8, c=shades, alpha=0.6, linewidths=0)
-    # A few far tracks must not press all others together.
-    low, high = np.quantile(points, (0.005, 0.995), axis=0)
+    shades = [colours[point[2]] for point in found.points]
+    axes.scatter(*points.T, s=8, c=shades, alpha=0.25 if landmarks else 0.6, linewidths=0)
+    low, high = np.quantile(points, (0.002, 0.998), axis=0)
     low, high = low - 0.05 * (high - low) - 1e-6, high + 0.05 * (high - low) + 1e-6
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
-    axes.set(xlabel=f"{shorten(right, 60)} →", ylabel=f"{shorten(up, 50)} →")
-    present = [genre for genre in names if np.any(genres == genre)]
-    middles = np.array([np.median(points[genres == genre], axis=0) for genre in present])
-    for genre, (x, y) in zip(present, _apart((middles - low) / (high - low)), strict=True):
+    present = [center for center in found.centers if center[2] in names]
+    marked = [(*center[:2],) for center in present] + [(one.x, one.y) for one in landmarks]
+    places = (np.array(marked).reshape(-1, 2) - low) / (high - low)
+    badges, texts = np.split(places, [len(present)])
+    badges = _apart(badges)
+    for (_, _, genre), (x, y) in zip(present, badges, strict=True):
         _badge(axes, x, y, genre, colours[genre], 8.5)
+    widths = [_LETTER * len(shorten(one.name, _LANDMARK)) for one in landmarks]
+    for one, (x, y) in zip(landmarks, _clear(texts, widths, badges), strict=True):
+        _landmark(axes, x, y, shorten(one.name, _LANDMARK))
     _names(key, names, colours)
+    return figure
+
+
+def quality(rows: Mapping[str, Sequence[float | None]]) -> Figure:
+    """A panel for each measure, a bar for each of the three that are compared."""
+    figure, panels = empty(0.85 * len(rows) + 0.2, len(rows))
+    labels = ["synthetic genres", "plain KMeans", "permuted features"]
+    for axes, (measure, values) in zip(panels, rows.items(), strict=True):
+        shown = [0.0 if value is None else value for value in values]
+        bars = axes.barh(range(len(shown)), shown, height=0.7, color=[BLUE, GREY, GREY])
+        axes.bar_label(bars, [f"{value:.2f}" for value in shown], padding=3, fontsize=9)
+        name_rows(axes, labels, 24)
+        axes.set_xlim(min(0.0, *shown), 1.15 * max(*shown, 0.01))
+        axes.set_xticks([])
+        axes.set_title(measure, loc="left", fontsize="medium", fontweight="bold")
     return figure
 
 
@@ -176,6 +198,42 @@ def _badge(axes: Axes, x: float, y: float, genre: int, colour: np.ndarray, size:
         x, y, f"{genre:>2}", transform=coordinates, bbox=circle, color="white", fontsize=size,
         ha="center", va="center", fontweight="bold", zorder=5,
     )  # fmt: skip
+
+
+def _landmark(axes: Axes, x: float, y: float, name: str) -> None:
+    """A name on the map, readable on dots of any colour."""
+    box = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8}
+    axes.text(
+        x, y, name, transform=axes.transAxes, bbox=box, color=INK, fontsize=10,
+        ha="center", va="center", zorder=6, clip_on=True,
+    )  # fmt: skip
+
+
+def _clear(places: np.ndarray, widths: Sequence[float], badges: np.ndarray) -> list[np.ndarray]:
+    """Places of names, in shares of the map, moved up or down until none covers another."""
+    taken = [(badge * _MAP, 2 * _BADGE) for badge in badges]
+    clear = []
+    for place, width in zip(places, widths, strict=True):
+        margin = np.array([width / 2 + 0.03, _HEIGHT / 2 + 0.02])
+        wanted = np.clip(place * _MAP, margin, np.array(_MAP) - margin)
+        steps = sorted(range(-_PUSHES, _PUSHES + 1), key=abs)
+        moved = (wanted + np.array([0, 0.04 * step]) for step in steps)
+        free = (
+            at
+            for at in moved
+            if margin[1] <= at[1] <= _MAP[1] - margin[1] and _is_free(at, width, taken)
+        )
+        at = next(free, wanted)
+        taken.append((at, width))
+        clear.append(at / _MAP)
+    return clear
+
+
+def _is_free(at: np.ndarray, width: float, taken: Sequence[tuple[np.ndarray, float]]) -> bool:
+    return all(
+        abs(at[0] - other[0]) > (width + wide) / 2 or abs(at[1] - other[1]) > 1.2 * _HEIGHT
+        for other, wide in taken
+    )
 
 
 def _colours(n: int) -> np.ndarray:

@@ -5,10 +5,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.clustering.results import Candidate, CatalogueMap, Rules, Stability, SyntheticGenre
+from genre_spark.clustering.results import (
+    Candidate,
+    CatalogueMap,
+    Landmark,
+    QualityComparison,
+    Rules,
+    Stability,
+    SyntheticGenre,
+)
 from genre_spark.reporting import charts, cluster_figures
 from genre_spark.reporting.style import Picture
-from genre_spark.reporting.text import count, in_units, listed, percent, plain, said
+from genre_spark.reporting.text import QUALITIES, count, in_units, listed, percent, plain, said
 from genre_spark.schema import feature
 
 _MOST_HELD = 20
@@ -26,16 +34,51 @@ def catalogue_map(found: CatalogueMap | None, genres: Sequence[SyntheticGenre]) 
     if found is None or not found.points:
         return None
     names = {genre.id: genre.name for genre in genres}
-    points = np.array([point[:2] for point in found.points])
-    ids = np.array([point[2] for point in found.points])
-    right, up = ", ".join(found.right) or "first axis", ", ".join(found.up) or "second axis"
-    finding = f"To the right lie tracks that are {right}, to the top those that are {up}."
     near = [(genre.nearest[0].distance, genre) for genre in genres if genre.nearest]
+    finding = f"Each dot is a track, in the colour of one of {len(names)} synthetic genres."
     if near:
         _, one = min(near, key=lambda pair: pair[0])
         other = names.get(one.nearest[0].id, "another")
-        finding += f" Most alike, over all features, are {said(one.name)} and {said(other)}."
-    return Picture(finding, cluster_figures.catalogue_map(points, ids, names, right, up))
+        finding = f"The most alike are {said(one.name)} and {said(other)}."
+    if found.genres:
+        finding += f" Real genres lie where their names stand: {_listed_names(found.genres)}."
+    return Picture(finding, cluster_figures.catalogue_map(found, names, found.genres))
+
+
+def artist_map(found: CatalogueMap | None, genres: Sequence[SyntheticGenre]) -> Picture | None:
+    """Where the largest artists lie; None for a catalogue without artists."""
+    if found is None or not found.artists:
+        return None
+    names = {genre.id: genre.name for genre in genres}
+    finding = (
+        f"The {len(found.artists)} artists with the most tracks lie where the means of their"
+        f" tracks are: {_listed_names(found.artists)}."
+    )
+    return Picture(finding, cluster_figures.catalogue_map(found, names, found.artists))
+
+
+def quality(found: QualityComparison | None) -> Picture | None:
+    """How good the groups are; None where it was not measured."""
+    if found is None:
+        return None
+    own, plain_ones, null = found.synthetic_genres, found.plain_kmeans, found.permuted
+    rows = {
+        title: [getattr(one, name) for one in (own, plain_ones, null)]
+        for name, title in QUALITIES.items()
+        if getattr(own, name) is not None
+    }
+    finding = f"On {count(found.tracks)} tracks the same groups are found again with a stability of"
+    finding += f" {own.stability:.2f} (plain KMeans {plain_ones.stability:.2f})."
+    if own.artist_coherence is not None and plain_ones.artist_coherence is not None:
+        finding = (
+            f"Two tracks of one artist share a synthetic genre {own.artist_coherence:.1f} times as"
+            f" often as by chance; with plain KMeans {plain_ones.artist_coherence:.1f} times. "
+        ) + finding
+    return Picture(finding, cluster_figures.quality(rows))
+
+
+def _listed_names(landmarks: Sequence[Landmark]) -> str:
+    return listed([said(one.name) for one in landmarks])
 
 
 def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
@@ -108,16 +151,18 @@ def candidates(tried: Sequence[Candidate], k: int) -> Picture | None:
     """Why there are this many synthetic genres; None where no other number was tried."""
     if len(tried) < 2:
         return None
+    agreements = [one.artist_agreement for one in tried]
+    known = [value for value in agreements if value is not None]
     measures = {
-        "Silhouette (higher is better)": [one.silhouette for one in tried],
-        "Davies–Bouldin index (lower is better)": [one.davies_bouldin for one in tried],
         "Stability (adjusted Rand index; higher is better)": [one.stability for one in tried],
+        "Silhouette (higher is better)": [one.silhouette for one in tried],
     }
-    clear = max(tried, key=lambda one: one.silhouette)
+    if len(known) == len(tried):
+        measures["Agreement of an artist’s tracks (kappa; higher is better)"] = known
     stable = max(tried, key=lambda one: one.stability)
     finding = (
-        f"{k} were chosen. Of {len(tried)} numbers tried, {clear.k} has the best silhouette"
-        f" ({clear.silhouette:.3f}), {stable.k} the best stability ({stable.stability:.2f})."
+        f"{k} were chosen. Of {len(tried)} numbers tried, {stable.k} has the best stability"
+        f" ({stable.stability:.2f})."
     )
     return Picture(finding, cluster_figures.candidates([one.k for one in tried], measures, k))
 

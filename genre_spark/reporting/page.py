@@ -122,7 +122,8 @@ def _synthetic(manifest: Manifest) -> dict[str, Any]:
     return {
         "found": found,
         "names": cluster_answers.numbered(found),
-        "leading": _leading(manifest.scoring),
+        "compared": _compared(manifest.scoring),
+        "owner": manifest.scoring.synthetic.owner,
         "rules": {one.id: one for one in found.rules.genres} if found.rules else {},
         # A circle has no median.
         "features": [one for one in declared if one.encoding != "circular"],
@@ -130,14 +131,11 @@ def _synthetic(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _leading(scoring: ScoringPart) -> str | None:
-    """The features that count most where tracks are compared; None where all count alike."""
-    dimensions = scoring.synthetic.compared.dimensions
-    most = max(dimension.weight for dimension in dimensions)
-    leading = [scoring.space.axes[one.axis].feature for one in dimensions if one.weight == most]
-    if len(leading) == len(dimensions):
-        return None
-    return text.listed([text.plain(name) for name in leading])
+def _compared(scoring: ScoringPart) -> str:
+    """The compared features, those in which artists differ most first."""
+    order = sorted(scoring.synthetic.metric.dimensions, key=lambda one: -one.ratio)
+    names = dict.fromkeys(scoring.space.axes[one.axis].feature for one in order)
+    return text.listed([text.plain(name) for name in names])
 
 
 def _genres(manifest: Manifest) -> dict[str, Any] | None:

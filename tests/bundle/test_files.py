@@ -291,10 +291,9 @@ def test_a_kind_that_does_not_fit_the_content_is_refused(make):
     ("name", "value"),
     [
         ("classes", ["rock"]),
-        ("groups", ["label"]),
+        ("prior", [0.5]),
         ("target_precision", 1.5),
-        ("known_artists", "not base64!"),
-        ("known_artists", "AAAA"),
+        ("artist", {"keys": "not an array"}),
     ],
 )
 def test_genres_that_cannot_be_are_refused(make, name, value):
@@ -380,7 +379,7 @@ def resign(folder, name, content):
 
 
 def outside(model):
-    tensor = constant(model, "weights of sound")
+    tensor = constant(model, "weights")
     tensor.ClearField("raw_data")
     tensor.data_location = tensor.EXTERNAL
     entry = tensor.external_data.add()
@@ -388,14 +387,14 @@ def outside(model):
 
 
 def not_finite(model, value=np.nan):
-    tensor = constant(model, "weights of sound")
+    tensor = constant(model, "weights")
     values = np.frombuffer(tensor.raw_data, np.float32).copy()
     values[7] = value
     tensor.raw_data = values.tobytes()
 
 
 def of_another_size(model, dims=(2**40, 2**20)):
-    constant(model, "weights of sound").dims[:] = dims
+    constant(model, "weights").dims[:] = dims
 
 
 def before_the_end(model, *nodes, reads="before", gives="grown"):
@@ -413,7 +412,7 @@ def zero_of_the_size_of_the_input(model):
     """A tensor of as many numbers as the tracks have, squared, and more on more tracks."""
     before_the_end(
         model,
-        helper.make_node("Shape", ["sound"], ["size"]),
+        helper.make_node("Shape", ["tensor"], ["size"]),
         helper.make_node("ConstantOfShape", ["size"], ["huge"]),
         helper.make_node("ReduceSum", ["huge"], ["most"], keepdims=0),
         helper.make_node("Add", ["before", "most"], ["grown"]),
@@ -471,20 +470,18 @@ def overflowing(model):
 
 
 def reshaped_by_values(model):
-    model.graph.node[0].input[1] = "sound"
+    model.graph.node[0].input[1] = "tensor"
 
 
 def of_the_wrong_sum(model):
     last = model.graph.node[-1]
-    last.op_type = "Identity"
+    last.op_type = "Sigmoid"
     last.ClearField("attribute")
 
 
 def with_a_weight_from_outside(model):
     model.graph.input.append(
-        helper.make_tensor_value_info(
-            "weights of sound", TensorProto.FLOAT, [AXES * CHANNELS, CLASSES]
-        )
+        helper.make_tensor_value_info("weights", TensorProto.FLOAT, [AXES * CHANNELS, CLASSES])
     )
 
 
@@ -569,13 +566,12 @@ NETWORKS = {
     ),
     "other axes": (
         make_network(axes=12),
-        "reads (12, 24) for sound, (12, 24) for general, (12, 24) for special per track, should read"
-        " (13, 24) for sound, (13, 24) for general, (13, 24) for special",
+        "reads (12, 11) for tensor per track, should read (13, 11) for tensor",
     ),
-    "other channels": (make_network(channels=3), "reads (13, 3) for sound, "),
+    "other channels": (make_network(channels=3), "reads (13, 3) for tensor per track, "),
     "other classes": (make_network(classes=5), "gives (5,) per track, should give (6,)"),
-    "one opinion": (make_network(opinions=("sound",)), "reads (13, 24) for sound per track, "),
-    "outputs of other names": (make_network(change=misnamed), "gives sound_log_probabilities, gen"),
+    "another input": (make_network(names=("sound", "log_probabilities")), "reads (13, 11) for sound per track, "),
+    "outputs of other names": (make_network(change=misnamed), "gives another, should give log_probabilities"),
     "text": (b"an onnx network", "is not an ONNX network"),
     "a pickle": (pickle.dumps({"weights": [1.0]}), "is not an ONNX network"),
     "half of a network": (NETWORK[: len(NETWORK) // 2], "is not an ONNX network"),
@@ -593,7 +589,7 @@ def test_numbers_that_are_not_finite_on_tracks_that_no_check_foresaw_are_no_labe
     network = onnx_session.Network(make_network(change=overflowing))
     tracks = np.full((2, AXES, CHANNELS), 50, np.float32)
     with pytest.raises(BundleError, match="gives numbers that are not finite for some tracks"):
-        network.opinions(tracks, np.ones((2, 3), bool))
+        network.log_probabilities(tracks)
 
 
 @pytest.mark.parametrize("name", FILES["full"])

@@ -1,28 +1,34 @@
-"""The fit on a whole catalogue, and what is said of it."""
+"""The fit on a whole catalogue, and what is described of it."""
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyspark.sql import functions as F
 from support.generated import make_manifest, make_tracks
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.catalog import sampling
-from genre_spark.clustering import discover, kmeans, metric, model_selection, profiles
-from genre_spark.clustering.kmeans import CLUSTER, POINT
+from genre_spark.clustering import catalogue_passes, kmeans, profiles, sample
+from genre_spark.clustering.catalogue_passes import POINT
+from genre_spark.clustering.discover import Tracks, discover
+from genre_spark.clustering.synthetic_part import nearest
 from genre_spark.config import load_settings
-from genre_spark.features import scaling, tensor
-from genre_spark.schema import FEATURE_NAMES, TRACK_ID
+from genre_spark.errors import InputError
+from genre_spark.features.artist_batches import artist_batches
+from genre_spark.features.artist_pass import narrow
+from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, GENRE, TRACK_ID
 
 N_TRACKS = 500
 SETTINGS = load_settings(
     overrides=("k_min=11", "k_max=12", "sample_size=300", "restarts=2", "max_iterations=15")
 )
-K = 12
+
+
+def as_given(tracks, groups=(ARTIST, ALBUM)):
+    return Tracks(tracks, tracks, tracks.count(), FEATURE_NAMES, groups)
 
 
 @pytest.fixture(scope="module")
@@ -31,172 +37,163 @@ def tracks(spark):
 
 
 @pytest.fixture(scope="module")
-def space(tracks):
-    return scaling.fit(tracks, FEATURE_NAMES)
-
-
-@pytest.fixture(scope="module")
-def raw(tracks, space):
-    return kmeans.sample_raw(tracks, space, N_TRACKS, seed=1)
-
-
-@pytest.fixture(scope="module")
-def compared(raw, space):
-    return metric.fit(space.to_numpy(raw), space, SETTINGS.clustering)
-
-
-@pytest.fixture(scope="module")
-def points(tracks, space, compared):
-    return kmeans.add_points(tracks, space, compared).persist()
-
-
-@pytest.fixture(scope="module")
-def start(raw, space, compared):
-    sample = compared.to_numpy(space.to_numpy(raw))
-    return model_selection.settle(sample, K, SETTINGS.clustering, seed=1)[0]
-
-
-@pytest.fixture(scope="module")
-def model(points, start):
-    return kmeans.fit(points, start, max_iterations=15)
-
-
-@pytest.fixture(scope="module")
 def found(tracks):
-    return discover.survey(tracks, tracks, FEATURE_NAMES, SETTINGS)
+    return discover(as_given(tracks), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def narrowed(tracks, found):
+    kept = {GENRE: tracks[GENRE]}
+    return narrow(tracks, found.space, {}, others=kept).repartition(2, "_group").persist()
+
+
+@pytest.fixture(scope="module")
+def labels(narrowed, found):
+    """The synthetic genre of every track by the function that scoring uses, in one batch each."""
+    table = narrowed.toArrow().to_batches()
+    frames = []
+    for batch in artist_batches(iter(table), found.space):
+        rows, distances = found.synthetic.assign(batch.inputs)
+        ids = batch.rows[TRACK_ID].to_pylist()
+        frames.append(pd.DataFrame({TRACK_ID: ids, "row": rows, "distance": distances}))
+    return pd.concat(frames)
 
 
 # The fit
 
 
-def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(tracks, space):
-    sample = kmeans.sample_raw(tracks, space, 100, seed=1)
-    assert sample.shape == (100, len(FEATURE_NAMES))
-    again = kmeans.sample_raw(tracks.repartition(5), space, 100, seed=1)
-    np.testing.assert_array_equal(again, sample)
-    assert not np.array_equal(kmeans.sample_raw(tracks, space, 100, seed=2), sample)
-    assert len(kmeans.sample_raw(tracks, space, 10_000, seed=1)) == N_TRACKS
+def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(narrowed, found):
+    once = sample.draw(narrowed, N_TRACKS, found.space, 100, seed=1)
+    assert len(once) == 100
+    again = sample.draw(narrowed.repartition(5, "_group"), N_TRACKS, found.space, 100, seed=1)
+    assert once.ids.tolist() == again.ids.tolist()
+    np.testing.assert_array_equal(once.inputs.artist_mean, again.inputs.artist_mean)
+    other = sample.draw(narrowed, N_TRACKS, found.space, 100, seed=2)
+    assert once.ids.tolist() != other.ids.tolist()
+    assert len(sample.draw(narrowed, N_TRACKS, found.space, 10_000, seed=1)) == N_TRACKS
 
 
-def test_the_fit_on_all_tracks_ends_where_no_center_moves(points, model):
-    rows = model.transform(points).select(POINT, CLUSTER).collect()
-    places, clusters = (np.array([np.asarray(row[i]) for row in rows]) for i in range(2))
-    centers = np.array(model.clusterCenters())
-    means = np.array([places[clusters == i].mean(axis=0) for i in range(K)])
+def test_the_sample_has_whole_artists_in_random_order(narrowed, found):
+    drawn = sample.draw(narrowed, N_TRACKS, found.space, 300, seed=1)
+    counts = np.bincount(drawn.group)[drawn.group]
+    assert (counts == drawn.inputs.artist_tracks).mean() > 0.95
+    assert (np.diff(drawn.group) != 0).mean() > 0.9
+
+
+def test_statistics_in_another_scaling_are_those_of_the_same_tracks(narrowed, found):
+    drawn = sample.draw(narrowed, N_TRACKS, found.space, N_TRACKS, seed=1)
+    again = drawn.inputs_in(found.space)
+    np.testing.assert_allclose(again.artist_mean, drawn.inputs.artist_mean, atol=1e-4)
+
+
+def test_the_fit_on_all_tracks_ends_where_no_center_moves(narrowed, found):
+    points = catalogue_passes.points(narrowed, found.space, found.synthetic.metric)
+    places = np.array([row[0].toArray() for row in points.select(POINT).collect()])
+    rng = np.random.default_rng(0)
+    centers = kmeans.fit(points, places[rng.choice(len(places), 12, replace=False)], 40)
+    rows = nearest(places.astype(np.float32), centers)[0]
+    means = np.array([places[rows == i].mean(axis=0) for i in range(12)])
     np.testing.assert_allclose(centers, means, atol=0.02)
 
 
-def test_the_nearest_center_is_mllibs_for_every_track(points, model):
-    rows = model.transform(points).select(POINT, CLUSTER).collect()
-    places, clusters = (np.array([np.asarray(row[i]) for row in rows]) for i in range(2))
-    nearest, distances = tensor.assign(places, np.array(model.clusterCenters()))
-    np.testing.assert_array_equal(nearest, clusters)
-    every = np.linalg.norm(places[:, None] - model.clusterCenters(), axis=2)
-    np.testing.assert_allclose(distances, every.min(axis=1), atol=1e-9)
-    assert len(set(clusters)) == K
+def test_the_same_input_gives_the_same_synthetic_genres(tracks, found):
+    again = discover(as_given(tracks.repartition(5)), SETTINGS)
+    assert again.synthetic == found.synthetic
+    assert again.discovery.quality == found.discovery.quality
 
 
-def test_of_equally_near_centers_the_first_is_taken():
-    centers = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]])
-    nearest, distances = tensor.assign(np.array([[0.0, 0.0], [2.0, 0.0]]), centers)
-    assert nearest.tolist() == [0, 0]
-    assert distances.tolist() == [1.0, 1.0]
+# What is described
 
 
-def test_the_same_start_and_input_give_the_same_centers(points, model, start):
-    again = kmeans.fit(points, start, max_iterations=15)
-    once, twice = (np.array(one.clusterCenters()).round(9) for one in (model, again))
-    np.testing.assert_array_equal(once, twice)
-
-
-# What is said of it
-
-
-def test_synthetic_genres_are_numbered_from_the_largest_and_account_for_every_track(found):
+def test_synthetic_genres_account_for_every_track_as_scoring_labels_it(found, labels):
     genres = found.discovery.synthetic_genres
-    sizes = [genre.size for genre in genres]
     assert [genre.id for genre in genres] == list(range(found.discovery.k))
-    assert sizes == sorted(sizes, reverse=True)
-    assert sum(sizes) == N_TRACKS
+    assert sum(genre.size for genre in genres) == N_TRACKS
     assert sum(genre.share for genre in genres) == pytest.approx(1, abs=1e-4)
     assert sum(n for genre in genres for n in genre.genres.values()) == N_TRACKS
+    sizes = labels["row"].value_counts()
+    assert [genre.size for genre in genres] == [sizes.get(genre.id, 0) for genre in genres]
 
 
-def test_what_scoring_gets_is_what_was_described(found, tracks):
-    rows = tracks.select(TRACK_ID, *FEATURE_NAMES).toPandas()
-    axes = found.space.to_numpy(rows[list(FEATURE_NAMES)].to_numpy(float))
-    nearest, distances = found.synthetic.nearest(axes)
+def test_centroids_are_means_of_scaled_tracks(found, labels, tracks):
+    rows = tracks.select(TRACK_ID, *FEATURE_NAMES).toPandas().merge(labels, on=TRACK_ID)
+    scaled = found.space.to_numpy(rows[list(FEATURE_NAMES)].to_numpy(float))
     for row, genre in enumerate(found.discovery.synthetic_genres):
-        own = nearest == row
-        assert own.sum() == genre.size
-        np.testing.assert_allclose(genre.centroid, axes[own].mean(axis=0), atol=1e-6)
-        order = np.lexsort((rows[TRACK_ID][own], distances[own]))[: profiles.TYPICAL]
-        assert [one.track_id for one in genre.typical] == rows[TRACK_ID][own].iloc[order].tolist()
-        assert genre.name == found.synthetic.names[row]
+        own = (rows["row"] == row).to_numpy()
+        np.testing.assert_allclose(genre.centroid, scaled[own].mean(axis=0), atol=1e-5)
 
 
-def test_medians_are_in_raw_units(found):
+def test_typical_tracks_are_the_nearest_of_the_sample(tracks):
+    settings = SETTINGS.model_copy(
+        update={"clustering": SETTINGS.clustering.model_copy(update={"sample_size": 1000})}
+    )
+    found = discover(as_given(tracks), settings)
     for genre in found.discovery.synthetic_genres:
+        assert len(genre.typical) == min(profiles.TYPICAL, genre.size)
+        assert all(one.artist and one.title for one in genre.typical)
         assert set(genre.medians) == set(FEATURE_NAMES)
         assert 40 <= genre.medians["tempo"] <= 240
         assert genre.medians["duration_ms"] >= 30_000
 
 
-def test_of_a_group_without_a_drawn_track_means_are_told(model, points, space):
-    centers = np.array(model.clusterCenters())
-    grouped = model.transform(points)
-    told = profiles.describe(grouped, grouped.filter(F.col(CLUSTER) != 3), space, centers)
-    mean = grouped.filter(F.col(CLUSTER) == 3).agg(F.avg("tempo")).first()[0]
-    assert told[3]["medians"]["tempo"] == pytest.approx(mean)
-    assert told[3]["typical"] == ()
-    assert all(len(told[row]["typical"]) == profiles.TYPICAL for row in told if row != 3)
-    assert sum(one["size"] for one in told.values()) == N_TRACKS
-
-
-@pytest.mark.parametrize("size", [100, 60])
-def test_enough_is_drawn_the_same_however_it_is_partitioned(tracks, size):
-    drawn = tracks.filter(sampling.enough(N_TRACKS, size))
-    ids = {row[TRACK_ID] for row in drawn.select(TRACK_ID).collect()}
-    assert size * 0.7 < len(ids) < 2 * size * 1.3
-    again = tracks.repartition(7).filter(sampling.enough(N_TRACKS, size)).select(TRACK_ID)
-    assert ids == {row[TRACK_ID] for row in again.collect()}
-
-
-def test_what_is_found_on_a_part_is_counted_over_all_tracks(tracks):
-    drawn = tracks.filter(sampling.enough(N_TRACKS, 200))
-    found = discover.survey(tracks, drawn, FEATURE_NAMES, SETTINGS).discovery.synthetic_genres
-    assert sum(genre.size for genre in found) == N_TRACKS
-    ids = {row[TRACK_ID] for row in drawn.select(TRACK_ID).collect()}
-    assert {one.track_id for genre in found for one in genre.typical} <= ids
-
-
-def test_of_few_tracks_all_are_drawn(tracks):
-    assert sampling.bounded(tracks, N_TRACKS).count() == N_TRACKS
-
-
-def test_typical_artists_are_those_with_the_most_tracks(found, tracks):
-    pairs = tracks.select(TRACK_ID, "artist", *FEATURE_NAMES).toPandas()
-    axes = found.space.to_numpy(pairs[list(FEATURE_NAMES)].to_numpy(float))
-    pairs["row"] = found.synthetic.nearest(axes)[0]
-    totals = pairs["artist"].value_counts()
+def test_typical_artists_are_those_with_the_most_tracks(found, labels, tracks):
+    pairs = tracks.select(TRACK_ID, ARTIST).toPandas().merge(labels, on=TRACK_ID)
+    totals = pairs[ARTIST].value_counts()
     for row, genre in enumerate(found.discovery.synthetic_genres):
-        counts = pairs[pairs["row"] == row]["artist"].value_counts()
+        counts = pairs[pairs["row"] == row][ARTIST].value_counts()
         assert genre.artists[0].tracks == counts.max()
         for one in genre.artists:
             assert one.tracks == counts[one.name]
             assert one.share == pytest.approx(counts[one.name] / totals[one.name], abs=1e-4)
 
 
-def test_rules_are_judged_on_tracks_of_the_sample_that_they_did_not_see(found):
+def test_rules_are_measured_on_tracks_of_the_sample_that_they_were_not_learned_from(found):
     assert found.discovery.rules.unseen == 60
     assert {one.id for one in found.discovery.rules.genres} == set(found.synthetic.ids)
-    assert found.discovery.rules.n_leaves <= 3 * found.discovery.k
+    assert found.discovery.rules.n_leaves <= 4 * found.discovery.k
+    said = " ".join(text for one in found.discovery.rules.genres for text in one.sentences)
+    assert "the artist usually" in said
 
 
-def test_the_map_shows_tracks_of_every_synthetic_genre(found):
-    assert {point[2] for point in found.discovery.map.points} == set(found.synthetic.ids)
-    assert found.discovery.map.right
-    assert found.discovery.map.up
+def test_the_map_has_tracks_centers_real_genres_and_the_largest_artists(found, tracks):
+    drawn = found.discovery.map
+    assert len(drawn.points) == 300
+    assert {center[2] for center in drawn.centers} == set(found.synthetic.ids)
+    assert {one.name for one in drawn.genres} == {row[0] for row in tracks.select(GENRE).collect()}
+    largest = tracks.groupBy(ARTIST).count().orderBy("count", ascending=False).first()
+    assert largest[1] >= 8
+    assert largest[ARTIST] in {one.name for one in drawn.artists}
+
+
+def test_quality_stands_beside_plain_kmeans_and_a_null(found):
+    quality = found.discovery.quality
+    own, plain, null = quality.synthetic_genres, quality.plain_kmeans, quality.permuted
+    assert own.artist_coherence > plain.artist_coherence > 1
+    assert own.held_out_coherence > 1.5 * null.held_out_coherence
+    assert plain.explained_variance > own.explained_variance
+    assert own.adjusted_mutual_information > 0.3 > abs(null.adjusted_mutual_information)
+
+
+def test_features_exchanged_between_tracks_have_no_synthetic_genres(spark):
+    tracks = make_tracks(N_TRACKS, seed=9)
+    rng = np.random.default_rng(0)
+    for name in FEATURE_NAMES:
+        tracks[name] = rng.permutation(tracks[name])
+    given_tracks = as_given(spark.createDataFrame(tracks))
+    with pytest.raises(InputError, match="tracks of one artist are no more alike than others"):
+        discover(given_tracks, SETTINGS)
+
+
+def test_without_artists_albums_take_their_place_and_without_both_tracks_stand_alone(tracks):
+    nobody = tracks.withColumn(ARTIST, tracks[ARTIST].substr(1, 0).cast("int").cast("string"))
+    by_album = discover(as_given(nobody, (ALBUM,)), SETTINGS)
+    assert by_album.synthetic.owner == ALBUM
+    assert by_album.synthetic.relates_artists
+    assert not any(genre.artists for genre in by_album.discovery.synthetic_genres)
+    alone = discover(as_given(nobody, ()), SETTINGS)
+    assert alone.synthetic.owner is None
+    assert not alone.synthetic.relates_artists
+    assert alone.discovery.quality.synthetic_genres.artist_coherence is None
 
 
 def test_most_tracks_of_a_resample_keep_their_id_and_all_matched_genres_their_name(tracks, found):
@@ -208,7 +205,7 @@ def test_most_tracks_of_a_resample_keep_their_id_and_all_matched_genres_their_na
     )
     fewer = tracks.filter("xxhash64(track_id) % 10 <> 0")
     old = Bundle(Path("old"), manifest, None, {}).as_previous()
-    again = discover.survey(fewer, fewer, FEATURE_NAMES, SETTINGS, old)
+    again = discover(as_given(fewer), SETTINGS.model_copy(update={"seed": 7}), old)
     change = again.discovery.change
     assert change.tracks == 300
     assert change.moved < 0.3

@@ -11,6 +11,7 @@ from support.generated import make_manifest, make_space, make_tracks
 from genre_spark.bundle.files import Bundle
 from genre_spark.clustering import matching
 from genre_spark.clustering.results import Discovery
+from genre_spark.clustering.synthetic_part import nearest
 from genre_spark.errors import BundleError
 from genre_spark.schema import FEATURE_NAMES
 
@@ -28,11 +29,12 @@ def bundle(retired=()):
 
 
 def rows(previous):
-    return previous.synthetic.nearest(previous.space.to_numpy(RAW))[0]
+    scaled = previous.space.to_numpy(RAW)
+    return nearest(scaled, np.array(previous.synthetic.centers))[0]
 
 
 def follow(now, k, previous=None):
-    return matching.follow(previous or bundle(), RAW, FEATURE_NAMES, now, k)
+    return matching.follow(previous or bundle(), BEFORE, now, k)
 
 
 BEFORE = rows(bundle())
@@ -103,3 +105,11 @@ def test_a_bundle_of_other_features_is_refused():
     ):
         matching.check(bundle(), make_space(TRACKS, features))
     matching.check(bundle(), make_space(TRACKS))
+
+
+def test_a_bundle_that_compares_tracks_by_other_groups_is_refused():
+    with pytest.raises(
+        BundleError, match=r"^old: its synthetic genres compare tracks one by one, "
+    ):
+        matching.check_owner(bundle(), "artist")
+    matching.check_owner(bundle(), None)

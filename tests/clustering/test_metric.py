@@ -1,109 +1,113 @@
-"""Where tracks are compared: leading features in two parts, the others faintly."""
+"""How tracks are compared: by what artists differ in."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
-from support.generated import make_space, make_tracks
+from support.generated import make_metric, make_space, make_tracks
 
 from genre_spark.clustering import metric
-from genre_spark.clustering.metric import ClusterSpace, Dimension
+from genre_spark.clustering.metric import ClusterMetric, Dimension, Moments
 from genre_spark.config import load_settings
-from genre_spark.errors import ConfigError
-from genre_spark.schema import FEATURE_NAMES
+from genre_spark.errors import InputError
+from genre_spark.features.artist_batches import ArtistBatch
+from genre_spark.features.group_statistics import Groups
+from genre_spark.features.track_inputs import Keys, TrackInputs
 
-TRACKS = make_tracks(600, seed=9)
-SPACE = make_space(TRACKS)
-AXES = SPACE.to_numpy(TRACKS[list(FEATURE_NAMES)].to_numpy(float))
-NAMES = [axis.name for axis in SPACE.axes]
-DEFAULTS = load_settings().clustering
-
-
-def leading(axes=AXES, space=SPACE, settings=DEFAULTS):
-    fitted = metric.fit(axes, space, settings)
-    return {space.axes[one.axis].name for one in fitted.dimensions if one.weight == 1}
+SETTINGS = load_settings().clustering
+SPACE = make_space(make_tracks(200, seed=1), ("energy", "tempo", "valence"))
+ENERGY, TEMPO, VALENCE = range(3)
 
 
-def test_a_leading_feature_is_low_or_high_for_nearly_all_tracks():
-    fitted = metric.fit(AXES, SPACE, DEFAULTS)
-    points = fitted.to_numpy(AXES)
-    for i, dimension in enumerate(fitted.dimensions):
-        if dimension.weight == 1:
-            whole = np.abs(points[:, i] - 0.5) > 0.5 - 1e-6
-            assert whole.mean() >= 0.85
-            assert (points[:, i] < 0.5).mean() == pytest.approx(0.5, abs=0.2)
+def batch(scaled, artists):
+    """Tracks of artists, those of one beside each other; 0 is no artist."""
+    scaled, artists = np.asarray(scaled, np.float32), np.asarray(artists, np.int64)
+    code = np.where(artists == 0, -1 - np.arange(len(artists)), artists)
+    groups = Groups.of(code)
+    means = groups.means(scaled)[groups.code]
+    none = np.zeros(len(artists), np.int64)
+    inputs = TrackInputs(
+        scaled=scaled, artist=artists, album=none, other_artists=Keys.none(len(artists)),
+        artist_tracks=groups.sizes[groups.code], album_tracks=none + 1, artist_mean=means,
+        album_mean=scaled, album_deviation=0 * scaled,
+    )  # fmt: skip
+    return ArtistBatch(None, inputs, groups)
 
 
-def test_the_first_features_in_order_lead_and_a_key_is_not_compared():
-    assert leading() == set(DEFAULTS.leading[:4])
-    fitted = metric.fit(AXES, SPACE, DEFAULTS)
-    compared = {NAMES[dimension.axis] for dimension in fitted.dimensions}
-    assert compared == set(NAMES) - {"key_cos", "key_sin"}
+def drawn(between, n_artists=400, n_tracks=5, seed=0):
+    """Tracks with variance 1 within artists, and so much between them, per axis."""
+    rng = np.random.default_rng(seed)
+    levels = rng.normal(size=(n_artists, 3)) * np.sqrt(between)
+    artists = np.repeat(np.arange(1, n_artists + 1), n_tracks)
+    return batch(levels[artists - 1] + rng.normal(size=(len(artists), 3)), artists)
 
 
-def test_a_feature_that_is_nearly_the_same_everywhere_does_not_lead():
-    axes = AXES.copy()
-    axes[:, NAMES.index("energy")] = np.arange(len(axes)) % 10 == 0
-    assert leading(axes) == set(DEFAULTS.leading[1:5])
+def test_variances_between_and_within_artists_are_estimated_without_bias():
+    ratios = Moments.of(drawn((2.0, 0.5, 0.0), n_artists=4000)).ratios()
+    np.testing.assert_allclose(ratios, (2.0, 0.5, 0.0), atol=0.15)
 
 
-def test_a_feature_that_the_catalogue_lacks_is_passed_over():
-    features = tuple(name for name in FEATURE_NAMES if name != "tempo")
-    space = make_space(TRACKS, features)
-    axes = space.to_numpy(TRACKS[list(features)].to_numpy(float))
-    assert leading(axes, space) == {"energy", "danceability", "mode", "valence"}
+def test_moments_of_parts_add_up_to_those_of_the_whole():
+    whole = drawn((1, 1, 1), n_artists=20)
+    scaled, artists = whole.inputs.scaled, whole.inputs.artist
+    parts = [batch(scaled[rows], artists[rows]) for rows in (slice(0, 50), slice(50, None))]
+    total = sum(Moments.of(part).packed() for part in parts)
+    np.testing.assert_allclose(total, Moments.of(whole).packed(), rtol=1e-6)
 
 
-def test_what_is_no_feature_cannot_lead():
-    settings = DEFAULTS.model_copy(update={"leading": ("enrgy", "tempo")})
-    with pytest.raises(ConfigError, match=r"^clustering\.leading: enrgy: no such feature; the cat"):
-        leading(settings=settings)
+def test_tracks_without_an_artist_and_artists_with_one_track_say_nothing_of_variances():
+    both = batch([[0, 0, 0], [2, 0, 0], [9, 9, 9], [5, 5, 5], [6, 6, 6]], [1, 1, 2, 0, 0])
+    found = Moments.of(both)
+    assert (found.artists, found.tracks) == (1, 2)
+    np.testing.assert_allclose(found.within, [2, 0, 0])
 
 
-def test_more_than_the_last_spread_of_an_outlier_does_not_count():
-    fitted = metric.fit(AXES, SPACE, DEFAULTS)
-    far = fitted.to_numpy(np.full((1, SPACE.n_axes), 6.0))[0]
-    assert (fitted.to_numpy(np.full((1, SPACE.n_axes), 4.0))[0] == far).all()
-    assert (far == [one.weight for one in fitted.dimensions]).all()
-
-
-@given(st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.50001, 3.0]), min_size=2, max_size=40))
-def test_a_split_lies_between_values_and_parts_them(values):
-    values = np.array(values)
-    found = metric.split(values)
-    if len(set(values)) == 1:
-        assert found is None
-        return
-    low, high, share = found
-    assert low < high
-    middle = (low + high) / 2
-    assert 0 < share <= 0.5
-    assert share == pytest.approx(min((values > middle).mean(), (values < middle).mean()))
-
-
-def test_many_equal_values_stay_together():
-    assert metric.split(np.repeat([0.0, 1.0], [30, 70])) == pytest.approx((0.0, 1.0, 0.3))
-    assert metric.split(np.repeat([0.0, 1.0, 2.0], [10, 60, 30]))[2] == pytest.approx(0.3)
-
-
-@pytest.mark.parametrize("wrong", [{"high": 0.0}, {"weight": 0.0}, {"axis": -1}])
-def test_a_dimension_without_meaning_is_refused(wrong):
-    with pytest.raises(ValidationError):
-        Dimension(**{"axis": 0, "low": 0.0, "high": 1.0, "weight": 1.0, **wrong})
-
-
-def test_spark_and_numpy_compare_alike(spark):
-    from pyspark.sql import functions as F
-
-    space = ClusterSpace(
-        dimensions=(
-            Dimension(axis=1, low=-0.3, high=0.2, weight=1.0),
-            Dimension(axis=0, low=-2.0, high=2.0, weight=0.4),
-        )
+def test_a_feature_in_which_artists_do_not_differ_is_not_compared():
+    fitted = metric.fit(Moments.of(drawn((1, 0, 0.4))), SPACE, SETTINGS, "artist")
+    assert fitted.axes == [ENERGY, VALENCE]
+    first = fitted.dimensions[0]
+    assert first.track_weight == pytest.approx(
+        SETTINGS.track_weight * first.ratio / (1 + first.ratio), rel=1e-4
     )
-    axes = np.array([[-3.0, -0.3], [0.7, 0.1], [2.5, 0.9]])
-    rows = spark.createDataFrame(axes.tolist(), ["a", "b"])
-    columns = space.to_spark([F.col("a"), F.col("b")])
-    found = np.array(rows.select(*columns).collect())
-    np.testing.assert_allclose(found, space.to_numpy(axes))
+
+
+def test_where_artists_do_not_differ_there_are_no_synthetic_genres():
+    with pytest.raises(
+        InputError, match=r"^no synthetic genres found: tracks of one artist are"
+    ) as e:
+        metric.fit(Moments.of(drawn((0, 0, 0))), SPACE, SETTINGS, "artist")
+    assert e.value.exit_code == 3
+    assert "\n" not in str(e.value)
+
+
+def test_an_artists_level_is_its_mean_shrunk_the_more_the_fewer_tracks_it_has():
+    one = ClusterMetric(dimensions=(Dimension(axis=1, ratio=1, track_weight=0.2, spread=2),))
+    mean = np.array([[0, 3.0, 0], [0, 3.0, 0]], np.float32)
+    np.testing.assert_allclose(one.levels(mean, np.array([1, 9])), [[1.5], [2.7]], rtol=1e-6)
+    scaled = np.array([[0, 5.0, 0], [0, -5.0, 0]], np.float32)
+    points = one.points(scaled, mean, np.array([1, 9]))
+    np.testing.assert_allclose(points, [[(1.5 + 1) / 2], [(2.7 - 1) / 2]], rtol=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
+def test_a_track_has_the_same_place_to_the_last_bit_in_every_batch(seed, n):
+    rng = np.random.default_rng(seed)
+    scaled, mean = rng.normal(size=(2, n, SPACE.n_axes)).astype(np.float32)
+    tracks = rng.integers(1, 99, n)
+    compared = make_metric(SPACE, ratio=0.7)
+    whole = compared.points(scaled, mean, tracks)
+    row = int(rng.integers(n))
+    alone = compared.points(scaled[row : row + 1], mean[row : row + 1], tracks[row : row + 1])
+    np.testing.assert_array_equal(alone[0], whole[row])
+
+
+def test_without_artists_scaled_features_are_compared_but_no_key():
+    space = make_space(make_tracks(100, seed=1))
+    compared = metric.plain(space)
+    assert {space.axes[axis].name for axis in compared.axes} == {
+        axis.name for axis in space.axes if not axis.name.startswith("key")
+    }
+    assert not compared.relates_artists
+    scaled = np.random.default_rng(0).normal(size=(5, space.n_axes)).astype(np.float32)
+    points = compared.points(scaled, scaled + 9, np.full(5, 3))
+    np.testing.assert_array_equal(points, scaled[:, compared.axes])

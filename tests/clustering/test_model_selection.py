@@ -20,52 +20,88 @@ def groups(k, n=20, noise=0.05):
     return rng.permutation(points + noise * rng.standard_normal(points.shape))
 
 
-def candidate(k, stability=0.9, silhouette=0.2, smallest=0.02, largest=0.2):
+def candidate(k, stability=0.9, agreement=0.8, smallest=0.02, largest=0.2):
     return Candidate(
-        k=k, silhouette=silhouette, davies_bouldin=1, stability=stability,
+        k=k, artist_agreement=agreement, silhouette=0.2, stability=stability,
         smallest=smallest, largest=largest,
     )  # fmt: skip
 
 
+def tried_each(points, settings=SETTINGS, seed=1):
+    return model_selection.try_each_k(points, np.arange(len(points)), settings, seed)
+
+
 def test_every_number_of_the_range_is_tried_and_all_are_more_than_ten_by_default():
     assert load_settings().clustering.k_min > 10
-    tried = model_selection.try_each_k(groups(13), SETTINGS, seed=1)
+    tried = tried_each(groups(13), seed=1)
     assert [one.k for one in tried] == [11, 12, 13, 14]
 
 
 def test_well_separate_groups_are_counted_right_and_judged_firm():
-    tried = model_selection.try_each_k(groups(13), SETTINGS, seed=1)
+    tried = tried_each(groups(13), seed=1)
     assert model_selection.choose(tried) == 13
     best = next(one for one in tried if one.k == 13)
     assert best.stability == 1
     assert best.silhouette > 0.9
-    assert best.davies_bouldin == min(one.davies_bouldin for one in tried)
     assert best.smallest == best.largest == pytest.approx(1 / 13, abs=1e-4)
 
 
 def test_a_crowd_without_gaps_is_judged_less_firm_than_groups():
     crowd = np.random.default_rng(1).normal(size=(300, 6))
-    _, loose = model_selection.settle(crowd, 12, SETTINGS, seed=1)
-    _, firm = model_selection.settle(groups(12), 12, SETTINGS, seed=1)
+    _, loose = model_selection.fit_best(crowd, 12, SETTINGS, seed=1)
+    _, firm = model_selection.fit_best(groups(12), 12, SETTINGS, seed=1)
     assert firm.summary() == {"seeds": (1, 0), "bootstraps": (1, 0)}
     assert loose.summary()["bootstraps"][0] < 0.8
 
 
 def test_stability_is_of_five_seeds_and_five_bootstraps():
-    centers, found = model_selection.settle(groups(12), 12, SETTINGS, seed=1)
+    centers, found = model_selection.fit_best(groups(12), 12, SETTINGS, seed=1)
     assert centers.shape == (12, 12)
     assert (len(found.seeds), len(found.bootstraps), found.tracks) == (10, 5, 240)
 
 
 def test_the_same_sample_and_seed_give_the_same_candidates():
     points = np.random.default_rng(2).normal(size=(120, 3))
-    once, again = (model_selection.try_each_k(points, SETTINGS, seed=2) for _ in range(2))
+    once, again = (tried_each(points, seed=2) for _ in range(2))
     assert once == again
 
 
-def test_the_most_stable_number_wins_and_of_equally_stable_ones_the_most_separate():
-    tried = [candidate(11, 0.8, 0.9), candidate(12, 0.98, 0.3), candidate(13, 0.99, 0.2)]
+def test_of_stable_numbers_that_in_which_artists_agree_most_is_chosen():
+    tried = [candidate(11, 0.95, 0.8), candidate(12, 0.81, 0.9), candidate(13, 0.79, 0.99)]
     assert model_selection.choose(tried) == 12
+
+
+def test_where_no_number_is_stable_the_most_stable_is_chosen():
+    tried = [candidate(11, 0.7, 0.9), candidate(12, 0.75, 0.5)]
+    assert model_selection.choose(tried) == 12
+
+
+def test_without_artists_the_most_separate_of_stable_numbers_is_chosen():
+    tried = [candidate(11, agreement=None), candidate(12, agreement=None)]
+    tried[1] = tried[1].model_copy(update={"silhouette": 0.3})
+    assert model_selection.choose(tried) == 12
+
+
+def test_agreement_of_artists_is_0_by_chance_and_1_where_artists_never_part():
+    artists = np.repeat(np.arange(60), 10)
+    agreement = model_selection.agreement_of_artists
+    assert agreement(artists % 5, artists, 5) == pytest.approx(1)
+    scattered = np.random.default_rng(1).integers(5, size=600)
+    assert agreement(scattered, artists, 5) == pytest.approx(0, abs=0.03)
+    assert agreement(artists[::10] % 5, artists[::10], 5) is None
+
+
+def test_earlier_groups_are_continued_where_they_are_about_as_tight():
+    points = groups(12)
+    centers, _ = model_selection.fit_best(points, 12, SETTINGS, seed=1)
+    earlier = np.roll(np.arange(12), 5)[model_selection.nearest(points, centers)[0]]
+    continued = model_selection.continue_from(points, earlier, centers, SETTINGS)
+    means = [points[earlier == row].mean(axis=0) for row in range(12)]
+    np.testing.assert_allclose(continued, means, atol=1e-6)
+    scattered = np.random.default_rng(0).integers(12, size=len(points))
+    kept = model_selection.continue_from(points, scattered, centers, SETTINGS)
+    spread = np.linalg.norm(points - kept[model_selection.nearest(points, kept)[0]], axis=1)
+    assert spread.max() < 1
 
 
 def test_a_number_with_a_tiny_or_huge_synthetic_genre_loses():
@@ -74,7 +110,7 @@ def test_a_number_with_a_tiny_or_huge_synthetic_genre_loses():
     assert model_selection.choose(tried[:2]) in (11, 12)
 
 
-def test_the_earlier_number_is_kept_where_it_is_as_stable():
+def test_the_earlier_number_is_kept_where_it_is_stable():
     tried = [candidate(11, 0.99, 0.1), candidate(12, 0.98, 0.3), candidate(13, 0.7, 0.9)]
     assert model_selection.choose(tried, previous_k=11) == 11
     assert model_selection.choose(tried, previous_k=13) == 12
@@ -84,7 +120,7 @@ def test_the_earlier_number_is_kept_where_it_is_as_stable():
 def test_too_few_distinct_tracks_are_refused(distinct):
     sample = np.repeat(np.arange(float(distinct))[:, None], 30, axis=0)
     with pytest.raises(InputError) as refused:
-        model_selection.try_each_k(sample, SETTINGS, seed=1)
+        tried_each(sample, seed=1)
     assert refused.value.exit_code == 3
     assert str(refused.value) == (
         f"the catalogue has {distinct} distinct tracks, k_min=11 synthetic genres need more;"
@@ -94,4 +130,4 @@ def test_too_few_distinct_tracks_are_refused(distinct):
 
 def test_no_more_groups_are_tried_than_there_are_distinct_tracks():
     sample = np.repeat(np.random.default_rng(0).standard_normal((13, 4)), 5, axis=0)
-    assert [one.k for one in model_selection.try_each_k(sample, SETTINGS, seed=1)] == [11, 12]
+    assert [one.k for one in tried_each(sample, seed=1)] == [11, 12]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_report import luminance
+from test_page import luminance
 
 from genre_spark.reporting import cluster_figures as pictures
 

@@ -20,5 +20,8 @@ def test_the_card_tells_how_firm_synthetic_genres_are_and_calls_no_rule_an_accur
     content = {"clusters": found, "data": {"source": "t.parquet", "rows": rows}}
     told = model_card.render(make_manifest().model_copy(update=content))
     assert "adjusted Rand index 0.950 ± 0.050 over seeds, 0.950 ± 0.000 over bootstraps." in told
-    assert "14 rules on raw features agree with them on 91.2% of 400 unseen tracks" in told
+    assert (
+        "14 rules on features of tracks and artists agree with them on 91.2% of 400 unseen tracks"
+        in told
+    )
     assert "ccuracy" not in told

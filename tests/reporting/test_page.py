@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.generated import make_compared
+from support.generated import make_genre_part, make_metric
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
-from genre_spark.classifier.decision import Decision
-from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Change, Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import Axis, FeatureSpace
@@ -77,7 +75,7 @@ def discovery(names, genres, centroids):
         {"id": i, "sentences": ["tempo above 118 BPM"] * (i % 3), "recall": 0.8, "precision": None}
         for i in range(len(names))
     ]
-    candidate = {"davies_bouldin": 2.0, "stability": 0.9, "smallest": 0.02, "largest": 0.2}
+    candidate = {"artist_agreement": 0.8, "stability": 0.9, "smallest": 0.02, "largest": 0.2}
     points = np.random.default_rng(2).normal(size=(200, 2)).tolist()
     return {
         "k": len(names),
@@ -91,10 +89,28 @@ def discovery(names, genres, centroids):
         else None,
         "rules": {"agreement": 0.83, "unseen": 188, "n_leaves": len(names), "genres": rules},
         "map": {
-            "right": ["loud", "fast"],
-            "up": ["acoustic"],
             "points": [[x, y, i % len(names)] for i, (x, y) in enumerate(points)],
+            "centers": [[x, y, i] for i, (x, y) in enumerate(points[: len(names)])],
+            "genres": [{"name": genre, "x": 0.1, "y": 0.2} for genre in genres],
+            "artists": [{"name": name, "x": 0.3, "y": 0.4} for name in names],
         },
+        "quality": {
+            "tracks": 940,
+            "synthetic_genres": quality(8.4),
+            "plain_kmeans": quality(3.8),
+            "permuted": quality(1.1),
+        },
+    }
+
+
+def quality(coherence):
+    return {
+        "artist_coherence": coherence,
+        "held_out_coherence": coherence,
+        "album_coherence": None,
+        "stability": 0.9,
+        "explained_variance": 0.3,
+        "adjusted_mutual_information": 0.2,
     }
 
 
@@ -164,15 +180,10 @@ def importance(classes):
 def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
     """A bundle by hand; without classes a clusters bundle."""
     centroids = np.random.default_rng(1).normal(size=(len(names), len(AXES))).tolist()
-    decision = Decision(weights=(0.3, 0.2, 0.5), consensus=0.5, temperature=1.1, threshold=0.7)
-    part = classes and GenrePart(
-        classes=classes,
-        groups=("artist",),
-        known=decision,
-        new=decision.model_copy(update={"threshold": 2.0}),
-        known_artists="AAAAAAAAAAA=",
-        target_precision=0.93,
-    )
+    part = make_genre_part(classes, artists=[0]) if classes else None
+    if part:
+        new = part.new.model_copy(update={"threshold": 2.0})
+        part = part.model_copy(update={"new": new})
     manifest = Manifest(
         format_version=1,
         kind="full" if classes else "clusters",
@@ -187,7 +198,7 @@ def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
             synthetic=SyntheticPart(
                 ids=range(len(names)),
                 names=names,
-                compared=make_compared(space()),
+                metric=make_metric(space()),
                 centers=centroids,
                 centroids=centroids,
             ),
@@ -523,20 +534,28 @@ def test_agreement_of_rules_says_how_many_unseen_tracks_it_rests_on_and_is_no_ge
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_features_that_count_most_are_named(page):
+def test_it_says_how_tracks_are_compared(page):
     bundle = make()
     scoring = bundle.manifest.scoring
     dimensions = [
-        one.model_copy(update={"weight": 9.0 if name in ("loudness", "tempo") else 1.0})
-        for one, name in zip(scoring.synthetic.compared.dimensions, AXES, strict=True)
+        one.model_copy(update={"ratio": 2.0 if name == "loudness" else 1.0})
+        for one, name in zip(scoring.synthetic.metric.dimensions, AXES, strict=True)
     ]
-    compared = scoring.synthetic.compared.model_copy(update={"dimensions": tuple(dimensions)})
-    synthetic = scoring.synthetic.model_copy(update={"compared": compared})
-    scoring = scoring.model_copy(update={"synthetic": synthetic})
+    compared = scoring.synthetic.metric.model_copy(update={"dimensions": tuple(dimensions)})
+    update = {"metric": compared, "owner": "artist"}
+    scoring = scoring.model_copy(update={"synthetic": scoring.synthetic.model_copy(update=update)})
     manifest = bundle.manifest.model_copy(update={"scoring": scoring})
     text = text_of(render(dataclasses.replace(bundle, manifest=manifest), None))
-    assert "whether they are low or high in loudness and tempo; other features" in text
-    assert "low or high in" not in text_of(page)
+    assert "usual for its artist and by its own features. In this order: loudness, " in text
+    assert "each track is compared by its own features alone" in text_of(page)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_quality_stands_beside_plain_kmeans(page):
+    assert (
+        "Two tracks of one artist share a synthetic genre 8.4 times as often as by chance; with"
+        " plain KMeans 3.8 times." in text_of(page)
+    )
 
 
 @pytest.mark.usefixtures("undrawn")

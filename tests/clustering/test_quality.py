@@ -1,0 +1,23 @@
+"""Measures that tell groups from none."""
+
+import numpy as np
+import pytest
+
+from genre_spark.clustering.quality import coherence, held_out_coherence
+
+
+def test_artists_that_lie_in_one_group_each_are_coherent_and_scattered_ones_are_not():
+    artists = np.repeat(np.arange(40), 10)
+    assert coherence(artists % 4, artists, 4) == pytest.approx(4)
+    scattered = np.random.default_rng(0).integers(4, size=400)
+    assert coherence(scattered, artists, 4) == pytest.approx(1, abs=0.1)
+    assert coherence(artists[::10] % 4, artists[::10], 4) is None
+
+
+def test_held_out_coherence_compares_the_halves_of_an_artist_only():
+    artists, half = np.repeat(np.arange(40), 10), np.tile([0, 1], 200)
+    assert held_out_coherence(artists % 4, artists, half, 4) == pytest.approx(4)
+    # Each half agrees in itself, and not with the other.
+    apart = (artists + half) % 4
+    assert coherence(apart, artists, 4) > 1.5
+    assert held_out_coherence(apart, artists, half, 4) == 0
