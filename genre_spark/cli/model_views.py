@@ -18,7 +18,7 @@ _MOST_LINES = 10
 
 def listing(entries: Sequence[Entry]) -> Told:
     """The models of a registry."""
-    head = ("name", "version", "kind", "known artists", "new artists", "made at", "aliases", "id")
+    head = ("name", "version", "kind", *PROTOCOLS.values(), "made at", "aliases", "id")
     rows = [
         (
             one.name,
