@@ -163,7 +163,7 @@ def _attempts(words: Sequence[Word], noun: str) -> Iterator[str]:
         yield f"{_FILLER} {noun}"
 
 
-_SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": ()}
+_SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": ("wordy", "vocal")}
 
 
 def _family(name: str, column: int) -> int:

@@ -178,7 +178,7 @@ def sentence(leaf: Leaf, subjects: Sequence[Subject]) -> str:
 def readable(declared: AudioFeature, threshold: float, usual: bool = False) -> float:
     """A threshold of a track's feature near the given one that people can read and remember.
 
-    Two digits of a proportion, whole BPM, tenths of a dB and of a minute.
+    Two digits of a proportion, whole BPM and years, tenths of a dB and of a minute.
     """
     if declared.integer and not usual:
         return float(np.floor(threshold)) + (0.5 if _is_switch(declared) else 0.0)
@@ -187,8 +187,11 @@ def readable(declared: AudioFeature, threshold: float, usual: bool = False) -> f
         shown = round(shown)
     elif declared.display_unit:
         shown = round(shown, 1)
+    elif abs(shown) > 1:
+        # Two digits of a year would be a century.
+        shown = float(f"{shown:.4g}")
     else:
-        shown = round(shown, 2) if 0.1 <= abs(shown) <= 1 else float(f"{shown:.2g}")
+        shown = round(shown, 2) if abs(shown) >= 0.1 else float(f"{shown:.2g}")
     return float(shown * declared.per_unit)
 
 

@@ -109,3 +109,11 @@ def test_a_leaf_is_a_sentence_in_real_units(bounds, expected):
 )
 def test_thresholds_can_be_read_and_remembered(name, threshold, expected):
     assert rules.readable(feature(name), threshold) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "threshold", "expected"),
+    [("year", 1997.326, 1997), ("mode", 0.6171, 0.62), ("followers", 123456.7, 123500)],
+)
+def test_thresholds_of_usual_values_stay_near_the_learned_ones(name, threshold, expected):
+    assert rules.readable(feature(name), threshold, usual=True) == pytest.approx(expected)
