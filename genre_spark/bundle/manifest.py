@@ -5,9 +5,10 @@ import json
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import BaseModel, field_validator, model_validator
 
 from genre_spark._model import StrictModel
+from genre_spark.bundle.catalogue_profile import Count, Share
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
@@ -52,6 +53,34 @@ class ScoringPart(StrictModel):
         return np.array(self.synthetic.centroids)
 
 
+class _Rows(BaseModel):
+    """What every reader of a bundle relies on in its counts of rows."""
+
+    read: Count
+    accepted: Count
+    fingerprint: str
+    reasons: dict[str, Count] = {}
+
+
+class _Data(BaseModel):
+    """What every reader of a bundle relies on in what it says of its catalogue."""
+
+    source: str
+    rows: _Rows
+
+
+class Protocol(BaseModel):
+    """What every reader of a bundle relies on in what it states of a protocol of evaluation."""
+
+    accuracy: Share
+
+
+class Genres(BaseModel):
+    """What every reader of a bundle relies on in what it states of its accuracy."""
+
+    protocols: dict[str, Protocol] = {}
+
+
 class Manifest(StrictModel):
     """The content of ``bundle.json``."""
 
@@ -68,6 +97,18 @@ class Manifest(StrictModel):
     data: dict[str, Any]
     clusters: Discovery
     genres: dict[str, Any] | None
+
+    @field_validator("data")
+    @classmethod
+    def _data_is_complete(cls, data: dict[str, Any]) -> dict[str, Any]:
+        _Data.model_validate(data)
+        return data
+
+    @field_validator("genres")
+    @classmethod
+    def _accuracies_are_stated(cls, genres: dict[str, Any] | None) -> dict[str, Any] | None:
+        Genres.model_validate(genres or {})
+        return genres
 
     @model_validator(mode="after")
     def _kind_fits(self) -> "Manifest":
