@@ -355,7 +355,7 @@ def resign(folder, name, content):
 
 
 def outside(model):
-    tensor = constant(model, "weights of sound")
+    tensor = constant(model, "weights")
     tensor.ClearField("raw_data")
     tensor.data_location = tensor.EXTERNAL
     entry = tensor.external_data.add()
@@ -363,14 +363,14 @@ def outside(model):
 
 
 def not_finite(model, value=np.nan):
-    tensor = constant(model, "weights of sound")
+    tensor = constant(model, "weights")
     values = np.frombuffer(tensor.raw_data, np.float32).copy()
     values[7] = value
     tensor.raw_data = values.tobytes()
 
 
 def of_another_size(model, dims=(2**40, 2**20)):
-    constant(model, "weights of sound").dims[:] = dims
+    constant(model, "weights").dims[:] = dims
 
 
 def grow(model):
@@ -407,9 +407,9 @@ def foreign(model):
 
 
 def overflowing(model):
-    tensor = constant(model, "weights of sound")
+    tensor = constant(model, "weights")
     tensor.raw_data = np.full(np.prod(tensor.dims), 3e38, np.float32).tobytes()
-    model.graph.node.insert(0, helper.make_node("Exp", ["sound"], ["grown"]))
+    model.graph.node.insert(0, helper.make_node("Exp", ["tensor"], ["grown"]))
     model.graph.node[1].input[0] = "grown"
 
 
