@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 
 AUDIT := .venv/audit/bin/pip-audit
 
-.PHONY: setup run test test-matrix bench package lint audit clean
+.PHONY: setup run test test-matrix bench package lint docs audit clean
 setup: $(STAMP)
 
 run: $(STAMP)
@@ -37,6 +37,10 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	@$(MAKE) --no-print-directory audit
+
+# The documentation site; a broken link or reference fails.
+docs: $(STAMP)
+	$(BIN)/mkdocs build --quiet
 
 # In an environment of its own: what it needs is none of our business. Offline it says that it skips.
 audit:

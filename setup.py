@@ -54,6 +54,9 @@ TEST = [
     "duckdb>=1.2",
     "polars>=1.20",
     "jsonschema>=4.23",
+    # The documentation site.
+    "mkdocs-material>=9.6",
+    "mkdocstrings[python]>=0.29",
 ]
 
 setup(

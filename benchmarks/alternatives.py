@@ -1,32 +1,33 @@
-"""Other ways to label with the same trained CNN: the same rows, the same columns written.
+"""Floors, and other ways to label: a Keras network called from Spark or from one process.
 
-Each takes the tracks with their context, as Spark's aggregations give it, and what the CNN says of
-them through Keras, and writes a labelled table. None of them is asked for a quarantine, a manifest
-or a verified switch.
+The alternatives write the same columns from a network of the size of this project's former one (636
+kFLOP a track; its weights are random, which takes as long). They read a track with the means and
+standard deviations of its artist and album, as Spark's or pandas's aggregations give them, and average
+over the artist's tracks. None of them is asked for a quarantine, a manifest or a verified switch.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 from pyspark.ml.functions import predict_batch_udf
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
-from genre_spark.bundle.files import KERAS, Bundle
+from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.classifier.calibration import softmax
-from genre_spark.classifier.decision import Decision, blend, logits
-from genre_spark.features.catalogue_context import add_context, key
-from genre_spark.features.tensor import N_BINS, STATISTICS, bins, build, packed_length, unpack
-from genre_spark.schema import ALBUM, ARTIST, TRACK_ID, context_column
-from genre_spark.scoring.columns import genre_columns, lists
+from genre_spark.features.scaling import FeatureSpace
+from genre_spark.schema import ALBUM, ARTIST, TRACK_ID
+from genre_spark.scoring.columns import genre_columns
 
 _BATCH = 8192
-_OPINION = ArrayType(FloatType())
+_LAYERS = (480, 400)
+_LOGITS = ArrayType(FloatType())
 _GENRES = (
     "genre string, genre_confidence float, genre_accepted boolean,"
     " genre_top3 array<struct<genre:string,probability:float>>"
@@ -48,178 +49,186 @@ def _pass(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield from batches
 
 
-def batch_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
-    """``pyspark.ml.functions.predict_batch_udf`` with Keras, as its documentation shows."""
-    udf = predict_batch_udf(
-        keras_factory(bundle),
-        return_type=_OPINION,
-        batch_size=_BATCH,
-        input_tensor_shapes=[[_width(bundle)]],
-    )
-    label(tracks, bundle, udf, output)
+def save_network(bundle: Bundle, folder: Path) -> str:
+    """Saves the Keras network, once; returns its file."""
+    import keras
+
+    file = folder / "network.keras"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        layers = [keras.layers.Dense(n, activation="relu") for n in _LAYERS]
+        out = keras.layers.Dense(len(bundle.manifest.scoring.genres.classes), "softmax")
+        width = 5 * bundle.manifest.scoring.space.n_axes + 2
+        keras.Sequential([keras.Input((width,)), *layers, keras.layers.Dense(400), out]).save(file)
+    return str(file)
 
 
-def pandas_udf(tracks: DataFrame, bundle: Bundle, output: str) -> None:
-    """A plain pandas UDF with Keras."""
-    factory = keras_factory(bundle)
-
-    @F.pandas_udf(_OPINION)
-    def judge(series: Iterator[pd.Series]) -> Iterator[pd.Series]:
-        predict = factory()
-        for one in series:
-            yield pd.Series(list(predict(np.stack(one.to_numpy()))))
-
-    label(tracks, bundle, judge, output)
-
-
-def single_process(path: str, bundle: Bundle, output: str) -> None:
-    """One process of pandas and Keras, with every core that TensorFlow takes."""
-    tracks = pd.read_parquet(path)
-    scoring = bundle.manifest.scoring
-    raw = tracks[list(scoring.space.features)].to_numpy(float)
-    axes = pd.DataFrame(scoring.space.to_numpy(raw))
-    packed = {
-        ARTIST: _by_pandas(ARTIST, tracks, axes, scoring),
-        ALBUM: _by_pandas(ALBUM, tracks, axes, scoring),
-    }
-    given = np.concatenate([raw, *[packed[group] for group in scoring.genres.groups]], axis=1)
-    own = keras_factory(bundle)()(given.astype(np.float32))
-    artist = tracks[ARTIST].fillna(tracks[TRACK_ID])
-    means = pd.DataFrame(own).groupby(artist.to_numpy()).transform("mean").to_numpy()
-    genres = _decide(own, means, scoring)
-    rows, distances = scoring.synthetic.nearest(axes.to_numpy())
-    labels = {
-        TRACK_ID: pa.array(tracks[TRACK_ID]),
-        "synthetic_genre_id": pa.array(np.array(scoring.synthetic.ids, np.int32)[rows]),
-        "synthetic_genre": pa.array(np.array(scoring.synthetic.names)[rows]),
-        "synthetic_genre_distance": pa.array(distances.astype(np.float32)),
-        **genres,
-    }
-    Path(output).mkdir(parents=True, exist_ok=True)
-    pa.parquet.write_table(pa.table(labels), f"{output}/labels.parquet")
-
-
-def _by_pandas(
-    group: str, tracks: pd.DataFrame, axes: pd.DataFrame, scoring: ScoringPart
-) -> np.ndarray:
-    """A group's packed context of each track."""
-    of = tracks[group].fillna(tracks[TRACK_ID])
-    other = tracks[ALBUM if group == ARTIST else ARTIST]
-    counts = [
-        of.groupby(of).transform("count").to_numpy(),
-        other.groupby(of).transform("nunique").clip(lower=1).to_numpy(),
-    ]
-    steps = bins(axes.to_numpy(), scoring.space.edges)
-    grouped = axes.groupby(of.to_numpy())
-    found = {
-        "mean": grouped.transform("mean"),
-        "spread": grouped.transform("std", ddof=0),
-        "low": grouped.transform("min"),
-        "high": grouped.transform("max"),
-    }
-    for i in range(N_BINS if "bin1" in STATISTICS[group] else 0):
-        found[f"bin{i + 1}"] = pd.DataFrame(steps[:, i]).groupby(of.to_numpy()).transform("mean")
-    values = [found[name].to_numpy() for name in STATISTICS[group]]
-    return np.concatenate([np.stack(counts, axis=1), *values], axis=1)
-
-
-def label(tracks: DataFrame, bundle: Bundle, judge: Callable, output: str) -> None:
-    """Writes the labels from a UDF that gives the CNN's opinion on a packed track."""
-    scoring = bundle.manifest.scoring
-    groups = scoring.genres.groups
-    alone = {g: F.array_repeat(F.lit(float("nan")), _length(g, scoring)) for g in groups}
-    contexts = [F.coalesce(context_column(g), alone[g]) for g in groups]
-    features = F.array(*scoring.space.imputed().values())
-    packed = F.concat(features, *contexts).cast("array<float>")
-    in_context = add_context(tracks, scoring.space, groups)
-    judged = in_context.select(
-        TRACK_ID,
-        F.coalesce(key(ARTIST), F.xxhash64(TRACK_ID)).alias("_artist"),
-        features.alias("_features"),
-        judge(packed).alias("_own"),
-    ).persist()
-    n = len(scoring.genres.classes)
-    mean = F.array(*[F.avg(F.col("_own")[i]) for i in range(n)]).alias("_mean")
-    both = judged.join(judged.groupBy("_artist").agg(mean), on="_artist")
-    labels = both.select(TRACK_ID, "_features", "_own", "_mean").mapInPandas(
-        _finisher(scoring), f"{TRACK_ID} string, {_SYNTHETIC}, {_GENRES}"
-    )
-    labels.write.mode("overwrite").parquet(output)
-    judged.unpersist()
-
-
-def _finisher(scoring: ScoringPart) -> Callable:
-    def finish(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for frame in frames:
-            axes = scoring.space.to_numpy(np.stack(frame["_features"].to_numpy()))
-            rows, distances = scoring.synthetic.nearest(axes)
-            own, mean = (np.stack(frame[name].to_numpy()) for name in ("_own", "_mean"))
-            genres = {name: a.to_pandas() for name, a in _decide(own, mean, scoring).items()}
-            yield pd.DataFrame(
-                {
-                    TRACK_ID: frame[TRACK_ID],
-                    "synthetic_genre_id": np.array(scoring.synthetic.ids, np.int32)[rows],
-                    "synthetic_genre": np.array(scoring.synthetic.names)[rows],
-                    "synthetic_genre_distance": distances.astype(np.float32),
-                    **genres,
-                }
-            )
-
-    return finish
-
-
-def _decide(own: np.ndarray, mean: np.ndarray, scoring: ScoringPart) -> dict[str, pa.Array]:
-    decision: Decision = scoring.genres.new
-    found = logits(own, mean, decision.consensus, decision.temperature)
-    thresholds = np.full(len(own), decision.threshold)
-    return genre_columns(softmax(found), scoring.genres.classes, thresholds)
-
-
-def keras_factory(bundle: Bundle) -> Callable:
-    """As `predict_batch_udf` wants it: opens the model, and gives back what predicts."""
-    scoring, file = bundle.manifest.scoring, str(bundle.path / KERAS)
+def keras_factory(file: str) -> Callable[[], Callable[[np.ndarray], np.ndarray]]:
+    """As `predict_batch_udf` wants it: opens the network, and returns what predicts."""
 
     def make() -> Callable[[np.ndarray], np.ndarray]:
         import keras
 
         model = keras.models.load_model(file)
-
-        def predict(packed: np.ndarray) -> np.ndarray:
-            found = model.predict(_tensor(packed, scoring), batch_size=_BATCH, verbose=0)
-            weights = np.array([scoring.genres.new.weights])
-            return blend(np.asarray(found, np.float64), weights).astype(np.float32)
-
-        return predict
+        return lambda rows: model.predict(rows, batch_size=_BATCH, verbose=0)
 
     return make
 
 
-def _tensor(packed: np.ndarray, scoring: ScoringPart) -> np.ndarray:
-    """The CNN's input from features and contexts side by side; a context of NaN is none."""
-    n = len(scoring.space.features)
-    axes = scoring.space.to_numpy(packed[:, :n].astype(np.float64))
-    nearest, _ = scoring.synthetic.nearest(axes)
-    contexts, first = {}, n
-    for group in scoring.genres.groups:
-        values = packed[:, first : (first := first + _length(group, scoring))].astype(np.float64)
-        places = pa.array(np.arange(len(values)), mask=np.isnan(values[:, 0]))
-        column = lists(values).take(places)
-        contexts[group] = unpack(group, column, axes, scoring.space.edges)
-    return build(axes, scoring.centroids[nearest], scoring.space.edges, contexts)
+def batch_udf(tracks: DataFrame, bundle: Bundle, file: str, output: str) -> None:
+    """``pyspark.ml.functions.predict_batch_udf`` with Keras, as its documentation shows."""
+    width = 5 * bundle.manifest.scoring.space.n_axes + 2
+    udf = predict_batch_udf(
+        keras_factory(file),
+        return_type=_LOGITS,
+        batch_size=_BATCH,
+        input_tensor_shapes=[[width]],
+    )
+    label(tracks, bundle, udf, output)
 
 
-def _length(group: str, scoring: ScoringPart) -> int:
-    return packed_length(group, scoring.space.n_axes)
+def pandas_udf(tracks: DataFrame, bundle: Bundle, file: str, output: str) -> None:
+    """A plain pandas UDF with Keras."""
+    factory = keras_factory(file)
+
+    @F.pandas_udf(_LOGITS)
+    def predict(series: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        network = factory()
+        for one in series:
+            yield pd.Series(list(network(np.stack(one.to_numpy()))))
+
+    label(tracks, bundle, predict, output)
 
 
-def _width(bundle: Bundle) -> int:
+def mlflow_udf(
+    spark: SparkSession, tracks: DataFrame, bundle: Bundle, file: str, output: str
+) -> None:
+    """``mlflow.pyfunc.spark_udf`` with Keras."""
+    import mlflow
+
+    model = Path(file).parent / "mlflow"
+    if not model.exists():
+        mlflow.pyfunc.save_model(str(model), loader_module=__name__, data_path=file)
+    udf = mlflow.pyfunc.spark_udf(
+        spark, str(model), result_type="array<float>", env_manager="local"
+    )
+    label(tracks, bundle, udf, output)
+
+
+class KerasModel:
+    """The network as MLflow calls it."""
+
+    def __init__(self, file: str):
+        self._predict = keras_factory(file)()
+
+    def predict(
+        self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> np.ndarray:
+        """Probabilities of the tracks in the only column."""
+        return self._predict(np.stack(model_input.iloc[:, 0].to_numpy()))
+
+
+def _load_pyfunc(data_path: str) -> KerasModel:
+    """MLflow finds it by its name."""
+    return KerasModel(data_path)
+
+
+def label(tracks: DataFrame, bundle: Bundle, predict: Callable, output: str) -> None:
+    """Writes the labels from a UDF that takes a track's numbers."""
     scoring = bundle.manifest.scoring
-    lengths = (_length(group, scoring) for group in scoring.genres.groups)
-    return len(scoring.space.features) + sum(lengths)
+    predicted = _with_groups(tracks, scoring.space).select(
+        TRACK_ID, "_artist", "_features", predict(F.col("_numbers")).alias("_own")
+    )
+    predicted = predicted.persist()
+    n = len(scoring.genres.classes)
+    mean = F.array(*[F.avg(F.col("_own")[i]) for i in range(n)]).alias("_mean")
+    both = predicted.join(predicted.groupBy("_artist").agg(mean), on="_artist")
+    labels = both.select(TRACK_ID, "_features", "_own", "_mean").mapInPandas(
+        _finisher(scoring), f"{TRACK_ID} string, {_SYNTHETIC}, {_GENRES}"
+    )
+    labels.write.mode("overwrite").parquet(output)
+    predicted.unpersist()
+
+
+def _with_groups(tracks: DataFrame, space: FeatureSpace) -> DataFrame:
+    """Adds ``_features`` (raw) and ``_numbers``: the track, its artist and its album."""
+    axes = {f"_axis{i}": column for i, column in enumerate(space.to_spark())}
+    keyed = tracks.withColumns(
+        {
+            **axes,
+            "_artist": F.coalesce(F.xxhash64(ARTIST), F.xxhash64(TRACK_ID)),
+            "_album": F.coalesce(F.xxhash64(ALBUM), F.xxhash64(TRACK_ID)),
+        }
+    )
+    numbers = [F.array(*axes)]
+    for group in ("_artist", "_album"):
+        totals = keyed.groupBy(group).agg(
+            F.concat(
+                F.array(*[F.avg(name) for name in axes]),
+                F.array(*[F.stddev_pop(name) for name in axes]),
+                F.array(F.log(F.count(F.lit(1)))),
+            ).alias(f"{group}_numbers")
+        )
+        keyed = keyed.join(totals, on=group)
+        numbers.append(F.col(f"{group}_numbers"))
+    features: Column = F.array(*space.imputed().values())
+    return keyed.select(
+        TRACK_ID,
+        "_artist",
+        features.alias("_features"),
+        F.concat(*numbers).cast("array<float>").alias("_numbers"),
+    )
+
+
+def _finisher(scoring: ScoringPart) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    def finish(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            scaled = scoring.space.to_numpy(np.stack(frame["_features"].to_numpy()))
+            own, mean = (np.stack(frame[name].to_numpy()) for name in ("_own", "_mean"))
+            columns = {TRACK_ID: pa.array(frame[TRACK_ID]), **_labels(scaled, own + mean, scoring)}
+            yield pa.table(columns).to_pandas()
+
+    return finish
+
+
+def _labels(scaled: np.ndarray, scores: np.ndarray, scoring: ScoringPart) -> dict[str, pa.Array]:
+    """Nearest of as many centers as there are synthetic genres, and genres by summed scores."""
+    k = len(scoring.synthetic.ids)
+    centers = np.random.default_rng(0).normal(size=(k, scaled.shape[1]))
+    relative = (centers**2).sum(axis=1) - 2 * scaled @ centers.T
+    rows = relative.argmin(axis=1)
+    distances = np.linalg.norm(scaled - centers[rows], axis=1)
+    probabilities = scores / scores.sum(axis=1, keepdims=True)
+    accepted = probabilities.max(axis=1) > 0.9
+    return {
+        "synthetic_genre_id": pa.array(np.array(scoring.synthetic.ids, np.int32)[rows]),
+        "synthetic_genre": pa.array(np.array(scoring.synthetic.names)[rows]),
+        "synthetic_genre_distance": pa.array(distances.astype(np.float32)),
+        **genre_columns(probabilities, scoring.genres.classes, accepted),
+    }
+
+
+def single_process(path: str, bundle: Bundle, file: str, output: str) -> None:
+    """One process of pandas and Keras, with every core that TensorFlow takes."""
+    scoring = bundle.manifest.scoring
+    tracks = pd.read_parquet(path)
+    scaled = scoring.space.to_numpy(tracks[list(scoring.space.features)].to_numpy(float))
+    axes, parts = pd.DataFrame(scaled), [scaled]
+    artist = tracks[ARTIST].fillna(tracks[TRACK_ID]).to_numpy()
+    for group in (artist, tracks[ALBUM].fillna(tracks[TRACK_ID]).to_numpy()):
+        grouped = axes.groupby(group)
+        found = [grouped.transform("mean"), grouped.transform("std", ddof=0)]
+        sizes = np.log(grouped[0].transform("count").to_numpy())[:, None]
+        parts += [*[one.to_numpy() for one in found], sizes]
+    own = keras_factory(file)()(np.concatenate(parts, axis=1).astype(np.float32))
+    mean = pd.DataFrame(own).groupby(artist).transform("mean").to_numpy()
+    labels = {TRACK_ID: pa.array(tracks[TRACK_ID]), **_labels(scaled, own + mean, scoring)}
+    Path(output).mkdir(parents=True, exist_ok=True)
+    pa.parquet.write_table(pa.table(labels), f"{output}/labels.parquet")
 
 
 def prepare(spark: SparkSession, path: str, bundle: Bundle) -> DataFrame:
     """The columns that labelling reads of a clean catalogue."""
-    return spark.read.parquet(path).select(
-        TRACK_ID, ARTIST, ALBUM, *bundle.manifest.scoring.space.features
-    )
+    texts = [ARTIST, ALBUM, *(["title"] if bundle.manifest.scoring.reads_text else [])]
+    names = bundle.manifest.scoring.space.features
+    return spark.read.parquet(path).select(TRACK_ID, *texts, *names)

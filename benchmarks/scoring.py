@@ -12,6 +12,7 @@ on the same catalogue. Delete its file in `results` to take all measures anew.
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -30,30 +31,30 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import alternatives  # noqa: E402
 import catalogues  # noqa: E402
-import foreign  # noqa: E402
 import measuring  # noqa: E402
 import workers  # noqa: E402
 
 from genre_spark.bundle import files  # noqa: E402
 from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source  # noqa: E402
-from genre_spark.catalog.validation import N_IMPUTED  # noqa: E402
+from genre_spark.catalog.validation import AMBIGUOUS, N_IMPUTED  # noqa: E402
 from genre_spark.config import Dataset, load_dataset, load_settings  # noqa: E402
 from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
 from genre_spark.pipelines import demo  # noqa: E402
 from genre_spark.pipelines import score as score_pipeline  # noqa: E402
 from genre_spark.pipelines import train as train_pipeline  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
-from genre_spark.schema import GROUPS  # noqa: E402
+from genre_spark.schema import ALBUM, GENRE, GROUPS, TITLE  # noqa: E402
 from genre_spark.scoring import job as scoring  # noqa: E402
-from genre_spark.scoring import mlflow_model  # noqa: E402
+from genre_spark.scoring.job import Tracks  # noqa: E402
 
 # The gates have nothing to do with time.
 _SETTINGS = load_settings(overrides=("stop_psi=99", "stop_ks=1"))
-_QUICK = load_settings(overrides=("restarts=1", "epochs=12", "general_epochs=12", "min_steps=0"))
+_QUICK = load_settings(overrides=("restarts=1",))
 _FEW = 20_000
 JOB, COPY = "genre-spark score, the whole job", "copy of the same columns"
 IDENTITY, LABELS = "identity mapInArrow", "genre-spark's labels alone"
+ONE_PROCESS = "one process, one core: Polars and ONNX Runtime"
 TRACKS_ALONE = "the same by a model that reads no artists and albums"
 
 
@@ -67,7 +68,7 @@ def main() -> None:
     catalogues.make_once(spark, given.tracks, catalog)
     tracks = alternatives.prepare(spark, catalog, opened)
     # Before anything else: workers that have done nothing yet.
-    few = partial(_labels, spark, tracks.limit(_FEW), _FEW, opened, str(folder / "out few"))
+    few = partial(_labels, tracks.limit(_FEW), _FEW, opened, str(folder / "out few"))
     cold = workers.cold_start(few, _fresh(folder / "cold start"))
     ends = time.monotonic() + given.minutes * 60
     candidates = _candidates(spark, tracks, opened, catalog, given, folder)
@@ -81,6 +82,8 @@ def main() -> None:
     print(measuring.table(rows, reference))
     content = {"tracks": given.tracks, "reference": reference, "rows": rows, "cold_start": cold}
     content["peak_mib"] = measuring.peaks()
+    if JOB in candidates:
+        content["plans"] = _plans(spark, candidates[JOB])
     measuring.publish(name, "python " + " ".join(sys.argv), content)
 
 
@@ -116,48 +119,68 @@ def _candidates(
     )
     copy = {COPY: partial(alternatives.copy, tracks, out("copy"))}
     if given.job:
-        return {**copy, JOB: job}
+        one = partial(_one_process, catalog, given.model, out("one.parquet"))
+        return {**copy, ONE_PROCESS: one, JOB: job}
     if not given.alternatives:
         alone = _reads_tracks_alone(spark, folder)
         return {
             **copy,
             IDENTITY: partial(alternatives.identity, tracks, out("identity")),
-            TRACKS_ALONE: partial(_labels, spark, tracks, given.tracks, alone, out("alone")),
-            LABELS: partial(_labels, spark, tracks, given.tracks, opened, out("labels")),
+            TRACKS_ALONE: partial(_labels, tracks, given.tracks, alone, out("alone")),
+            LABELS: partial(_labels, tracks, given.tracks, opened, out("labels")),
+            ONE_PROCESS: partial(_one_process, catalog, given.model, out("one.parquet")),
             JOB: job,
         }
-    models = _fresh(folder / "model")
-    ours, keras = (
-        foreign.save_for_mlflow(opened, models, loader.__name__)
-        for loader in (mlflow_model, foreign)
-    )
-    forest = foreign.fit_forest(foreign.labelled_tracks(spark, catalog, opened), opened)
+    network = alternatives.save_network(opened, folder / "keras")
+    by_spark = {
+        "predict_batch_udf, Keras": alternatives.batch_udf,
+        "pandas UDF, Keras": alternatives.pandas_udf,
+        "mlflow spark_udf, Keras": partial(alternatives.mlflow_udf, spark),
+    }
     return {
         JOB: job,
-        LABELS: partial(_labels, spark, tracks, given.tracks, opened, out("labels")),
-        "predict_batch_udf, Keras": partial(alternatives.batch_udf, tracks, opened, out("batch")),
-        "mlflow spark_udf, Keras": partial(
-            foreign.mlflow_keras, spark, tracks, opened, keras, out("mlflow keras")
-        ),
-        "mlflow spark_udf, genre-spark's own flavor": partial(
-            foreign.mlflow_udf, spark, tracks, ours, out("mlflow")
-        ),
-        "pandas UDF, Keras": partial(alternatives.pandas_udf, tracks, opened, out("pandas")),
+        LABELS: partial(_labels, tracks, given.tracks, opened, out("labels")),
+        **{
+            name: partial(run, tracks, opened, network, out(name)) for name, run in by_spark.items()
+        },
         "one process, pandas and Keras": partial(
-            alternatives.single_process, catalog, opened, out("single")
-        ),
-        "MLlib random forest, as many inputs": partial(
-            foreign.mllib_forest, tracks, forest, opened, out("forest")
+            alternatives.single_process, catalog, opened, network, out("single")
         ),
     }
 
 
-def _labels(spark: SparkSession, tracks: DataFrame, n: int, opened: Bundle, output: str) -> None:
-    """What workers and shuffle take, without reading twice, counts, drift and a verified switch."""
-    rows = tracks.selectExpr("*", f"0 as {N_IMPUTED}")
-    at, largest = "2026-01-01T00:00:00+00:00", _SETTINGS.scoring.max_artist
-    with scoring.labelling(spark, rows, n, opened, at, largest) as labelled:
-        labelled.write.mode("overwrite").parquet(output)
+def _one_process(catalog: str, model: str, output: str) -> None:
+    """In a process of its own, which ends: what it took counts as a child's."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "one_process.py")]
+    arguments = ["--catalog", catalog, "--model", model, "--output", output]
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    one = {**os.environ, **dict.fromkeys(threads, "1")}
+    subprocess.run([*command, *arguments], check=True, env=one)
+
+
+def _plans(spark: SparkSession, run: Callable[[], Any]) -> dict[str, int]:
+    """SQL executions, jobs, and characters of the physical plans of a run."""
+    store = spark._jsparkSession.sharedState().statusStore()
+    before = store.executionsCount()
+    run()
+    listed = store.executionsList()
+    made = [listed.apply(i) for i in range(before, listed.size())]
+    return {
+        "executions": len(made),
+        "jobs": sum(one.jobs().size() for one in made),
+        "plan_characters": sum(len(one.physicalPlanDescription()) for one in made),
+        "largest_plan": max(len(one.physicalPlanDescription()) for one in made),
+    }
+
+
+def _labels(tracks: DataFrame, n: int, opened: Bundle, output: str) -> None:
+    """What workers and shuffle take, without counts, drift and a verified switch."""
+    absent = [name for name in (TITLE, ALBUM) if name not in tracks.columns]
+    nulls = [f"cast(null as string) as {name}" for name in (*absent, GENRE)]
+    rows = tracks.selectExpr("*", f"0 as {N_IMPUTED}", f"false as {AMBIGUOUS}", *nulls)
+    shared_out = Tracks.of(rows, n, _SETTINGS.scoring.max_group)
+    labelled = scoring.labelled(shared_out, opened, "2026-01-01T00:00:00+00:00")
+    labelled.drop(*scoring.PASSED).write.mode("overwrite").parquet(output)
 
 
 def _reads_tracks_alone(spark: SparkSession, folder: Path) -> Bundle:

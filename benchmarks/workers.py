@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 from measuring import peak_mib
-from pyspark import Broadcast
 
 from genre_spark.scoring import job
+from genre_spark.scoring.worker import Payload
 
 
 def cold_start(label: Callable[[], Any], folder: Path) -> list[dict[str, Any]]:
@@ -30,18 +30,18 @@ def cold_start(label: Callable[[], Any], folder: Path) -> list[dict[str, Any]]:
         Per worker ``seconds`` from its first line of this project's code to its first labels, the
         wait for its first tracks left out, and ``mib``, the most that it held until then.
     """
-    original = job._worker
-    job._worker = _timed(original, str(folder))
+    original = job.labelling
+    job.labelling = _timed(original, str(folder))
     try:
         label()
     finally:
-        job._worker = original
+        job.labelling = original
     return [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
 
 
 def _timed(original: Callable, folder: str) -> Callable:
-    def timed(payload: Broadcast, explain: bool, step: str) -> Callable:
-        inner = original(payload, explain, step)
+    def timed(payload: Payload) -> Callable:
+        inner = original(payload)
 
         def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             waited = 0.0

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from genre_spark.bundle import registry as models
 from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
-from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
 from genre_spark.config import Dataset, Settings, load_dataset, load_settings
 from genre_spark.monitoring import distributions, drift
 from genre_spark.pipelines import cluster as cluster_pipeline
@@ -26,6 +26,7 @@ from genre_spark.pipelines import train as train_pipeline
 from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed
 from genre_spark.scoring import job
+from genre_spark.scoring.job import Tracks
 
 logger = logging.getLogger(__name__)
 
@@ -189,19 +190,19 @@ def score(
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
         wanted, source = _settings(settings), _source(tracks, dataset)
-        needed = opened.manifest.scoring.space.features
-        with open_catalogue(spark, source, wanted.catalog, needed) as catalogue:
-            found = distributions.binned_as(opened.profile, catalogue.drawn)
+        scoring = opened.manifest.scoring
+        needed, owner = scoring.space.features, scoring.owner
+        with scan_catalogue(spark, source, wanted.catalog, needed, owner) as catalogue:
+            sample = catalogue.sample
+            found = distributions.binned_as(opened.profile, sample.tracks)
             shifts = {"features": drift.of_features(opened.profile.features, found)}
-            n_tracks = min(catalogue.counts.accepted, opened.profile.tracks)
+            n_tracks = min(sample.tracks.num_rows, opened.profile.tracks)
             judged = drift.judge(n_tracks, shifts, wanted.drift, catalogue.left_out)
             drift.check(judged, source.path)
-            # What is released at the end of both blocks is made again when Spark needs it.
-            n, largest = catalogue.counts.accepted, wanted.scoring.max_artist
-            with job.labelling(
-                spark, catalogue.tracks, n, opened, _now(), largest, explain
-            ) as labelled:
-                return labelled
+            oversized = sample.oversized_artists(wanted.scoring.max_group)
+            shared_out = Tracks(catalogue.tracks, catalogue.n_rows, oversized)
+            # What is released at the end of the block is computed again when Spark needs it.
+            return job.labelled(shared_out, opened, _now(), explain).drop(*job.PASSED)
 
 
 def quarantine(

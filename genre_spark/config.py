@@ -77,9 +77,7 @@ class NetworkSettings(StrictModel):
     """How the network is fitted."""
 
     epochs: Count
-    general_epochs: Count
     min_steps: Annotated[_Int, Field(ge=0)]
-    patience: Count
     batch_size: Count
     learning_rate: OpenShare
 
@@ -108,7 +106,7 @@ class ScoringSettings(StrictModel):
     """How a catalogue is labelled."""
 
     batch_rows: Count
-    max_artist: Count
+    max_group: Annotated[_Int, Field(ge=100)]
     explain: StrictBool
 
 

@@ -140,9 +140,12 @@ PARTITION_COLUMNS = ("synthetic_genre_id",)
 
 # What `score --explain` adds after them: the features that speak most for a label.
 WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"
-WHY_COLUMNS = dict.fromkeys(
-    (WHY_SYNTHETIC, WHY_GENRE), "array<struct<feature:string,effect:float>>"
-)
+EVIDENCE = "genre_evidence"
+WHY_COLUMNS = {
+    **dict.fromkeys((WHY_SYNTHETIC, WHY_GENRE), "array<struct<feature:string,effect:float>>"),
+    # Labelled tracks of the artist, of other artists on the track and of the album.
+    EVIDENCE: "int",
+}
 
 
 def labelled_columns(explain: bool) -> dict[str, str]:

@@ -8,7 +8,7 @@ from genre_spark import __version__
 
 _SCORING_LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime")
 # How labels and their hashes are computed; raised where the same model gives other ones.
-_SCORING = "2"
+_SCORING = "3"
 _LIBRARIES = (*_SCORING_LIBRARIES, "keras", "tensorflow-cpu", "tensorflow")
 
 

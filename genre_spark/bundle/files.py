@@ -17,7 +17,7 @@ from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
 from genre_spark.bundle.security import UntrustedError
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError
-from genre_spark.features.tensor import channel_names
+from genre_spark.features.tensor import CHANNELS
 
 FORMAT_VERSION = 5
 MANIFEST = "bundle.json"
@@ -118,7 +118,7 @@ def _vet_plain(path: Path) -> None:
 
 
 def _vet_network(path: Path, onnx: bytes, scoring: ScoringPart) -> None:
-    n_channels, n_classes = len(channel_names(scoring.genres.groups)), len(scoring.genres.classes)
+    n_channels, n_classes = len(CHANNELS), len(scoring.genres.classes)
     with _naming(path / ONNX):
         security.check_onnx(onnx, scoring.space.n_axes, n_channels, n_classes)
     with _naming(path / KERAS):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.classifier.decision import OPINIONS, log_probabilities_of
+from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
@@ -56,9 +56,9 @@ def check_onnx(content: bytes, n_axes: int, n_channels: int, n_classes: int) -> 
     content : bytes
         An ONNX model.
     n_axes, n_channels : int
-        Of its inputs ``(tracks, axes, channels)``, one for each opinion.
+        Of its input ``(tracks, axes, channels)``.
     n_classes : int
-        Of its outputs ``(tracks, classes)``.
+        Of its output ``(tracks, classes)``.
 
     Raises
     ------
@@ -188,14 +188,11 @@ def _check_sizes(model: "ModelProto") -> None:
 def _check_shapes(graph: "GraphProto", given: tuple[int, int]) -> None:
     constants = {tensor.name for tensor in graph.initializer}
     inputs = {value.name: _shape(value) for value in graph.input if value.name not in constants}
-    if inputs != dict.fromkeys(OPINIONS, given):
-        raise UntrustedError(
-            f"reads {_listed(inputs)} per track, should read {given} for each of"
-            f" {', '.join(OPINIONS)}"
-        )
+    if inputs != {INPUT: given}:
+        raise UntrustedError(f"reads {_listed(inputs)} per track, should read {given} for {INPUT}")
     outputs = [value.name for value in graph.output]
-    if outputs != [log_probabilities_of(name) for name in OPINIONS]:
-        raise UntrustedError(f"gives {', '.join(outputs) or 'nothing'}, should give opinions")
+    if outputs != [OUTPUT]:
+        raise UntrustedError(f"gives {', '.join(outputs) or 'nothing'}, should give {OUTPUT}")
 
 
 def _listed(inputs: Mapping[str, tuple[int, ...]]) -> str:
@@ -210,7 +207,7 @@ def _check_run(content: bytes, given: tuple[int, int], n_classes: int) -> None:
     """Two tracks of nothing but averages are enough to see what comes out."""
     from genre_spark.classifier.onnx_session import open_session
 
-    tracks = dict.fromkeys(OPINIONS, np.zeros((2, *given), "f4"))
+    tracks = {INPUT: np.zeros((2, *given), "f4")}
     try:
         found = open_session(content).run(None, tracks)
     except Exception as err:  # ONNX Runtime has kinds of its own for each failure

@@ -1,6 +1,7 @@
 """Opens a catalogue for a job: read, mapped, judged, counted, held to the gates."""
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from genre_spark.catalog import reader, sampling, validation
 from genre_spark.catalog.reader import Mapped
 from genre_spark.config import CatalogSettings, Dataset
 from genre_spark.errors import InputError
-from genre_spark.schema import FEATURE_NAMES, GROUPS
+from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,40 @@ class Source:
         if self.loaded is not None:
             return self.loaded
         return reader.read(spark, self.path, self.dataset, self.fmt)
+
+
+@dataclass(frozen=True)
+class ScannedCatalogue:
+    """A catalogue that is about to be labelled: its rows are counted on their way.
+
+    Attributes
+    ----------
+    judged : DataFrame
+        As of `Catalogue`.
+    n_rows : int
+        Rows of the source.
+    sample : sampling.Sample
+    left_out : tuple of str
+        As of `Catalogue`.
+    path : str
+        For messages.
+    """
+
+    judged: DataFrame
+    n_rows: int
+    sample: sampling.Sample
+    left_out: tuple[str, ...]
+    path: str
+
+    @property
+    def tracks(self) -> DataFrame:
+        """The accepted tracks."""
+        return validation.accepted(self.judged)
+
+    @property
+    def quarantined(self) -> DataFrame:
+        """The quarantined rows, whole, with their reasons."""
+        return validation.quarantined(self.judged)
 
 
 @dataclass(frozen=True)
@@ -78,9 +113,22 @@ class Catalogue:
         """As many of the tracks as tell what all are like."""
         return sampling.bounded(self.tracks, self.counts.accepted)
 
+    def scanned(self, path: str, owner: str = ARTIST) -> ScannedCatalogue:
+        """The same catalogue, to be labelled.
+
+        Parameters
+        ----------
+        path : str
+            For messages.
+        owner : str
+            Column whose tracks are related.
+        """
+        sample = sampling.collect(self.judged, self.counts.read, self.features, owner)
+        return ScannedCatalogue(self.judged, self.counts.read, sample, self.left_out, path)
+
     @property
     def quarantined(self) -> DataFrame:
-        """The rows set aside, whole, with their reasons."""
+        """The quarantined rows, whole, with their reasons."""
         return validation.quarantined(self.judged)
 
 
@@ -91,7 +139,7 @@ def open_catalogue(
     settings: CatalogSettings,
     needed: tuple[str, ...] | None = None,
 ) -> Iterator[Catalogue]:
-    """A catalogue for the time of a job.
+    """A catalogue for the time of a job, counted and held to its gates.
 
     Parameters
     ----------
@@ -106,22 +154,80 @@ def open_catalogue(
     GenreSparkError
         Where the catalogue cannot be read or mapped, or has too few good rows.
     """
+    with ExitStack() as stack:
+        opened = _opened(stack, spark, source, settings, needed)
+        with reader.reading(f"{source.path}: cannot be read"):
+            counts = validation.count(opened.judged)
+        validation.check_quotes(opened.judged, counts, source.path)
+        validation.check_gate(counts, settings.max_quarantined, source.path)
+        groups = tuple(group for group in GROUPS if group in opened.mapped.columns)
+        yield Catalogue(opened.judged, counts, opened.features, opened.left_out, groups)
+
+
+@contextmanager
+def scan_catalogue(
+    spark: SparkSession,
+    source: Source,
+    settings: CatalogSettings,
+    needed: tuple[str, ...],
+    owner: str = ARTIST,
+) -> Iterator[ScannedCatalogue]:
+    """A catalogue for the time of a `score` job, held to its gates by a sample of its rows.
+
+    Parameters are those of `open_catalogue`; `owner` is the column whose tracks are related.
+
+    Raises
+    ------
+    GenreSparkError
+        Where the catalogue cannot be read or mapped, has no rows, or clearly too few good ones.
+    """
+    with ExitStack() as stack:
+        opened = _opened(stack, spark, source, settings, needed)
+        with reader.reading(f"{source.path}: cannot be read"):
+            sample = sampling.collect(opened.judged, opened.n_rows, needed, owner)
+        _check_sample(opened, sample, settings.max_quarantined, source.path)
+        yield ScannedCatalogue(opened.judged, opened.n_rows, sample, opened.left_out, source.path)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    judged: DataFrame
+    mapped: Mapped
+    n_rows: int
+    features: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def _opened(
+    stack: ExitStack,
+    spark: SparkSession,
+    source: Source,
+    settings: CatalogSettings,
+    needed: tuple[str, ...] | None,
+) -> _Opened:
     table = source.read(spark)
     mapped = reader.map_columns(table, source.dataset, source.path)
     with reader.reading(f"{source.path}: cannot be read"):
         wanted = needed or filled(mapped)
-    left_out = _left_out(mapped, source, wanted, settings.max_imputed)
-    with ExitStack() as stack:
-        repeated = _kept(stack, validation.repeated_ids(mapped))
-        judged = validation.judge(mapped, wanted, settings.max_imputed, repeated)
-        if not _is_quickly_read(table, source):
-            judged = _kept(stack, judged)
-        with reader.reading(f"{source.path}: cannot be read"):
-            counts = validation.count(judged)
-        validation.check_quotes(judged, counts, source.path)
-        validation.check_gate(counts, settings.max_quarantined, source.path)
-        groups = tuple(group for group in GROUPS if group in mapped.columns)
-        yield Catalogue(judged, counts, wanted, left_out, groups)
+        left_out = _left_out(mapped, source, wanted, settings.max_imputed)
+        repeated = validation.repeated_ids(mapped)
+    stack.callback(repeated.keys.unpersist)
+    judged = validation.judge(mapped, wanted, settings.max_imputed, repeated)
+    if not _is_quickly_read(table, source):
+        judged = _kept(stack, judged)
+    return _Opened(judged, mapped, repeated.n_rows, wanted, left_out)
+
+
+def _check_sample(
+    opened: _Opened, sample: sampling.Sample, max_quarantined: float, path: str
+) -> None:
+    """Stops where a sample shows that too few rows are good; a close call is left to the count."""
+    counts, of = sample.counts, f"{path}: 1 in {sample.share} rows"
+    if sample.share == 1:
+        validation.check_quotes(opened.judged, counts, path)
+        validation.check_gate(counts, max_quarantined, path)
+    elif counts.refused - 3 * math.sqrt(counts.refused) > max_quarantined * counts.read:
+        validation.check_gate(counts, max_quarantined, of)
 
 
 def _kept(stack: ExitStack, table: DataFrame) -> DataFrame:

@@ -1,9 +1,15 @@
-"""Tracks drawn by chance, the same ones however a catalogue is partitioned or ordered."""
+"""Tracks sampled by the hash of their ids: the same however a catalogue is partitioned or ordered."""
 
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.schema import TRACK_ID
+from genre_spark.catalog import validation
+from genre_spark.schema import ARTIST, TRACK_ID
 
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.
 ENOUGH = 100_000
@@ -22,3 +28,67 @@ def enough(n_tracks: int, size: int = ENOUGH) -> Column:
 def bounded(tracks: DataFrame, n_tracks: int) -> DataFrame:
     """As many of so many tracks as tell what all are like."""
     return tracks.filter(enough(n_tracks))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a catalogue on the driver: what gates and drift can be judged by before any label.
+
+    Attributes
+    ----------
+    share : int
+        One row in so many is in it; 1 where it is the whole catalogue.
+    rows : pa.Table
+        `validation.USABLE`, `validation.REASONS`, the key of the artist, the features as double.
+    """
+
+    share: int
+    rows: pa.Table
+
+    @property
+    def tracks(self) -> pa.Table:
+        """The rows that are tracks."""
+        return self.rows.filter(self.rows[validation.USABLE])
+
+    def oversized_artists(self, max_group: int) -> dict[int, int]:
+        """As `artist_pass.oversized_artists`."""
+        keys = self.tracks[ARTIST].drop_null().to_numpy()
+        artists, counts = np.unique(keys, return_counts=True)
+        large = counts * self.share > max_group
+        pairs = zip(artists[large], counts[large] * self.share, strict=True)
+        return {int(artist): int(-(-count // max_group)) for artist, count in pairs}
+
+    @property
+    def counts(self) -> validation.RowCounts:
+        """What became of the rows of the sample."""
+        usable = self.rows[validation.USABLE]
+        reasons = self.rows.filter(pc.invert(usable))[validation.REASONS]
+        counted = pc.value_counts(reasons.combine_chunks().flatten())
+        by_reason = {row["values"]: row["counts"] for row in counted.to_pylist()}
+        return validation.RowCounts(
+            read=self.rows.num_rows,
+            accepted=self.rows.num_rows - len(reasons),
+            duplicates=by_reason.get(validation.DUPLICATE, 0),
+            reasons=by_reason,
+        )
+
+
+def collect(
+    judged: DataFrame, n_rows: int, features: tuple[str, ...], owner: str = ARTIST
+) -> Sample:
+    """A sample of at most about 200,000 rows.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        From `validation.judge`.
+    n_rows : int
+    features : tuple of str
+    owner : str
+        Column whose tracks are related.
+    """
+    share = max(1, n_rows // ENOUGH)
+    key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
+    sampled = judged.filter(one_in(share))
+    columns = sampled.select(validation.USABLE, validation.REASONS, key, *features)
+    return Sample(share, columns.toArrow())

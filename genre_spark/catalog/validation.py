@@ -2,17 +2,19 @@
 
 import functools
 import logging
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
 
 from genre_spark.catalog.reader import CORRUPT, SOURCE, SWALLOWED, Mapped, raw_name
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
 from genre_spark.errors import GateError, InputError
-from genre_spark.schema import GENRE, MAX_ID_LENGTH, TEXT_COLUMNS, TRACK_ID, feature
+from genre_spark.schema import ARTISTS, GENRE, MAX_ID_LENGTH, TEXT_COLUMNS, TRACK_ID, feature
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +31,9 @@ UNCLOSED = "unclosed_quote"
 TOO_MANY = "too_many_imputed"
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What became of a catalogue's rows.
+@dataclass(frozen=True, kw_only=True)
+class RowCounts:
+    """What became of a catalogue's rows, as far as gates go.
 
     Attributes
     ----------
@@ -40,50 +42,89 @@ class Counts:
     accepted : int
         Rows that are tracks, one per `track_id`.
     duplicates : int
-        Rows set aside only because another row has their `track_id`.
-    ambiguous : int
-        Tracks under more than one genre: scored, never learned from.
-    labelled : int
-        Tracks with exactly one genre.
-    imputed : int
-        Tracks with at least one imputed feature.
+        Rows quarantined only because another row has their `track_id`.
     reasons : dict of str to int
         Quarantined rows per reason; a row can have several.
-    fingerprint : str
-        Hash of the accepted tracks, in whatever order they come.
     """
 
     read: int
     accepted: int
     duplicates: int
-    ambiguous: int
-    labelled: int
-    imputed: int
-    fingerprint: str
     reasons: dict[str, int]
 
     @property
     def quarantined(self) -> int:
-        """Rows set aside for any reason."""
+        """Rows quarantined for any reason."""
         return self.read - self.accepted
 
     @property
+    def refused(self) -> int:
+        """Rows quarantined for other reasons than being a repetition."""
+        return self.quarantined - self.duplicates
+
+    @property
     def refused_share(self) -> float:
-        """Share of rows set aside for other reasons than being a repetition, in [0, 1]."""
-        return (self.quarantined - self.duplicates) / self.read if self.read else 0.0
+        """Share of `refused` rows, in [0, 1]."""
+        return self.refused / self.read if self.read else 0.0
 
 
-def repeated_ids(mapped: Mapped) -> DataFrame:
-    """`_ID_KEY` of each id that has several rows: few, as a rule."""
-    ids = mapped.rows.filter(F.col(TRACK_ID).isNotNull()).groupBy(_id_key().alias(_ID_KEY))
-    return ids.count().filter(F.col("count") > 1).select(_ID_KEY)
+@dataclass(frozen=True, kw_only=True)
+class Counts(RowCounts):
+    """What became of a catalogue's rows.
+
+    Attributes
+    ----------
+    ambiguous : int
+        Tracks under more than one genre.
+    with_genre : int
+        Tracks with exactly one genre.
+    imputed : int
+        Tracks with at least one imputed feature.
+    fingerprint : str
+        Hash of the accepted tracks, in whatever order they come.
+    """
+
+    ambiguous: int
+    with_genre: int
+    imputed: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class RepeatedIds:
+    """Ids that several rows have: few, as a rule.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of the source.
+    n_keys : int
+        Such ids.
+    keys : DataFrame
+        `_ID_KEY` of each, persisted.
+    """
+
+    n_rows: int
+    n_keys: int
+    keys: DataFrame
+
+
+def repeated_ids(mapped: Mapped) -> RepeatedIds:
+    """Counts the rows of each id, in one aggregation over hashes of the ids."""
+    counted = mapped.rows.groupBy(_id_key().alias(_ID_KEY)).agg(F.count(F.lit(1)).alias("n"))
+    rows = Observation()
+    observed = counted.observe(rows, F.sum("n").alias("n_rows"))
+    several = observed.filter((F.col("n") > 1) & F.col(_ID_KEY).isNotNull())
+    keys = several.select(_ID_KEY).persist()
+    n_keys = keys.count()
+    return RepeatedIds(rows.get["n_rows"] or 0, n_keys, keys)
 
 
 def judge(
     mapped: Mapped,
     features: tuple[str, ...],
     max_imputed: int,
-    repeated: DataFrame | None = None,
+    repeated: RepeatedIds | None = None,
 ) -> DataFrame:
     """Each row with its faults, and the reasons for which it is set aside.
 
@@ -95,7 +136,7 @@ def judge(
         Features of the model. One that the catalogue lacks counts as missing in each row.
     max_imputed : int
         Most features a track may lack.
-    repeated : DataFrame, optional
+    repeated : RepeatedIds, optional
         From `repeated_ids`, if it has been found already.
 
     Returns
@@ -110,12 +151,12 @@ def judge(
     repeated = repeated_ids(mapped) if repeated is None else repeated
     # Only rows that have to be compared are brought together; where there are none, nothing is.
     alone = {AMBIGUOUS: F.lit(False), REPEATED: F.lit(False)}
-    if repeated.isEmpty():
+    if not repeated.n_keys:
         judged = rows.withColumns(alone)
     else:
         keyed = rows.withColumn(_ID_KEY, _id_key())
-        once = keyed.join(repeated, on=_ID_KEY, how="left_anti").withColumns(alone)
-        several = keyed.join(repeated, on=_ID_KEY, how="left_semi")
+        once = keyed.join(repeated.keys, on=_ID_KEY, how="left_anti").withColumns(alone)
+        several = keyed.join(repeated.keys, on=_ID_KEY, how="left_semi")
         judged = once.unionByName(_settle_repetitions(several, features)).drop(_ID_KEY)
     return judged.withColumn(SOURCE, F.when(~F.col(USABLE), F.col(SOURCE)))
 
@@ -135,14 +176,13 @@ def quarantined(judged: DataFrame) -> DataFrame:
 def count(judged: DataFrame) -> Counts:
     """Counts rows by their fate; one pass for the totals, one for the reasons if there are any."""
     good = F.col(USABLE)
-    internal = (FAULTS, N_IMPUTED, REASONS, USABLE, REPEATED, AMBIGUOUS, SOURCE)
-    content = F.xxhash64(*[name for name in judged.columns if name not in internal])
+    content = content_hash(judged)
     totals = judged.agg(
         F.count(F.lit(1)).alias("read"),
         F.count_if(good).alias("accepted"),
         F.count_if(REPEATED).alias("duplicates"),
         F.count_if(good & F.col(AMBIGUOUS)).alias("ambiguous"),
-        F.count_if(good & F.col(GENRE).isNotNull()).alias("labelled"),
+        F.count_if(good & F.col(GENRE).isNotNull()).alias("with_genre"),
         F.count_if(good & (F.col(N_IMPUTED) > 0)).alias("imputed"),
         F.lower(F.hex(F.bit_xor(F.when(good, content)))).alias("fingerprint"),
     ).first()
@@ -156,12 +196,29 @@ def count(judged: DataFrame) -> Counts:
     return Counts(**counted, reasons=reasons)
 
 
+def content_hash(judged: DataFrame) -> Column:
+    """Hash of what a model can read of a row; `fingerprint` is the exclusive or over all tracks.
+
+    xxhash64 skips nulls: without a value for none, (artist X, no album) would equal (no artist,
+    album X).
+    """
+    internal = (FAULTS, N_IMPUTED, REASONS, USABLE, REPEATED, AMBIGUOUS, SOURCE, GENRE, ARTISTS)
+    kinds = {field.name: field.dataType for field in judged.schema if field.name not in internal}
+    columns = [
+        F.coalesce(F.col(name), F.lit("" if isinstance(kind, StringType) else -math.inf))
+        for name, kind in kinds.items()
+    ]
+    if ARTISTS in judged.columns:
+        columns.append(F.coalesce(F.col(ARTISTS), F.array().cast("array<string>")))
+    return F.xxhash64(*columns)
+
+
 def has_values(name: str) -> Column:
     """Aggregate: whether any row has a number in a feature."""
     return F.coalesce(F.bool_or(F.col(name).isNotNull()), F.lit(False)).alias(name)
 
 
-def check_quotes(judged: DataFrame, counts: Counts, path: str) -> None:
+def check_quotes(judged: DataFrame, counts: RowCounts, path: str) -> None:
     """Stops where quotes that nobody closed hide rows: they could not be accounted for.
 
     Raises
@@ -179,7 +236,7 @@ def check_quotes(judged: DataFrame, counts: Counts, path: str) -> None:
         )
 
 
-def check_gate(counts: Counts, max_quarantined: float, path: str) -> None:
+def check_gate(counts: RowCounts, max_quarantined: float, path: str) -> None:
     """Stops where too little of a catalogue can be used.
 
     Raises
@@ -289,7 +346,7 @@ def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame
 
 
 def _id_key() -> Column:
-    return F.xxhash64(TRACK_ID)
+    return F.when(F.col(TRACK_ID).isNotNull(), F.xxhash64(TRACK_ID))
 
 
 def _is_no_id(track_id: Column) -> Column:

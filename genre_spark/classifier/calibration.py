@@ -1,4 +1,4 @@
-"""How sure is sure: temperature, and the confidence at which a label may be accepted."""
+"""Thresholds of accepted labels, and measures of confidence."""
 
 import numpy as np
 
@@ -8,49 +8,7 @@ NEVER = 2.0
 _RISK = 0.05
 _FEWEST_ACCEPTED = 50
 _STEPS = 100
-_STARTS = (0.1, 0.3, 0.5, 0.7)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities along the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The divisor of the logits under which held-out labels are likeliest.
-
-    Where all of n labels are right, certainty would be likeliest. One in n + 2 is taken to be
-    wrong, so that nothing is surer than so many labels can tell.
-
-    Parameters
-    ----------
-    logits : np.ndarray [shape=(n_tracks, n_classes)]
-        Of tracks that the network was not fitted to.
-    labels : np.ndarray [shape=(n_tracks,), dtype=int64]
-
-    Returns
-    -------
-    float
-        In [0.05, 20].
-
-    References
-    ----------
-    Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML; Platt (1999),
-    "Probabilistic Outputs for Support Vector Machines", for the smoothed targets.
-    """
-    from scipy.optimize import minimize_scalar
-
-    rows, doubt = np.arange(len(labels)), 1.0 / (len(labels) + 2.0)
-
-    def loss(log_temperature: float) -> float:
-        logs = np.log(np.maximum(softmax(logits / np.exp(log_temperature)), 1e-12))
-        right = logs[rows, labels]
-        wrong = (logs.sum(axis=1) - right) / max(1, logs.shape[1] - 1)
-        return -((1.0 - doubt) * right + doubt * wrong).mean()
-
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
-    return float(np.exp(found.x))
+_STARTS = (0.02, 0.1, 0.3, 0.6)
 
 
 def fit_threshold(

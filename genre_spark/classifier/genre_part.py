@@ -1,15 +1,93 @@
 """The real genres as the bundle holds them, beside the network."""
 
-import base64
-import functools
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
-from genre_spark._model import StrictModel
-from genre_spark.classifier.decision import OPINIONS, SOUND, Decision, pick
-from genre_spark.schema import ARTIST
+from genre_spark._model import Finite, StrictModel
+from genre_spark.classifier.evidence import CountTable, Evidence
+from genre_spark.classifier.head import NETWORK_MEAN_TERMS, WORD_TERMS, Head
+from genre_spark.classifier.packed_array import PackedArray
+from genre_spark.features.words import MAX_WORDS, Vocabulary
+
+
+class PackedCounts(StrictModel):
+    """A `CountTable`: hashed keys with sparse counts per genre."""
+
+    keys: PackedArray
+    offsets: PackedArray
+    genres: PackedArray
+    counts: PackedArray
+
+    @classmethod
+    def of(cls, table: CountTable) -> "PackedCounts":
+        """Pack a table."""
+        return cls(
+            keys=PackedArray.of(table.keys, "<i8"),
+            offsets=PackedArray.of(table.offsets, "<i4"),
+            genres=PackedArray.of(table.genres, "<i4"),
+            counts=PackedArray.of(table.counts, "<f4"),
+        )
+
+    def unpack(self, n_genres: int) -> CountTable:
+        """The table."""
+        offsets, genres = (one.array.astype(np.int64) for one in (self.offsets, self.genres))
+        return CountTable(self.keys.array, offsets, genres, self.counts.array, n_genres)
+
+    def check(self, n_genres: int) -> None:
+        """Refuse what a lookup could read outside of.
+
+        Raises
+        ------
+        ValueError
+        """
+        keys, offsets = self.keys.array, self.offsets.array
+        genres, counts = self.genres.array, self.counts.array
+        fits = (
+            {one.ndim for one in (keys, offsets, genres, counts)} == {1}
+            and len(offsets) == len(keys) + 1
+            and len(genres) == len(counts) == offsets[-1]
+            and offsets[0] == 0
+            and bool((np.diff(offsets) >= 0).all() and (np.diff(keys) > 0).all())
+            and bool(((genres >= 0) & (genres < n_genres)).all())
+            and bool((np.isfinite(counts) & (counts >= 0)).all())
+        )
+        if not fits:
+            raise ValueError("label evidence is not a table of sorted keys with counts per genre")
+
+
+class WordPart(StrictModel):
+    """A linear model of words.
+
+    Attributes
+    ----------
+    titles, albums : tuple of str
+        Words of titles and of album names.
+    weights : PackedArray [shape=(n_words, n_classes)]
+        Added per word to the logits of the genres; titles first.
+    bias : tuple of float
+        Logits of a track without known words.
+    """
+
+    titles: tuple[str, ...]
+    albums: tuple[str, ...]
+    weights: PackedArray
+    bias: tuple[Finite, ...]
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> "WordPart":
+        n = len(self.titles) + len(self.albums)
+        if self.weights.shape != (n, len(self.bias)) or n > MAX_WORDS:
+            raise ValueError(f"{n} words have weights of the shape {self.weights.shape}")
+        if not np.isfinite(self.weights.array).all():
+            raise ValueError("weights of words are not finite")
+        return self
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words, ready to be looked up."""
+        return Vocabulary(list(self.titles), list(self.albums))
 
 
 class GenrePart(StrictModel):
@@ -19,75 +97,63 @@ class GenrePart(StrictModel):
     ----------
     classes : tuple of str
         Genres in the order of the network's outputs.
-    groups : tuple of str
-        Context groups (artist, album) that the network was trained with.
-    known, new : Decision
-        For artists of the labelled sample, and for others.
-    known_artists : str
-        Keys of the labelled sample's artists: sorted little-endian int64, in base64.
+    prior : tuple of float
+        Share of each genre among the labelled tracks.
+    words : WordPart, optional
+    artist, named, album, synthetic : PackedCounts
+        See `evidence.Evidence`.
+    known, new : Head
+        For artists with labelled tracks, and for others.
+    has_artists : bool
+        Whether the labelled tracks name artists.
     target_precision : float
         What the thresholds were chosen for.
     """
 
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    groups: tuple[Literal["artist", "album"], ...]
-    known: Decision
-    new: Decision
-    known_artists: str
+    prior: tuple[Annotated[float, Field(gt=0, le=1)], ...]
+    words: WordPart | None
+    artist: PackedCounts
+    named: PackedCounts
+    album: PackedCounts
+    synthetic: PackedCounts
+    known: Head
+    new: Head
+    has_artists: bool
     target_precision: Annotated[float, Field(ge=0, le=1)]
 
-    @field_validator("known_artists")
-    @classmethod
-    def _artists_are_keys(cls, packed: str) -> str:
-        try:
-            length = len(base64.b64decode(packed, validate=True))
-        except ValueError as err:
-            raise ValueError("not base64") from err
-        if length % 8:
-            raise ValueError(f"{length} bytes are not keys of 8 bytes each")
-        return packed
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "GenrePart":
+        n = len(self.classes)
+        if len(self.prior) != n or (self.words and len(self.words.bias) != n):
+            raise ValueError(f"prior or words are not of {n} genres")
+        for table in (self.artist, self.named, self.album, self.synthetic):
+            table.check(n)
+        return self
 
     @property
-    def decisions(self) -> dict[bool, Decision]:
-        """Decision by whether the artist is known."""
-        return {False: self.new, True: self.known}
+    def heads(self) -> tuple[Head, Head]:
+        """For new artists, and for known ones."""
+        return self.new, self.known
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether words of titles and album names are needed."""
+        return self.words is not None and any(head.uses(WORD_TERMS) for head in self.heads)
 
     @property
     def relates_artists(self) -> bool:
-        """Whether an artist's tracks inform each other."""
-        return ARTIST in self.groups or bool(self.known.consensus or self.new.consensus)
+        """Whether a label depends on the other tracks of its artist."""
+        means = any(head.uses(NETWORK_MEAN_TERMS) for head in self.heads)
+        return self.has_artists or means
 
     @property
-    def relates_tracks(self) -> bool:
-        """Whether tracks inform each other at all."""
-        return bool(self.groups) or self.relates_artists
-
-    def hears_artists(self, known: np.ndarray) -> np.ndarray:
-        """Tracks [dtype=bool] with opinions that count and read how their artist sounds.
-
-        *sound* never does; see `branches.Branch`.
-        """
-        others = [i for i, name in enumerate(OPINIONS) if name != SOUND]
-        return pick(known, self.decisions, "weights")[:, others].max(axis=1) > 0
-
-    @functools.cached_property
     def artist_keys(self) -> np.ndarray:
-        """The labelled sample's artists [dtype=int64], in order."""
-        return np.sort(unpack_artists(self.known_artists))
+        """Artists with labelled tracks [dtype=int64], in order."""
+        return self.artist.keys.array
 
-    def knows(self, artists: np.ndarray) -> np.ndarray:
-        """Which artist keys [shape=(n_tracks,), dtype=int64] are of the labelled sample."""
-        keys = self.artist_keys
-        if not len(keys):
-            return np.zeros(len(artists), dtype=bool)
-        return keys[np.minimum(np.searchsorted(keys, artists), len(keys) - 1)] == artists
-
-
-def pack_artists(keys: np.ndarray) -> str:
-    """Artist keys as `GenrePart.known_artists` has them."""
-    return base64.b64encode(np.unique(keys).astype("<i8").tobytes()).decode("ascii")
-
-
-def unpack_artists(packed: str) -> np.ndarray:
-    """Artist keys [shape=(n_artists,), dtype=int64] from `GenrePart.known_artists`."""
-    return np.frombuffer(base64.b64decode(packed), dtype="<i8")
+    def evidence(self) -> Evidence:
+        """Unpack the counts of labelled tracks."""
+        n = len(self.classes)
+        tables = (self.artist, self.named, self.album, self.synthetic)
+        return Evidence(*[table.unpack(n) for table in tables])

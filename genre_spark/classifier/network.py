@@ -1,157 +1,165 @@
-"""The CNN: its parts fitted, and put together."""
+"""Fits the CNN: members that each hold out one part of the artists."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.classifier import fit as fitting
-from genre_spark.classifier import splits
-from genre_spark.classifier.architecture import MEMBERS, Branch, branches
-from genre_spark.classifier.decision import GENERAL, SOUND
-from genre_spark.classifier.fit import BATCH, Labelled, Task, quiet_keras
+from genre_spark.classifier import architecture
+from genre_spark.classifier.architecture import MEMBERS
+from genre_spark.classifier.softmax import log_softmax
 from genre_spark.config import NetworkSettings
-from genre_spark.platform import process_pool
 
 if TYPE_CHECKING:
     import keras
 
-# So many passes of a track through a branch take no longer than processes take to load Keras.
-_FEW = 100_000
+_BATCH = 8192
+_LABEL_SMOOTHING = 0.05
+# Of the weights' running mean, per step.
+_AVERAGING = 0.97
+_STEPS_AT_ONCE = 16
+_STEPS_PER_EPOCH, _MIN_BATCH = 20, 32
+# The learning rate is that of a batch of so many tracks.
+_BATCH_OF_RATE, _MAX_RATE = 256, 0.01
+_WARM_UP = 0.05
+_WEIGHT_DECAY = 0.02
 
-OnEpoch = Callable[[str, int, int], None]
+OnEpoch = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled tracks as the network reads them.
+
+    Attributes
+    ----------
+    tensor : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
+    targets : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
+        Shares of the genres; they sum to 1.
+    artists : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Equal for tracks of one artist.
+    """
+
+    tensor: np.ndarray
+    targets: np.ndarray
+    artists: np.ndarray
 
 
 def fit(
-    train: Labelled,
-    groups: Sequence[str],
+    examples: Examples,
+    fold: np.ndarray,
     settings: NetworkSettings,
     seed: int,
-    held_out: Labelled | None = None,
-    epochs: Sequence[int] | None = None,
-    on_epoch: OnEpoch = lambda branch, epoch, epochs: None,
-    specialists: bool = True,
-) -> tuple["keras.Model", list[int], np.ndarray]:
-    """A fitted network: log-probabilities [shape=(3, n_classes)] of its opinions on a tensor.
+    on_epoch: OnEpoch = lambda epoch, epochs: None,
+) -> "keras.Model":
+    """Fit the members' weights.
 
     Parameters
     ----------
-    train : Labelled
-    groups : sequence of str
-        Context groups.
+    examples : Examples
+    fold : np.ndarray [shape=(n_tracks,), dtype=int64]
+        The member that does not learn from a track; equal for tracks of one artist.
     settings : NetworkSettings
     seed : int
-    held_out : Labelled, optional
-        Tracks by which the specialists' training is stopped early.
-    epochs : sequence of int, optional
-        Of the branches for new artists and of the specialists, in place of what the settings say.
     on_epoch : callable
-        Told the branches, their epochs done and their epochs at most.
-    specialists : bool
-        Whether there are any.
+        Receives the number of epochs done and their total.
 
     Returns
     -------
-    model : keras.Model
-        Its opinions are those of *sound*, of *general* and the specialists' mean; the first stands
-        for what there is not.
-    epochs : list of int
-        After how many the branches for new artists were done, and the specialists.
-    unseen : np.ndarray [shape=(n_tracks, 3, n_classes)]
-        Log-probabilities of each training track, by members that saw no track of its artist; since
-        there is no such specialist, the first stands for the third.
+    keras.Model
+        From tensors to the members' logits [shape=(n_tracks, MEMBERS, n_classes)].
+
+    References
+    ----------
+    Loshchilov & Hutter (2019), "Decoupled Weight Decay Regularization", ICLR; weights are averaged
+    over the last steps as in Izmailov et al. (2018), "Averaging Weights Leads to Wider Optima and
+    Better Generalization", UAI.
     """
-    parts = splits.grouped(train.labels, train.artists, MEMBERS, seed)
-    most = epochs or [fitting.epochs(long, len(train.labels), settings) for long in (False, True)]
-    tasks = [
-        Task(
-            branches=together,
-            train=train,
-            weights=_weights(parts, train.artists, together),
-            held_out=held_out if together[0].long else None,
-            epochs=most[together[0].long],
-            settings=settings,
-            seed=seed + i,
-        )
-        for i, together in enumerate(_together(branches(groups, specialists)))
-    ]
-    fitted = process_pool.run(
-        fitting.fit,
-        tasks,
-        lambda task, done: on_epoch(task.name, done, task.epochs),
-        most=1 if sum(task.epochs for task in tasks) * len(parts) < _FEW else None,
+    keras = quiet_keras()
+    keras.utils.set_random_seed(seed)
+    n, n_classes = examples.targets.shape
+    model = architecture.build(*examples.tensor.shape[1:], n_classes)
+    batch, epochs = _schedule(n, settings)
+    # Larger batches have steadier gradients, which bear longer steps.
+    rate = min(_MAX_RATE, settings.learning_rate * (batch / _BATCH_OF_RATE) ** 0.5)
+    model.compile(
+        optimizer=_optimizer(epochs * -(-n // batch), rate),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=_LABEL_SMOOTHING
+        ),
+        steps_per_execution=_STEPS_AT_ONCE,
     )
-    found, done = {}, {}
-    for task, (weights, n_epochs) in zip(tasks, fitted, strict=True):
-        found |= _filled(task, weights)
-        done[task.branches[0].long] = n_epochs
-    return _join(found), [done[long] for long in sorted(done)], _unseen(found, train.tensors, parts)
-
-
-def _together(found: Sequence[Branch]) -> list[tuple[Branch, ...]]:
-    """Branches for new artists each by itself, specialists as one: they stop together."""
-    alone = [(one,) for one in found if not one.long]
-    special = tuple(one for one in found if one.long)
-    # The longest work first.
-    return [alone[0], special, *alone[1:]] if special else alone
-
-
-def _filled(task: Task, weights: Sequence[list[np.ndarray]]) -> dict[str, "keras.Model"]:
-    """The branches with fitted weights, by name."""
-    quiet_keras()
-    built = [
-        one.build(*task.train.tensors.shape[1:], task.train.n_classes) for one in task.branches
-    ]
-    for model, values in zip(built, weights, strict=True):
-        model.set_weights(values)
-    return {model.name: model for model in built}
-
-
-def _unseen(found: dict[str, "keras.Model"], tensors: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """What members say of tracks whose artists they did not see [shape=(n_tracks, 3, ...)]."""
-    rows = np.arange(len(parts))
-    sound, general = (
-        _log_softmax(model.predict(tensors, batch_size=BATCH, verbose=0)[rows, parts])
-        for model in (found[SOUND], found.get(GENERAL, found[SOUND]))
+    report = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, epochs)
     )
-    return np.stack([sound, general, sound], axis=1)
+    model.fit(
+        examples.tensor,
+        np.repeat(examples.targets[:, None], MEMBERS, axis=1),
+        sample_weight=_weights(fold, examples.artists),
+        epochs=epochs,
+        batch_size=batch,
+        callbacks=[report],
+        verbose=0,
+    )
+    return model
 
 
-def _weights(parts: np.ndarray, artists: np.ndarray, together: Sequence[Branch]) -> np.ndarray:
-    """Of each track for each member [shape=(n_tracks, n_members), dtype=float32].
+def member_log_probabilities(model: "keras.Model", tensor: np.ndarray) -> np.ndarray:
+    """Log-probabilities of each member [shape=(n_tracks, MEMBERS, n_classes), dtype=float32]."""
+    return log_softmax(model.predict(tensor, batch_size=_BATCH, verbose=0))
 
-    A specialist has one member, to which all tracks are the same. Of the other branches, each
-    member never sees one part of the artists; and since tracks of one artist repeat each other, an
-    artist counts as the root of their number.
+
+def mean_log_probabilities(members: np.ndarray) -> np.ndarray:
+    """Combine members to log-probabilities [shape=(n_tracks, n_classes)]: their geometric mean."""
+    return log_softmax(members.mean(axis=1))
+
+
+def quiet_keras() -> Any:
+    """Keras on TensorFlow, deterministic and without its notices."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    import keras
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    return keras
+
+
+def _schedule(n_tracks: int, settings: NetworkSettings) -> tuple[int, int]:
+    """Batch size and epochs: about as many steps for few tracks as for many."""
+    batch = int(np.clip(n_tracks // _STEPS_PER_EPOCH, _MIN_BATCH, settings.batch_size))
+    return batch, max(settings.epochs, math.ceil(settings.min_steps * batch / n_tracks))
+
+
+def _weights(fold: np.ndarray, artists: np.ndarray) -> np.ndarray:
+    """Of each track for each member [shape=(n_tracks, MEMBERS), dtype=float32].
+
+    Tracks of one artist repeat each other: an artist counts as the root of their number.
     """
-    if together[0].long:
-        return np.ones((len(parts), len(together)), dtype=np.float32)
     _, code, n_tracks = np.unique(artists, return_inverse=True, return_counts=True)
     weights = n_tracks[code] ** -0.5
-    sees = np.arange(MEMBERS) != parts[:, None]
-    return (sees * (weights / weights.mean())[:, None]).astype(np.float32)
+    learns = np.arange(MEMBERS) != fold[:, None]
+    return (learns * (weights / weights.mean())[:, None]).astype(np.float32)
 
 
-def _join(found: dict[str, "keras.Model"]) -> "keras.Model":
-    """All branches on one tensor."""
-    from keras import Input, Model, ops
+def _optimizer(steps: int, learning_rate: float) -> Any:
+    from keras import optimizers
 
-    image = Input(found[SOUND].input_shape[1:], name="tensor")
-    said = {
-        name: ops.log_softmax(ops.mean(ops.log_softmax(model(image)), axis=1))
-        for name, model in found.items()
-    }
-    sound = said.pop(SOUND)
-    general = said.pop(GENERAL, sound)
-    special = ops.mean(ops.stack(list(said.values()) or [sound], axis=1), axis=1)
-    return Model(image, ops.stack([sound, general, ops.log_softmax(special)], axis=1))
-
-
-def log_probabilities(model: "keras.Model", tensors: np.ndarray) -> np.ndarray:
-    """The opinions on tracks [shape=(n_tracks, 3, n_classes), dtype=float32]."""
-    return model.predict(tensors, batch_size=BATCH, verbose=0)
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    warm_up = int(steps * _WARM_UP)
+    schedule = optimizers.schedules.CosineDecay(
+        learning_rate * 0.05,
+        steps - warm_up,
+        alpha=0.01,
+        warmup_target=learning_rate,
+        warmup_steps=warm_up,
+    )
+    return optimizers.AdamW(
+        schedule,
+        weight_decay=_WEIGHT_DECAY,
+        use_ema=True,
+        ema_momentum=_AVERAGING,
+    )

@@ -1,10 +1,10 @@
-"""Opens networks in ONNX Runtime, and asks them."""
+"""Opens the network in ONNX Runtime."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.classifier.decision import OPINIONS
+from genre_spark.classifier.onnx_graph import INPUT
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -16,38 +16,27 @@ class Network:
     Parameters
     ----------
     onnx : bytes
-        As `graph` writes it.
+        As `onnx_graph` writes it.
     """
 
     def __init__(self, onnx: bytes):
         self._session = open_session(onnx)
-        self._n_classes = self._session.get_outputs()[0].shape[1]
 
-    def opinions(self, tensor: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """What it says of tracks, without work for what nobody wants to know.
+    def log_probabilities(self, tensor: np.ndarray) -> np.ndarray:
+        """Compute log-probabilities of the genres.
 
         Parameters
         ----------
         tensor : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
-        wanted : np.ndarray [shape=(n_tracks, 3), dtype=bool]
-            Which of `OPINIONS` on which track.
 
         Returns
         -------
-        np.ndarray [shape=(n_tracks, 3, n_classes), dtype=float32]
-            Log-probabilities, 0 where they are not wanted.
+        np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
         """
-        said = np.zeros((len(tensor), len(OPINIONS), self._n_classes), np.float32)
-        given = [tensor if rows.all() else tensor[rows] for rows in wanted.T]
-        found = self._session.run(None, dict(zip(OPINIONS, map(_several, given), strict=True)))
-        for i, (rows, values) in enumerate(zip(wanted.T, found, strict=True)):
-            said[rows, i] = values[: len(given[i])]
-        return said
-
-
-def _several(tensor: np.ndarray) -> np.ndarray:
-    """One row alone ONNX Runtime multiplies in another order, with other last digits."""
-    return np.repeat(tensor, 2, axis=0) if len(tensor) == 1 else tensor
+        # One row alone ONNX Runtime multiplies in another order, with other last digits.
+        given = np.repeat(tensor, 2, axis=0) if len(tensor) == 1 else tensor
+        (found,) = self._session.run(None, {INPUT: given})
+        return found[: len(tensor)]
 
 
 def open_session(onnx: bytes) -> "InferenceSession":

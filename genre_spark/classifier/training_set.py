@@ -1,12 +1,12 @@
-"""The labelled sample: what the driver learns from, as arrays."""
+"""The labelled tracks that a model learns from, collected on the driver as arrays."""
 
 import functools
 import hashlib
 import json
 import logging
 import operator
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,123 +14,121 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark.classifier.evidence import mix
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import TrainingSettings
 from genre_spark.errors import InputError
-from genre_spark.features.catalogue_context import add_context, key
+from genre_spark.features import artist_pass
+from genre_spark.features.artist_batches import artist_batches
+from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureSpace
-from genre_spark.features.tensor import Context, build, unpack
-from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID, context_column
+from genre_spark.features.track_inputs import Keys, TrackInputs
+from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
 
 logger = logging.getLogger(__name__)
 
-SYNTHETIC_GENRES = "synthetic genres"
+_CHOSEN, _TITLE_KEY, _ID_KEY = "_chosen", "_title_key", "_id_key"
 _BUCKETS = 1_000_000
-# A fifth of them is held out, and a seventh of the rest decides how sure is sure.
+# A fifth of them is held out, and a fifth of the rest calibrates.
 _FEWEST_LABELS = 50
-# Tracks of a genre that stay in the sample, where there are as many, however large the others are.
+# Tracks of a genre that are kept, where there are as many, however large the others are.
 _FEWEST_KEPT = 100
+_MATRICES = ("scaled", "artist_mean", "album_mean", "album_deviation")
+_TEXTS = ("title", "album_name")
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Labelled tracks.
+class LabelledTracks:
+    """Labelled tracks, those of an artist beside each other.
 
     Attributes
     ----------
-    axes : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
-    centroids : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
-        Of each track's synthetic genre.
-    edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
-    features : tuple of str
-        The audio feature that each axis is of.
-    contexts : mapping of str to Context
-        Catalogue context; computed from features alone.
-    labels : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Index into `classes`.
+    inputs : TrackInputs
+        Statistics of artist and album are those of all tracks of the catalogue.
+    synthetic : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Row of each track's synthetic genre.
+    targets : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
+        Shares of the genres that a track stands under; they sum to 1.
     classes : tuple of str
     artists : np.ndarray [shape=(n_tracks,), dtype=int64]
         Equal for tracks of one artist; a track without one is an artist of its own.
     recordings : np.ndarray [shape=(n_tracks,), dtype=int64]
         Equal for tracks with the same artist and title: one recording, issued several times.
-    has_artists : bool
-        Whether the catalogue names artists at all.
+    edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
+        Quantiles of the scaled features.
+    features : tuple of str
+        The audio feature of each axis.
     """
 
-    axes: np.ndarray
-    centroids: np.ndarray
-    edges: np.ndarray
-    features: tuple[str, ...]
-    contexts: Mapping[str, Context]
-    labels: np.ndarray
+    inputs: TrackInputs
+    synthetic: np.ndarray
+    targets: np.ndarray
     classes: tuple[str, ...]
     artists: np.ndarray
     recordings: np.ndarray
-    has_artists: bool
+    edges: np.ndarray
+    features: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.artists)
 
-    def take(self, rows: np.ndarray) -> "Sample":
-        """Some of the tracks, by index or mask."""
+    @property
+    def labels(self) -> np.ndarray:
+        """The most frequent genre of each track [shape=(n_tracks,), dtype=int64]."""
+        return self.targets.argmax(axis=1)
+
+    @property
+    def has_artists(self) -> bool:
+        """Whether the catalogue names artists."""
+        return bool(self.inputs.has_artist.any())
+
+    @property
+    def groups(self) -> Groups:
+        """Tracks by artist."""
+        return Groups.of(self.artists)
+
+    def take(self, rows: np.ndarray) -> "LabelledTracks":
+        """Some of the tracks, by index in order, or by mask."""
+        at = np.flatnonzero(rows) if rows.dtype == bool else rows
         return replace(
             self,
-            axes=self.axes[rows],
-            centroids=self.centroids[rows],
-            contexts={group: context.take(rows) for group, context in self.contexts.items()},
-            labels=self.labels[rows],
-            artists=self.artists[rows],
-            recordings=self.recordings[rows],
+            inputs=self.inputs.take(at),
+            synthetic=self.synthetic[at],
+            targets=self.targets[at],
+            artists=self.artists[at],
+            recordings=self.recordings[at],
         )
 
     def fingerprint(self) -> str:
-        """Of the tracks and their genres, in whatever order; 16 hexadecimal digits."""
+        """Identify the tracks and their genres, in whatever order; 16 hexadecimal digits."""
         digest = hashlib.sha256(json.dumps(self.classes).encode())
         order = np.lexsort((self.labels, self.recordings))
         for column in (self.recordings, self.labels):
             digest.update(column[order].astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
-    def without(self, *scopes: str) -> "Sample":
-        """The same tracks, of which the network is not shown everything.
-
-        Parameters
-        ----------
-        *scopes : str
-            `SYNTHETIC_GENRES`, whose channel becomes 0, or groups of `contexts`, whose channels are
-            left out. Who made a track stays known: it parts the sides of a split, and an artist's
-            tracks still inform each other.
-        """
-        kept = {name: one for name, one in self.contexts.items() if name not in scopes}
-        hidden = SYNTHETIC_GENRES in scopes
-        centroids = np.zeros_like(self.centroids) if hidden else self.centroids
-        return replace(self, contexts=kept, centroids=centroids)
-
-    def tensor(self) -> np.ndarray:
-        """The network's input [shape=(n_tracks, n_axes, n_channels), dtype=float32]."""
-        return build(self.axes, self.centroids, self.edges, self.contexts)
-
 
 def collect(
     tracks: DataFrame,
     space: FeatureSpace,
     synthetic: SyntheticPart,
-    groups: Sequence[str],
+    n_tracks: int,
+    max_group: int,
     settings: TrainingSettings,
     seed: int,
-) -> Sample:
-    """The labelled sample of a catalogue, bounded, in proportion to its genres; small ones whole.
+) -> LabelledTracks:
+    """Collect the labelled tracks of a catalogue, bounded, in proportion to the genres.
 
     Parameters
     ----------
     tracks : DataFrame
-        Accepted tracks, validated for the bundle's features. Context is taken from all of them.
+        Accepted tracks with the features of `space`. Statistics are those of all of them.
     space : FeatureSpace
-        The fitted scaling.
     synthetic : SyntheticPart
-        The synthetic genres.
-    groups : sequence of str
-        Context groups that the catalogue has.
+    n_tracks : int
+        How many tracks there are.
+    max_group : int
+        Tracks of an artist, about, that are taken together.
     settings : TrainingSettings
     seed : int
         Of the choice, where there are more labels than `max_labels`.
@@ -144,19 +142,92 @@ def collect(
     per_genre = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
     counts = {row[GENRE]: row["count"] for row in per_genre.collect()}
     classes = _usable_genres(counts, settings.min_per_genre)
-    chosen = _is_chosen(counts, classes, settings.max_labels, seed)
-    in_context = add_context(tracks, space, groups).filter(chosen)
-    features = [column.alias(name) for name, column in space.imputed().items()]
-    has_title = F.col(ARTIST).isNotNull() & F.col(TITLE).isNotNull()
-    table = in_context.select(
-        TRACK_ID,
-        GENRE,
-        F.coalesce(key(ARTIST), F.xxhash64(TRACK_ID)).alias("_artist"),
-        F.when(has_title, _recording_key()).otherwise(F.xxhash64(TRACK_ID)).alias("_recording"),
-        *features,
-        *[context_column(group) for group in groups],
+    others = {
+        GENRE: F.col(GENRE),
+        _CHOSEN: F.coalesce(_is_chosen(counts, classes, settings.max_labels, seed), F.lit(False)),
+        _TITLE_KEY: F.xxhash64(F.lower(F.trim(TITLE))),
+        _ID_KEY: F.xxhash64(F.lit(TRACK_ID), TRACK_ID),
+    }
+    owner = synthetic.owner or ARTIST
+    parts = artist_pass.oversized_artists(tracks, n_tracks, max_group, owner)
+    narrowed = artist_pass.narrow(tracks, space, parts, True, others, owner)
+    together = artist_pass.by_artist(narrowed, n_tracks)
+
+    def with_statistics(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in artist_batches(batches, space):
+            chosen = np.flatnonzero(batch.rows[_CHOSEN].to_numpy(zero_copy_only=False))
+            yield _pack(batch.rows.take(pa.array(chosen)), batch.inputs.take(chosen))
+
+    table = together.mapInArrow(with_statistics, _SCHEMA).orderBy(TRACK_ID).toArrow()
+    return _unpack(table, space, synthetic, classes)
+
+
+_SCHEMA = ", ".join(
+    [
+        f"{TRACK_ID} string, {GENRE} string, {_TITLE_KEY} bigint, {_ID_KEY} bigint",
+        "artist bigint, album bigint, artist_tracks bigint, album_tracks bigint",
+        "other_artists array<bigint>, title string, album_name string",
+        *[f"{name} array<float>" for name in _MATRICES],
+    ]
+)
+
+
+def _pack(rows: pa.RecordBatch, inputs: TrackInputs) -> pa.RecordBatch:
+    """Columns of `_SCHEMA`."""
+    plain = {name: rows[name] for name in (TRACK_ID, GENRE, _TITLE_KEY, _ID_KEY)}
+    keys = ("artist", "album", "artist_tracks", "album_tracks")
+    numbers = {name: pa.array(getattr(inputs, name).astype(np.int64)) for name in keys}
+    others = pa.ListArray.from_arrays(
+        pa.array(inputs.other_artists.offsets.astype(np.int32)),
+        pa.array(inputs.other_artists.values),
     )
-    return _to_arrays(table.orderBy(TRACK_ID).toArrow(), space, synthetic, groups, classes)
+    texts = {name: getattr(inputs, name) for name in _TEXTS}
+    matrices = {name: _lists(getattr(inputs, name)) for name in _MATRICES}
+    return pa.RecordBatch.from_pydict(
+        plain | numbers | {"other_artists": others} | texts | matrices
+    )
+
+
+def _lists(values: np.ndarray) -> pa.ListArray:
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(values.shape[1])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.astype(np.float32).ravel()))
+
+
+def _unpack(
+    table: pa.Table, space: FeatureSpace, synthetic: SyntheticPart, classes: tuple[str, ...]
+) -> LabelledTracks:
+    names = table.column_names
+    columns = {name: table[name].combine_chunks() for name in names}
+    arrays = {
+        name: columns[name].to_numpy(zero_copy_only=False)
+        for name in names
+        if pa.types.is_integer(table.schema.field(name).type)
+    }
+    own = {field.name for field in fields(TrackInputs)}
+    matrices = {
+        name: columns[name].flatten().to_numpy().reshape(len(table), -1) for name in _MATRICES
+    }
+    inputs = TrackInputs(
+        **{name: values for name, values in arrays.items() if name in own},
+        **matrices,
+        other_artists=Keys.of(columns["other_artists"]),
+        **{name: columns[name] for name in _TEXTS},
+    )
+    codes = pc.index_in(columns[GENRE], pa.array(classes)).to_numpy()
+    artists = np.where(inputs.has_artist, inputs.artist, arrays[_ID_KEY])
+    has_title = inputs.has_artist & columns["title"].is_valid().to_numpy(zero_copy_only=False)
+    recordings = np.where(has_title, mix(inputs.artist, arrays[_TITLE_KEY]), arrays[_ID_KEY])
+    found = LabelledTracks(
+        inputs=inputs,
+        synthetic=synthetic.nearest(inputs.scaled.astype(float))[0],
+        targets=np.eye(len(classes), dtype=np.float32)[codes],
+        classes=classes,
+        artists=artists,
+        recordings=recordings,
+        edges=space.edges,
+        features=tuple(axis.feature for axis in space.axes),
+    )
+    return found.take(np.argsort(artists, kind="stable"))
 
 
 def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
@@ -173,13 +244,13 @@ def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
     if total < _FEWEST_LABELS:
         raise InputError(
             f"{total} labelled tracks in {len(classes)} genres, {_FEWEST_LABELS} are needed to learn"
-            " from some and to judge by others; label more"
+            " from some and to evaluate on others; label more"
         )
     return classes
 
 
 def _is_chosen(counts: dict[str, int], classes: Sequence[str], most: int, seed: int) -> Column:
-    """Whether a track is in the sample: by the hash of its id, and so the same in each run."""
+    """Whether a track is kept: by the hash of its id, and so the same in each run."""
     total = sum(counts[genre] for genre in classes)
     by_chance = F.pmod(F.xxhash64(F.lit(seed), F.col(TRACK_ID)), F.lit(_BUCKETS))
     # Genres with equal shares together: those that are kept whole, and most of the others.
@@ -189,34 +260,3 @@ def _is_chosen(counts: dict[str, int], classes: Sequence[str], most: int, seed: 
         genres.setdefault(int(_BUCKETS * share), []).append(genre)
     chosen = [F.col(GENRE).isin(*own) & (by_chance < share) for share, own in genres.items()]
     return functools.reduce(operator.or_, chosen)
-
-
-def _recording_key() -> Column:
-    return F.xxhash64(key(ARTIST), F.lower(F.trim(TITLE)))
-
-
-def _to_arrays(
-    table: pa.Table,
-    space: FeatureSpace,
-    synthetic: SyntheticPart,
-    groups: Sequence[str],
-    classes: tuple[str, ...],
-) -> Sample:
-    raw = np.stack([table[name].to_numpy() for name in space.features], axis=1)
-    axes = space.to_numpy(raw)
-    nearest, _ = synthetic.nearest(axes)
-    labels = pc.index_in(table[GENRE], pa.array(classes)).to_numpy()
-    edges = space.edges
-    packed = {group: table[context_column(group)].combine_chunks() for group in groups}
-    return Sample(
-        axes=axes,
-        centroids=np.array(synthetic.centroids)[nearest],
-        edges=edges,
-        features=tuple(axis.feature for axis in space.axes),
-        contexts={group: unpack(group, packed[group], axes, edges) for group in groups},
-        labels=labels.astype(np.int64),
-        classes=classes,
-        artists=table["_artist"].to_numpy(),
-        recordings=table["_recording"].to_numpy(),
-        has_artists=ARTIST in groups,
-    )

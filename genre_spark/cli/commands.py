@@ -103,7 +103,7 @@ def cluster(
         )
         summaries.show_bundle(job.terminal, summary)
         same = table_words(catalog, dataset, fmt)
-        if summary["rows"]["labelled"]:
+        if summary["rows"]["with_genre"]:
             job.terminal.show_next(
                 "train", *same, "--clusters", output, "--output", f"{output}-full"
             )
@@ -175,7 +175,7 @@ def train(
     "--ablations/--no-ablations",
     default=True,
     show_default=True,
-    help="Also fit the CNN without each of its parts; most of the time goes there.",
+    help="Also fit the classifier on fewer labels: a learning curve.",
 )
 @table_options
 @run_options
@@ -189,7 +189,7 @@ def evaluate(
     fmt: str | None,
     **run: Any,
 ) -> None:
-    """Studies the CNN: several splits, all baselines, and the CNN without each of its parts."""
+    """Evaluates the classifier: honest splits, all baselines, each of its steps, fewer labels."""
     with job_of(**run) as job:
         from genre_spark.cli import summaries
         from genre_spark.pipelines import evaluate as pipeline

@@ -1,12 +1,11 @@
 """What people see of a bundle, a study, a labelled catalogue, a report and the demo."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from genre_spark.cli.terminal import Terminal
 from genre_spark.monitoring.drift import WARN, beyond
-from genre_spark.reporting.text import PROTOCOLS, QUALITIES, gained, spread
-from genre_spark.schema import MODEL
+from genre_spark.reporting.text import PROTOCOLS, QUALITIES, attainable, gained, spread
 
 _PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
 
@@ -40,7 +39,8 @@ def show_study(terminal: Terminal, summary: Mapping[str, Any]) -> None:
     terminal.pairs(
         {
             "labelled tracks": f"{summary['tracks']:,}",
-            "splits of each protocol": f"{n_seeds}",
+            "splits of known artists": f"{n_seeds}",
+            "repetitions of new artists, each held out once": f"{summary['repetitions']}",
             **{f"no {PROTOCOLS[name]}": why for name, why in summary["skipped"].items()},
         }
     )
@@ -139,31 +139,56 @@ def _quality_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _accuracy(terminal: Terminal, genres: Mapping[str, Any]) -> None:
-    target = f"coverage at {genres['target_precision']:.0%}"
-    rows = [("held out", "tracks", "accuracy", "best baseline", "majority", "ECE", target)]
+    rows = [("held out", "tracks", "accuracy (95 %)", "best baseline", "majority", "ECE")]
     for protocol, metrics in genres["protocols"].items():
         name, best = max(metrics["baselines"].items(), key=lambda item: item[1])
-        majority = metrics["baselines"]["majority"]
+        majority, bounds = metrics["baselines"]["majority"], metrics["interval"]
         rows.append(
             (
                 PROTOCOLS[protocol],
                 f"{metrics['tracks']:,}",
-                f"{metrics['accuracy']:.3f}",
+                f"{metrics['accuracy']:.3f} ({bounds['low']:.3f}–{bounds['high']:.3f})",
                 f"{best:.3f} ({name})",
                 f"{majority:.3f}",
                 f"{metrics['ece']:.3f}",
-                f"{metrics['coverage']:.2f}",
             )
         )
     terminal.table(rows)
+    terminal.table(_by_protocol("accuracy of", "ladder", genres["protocols"], "{:.3f}".format))
+    terminal.table(_by_protocol("accepted at", "coverage_at", genres["protocols"], _accepted))
+    terminal.pairs(
+        {
+            f"accepted of {PROTOCOLS[name]}": attainable(of, genres["target_precision"])
+            for name, of in genres["protocols"].items()
+        }
+    )
+
+
+def _by_protocol(
+    title: str, key: str, protocols: Mapping[str, Any], form: Callable[[Any], str]
+) -> list[tuple[str, ...]]:
+    """A row per name in `key` of the protocols, a column per protocol."""
+    names = next(iter(protocols.values()))[key]
+    rows: list[tuple[str, ...]] = [(title, *(PROTOCOLS[name] for name in protocols))]
+    for name in names:
+        rows.append((name, *(form(of[key][name]) for of in protocols.values())))
+    return rows
+
+
+def _accepted(one: Mapping[str, float | None]) -> str:
+    """Coverage, and the precision that was reached."""
+    precision = "" if one["precision"] is None else f" ({one['precision']:.3f} right)"
+    return f"{one['coverage']:.2f}{precision}"
 
 
 def _study_rows(title: str, metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The CNN, then the others, each with what the CNN gains over it."""
-    rows: list[tuple[str, ...]] = [(title, "accuracy", "macro-F1", "ECE", "CNN minus this, points")]
+    """The classifier, then its steps and the baselines, each with what it gains over them."""
+    rows: list[tuple[str, ...]] = [
+        (title, "accuracy", "macro-F1", "ECE", "classifier minus this, points")
+    ]
     for name, one in {
-        MODEL: metrics["cnn"],
-        **metrics["ablations"],
+        "the whole classifier": metrics["cnn"],
+        **metrics["ladder"],
         **metrics["baselines"],
     }.items():
         measures = ("accuracy", "macro_f1", "ece")

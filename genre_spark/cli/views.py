@@ -110,7 +110,7 @@ def _fates(rows: Mapping[str, Any], genres: Mapping[str, int], artists: int) -> 
     """What would become of the rows; what is none is not told."""
     counts = {
         "tracks with imputed features": rows["imputed"],
-        "tracks with a genre": rows["labelled"],
+        "tracks with a genre": rows["with_genre"],
         "tracks under several genres": rows["ambiguous"],
         "artists": artists,
     }

@@ -134,7 +134,7 @@ def _narrowed(
     tracks: Tracks, space: FeatureSpace, settings: Settings, owner: str | None
 ) -> DataFrame:
     """Narrow columns, artists complete in partitions, the same ones on every machine."""
-    limit = settings.scoring.max_artist
+    limit = settings.scoring.max_group
     parts = oversized_artists(tracks.accepted, tracks.n, limit, owner) if owner else {}
     columns = {name: F.col(name) for name in (ARTIST, TITLE, GENRE)}
     narrowed = narrow(tracks.accepted, space, parts, others=columns, owner=owner)

@@ -1,214 +1,191 @@
-"""The study: how good the network is, what each part of it gives, over several seeds."""
+"""The study: how good the classifier is, over several seeds, beside baselines and with fewer labels."""
 
 import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from genre_spark.classifier.calibration import attainable_coverage, reliability, risk_coverage
-from genre_spark.classifier.training_set import SYNTHETIC_GENRES, Sample
+from genre_spark.classifier import estimator
+from genre_spark.classifier.calibration import reliability, risk_coverage
+from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
-from genre_spark.evaluation import baselines, training
 from genre_spark.evaluation import metrics as evaluation
-from genre_spark.evaluation.metrics import Protocol
-from genre_spark.schema import MODEL
+from genre_spark.evaluation.held_out import HeldOut, hold_out, join
+from genre_spark.evaluation.metrics import Protocol, gain, interval, scores
+from genre_spark.evaluation.training import unlinked
 
 logger = logging.getLogger(__name__)
 
-_DRAWS = 1000
-_PERCENTILES = (2.5, 97.5)
+_CURVE = (100, 300, 1000, 3000)
 
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class _Split:
-    """What all classifiers made of the held-out side of one split.
-
-    Attributes
-    ----------
-    test : np.ndarray [dtype=int64]
-        The rows that were held out.
-    never_learned : list of str
-        Genres of which all tracks were held out.
-    probabilities : dict of str to np.ndarray [shape=(n_test, n_classes)]
-        By classifier.
-    metrics : dict of str to dict
-        By classifier.
-    """
-
-    test: np.ndarray
-    never_learned: list[str]
-    probabilities: dict[str, np.ndarray]
-    metrics: dict[str, dict[str, Any]]
-
-
 def run(
-    sample: Sample,
+    tracks: LabelledTracks,
     settings: Settings,
     n_seeds: int,
     say: Say = logger.info,
-    with_ablations: bool = True,
+    n_repetitions: int = 2,
+    with_curve: bool = True,
 ) -> dict[str, Any]:
-    """Both protocols, each over several splits, with baselines and ablations on the same rows.
+    """Evaluate all protocols, with baselines on the same rows.
+
+    Known artists: one split per seed. New artists: in each repetition every artist is held out
+    exactly once, by one of five folds (as `test_share` has it), and metrics are pooled over them.
 
     Parameters
     ----------
-    sample : Sample
+    tracks : LabelledTracks
     settings : Settings
         The first seed is the settings' own, the others follow it.
     n_seeds : int
         At least 1.
     say : callable
-        Told in one line what is being done.
-    with_ablations : bool
-        Whether the network is also fitted without each of its parts, four times as often.
+        Receives progress as one line.
+    n_repetitions : int
+        Of the folds of new artists; at most `n_seeds`.
+    with_curve : bool
+        Whether the classifier is also fitted on fewer labels.
 
     Returns
     -------
     dict
-        Per protocol the CNN, ablations and baselines: each measure with its mean, spread and values
-        over the seeds. What the CNN gains over each of the others comes with a 95 % interval.
+        Per protocol the classifier, its ladder and the baselines: each measure with its mean, spread
+        and values over the seeds. What the classifier gains over each of the others comes with a 95 %
+        interval.
     """
     started = time.monotonic()
-    protocols = evaluation.protocols(sample)
+    protocols = evaluation.protocols(tracks)
     seeds = [settings.seed + i for i in range(n_seeds)]
-    parts = ablations(sample) if with_ablations else {}
-    found = {}
+    found: dict[str, Any] = {}
     for protocol in (name for name, reason in protocols.items() if not reason):
-        splits = []
-        for i, seed in enumerate(seeds, start=1):
-            at = f"{protocol} artists, split {i} of {n_seeds}: "
-            tell = functools.partial(_tell, say, at)
-            splits.append(_split(sample, parts, protocol, settings, seed, tell))
-        found[protocol] = _summary(sample, parts, splits)
+        used = seeds if protocol == "known" else seeds[:n_repetitions]
+        held_out = [_repetition(tracks, protocol, settings, seed, say) for seed in used]
+        found[protocol] = _summary(tracks, held_out, settings)
+        rest = [one for one in map(unlinked, held_out) if one] if protocol == "new" else []
+        if rest:
+            found["unlinked"] = _summary(tracks, rest, settings)
     return {
-        "classes": list(sample.classes),
-        "tracks": len(sample),
-        "artists": len(np.unique(sample.artists)) if sample.has_artists else None,
+        "classes": list(tracks.classes),
+        "tracks": len(tracks),
+        "artists": len(np.unique(tracks.artists)) if tracks.has_artists else None,
         "target_precision": settings.training.target_precision,
         "seeds": seeds,
+        "repetitions": len(seeds[:n_repetitions]),
         "skipped": {name: reason for name, reason in protocols.items() if reason},
         "protocols": found,
+        "learning_curve": learning_curve(tracks, settings, say) if with_curve else [],
         "seconds": round(time.monotonic() - started, 1),
     }
 
 
-def ablations(sample: Sample) -> dict[str, tuple[str, ...]]:
-    """What the CNN is fitted without, by name: only what this sample has."""
-    groups = tuple(sample.contexts)
-    found = {"no context": groups} if groups else {}
-    if len(groups) > 1:
-        found |= {f"no {group}": (group,) for group in groups}
-    return found | {f"no {SYNTHETIC_GENRES}": (SYNTHETIC_GENRES,)}
+def learning_curve(tracks: LabelledTracks, settings: Settings, say: Say) -> list[dict[str, Any]]:
+    """Accuracy on new artists by number of labels, with and without synthetic genres' labels.
 
-
-def gain(
-    ours: Sequence[np.ndarray],
-    theirs: Sequence[np.ndarray],
-    artists: Sequence[np.ndarray],
-    seed: int,
-) -> dict[str, float]:
-    """How many more labels are right, with a 95 % interval, from paired splits.
-
-    Both classifiers judged the same tracks. Tracks of one artist are right or wrong together, and
-    an artist is held out in several splits: artists and splits are drawn anew, each apart, and the
-    difference is taken of what is drawn. It speaks for other artists and for other splits.
-
-    Parameters
-    ----------
-    ours, theirs : sequence of np.ndarray [shape=(n_test,), dtype=bool]
-        Per split, whether each held-out track's label is right.
-    artists : sequence of np.ndarray [shape=(n_test,), dtype=int64]
-    seed : int
-
-    Returns
-    -------
-    dict of str to float
-        ``mean``, ``low`` and ``high``: differences of accuracies, in [-1, 1].
-
-    References
-    ----------
-    Owen (2007), "The pigeonhole bootstrap", Annals of Applied Statistics 1.
+    One fold of the artists is held out. Of the others' labelled tracks the first so many in random
+    order are learned from.
     """
-    codes = np.unique(np.concatenate(artists), return_inverse=True)[1]
-    n_artists, ends = codes.max() + 1, np.cumsum([len(one) for one in artists])[:-1]
-    more, tracks = np.zeros((2, len(artists), n_artists))
-    for i, code in enumerate(np.split(codes, ends)):
-        np.add.at(more[i], code, ours[i].astype(float) - theirs[i])
-        np.add.at(tracks[i], code, 1.0)
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(_DRAWS):
-        splits = np.bincount(rng.integers(0, len(more), len(more)), minlength=len(more))
-        who = np.bincount(rng.integers(0, n_artists, n_artists), minlength=n_artists)
-        drawn.append((splits @ more @ who) / max(1.0, splits @ tracks @ who))
-    low, high = np.percentile(drawn, _PERCENTILES)
-    return {"mean": float(more.sum() / tracks.sum()), "low": float(low), "high": float(high)}
+    protocol: Protocol = "known" if evaluation.protocols(tracks)["new"] else "new"
+    fold = evaluation.folds(tracks, protocol, settings.training.test_share, settings.seed)
+    test, rest = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)
+    order = np.random.default_rng(settings.seed).permutation(rest)
+    found, held_out = [], tracks.take(test)
+    for n in [*(n for n in _CURVE if n < len(rest)), len(rest)]:
+        say(f"learning curve, {n:,} labels")
+        learned = tracks.take(np.sort(order[:n]))
+        target = settings.training.target_precision
+        fitted = estimator.fit(learned, settings.network, target, settings.seed, lambda _: None)
+        steps = fitted.climb(fitted.terms(held_out), fitted.is_known(held_out))
+        right = {name: one.argmax(axis=1) == held_out.labels for name, one in steps.items()}
+        *_, without, everything = right.values()
+        found.append(
+            {
+                "labels": n,
+                "ladder": {name: float(one.mean()) for name, one in right.items()},
+                "gain_by_synthetic_genres": gain([everything], [without], [held_out.artists], 0),
+            }
+        )
+    return found
+
+
+def strongest(metrics: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The baseline with the best mean accuracy, of one protocol's results."""
+    found = metrics["baselines"]
+    name = max(found, key=lambda one: found[one]["accuracy"]["mean"])
+    return name, found[name]
+
+
+def _repetition(
+    tracks: LabelledTracks, protocol: Protocol, settings: Settings, seed: int, say: Say
+) -> HeldOut:
+    """One split of known artists, or all folds of new ones."""
+    fold = evaluation.folds(tracks, protocol, settings.training.test_share, seed)
+    numbers = np.unique(fold).tolist() if protocol == "new" else [0]
+    parts = []
+    for i, number in enumerate(numbers, start=1):
+        tell = functools.partial(
+            _tell, say, f"{protocol} artists, seed {seed}, fold {i} of {len(numbers)}: "
+        )
+        test = np.flatnonzero(fold == number)
+        parts.append(hold_out(tracks, test, settings, seed, tell)[0])
+    return join(parts)
 
 
 def _tell(say: Say, at: str, message: str) -> None:
     say(at + message)
 
 
-def _split(
-    sample: Sample,
-    parts: Mapping[str, tuple[str, ...]],
-    protocol: Protocol,
-    settings: Settings,
-    seed: int,
-    say: Say,
-) -> _Split:
-    side, test = evaluation.split(sample, protocol, settings.training.test_share, seed)
-    found = _Split(test, evaluation.never_learned(sample, side, test), {}, {})
-    shown = {MODEL: sample} | {name: sample.without(*scopes) for name, scopes in parts.items()}
-    for name, seen in shown.items():
-        tell = functools.partial(_tell, say, f"{name}: ")
-        judged = training.judge(seen, protocol, side, settings, seed, tell)
-        found.probabilities[name] = judged.probabilities[test]
-        found.metrics[name] = judged.measure(sample, test)
-    say("baselines")
-    for name, probabilities in baselines.judge(sample.take(side), sample.take(test), seed):
-        say(f"baselines: {name}")
-        found.probabilities[name] = probabilities
-        found.metrics[name] = evaluation.scores(probabilities, sample.labels[test])
-    for name, probabilities in found.probabilities.items():
-        found.metrics[name]["attainable"] = attainable_coverage(
-            probabilities.max(axis=1),
-            probabilities.argmax(axis=1) == sample.labels[test],
-            settings.training.target_precision,
-        )
+def _summary(
+    tracks: LabelledTracks, splits: Sequence[HeldOut], settings: Settings
+) -> dict[str, Any]:
+    target = settings.training.target_precision
+    own = [split.measure(tracks, target) for split in splits]
+    right = [_right(tracks, split, split.probabilities) for split in splits]
+    artists = [tracks.artists[split.rows] for split in splits]
+    return {
+        "tracks": [len(split.rows) for split in splits],
+        "linked": float(np.mean([split.linked.mean() for split in splits])),
+        "never_learned": sorted({name for split in splits for name in split.never_learned}),
+        "cnn": _over_seeds(own),
+        "interval": interval(right, artists),
+        "coverage_at": {
+            goal: _over_seeds([one["coverage_at"][goal] for one in own])
+            for goal in own[0]["coverage_at"]
+        },
+        "ladder": _others(tracks, splits, "ladder"),
+        "baselines": _others(tracks, splits, "baselines"),
+        "confusion": np.sum([one["confusion"] for one in own], axis=0).tolist(),
+        "per_genre": {
+            genre: _over_seeds([one["per_genre"][genre] for one in own]) for genre in tracks.classes
+        },
+        **_curves(tracks, splits),
+    }
+
+
+def _others(
+    tracks: LabelledTracks, splits: Sequence[HeldOut], part: str
+) -> dict[str, dict[str, Any]]:
+    """Measures of baselines or of the ladder, and what the classifier gains over each."""
+    found = {}
+    ours = [_right(tracks, split, split.probabilities) for split in splits]
+    artists = [tracks.artists[split.rows] for split in splits]
+    for name in getattr(splits[0], part):
+        theirs = [getattr(split, part)[name] for split in splits]
+        measured = [
+            scores(one, tracks.labels[split.rows])
+            for one, split in zip(theirs, splits, strict=True)
+        ]
+        right = [_right(tracks, split, one) for one, split in zip(theirs, splits, strict=True)]
+        found[name] = _over_seeds(measured) | {"cnn_gain": gain(ours, right, artists, seed=0)}
     return found
 
 
-def _summary(
-    sample: Sample, parts: Mapping[str, tuple[str, ...]], splits: Sequence[_Split]
-) -> dict[str, Any]:
-    measured = {
-        name: _over_seeds([split.metrics[name] for split in splits]) for name in splits[0].metrics
-    }
-    others = {
-        name: one | {"cnn_gain": _gain_over(name, sample, splits)}
-        for name, one in measured.items()
-        if name != MODEL
-    }
-    own = [split.metrics[MODEL] for split in splits]
-    return {
-        "tracks": [len(split.test) for split in splits],
-        "never_learned": sorted({name for split in splits for name in split.never_learned}),
-        "cnn": measured[MODEL],
-        "ablations": {name: others[name] for name in parts},
-        "baselines": {name: one for name, one in others.items() if name not in parts},
-        "confusion": np.sum([one["confusion"] for one in own], axis=0).tolist(),
-        "per_genre": {
-            genre: _over_seeds([one["per_genre"][genre] for one in own]) for genre in sample.classes
-        },
-        **_curves(sample, splits),
-    }
+def _right(tracks: LabelledTracks, split: HeldOut, probabilities: np.ndarray) -> np.ndarray:
+    return probabilities.argmax(axis=1) == tracks.labels[split.rows]
 
 
 def _over_seeds(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -227,30 +204,12 @@ def _statistics(values: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def _gain_over(name: str, sample: Sample, splits: Sequence[_Split]) -> dict[str, float]:
-    def right(classifier: str) -> list[np.ndarray]:
-        return [
-            split.probabilities[classifier].argmax(axis=1) == sample.labels[split.test]
-            for split in splits
-        ]
-
-    artists = [sample.artists[split.test] for split in splits]
-    return gain(right(MODEL), right(name), artists, seed=0)
-
-
-def _curves(sample: Sample, splits: Sequence[_Split]) -> dict[str, Any]:
+def _curves(tracks: LabelledTracks, splits: Sequence[HeldOut]) -> dict[str, Any]:
     """Curves over the held-out tracks of all splits together."""
-    probabilities = np.concatenate([split.probabilities[MODEL] for split in splits])
-    labels = np.concatenate([sample.labels[split.test] for split in splits])
+    probabilities = np.concatenate([split.probabilities for split in splits])
+    labels = np.concatenate([tracks.labels[split.rows] for split in splits])
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     return {
         "reliability": reliability(confidence, correct),
         "risk_coverage": risk_coverage(confidence, correct),
     }
-
-
-def strongest(metrics: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The baseline with the best mean accuracy, of one protocol's results."""
-    found = metrics["baselines"]
-    name = max(found, key=lambda one: found[one]["accuracy"]["mean"])
-    return name, found[name]

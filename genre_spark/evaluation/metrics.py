@@ -1,96 +1,99 @@
-"""Accuracy on tracks, and on artists, that the model has not seen."""
+"""Protocols of evaluation, and measures of predictions on tracks that the model has not seen."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from genre_spark.classifier import splits
 from genre_spark.classifier.calibration import (
+    attainable_coverage,
     expected_calibration_error,
     reliability,
     risk_coverage,
 )
-from genre_spark.classifier.training_set import Sample
+from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.errors import InputError
 
-Protocol = Literal["known", "new"]
+Protocol = Literal["known", "new", "unlinked"]
 
-# Below, hardly any artist is held out, and what is said of new ones is said of one or two.
+# Below, hardly any artist is held out, and what is measured on new ones is of one or two.
 _FEWEST_ARTISTS = 20
+_DRAWS = 1000
+_PERCENTILES = (2.5, 97.5)
 
 
-def protocols(sample: Sample) -> dict[Protocol, str | None]:
-    """The protocols, each with the reason for which this sample has no use for it."""
-    n_artists = len(np.unique(sample.artists))
+def protocols(tracks: LabelledTracks) -> dict[Protocol, str | None]:
+    """The protocols that are fitted, each with the reason for which it is left out."""
+    n_artists = len(np.unique(tracks.artists))
     reason = None
-    if not sample.has_artists:
+    if not tracks.has_artists:
         reason = "the catalogue names no artists"
     elif n_artists < _FEWEST_ARTISTS:
         reason = f"the labelled tracks are of {n_artists} artists, {_FEWEST_ARTISTS} are needed"
     return {"known": None, "new": reason}
 
 
-def split(
-    sample: Sample, protocol: Protocol, share: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the training and of the held-out side, stratified by genre.
+def folds(tracks: LabelledTracks, protocol: Protocol, share: float, seed: int) -> np.ndarray:
+    """Deal tracks to folds, each of which can be held out.
 
     Parameters
     ----------
-    sample : Sample
+    tracks : LabelledTracks
     protocol : {'known', 'new'}
         ``known`` holds out tracks: the same recording is never on both sides. ``new`` holds out
         artists, with all of their tracks.
     share : float
-        Of the tracks to hold out, in (0, 0.5].
+        Of the tracks in one fold, in (0, 0.5].
     seed : int
 
     Returns
     -------
-    train, test : np.ndarray [dtype=int64]
+    np.ndarray [shape=(n_tracks,), dtype=int64]
 
     Raises
     ------
     InputError
         Where the tracks cannot be parted: all are of one artist, or of one recording.
     """
-    together = sample.artists if protocol == "new" else sample.recordings
-    fold = splits.grouped(sample.labels, together, max(2, round(1 / share)), seed)
-    held_out = fold == fold.min()
-    if held_out.all():
+    together = tracks.artists if protocol == "new" else tracks.recordings
+    found = splits.grouped(tracks.labels, together, max(2, round(1 / share)), seed)
+    if (found == found[0]).all():
         raise InputError(
-            f"{len(sample)} labelled tracks are of one {'artist' if protocol == 'new' else 'recording'}:"
-            " none can be held out to tell how good the model is; label tracks of others"
+            f"{len(tracks)} labelled tracks are of one"
+            f" {'artist' if protocol == 'new' else 'recording'}: none can be held out to measure"
+            " how good the model is; label tracks of others"
         )
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    return found
 
 
-def never_learned(sample: Sample, train: np.ndarray, test: np.ndarray) -> list[str]:
+def never_learned(tracks: LabelledTracks, train: np.ndarray, test: np.ndarray) -> list[str]:
     """Genres that are held out whole: all of their tracks are of one artist, or of few.
 
     No classifier can be right on them.
     """
-    missing = np.setdiff1d(sample.labels[test], sample.labels[train])
-    return [sample.classes[code] for code in missing]
+    labels = tracks.labels
+    missing = np.setdiff1d(labels[test], labels[train])
+    return [tracks.classes[code] for code in missing]
 
 
 def measure(
     probabilities: np.ndarray,
     labels: np.ndarray,
     classes: tuple[str, ...],
-    uncalibrated: np.ndarray,
-    thresholds: np.ndarray,
+    accepted: np.ndarray,
+    target: float,
 ) -> dict[str, Any]:
     """All metrics of one set of held-out predictions.
 
     Parameters
     ----------
-    probabilities, uncalibrated : np.ndarray [shape=(n_tracks, n_classes)]
-        After and before temperature scaling.
+    probabilities : np.ndarray [shape=(n_tracks, n_classes)]
     labels : np.ndarray [shape=(n_tracks,), dtype=int64]
     classes : tuple of str
-    thresholds : np.ndarray [shape=(n_tracks,)]
-        Least confidence of an accepted label, fitted elsewhere.
+    accepted : np.ndarray [shape=(n_tracks,), dtype=bool]
+    target : float
+        Precision that accepted labels should have.
 
     Returns
     -------
@@ -101,16 +104,14 @@ def measure(
 
     winners, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     correct, codes = winners == labels, np.arange(len(classes))
-    accepted = confidence >= thresholds
     per_genre = classification_report(
         labels, winners, labels=codes, target_names=classes, output_dict=True, zero_division=0
     )
     return {
         "tracks": len(labels),
         **scores(probabilities, labels),
-        "ece_before": expected_calibration_error(uncalibrated.max(axis=1), correct),
-        "coverage": float(accepted.mean()),
-        "precision": float(correct[accepted].mean()) if accepted.any() else None,
+        **acceptance(correct, accepted),
+        "attainable": attainable_coverage(confidence, correct, target),
         "confusion": confusion_matrix(labels, winners, labels=codes).tolist(),
         "per_genre": {
             name: {key: float(value) for key, value in per_genre[name].items()} for name in classes
@@ -118,6 +119,12 @@ def measure(
         "reliability": reliability(confidence, correct),
         "risk_coverage": risk_coverage(confidence, correct),
     }
+
+
+def acceptance(correct: np.ndarray, accepted: np.ndarray) -> dict[str, float | None]:
+    """``coverage``: the share that is accepted; ``precision``: the share of these that is right."""
+    precision = float(correct[accepted].mean()) if accepted.any() else None
+    return {"coverage": float(accepted.mean()), "precision": precision}
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -134,19 +141,70 @@ def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         ``accuracy``, ``macro_f1`` over the genres that are held out or given, ``top3``,
         ``log_loss``, ``ece`` and ``aurc``.
     """
-    from sklearn.metrics import f1_score, log_loss
+    from sklearn.metrics import f1_score
 
     winners, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    correct, codes = winners == labels, np.arange(probabilities.shape[1])
+    correct, rows = winners == labels, np.arange(len(labels))
     top3 = (np.argsort(-probabilities, axis=1)[:, :3] == labels[:, None]).any(axis=1)
+    likelihood = np.log(np.maximum(probabilities[rows, labels], 1e-12))
     return {
         "accuracy": float(correct.mean()),
         "macro_f1": float(f1_score(labels, winners, average="macro", zero_division=0)),
         "top3": float(top3.mean()),
-        "log_loss": float(log_loss(labels, probabilities, labels=codes)),
+        "log_loss": float(-likelihood.mean()),
         "ece": expected_calibration_error(confidence, correct),
         "aurc": area_under_risk_coverage(confidence, correct),
     }
+
+
+def gain(
+    ours: Sequence[np.ndarray],
+    theirs: Sequence[np.ndarray],
+    artists: Sequence[np.ndarray],
+    seed: int,
+) -> dict[str, float]:
+    """Difference of two accuracies with a 95 % interval, from paired splits.
+
+    Tracks of one artist are right or wrong together, and an artist is held out in several splits:
+    artists and splits are resampled, each apart.
+
+    Parameters
+    ----------
+    ours, theirs : sequence of np.ndarray [shape=(n_test,), dtype=bool]
+        Per split, whether each held-out track's label is right.
+    artists : sequence of np.ndarray [shape=(n_test,), dtype=int64]
+    seed : int
+
+    Returns
+    -------
+    dict of str to float
+        ``mean``, ``low`` and ``high``, in [-1, 1].
+
+    References
+    ----------
+    Owen (2007), "The pigeonhole bootstrap", Annals of Applied Statistics 1.
+    """
+    codes = np.unique(np.concatenate(artists), return_inverse=True)[1]
+    n_artists, ends = codes.max() + 1, np.cumsum([len(one) for one in artists])[:-1]
+    more, tracks = np.zeros((2, len(artists), n_artists))
+    for i, code in enumerate(np.split(codes, ends)):
+        more[i] = np.bincount(code, ours[i].astype(float) - theirs[i], n_artists)
+        tracks[i] = np.bincount(code, minlength=n_artists)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(_DRAWS):
+        chosen = np.bincount(rng.integers(0, len(more), len(more)), minlength=len(more))
+        who = np.bincount(rng.integers(0, n_artists, n_artists), minlength=n_artists)
+        drawn.append((chosen @ more @ who) / max(1.0, chosen @ tracks @ who))
+    low, high = np.percentile(drawn, _PERCENTILES)
+    return {"mean": float(more.sum() / tracks.sum()), "low": float(low), "high": float(high)}
+
+
+def interval(
+    correct: Sequence[np.ndarray], artists: Sequence[np.ndarray], seed: int = 0
+) -> dict[str, float]:
+    """A share that is right with its 95 % interval over artists; see `gain`."""
+    return gain(correct, [np.zeros(len(one), dtype=bool) for one in correct], artists, seed)
 
 
 def area_under_risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> float:

@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.catalog.catalogue import Source
-from genre_spark.classifier.genre_part import unpack_artists
 from genre_spark.config import Settings
 from genre_spark.evaluation.side_by_side import AFTER, BEFORE, TRUTH, labelled_by_both
 from genre_spark.schema import WHY_GENRE
@@ -202,9 +201,9 @@ def _told(manifest: Manifest) -> dict[str, Any]:
         "synthetic genres": list(manifest.scoring.synthetic.names),
     }
     if part:
-        told |= {"genres": list(part.classes), "context of": list(part.groups)}
+        told |= {"genres": list(part.classes), "reads words": part.reads_text}
         told |= {"target precision": part.target_precision}
-        told |= {"known artists": len(unpack_artists(part.known_artists))}
+        told |= {"known artists": len(part.artist_keys)}
         for kind, one in (("known", part.known), ("new", part.new)):
             told |= {f"{kind} artists: {k}": v for k, v in one.model_dump(mode="json").items()}
     return told

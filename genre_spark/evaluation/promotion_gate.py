@@ -192,7 +192,7 @@ def _classes(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _require_artists(manifest: Manifest) -> None:
-    if not (manifest.scoring.genres and manifest.scoring.genres.known_artists):
+    if not (manifest.scoring.genres and manifest.scoring.genres.has_artists):
         raise GateError(
             f"model {manifest.model_id} does not say of which artists it has learned, since its"
             " catalogue named none: no labelled track is known to be new to it. Train both models"

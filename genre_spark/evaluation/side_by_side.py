@@ -11,11 +11,11 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.bundle.registry import now
 from genre_spark.catalog.catalogue import Source, open_catalogue
-from genre_spark.classifier.genre_part import unpack_artists
 from genre_spark.config import Settings
-from genre_spark.features.catalogue_context import key
-from genre_spark.schema import ARTIST, GENRE, TRACK_ID
+from genre_spark.features.artist_pass import artist_key
+from genre_spark.schema import GENRE, TRACK_ID
 from genre_spark.scoring import job
+from genre_spark.scoring.job import Tracks
 
 # Columns of the table: the catalogue's genre, and the labels of either model.
 TRUTH = "truth"
@@ -76,24 +76,20 @@ def _labelled(
     needed = bundle.manifest.scoring.space.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
         truth = F.coalesce(F.col(GENRE), F.lit(_NO_GENRE)).alias(TRUTH)
-        tracks = catalogue.tracks.select(TRACK_ID, truth, key(ARTIST).alias(_KEY))
-        n, largest = catalogue.counts.accepted, settings.scoring.max_artist
-        with job.labelling(spark, catalogue.tracks, n, bundle, now(), largest, explain) as labels:
-            known = _known(spark, bundle.manifest)
-            told = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")
-            is_known = F.when(F.col(_KEY).isNotNull(), F.col("_known").isNotNull())
-            columns: list[Column] = [F.col(column) for column in labels.columns]
-            yield told.select(
-                TRACK_ID,
-                TRUTH,
-                F.struct(*columns, F.col(_KEY).alias("artist_key"), is_known.alias("known")).alias(
-                    name
-                ),
-            )
+        tracks = catalogue.tracks.select(TRACK_ID, truth, artist_key().alias(_KEY))
+        n, largest = catalogue.counts.accepted, settings.scoring.max_group
+        shared_out = Tracks.of(catalogue.tracks, n, largest, bundle.manifest.scoring.owner)
+        labels = job.labelled(shared_out, bundle, now(), explain).drop(*job.PASSED)
+        known = _known(spark, bundle.manifest)
+        joined = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")
+        is_known = F.when(F.col(_KEY).isNotNull(), F.col("_known").isNotNull())
+        columns: list[Column] = [F.col(column) for column in labels.columns]
+        of_model = F.struct(*columns, F.col(_KEY).alias("artist_key"), is_known.alias("known"))
+        yield joined.select(TRACK_ID, TRUTH, of_model.alias(name))
 
 
 def _known(spark: SparkSession, manifest: Manifest) -> DataFrame:
     """Keys of the artists of a model's labelled sample."""
     part = manifest.scoring.genres
-    keys = pa.array(unpack_artists(part.known_artists) if part else [], pa.int64())
+    keys = pa.array(part.artist_keys if part else [], pa.int64())
     return spark.createDataFrame(pa.table({_KEY: keys})).withColumn("_known", F.lit(True))

@@ -57,15 +57,27 @@ def artist_batches(batches: Iterator[pa.RecordBatch], space: FeatureSpace) -> It
     ArtistBatch
         Of about 8,192 tracks; a group is never cut.
     """
-    table = pa.Table.from_batches(held) if (held := list(batches)) else None
-    if table is None or not table.num_rows:
+    for rows in sorted_by_group(batches):
+        for first, end in _cuts(rows[GROUP].to_numpy()):
+            yield _batch(rows.slice(first, end - first), space)
+
+
+def single_tracks(batches: Iterator[pa.RecordBatch], space: FeatureSpace) -> Iterator[ArtistBatch]:
+    """The tracks of a partition, each a group of its own, for models that do not relate tracks."""
+    for rows in batches:
+        if rows.num_rows:
+            yield _batch(rows, space, np.arange(rows.num_rows))
+
+
+def sorted_by_group(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """All rows of a partition as one batch, in the order of `GROUP`, then of `ALBUM_KEY` if given."""
+    held = [batch for batch in batches if batch.num_rows]
+    if not held:
         return
-    keys = table[GROUP].combine_chunks().to_numpy(zero_copy_only=False)
-    albums = table[ALBUM_KEY].combine_chunks().fill_null(0).to_numpy(zero_copy_only=False)
-    order = np.lexsort((albums, keys))
-    (rows,) = table.take(pa.array(order)).combine_chunks().to_batches()
-    for first, end in _cuts(keys[order]):
-        yield _batch(rows.slice(first, end - first), space)
+    table = pa.Table.from_batches(held)
+    by = [name for name in (ALBUM_KEY, GROUP) if name in table.schema.names]
+    keys = [table[name].combine_chunks().fill_null(0).to_numpy() for name in by]
+    yield from table.take(pa.array(np.lexsort(keys))).combine_chunks().to_batches()
 
 
 def _cuts(keys: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -77,13 +89,15 @@ def _cuts(keys: np.ndarray) -> Iterator[tuple[int, int]]:
     yield from itertools.pairwise(edges)
 
 
-def _batch(rows: pa.RecordBatch, space: FeatureSpace) -> ArtistBatch:
+def _batch(
+    rows: pa.RecordBatch, space: FeatureSpace, group: np.ndarray | None = None
+) -> ArtistBatch:
     n = rows.num_rows
     raw = rows[FEATURES].flatten().to_numpy(zero_copy_only=False).reshape(n, len(space.features))
     scaled = space.to_numpy(raw)
     artist, album = (_keys(rows[name]) for name in (ARTIST_KEY, ALBUM_KEY))
     own = np.arange(1, n + 1)
-    by_artist = Groups.of(rows[GROUP].to_numpy())
+    by_artist = Groups.of(rows[GROUP].to_numpy() if group is None else group)
     # A track without an album is an album of its own.
     by_album = Groups.of(by_artist.code, np.where(album == 0, own, album), album == 0)
     means, deviations = by_album.means_and_deviations(scaled)

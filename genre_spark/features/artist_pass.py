@@ -23,6 +23,10 @@ _TRACKS_PER_PARTITION = 100_000
 _SAMPLE = 100_000
 # Names on one track; compilations that list more gain nothing by the rest.
 _MAX_OTHERS = 20
+# Artists that a title names after "feat.", "ft." or "featuring", or in brackets after "with".
+_HINT = r"(?i)[\s(\[](feat|ft|featuring|with)\b"
+_FEATURED = r"(?i)(?:[\s(\[](?:feat\.?|ft\.?|featuring)|[(\[]with)\s+([^)\]]+)"
+_SEPARATORS = r"\s*,\s*|\s+&\s+|\s+and\s+"
 
 
 def narrow(
@@ -53,19 +57,18 @@ def narrow(
     -------
     DataFrame
         `TRACK_ID`, the keys of group, artist and album as bigint (null without artist or album),
-        keys of further artists where the catalogue has them, features as array<float>, medians in
-        place of nulls.
+        keys of further artists as array<bigint>, features as array<float>, medians in place of
+        nulls.
     """
     features = [column.cast("float") for column in space.imputed().values()]
     artist, album = artist_key(owner), album_key()
     texts = {TITLE_TEXT: F.col(TITLE), ALBUM_TEXT: F.col(ALBUM)} if with_text else {}
-    further = {OTHER_ARTISTS: other_artist_keys()} if ARTISTS in tracks.columns else {}
     columns = {
         GROUP: _group(artist, parts),
         ARTIST_KEY: artist,
         ALBUM_KEY: album,
         FEATURES: F.array(*features),
-        **further,
+        OTHER_ARTISTS: other_artist_keys(ARTISTS in tracks.columns),
         **texts,
         **(others or {}),
     }
@@ -89,9 +92,24 @@ def album_key() -> Column:
     return _key(F.col(ALBUM))
 
 
-def other_artist_keys() -> Column:
-    """Keys [array<bigint>] of the artists named on a track beside its first one."""
-    return F.transform(F.slice(F.col(ARTISTS), 2, _MAX_OTHERS), F.xxhash64)
+def other_artist_keys(listed: bool) -> Column:
+    """Keys [array<bigint>] of the artists named on a track beside its first one.
+
+    Parameters
+    ----------
+    listed : bool
+        Whether the catalogue lists all artists of a track. Those that its title names, as in
+        ``Song (feat. A, B & C)``, are among them in any case.
+    """
+    title = F.col(TITLE)
+    names = F.transform(F.split(F.regexp_extract(title, _FEATURED, 1), _SEPARATORS), F.trim)
+    # The pattern is slow; few titles have one of its words.
+    featured = F.when(title.rlike(_HINT), F.filter(names, lambda name: name != ""))
+    none = F.array().cast("array<string>")
+    further = F.slice(F.col(ARTISTS), 2, _MAX_OTHERS) if listed else none
+    found = F.concat(F.coalesce(further, none), F.coalesce(featured, none))
+    others = F.filter(F.array_distinct(found), lambda name: ~name.eqNullSafe(F.col(ARTIST)))
+    return F.transform(F.slice(others, 1, _MAX_OTHERS), F.xxhash64)
 
 
 def oversized_artists(

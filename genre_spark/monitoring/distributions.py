@@ -1,10 +1,12 @@
 """Distributions of a catalogue's features and labels, counted by Spark."""
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from genre_spark.bundle.catalogue_profile import (
@@ -42,44 +44,87 @@ def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, Fe
     }
 
 
-def binned_as(profile: Profile, tracks: DataFrame) -> dict[str, Binned]:
-    """The tracks in the bins of a bundle's profile."""
-    return _binned(tracks, {name: one.edges for name, one in profile.features.items()})
+def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
+    """The tracks in the bins of a bundle's profile.
+
+    Parameters
+    ----------
+    profile : Profile
+    tracks : pa.Table
+        With a double column per feature, null where missing.
+    """
+    return {
+        name: _binned_column(tracks[name].combine_chunks(), np.array(one.edges, np.float64))
+        for name, one in profile.features.items()
+    }
 
 
-def label_profile(labelled: DataFrame) -> LabelProfile:
-    """How many tracks got which label, and how sure, in one pass."""
+def _binned_column(column: pa.Array, edges: np.ndarray) -> Binned:
+    values = column.drop_null().to_numpy(zero_copy_only=False)
+    counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+    return Binned(tuple(counts.tolist()), column.null_count / max(1, len(column)))
+
+
+# Columns of `label_groups` beside those that are asked for.
+LABEL_GROUPS = ("synthetic_genre", "genre", "confidence_bin", "genre_accepted")
+
+
+def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] = ()) -> list[Row]:
+    """Tracks with equal labels and about equal confidence, counted in one pass.
+
+    Parameters
+    ----------
+    labelled : DataFrame
+    *aggregates : Column
+        Further aggregates of each group.
+    by : sequence of Column
+        What tracks of a group must have in common beside `LABEL_GROUPS`.
+
+    Returns
+    -------
+    list of Row
+        `LABEL_GROUPS`, those of `by`, ``tracks``, ``confidence`` (summed), and the aggregates.
+    """
     confidence = F.col("genre_confidence")
     # `least` would skip the nulls of a clusters bundle.
     bins = F.when(confidence < 1, F.floor(confidence * CONFIDENCE_BINS)).when(
         confidence >= 1, F.lit(CONFIDENCE_BINS - 1)
     )
-    said = {
-        "synthetic_genres": F.col("synthetic_genre"),
-        "genres": F.col("genre"),
-        "confidence": bins,
-        "accepted": F.col("genre_accepted"),
-    }
-    # First what labels go together, which is little, then each kind by itself.
-    together = labelled.groupBy(*[column.alias(name) for name, column in said.items()]).agg(
-        F.count(F.lit(1)).alias("n"), F.sum(confidence.cast("double")).alias("sum")
+    keys: list[str | Column] = ["synthetic_genre", "genre", bins.alias("confidence_bin")]
+    keys += ["genre_accepted", *by]
+    return (
+        labelled.groupBy(*keys)
+        .agg(
+            F.count(F.lit(1)).alias("tracks"),
+            F.sum(confidence.cast("double")).alias("confidence"),
+            *aggregates,
+        )
+        .collect()
     )
-    each = [F.struct(F.lit(k).alias("of"), F.col(k).cast("string").alias("is")) for k in said]
-    rows = (
-        together.select("n", "sum", F.explode(F.array(*each)).alias("at"))
-        .groupBy("at.of", "at.is")
-        .agg(F.sum("n").alias("n"), F.sum("sum").alias("sum"))
-    )
-    found = rows.filter(F.col("is").isNotNull()).orderBy(F.desc("n"), "is").collect()
-    counts = {name: {row["is"]: row["n"] for row in found if row["of"] == name} for name in said}
-    accepted, sure = counts.pop("accepted"), sum(counts["confidence"].values())
-    total = sum(row["sum"] for row in found if row["of"] == "confidence")
+
+
+def label_profile(groups: Sequence[Row]) -> LabelProfile:
+    """How many tracks have which label, and how sure, from `label_groups`."""
+    counts = {name: _totals(groups, name) for name in LABEL_GROUPS}
+    accepted, sure = counts["genre_accepted"], sum(counts["confidence_bin"].values())
+    total = math.fsum(row["confidence"] or 0.0 for row in groups)
     return LabelProfile(
-        **counts,
-        accepted=accepted.get("true", 0) / sum(accepted.values()) if accepted else None,
-        # The last digits of a sum hang on the order in which Spark added.
+        synthetic_genres=counts["synthetic_genre"],
+        genres=counts["genre"],
+        confidence=counts["confidence_bin"],
+        accepted=accepted.get("True", 0) / sum(accepted.values()) if accepted else None,
+        # The last digits of a sum depend on the order in which Spark adds.
         mean_confidence=round(total / sure, 6) if sure else None,
     )
+
+
+def _totals(groups: Sequence[Row], name: str) -> dict[str, int]:
+    """Tracks by a label, the most frequent first; nulls do not count."""
+    counted: Counter[str] = Counter()
+    for row in groups:
+        if row[name] is not None:
+            counted[str(row[name])] += row["tracks"]
+    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
 def reasons(labelled: DataFrame) -> dict[str, dict[str, dict[str, int]]]:

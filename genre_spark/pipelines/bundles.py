@@ -10,7 +10,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
 from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.classifier import training_set
-from genre_spark.classifier.training_set import Sample
+from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 
 
@@ -32,13 +32,14 @@ def new_manifest(
     )
 
 
-def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> Sample:
+def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> LabelledTracks:
     """The labelled tracks of a catalogue, as arrays on the driver."""
     return training_set.collect(
         catalogue.tracks,
         base.manifest.scoring.space,
         base.manifest.scoring.synthetic,
-        catalogue.groups,
+        catalogue.counts.accepted,
+        settings.scoring.max_group,
         settings.training,
         settings.seed,
     )

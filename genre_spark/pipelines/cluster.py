@@ -80,7 +80,9 @@ def run(
         if labels:
             say(f"labelling into {labels}", n_tracks)
             order = Order(source, made, labels, settings, run_id=run_id)
-            summary["labels"] = publish_labels(spark, catalogue, order)
+            summary["labels"] = publish_labels(
+                spark, catalogue.scanned(source.path, manifest.scoring.owner), order
+            )
     return summary
 
 

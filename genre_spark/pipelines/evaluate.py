@@ -1,4 +1,4 @@
-"""`genre-spark evaluate`: studies the network on the labelled sample and publishes the study."""
+"""`genre-spark evaluate`: studies the classifier on the labelled sample and publishes the study."""
 
 import logging
 import tempfile
@@ -31,14 +31,14 @@ def run(
     with_ablations: bool = True,
     say: Say = _log,
 ) -> dict[str, Any]:
-    """Studies the network on the labelled sample and publishes what was found; see `cluster`.
+    """Studies the classifier on the labelled sample and publishes what was found; see `cluster`.
 
     Parameters
     ----------
     n_seeds : int
-        Splits of each protocol, at least 1.
+        Splits of known artists, at least 1.
     with_ablations : bool
-        Whether the network is also fitted without each of its parts.
+        Whether the classifier is also fitted on fewer labels.
     """
     from genre_spark.evaluation import cross_validation
     from genre_spark.reporting import study_report
@@ -61,7 +61,7 @@ def run(
                 "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "clusters": base.manifest.model_id,
                 "data": data_facts(catalogue, source),
-                **cross_validation.run(labelled, settings, n_seeds, say, with_ablations),
+                **cross_validation.run(labelled, settings, n_seeds, say, with_curve=with_ablations),
                 "settings": settings.model_dump(),
             }
         with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:

@@ -6,7 +6,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import store
-from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.catalog.catalogue import Source, scan_catalogue
 from genre_spark.config import Settings
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
@@ -35,9 +35,10 @@ def run(
         storage_of(spark, output), output, [source.path, model], allow_gap=gap
     )
     say(f"reading {source.path}")
-    needed = opened.manifest.scoring.space.features
-    with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
-        n_tracks = catalogue.counts.accepted
+    scoring = opened.manifest.scoring
+    needed, owner = scoring.space.features, scoring.owner
+    with scan_catalogue(spark, source, settings.catalog, needed, owner) as catalogue:
+        n_tracks = catalogue.n_rows
         say(f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks)
         order = Order(source, opened, output, settings, incremental, dry_run, run_id)
         return publish_labels(spark, catalogue, order)

@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import numpy as np
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files, store
@@ -10,11 +11,13 @@ from genre_spark.bundle.catalogue_profile import Profile
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.config import Settings
+from genre_spark.features.tensor import build
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import bundle_summary, data_facts, labelled_sample, new_manifest
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.reporting import model_card
 from genre_spark.scoring import job
+from genre_spark.scoring.job import Tracks
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
@@ -46,14 +49,11 @@ def run(
         trained = training.train(labelled, settings, say)
         with store.new_bundle(spark, output) as folder:
             say("exporting the network")
-            export.export(
-                trained.model,
-                tuple(labelled.contexts),
-                folder / files.KERAS,
-                folder / files.ONNX,
-                labelled.tensor()[:_PROBE],
-            )
-            part = training.genre_part(trained, labelled, settings)
+            probe = labelled.take(np.arange(min(_PROBE, len(labelled))))
+            tensor = build(probe.inputs, space.edges)
+            model = trained.classifier.model
+            export.export(model, folder / files.KERAS, folder / files.ONNX, tensor)
+            part = trained.classifier.part
             onnx = (folder / files.ONNX).read_bytes()
             manifest = new_manifest(
                 base.manifest.scoring.model_copy(update={"genres": part}),
@@ -67,16 +67,18 @@ def run(
             n_tracks = catalogue.counts.accepted
             say(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
             made = Bundle(folder, manifest, onnx, base.profile)
-            profile = _profile(spark, catalogue, made, settings.scoring.max_artist)
+            profile = _profile(spark, catalogue, made, settings.scoring.max_group)
             files.write_files(folder, manifest, profile, model_card.render(manifest))
             files.load(folder, kind="full")
     return bundle_summary(manifest, output)
 
 
-def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_artist: int) -> Profile:
+def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_group: int) -> Profile:
     """The catalogue, and what the new model makes of it."""
     now, n = made.manifest.created_at, catalogue.counts.accepted
     features = distributions.feature_profiles(catalogue.drawn, made.manifest.scoring.space.features)
-    with job.labelling(spark, catalogue.tracks, n, made, now, max_artist) as labelled:
-        labels = distributions.label_profile(labelled)
+    labelled = job.labelled(
+        Tracks.of(catalogue.tracks, n, max_group, made.manifest.scoring.owner), made, now
+    )
+    labels = distributions.label_profile(distributions.label_groups(labelled))
     return Profile(tracks=n, features=features, labels=labels)

@@ -1,8 +1,8 @@
-"""Tells which labels of a published catalogue still hold, so that only the others are made anew.
+"""Finds the labels of a published catalogue that still hold, so that only the others are computed.
 
-A label hangs on the model, on the software, and on what ``input_hash`` is taken over: the track, its
-context, and, where an artist's tracks inform each other, all tracks of its artist. A row whose
-model, software and hash are those of now is what a full run would give, up to ``scored_at``.
+A label depends on the model, on the software, and on what ``input_hash`` is taken over: the track
+and, where the model relates an artist's tracks, all tracks of its artist group. A row whose model,
+software and hash are the present ones is what a full run would give, up to ``scored_at``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,6 +17,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.publishing import writer
 from genre_spark.schema import TRACK_ID
 from genre_spark.scoring import job
+from genre_spark.scoring.job import Tracks
 
 _KEY = [TRACK_ID, "input_hash"]
 
@@ -27,34 +28,39 @@ class Split:
 
     Attributes
     ----------
-    carried : DataFrame
+    reused : DataFrame
         Published rows that still hold, with all their columns.
-    anew : DataFrame
+    rescored : DataFrame
         `TRACK_ID` of all other tracks.
+    hashes : DataFrame
+        From `job.input_hashes`, persisted.
     """
 
-    carried: DataFrame
-    anew: DataFrame
+    reused: DataFrame
+    rescored: DataFrame
+    hashes: DataFrame
 
 
 @contextmanager
-def split(tracks: DataFrame, bundle: Bundle, published: DataFrame) -> Iterator[Split]:
-    """The tracks of now, held to a published catalogue, for as long as the block lasts.
+def split(tracks: Tracks, bundle: Bundle, published: DataFrame) -> Iterator[Split]:
+    """Compares the tracks with a published catalogue, for as long as the block lasts.
 
     Parameters
     ----------
-    tracks : DataFrame
-        Accepted tracks, validated for the bundle's features.
+    tracks : Tracks
+        Validated for the bundle's features.
     bundle : Bundle
     published : DataFrame
         From `reusable`.
     """
     hashes = job.input_hashes(tracks, bundle).persist()
+    keys = hashes.select(*_KEY)
     try:
         same_model = published.filter(F.col("model_id") == bundle.manifest.model_id)
         yield Split(
-            carried=same_model.join(hashes, on=_KEY, how="left_semi").select(*published.columns),
-            anew=hashes.join(same_model, on=_KEY, how="left_anti").select(TRACK_ID),
+            reused=same_model.join(keys, on=_KEY, how="left_semi").select(*published.columns),
+            rescored=keys.join(same_model, on=_KEY, how="left_anti").select(TRACK_ID),
+            hashes=hashes,
         )
     finally:
         hashes.unpersist()
@@ -67,19 +73,19 @@ def reusable(
     software: Mapping[str, str],
     columns: Mapping[str, str],
 ) -> DataFrame | str:
-    """A published catalogue whose rows may be carried over; else why they may not.
+    """A published catalogue whose rows may be reused; else the reason why not.
 
     Parameters
     ----------
     spark : SparkSession
     path : str
-        The published catalogue; nobody may replace it meanwhile.
+        The published catalogue, under its lock.
     manifest : mapping or None
         Its manifest.
     software : mapping
-        Versions of now: other ones may compute other labels.
+        Present versions: other ones may compute other labels.
     columns : mapping
-        Those that are wanted now, and their types.
+        The wanted ones, and their types.
     """
     if manifest is None:
         return "there is no catalogue yet"
@@ -90,8 +96,8 @@ def reusable(
     try:
         published = writer.read(spark, path, columns)
         writer.check_schema(published, columns)
-        found = writer.tally(published)
-    except Exception as err:  # whatever is wrong with it, all labels can be made anew
+        found = writer.count(published)
+    except Exception as err:  # whatever is wrong with it, all labels can be computed
         return f"the published catalogue cannot be read ({type(err).__name__})"
     if found.checksum != manifest.get("checksum"):
         return "the published catalogue is not what its manifest says"

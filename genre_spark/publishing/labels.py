@@ -3,17 +3,19 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.catalog.catalogue import Catalogue, Source
+from genre_spark.catalog.catalogue import ScannedCatalogue, Source
 from genre_spark.catalog.reader import reading
+from genre_spark.catalog.validation import DUPLICATE, RowCounts, check_gate, check_quotes
 from genre_spark.config import Settings
 from genre_spark.monitoring import distributions, drift
 from genre_spark.platform import atomic_directory
@@ -21,9 +23,10 @@ from genre_spark.platform.atomic_directory import Target
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.publishing import incremental, run_metadata, writer
 from genre_spark.publishing.file_layout import Layout
-from genre_spark.publishing.writer import Tally
+from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
 from genre_spark.schema import labelled_columns
-from genre_spark.scoring import job
+from genre_spark.scoring import job, worker
+from genre_spark.scoring.job import Tracks
 from genre_spark.versions import scoring_software
 
 logger = logging.getLogger(__name__)
@@ -68,10 +71,10 @@ class Order:
 
 @dataclass(frozen=True)
 class _Run:
-    """An order on its way: what its steps share."""
+    """An order in progress: what its steps share."""
 
     spark: SparkSession
-    catalogue: Catalogue
+    catalogue: ScannedCatalogue
     order: Order
     target: Target
     old: Mapping[str, Any] | None
@@ -79,31 +82,32 @@ class _Run:
 
 
 @dataclass(frozen=True)
-class _Staged:
-    """What stands in the staging directory, read back and reconciled.
+class _Labels:
+    """Labels to write, and where facts on all tracks are counted.
 
     Attributes
     ----------
-    labelled : DataFrame
-    tally, set_aside : Tally
-        Of the labelled and of the quarantined rows.
+    table : DataFrame
+    hashes : DataFrame or None
+        Of all tracks, where some labels are reused; else the facts are counted in `table`.
     in_full_because : str or None
         Why an incremental run scored everything.
     """
 
-    labelled: DataFrame
-    tally: Tally
-    set_aside: Tally
-    in_full_because: str | None
+    table: DataFrame
+    hashes: DataFrame | None = None
+    in_full_because: str | None = None
 
 
-def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> dict[str, Any]:
+def publish_labels(
+    spark: SparkSession, catalogue: ScannedCatalogue, order: Order
+) -> dict[str, Any]:
     """Labels a catalogue into a directory that readers see whole, old or new.
 
     Parameters
     ----------
     spark : SparkSession
-    catalogue : Catalogue
+    catalogue : ScannedCatalogue
         Open, judged for the bundle's features.
     order : Order
 
@@ -118,7 +122,8 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
     OutputError
         Where the output is busy, unsafe, or cannot be written.
     GateError
-        Where the catalogue is too unlike the model's; nothing is published then.
+        Where the catalogue is too unlike the model's, or too many rows are bad; nothing is
+        published then.
     GenreSparkError
         Where rows are not accounted for; nothing is published then.
     """
@@ -129,37 +134,35 @@ def publish_labels(spark: SparkSession, catalogue: Catalogue, order: Order) -> d
     with atomic_directory.publishing(storage, path, switch, order.run_id) as target:
         old = atomic_directory.read_manifest(storage, path)
         run = _Run(spark, catalogue, order, target, old, _now())
-        manifest, staged = _work(run)
+        manifest, staged = _stage(run)
         atomic_directory.write_manifest(storage, target, manifest)
         summary = {"run_id": target.run_id, "replaces": run_metadata.replaced(old)}
         if order.dry_run and old:
             with reading(f"{path}: the published catalogue cannot be read"):
-                summary["changes"] = run_metadata.changes(staged.labelled, spark.read.parquet(path))
+                summary["changes"] = run_metadata.changes(staged.table, spark.read.parquet(path))
     return {"path": order.output, "published": not order.dry_run, **summary, **manifest}
 
 
-def _work(run: _Run) -> tuple[dict[str, Any], _Staged]:
-    """Stages everything but the manifest, and makes that."""
-    started, profile = time.monotonic(), run.order.bundle.profile
-    with _reading_again(run):
-        found = distributions.binned_as(profile, run.catalogue.drawn)
-    shifts = {"features": drift.of_features(profile.features, found)}
-    # What the features tell need not wait for the labels.
-    _drifted(run, shifts)
-    staged = _stage(run)
-    labels = distributions.label_profile(staged.labelled)
-    shifts["labels"] = drift.of_labels(profile.labels, labels)
+def _stage(run: _Run) -> tuple[dict[str, Any], Staged]:
+    """Stages everything but the manifest, and builds that."""
+    started = time.monotonic()
+    shifts = _feature_shifts(run)
+    staged, facts, because = _stage_labels(run)
+    counts = _stage_quarantine(run, staged)
+    labels = drift.of_labels(run.order.bundle.profile.labels, staged.labels)
     manifest = {
-        **_origin(run, staged),
+        **_origin(run, staged, facts["fingerprint"], because),
         "rows": {
-            **asdict(run.catalogue.counts),
-            "labelled": staged.tally.rows,
-            "quarantined": staged.set_aside.rows,
+            **asdict(counts),
+            "labelled": staged.content.rows,
+            "quarantined": counts.quarantined,
+            "imputed": staged.imputed,
+            **facts,
         },
-        "checksum": staged.tally.checksum,
+        "checksum": staged.content.checksum,
         "schema": run.order.columns,
-        "labels": labels.model_dump() | _reasons(run, staged),
-        "drift": _drifted(run, shifts),
+        "labels": staged.labels.model_dump() | _explained(run, staged),
+        "drift": _drift(run, {"features": shifts, "labels": labels}),
         "settings": run.order.settings.model_dump(),
         "finished_at": _now(),
         "seconds": round(time.monotonic() - started, 1),
@@ -167,81 +170,106 @@ def _work(run: _Run) -> tuple[dict[str, Any], _Staged]:
     return manifest, staged
 
 
-def _reasons(run: _Run, staged: _Staged) -> dict[str, Any]:
-    return {"reasons": distributions.reasons(staged.labelled)} if run.order.explain else {}
+def _feature_shifts(run: _Run) -> dict[str, Any]:
+    """How far each feature is from the model's catalogue, by the sample; stops before any label."""
+    profile = run.order.bundle.profile
+    found = distributions.binned_as(profile, run.catalogue.sample.tracks)
+    shifts = drift.of_features(profile.features, found)
+    _drift(run, {"features": shifts})
+    return shifts
 
 
-def _drifted(run: _Run, shifts: Mapping[str, Any]) -> dict[str, Any]:
-    tracks = min(run.catalogue.counts.accepted, run.order.bundle.profile.tracks)
-    limits, absent = run.order.settings.drift, run.catalogue.left_out
-    judged = drift.judge(tracks, shifts, limits, absent)
+def _drift(run: _Run, shifts: Mapping[str, Any]) -> dict[str, Any]:
+    tracks = min(run.catalogue.sample.tracks.num_rows, run.order.bundle.profile.tracks)
+    judged = drift.judge(tracks, shifts, run.order.settings.drift, run.catalogue.left_out)
     drift.check(judged, run.order.source.path)
     return judged
 
 
-def _origin(run: _Run, staged: _Staged) -> dict[str, Any]:
-    fingerprint = run.catalogue.counts.fingerprint
+def _explained(run: _Run, staged: Staged) -> dict[str, Any]:
+    return {"reasons": distributions.reasons(staged.table)} if run.order.explain else {}
+
+
+def _origin(
+    run: _Run, staged: Staged, fingerprint: str, in_full_because: str | None
+) -> dict[str, Any]:
     return {
         "scored_at": run.scored_at,
         **run_metadata.origin(run.order.source, run.order.bundle, fingerprint),
         "software": scoring_software(),
         "incremental": {
             "asked": run.order.incremental,
-            "in_full_because": staged.in_full_because,
+            "in_full_because": in_full_because,
         },
-        "runs": run_metadata.runs(staged.labelled, run.old, run.target.run_id, run.scored_at),
+        "runs": run_metadata.runs(staged.scored_at, run.old, run.target.run_id, run.scored_at),
     }
 
 
-def _stage(run: _Run) -> _Staged:
-    """Writes labels and quarantine, and reads them back."""
+def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
+    """Writes the labels and reads them back; facts on the tracks are counted on the way."""
     layout = Layout.of(run.order.settings.publishing)
-    with ExitStack() as stack:
-        with _reading_again(run):
-            labelled, because = stack.enter_context(_labelled(run))
-        arranged = layout.arrange(labelled, run.catalogue.counts.accepted)
-        tally = writer.write(arranged, run.target.staging, layout)
-    quarantine = f"{run.target.staging}/{atomic_directory.QUARANTINE}"
-    set_aside = writer.write(run.catalogue.quarantined, quarantine)
-    atomic_directory.hide(storage_of(run.spark, run.order.output), quarantine)
-    counts = run.catalogue.counts
-    writer.reconcile(counts.read, counts.accepted, tally, set_aside)
-    staged = writer.verify(run.spark, run.target.staging, tally, run.order.columns)
-    writer.check_schema(staged, run.order.columns)
-    writer.verify(run.spark, quarantine, set_aside)
-    return _Staged(staged, tally, set_aside, because)
+    with _labels(run) as labels, reading(f"{run.order.source.path}: cannot be read any more"):
+        arranged = layout.arrange(labels.table, run.catalogue.n_rows)
+        counted = {} if labels.hashes is not None else _facts()
+        written, facts = writer.write(arranged, run.target.staging, layout, counted)
+        if labels.hashes is not None:
+            facts = writer.aggregate(labels.hashes, _facts())
+    staged = verify_labels(run.spark, run.target.staging, written, run.order.columns)
+    writer.check_schema(staged.table, run.order.columns)
+    return staged, {**facts, "fingerprint": facts["fingerprint"] or ""}, labels.in_full_because
 
 
-def _reading_again(run: _Run) -> AbstractContextManager[None]:
-    """Tables of columns are read several times, and may be gone by then."""
-    return reading(f"{run.order.source.path}: cannot be read any more")
+def _facts() -> dict[str, Column]:
+    """Aggregates over all tracks, of columns that are not published."""
+    return {
+        "with_genre": F.count_if(worker.HAS_GENRE),
+        "ambiguous": F.count_if(worker.IS_AMBIGUOUS),
+        "fingerprint": F.lower(F.hex(F.bit_xor(worker.OWN_HASH))),
+    }
+
+
+def _stage_quarantine(run: _Run, staged: Staged) -> RowCounts:
+    """Writes the rows that were not labelled, with their reasons; holds all rows to the gates.
+
+    Where every row was labelled there is nothing to look for.
+    """
+    read, labelled = run.catalogue.n_rows, staged.content.rows
+    rows = run.catalogue.quarantined
+    path = f"{run.target.staging}/{atomic_directory.QUARANTINE}"
+    with reading(f"{run.order.source.path}: cannot be read any more"):
+        written, _ = writer.write(rows if labelled < read else rows.limit(0), path)
+    atomic_directory.hide(storage_of(run.spark, run.order.output), path)
+    reasons = verify_quarantine(run.spark, path, written)
+    writer.reconcile(read, labelled, written.rows)
+    counts = RowCounts(
+        read=read,
+        accepted=labelled,
+        duplicates=reasons.get(DUPLICATE, 0),
+        reasons=reasons,
+    )
+    check_quotes(run.catalogue.judged, counts, run.order.source.path)
+    check_gate(counts, run.order.settings.catalog.max_quarantined, run.order.source.path)
+    return counts
 
 
 @contextmanager
-def _labelled(run: _Run) -> Iterator[tuple[DataFrame, str | None]]:
-    """The labelled catalogue, and why it is made in full although it need not be, if so."""
-    tracks, bundle = run.catalogue.tracks, run.order.bundle
-    label = partial(
-        job.labelling,
-        run.spark,
-        tracks,
-        run.catalogue.counts.accepted,
-        bundle,
-        run.scored_at,
-        run.order.settings.scoring.max_artist,
-        run.order.explain,
-    )
-    with ExitStack() as stack:
-        published = _published(run) if run.order.incremental else None
-        if not isinstance(published, DataFrame):
-            yield stack.enter_context(label()), published
-            return
-        part = stack.enter_context(incremental.split(tracks, bundle, published))
-        yield part.carried.unionByName(stack.enter_context(label(only=part.anew))), None
+def _labels(run: _Run) -> Iterator[_Labels]:
+    """The labelled catalogue; of an incremental run, with published labels that still hold."""
+    sample, settings = run.catalogue.sample, run.order.settings.scoring
+    oversized = sample.oversized_artists(settings.max_group)
+    tracks = Tracks(run.catalogue.tracks, run.catalogue.n_rows, oversized)
+    label = partial(job.labelled, tracks, run.order.bundle, run.scored_at, run.order.explain)
+    published = _published(run) if run.order.incremental else None
+    if not isinstance(published, DataFrame):
+        yield _Labels(label(), in_full_because=published)
+        return
+    with incremental.split(tracks, run.order.bundle, published) as part:
+        rescored = label(only=part.rescored).drop(*job.PASSED)
+        yield _Labels(part.reused.unionByName(rescored), part.hashes)
 
 
 def _published(run: _Run) -> DataFrame | str:
-    """The published catalogue, if its labels can be kept; else why not, which is told too."""
+    """The published catalogue, if its labels can be reused; else why not, which is logged too."""
     found = incremental.reusable(
         run.spark, run.target.path, run.old, scoring_software(), run.order.columns
     )

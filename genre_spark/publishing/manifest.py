@@ -121,12 +121,16 @@ class Run(StrictModel):
 
 
 class Rows(StrictModel):
-    """What became of the table's rows: read = labelled + quarantined."""
+    """What became of the table's rows: read = labelled + quarantined.
+
+    `accepted` equals `labelled`; `with_genre` are tracks with one genre in the table.
+    """
 
     read: Count
     accepted: Count
     duplicates: Count
     ambiguous: Count
+    with_genre: Count
     labelled: Count
     imputed: Count
     quarantined: Count

@@ -1,7 +1,6 @@
 """Where a labelled catalogue comes from, and what it changes: the part of a manifest that tells it."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -37,16 +36,16 @@ def origin(source: Source, bundle: Bundle, fingerprint: str) -> dict[str, Any]:
 
 
 def runs(
-    labelled: DataFrame, old: Mapping[str, Any] | None, run_id: str, scored_at: str
+    tracks: Mapping[str, int], old: Mapping[str, Any] | None, run_id: str, scored_at: str
 ) -> list[dict[str, Any]]:
-    """The runs that made the rows, the latest first: more than one after incremental scoring.
+    """The runs that labelled the rows, the latest first: more than one after incremental scoring.
 
     Parameters
     ----------
-    labelled : DataFrame
-        The new catalogue.
+    tracks : mapping of str to int
+        Rows by the time at which they were labelled.
     old : mapping or None
-        Manifest of the one that it replaces.
+        Manifest of the catalogue that is replaced.
     run_id, scored_at : str
         Of this run.
 
@@ -57,11 +56,9 @@ def runs(
     """
     ids = {run["scored_at"]: run["run_id"] for run in (old or {}).get("runs", [])}
     ids[scored_at] = run_id
-    counted = labelled.groupBy(F.unix_timestamp("scored_at").alias("at")).count().collect()
-    found = {datetime.fromtimestamp(row["at"], UTC).isoformat(): row["count"] for row in counted}
     return [
-        {"run_id": ids.get(at), "scored_at": at, "tracks": found[at]}
-        for at in sorted(found, reverse=True)
+        {"run_id": ids.get(at), "scored_at": at, "tracks": tracks[at]}
+        for at in sorted(tracks, reverse=True)
     ]
 
 

@@ -1,7 +1,9 @@
-"""Writes tables and reads them back: what stands on the disk is what was meant, to the last row."""
+"""Writes tables and compares what is read back with what was written, to the last row."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -14,7 +16,7 @@ from genre_spark.publishing.file_layout import Layout
 
 
 @dataclass(frozen=True)
-class Tally:
+class Content:
     """What a table holds.
 
     Attributes
@@ -28,70 +30,95 @@ class Tally:
     checksum: str
 
 
-def write(table: DataFrame, path: str, layout: Layout | None = None) -> Tally:
-    """Writes a table as Parquet, and tells what was sent to the disk.
+def write(
+    table: DataFrame,
+    path: str,
+    layout: Layout | None = None,
+    facts: Mapping[str, Column] | None = None,
+) -> tuple[Content, dict[str, Any]]:
+    """Writes a table as Parquet, and counts what is sent to the disk.
 
     Parameters
     ----------
     table : DataFrame
-        Arranged for the layout.
+        Arranged for the layout. Columns whose names start with ``_`` are for `facts` and not
+        written.
     path : str
     layout : Layout, optional
         A file per task where there is none.
+    facts : mapping of str to Column, optional
+        Further aggregates over the rows.
+
+    Returns
+    -------
+    content : Content
+    facts : dict
 
     Raises
     ------
     OutputError
         Where the disk is full, a worker died once too often, or the like.
     """
+    published = [name for name in table.columns if facts is None or not name.startswith("_")]
     seen = Observation()
+    rows, total = _totals(published)
+    wanted = {"rows": rows, "checksum": total, **(facts or {})}
+    totals = [column.alias(name) for name, column in wanted.items()]
     try:
-        observed = table.observe(seen, *_totals(table))
+        observed = table.observe(seen, *totals).select(*map(_by_name, published))
         (layout or Layout()).writer(observed).parquet(path)
     except (PySparkException, Py4JJavaError) as err:
         raise OutputError(
             f"{path}: could not be written: {spark_message(err)}; nothing was published"
         ) from err
-    return _tally(seen.get)
+    found = dict(seen.get)
+    return _content(found.pop("rows"), found.pop("checksum")), found
 
 
-def tally(table: DataFrame) -> Tally:
+def count(table: DataFrame) -> Content:
     """What a table holds, read whole."""
-    return _tally(table.agg(*_totals(table)).first().asDict())
+    rows, checksum = _totals(table.columns)
+    found = aggregate(table, {"rows": rows, "checksum": checksum})
+    return _content(found["rows"], found["checksum"])
 
 
-def verify(
-    spark: SparkSession, path: str, written: Tally, columns: Collection[str] | None = None
-) -> DataFrame:
-    """What was written, once it is known to be whole.
+def aggregate(table: DataFrame, aggregates: Mapping[str, Column]) -> dict[str, Any]:
+    """Aggregates over a whole table, by name."""
+    named = [column.alias(name) for name, column in aggregates.items()]
+    (row,) = table.agg(*named).collect()
+    return row.asDict()
 
-    Parameters
-    ----------
-    spark : SparkSession
-    path : str
-    written : Tally
-    columns : collection of str, optional
-        In the order in which they were written.
+
+def checksum(columns: Sequence[str]) -> Column:
+    """Aggregate: sum of the hashes of all rows [bigint]; it wraps, as ANSI mode is off."""
+    return F.sum(F.xxhash64(*map(_by_name, columns)))
+
+
+@contextmanager
+def reading_back(path: str) -> Iterator[None]:
+    """Raises `OutputError` where what was written cannot be read."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as err:
+        raise OutputError(
+            f"{path}: could not be read back: {spark_message(err)}; nothing was published"
+        ) from err
+
+
+def verify(path: str, written: Content, found: Content) -> None:
+    """Compares what was written with what is read back.
 
     Raises
     ------
     OutputError
         Where a file does not give back what was written to it.
     """
-    try:
-        table = read(spark, path, columns)
-        found = tally(table)
-    except (PySparkException, Py4JJavaError) as err:
-        raise OutputError(
-            f"{path}: could not be read back: {spark_message(err)}; nothing was published"
-        ) from err
     if found != written:
         raise OutputError(
             f"{path}: {written.rows} rows were written, checksum {written.checksum}, but"
             f" {found.rows} are found, checksum {found.checksum}; nothing was published. Check the"
             " disk and run again"
         )
-    return table
 
 
 def read(spark: SparkSession, path: str, columns: Collection[str] | None = None) -> DataFrame:
@@ -105,24 +132,24 @@ def read(spark: SparkSession, path: str, columns: Collection[str] | None = None)
     return table.select(*columns)
 
 
-def reconcile(read: int, accepted: int, labelled: Tally, quarantined: Tally) -> None:
-    """Holds rows read to rows labelled + rows quarantined, by what was written.
+def reconcile(read: int, labelled: int, quarantined: int) -> None:
+    """Compares the rows that were read with those that were written.
 
     Raises
     ------
     GenreSparkError
-        Where a row is missing or told twice.
+        Where a row is missing or written twice.
     """
-    if labelled.rows != accepted or labelled.rows + quarantined.rows != read:
+    if labelled + quarantined != read:
         raise GenreSparkError(
-            f"{read} rows were read, but {labelled.rows} labelled and {quarantined.rows}"
+            f"{read} rows were read, but {labelled} labelled and {quarantined}"
             " quarantined; nothing was published. Did the input change meanwhile? Run again,"
             " without --incremental"
         )
 
 
 def check_schema(labelled: DataFrame, columns: Mapping[str, str]) -> None:
-    """Holds a labelled catalogue to its contract.
+    """Compares the columns of a labelled catalogue with its contract.
 
     Parameters
     ----------
@@ -140,12 +167,19 @@ def check_schema(labelled: DataFrame, columns: Mapping[str, str]) -> None:
         raise GenreSparkError(f"columns are {found}, should be {columns}")
 
 
-def _totals(table: DataFrame) -> list[Column]:
-    columns = [F.col("`" + name.replace("`", "``") + "`") for name in table.columns]
-    # Without ANSI mode a sum wraps, which is what a checksum is to do.
-    content = F.sum(F.xxhash64(*columns))
-    return [F.count(F.lit(1)).alias("rows"), F.lower(F.hex(content)).alias("checksum")]
+def _totals(columns: Sequence[str]) -> list[Column]:
+    return [F.count(F.lit(1)), checksum(columns)]
 
 
-def _tally(found: dict) -> Tally:
-    return Tally(found["rows"], (found["checksum"] or "").rjust(16, "0"))
+def _by_name(name: str) -> Column:
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def _content(rows: int, total: int | None) -> Content:
+    return Content(rows, format((total or 0) % 2**64, "016x"))
+
+
+def content_of(parts: Iterable[tuple[int, int | None]]) -> Content:
+    """Of a table whose groups of rows were counted apart: their numbers and checksums."""
+    rows, sums = zip(*parts, strict=True) if (parts := list(parts)) else ((), ())
+    return _content(sum(rows), sum(one or 0 for one in sums))

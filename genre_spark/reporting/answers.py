@@ -11,8 +11,8 @@ from genre_spark.reporting.style import Answer
 from genre_spark.reporting.text import PROTOCOLS, count
 
 _INTERVALS = (
-    "“Track” baselines see the track’s own features, “context” ones all that the CNN sees;"
-    " “majority” always says the largest genre. Whiskers: 95 % intervals for as many independent"
+    "A lookup gives the most frequent genre of the labelled tracks of the artist or album; “pooled”"
+    " takes the mean over the artist’s tracks. Whiskers: 95 % intervals for as many independent"
     " tracks; where the tracks of an artist stand or fall together, the truth is wider."
 )
 
@@ -42,7 +42,7 @@ def thresholds(manifest: Manifest) -> dict[str, float]:
     part = manifest.scoring.genres
     if part is None:
         return {}
-    if not part.known_artists:
+    if not part.has_artists:
         return {"all artists": part.new.threshold}
     return {"known artists": part.known.threshold, "new artists": part.new.threshold}
 
@@ -83,16 +83,17 @@ def _on_what_decides(found: Mapping[str, Any], classes: tuple[str, ...]) -> Iter
     if drawn := importance_findings.features(found):
         note = (
             "“Of the track alone”: the track’s own value is another’s. “In all scopes”: so are its"
-            f" synthetic genre’s, artist’s and album’s statistics of that feature. {held_out}"
+            f" album’s statistics of that feature. {held_out}"
         )
         yield Answer("features", "Which features decide?", "Dot plot", drawn, note)
     if drawn := importance_findings.scopes(found):
         note = (
-            "A whole scope is another track’s: all features of the track itself, or the centre of its"
-            f" synthetic genre, or all that is known of its artist or album. {held_out}"
+            "A whole input is another track’s: all features of the track, the statistics of its album,"
+            " its words, or the labels counted for its artist, other artists, album or synthetic"
+            f" genre. {held_out}"
         )
-        yield Answer("scopes", "Is it the track or its context?", "Dot plot", drawn, note)
-    shown = list(found)[-1]
+        yield Answer("scopes", "Is it the sound, the words or the labels?", "Dot plot", drawn, note)
+    shown = list(counted)[-1] if counted else list(found)[-1]
     if drawn := importance_findings.features_of_genres(found[shown], classes):
         note = f"{shown}, {count(counted[shown])} held-out tracks; a feature in all scopes."
         question = "Which features tell each genre apart?"

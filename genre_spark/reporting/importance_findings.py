@@ -10,7 +10,7 @@ from genre_spark.reporting.style import Picture
 from genre_spark.reporting.text import percent, plain, said
 
 _LOST = "points of accuracy lost"
-_SCOPES = {"track": "track itself", "synthetic genres": "synthetic genre"}
+_SCOPES = {"track": "sound of the track", "album": "sound of the album"}
 
 
 def features(protocols: Mapping[str, Any]) -> Picture | None:
@@ -45,8 +45,8 @@ def scopes(protocols: Mapping[str, Any]) -> Picture | None:
         lost = {name: one["accuracy"] for name, one in found["scopes"].items()}
         most = max(lost, key=lambda name: lost[name]["mean"])
         sentences.append(
-            f"{title}: most hangs on what is known of the {_SCOPES.get(most, most)},"
-            f" {percent(lost[most]['mean'])} of the labels."
+            f"{title}: the {_SCOPES.get(most, most)} decide most; with another track’s,"
+            f" {percent(lost[most]['mean'])} more of the labels would be wrong."
         )
         own = {_SCOPES.get(name, name): _bounds(one) for name, one in lost.items()}
         panels[title] = {"scope": own}

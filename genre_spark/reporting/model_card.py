@@ -1,10 +1,18 @@
 """The model card: what a bundle is, in words."""
 
+from collections.abc import Callable
 from typing import Any
 
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.clustering.results import QualityComparison, Stability
-from genre_spark.reporting.text import PROTOCOLS, QUALITIES, cell, never_learned, plain
+from genre_spark.reporting.text import (
+    PROTOCOLS,
+    QUALITIES,
+    attainable,
+    cell,
+    never_learned,
+    plain,
+)
 
 
 def render(manifest: Manifest) -> str:
@@ -26,10 +34,12 @@ def render(manifest: Manifest) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-_LIMITS = """Accuracies are of tracks held out from all fitting; for new artists, of artists held
-out. They hold for catalogues like the one named above. A genre that the labelled sample did not
-have is never predicted. Context rests on all tracks of an artist in the catalogue that is scored:
-with few of them, labels are less sure."""
+_LIMITS = """Accuracies are of tracks held out from all fitting by labels; for new artists, of artists
+held out. Without a link means: no other named artist and no album of the track has a labelled track.
+Known artists' accuracy rests on the labels of the artist's other tracks: see the artist lookup among
+the baselines. Medians, scales, bin edges and centers are fitted on all tracks, without labels. One
+fold is held out of each kind; `evaluate` holds out every artist. The figures hold for catalogues like
+the one named above. A genre without labelled tracks is never predicted."""
 
 
 def _facts(manifest: Manifest) -> str:
@@ -102,6 +112,13 @@ def _accuracy(genres: dict[str, Any]) -> str:
             f" {metrics['macro_f1']:.3f} | {metrics['top3']:.3f} | {metrics['ece']:.3f} |"
             f" {metrics['aurc']:.3f} | {metrics['coverage']:.2f} | {accuracy:.3f} ({name}) |"
         )
+    lines += ["", *_by_protocol("accuracy of", "ladder", genres, "{:.3f}".format)]
+    lines += ["", *_by_protocol("accepted at", "coverage_at", genres, _accepted)]
+    lines += ["", *_by_protocol("baseline", "baselines", genres, "{:.3f}".format)]
+    lines += [
+        f"\nAccepted, {PROTOCOLS[name]}: {attainable(of, genres['target_precision'])}."
+        for name, of in genres["protocols"].items()
+    ]
     classes = ", ".join(cell(name) for name in genres["classes"])
     skipped = [
         f"\n\nNot measured on {PROTOCOLS[name]}: {reason}."
@@ -113,9 +130,29 @@ def _accuracy(genres: dict[str, Any]) -> str:
     return "\n".join(lines) + "".join(skipped) + f"\n\nGenres: {classes}."
 
 
+def _by_protocol(
+    title: str, key: str, genres: dict[str, Any], form: Callable[[Any], str]
+) -> list[str]:
+    """A table with a row per name in `key` of the protocols, a column per protocol."""
+    protocols = genres["protocols"]
+    names = next(iter(protocols.values()))[key] if protocols else {}
+    head = [title, *(PROTOCOLS[name] for name in protocols)]
+    rows = [[name, *(form(of[key][name]) for of in protocols.values())] for name in names]
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def _accepted(one: dict[str, float | None]) -> str:
+    precision = "" if one["precision"] is None else f" ({one['precision']:.3f} right)"
+    return f"{one['coverage']:.2f}{precision}"
+
+
 def _importance(genres: dict[str, Any]) -> str:
     """What is lost with each scope, and with each feature in all scopes, the most first."""
-    measured = {PROTOCOLS[name]: of["importance"] for name, of in genres["protocols"].items()}
+    measured = {
+        PROTOCOLS[name]: of["importance"]
+        for name, of in genres["protocols"].items()
+        if of.get("importance")
+    }
     lines = [_EXCHANGED, ""]
     for title, found in measured.items():
         lost = {f"scope: {name}": one["accuracy"] for name, one in found["scopes"].items()}

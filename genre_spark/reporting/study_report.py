@@ -54,6 +54,7 @@ def write(content: Mapping[str, Any], folder: Path) -> None:
             f"## {question}\n\n![{question}]({file})\n\n{cell(p.finding)}"
             for file, question, p in drawn
         ],
+        *_curve(content["learning_curve"]),
         "## How well is each genre recognised?",
         _per_genre(shown, content["classes"]),
     ]
@@ -67,7 +68,9 @@ def _facts(content: Mapping[str, Any]) -> str:
             f"- catalogue: `{content['data']['source']}`, fingerprint"
             f" `{content['data']['rows']['fingerprint']}`",
             f"- {count(content['tracks'])} labelled tracks, {len(content['classes'])} genres",
-            f"- seeds: {', '.join(map(str, content['seeds']))}; ± is the standard deviation over them",
+            f"- seeds of known artists: {', '.join(map(str, content['seeds']))}; ± is the standard deviation over them",
+            f"- new artists: every artist held out once in each of {content['repetitions']} repetitions",
+            "- fitted on all tracks, without labels: medians, scales, bin edges and centers",
             *skipped,
         ]
     )
@@ -76,8 +79,12 @@ def _facts(content: Mapping[str, Any]) -> str:
 def _tables(shown: Mapping[str, Any], target: float) -> Iterable[str]:
     for title, metrics in shown.items():
         yield f"## {title}"
-        head = ["", *_MEASURES.values(), "CNN minus this, points (95 % interval)"]
-        rows = {"**CNN**": metrics["cnn"], **metrics["ablations"], **metrics["baselines"]}
+        head = ["", *_MEASURES.values(), "classifier minus this, points (95 % interval)"]
+        rows = {
+            "**the whole classifier**": metrics["cnn"],
+            **metrics["ladder"],
+            **metrics["baselines"],
+        }
         yield _table(
             head,
             (
@@ -85,16 +92,48 @@ def _tables(shown: Mapping[str, Any], target: float) -> Iterable[str]:
                 for name, one in rows.items()
             ),
         )
-        own = metrics["cnn"]
+        own, bounds = metrics["cnn"], metrics["interval"]
+        yield (
+            f"Accuracy {bounds['mean']:.3f}, 95 % interval over artists {bounds['low']:.3f} to"
+            f" {bounds['high']:.3f}. {metrics['linked']:.0%} of the held-out tracks share another"
+            " named artist or an album with a labelled track."
+            f" Held-out tracks: {', '.join(map(str, metrics['tracks']))}."
+        )
+        yield _table(
+            ["target precision", "labels accepted", "of these right"],
+            (
+                [goal, spread(one["coverage"]), spread(one["precision"])]
+                for goal, one in metrics["coverage_at"].items()
+            ),
+        )
         yield (
             f"Labels accepted at a target precision of {target:.2f}: {spread(own['coverage'])};"
             f" of these right: {spread(own['precision'])}. With hindsight, as many as"
-            f" {spread(own['attainable'])} of the surest labels meet that precision; of the best"
-            f" baseline's, {spread(cross_validation.strongest(metrics)[1]['attainable'])}. ECE before temperature scaling:"
-            f" {spread(own['ece_before'])}. Held-out tracks: {', '.join(map(str, metrics['tracks']))}."
+            f" {spread(own['attainable'])} of the surest labels meet that precision."
         )
         if metrics["never_learned"]:
             yield never_learned(map(cell, metrics["never_learned"]))
+
+
+def _curve(points: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Accuracy on new artists by number of labels."""
+    if not points:
+        return
+    steps = list(points[0]["ladder"])
+    gain = "synthetic genres' labels give, points (95 % interval)"
+    yield "## How many labels are needed?"
+    yield "Accuracy on one fold of new artists."
+    yield _table(
+        ["labels", *steps, gain],
+        (
+            [
+                count(point["labels"]),
+                *(f"{point['ladder'][name]:.3f}" for name in steps),
+                gained(point["gain_by_synthetic_genres"]),
+            ]
+            for point in points
+        ),
+    )
 
 
 def _per_genre(shown: Mapping[str, Any], classes: Sequence[str]) -> str:
@@ -122,9 +161,9 @@ def _pictures(
     shown: Mapping[str, Any], content: Mapping[str, Any]
 ) -> Iterable[tuple[str, str, Picture]]:
     """File, question and answer of each picture."""
-    yield "accuracy.png", "Is the CNN better than the baselines?", _accuracy(shown)
+    yield "accuracy.png", "Is the classifier better than the baselines?", _accuracy(shown)
     if parts := _parts(shown):
-        yield "parts.png", "What does each part of the CNN give?", parts
+        yield "parts.png", "What does the whole classifier gain over each step?", parts
     for protocol, metrics in content["protocols"].items():
         title = PROTOCOLS[protocol]
         counts = np.array(metrics["confusion"])
@@ -157,7 +196,7 @@ def _accuracy(shown: Mapping[str, Any]) -> Picture:
     for title, metrics in shown.items():
         name, best = cross_validation.strongest(metrics)
         sentences.append(
-            f"{title}: {gained(best['cnn_gain'])} points of accuracy between the CNN and the best"
+            f"{title}: {gained(best['cnn_gain'])} points of accuracy between the classifier and the best"
             f" baseline, {name}."
         )
         found = {MODEL: metrics["cnn"], **metrics["baselines"]}
@@ -168,12 +207,12 @@ def _accuracy(shown: Mapping[str, Any]) -> Picture:
 def _parts(shown: Mapping[str, Any]) -> Picture | None:
     sentences, panels = [], {}
     for title, metrics in shown.items():
-        gains = {name: one["cnn_gain"] for name, one in metrics["ablations"].items()}
+        gains = {name: one["cnn_gain"] for name, one in list(metrics["ladder"].items())[:-1]}
         if not gains:
             continue
         most = max(gains, key=lambda name: gains[name]["mean"])
         sentences.append(
-            f"{title}: the CNN is most ahead of itself with {said(most)},"
+            f"{title}: the whole classifier is ahead of the step {said(most)}"
             f" by {gained(gains[most])} points."
         )
         panels[title] = {
@@ -181,7 +220,7 @@ def _parts(shown: Mapping[str, Any]) -> Picture | None:
         }
     if not panels:
         return None
-    label = "points of accuracy more than without, 95 % intervals"
+    label = "points of accuracy more than the step, 95 % intervals"
     return Picture(" ".join(sentences), charts.differences(panels, label))
 
 

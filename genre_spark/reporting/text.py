@@ -6,7 +6,11 @@ from typing import Any
 
 from genre_spark.schema import AudioFeature
 
-PROTOCOLS = {"known": "known artists", "new": "new artists"}
+PROTOCOLS = {
+    "known": "known artists",
+    "new": "new artists",
+    "unlinked": "new artists without a link",
+}
 # Measures of synthetic genres, by their fields in `results.Quality`.
 QUALITIES = {
     "artist_coherence": "two tracks of an artist share a group, over chance",
@@ -101,3 +105,19 @@ def cell(text: str) -> str:
 def never_learned(genres: Iterable[str]) -> str:
     """What the new-artist protocol could not tell."""
     return f"Held out whole, being of few artists, and so never right: {', '.join(genres)}."
+
+
+def attainable(metrics: Mapping[str, Any], target: float) -> str:
+    """Which precision accepted labels meet; what can be met where the target cannot."""
+    goal = f"{target:.2f}"
+    if metrics["coverage"]:
+        return f"{metrics['coverage']:.0%} of the labels at a precision of {goal}"
+    met = [name for name, one in metrics["coverage_at"].items() if one["coverage"]]
+    if not met:
+        return f"none: held-out tracks promise no precision from 0.80 to {goal}"
+    best = max(met)
+    return (
+        f"none: {goal} cannot be promised; {best} can, for"
+        f" {metrics['coverage_at'][best]['coverage']:.0%} of the labels"
+        f" (train with --set target_precision={best})"
+    )

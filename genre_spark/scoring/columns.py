@@ -1,20 +1,10 @@
-"""Arrow columns of labels from numpy arrays, and the reverse."""
+"""Arrow columns of labels from numpy arrays."""
 
 import numpy as np
 import pyarrow as pa
 
-from genre_spark.schema import LABELLED_COLUMNS, RUN_COLUMNS
-
 TOP = 3
 _PROBABILITY = pa.struct([("genre", pa.string()), ("probability", pa.float32())])
-
-
-def labels(
-    columns: dict[str, pa.Array], others: dict[str, pa.Array] | None = None
-) -> pa.RecordBatch:
-    """The labelled columns but ``model_id`` and ``scored_at``, then others."""
-    names = [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
-    return pa.RecordBatch.from_pydict({name: columns[name] for name in names} | (others or {}))
 
 
 def lists(values: np.ndarray) -> pa.ListArray:
@@ -24,7 +14,7 @@ def lists(values: np.ndarray) -> pa.ListArray:
 
 
 def genre_columns(
-    probabilities: np.ndarray, classes: tuple[str, ...], thresholds: np.ndarray
+    probabilities: np.ndarray, classes: tuple[str, ...], accepted: np.ndarray
 ) -> dict[str, pa.Array]:
     """The genre columns of calibrated probabilities.
 
@@ -32,8 +22,8 @@ def genre_columns(
     ----------
     probabilities : np.ndarray [shape=(n_tracks, n_classes)]
     classes : tuple of str
-    thresholds : np.ndarray [shape=(n_tracks,)]
-        Least confidence of an accepted genre.
+    accepted : np.ndarray [shape=(n_tracks,), dtype=bool]
+        Whether the most probable genre is sure enough.
     """
     n, n_top = len(probabilities), min(TOP, len(classes))
     best = _largest(probabilities, n_top)
@@ -47,7 +37,7 @@ def genre_columns(
     return {
         "genre": names.take(pa.array(best[:, 0])),
         "genre_confidence": pa.array(values[:, 0].astype(np.float32)),
-        "genre_accepted": pa.array(values[:, 0] >= thresholds),
+        "genre_accepted": pa.array(accepted),
         "genre_top3": pa.ListArray.from_arrays(offsets, top),
     }
 
@@ -70,9 +60,3 @@ def no_genres(n: int) -> dict[str, pa.Array]:
         "genre_accepted": pa.nulls(n, pa.bool_()),
         "genre_top3": pa.nulls(n, pa.list_(_PROBABILITY)),
     }
-
-
-def numbers(column: pa.ListArray, length: int) -> np.ndarray:
-    """The values of lists of the same length [shape=(n_lists, length)]."""
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(-1, length).astype(np.float64)

@@ -1,105 +1,108 @@
 """Why a track got its labels: how much each of its features speaks for them.
 
-For the synthetic genre the answer is exact. For the genre it is what the network's opinion on the
-track loses when a feature is blotted out; that is one more run of the network for each feature.
+For the synthetic genre the answer is exact. For the genre it is what the CNN's log-probability of
+the track alone loses when a feature is replaced by the catalogue's median; that is one more run of
+the network for each feature.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from genre_spark.bundle.manifest import ScoringPart
+from genre_spark.classifier.predictor import GenrePredictor
 from genre_spark.features.scaling import FeatureSpace
-from genre_spark.features.tensor import alone
-from genre_spark.schema import WHY_COLUMNS, WHY_GENRE, WHY_SYNTHETIC
-from genre_spark.scoring.worker import Predictor, Seen
+from genre_spark.features.track_inputs import TrackInputs
+from genre_spark.schema import WHY_GENRE, WHY_SYNTHETIC
 
-REASONS = 3
+# Features given per label.
+MAX_FEATURES = 3
 # In natural logarithms or squared distances: what single precision cannot tell from nothing.
-_LEAST = 1e-4
+_MIN_EFFECT = 1e-4
 _EFFECT = pa.struct([("feature", pa.string()), ("effect", pa.float32())])
 
 
 class Explainer:
-    """A predictor that also gives reasons, and takes a predictor's place.
+    """Gives the columns that say why.
 
     Parameters
     ----------
-    predictor : Predictor
+    scoring : ScoringPart
+    genres : GenrePredictor or None
+        None with a clusters bundle, whose genres are null.
     """
 
-    def __init__(self, predictor: Predictor):
-        self._predictor = predictor
-        self._scoring = predictor.scoring
-        self._belongs = belongs(predictor.scoring.space)
+    def __init__(self, scoring: ScoringPart, genres: GenrePredictor | None):
+        self._scoring = scoring
+        self._genres = genres
+        self._belongs = features_of_axes(scoring.space)
+        # A track of median features; medians lie well within the limits of scaled features.
+        median = scoring.space.to_numpy(np.array([scoring.space.medians], dtype=np.float32))
+        self._median = median[0]
 
-    def batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """As `Predictor.batches`."""
-        return self._predictor.batches(batches)
+    def explain(
+        self, inputs: TrackInputs, nearest: np.ndarray, genres: pa.Array
+    ) -> dict[str, pa.Array]:
+        """The features that speak most for each label, the strongest first.
 
-    def label(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """What `Predictor.label` gives, and after it `WHY_COLUMNS`."""
-        return self._explained(self._predictor.label(batch), batch)
-
-    def judge(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """What `Predictor.judge` gives, and after it the model's inputs for `decide`."""
-        judged = self._predictor.judge(batch)
-        inputs = self._scoring.inputs
-        names = [*judged.schema.names, *inputs]
-        return pa.RecordBatch.from_arrays([*judged.columns, *map(batch.column, inputs)], names)
-
-    def decide(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """What `Predictor.decide` gives, and after it `WHY_COLUMNS`."""
-        return self._explained(self._predictor.decide(batch), batch)
-
-    def _explained(self, labels: pa.RecordBatch, batch: pa.RecordBatch) -> pa.RecordBatch:
-        seen = self._predictor.see(batch)
+        Parameters
+        ----------
+        inputs : TrackInputs
+        nearest : np.ndarray [shape=(n_tracks,), dtype=int64]
+            Row of each track's synthetic genre.
+        genres : pa.Array [string]
+            The label of each track.
+        """
         synthetic = self._scoring.synthetic
         margins = for_synthetic_genre(
-            synthetic.metric.points(seen.axes, seen.axes, np.ones(len(seen), np.int64)),
+            synthetic.points(inputs),
             np.array(synthetic.centers),
             self._belongs[:, synthetic.metric.axes],
         )
-        why = {
-            WHY_SYNTHETIC: strongest(margins, self._scoring.space.features),
-            WHY_GENRE: self._why_genre(seen, labels["genre"]),
-        }
-        for name in WHY_COLUMNS:
-            labels = labels.append_column(name, why[name])
-        return labels
+        names = self._scoring.space.features
+        why_genre = pa.nulls(len(inputs), pa.list_(_EFFECT))
+        if self._genres is not None and self._scoring.genres is not None:
+            classes = pa.array(self._scoring.genres.classes)
+            winners = pc.index_in(genres, classes).to_numpy(zero_copy_only=False)
+            why_genre = strongest(self._for_genre(inputs, nearest, winners), names)
+        return {WHY_SYNTHETIC: strongest(margins, names), WHY_GENRE: why_genre}
 
-    def _why_genre(self, seen: Seen, genres: pa.Array) -> pa.Array:
-        if self._scoring.genres is None:
-            return pa.nulls(len(seen), pa.list_(_EFFECT))
-        classes = pa.array(self._scoring.genres.classes)
-        winners = pc.index_in(genres, classes).to_numpy(zero_copy_only=False)
-        effects = for_genre(
-            lambda tensor: self._predictor.opinions(seen, tensor),
-            self._predictor.tensor(seen),
-            self._predictor.tensor(self._blank(seen)),
-            winners,
-            self._belongs,
-        )
-        return strongest(effects, self._scoring.space.features)
+    def _for_genre(
+        self, inputs: TrackInputs, nearest: np.ndarray, winners: np.ndarray
+    ) -> np.ndarray:
+        """What the log-probability of the genre loses without a feature [(n_tracks, n_features)].
 
-    def _blank(self, seen: Seen) -> Seen:
-        """The same tracks and groups, were every feature the catalogue's median and no more known.
-
-        A group then says of a feature what it says where it has no other track.
+        References
+        ----------
+        Zeiler & Fergus (2014), "Visualizing and Understanding Convolutional Networks", ECCV:
+        occlusion.
         """
-        median = self._scoring.space.to_numpy(np.array([self._scoring.space.medians]))
-        axes = np.repeat(median, len(seen), axis=0)
-        edges = self._scoring.space.edges
-        contexts = {
-            group: replace(context, statistics=alone(group, axes, edges).statistics)
-            for group, context in seen.contexts.items()
-        }
-        return replace(seen, axes=axes, centroids=axes, contexts=contexts)
+        rows = np.arange(len(inputs))
+        whole = self._log_probabilities(inputs, nearest)[rows, winners]
+        # One feature at a time: all at once would take as many times the memory.
+        without = [
+            self._log_probabilities(self._occluded(inputs, axes), nearest)[rows, winners]
+            for axes in self._belongs
+        ]
+        return whole[:, None] - np.stack(without, axis=1)
+
+    def _log_probabilities(self, inputs: TrackInputs, nearest: np.ndarray) -> np.ndarray:
+        return self._genres.track_log_probabilities(inputs, nearest)
+
+    def _occluded(self, inputs: TrackInputs, axes: np.ndarray) -> TrackInputs:
+        """The tracks with the median in some axes, of their albums too."""
+        return replace(
+            inputs,
+            scaled=np.where(axes, self._median, inputs.scaled),
+            album_mean=np.where(axes, self._median, inputs.album_mean),
+            album_deviation=np.where(axes, np.float32(0), inputs.album_deviation),
+        )
 
 
-def belongs(space: FeatureSpace) -> np.ndarray:
+def features_of_axes(space: FeatureSpace) -> np.ndarray:
     """Which axes are of which feature [shape=(n_features, n_axes), dtype=bool]."""
     return np.array([[axis.feature == name for axis in space.axes] for name in space.features])
 
@@ -112,7 +115,7 @@ def for_synthetic_genre(
     Parameters
     ----------
     points : np.ndarray [shape=(n_tracks, n_dimensions)]
-        As tracks are compared.
+        In the units in which tracks are compared.
     centers : np.ndarray [shape=(k, n_dimensions)]
     belonging : np.ndarray [shape=(n_features, n_dimensions)]
         Which dimensions are of which feature.
@@ -131,46 +134,8 @@ def for_synthetic_genre(
     return gained @ belonging.T
 
 
-def for_genre(
-    opinions: Callable[[np.ndarray], np.ndarray],
-    tensor: np.ndarray,
-    blank: np.ndarray,
-    winners: np.ndarray,
-    belonging: np.ndarray,
-) -> np.ndarray:
-    """What the opinion for the winning genre loses when a feature is blotted out in all scopes.
-
-    Parameters
-    ----------
-    opinions : callable
-        From a tensor to log-probabilities [shape=(n_tracks, n_classes)].
-    tensor, blank : np.ndarray [shape=(n_tracks, n_axes, n_channels)]
-        The tracks, and what stands in their place.
-    winners : np.ndarray [shape=(n_tracks,), dtype=int]
-        Each track's genre.
-    belonging : np.ndarray [shape=(n_features, n_axes)]
-
-    Returns
-    -------
-    np.ndarray [shape=(n_tracks, n_features)]
-        In natural logarithms; positive where the feature speaks for the genre.
-
-    References
-    ----------
-    Zeiler & Fergus (2014), "Visualizing and Understanding Convolutional Networks", ECCV: occlusion.
-    """
-    rows = np.arange(len(tensor))
-    whole = opinions(tensor)[rows, winners]
-    # A feature at a time: all at once would take as many times the memory.
-    without = [
-        opinions(np.where(of_feature[:, None], blank, tensor))[rows, winners]
-        for of_feature in belonging
-    ]
-    return whole[:, None] - np.stack(without, axis=1)
-
-
 def strongest(effects: np.ndarray, features: Sequence[str]) -> pa.Array:
-    """The `REASONS` features of each track that speak most for its label, the strongest first.
+    """The `MAX_FEATURES` features of each track that speak most for its label, strongest first.
 
     Parameters
     ----------
@@ -182,9 +147,9 @@ def strongest(effects: np.ndarray, features: Sequence[str]) -> pa.Array:
     pa.Array [list<struct<feature: string, effect: float>>]
         Shorter, or empty, where fewer speak for it.
     """
-    order = np.argsort(-effects, axis=1, kind="stable")[:, :REASONS]
+    order = np.argsort(-effects, axis=1, kind="stable")[:, :MAX_FEATURES]
     values = np.take_along_axis(effects, order, axis=1)
-    speaks = values > _LEAST
+    speaks = values > _MIN_EFFECT
     entries = pa.StructArray.from_arrays(
         [
             pa.array(features, pa.string()).take(pa.array(order[speaks])),

@@ -1,8 +1,7 @@
 """Labels a small table in one process, without Spark: for a model that is served, or tried out.
 
-The same predictor labels as in Spark's workers, on rows put together as they are there: an artist's
-context and consensus are taken over the rows that are given. So give it all tracks of an artist at
-once. Labels of a whole catalogue are those that `score` gives.
+The same code labels as in Spark's workers. Statistics of an artist are taken over the rows that are
+given, so give it all tracks of an artist at once. Labels of a whole catalogue are those of `score`.
 """
 
 import numpy as np
@@ -12,20 +11,27 @@ import pyarrow.compute as pc
 import xxhash
 
 from genre_spark.bundle.files import Bundle
+from genre_spark.features.artist_batches import (
+    ALBUM_KEY,
+    ALBUM_TEXT,
+    ARTIST_KEY,
+    FEATURES,
+    GROUP,
+    OTHER_ARTISTS,
+    TITLE_TEXT,
+)
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
-    GROUPS,
+    ARTISTS,
     LABELLED_COLUMNS,
     MAX_ID_LENGTH,
+    TITLE,
     TRACK_ID,
-    context_column,
     feature,
-    key_column,
 )
-from genre_spark.scoring.artist_batches import ALBUM_SUM, GATHER, of_groups
 from genre_spark.scoring.columns import lists
-from genre_spark.scoring.worker import Predictor
+from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, N_IMPUTED, OWN_HASH, Labeller
 
 # What Spark hashes with.
 _SEED = 42
@@ -34,7 +40,7 @@ _NOT_HERE = ("input_hash", "scored_at")
 COLUMNS = tuple(name for name in LABELLED_COLUMNS if name not in _NOT_HERE)
 
 
-class Labeller:
+class InMemoryScorer:
     """A model, opened once.
 
     Parameters
@@ -49,7 +55,7 @@ class Labeller:
         self._scoring = bundle.manifest.scoring
         self._model_id = bundle.manifest.model_id
         self._max_imputed = max_imputed
-        self._predictor = Predictor(self._scoring, bundle.onnx)
+        self._labeller = Labeller(self._scoring, bundle.onnx)
 
     def label(self, tracks: pd.DataFrame) -> pd.DataFrame:
         """Labels tracks.
@@ -58,13 +64,13 @@ class Labeller:
         ----------
         tracks : pd.DataFrame
             Columns by their canonical names. Features that are absent, or whose values are
-            impossible, are imputed; ``artist`` and ``album`` are optional.
+            impossible, are imputed; ``artist``, ``artists``, ``album`` and ``title`` are optional.
 
         Returns
         -------
         pd.DataFrame
-            `COLUMNS`, one row per row of `tracks`, with its index. A row that `score` would set
-            aside has an id at most; ids that come twice are labelled twice.
+            `COLUMNS`, one row per row of `tracks`, with its index. A row that `score` would
+            quarantine has an id at most; ids that come twice are labelled twice.
         """
         raw = np.stack([_clean(tracks, name) for name in self._scoring.space.features], axis=1)
         n_imputed = np.isnan(raw).sum(axis=1)
@@ -78,34 +84,38 @@ class Labeller:
         return labels.set_index(tracks.index)
 
     def _labelled(self, tracks: pd.DataFrame, raw: np.ndarray, n_imputed: np.ndarray) -> pa.Table:
-        batch = self._inputs(tracks, raw, n_imputed)
-        keys = [(GATHER, "ascending"), (key_column(ALBUM), "ascending")]
-        order = pc.sort_indices(batch, sort_keys=keys).to_numpy()
-        labels = self._predictor.label(batch.take(pa.array(order)))
+        rows = self._rows(tracks, raw, n_imputed)
+        labels = [self._labeller.label(batch) for batch in self._labeller.batches(iter([rows]))]
         model = pa.array([self._model_id] * len(tracks), pa.string())
-        found = pa.Table.from_batches([labels]).append_column("model_id", model).select(COLUMNS)
-        return found.take(pa.array(np.argsort(order)))
+        if not labels:
+            return pa.table({name: pa.nulls(0) for name in COLUMNS})
+        found = pa.Table.from_batches(labels)
+        # `OWN_HASH` carries the place of each row.
+        order = np.argsort(found[OWN_HASH].to_numpy())
+        return found.take(pa.array(order)).append_column("model_id", model).select(COLUMNS)
 
-    def _inputs(
-        self, tracks: pd.DataFrame, raw: np.ndarray, n_imputed: np.ndarray
-    ) -> pa.RecordBatch:
-        """What `Predictor.label` takes, in the order of the tracks."""
+    def _rows(self, tracks: pd.DataFrame, raw: np.ndarray, n_imputed: np.ndarray) -> pa.RecordBatch:
+        """The columns that a worker reads; see `artist_pass.narrow`."""
         space, n = self._scoring.space, len(tracks)
-        keys = {group: _keys(_texts(tracks, group)) for group in GROUPS}
-        filled = np.where(np.isnan(raw), np.asarray(space.medians), raw)
+        filled = np.where(np.isnan(raw), np.asarray(space.medians), raw).astype(np.float32)
+        artist, ids = _keys(_texts(tracks, ARTIST)), _texts(tracks, TRACK_ID)
+        lone = _keys(pd.Series([f"{TRACK_ID}\0{one}" for one in ids]))
         columns = {
-            TRACK_ID: pa.array(_texts(tracks, TRACK_ID), pa.string()),
-            "n_imputed": pa.array(n_imputed.astype(np.int32)),
-            # Nothing is carried over from here: no label hangs on a hash.
-            "input_hash": pa.array(np.zeros(n, np.int64)),
-            ALBUM_SUM: pa.nulls(n, pa.int64()),
-            **{key_column(group): key for group, key in keys.items()},
-            GATHER: pc.coalesce(keys[ARTIST], _keys(_texts(tracks, TRACK_ID))),
-            **{name: pa.array(filled[:, i]) for i, name in enumerate(space.features)},
+            TRACK_ID: pa.array(ids, pa.string()),
+            GROUP: pc.coalesce(artist, lone),
+            ARTIST_KEY: artist,
+            ALBUM_KEY: _keys(_texts(tracks, ALBUM)),
+            FEATURES: lists(filled),
+            N_IMPUTED: pa.array(n_imputed.astype(np.int32)),
+            HAS_GENRE: pa.nulls(n, pa.bool_()),
+            IS_AMBIGUOUS: pa.nulls(n, pa.bool_()),
+            OWN_HASH: pa.array(np.arange(n)),
         }
-        if self._scoring.genres:
-            context = _of_albums(keys, space.to_numpy(raw), space.edges)
-            columns[context_column(ALBUM)] = context
+        if ARTISTS in tracks:
+            columns[OTHER_ARTISTS] = _other_keys(tracks[ARTISTS])
+        if self._scoring.reads_text:
+            columns[TITLE_TEXT] = pa.array(_texts(tracks, TITLE), pa.string())
+            columns[ALBUM_TEXT] = pa.array(_texts(tracks, ALBUM), pa.string())
         return pa.RecordBatch.from_pydict(columns)
 
 
@@ -148,20 +158,13 @@ def _keys(names: pd.Series) -> pa.Array:
     )
 
 
-def _of_albums(keys: dict[str, pa.Array], axes: np.ndarray, edges: np.ndarray) -> pa.Array:
-    """The packed context of each track's album, null where it has none."""
-    on_album, albums = _values(keys[ALBUM])
-    named, artists = _values(keys[ARTIST])
-    code = np.full(len(axes), -1)
-    code[on_album] = np.unique(albums[on_album], return_inverse=True)[1]
-    pairs = np.unique(np.stack([code, artists], axis=1)[on_album & named], axis=0)
-    rows = np.flatnonzero(on_album)[np.argsort(code[on_album], kind="stable")]
-    starts = np.flatnonzero(np.diff(code[rows], prepend=-1))
-    n_artists = np.bincount(pairs[:, 0], minlength=len(starts))
-    found = of_groups(ALBUM, axes[rows], edges, starts, n_artists)
-    return lists(found.packed()).take(pa.array(code, mask=code < 0))
+def _other_keys(named: pd.Series) -> pa.ListArray:
+    """Keys of the artists named on each track beside its first one."""
+    others = [list(names)[1:] if _is_list(names) else [] for names in named]
+    offsets = np.concatenate([[0], np.cumsum([len(one) for one in others])]).astype(np.int32)
+    flat = pd.Series([name for one in others for name in one], dtype=object)
+    return pa.ListArray.from_arrays(pa.array(offsets), _keys(flat))
 
 
-def _values(keys: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Which are not null, and what they are."""
-    return keys.is_valid().to_numpy(zero_copy_only=False), keys.fill_null(0).to_numpy()
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple | np.ndarray)

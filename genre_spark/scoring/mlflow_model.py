@@ -6,7 +6,7 @@ import pandas as pd
 
 from genre_spark.bundle import files
 from genre_spark.config import load_settings
-from genre_spark.scoring.in_memory import Labeller
+from genre_spark.scoring.in_memory import InMemoryScorer
 
 
 class GenreModel:
@@ -20,12 +20,12 @@ class GenreModel:
 
     def __init__(self, path: str):
         limit = load_settings().catalog.max_imputed
-        self._labeller = Labeller(files.load(path), limit)
+        self._labeller = InMemoryScorer(files.load(path), limit)
 
     def predict(
         self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Labels tracks; see `Labeller.label`. There are no parameters."""
+        """Labels tracks; see `InMemoryScorer.label`. There are no parameters."""
         return self._labeller.label(model_input)
 
 

@@ -255,7 +255,7 @@ def told(pair):
     )
     source, *opened = pair
     tracks = pd.read_parquet(source.path)
-    found = [single.Labeller(one, max_imputed=1).label(tracks) for one in opened]
+    found = [single.InMemoryScorer(one, max_imputed=1).label(tracks) for one in opened]
     return tracks, *found
 
 
@@ -281,7 +281,7 @@ def test_the_catalogue_gate_counts_tracks_of_artists_new_to_both(spark, pair, to
 
 def test_a_model_that_names_no_artists_is_not_compared_on_a_catalogue(pair):
     source, champion, candidate = pair
-    part = candidate.manifest.scoring.genres.model_copy(update={"known_artists": ""})
+    part = candidate.manifest.scoring.genres.model_copy(update={"has_artists": False})
     scoring = candidate.manifest.scoring.model_copy(update={"genres": part})
     manifest = candidate.manifest.model_copy(update={"scoring": scoring})
     silent = Bundle(candidate.path, manifest, candidate.onnx, candidate.profile)
@@ -316,7 +316,7 @@ def test_diff_tells_how_many_labels_change_and_where(spark, pair, told):
 def test_diff_tells_which_artists_became_known(pair, told):
     _, one, other = pair
     assert set(model_comparison.making(one.manifest, other.manifest)) == set()
-    sizes = [one.manifest.scoring.genres.known_artists for one in (one, other)]
+    sizes = [len(one.manifest.scoring.genres.artist_keys) for one in (one, other)]
     assert sizes[0] != sizes[1]
 
 

@@ -1,4 +1,4 @@
-"""Temperature, thresholds, and what is said of them."""
+"""Thresholds of accepted labels, and measures of confidence."""
 
 import numpy as np
 import pytest
@@ -6,32 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_spark.classifier import calibration
-
-
-def overconfident(n=4000, seed=0, factor=3.0):
-    """Labels drawn from the probabilities of logits; the logits given are `factor` too large."""
-    rng = np.random.default_rng(seed)
-    logits = rng.normal(size=(n, 4))
-    chances = calibration.softmax(logits)
-    labels = (chances.cumsum(axis=1) > rng.random(n)[:, None]).argmax(axis=1)
-    return logits * factor, labels
-
-
-@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
-def test_the_temperature_undoes_a_factor_on_the_logits(factor):
-    logits, labels = overconfident(factor=factor)
-    assert calibration.fit_temperature(logits, labels) == pytest.approx(factor, rel=0.1)
-
-
-def test_scaling_by_the_temperature_lowers_the_calibration_error():
-    logits, labels = overconfident()
-    temperature = calibration.fit_temperature(logits, labels)
-    errors = []
-    for divisor in (1.0, temperature):
-        chances = calibration.softmax(logits / divisor)
-        correct = chances.argmax(axis=1) == labels
-        errors.append(calibration.expected_calibration_error(chances.max(axis=1), correct))
-    assert errors[1] < errors[0] / 3
 
 
 def threshold_of(confidence, correct, target, artists=None):

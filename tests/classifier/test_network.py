@@ -1,147 +1,70 @@
-"""The CNN: what it learns, and that what is shipped is what was trained."""
+"""The CNN: what it learns from, and that ONNX Runtime agrees with Keras."""
 
-import functools
+import dataclasses
 
 import numpy as np
 import pytest
 from support.samples import make_sample
 
-from genre_spark.classifier import network, onnx_session
+from genre_spark.classifier import architecture, network, splits
+from genre_spark.classifier.architecture import MEMBERS
 from genre_spark.classifier.export import PARITY, check_parity, export
+from genre_spark.classifier.onnx_session import Network
 from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
-from genre_spark.features.tensor import channel_names
+from genre_spark.features.tensor import CHANNELS, build
 
-GROUPS = {"both": ("artist", "album"), "artists": ("artist",), "none": ()}
-SETTINGS = load_settings(overrides=("epochs=3", "general_epochs=2", "min_steps=0")).network
-
-
-def labelled(sample, labels, n_classes=6):
-    return network.Labelled(sample.tensor(), labels, sample.artists, n_classes)
+SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "batch_size=64")).network
 
 
-@functools.cache
-def fitted(groups, seed=1, n=400):
-    sample = make_sample(n, groups=groups)
-    model, _, _ = network.fit(labelled(sample, sample.labels), groups, SETTINGS, seed)
-    return model, sample
+def fitted(given, seed=1):
+    fold = splits.grouped(given.labels, given.artists, MEMBERS, seed)
+    return fitted_without(given, fold, seed)
 
 
-@pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
-def test_the_exported_network_agrees_with_keras(tmp_path, groups):
-    model, sample = fitted(groups)
-    export(model, groups, tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
-    shipped = onnx_session.Network((tmp_path / "cnn.onnx").read_bytes())
-    found = shipped.opinions(sample.tensor(), np.ones((len(sample), 3), dtype=bool))
-    expected = network.log_probabilities(model, sample.tensor())
-    assert found.shape == (len(sample), 3, len(sample.classes))
+def fitted_without(given, fold, seed=1):
+    tensor = build(given.inputs, given.edges)
+    examples = network.Examples(tensor, given.targets, given.artists)
+    return network.fit(examples, fold, SETTINGS, seed), fold, tensor
+
+
+def test_the_network_stays_small_with_many_features_and_genres():
+    assert architecture.flops(n_axes=16, n_channels=len(CHANNELS), n_classes=20) <= 150_000
+
+
+def test_a_member_learns_nothing_from_the_artists_that_it_holds_out(eagerly):
+    given = make_sample(300)
+    model, fold, tensor = fitted(given)
+    before = network.member_log_probabilities(model, tensor)
+    targets = given.targets.copy()
+    targets[fold == 2] = np.roll(targets[fold == 2], 1, axis=1)
+    changed, _, _ = fitted_without(dataclasses.replace(given, targets=targets), fold)
+    after = network.member_log_probabilities(changed, tensor)
+    np.testing.assert_array_equal(after[:, 2], before[:, 2])
+    assert np.abs(after[:, 0] - before[:, 0]).max() > 0.01
+
+
+def test_the_export_agrees_with_keras_and_a_different_network_is_refused(eagerly, tmp_path):
+    given = make_sample(200)
+    model, _, tensor = fitted(given)
+    export(model, tmp_path / "cnn.keras", tmp_path / "cnn.onnx", tensor)
+    expected = network.mean_log_probabilities(network.member_log_probabilities(model, tensor))
+    found = Network((tmp_path / "cnn.onnx").read_bytes()).log_probabilities(tensor)
     np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=PARITY)
-    np.testing.assert_allclose(np.exp(found).sum(axis=2), 1.0, rtol=1e-5)
+    with pytest.raises(GenreSparkError, match="nothing was written"):
+        check_parity(np.roll(expected, 1, axis=1), tmp_path / "cnn.onnx", tensor)
 
 
-def test_an_opinion_on_some_tracks_is_what_it_is_on_all(tmp_path):
-    model, sample = fitted(GROUPS["both"])
-    export(model, GROUPS["both"], tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
-    shipped = onnx_session.Network((tmp_path / "cnn.onnx").read_bytes())
-    everything = shipped.opinions(sample.tensor(), np.ones((len(sample), 3), dtype=bool))
-    wanted = np.random.default_rng(0).random((len(sample), 3)) < 0.5
-    wanted[:, 1], wanted[:, 2] = False, np.arange(len(sample)) == 7
-    found = shipped.opinions(sample.tensor(), wanted)
-    np.testing.assert_array_equal(found, np.where(wanted[:, :, None], everything, 0.0))
+def test_a_track_alone_gets_the_same_digits_as_among_others(eagerly, tmp_path):
+    model, _, tensor = fitted(make_sample(200))
+    export(model, tmp_path / "cnn.keras", tmp_path / "cnn.onnx", tensor)
+    opened = Network((tmp_path / "cnn.onnx").read_bytes())
+    together = opened.log_probabilities(tensor)
+    np.testing.assert_array_equal(opened.log_probabilities(tensor[3:4]), together[3:4])
 
 
-def test_the_saved_network_is_free_of_what_training_needed(tmp_path):
-    model, sample = fitted(GROUPS["both"])
-    export(model, GROUPS["both"], tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
-    weights = 4 * model.count_params()
-    for file in ("cnn.keras", "cnn.onnx"):
-        assert (tmp_path / file).stat().st_size < 1.5 * weights + 200_000
-    assert {path.name for path in tmp_path.iterdir()} == {"cnn.keras", "cnn.onnx"}
-
-
-def test_keras_loads_the_saved_network_in_safe_mode(tmp_path):
-    model, sample = fitted(GROUPS["both"])
-    export(model, GROUPS["both"], tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
-    keras = network.quiet_keras()
-    again = keras.models.load_model(tmp_path / "cnn.keras", safe_mode=True)
-    np.testing.assert_array_equal(
-        network.log_probabilities(again, sample.tensor()),
-        network.log_probabilities(model, sample.tensor()),
-    )
-
-
-def test_a_network_that_was_changed_on_its_way_is_refused(tmp_path):
-    model, sample = fitted(GROUPS["none"])
-    export(model, GROUPS["none"], tmp_path / "cnn.keras", tmp_path / "cnn.onnx", sample.tensor())
-    other = network.log_probabilities(model, sample.tensor() + 0.01)
-    with pytest.raises(GenreSparkError, match="differs from Keras by"):
-        check_parity(other, tmp_path / "cnn.onnx", sample.tensor())
-
-
-def test_without_context_all_opinions_are_one():
-    model, sample = fitted(GROUPS["none"])
-    found = network.log_probabilities(model, sample.tensor())
-    np.testing.assert_allclose(found[:, 1:], found[:, :1].repeat(2, axis=1), atol=1e-5)
-
-
-def test_the_opinion_on_sound_does_not_hang_on_how_the_artist_sounds():
-    model, sample = fitted(GROUPS["both"])
-    tensors = sample.tensor()
-    names = channel_names(GROUPS["both"])
-    of_artist = [i for i, name in enumerate(names) if name in ("artist_mean", "artist_bin1")]
-    changed = tensors.copy()
-    changed[:, :, of_artist] += 1.0
-    before, after = (network.log_probabilities(model, one) for one in (tensors, changed))
-    np.testing.assert_array_equal(before[:, 0], after[:, 0])
-    assert np.abs(before[:, 1:] - after[:, 1:]).max(axis=(0, 2)).min() > 0.01
-
-
-def test_the_same_seed_gives_the_same_network_and_another_seed_another():
-    fit = fitted.__wrapped__
-    one, same, other = (
-        network.log_probabilities(model, sample.tensor())
-        for model, sample in (fit(GROUPS["none"], seed, n=200) for seed in (1, 1, 2))
-    )
-    np.testing.assert_array_equal(one, same)
-    assert np.abs(one - other).max() > 1e-3
-
-
-def test_branches_fitted_in_processes_of_their_own_are_what_they_would_be_here(monkeypatch):
-    here, sample = fitted(GROUPS["both"])
-    monkeypatch.setattr(network, "_FEW", 0)
-    data, heard = labelled(sample, sample.labels), set()
-    there, epochs, _ = network.fit(
-        data, GROUPS["both"], SETTINGS, 1, on_epoch=lambda *one: heard.add(one)
-    )
-    assert epochs == [2, 3]
-    assert {("sound", 2, 2), ("general", 2, 2), ("context and artist", 3, 3)} <= heard
-    one, other = (np.exp(network.log_probabilities(m, sample.tensor())) for m in (here, there))
-    # Sums of several threads differ in their last digits.
-    np.testing.assert_allclose(one, other, atol=1e-3)
-
-
-def test_specialists_stop_where_held_out_tracks_gain_nothing():
-    sample = make_sample(300)
-    noise = np.random.default_rng(0).integers(0, 6, 300)
-    settings = load_settings(
-        overrides=("epochs=60", "general_epochs=1", "min_steps=0", "patience=2")
-    ).network
-    data, groups = labelled(sample, noise), ("artist", "album")
-    other = labelled(make_sample(300, seed=9), noise)
-    _, epochs, _ = network.fit(data, groups, settings, 1, held_out=other)
-    assert epochs[1] < 60
-    _, as_told, _ = network.fit(data, groups, settings, 1, epochs=[1, 4])
-    assert as_told == [1, 4]
-
-
-def test_each_track_is_judged_by_a_member_that_did_not_see_its_artist():
-    # Labels hang on the artist alone, and on nothing that can be heard: who was not shown the
-    # artist's labels cannot know them.
-    sample = make_sample(600)
-    secret = np.random.default_rng(1).integers(0, 2, sample.artists.max() + 1)[sample.artists]
-    settings = load_settings(overrides=("general_epochs=40", "min_steps=0")).network
-    data = labelled(sample, secret, n_classes=2)
-    model, _, unseen = network.fit(data, ("artist", "album"), settings, 1, specialists=False)
-    seen = network.log_probabilities(model, sample.tensor())[:, 1].argmax(axis=1) == secret
-    assert ((unseen.argmax(axis=2) == secret[:, None]).mean(axis=0) < 0.65).all()
-    assert seen.mean() > 0.8
+def test_members_of_the_network_have_weights_of_their_own(eagerly):
+    model, _, tensor = fitted(make_sample(200))
+    members = network.member_log_probabilities(model, tensor)
+    assert members.shape == (200, MEMBERS, 6)
+    assert all(np.abs(members[:, 0] - members[:, i]).max() > 1e-3 for i in range(1, MEMBERS))

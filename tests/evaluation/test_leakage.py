@@ -7,17 +7,13 @@ import pytest
 from support.generated import make_manifest, make_tracks
 from support.samples import make_sample
 
-from genre_spark.classifier import network, training_set
+from genre_spark.classifier import training_set
 from genre_spark.config import load_settings
-from genre_spark.evaluation import metrics, training
+from genre_spark.evaluation import metrics
+from genre_spark.evaluation.held_out import hold_out
+from genre_spark.features.tensor import build
 
-SETTINGS = load_settings(
-    overrides=("epochs=1", "general_epochs=1", "min_steps=0", "batch_size=512")
-)
-
-
-def quiet(message):
-    pass
+SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "batch_size=512"))
 
 
 def test_no_channel_holds_a_label(spark):
@@ -30,58 +26,39 @@ def test_no_channel_holds_a_label(spark):
             spark.createDataFrame(table),
             scoring.space,
             scoring.synthetic,
-            ("artist", "album"),
+            300,
+            5000,
             SETTINGS.training,
             1,
         )
         for table in (tracks, others)
     ]
     assert (found[0].labels != found[1].labels).any()
-    np.testing.assert_array_equal(found[0].tensor(), found[1].tensor())
+    np.testing.assert_array_equal(*[build(one.inputs, one.edges) for one in found])
 
 
 def corrupted(given, rows):
-    """The sample with the labels of some rows shifted to other genres."""
-    labels = given.labels.copy()
-    labels[rows] = (labels[rows] + 1) % len(given.classes)
-    return dataclasses.replace(given, labels=labels)
+    """The tracks with the labels of some rows shifted to other genres."""
+    targets = given.targets.copy()
+    targets[rows] = np.roll(targets[rows], 1, axis=1)
+    return dataclasses.replace(given, targets=targets)
 
 
 @pytest.mark.parametrize("protocol", ["known", "new"])
 def test_labels_of_the_held_out_side_change_nothing_that_is_fitted(eagerly, protocol):
     given = make_sample(500)
-    side, test = metrics.split(given, protocol, 0.2, 1)
-    fitted = training.judge(given, protocol, side, SETTINGS, 1, quiet)
-    again = training.judge(corrupted(given, test), protocol, side, SETTINGS, 1, quiet)
-    np.testing.assert_array_equal(again.probabilities, fitted.probabilities)
-    np.testing.assert_array_equal(again.thresholds, fitted.thresholds)
-    assert again.decisions == fitted.decisions
+    fold = metrics.folds(given, protocol, 0.2, 1)
+    test, side = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)
+
+    def fit(tracks):
+        return hold_out(tracks, test, SETTINGS, 1, lambda _: None, everything=False)
+
+    (found, fitted), (again, refitted) = fit(given), fit(corrupted(given, test))
+    np.testing.assert_array_equal(again.probabilities, found.probabilities)
+    assert refitted.part == fitted.part
+    assert refitted.thresholds == fitted.thresholds
+    for name, values in found.baselines.items():
+        np.testing.assert_array_equal(again.baselines[name], values)
     # Labels of the training side do.
-    other = training.judge(corrupted(given, side[::3]), protocol, side, SETTINGS, 1, quiet)
-    assert np.abs(other.probabilities - fitted.probabilities).max() > 0.01
-
-
-@pytest.mark.parametrize("protocol", ["known", "new"])
-def test_a_recording_is_on_one_side_of_every_split_the_inner_ones_too(monkeypatch, protocol):
-    class SeenError(Exception):
-        """What the network would have been fitted to is all that is asked."""
-
-    def fit(train, groups, settings, seed, held_out=None, *others):
-        raise SeenError(train, held_out)
-
-    monkeypatch.setattr(network, "fit", fit)
-    given = make_sample(900, copies=3)
-    side, test = metrics.split(given, protocol, 0.2, 1)
-    with pytest.raises(SeenError) as caught:
-        training.judge(given, protocol, side, SETTINGS, 1, quiet)
-    train, held_out = caught.value.args
-    sides = [recordings(train.tensors), recordings(given.tensor()[test])]
-    if held_out:
-        sides.append(recordings(held_out.tensors))
-    assert all(sides)
-    assert len(set.union(*sides)) == sum(map(len, sides)) == 300
-
-
-def recordings(tensors):
-    """Copies of a recording sound the same, and other recordings do not."""
-    return {own.tobytes() for own in tensors[:, :, 0]}
+    other, _ = fit(corrupted(given, side[::3]))
+    assert np.abs(other.probabilities - found.probabilities).max() > 0.01

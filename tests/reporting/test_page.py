@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.generated import make_metric
+from support.generated import make_genre_part, make_metric
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
-from genre_spark.classifier.decision import Decision
-from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Change, Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import Axis, FeatureSpace
@@ -182,15 +180,10 @@ def importance(classes):
 def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
     """A bundle by hand; without classes a clusters bundle."""
     centroids = np.random.default_rng(1).normal(size=(len(names), len(AXES))).tolist()
-    decision = Decision(weights=(0.3, 0.2, 0.5), consensus=0.5, temperature=1.1, threshold=0.7)
-    part = classes and GenrePart(
-        classes=classes,
-        groups=("artist",),
-        known=decision,
-        new=decision.model_copy(update={"threshold": 2.0}),
-        known_artists="AAAAAAAAAAA=",
-        target_precision=0.93,
-    )
+    part = make_genre_part(classes, artists=[0]) if classes else None
+    if part:
+        new = part.new.model_copy(update={"threshold": 2.0})
+        part = part.model_copy(update={"new": new})
     manifest = Manifest(
         format_version=1,
         kind="full" if classes else "clusters",

@@ -3,13 +3,14 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from genre_spark.classifier.decision import OPINIONS
+from genre_spark.scoring.artist_batches import ALBUM_SUM
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 from support.generated import GENRES, make_manifest, make_tracks
 from support.networks import constant, make_network
 
-from genre_spark.classifier.decision import OPINIONS
 from genre_spark.features.tensor import COUNTS, STATISTICS
 from genre_spark.schema import (
     FEATURE_NAMES,
@@ -21,7 +22,6 @@ from genre_spark.schema import (
     context_column,
 )
 from genre_spark.scoring import explanations
-from genre_spark.scoring.artist_batches import ALBUM_SUM
 from genre_spark.scoring.explanations import REASONS, Explainer
 from genre_spark.scoring.worker import ARTIST_KEY, CONSENSUS, OPINION, Predictor
 

@@ -15,7 +15,7 @@ from genre_spark.schema import FEATURE_NAMES
 mlflow = pytest.importorskip("mlflow", reason="MLflow is absent: the extra `mlflow`")
 pytest.importorskip("xxhash", reason="xxhash is absent: the extra `mlflow`")
 from genre_spark.reporting import mlflow_run  # noqa: E402
-from genre_spark.scoring.in_memory import COLUMNS, Labeller  # noqa: E402
+from genre_spark.scoring.in_memory import COLUMNS, InMemoryScorer  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("small_plans")
 PROTOCOLS = {
@@ -73,7 +73,7 @@ def test_the_model_comes_back_as_a_pyfunc_with_the_labels_of_the_bundle(logged, 
     tracks = start(20)[["track_id", "artist", "album", *FEATURES]]
     tracks = tracks.astype(dict.fromkeys(FEATURES, float))
     found = model.predict(tracks)
-    expected = Labeller(opened, max_imputed=3).label(tracks)
+    expected = InMemoryScorer(opened, max_imputed=3).label(tracks)
     pd.testing.assert_frame_equal(found, expected)
     assert list(found) == list(COLUMNS)
     assert model.metadata.metadata["model_id"] == opened.manifest.model_id
@@ -110,7 +110,7 @@ def together(spark, tracks, opened):
     texts = tracks.astype(dict.fromkeys(FEATURE_NAMES, str))
     by_spark = api.score(spark, spark.createDataFrame(texts), opened, settings=settings)
     spark_rows = by_spark.select(*COLUMNS).toPandas().set_index("track_id").sort_index()
-    single = Labeller(opened, max_imputed=1).label(tracks).set_index("track_id").sort_index()
+    single = InMemoryScorer(opened, max_imputed=1).label(tracks).set_index("track_id").sort_index()
     return spark_rows, single
 
 
@@ -145,11 +145,11 @@ def test_rows_that_score_would_set_aside_get_no_label(spark, opened):
     tracks.loc[1, "track_id"] = None
     tracks.loc[2, "track_id"] = "a\nb"
     tracks.index = [7] * 30
-    found = Labeller(opened, max_imputed=1).label(tracks)
+    found = InMemoryScorer(opened, max_imputed=1).label(tracks)
     assert list(found.index) == [7] * 30
     assert found["genre"].isna().tolist() == [True] * 3 + [False] * 27
     assert found["track_id"].iloc[0] == tracks["track_id"].iloc[0]
-    nothing = Labeller(opened, max_imputed=1).label(tracks.head(0))
+    nothing = InMemoryScorer(opened, max_imputed=1).label(tracks.head(0))
     assert list(nothing) == list(COLUMNS)
     assert len(nothing) == 0
 
@@ -158,6 +158,6 @@ def test_a_clusters_bundle_labels_with_synthetic_genres_alone(tmp_path):
     (tmp_path / "clusters").mkdir()
     manifest = make_manifest(features=FEATURES)
     files.write_files(tmp_path / "clusters", manifest, make_profile(features=FEATURES), "# A\n")
-    found = Labeller(files.load(tmp_path / "clusters"), max_imputed=1).label(start(10))
+    found = InMemoryScorer(files.load(tmp_path / "clusters"), max_imputed=1).label(start(10))
     assert found["synthetic_genre"].notna().all()
     assert found["genre"].isna().all()

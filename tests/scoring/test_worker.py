@@ -3,13 +3,13 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from genre_spark.scoring.artist_batches import ALBUM_SUM, SUMS
 from support.generated import make_manifest, make_tracks
 from support.networks import make_network
 
 from genre_spark.features.tensor import assign, channel_names
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, RUN_COLUMNS
 from genre_spark.scoring import worker
-from genre_spark.scoring.artist_batches import ALBUM_SUM, SUMS
 from genre_spark.scoring.worker import ARTIST_KEY, CONSENSUS, OPINION, Payload, Predictor
 
 CLASSES = ("a", "b", "c", "d")

@@ -8,12 +8,11 @@ import pandas as pd
 from genre_spark.bundle import files
 from genre_spark.bundle.manifest import model_id
 from genre_spark.catalog.catalogue import Source
-from genre_spark.classifier.genre_part import pack_artists
 from genre_spark.config import Dataset, load_settings
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.platform import atomic_directory
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
-from support.generated import make_manifest, make_profile, make_tracks
+from support.generated import make_genre_part, make_manifest, make_profile, make_tracks
 from support.networks import make_keras, make_network
 
 # Few features make small plans; what is tested hangs on none of them.
@@ -43,7 +42,7 @@ def make_models(spark, folder):
         manifest = make_manifest(network, features=FEATURES)
         keys = spark.createDataFrame([(artist,) for artist in known], "artist string")
         keys = np.array([row[0] for row in keys.selectExpr("xxhash64(artist)").collect()])
-        part = manifest.scoring.genres.model_copy(update={"known_artists": pack_artists(keys)})
+        part = make_genre_part(artists=keys.tolist())
         scoring = manifest.scoring.model_copy(update={"genres": part})
         manifest = manifest.model_copy(
             update={"scoring": scoring, "model_id": model_id(scoring, network)}

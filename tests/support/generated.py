@@ -9,8 +9,9 @@ import pandas as pd
 from genre_spark.bundle import files
 from genre_spark.bundle.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
-from genre_spark.classifier.decision import Decision
-from genre_spark.classifier.genre_part import GenrePart, pack_artists
+from genre_spark.classifier.evidence import CountTable
+from genre_spark.classifier.genre_part import GenrePart, PackedCounts
+from genre_spark.classifier.head import Head
 from genre_spark.clustering.metric import ClusterMetric, Dimension
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
@@ -119,6 +120,35 @@ def make_metric(space: FeatureSpace, ratio: float = 0.0) -> ClusterMetric:
     )
 
 
+def make_counts(keys: Sequence[int] = (), n_genres: int = len(GENRES)) -> PackedCounts:
+    """Label evidence: a track of each key, of one genre after the other."""
+    targets = np.eye(n_genres, dtype=np.float32)[np.arange(len(keys)) % n_genres]
+    return PackedCounts.of(CountTable.of(np.array(keys, np.int64), targets))
+
+
+def make_genre_part(
+    classes: tuple[str, ...] = GENRES, artists: Sequence[int] = (3, -1, 2**40), pooled: bool = True
+) -> GenrePart:
+    """What a full bundle says of genres; with evidence of some artists, without words."""
+    n = len(classes)
+    own, mean = ("network", "network, artist mean")
+    new = {own: 0.5, mean: 0.6} if pooled else {own: 1.1}
+    nothing = make_counts((), n)
+    return GenrePart(
+        classes=classes,
+        prior=(1.0 / n,) * n,
+        words=None,
+        artist=make_counts(artists, n) if pooled else nothing,
+        named=nothing,
+        album=nothing,
+        synthetic=nothing,
+        known=Head(weights=new | {"artist": 0.5}, threshold=0.7),
+        new=Head(weights=new, threshold=0.8),
+        has_artists=pooled,
+        target_precision=0.93,
+    )
+
+
 def make_manifest(
     onnx: bytes | None = None,
     k: int = 12,
@@ -141,19 +171,7 @@ def make_manifest(
             centers=tuple(map(tuple, points[:k].tolist())),
             centroids=tuple(map(tuple, points[:k].tolist())),
         ),
-        genres=onnx
-        and GenrePart(
-            classes=GENRES,
-            groups=groups,
-            known=Decision(
-                weights=(0.2, 0.1, 0.7), consensus=0.25 * related, temperature=1.3, threshold=0.7
-            ),
-            new=Decision(
-                weights=(0.5, 0.5, 0.0), consensus=0.5 * related, temperature=1.5, threshold=0.8
-            ),
-            known_artists=pack_artists(np.array([3, -1, 2**40])),
-            target_precision=0.93,
-        ),
+        genres=make_genre_part(pooled=related) if onnx else None,
     )
     return Manifest(
         format_version=files.FORMAT_VERSION,

@@ -8,32 +8,30 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from genre_spark.classifier.decision import OPINIONS, log_probabilities_of
-from genre_spark.features.tensor import channel_names
+from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
+from genre_spark.features.tensor import CHANNELS as CHANNEL_NAMES
 from support.generated import GENRES
 
-AXES, CHANNELS, CLASSES = 13, len(channel_names(("artist", "album"))), len(GENRES)
+AXES, CHANNELS, CLASSES = 13, len(CHANNEL_NAMES), len(GENRES)
 
 
 def make_network(
-    seed=0, axes=AXES, channels=CHANNELS, classes=CLASSES, opinions=OPINIONS, change=None
+    seed=0, axes=AXES, channels=CHANNELS, classes=CLASSES, names=(INPUT, OUTPUT), change=None
 ):
     """The bytes of a linear network; `change` may spoil the model before it is written."""
-    rng = np.random.default_rng(seed)
-    constants, nodes = {"flat": np.array([-1, axes * channels])}, []
-    for name in opinions:
-        weights = rng.normal(0, 0.5, (axes * channels, classes)).astype(np.float32)
-        constants[f"weights of {name}"] = weights
-        nodes += [
-            helper.make_node("Reshape", [name, "flat"], [f"row of {name}"]),
-            helper.make_node("MatMul", [f"row of {name}", f"weights of {name}"], [f"{name} says"]),
-            helper.make_node("LogSoftmax", [f"{name} says"], [log_probabilities_of(name)], axis=-1),
-        ]
+    given, found = names
+    weights = np.random.default_rng(seed).normal(0, 0.5, (axes * channels, classes))
+    constants = {"flat": np.array([-1, axes * channels]), "weights": weights.astype(np.float32)}
+    nodes = [
+        helper.make_node("Reshape", [given, "flat"], ["row"]),
+        helper.make_node("MatMul", ["row", "weights"], ["logits"]),
+        helper.make_node("LogSoftmax", ["logits"], [found], axis=-1),
+    ]
     graph = helper.make_graph(
         nodes,
         "network",
-        [_of_tracks(name, axes, channels) for name in opinions],
-        [_of_tracks(log_probabilities_of(name), classes) for name in opinions],
+        [_of_tracks(given, axes, channels)],
+        [_of_tracks(found, classes)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
@@ -43,7 +41,7 @@ def make_network(
 
 
 def _of_tracks(name, *shape):
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [f"n of {name}", *shape])
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
 
 
 def make_keras(layer=None, **members):

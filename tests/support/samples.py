@@ -1,45 +1,57 @@
-"""A labelled sample for tests, as Spark would have collected it, by pandas."""
+"""Labelled tracks for tests, as Spark would have collected them, by pandas."""
 
 import numpy as np
+import pyarrow as pa
 
-from genre_spark.classifier.training_set import Sample
-from genre_spark.features.tensor import COUNTS, STATISTICS, Context, assign, bins
+from genre_spark.classifier.training_set import LabelledTracks
+from genre_spark.features.group_statistics import Groups
+from genre_spark.features.tensor import assign
+from genre_spark.features.track_inputs import Keys, TrackInputs
 from genre_spark.schema import FEATURE_NAMES
 from support.generated import GENRES, make_space, make_tracks
 
 
 def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), artists=None):
-    """`n` labelled tracks, each `copies` times under other ids."""
+    """`n` labelled tracks, each `copies` times under other ids, those of an artist together."""
     tracks = make_tracks(n // copies, seed, genres=genres, artists=artists)
-    tracks = tracks.loc[tracks.index.repeat(copies)].reset_index(drop=True)
+    tracks = tracks.loc[tracks.index.repeat(copies)]
+    recordings = tracks.index.to_numpy(np.int64)
+    code = {name: tracks[name].factorize()[0] + 1 for name in ("artist", "album")}
+    own = np.arange(1, len(tracks) + 1)
+    artist, album = (code[name] if name in groups else 0 * own for name in ("artist", "album"))
+    order = np.lexsort((np.where(album, album, own), np.where(artist, artist, own)))
+    tracks, recordings = tracks.iloc[order], recordings[order]
     space = make_space(tracks)
-    axes = space.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(float))
-    centroids = axes[:12]
-    code = {name: tracks[name].factorize()[0] for name in ("artist", "album")}
-    return Sample(
-        axes=axes,
-        centroids=centroids[assign(axes, centroids)[0]],
+    scaled = space.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(np.float32))
+    inputs = make_inputs(scaled, artist[order], album[order], tracks["title"], tracks["album"])
+    return LabelledTracks(
+        inputs=inputs,
+        synthetic=assign(scaled, scaled[:12])[0],
+        targets=np.eye(len(genres), dtype=np.float32)[[genres.index(g) for g in tracks["genre"]]],
+        classes=tuple(genres),
+        artists=np.where(inputs.artist, inputs.artist, own),
+        recordings=recordings,
         edges=space.edges,
         features=tuple(axis.feature for axis in space.axes),
-        contexts={group: context(group, code[group], axes, space.edges) for group in groups},
-        labels=np.array([genres.index(name) for name in tracks["genre"]]),
-        classes=tuple(genres),
-        artists=code["artist"].astype(np.int64),
-        recordings=np.repeat(np.arange(n // copies), copies),
-        has_artists="artist" in groups,
     )
 
 
-def context(group, code, axes, edges):
-    """The statistics of each group, given to all of its tracks."""
-    counts = np.ones((len(axes), len(COUNTS[group])))
-    statistics = np.zeros((len(axes), len(STATISTICS[group]), axes.shape[1]))
-    for one in np.unique(code):
-        rows = code == one
-        own = axes[rows]
-        counts[rows, 0] = rows.sum()
-        found = {"mean": own.mean(0), "spread": own.std(0), "low": own.min(0), "high": own.max(0)}
-        steps = bins(own, edges).mean(axis=0)
-        found |= {f"bin{i + 1}": step for i, step in enumerate(steps)}
-        statistics[rows] = np.stack([found[name] for name in STATISTICS[group]])
-    return Context(counts, statistics)
+def make_inputs(scaled, artist, album, title=None, album_name=None):
+    """Tracks whose artists stand together, with the statistics of all of them."""
+    own = np.arange(1, len(scaled) + 1)
+    by_artist = Groups.of(np.where(artist, artist, own), artist == 0)
+    by_album = Groups.of(by_artist.code, np.where(album, album, own), album == 0)
+    means, deviations = by_album.means_and_deviations(scaled)
+    return TrackInputs(
+        scaled=scaled,
+        artist=artist.astype(np.int64),
+        album=album.astype(np.int64),
+        other_artists=Keys.none(len(scaled)),
+        artist_tracks=by_artist.sizes[by_artist.code],
+        album_tracks=by_album.sizes[by_album.code],
+        artist_mean=by_artist.means(scaled)[by_artist.code],
+        album_mean=means[by_album.code],
+        album_deviation=deviations[by_album.code],
+        title=None if title is None else pa.array(title, pa.string()),
+        album_name=None if album_name is None else pa.array(album_name, pa.string()),
+    )

@@ -1,0 +1,267 @@
+"""Fits the whole classifier on labelled tracks: network, words, evidence, weights, thresholds."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from genre_spark.classifier import evidence, head, network, onnx_graph, splits, word_model
+from genre_spark.classifier.architecture import MEMBERS
+from genre_spark.classifier.calibration import NEVER, fit_threshold
+from genre_spark.classifier.evidence import Evidence
+from genre_spark.classifier.genre_part import GenrePart, PackedCounts, WordPart
+from genre_spark.classifier.head import LADDER, TERMS, Head
+from genre_spark.classifier.onnx_session import Network
+from genre_spark.classifier.predictor import Combination, Predictions
+from genre_spark.classifier.softmax import softmax
+from genre_spark.classifier.training_set import LabelledTracks
+from genre_spark.classifier.word_model import word_log_probabilities
+from genre_spark.config import NetworkSettings
+from genre_spark.features.tensor import build
+from genre_spark.features.words import Vocabulary
+
+if TYPE_CHECKING:
+    import keras
+
+# Precisions at which coverage is reported.
+TARGETS = (0.80, 0.85, 0.90, 0.93, 0.95)
+# Held-out tracks of known artists that weights of their own need.
+_FEWEST_KNOWN = 50
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class HeldOutTerms:
+    """Terms of labelled tracks that nothing in them was fitted to.
+
+    Attributes
+    ----------
+    terms : np.ndarray [shape=(n_terms, n_tracks, n_classes)]
+    targets : np.ndarray [shape=(n_tracks, n_classes)]
+    artists : np.ndarray [shape=(n_tracks,), dtype=int64]
+    rows : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Place of each among the tracks that were learned from.
+    """
+
+    terms: np.ndarray
+    targets: np.ndarray
+    artists: np.ndarray
+    rows: np.ndarray
+
+    def fit(self, used: tuple[str, ...] = TERMS) -> Head:
+        """Fit weights; no genre is accepted yet."""
+        return Head(weights=head.fit(self.terms, self.targets, used), threshold=NEVER)
+
+    def threshold(self, fitted: Head, target: float) -> float:
+        """Fit the least confidence of accepted genres."""
+        found = softmax(np.tensordot(fitted.vector, self.terms, 1))
+        correct = found.argmax(axis=1) == self.targets.argmax(axis=1)
+        return fit_threshold(found.max(axis=1), correct, self.artists, target)
+
+
+@dataclass(frozen=True)
+class FittedClassifier:
+    """A classifier and what it was chosen by.
+
+    Attributes
+    ----------
+    model : keras.Model
+    onnx : bytes
+        The same network.
+    part : GenrePart
+    held_out : tuple of HeldOutTerms
+        For new and for known artists, of the tracks that it learned from.
+    thresholds : mapping of float to tuple of float
+        By target precision, for new and for known artists.
+    ladder : mapping of str to tuple of Head
+        By what is used, for new and for known artists.
+    """
+
+    model: "keras.Model"
+    onnx: bytes
+    part: GenrePart
+    held_out: tuple[HeldOutTerms, HeldOutTerms]
+    thresholds: Mapping[float, tuple[float, float]]
+    ladder: Mapping[str, tuple[Head, Head]]
+
+    def track_log_probabilities(self, tracks: LabelledTracks) -> np.ndarray:
+        """Compute what the network says of each track alone [shape=(n_tracks, n_classes)]."""
+        return self._network.log_probabilities(build(tracks.inputs, tracks.edges))
+
+    def predict(self, tracks: LabelledTracks) -> Predictions:
+        """Predict genres of complete artists."""
+        logs = self.track_log_probabilities(tracks)
+        return self._combination.predict(logs, tracks.inputs, tracks.groups, tracks.synthetic)
+
+    def terms(self, tracks: LabelledTracks) -> np.ndarray:
+        """Compute the terms of complete artists [shape=(n_terms, n_tracks, n_classes)]."""
+        logs = self.track_log_probabilities(tracks)
+        return self._combination.terms(logs, tracks.inputs, tracks.groups, tracks.synthetic)
+
+    def climb(self, terms: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
+        """Predict with each step of the ladder.
+
+        Parameters
+        ----------
+        terms : np.ndarray
+            From `terms`.
+        known : np.ndarray [shape=(n_tracks,), dtype=bool]
+            From `is_known`.
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(n_tracks, n_classes)]
+            Probabilities by the name of the step.
+        """
+        at = known.astype(np.int64)
+        found = {}
+        for name, heads in self.ladder.items():
+            weights = np.stack([head.vector for head in heads], axis=1)
+            found[name] = softmax(np.einsum("fn,fnk->nk", weights[:, at], terms))
+        return found
+
+    def is_known(self, tracks: LabelledTracks) -> np.ndarray:
+        """Whether an artist has labelled tracks that were learned from [dtype=bool]."""
+        return np.isin(tracks.inputs.artist, self.part.artist_keys) & tracks.inputs.has_artist
+
+    def is_linked(self, tracks: LabelledTracks) -> np.ndarray:
+        """Whether another artist or an album of a track has labelled tracks [dtype=bool]."""
+        counts = self.part.evidence().look_up(tracks.inputs, tracks.synthetic)
+        return counts[:, 1:3].sum(axis=(1, 2)) > 0
+
+    @functools.cached_property
+    def _network(self) -> Network:
+        return Network(self.onnx)
+
+    @functools.cached_property
+    def _combination(self) -> Combination:
+        return Combination(self.part)
+
+
+def fit(
+    tracks: LabelledTracks, settings: NetworkSettings, target: float, seed: int, say: Say
+) -> FittedClassifier:
+    """Fit a classifier on labelled tracks alone.
+
+    Parameters
+    ----------
+    tracks : LabelledTracks
+    settings : NetworkSettings
+    target : float
+        Precision of accepted genres.
+    seed : int
+    say : callable
+        Receives progress as one line.
+    """
+    fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
+    tensor = build(tracks.inputs, tracks.edges)
+    examples = network.Examples(tensor, tracks.targets, tracks.artists)
+    model = network.fit(
+        examples, fold, settings, seed, lambda done, of: say(f"network, epoch {done} of {of}")
+    )
+    members = network.member_log_probabilities(model, tensor)
+    say("words, evidence and weights")
+    prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
+    # To the network a known artist's tracks are as a new one's: it does not see the artist.
+    unseen = members[np.arange(len(tracks)), fold]
+    by_recording = splits.grouped(tracks.labels, tracks.recordings, MEMBERS, seed)
+    words, *held_out_words = _fit_words(tracks, (fold, by_recording))
+    together = (tracks.artists, tracks.recordings)
+    new, known = (
+        _held_out(tracks, unseen, own, prior, group)
+        for own, group in zip(held_out_words, together, strict=True)
+    )
+    return _assemble(model, tracks, words, prior, _both(new, known, tracks), target)
+
+
+def _both(
+    new: HeldOutTerms, known: HeldOutTerms, tracks: LabelledTracks
+) -> tuple[HeldOutTerms, HeldOutTerms]:
+    """Held-out terms for new artists, and for artists with other labelled tracks."""
+    counted = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, tracks.recordings)[
+        :, 0
+    ]
+    rows = np.flatnonzero(counted.sum(axis=1) > 0)
+    if len(rows) < _FEWEST_KNOWN:
+        return new, new
+    return new, HeldOutTerms(known.terms[:, rows], known.targets[rows], known.artists[rows], rows)
+
+
+def _assemble(
+    model: "keras.Model",
+    tracks: LabelledTracks,
+    words: WordPart | None,
+    prior: np.ndarray,
+    held_out: tuple[HeldOutTerms, HeldOutTerms],
+    target: float,
+) -> FittedClassifier:
+    ladder = {name: (held_out[0].fit(used), held_out[1].fit(used)) for name, used in LADDER.items()}
+    heads = list(ladder.values())[-1]
+    thresholds = {
+        goal: (held_out[0].threshold(heads[0], goal), held_out[1].threshold(heads[1], goal))
+        for goal in {*TARGETS, target}
+    }
+    new, known = (
+        own.model_copy(update={"threshold": threshold})
+        for own, threshold in zip(heads, thresholds[target], strict=True)
+    )
+    found = Evidence.of(tracks.inputs, tracks.synthetic, tracks.targets)
+    part = GenrePart(
+        classes=tracks.classes,
+        prior=tuple(prior.tolist()),
+        words=words,
+        artist=PackedCounts.of(found.artist),
+        named=PackedCounts.of(found.named),
+        album=PackedCounts.of(found.album),
+        synthetic=PackedCounts.of(found.synthetic),
+        known=known,
+        new=new,
+        has_artists=tracks.has_artists,
+        target_precision=target,
+    )
+    _, n_axes, n_channels = model.input_shape
+    onnx = onnx_graph.write(model.get_weights(), n_axes, n_channels, len(prior))
+    return FittedClassifier(model, onnx.SerializeToString(), part, held_out, thresholds, ladder)
+
+
+def _fit_words(
+    tracks: LabelledTracks, folds: tuple[np.ndarray, np.ndarray]
+) -> tuple[WordPart | None, np.ndarray | None, np.ndarray | None]:
+    """A model of words, and held-out log-probabilities by artist and by recording."""
+    vocabulary = Vocabulary.of(tracks.inputs, tracks.artists)
+    if not len(vocabulary):
+        return None, None, None
+    _, code, n_tracks = np.unique(tracks.artists, return_inverse=True, return_counts=True)
+    weights = n_tracks[code] ** -0.5
+    weights /= weights.mean()
+    held_out = []
+    for fold in folds:
+        logs = np.zeros(tracks.targets.shape, np.float32)
+        for member in np.unique(fold):
+            train, test = np.flatnonzero(fold != member), np.flatnonzero(fold == member)
+            if not len(train):
+                continue
+            own = word_model.fit(
+                vocabulary, tracks.inputs.take(train), tracks.targets[train], weights[train]
+            )
+            logs[test] = word_log_probabilities(own, vocabulary, tracks.inputs.take(test))
+        held_out.append(logs)
+    by_artist, by_recording = held_out
+    fitted = word_model.fit(vocabulary, tracks.inputs, tracks.targets, weights)
+    return fitted, by_artist, by_recording
+
+
+def _held_out(
+    tracks: LabelledTracks,
+    unseen: np.ndarray,
+    words: np.ndarray | None,
+    prior: np.ndarray,
+    together: np.ndarray,
+) -> HeldOutTerms:
+    counts = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, together)
+    found = head.terms(unseen, words, counts, prior.astype(np.float32), tracks.groups)
+    stacked, rows = head.stack(found, unseen.shape), np.arange(len(tracks))
+    return HeldOutTerms(stacked, tracks.targets, tracks.artists, rows)

@@ -1,0 +1,144 @@
+"""Fits classifiers on some labelled tracks and predicts the others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from genre_spark.classifier import estimator
+from genre_spark.classifier.estimator import TARGETS, FittedClassifier
+from genre_spark.classifier.predictor import Predictions
+from genre_spark.classifier.training_set import LabelledTracks
+from genre_spark.config import Settings
+from genre_spark.evaluation import baselines, metrics
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions of held-out tracks by classifiers that did not learn from them.
+
+    Attributes
+    ----------
+    rows : np.ndarray [shape=(n_test,), dtype=int64]
+        Of the labelled tracks.
+    probabilities, accepted : np.ndarray [shape=(n_test, n_classes)], [shape=(n_test,)]
+        Of the classifier that would be shipped.
+    accepted_at : dict of float to np.ndarray [shape=(n_test,), dtype=bool]
+        Accepted labels by target precision.
+    linked : np.ndarray [shape=(n_test,), dtype=bool]
+        Whether another named artist, or the album, has tracks that were learned from.
+    ladder, baselines : dict of str to np.ndarray [shape=(n_test, n_classes)]
+    never_learned : tuple of str
+        Genres of which all tracks were held out.
+    """
+
+    rows: np.ndarray
+    probabilities: np.ndarray
+    accepted: np.ndarray
+    accepted_at: dict[float, np.ndarray]
+    linked: np.ndarray
+    ladder: dict[str, np.ndarray]
+    baselines: dict[str, np.ndarray]
+    never_learned: tuple[str, ...]
+
+    def take(self, kept: np.ndarray) -> "HeldOut":
+        """Some of the tracks, by mask [shape=(n_test,), dtype=bool]."""
+        return HeldOut(
+            self.rows[kept],
+            self.probabilities[kept],
+            self.accepted[kept],
+            {target: one[kept] for target, one in self.accepted_at.items()},
+            self.linked[kept],
+            {name: one[kept] for name, one in self.ladder.items()},
+            {name: one[kept] for name, one in self.baselines.items()},
+            self.never_learned,
+        )
+
+    def measure(self, tracks: LabelledTracks, target: float) -> dict[str, Any]:
+        """All metrics of the classifier that would be shipped."""
+        labels = tracks.labels[self.rows]
+        correct = self.probabilities.argmax(axis=1) == labels
+        found = metrics.measure(self.probabilities, labels, tracks.classes, self.accepted, target)
+        return found | {
+            "interval": metrics.interval([correct], [tracks.artists[self.rows]]),
+            "coverage_at": {
+                f"{goal:.2f}": metrics.acceptance(correct, accepted)
+                for goal, accepted in self.accepted_at.items()
+            },
+            "linked": float(self.linked.mean()),
+            "never_learned": list(self.never_learned),
+        }
+
+
+def join(parts: list[HeldOut]) -> HeldOut:
+    """Join folds that held out different tracks."""
+
+    def of(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    def by_name(name: str) -> dict[Any, np.ndarray]:
+        first = getattr(parts[0], name)
+        return {key: np.concatenate([getattr(part, name)[key] for part in parts]) for key in first}
+
+    return HeldOut(
+        rows=of("rows"),
+        probabilities=of("probabilities"),
+        accepted=of("accepted"),
+        accepted_at=by_name("accepted_at"),
+        linked=of("linked"),
+        ladder=by_name("ladder"),
+        baselines=by_name("baselines"),
+        never_learned=tuple(sorted({name for part in parts for name in part.never_learned})),
+    )
+
+
+def hold_out(
+    tracks: LabelledTracks,
+    test: np.ndarray,
+    settings: Settings,
+    seed: int,
+    say: Say,
+    everything: bool = True,
+) -> tuple[HeldOut, FittedClassifier]:
+    """Fit on all other tracks, and predict these.
+
+    Parameters
+    ----------
+    tracks : LabelledTracks
+    test : np.ndarray [dtype=int64]
+        Rows to hold out, in order.
+    settings : Settings
+    seed : int
+    say : callable
+    everything : bool
+        Whether the slow baselines are fitted too.
+    """
+    train = np.setdiff1d(np.arange(len(tracks)), test)
+    target = settings.training.target_precision
+    fitted = estimator.fit(tracks.take(train), settings.network, target, seed, say)
+    # An artist's tracks inform each other, on whichever side of the split they are.
+    predicted, known = fitted.predict(tracks), fitted.is_known(tracks)
+    ladder = fitted.climb(fitted.terms(tracks), known)
+    say("baselines")
+    return HeldOut(
+        rows=test,
+        probabilities=predicted.probabilities[test],
+        accepted=predicted.accepted[test],
+        accepted_at=_accepted_at(fitted, predicted, known, test),
+        linked=fitted.is_linked(tracks)[test],
+        ladder={name: one[test] for name, one in ladder.items()},
+        baselines=dict(baselines.predict(tracks, train, test, fitted, seed, everything)),
+        never_learned=tuple(metrics.never_learned(tracks, train, test)),
+    ), fitted
+
+
+def _accepted_at(
+    fitted: FittedClassifier, predicted: Predictions, known: np.ndarray, test: np.ndarray
+) -> dict[float, np.ndarray]:
+    confidence, at = predicted.probabilities.max(axis=1), known.astype(np.int64)
+    return {
+        target: (confidence >= np.array(fitted.thresholds[target])[at])[test] for target in TARGETS
+    }

@@ -1,0 +1,126 @@
+"""Genres from a whole classifier, as a worker predicts them."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from support.generated import make_counts, make_genre_part, make_space, make_tracks
+from support.networks import make_network
+from support.samples import make_sample
+
+from genre_spark.classifier.genre_part import GenrePart, WordPart
+from genre_spark.classifier.head import Head
+from genre_spark.classifier.packed_array import PackedArray
+from genre_spark.classifier.predictor import GenrePredictor
+from genre_spark.features.group_statistics import Groups
+
+SPACE = make_space(make_tracks(200, seed=4))
+WORDS = WordPart(
+    titles=("ballad",),
+    albums=("ballad",),
+    weights=PackedArray.of(np.eye(6)[[4, 1]] * 9, "<f4"),
+    bias=(0.0,) * 6,
+)
+
+
+def predict(part, given):
+    predictor = GenrePredictor(part, SPACE, make_network())
+    return predictor.predict(given.inputs, Groups.of(given.artists), given.synthetic)
+
+
+def test_probabilities_sum_to_one_and_the_threshold_of_the_artists_kind_decides():
+    given = make_sample(300)
+    known = int(given.inputs.artist[0])
+    part = make_genre_part(artists=[known]).model_copy(
+        update={"new": Head(weights={"network": 1.0}, threshold=2.0)}
+    )
+    found = predict(part, given)
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, rtol=1e-5)
+    own = given.inputs.artist == known
+    assert not found.accepted[~own].any()
+    np.testing.assert_array_equal(
+        found.accepted[own], found.probabilities[own].max(axis=1) >= part.known.threshold
+    )
+    np.testing.assert_array_equal(found.evidence, own.astype(int))
+
+
+def test_labels_of_the_artist_move_its_tracks_and_no_others():
+    given = make_sample(300)
+    known = int(given.inputs.artist[0])
+    without, with_labels = (
+        predict(make_genre_part(artists=keys), given).probabilities for keys in ([], [known])
+    )
+    own = given.inputs.artist == known
+    assert (with_labels[own, 0] > without[own, 0]).all()
+    np.testing.assert_array_equal(with_labels[~own], without[~own])
+
+
+def test_words_are_read_in_title_and_album_name_apart():
+    given = make_sample(4)
+    inputs = dataclasses.replace(
+        given.inputs,
+        title=given.inputs.title.take([0, 1, 2, 3]).__class__.from_pandas(
+            ["A Ballad!", "none", "BALLAD", None]
+        ),
+        album_name=given.inputs.album_name.from_pandas(["x", "(Ballad)", "x", "y"]),
+    )
+    part = make_genre_part(artists=[], pooled=False).model_copy(
+        update={"words": WORDS, "new": Head(weights={"words": 1.0}, threshold=0.5)}
+    )
+    assert part.reads_text
+    found = predict(part, dataclasses.replace(given, inputs=inputs)).probabilities
+    assert found.argmax(axis=1)[:3].tolist() == [4, 1, 4]
+    assert np.ptp(found[3]) < 1e-6
+
+
+def test_a_catalogue_without_titles_loses_the_words_alone():
+    given = make_sample(50)
+    inputs = dataclasses.replace(given.inputs, title=None, album_name=None)
+    weights = {"network": 1.0, "words": 1.0}
+    part = make_genre_part(artists=[], pooled=False).model_copy(
+        update={"words": WORDS, "new": Head(weights=weights, threshold=0.5)}
+    )
+    plain = part.model_copy(update={"words": None})
+    without = dataclasses.replace(given, inputs=inputs)
+    np.testing.assert_allclose(
+        predict(part, without).probabilities, predict(plain, given).probabilities, atol=1e-6
+    )
+
+
+def test_a_part_survives_its_file():
+    part = make_genre_part().model_copy(update={"words": WORDS})
+    assert GenrePart.model_validate_json(part.model_dump_json()) == part
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("keys", [3, 3, 5]),
+        ("offsets", [0, 1, 2, 9]),
+        ("genres", [0, 1, 60]),
+        ("counts", [1, -1, 1]),
+    ],
+)
+def test_evidence_that_a_lookup_could_read_outside_of_is_refused(name, array):
+    counts = make_counts([1, 2, 3])
+    kinds = {"keys": "<i8", "offsets": "<i4", "genres": "<i4", "counts": "<f4"}
+    spoilt = counts.model_copy(update={name: PackedArray.of(np.array(array), kinds[name])})
+    with pytest.raises(ValueError, match="label evidence is not a table"):
+        GenrePart.model_validate(make_genre_part().model_dump() | {"album": spoilt.model_dump()})
+
+
+@pytest.mark.parametrize("data", ["not base64!", "AAAA", PackedArray.of(np.ones(9), "<f4").data])
+def test_an_array_that_does_not_unpack_to_its_shape_is_refused(data):
+    with pytest.raises(ValueError, match=r"packed array|shape|cut off"):
+        PackedArray(dtype="<f4", shape=(3,), data=data)
+
+
+def test_workers_need_neither_spark_nor_keras_nor_pandas():
+    code = (
+        "import sys, genre_spark.classifier.predictor\n"
+        "print(sorted({'pyspark', 'keras', 'tensorflow', 'pandas', 'sklearn'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
