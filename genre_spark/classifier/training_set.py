@@ -219,7 +219,7 @@ def _unpack(
     recordings = np.where(has_title, mix(inputs.artist, arrays[_TITLE_KEY]), arrays[_ID_KEY])
     found = LabelledTracks(
         inputs=inputs,
-        synthetic=synthetic.nearest(inputs.scaled.astype(float))[0],
+        synthetic=synthetic.assign(inputs)[0],
         targets=np.eye(len(classes), dtype=np.float32)[codes],
         classes=classes,
         artists=artists,
