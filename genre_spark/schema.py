@@ -9,6 +9,8 @@ ARTISTS = "artists"
 ALBUM = "album"
 TITLE = "title"
 GENRE = "genre"
+# All genres of the rows of a track that stands under several; null for any other track.
+GENRES = "genres"
 TEXT_COLUMNS = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE)
 
 # What tables and pictures call the network, beside the baselines.

@@ -71,7 +71,7 @@ def _notes(found: Found, settings: CatalogSettings) -> list[str]:
         notes.append(f"at least {_FEWEST} features are needed; map columns to them")
     if ARTIST not in has:
         notes.append("no column looks like an artist; half of what the CNN knows would rest on it")
-    if GENRE not in has or (found.rows and not found.rows["labelled"]):
+    if GENRE not in has or (found.rows and not found.rows["with_genre"]):
         notes.append("no genres: cluster and score need none; train does")
     return notes + (_of_rows(found, found.rows, settings) if found.rows else [])
 

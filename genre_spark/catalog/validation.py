@@ -14,7 +14,15 @@ from pyspark.sql.types import StringType
 from genre_spark.catalog.reader import CORRUPT, SOURCE, SWALLOWED, Mapped, raw_name
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
 from genre_spark.errors import GateError, InputError
-from genre_spark.schema import ARTISTS, GENRE, MAX_ID_LENGTH, TEXT_COLUMNS, TRACK_ID, feature
+from genre_spark.schema import (
+    ARTISTS,
+    GENRE,
+    GENRES,
+    MAX_ID_LENGTH,
+    TEXT_COLUMNS,
+    TRACK_ID,
+    feature,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -143,14 +151,15 @@ def judge(
     -------
     DataFrame
         The text columns; the features as double, null where missing or impossible; `FAULTS`
-        and `REASONS` as array<string>; `N_IMPUTED`, how many faults there are; `USABLE`, whether
+        and `REASONS` as array<string>; `GENRES`; `N_IMPUTED`, how many faults there are; `USABLE`, whether
         there is no reason; `REPEATED`, whether another row is kept instead; `AMBIGUOUS`; `SOURCE`,
         null for accepted rows.
     """
     rows = _each(mapped, features, max_imputed)
     repeated = repeated_ids(mapped) if repeated is None else repeated
     # Only rows that have to be compared are brought together; where there are none, nothing is.
-    alone = {AMBIGUOUS: F.lit(False), REPEATED: F.lit(False)}
+    no_genres = F.lit(None).cast("array<string>")
+    alone = {AMBIGUOUS: F.lit(False), REPEATED: F.lit(False), GENRES: no_genres}
     if not repeated.n_keys:
         judged = rows.withColumns(alone)
     else:
@@ -202,7 +211,18 @@ def content_hash(judged: DataFrame) -> Column:
     xxhash64 skips nulls: without a value for none, (artist X, no album) would equal (no artist,
     album X).
     """
-    internal = (FAULTS, N_IMPUTED, REASONS, USABLE, REPEATED, AMBIGUOUS, SOURCE, GENRE, ARTISTS)
+    internal = (
+        FAULTS,
+        N_IMPUTED,
+        REASONS,
+        USABLE,
+        REPEATED,
+        AMBIGUOUS,
+        SOURCE,
+        GENRE,
+        ARTISTS,
+        GENRES,
+    )
     kinds = {field.name: field.dataType for field in judged.schema if field.name not in internal}
     columns = [
         F.coalesce(F.col(name), F.lit("" if isinstance(kind, StringType) else -math.inf))
@@ -340,6 +360,7 @@ def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame
             REPEATED: repeated,
             REASONS: F.when(repeated, F.array(F.lit(DUPLICATE))).otherwise(F.col(REASONS)),
             AMBIGUOUS: F.coalesce(first != last, F.lit(False)),
+            GENRES: F.when(first != last, F.sort_array(F.collect_list(GENRE).over(per_id))),
             GENRE: F.when(first == last, first),
         }
     )

@@ -59,7 +59,9 @@ class HeldOutTerms:
         """Fit the least confidence of accepted genres."""
         found = softmax(np.tensordot(fitted.vector, self.terms, 1))
         correct = found.argmax(axis=1) == self.targets.argmax(axis=1)
-        return fit_threshold(found.max(axis=1), correct, self.artists, target)
+        certain = self.targets.max(axis=1) == 1.0
+        confidence = found.max(axis=1)
+        return fit_threshold(confidence[certain], correct[certain], self.artists[certain], target)
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,13 @@ class FittedClassifier:
         return np.isin(tracks.inputs.artist, self.part.artist_keys) & tracks.inputs.has_artist
 
     def is_linked(self, tracks: LabelledTracks) -> np.ndarray:
-        """Whether another artist or an album of a track has labelled tracks [dtype=bool]."""
+        """Whether other artists or albums of an artist have labelled tracks [dtype=bool].
+
+        A track is linked where any track of its artist is.
+        """
         counts = self.part.evidence().look_up(tracks.inputs, tracks.synthetic)
-        return counts[:, 1:3].sum(axis=(1, 2)) > 0
+        linked, groups = counts[:, 1:3].sum(axis=(1, 2)) > 0, tracks.groups
+        return np.logical_or.reduceat(linked, groups.starts)[groups.code]
 
     @functools.cached_property
     def _network(self) -> Network:

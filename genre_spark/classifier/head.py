@@ -17,16 +17,20 @@ from genre_spark.features.group_statistics import Groups
 NETWORK_TERMS = ("network",)
 NETWORK_MEAN_TERMS = ("network, artist mean", "network, artist mean by log n")
 WORD_TERMS = ("words", "words, artist mean", "words, artist mean by log n")
-# Label counts, as (group in the order of `evidence.EVIDENCE`, smoothing): the smaller the
-# smoothing, the fewer labelled tracks are believed.
+# Label counts, as (group in the order of `evidence.EVIDENCE`, smoothing, also as the artist's mean):
+# the smaller the smoothing, the fewer labelled tracks are believed.
 _COUNTS = {
-    "artist": (0, 0.5),
-    "artist, slowly": (0, 5.0),
-    "other artists": (1, 1.0),
-    "album": (2, 1.0),
-    "synthetic genre": (3, 20.0),
+    "artist": (0, 0.5, False),
+    "artist, slowly": (0, 5.0, False),
+    "other artists": (1, 0.3, True),
+    "album": (2, 0.3, True),
+    "synthetic genre": (3, 20.0, True),
 }
-EVIDENCE_TERMS = tuple(_COUNTS)
+_MEAN = ", artist mean"
+_SYNTHETIC_TERMS = ("synthetic genre", f"synthetic genre{_MEAN}")
+EVIDENCE_TERMS = tuple(
+    term for name, (*_, pooled) in _COUNTS.items() for term in (name, name + _MEAN)[: 1 + pooled]
+)
 TERMS = (*NETWORK_TERMS, *NETWORK_MEAN_TERMS, *WORD_TERMS, *EVIDENCE_TERMS)
 # What each step of the ladder uses; the last one is what is shipped.
 _POOLED = (*NETWORK_TERMS, *NETWORK_MEAN_TERMS)
@@ -34,7 +38,9 @@ LADDER = {
     "CNN on a track's sound alone": NETWORK_TERMS,
     "pooled over the artist": _POOLED,
     "with words": (*_POOLED, *WORD_TERMS),
-    "with labels of artists and albums": TERMS[:-1],
+    "with labels of artists and albums": tuple(
+        name for name in TERMS if name not in _SYNTHETIC_TERMS
+    ),
     "with labels of synthetic genres": TERMS,
 }
 
@@ -93,7 +99,8 @@ def terms(
     ------
     np.ndarray [shape=(n_tracks, n_classes), dtype=float32] or None
         In the order of `TERMS`. A term of counts is the log-ratio of the smoothed share of a genre
-        to its prior: 0 for a track without labelled tracks in that group.
+        to its prior: 0 for a track without labelled tracks in that group. All but the artist's own
+        also count as their mean over the artist's tracks.
     """
     log_n = np.log(groups.sizes).astype(np.float32)[groups.code, None]
     for one in (network, words):
@@ -105,8 +112,11 @@ def terms(
         mean = groups.means(floored)[groups.code]
         yield mean
         yield mean * log_n
-    for group, smoothing in _COUNTS.values():
-        yield _log_ratio(counts[:, group], prior, smoothing)
+    for group, smoothing, pooled in _COUNTS.values():
+        ratio = _log_ratio(counts[:, group], prior, smoothing)
+        yield ratio
+        if pooled:
+            yield groups.means(ratio)[groups.code]
 
 
 def fit(stacked: np.ndarray, targets: np.ndarray, used: Sequence[str] = TERMS) -> dict[str, float]:

@@ -23,7 +23,7 @@ from genre_spark.features.artist_batches import artist_batches
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.track_inputs import Keys, TrackInputs
-from genre_spark.schema import ARTIST, GENRE, TITLE, TRACK_ID
+from genre_spark.schema import ARTIST, GENRE, GENRES, TITLE, TRACK_ID
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,11 @@ class LabelledTracks:
         return self.targets.argmax(axis=1)
 
     @property
+    def certain(self) -> np.ndarray:
+        """Whether a track stands under one genre alone [shape=(n_tracks,), dtype=bool]."""
+        return self.targets.max(axis=1) == 1.0
+
+    @property
     def has_artists(self) -> bool:
         """Whether the catalogue names artists."""
         return bool(self.inputs.has_artist.any())
@@ -119,6 +124,8 @@ def collect(
 ) -> LabelledTracks:
     """Collect the labelled tracks of a catalogue, bounded, in proportion to the genres.
 
+    A track under several genres has a share of each; it is learned from, and never evaluated on.
+
     Parameters
     ----------
     tracks : DataFrame
@@ -143,8 +150,11 @@ def collect(
     counts = {row[GENRE]: row["count"] for row in per_genre.collect()}
     classes = _usable_genres(counts, settings.min_per_genre)
     others = {
-        GENRE: F.col(GENRE),
-        _CHOSEN: F.coalesce(_is_chosen(counts, classes, settings.max_labels, seed), F.lit(False)),
+        GENRES: _genres(tracks),
+        _CHOSEN: F.coalesce(
+            _is_chosen(_genres(tracks)[0], counts, classes, settings.max_labels, seed),
+            F.lit(False),
+        ),
         _TITLE_KEY: F.xxhash64(F.lower(F.trim(TITLE))),
         _ID_KEY: F.xxhash64(F.lit(TRACK_ID), TRACK_ID),
     }
@@ -164,7 +174,7 @@ def collect(
 
 _SCHEMA = ", ".join(
     [
-        f"{TRACK_ID} string, {GENRE} string, {_TITLE_KEY} bigint, {_ID_KEY} bigint",
+        f"{TRACK_ID} string, {GENRES} array<string>, {_TITLE_KEY} bigint, {_ID_KEY} bigint",
         "artist bigint, album bigint, artist_tracks bigint, album_tracks bigint",
         "other_artists array<bigint>, title string, album_name string",
         *[f"{name} array<float>" for name in _MATRICES],
@@ -174,7 +184,7 @@ _SCHEMA = ", ".join(
 
 def _pack(rows: pa.RecordBatch, inputs: TrackInputs) -> pa.RecordBatch:
     """Columns of `_SCHEMA`."""
-    plain = {name: rows[name] for name in (TRACK_ID, GENRE, _TITLE_KEY, _ID_KEY)}
+    plain = {name: rows[name] for name in (TRACK_ID, GENRES, _TITLE_KEY, _ID_KEY)}
     keys = ("artist", "album", "artist_tracks", "album_tracks")
     numbers = {name: pa.array(getattr(inputs, name).astype(np.int64)) for name in keys}
     others = pa.ListArray.from_arrays(
@@ -213,14 +223,13 @@ def _unpack(
         other_artists=Keys.of(columns["other_artists"]),
         **{name: columns[name] for name in _TEXTS},
     )
-    codes = pc.index_in(columns[GENRE], pa.array(classes)).to_numpy()
     artists = np.where(inputs.has_artist, inputs.artist, arrays[_ID_KEY])
     has_title = inputs.has_artist & columns["title"].is_valid().to_numpy(zero_copy_only=False)
     recordings = np.where(has_title, mix(inputs.artist, arrays[_TITLE_KEY]), arrays[_ID_KEY])
     found = LabelledTracks(
         inputs=inputs,
         synthetic=synthetic.assign(inputs)[0],
-        targets=np.eye(len(classes), dtype=np.float32)[codes],
+        targets=_shares(columns[GENRES], classes),
         classes=classes,
         artists=artists,
         recordings=recordings,
@@ -249,14 +258,32 @@ def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
     return classes
 
 
-def _is_chosen(counts: dict[str, int], classes: Sequence[str], most: int, seed: int) -> Column:
-    """Whether a track is kept: by the hash of its id, and so the same in each run."""
-    total = sum(counts[genre] for genre in classes)
+def _genres(tracks: DataFrame) -> Column:
+    """The genres of a track [array<string>], with repetition; null without any."""
+    one = F.when(F.col(GENRE).isNotNull(), F.array(GENRE))
+    return F.coalesce(F.col(GENRES), one) if GENRES in tracks.columns else one
+
+
+def _shares(genres: pa.ListArray, classes: tuple[str, ...]) -> np.ndarray:
+    """Share of each genre [shape=(n_tracks, n_classes), dtype=float32]."""
+    found = pc.index_in(genres.flatten(), pa.array(classes))
+    known = found.is_valid().to_numpy(zero_copy_only=False)
+    rows = np.repeat(np.arange(len(genres)), genres.value_lengths().to_numpy())[known]
+    cells = rows * len(classes) + found.drop_null().to_numpy()
+    counts = np.bincount(cells, minlength=len(genres) * len(classes)).reshape(-1, len(classes))
+    return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _is_chosen(
+    genre: Column, counts: dict[str, int], classes: Sequence[str], most: int, seed: int
+) -> Column:
+    """Whether a track of a genre is kept: by the hash of its id, the same in each run."""
+    total = sum(counts[name] for name in classes)
     by_chance = F.pmod(F.xxhash64(F.lit(seed), F.col(TRACK_ID)), F.lit(_BUCKETS))
     # Genres with equal shares together: those that are kept whole, and most of the others.
     genres: dict[int, list[str]] = {}
-    for genre in classes:
-        share = min(1.0, max(most / total, _FEWEST_KEPT / counts[genre]))
-        genres.setdefault(int(_BUCKETS * share), []).append(genre)
-    chosen = [F.col(GENRE).isin(*own) & (by_chance < share) for share, own in genres.items()]
+    for name in classes:
+        share = min(1.0, max(most / total, _FEWEST_KEPT / counts[name]))
+        genres.setdefault(int(_BUCKETS * share), []).append(name)
+    chosen = [genre.isin(*own) & (by_chance < share) for share, own in genres.items()]
     return functools.reduce(operator.or_, chosen)

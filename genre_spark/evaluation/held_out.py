@@ -29,7 +29,7 @@ class HeldOut:
     accepted_at : dict of float to np.ndarray [shape=(n_test,), dtype=bool]
         Accepted labels by target precision.
     linked : np.ndarray [shape=(n_test,), dtype=bool]
-        Whether another named artist, or the album, has tracks that were learned from.
+        Whether other artists, or albums, of the artist have tracks that were learned from.
     ladder, baselines : dict of str to np.ndarray [shape=(n_test, n_classes)]
     never_learned : tuple of str
         Genres of which all tracks were held out.
@@ -109,7 +109,7 @@ def hold_out(
     ----------
     tracks : LabelledTracks
     test : np.ndarray [dtype=int64]
-        Rows to hold out, in order.
+        Rows to hold out, in order. Those under several genres are not predicted.
     settings : Settings
     seed : int
     say : callable
@@ -123,7 +123,7 @@ def hold_out(
     predicted, known = fitted.predict(tracks), fitted.is_known(tracks)
     ladder = fitted.climb(fitted.terms(tracks), known)
     say("baselines")
-    return HeldOut(
+    found = HeldOut(
         rows=test,
         probabilities=predicted.probabilities[test],
         accepted=predicted.accepted[test],
@@ -132,7 +132,8 @@ def hold_out(
         ladder={name: one[test] for name, one in ladder.items()},
         baselines=dict(baselines.predict(tracks, train, test, fitted, seed, everything)),
         never_learned=tuple(metrics.never_learned(tracks, train, test)),
-    ), fitted
+    )
+    return found.take(tracks.certain[test]), fitted
 
 
 def _accepted_at(

@@ -196,7 +196,7 @@ def _told(manifest: Manifest) -> dict[str, Any]:
         **{name: getattr(manifest, name) for name in _MADE_OF},
         **{f"library {name}": version for name, version in manifest.libraries.items()},
         "catalogue": manifest.data.get("source"),
-        **{name: rows.get(name) for name in ("accepted", "labelled", "fingerprint")},
+        **{name: rows.get(name) for name in ("accepted", "with_genre", "fingerprint")},
         "features": list(space.features),
         "synthetic genres": list(manifest.scoring.synthetic.names),
     }

@@ -109,7 +109,7 @@ def other_artist_keys(listed: bool) -> Column:
     further = F.slice(F.col(ARTISTS), 2, _MAX_OTHERS) if listed else none
     found = F.concat(F.coalesce(further, none), F.coalesce(featured, none))
     others = F.filter(F.array_distinct(found), lambda name: ~name.eqNullSafe(F.col(ARTIST)))
-    return F.transform(F.slice(others, 1, _MAX_OTHERS), F.xxhash64)
+    return F.transform(F.slice(others, 1, _MAX_OTHERS), lambda name: F.xxhash64(name))
 
 
 def oversized_artists(

@@ -162,3 +162,32 @@ def test_all_tracks_of_a_genres_only_artist_are_on_one_side(seed):
     given = SAMPLES["a genre of one artist"]()
     fold = evaluation.folds(given, "new", 0.2, seed)
     assert len(np.unique(fold[given.labels == 0])) == 1
+
+
+def test_a_track_under_several_genres_is_learned_from_in_parts(spark):
+    tracks = make_tracks(120, seed=1)
+    several = tracks.assign(genres=[["metal", "rock", "rock"]] + [None] * 119)
+    several.loc[0, "genre"] = None
+    schema = ", ".join(
+        f"{name} {'array<string>' if name == 'genres' else 'string' if several[name].dtype == object else 'double'}"
+        for name in several
+    )
+    rows = [
+        tuple(None if one is np.nan else one for one in row)
+        for row in several.itertuples(index=False)
+    ]
+    found = training_set.collect(
+        spark.createDataFrame(rows, schema),
+        SCORING.space,
+        SCORING.synthetic,
+        120,
+        5000,
+        SETTINGS.training,
+        1,
+    )
+    assert len(found) == 120
+    assert (~found.certain).sum() == 1
+    (shares,) = found.targets[~found.certain]
+    names = dict(zip(found.classes, shares, strict=True))
+    assert names["rock"] == pytest.approx(2 / 3)
+    assert names["metal"] == pytest.approx(1 / 3)
