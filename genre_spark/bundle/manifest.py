@@ -4,7 +4,6 @@ import hashlib
 import json
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, field_validator, model_validator
 
 from genre_spark._model import StrictModel
@@ -24,9 +23,7 @@ class ScoringPart(StrictModel):
     genres: GenrePart | None
 
     @model_validator(mode="after")
-    def _centroids_fit(self) -> "ScoringPart":
-        if any(len(centroid) != self.space.n_axes for centroid in self.synthetic.centroids):
-            raise ValueError(f"a centroid has not {self.space.n_axes} numbers, as there are axes")
+    def _dimensions_fit(self) -> "ScoringPart":
         if any(axis >= self.space.n_axes for axis in self.synthetic.metric.axes):
             raise ValueError(f"a dimension is of none of the {self.space.n_axes} axes")
         return self
@@ -46,11 +43,6 @@ class ScoringPart(StrictModel):
     def reads_text(self) -> bool:
         """Whether the words of titles and album names are read."""
         return self.genres is not None and self.genres.reads_text
-
-    @property
-    def centroids(self) -> np.ndarray:
-        """Centroids as an array [shape=(k, n_axes), dtype=float64]."""
-        return np.array(self.synthetic.centroids)
 
 
 class _Rows(BaseModel):

@@ -86,9 +86,6 @@ def test_a_bundle_comes_back_as_it_was_written(make, kind):
     assert loaded.manifest == written
     assert (loaded.path, loaded.profile) == (folder, PROFILE)
     assert loaded.onnx == (NETWORK if kind == "full" else None)
-    np.testing.assert_array_equal(
-        loaded.manifest.scoring.centroids, np.array(written.scoring.synthetic.centroids)
-    )
     assert (folder / files.CARD).read_text() == "# A card ✓\n"
 
 
@@ -233,40 +230,40 @@ def test_a_profile_that_is_no_json_is_refused(make):
     assert refusal(folder) == "profile.json is damaged"
 
 
-def centroid(content):
-    return content["scoring"]["synthetic"]["centroids"][3]
+def center(content):
+    return content["scoring"]["synthetic"]["centers"][3]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), None, "x"])
-def test_a_centroid_that_is_not_finite_is_refused(make, value):
+def test_a_center_that_is_not_finite_is_refused(make, value):
     folder = make()
 
     def break_it(content):
-        centroid(content)[2] = value
+        center(content)[2] = value
 
     rewrite(folder, break_it, remake_id=False)
-    place = ": scoring.synthetic.centroids.3.2: "  # what is no JSON is refused before
+    place = ": scoring.synthetic.centers.3.2: "  # what is no JSON is refused before
     assert refusal(folder).startswith(
         "bundle.json is damaged" if isinstance(value, float) else f"bundle.json{place}"
     )
 
 
 @pytest.mark.parametrize("more", [True, False])
-def test_a_centroid_of_a_wrong_length_is_refused(make, more):
+def test_a_center_of_a_wrong_length_is_refused(make, more):
     folder = make()
 
     def break_it(content):
         if more:
-            centroid(content).append(0.0)
+            center(content).append(0.0)
         else:
-            centroid(content).pop()
+            center(content).pop()
 
     rewrite(folder, break_it, remake_id=False)
-    n_axes = make_manifest().scoring.space.n_axes
-    assert f"a centroid has not {n_axes} numbers, as there are axes" in refusal(folder)
+    n = len(make_manifest().scoring.synthetic.metric.dimensions)
+    assert f"a center has not {n} numbers, as there are dimensions" in refusal(folder)
 
 
-@pytest.mark.parametrize("part", ["ids", "names", "centers", "centroids"])
+@pytest.mark.parametrize("part", ["ids", "names", "centers"])
 def test_synthetic_genres_whose_parts_differ_in_number_are_refused(make, part):
     folder = make()
 
@@ -274,7 +271,7 @@ def test_synthetic_genres_whose_parts_differ_in_number_are_refused(make, part):
         content["scoring"]["synthetic"][part].pop()
 
     rewrite(folder, break_it, remake_id=False)
-    assert "ids, names and centroids of synthetic genres differ in number" in refusal(folder)
+    assert "ids, names and centers of synthetic genres differ in number" in refusal(folder)
 
 
 def test_a_kind_that_does_not_fit_the_content_is_refused(make):

@@ -205,7 +205,6 @@ def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
                 names=names,
                 metric=make_metric(space()),
                 centers=centroids,
-                centroids=centroids,
             ),
             genres=part or None,
         ),

@@ -169,7 +169,6 @@ def make_manifest(
             names=tuple(f"name {i}" for i in range(k)),
             metric=make_metric(space),
             centers=tuple(map(tuple, points[:k].tolist())),
-            centroids=tuple(map(tuple, points[:k].tolist())),
         ),
         genres=make_genre_part(pooled=related) if onnx else None,
     )
