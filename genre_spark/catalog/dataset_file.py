@@ -7,6 +7,8 @@ import yaml
 
 from genre_spark.catalog.mapping_inference import YEAR, Reading
 from genre_spark.errors import OutputError
+from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import plain
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, GENRE, TEXT_COLUMNS, TITLE, TRACK_ID
 
 _HEAD = """\
@@ -53,7 +55,7 @@ def render(table: str, file: str, readings: Mapping[str, Reading], columns: Iter
     extras = "" if YEAR in readings else "# "
     unused = set(columns) - {one.source for one in readings.values()}
     return (
-        _HEAD.format(table=table, file=file)
+        _HEAD.format(table=plain(redact(table)), file=plain(file))
         + "columns:\n"
         + "".join(f"{line}\n" for line in lines)
         + f"{extras}extra_features: [{YEAR}]  # numeric columns that the models also read\n"

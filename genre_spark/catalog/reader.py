@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.config import Dataset
-from genre_spark.errors import ConfigError, InputError
+from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.platform.hadoop import spark_message, storage_of
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
 
@@ -84,8 +84,7 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
         Where the path does not exist, is empty, or cannot be read in that format.
     """
     fmt = fmt or dataset.format or guess_format(path)
-    storage = storage_of(spark, path)
-    if not _has_wildcard(path) and not storage.exists(path):
+    if not _has_wildcard(path) and not _exists(spark, path):
         raise InputError(f"{path}: no such file or directory")
     with reading(f"{path}: cannot be read as {fmt}"):
         table = (
@@ -94,6 +93,13 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
     if not table.columns:
         raise InputError(f"{path}: is empty: no header and no rows")
     return table
+
+
+def _exists(spark: SparkSession, path: str) -> bool:
+    try:
+        return storage_of(spark, path).exists(path)
+    except OutputError as err:
+        raise InputError(str(err)) from err
 
 
 @contextmanager
