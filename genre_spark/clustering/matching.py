@@ -1,14 +1,17 @@
 """What became of the synthetic genres of an earlier bundle: ids that survive a new fit."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genre_spark.clustering.results import Change, Match, Merge, Split
-from genre_spark.clustering.sample import Sample
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.errors import BundleError
 from genre_spark.features.scaling import FeatureSpace
+
+if TYPE_CHECKING:
+    from genre_spark.clustering.sample import Sample
 
 # Two synthetic genres are the same where they share at least this part of the larger one.
 _SAME = 0.5
@@ -91,7 +94,7 @@ def check_owner(previous: Previous, owner: str | None) -> None:
         )
 
 
-def earlier_rows(previous: Previous, sample: Sample) -> np.ndarray:
+def earlier_rows(previous: Previous, sample: "Sample") -> np.ndarray:
     """Row of each sampled track in the earlier bundle [shape=(n_tracks,), dtype=int64]."""
     return previous.synthetic.assign(sample.inputs_in(previous.space))[0]
 

@@ -46,7 +46,7 @@ ROWS = {
     "accepted": 940,
     "duplicates": 40,
     "ambiguous": 7,
-    "labelled": 600,
+    "with_genre": 600,
     "imputed": 3,
     "fingerprint": "46f40886baf347a5",
     "reasons": {"duplicate_track_id": 40, "tempo_out_of_range": 20},
@@ -211,7 +211,11 @@ def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
         left_out=("year",),
         data={"source": "/home/someone/tracks.parquet", "rows": ROWS},
         clusters=discovery(names, classes, centroids),
-        genres={"classes": classes, "protocols": {name: metrics(classes) for name in protocols}}
+        genres={
+            "classes": classes,
+            "target_precision": 0.93,
+            "protocols": {name: metrics(classes) for name in protocols},
+        }
         if classes
         else None,
     )
@@ -321,7 +325,7 @@ def test_every_link_leads_to_a_part_of_the_page(page):
 
 
 def test_every_picture_says_its_finding_and_can_be_decoded(page):
-    assert len(images(page)) == len(TWELVE) + 19
+    assert len(images(page)) == len(TWELVE) + 21
     for image in images(page):
         alt, data = re.search(r'alt="([^"]*)"', image)[1], re.search(r'base64,([^"]+)"', image)[1]
         assert re.search(r"\w\. \w.+\.$", alt)
@@ -430,7 +434,7 @@ def test_rows_and_reasons_of_both_catalogues_are_shown(page):
     assert "Rows read 1,000 1,000" in text
     assert "Rows set aside 60 60" in text
     assert "tempo out of range 20 20" in text
-    assert "Tracks with one genre, to learn from 600 –" in text
+    assert "Tracks with one genre, to learn from 600 600" in text
 
 
 def test_no_folder_and_no_password_is_shown(page):
@@ -462,7 +466,7 @@ def test_hostile_names_are_escaped_and_do_not_spoil_pictures():
     page = render(bundle, labels_of(bundle))
     assert "<script" not in page
     assert "onerror=alert(1)&gt;" in page
-    assert len(images(page)) == len(HOSTILE) + 19
+    assert len(images(page)) == len(HOSTILE) + 21
     assert not re.search(r"<img [^>]*onerror", re.sub(r'"[^"]*"', "", page))
     assert "<bdi>{{ manifest }}</bdi>" in page
     assert "\u202e" not in page
@@ -483,7 +487,7 @@ def test_a_clusters_bundle_has_no_accuracy_section(with_labels):
 @pytest.mark.usefixtures("undrawn")
 def test_a_bundle_without_artists_has_known_tracks_only():
     page = render(make(protocols=("known",)), None)
-    assert len(images(page)) == len(TWELVE) + 14
+    assert len(images(page)) == len(TWELVE) + 16
     assert "Known artists, 164 held-out tracks. Rows are true genres" in page
     assert "of new artists (best" not in text_of(page)
 
