@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -106,6 +107,11 @@ def check_target(
         did not make, or a switch there has a gap.
     """
     path = storage.resolve(output)
+    if os.path.ismount(path):
+        raise OutputError(
+            f"{option} {output}: is a mount point, which cannot be exchanged for another directory;"
+            f" give a folder inside it: {output.rstrip('/')}/labelled"
+        )
     if not (storage.renames_whole or allow_gap):
         raise OutputError(
             f"{option} {output}: an object store renames file by file, and readers could find half"
