@@ -9,7 +9,9 @@ command; half of the instants lie in its last third, where things are written. A
 - the labelled catalogue is the one of before or the new one, whole: manifest, rows, quarantine and
   checksum belong together (`score`, in turns of two catalogues, in full and incrementally);
 - the bundle is absent, or verified to the last byte (`cluster`, `train`);
-- no run is refused because of one that was killed before it (*blocked*).
+- no run is refused because of one that was killed before it (*blocked*);
+- a file that is put into the output at another random instant, or in its place, is still there or
+  was kept beside it (*lost*).
 
 In the end every command has to succeed over what the killed runs left. Slices with seeds of their own
 (`--kills 20 --seed 2`) add up; `--minutes` ends a slice early, and then it tells how far it came;
@@ -39,7 +41,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from support.generated import make_tracks  # noqa: E402
 
 from genre_spark.bundle import store  # noqa: E402
-from genre_spark.errors import BundleError  # noqa: E402
+from genre_spark.errors import BundleError, OutputError  # noqa: E402
 from genre_spark.platform import atomic_directory  # noqa: E402
 from genre_spark.platform.storage import LocalStorage  # noqa: E402
 
@@ -49,6 +51,7 @@ QUICK = [
     for part in ("--set", setting)
 ]
 _TOO_LATE = "done before the kill"
+_FOREIGN, _REFUSED = "foreign file", "for the foreign file"
 _START = [sys.executable, "-m", "genre_spark.cli"]
 
 
@@ -75,7 +78,7 @@ class Playground:
     def prepare(self, commands: list[str]) -> None:
         """Makes the catalogues, and what else an earlier slice has not, before the first kill."""
         if self.times.exists():
-            self.seconds = json.loads(self.times.read_text())
+            self.seconds = json.loads(self.times.read_text(encoding="utf-8"))
         for name, seed in (("one", 1), ("other", 2)):
             make_tracks(400, seed, artists=60).to_parquet(self.folder / f"{name}.parquet")
         if not (self.folder / "clusters").exists():
@@ -107,7 +110,7 @@ class Playground:
         if process.wait():
             self.faults.append(f"{command} failed: {process.stderr.read()[-400:]}")
         self.seconds[command] = time.monotonic() - began
-        self.times.write_text(json.dumps(self.seconds))
+        self.times.write_text(json.dumps(self.seconds), encoding="utf-8")
 
     def kill(self, command: str, rng: random.Random) -> None:
         """Starts a command, kills it, and looks at what it left."""
@@ -117,21 +120,54 @@ class Playground:
             arguments.append("--incremental")
         before = whole_catalogue(self.folder) if command == "score" else None
         share = rng.uniform(0.67, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 1.0)
+        output = self.folder / ("labelled" if command == "score" else what)
+        # Late enough to find most runs past their first look at the output.
+        first, second = rng.uniform(share / 2, share), share
         process = start(command, arguments)
+        foreign = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(first * self.seconds[command])
+            second = first
+        if process.poll() is None:
+            foreign = put_foreign(output, rng)
         try:
-            process.wait(share * self.seconds[command])
+            process.wait((second - first) * self.seconds[command])
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        moment = f"{command} killed at {share:.2f}, foreign file put at {first:.2f}"
+        self.look_after(foreign, output, moment)
         self.judge(command, what, process, before, share)
+
+    def look_after(self, foreign: str | None, output: Path, moment: str) -> None:
+        """Counts the foreign file as lost unless it is found, and makes room for the next run."""
+        if not foreign:
+            return
+        found = find_foreign(output, foreign)
+        if not found:
+            self.faults.append(f"{moment}: lost: {foreign}")
+        for file in found:
+            place = "kept beside" if ".kept-" in str(file) else "left in place"
+            self.found[f"{_FOREIGN}: {place}"] += 1
+            file.unlink()
+            with contextlib.suppress(OSError):  # as far up as nothing else is there
+                os.removedirs(file.parent)
 
     def judge(
         self, command: str, what: str, process: subprocess.Popen, before: str | None, share: float
     ) -> None:
         """Counts what became of a run, and names what should not have."""
         moment = f"{command} killed at {share:.2f}"
+        # A run may refuse an output in which it finds the foreign file: it is left alone then.
+        said = process.stderr.read() if process.returncode == OutputError.exit_code else ""
+        if "what genre-spark did not publish" in said or "never overwritten" in said:
+            self.found[f"{command}: refused, {_REFUSED}"] += 1
+            return
+        if "appeared while a new one was being made" in said:
+            self.found[f"{command}: nothing published, {_REFUSED}"] += 1
+            return
         if process.returncode not in (0, -signal.SIGKILL):
-            self.faults.append(f"{moment}: blocked: {process.stderr.read()[-400:]}")
+            self.faults.append(f"{moment}: blocked: {(said or process.stderr.read())[-400:]}")
             return
         try:
             if command == "score":
@@ -156,9 +192,38 @@ class Playground:
             if command != "score" and whole_bundle(self.folder / what) != "made":
                 self.faults.append(f"{command} made no bundle in the end")
         whole_catalogue(self.folder)
-        left = [path.name for path in self.folder.glob(".*")]
+        left = [path.name for path in (*self.folder.glob(".*"), *self.folder.glob("*.kept-*"))]
         if left:
             self.faults.append(f"left behind: {', '.join(left)}")
+
+
+def put_foreign(output: Path, rng: random.Random) -> str:
+    """Puts a file of somebody else's into an output, or in its place where there is none."""
+    content = f"mine {rng.random()}"
+    name = rng.choice(["notes.txt", "part-mine.parquet.txt", "_quarantine/mine.xlsx", ".hidden"])
+    # The directory may be switched at this very instant.
+    for _ in range(10):
+        with contextlib.suppress(OSError):
+            file = output / name if output.is_dir() else output
+            if output.is_dir() and not (output / name).parent.is_dir():
+                file = output / "notes.txt"
+            file.write_text(content, encoding="utf-8")
+            return content
+    raise RuntimeError(f"{output}: nothing could be put there")
+
+
+def find_foreign(output: Path, content: str) -> list[Path]:
+    """Where the file is: in the output, beside it, or in what a killed run left to the next one."""
+    folder, name = output.parent, output.name
+    places = [output, *folder.glob(f"{name}.kept-*"), *folder.glob(f".{name}.retired-*")]
+    files = [file for one in places for file in ([one] if one.is_file() else one.rglob("*"))]
+    return [
+        file
+        for file in files
+        if file.is_file()
+        and file.stat().st_size < 100
+        and file.read_text(encoding="utf-8", errors="replace") == content
+    ]
 
 
 def start(command: str, arguments: list[str]) -> subprocess.Popen:
@@ -244,8 +309,10 @@ def main() -> int:
                 playground.kill(commands[i % len(commands)], rng)
         playground.finish(commands)
     found, faults = dict(sorted(playground.found.items())), playground.faults
-    killed = sum(n for end, n in found.items() if not end.endswith(_TOO_LATE))
-    print(json.dumps({"killed": killed, "found": found, "faults": faults}))
+    put = sum(n for end, n in found.items() if end.startswith(_FOREIGN))
+    spared = sum(n for end, n in found.items() if end.endswith((_TOO_LATE, _REFUSED)))
+    killed = sum(found.values()) - put - spared
+    print(json.dumps({"killed": killed, "foreign": put, "found": found, "faults": faults}))
     return bool(faults)
 
 

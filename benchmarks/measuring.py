@@ -44,7 +44,11 @@ def alternate(
         Python workers together. The latter hang less on what else the machine does.
     """
     state.parent.mkdir(exist_ok=True)
-    done = [json.loads(line) for line in state.read_text().splitlines()] if state.exists() else []
+    done = (
+        [json.loads(line) for line in state.read_text(encoding="utf-8").splitlines()]
+        if state.exists()
+        else []
+    )
     slow = {one["name"] for one in done if one["seconds"] > longest}
     taken = {(one["turn"], one["name"]) for one in done}
     for turn in range(repeats + 1):
@@ -58,7 +62,7 @@ def alternate(
             if one["seconds"] > longest:
                 slow.add(name)
             done.append({"turn": turn, "name": name, **one})
-            with state.open("a") as file:
+            with state.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[-1]) + "\n")
     found: Seconds = {name: {"turn": [], "seconds": [], "cpu": []} for name in candidates}
     for one in done:
@@ -120,7 +124,7 @@ def _stat(pid: int) -> list[str]:
 
 def _read(pid: int, what: str) -> str:
     try:
-        return Path(f"/proc/{pid}/{what}").read_text()
+        return Path(f"/proc/{pid}/{what}").read_text(encoding="utf-8")
     except OSError:
         return ""
 
@@ -180,7 +184,7 @@ def machine() -> dict[str, Any]:
     cpu = next(
         (
             line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
             if line.startswith("model name")
         ),
         platform.processor(),

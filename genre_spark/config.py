@@ -144,6 +144,8 @@ class Settings(StrictModel):
 class Dataset(StrictModel):
     """How a source table maps to canonical columns.
 
+    Its expressions and options are executed by Spark: a dataset file is code, and as trusted.
+
     Parameters
     ----------
     columns : dict of str to str

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 # As shells have it of a process that was interrupted.
 STOPPED = 130
+TERMINATED = 143
 
 
 class GenreSparkError(Exception):
@@ -16,6 +17,10 @@ class GenreSparkError(Exception):
     """
 
     exit_code = 1
+
+    def __init__(self, message: str = ""):
+        # Column names and paths that a message quotes may hold line breaks.
+        super().__init__(" ".join(str(message).splitlines()))
 
 
 class ConfigError(GenreSparkError):

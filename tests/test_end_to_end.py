@@ -18,8 +18,8 @@ from support.commands import (
     run,
     write_catalogue,
 )
+from support.contract import violations
 from support.generated import GENRES, make_tracks
-from test_contract import faults
 
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, WHY_COLUMNS
 
@@ -127,7 +127,7 @@ def test_synthetic_genres_are_more_than_ten_and_have_names(submitted):
     assert set(found["synthetic_genre"]) <= set(names)
     assert found["genre"].isna().all()
     manifest = json.loads((folder / "synthetic" / "_manifest.json").read_text())
-    assert faults("manifest", manifest) == []
+    assert violations("manifest", manifest) == []
     assert manifest["model"]["path"] == str(folder / "clusters")
 
 

@@ -13,23 +13,29 @@ from pydantic import BaseModel, ValidationError
 from genre_spark import __version__
 from genre_spark.bundle import security
 from genre_spark.bundle.catalogue_profile import Profile
-from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
+from genre_spark.bundle.manifest import Manifest, model_id
 from genre_spark.bundle.security import UntrustedError
+from genre_spark.classifier.genre_part import GenrePart
+from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError
 from genre_spark.features.tensor import CHANNELS
+from genre_spark.platform.safe_text import plain
 
 FORMAT_VERSION = 5
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"
-KERAS = "cnn.keras"
 CARD = "model_card.md"
 SUMS = "SHA256SUMS"
 _FILES = {
     "clusters": {MANIFEST, PROFILE, CARD},
-    "full": {MANIFEST, PROFILE, CARD, ONNX, KERAS},
+    "full": {MANIFEST, PROFILE, CARD, ONNX},
 }
+# Every name that a file of a bundle may have.
+ALL = frozenset({*_FILES["full"], SUMS})
+# Characters of a message: places in a file may be of any length.
+_LONGEST = 500
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -95,8 +101,8 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
     onnx = (path / ONNX).read_bytes() if manifest.kind == "full" else None
     if model_id(manifest.scoring, onnx) != manifest.model_id:
         raise BundleError(f"{path}: its content does not have the model_id {manifest.model_id}")
-    if onnx is not None:
-        _vet_network(path, onnx, manifest.scoring)
+    if onnx is not None and manifest.scoring.genres:
+        _vet_network(path, onnx, manifest.scoring.genres, manifest.scoring.space.n_axes)
     profile = _validated(Profile, _read_json(path, PROFILE), path, PROFILE)
     if set(profile.features) != set(manifest.scoring.space.features):
         raise BundleError(f"{path}: {PROFILE} is of other features than the model")
@@ -105,10 +111,10 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
 
 def write_files(directory: Path, manifest: Manifest, profile: Profile, card: str) -> None:
     """Completes a directory, which for a full bundle already holds the network, to a bundle."""
-    (directory / MANIFEST).write_text(_pretty(manifest.model_dump(mode="json")))
-    (directory / PROFILE).write_text(_pretty(profile.model_dump(mode="json")))
-    (directory / CARD).write_text(card)
-    (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]))
+    (directory / MANIFEST).write_text(_pretty(manifest.model_dump(mode="json")), encoding="utf-8")
+    (directory / PROFILE).write_text(_pretty(profile.model_dump(mode="json")), encoding="utf-8")
+    (directory / CARD).write_text(card, encoding="utf-8")
+    (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]), encoding="utf-8")
 
 
 def _vet_plain(path: Path) -> None:
@@ -117,17 +123,16 @@ def _vet_plain(path: Path) -> None:
             security.check_plain(file)
 
 
-def _vet_network(path: Path, onnx: bytes, scoring: ScoringPart) -> None:
-    n_channels, n_classes = len(CHANNELS), len(scoring.genres.classes)
+def _vet_network(path: Path, onnx: bytes, genres: GenrePart, n_axes: int) -> None:
+    inputs = {INPUT: (n_axes, len(CHANNELS))}
+    outputs = {OUTPUT: (len(genres.classes),)}
     with _naming(path / ONNX):
-        security.check_onnx(onnx, scoring.space.n_axes, n_channels, n_classes)
-    with _naming(path / KERAS):
-        security.check_keras(path / KERAS)
+        security.check_onnx(onnx, inputs, outputs)
 
 
 @contextmanager
 def _naming(file: Path) -> Iterator[None]:
-    """Tells what is wrong with a file as the bundle's fault."""
+    """Raises what is wrong with a file as a `BundleError` that names it."""
     try:
         yield
     except UntrustedError as err:
@@ -170,7 +175,7 @@ def _verify_files(path: Path, kind: str) -> None:
 def _parse_manifest(path: Path) -> Manifest:
     content = _read_json(path, MANIFEST)
     version = content.get("format_version")
-    if version is None:
+    if type(version) is not int:  # True is 1 to Python
         raise BundleError(f"{path}: {MANIFEST} is damaged")
     if version != FORMAT_VERSION:
         raise BundleError(
@@ -182,12 +187,16 @@ def _parse_manifest(path: Path) -> Manifest:
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:
     try:
-        content = json.loads((path / name).read_bytes())
+        content = json.loads((path / name).read_bytes(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as err:
         raise BundleError(f"{path}: {name} is damaged") from err
     if not isinstance(content, dict):
         raise BundleError(f"{path}: {name} is damaged")
     return content
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _validated(model: type[_Model], content: dict[str, Any], path: Path, name: str) -> _Model:
@@ -196,7 +205,7 @@ def _validated(model: type[_Model], content: dict[str, Any], path: Path, name: s
     except ValidationError as err:
         fault = err.errors()[0]
         place = ".".join(map(str, fault["loc"]))
-        raise BundleError(f"{path}: {name}: {place}: {fault['msg']}") from err
+        raise BundleError(plain(f"{path}: {name}: {place}: {fault['msg']}"[:_LONGEST])) from err
 
 
 def _sha256(file: Path) -> str:

@@ -4,10 +4,10 @@ import hashlib
 import json
 from typing import Any, Literal
 
-import numpy as np
-from pydantic import model_validator
+from pydantic import BaseModel, field_validator, model_validator
 
 from genre_spark._model import StrictModel
+from genre_spark.bundle.catalogue_profile import Count, Share
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
@@ -23,9 +23,7 @@ class ScoringPart(StrictModel):
     genres: GenrePart | None
 
     @model_validator(mode="after")
-    def _centroids_fit(self) -> "ScoringPart":
-        if any(len(centroid) != self.space.n_axes for centroid in self.synthetic.centroids):
-            raise ValueError(f"a centroid has not {self.space.n_axes} numbers, as there are axes")
+    def _dimensions_fit(self) -> "ScoringPart":
         if any(axis >= self.space.n_axes for axis in self.synthetic.metric.axes):
             raise ValueError(f"a dimension is of none of the {self.space.n_axes} axes")
         return self
@@ -46,10 +44,33 @@ class ScoringPart(StrictModel):
         """Whether the words of titles and album names are read."""
         return self.genres is not None and self.genres.reads_text
 
-    @property
-    def centroids(self) -> np.ndarray:
-        """Centroids as an array [shape=(k, n_axes), dtype=float64]."""
-        return np.array(self.synthetic.centroids)
+
+class _Rows(BaseModel):
+    """What every reader of a bundle relies on in its counts of rows."""
+
+    read: Count
+    accepted: Count
+    fingerprint: str
+    reasons: dict[str, Count] = {}
+
+
+class _Data(BaseModel):
+    """What every reader of a bundle relies on in what it says of its catalogue."""
+
+    source: str
+    rows: _Rows
+
+
+class Protocol(BaseModel):
+    """What every reader of a bundle relies on in what it states of a protocol of evaluation."""
+
+    accuracy: Share
+
+
+class Genres(BaseModel):
+    """What every reader of a bundle relies on in what it states of its accuracy."""
+
+    protocols: dict[str, Protocol] = {}
 
 
 class Manifest(StrictModel):
@@ -68,6 +89,18 @@ class Manifest(StrictModel):
     data: dict[str, Any]
     clusters: Discovery
     genres: dict[str, Any] | None
+
+    @field_validator("data")
+    @classmethod
+    def _data_is_complete(cls, data: dict[str, Any]) -> dict[str, Any]:
+        _Data.model_validate(data)
+        return data
+
+    @field_validator("genres")
+    @classmethod
+    def _accuracies_are_stated(cls, genres: dict[str, Any] | None) -> dict[str, Any] | None:
+        Genres.model_validate(genres or {})
+        return genres
 
     @model_validator(mode="after")
     def _kind_fits(self) -> "Manifest":

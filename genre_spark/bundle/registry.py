@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import BaseModel, TypeAdapter
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files
+from genre_spark.bundle.manifest import Genres
 from genre_spark.errors import BundleError, ConfigError, OutputError
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.storage import Storage, is_remote
@@ -46,6 +48,15 @@ class Promotion:
     model_id: str
     at: str
     evidence: Mapping[str, Any] | None = None
+
+
+class _Listed(BaseModel):
+    """What a list of bundles shows, of any version of the format."""
+
+    kind: str
+    model_id: str
+    created_at: str
+    genres: Genres | None = None
 
 
 @dataclass(frozen=True)
@@ -229,10 +240,12 @@ def _entry(
 
 
 def _manifest(storage: Storage, path: str) -> dict[str, Any]:
-    """What ``bundle.json`` says, unverified; nothing where it is not there or not JSON."""
+    """The content of ``bundle.json``, unverified; empty where it cannot be listed."""
     try:
-        return dict(json.loads(storage.read_text(f"{path}/{files.MANIFEST}")))
-    except Exception:  # a file system raises what it likes; what is wrong, `verify` tells
+        content = json.loads(storage.read_text(f"{path}/{files.MANIFEST}"))
+        _Listed.model_validate(content)
+        return dict(content)
+    except Exception:  # a file system raises what it likes; `verify` says what is wrong
         return {}
 
 
@@ -248,8 +261,16 @@ def _file(folder: str, number: int) -> str:
     return f"{folder}/{PROMOTIONS}/{number:06d}.json"
 
 
+def _is_folder(name: str) -> bool:
+    """Whether a name means a folder in the one that it is looked up in, and no other place."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\\0")
+
+
 def _read(storage: Storage, path: str) -> Promotion:
     try:
-        return Promotion(**json.loads(storage.read_text(path)))
+        made = TypeAdapter(Promotion).validate_python(json.loads(storage.read_text(path)))
+        if not re.fullmatch(_ALIAS, made.alias) or not _is_folder(made.version):
+            raise ValueError("names what cannot be promoted")
+        return made
     except Exception as err:  # a file system raises what it likes
         raise BundleError(f"{path}: is damaged, or being written; try again, or delete it") from err

@@ -1,33 +1,41 @@
-"""Vets the files of a bundle before anybody uses them: whoever made them is not trusted.
+"""Checks the files of a bundle before they are used: whoever made them is not trusted.
 
-Checksums tell damage, not malice: somebody who changes a file can also change its checksum. What is
-refused here could read other files, run code, never end, or fill the memory.
+Checksums detect damage, not malice: somebody who changes a file can also change its checksum. What
+is refused here could read other files, run code, never end, fill the memory, or label at random.
+The network may consist only of the operators that `onnx_graph` writes, on float32 tensors whose
+sizes grow in proportion to the number of tracks.
 """
 
-import json
 import math
 import stat
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
+from genre_spark.classifier.onnx_graph import OPERATORS, OPSET
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
+    from onnx import GraphProto, ModelProto, TensorProto
 
-# The networks of genre-spark have some hundred thousand weights.
-MOST_BYTES = 512 * 2**20
-MOST_ELEMENTS = 2**26
-# They need not end.
-_ENDLESS = {"Loop", "Scan"}
-_STANDARD = ("", "ai.onnx")
-_KERAS_FILES = {"config.json", "metadata.json", "model.weights.h5"}
-_CODE = {"Lambda", "__lambda__", "function"}
-_HDF5 = b"\x89HDF\r\n\x1a\n"
+# About a hundred times what the networks of genre-spark have.
+MAX_BYTES = 64 * 2**20
+MAX_WEIGHTS = 2**24
+MAX_NODES = 2000
+# A track: numbers computed on the way, and multiplications.
+MAX_NUMBERS = 2**18
+MAX_MULTIPLICATIONS = 2**23
+# Scaled features are clipped to a few units and counts are logarithms.
+_LARGEST_INPUT = 100.0
+# Weights in float32 beyond this could overflow within a few layers.
+_LARGEST_WEIGHT = 1e6
+_PROBE_TRACKS = 64
+_TOLERANCE = 1e-3
+# Tracks for which sizes are inferred; twice as many may need at most twice as much.
+_FEW = 8
+
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 class UntrustedError(Exception):
@@ -44,112 +52,67 @@ def check_plain(file: Path) -> None:
     status = file.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise UntrustedError("is not a plain file")
-    if status.st_size > MOST_BYTES:
-        raise UntrustedError(f"has {status.st_size:,} bytes, the limit is {MOST_BYTES:,}")
+    if status.st_size > MAX_BYTES:
+        raise UntrustedError(f"has {status.st_size:,} bytes, the limit is {MAX_BYTES:,}")
 
 
-def check_onnx(content: bytes, n_axes: int, n_channels: int, n_classes: int) -> None:
-    """Refuses a network that is more than arithmetic from tracks to log-probabilities.
+def check_onnx(content: bytes, inputs: Shapes, outputs: Shapes) -> None:
+    """Refuses a network that is more than bounded arithmetic from tracks to log-probabilities.
 
     Parameters
     ----------
     content : bytes
         An ONNX model.
-    n_axes, n_channels : int
-        Of its input ``(tracks, axes, channels)``.
-    n_classes : int
-        Of its output ``(tracks, classes)``.
+    inputs : mapping of str to tuple of int
+        Shape per track of each input, all float32; the number of tracks stands before it.
+    outputs : mapping of str to tuple of int
+        Shape per track of each output, in order: log-probabilities along the last axis.
 
     Raises
     ------
     UntrustedError
     """
     model = _parse(content)
-    if model.functions or any(node.domain not in _STANDARD for node in _nodes(model.graph)):
-        raise UntrustedError("has operators that are not ONNX's own")
-    endless = sorted({node.op_type for node in _nodes(model.graph)} & _ENDLESS)
-    if endless:
-        raise UntrustedError(f"has {', '.join(endless)}, which need not end")
-    for tensor in _tensors(model.graph):
+    _check_structure(model)
+    for tensor in model.graph.initializer:
         _check_tensor(tensor)
-    _check_sizes(model)
-    given = (n_axes, n_channels)
-    _check_shapes(model.graph, given)
-    _check_run(content, given, n_classes)
-
-
-def check_keras(file: Path) -> None:
-    """Refuses a Keras file that holds more than layers of Keras's own and their weights.
-
-    Raises
-    ------
-    UntrustedError
-    """
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = {info.filename: info.file_size for info in archive.infolist()}
-            if set(members) != _KERAS_FILES or len(archive.infolist()) != len(members):
-                raise UntrustedError(f"holds {', '.join(sorted(members))}")
-            if sum(members.values()) > MOST_BYTES:
-                raise UntrustedError(f"unpacks to more than {MOST_BYTES:,} bytes")
-            config = json.loads(archive.read("config.json"))
-            with archive.open("model.weights.h5") as weights:
-                is_hdf5 = weights.read(len(_HDF5)) == _HDF5
-    except (zipfile.BadZipFile, ValueError, RecursionError, NotImplementedError) as err:
-        raise UntrustedError("is not a Keras file") from err
-    if not is_hdf5:
-        raise UntrustedError("has weights that are not HDF5")
-    for part in _objects(config):
-        _check_layer(part)
+    _check_valid(model)
+    _check_signature(model.graph, inputs, outputs)
+    _check_costs(model)
+    _check_run(content, inputs, outputs)
 
 
 def _parse(content: bytes) -> "ModelProto":
     import onnx
 
     try:
-        model = onnx.load_model_from_string(content)
+        return onnx.load_model_from_string(content)
     except Exception as err:  # protobuf raises what it likes
         raise UntrustedError("is not an ONNX network") from err
-    # Before the checker, which would open them.
-    if any(_is_outside(tensor) for tensor in _tensors(model.graph)):
+
+
+def _check_structure(model: "ModelProto") -> None:
+    """Known operators in one flat graph, and constants among its initialisers only."""
+    graph = model.graph
+    if any(_is_outside(tensor) for tensor in graph.initializer):
         raise UntrustedError("keeps data in other files")
-    return model
+    if model.functions or model.training_info or graph.sparse_initializer:
+        raise UntrustedError("has functions, training parts or sparse tensors")
+    versions = [(one.domain, one.version) for one in model.opset_import]
+    if versions != [("", OPSET)]:
+        raise UntrustedError(f"uses operator sets {versions}, should use ONNX's own, {OPSET}")
+    odd = sorted({node.op_type for node in graph.node if node.domain} | _foreign(graph))
+    if odd:
+        raise UntrustedError(f"has operators that genre-spark does not write: {', '.join(odd)}")
+    if len(graph.node) > MAX_NODES:
+        raise UntrustedError(f"has {len(graph.node):,} operators, the limit is {MAX_NODES:,}")
+    for attribute in (one for node in graph.node for one in node.attribute):
+        if attribute.type not in (attribute.INT, attribute.INTS, attribute.FLOAT):
+            raise UntrustedError(f"has an attribute {attribute.name} that is no number")
 
 
-def _nodes(graph: "GraphProto") -> Iterator[Any]:
-    for node in graph.node:
-        yield node
-        for inner in _graphs(node.attribute):
-            yield from _nodes(inner)
-
-
-def _graphs(attributes: Iterable["AttributeProto"]) -> Iterator["GraphProto"]:
-    for attribute in attributes:
-        yield from attribute.graphs
-        if attribute.HasField("g"):
-            yield attribute.g
-
-
-def _tensors(graph: "GraphProto") -> Iterator["TensorProto"]:
-    """All constants of a graph and of those within it."""
-    yield from graph.initializer
-    yield from _dense(graph.sparse_initializer)
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from attribute.tensors
-            yield from _dense(attribute.sparse_tensors)
-            if attribute.HasField("t"):
-                yield attribute.t
-            if attribute.HasField("sparse_tensor"):
-                yield from _dense([attribute.sparse_tensor])
-        for inner in _graphs(node.attribute):
-            yield from _tensors(inner)
-
-
-def _dense(sparse: Iterable[Any]) -> Iterator["TensorProto"]:
-    for tensor in sparse:
-        yield tensor.values
-        yield tensor.indices
+def _foreign(graph: "GraphProto") -> set[str]:
+    return {node.op_type for node in graph.node} - OPERATORS
 
 
 def _is_outside(tensor: "TensorProto") -> bool:
@@ -159,84 +122,135 @@ def _is_outside(tensor: "TensorProto") -> bool:
 def _check_tensor(tensor: "TensorProto") -> None:
     from onnx import numpy_helper
 
-    if math.prod(tensor.dims) > MOST_ELEMENTS:
+    if math.prod(tensor.dims) > MAX_WEIGHTS:
         raise UntrustedError(f"has a tensor of shape {list(tensor.dims)}")
+    if tensor.data_type not in (tensor.FLOAT, tensor.INT64):
+        raise UntrustedError("has constants that are neither float32 nor int64")
     try:
         values = numpy_helper.to_array(tensor)
     except Exception as err:  # numpy and onnx raise many kinds where sizes do not fit
         raise UntrustedError(f"has a tensor that is not of its shape {list(tensor.dims)}") from err
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise UntrustedError("has weights that are not finite")
+    if values.dtype.kind == "f" and values.size and np.abs(values).max() > _LARGEST_WEIGHT:
+        raise UntrustedError(f"has weights beyond {_LARGEST_WEIGHT:g}")
 
 
-def _check_sizes(model: "ModelProto") -> None:
-    """What the network computes on the way stays small too."""
-    from onnx import checker, shape_inference
+def _check_valid(model: "ModelProto") -> None:
+    from onnx import checker
 
     try:
         checker.check_model(model)
-        inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as err:
         raise UntrustedError("is not a valid ONNX network") from err
-    for value in inferred.graph.value_info:
-        # Of one track: how many there are is left open.
-        sizes = (dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim)
-        if math.prod(sizes) > MOST_ELEMENTS:
-            raise UntrustedError(f"computes a tensor of more than {MOST_ELEMENTS:,} numbers")
 
 
-def _check_shapes(graph: "GraphProto", given: tuple[int, int]) -> None:
+def _check_signature(graph: "GraphProto", inputs: Shapes, outputs: Shapes) -> None:
     constants = {tensor.name for tensor in graph.initializer}
-    inputs = {value.name: _shape(value) for value in graph.input if value.name not in constants}
-    if inputs != {INPUT: given}:
-        raise UntrustedError(f"reads {_listed(inputs)} per track, should read {given} for {INPUT}")
-    outputs = [value.name for value in graph.output]
-    if outputs != [OUTPUT]:
-        raise UntrustedError(f"gives {', '.join(outputs) or 'nothing'}, should give {OUTPUT}")
+    if constants & {value.name for value in graph.input}:
+        raise UntrustedError("has weights that could be given from outside")
+    found = {value.name: _shape(value) for value in graph.input}
+    if found != dict(inputs) or any(_is_no_float(value) for value in graph.input):
+        raise UntrustedError(f"reads {_listed(found)} per track, should read {_listed(inputs)}")
+    given = [value.name for value in graph.output]
+    if given != list(outputs):
+        wanted = ", ".join(outputs)
+        raise UntrustedError(f"gives {', '.join(given) or 'nothing'}, should give {wanted}")
 
 
-def _listed(inputs: Mapping[str, tuple[int, ...]]) -> str:
-    return ", ".join(f"{shape} for {name}" for name, shape in inputs.items()) or "nothing"
+def _listed(shapes: Shapes) -> str:
+    return ", ".join(f"{shape} for {name}" for name, shape in shapes.items()) or "nothing"
 
 
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)[1:]
 
 
-def _check_run(content: bytes, given: tuple[int, int], n_classes: int) -> None:
-    """Two tracks of nothing but averages are enough to see what comes out."""
+def _is_no_float(value: Any) -> bool:
+    return value.type.tensor_type.elem_type != 1  # TensorProto.FLOAT
+
+
+def _check_costs(model: "ModelProto") -> None:
+    """Sizes do not depend on values, grow at most with the number of tracks, and are small."""
+    few, more = (_costs(model, n) for n in (_FEW, 2 * _FEW))
+    for name, found, twice, limit in zip(
+        ("numbers", "multiplications"), few, more, (MAX_NUMBERS, MAX_MULTIPLICATIONS), strict=True
+    ):
+        if found > limit * _FEW or twice > 2 * found:
+            raise UntrustedError(f"computes more than {limit:,} {name} per track")
+
+
+def _costs(model: "ModelProto", n_tracks: int) -> tuple[int, int]:
+    """Numbers that the operators give on so many tracks, and multiplications that they take."""
+    shapes = _inferred(model, n_tracks)
+    numbers = multiplications = 0
+    for node in model.graph.node:
+        sizes = [math.prod(shapes[name]) for name in node.output if name]
+        first = shapes.get(node.input[0], ()) if node.input else ()
+        transposed = any(one.name == "transA" and one.i for one in node.attribute)
+        # A matrix product adds up so many products for each number that it gives.
+        inner = first[0 if transposed else -1] if first else 1
+        numbers += sum(sizes)
+        multiplications += sum(sizes) * (inner if node.op_type in ("Gemm", "MatMul") else 1)
+    return numbers, multiplications
+
+
+def _inferred(model: "ModelProto", n_tracks: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of all tensors; refused where one is unknown, or anything but float32 is computed."""
+    from onnx import ModelProto, shape_inference
+
+    fixed = ModelProto()
+    fixed.CopyFrom(model)
+    for value in fixed.graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = n_tracks
+    for value in fixed.graph.output:  # what the file states is not relied on
+        value.type.tensor_type.ClearField("shape")
+    fixed.graph.ClearField("value_info")
+    try:
+        inferred = shape_inference.infer_shapes(fixed, strict_mode=True, data_prop=True).graph
+    except Exception as err:
+        raise UntrustedError("is not a valid ONNX network") from err
+    computed = [*inferred.value_info, *inferred.output]
+    if any(_is_no_float(value) for value in computed):
+        raise UntrustedError("computes what is not float32")
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in inferred.initializer}
+    for value in (*inferred.input, *computed):
+        dims = value.type.tensor_type.shape.dim
+        if not all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in dims):
+            raise UntrustedError(f"computes {value.name}, whose size depends on values")
+        shapes[value.name] = tuple(dim.dim_value for dim in dims)
+    unknown = {name for node in model.graph.node for name in node.output if name} - set(shapes)
+    if unknown:
+        raise UntrustedError(f"computes {min(unknown)}, whose size depends on values")
+    return shapes
+
+
+def _check_run(content: bytes, inputs: Shapes, outputs: Shapes) -> None:
+    """What comes out for tracks of all kinds: averages, usual ones, extreme ones."""
     from genre_spark.classifier.onnx_session import open_session
 
-    tracks = {INPUT: np.zeros((2, *given), "f4")}
+    tracks = {name: _probe(shape) for name, shape in inputs.items()}
     try:
-        found = open_session(content).run(None, tracks)
+        session = open_session(content)
+        found, again = (session.run(list(outputs), tracks) for _ in range(2))
     except Exception as err:  # ONNX Runtime has kinds of its own for each failure
         raise UntrustedError("cannot be run by ONNX Runtime") from err
-    for values in found:
-        if values.shape != (2, n_classes):
-            raise UntrustedError(f"gives {values.shape[1:]} per track, should give {(n_classes,)}")
+    for values, same, shape in zip(found, again, outputs.values(), strict=True):
+        if values.shape != (_PROBE_TRACKS, *shape):
+            raise UntrustedError(f"gives {values.shape[1:]} per track, should give {shape}")
         if not np.isfinite(values).all():
             raise UntrustedError("gives numbers that are not finite")
+        if (values != same).any():
+            raise UntrustedError("gives other numbers for the same tracks")
+        # The logarithm of a probability is at most 0; e¹ is far enough off to be refused.
+        total = np.exp(np.minimum(values.astype(np.float64), 1)).sum(axis=-1)
+        if np.abs(total - 1).max() > _TOLERANCE:
+            raise UntrustedError("gives numbers that are no log-probabilities")
 
 
-def _objects(config: Any) -> Iterator[dict]:
-    """All objects in a configuration, at whatever depth."""
-    queue = [config]
-    while queue:
-        part = queue.pop()
-        if isinstance(part, dict):
-            yield part
-            queue += part.values()
-        elif isinstance(part, list):
-            queue += part
-
-
-def _check_layer(part: dict) -> None:
-    """Keras's own classes only, none of which holds code."""
-    module, name = part.get("module"), part.get("class_name")
-    if name is None:
-        return
-    own = module is None or str(module).split(".")[0] in ("keras", "builtins")
-    registered = ">" in str(part.get("registered_name"))
-    if not own or registered or name in _CODE:
-        raise UntrustedError(f"has a layer {module}.{name}, which is not Keras's own or holds code")
+def _probe(shape: tuple[int, ...]) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    scales = np.geomspace(0.01, _LARGEST_INPUT, _PROBE_TRACKS)
+    tracks = rng.uniform(-1, 1, (_PROBE_TRACKS, *shape)) * scales.reshape(-1, *[1] * len(shape))
+    tracks[0] = 0.0
+    return tracks.astype(np.float32)

@@ -16,6 +16,9 @@ from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.storage import is_remote, local_path
 
+# Of a whole bundle; the network of a bundle has some hundred thousand weights.
+MAX_BYTES = 2**30
+
 
 def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bundle | None:
     """A verified local bundle, before any Spark starts; None for a path only Hadoop can reach."""
@@ -46,7 +49,7 @@ def on_disk(
     with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
         copy = Path(folder) / "bundle"
         try:
-            storage_of(spark, path).download(path, copy)
+            storage_of(spark, path).download(path, copy, MAX_BYTES)
         except InputError as err:
             raise BundleError(f"{path}: cannot be fetched: {err}") from err
         yield files.load(copy, kind=kind)
@@ -78,9 +81,8 @@ def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
     folder.mkdir()
     storage = storage_of(spark, output)
     try:
-        with atomic_directory.publishing(storage, storage.resolve(output)) as target:
+        with atomic_directory.publishing(storage, storage.resolve(output), kind=None) as target:
             yield folder
             storage.upload(folder, target.staging)
-            check_absent(spark, output)
     finally:
         shutil.rmtree(made_in, ignore_errors=True)

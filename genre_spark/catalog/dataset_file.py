@@ -8,6 +8,8 @@ import yaml
 from genre_spark.catalog.column_readings import YEAR, Reading
 from genre_spark.config import Dataset
 from genre_spark.errors import OutputError
+from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import plain
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, FEATURE_NAMES, GENRE, TITLE, TRACK_ID
 
 _HEAD = """\
@@ -70,7 +72,7 @@ def render(
     extras = "" if YEAR in readings else "# "
     unused = set(columns) - {one.source for one in readings.values()}
     return (
-        _HEAD.format(table=_printable(table), file=_printable(file))
+        _HEAD.format(table=plain(redact(table)), file=plain(file))
         + (_stored(stored) if stored else "")
         + (f"# no_artist: [{_value(doubtful)}]  # if this is no artist\n" if doubtful else "")
         + "columns:\n"
@@ -107,7 +109,7 @@ def _line(name: str, reading: Reading | None) -> str:
     if reading is None:
         why = f"; {_WITHOUT[name]}" if name in _WITHOUT else ""
         return f"  # {name}:  # no column looks like it{why}"
-    why = f"  # {_printable(reading.why)}" if reading.why else ""
+    why = f"  # {plain(reading.why)}" if reading.why else ""
     return f"  {name}: {_value(reading.expression)}{why}"
 
 
@@ -124,8 +126,4 @@ def _quoted(text: str) -> str:
 
 def _comment(text: str) -> str:
     """Names may hold line breaks, which would end a comment."""
-    return f"# {_printable(text)}\n"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+    return f"# {plain(text)}\n"

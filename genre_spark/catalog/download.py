@@ -20,10 +20,13 @@ _TRIES = 3
 _CHUNK = 1 << 17
 _RANGE_NOT_SATISFIABLE = 416
 
+# Several times the largest table that is known to be hosted openly.
+MAX_BYTES = 20 * 2**30
+
 Advance = Callable[[int, int | None], None]
 
 
-def fetch(source: Download, target: Path, advance: Advance) -> bool:
+def fetch(source: Download, target: Path, advance: Advance, max_bytes: int = MAX_BYTES) -> bool:
     """Puts a file where it is wanted.
 
     What is there of it so far stands in ``target.part``. A server that knows ``Range`` (RFC 9110,
@@ -35,6 +38,8 @@ def fetch(source: Download, target: Path, advance: Advance) -> bool:
     target : Path
     advance : callable
         Told the bytes that are there, and how many there should be if that is known.
+    max_bytes : int
+        A larger file is refused, at once where the server states its size.
 
     Returns
     -------
@@ -58,20 +63,27 @@ def fetch(source: Download, target: Path, advance: Advance) -> bool:
     part = target.with_name(f"{target.name}.part")
     with _writing(part):
         target.parent.mkdir(parents=True, exist_ok=True)
-    _get(source.url, part, advance)
+    _refuse_odd(part)
+    _get(source.url, part, advance, max_bytes)
     _verify(part, source)
     with _writing(target):
         os.replace(part, target)
     return True
 
 
-def _get(url: str, part: Path, advance: Advance) -> None:
+def _refuse_odd(part: Path) -> None:
+    """A link would lead the download into another file."""
+    if part.is_symlink() or (part.exists() and not part.is_file()):
+        raise OutputError(f"{part}: is no plain file; delete it, or choose another name")
+
+
+def _get(url: str, part: Path, advance: Advance, max_bytes: int) -> None:
     """Tries until the file is whole, or nothing more comes."""
     failures = 0
     while True:
         before = _size(part)
         try:
-            return _go_on(url, part, advance)
+            return _go_on(url, part, advance, max_bytes)
         except HTTPError as err:
             raise InputError(f"{url}: the server says {err.code} {err.reason}") from err
         except (OSError, HTTPException) as err:
@@ -80,7 +92,7 @@ def _get(url: str, part: Path, advance: Advance) -> None:
                 raise InputError(f"{url}: {_reason(err)}; {_kept(part)}") from err
 
 
-def _go_on(url: str, part: Path, advance: Advance) -> None:
+def _go_on(url: str, part: Path, advance: Advance, max_bytes: int) -> None:
     """One connection's worth."""
     start = _size(part)
     try:
@@ -95,16 +107,24 @@ def _go_on(url: str, part: Path, advance: Advance) -> None:
         rest = response.length
         have = start if resumed else 0
         total = None if rest is None else have + rest
+        _refuse_large(url, total or have, max_bytes)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if resumed else os.O_TRUNC)
         with _writing(part):
-            file = part.open("ab" if resumed else "wb", buffering=0)
+            file = os.fdopen(os.open(part, flags, 0o666), "wb", buffering=0)
         with file:
             while chunk := response.read1(_CHUNK):
                 with _writing(part):
                     file.write(chunk)
                 have += len(chunk)
+                _refuse_large(url, have, max_bytes)
                 advance(have, total)
     if total is not None and have < total:
         raise ConnectionError(f"the connection broke off after {have:,} of {total:,} bytes")
+
+
+def _refuse_large(url: str, n_bytes: int, max_bytes: int) -> None:
+    if n_bytes > max_bytes:
+        raise InputError(f"{url}: has more than {max_bytes:,} bytes, the limit; it is not fetched")
 
 
 def _reason(err: Exception) -> str:

@@ -394,8 +394,9 @@ def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame
     """Keeps one row of each id: a usable one, with the fewest faults, then by content."""
     unusable = ~F.col(USABLE)
     per_id = Window.partitionBy(TRACK_ID)
-    content = F.xxhash64(*TEXT_COLUMNS, *features)
-    order = per_id.orderBy(unusable, N_IMPUTED, content, F.xxhash64(SOURCE))
+    content = _content_hash([F.col(name) for name in (*TEXT_COLUMNS, *features)])
+    fields = [F.col(SOURCE).getField(name) for name in rows.select(f"{SOURCE}.*").columns]
+    order = per_id.orderBy(unusable, N_IMPUTED, content, _content_hash(fields))
     plain = F.lower(GENRE)
     first, last = F.min(plain).over(per_id), F.max(plain).over(per_id)
     repeated = ~unusable & (F.row_number().over(order) > 1)
@@ -409,6 +410,11 @@ def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame
             GENRE: F.when(first == last, F.min(GENRE).over(per_id)),
         }
     )
+
+
+def _content_hash(columns: Sequence[Column]) -> Column:
+    """A 64-bit hash of values and of where there is none, which `xxhash64` leaves out."""
+    return F.xxhash64(*[part for column in columns for part in (column.isNull(), column)])
 
 
 def _id_key() -> Column:

@@ -1,4 +1,4 @@
-"""Ships the network: for Keras and for ONNX Runtime, once it is known that they agree."""
+"""Writes the network for ONNX Runtime, once it is known to agree with Keras."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 PARITY = 1e-5
 
 
-def export(model: "keras.Model", keras_file: Path, onnx_file: Path, probe: np.ndarray) -> None:
-    """Write the network for Keras and for ONNX Runtime, and check that they agree.
+def export(model: "keras.Model", onnx_file: Path, probe: np.ndarray) -> None:
+    """Write the network for ONNX Runtime, and check that it agrees with Keras.
 
     Parameters
     ----------
     model : keras.Model
         From `network.fit`.
-    keras_file, onnx_file : Path
+    onnx_file : Path
         To write, in an existing directory.
     probe : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
         Real tracks on which the two are compared.
@@ -34,7 +34,6 @@ def export(model: "keras.Model", keras_file: Path, onnx_file: Path, probe: np.nd
     GenreSparkError
         Where they do not agree.
     """
-    model.save(keras_file)
     n_axes, n_channels = probe.shape[1:]
     written = onnx_graph.write(model.get_weights(), n_axes, n_channels, model.output_shape[-1])
     onnx_file.write_bytes(written.SerializeToString())

@@ -46,7 +46,7 @@ LADDER = {
 
 # A genre that one track rules out may still be the artist's.
 _FLOOR = 0.01
-_RIDGE = 1e-4
+_RIDGE = 1e-3
 _MAX_WEIGHT = 5.0
 _START = 0.3
 

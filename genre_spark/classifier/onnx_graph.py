@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT = "tensor", "log_probabilities"
 # What ONNX Runtime 1.20 reads, and the first with all that is used here.
-_OPSET, _IR_VERSION = 15, 8
+OPSET, _IR_VERSION = 15, 8
+# All that `write` may use: a bundle whose network has any other operator is refused.
+OPERATORS = frozenset({"Concat", "Gemm", "LogSoftmax", "Mul", "ReduceMean", "Reshape", "Sigmoid"})
 
 
 def write(
@@ -51,7 +53,7 @@ def write(
         for name, shape in zip((INPUT, OUTPUT), shapes, strict=True)
     )
     made = helper.make_graph(graph.nodes, "network", [given], [found], graph.constants)
-    opset = helper.make_opsetid("", _OPSET)
+    opset = helper.make_opsetid("", OPSET)
     return helper.make_model(made, opset_imports=[opset], ir_version=_IR_VERSION)
 
 
@@ -72,6 +74,8 @@ class _Graph:
     def add(self, op: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         from onnx import helper
 
+        if op not in OPERATORS:
+            raise ValueError(f"{op} is not among the operators that bundles may have")
         output = output or f"{op}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
         return output

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genre_spark.classifier.onnx_graph import INPUT
+from genre_spark.errors import BundleError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -32,10 +33,20 @@ class Network:
         Returns
         -------
         np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
+
+        Raises
+        ------
+        BundleError
+            Where a log-probability is not finite, which no check of a few tracks can rule out.
         """
         # One row alone ONNX Runtime multiplies in another order, with other last digits.
         given = np.repeat(tensor, 2, axis=0) if len(tensor) == 1 else tensor
         (found,) = self._session.run(None, {INPUT: given})
+        if not np.isfinite(found).all():
+            raise BundleError(
+                "the model's network gives numbers that are not finite for some tracks; no label"
+                " can be trusted. Use another model"
+            )
         return found[: len(tensor)]
 
 

@@ -24,6 +24,7 @@ from genre_spark.features.artist_batches import artist_batches
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureSpace
 from genre_spark.features.track_inputs import Keys, TrackInputs
+from genre_spark.platform.safe_text import plain
 from genre_spark.schema import ARTIST, GENRE, GENRES, TITLE, TRACK_ID
 
 logger = logging.getLogger(__name__)
@@ -231,7 +232,7 @@ def _unpack(
     recordings = np.where(has_title, mix(inputs.artist, arrays[_TITLE_KEY]), arrays[_ID_KEY])
     found = LabelledTracks(
         inputs=inputs,
-        synthetic=synthetic.nearest(inputs.scaled.astype(float))[0],
+        synthetic=synthetic.assign(inputs)[0],
         targets=_shares(columns[GENRES], classes),
         classes=classes,
         artists=artists,
@@ -245,7 +246,9 @@ def _unpack(
 def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
     rare = sorted(genre for genre, n in counts.items() if n < fewest)
     if rare:
-        logger.warning("left out, under %d labelled tracks: %s", fewest, ", ".join(rare[:20]))
+        logger.warning(
+            "left out, under %d labelled tracks: %s", fewest, ", ".join(map(plain, rare[:20]))
+        )
     classes = tuple(sorted(set(counts) - set(rare)))
     if len(classes) < 2:
         raise InputError(

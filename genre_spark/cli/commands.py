@@ -1,6 +1,7 @@
 """The commands, and what becomes of their errors."""
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from genre_spark.cli.job import job_of, source_of
 from genre_spark.cli.labels_commands import labels, schema
 from genre_spark.cli.models_commands import models
 from genre_spark.cli.options import CATALOG, place, run_options, table_options, table_words
-from genre_spark.errors import STOPPED, GenreSparkError
+from genre_spark.errors import STOPPED, TERMINATED, GenreSparkError
 from genre_spark.monitoring import json_logs
+from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import plain
 from genre_spark.schema import PARTITION_COLUMNS
 
 EXIT_CODES = """\b
@@ -37,6 +40,15 @@ def cli() -> None:
     """Labels whole music catalogues with synthetic and real genres, on Spark."""
 
 
+class _TerminatedError(BaseException):
+    """A signal asked the process to end; nothing on the way catches it."""
+
+
+def _terminate(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise _TerminatedError
+
+
 def main() -> None:
     """The console script."""
     run(cli)
@@ -44,6 +56,8 @@ def main() -> None:
 
 def run(command: click.Command) -> None:
     """Runs a command; what a user can cause ends in one line and its exit code."""
+    # So that locks and temporary files go, as after Ctrl-C; by itself it would end at once.
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         sys.exit(command(standalone_mode=False))
     except GenreSparkError as err:
@@ -54,6 +68,8 @@ def run(command: click.Command) -> None:
     except ModuleNotFoundError as err:
         extra = _EXTRAS.get(err.name or "", "train")
         _fail(f"{err.name} is not installed; type: pip install 'genre-spark[{extra}]'", 2)
+    except _TerminatedError:
+        _fail("terminated", TERMINATED)
     except (click.Abort, KeyboardInterrupt):
         _fail("stopped", STOPPED)
     except Exception as err:  # the last line of defence: one line, the rest under -v
@@ -321,6 +337,7 @@ for _command in (datasets, fetch, inspect, labels, schema, models):
 
 
 def _fail(message: str, code: int) -> None:
+    message = plain(redact(message))
     if json_logs.are_json():
         logging.getLogger(__name__).error(message, extra={"exit_code": code})
     else:

@@ -18,7 +18,7 @@ _MOST_LINES = 10
 
 def listing(entries: Sequence[Entry]) -> Told:
     """The models of a registry."""
-    head = ("name", "version", "kind", "known artists", "new artists", "made at", "aliases", "id")
+    head = ("name", "version", "kind", *PROTOCOLS.values(), "made at", "aliases", "id")
     rows = [
         (
             one.name,
@@ -98,7 +98,7 @@ def promotion(path: str, given: Promotion) -> Told:
             )
             for name, one in given.evidence["protocols"].items()
         ]
-        parts = [[head, *rows], pairs]
+        parts = [[head, *rows], pairs | {"trusts": given.evidence.get("trusts", "")}]
     return {"path": path, **asdict(given)}, parts
 
 

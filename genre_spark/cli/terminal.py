@@ -15,6 +15,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.status import Status
 from rich.table import Column, Table
 
+from genre_spark.platform.redaction import redact, redact_all
+from genre_spark.platform.safe_text import plain
+
 # Seconds between two lines on how far a step has come, where each stays.
 _BETWEEN_LINES = 30.0
 
@@ -84,6 +87,7 @@ class Terminal:
     def _line(self, message: str) -> None:
         if self._silent:
             return
+        message = _printable(message)
         self._told_at = time.monotonic()
         if self._tell:
             self._tell(message)
@@ -164,10 +168,10 @@ class Terminal:
         self.shown = summary
         if self._as_json:
             self.close()
-            print(json.dumps(summary, ensure_ascii=False))
+            print(json.dumps(redact_all(summary), ensure_ascii=False))
         return self._as_json
 
 
 def _printable(text: str) -> str:
-    """Without what a terminal would obey: genres and paths are whatever somebody typed."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+    """One line without secrets, and without what a terminal would obey."""
+    return plain(redact(text))

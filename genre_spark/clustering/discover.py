@@ -161,7 +161,6 @@ def _fit(
         names=tuple(map(str, range(k))),
         metric=compared.metric,
         centers=tuple(map(tuple, centers.tolist())),
-        centroids=((0.0,) * drawn.space.n_axes,) * k,
         owner=compared.owner,
     )
     return part, Discovery(k=k, candidates=candidates, stability=stability)
@@ -194,8 +193,6 @@ def _describe(
     if part.owner is None:
         quality.check_structure(measured)
     counts = catalogue_passes.group_counts(narrowed, drawn.space, part)
-    centroids = tuple(map(tuple, counts.centroids.round(9).tolist()))
-    part = part.model_copy(update={"centroids": centroids})
     names = profiles.artist_names(narrowed, counts, part.owner)
     values, subjects = rules.table(drawn, part.metric, part.owner)
     described = {

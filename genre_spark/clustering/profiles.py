@@ -56,7 +56,7 @@ def describe(
         SyntheticGenre(
             id=part.ids[row],
             name=part.names[row],
-            centroid=part.centroids[row],
+            centroid=tuple(counts.centroids[row].round(9).tolist()),
             size=int(counts.sizes[row]),
             share=round(float(counts.sizes[row] / counts.sizes.sum()), 6),
             medians=_medians(raw[rows == row], counts.centroids[row], sample.space),

@@ -21,8 +21,6 @@ class SyntheticPart(StrictModel):
         How tracks are compared with the centers.
     centers : tuple of tuple of float
         A track belongs to the nearest; one number per dimension of `metric`.
-    centroids : tuple of tuple of float
-        Means of their tracks, in scaled units, one per axis.
     owner : {"artist", "album"} or None
         Column whose tracks are compared together, and which `artist_pass.narrow` takes as the
         artist; None where each track stands for itself.
@@ -32,14 +30,13 @@ class SyntheticPart(StrictModel):
     names: tuple[str, ...]
     metric: ClusterMetric
     centers: tuple[tuple[Finite, ...], ...]
-    centroids: tuple[tuple[Finite, ...], ...]
     owner: Literal["artist", "album"] | None = None
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> "SyntheticPart":
-        counts = {len(self.ids), len(self.names), len(self.centers), len(self.centroids)}
+        counts = {len(self.ids), len(self.names), len(self.centers)}
         if len(counts) > 1 or not self.ids:
-            raise ValueError("ids, names and centroids of synthetic genres differ in number")
+            raise ValueError("ids, names and centers of synthetic genres differ in number")
         n = len(self.metric.dimensions)
         if any(len(center) != n for center in self.centers):
             raise ValueError(f"a center has not {n} numbers, as there are dimensions")
@@ -70,12 +67,6 @@ class SyntheticPart(StrictModel):
             Euclidean, in the units of `metric`.
         """
         return nearest(self.points(inputs), np.array(self.centers))
-
-    def nearest(self, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `assign`, of scaled tracks [shape=(n_tracks, n_axes)] each alone by its artist."""
-        scaled = axes.astype(np.float32)
-        alone = self.metric.points(scaled, scaled, np.ones(len(scaled), np.int64))
-        return nearest(alone, np.array(self.centers))
 
 
 def nearest(points: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,21 +4,24 @@ Accuracies are compared on the same labelled tracks, of which neither model has 
 two ways to such tracks:
 
 - *splits*: both were trained from the same labels with the same seed, so that the tracks held out by
-  `train` are the same ones. Their fingerprint in the bundles says so. What is compared is what
-  `train` measured, on known and on new artists.
+  `train` are the same ones. What is compared is what the bundles state of it: accuracies and the
+  fingerprint of the held-out tracks. `model_id` does not cover them, and whoever writes a bundle can
+  state anything, so this way trusts whoever trained both.
 - *catalogue*: labelled tracks are given, and those of artists of whom either model has learned are
   left out. Both models label the whole catalogue, so that context and consensus are what they are
   in use. What is compared is the accuracy on artists that are new to both.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.bundle import registry as models
 from genre_spark.bundle import store
+from genre_spark.bundle.catalogue_profile import Share
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.bundle.registry import Promotion
@@ -27,6 +30,7 @@ from genre_spark.config import ModelsSettings, Settings
 from genre_spark.errors import BundleError, GateError
 from genre_spark.evaluation.side_by_side import AFTER, BEFORE, TRUTH, labelled_by_both
 from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.redaction import redact
 
 SPLITS, CATALOGUE = "splits", "catalogue"
 
@@ -90,10 +94,10 @@ def by_splits(champion: Manifest, candidate: Manifest) -> dict[str, Any]:
     Raises
     ------
     GateError
-        Where they have not held out the same tracks.
+        Where they have not held out the same tracks, or state no accuracies.
     """
     old, new = (_protocols(manifest) for manifest in (champion, candidate))
-    shared = [name for name in old if _same_tracks(old[name], new.get(name, {}))]
+    shared = [name for name in old if _same_tracks(old[name], new.get(name))]
     if not shared:
         raise GateError(
             f"{candidate.model_id} and the champion {champion.model_id} were not measured on the"
@@ -101,10 +105,9 @@ def by_splits(champion: Manifest, candidate: Manifest) -> dict[str, Any]:
             " them on: --catalog PATH"
         )
     found = {
-        name: _measured(new[name]["tracks"], old[name]["accuracy"], new[name]["accuracy"])
-        for name in shared
+        name: _measured(new[name].tracks, old[name].accuracy, new[name].accuracy) for name in shared
     }
-    return {"by": SPLITS, "protocols": found}
+    return {"by": SPLITS, "trusts": "accuracies that the bundles state", "protocols": found}
 
 
 def by_catalogue(
@@ -179,12 +182,29 @@ def _require_genres(candidate: Bundle) -> None:
         )
 
 
-def _protocols(manifest: Manifest) -> Mapping[str, Any]:
-    return (manifest.genres or {}).get("protocols", {})
+class _Stated(BaseModel):
+    """What a bundle states of a protocol."""
+
+    accuracy: Share
+    tracks: Annotated[int, Field(gt=0)]
+    held_out: str | None = None
 
 
-def _same_tracks(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one.get("held_out") is not None and one["held_out"] == other.get("held_out")
+def _protocols(manifest: Manifest) -> dict[str, _Stated]:
+    stated = (manifest.genres or {}).get("protocols", {})
+    try:
+        return TypeAdapter(dict[str, _Stated]).validate_python(stated)
+    except ValidationError as err:
+        place = ".".join(map(str, err.errors()[0]["loc"]))
+        raise GateError(
+            f"{manifest.model_id} states no accuracy that could be compared ({place}); give"
+            " labelled tracks to compare the models on: --catalog PATH"
+        ) from err
+
+
+def _same_tracks(one: _Stated, other: _Stated | None) -> bool:
+    is_same = other is not None and one.held_out == other.held_out and one.tracks == other.tracks
+    return one.held_out is not None and is_same
 
 
 def _classes(manifest: Manifest) -> tuple[str, ...]:
@@ -212,7 +232,11 @@ def _of_new_artists(
     tracks = found["tracks"]
     measured = _measured(tracks, found["before"] / tracks, found["after"] / tracks)
     told = {name: found[name] for name in ("labelled", "artists", "won", "lost")}
-    return {"by": CATALOGUE, "source": source.path, "protocols": {"new": {**measured, **told}}}
+    return {
+        "by": CATALOGUE,
+        "source": redact(source.path),
+        "protocols": {"new": {**measured, **told}},
+    }
 
 
 def _measured(tracks: int, champion: float, candidate: float) -> dict[str, Any]:

@@ -5,6 +5,9 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from genre_spark.platform.redaction import redact, redact_all
+from genre_spark.platform.safe_text import plain
+
 TEXT, JSON = "text", "json"
 # Fields of a line beside the message; set by `extra=` or for all lines of a run.
 _FIELDS = ("exit_code", "seconds", "summary")
@@ -21,11 +24,31 @@ class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {"time": at, "level": record.levelname, **self._same}
-        line |= {"logger": record.name, "message": record.getMessage()}
-        line |= {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
+        line |= {"logger": record.name, "message": _safe_lines(record.getMessage())}
+        line |= {
+            name: redact_all(getattr(record, name)) for name in _FIELDS if hasattr(record, name)
+        }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = redact(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class _Text(logging.Formatter):
+    """One line per record, whatever a message quotes; a traceback below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{record.levelname}: {_safe(record.getMessage())}"
+        if record.exc_info:
+            line += f"\n{redact(self.formatException(record.exc_info))}"
+        return line
+
+
+def _safe_lines(message: str) -> str:
+    return "\n".join(map(_safe, message.split("\n")))
+
+
+def _safe(message: str) -> str:
+    return plain(redact(message))
 
 
 def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
@@ -41,7 +64,6 @@ def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
     """
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.WARNING,
-        format="%(levelname)s: %(message)s",
         force=True,
     )
     for noisy in _NOISY:
@@ -49,9 +71,9 @@ def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
     # What is being done is a line of its own where nobody watches a terminal.
     ours = logging.DEBUG if verbose else logging.INFO if kind == JSON else logging.NOTSET
     logging.getLogger("genre_spark").setLevel(ours)
-    if kind == JSON:
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(_Lines(run_id, command))
+    formatter = _Lines(run_id, command) if kind == JSON else _Text()
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(formatter)
 
 
 def are_json() -> bool:

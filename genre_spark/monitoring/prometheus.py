@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from genre_spark import __version__
 from genre_spark.monitoring.drift import OK, STOP, WARN
+from genre_spark.platform.redaction import redact
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,9 @@ def send(target: str, command: str, run: Mapping[str, Any], summary: Mapping[str
             if run["exit_code"]:
                 samples += _last_success(Path(target), command)
             write_to_textfile(target, _registry(samples, command))
-    except OSError as err:
-        logger.warning("%s: metrics could not be written: %s", target, err)
+    except Exception as err:  # a bad URL, an answer that is none: no failure of the run
+        reason = redact(str(err)) or type(err).__name__
+        logger.warning("%s: metrics could not be written: %s", redact(target), reason)
 
 
 def _registry(samples: list[Sample], command: str) -> CollectorRegistry:

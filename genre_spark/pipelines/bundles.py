@@ -12,6 +12,7 @@ from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.classifier import training_set
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
+from genre_spark.platform.redaction import redact
 
 
 def new_manifest(
@@ -47,7 +48,7 @@ def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> L
 
 def data_facts(catalogue: Catalogue, source: Source) -> dict[str, Any]:
     """Where the tracks come from, and how many there are."""
-    return {"source": source.path, "rows": asdict(catalogue.counts)}
+    return {"source": redact(source.path), "rows": asdict(catalogue.counts)}
 
 
 def bundle_summary(manifest: Manifest, output: str) -> dict[str, Any]:

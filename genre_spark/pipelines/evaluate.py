@@ -50,7 +50,7 @@ def run(
     )
     base = store.open_bundle(spark, clusters)
     # Held from the start: a study is long, and a second one should be told at once.
-    with atomic_directory.publishing(storage, path) as target:
+    with atomic_directory.publishing(storage, path, kind=atomic_directory.STUDY) as target:
         say(f"reading {source.path}")
         with open_catalogue(
             spark, source, settings.catalog, base.manifest.scoring.space.features

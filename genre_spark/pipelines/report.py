@@ -6,6 +6,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import store
+from genre_spark.errors import BundleError
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import plainly
@@ -33,7 +34,7 @@ def run(
     labels : str, optional
         A labelled catalogue.
     output : str
-        The page; a file of an earlier report is replaced.
+        The page; the page of an earlier report is replaced, and no other file.
     pictures : str, optional
         A directory for the same pictures as PNG files.
     allow_gap : bool
@@ -44,23 +45,33 @@ def run(
     InputError
         Where `labels` is not a labelled catalogue.
     OutputError
-        Where `pictures` holds anything but pictures of an earlier report.
+        Where `output` is a file that is no page of a report, or `pictures` holds anything but
+        pictures of an earlier report.
     """
-    from genre_spark.reporting import export as gallery
+    from jinja2 import UndefinedError
+
+    from genre_spark.reporting import export
     from genre_spark.reporting.page import compose
 
     opened = store.open_bundle(spark, model)
+    export.check_page(storage_of(spark, output), output)
     manifest = (
         atomic_directory.require_manifest(storage_of(spark, labels), labels) if labels else None
     )
     if pictures:
         storage = storage_of(spark, pictures)
         taken = [path for path in (model, labels, output) if path]
-        directory = gallery.check_target(storage, pictures, taken, allow_gap)
-    page = compose(opened, manifest)
-    storage_of(spark, output).write_text(output, page.html)
+        directory = export.check_target(storage, pictures, taken, allow_gap)
+    try:
+        page = compose(opened, manifest)
+    except (LookupError, TypeError, AttributeError, UndefinedError) as err:
+        raise BundleError(
+            f"{model}: does not hold all that a report shows ({type(err).__name__}: {err}); it was"
+            " changed, or made by another genre-spark. Train again"
+        ) from err
+    export.write_page(storage_of(spark, output), output, page.html)
     summary = {"report": output}
     if pictures:
-        gallery.write(storage, directory, page.answers.values())
+        export.write(storage, directory, page.answers.values())
         summary["pictures"] = pictures
     return summary

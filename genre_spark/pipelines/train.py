@@ -14,6 +14,8 @@ from genre_spark.config import Settings
 from genre_spark.features.tensor import build
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import bundle_summary, data_facts, labelled_sample, new_manifest
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.reporting import model_card
 from genre_spark.scoring import job
@@ -40,6 +42,8 @@ def run(
     from genre_spark.evaluation import training
 
     store.check_absent(spark, output)
+    storage = storage_of(spark, output)
+    atomic_directory.check_apart(storage, output, [source.path, clusters])
     base = store.open_bundle(spark, clusters)
     space = base.manifest.scoring.space
     say(f"reading {source.path}")
@@ -52,7 +56,7 @@ def run(
             probe = labelled.take(np.arange(min(_PROBE, len(labelled))))
             tensor = build(probe.inputs, space.edges)
             model = trained.classifier.model
-            export.export(model, folder / files.KERAS, folder / files.ONNX, tensor)
+            export.export(model, folder / files.ONNX, tensor)
             part = trained.classifier.part
             onnx = (folder / files.ONNX).read_bytes()
             manifest = new_manifest(

@@ -1,7 +1,12 @@
-"""Publishes a directory safely: staged beside it, verified, then switched in one step."""
+"""Publishes a directory safely: staged beside it, verified, then switched in one step.
+
+The manifest of a published directory lists its files. Only these are ever deleted; whatever else
+stands in the directory at the switch is kept beside it.
+"""
 
 import fnmatch
 import json
+import logging
 import os
 import re
 import uuid
@@ -11,38 +16,32 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlparse
 
-from genre_spark.errors import InputError, OutputError
+from genre_spark.errors import OutputError
 from genre_spark.platform import locks
+from genre_spark.platform.published_files import (
+    CATALOGUE,
+    MADE_BY,
+    MANIFEST,
+    QUARANTINE,
+    STUDY,
+    Kind,
+    divide,
+    hide,
+    is_partial,
+    listed,
+    read_manifest,
+    require_manifest,
+)
+from genre_spark.platform.redaction import redact_all
 from genre_spark.platform.storage import Storage
-from genre_spark.schema import PARTITION_COLUMNS
 
-MANIFEST = "_manifest.json"
-QUARANTINE = "_quarantine"
-SUCCESS = "_SUCCESS"
-QUARANTINED = ".quarantined"
-_PARQUET = ".parquet"
-MADE_BY = "genre-spark"
+# The manifest's names belong to what is published here.
+__all__ = [
+    "CATALOGUE", "MADE_BY", "MANIFEST", "QUARANTINE", "STUDY", "Kind", "Target", "check_apart",
+    "check_target", "hide", "publishing", "read_manifest", "require_manifest", "write_manifest",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Kind:
-    """What a directory that genre-spark publishes consists of.
-
-    Attributes
-    ----------
-    manifest : str
-        The file that says who made it.
-    others : str
-        Names beside it, as a regular expression.
-    """
-
-    manifest: str
-    others: str
-
-
-_PARTITION = rf"({'|'.join(PARTITION_COLUMNS)})=\d+"
-CATALOGUE = Kind(MANIFEST, rf"{QUARANTINE}|{SUCCESS}|part-.*\.parquet|{_PARTITION}")
-STUDY = Kind("evaluation.json", r"evaluation\.md|[a-z_]+\.png")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,9 @@ class Target:
     @property
     def parent(self) -> str:
         """The directory that holds the catalogue's."""
-        return self.path.rpartition("/")[0]
+        above = self.path.rpartition("/")[0]
+        # The root of a file system keeps its slash: `hdfs://host:8020` alone is no path.
+        return above if urlparse(above).path.strip("/") else f"{above}/"
 
     @property
     def hidden(self) -> str:
@@ -65,17 +66,25 @@ class Target:
     @property
     def staging(self) -> str:
         """Where the new catalogue is made."""
-        return f"{self.parent}/{self.hidden}staging-{self.run_id}"
+        return self._beside(f"{self.hidden}staging-{self.run_id}")
 
     @property
     def retired(self) -> str:
-        """Where the old catalogue stands between two renames, if there have to be two."""
-        return f"{self.parent}/{self.hidden}retired-{self.run_id}"
+        """A whole catalogue that waits for the switch, or that was switched off."""
+        return self._beside(f"{self.hidden}retired-{self.run_id}")
+
+    @property
+    def kept(self) -> str:
+        """Where files go that stood in the catalogue and that genre-spark did not publish."""
+        return self._beside(f"{self.path.rpartition('/')[2]}.kept-{self.run_id}")
 
     @property
     def lock(self) -> str:
-        """The file that says that somebody is publishing."""
-        return f"{self.parent}/{self.hidden}lock"
+        """Start of the lock files' paths; see `locks`."""
+        return self._beside(f"{self.hidden}lock-")
+
+    def _beside(self, name: str) -> str:
+        return f"{self.path.rpartition('/')[0]}/{name}"
 
 
 def check_target(
@@ -103,8 +112,8 @@ def check_target(
     Raises
     ------
     OutputError
-        Where output and an input contain each other, the output holds anything that genre-spark
-        did not make, or a switch there has a gap.
+        Where output and an input contain each other, the output holds a file that genre-spark did
+        not publish, or a switch there has a gap.
     """
     path = storage.resolve(output)
     if os.path.ismount(path):
@@ -118,23 +127,45 @@ def check_target(
             " of what is published. Publish to HDFS or a local disk, or, where nobody reads"
             " meanwhile and one run at a time is sure, --set allow_gap=true"
         )
+    check_apart(storage, output, inputs, option)
+    foreign = divide(storage, path, kind)[1]
+    if foreign:
+        manifest = read_manifest(storage, path, kind)
+        reason = (
+            "was published by an older genre-spark, which did not list its files"
+            if manifest and "files" not in manifest
+            else f"holds what genre-spark did not publish ({listed(foreign)})"
+        )
+        raise OutputError(
+            f"{option} {output}: {reason}; it is left as it is. Move it away, or choose another"
+            " directory"
+        )
+    return path
+
+
+def check_apart(storage: Storage, output: str, inputs: list[str], option: str = "--output") -> None:
+    """Refuses an output that contains an input, or lies inside one.
+
+    Raises
+    ------
+    OutputError
+    """
+    path = storage.resolve(output)
     for given in inputs:
         if _overlap(storage, path, given):
             raise OutputError(
                 f"{option} {output}: lies inside the input {given}, or holds it;"
                 " writing there would destroy what is read. Choose another directory"
             )
-    if storage.exists(path) and not _is_replaceable(storage, path, kind):
-        raise OutputError(
-            f"{option} {output}: exists and was not made by genre-spark; it is left as it is."
-            " Choose another directory"
-        )
-    return path
 
 
 @contextmanager
 def publishing(
-    storage: Storage, path: str, switch: bool = True, run_id: str | None = None
+    storage: Storage,
+    path: str,
+    switch: bool = True,
+    run_id: str | None = None,
+    kind: Kind | None = CATALOGUE,
 ) -> Iterator[Target]:
     """Holds the lock on an output; what the block puts into `Target.staging` is then published.
 
@@ -147,67 +178,36 @@ def publishing(
         False throws away what was staged.
     run_id : str, optional
         12 hexadecimal digits; one of its own by default.
+    kind : Kind, optional
+        Of what is replaced; None where nothing may be.
 
     Raises
     ------
     OutputError
-        Where another run is publishing there.
+        Where another run is publishing there, or something stands there that is not replaced.
     """
     target = Target(path, run_id or uuid.uuid4().hex[:12])
     storage.make_dirs(target.parent)
-    locks.acquire(storage, target.path, target.lock, f"{target.staging}-lock")
-    try:
-        _recover(storage, target)
-        yield target
-        if switch:
-            _switch(storage, target)
-    finally:
-        storage.delete(target.staging)
-        storage.delete(target.lock)
-
-
-def hide(storage: Storage, quarantine: str) -> None:
-    """Gives Parquet files another ending.
-
-    DuckDB and Polars would take whatever ends on ``.parquet`` below a directory for its table.
-    Spark, pandas, and whoever names the quarantine itself, read any name.
-    """
-    for name in storage.names(quarantine):
-        if name.endswith(_PARQUET):
-            hidden = name.removesuffix(_PARQUET) + QUARANTINED
-            storage.rename(f"{quarantine}/{name}", f"{quarantine}/{hidden}")
+    with locks.held(storage, target.path, target.lock) as require_lock:
+        try:
+            _recover(storage, target, kind)
+            yield target
+            if switch:
+                _stage_durably(storage, target)
+                require_lock()
+                _switch(storage, target, kind)
+        finally:
+            storage.delete(target.staging)
 
 
 def write_manifest(
     storage: Storage, target: Target, manifest: dict[str, Any], kind: Kind = CATALOGUE
 ) -> None:
-    """Puts the manifest into the staged directory."""
-    content = {"made_by": MADE_BY, "run_id": target.run_id, **manifest}
+    """Puts the manifest, without secrets, into the staged directory; it lists the files there."""
+    files = dict(sorted((storage.files(target.staging) or {}).items()))
+    content = {"made_by": MADE_BY, "run_id": target.run_id, **redact_all(manifest), "files": files}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     storage.write_text(f"{target.staging}/{kind.manifest}", text + "\n")
-
-
-def read_manifest(storage: Storage, path: str, kind: Kind = CATALOGUE) -> dict[str, Any] | None:
-    """The manifest of a published directory; None where there is none of genre-spark's."""
-    try:
-        manifest = json.loads(storage.read_text(f"{path}/{kind.manifest}"))
-    except Exception:  # a file system raises what it likes; whatever it is, there is no manifest
-        return None
-    return manifest if isinstance(manifest, dict) and manifest.get("made_by") == MADE_BY else None
-
-
-def require_manifest(storage: Storage, path: str) -> dict[str, Any]:
-    """The manifest of a labelled catalogue.
-
-    Raises
-    ------
-    InputError
-        Where the path is not a labelled catalogue.
-    """
-    manifest = read_manifest(storage, path)
-    if manifest is None:
-        raise InputError(f"{path}: not a labelled catalogue: it has no {MANIFEST} of genre-spark")
-    return manifest
 
 
 def _overlap(storage: Storage, path: str, given: str) -> bool:
@@ -227,38 +227,44 @@ def _inside(path: str, other: str) -> bool:
     return f"{path}/".startswith(f"{other.rstrip('/')}/")
 
 
-def _is_replaceable(storage: Storage, path: str, kind: Kind) -> bool:
-    if not storage.is_dir(path):
-        return False
-    names = storage.names(path)
-    if not names:
-        return True
-    if read_manifest(storage, path, kind) is None:
-        return False
-    return all(name == kind.manifest or re.fullmatch(kind.others, name) for name in names)
-
-
-def _recover(storage: Storage, target: Target) -> None:
+def _recover(storage: Storage, target: Target, kind: Kind | None) -> None:
     """Puts a catalogue back that a killed run left aside, and deletes what else it left."""
-    ours = re.compile(
-        re.escape(target.hidden) + r"(staging-[0-9a-f]{12}(-lock)?|retired-[0-9a-f]{12})"
-    )
-    for name in filter(ours.fullmatch, storage.names(target.parent)):
-        path = f"{target.parent}/{name}"
-        if name.startswith(f"{target.hidden}retired-") and not storage.exists(target.path):
-            storage.rename(path, target.path)
+    ours = re.compile(re.escape(target.hidden) + r"(staging|retired)-([0-9a-f]{12})")
+    for name in storage.names(target.parent):
+        left = ours.fullmatch(name)
+        if not left:
+            continue
+        of_run = Target(target.path, left[2])
+        if left[1] == "staging":  # what only genre-spark ever wrote to
+            storage.delete(of_run.staging)
+        elif storage.exists(target.path) or is_partial(storage, of_run.retired, kind):
+            _discard(storage, of_run, kind)
         else:
-            storage.delete(path)
+            storage.rename(of_run.retired, target.path)
 
 
-def _switch(storage: Storage, target: Target) -> None:
-    """Readers see the old catalogue before and the new one after, never a part of either."""
+def _stage_durably(storage: Storage, target: Target) -> None:
     if not storage.exists(target.staging):
         raise OutputError(f"{target.path}: nothing was written for it; the old one stays")
+    storage.sync(target.staging)
+
+
+def _switch(storage: Storage, target: Target, kind: Kind | None) -> None:
+    """Readers see the old catalogue before and the new one after, never a part of either."""
+    if kind is None and divide(storage, target.path, None)[1]:
+        raise OutputError(
+            f"{target.path}: appeared while a new one was being made; it is left as it is"
+        )
     if not storage.exists(target.path):
         storage.rename(target.staging, target.path)
-    elif not storage.exchange(target.staging, target.path):
+        return
+    # From here on one of two whole directories stands at `retired`, whenever the run is killed.
+    storage.rename(target.staging, target.retired)
+    if not storage.exchange(target.retired, target.path):
+        storage.rename(target.retired, target.staging)
         _switch_by_renames(storage, target)
+    storage.sync_names(target.parent)
+    _discard(storage, target, kind)
 
 
 def _switch_by_renames(storage: Storage, target: Target) -> None:
@@ -269,4 +275,27 @@ def _switch_by_renames(storage: Storage, target: Target) -> None:
     except OutputError:
         storage.rename(target.retired, target.path)
         raise
-    storage.delete(target.retired)
+
+
+def _discard(storage: Storage, target: Target, kind: Kind | None) -> None:
+    """Deletes the published files of a retired catalogue; all others are kept beside the new one."""
+    ours, foreign = divide(storage, target.retired, kind)
+    # The manifest goes last, and after the foreign files are safe: where a run is killed before,
+    # the next one still finds there what may be deleted.
+    manifest = ours.pop() if ours and kind and ours[-1] == kind.manifest else None
+    for name in (one for one in ours if not one.endswith("/")):
+        storage.delete_file(f"{target.retired}/{name}")
+    place = target.retired
+    if foreign:
+        place = target.kept
+        storage.rename(target.retired, place)
+        logger.warning(
+            "%s: held what genre-spark had not published (%s); it is kept in %s",
+            target.path,
+            listed(foreign),
+            place,
+        )
+    if manifest:
+        storage.delete_file(f"{place}/{manifest}")
+    if storage.is_dir(place) and not any(name.endswith("/") for name in foreign):
+        storage.delete_empty(place)

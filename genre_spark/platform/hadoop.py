@@ -1,6 +1,8 @@
 """Storage on whatever Spark reads: the local disk, HDFS, object stores."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,13 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from genre_spark.errors import ConfigError, InputError, OutputError
-from genre_spark.platform.storage import LocalStorage, Storage, is_remote, without_checksums
+from genre_spark.platform.storage import (
+    LocalStorage,
+    Storage,
+    check_download,
+    is_remote,
+    without_checksums,
+)
 
 
 def storage_of(spark: SparkSession | None, path: str) -> Storage:
@@ -69,68 +77,129 @@ class HadoopStorage(Storage):
         return self._fs.makeQualified(self._path(path)).toString().rstrip("/")
 
     def exists(self, path: str) -> bool:
-        return self._fs.exists(self._path(path))
+        with _told(path):
+            return self._fs.exists(self._path(path))
 
     def is_dir(self, path: str) -> bool:
-        return self.exists(path) and self._fs.getFileStatus(self._path(path)).isDirectory()
+        with _told(path):
+            return self.exists(path) and self._status(path).isDirectory()
 
     def names(self, directory: str) -> list[str]:
-        statuses = self._fs.listStatus(self._path(directory))
-        return without_checksums(status.getPath().getName() for status in statuses)
+        return without_checksums(status.getPath().getName() for status in self._list(directory))
+
+    def files(self, directory: str) -> dict[str, int] | None:
+        if not self.is_dir(directory):
+            return None
+        found, folders = {}, [""]
+        while folders:
+            folder = folders.pop()
+            statuses = self._list(f"{directory}/{folder}" if folder else directory)
+            names = {status.getPath().getName() for status in statuses}
+            if folder and not statuses:
+                found[folder] = 0
+            for status in statuses:
+                name = status.getPath().getName()
+                if status.isDirectory():
+                    folders.append(f"{folder}{name}/")
+                elif not (name.endswith(".crc") and name[1:-4] in names):
+                    found[f"{folder}{name}"] = status.getLen()
+        return found
+
+    def delete_file(self, path: str) -> None:
+        with _told(path):
+            self._fs.delete(self._path(path), False)
+
+    def delete_empty(self, directory: str) -> None:
+        with _told(directory):
+            for status in self._list(directory):
+                if status.isDirectory():
+                    self.delete_empty(f"{directory}/{status.getPath().getName()}")
+            if not self._list(directory):
+                with suppress(Py4JJavaError):  # a file appeared meanwhile, or is not listed
+                    self._fs.delete(self._path(directory), False)
+
+    def sync(self, path: str) -> None:
+        """Nothing to do: Hadoop's file systems keep a file safe once it is closed."""
+
+    def sync_names(self, directory: str) -> None:
+        """Nothing to do either: the name node writes its journal first."""
 
     def make_dirs(self, path: str) -> None:
-        try:
+        with _told(f"{path}: cannot be created"):
             created = self._fs.mkdirs(self._path(path))
-        except Py4JJavaError as err:
-            raise OutputError(f"{path}: cannot be created: {java_message(err)}") from err
         if not created:
             raise OutputError(f"{path}: cannot be created; check the permissions of its parent")
 
     def delete(self, path: str) -> None:
-        self._fs.delete(self._path(path), True)
+        with _told(path):
+            self._fs.delete(self._path(path), True)
 
     def rename(self, source: str, target: str) -> None:
-        # Hadoop would move *into* an existing directory.
-        if self.exists(target) or not self._fs.rename(self._path(source), self._path(target)):
-            raise OutputError(f"{source}: cannot be renamed to {target}")
+        with _told(f"{source}: cannot be renamed to {target}"):
+            # Hadoop would move *into* an existing directory.
+            if self.exists(target) or not self._fs.rename(self._path(source), self._path(target)):
+                raise OutputError(f"{source}: cannot be renamed to {target}")
 
     def exchange(self, one: str, other: str) -> bool:
         return False
 
     def read_text(self, path: str) -> str:
-        stream = self._fs.open(self._path(path))
-        try:
-            return bytes(stream.readAllBytes()).decode("utf-8")
-        finally:
-            stream.close()
+        with _told(path):
+            stream = self._fs.open(self._path(path))
+            try:
+                return bytes(stream.readAllBytes()).decode("utf-8")
+            finally:
+                stream.close()
+
+    def beginning(self, path: str, n_bytes: int) -> str:
+        with _told(path):
+            stream = self._fs.open(self._path(path))
+            try:
+                return bytes(stream.readNBytes(n_bytes)).decode("utf-8", errors="replace")
+            finally:
+                stream.close()
 
     def write_text(self, path: str, text: str) -> None:
-        self._write(self._fs.create(self._path(path), True), text)
+        with _told(f"{path}: cannot be written"):
+            self._write(self._fs.create(self._path(path), True), text)
 
     def create_new(self, path: str, text: str) -> bool:
-        try:
-            stream = self._fs.create(self._path(path), False)
-        except Py4JJavaError as err:
-            if self.exists(path):
-                return False
-            raise OutputError(f"{path}: cannot be created: {java_message(err)}") from err
-        self._write(stream, text)
-        return True
+        with _told(f"{path}: cannot be created"):
+            try:
+                stream = self._fs.create(self._path(path), False)
+            except Py4JJavaError:
+                if self.exists(path):
+                    return False
+                raise
+            self._write(stream, text)
+            return True
 
     def age(self, path: str) -> float | None:
-        if not self.exists(path):
-            return None
-        written = self._fs.getFileStatus(self._path(path)).getModificationTime()
-        return time.time() - written / 1000
+        with _told(path):
+            if not self.exists(path):
+                return None
+            return time.time() - self._status(path).getModificationTime() / 1000
 
-    def download(self, source: str, target: Path) -> None:
+    def download(self, source: str, target: Path, max_bytes: int) -> None:
         try:
+            statuses = self._list(source)
+            folders = sum(status.isDirectory() for status in statuses)
+            check_download(source, [one.getLen() for one in statuses], folders, max_bytes)
             self._fs.copyToLocalFile(False, self._path(source), self._path(str(target)), True)
-        except Py4JJavaError as err:
-            raise InputError(f"{source}: {java_message(err)}") from err
+        except (Py4JJavaError, OutputError) as err:
+            said = java_message(err) if isinstance(err, Py4JJavaError) else str(err)
+            raise InputError(f"{source}: {said}") from err
 
     def upload(self, source: Path, target: str) -> None:
-        self._fs.copyFromLocalFile(False, False, self._path(str(source)), self._path(target))
+        with _told(f"{target}: cannot be written"):
+            self._fs.copyFromLocalFile(False, False, self._path(str(source)), self._path(target))
+
+    def _list(self, directory: str) -> list[Any]:
+        with _told(directory):
+            return list(self._fs.listStatus(self._path(directory)))
+
+    def _status(self, path: str) -> Any:
+        return self._fs.getFileStatus(self._path(path))
 
     def _path(self, path: str) -> Any:
         return self._jvm.org.apache.hadoop.fs.Path(path)
@@ -156,6 +225,15 @@ def read_head(spark: SparkSession, uri: str, size: int) -> bytes:
         return bytes(stream.readNBytes(size))
     finally:
         stream.close()
+
+
+@contextmanager
+def _told(failure: str) -> Iterator[None]:
+    """Raises Java's errors as `OutputError`, with what failed."""
+    try:
+        yield
+    except Py4JJavaError as err:
+        raise OutputError(f"{failure}: {java_message(err)}") from err
 
 
 def java_message(err: Py4JJavaError) -> str:

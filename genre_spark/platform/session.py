@@ -117,7 +117,7 @@ def under_spark_submit() -> bool:
 
 def local_properties(path: Path | None = None) -> dict[str, str]:
     """Settings of local mode: the lines of ``conf/spark/local.conf``, and quiet logs."""
-    lines = (path or conf_dir() / "spark" / "local.conf").read_text().splitlines()
+    lines = (path or conf_dir() / "spark" / "local.conf").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
     properties = {key: value.strip() for key, value in pairs}
     logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()

@@ -6,16 +6,17 @@ import shutil
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from genre_spark.errors import OutputError
+from genre_spark.errors import InputError, OutputError
 
 # Linux, renameat2(2): paths are relative to the current folder; swap the two.
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+MAX_FILES = 100  # of what is fetched whole: a bundle has half a dozen
 
 
 def is_remote(path: str) -> bool:
@@ -53,6 +54,29 @@ class Storage(ABC):
         """Names in a directory, sorted, without Hadoop's checksum files."""
 
     @abstractmethod
+    def files(self, directory: str) -> dict[str, int] | None:
+        """Bytes of every file below a directory, by relative path; None where it is none.
+
+        Links are files, an empty folder is ``name/``; Hadoop's checksums of files are left out.
+        """
+
+    @abstractmethod
+    def delete_file(self, path: str) -> None:
+        """Deletes a file, with Hadoop's checksum of it; never a directory."""
+
+    @abstractmethod
+    def delete_empty(self, directory: str) -> None:
+        """Deletes a directory and those in it, if no file is left in them."""
+
+    @abstractmethod
+    def sync(self, path: str) -> None:
+        """Returns once a directory, with all that is below it, would survive a power cut."""
+
+    @abstractmethod
+    def sync_names(self, directory: str) -> None:
+        """Returns once the names in a directory would survive a power cut."""
+
+    @abstractmethod
     def make_dirs(self, path: str) -> None:
         """Creates a directory and its parents."""
 
@@ -73,6 +97,10 @@ class Storage(ABC):
         """A small UTF-8 file, whole."""
 
     @abstractmethod
+    def beginning(self, path: str, n_bytes: int) -> str:
+        """At most so many bytes of a file, as UTF-8; what is none becomes U+FFFD."""
+
+    @abstractmethod
     def write_text(self, path: str, text: str) -> None:
         """Writes a small UTF-8 file, over an old one if there is one."""
 
@@ -85,8 +113,14 @@ class Storage(ABC):
         """Seconds since a file was last written; None where there is none."""
 
     @abstractmethod
-    def download(self, source: str, target: Path) -> None:
-        """Copies a directory to the local disk."""
+    def download(self, source: str, target: Path, max_bytes: int) -> None:
+        """Copies the files of a directory, and of none within it, to the local disk.
+
+        Raises
+        ------
+        InputError
+            Where there are folders in it, more than `MAX_FILES` files or more than `max_bytes`.
+        """
 
     @abstractmethod
     def upload(self, source: Path, target: str) -> None:
@@ -110,6 +144,42 @@ class LocalStorage(Storage):
     def names(self, directory: str) -> list[str]:
         return without_checksums(os.listdir(local_path(directory)))
 
+    def files(self, directory: str) -> dict[str, int] | None:
+        top = local_path(directory)
+        if top.is_symlink() or not top.is_dir():
+            return None
+        found = {}
+        for folder, folders, names in os.walk(top, onerror=_refuse):
+            linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+            beside = {f".{name}.crc" for name in names}
+            for name in {*names, *linked} - beside:
+                path = Path(folder, name)
+                found[path.relative_to(top).as_posix()] = path.lstat().st_size
+            if not (names or folders) and folder != str(top):
+                found[f"{Path(folder).relative_to(top).as_posix()}/"] = 0
+        return found
+
+    def delete_file(self, path: str) -> None:
+        directory, name = os.path.split(local_path(path))
+        with _writing(path):
+            local_path(path).unlink(missing_ok=True)
+            Path(directory, f".{name}.crc").unlink(missing_ok=True)
+
+    def delete_empty(self, directory: str) -> None:
+        for folder, _, _ in os.walk(local_path(directory), topdown=False):
+            with suppress(OSError):  # not empty
+                os.rmdir(folder)
+
+    def sync(self, path: str) -> None:
+        with _writing(path):
+            for folder, _, names in os.walk(local_path(path)):
+                for name in (*names, "."):
+                    _sync_one(Path(folder, name))
+
+    def sync_names(self, directory: str) -> None:
+        with _writing(directory):
+            _sync_one(local_path(directory))
+
     def make_dirs(self, path: str) -> None:
         try:
             with _writing(path):
@@ -118,10 +188,12 @@ class LocalStorage(Storage):
             raise OutputError(f"{path}: cannot be created: there is a file") from err
 
     def delete(self, path: str) -> None:
-        if local_path(path).is_dir():
-            shutil.rmtree(local_path(path))
-        else:
-            local_path(path).unlink(missing_ok=True)
+        found = local_path(path)
+        with _writing(path):
+            if found.is_dir() and not found.is_symlink():
+                shutil.rmtree(found)
+            else:
+                found.unlink(missing_ok=True)
 
     def rename(self, source: str, target: str) -> None:
         if self.exists(target):
@@ -141,6 +213,10 @@ class LocalStorage(Storage):
 
     def read_text(self, path: str) -> str:
         return local_path(path).read_text(encoding="utf-8")
+
+    def beginning(self, path: str, n_bytes: int) -> str:
+        with local_path(path).open("rb") as file:
+            return file.read(n_bytes).decode("utf-8", errors="replace")
 
     def write_text(self, path: str, text: str) -> None:
         with _writing(path):
@@ -167,12 +243,45 @@ class LocalStorage(Storage):
         except FileNotFoundError:
             return None
 
-    def download(self, source: str, target: Path) -> None:
+    def download(self, source: str, target: Path, max_bytes: int) -> None:
+        entries = list(os.scandir(local_path(source)))
+        folders = sum(entry.is_dir() for entry in entries)
+        check_download(source, [entry.stat().st_size for entry in entries], folders, max_bytes)
         shutil.copytree(local_path(source), target)
 
     def upload(self, source: Path, target: str) -> None:
         with _writing(target):
             shutil.copytree(source, local_path(target))
+
+
+def check_download(source: str, sizes: Sequence[int], folders: int, max_bytes: int) -> None:
+    """Refuses what is too large to be fetched, before it is.
+
+    Raises
+    ------
+    InputError
+    """
+    if folders or len(sizes) > MAX_FILES:
+        raise InputError(
+            f"{source}: holds {len(sizes)} files and folders, {folders} of them folders; at most"
+            f" {MAX_FILES} files are fetched"
+        )
+    if sum(sizes) > max_bytes:
+        raise InputError(f"{source}: has {sum(sizes):,} bytes, the limit is {max_bytes:,}")
+
+
+def _refuse(err: OSError) -> None:
+    raise OutputError(f"{err.filename}: cannot be listed: {err.strerror}") from err
+
+
+def _sync_one(path: Path) -> None:
+    if path.is_symlink():
+        return
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextmanager

@@ -213,3 +213,5 @@ class Manifest(StrictModel):
     settings: Settings
     finished_at: datetime
     seconds: Annotated[float, Field(ge=0)]
+    # Bytes by relative path; what is not in it is never deleted.
+    files: dict[str, Count]

@@ -18,6 +18,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
+from genre_spark.platform.redaction import redact, redact_all
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.reporting import export
 from genre_spark.reporting.page import compose
@@ -47,7 +48,7 @@ def check() -> None:
         mlflow.search_experiments(max_results=1)
     except (MlflowException, OSError) as err:
         raise ConfigError(
-            f"MLflow at {mlflow.get_tracking_uri()} cannot be used: {_first_line(err)}. Set"
+            f"MLflow at {redact(mlflow.get_tracking_uri())} cannot be used: {_first_line(err)}. Set"
             " MLFLOW_TRACKING_URI, or leave --mlflow out"
         ) from err
 
@@ -81,14 +82,14 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str,
     except (MlflowException, OSError) as err:
         raise OutputError(
             f"{name}: is complete, but could not be logged to MLflow at"
-            f" {mlflow.get_tracking_uri()}: {_first_line(err)}"
+            f" {redact(mlflow.get_tracking_uri())}: {_first_line(err)}"
         ) from err
 
 
 def _log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str, str]:
     manifest = opened.manifest
     with mlflow.start_run(run_name=name, tags=_tags(manifest, run_id)) as run:
-        mlflow.log_params(dict(_flat(settings.model_dump(mode="json"))))
+        mlflow.log_params(dict(_flat(redact_all(settings.model_dump(mode="json")))))
         mlflow.log_metrics(dict(_metrics(manifest)))
         _log_page(opened)
         made = mlflow.pyfunc.log_model(
@@ -103,7 +104,8 @@ def _log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str
 
 
 def _first_line(err: Exception) -> str:
-    return str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+    text = str(err).strip()
+    return redact(text.splitlines()[0]) if text else type(err).__name__
 
 
 def _tags(manifest: Manifest, run_id: str) -> dict[str, str]:
@@ -112,7 +114,7 @@ def _tags(manifest: Manifest, run_id: str) -> dict[str, str]:
         "genre_spark.model_id": manifest.model_id,
         "genre_spark.kind": manifest.kind,
         "genre_spark.version": manifest.genre_spark_version,
-        "genre_spark.catalogue": str(manifest.data.get("source")),
+        "genre_spark.catalogue": redact(str(manifest.data.get("source"))),
     }
     revision = manifest.source_revision
     return {**tags, "mlflow.source.git.commit": revision} if revision else tags

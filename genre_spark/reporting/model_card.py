@@ -5,14 +5,10 @@ from typing import Any
 
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.clustering.results import QualityComparison, Stability
-from genre_spark.reporting.text import (
-    PROTOCOLS,
-    QUALITIES,
-    attainable,
-    cell,
-    never_learned,
-    plain,
-)
+from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import code
+from genre_spark.platform.safe_text import markdown as cell
+from genre_spark.reporting.text import PROTOCOLS, QUALITIES, attainable, never_learned, plain
 
 
 def render(manifest: Manifest) -> str:
@@ -44,11 +40,11 @@ the one named above. A genre without labelled tracks is never predicted."""
 
 def _facts(manifest: Manifest) -> str:
     rows = manifest.data["rows"]
-    features = ", ".join(manifest.scoring.space.features)
-    left_out = ", ".join(manifest.left_out) or "none"
+    features = ", ".join(map(cell, manifest.scoring.space.features))
+    left_out = ", ".join(map(cell, manifest.left_out)) or "none"
     return "\n".join(
         [
-            f"- made from: `{manifest.data['source']}`, {rows['accepted']} tracks of"
+            f"- made from: {code(redact(manifest.data['source']))}, {rows['accepted']} tracks of"
             f" {rows['read']} rows, fingerprint `{rows['fingerprint']}`",
             f"- made at: {manifest.created_at}, by genre-spark {manifest.genre_spark_version},"
             f" seed {manifest.seed}",

@@ -10,6 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
 from genre_spark.monitoring.drift import OK, ranked
+from genre_spark.platform import safe_text
+from genre_spark.platform.redaction import redact
 from genre_spark.reporting import accuracy_findings, answers, cluster_answers, text
 from genre_spark.reporting.style import Answer
 from genre_spark.schema import feature
@@ -40,6 +42,7 @@ def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
         loader=PackageLoader("genre_spark.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -74,6 +77,13 @@ _WORDS = (
     text.said,
     text.never_learned,
 )
+
+
+def _visible(value: Any) -> Any:
+    """What a template shows: text from tables and paths is made safe, markup is left as it is."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return safe_text.plain(redact(value))
+    return value
 
 
 # What the page's parts are made of.

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from genre_spark.evaluation import cross_validation
+from genre_spark.platform.safe_text import markdown as cell
 from genre_spark.reporting import accuracy_findings, charts
 from genre_spark.reporting.style import Picture
 from genre_spark.reporting.text import (
     PROTOCOLS,
-    cell,
     count,
     gained,
     never_learned,

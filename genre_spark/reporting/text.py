@@ -1,9 +1,10 @@
 """Words and numbers as the page has them: names, units, per cents."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from genre_spark.platform import safe_text
+from genre_spark.platform.redaction import redact
 from genre_spark.schema import AudioFeature
 
 PROTOCOLS = {
@@ -26,7 +27,7 @@ _DIGITS = {"BPM": 0, "dB": 1, "min": 1}
 
 def one_line(name: str, limit: int) -> str:
     """A name without what could change the text around it, such as a reversal of direction."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    line = " ".join(safe_text.plain(name).replace("\ufffd", " ").split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
@@ -64,7 +65,7 @@ def in_units(declared: AudioFeature, raw: float | None) -> str:
 def place(source: str | None) -> str | None:
     """A source that may be shown to anyone: a file by its name, a URI without its password."""
     if source and "://" in source and not source.startswith("file:"):
-        return re.sub(r"//[^/@]*@", "//", source)
+        return redact(source)
     return source and source.rstrip("/").rsplit("/", 1)[-1]
 
 
@@ -95,11 +96,6 @@ def gained(gain: Mapping[str, float] | None) -> str:
         return ""
     mean, low, high = (100 * gain[key] for key in ("mean", "low", "high"))
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
-
-
-def cell(text: str) -> str:
-    """A name as Markdown shows it, whatever somebody typed."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
 
 
 def never_learned(genres: Iterable[str]) -> str:

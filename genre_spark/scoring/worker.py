@@ -21,7 +21,7 @@ from genre_spark.features.artist_batches import (
     sorted_by_group,
 )
 from genre_spark.features.group_statistics import Groups
-from genre_spark.schema import EVIDENCE, TRACK_ID
+from genre_spark.schema import EVIDENCE, RUN_COLUMNS, TRACK_ID, labelled_columns
 from genre_spark.scoring.columns import genre_columns, no_genres
 from genre_spark.scoring.explanations import Explainer
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # Columns that pass through a worker unchanged; see `job.labelled`.
 OWN_HASH, N_IMPUTED, HAS_GENRE, IS_AMBIGUOUS = "_own_hash", "_n_imputed", "_has_genre", "_ambiguous"
 
+_PASSED = (HAS_GENRE, IS_AMBIGUOUS, OWN_HASH)
 _OPENED: dict[tuple[str, bool], "Labeller"] = {}
 
 
@@ -85,7 +86,7 @@ def hash_partition(relates: bool, batches: Iterator[pa.RecordBatch]) -> Iterator
     """``track_id`` and ``input_hash`` of a partition of tracks, as `label_partition` gives them."""
     for batch in sorted_by_group(batches) if relates else batches:
         hashes = _input_hashes(batch, relates)
-        passed = {name: batch[name] for name in (HAS_GENRE, IS_AMBIGUOUS, OWN_HASH)}
+        passed = {name: batch[name] for name in _PASSED}
         ids = {TRACK_ID: batch[TRACK_ID], "input_hash": hashes}
         yield pa.RecordBatch.from_pydict(ids | passed)
 
@@ -121,6 +122,8 @@ class Labeller:
         if scoring.genres is not None and onnx is not None:
             self._genres = GenrePredictor(scoring.genres, scoring.space, onnx)
         self._explainer = Explainer(scoring, self._genres) if explain else None
+        labelled = [name for name in labelled_columns(explain) if name not in RUN_COLUMNS]
+        self._order = (*labelled, *_PASSED)
 
     def batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[ArtistBatch]:
         """What `label` takes, of a partition."""
@@ -142,12 +145,14 @@ class Labeller:
         }
         if self._explainer:
             columns |= self._explainer.explain(batch.inputs, nearest, genres["genre"])
-        passed = {name: rows[name] for name in (HAS_GENRE, IS_AMBIGUOUS, OWN_HASH)}
-        return pa.RecordBatch.from_pydict(columns | passed)
+        columns |= {name: rows[name] for name in _PASSED}
+        # Spark takes the columns by their position.
+        return pa.RecordBatch.from_pydict({name: columns[name] for name in self._order})
 
     def _label_genres(self, batch: ArtistBatch, nearest: np.ndarray) -> dict[str, pa.Array]:
         if self._genres is None or self._scoring.genres is None:
-            return no_genres(batch.rows.num_rows)
+            n = batch.rows.num_rows
+            return {**no_genres(n), EVIDENCE: pa.nulls(n, pa.int32())}
         found = self._genres.predict(batch.inputs, batch.groups, nearest)
         columns = genre_columns(found.probabilities, self._scoring.genres.classes, found.accepted)
         if self._explainer:

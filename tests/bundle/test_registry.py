@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from support.edits import FEATURES, KNOWN, SETTINGS, make_models, start
 from support.generated import make_manifest, make_profile
-from support.networks import make_keras, make_network
+from support.networks import make_network
 
 from genre_spark import api
 from genre_spark.bundle import files
@@ -40,7 +40,6 @@ def make_bundle(path, accuracy=0.9, held_out="same tracks", seed=1, kind="full")
         genres = {**manifest.genres, "protocols": measured(accuracy, held_out)}
         manifest = manifest.model_copy(update={"genres": genres})
         (path / files.ONNX).write_bytes(network)
-        (path / files.KERAS).write_bytes(make_keras())
     files.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
     return manifest.model_id
 
@@ -135,6 +134,43 @@ def test_a_promotion_that_cannot_be_read_is_refused_and_not_skipped(registry):
     (registry / "mine" / "_promotions" / "000002.json").write_text('{"alias": "cham')
     with pytest.raises(BundleError, match=r"000002\.json: is damaged"):
         located("mine@champion", registry)
+
+
+@pytest.mark.parametrize("version", ["../../outside", "..", ".", "", "a/b", 3, None])
+def test_a_promotion_that_leads_out_of_its_model_is_refused(registry, version):
+    promote(registry, "1")
+    file = registry / "mine" / "_promotions" / "000001.json"
+    made = json.loads(file.read_text()) | {"version": version}
+    file.write_text(json.dumps(made))
+    make_bundle(registry.parent / "outside")
+    with pytest.raises(BundleError, match=r"000001\.json: is damaged"):
+        located("mine@champion", registry)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "3", '{"kind": 3}', '{"genres": "x"}', "{", "[" * 100_000, "\xff"],
+)
+def test_a_bundle_that_cannot_be_listed_does_not_hide_the_others(registry, capsys, content):
+    (registry / "mine" / "2" / "bundle.json").write_bytes(content.encode("latin-1"))
+    listed = command("list", "--registry", registry, "--json", capsys=capsys)["models"]
+    assert [(one["version"], one["kind"]) for one in listed] == [
+        ("", "clusters"), ("1", "full"), ("2", "damaged"), ("3", "full"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("accuracy", [float("nan"), 1.5, -1, "high", None])
+def test_an_accuracy_that_cannot_be_is_not_compared(accuracy):
+    manifest = make_manifest(NETWORK, features=FEATURES)
+    forged = manifest.model_copy(update={"genres": {"protocols": measured(accuracy)}})
+    honest = manifest.model_copy(update={"genres": {"protocols": measured(0.9)}})
+    with pytest.raises(GateError, match="states no accuracy that could be compared"):
+        promotion_gate.by_splits(honest, forged)
+
+
+def test_the_evidence_says_that_stated_accuracies_were_trusted(registry):
+    promote(registry, "1")
+    assert promote(registry, "2").evidence["trusts"] == "accuracies that the bundles state"
 
 
 def test_a_less_accurate_model_does_not_become_champion(registry):

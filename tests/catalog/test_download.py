@@ -131,6 +131,26 @@ def test_a_connection_that_gains_nothing_is_given_up_and_what_came_is_kept(serve
     assert server.ranges == [f"bytes={HALF}-"]
 
 
+@pytest.mark.parametrize("aim", ["mine.txt", "nowhere"])
+def test_a_link_in_the_place_of_the_part_is_not_followed(fetch, tmp_path, aim):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.csv.part").symlink_to(tmp_path / aim)
+    with pytest.raises(OutputError, match="is no plain file"):
+        fetch()
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_file_beyond_the_limit_is_not_fetched(server, tmp_path):
+    source = Download(url=server.url, sha256=hashlib.sha256(CONTENT).hexdigest())
+    target = tmp_path / "mine.csv"
+    with pytest.raises(InputError, match="has more than 1,000 bytes, the limit"):
+        download.fetch(source, target, lambda *_: None, max_bytes=1000)
+    assert names(tmp_path) in ([], ["mine.csv.part"])
+    assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
+
+
 def test_a_wrong_checksum_leaves_nothing_behind(fetch, tmp_path):
     with pytest.raises(InputError, match="not the file that it should be"):
         fetch(content=b"another file")

@@ -342,6 +342,15 @@ def test_the_fingerprint_is_of_the_accepted_tracks_and_of_all_that_they_hold(spa
     assert len({whole, *others}) == 5
 
 
+def test_a_value_in_one_column_is_not_the_same_value_in_another(spark):
+    """Spark's xxhash64 leaves absent values out, whichever column they are in."""
+
+    def fingerprint(**texts):
+        return validation.count(judged_of(spark, [track("1", **texts)])).fingerprint
+
+    assert fingerprint(artist="X", album="") != fingerprint(artist="", album="X")
+
+
 # Gates
 
 

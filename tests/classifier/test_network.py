@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from support.samples import make_sample
 
+from genre_spark.bundle import security
 from genre_spark.classifier import architecture, network, splits
 from genre_spark.classifier.architecture import MEMBERS
 from genre_spark.classifier.export import PARITY, check_parity, export
+from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
@@ -47,17 +49,20 @@ def test_a_member_learns_nothing_from_the_artists_that_it_holds_out(eagerly):
 def test_the_export_agrees_with_keras_and_a_different_network_is_refused(eagerly, tmp_path):
     given = make_sample(200)
     model, _, tensor = fitted(given)
-    export(model, tmp_path / "cnn.keras", tmp_path / "cnn.onnx", tensor)
+    export(model, tmp_path / "cnn.onnx", tensor)
     expected = network.mean_log_probabilities(network.member_log_probabilities(model, tensor))
     found = Network((tmp_path / "cnn.onnx").read_bytes()).log_probabilities(tensor)
     np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=PARITY)
+    inputs, outputs = {INPUT: tensor.shape[1:]}, {OUTPUT: expected.shape[1:]}
+    security.check_onnx((tmp_path / "cnn.onnx").read_bytes(), inputs, outputs)
+    assert {path.name for path in tmp_path.iterdir()} == {"cnn.onnx"}
     with pytest.raises(GenreSparkError, match="nothing was written"):
         check_parity(np.roll(expected, 1, axis=1), tmp_path / "cnn.onnx", tensor)
 
 
 def test_a_track_alone_gets_the_same_digits_as_among_others(eagerly, tmp_path):
     model, _, tensor = fitted(make_sample(200))
-    export(model, tmp_path / "cnn.keras", tmp_path / "cnn.onnx", tensor)
+    export(model, tmp_path / "cnn.onnx", tensor)
     opened = Network((tmp_path / "cnn.onnx").read_bytes())
     together = opened.log_probabilities(tensor)
     np.testing.assert_array_equal(opened.log_probabilities(tensor[3:4]), together[3:4])

@@ -81,7 +81,7 @@ def test_a_dry_run_says_what_would_be_replaced_and_changed(shown):
 
 def test_codes_that_a_terminal_would_obey_are_not_printed(shown):
     labels = {**MANIFEST["labels"], "genres": {"\x1b[2Jrock\r": 1}}
-    assert shown(labels=labels)["genres"] == "\ufffd[2Jrock\ufffd 1"
+    assert shown(labels=labels)["genres"] == "\ufffd[2Jrock  1"
 
 
 def test_stability_and_rules_are_told_and_nothing_of_a_change_that_was_not_asked_for(capsys):

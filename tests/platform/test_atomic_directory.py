@@ -1,5 +1,6 @@
 """Publishing: readers see the old catalogue or the new one, whole, whatever happens."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,12 +8,14 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 
-from genre_spark.errors import ConfigError, InputError, OutputError
+from genre_spark.errors import InputError, OutputError
 from genre_spark.platform import atomic_directory, locks
 from genre_spark.platform.atomic_directory import (
     MANIFEST,
@@ -92,11 +95,17 @@ def seen_by_a_run_that_fails(storage, path, tmp_path):
     return found[0]
 
 
-def hold(storage, path, **holder):
+def hold(storage, path, token="a" * 32, **holder):
     """Leaves a lock, as a run does."""
-    lock = atomic_directory.Target(path, "x").lock
+    lock = atomic_directory.Target(path, "x").lock + token
     storage.write_text(lock, json.dumps({"since": "2024-01-01T00:00:00+00:00", **holder}))
     return lock
+
+
+def grow_old(lock):
+    """Makes a lock as old as one whose holder died long ago."""
+    long_ago = time.time() - locks.LEASE_SECONDS - 1
+    os.utime(lock.removeprefix("file:"), (long_ago, long_ago))
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +159,7 @@ def test_readers_see_the_old_catalogue_until_the_new_one_is_complete(storage, ou
 def test_names_used_meanwhile_are_hidden_from_readers_of_the_parent(storage, out, tmp_path):
     with publishing(storage, out) as target:
         storage.make_dirs(target.staging)
-        assert len(beside(tmp_path)) == 2
+        assert {name.split("-")[0] for name in beside(tmp_path)} == {".out.staging", ".out.lock"}
         assert all(name.startswith(".") for name in beside(tmp_path))
         storage.write_text(f"{target.staging}/part-0.parquet", "x")
 
@@ -219,6 +228,23 @@ def test_the_manifest_says_who_made_the_catalogue(storage, out):
     assert atomic_directory.require_manifest(storage, out) == manifest
 
 
+def test_the_manifest_stores_no_secret(storage, out):
+    with publishing(storage, out) as target:
+        storage.make_dirs(target.staging)
+        dataset = {"options": {"fs.s3a.secret.key": "secret", "sep": ";"}}
+        source = {"path": "s3a://KEY:sec/ret@box/tracks?sig=secret", "dataset": dataset}
+        write_manifest(storage, target, {"source": source})
+    assert read_manifest(storage, out)["source"] == {
+        "path": "s3a://***@box/tracks?sig=***",
+        "dataset": {"options": {"fs.s3a.secret.key": "***", "sep": ";"}},
+    }
+
+
+def test_the_manifest_lists_all_files_of_the_directory_with_their_sizes(storage, out):
+    put(storage, out, "first")
+    assert read_manifest(storage, out)["files"] == {"part-0.parquet": 5, "part-first.parquet": 5}
+
+
 def test_what_is_no_labelled_catalogue_is_refused_where_one_is_needed(storage, tmp_path):
     path = storage.resolve(str(tmp_path))
     assert refusal(InputError, atomic_directory.require_manifest, storage, path) == (
@@ -234,33 +260,219 @@ def test_what_is_no_labelled_catalogue_is_refused_where_one_is_needed(storage, t
     [
         {"notes.txt": "mine"},
         {"part-0.parquet": "made by another job", "_SUCCESS": ""},
-        {MANIFEST: "{}"},
         {MANIFEST: '{"made_by": "another"}'},
         {MANIFEST: "not json"},
-        {MANIFEST: '{"made_by": "genre-spark"}', "notes.txt": "mine"},
-        {MANIFEST: '{"made_by": "genre-spark"}', ".notes": "mine"},
-        {MANIFEST: '{"made_by": "genre-spark"}', "part-notes.csv": "mine"},
+        {".notes": "mine"},
+        {"part-mine.parquet": "mine"},
+        {"_quarantine/my_corrections.xlsx": "mine"},
+        {"synthetic_genre_id=3/notes.txt": "mine"},
+        {"part-0.parquet": "longer than it was published"},
     ],
 )
-def test_a_directory_with_anything_not_made_by_genre_spark_is_never_overwritten(
-    storage, tmp_path, foreign
+@pytest.mark.parametrize("published", [True, False])
+def test_a_directory_with_a_file_not_published_by_genre_spark_is_refused_and_left_as_it_is(
+    storage, out, tmp_path, foreign, published
 ):
-    (tmp_path / "out").mkdir()
+    if published:
+        put(storage, out, "first")
     for name, content in foreign.items():
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / name).write_text(content)
+    before = contents(tmp_path)
     output = str(tmp_path / "out")
-    assert refusal(OutputError, check_target, storage, output, []) == (
-        f"--output {output}: exists and was not made by genre-spark; it is left as it is."
-        " Choose another directory"
-    )
-    assert {f.name: f.read_text() for f in (tmp_path / "out").iterdir()} == foreign
+    told = refusal(OutputError, check_target, storage, output, [])
+    assert told.startswith(f"--output {output}: holds what genre-spark did not publish (")
+    assert min(foreign) in told or MANIFEST in foreign
+    assert contents(tmp_path) == before
+
+
+def contents(folder):
+    """All files below a folder, but Hadoop's checksums of others."""
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    own = {path for path in files if path.with_name(path.name[1:-4]) in files}
+    return {str(path.relative_to(folder)): path.read_text() for path in files - own}
+
+
+def test_a_directory_of_an_older_version_that_did_not_list_its_files_is_refused(storage, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / MANIFEST).write_text('{"made_by": "genre-spark"}')
+    told = refusal(OutputError, check_target, storage, str(tmp_path / "out"), [])
+    assert "was published by an older genre-spark, which did not list its files" in told
 
 
 def test_a_file_is_never_overwritten(storage, tmp_path):
     (tmp_path / "out").write_text("mine")
-    assert "was not made by genre-spark" in refusal(
+    assert "holds what genre-spark did not publish (out)" in refusal(
         OutputError, check_target, storage, str(tmp_path / "out"), []
     )
+
+
+FOREIGN = ["notes.txt", "part-mine.parquet", "_quarantine/mine.xlsx", "deep/in/it/notes.txt"]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("in_two_renames", [False, True])
+def test_a_file_that_is_put_into_the_output_during_a_run_is_kept_beside_it(
+    storage, out, tmp_path, caplog, monkeypatch, name, in_two_renames
+):
+    if in_two_renames:
+        monkeypatch.setattr(storage, "exchange", lambda one, other: False)
+    put(storage, out, "first")
+    with publishing(storage, out) as target:
+        stage(storage, target, "second")
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text("mine")
+    assert seen(tmp_path / "out") == "second"
+    kept = target.kept.removeprefix("file:")
+    assert contents(tmp_path / Path(kept).name) == {name: "mine"}
+    assert beside(tmp_path) == {Path(kept).name}
+    assert f"held what genre-spark had not published ({name}); it is kept in" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["a file", "a directory", "a link to a directory"])
+@pytest.mark.parametrize("before", [None, "first"])
+def test_what_is_put_in_the_place_of_the_output_during_a_run_is_kept_beside_it(
+    storage, out, tmp_path, what, before
+):
+    if before:
+        put(storage, out, before)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "notes.txt").write_text("mine")
+    with publishing(storage, out) as target:
+        stage(storage, target, "second")
+        if before:
+            (tmp_path / "out").rename(tmp_path / "moved")
+        if what == "a file":
+            (tmp_path / "out").write_text("mine")
+        elif what == "a directory":
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "notes.txt").write_text("mine")
+        else:
+            (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
+    assert seen(tmp_path / "out") == "second"
+    kept = tmp_path / Path(target.kept).name
+    assert (kept if what == "a file" else kept / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "elsewhere" / "notes.txt").read_text() == "mine"
+
+
+def test_an_empty_folder_that_is_put_into_the_output_is_refused_or_kept_too(storage, out, tmp_path):
+    put(storage, out, "first")
+    with publishing(storage, out) as target:
+        stage(storage, target, "second")
+        (tmp_path / "out" / "mine").mkdir()
+    assert (tmp_path / Path(target.kept).name / "mine").is_dir()
+    (tmp_path / "out" / "mine").mkdir()
+    assert "did not publish (mine/)" in refusal(OutputError, check_target, storage, out, [])
+
+
+def test_a_file_that_is_named_like_a_checksum_of_hadoop_is_kept_too(tmp_path):
+    storage, out = LocalStorage(), str(tmp_path.resolve() / "out")
+    put(storage, out, "first")
+    (tmp_path / "out" / ".part-0.parquet.crc").write_text("hadoop's")
+    (tmp_path / "out" / ".mine.crc").write_text("mine")
+    put(storage, out, "second")
+    assert [path.name for path in tmp_path.glob("out.kept-*/*")] == [".mine.crc"]
+
+
+def test_a_manifest_that_names_files_elsewhere_deletes_nothing_there(storage, out, tmp_path):
+    put(storage, out, "first")
+    (tmp_path / "mine.txt").write_text("mine")
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    manifest["files"]["../mine.txt"] = 4
+    storage.write_text(f"{out}/{MANIFEST}", json.dumps(manifest))
+    put(storage, out, "second")
+    assert seen(tmp_path / "out") == "second"
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_where_nothing_may_be_replaced_what_appears_meanwhile_is_left_as_it_is(
+    storage, out, tmp_path
+):
+    def run():
+        with publishing(storage, out, kind=None) as target:
+            storage.make_dirs(target.staging)
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "notes.txt").write_text("mine")
+
+    assert "appeared while a new one was being made" in refusal(OutputError, run)
+    assert contents(tmp_path) == {"out/notes.txt": "mine"}
+
+
+def test_what_is_staged_is_on_the_disk_before_the_old_one_is_deleted(tmp_path, monkeypatch):
+    storage, out, calls = LocalStorage(), str(tmp_path.resolve() / "out"), []
+    put(storage, out, "first")
+    for name in ("sync", "exchange", "sync_names", "delete_file"):
+        original = getattr(storage, name)
+
+        def spy(*given, name=name, original=original):
+            calls.append(name)
+            return original(*given)
+
+        monkeypatch.setattr(storage, name, spy)
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}"))
+    )
+    with publishing(storage, out) as target:
+        stage(storage, target, "second")
+    assert calls[:3] == ["sync", "exchange", "sync_names"]
+    assert set(calls[3:]) == {"delete_file"}
+    for name in ("", "/part-0.parquet", f"/{MANIFEST}"):
+        assert f"{target.staging}{name}" in synced
+    assert str(Path(out).parent) in synced
+
+
+def test_beside_a_catalogue_at_the_root_of_a_file_system_all_names_are_valid_there(spark):
+    jvm = spark.sparkContext._jvm
+    for root in ("hdfs://node:8020", ""):
+        target = atomic_directory.Target(f"{root}/labelled", "0123456789ab")
+        assert target.parent == f"{root}/"
+        for path in (target.parent, target.staging, target.retired, target.kept, target.lock):
+            parsed = jvm.org.apache.hadoop.fs.Path(path).toUri()
+            assert jvm.org.apache.hadoop.hdfs.DFSUtilClient.isValidName(parsed.getPath()), path
+            assert (parsed.getAuthority() or "") == root.removeprefix("hdfs://")
+
+
+def test_locks_beside_a_catalogue_at_the_root_are_looked_for_there(monkeypatch):
+    storage, listed = LocalStorage(), []
+    for name in ("write_text", "delete"):
+        monkeypatch.setattr(storage, name, lambda *_: None)
+    monkeypatch.setattr(storage, "names", lambda directory: listed.append(directory) or [])
+    stem = atomic_directory.Target("hdfs://node:8020/labelled", "x").lock
+    with locks.held(storage, "out", stem):
+        assert listed == ["hdfs://node:8020/"]
+
+
+def test_a_catalogue_is_published_at_the_root_of_a_hadoop_file_system(spark, tmp_path):
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()
+    configuration.set("fs.viewfs.mounttable.node.linkMergeSlash", f"file://{tmp_path}")
+    storage = storage_of(spark, "viewfs://node/labelled")
+    for content in ("first", "second"):
+        put(storage, check_target(storage, "viewfs://node/labelled", ["viewfs://node/in"]), content)
+        assert seen(tmp_path / "labelled") == content
+    assert {path.name for path in tmp_path.iterdir() if path.suffix != ".crc"} == {"labelled"}
+
+
+def test_what_hadoop_refuses_is_told_in_one_line_with_exit_code_6(spark, tmp_path):
+    from genre_spark.platform.hadoop import HadoopStorage
+
+    storage = HadoopStorage(spark, "file:///")
+    (tmp_path / "file").write_text("mine")
+    inside, absent = f"file:{tmp_path}/file/x", f"file:{tmp_path}/absent"
+    (tmp_path / "folder").mkdir()
+    for call in (
+        lambda: storage.write_text(inside, "x"),
+        lambda: storage.create_new(inside, "x"),
+        lambda: storage.make_dirs(inside),
+        lambda: storage.upload(tmp_path / "folder", inside),
+        lambda: storage.names(absent),
+        lambda: storage.read_text(absent),
+        lambda: storage.rename(absent, f"{absent}2"),
+    ):
+        with pytest.raises(OutputError) as refused:
+            call()
+        assert refused.value.exit_code == 6
+        assert "\n" not in str(refused.value)
 
 
 OVERLAPS = {
@@ -367,24 +579,36 @@ def test_a_second_run_is_refused_and_told_who_is_writing(storage, out, tmp_path)
             f"{out}: another run is writing there, process {os.getpid()} on"
             f" {socket.gethostname()} since 20"
         )
-        assert told.endswith(f"If it is dead, delete {target.lock}")
+        assert f"or delete {target.lock}" in told
         stage(storage, target, "first")
     assert seen(tmp_path / "out") == "first"
     assert beside(tmp_path) == set()
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(storage, out, tmp_path, dead):
-    hold(storage, out, host=socket.gethostname(), pid=dead)
+    hold(storage, out, machine=locks._machine(), pid=dead)
     put(storage, out, "first")
     assert seen(tmp_path / "out") == "first"
     assert beside(tmp_path) == set()
 
 
+def test_the_lock_of_a_dead_process_whose_id_was_given_again_is_taken_over(storage, out, tmp_path):
+    hold(storage, out, machine=locks._machine(), pid=os.getppid(), started="1")
+    put(storage, out, "first")
+    assert beside(tmp_path) == set()
+
+
 @pytest.mark.parametrize(
-    "holder", [{"host": "another-machine"}, {"host": socket.gethostname(), "pid": os.getppid()}]
+    "holder",
+    [
+        {"machine": "another"},
+        {"machine": "another", "host": socket.gethostname()},
+        {"machine": locks._machine(), "pid": os.getppid(), "started": locks._started(os.getppid())},
+    ],
+    ids=["another machine", "another container with the same host name", "a living process"],
 )
 def test_a_lock_whose_holder_may_be_alive_is_left_alone(storage, out, tmp_path, dead, holder):
-    holder = {"pid": dead, **holder}
+    holder = {"pid": dead, "host": "h", **holder}
     lock = hold(storage, out, **holder)
     told = refusal(OutputError, put, storage, out, "first")
     assert f"process {holder['pid']} on {holder['host']} since 2024-01-01" in told
@@ -392,43 +616,118 @@ def test_a_lock_whose_holder_may_be_alive_is_left_alone(storage, out, tmp_path, 
     assert seen(tmp_path / "out") is None
 
 
-def test_a_lock_taken_over_by_another_run_in_that_instant_is_not_taken_from_it(
-    storage, out, dead, monkeypatch
+def test_the_lock_of_another_machine_expires_with_its_lease(storage, out, tmp_path):
+    grow_old(hold(storage, out, machine="another", pid=1))
+    put(storage, out, "first")
+    assert seen(tmp_path / "out") == "first"
+    assert beside(tmp_path) == set()
+
+
+def test_a_run_renews_its_lease(storage, out):
+    stem = atomic_directory.Target(out, "x").lock
+    with locks.held(storage, out, stem, heartbeat=0.02):
+        (lock,) = [n for n in storage.names(out.rpartition("/")[0]) if ".lock-" in n]
+        path = f"{out.rpartition('/')[0]}/{lock}"
+        grow_old(path)
+        deadline = time.monotonic() + 20
+        while storage.age(path) > locks.LEASE_SECONDS:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_run_that_lost_its_lock_publishes_nothing(storage, out, tmp_path):
+    put(storage, out, "first")
+
+    def run():
+        with publishing(storage, out) as target:
+            stage(storage, target, "second")
+            (lock,) = tmp_path.glob(".out.lock-*")
+            lock.unlink()
+
+    assert "was taken away while this run was suspended" in refusal(OutputError, run)
+    assert seen(tmp_path / "out") == "first"
+
+
+def test_a_run_deletes_no_lock_but_its_own(storage, out, tmp_path):
+    with publishing(storage, out) as target:
+        stage(storage, target, "first")
+        other = hold(storage, out, machine="another", pid=1)
+    assert storage.exists(other)
+
+
+def test_an_error_while_staging_is_deleted_leaves_no_lock(storage, out, tmp_path, monkeypatch):
+    delete = storage.delete
+
+    def refuse(path):
+        if "staging" in path:
+            raise OutputError("denied")
+        delete(path)
+
+    monkeypatch.setattr(storage, "delete", refuse)
+    assert refusal(OutputError, put, storage, out, "first") == "denied"
+    monkeypatch.undo()
+    put(storage, out, "second")
+    assert seen(tmp_path / "out") == "second"
+    assert beside(tmp_path) == set()
+
+
+def test_a_lock_that_could_not_be_deleted_does_not_block_the_process_that_left_it(
+    storage, out, tmp_path, monkeypatch
 ):
-    lock = hold(storage, out, host=socket.gethostname(), pid=dead)
-    look = locks._holder
+    delete = storage.delete
 
-    def look_and_be_overtaken(*arguments):
-        found = look(*arguments)
-        if found.get("pid") == dead:
-            storage.delete(lock)
-            hold(storage, out, host=socket.gethostname(), pid=os.getppid())
-        return found
+    def refuse(path):
+        if ".lock-" in path:
+            raise OutputError("denied")
+        delete(path)
 
-    monkeypatch.setattr(locks, "_holder", look_and_be_overtaken)
-    refusal(OutputError, put, storage, out, "first")
-    assert json.loads(storage.read_text(lock))["pid"] == os.getppid()
+    monkeypatch.setattr(storage, "delete", refuse)
+    put(storage, out, "first")
+    monkeypatch.undo()
+    put(storage, out, "second")
+    assert beside(tmp_path) == set()
+
+
+def test_of_runs_that_compete_for_a_dead_lock_never_two_hold_it(tmp_path, dead):
+    storage = LocalStorage()
+    stem, holding, most, done = f"{tmp_path}/.out.lock-", [], [], []
+
+    def compete():
+        for _ in range(15):
+            hold(storage, f"{tmp_path}/out", uuid.uuid4().hex, machine=locks._machine(), pid=dead)
+            with contextlib.suppress(OutputError), locks.held(storage, "out", stem):
+                holding.append(1)
+                most.append(len(holding))
+                time.sleep(0.001)
+                holding.pop()
+                done.append(1)
+
+    threads = [threading.Thread(target=compete) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most) == {1}
+    assert len(done) >= 5
 
 
 @pytest.mark.parametrize("content", ["", '{"host": "'])
 def test_a_lock_that_a_killed_run_left_half_written_does_not_block_for_ever(
     storage, out, tmp_path, content
 ):
-    lock = atomic_directory.Target(out, "x").lock
+    lock = atomic_directory.Target(out, "x").lock + "a" * 32
     storage.write_text(lock, content)
-    long_ago = time.time() - 24 * 3600
-    os.utime(lock.removeprefix("file:"), (long_ago, long_ago))
+    grow_old(lock)
     put(storage, out, "first")
     assert seen(tmp_path / "out") == "first"
 
 
 def test_what_a_killed_run_left_is_cleaned_up(storage, out, tmp_path, dead):
     put(storage, out, "first")
-    hold(storage, out, host=socket.gethostname(), pid=dead)
+    hold(storage, out, machine=locks._machine(), pid=dead)
     (tmp_path / ".out.staging-0123456789ab").mkdir()
     (tmp_path / ".out.staging-0123456789ab" / "part-0.parquet").write_text("half")
     (tmp_path / ".out.retired-0123456789ab").mkdir()
-    (tmp_path / ".out.staging-ba9876543210-lock").write_text("")
     put(storage, out, "second")
     assert seen(tmp_path / "out") == "second"
     assert beside(tmp_path) == set()
@@ -465,128 +764,91 @@ def test_a_run_into_a_sibling_whose_name_goes_on_is_left_alone(storage, out, tmp
         stage(storage, target, "sibling")
         put(storage, out, "first")
         assert storage.exists(target.staging)
-        assert storage.exists(target.lock)
+        assert list(tmp_path.glob(".out.v2.lock-*"))
     assert seen(tmp_path / "out.v2") == "sibling"
 
 
 KILLED = {
     "before anything is staged": "kill()",
     "while staging": "storage.make_dirs(target.staging); storage.write_text(target.staging + '/part-0.parquet', 'x'); kill()",
-    "before the switch": "stage(target); publish._switch = kill",
-    "after the switch": "stage(target); storage.delete = kill",
-    "between two renames": "stage(target); storage.exchange = lambda *_: False; storage.rename = once(storage.rename)",
-    "after two renames": "stage(target); storage.exchange = lambda *_: False; storage.delete = kill",
+    "before the switch": "stage(target); storage.sync = kill",
+    "between making ready and the switch": "stage(target); storage.exchange = kill",
+    "after the switch": "stage(target); storage.delete_file = kill",
+    "while the old one is deleted": "stage(target); storage.delete_file = once(storage.delete_file)",
+    "between two renames": "stage(target); storage.exchange = never; storage.rename = third(storage.rename)",
+    "after two renames": "stage(target); storage.exchange = never; storage.delete_file = kill",
 }
+_SWITCHED = {"after the switch", "while the old one is deleted", "after two renames"}
 
 
 @pytest.mark.parametrize("moment", KILLED)
-def test_a_run_that_is_killed_loses_nothing_and_blocks_nothing(tmp_path, moment):
+@pytest.mark.parametrize("foreign", [True, False])
+def test_a_run_that_is_killed_loses_nothing_and_blocks_nothing(tmp_path, moment, foreign):
     storage = LocalStorage()
     path = storage.resolve(str(tmp_path / "out"))
     put(storage, path, "first")
     program = textwrap.dedent("""
         import os, signal, sys
-        from genre_spark import publish
+        from genre_spark.platform import atomic_directory
         from genre_spark.platform.storage import LocalStorage
 
-        storage, (_, path, moment) = LocalStorage(), sys.argv
+        storage, (_, path, moment, foreign) = LocalStorage(), sys.argv
 
         def kill(*_):
             os.kill(os.getpid(), signal.SIGKILL)
 
-        def once(rename):
-            def then_kill(*paths):
-                rename(*paths)
-                kill()
+        def never(*_):
+            return False
+
+        def after(n, call):
+            calls = []
+            def then_kill(*given):
+                call(*given)
+                calls.append(given)
+                if len(calls) == n:
+                    kill()
             return then_kill
+
+        def once(call):
+            return after(1, call)
+
+        def third(call):  # to retired, back to staging, the old one to retired
+            return after(3, call)
 
         def stage(target):
             storage.make_dirs(target.staging)
             storage.write_text(target.staging + "/part-0.parquet", "second")
             storage.write_text(target.staging + "/part-second.parquet", "second")
-            publish.write_manifest(storage, target, {"content": "second"})
+            atomic_directory.write_manifest(storage, target, {"content": "second"})
 
-        with publish.publishing(storage, path) as target:
+        with atomic_directory.publishing(storage, path) as target:
+            if foreign:
+                storage.write_text(path + "/mine.txt", "mine")
             exec(moment)
     """)
-    done = subprocess.run([sys.executable, "-c", program, path, KILLED[moment]], cwd=ROOT)
+    given = [path, KILLED[moment], "yes" if foreign else ""]
+    done = subprocess.run([sys.executable, "-c", program, *given], cwd=ROOT)
     assert done.returncode == -signal.SIGKILL
-    after = {"after the switch": "second", "after two renames": "second"}.get(moment, "first")
-    if moment != "between two renames":
-        assert seen(tmp_path / "out") == after
-    assert seen_by_a_run_that_fails(storage, path, tmp_path) == after
-    assert seen(tmp_path / "out") == after
-    put(storage, check_target(storage, path, []), "third")
+    after = "second" if moment in _SWITCHED else "first"
+    assert foreign or moment == "between two renames" or seen(tmp_path / "out") == after
+    put(storage, path, "third")
     assert seen(tmp_path / "out") == "third"
+    mine = [path.read_text() for path in tmp_path.rglob("mine.txt")]
+    assert mine == ["mine"] * foreign
+    put(storage, check_target(storage, path, []), "fourth")
+
+
+def test_after_a_run_that_was_killed_between_two_renames_readers_see_the_old_catalogue(
+    storage, out, tmp_path
+):
+    put(storage, out, "first")
+    (tmp_path / "out").rename(tmp_path / ".out.retired-0123456789ab")
+    assert seen_by_a_run_that_fails(storage, out, tmp_path) == "first"
+
+
+def test_a_half_deleted_catalogue_is_not_put_back(storage, out, tmp_path):
+    put(storage, out, "first")
+    (tmp_path / "out").rename(tmp_path / ".out.retired-0123456789ab")
+    storage.delete(storage.resolve(str(tmp_path / ".out.retired-0123456789ab" / "part-0.parquet")))
+    assert seen_by_a_run_that_fails(storage, out, tmp_path) is None
     assert beside(tmp_path) == set()
-
-
-# Files
-
-
-def test_a_file_that_is_there_is_not_created_anew(storage, out):
-    assert storage.create_new(out, "first")
-    assert not storage.create_new(out, "second")
-    assert storage.read_text(out) == "first"
-    storage.write_text(out, "third ✓")
-    assert storage.read_text(out) == "third ✓"
-
-
-def test_a_directory_is_never_moved_into_another_one(storage, out, tmp_path):
-    for name in ("one", "out"):
-        (tmp_path / name).mkdir()
-    with pytest.raises(OutputError):
-        storage.rename(storage.resolve(str(tmp_path / "one")), out)
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_deleting_what_is_not_there_is_no_error(storage, out):
-    storage.delete(out)
-    assert not storage.exists(out)
-
-
-def test_a_directory_goes_up_and_down_whole(storage, out, tmp_path):
-    (tmp_path / "source" / "deep").mkdir(parents=True)
-    (tmp_path / "source" / "deep" / "file").write_bytes(b"\x00\xff")
-    storage.upload(tmp_path / "source", out)
-    storage.download(out, tmp_path / "copy")
-    assert (tmp_path / "copy" / "deep" / "file").read_bytes() == b"\x00\xff"
-
-
-def test_names_are_sorted_and_without_checksums(storage, tmp_path):
-    for name in ("b", "a", ".b.crc", ".hidden"):
-        (tmp_path / name).touch()
-    assert storage.names(storage.resolve(str(tmp_path))) == [".hidden", "a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("path", "remote"),
-    [
-        ("/data/out", False),
-        ("out", False),
-        ("file:///data/out", False),
-        ("file:/data/out", False),
-        ("hdfs://node/out", True),
-        ("s3a://bucket/out", True),
-    ],
-)
-def test_a_path_is_remote_where_it_names_another_file_system(path, remote):
-    assert is_remote(path) is remote
-
-
-def test_a_remote_path_needs_spark():
-    assert refusal(ConfigError, storage_of, None, "s3a://bucket/x") == (
-        "s3a://bucket/x: needs Spark to be reached"
-    )
-
-
-def test_an_unknown_file_system_is_refused(spark):
-    told = refusal(InputError, storage_of, spark, "nosuch://bucket/x")
-    assert told.startswith("nosuch://bucket/x: ")
-    assert "nosuch" in told.removeprefix("nosuch://bucket/x: ")
-
-
-def test_local_paths_are_reached_without_hadoop(spark):
-    for path in ("/data", "out", "file:///data"):
-        assert isinstance(storage_of(spark, path), LocalStorage)
-        assert isinstance(storage_of(None, path), LocalStorage)

@@ -77,7 +77,8 @@ def test_runs_killed_with_their_jvm_lose_nothing_and_block_nobody(tmp_path):
         playground.kill("score", rng)
     playground.finish(["score"])
     assert playground.faults == []
-    assert sum(playground.found.values()) == 2
+    runs = [n for end, n in playground.found.items() if not end.startswith("foreign file")]
+    assert sum(runs) == 2
 
 
 def dying(payload, explain, step):

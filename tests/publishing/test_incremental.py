@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet as pq
 from support import edits
+from support.contract import violations
 from support.edits import (
     ARTISTS,
     BY_STEPS,
@@ -21,7 +22,6 @@ from support.edits import (
     sequence,
     start,
 )
-from test_contract import faults
 
 from genre_spark.config import load_settings
 from genre_spark.platform.atomic_directory import read_manifest
@@ -71,7 +71,7 @@ def test_nothing_is_scored_where_no_label_can_change_and_rows_keep_their_run(
 ):
     before = pd.read_parquet(published).sort_values("track_id")
     first = json.loads((published / "_manifest.json").read_text())
-    tracks = start().assign(title="another", genre="another")
+    tracks = start().assign(genre="another")
     found = score(spark, tracks, models["model"], published, incremental=True)
     after = pd.read_parquet(published).sort_values("track_id")
     pd.testing.assert_frame_equal(
@@ -83,18 +83,16 @@ def test_nothing_is_scored_where_no_label_can_change_and_rows_keep_their_run(
     assert found["rows"]["labelled"] == found["runs"][0]["tracks"]
 
 
-def test_a_changed_track_is_scored_with_all_whom_it_informs_and_nobody_else(
+def test_a_changed_track_is_scored_with_its_artists_tracks_and_no_others(
     spark, models, whole, published
 ):
     tracks = start()
-    one = tracks.iloc[0]
     tracks.loc[0, "energy"] = 0.777
-    on_album = set(tracks["artist"][tracks["album"] == one["album"]])
-    informed = tracks["artist"].isin(on_album | {one["artist"]})
-    assert 0 < informed.sum() < len(tracks)
+    related = tracks["artist"] == tracks["artist"][0]
+    assert 0 < related.sum() < len(tracks)
     anew, found = scored_anew(spark, tracks, models["model"], published)
-    assert anew == set(tracks["track_id"][informed])
-    assert [run["tracks"] for run in found["runs"]] == [informed.sum(), (~informed).sum()]
+    assert anew == set(tracks["track_id"][related])
+    assert [run["tracks"] for run in found["runs"]] == [related.sum(), (~related).sum()]
     # What the comparisons of this file rest on.
     assert not labels(published)["genre_confidence"].equals(labels(whole)["genre_confidence"])
 
@@ -132,7 +130,7 @@ def test_reasons_are_carried_over_with_the_labels(spark, models, tmp_path, monke
     assert_equal(tmp_path / "by steps", tmp_path / "at once")
     assert found["labels"] == whole["labels"]
     assert any(whole["labels"]["reasons"]["synthetic_genre"].values())
-    assert faults("manifest", read_manifest(LocalStorage(), str(tmp_path / "by steps"))) == []
+    assert violations("manifest", read_manifest(LocalStorage(), str(tmp_path / "by steps"))) == []
 
 
 @pytest.mark.parametrize("explain", [True, False])

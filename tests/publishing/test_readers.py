@@ -150,7 +150,7 @@ def test_directories_of_others_are_left_as_they_are(spark, model, tmp_path):
     folder = tmp_path / "out"
     score(spark, start(), model, folder)
     Path(folder, "year=1999").mkdir()
-    with pytest.raises(OutputError, match="was not made by genre-spark"):
+    with pytest.raises(OutputError, match=r"holds what genre-spark did not publish \(year=1999/\)"):
         score(spark, start(), model, folder)
 
 

@@ -1,6 +1,7 @@
 """The page's pictures as files."""
 
 import json
+from importlib.resources import files
 
 import pytest
 from matplotlib.figure import Figure
@@ -28,12 +29,12 @@ def write(folder, *names):
 def test_each_picture_is_a_file_with_its_question_above_it(tmp_path):
     folder = tmp_path / "pictures"
     assert write(folder, "map", "sizes") == 2
-    assert {path.name for path in folder.iterdir()} == {"map.png", "sizes.png", "_manifest.json"}
+    assert {path.name for path in folder.iterdir()} == {"map.png", "sizes.png", "_pictures.json"}
     untitled = answer("map").picture
     with Image.open(folder / "map.png") as image:
         assert image.height > untitled.height
         assert image.width == pytest.approx(untitled.width, abs=1)
-    told = json.loads((folder / "_manifest.json").read_text())["pictures"]
+    told = json.loads((folder / "_pictures.json").read_text())["pictures"]
     assert told["map.png"] == {"question": "What of map?", "answer": "map rises."}
 
 
@@ -47,7 +48,7 @@ def test_pictures_of_an_earlier_report_are_replaced_whole(tmp_path):
 @pytest.mark.parametrize("foreign", ["holiday.png", "notes.txt"])
 def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path, foreign):
     (tmp_path / foreign).write_text("mine")
-    with pytest.raises(OutputError, match=r"--pictures .*: exists and was not made by genre-spark"):
+    with pytest.raises(OutputError, match=r"--pictures .*: holds what genre-spark did not publish"):
         export.check_target(DISK, str(tmp_path), [])
     assert (tmp_path / foreign).read_text() == "mine"
 
@@ -55,14 +56,33 @@ def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path, foreign):
 def test_pictures_among_which_somebody_put_a_file_are_refused(tmp_path):
     write(tmp_path / "pictures", "map")
     (tmp_path / "pictures" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="not made by genre-spark"):
+    with pytest.raises(OutputError, match="holds what genre-spark did not publish"):
         write(tmp_path / "pictures", "map")
 
 
+@pytest.mark.parametrize("content", ["# A card\n", "<html>mine</html>", "", b"\xff\x00"])
+def test_a_page_replaces_no_file_but_a_page_of_an_earlier_report(tmp_path, content):
+    file = tmp_path / "model_card.md"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = file.read_bytes()
+    page = f"<!DOCTYPE html>{export.PAGE_MARK}"
+    with pytest.raises(OutputError, match="exists and is no page of genre-spark report"):
+        export.write_page(LocalStorage(), str(file), page)
+    assert file.read_bytes() == before
+    for text in (page, f"{page} again"):
+        export.write_page(LocalStorage(), str(tmp_path / "page.html"), text)
+        assert (tmp_path / "page.html").read_text() == text
+
+
+def test_the_page_has_the_mark_by_which_it_may_be_replaced():
+    template = files("genre_spark.reporting") / "templates" / "report.html"
+    assert export.PAGE_MARK in template.read_text(encoding="utf-8")[:500]
+
+
 def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):
-    (tmp_path / "_manifest.json").write_text('{"made_by": "genre-spark"}')
+    (tmp_path / "_manifest.json").write_text('{"made_by": "genre-spark", "files": {}}')
     (tmp_path / "part-0.parquet").touch()
-    with pytest.raises(OutputError, match="not made by genre-spark"):
+    with pytest.raises(OutputError, match="holds what genre-spark did not publish"):
         export.check_target(DISK, str(tmp_path), [])
 
 

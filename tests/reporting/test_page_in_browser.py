@@ -2,7 +2,7 @@
 
 import pytest
 from support import browser
-from test_report import HOSTILE, labels_of, make, names_of
+from test_page import HOSTILE, labels_of, make, names_of
 
 from genre_spark.reporting import page as report
 

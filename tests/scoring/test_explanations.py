@@ -1,100 +1,57 @@
 """Why a track got its labels, without Spark."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from genre_spark.classifier.decision import OPINIONS
-from genre_spark.scoring.artist_batches import ALBUM_SUM
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from support.generated import GENRES, make_manifest, make_tracks
+from support.generated import make_manifest
 from support.networks import constant, make_network
+from test_worker import NAMES, PASSED, label, partition
 
-from genre_spark.features.tensor import COUNTS, STATISTICS
-from genre_spark.schema import (
-    FEATURE_NAMES,
-    LABELLED_COLUMNS,
-    RUN_COLUMNS,
-    WHY_COLUMNS,
-    WHY_GENRE,
-    WHY_SYNTHETIC,
-    context_column,
-)
+from genre_spark.schema import EVIDENCE, FEATURE_NAMES, WHY_COLUMNS, WHY_GENRE, WHY_SYNTHETIC
 from genre_spark.scoring import explanations
-from genre_spark.scoring.explanations import REASONS, Explainer
-from genre_spark.scoring.worker import ARTIST_KEY, CONSENSUS, OPINION, Predictor
+from genre_spark.scoring.explanations import MAX_FEATURES
 
-GROUPS = ("artist", "album")
-HEARD = "tempo"
+READ = "tempo"
 
 
-def network(heard):
-    """A network of one layer that hears some rows of the image and is deaf to all others."""
+def network(axes):
+    """A network of one layer that reads some rows of the image and ignores all others."""
 
-    def deafen(model):
-        for name in OPINIONS:
-            tensor = constant(model, f"weights of {name}")
-            weights = numpy_helper.to_array(tensor).reshape(len(heard), -1)
-            # So small that the network is never wholly sure.
-            tensor.raw_data = (0.1 * heard[:, None] * weights).astype(np.float32).tobytes()
+    def ignore(model):
+        tensor = constant(model, "weights")
+        weights = numpy_helper.to_array(tensor).reshape(len(axes), -1)
+        # So small that the network is never wholly sure.
+        tensor.raw_data = (0.1 * axes[:, None] * weights).astype(np.float32).tobytes()
 
-    return make_network(axes=len(heard), change=deafen)
+    return make_network(axes=len(axes), change=ignore)
 
 
 @pytest.fixture(scope="module")
-def predictor():
-    """With a network that hears nothing but the tempo."""
+def model():
+    """With a network that reads nothing but the tempo."""
     space = make_manifest().scoring.space
-    heard = np.array([axis.feature == HEARD for axis in space.axes])
-    toy = network(heard)
-    return Predictor(make_manifest(toy).scoring, toy)
-
-
-def batch(space, n=30, seed=2):
-    rng = np.random.default_rng(seed)
-    tracks = make_tracks(n, seed)
-    contexts = {}
-    for group in GROUPS:
-        packed = rng.normal(size=(n, len(STATISTICS[group]) * space.n_axes))
-        counts = np.full((n, len(COUNTS[group])), 7.0)
-        rows = np.hstack([counts, packed]).tolist()
-        # The first track has no artist and no album.
-        contexts[context_column(group)] = pa.array([None, *rows[1:]], pa.list_(pa.float64()))
-    columns = {
-        "track_id": pa.array(tracks["track_id"]),
-        "n_imputed": pa.array([0] * n, pa.int32()),
-        "input_hash": pa.array(range(n), pa.int64()),
-        ARTIST_KEY: pa.array([None, *range(1, n)], pa.int64()),
-        ALBUM_SUM: pa.nulls(n, pa.int64()),
-        **{name: pa.array(tracks[name].to_numpy(float)) for name in FEATURE_NAMES},
-        **contexts,
-    }
-    return pa.RecordBatch.from_pydict(columns)
-
-
-def labels(what, given):
-    """As those of artists with one track each, in two steps."""
-    judged = what.judge(given)
-    return what.decide(judged.append_column(CONSENSUS, judged[OPINION]))
+    toy = network(np.array([axis.feature == READ for axis in space.axes]))
+    return make_manifest(toy).scoring, toy
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 15))
 def test_effects_on_the_synthetic_genre_add_up_to_its_lead_over_the_next(seed, k):
     rng = np.random.default_rng(seed)
-    belonging = explanations.belongs(make_manifest().scoring.space)
-    axes = rng.normal(size=(20, belonging.shape[1]))
-    centroids = rng.normal(size=(k, belonging.shape[1]))
-    squared = ((axes[:, None] - centroids) ** 2).sum(axis=2)
+    belonging = explanations.features_of_axes(make_manifest().scoring.space)
+    points = rng.normal(size=(20, belonging.shape[1]))
+    centers = rng.normal(size=(k, belonging.shape[1]))
+    squared = ((points[:, None] - centers) ** 2).sum(axis=2)
     nearest, following = np.sort(squared, axis=1)[:, :2].T
-    effects = explanations.for_synthetic_genre(axes, centroids, belonging)
+    effects = explanations.for_synthetic_genre(points, centers, belonging)
     assert effects.shape == (20, len(FEATURE_NAMES))
     np.testing.assert_allclose(effects.sum(axis=1), following - nearest, rtol=0, atol=1e-9)
 
 
 def test_both_axes_of_a_circle_are_one_feature():
     space = make_manifest().scoring.space
-    belonging = explanations.belongs(space)
+    belonging = explanations.features_of_axes(space)
     assert belonging[space.features.index("key")].sum() == 2
     assert belonging.sum() == space.n_axes
 
@@ -104,74 +61,47 @@ def test_without_a_second_synthetic_genre_nothing_sets_the_first_apart():
     assert not explanations.for_synthetic_genre(np.ones((2, 3)), np.zeros((1, 3)), belonging).any()
 
 
-def test_a_feature_that_the_network_ignores_has_no_effect_on_the_genre(predictor):
-    space = predictor.scoring.space
-    seen = predictor.see(batch(space))
-    blank = np.zeros_like(predictor.tensor(seen))
-    effects = explanations.for_genre(
-        lambda tensor: predictor.opinions(seen, tensor),
-        predictor.tensor(seen),
-        blank,
-        np.arange(len(seen)) % len(GENRES),
-        explanations.belongs(space),
-    )
-    heard = space.features.index(HEARD)
-    assert not np.delete(effects, heard, axis=1).any()
-    assert np.abs(effects[:, heard]).min() > 0
-
-
-def test_a_track_of_medians_without_a_group_has_nothing_to_blot_out():
-    scoring = make_manifest().scoring
-    space = scoring.space
-    everything = network(np.ones(space.n_axes, dtype=bool))
-    medians = np.array([space.medians])
-    axes, synthetic = space.to_numpy(medians), scoring.synthetic
-    first = {"centers": axes, "centroids": axes}
-    synthetic = synthetic.model_copy(
-        update={
-            name: (tuple(own[0].tolist()), *getattr(synthetic, name)[1:])
-            for name, own in first.items()
-        }
-    )
-    full = make_manifest(everything).scoring.model_copy(update={"synthetic": synthetic})
-    given = batch(space, n=2)
-    for name, median in zip(space.features, space.medians, strict=True):
-        at = given.schema.get_field_index(name)
-        given = given.set_column(at, name, pa.array([median, median]))
-    alone, grouped = labels(Explainer(Predictor(full, everything)), given)[WHY_GENRE].to_pylist()
-    assert alone == []
-    assert grouped != []
-
-
-def test_reasons_come_after_the_same_labels(predictor):
-    given = batch(predictor.scoring.space)
-    plain, explained = labels(predictor, given), labels(Explainer(predictor), given)
-    names = [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
-    assert plain.schema.names == names
-    assert explained.schema.names == [*names, *WHY_COLUMNS]
-    assert explained.select(names).equals(plain)
+def test_only_features_that_the_network_reads_explain_the_genre(model):
+    explained = label([partition()], *model, explain=True)
     why = explained[WHY_GENRE].to_pylist()
-    assert {reason["feature"] for row in why for reason in row} == {HEARD}
+    assert {reason["feature"] for row in why for reason in row} == {READ}
+
+
+def test_explanations_come_after_the_same_labels(model):
+    plain, explained = label([partition()], *model), label([partition()], *model, explain=True)
+    assert explained.schema.names == [*NAMES, *WHY_COLUMNS, *PASSED]
+    assert explained.select(NAMES).equals(plain.select(NAMES))
     for row in explained[WHY_SYNTHETIC].to_pylist():
         effects = [reason["effect"] for reason in row]
-        assert 1 <= len(effects) <= REASONS
+        assert 1 <= len(effects) <= MAX_FEATURES
         assert effects == sorted(effects, reverse=True)
         assert min(effects) > 0
 
 
-def test_a_clusters_bundle_has_reasons_for_synthetic_genres_alone():
-    scoring = make_manifest().scoring
-    explained = Explainer(Predictor(scoring, None)).label(batch(scoring.space))
+def test_the_evidence_is_the_number_of_labelled_tracks_that_were_counted(model):
+    # Of the artists of the training side one track each is labelled: 3 is among them.
+    explained = label([partition()], *model, explain=True)
+    by_track = dict(
+        zip(explained["track_id"].to_pylist(), explained[EVIDENCE].to_pylist(), strict=True)
+    )
+    rows = partition()
+    known = {
+        one: int(artist == 3)
+        for one, artist in zip(
+            rows["track_id"].to_pylist(), rows["_artist"].to_pylist(), strict=True
+        )
+    }
+    assert by_track == known
+    assert set(known.values()) == {0, 1}
+
+
+def test_a_clusters_bundle_explains_synthetic_genres_alone():
+    explained = label([partition()], make_manifest().scoring, explain=True)
     assert explained[WHY_SYNTHETIC].null_count == 0
     assert explained[WHY_GENRE].null_count == explained.num_rows
 
 
-def test_an_empty_batch_has_no_reasons(predictor):
-    given = batch(predictor.scoring.space).slice(0, 0)
-    assert labels(Explainer(predictor), given).num_rows == 0
-
-
-def test_only_what_speaks_for_a_label_is_a_reason():
+def test_only_what_speaks_for_a_label_is_given():
     effects = np.array([[0.5, -1.0, 2.0, 0.1], [-1.0, -2.0, 0.0, 1e-9], [1.0, 1.0, 1.0, 1.0]])
     found = explanations.strongest(effects, ("a", "b", "c", "d")).to_pylist()
     named = [[reason["feature"] for reason in row] for row in found]

@@ -3,67 +3,134 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from genre_spark.scoring.artist_batches import ALBUM_SUM, SUMS
 from support.generated import make_manifest, make_tracks
 from support.networks import make_network
 
-from genre_spark.features.tensor import assign, channel_names
+from genre_spark.features import artist_batches as wire
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, RUN_COLUMNS
-from genre_spark.scoring import worker
-from genre_spark.scoring.worker import ARTIST_KEY, CONSENSUS, OPINION, Payload, Predictor
+from genre_spark.scoring import columns, worker
+from genre_spark.scoring.worker import Labeller, Payload, hash_partition, label_partition
 
 CLASSES = ("a", "b", "c", "d")
+NAMES = [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
+PASSED = [worker.HAS_GENRE, worker.IS_AMBIGUOUS, worker.OWN_HASH]
 
 
-def batch(n=20, seed=2):
-    tracks = make_tracks(n, seed)
-    columns = {
-        "track_id": pa.array(tracks["track_id"]),
-        "n_imputed": pa.array([0] * n, pa.int32()),
-        "input_hash": pa.array(range(n), pa.int64()),
-        ARTIST_KEY: pa.array([None, *list(range(1, n))], pa.int64()),
-        **{name: pa.array(tracks[name].to_numpy(float)) for name in FEATURE_NAMES},
-    }
-    return pa.RecordBatch.from_pydict(columns)
+def partition(n=40, seed=2, artists=8):
+    """Tracks as Spark gives them to a worker; the first one has no artist."""
+    tracks = make_tracks(n, seed, artists=artists)
+    keys = tracks["artist"].factorize()[0] + 1
+    artist = [None, *keys[1:].tolist()]
+    raw = tracks[list(FEATURE_NAMES)].to_numpy(np.float32)
+    return pa.RecordBatch.from_pydict(
+        {
+            "track_id": pa.array(tracks["track_id"]),
+            wire.GROUP: pa.array([-1, *keys[1:].tolist()], pa.int64()),
+            wire.ARTIST_KEY: pa.array(artist, pa.int64()),
+            wire.ALBUM_KEY: pa.array(tracks["album"].factorize()[0] + 100, pa.int64()),
+            wire.FEATURES: columns.lists(raw),
+            worker.N_IMPUTED: pa.array([0] * n, pa.int32()),
+            worker.HAS_GENRE: pa.array([True] * n),
+            worker.IS_AMBIGUOUS: pa.array([False] * n),
+            worker.OWN_HASH: pa.array(np.arange(n) * 7919 + 1),
+        }
+    )
+
+
+def label(rows, scoring, onnx=None, explain=False):
+    labeller = Labeller(scoring, onnx, explain)
+    found = [labeller.label(batch) for batch in labeller.batches(iter(rows))]
+    return pa.Table.from_batches(found).sort_by("track_id")
+
+
+@pytest.fixture(scope="module")
+def model():
+    network = make_network()
+    return make_manifest(network).scoring, network
 
 
 def test_a_clusters_bundle_gives_synthetic_genres_and_null_genres():
-    scoring = make_manifest().scoring
-    labels = Predictor(scoring, None).label(batch())
-    assert labels.schema.names == [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
+    labels = label([partition()], make_manifest().scoring)
+    assert labels.schema.names == [*NAMES, *PASSED]
     assert labels["genre"].null_count == labels["genre_top3"].null_count == labels.num_rows
 
 
-def test_the_synthetic_genre_is_that_of_the_nearest_centroid():
-    scoring = make_manifest().scoring
-    given = batch()
-    raw = np.stack([given[name].to_numpy() for name in FEATURE_NAMES], axis=1)
-    nearest, distances = assign(scoring.space.to_numpy(raw), scoring.centroids)
-    labels = Predictor(scoring, None).label(given)
-    assert labels["synthetic_genre_id"].to_pylist() == [scoring.synthetic.ids[i] for i in nearest]
-    np.testing.assert_allclose(labels["synthetic_genre_distance"].to_numpy(), distances, rtol=1e-5)
+def test_the_synthetic_genre_is_the_one_that_the_model_assigns(model):
+    scoring, network = model
+    (batch,) = Labeller(scoring, network).batches(iter([partition()]))
+    rows, distances = scoring.synthetic.assign(batch.inputs)
+    labels = Labeller(scoring, network).label(batch)
+    assert labels["synthetic_genre_id"].to_pylist() == [scoring.synthetic.ids[i] for i in rows]
+    np.testing.assert_array_equal(labels["synthetic_genre_distance"].to_numpy(), distances)
 
 
-def test_tracks_that_do_not_inform_each_other_are_labelled_by_their_own_opinion():
-    network = make_network(channels=len(channel_names(())))
-    predictor = Predictor(make_manifest(network, groups=()).scoring, network)
-    given = batch().append_column(ALBUM_SUM, pa.nulls(20, pa.int64()))
-    found = predictor.label(given)
-    judged = predictor.judge(given)
-    expected = predictor.decide(judged.append_column(CONSENSUS, judged[OPINION]))
-    assert found.select(expected.schema.names).equals(expected)
-    assert len(set(found["genre"].to_pylist())) > 1
-    assert all(set(found[name].to_pylist()) == {0} for name in SUMS)
+def test_labels_do_not_depend_on_the_order_and_the_batches_of_a_partition(model):
+    whole = partition(60)
+    shuffled = whole.take(pa.array(np.random.default_rng(3).permutation(60)))
+    parts = [shuffled.slice(0, 17), shuffled.slice(17, 20), shuffled.slice(37)]
+    assert label([whole], *model).equals(label(parts, *model))
 
 
-def test_an_empty_batch_gives_no_labels():
-    labels = Predictor(make_manifest().scoring, None).label(batch().slice(0, 0))
-    assert labels.num_rows == 0
+def test_an_artists_other_tracks_count_where_the_model_pools_them(model):
+    rows = partition(60)
+    alone = rows.filter(pa.array(np.arange(60) % 2 == 0))
+    both, half = label([rows], *model), label([alone], *model)
+    shared = both.filter(pa.compute.is_in(both["track_id"], half["track_id"].combine_chunks()))
+    assert not shared["genre_confidence"].equals(half["genre_confidence"])
+
+
+def test_a_model_that_does_not_relate_tracks_labels_each_as_if_alone():
+    network = make_network()
+    scoring = make_manifest(network, groups=()).scoring
+    rows = partition(20)
+    alone = [label([rows.slice(i, 1)], scoring, network) for i in range(20)]
+    assert label([rows], scoring, network).equals(pa.concat_tables(alone).sort_by("track_id"))
+
+
+def test_an_empty_partition_gives_no_labels(model):
+    payload = Payload("empty", model[0].model_dump_json(), model[1])
+    assert list(label_partition(payload, iter([partition().slice(0, 0)]))) == []
+
+
+def hashes(rows, relates=True):
+    table = pa.Table.from_batches(list(hash_partition(relates, iter(rows))))
+    return dict(zip(table["track_id"].to_pylist(), table["input_hash"].to_pylist(), strict=True))
+
+
+def test_hashes_without_labels_are_those_of_the_labels(model):
+    labels = label([partition()], *model)
+    assert hashes([partition()]) == dict(
+        zip(labels["track_id"].to_pylist(), labels["input_hash"].to_pylist(), strict=True)
+    )
+
+
+def test_a_changed_track_changes_the_hashes_of_its_artists_tracks_and_of_no_others():
+    rows = partition()
+    own = rows[worker.OWN_HASH].to_numpy().copy()
+    own[5] += 1
+    at = rows.schema.get_field_index(worker.OWN_HASH)
+    before, after = hashes([rows]), hashes([rows.set_column(at, worker.OWN_HASH, pa.array(own))])
+    groups = dict(zip(rows["track_id"].to_pylist(), rows[wire.GROUP].to_pylist(), strict=True))
+    changed = {groups[one] for one in before if before[one] != after[one]}
+    same = {groups[one] for one in before if before[one] == after[one]}
+    assert changed == {rows[wire.GROUP][5].as_py()}
+    assert not changed & same
+
+
+def test_tracks_of_an_artist_that_swap_their_content_change_all_of_its_hashes():
+    rows = partition(40, artists=1)
+    own = rows[worker.OWN_HASH].to_numpy().copy()
+    own[[3, 4]] = own[[3, 4]] + [1, -1]  # the sum stays
+    at = rows.schema.get_field_index(worker.OWN_HASH)
+    before, after = hashes([rows]), hashes([rows.set_column(at, worker.OWN_HASH, pa.array(own))])
+    ids = rows["track_id"].to_pylist()
+    assert before[ids[3]] != after[ids[3]]
+    assert before[ids[4]] != after[ids[4]]
 
 
 def test_the_three_best_genres_come_in_order_with_their_probabilities():
     chances = np.array([[0.1, 0.2, 0.65, 0.05], [0.4, 0.4, 0.1, 0.1]])
-    found = worker.genre_columns(chances, CLASSES, np.array([0.6, 0.6]))
+    found = columns.genre_columns(chances, CLASSES, np.array([True, False]))
     assert found["genre"].to_pylist() == ["c", "a"]
     assert found["genre_accepted"].to_pylist() == [True, False]
     top = found["genre_top3"].to_pylist()
@@ -72,16 +139,20 @@ def test_the_three_best_genres_come_in_order_with_their_probabilities():
 
 
 def test_with_two_genres_there_are_two_best():
-    found = worker.genre_columns(np.array([[0.3, 0.7]]), ("a", "b"), np.array([0.5]))
+    found = columns.genre_columns(np.array([[0.3, 0.7]]), ("a", "b"), np.array([True]))
     assert [best["genre"] for best in found["genre_top3"].to_pylist()[0]] == ["b", "a"]
 
 
-def test_a_worker_opens_a_model_once_and_keeps_only_the_last():
-    manifest = make_manifest()
-    scoring = manifest.scoring.model_dump_json()
+def test_a_worker_opens_a_model_once_and_keeps_only_the_last(monkeypatch):
+    opened = []
+    monkeypatch.setattr(worker, "Labeller", lambda *given: opened.append(given) or _Nothing())
+    scoring = make_manifest().scoring.model_dump_json()
     one, two = Payload("one", scoring, None), Payload("two", scoring, None)
-    first = worker.predictor(one)
-    assert worker.predictor(one) is first
-    second = worker.predictor(two)
-    assert second is not first
-    assert worker.predictor(one) is not first
+    for payload in (one, one, two, one):
+        list(label_partition(payload, iter([])))
+    assert len(opened) == 3
+
+
+class _Nothing:
+    def batches(self, batches):
+        return iter(())

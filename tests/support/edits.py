@@ -13,7 +13,7 @@ from genre_spark.pipelines import score as score_pipeline
 from genre_spark.platform import atomic_directory
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
 from support.generated import make_genre_part, make_manifest, make_profile, make_tracks
-from support.networks import make_keras, make_network
+from support.networks import make_network
 
 # Few features make small plans; what is tested hangs on none of them.
 FEATURES = ("energy", "key", "tempo")
@@ -48,7 +48,6 @@ def make_models(spark, folder):
             update={"scoring": scoring, "model_id": model_id(scoring, network)}
         )
         (path / files.ONNX).write_bytes(network)
-        (path / files.KERAS).write_bytes(make_keras())
         files.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
         paths[name] = str(path)
     return paths

@@ -169,7 +169,6 @@ def make_manifest(
             names=tuple(f"name {i}" for i in range(k)),
             metric=make_metric(space),
             centers=tuple(map(tuple, points[:k].tolist())),
-            centroids=tuple(map(tuple, points[:k].tolist())),
         ),
         genres=make_genre_part(pooled=related) if onnx else None,
     )
@@ -184,7 +183,10 @@ def make_manifest(
         seed=1,
         scoring=scoring,
         left_out=(),
-        data={"source": "tracks.parquet"},
+        data={
+            "source": "tracks.parquet",
+            "rows": {"read": len(tracks), "accepted": len(tracks), "fingerprint": "0" * 16},
+        },
         clusters={"k": k},
         genres={"classes": list(GENRES)} if onnx else None,
     )

@@ -1,9 +1,5 @@
 """Networks for tests that are what a bundle may hold, or just not: real files, never trained."""
 
-import io
-import json
-import zipfile
-
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -24,7 +20,7 @@ def make_network(
     constants = {"flat": np.array([-1, axes * channels]), "weights": weights.astype(np.float32)}
     nodes = [
         helper.make_node("Reshape", [given, "flat"], ["row"]),
-        helper.make_node("MatMul", ["row", "weights"], ["logits"]),
+        helper.make_node("Gemm", ["row", "weights"], ["logits"]),
         helper.make_node("LogSoftmax", ["logits"], [found], axis=-1),
     ]
     graph = helper.make_graph(
@@ -42,22 +38,6 @@ def make_network(
 
 def _of_tracks(name, *shape):
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
-
-
-def make_keras(layer=None, **members):
-    """The bytes of a Keras file with one layer; `members` are added to it or replace its own."""
-    layer = {"module": "keras.layers", "class_name": "Dense", "config": {}, **(layer or {})}
-    files = {
-        "metadata.json": b"{}",
-        "config.json": json.dumps({"config": {"layers": [layer]}}).encode(),
-        "model.weights.h5": b"\x89HDF\r\n\x1a\n" + bytes(64),
-        **members,
-    }
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return packed.getvalue()
 
 
 def constant(model, name) -> onnx.TensorProto:

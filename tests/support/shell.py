@@ -19,7 +19,7 @@ def led_to(files: list[str]) -> Iterator[None]:
     kept = {fd: os.dup(fd) for fd in (1, 2)}
     try:
         for fd, path in zip(kept, files, strict=True):
-            with open(path, "w") as file:
+            with open(path, "w", encoding="utf-8") as file:
                 os.dup2(file.fileno(), fd)
         yield
     finally:

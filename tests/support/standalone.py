@@ -72,7 +72,7 @@ def _free_port() -> int:
 def _daemon(command: list[str], log: Path) -> subprocess.Popen:
     # Under their own settings, not under those of a Spark that this process may run itself.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYSPARK", "SPARK"))}
-    with log.open("w") as file:
+    with log.open("w", encoding="utf-8") as file:
         return subprocess.Popen(
             [str(BIN / "spark-class"), *command],
             stdout=file,
@@ -84,9 +84,11 @@ def _daemon(command: list[str], log: Path) -> subprocess.Popen:
 
 def _await(log: Path, said: str) -> None:
     end = time.monotonic() + _WAIT
-    while said not in log.read_text():
+    while said not in log.read_text(encoding="utf-8"):
         if time.monotonic() > end:
-            raise TimeoutError(f"{log.read_text()[-2000:]}\n{log} never said: {said}")
+            raise TimeoutError(
+                f"{log.read_text(encoding='utf-8')[-2000:]}\n{log} never said: {said}"
+            )
         time.sleep(0.1)
 
 

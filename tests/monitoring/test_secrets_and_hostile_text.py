@@ -1,0 +1,46 @@
+"""Logs and metrics: neither secrets nor what a terminal would obey."""
+
+import logging
+
+import pytest
+
+from genre_spark.monitoring import json_logs
+
+HOSTILE = "left out: rock\x1b[2J\nERROR: all is lost\u202e"
+
+
+@pytest.fixture
+def logged(capfd):
+    """Logs a warning, and gives what reaches standard error."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def log(kind, message, *arguments):
+        json_logs.configure(kind, False, "run", "score")
+        logging.getLogger("genre_spark.test").warning(message, *arguments)
+        return capfd.readouterr().err
+
+    yield log
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_a_warning_is_one_line_whatever_name_it_quotes(logged):
+    assert logged("text", "%s", HOSTILE) == (
+        "WARNING: left out: rock\ufffd[2J ERROR: all is lost\ufffd\n"
+    )
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_no_log_tells_a_password(logged, kind):
+    told = logged(kind, "%s: metrics could not be written", "http://me:secret@host:9091")
+    assert "secret" not in told
+    assert "http://***@host:9091" in told
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@[bad", "http://me:secret@host:port/", "http://"])
+def test_a_url_that_is_none_is_a_warning_without_its_password(caplog, url):
+    metrics = pytest.importorskip("genre_spark.monitoring.prometheus")
+    metrics.send(url, "score", {"run_id": "a", "exit_code": 0, "seconds": 1}, {})
+    assert "metrics could not be written" in caplog.text
+    assert "secret" not in caplog.text

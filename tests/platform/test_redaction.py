@@ -1,0 +1,91 @@
+"""No secret of a URI leaves the process, and what is no secret stays readable."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genre_spark.platform.redaction import redact, redact_all
+
+SECRET = "wJalr/XUtn+FEMI=K7"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"s3a://AKIA:{SECRET}@bucket/tracks", "s3a://***@bucket/tracks"),
+        ("s3a://KEY:1234/ab@bucket", "s3a://***@bucket"),
+        ("s3a://KEY@bucket/x", "s3a://***@bucket/x"),
+        (f"http://user:{SECRET}@host:9091/metrics", "http://***@host:9091/metrics"),
+        ("http://user:p@ss@host/", "http://***@host/"),
+        ("https://token@host/x", "https://***@host/x"),
+        ("https://a.blob/x.csv?sv=2024&sig=a%2Fb/c+d==", "https://a.blob/x.csv?sv=***&sig=***"),
+        (f"jdbc:postgresql://db/x?user=me&password={SECRET}", "jdbc:postgresql://db/x?user=***&password=***"),
+        ("wasbs://box@account/x?sig=a", "wasbs://box@account/x?sig=***"),
+        ("reading s3a://K:a/b@c/x, then s3a://K:d@e", "reading s3a://***@c/x, then s3a://***@e"),
+        ("('s3a://K:s@b', 3)", "('s3a://***@b', 3)"),
+    ],
+)  # fmt: skip
+def test_users_passwords_and_values_of_queries_are_removed(text, shown):
+    assert redact(text) == shown
+    assert redact(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hdfs://node:8020/models/mine@champion",
+        "hdfs:///models/mine@champion",
+        "abfs://box@account.dfs.core.windows.net/mine/1",
+        "s3a://bucket/mine@champion",
+        "s3a://bucket/year=2024/part-?.parquet",
+        "/home/me@work/tracks.parquet",
+        "mine@champion",
+        "https://host/x.csv",
+        "3 tracks: none accepted",
+    ],
+)
+def test_what_is_no_secret_stays(text):
+    assert redact(text) == text
+
+
+_WORD = st.text("abcXYZ019/+=%.-_", min_size=6, max_size=40)
+
+
+@given(
+    st.sampled_from(["s3a", "http", "hdfs", "jdbc:x", "ftp"]), _WORD, st.text("abcdef", min_size=1)
+)
+def test_no_password_survives(scheme, secret, host):
+    secret = f"Q{secret}Q"
+    told = redact(f"failed: {scheme}://user:{secret}@{host}/path: denied")
+    assert secret not in told
+    assert told.endswith(f"@{host}/path: denied")
+
+
+def test_a_record_keeps_its_shape_and_loses_the_secrets_of_its_options():
+    record = {
+        "source": {"path": "s3a://K:s/x@b", "options": {"fs.s3a.secret.key": "s", "sep": ";"}},
+        "names": ["a", ("s3a://K:s@b", 1)],
+        "columns": {"key": "key"},
+        "n": 3,
+    }
+    assert redact_all(record) == {
+        "source": {"path": "s3a://***@b", "options": {"fs.s3a.secret.key": "***", "sep": ";"}},
+        "names": ["a", ["s3a://***@b", 1]],
+        "columns": {"key": "key"},
+        "n": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "user", "fs.azure.account.key.x", "sasToken", "api_key", "client-secret", "sig"],
+)
+def test_options_whose_names_look_like_those_of_secrets_are_not_stored(name):
+    assert redact_all({"options": {name: "x"}}) == {"options": {name: "***"}}
+
+
+@pytest.mark.parametrize(
+    "name", ["header", "sep", "encoding", "mergeSchema", "keyspace", "recursiveFileLookup"]
+)
+def test_other_options_are_stored(name):
+    assert redact_all({"options": {name: "x"}}) == {"options": {name: "x"}}
