@@ -106,15 +106,19 @@ def locate(spark: SparkSession, path: str) -> str:
     InputError
         Where there is nothing, or Hadoop cannot open a file of that name.
     """
-    try:
-        exists = storage_of(spark, path).exists(path)
-    except OutputError as err:
-        raise InputError(str(err)) from err
+    exists = _exists(spark, path)
     if not exists and not has_wildcard(path):
         raise InputError(f"{path}: no such file or directory")
     if not is_remote(path) and ":" in path.removeprefix("file:"):
         raise InputError(f"{path}: Hadoop reads no file with ':' in its path: rename it")
     return without_globs(path) if exists and has_wildcard(path) else path
+
+
+def _exists(spark: SparkSession, path: str) -> bool:
+    try:
+        return storage_of(spark, path).exists(path)
+    except OutputError as err:
+        raise InputError(str(err)) from err
 
 
 @contextmanager

@@ -211,15 +211,6 @@ class HadoopStorage(Storage):
             stream.close()
 
 
-@contextmanager
-def _told(failure: str) -> Iterator[None]:
-    """Raises Java's errors as `OutputError`, with what failed."""
-    try:
-        yield
-    except Py4JJavaError as err:
-        raise OutputError(f"{failure}: {java_message(err)}") from err
-
-
 def without_globs(path: str) -> str:
     """A path in which Hadoop takes no character for a wildcard."""
     return "".join(f"\\{one}" if one in "*?[]{}\\" else one for one in path)
@@ -234,6 +225,15 @@ def read_head(spark: SparkSession, uri: str, size: int) -> bytes:
         return bytes(stream.readNBytes(size))
     finally:
         stream.close()
+
+
+@contextmanager
+def _told(failure: str) -> Iterator[None]:
+    """Raises Java's errors as `OutputError`, with what failed."""
+    try:
+        yield
+    except Py4JJavaError as err:
+        raise OutputError(f"{failure}: {java_message(err)}") from err
 
 
 def java_message(err: Py4JJavaError) -> str:
