@@ -22,6 +22,8 @@ EXECUTOR = [
     # To look into a network before it is run.
     "onnx>=1.16",
 ]
+# The driver also guesses encodings of tables.
+DRIVER = ["charset-normalizer>=3.3"]
 # tensorflow-cpu has wheels for Linux and Windows on x86; elsewhere the full package is the CPU build.
 ON_X86 = "platform_machine == 'x86_64' or platform_machine == 'AMD64'"
 NOT_ON_X86 = "platform_machine != 'x86_64' and platform_machine != 'AMD64'"
@@ -86,7 +88,7 @@ setup(
         "genre_spark.reporting": ["templates/*"],
         "genre_spark.conf": ["*.yaml", "*.properties", "*.txt", "datasets/*", "spark/*"],
     },
-    install_requires=EXECUTOR,
+    install_requires=[*EXECUTOR, *DRIVER],
     extras_require={
         "train": TRAIN,
         "metrics": METRICS,

@@ -18,7 +18,7 @@ from pydantic import (
 
 from genre_spark._model import StrictModel
 from genre_spark.errors import ConfigError
-from genre_spark.schema import FEATURE_NAMES, PARTITION_COLUMNS, TEXT_COLUMNS
+from genre_spark.schema import ARTISTS, FEATURE_NAMES, PARTITION_COLUMNS, TEXT_COLUMNS
 from genre_spark.source import Origin
 
 
@@ -156,6 +156,8 @@ class Dataset(StrictModel):
         Spark's name of the source format; guessed from the path where absent.
     options : dict of str to str
         Options for Spark's reader of that format.
+    no_artist : tuple of str
+        Words that mean "no artist" in this table, beyond the usual ones, in any case.
     about : str
         What the table is, for people.
     origin : Origin, optional
@@ -167,12 +169,13 @@ class Dataset(StrictModel):
     extra_features: tuple[str, ...] = ()
     format: str | None = None
     options: dict[str, str] = {}
+    no_artist: tuple[str, ...] = ()
     about: str = ""
     origin: Origin | None = None
 
     @model_validator(mode="after")
     def _extras_are_new(self) -> "Dataset":
-        taken = [*TEXT_COLUMNS, *FEATURE_NAMES]
+        taken = [*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES]
         for name in self.extra_features:
             if name.lower() in taken:
                 raise ValueError(f"extra_features: {name} is a column already")
@@ -181,7 +184,7 @@ class Dataset(StrictModel):
 
     @model_validator(mode="after")
     def _columns_are_canonical(self) -> "Dataset":
-        known = (*TEXT_COLUMNS, *FEATURE_NAMES, *self.extra_features)
+        known = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *self.extra_features)
         unknown = sorted(set(self.columns) - set(known))
         if unknown:
             raise ValueError(

@@ -12,6 +12,8 @@ GENRE = "genre"
 # All genres of the rows of a track that stands under several; null for any other track.
 GENRES = "genres"
 TEXT_COLUMNS = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE)
+# All artists that a track names, as array<string>; optional. `ARTIST` is the first of them.
+ARTISTS = "artists"
 
 # What tables and pictures call the network, beside the baselines.
 MODEL = "CNN"

@@ -5,13 +5,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from genre_spark.catalog.inspection import Found
+from genre_spark.catalog import value_counts
+from genre_spark.catalog.inspection import Found, LargestArtist
+from genre_spark.catalog.mapping_inference import NOT_READ
 from genre_spark.config import CatalogSettings
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GENRE, TRACK_ID
 
 # Fewer tell too little of a track.
 _FEWEST = 3
 _MOST_ROWS = 0.5
+# An artist with so many tracks, on so many albums, and so large a share of all, may be none.
+_MANY_TRACKS, _MANY_ALBUMS, _LARGE_SHARE = 20, 10, 0.01
+_MOST_WORDS = 5
 
 
 def summary(
@@ -20,6 +25,7 @@ def summary(
     settings: CatalogSettings,
     dataset: str | None,
     draft: str | None,
+    fmt: str | None = None,
 ) -> dict[str, Any]:
     """What `inspect` found, for people and machines.
 
@@ -33,6 +39,8 @@ def summary(
         What the user mapped it with.
     draft : str or None
         The dataset file that was written.
+    fmt : str or None
+        The format that the user named.
     """
     read_as: dict[str, list[str]] = {}
     for one in found.readings.values():
@@ -40,7 +48,7 @@ def summary(
         read_as.setdefault(one.source, []).append(said)
     columns = [
         {
-            **{k: v for k, v in asdict(column).items() if k not in ("samples", "unknown")},
+            **{k: v for k, v in asdict(column).items() if k not in _INTERNAL},
             "sample": next(iter(column.samples), None),
             "read_as": read_as.get(column.name, []),
         }
@@ -48,26 +56,45 @@ def summary(
     ]
     return {
         "catalog": catalog,
+        "format": found.dataset.format,
+        "options": dict(found.dataset.options),
         "columns": columns,
         "mapping": {name: asdict(one) for name, one in found.readings.items()},
         "features": found.features,
         "rows": found.rows,
         "genres": found.genres,
         "artists": found.artists,
+        "placeholders": found.placeholders,
         "notes": _notes(found, settings),
         "draft": draft,
-        "next": _next(found, catalog, dataset, draft),
+        "next": _next(found, catalog, dataset, draft, fmt),
     }
 
 
+_INTERNAL = ("samples", "nested", "n_rows", "distinct")
+
+
+def doubtful_artist(found: Found) -> LargestArtist | None:
+    """The largest artist, if it has so many tracks and albums that it may stand for "no artist"."""
+    one, rows = found.largest_artist, found.rows
+    if one is None or rows is None or one.tracks < _MANY_TRACKS:
+        return None
+    large = one.tracks >= _LARGE_SHARE * rows["accepted"]
+    return one if large and one.albums >= _MANY_ALBUMS else None
+
+
 def _notes(found: Found, settings: CatalogSettings) -> list[str]:
-    has, notes = found.readings, []
+    has = {name: one for name, one in found.readings.items() if one.expression != NOT_READ}
+    notes = _of_reading(found)
     if TRACK_ID not in has:
         notes.append("no column tells one track from another; map one to track_id")
     absent = [name for name in FEATURE_NAMES if name not in has]
+    unread = [name for name in found.readings if name not in has]
+    notes += [found.readings[name].why or f"{name} is left out" for name in unread]
+    absent = [name for name in absent if name not in unread]
     if absent:
         notes.append(f"no column looks like {', '.join(absent)}: the models do without")
-    if len(FEATURE_NAMES) - len(absent) < _FEWEST:
+    if sum(name in has for name in FEATURE_NAMES) < _FEWEST:
         notes.append(f"at least {_FEWEST} features are needed; map columns to them")
     if ARTIST not in has:
         notes.append("no column looks like an artist; half of what the CNN knows would rest on it")
@@ -76,8 +103,34 @@ def _notes(found: Found, settings: CatalogSettings) -> list[str]:
     return notes + (_of_rows(found, found.rows, settings) if found.rows else [])
 
 
-def _of_rows(found: Found, rows: Mapping[str, Any], settings: CatalogSettings) -> list[str]:
+def _of_reading(found: Found) -> list[str]:
+    """With which options the table is read, where the usual ones would not do."""
     notes = []
+    for name, value in found.dataset.options.items():
+        notes.append(f"read with {name} {value!r}: score needs a dataset file that says so")
+    return notes
+
+
+def _of_values(found: Found, rows: Mapping[str, Any]) -> list[str]:
+    """Values that are not taken, words that mean nothing, and an artist that may be one of these."""
+    notes = []
+    for name, one in rows["values"].items():
+        counts = value_counts.ValueCounts(**{**one, "placeholder": 0})
+        notes += value_counts.messages(name, counts)
+    for name, words in found.placeholders.items():
+        told = ", ".join(f"{word!r} {n:,}" for word, n in list(words.items())[:_MOST_WORDS])
+        notes.append(f"{name}: these words are taken for no value: {told}")
+    if (artist := doubtful_artist(found)) is not None:
+        notes.append(
+            f"the largest artist is {artist.name!r}: {artist.tracks:,} tracks on {artist.albums:,}"
+            f" albums. If that is no artist, name it in the dataset file (no_artist:"
+            f" [{artist.name!r}])"
+        )
+    return notes
+
+
+def _of_rows(found: Found, rows: Mapping[str, Any], settings: CatalogSettings) -> list[str]:
+    notes = _of_values(found, rows)
     for name, one in found.features.items():
         wrong = one["not_a_number"] + one["out_of_range"]
         if wrong > _MOST_ROWS * rows["read"]:
@@ -96,14 +149,17 @@ def _of_rows(found: Found, rows: Mapping[str, Any], settings: CatalogSettings) -
     return notes
 
 
-def _next(found: Found, catalog: str, dataset: str | None, draft: str | None) -> str:
-    cluster = ("genre-spark", "cluster", "--catalog", catalog)
+def _next(
+    found: Found, catalog: str, dataset: str | None, draft: str | None, fmt: str | None
+) -> str:
+    # A draft names the format itself.
+    form = ("--format", fmt) if fmt and not draft else ()
+    cluster = ("genre-spark", "cluster", "--catalog", catalog, *form)
     mapping = dataset or draft
     ready = found.rows and all(name == one.expression for name, one in found.readings.items())
-    if not mapping and not ready:
-        write = shlex.join(
-            ("genre-spark", "inspect", "--catalog", catalog, "--output", "mine.yaml")
-        )
+    if not mapping and (not ready or found.dataset.options):
+        words = ("genre-spark", "inspect", "--catalog", catalog, *form, "--output", "mine.yaml")
+        write = shlex.join(words)
         return f"{write} (writes this mapping)"
     given = ("--dataset", mapping) if mapping else ()
     then = shlex.join((*cluster, *given, "--output", "models/mine"))

@@ -9,10 +9,18 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import reader, sampling, validation
+from genre_spark.catalog import (
+    reader,
+    sampling,
+    table_format,
+    text_checks,
+    validation,
+    value_counts,
+)
 from genre_spark.catalog.reader import Mapped
 from genre_spark.config import CatalogSettings, Dataset
 from genre_spark.errors import InputError
+from genre_spark.platform.hadoop import storage_of
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS
 
 logger = logging.getLogger(__name__)
@@ -44,6 +52,13 @@ class Source:
         if self.loaded is not None:
             return self.loaded
         return reader.read(spark, self.path, self.dataset, self.fmt)
+
+    def format(self, spark: SparkSession) -> str:
+        """Spark's name of the table's format; empty where somebody else has read it."""
+        if self.loaded is not None:
+            return ""
+        given = self.fmt or self.dataset.format
+        return given or table_format.guess_format(storage_of(spark, self.path), self.path)
 
 
 @dataclass(frozen=True)
@@ -158,7 +173,9 @@ def open_catalogue(
         opened = _opened(stack, spark, source, settings, needed)
         with reader.reading(f"{source.path}: cannot be read"):
             counts = validation.count(opened.judged)
+            check_text(spark, source, counts)
         validation.check_quotes(opened.judged, counts, source.path)
+        value_counts.check(counts.values, source.path)
         validation.check_gate(counts, settings.max_quarantined, source.path)
         groups = tuple(group for group in GROUPS if group in opened.mapped.columns)
         yield Catalogue(opened.judged, counts, opened.features, opened.left_out, groups)
@@ -185,6 +202,8 @@ def scan_catalogue(
         opened = _opened(stack, spark, source, settings, needed)
         with reader.reading(f"{source.path}: cannot be read"):
             sample = sampling.collect(opened.judged, opened.n_rows, needed, owner)
+            check_text(spark, source, sample.counts)
+        value_counts.check(sample.values, source.path)
         _check_sample(opened, sample, settings.max_quarantined, source.path)
         yield ScannedCatalogue(opened.judged, opened.n_rows, sample, opened.left_out, source.path)
 
@@ -213,7 +232,7 @@ def _opened(
         repeated = validation.repeated_ids(mapped)
     stack.callback(repeated.keys.unpersist)
     judged = validation.judge(mapped, wanted, settings.max_imputed, repeated)
-    if not _is_quickly_read(table, source):
+    if not _is_quickly_read(spark, table, source):
         judged = _kept(stack, judged)
     return _Opened(judged, mapped, repeated.n_rows, wanted, left_out)
 
@@ -230,21 +249,36 @@ def _check_sample(
         validation.check_gate(counts, max_quarantined, of)
 
 
+def check_text(spark: SparkSession, source: Source, counts: validation.RowCounts) -> None:
+    """Stops where a text table is in another encoding, or escapes quotes in another way.
+
+    Raises
+    ------
+    InputError
+    """
+    fmt, path = source.format(spark), source.path
+    if fmt not in (table_format.CSV, table_format.JSON):
+        return
+    location = reader.locate(spark, path)
+    text_checks.check_encoding(spark, path, location, counts.values)
+    if fmt == table_format.CSV:
+        text_checks.check_escapes(spark, path, location, counts.malformed, source.dataset.options)
+
+
 def _kept(stack: ExitStack, table: DataFrame) -> DataFrame:
     kept = table.persist()
     stack.callback(kept.unpersist)
     return kept
 
 
-def _is_quickly_read(table: DataFrame, source: Source) -> bool:
+def _is_quickly_read(spark: SparkSession, table: DataFrame, source: Source) -> bool:
     """Whether reading a table again takes less than keeping it: files of columns do."""
     if source.loaded is not None:  # nobody knows what it takes to compute it
         return False
-    fmt = source.fmt or source.dataset.format or reader.guess_format(source.path)
     expressions = [F.expr(expression) for expression in source.dataset.columns.values()]
     # Ids by chance would be other ones each time.
     mapped = table.select(*expressions)._jdf.queryExecution().analyzed()
-    return fmt in _COLUMNAR and mapped.deterministic()
+    return source.format(spark) in _COLUMNAR and mapped.deterministic()
 
 
 def filled(mapped: Mapped) -> tuple[str, ...]:

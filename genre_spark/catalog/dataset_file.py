@@ -5,11 +5,12 @@ from pathlib import Path
 
 import yaml
 
-from genre_spark.catalog.mapping_inference import YEAR, Reading
+from genre_spark.catalog.column_readings import YEAR, Reading
+from genre_spark.config import Dataset
 from genre_spark.errors import OutputError
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import plain
-from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, GENRE, TEXT_COLUMNS, TITLE, TRACK_ID
+from genre_spark.schema import ALBUM, ARTIST, ARTISTS, FEATURE_NAMES, GENRE, TITLE, TRACK_ID
 
 _HEAD = """\
 # How the columns of {table} are read; drafted by genre-spark inspect. Check it, then try it:
@@ -26,6 +27,9 @@ _WITHOUT = {
 }
 
 
+_ORDER = (TRACK_ID, ARTIST, ARTISTS, ALBUM, TITLE, GENRE, *FEATURE_NAMES, YEAR)
+
+
 def check_absent(file: Path) -> None:
     """A dataset file may hold somebody's work.
 
@@ -38,7 +42,14 @@ def check_absent(file: Path) -> None:
         raise OutputError(f"--output {file}: exists; choose another name, or delete it yourself")
 
 
-def render(table: str, file: str, readings: Mapping[str, Reading], columns: Iterable[str]) -> str:
+def render(
+    table: str,
+    file: str,
+    readings: Mapping[str, Reading],
+    columns: Iterable[str],
+    stored: Dataset | None = None,
+    doubtful: str | None = None,
+) -> str:
     """The file's text: the mapping, what was done to values, what is missing and what is unused.
 
     Parameters
@@ -50,12 +61,20 @@ def render(table: str, file: str, readings: Mapping[str, Reading], columns: Iter
     readings : mapping of str to Reading
     columns : iterable of str
         All columns of the table.
+    stored : Dataset, optional
+        Its format and the options to read it with.
+    doubtful : str, optional
+        An artist that may be none.
     """
-    lines = [_line(name, readings.get(name)) for name in (*TEXT_COLUMNS, *FEATURE_NAMES, YEAR)]
+    lines = [
+        _line(name, readings.get(name)) for name in _ORDER if name != ARTISTS or name in readings
+    ]
     extras = "" if YEAR in readings else "# "
     unused = set(columns) - {one.source for one in readings.values()}
     return (
         _HEAD.format(table=plain(redact(table)), file=plain(file))
+        + (_stored(stored) if stored else "")
+        + (f"# no_artist: [{_value(doubtful)}]  # if this is no artist\n" if doubtful else "")
         + "columns:\n"
         + "".join(f"{line}\n" for line in lines)
         + f"{extras}extra_features: [{YEAR}]  # numeric columns that the models also read\n"
@@ -77,20 +96,34 @@ def write(file: Path, text: str) -> None:
         raise OutputError(f"{file}: cannot be written: {err.strerror}") from err
 
 
+def _stored(dataset: Dataset) -> str:
+    """Format and options, as the file has them."""
+    lines = f"format: {dataset.format}\n" if dataset.format else ""
+    if dataset.options:
+        pairs = (f"{name}: {_quoted(value)}" for name, value in dataset.options.items())
+        lines += f"options: {{{', '.join(pairs)}}}\n"
+    return lines
+
+
 def _line(name: str, reading: Reading | None) -> str:
     if reading is None:
         why = f"; {_WITHOUT[name]}" if name in _WITHOUT else ""
         return f"  # {name}:  # no column looks like it{why}"
-    return f"  {name}: {_value(reading.expression)}" + (f"  # {reading.why}" if reading.why else "")
+    why = f"  # {plain(reading.why)}" if reading.why else ""
+    return f"  {name}: {_value(reading.expression)}{why}"
 
 
 def _value(expression: str) -> str:
     """Without quotes where it is one word that YAML takes for a text."""
     if expression.isidentifier() and yaml.safe_load(expression) == expression:
         return expression
-    return yaml.safe_dump(expression, width=100_000, allow_unicode=True, default_style='"').strip()
+    return _quoted(expression)
+
+
+def _quoted(text: str) -> str:
+    return yaml.safe_dump(text, width=100_000, allow_unicode=True, default_style='"').strip()
 
 
 def _comment(text: str) -> str:
     """Names may hold line breaks, which would end a comment."""
-    return "# " + "".join(c if c.isprintable() else " " for c in text) + "\n"
+    return f"# {plain(text)}\n"

@@ -2,23 +2,43 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import catalogue, reader, validation
+from genre_spark.catalog import catalogue, reader, text_files, validation
 from genre_spark.catalog.catalogue import Source
-from genre_spark.catalog.mapping_inference import UNKNOWN, YEAR, Column, Reading, guess
-from genre_spark.catalog.reader import Mapped
+from genre_spark.catalog.column_facts import describe, extent, finite
+from genre_spark.catalog.column_readings import YEAR, Column, Reading
+from genre_spark.catalog.mapping_inference import (
+    guess,
+)
+from genre_spark.catalog.placeholders import is_placeholder
+from genre_spark.catalog.reader import Mapped, odd_name
 from genre_spark.config import CatalogSettings, Dataset
-from genre_spark.schema import ARTIST, GENRE, TRACK_ID, feature
+from genre_spark.schema import (
+    ALBUM,
+    ARTIST,
+    ARTISTS,
+    FEATURE_NAMES,
+    GENRE,
+    TEXT_COLUMNS,
+    TRACK_ID,
+    feature,
+)
 
-_SAMPLES = 200
 _GENRES = 10
-_NO_NUMBERS = ("array", "map", "struct", "binary", "date", "timestamp")
+
+
+@dataclass(frozen=True)
+class LargestArtist:
+    """The artist with the most tracks, with their number and that of their albums."""
+
+    name: str
+    tracks: int
+    albums: int
 
 
 @dataclass(frozen=True)
@@ -39,6 +59,11 @@ class Found:
     genres : dict of str to int
         The largest, with their tracks.
     artists : int
+    dataset : Dataset
+        With which the table was read: its format, options and columns.
+    placeholders : dict of str to dict
+        Of each text column that is used, the words that mean "no value", with their rows.
+    largest_artist : LargestArtist or None
     """
 
     columns: tuple[Column, ...]
@@ -47,6 +72,9 @@ class Found:
     rows: dict[str, Any] | None
     genres: dict[str, int]
     artists: int
+    dataset: Dataset = field(default_factory=Dataset)
+    placeholders: dict[str, dict[str, int]] = field(default_factory=dict)
+    largest_artist: LargestArtist | None = None
 
 
 def inspect(
@@ -68,34 +96,54 @@ def inspect(
     GenreSparkError
         Where the table cannot be read, or the user's mapping does not fit it.
     """
-    table = reader.read(spark, source.path, source.dataset, source.fmt).persist()
+    if not mapped_by_user:
+        source = _as_written(spark, source)
+    table = source.read(spark).persist()
     try:
         with reader.reading(f"{source.path}: cannot be read"):
-            columns = _describe(table)
+            columns = describe(table)
             names = [column.name for column in columns]
             readings = _given(source.dataset, names) if mapped_by_user else guess(columns)
-            dataset = source.dataset if mapped_by_user else as_dataset(readings)
-            found = Found(tuple(columns), readings, {}, None, {}, 0)
+            dataset = source.dataset if mapped_by_user else as_dataset(readings, source.dataset)
+            found = Found(tuple(columns), readings, {}, None, {}, 0, dataset)
             if TRACK_ID not in readings:
                 return found
             mapped = reader.map_columns(table, dataset, source.path)
-            return _judge(found, mapped, settings.max_imputed) if mapped.features else found
+            if not mapped.features:
+                return found
+            found, counts = _judge(found, mapped, settings.max_imputed)
+            catalogue.check_text(spark, source, counts)
+            return found
     finally:
         table.unpersist()
 
 
-def as_dataset(readings: Mapping[str, Reading]) -> Dataset:
-    """The mapping that readings make."""
-    return Dataset(
-        columns={name: one.expression for name, one in readings.items()},
-        extra_features=(YEAR,) if YEAR in readings else (),
+def as_dataset(readings: Mapping[str, Reading], stored: Dataset | None = None) -> Dataset:
+    """The mapping that readings make, with the format and options of another."""
+    return (stored or Dataset()).model_copy(
+        update={
+            "columns": {name: one.expression for name, one in readings.items()},
+            "extra_features": (YEAR,) if YEAR in readings else (),
+        }
     )
+
+
+def _as_written(spark: SparkSession, source: Source) -> Source:
+    """The source with the format and the options that its files show."""
+    location = reader.locate(spark, source.path)
+    fmt = source.format(spark)
+    with reader.reading(f"{source.path}: cannot be read as {fmt}"):
+        options = text_files.options_for(spark, location, fmt, source.dataset.options)
+    dataset = source.dataset.model_copy(
+        update={"format": fmt, "options": {**options, **source.dataset.options}}
+    )
+    return replace(source, dataset=dataset)
 
 
 def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
     """A user's mapping, with the columns that need none."""
     own = {name.lower(): name for name in names}
-    known = (*reader.TEXT_COLUMNS, *reader.FEATURE_NAMES, *dataset.extra_features)
+    known = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *dataset.extra_features)
     same = {name: own[name.lower()] for name in known if name.lower() in own}
     expressions = {**same, **dataset.columns}
     return {
@@ -105,56 +153,7 @@ def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
     }
 
 
-def _describe(table: DataFrame) -> list[Column]:
-    """All columns, in one pass and a look at some rows."""
-    fields = [field for field in table.schema if field.name not in reader.OURS]
-    facts = [_facts(field.name, field.dataType.simpleString()) for field in fields]
-    total, *found = table.agg(F.count(F.lit(1)), *facts).first()
-    texts = [reader.by_name(field.name).cast("string") for field in fields]
-    some = table.select(*texts).limit(_SAMPLES).collect()
-    return [
-        Column(
-            name=field.name,
-            kind=field.dataType.simpleString(),
-            filled=fact["filled"] / max(1, total),
-            numeric=fact["numbers"] / max(1, fact["filled"]),
-            low=fact["low"],
-            median=fact["median"],
-            high=fact["high"],
-            samples=tuple(row[i] for row in some if (row[i] or "").strip()),
-            unknown=fact["unknown"],
-        )
-        for i, (field, fact) in enumerate(zip(fields, found, strict=True))
-    ]
-
-
-def _facts(name: str, kind: str) -> SparkColumn:
-    """Aggregate: see `Column`."""
-    column = reader.by_name(name)
-    text = column.cast("string")
-    number = F.lit(None).cast("double") if kind.startswith(_NO_NUMBERS) else _finite(column)
-    return F.struct(
-        F.count_if(F.trim(text) != "").alias("filled"),
-        F.count(number).alias("numbers"),
-        *_range(number),
-        F.max(F.when(text.isin(*UNKNOWN), text)).alias("unknown"),
-    )
-
-
-def _finite(column: SparkColumn) -> SparkColumn:
-    number = column.try_cast("double")
-    return F.when(F.abs(number) < F.lit(float("inf")), number)
-
-
-def _range(number: SparkColumn) -> list[SparkColumn]:
-    return [
-        F.min(number).alias("low"),
-        F.percentile_approx(number, 0.5, 1000).alias("median"),
-        F.max(number).alias("high"),
-    ]
-
-
-def _judge(found: Found, mapped: Mapped, max_imputed: int) -> Found:
+def _judge(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, validation.Counts]:
     """What would become of the rows."""
     features = catalogue.filled(mapped)
     with _persisted(validation.judge(mapped, features, max_imputed)) as judged:
@@ -162,19 +161,48 @@ def _judge(found: Found, mapped: Mapped, max_imputed: int) -> Found:
         tracks = validation.accepted(judged)
         sizes = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
         largest = sizes.orderBy(F.desc("count"), GENRE).limit(_GENRES).collect()
-        return replace(
+        completed = replace(
             found,
             features=_features(mapped, judged, features),
             rows={**asdict(counts), "refused": counts.refused_share},
             genres={row[GENRE]: row["count"] for row in largest},
             artists=tracks.agg(F.count_distinct(ARTIST)).first()[0],
+            placeholders=_placeholders(judged, mapped),
+            largest_artist=_largest_artist(tracks),
         )
+        return completed, counts
+
+
+def _placeholders(judged: DataFrame, mapped: Mapped) -> dict[str, dict[str, int]]:
+    """Of each text column that is used, the words that mean "no value", with their rows."""
+    used = [name for name in TEXT_COLUMNS if name in mapped.columns and name != TRACK_ID]
+    words = [
+        F.when(
+            is_placeholder(F.col(odd_name(name)), name) & (F.trim(odd_name(name)) != ""),
+            F.struct(F.lit(name).alias("name"), F.trim(odd_name(name)).alias("word")),
+        )
+        for name in used
+    ]
+    if not words:
+        return {}
+    each = judged.select(F.explode(F.array_compact(F.array(*words))).alias("one"))
+    found: dict[str, dict[str, int]] = {}
+    for row in each.groupBy("one.name", "one.word").count().orderBy(F.desc("count")).collect():
+        found.setdefault(row["name"], {})[row["word"]] = row["count"]
+    return found
+
+
+def _largest_artist(tracks: DataFrame) -> LargestArtist | None:
+    sizes = tracks.filter(F.col(ARTIST).isNotNull()).groupBy(ARTIST)
+    counted = sizes.agg(F.count(F.lit(1)).alias("n"), F.count_distinct(ALBUM).alias("albums"))
+    row = counted.orderBy(F.desc("n"), ARTIST).first()
+    return LargestArtist(row[ARTIST], row["n"], row["albums"]) if row else None
 
 
 def _features(
     mapped: Mapped, judged: DataFrame, features: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
-    ranges = [F.struct(*_range(_finite(F.col(name)))) for name in features]
+    ranges = [F.struct(*extent(finite(F.col(name)))) for name in features]
     at = mapped.rows.agg(*ranges).first()
     faults = judged.select(F.explode(validation.FAULTS).alias("fault")).groupBy("fault").count()
     n_of = {row["fault"]: row["count"] for row in faults.collect()}

@@ -1,13 +1,10 @@
 """Reads a source table and maps its columns to canonical ones."""
 
-import functools
 import logging
-import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
@@ -15,52 +12,55 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from genre_spark.catalog import artist_names, csv_files, parquet_files, text_files
+from genre_spark.catalog.columns import as_text, by_name
+from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
+from genre_spark.catalog.placeholders import is_placeholder
+from genre_spark.catalog.table_format import (
+    CSV,
+    JSON,
+    PARQUET,
+    guess_format,
+    has_wildcard,
+    refuse_logged_table,
+)
 from genre_spark.config import Dataset
 from genre_spark.errors import ConfigError, InputError, OutputError
-from genre_spark.platform.hadoop import spark_message, storage_of
-from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
+from genre_spark.platform.hadoop import spark_message, storage_of, without_globs
+from genre_spark.platform.spark_errors import cause, environment_error
+from genre_spark.platform.storage import is_remote
+from genre_spark.schema import ARTIST, ARTISTS, FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
 
 logger = logging.getLogger(__name__)
 
-CORRUPT = "_corrupt_record"
 SOURCE = "_source"
 # In a quarantine that is read again, these are of the last run.
 REASONS = "_reasons"
-# Whether a value of a CSV row holds whole other lines.
-SWALLOWED = "_swallowed"
 OURS = (CORRUPT, REASONS, SWALLOWED)
 
-# RFC 4180, and malformed lines kept for the quarantine instead of being dropped.
-_CSV = {
-    "header": "true",
-    "encoding": "UTF-8",
-    "quote": '"',
-    "escape": '"',
-    "multiLine": "true",
-    "mode": "PERMISSIVE",
-    "columnNameOfCorruptRecord": CORRUPT,
-}
-# Of a narrower table, text with a line break may well look like a line of the table.
-_FEWEST_COLUMNS = 4
 # Files of one table may differ in their columns; none is to be lost without a word.
-_OPTIONS = {"parquet": {"mergeSchema": "true"}, "orc": {"mergeSchema": "true"}}
-_MARKS = {"sep": ",", "quote": '"'}
-_FORMATS = {"csv": "csv", "tsv": "csv", "parquet": "parquet", "json": "json", "orc": "orc"}
-_PACKERS = {".gz", ".bz2", ".zst", ".lz4", ".snappy", ".deflate"}
+_OPTIONS = {PARQUET: {"mergeSchema": "true"}, "orc": {"mergeSchema": "true"}}
+# Spark's errors that a look at each file on its own may resolve.
+_BY_FILE = ("PARQUET_TYPE_ILLEGAL", "CANNOT_MERGE", "DECIMAL_PRECISION", "TIME", "FAILED_MERGE")
 _REFUSED_TYPES = (T.ArrayType, T.MapType, T.StructType, T.BinaryType)
+# Characters of a value that are kept to show it.
+_EXAMPLE = 60
+_NO_COLUMN = "null"
+_NO_ARTIST = "no artist"
 
 
 @dataclass(frozen=True)
 class Mapped:
-    """A source table in canonical columns, not yet judged.
+    """A source table in canonical columns, not yet validated.
 
     Attributes
     ----------
     rows : DataFrame
-        One row per source row: the text columns as string or null; per feature ``<name>`` as
-        double or null and ``_raw_<name>``, whether the source had any value; `CORRUPT` as the
-        malformed line or null; `SWALLOWED`, whether other lines stand in a value; `SOURCE` as a
-        struct of the original columns.
+        One row per source row: the text columns as string or null, without placeholders;
+        `ARTISTS` as array<string> or null; per feature ``<name>`` as double or null; per feature
+        and text column ``_odd_<name>``, the source's value as string where it was not taken, else
+        null; `CORRUPT` as the malformed line or null; `SWALLOWED`, whether other lines stand in a
+        value; `SOURCE` as a struct of the original columns.
     features : tuple of str
         Features that the source has, in canonical order.
     columns : frozenset of str
@@ -81,42 +81,57 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
     Raises
     ------
     InputError
-        Where the path does not exist, is empty, or cannot be read in that format.
+        Where the path does not exist, is empty, cannot be read in that format, or is a table whose
+        files hold deleted rows (Delta, Iceberg, Hudi).
     """
-    fmt = fmt or dataset.format or guess_format(path)
-    if not _has_wildcard(path) and not _exists(spark, path):
-        raise InputError(f"{path}: no such file or directory")
+    location = locate(spark, path)
+    storage = storage_of(spark, path)
+    refuse_logged_table(storage, path)
+    fmt = fmt or dataset.format or guess_format(storage, path)
     with reading(f"{path}: cannot be read as {fmt}"):
-        table = (
-            _read_csv(spark, path, dataset) if fmt == "csv" else _load(spark, path, fmt, dataset)
-        )
+        if fmt == CSV:
+            table = csv_files.read(spark, path, location, dataset.options)
+        else:
+            table = _load(spark, path, location, fmt, dataset.options)
     if not table.columns:
         raise InputError(f"{path}: is empty: no header and no rows")
     return table
 
 
-def _exists(spark: SparkSession, path: str) -> bool:
+def locate(spark: SparkSession, path: str) -> str:
+    """A path as Spark reads it: one that exists is meant as it stands, others may be patterns.
+
+    Raises
+    ------
+    InputError
+        Where there is nothing, or Hadoop cannot open a file of that name.
+    """
     try:
-        return storage_of(spark, path).exists(path)
+        exists = storage_of(spark, path).exists(path)
     except OutputError as err:
         raise InputError(str(err)) from err
+    if not exists and not has_wildcard(path):
+        raise InputError(f"{path}: no such file or directory")
+    if not is_remote(path) and ":" in path.removeprefix("file:"):
+        raise InputError(f"{path}: Hadoop reads no file with ':' in its path: rename it")
+    return without_globs(path) if exists and has_wildcard(path) else path
 
 
 @contextmanager
 def reading(failure: str) -> Iterator[None]:
-    """Tells whatever Spark finds wrong while it reads as the input's fault."""
+    """Reports whatever Spark finds wrong while it reads as the input's fault, or the machine's.
+
+    Raises
+    ------
+    ConfigError
+        Where Python workers or Java lack something.
+    InputError
+        Otherwise.
+    """
     try:
         yield
     except (PySparkException, Py4JJavaError) as err:
-        raise InputError(f"{failure}: {spark_message(err)}") from err
-
-
-def guess_format(path: str) -> str:
-    """The format that a path's ending tells, Parquet where it tells nothing."""
-    suffixes = [suffix.lower() for suffix in PurePosixPath(path.rstrip("/")).suffixes]
-    if suffixes and suffixes[-1] in _PACKERS:
-        suffixes.pop()
-    return _FORMATS.get(suffixes[-1].lstrip("."), "parquet") if suffixes else "parquet"
+        raise environment_error(err) or InputError(f"{failure}: {cause(err)}") from err
 
 
 def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
@@ -128,93 +143,57 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
         Where `track_id` is neither there nor mapped, an expression does not fit the table, a
         column appears twice, or a column has a type that cannot serve.
     """
-    _refuse_repeated(source.columns, path)
+    csv_files.refuse_repeated(source.columns, path)
     own = [name for name in source.columns if name not in OURS]
-    wanted = (*TEXT_COLUMNS, *FEATURE_NAMES, *dataset.extra_features)
+    wanted = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *dataset.extra_features)
     given = {name: _expression(source, dataset, name, own, path) for name in wanted}
     found = {name: column for name, column in given.items() if column is not None}
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
-    _refuse_types(source, found, path)
-    features = tuple(name for name in wanted if name in found and name not in TEXT_COLUMNS)
-    texts = [_text(found.get(name)).alias(name) for name in TEXT_COLUMNS]
-    numbers = [c for name in features for c in _number(name, found[name])]
+    types = _types(source, found, path)
+    raw = {name: _raw(source, dataset, name, own, column) for name, column in found.items()}
+    features = tuple(n for n in wanted if n in found and n not in (*TEXT_COLUMNS, ARTISTS))
+    columns = [
+        *[
+            c
+            for n in TEXT_COLUMNS
+            for c in _text(n, found.get(n), types.get(n), raw.get(n), dataset)
+        ],
+        artist_names.all_of(found.get(ARTISTS), types.get(ARTISTS)).alias(ARTISTS),
+        *[c for name in features for c in _number(name, found[name], raw[name])],
+    ]
     corrupt = F.col(CORRUPT) if CORRUPT in source.columns else F.lit(None).cast("string")
     swallowed = F.col(SWALLOWED) if SWALLOWED in source.columns else F.lit(False)
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     original = F.struct(*[by_name(name) for name in kept]).alias(SOURCE)
-    rows = source.select(
-        *texts, *numbers, corrupt.alias(CORRUPT), swallowed.alias(SWALLOWED), original
-    )
+    rows = source.select(*columns, corrupt.alias(CORRUPT), swallowed.alias(SWALLOWED), original)
     return Mapped(rows, features, frozenset(found) & set(TEXT_COLUMNS), path)
 
 
-def raw_name(feature: str) -> str:
-    """Column that tells whether the source had any value for a feature."""
-    return f"_raw_{feature}"
+def odd_name(column: str) -> str:
+    """Column that holds the source's value where it was not taken."""
+    return f"_odd_{column}"
 
 
-def _load(spark: SparkSession, path: str, fmt: str, dataset: Dataset) -> DataFrame:
-    options = {**_OPTIONS.get(fmt, {}), **dataset.options}
-    return spark.read.format(fmt).options(**options).load(path)
+def _load(
+    spark: SparkSession, path: str, location: str, fmt: str, given: dict[str, str]
+) -> DataFrame:
+    options = {**_OPTIONS.get(fmt, {}), **given}
+    if fmt == JSON and "multiLine" not in given:
+        options |= _json_options(spark, location, given)
+    try:
+        return spark.read.format(fmt).options(**options).load(location)
+    except (PySparkException, Py4JJavaError) as err:
+        if fmt != PARQUET or not any(one in str(err) for one in _BY_FILE):
+            raise
+    files = text_files.files_of(spark, location)
+    return parquet_files.read(spark, path, files, given)
 
 
-def _read_csv(spark: SparkSession, path: str, dataset: Dataset) -> DataFrame:
-    options = {**_CSV, **dataset.options}
-    if path.lower().endswith((".tsv", ".tsv.gz")):
-        options.setdefault("sep", "\t")
-    header = spark.read.options(**options).csv(path).schema
-    if len(header) == 0:
-        return spark.createDataFrame([], T.StructType())
-    if options["header"] == "true":
-        # Spark numbers repeated names, and then nobody would miss them.
-        first = spark.read.options(**{**options, "header": "false"}).csv(path).first() or ()
-        _refuse_repeated(list(filter(None, first)), path)
-        _refuse_encoding(filter(None, first), path)
-        # Where each file has its own order of columns, they would be mixed up without a word.
-        # Spark cannot hold a column without a name to its own name for it.
-        options.setdefault("enforceSchema", "false" if all(first) else "true")
-    # All columns are read as text: what is not a number becomes a reason and not an error.
-    fields = [field for field in header.fields if field.name != CORRUPT]
-    fields.append(T.StructField(CORRUPT, T.StringType()))
-    table = spark.read.options(**options).schema(T.StructType(fields)).csv(path)
-    return table.withColumn(SWALLOWED, _swallowed(len(fields) - 1, fields, options))
-
-
-def _swallowed(n_columns: int, fields: list[T.StructField], options: dict[str, str]) -> Column:
-    """Whether a value has a whole line of the table in it, as after a quote that nobody closed."""
-    if n_columns < _FEWEST_COLUMNS:
-        return F.lit(False)
-    sep, quote = (re.escape(options.get(name) or default) for name, default in _MARKS.items())
-    text = f"[^{sep}{quote}\r\n]*"
-    line = f"\n{text}(?:{sep}{text}){{{n_columns - 1}}}(?:\r|\n|$)"
-    values = [by_name(field.name) for field in fields]
-    # Few values have line breaks: the others need no search.
-    found = [value.contains("\n") & value.rlike(line) for value in values]
-    return functools.reduce(operator.or_, [F.coalesce(one, F.lit(False)) for one in found])
-
-
-def _refuse_encoding(names: Iterable[str], path: str) -> None:
-    odd = [name for name in names if "\ufffd" in name or "\0" in name]
-    if odd:
-        raise InputError(
-            f"{path}: the column {odd[0]!r} is not UTF-8; name its encoding in a dataset file"
-            " (options: {encoding: ISO-8859-1}) and give that with --dataset"
-        )
-
-
-def _has_wildcard(path: str) -> bool:
-    return any(character in path for character in "*?[{")
-
-
-def _refuse_repeated(columns: list[str], path: str) -> None:
-    names = [name.lower() for name in columns]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise InputError(
-            f"{path}: column {', '.join(repeated)} appears more than once (case does not count);"
-            " rename one of them"
-        )
+def _json_options(spark: SparkSession, location: str, given: dict[str, str]) -> dict[str, str]:
+    files = text_files.files_of(spark, location)
+    text = text_files.head(spark, files[0], given.get("encoding")) if files else ""
+    return {"multiLine": "true"} if text_files.starts_as_array(text) else {}
 
 
 def _expression(
@@ -225,10 +204,12 @@ def _expression(
         same = [column for column in own if column.lower() == name.lower()]
         return by_name(same[0]) if same else None
     expression = dataset.columns[name]
+    if expression.strip().lower() == _NO_COLUMN:
+        return None
     try:
         # Beside another column, so that an expression over several rows is refused; inside a
         # cast, so that one that makes several rows is.
-        source.select(F.lit(1), by_name(source.columns[0]), F.expr(expression).cast("string"))
+        source.select(F.lit(1), by_name(source.columns[0]), F.array(F.expr(expression)))
     except ParseException as err:
         raise ConfigError(f"dataset: columns: {name}: not a SQL expression: {expression}") from err
     except AnalysisException as err:
@@ -239,32 +220,69 @@ def _expression(
     return F.expr(expression)
 
 
-def by_name(name: str) -> Column:
-    """A column by its name, whatever characters that has."""
-    return F.col("`" + name.replace("`", "``") + "`")
+def _raw(source: DataFrame, dataset: Dataset, name: str, own: list[str], column: Column) -> Column:
+    """What the source has for a column: the one column that its expression reads, if it is one."""
+    if name not in dataset.columns:
+        return column
+    used = _read_by(dataset.columns[name], own)
+    simple = {f.name for f in source.schema if isinstance(f.dataType, T.AtomicType)}
+    return by_name(used[0]) if len(used) == 1 and used[0] in simple else column
 
 
-def _refuse_types(source: DataFrame, found: dict[str, Column], path: str) -> None:
+def _read_by(expression: str, own: list[str]) -> list[str]:
+    """Columns of the table that a SQL expression names."""
+    bare = re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", " ", expression)
+    quoted = {one.replace("``", "`").lower() for one in re.findall(r"`((?:[^`]|``)+)`", bare)}
+    words = {one.lower() for one in re.findall(r"[A-Za-z_]\w*(?!\w*\s*\()", bare)}
+    return [name for name in own if name.lower() in quoted | words]
+
+
+def _types(source: DataFrame, found: dict[str, Column], path: str) -> dict[str, T.DataType]:
+    """Types of the columns.
+
+    Raises
+    ------
+    InputError
+        Where one cannot serve.
+    """
     columns = [column.alias(name) for name, column in found.items()]
-    for field in source.select(*columns).schema:
-        kind = field.dataType
-        no_number = field.name not in TEXT_COLUMNS and isinstance(kind, T.DatetimeType)
-        if no_number or isinstance(kind, _REFUSED_TYPES):
-            needed = "text" if field.name in TEXT_COLUMNS else "a number"
+    fields = source.select(*columns).schema.fields
+    for field in fields:
+        kind, is_text = field.dataType, field.name in (*TEXT_COLUMNS, ARTISTS)
+        refused = isinstance(kind, _REFUSED_TYPES) and field.name != ARTISTS
+        if refused or (not is_text and isinstance(kind, T.DatetimeType)):
+            needed = "text" if is_text else "a number"
             raise InputError(
                 f"{path}: column {field.name} is {kind.simpleString()}, needed is {needed};"
                 f" map it in a dataset file (columns: {field.name}: <SQL expression>)"
             )
+    return {field.name: field.dataType for field in fields}
 
 
-def _text(column: Column | None) -> Column:
-    """As string; blank is the same as absent."""
-    if column is None:
-        return F.lit(None).cast("string")
-    text = column.cast("string")
-    return F.when(F.trim(text) != "", text)
+def _text(
+    name: str, column: Column | None, kind: T.DataType | None, raw: Column | None, dataset: Dataset
+) -> list[Column]:
+    """A text column, trimmed, null for placeholders and damaged characters; what was not taken."""
+    nothing = F.lit(None).cast("string")
+    if column is None or kind is None or raw is None:
+        return [nothing.alias(name), nothing.alias(odd_name(name))]
+    extra = dataset.no_artist if name == ARTIST else ()
+    text = as_text(column, kind)
+    # Ids stand as they are: somebody joins by them.
+    trimmed = text if name == TRACK_ID else F.trim(text)
+    good = ~is_placeholder(text, name, extra)
+    if name != TRACK_ID:
+        good &= ~F.make_valid_utf8(text).contains("\ufffd")
+    value = F.when(good, trimmed)
+    source = F.left(raw.cast("string"), F.lit(_EXAMPLE))
+    if extra:
+        # From here on a table's own word is the usual one.
+        source = F.when(is_placeholder(text, name, extra), F.lit(_NO_ARTIST)).otherwise(source)
+    odd = F.when(value.isNull(), source)
+    return [value.alias(name), odd.alias(odd_name(name))]
 
 
-def _number(name: str, column: Column) -> list[Column]:
-    has_value = column.isNotNull()
-    return [column.try_cast("double").alias(name), has_value.alias(raw_name(name))]
+def _number(name: str, column: Column, raw: Column) -> list[Column]:
+    value = F.nanvl(column.try_cast("double"), F.lit(None).cast("double"))
+    odd = F.when(value.isNull(), F.left(raw.cast("string"), F.lit(_EXAMPLE)))
+    return [value.alias(name), odd.alias(odd_name(name))]

@@ -1,14 +1,15 @@
 """Tracks sampled by the hash of their ids: the same however a catalogue is partitioned or ordered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import validation
+from genre_spark.catalog import validation, value_counts
+from genre_spark.catalog.value_counts import ValueCounts
 from genre_spark.schema import ARTIST, TRACK_ID
 
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.
@@ -40,10 +41,13 @@ class Sample:
         One row in so many is in it; 1 where it is the whole catalogue.
     rows : pa.Table
         `validation.USABLE`, `validation.REASONS`, the key of the artist, the features as double.
+    values : dict of str to ValueCounts
+        Values of these rows that were not taken.
     """
 
     share: int
     rows: pa.Table
+    values: dict[str, ValueCounts] = field(default_factory=dict)
 
     @property
     def tracks(self) -> pa.Table:
@@ -70,6 +74,7 @@ class Sample:
             accepted=self.rows.num_rows - len(reasons),
             duplicates=by_reason.get(validation.DUPLICATE, 0),
             reasons=by_reason,
+            values=self.values,
         )
 
 
@@ -90,5 +95,10 @@ def collect(
     share = max(1, n_rows // ENOUGH)
     key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
     sampled = judged.filter(one_in(share))
-    columns = sampled.select(validation.USABLE, validation.REASONS, key, *features)
-    return Sample(share, columns.toArrow())
+    seen = Observation()
+    observed = sampled.observe(
+        seen, F.count(F.lit(1)).alias("rows"), *value_counts.aggregates(judged)
+    )
+    columns = observed.select(validation.USABLE, validation.REASONS, key, *features)
+    rows = columns.toArrow()
+    return Sample(share, rows, value_counts.found(seen.get))

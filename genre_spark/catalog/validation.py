@@ -5,14 +5,17 @@ import logging
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from genre_spark.catalog.reader import CORRUPT, SOURCE, SWALLOWED, Mapped, raw_name
+from genre_spark.catalog import value_counts
+from genre_spark.catalog.placeholders import is_placeholder
+from genre_spark.catalog.reader import CORRUPT, SOURCE, SWALLOWED, Mapped, odd_name
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
+from genre_spark.catalog.value_counts import ValueCounts
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import (
     ARTISTS,
@@ -53,17 +56,25 @@ class RowCounts:
         Rows quarantined only because another row has their `track_id`.
     reasons : dict of str to int
         Quarantined rows per reason; a row can have several.
+    values : dict of str to ValueCounts
+        Of each used column that has values which were not taken.
     """
 
     read: int
     accepted: int
     duplicates: int
     reasons: dict[str, int]
+    values: dict[str, ValueCounts] = field(default_factory=dict)
 
     @property
     def quarantined(self) -> int:
         """Rows quarantined for any reason."""
         return self.read - self.accepted
+
+    @property
+    def malformed(self) -> int:
+        """Rows of a text table that are malformed, or hold other rows."""
+        return self.reasons.get(MALFORMED, 0) + self.reasons.get(UNCLOSED, 0)
 
     @property
     def refused(self) -> int:
@@ -172,7 +183,8 @@ def judge(
 
 def accepted(judged: DataFrame) -> DataFrame:
     """The rows that are tracks."""
-    return judged.filter(USABLE).drop(USABLE, REPEATED, REASONS, SOURCE)
+    odd = [name for name in judged.columns if name.startswith(odd_name(""))]
+    return judged.filter(USABLE).drop(USABLE, REPEATED, REASONS, SOURCE, *odd)
 
 
 def quarantined(judged: DataFrame) -> DataFrame:
@@ -186,6 +198,7 @@ def count(judged: DataFrame) -> Counts:
     """Counts rows by their fate; one pass for the totals, one for the reasons if there are any."""
     good = F.col(USABLE)
     content = content_hash(judged)
+    of_values = value_counts.aggregates(judged)
     totals = judged.agg(
         F.count(F.lit(1)).alias("read"),
         F.count_if(good).alias("accepted"),
@@ -194,8 +207,14 @@ def count(judged: DataFrame) -> Counts:
         F.count_if(good & F.col(GENRE).isNotNull()).alias("with_genre"),
         F.count_if(good & (F.col(N_IMPUTED) > 0)).alias("imputed"),
         F.lower(F.hex(F.bit_xor(F.when(good, content)))).alias("fingerprint"),
+        *of_values,
     ).first()
-    counted = {**totals.asDict(), "fingerprint": totals["fingerprint"] or ""}
+    plain = {n: one for n, one in totals.asDict().items() if not n.startswith(odd_name(""))}
+    counted = {
+        **plain,
+        "fingerprint": totals["fingerprint"] or "",
+        "values": value_counts.found(totals.asDict()),
+    }
     if totals["read"] == totals["accepted"]:
         return Counts(**counted, reasons={})
     by_reason = (
@@ -223,7 +242,11 @@ def content_hash(judged: DataFrame) -> Column:
         ARTISTS,
         GENRES,
     )
-    kinds = {field.name: field.dataType for field in judged.schema if field.name not in internal}
+    kinds = {
+        one.name: one.dataType
+        for one in judged.schema
+        if one.name not in internal and not one.name.startswith(odd_name(""))
+    }
     columns = [
         F.coalesce(F.col(name), F.lit("" if isinstance(kind, StringType) else -math.inf))
         for name, kind in kinds.items()
@@ -234,8 +257,12 @@ def content_hash(judged: DataFrame) -> Column:
 
 
 def has_values(name: str) -> Column:
-    """Aggregate: whether any row has a number in a feature."""
-    return F.coalesce(F.bool_or(F.col(name).isNotNull()), F.lit(False)).alias(name)
+    """Aggregate: whether any row has a value in a feature that is possible, or not understood."""
+    odd = F.col(odd_name(name))
+    understood = _is_possible(name, True) | ~_is_unknown(name)
+    not_understood = odd.isNotNull() & ~is_placeholder(odd, name)
+    found = F.when(F.col(name).isNotNull(), understood).otherwise(not_understood)
+    return F.coalesce(F.bool_or(found), F.lit(False)).alias(name)
 
 
 def check_quotes(judged: DataFrame, counts: RowCounts, path: str) -> None:
@@ -307,8 +334,12 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         .alias(name)
         for name in features
     ]
+    of_texts = [odd_name(n) for n in TEXT_COLUMNS if n in mapped.columns and n != TRACK_ID]
     return mapped.rows.select(
         *TEXT_COLUMNS,
+        ARTISTS,
+        *of_texts,
+        *[_odd(name, possible[name]) for name in features if name in mapped.features],
         SOURCE,
         n_imputed.alias(N_IMPUTED),
         F.when(n_imputed > 0, faults).otherwise(_none()).alias(FAULTS),
@@ -330,14 +361,27 @@ def _is_possible(name: str, in_source: bool) -> Column:
     return F.coalesce(possible, F.lit(False))
 
 
+def _is_unknown(name: str) -> Column:
+    """Whether a number says that the analysis found nothing: 0 or -1 where these are impossible."""
+    return F.col(name).isin(0.0, -1.0)
+
+
+def _odd(name: str, possible: Column) -> Column:
+    """A feature's value as the source has it, where it is not taken."""
+    impossible = F.col(name).isNotNull() & ~possible & ~_is_unknown(name)
+    odd = F.when(impossible, F.col(name).cast("string")).otherwise(F.col(odd_name(name)))
+    return odd.alias(odd_name(name))
+
+
 def _fault(name: str, in_source: bool) -> Column:
     """What is wrong with a value that is not possible."""
     if not in_source:
         return F.lit(f"missing:{name}")
     return (
-        F.when(~F.col(raw_name(name)), f"missing:{name}")
-        .when(F.col(name).isNull(), f"not_a_number:{name}")
-        .otherwise(f"out_of_range:{name}")
+        F.when(F.col(name).isNotNull(), f"out_of_range:{name}")
+        .when(F.col(odd_name(name)).isNull(), f"missing:{name}")
+        .when(is_placeholder(F.col(odd_name(name)), name), f"missing:{name}")
+        .otherwise(f"not_a_number:{name}")
     )
 
 
@@ -353,7 +397,8 @@ def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame
     content = _content_hash([F.col(name) for name in (*TEXT_COLUMNS, *features)])
     fields = [F.col(SOURCE).getField(name) for name in rows.select(f"{SOURCE}.*").columns]
     order = per_id.orderBy(unusable, N_IMPUTED, content, _content_hash(fields))
-    first, last = F.min(GENRE).over(per_id), F.max(GENRE).over(per_id)
+    plain = F.lower(GENRE)
+    first, last = F.min(plain).over(per_id), F.max(plain).over(per_id)
     repeated = ~unusable & (F.row_number().over(order) > 1)
     return rows.withColumns(
         {
@@ -362,7 +407,7 @@ def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame
             REASONS: F.when(repeated, F.array(F.lit(DUPLICATE))).otherwise(F.col(REASONS)),
             AMBIGUOUS: F.coalesce(first != last, F.lit(False)),
             GENRES: F.when(first != last, F.sort_array(F.collect_list(GENRE).over(per_id))),
-            GENRE: F.when(first == last, first),
+            GENRE: F.when(first == last, F.min(GENRE).over(per_id)),
         }
     )
 
@@ -377,8 +422,9 @@ def _id_key() -> Column:
 
 
 def _is_no_id(track_id: Column) -> Column:
-    """Too long to be one, or with characters that nobody could see or type."""
-    return (F.length(track_id) > MAX_ID_LENGTH) | track_id.rlike("[\\p{Cntrl}\ufffd]")
+    """Too long to be one, with characters that nobody could see or type, or rounded by a program."""
+    odd = track_id.rlike("[\\p{Cntrl}\ufffd]|^-?\\d(\\.\\d+)?[eE]\\+?\\d+$")
+    return (F.length(track_id) > MAX_ID_LENGTH) | odd | ~F.is_valid_utf8(track_id)
 
 
 def _none() -> Column:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark.catalog import genre_names
 from genre_spark.classifier.evidence import mix
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import TrainingSettings
@@ -148,7 +149,9 @@ def collect(
         50 in all.
     """
     per_genre = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
-    counts = {row[GENRE]: row["count"] for row in per_genre.collect()}
+    spelled = {row[GENRE]: row["count"] for row in per_genre.collect()}
+    tracks = genre_names.respelled(tracks, genre_names.spellings(spelled))
+    counts = genre_names.merged(spelled)
     classes = _usable_genres(counts, settings.min_per_genre)
     others = {
         GENRES: _genres(tracks),

@@ -82,7 +82,16 @@ def inspect(
         found = look(spark, source, dataset is not None, settings)
         if file:
             names = [column.name for column in found.columns]
-            dataset_file.write(file, dataset_file.render(catalog, str(file), found.readings, names))
+            artist = advice.doubtful_artist(found)
+            text = dataset_file.render(
+                catalog,
+                str(file),
+                found.readings,
+                names,
+                found.dataset,
+                artist.name if artist else None,
+            )
+            dataset_file.write(file, text)
         views.show_inspection(
-            job.terminal, advice.summary(found, catalog, settings, dataset, output)
+            job.terminal, advice.summary(found, catalog, settings, dataset, output, fmt)
         )

@@ -74,7 +74,12 @@ def run(command: click.Command) -> None:
         _fail("stopped", STOPPED)
     except Exception as err:  # the last line of defence: one line, the rest under -v
         logging.getLogger(__name__).debug("unexpected", exc_info=True)
-        _fail(f"unexpected {type(err).__name__}: {_first_line(err)} (-v shows more)", 1)
+        from genre_spark.platform import spark_errors
+
+        if known := spark_errors.explained(err):
+            _fail(f"{known} (-v shows more)", known.exit_code)
+        message = spark_errors.cause(err) if spark_errors.is_of_spark(err) else _first_line(err)
+        _fail(f"unexpected {type(err).__name__}: {message} (-v shows more)", 1)
 
 
 # What is needed for an option alone; all else that may be missing is needed for training.

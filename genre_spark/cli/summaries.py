@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from genre_spark.cli import meaning
 from genre_spark.cli.terminal import Terminal
 from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.reporting.text import PROTOCOLS, QUALITIES, attainable, gained, spread
@@ -162,6 +163,12 @@ def _accuracy(terminal: Terminal, genres: Mapping[str, Any]) -> None:
             for name, of in genres["protocols"].items()
         }
     )
+    lines = [
+        line
+        for protocol, metrics in genres["protocols"].items()
+        for line in meaning.of_accuracy(PROTOCOLS[protocol], metrics, genres["target_precision"])
+    ]
+    terminal.pairs({f"note {i}": line for i, line in enumerate(lines, start=1)})
 
 
 def _by_protocol(

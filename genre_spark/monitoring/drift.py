@@ -18,8 +18,10 @@ from genre_spark.errors import GateError
 _PRIOR = 0.5
 
 CONFIDENCE = "confidence"
+MIXES = ("synthetic_genres", "genres")
 OK, WARN, STOP = "ok", "warn", "stop"
 _MOST_NAMED = 5
+_MOST_LABELS = 2
 
 
 def psi(expected: Sequence[int], found: Sequence[int]) -> float:
@@ -63,25 +65,33 @@ def of_features(
     -------
     dict
         Per feature ``psi`` and ``ks``, None where either catalogue has no value; ``missing`` here
-        and ``missing_before``, in [0, 1].
+        and ``missing_before``, in [0, 1]; ``direction``, whether most values are higher or lower.
     """
     return {
         name: {
             **_distances(one.counts, found[name].counts),
             "missing": round(found[name].missing, 6),
             "missing_before": round(one.missing, 6),
+            "direction": _direction(one.counts, found[name].counts),
         }
         for name, one in before.items()
     }
 
 
 def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, dict[str, Any]]:
-    """Distance of the label mixes (``psi``) and of the confidence (``psi`` and ``ks``)."""
-    mixes = {
-        name: _aligned(getattr(before, name), getattr(found, name))
-        for name in ("synthetic_genres", "genres")
+    """Distance of the label mixes (``psi``) and of the confidence (``psi`` and ``ks``).
+
+    ``largest`` names the labels whose shares differ most.
+    """
+    mixes = {name: _aligned(getattr(before, name), getattr(found, name)) for name in MIXES}
+    distances: dict[str, dict[str, Any]] = {
+        name: {
+            "psi": _psi(*counts),
+            "ks": None,
+            "largest": _largest(getattr(before, name), getattr(found, name)),
+        }
+        for name, counts in mixes.items()
     }
-    distances = {name: {"psi": _psi(*counts), "ks": None} for name, counts in mixes.items()}
     sure = _distances(_confidence_counts(before), _confidence_counts(found))
     distances[CONFIDENCE] = {
         **sure, "mean": found.mean_confidence, "mean_before": before.mean_confidence
@@ -115,8 +125,9 @@ def judge(
     """
     judged = tracks >= settings.min_tracks
     # A model is always less sure of artists that it does not know: that is no fault of the
-    # catalogue, and what `genre_accepted` is for.
-    harmless = {CONFIDENCE, *absent}
+    # catalogue, and what `genre_accepted` is for. And a part of a catalogue, such as the new
+    # releases or one genre, has another mix of labels than the whole.
+    harmless = {CONFIDENCE, *MIXES, *absent}
     parts = {
         part: {
             name: {**one, "level": _level(one, settings, name in harmless) if judged else OK}
@@ -162,10 +173,19 @@ def beyond(judged: Mapping[str, Any], level: str) -> list[str]:
     return [_said(name, one) for name, one in found[:_MOST_NAMED]] + more
 
 
+# What a reader calls the parts that are no feature.
+_CALLED = {
+    "synthetic_genres": "other shares of synthetic genres",
+    "genres": "other shares of genres",
+    CONFIDENCE: "another confidence",
+}
+
+
 def _said(name: str, one: Mapping[str, Any]) -> str:
     parts = {"PSI": one["psi"], "KS": one["ks"], "missing": one.get("missing") or None}
     told = ", ".join(f"{what} {n:.2f}" for what, n in parts.items() if n is not None)
-    return f"{name} ({told})"
+    differs = ", ".join(one.get("largest") or ()) or one.get("direction") or ""
+    return f"{_CALLED.get(name, name)}{': ' if differs else ''}{differs} ({told})"
 
 
 def _level(one: Mapping[str, Any], settings: DriftSettings, harmless: bool) -> str:
@@ -184,6 +204,28 @@ def _distances(before: Sequence[int], found: Sequence[int]) -> dict[str, float |
 
 def _psi(before: Sequence[int], found: Sequence[int]) -> float | None:
     return round(psi(before, found), 6) if sum(before) and sum(found) else None
+
+
+def _direction(before: Sequence[int], found: Sequence[int]) -> str | None:
+    """Whether values lie in higher or lower bins than before, None where either has none."""
+    if not sum(before) or not sum(found):
+        return None
+    bins = np.arange(len(before))
+    return (
+        "higher" if np.average(bins, weights=found) > np.average(bins, weights=before) else "lower"
+    )
+
+
+def _largest(before: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
+    """The labels whose shares differ most, with both shares."""
+    total, total_before = sum(found.values()), sum(before.values())
+    if not total or not total_before:
+        return []
+    shares = {
+        n: (found.get(n, 0) / total, before.get(n, 0) / total_before) for n in {*before, *found}
+    }
+    far = sorted(shares, key=lambda name: (-abs(shares[name][0] - shares[name][1]), name))
+    return [f"{n} {shares[n][0]:.0%} instead of {shares[n][1]:.0%}" for n in far[:_MOST_LABELS]]
 
 
 def _aligned(*tables: Mapping[str, int]) -> list[list[int]]:

@@ -7,6 +7,7 @@ stands in the directory at the switch is kept beside it.
 import fnmatch
 import json
 import logging
+import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -115,6 +116,11 @@ def check_target(
         not publish, or a switch there has a gap.
     """
     path = storage.resolve(output)
+    if os.path.ismount(path):
+        raise OutputError(
+            f"{option} {output}: is a mount point, which cannot be exchanged for another directory;"
+            f" give a folder inside it: {output.rstrip('/')}/labelled"
+        )
     if not (storage.renames_whole or allow_gap):
         raise OutputError(
             f"{option} {output}: an object store renames file by file, and readers could find half"

@@ -220,6 +220,22 @@ def _told(failure: str) -> Iterator[None]:
         raise OutputError(f"{failure}: {java_message(err)}") from err
 
 
+def without_globs(path: str) -> str:
+    """A path in which Hadoop takes no character for a wildcard."""
+    return "".join(f"\\{one}" if one in "*?[]{}\\" else one for one in path)
+
+
+def read_head(spark: SparkSession, uri: str, size: int) -> bytes:
+    """The first bytes of a file on any file system."""
+    jvm = spark.sparkContext._jvm
+    path = jvm.org.apache.hadoop.fs.Path(jvm.java.net.URI(uri))
+    stream = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).open(path)
+    try:
+        return bytes(stream.readNBytes(size))
+    finally:
+        stream.close()
+
+
 def java_message(err: Py4JJavaError) -> str:
     """The first line of what Java said at the root of it, and of which file, if of one."""
     said, cause = [], err.java_exception

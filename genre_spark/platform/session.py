@@ -1,6 +1,8 @@
 """The only place that builds a SparkSession."""
 
+import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from genre_spark.platform.java import OLDEST, find_java_home, install_command
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+logger = logging.getLogger(__name__)
+
 # What correctness rests on, wherever the job runs.
 _SEMANTICS = {
     # A text in a number is a fault of its row; under ANSI it would kill the task.
@@ -23,7 +27,18 @@ _SEMANTICS = {
     "spark.sql.csv.parser.columnPruning.enabled": "false",
     "spark.sql.caseSensitive": "false",
     "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    # Tables in encodings beyond Unicode's own, which Spark 4 refuses otherwise.
+    "spark.sql.legacy.javaCharsets": "true",
+    # Damaged files are an error, never a table with fewer rows.
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
 }
+# Variables that send Spark's start somewhere else.
+_VARIABLES = ("SPARK_HOME", "PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "SPARK_DIST_CLASSPATH",
+              "SPARK_LOCAL_IP", "SPARK_LOCAL_DIRS", "HADOOP_CONF_DIR", "JAVA_TOOL_OPTIONS",
+              "PYTHONPATH")  # fmt: skip
+_SUBMIT = "PYSPARK_SUBMIT_ARGS"
 
 
 def get_session(
@@ -60,7 +75,7 @@ def get_session(
             _start_java(settings)
         session = builder.getOrCreate()
     except Exception as err:  # py4j and pyspark raise many kinds here, all fatal
-        raise ConfigError(f"Spark does not start: {str(err).splitlines()[0]}") from err
+        raise ConfigError(_not_started(err)) from err
     _suit_one_machine(session)
     return session
 
@@ -131,10 +146,44 @@ def _suit_one_machine(session: "SparkSession") -> None:
                 session.conf.set(key, value)
 
 
+def _not_started(err: Exception) -> str:
+    """Why Spark does not start, and which variables of the environment may be the reason."""
+    said = next((line for line in str(err).splitlines() if line.strip()), type(err).__name__)
+    given = ", ".join(f"{name}={os.environ[name]}" for name in _VARIABLES if os.environ.get(name))
+    hint = f"; the environment sets {given}: try without" if given else ""
+    return f"Spark does not start: {said}{hint}"
+
+
+def _use_own_spark() -> None:
+    """Takes the Spark of the installed pyspark, whatever SPARK_HOME names: versions must agree."""
+    import pyspark
+
+    own = Path(pyspark.__file__).parent
+    if (own / "jars").is_dir() and os.environ.get("SPARK_HOME"):
+        os.environ["SPARK_HOME"] = str(own)
+
+
+def _drop_submit_master() -> None:
+    """Takes the master out of PYSPARK_SUBMIT_ARGS, where it would win over --master and the default."""
+    words = shlex.split(os.environ.get(_SUBMIT, ""))
+    kept, skip = [], False
+    for word in words:
+        option = word.split("=")[0] in ("--master", "--deploy-mode")
+        if not skip and not option:
+            kept.append(word)
+        elif option:
+            logger.warning("%s: %s is ignored; give --master to genre-spark", _SUBMIT, word)
+        skip = option and "=" not in word
+    if kept != words:
+        os.environ[_SUBMIT] = shlex.join(kept)
+
+
 def _prepare_environment() -> None:
     home = find_java_home()
     if home is None:
         raise ConfigError(f"no Java {OLDEST} or newer found, Spark needs it: {install_command()}")
     os.environ["JAVA_HOME"] = str(home)
+    _use_own_spark()
+    _drop_submit_master()
     # Otherwise the workers run whichever python3 is first on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -20,7 +20,7 @@ from genre_spark.config import Settings
 from genre_spark.monitoring import distributions, drift
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.atomic_directory import Target
-from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.hadoop import storage_of, without_globs
 from genre_spark.publishing import incremental, run_metadata, writer
 from genre_spark.publishing.file_layout import Layout
 from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
@@ -139,7 +139,9 @@ def publish_labels(
         summary = {"run_id": target.run_id, "replaces": run_metadata.replaced(old)}
         if order.dry_run and old:
             with reading(f"{path}: the published catalogue cannot be read"):
-                summary["changes"] = run_metadata.changes(staged.table, spark.read.parquet(path))
+                summary["changes"] = run_metadata.changes(
+                    staged.table, spark.read.parquet(without_globs(path))
+                )
     return {"path": order.output, "published": not order.dry_run, **summary, **manifest}
 
 
@@ -246,6 +248,7 @@ def _stage_quarantine(run: _Run, staged: Staged) -> RowCounts:
         accepted=labelled,
         duplicates=reasons.get(DUPLICATE, 0),
         reasons=reasons,
+        values=run.catalogue.sample.values,
     )
     check_quotes(run.catalogue.judged, counts, run.order.source.path)
     check_gate(counts, run.order.settings.catalog.max_quarantined, run.order.source.path)

@@ -120,6 +120,16 @@ class Run(StrictModel):
     tracks: Count
 
 
+class Values(StrictModel):
+    """Values of a column that were not taken, in rows; ``placeholder`` are words such as nan."""
+
+    understood: Count
+    not_understood: Count
+    placeholder: Count
+    damaged: Count
+    example: str | None
+
+
 class Rows(StrictModel):
     """What became of the table's rows: read = labelled + quarantined.
 
@@ -136,6 +146,7 @@ class Rows(StrictModel):
     quarantined: Count
     fingerprint: str
     reasons: dict[str, Count]
+    values: dict[str, Values]
 
 
 class Labels(LabelProfile):
@@ -154,6 +165,7 @@ class FeatureShift(StrictModel):
     ks: Share | None
     missing: Share
     missing_before: Share
+    direction: Literal["higher", "lower"] | None
     level: Level
 
 
@@ -164,6 +176,7 @@ class LabelShift(StrictModel):
     ks: Share | None
     mean: Share | None = None
     mean_before: Share | None = None
+    largest: tuple[str, ...] = ()
     level: Level
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from genre_spark.errors import InputError
 from genre_spark.platform import atomic_directory
-from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.hadoop import storage_of, without_globs
 from genre_spark.platform.storage import is_remote, local_path
 from genre_spark.schema import TRACK_ID
 
@@ -44,7 +44,7 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> dict[str, Any
     manifest = atomic_directory.require_manifest(storage_of(spark, path), path)
     try:
         n_tracks, samples = (
-            _by_spark(spark.read.parquet(path), n_samples)
+            _by_spark(spark.read.parquet(without_globs(path)), n_samples)
             if is_remote(path)
             else _by_arrow(_local(path), n_samples)
         )

@@ -11,7 +11,8 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.errors import GenreSparkError, OutputError
-from genre_spark.platform.hadoop import spark_message
+from genre_spark.platform.hadoop import without_globs
+from genre_spark.platform.spark_errors import cause, environment_error
 from genre_spark.publishing.file_layout import Layout
 
 
@@ -68,8 +69,8 @@ def write(
         observed = table.observe(seen, *totals).select(*map(_by_name, published))
         (layout or Layout()).writer(observed).parquet(path)
     except (PySparkException, Py4JJavaError) as err:
-        raise OutputError(
-            f"{path}: could not be written: {spark_message(err)}; nothing was published"
+        raise environment_error(err) or OutputError(
+            f"{path}: could not be written: {cause(err)}; nothing was published"
         ) from err
     found = dict(seen.get)
     return _content(found.pop("rows"), found.pop("checksum")), found
@@ -100,8 +101,8 @@ def reading_back(path: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as err:
-        raise OutputError(
-            f"{path}: could not be read back: {spark_message(err)}; nothing was published"
+        raise environment_error(err) or OutputError(
+            f"{path}: could not be read back: {cause(err)}; nothing was published"
         ) from err
 
 
@@ -126,7 +127,7 @@ def read(spark: SparkSession, path: str, columns: Collection[str] | None = None)
 
     Spark puts a column last that is in the names of directories.
     """
-    table = spark.read.parquet(path)
+    table = spark.read.parquet(without_globs(path))
     if columns is None or set(columns) != set(table.columns):
         return table
     return table.select(*columns)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from genre_spark.bundle.files import Bundle
+from genre_spark.catalog.placeholders import means_nothing
 from genre_spark.features.artist_batches import (
     ALBUM_KEY,
     ALBUM_TEXT,
@@ -135,12 +136,13 @@ def _clean(tracks: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _texts(tracks: pd.DataFrame, name: str) -> pd.Series:
-    """A text column, None where it is absent or blank."""
+    """A text column, None where it is absent, blank, or a word that means so."""
     if name not in tracks:
         return pd.Series([None] * len(tracks), dtype=object)
     texts = tracks[name].astype("string").reset_index(drop=True)
-    given = (texts.str.strip(" ") != "").fillna(False)
-    return texts.astype(object).where(given, None)
+    given = ~texts.fillna("").map(lambda text: means_nothing(text, name)).astype(bool)
+    trimmed = texts if name == TRACK_ID else texts.str.strip(" ")
+    return trimmed.astype(object).where(given, None)
 
 
 def _are_ids(ids: pd.Series) -> np.ndarray:

@@ -51,13 +51,13 @@ VALUES = {
     "a number with blanks": ({"tempo": "  120 "}, None),
     "an exponent": ({"tempo": "1.2e2"}, None),
     "more digits than a double has": ({"tempo": "120." + "3" * 400}, None),
-    "NaN": ({"tempo": "NaN"}, "out_of_range:tempo"),
+    "NaN": ({"tempo": "NaN"}, "missing:tempo"),
     "infinity": ({"tempo": "Infinity"}, "out_of_range:tempo"),
     "negative infinity": ({"loudness": "-Infinity"}, "out_of_range:loudness"),
     "overflow": ({"tempo": "1e999"}, "out_of_range:tempo"),
     "underflow": ({"energy": "1e-999"}, None),
     "an absent number": ({"tempo": ""}, "missing:tempo"),
-    "NULL as a text": ({"tempo": "NULL"}, "not_a_number:tempo"),
+    "NULL as a text": ({"tempo": "NULL"}, "missing:tempo"),
     "a share in percent": ({"energy": "50"}, "out_of_range:energy"),
     "a negative share": ({"energy": "-0.1"}, "out_of_range:energy"),
     "a fraction where only whole numbers are": ({"key": "5.5"}, "out_of_range:key"),
@@ -260,7 +260,7 @@ TABLES = {
         lambda p: parquet(p, table(3), table(2, tempo=None, track_id=["x", "y"])), (5, 3)
     ),
     "Parquet whose files have other types": (
-        lambda p: parquet(p, table(3), table(2, tempo=["fast", "slow"])), "cannot be read"
+        lambda p: parquet(p, table(3), table(2, tempo=["fast", "slow"], track_id=["x", "y"])), (5, 3)
     ),
     "Parquet whose files have other cases": (
         lambda p: parquet(p, table(3), table(2, tempo=None, TEMPO=[100.0, 110.0], track_id=["x", "y"])), (5, 5)
@@ -285,7 +285,7 @@ TABLES = {
         lambda p: parquet(p, table(3, track_id=[b"\xff", b"\x00", b"a"])), "column track_id is binary"
     ),
     "Parquet with whole numbers as ids": (lambda p: parquet(p, table(3, track_id=[1, 2, 3])), (3, 3)),
-    "a format that is none": (lambda p: csv(p, "x", "tracks.avro2"), "cannot be read"),
+    "a format that is none": (lambda p: csv(p, "x", "tracks.avro2"), "has none of the known endings"),
     "a folder of nothing": (lambda p: p, "cannot be read as parquet"),
     "a table that is not there": (lambda p: p / "none.csv", "no such file or directory"),
 }  # fmt: skip

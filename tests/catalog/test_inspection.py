@@ -11,9 +11,9 @@ from support.generated import make_tracks
 
 from genre_spark.catalog import advice, inspection
 from genre_spark.catalog.catalogue import Source
+from genre_spark.catalog.column_readings import Column, Reading
 from genre_spark.catalog.dataset_file import render
 from genre_spark.catalog.inspection import Found
-from genre_spark.catalog.mapping_inference import Column, Reading
 from genre_spark.cli import cli
 from genre_spark.config import Dataset, load_dataset, load_settings
 from genre_spark.errors import InputError
@@ -75,7 +75,7 @@ def test_what_would_become_of_the_rows_is_told_and_of_which_values(found):
     assert (found.rows["read"], found.rows["accepted"]) == (205, 199)
     assert found.rows["reasons"]["duplicate_track_id"] == 5
     assert found.rows["reasons"]["too_many_imputed"] == 1
-    assert found.rows["labelled"] == 198
+    assert found.rows["with_genre"] == 198
     assert found.features["tempo"]["out_of_range"] == 1
     assert found.features["energy"]["missing"] == 1
     assert found.rows["refused"] == pytest.approx(1 / 205)
@@ -142,7 +142,14 @@ def test_a_mapping_that_does_not_fit_the_table_is_told(spark, strange):
 
 # What is said of it, without Spark.
 
-READ = {"read": 100, "accepted": 99, "labelled": 90, "duplicates": 0, "refused": 0.01}
+READ = {
+    "read": 100,
+    "accepted": 99,
+    "with_genre": 90,
+    "duplicates": 0,
+    "refused": 0.01,
+    "values": {},
+}
 FEATURE = {"missing": 0, "not_a_number": 0, "out_of_range": 0, "possible": (1, 350)}
 
 
@@ -161,7 +168,7 @@ def notes(rows=None, features=None, without=()):
         ({"without": ("key", "mode")}, "no column looks like key, mode: the models do without"),
         ({"without": ("artist",)}, "no column looks like an artist"),
         ({"without": ("genre",)}, "no genres: cluster and score need none; train does"),
-        ({"rows": {"labelled": 0}}, "no genres: cluster and score need none; train does"),
+        ({"rows": {"with_genre": 0}}, "no genres: cluster and score need none; train does"),
         ({"rows": {"duplicates": 51}}, "most rows repeat a track_id"),
         ({"rows": {"refused": 0.06}}, "6.0% of the rows would be quarantined"),
         (

@@ -31,7 +31,7 @@ VALUES = {
     ("tempo", "fast"): "not_a_number",
     ("tempo", "120 BPM"): "not_a_number",
     ("tempo", "1,5"): "not_a_number",
-    ("tempo", "NaN"): "out_of_range",
+    ("tempo", "NaN"): "missing",
     ("tempo", "Infinity"): "out_of_range",
     ("tempo", "-Infinity"): "out_of_range",
     ("tempo", "1e400"): "out_of_range",
@@ -62,7 +62,7 @@ VALUES = {
     ("year", "0"): "out_of_range",
     ("time_signature", "0"): "out_of_range",
     ("popularity", "-1e200"): None,
-    ("popularity", "NaN"): "out_of_range",
+    ("popularity", "NaN"): "missing",
     ("popularity", "Infinity"): "out_of_range",
 }
 
@@ -253,7 +253,7 @@ def test_a_track_under_several_genres_is_ambiguous_scored_once_and_has_no_label(
         "none": (None, False),
     }
     counts = validation.count(judged)
-    assert (counts.accepted, counts.ambiguous, counts.labelled) == (4, 1, 2)
+    assert (counts.accepted, counts.ambiguous, counts.with_genre) == (4, 1, 2)
 
 
 # Any table
@@ -314,7 +314,7 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
     assert {row["track_id"]: len(row[FAULTS]) for row in accepted} == kept
     assert len({row["playlist"] for row in quarantined}) == len(quarantined)
     assert (counts.duplicates, counts.reasons) == (repeated, reasons)
-    assert counts.labelled == sum(len(found) == 1 for found in genres.values())
+    assert counts.with_genre == sum(len(found) == 1 for found in genres.values())
     assert counts.ambiguous == sum(len(found) > 1 for found in genres.values())
     assert counts.imputed == sum(n > 0 for n in kept.values())
 
@@ -356,8 +356,8 @@ def test_a_value_in_one_column_is_not_the_same_value_in_another(spark):
 
 def counted(read, accepted, duplicates=0, **reasons):
     return Counts(
-        read=read, accepted=accepted, duplicates=duplicates, ambiguous=0, labelled=0, imputed=0,
-        fingerprint="", reasons=reasons,
+        read=read, accepted=accepted, duplicates=duplicates, ambiguous=0, with_genre=0, imputed=0,
+        fingerprint="", reasons=reasons, values={},
     )  # fmt: skip
 
 
@@ -475,5 +475,5 @@ def test_the_real_tidytuesday_table_counts_as_its_description_says(spark, real_t
     with open_catalogue(spark, Source(path, load_dataset("tidytuesday")), allowed) as catalogue:
         counts = catalogue.counts
     assert (counts.read, counts.accepted, counts.ambiguous) == (32_833, 28_356, 1_687)
-    assert counts.labelled == 28_356 - 1_687
+    assert counts.with_genre == 28_356 - 1_687
     assert counts.reasons == {"duplicate_track_id": 32_833 - 28_356}

@@ -55,7 +55,7 @@ def test_ks_is_that_of_scipy_where_every_value_has_a_bin():
 
 
 def level_of(psi, ks=None, name="tempo", tracks=MANY):
-    part = "labels" if name == drift.CONFIDENCE else "features"
+    part = "labels" if name in (drift.CONFIDENCE, *drift.MIXES) else "features"
     judged = drift.judge(tracks, {part: {name: {"psi": psi, "ks": ks}}}, LIMITS)
     assert judged["level"] == judged[part][name]["level"]
     return judged["level"]
@@ -86,8 +86,20 @@ def test_too_few_tracks_are_not_judged():
     assert level_of(99.0, 1.0, tracks=LIMITS.min_tracks) == STOP
 
 
-def test_unsure_labels_warn_and_never_stop():
-    assert level_of(99.0, 1.0, name=drift.CONFIDENCE) == WARN
+@pytest.mark.parametrize("name", [drift.CONFIDENCE, *drift.MIXES])
+def test_unsure_labels_and_other_mixes_of_labels_warn_and_never_stop(name):
+    assert level_of(99.0, 1.0, name=name) == WARN
+
+
+def test_a_part_of_a_catalogue_is_told_by_the_labels_whose_shares_differ_most():
+    whole = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 50, "metal": 50})
+    part = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 9})
+    judged = drift.judge(MANY, {"labels": drift.of_labels(whole, part)}, LIMITS)
+    (said,) = drift.beyond(judged, WARN)
+    assert said.startswith(
+        "other shares of genres: metal 0% instead of 50%, rock 100% instead of 50%"
+    )
+    drift.check(judged, "a.csv")
 
 
 def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():

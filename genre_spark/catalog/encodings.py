@@ -1,0 +1,183 @@
+"""Detects the character encoding of a text file that is not UTF-8."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+# Bytes that are read at once, that are searched at most, and that are enough for a guess.
+_CHUNK, _MOST, _ENOUGH = 2**20, 2**28, 2**15
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+# Codec, Java's name, and the characters of which texts in that language mostly consist, once decoded.
+# Chinese is recognised by the frequent characters of its standards, whose bytes lie together.
+_KANA, _HANGUL = "[\u3041-\u30fa]", "[\uac00-\ud7a3]"
+_BY_SCRIPT = (
+    ("cp932", "windows-31j", _KANA, 0.3),
+    ("euc_jp", "EUC-JP", _KANA, 0.3),
+    ("cp949", "x-windows-949", _HANGUL, 0.9),
+)
+_BY_BYTES = (
+    ("gb18030", "GB18030", rb"[\xb0-\xd7][\xa1-\xfe]", 0.8),
+    ("big5", "Big5", rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]", 0.8),
+)
+# Single-byte codecs, the more usual first: short texts often fit several equally well.
+_SINGLE = {
+    "cp1252": "windows-1252",
+    "cp1251": "windows-1251",
+    "koi8_r": "KOI8-R",
+    "cp1250": "windows-1250",
+    "cp1253": "windows-1253",
+    "cp1254": "windows-1254",
+    "cp1255": "windows-1255",
+    "cp1256": "windows-1256",
+    "mac_roman": "x-MacRoman",
+    "cp850": "IBM850",
+}
+_AS_GOOD = 0.01
+_FIELD = re.compile(rb"""[^,;\t|"\r\n]+""")
+# iconv's names where they differ from Java's.
+_OF_ICONV = {"windows-31j": "CP932", "x-windows-949": "CP949", "x-MacRoman": "MACINTOSH"}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What a file's bytes are.
+
+    Attributes
+    ----------
+    name : str or None
+        Java's name of the likely encoding; None for UTF-8.
+    damaged : bool
+        Whether the file is UTF-8 for the most part, with some bytes that are not.
+    """
+
+    name: str | None
+    damaged: bool = False
+
+
+UTF8 = Encoding(None)
+
+
+def detect(file: BinaryIO) -> Encoding:
+    """The encoding of a file, searched up to 256 MB or until 32 KB of it are not UTF-8.
+
+    Parameters
+    ----------
+    file : binary file
+        Unpacked, at its beginning.
+    """
+    odd, size, n_valid = [], 0, 0
+    for i, block in enumerate(_blocks(file)):
+        if i == 0 and (name := _wide(block)):
+            return Encoding(name)
+        if block.isascii():
+            continue
+        for line in block.splitlines():
+            if line.isascii():
+                continue
+            if _is_utf8(line):
+                n_valid += 1
+            else:
+                odd.append(line)
+                size += len(line)
+        if size >= _ENOUGH:
+            break
+    if not odd:
+        return UTF8
+    return Encoding(_guess(odd), damaged=n_valid > len(odd))
+
+
+def of_iconv(name: str) -> str:
+    """The name by which ``iconv -f`` knows an encoding."""
+    return _OF_ICONV.get(name, name.upper())
+
+
+def python_codec(name: str) -> str:
+    """Python's codec of an encoding that `detect` named."""
+    java = {one[1]: one[0] for one in (*_BY_SCRIPT, *_BY_BYTES)}
+    single = {java_name: codec for codec, java_name in _SINGLE.items()}
+    return (java | single).get(name, name)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Whole lines of about a megabyte; ends where a packed file breaks off."""
+    read, rest = 0, b""
+    try:
+        while read < _MOST and (chunk := file.read(_CHUNK)):
+            read += len(chunk)
+            head, newline, tail = chunk.rpartition(b"\n")
+            if newline:
+                yield rest + head
+                rest = tail
+            else:
+                rest += chunk
+    except (OSError, EOFError, ValueError):
+        pass
+    if rest:
+        yield rest
+
+
+def _wide(head: bytes) -> str | None:
+    """Encodings of two or four bytes, by their mark or by their zeros."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    sample = head[:4096]
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    if max(even, odd) > 0.3 * len(sample) / 2:
+        return "UTF-16LE" if odd > even else "UTF-16BE"
+    return None
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _guess(lines: list[bytes]) -> str:
+    fields = [field for line in lines for field in _FIELD.findall(line) if not field.isascii()]
+    text = b"\n".join(fields)[: 2 * _ENOUGH]
+    return _multi_byte(text) or _single_byte(text)
+
+
+def _multi_byte(text: bytes) -> str | None:
+    for codec, name, letters, least in _BY_SCRIPT:
+        decoded = text.decode(codec, "replace")
+        foreign = re.findall(r"[^\x00-\x7f]", decoded)
+        found = re.findall(letters, decoded)
+        if decoded.count("\ufffd") <= 0.01 * len(foreign) and len(found) >= least * len(foreign):
+            return name
+    for codec, name, pairs, least in _BY_BYTES:
+        decoded = text.decode(codec, "replace")
+        foreign = re.findall(r"[^\x00-\x7f]", decoded)
+        if decoded.count("\ufffd") > 0.01 * len(foreign):
+            continue
+        high = len(re.findall(rb"[\x80-\xff]", text))
+        if 2 * len(re.findall(pairs, text)) >= least * high and 2 * len(foreign) >= least * high:
+            return name
+    return None
+
+
+def _single_byte(text: bytes) -> str:
+    """By charset-normalizer; of those that fit as well as the best, the most usual."""
+    # The driver has it; executors, which import this module's callers, need not.
+    import charset_normalizer
+
+    matches = charset_normalizer.from_bytes(text, cp_isolation=list(_SINGLE), threshold=0.9)
+    best = min((match.chaos for match in matches), default=0.0)
+    fitting = {
+        codec
+        for match in matches
+        if match.chaos <= best + _AS_GOOD
+        for codec in (match.encoding, *match.could_be_from_charset)
+    }
+    return next((name for codec, name in _SINGLE.items() if codec in fitting), "windows-1252")

@@ -1,0 +1,71 @@
+"""Words that stand for no value: declared once, as a Spark expression and as a Python function."""
+
+from collections.abc import Iterable
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
+
+# What programs write for a missing value (pandas, R, SQL, Excel, Hive, Python), and what people
+# write. Brackets and quotes around them do not count.
+_MISSING = {"", "nan", "nat", "null", "<na>", "<null>", "na", "n/a", "#n/a", "\\n", "empty_field"}
+# A title may be "Unknown" or "None", a name rarely.
+_UNNAMED = _MISSING | {"none", "unknown", "<unknown>", "undefined", "-", "?"}
+_WORDS = {
+    ARTIST: _UNNAMED | {"unknown artist", "<unknown artist>", "no artist", "various artists"},
+    ALBUM: _UNNAMED | {"unknown album"},
+    TITLE: _MISSING,
+    GENRE: _UNNAMED | {"unknown genre", "no genre"},
+}
+# An id may be a short word by chance, so only the spellings that programs use count.
+_IDS = {"nan", "NaN", "None", "NULL", "null", "<NA>", "N/A", "#N/A", "\\N"}
+_AROUND = "[]{}()'\" "
+
+
+def words(column: str, extra: Iterable[str] = ()) -> set[str]:
+    """Lower-case words that mean "no value" in a text column.
+
+    Parameters
+    ----------
+    column : str
+        Of `TEXT_COLUMNS`; other columns have the words that programs write.
+    extra : iterable of str
+        More such words, in any case.
+    """
+    more = {one.strip(_AROUND).lower() for one in extra}
+    return _WORDS.get(column, _MISSING | {"none", "-", "?"}) | more
+
+
+def is_placeholder(text: Column, column: str, extra: Iterable[str] = ()) -> Column:
+    """Whether a text means "no value"; null for null.
+
+    Parameters
+    ----------
+    text : Column
+        Of strings.
+    column, extra
+        See `words`.
+    """
+    if column == TRACK_ID:
+        return _is_in(F.trim(text), _IDS | {""})
+    listed = sorted(words(column, extra))
+    # Many values are longer than any such word, and need no other comparison.
+    longest = max(map(len, listed)) + len(_AROUND)
+    return (F.length(text) <= longest) & _is_in(F.lower(F.btrim(text, F.lit(_AROUND))), listed)
+
+
+def _is_in(text: Column, listed: Iterable[str]) -> Column:
+    """As `isin`, with one literal for Spark to plan instead of one per word, here and in each use."""
+    return F.array_contains(F.split(F.lit("\n".join(sorted(listed))), "\n"), text)
+
+
+def means_nothing(text: str, column: str, extra: Iterable[str] = ()) -> bool:
+    """The same of a Python text.
+
+    >>> means_nothing(" NaN", "artist"), means_nothing("Nan Goldin", "artist")
+    (True, False)
+    """
+    if column == TRACK_ID:
+        return text.strip(" ") in _IDS | {""}
+    return text.strip(_AROUND).lower() in words(column, extra)

@@ -1,0 +1,77 @@
+"""Finds out why a text table was read badly: its encoding, or how it escapes quotes."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pyspark.sql import SparkSession
+
+from genre_spark.catalog import text_files
+from genre_spark.errors import InputError
+
+if TYPE_CHECKING:
+    from genre_spark.catalog.value_counts import ValueCounts
+
+
+def check_encoding(
+    spark: SparkSession, path: str, location: str, values: "Mapping[str, ValueCounts]"
+) -> None:
+    """Refuses a text table in another encoding than UTF-8, once values turned out to be damaged.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    path, location : str
+        Of the table, for messages and as Spark reads it.
+    values : mapping of str to ValueCounts
+
+    Raises
+    ------
+    InputError
+        Naming the column, the number of its values, the likely encoding, and two remedies. A file
+        that is UTF-8 but for some bytes is not refused.
+    """
+    damaged = {name: one for name, one in values.items() if one.damaged}
+    if not damaged:
+        return
+    encoding, file = text_files.encoding_of(spark, text_files.files_of(spark, location))
+    if encoding.name is None or encoding.damaged:
+        return
+    told = ", ".join(f"{one.damaged:,} values of {name}" for name, one in damaged.items())
+    example = next(iter(damaged.values())).example
+    raise InputError(
+        f"{path}: {told} are not UTF-8, for example {example!r}; {file} looks like"
+        f" {encoding.name}: give a dataset file with options: {{encoding: {encoding.name}}}"
+        " (genre-spark inspect --output FILE.yaml writes one), or convert it:"
+        f" {text_files.convert_command(file, encoding)}"
+    )
+
+
+def check_escapes(
+    spark: SparkSession, path: str, location: str, n_malformed: int, given: Mapping[str, str]
+) -> None:
+    """Refuses a CSV table whose malformed rows are due to quotes escaped by a backslash.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    path, location : str
+    n_malformed : int
+        Rows that are malformed, or hold other rows.
+    given : mapping of str to str
+        The user's options of Spark's reader.
+
+    Raises
+    ------
+    InputError
+        Naming the number of rows and the option.
+    """
+    if not n_malformed or "escape" in given:
+        return
+    files = text_files.files_of(spark, location)
+    text = text_files.head(spark, files[0], given.get("encoding")) if files else ""
+    if text_files.dialect_of(text, given.get("sep") or ",").escape != '"':
+        raise InputError(
+            f'{path}: {n_malformed:,} rows are malformed: quotes in its texts are written \\", as'
+            " Spark writes them; give a dataset file with options: {escape: '\\'} (genre-spark"
+            " inspect --output FILE.yaml writes one)"
+        )

@@ -1,0 +1,141 @@
+"""Counts, per used column, the values of the source that were not taken."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from genre_spark.catalog.placeholders import is_placeholder
+from genre_spark.catalog.reader import odd_name
+from genre_spark.errors import InputError
+from genre_spark.schema import ARTIST, GENRE, TEXT_COLUMNS, feature
+
+logger = logging.getLogger(__name__)
+
+_DAMAGED = "\ufffd"
+_MEANS = {ARTIST: "no artist", GENRE: "no genre"}
+
+
+@dataclass(frozen=True)
+class ValueCounts:
+    """What became of a column's values, in rows of the source.
+
+    Attributes
+    ----------
+    understood : int
+        With a value that was taken.
+    not_understood : int
+        With a value that is none for this column: no number, out of the possible range, or not
+        what the column's SQL expression reads.
+    placeholder : int
+        With a word that means "no value", such as ``nan``; blank and null ones are not counted.
+    damaged : int
+        With characters that are not in the file's encoding.
+    example : str or None
+        A value that was not understood, or is damaged.
+    """
+
+    understood: int
+    not_understood: int
+    placeholder: int
+    damaged: int
+    example: str | None
+
+
+def of_column(name: str) -> Column:
+    """Aggregate: a struct as `ValueCounts`, over the columns ``name`` and ``_odd_<name>``."""
+    odd = F.col(odd_name(name))
+    damaged = F.make_valid_utf8(odd).contains(_DAMAGED)
+    # Blanks are among the words that mean nothing.
+    nothing = is_placeholder(odd, name)
+    wrong = ~nothing
+    return F.struct(
+        F.count(name).alias("understood"),
+        F.count_if(wrong & ~damaged).alias("not_understood"),
+        F.count_if(nothing & (F.trim(odd) != "")).alias("placeholder"),
+        F.count_if(wrong & damaged).alias("damaged"),
+        F.min(F.when(wrong, F.make_valid_utf8(odd))).alias("example"),
+    )
+
+
+def aggregates(judged: DataFrame) -> list[Column]:
+    """`of_column` of each used column as JSON, named ``_odd_<name>``; see `found`.
+
+    Observations hold no structs.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        From `validation.judge`.
+    """
+    odd = [name for name in judged.columns if name.startswith(odd_name(""))]
+    return [F.to_json(of_column(name.removeprefix(odd_name("")))).alias(name) for name in odd]
+
+
+def found(counted: Mapping[str, Any]) -> dict[str, ValueCounts]:
+    """Columns with values that were not taken, from a row with `aggregates`, maybe among others."""
+    every = {
+        name.removeprefix(odd_name("")): ValueCounts(**{"example": None, **json.loads(text)})
+        for name, text in counted.items()
+        if name.startswith(odd_name(""))
+    }
+    return {
+        name: one
+        for name, one in every.items()
+        if one.not_understood or one.placeholder or one.damaged
+    }
+
+
+def check(values: Mapping[str, ValueCounts], path: str) -> None:
+    """Refuses a table with a column of which no value is understood; reports all others.
+
+    Raises
+    ------
+    InputError
+        Naming the column, the number of its values, one of them, and the remedy.
+    """
+    for name, one in values.items():
+        if one.not_understood and not one.understood:
+            needed = "a name" if name in TEXT_COLUMNS else _possible(name)
+            raise InputError(
+                f"{path}: column {name} has {one.not_understood:,} values and none is"
+                f" {needed}, for example {one.example!r}; map it in a dataset file"
+                f" (columns: {name}: <SQL expression>; genre-spark inspect --output FILE.yaml"
+                f" suggests one), or leave it out (columns: {name}: 'null')"
+            )
+    for name, one in values.items():
+        for message in messages(name, one):
+            logger.warning("%s: %s", path, message)
+
+
+def messages(name: str, one: ValueCounts) -> list[str]:
+    """What to say of a column's values, in words for people."""
+    said = []
+    if one.not_understood:
+        kind = "is no name" if name in TEXT_COLUMNS else f"is not {_possible(name)}"
+        said.append(
+            f"{name}: {one.not_understood:,} values are not understood, for example"
+            f" {one.example!r} {kind}: treated as missing"
+        )
+    if one.damaged:
+        said.append(
+            f"{name}: {one.damaged:,} values have damaged characters, for example {one.example!r}:"
+            " treated as missing"
+        )
+    if one.placeholder and name in TEXT_COLUMNS:
+        meant = _MEANS.get(name, f"no {name}")
+        said.append(f"{name}: {one.placeholder:,} rows hold a word that means {meant}")
+    return said
+
+
+def _possible(name: str) -> str:
+    limits = feature(name)
+    if abs(limits.high) >= 1e300:
+        return "a number"
+    whole = "a whole number" if limits.integer else "a number"
+    low = 0 if 0 < limits.low < 1e-6 else limits.low
+    return f"{whole} from {low:g} to {limits.high:g}" + (f" {limits.unit}" if limits.unit else "")

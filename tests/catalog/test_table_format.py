@@ -1,0 +1,110 @@
+"""How a table is stored, by the names of its files and their first bytes."""
+
+import pytest
+
+from genre_spark.catalog.table_format import guess_format, refuse_logged_table, separator
+from genre_spark.errors import InputError
+from genre_spark.platform.storage import LocalStorage
+
+STORAGE = LocalStorage()
+
+
+def touch(path, content=b""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "fmt"),
+    [
+        ("a/tracks.csv", "csv"),
+        ("a/tracks.CSV.gz", "csv"),
+        ("tracks.tsv", "csv"),
+        ("tracks.tab", "csv"),
+        ("tracks.v2.json.bz2", "json"),
+        ("tracks.jsonl", "json"),
+        ("tracks.NDJSON.gz", "json"),
+        ("tracks.parquet/", "parquet"),
+        ("tracks.snappy.parquet", "parquet"),
+        ("tracks.pq", "parquet"),
+        ("tracks.orc", "orc"),
+        ("tracks/*", "parquet"),
+        ("tracks/*.jsonl", "json"),
+    ],
+)
+def test_the_format_is_guessed_from_the_ending(path, fmt):
+    assert guess_format(STORAGE, path) == fmt
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("tracks.csv.zip", "ends on .zip, which Spark does not read: unpack it"),
+        ("tracks.csv.xz", "ends on .xz, which Spark does not read: unpack it"),
+        ("tracks.tar.gz", "has none of the known endings"),
+        ("tracks.7z", "unpack it"),
+        ("tracks.xlsx", "is a spreadsheet (.xlsx): save it as CSV (UTF-8) or Parquet"),
+        ("tracks.txt", "give --format csv, json, parquet or orc"),
+        ("tracks.feather", "has none of the known endings (.csv, .tsv"),
+        ("tracks", "has none of the known endings"),
+    ],
+)
+def test_other_endings_are_refused_with_the_remedy(tmp_path, name, told):
+    touch(tmp_path / name, b"text")
+    with pytest.raises(InputError) as refused:
+        guess_format(STORAGE, str(tmp_path / name))
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(("content", "fmt"), [(b"PAR1....", "parquet"), (b"ORC....", "orc")])
+def test_a_file_without_ending_is_known_by_its_first_bytes(tmp_path, content, fmt):
+    touch(tmp_path / "part-00000", content)
+    assert guess_format(STORAGE, str(tmp_path / "part-00000")) == fmt
+    assert guess_format(STORAGE, str(tmp_path)) == fmt
+
+
+@pytest.mark.parametrize(
+    ("names", "fmt"),
+    [
+        (("a.csv", "b.csv", "_SUCCESS", ".hidden.parquet"), "csv"),
+        (("genre=rock/part-0.parquet",), "parquet"),
+        (("year=1999/month=1/part-0.json.gz",), "json"),
+        (("a.jsonl", "b.ndjson"), "json"),
+        ((), "parquet"),
+    ],
+)
+def test_a_folder_has_the_format_of_its_files(tmp_path, names, fmt):
+    for name in names:
+        touch(tmp_path / name)
+    assert guess_format(STORAGE, str(tmp_path)) == fmt
+
+
+def test_a_folder_of_several_formats_is_refused(tmp_path):
+    for name in ("a.csv", "b.parquet"):
+        touch(tmp_path / name)
+    with pytest.raises(InputError, match=r"several formats \(csv, parquet\); give a pattern"):
+        guess_format(STORAGE, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("mark", "kind"),
+    [
+        ("_delta_log/0.json", "Delta"),
+        (".hoodie/h", "Hudi"),
+        ("metadata/1.metadata.json", "Iceberg"),
+    ],
+)
+@pytest.mark.parametrize("given", ["", "/genre=rock", "/genre=rock/part-0.parquet", "/*/*.parquet"])
+def test_a_table_whose_files_hold_deleted_rows_is_refused(tmp_path, mark, kind, given):
+    touch(tmp_path / "genre=rock" / "part-0.parquet")
+    refuse_logged_table(STORAGE, str(tmp_path) + given)
+    touch(tmp_path / mark)
+    with pytest.raises(InputError, match=f"is a {kind} table"):
+        refuse_logged_table(STORAGE, str(tmp_path) + given)
+
+
+@pytest.mark.parametrize(
+    ("path", "sep"), [("a.tsv.gz", "\t"), ("a.tab", "\t"), ("a.psv", "|"), ("a.csv", None)]
+)
+def test_some_endings_promise_a_separator(path, sep):
+    assert separator(path) == sep

@@ -1,0 +1,483 @@
+"""Tables as people have them: each is read as a person would read it, or refused with the remedy."""
+
+import random
+import shlex
+from contextlib import contextmanager
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet as pq
+from support.generated import make_tracks
+
+from genre_spark.catalog import advice, inspection
+from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.catalog.dataset_file import render
+from genre_spark.config import CatalogSettings, Dataset, load_dataset, load_settings
+from genre_spark.errors import GenreSparkError, InputError
+from genre_spark.schema import FEATURE_NAMES
+
+pytestmark = pytest.mark.usefixtures("small_plans")
+
+SETTINGS = load_settings().catalog
+LENIENT = CatalogSettings(max_imputed=3, max_quarantined=1)
+N = 24
+
+
+@pytest.fixture
+def tracks():
+    """24 tracks of 6 artists."""
+    return make_tracks(N, seed=8, artists=6)
+
+
+def read(spark, path, dataset=None, settings=SETTINGS):
+    """Counts of a catalogue, and its tracks in order."""
+    source = Source(str(path), dataset or Dataset())
+    with open_catalogue(spark, source, settings) as catalogue:
+        return catalogue.counts, catalogue.tracks.toPandas().sort_values("track_id")
+
+
+def refused(spark, path, dataset=None):
+    with pytest.raises(InputError) as stopped:
+        read(spark, path, dataset, LENIENT)
+    assert "\n" not in str(stopped.value)
+    return str(stopped.value)
+
+
+def inspected(spark, path, folder, fmt=None):
+    """What inspect finds, and the dataset file that it writes."""
+    found = inspection.inspect(spark, Source(str(path), Dataset(), fmt), False, SETTINGS)
+    file = folder / "mine.yaml"
+    names = [column.name for column in found.columns]
+    file.write_text(render(str(path), str(file), found.readings, names, found.dataset))
+    return found, load_dataset(str(file))
+
+
+def notes(found, path="tracks"):
+    return advice.summary(found, str(path), SETTINGS, None, None)["notes"]
+
+
+def csv(tracks, path, **options):
+    tracks.to_csv(path, index=False, **options)
+    return path
+
+
+def same_features(found, tracks):
+    expected = tracks.sort_values("track_id")
+    for name in FEATURE_NAMES:
+        assert found[name].to_numpy() == pytest.approx(
+            expected[name].to_numpy(), rel=1e-3, abs=1e-3
+        ), name
+
+
+# Encodings
+
+ENCODED = {
+    "cp1251": ["Кино", "Ария", "Чайф", "Звуки", "Сплин", "Алиса"],
+    "cp1252": ["Zoé", "Zoè", "Bjork", "Björk", "Mötley", "Motley"],
+    "shift_jis": ["サザン", "ヒカル", "スピッツ", "くるり", "ゆず", "いきもの"],
+    "euc_kr": ["아이유", "블랙핑크", "방탄", "빅뱅", "엑소", "소녀시대"],
+    "gbk": ["周杰伦", "邓紫棋", "王菲", "陈奕迅", "李荣浩", "张学友"],
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+@pytest.mark.parametrize("with_ids", [True, False])
+def test_artists_in_another_encoding_are_never_merged(spark, tracks, tmp_path, encoding, with_ids):
+    tracks["artist"] = [ENCODED[encoding][i % 6] for i in range(N)]
+    table = tracks if with_ids else tracks.drop(columns="track_id")
+    path = csv(table, tmp_path / "tracks.csv", encoding=encoding)
+    if with_ids:
+        told = refused(spark, path)
+        assert "values of artist are not UTF-8" in told
+        assert "options: {encoding: " in told
+        assert "iconv -f " in told
+    found, dataset = inspected(spark, path, tmp_path)
+    assert found.artists == 6
+    _, rows = read(spark, path, dataset)
+    assert sorted(set(rows["artist"])) == sorted(ENCODED[encoding])
+
+
+def test_some_damaged_bytes_in_a_utf_8_table_cost_those_values_alone(spark, tracks, tmp_path):
+    tracks["artist"] = [f"Björk {i}" for i in range(N)]
+    path = csv(tracks, tmp_path / "tracks.csv")
+    path.write_bytes(path.read_bytes().replace("Björk 7".encode(), b"Bj\xf6rk 7"))
+    counts, rows = read(spark, path)
+    assert counts.values["artist"].damaged == 1
+    assert rows["artist"].isna().sum() == 1
+
+
+# Separators, quotes, numbers
+
+
+@pytest.mark.parametrize("sep", [";", "\t", "|", "^"])
+def test_another_separator_is_named_and_inspect_reads_with_it(spark, tracks, tmp_path, sep):
+    path = csv(tracks, tmp_path / "tracks.csv", sep=sep)
+    assert "its columns are separated by" in refused(spark, path)
+    found, dataset = inspected(spark, path, tmp_path)
+    assert dataset.options == {"sep": sep}
+    assert found.rows["accepted"] == N
+    same_features(read(spark, path, dataset)[1], tracks)
+
+
+def test_a_european_excel_export_works_without_an_edit(spark, tracks, tmp_path):
+    table = tracks.rename(columns={"duration_ms": "Dauer"})
+    path = csv(table, tmp_path / "tracks.csv", sep=";", decimal=",", encoding="cp1252")
+    _, dataset = inspected(spark, path, tmp_path)
+    same_features(read(spark, path, dataset)[1].assign(duration_ms=0), tracks.assign(duration_ms=0))
+
+
+def test_numbers_with_decimal_commas_are_refused_and_not_imputed(spark, tracks, tmp_path):
+    path = csv(tracks, tmp_path / "tracks.csv", sep=";", decimal=",")
+    told = refused(spark, path, Dataset(options={"sep": ";"}))
+    assert "column danceability has 24 values and none is a number from 0 to 1, for example" in told
+    assert "columns: danceability: <SQL expression>" in told
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("tempo", lambda v: f"{v} BPM"),
+        ("energy", lambda v: f"{100 * v:.1f}"),
+        ("key", lambda v: "CDEFGAB"[int(v) % 7]),
+        ("loudness", lambda v: abs(v) + 20),
+        ("duration_ms", lambda v: "3:25"),
+    ],
+)
+def test_a_column_of_which_no_value_is_understood_is_refused(
+    spark, tracks, tmp_path, column, change
+):
+    tracks[column] = tracks[column].map(change)
+    told = refused(spark, csv(tracks, tmp_path / "tracks.csv"))
+    assert f"column {column} has 24 values and none is " in told
+    assert f"leave it out (columns: {column}: 'null')" in told
+
+
+def test_values_that_are_not_understood_are_counted_with_an_example(
+    spark, tracks, tmp_path, caplog
+):
+    tracks["tempo"] = tracks["tempo"].astype(object)
+    tracks.loc[:2, "tempo"] = ["120 BPM", "fast", "999"]
+    tracks.loc[3:4, "tempo"] = ["NaN", 0]
+    counts, _ = read(spark, csv(tracks, tmp_path / "tracks.csv"))
+    one = counts.values["tempo"]
+    assert (one.understood, one.not_understood, one.placeholder) == (N - 5, 3, 1)
+    assert "tempo: 3 values are not understood, for example '120 BPM'" in caplog.text
+
+
+def test_keys_that_are_all_unknown_are_no_fault(spark, tracks, tmp_path):
+    tracks["key"] = -1
+    counts, rows = read(spark, csv(tracks, tmp_path / "tracks.csv"))
+    assert "key" not in counts.values
+    assert "key" not in rows
+
+
+def test_a_column_of_the_right_name_that_is_not_understood_is_left_out_and_told(
+    spark, tracks, tmp_path
+):
+    tracks["key"] = "unclear"
+    path = csv(tracks, tmp_path / "tracks.csv")
+    found, dataset = inspected(spark, path, tmp_path)
+    assert "the table's key is not understood: 'unclear'" in notes(found)
+    assert "key" not in read(spark, path, dataset)[1]
+
+
+def test_quotes_as_spark_writes_them_are_named_and_inspect_reads_them(spark, tracks, tmp_path):
+    tracks["title"] = [f'Say "Yes", {i}' if i % 3 == 0 else f"Song {i}" for i in range(N)]
+    path = csv(tracks, tmp_path / "tracks.csv", doublequote=False, escapechar="\\")
+    assert "options: {escape: '\\'}" in refused(spark, path)
+    found, dataset = inspected(spark, path, tmp_path)
+    assert found.rows["accepted"] == N
+    assert sorted(read(spark, path, dataset)[1]["title"]) == sorted(tracks["title"])
+
+
+# Nothing, in all its spellings
+
+NOTHING = ["nan", "None", "NULL", "<NA>", " unknown ", "Unknown Artist", "empty_field", "n/a"]
+
+
+def test_words_for_no_artist_are_no_artist_and_are_counted(spark, tracks, tmp_path):
+    tracks["artist"] = [*NOTHING, "Various Artists", "[unknown]", *["Nan Goldin"] * (N - 10)]
+    path = csv(tracks, tmp_path / "tracks.csv")
+    counts, rows = read(spark, path)
+    assert rows["artist"].isna().sum() == 10
+    assert counts.values["artist"].placeholder == 10
+    found, _ = inspected(spark, path, tmp_path)
+    assert found.placeholders["artist"]["nan"] == 1
+    assert any(
+        note.startswith("artist: these words are taken for no value") for note in notes(found)
+    )
+
+
+def test_a_table_may_have_its_own_word_for_no_artist(spark, tracks, tmp_path):
+    tracks["artist"] = ["Sin Artista"] * 5 + ["A"] * (N - 5)
+    counts, rows = read(spark, csv(tracks, tmp_path / "t.csv"), Dataset(no_artist=("sin artista",)))
+    assert rows["artist"].isna().sum() == counts.values["artist"].placeholder == 5
+
+
+def test_words_for_no_genre_are_none_and_case_and_blanks_do_not_count(spark, tracks, tmp_path):
+    tracks["genre"] = ["nan", "Unknown", "rock ", " ROCK", "rock", *["pop"] * (N - 5)]
+    counts, rows = read(spark, csv(tracks, tmp_path / "tracks.csv"))
+    assert counts.values["genre"].placeholder == 2
+    assert set(rows["genre"].dropna()) == {"rock", "ROCK", "pop"}
+
+
+def test_one_track_under_one_genre_in_two_spellings_has_one_genre(spark, tracks, tmp_path):
+    table = pd.concat([tracks.assign(genre="rock"), tracks.head(3).assign(genre="ROCK ")])
+    counts, rows = read(spark, csv(table, tmp_path / "tracks.csv"))
+    assert counts.ambiguous == 0
+    assert rows["genre"].notna().all()
+
+
+def test_the_largest_artist_is_told_where_it_has_many_albums(spark, tmp_path):
+    tracks = make_tracks(200, seed=8, artists=40)
+    tracks.loc[:60, "artist"] = "Soundtrack"
+    tracks.loc[:60, "album"] = [f"Album {i % 30}" for i in range(61)]
+    found, _ = inspected(spark, csv(tracks, tmp_path / "tracks.csv"), tmp_path)
+    assert any(
+        "the largest artist is 'Soundtrack': 61 tracks on 30" in note for note in notes(found)
+    )
+
+
+# Ids
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.decimal128(20, 2)])
+def test_ids_that_are_stored_as_fractions_stay_the_whole_numbers_they_are(
+    spark, tracks, tmp_path, kind
+):
+    ids = [3135556 + 7 * 10**6 * i for i in range(N)]
+    table = pa.Table.from_pandas(tracks.assign(track_id=ids))
+    table = table.set_column(0, "track_id", pa.array(ids, pa.int64()).cast(kind, safe=False))
+    pq.write_table(table, tmp_path / "tracks.parquet")
+    assert set(read(spark, tmp_path / "tracks.parquet")[1]["track_id"]) == set(map(str, ids))
+
+
+def test_ids_that_a_spreadsheet_rounded_are_set_aside(spark, tracks, tmp_path):
+    tracks["track_id"] = [f"{i + 1}.01E+07" if i < 3 else f"id{i}" for i in range(N)]
+    counts, _ = read(spark, csv(tracks, tmp_path / "tracks.csv"), settings=LENIENT)
+    assert counts.reasons == {"unusable:track_id": 3}
+
+
+def test_an_id_that_repeats_is_passed_over_for_one_that_does_not(spark, tracks, tmp_path):
+    table = tracks.rename(columns={"track_id": "uri"}).assign(id=[i % 8 for i in range(N)])
+    path = csv(table, tmp_path / "tracks.csv")
+    found, dataset = inspected(spark, path, tmp_path)
+    assert found.readings["track_id"].expression == "uri"
+    assert read(spark, path, dataset)[0].accepted == N
+
+
+# Files
+
+
+def test_columns_that_spark_cannot_read_are_left_out_and_named(spark, tracks, tmp_path, caplog):
+    table = pa.Table.from_pandas(tracks)
+    odd = {
+        "added_at": pa.array([1] * N, pa.timestamp("ns")),
+        "at": pa.array([1] * N, pa.time32("ms")),
+        "clock": pa.array([1] * N, pa.time64("us")),
+        "half": pa.array(np.ones(N, np.float16)),
+        "seen": pa.array([[1]] * N, pa.list_(pa.timestamp("ns"))),
+    }
+    for name, values in odd.items():
+        table = table.append_column(name, values)
+    pq.write_table(table, tmp_path / "tracks.parquet")
+    assert read(spark, tmp_path / "tracks.parquet")[0].accepted == N
+    assert all(f"{name} (" in caplog.text for name in odd)
+
+
+def test_files_of_one_table_may_differ_in_the_types_of_numbers_and_lack_values(
+    spark, tracks, tmp_path, caplog
+):
+    whole = pa.Table.from_pandas(tracks.head(10).astype({"key": "int64", "track_id": str}))
+    parts = [
+        whole,
+        whole.slice(0, 0).set_column(0, "track_id", pa.nulls(0)),
+        pa.Table.from_pandas(tracks.tail(N - 10).astype({"key": float}).assign(title=None)),
+    ]
+    for i, part in enumerate(parts):
+        pq.write_table(part, tmp_path / f"{i}.parquet")
+    counts, rows = read(spark, tmp_path)
+    assert counts.accepted == N
+    assert rows["key"].tolist() == tracks.sort_values("track_id")["key"].tolist()
+    assert (
+        "column key is bigint in 0.parquet and double in 2.parquet: read as double" in caplog.text
+    )
+
+
+def test_files_in_which_a_column_is_nested_and_not_nested_are_refused(spark, tracks, tmp_path):
+    table = pa.Table.from_pandas(tracks)
+    pq.write_table(table, tmp_path / "a.parquet")
+    i = table.schema.get_field_index("album")
+    pq.write_table(
+        table.set_column(i, "album", pa.array([{"id": "x"}] * N)), tmp_path / "b.parquet"
+    )
+    told = refused(spark, tmp_path)
+    assert "column album is string in a.parquet, struct<id:string> in b.parquet" in told
+
+
+@pytest.mark.parametrize("name", ["tracks [2024].csv", "tracks {1,2}.csv", "what? *.csv"])
+def test_a_path_that_exists_is_meant_as_it_stands(spark, tracks, tmp_path, name):
+    assert read(spark, csv(tracks, tmp_path / name))[0].accepted == N
+
+
+def test_a_path_with_a_colon_is_refused(spark, tracks, tmp_path):
+    assert "rename it" in refused(spark, csv(tracks, tmp_path / "a:b.csv"))
+
+
+def test_the_format_of_a_folder_is_in_the_file_that_inspect_writes(spark, tracks, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    csv(tracks, folder / "a.txt")
+    found, dataset = inspected(spark, folder, tmp_path, "csv")
+    assert dataset.format == "csv"
+    assert read(spark, folder, dataset)[0].accepted == N
+    command = advice.summary(found, str(folder), SETTINGS, None, "mine.yaml", "csv")["next"]
+    assert "--format" not in command
+    plain = advice.summary(found, str(folder), SETTINGS, None, None, "csv")["next"]
+    assert shlex.split(plain)[4:6] == ["--format", "csv"]
+
+
+def test_a_damaged_column_of_ids_is_refused_as_any_other(spark, tracks, tmp_path):
+    big = pd.concat([tracks] * 200).assign(track_id=[f"id {i * 7919}" for i in range(200 * N)])
+    pq.write_table(pa.Table.from_pandas(big), tmp_path / "t.parquet", use_dictionary=False)
+    chunk = pq.read_metadata(tmp_path / "t.parquet").row_group(0).column(0)
+    content = bytearray((tmp_path / "t.parquet").read_bytes())
+    at = chunk.data_page_offset + chunk.total_compressed_size // 2
+    content[at : at + 200] = bytes(200)
+    (tmp_path / "t.parquet").write_bytes(content)
+    assert "cannot be read" in refused(spark, tmp_path / "t.parquet")
+
+
+# Tables of programs
+
+
+def test_an_export_of_playlists_works_without_an_edit(spark, tracks, tmp_path):
+    table = pd.DataFrame(
+        {
+            "Track URI": "spotify:track:" + tracks["track_id"],
+            "Track Name": tracks["title"],
+            "Album Name": tracks["album"],
+            "Artist Name(s)": tracks["artist"] + ";Somebody",
+            "Release Date": "1999-05-01",
+            "Duration (ms)": tracks["duration_ms"],
+            "Popularity": 50,
+            "Genres": "rock,pop",
+            **{name.title(): tracks[name] for name in FEATURE_NAMES if name != "duration_ms"},
+            "Time Signature": 4,
+        }
+    )
+    path = csv(table, tmp_path / "liked songs.csv")
+    _, dataset = inspected(spark, path, tmp_path)
+    counts, rows = read(spark, path, dataset)
+    assert (counts.accepted, counts.with_genre) == (N, N)
+    assert set(rows["artist"]) == set(tracks["artist"])
+    assert rows["artists"].iloc[0].tolist()[1] == "Somebody"
+
+
+def test_json_lines_with_nested_artists_work_without_an_edit(spark, tracks, tmp_path):
+    rows = [
+        {
+            "track": {
+                "id": row["track_id"],
+                "name": row["title"],
+                "artists": [{"id": "x", "name": row["artist"]}, {"id": "y", "name": "B"}],
+                "album": {"id": f"al {row['album']}", "name": row["album"]},
+            },
+            "audio_features": {name: row[name] for name in FEATURE_NAMES},
+        }
+        for row in tracks.to_dict("records")
+    ]
+    path = tmp_path / "dump.jsonl"
+    pd.DataFrame(rows).to_json(path, orient="records", lines=True)
+    _, dataset = inspected(spark, path, tmp_path)
+    counts, found = read(spark, path, dataset)
+    assert counts.accepted == N
+    same_features(found, tracks)
+    assert set(found["artist"]) == set(tracks["artist"])
+    assert all(names.tolist()[1:] == ["B"] for names in found["artists"])
+    # The same as one array over several lines.
+    pd.DataFrame(rows).to_json(tmp_path / "dump.json", orient="records", indent=1)
+    assert (
+        read(spark, tmp_path / "dump.json", dataset.model_copy(update={"format": None}))[0]
+        == counts
+    )
+
+
+def test_structs_are_read_by_their_fields(spark, tracks, tmp_path):
+    table = pa.Table.from_pandas(tracks)
+    for name in ("artist", "album"):
+        values = pa.array([{"id": f"id {one}", "name": one} for one in tracks[name]])
+        table = table.set_column(table.schema.get_field_index(name), name, values)
+    pq.write_table(table, tmp_path / "tracks.parquet")
+    found, dataset = inspected(spark, tmp_path / "tracks.parquet", tmp_path)
+    assert dataset.columns["artist"] == "artist.name"
+    assert read(spark, tmp_path / "tracks.parquet", dataset)[0].accepted == N
+    assert found.artists == tracks["artist"].nunique()
+
+
+def test_a_table_of_pandas_with_times_and_spans_works_without_an_edit(spark, tracks, tmp_path):
+    table = tracks.assign(
+        added_at=pd.Timestamp("2024-01-01 12:00"),
+        duration=[timedelta(milliseconds=int(ms)) for ms in tracks["duration_ms"]],
+    ).drop(columns="duration_ms")
+    table.to_parquet(tmp_path / "tracks.parquet")
+    _, dataset = inspected(spark, tmp_path / "tracks.parquet", tmp_path)
+    counts, rows = read(spark, tmp_path / "tracks.parquet", dataset)
+    assert counts.accepted == N
+    same_features(rows, tracks)
+
+
+def test_printed_lists_of_artists_work_without_an_edit(spark, tracks, tmp_path):
+    tracks["artists"] = [f"['{one}', \"B's\"]" for one in tracks["artist"]]
+    path = csv(tracks.drop(columns="artist"), tmp_path / "tracks.csv")
+    _, dataset = inspected(spark, path, tmp_path)
+    _, rows = read(spark, path, dataset)
+    assert set(rows["artist"]) == set(tracks["artist"])
+    assert all(names.tolist()[1:] == ["B's"] for names in rows["artists"])
+
+
+def test_of_a_wide_table_only_what_could_be_used_is_looked_at_in_all_rows(spark, tracks, tmp_path):
+    more = pd.DataFrame({f"mfcc_{i}": 0.5 for i in range(100)}, index=tracks.index)
+    path = csv(pd.concat([tracks, more], axis=1), tmp_path / "wide.csv")
+    found, _ = inspected(spark, path, tmp_path)
+    by_name = {column.name: column for column in found.columns}
+    assert by_name["tempo"].median is not None
+    assert by_name["mfcc_7"].median is None
+    assert by_name["mfcc_7"].samples[0] == "0.5"
+    assert found.rows["accepted"] == N
+
+
+# Damage
+
+
+@pytest.mark.parametrize("fmt", ["csv", "parquet"])
+def test_a_table_with_some_changed_bytes_is_accounted_for_or_refused(spark, tracks, tmp_path, fmt):
+    original = tmp_path / f"whole.{fmt}"
+    csv(tracks, original) if fmt == "csv" else tracks.to_parquet(original)
+    chance, errors = random.Random(19), []
+    for i in range(25):
+        content = bytearray(original.read_bytes())
+        for _ in range(max(1, len(content) // 100)):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        path = tmp_path / f"{i}.{fmt}"
+        path.write_bytes(content)
+        with (
+            suppress_into(errors),
+            open_catalogue(spark, Source(str(path), Dataset()), LENIENT) as one,
+        ):
+            kept = one.tracks.count() + one.quarantined.count()
+            assert one.counts.read == kept == one.counts.accepted + one.counts.quarantined
+    assert {err.exit_code for err in errors} <= {3, 5}
+    assert [err for err in errors if "\n" in str(err)] == []
+
+
+@contextmanager
+def suppress_into(errors):
+    """Collects what a user can cause; anything else fails the test."""
+    try:
+        yield
+    except GenreSparkError as err:
+        errors.append(err)
