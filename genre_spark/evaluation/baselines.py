@@ -162,6 +162,9 @@ def _fit(
         # The bound on iterations is meant.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x[rows], learned.labels[rows])
+    if hasattr(model, "n_jobs"):
+        # Threads would add the trees' votes in any order, and other last digits come out.
+        model.set_params(n_jobs=1)
     found = np.zeros((len(y), len(learned.classes)))
     found[:, model.classes_] = model.predict_proba(y)
     return found / found.sum(axis=1, keepdims=True)

@@ -20,10 +20,10 @@ def found():
     return permutation_importance.importance(fitted, tracks, test, seed=1), tracks, test
 
 
-def test_the_artists_labels_decide_on_known_artists(found):
-    scopes = {name: one["accuracy"]["mean"] for name, one in found[0]["scopes"].items()}
-    assert max(scopes, key=scopes.get) == "artist's labels"
-    assert scopes["artist's labels"] > 0.05
+def test_sound_or_labels_decide_on_known_artists(found):
+    # Parts that say the same stand in for each other: accuracy may lose nothing by one of them.
+    lost = {name: one["log_likelihood"]["mean"] for name, one in found[0]["scopes"].items()}
+    assert max(lost["track"], lost["artist's labels"], lost["album's labels"]) > 0.01
 
 
 def test_what_the_classifier_does_not_read_loses_nothing(found):
