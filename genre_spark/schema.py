@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 TRACK_ID = "track_id"
 ARTIST = "artist"
-# All artists named on a track, in order, the first of them `ARTIST`; optional.
+# All artists that a track names, as array<string>; optional. `ARTIST` is the first of them.
 ARTISTS = "artists"
 ALBUM = "album"
 TITLE = "title"
@@ -12,8 +12,6 @@ GENRE = "genre"
 # All genres of the rows of a track that stands under several; null for any other track.
 GENRES = "genres"
 TEXT_COLUMNS = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE)
-# All artists that a track names, as array<string>; optional. `ARTIST` is the first of them.
-ARTISTS = "artists"
 
 # What tables and pictures call the network, beside the baselines.
 MODEL = "CNN"

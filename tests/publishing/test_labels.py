@@ -201,3 +201,16 @@ def test_checksums_are_of_the_content_whatever_its_order(spark):
     changed = table.selectExpr("id", "if(id = 7, '8', name) name")
     assert writer.count(changed).checksum != whole.checksum
     assert writer.count(table.filter("id < 0")) == writer.Content(0, "0" * 16)
+
+
+def test_a_clean_table_takes_few_executions_and_small_plans(spark, model, tmp_path):
+    """Planning took longer than labelling once: eleven executions, plans of 395,000 characters."""
+    store = spark._jsparkSession.sharedState().statusStore()
+    before = store.executionsCount()
+    score(spark, start(), model, tmp_path / "out")
+    listed = store.executionsList()
+    made = [listed.apply(i) for i in range(before, listed.size())]
+    assert 0 < len(made) <= 6
+    assert sum(one.jobs().size() for one in made) <= 15
+    (labelling,) = [plan for one in made if "MapInArrow" in (plan := one.physicalPlanDescription())]
+    assert len(labelling) <= 40_000
