@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from genre_spark.catalog import (
     reader,
+    row_counts,
     sampling,
     table_format,
     text_checks,
@@ -103,7 +104,7 @@ class Catalogue:
     ----------
     judged : DataFrame
         See `validation.judge`; read anew each time where that is quick.
-    counts : validation.Counts
+    counts : row_counts.Counts
     features : tuple of str
         What the rows were judged for.
     left_out : tuple of str
@@ -113,7 +114,7 @@ class Catalogue:
     """
 
     judged: DataFrame
-    counts: validation.Counts
+    counts: row_counts.Counts
     features: tuple[str, ...]
     left_out: tuple[str, ...]
     groups: tuple[str, ...]
@@ -172,11 +173,11 @@ def open_catalogue(
     with ExitStack() as stack:
         opened = _opened(stack, spark, source, settings, needed)
         with reader.reading(f"{source.path}: cannot be read"):
-            counts = validation.count(opened.judged)
+            counts = row_counts.count(opened.judged)
             check_text(spark, source, counts)
-        validation.check_quotes(opened.judged, counts, source.path)
+        row_counts.check_quotes(opened.judged, counts, source.path)
         value_counts.check(counts.values, source.path)
-        validation.check_gate(counts, settings.max_quarantined, source.path)
+        row_counts.check_gate(counts, settings.max_quarantined, source.path)
         groups = tuple(group for group in GROUPS if group in opened.mapped.columns)
         yield Catalogue(opened.judged, counts, opened.features, opened.left_out, groups)
 
@@ -243,13 +244,13 @@ def _check_sample(
     """Stops where a sample shows that too few rows are good; a close call is left to the count."""
     counts, of = sample.counts, f"{path}: 1 in {sample.share} rows"
     if sample.share == 1:
-        validation.check_quotes(opened.judged, counts, path)
-        validation.check_gate(counts, max_quarantined, path)
+        row_counts.check_quotes(opened.judged, counts, path)
+        row_counts.check_gate(counts, max_quarantined, path)
     elif counts.refused - 3 * math.sqrt(counts.refused) > max_quarantined * counts.read:
-        validation.check_gate(counts, max_quarantined, of)
+        row_counts.check_gate(counts, max_quarantined, of)
 
 
-def check_text(spark: SparkSession, source: Source, counts: validation.RowCounts) -> None:
+def check_text(spark: SparkSession, source: Source, counts: row_counts.RowCounts) -> None:
     """Stops where a text table is in another encoding, or escapes quotes in another way.
 
     Raises

@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import catalogue, reader, text_files, validation
+from genre_spark.catalog import catalogue, reader, row_counts, text_files, validation
 from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.column_facts import describe, extent, finite
 from genre_spark.catalog.column_readings import YEAR, Column, Reading
@@ -54,7 +54,7 @@ class Found:
         Of each feature its ``missing``, ``not_a_number`` and ``out_of_range`` rows, its ``low``,
         ``median`` and ``high``, and what is ``possible``.
     rows : dict or None
-        What would become of the rows, as `validation.Counts`, and the share that would be
+        What would become of the rows, as `row_counts.Counts`, and the share that would be
         ``refused``; None where no column identifies a track, or none is a feature.
     genres : dict of str to int
         The largest, with their tracks.
@@ -153,11 +153,11 @@ def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
     }
 
 
-def _judge(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, validation.Counts]:
+def _judge(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, row_counts.Counts]:
     """What would become of the rows."""
     features = catalogue.filled(mapped)
     with _persisted(validation.judge(mapped, features, max_imputed)) as judged:
-        counts = validation.count(judged)
+        counts = row_counts.count(judged)
         tracks = validation.accepted(judged)
         sizes = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
         largest = sizes.orderBy(F.desc("count"), GENRE).limit(_GENRES).collect()

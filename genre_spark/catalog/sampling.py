@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import validation, value_counts
+from genre_spark.catalog import row_counts, validation, value_counts
 from genre_spark.catalog.value_counts import ValueCounts
 from genre_spark.schema import ARTIST, TRACK_ID
 
@@ -63,13 +63,13 @@ class Sample:
         return {int(artist): int(-(-count // max_group)) for artist, count in pairs}
 
     @property
-    def counts(self) -> validation.RowCounts:
+    def counts(self) -> row_counts.RowCounts:
         """What became of the rows of the sample."""
         usable = self.rows[validation.USABLE]
         reasons = self.rows.filter(pc.invert(usable))[validation.REASONS]
         counted = pc.value_counts(reasons.combine_chunks().flatten())
         by_reason = {row["values"]: row["counts"] for row in counted.to_pylist()}
-        return validation.RowCounts(
+        return row_counts.RowCounts(
             read=self.rows.num_rows,
             accepted=self.rows.num_rows - len(reasons),
             duplicates=by_reason.get(validation.DUPLICATE, 0),

@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import ScannedCatalogue, Source
 from genre_spark.catalog.reader import reading
-from genre_spark.catalog.validation import DUPLICATE, RowCounts, check_gate, check_quotes
+from genre_spark.catalog.row_counts import RowCounts, check_gate, check_quotes
+from genre_spark.catalog.validation import DUPLICATE
 from genre_spark.config import Settings
 from genre_spark.monitoring import distributions, drift
 from genre_spark.platform import atomic_directory

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.catalog import validation
+from genre_spark.catalog import row_counts, validation
 from genre_spark.features.artist_batches import GROUP
 from genre_spark.features.artist_pass import (
     by_artist,
@@ -132,7 +132,7 @@ def _inputs(tracks: Tracks, scoring: ScoringPart) -> DataFrame:
         N_IMPUTED: F.col(validation.N_IMPUTED),
         HAS_GENRE: F.col(GENRE).isNotNull(),
         IS_AMBIGUOUS: F.col(validation.AMBIGUOUS),
-        OWN_HASH: validation.content_hash(table),
+        OWN_HASH: row_counts.content_hash(table),
     }
     return narrow(table, scoring.space, tracks.oversized, scoring.reads_text, passed, scoring.owner)
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genre_spark.catalog import reader, validation
+from genre_spark.catalog import reader, row_counts, validation
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.catalog.reader import CORRUPT, map_columns
-from genre_spark.catalog.validation import AMBIGUOUS, FAULTS, N_IMPUTED, REASONS, Counts
+from genre_spark.catalog.row_counts import Counts
+from genre_spark.catalog.validation import AMBIGUOUS, FAULTS, N_IMPUTED, REASONS
 from genre_spark.config import CatalogSettings, Dataset
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
@@ -141,7 +142,7 @@ def test_a_feature_that_the_catalogue_lacks_is_missing_in_every_row(spark):
         "1": ["missing:tempo"],
         "2": ["out_of_range:key", "missing:tempo"],
     }
-    counts = validation.count(judged)
+    counts = row_counts.count(judged)
     assert (counts.accepted, counts.imputed) == (1, 1)
     assert counts.reasons == {"missing:tempo": 1, "out_of_range:key": 1, "too_many_imputed": 1}
 
@@ -177,7 +178,7 @@ def test_a_malformed_csv_line_goes_to_quarantine_whole(spark, tmp_path):
     assert found["31"]["_reasons"] == ["malformed_row"]
     whole = {str(row.get(CORRUPT)).strip() for row in found.values()}
     assert whole == {"2,short", f"{good[1:]},one,more", f"3{good},last"}
-    assert validation.count(judged).accepted == 1
+    assert row_counts.count(judged).accepted == 1
 
 
 # Several rows of one track
@@ -186,7 +187,7 @@ def test_a_malformed_csv_line_goes_to_quarantine_whole(spark, tmp_path):
 def test_of_rows_with_one_id_one_is_kept_and_the_others_are_duplicates(spark):
     rows = [track("1", playlist=str(i)) for i in range(4)] + [track("2", playlist="other")]
     judged = judged_of(spark, rows)
-    counts = validation.count(judged)
+    counts = row_counts.count(judged)
     assert (counts.read, counts.accepted, counts.duplicates) == (5, 2, 3)
     assert counts.reasons == {"duplicate_track_id": 3}
     assert counts.refused_share == 0.0
@@ -194,7 +195,7 @@ def test_of_rows_with_one_id_one_is_kept_and_the_others_are_duplicates(spark):
 
 def test_ids_are_told_apart_by_case_and_by_blanks(spark):
     rows = [track("a"), track("A"), track(" a")]
-    assert validation.count(judged_of(spark, rows)).accepted == 3
+    assert row_counts.count(judged_of(spark, rows)).accepted == 3
 
 
 def test_a_bad_twin_never_displaces_a_good_one_and_keeps_its_own_reasons(spark):
@@ -213,7 +214,7 @@ def test_a_bad_twin_never_displaces_a_good_one_and_keeps_its_own_reasons(spark):
     assert set(map(tuple, bad.values())) == {
         ("out_of_range:key", "not_a_number:tempo", "too_many_imputed")
     }
-    assert validation.count(judged).duplicates == 0
+    assert row_counts.count(judged).duplicates == 0
 
 
 def test_of_usable_twins_the_one_with_the_fewest_faults_is_kept(spark):
@@ -229,7 +230,7 @@ def test_of_usable_twins_the_one_with_the_fewest_faults_is_kept(spark):
 
 def test_rows_without_an_id_are_not_twins_of_each_other(spark):
     rows = [track(None, playlist="same")] * 3 + [track("1")]
-    counts = validation.count(judged_of(spark, rows))
+    counts = row_counts.count(judged_of(spark, rows))
     assert (counts.read, counts.accepted, counts.duplicates) == (4, 1, 0)
     assert counts.reasons == {"missing:track_id": 3}
 
@@ -252,7 +253,7 @@ def test_a_track_under_several_genres_is_ambiguous_scored_once_and_has_no_label(
         "half": ("rock", False),
         "none": (None, False),
     }
-    counts = validation.count(judged)
+    counts = row_counts.count(judged)
     assert (counts.accepted, counts.ambiguous, counts.with_genre) == (4, 1, 2)
 
 
@@ -305,7 +306,7 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
     columns = ("track_id", "genre", *NARROW, "playlist")
     kept, genres, repeated, reasons = expected(rows)
     judged = judged_of(spark, rows, MAX_IMPUTED, NARROW, columns=columns)
-    counts = validation.count(judged)
+    counts = row_counts.count(judged)
     accepted = validation.accepted(judged).collect()
     quarantined = validation.quarantined(judged).collect()
 
@@ -320,7 +321,7 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
 
     again = random.Random(0).sample(rows, len(rows))
     judged = judged_of(spark, again, MAX_IMPUTED, NARROW, columns=columns, partitions=7)
-    assert validation.count(judged) == counts
+    assert row_counts.count(judged) == counts
     assert sorted(map(str, validation.accepted(judged).collect())) == sorted(map(str, accepted))
     assert {row["playlist"]: row for row in validation.quarantined(judged).collect()} == {
         row["playlist"]: row for row in quarantined
@@ -329,7 +330,7 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
 
 def test_the_fingerprint_is_of_the_accepted_tracks_and_of_all_that_they_hold(spark):
     def fingerprint(*rows):
-        return validation.count(judged_of(spark, rows)).fingerprint
+        return row_counts.count(judged_of(spark, rows)).fingerprint
 
     whole = fingerprint(track("1"), track("2", energy="0.7"))
     assert fingerprint(track("2", energy="0.7"), track("1"), track("3", tempo="fast")) == whole
@@ -346,7 +347,7 @@ def test_a_value_in_one_column_is_not_the_same_value_in_another(spark):
     """Spark's xxhash64 leaves absent values out, whichever column they are in."""
 
     def fingerprint(**texts):
-        return validation.count(judged_of(spark, [track("1", **texts)])).fingerprint
+        return row_counts.count(judged_of(spark, [track("1", **texts)])).fingerprint
 
     assert fingerprint(artist="X", album="") != fingerprint(artist="", album="X")
 
@@ -363,7 +364,7 @@ def counted(read, accepted, duplicates=0, **reasons):
 
 def test_more_bad_rows_than_allowed_stop_the_job_with_exit_code_5_and_say_what_is_wrong():
     with pytest.raises(GateError) as stopped:
-        validation.check_gate(counted(200, 189, too_many_imputed=9, malformed_row=2), 0.05, "a.csv")
+        row_counts.check_gate(counted(200, 189, too_many_imputed=9, malformed_row=2), 0.05, "a.csv")
     assert stopped.value.exit_code == 5
     assert str(stopped.value) == (
         "a.csv: 5.5% of 200 rows would be quarantined, the limit is 5.0%; most are"
@@ -373,26 +374,26 @@ def test_more_bad_rows_than_allowed_stop_the_job_with_exit_code_5_and_say_what_i
 
 
 def test_as_many_bad_rows_as_allowed_do_not_stop_the_job():
-    validation.check_gate(counted(200, 190, too_many_imputed=10), 0.05, "a.csv")
+    row_counts.check_gate(counted(200, 190, too_many_imputed=10), 0.05, "a.csv")
     with pytest.raises(GateError):
-        validation.check_gate(counted(200, 189, too_many_imputed=11), 0.05, "a.csv")
+        row_counts.check_gate(counted(200, 189, too_many_imputed=11), 0.05, "a.csv")
 
 
 def test_repeated_rows_do_not_count_towards_the_gate():
-    validation.check_gate(counted(200, 10, 190, duplicate_track_id=190), 0.0, "a.csv")
+    row_counts.check_gate(counted(200, 10, 190, duplicate_track_id=190), 0.0, "a.csv")
     with pytest.raises(GateError):
-        validation.check_gate(counted(200, 10, 189, duplicate_track_id=189), 0.0, "a.csv")
+        row_counts.check_gate(counted(200, 10, 189, duplicate_track_id=189), 0.0, "a.csv")
 
 
 def test_a_table_without_rows_is_refused_as_input():
     with pytest.raises(InputError) as refused:
-        validation.check_gate(counted(0, 0), 1.0, "a.csv")
+        row_counts.check_gate(counted(0, 0), 1.0, "a.csv")
     assert str(refused.value) == "a.csv: has no rows"
 
 
 def test_a_table_without_a_good_row_is_refused_as_input_even_where_all_may_be_bad():
     with pytest.raises(InputError) as refused:
-        validation.check_gate(counted(3, 0, malformed_row=3), 1.0, "a.csv")
+        row_counts.check_gate(counted(3, 0, malformed_row=3), 1.0, "a.csv")
     assert str(refused.value) == "a.csv: none of its 3 rows can be used; malformed_row (3)"
 
 

@@ -14,7 +14,7 @@ from support.edits import FEATURES, SETTINGS, score, start
 from support.generated import make_manifest, make_profile
 
 from genre_spark.bundle import files
-from genre_spark.catalog import catalogue, validation
+from genre_spark.catalog import catalogue, row_counts, validation
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Dataset
 from genre_spark.errors import InputError, OutputError
@@ -174,13 +174,13 @@ def test_an_input_deleted_while_it_is_read_is_told(spark, model, out, monkeypatc
 
 def deleting(monkeypatch):
     """Loses each input once its rows are counted."""
-    check = validation.check_gate
+    check = row_counts.check_gate
 
     def check_and_lose(counts, limit, path):
         Path(path).unlink()
         check(counts, limit, path)
 
-    monkeypatch.setattr(catalogue.validation, "check_gate", check_and_lose)
+    monkeypatch.setattr(catalogue.row_counts, "check_gate", check_and_lose)
 
 
 def test_a_table_of_columns_deleted_before_it_is_read_again_is_told(spark, model, out, monkeypatch):
