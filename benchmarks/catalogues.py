@@ -19,10 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from genre_spark.catalog import reader, validation  # noqa: E402
-from genre_spark.config import load_dataset  # noqa: E402
 from genre_spark.pipelines import demo  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES, feature  # noqa: E402
+from genre_spark.source import load_dataset  # noqa: E402
 
 VARIOUS = "Various Artists"
 _VARIOUS_SHARE, _COMPILED_SHARE, _LABELLED_SHARE = 0.02, 0.1, 0.05

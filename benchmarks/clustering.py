@@ -28,10 +28,11 @@ from genre_spark.bundle import files  # noqa: E402
 from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source, open_catalogue  # noqa: E402
 from genre_spark.clustering import catalogue_passes  # noqa: E402
-from genre_spark.config import Dataset, load_settings  # noqa: E402
+from genre_spark.config import load_settings  # noqa: E402
 from genre_spark.features.artist_pass import by_artist, narrow, oversized_artists  # noqa: E402
 from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
+from genre_spark.source import Dataset  # noqa: E402
 
 _SETTINGS = load_settings()
 JOB, BARE = "genre-spark cluster, the whole job", "one bare MLlib KMeans, cached rows"

@@ -24,11 +24,12 @@ from kills import room  # noqa: E402
 from support.generated import make_tracks  # noqa: E402
 
 from genre_spark.catalog.catalogue import Source  # noqa: E402
-from genre_spark.config import Dataset, load_settings  # noqa: E402
+from genre_spark.config import load_settings  # noqa: E402
 from genre_spark.pipelines import score as score_pipeline  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.publishing import writer  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES  # noqa: E402
+from genre_spark.source import Dataset  # noqa: E402
 
 # What is done to a good row, and the reason that it is to be set aside for.
 _FOUR = list(FEATURE_NAMES[:4])

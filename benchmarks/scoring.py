@@ -38,7 +38,7 @@ from genre_spark.bundle import files  # noqa: E402
 from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.catalog.catalogue import Source  # noqa: E402
 from genre_spark.catalog.validation import AMBIGUOUS, N_IMPUTED  # noqa: E402
-from genre_spark.config import Dataset, load_dataset, load_settings  # noqa: E402
+from genre_spark.config import load_settings  # noqa: E402
 from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
 from genre_spark.pipelines import demo  # noqa: E402
 from genre_spark.pipelines import score as score_pipeline  # noqa: E402
@@ -47,6 +47,7 @@ from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import ALBUM, GENRE, GROUPS, TITLE  # noqa: E402
 from genre_spark.scoring import job as scoring  # noqa: E402
 from genre_spark.scoring.job import Tracks  # noqa: E402
+from genre_spark.source import Dataset, load_dataset  # noqa: E402
 
 # The gates have nothing to do with time.
 _SETTINGS = load_settings(overrides=("stop_psi=99", "stop_ks=1"))

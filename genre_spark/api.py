@@ -19,7 +19,7 @@ from genre_spark.bundle import registry as models
 from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
-from genre_spark.config import Dataset, Settings, load_dataset, load_settings
+from genre_spark.config import Settings, load_settings
 from genre_spark.monitoring import distributions, drift
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import train as train_pipeline
@@ -27,6 +27,7 @@ from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed
 from genre_spark.scoring import job
 from genre_spark.scoring.job import Tracks
+from genre_spark.source import Dataset, load_dataset
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Settings and dataset mappings: defaults, then files, then options; anything unknown is refused."""
+"""Settings: defaults, then files, then options; anything unknown is refused."""
 
 from collections.abc import Mapping
 from importlib import resources
@@ -18,8 +18,7 @@ from pydantic import (
 
 from genre_spark._model import StrictModel
 from genre_spark.errors import ConfigError
-from genre_spark.schema import ARTISTS, FEATURE_NAMES, PARTITION_COLUMNS, TEXT_COLUMNS
-from genre_spark.source import Origin
+from genre_spark.schema import FEATURE_NAMES, PARTITION_COLUMNS
 
 
 def _not_boolean(value: Any) -> Any:
@@ -141,59 +140,6 @@ class Settings(StrictModel):
     models: ModelsSettings
 
 
-class Dataset(StrictModel):
-    """How a source table maps to canonical columns.
-
-    Its expressions and options are executed by Spark: a dataset file is code, and as trusted.
-
-    Parameters
-    ----------
-    columns : dict of str to str
-        Canonical column to a Spark SQL expression over the source's columns.
-    extra_features : tuple of str
-        Numeric columns, beyond the audio features, that the models also read.
-    format : str, optional
-        Spark's name of the source format; guessed from the path where absent.
-    options : dict of str to str
-        Options for Spark's reader of that format.
-    no_artist : tuple of str
-        Words that mean "no artist" in this table, beyond the usual ones, in any case.
-    about : str
-        What the table is, for people.
-    origin : Origin, optional
-        Where a well-known table comes from.
-    """
-
-    # A file in which all columns are still comments has nothing there.
-    columns: Annotated[dict[str, str], BeforeValidator(lambda given: given or {})] = {}
-    extra_features: tuple[str, ...] = ()
-    format: str | None = None
-    options: dict[str, str] = {}
-    no_artist: tuple[str, ...] = ()
-    about: str = ""
-    origin: Origin | None = None
-
-    @model_validator(mode="after")
-    def _extras_are_new(self) -> "Dataset":
-        taken = [*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES]
-        for name in self.extra_features:
-            if name.lower() in taken:
-                raise ValueError(f"extra_features: {name} is a column already")
-            taken.append(name.lower())
-        return self
-
-    @model_validator(mode="after")
-    def _columns_are_canonical(self) -> "Dataset":
-        known = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *self.extra_features)
-        unknown = sorted(set(self.columns) - set(known))
-        if unknown:
-            raise ValueError(
-                f"columns: {', '.join(unknown)} not canonical; known are {', '.join(known)}"
-                " (name a numeric extra in extra_features)"
-            )
-        return self
-
-
 def conf_dir() -> Traversable:
     """The folder of default settings: inside an installed or zipped package, else beside it."""
     inside = resources.files("genre_spark") / "conf"
@@ -219,45 +165,26 @@ def load_settings(
     ConfigError
         With every unknown key and wrong value, each with the file or option it stands in.
     """
-    defaults = _read_yaml(conf_dir() / "default.yaml")
+    defaults = read_yaml(conf_dir() / "default.yaml")
     origins: dict[str, str] = {}
     values = defaults
     if config is not None:
-        values = _merge(values, _read_yaml(Path(config)), str(config), origins)
+        values = _merge(values, read_yaml(Path(config)), str(config), origins)
     for override in overrides:
         values = _merge(values, _parse_override(override, defaults), "--set", origins)
     if seed is not None:
         values = _merge(values, {"seed": seed}, "--seed", origins)
-    return _validated(Settings, values, origins, str(conf_dir() / "default.yaml"))
+    return validated(Settings, values, origins, str(conf_dir() / "default.yaml"))
 
 
-def load_dataset(name_or_file: str | None) -> Dataset:
-    """A mapping by its name in ``conf/datasets`` or by its file; the identity for None.
+def read_yaml(path: Traversable) -> dict[str, Any]:
+    """The mapping in a YAML file.
 
     Raises
     ------
     ConfigError
-        Where there is no such mapping, or its content is wrong.
+        Where it cannot be read, or is no mapping.
     """
-    if name_or_file is None:
-        return Dataset()
-    path: Traversable = Path(name_or_file)
-    if not path.is_file():
-        path = conf_dir() / "datasets" / f"{name_or_file}.yaml"
-    if not path.is_file():
-        raise ConfigError(
-            f"--dataset {name_or_file}: neither a file nor one of {', '.join(dataset_names())}"
-        )
-    return _validated(Dataset, _read_yaml(path), {}, str(path))
-
-
-def dataset_names() -> list[str]:
-    """Names of the mappings that come with genre-spark."""
-    names = (file.name for file in (conf_dir() / "datasets").iterdir())
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
-def _read_yaml(path: Traversable) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as err:
@@ -306,9 +233,25 @@ def _merge(
     return merged
 
 
-def _validated(
+def validated(
     model: type[_Model], values: dict[str, Any], origins: dict[str, str], default_origin: str
 ) -> _Model:
+    """A model of the values.
+
+    Parameters
+    ----------
+    model : type
+    values : dict
+    origins : dict of str to str
+        The file or option that each key stands in.
+    default_origin : str
+        Of all other keys.
+
+    Raises
+    ------
+    ConfigError
+        With every unknown key and wrong value.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as err:

@@ -1,8 +1,15 @@
-"""Where a well-known table comes from, and how one gets it."""
+"""How a source table maps to canonical columns, and where a well-known one comes from."""
 
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from genre_spark._model import StrictModel
+from genre_spark.config import conf_dir, read_yaml, validated
+from genre_spark.errors import ConfigError
+from genre_spark.schema import ARTISTS, FEATURE_NAMES, TEXT_COLUMNS
 
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Count = Annotated[int, Field(ge=1)]
@@ -63,3 +70,82 @@ class Origin(BaseModel):
         if (self.download is None) == (not self.how):
             raise ValueError("either download or how should say how to get the table")
         return self
+
+
+class Dataset(StrictModel):
+    """How a source table maps to canonical columns.
+
+    Its expressions and options are executed by Spark: a dataset file is code, and as trusted.
+
+    Parameters
+    ----------
+    columns : dict of str to str
+        Canonical column to a Spark SQL expression over the source's columns.
+    extra_features : tuple of str
+        Numeric columns, beyond the audio features, that the models also read.
+    format : str, optional
+        Spark's name of the source format; guessed from the path where absent.
+    options : dict of str to str
+        Options for Spark's reader of that format.
+    no_artist : tuple of str
+        Words that mean "no artist" in this table, beyond the usual ones, in any case.
+    about : str
+        What the table is, for people.
+    origin : Origin, optional
+        Where a well-known table comes from.
+    """
+
+    # A file in which all columns are still comments has nothing there.
+    columns: Annotated[dict[str, str], BeforeValidator(lambda given: given or {})] = {}
+    extra_features: tuple[str, ...] = ()
+    format: str | None = None
+    options: dict[str, str] = {}
+    no_artist: tuple[str, ...] = ()
+    about: str = ""
+    origin: Origin | None = None
+
+    @model_validator(mode="after")
+    def _extras_are_new(self) -> "Dataset":
+        taken = [*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES]
+        for name in self.extra_features:
+            if name.lower() in taken:
+                raise ValueError(f"extra_features: {name} is a column already")
+            taken.append(name.lower())
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_canonical(self) -> "Dataset":
+        known = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *self.extra_features)
+        unknown = sorted(set(self.columns) - set(known))
+        if unknown:
+            raise ValueError(
+                f"columns: {', '.join(unknown)} not canonical; known are {', '.join(known)}"
+                " (name a numeric extra in extra_features)"
+            )
+        return self
+
+
+def load_dataset(name_or_file: str | None) -> Dataset:
+    """A mapping by its name in ``conf/datasets`` or by its file; the identity for None.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no such mapping, or its content is wrong.
+    """
+    if name_or_file is None:
+        return Dataset()
+    path: Traversable = Path(name_or_file)
+    if not path.is_file():
+        path = conf_dir() / "datasets" / f"{name_or_file}.yaml"
+    if not path.is_file():
+        raise ConfigError(
+            f"--dataset {name_or_file}: neither a file nor one of {', '.join(dataset_names())}"
+        )
+    return validated(Dataset, read_yaml(path), {}, str(path))
+
+
+def dataset_names() -> list[str]:
+    """Names of the mappings that come with genre-spark."""
+    names = (file.name for file in (conf_dir() / "datasets").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))

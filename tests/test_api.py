@@ -12,11 +12,11 @@ from support.generated import make_tracks
 
 import genre_spark
 from genre_spark import api
-from genre_spark.config import Dataset
 from genre_spark.errors import BundleError, ConfigError, GateError
 from genre_spark.pipelines import demo
 from genre_spark.platform.session import borrowed
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
+from genre_spark.source import Dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "docs" / "notebook.md"

@@ -5,15 +5,10 @@ from collections import Counter
 import pytest
 import yaml
 
-from genre_spark.config import (
-    Dataset,
-    conf_dir,
-    dataset_names,
-    load_dataset,
-    load_settings,
-)
+from genre_spark.config import conf_dir, load_settings
 from genre_spark.errors import ConfigError
 from genre_spark.schema import ARTISTS, FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.source import Dataset, dataset_names, load_dataset
 
 DEFAULTS = conf_dir() / "default.yaml"
 

@@ -74,7 +74,8 @@ def test_an_installed_wheel_finds_its_settings_templates_and_command(made, tmp_p
     )
     code = (
         "import genre_spark, jinja2\n"
-        "from genre_spark.config import dataset_names, load_settings\n"
+        "from genre_spark.config import load_settings\n"
+        "from genre_spark.source import dataset_names\n"
         "from genre_spark.platform.session import local_properties\n"
         "print(genre_spark.__file__, load_settings().seed, len(dataset_names()))\n"
         "local_properties()\n"

@@ -19,10 +19,11 @@ from genre_spark.catalog import (
     value_counts,
 )
 from genre_spark.catalog.reader import Mapped
-from genre_spark.config import CatalogSettings, Dataset
+from genre_spark.config import CatalogSettings
 from genre_spark.errors import InputError
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS
+from genre_spark.source import Dataset
 
 logger = logging.getLogger(__name__)
 

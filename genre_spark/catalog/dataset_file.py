@@ -6,11 +6,11 @@ from pathlib import Path
 import yaml
 
 from genre_spark.catalog.column_readings import YEAR, Reading
-from genre_spark.config import Dataset
 from genre_spark.errors import OutputError
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import plain
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, FEATURE_NAMES, GENRE, TITLE, TRACK_ID
+from genre_spark.source import Dataset
 
 _HEAD = """\
 # How the columns of {table} are read; drafted by genre-spark inspect. Check it, then try it:

@@ -17,7 +17,7 @@ from genre_spark.catalog.mapping_inference import (
 )
 from genre_spark.catalog.placeholders import is_placeholder
 from genre_spark.catalog.reader import Mapped, odd_name
-from genre_spark.config import CatalogSettings, Dataset
+from genre_spark.config import CatalogSettings
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
@@ -28,6 +28,7 @@ from genre_spark.schema import (
     TRACK_ID,
     feature,
 )
+from genre_spark.source import Dataset
 
 _GENRES = 10
 

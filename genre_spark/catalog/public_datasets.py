@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from genre_spark.catalog.download import Advance, fetch
-from genre_spark.config import Dataset, dataset_names, load_dataset
 from genre_spark.errors import ConfigError
-from genre_spark.source import Origin
+from genre_spark.source import Dataset, Origin, dataset_names, load_dataset
 
 
 def listed() -> list[dict[str, Any]]:

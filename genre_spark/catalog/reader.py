@@ -24,12 +24,12 @@ from genre_spark.catalog.table_format import (
     has_wildcard,
     refuse_logged_table,
 )
-from genre_spark.config import Dataset
 from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.platform.hadoop import spark_message, storage_of, without_globs
 from genre_spark.platform.spark_errors import cause, environment_error
 from genre_spark.platform.storage import is_remote
 from genre_spark.schema import ARTIST, ARTISTS, FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
+from genre_spark.source import Dataset
 
 logger = logging.getLogger(__name__)
 

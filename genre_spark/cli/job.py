@@ -215,6 +215,6 @@ def _told(command: str, run_id: str, terminal: "Terminal", send: Send) -> Iterat
 def source_of(path: str, dataset: str | None, fmt: str | None) -> "Source":
     """A catalogue by its options."""
     from genre_spark.catalog.catalogue import Source
-    from genre_spark.config import load_dataset
+    from genre_spark.source import load_dataset
 
     return Source(path, load_dataset(dataset), fmt)

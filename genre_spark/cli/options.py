@@ -34,7 +34,7 @@ class DatasetName(click.ParamType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Names that begin so."""
-        from genre_spark.config import dataset_names
+        from genre_spark.source import dataset_names
 
         found = [CompletionItem(n) for n in dataset_names() if n.startswith(incomplete)]
         return [*found, CompletionItem(incomplete, type="file")] if self._files else found

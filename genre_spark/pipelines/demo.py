@@ -4,8 +4,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genre_spark.config import Settings, load_dataset
+from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
+from genre_spark.source import load_dataset
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,10 +8,11 @@ from pydantic import Field
 
 from genre_spark._model import StrictModel
 from genre_spark.bundle.catalogue_profile import Count, Finite, LabelProfile, Share
-from genre_spark.config import Dataset, DriftSettings, Settings
+from genre_spark.config import DriftSettings, Settings
 from genre_spark.monitoring.drift import OK, STOP, WARN
 from genre_spark.platform.atomic_directory import MADE_BY
 from genre_spark.schema import LABELLED_COLUMNS, MAX_ID_LENGTH, TRACK_ID, WHY_COLUMNS
+from genre_spark.source import Dataset
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _INT, _LONG = 2**31, 2**63

@@ -16,12 +16,13 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.registry import Promotion
 from genre_spark.catalog.catalogue import Source
 from genre_spark.cli import cli
-from genre_spark.config import Dataset, load_settings
+from genre_spark.config import load_settings
 from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
 from genre_spark.evaluation import model_comparison, promotion_gate
 from genre_spark.platform.hadoop import HadoopStorage
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.schema import FEATURE_NAMES
+from genre_spark.source import Dataset
 
 NETWORK = make_network(axes=4)
 

@@ -18,11 +18,12 @@ from support.generated import make_manifest, make_profile, make_tracks
 from genre_spark.bundle import files
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.catalog.reader import SWALLOWED
-from genre_spark.config import CatalogSettings, Dataset, load_settings
+from genre_spark.config import CatalogSettings, load_settings
 from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.schema import FEATURE_NAMES
+from genre_spark.source import Dataset
 
 pytestmark = pytest.mark.usefixtures("small_plans")
 

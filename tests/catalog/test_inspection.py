@@ -15,9 +15,10 @@ from genre_spark.catalog.column_readings import Column, Reading
 from genre_spark.catalog.dataset_file import render
 from genre_spark.catalog.inspection import Found
 from genre_spark.cli import cli
-from genre_spark.config import Dataset, load_dataset, load_settings
+from genre_spark.config import load_settings
 from genre_spark.errors import InputError
 from genre_spark.schema import FEATURE_NAMES
+from genre_spark.source import Dataset, load_dataset
 
 SETTINGS = load_settings().catalog
 # Of these tracks neither major nor minor is just about half, so that a lost row moves no median.

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from genre_spark.catalog import dataset_file
 from genre_spark.catalog.column_readings import Column, Reading, quoted
 from genre_spark.catalog.mapping_inference import guess
-from genre_spark.config import Dataset
 from genre_spark.errors import OutputError
 from genre_spark.schema import FEATURE_NAMES
+from genre_spark.source import Dataset
 
 
 def words(name, *samples, kind="string", **facts):

@@ -8,9 +8,8 @@ from click.testing import CliRunner
 from genre_spark.catalog import public_datasets
 from genre_spark.catalog.reader import map_columns
 from genre_spark.cli import cli
-from genre_spark.config import Dataset, dataset_names, load_dataset
 from genre_spark.errors import ConfigError
-from genre_spark.source import Origin
+from genre_spark.source import Dataset, Origin, dataset_names, load_dataset
 
 ORIGIN = {"page": "https://x.org", "licence": "MIT", "file": "a.csv", "rows": 1}
 

@@ -7,9 +7,9 @@ from support.generated import make_tracks
 
 from genre_spark.catalog import reader
 from genre_spark.catalog.reader import CORRUPT, SOURCE, map_columns, odd_name
-from genre_spark.config import Dataset, load_dataset
 from genre_spark.errors import ConfigError, InputError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.source import Dataset, load_dataset
 
 NUMBERS = dict.fromkeys(FEATURE_NAMES, "1")
 

@@ -15,9 +15,10 @@ from support.generated import make_tracks
 from genre_spark.catalog import advice, inspection
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.catalog.dataset_file import render
-from genre_spark.config import CatalogSettings, Dataset, load_dataset, load_settings
+from genre_spark.config import CatalogSettings, load_settings
 from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.schema import FEATURE_NAMES
+from genre_spark.source import Dataset, load_dataset
 
 pytestmark = pytest.mark.usefixtures("small_plans")
 

@@ -12,9 +12,10 @@ from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.catalog.reader import CORRUPT, map_columns
 from genre_spark.catalog.row_counts import Counts
 from genre_spark.catalog.validation import AMBIGUOUS, FAULTS, N_IMPUTED, REASONS
-from genre_spark.config import CatalogSettings, Dataset
+from genre_spark.config import CatalogSettings
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.source import Dataset
 
 EXTRAS = ("year", "time_signature", "popularity")
 NAMES = (*FEATURE_NAMES, *EXTRAS)
@@ -469,7 +470,7 @@ def test_a_file_that_turns_out_damaged_while_it_is_read_is_refused(spark, tmp_pa
 
 
 def test_the_real_tidytuesday_table_counts_as_its_description_says(spark, real_tables):
-    from genre_spark.config import load_dataset
+    from genre_spark.source import load_dataset
 
     path = str(real_tables / "spotify_songs.csv.gz")
     allowed = CatalogSettings(max_imputed=3, max_quarantined=0)

@@ -3,9 +3,10 @@
 import pytest
 
 from genre_spark.catalog.catalogue import Source
-from genre_spark.config import Dataset, load_settings
+from genre_spark.config import load_settings
 from genre_spark.errors import OutputError
 from genre_spark.pipelines import cluster, demo, train
+from genre_spark.source import Dataset
 
 
 @pytest.mark.parametrize("output", ["tracks/model", "tracks"])

@@ -16,11 +16,11 @@ from support.generated import make_manifest, make_profile
 from genre_spark.bundle import files
 from genre_spark.catalog import catalogue, row_counts, validation
 from genre_spark.catalog.catalogue import Source
-from genre_spark.config import Dataset
 from genre_spark.errors import InputError, OutputError
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.publishing import writer
 from genre_spark.scoring import job
+from genre_spark.source import Dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks"))

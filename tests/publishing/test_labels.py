@@ -10,11 +10,12 @@ from support.contract import violations
 from support.edits import make_models, score, start
 
 from genre_spark.catalog.catalogue import Source
-from genre_spark.config import Dataset, load_settings
+from genre_spark.config import load_settings
 from genre_spark.errors import GateError, GenreSparkError
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.publishing import writer
 from genre_spark.schema import LABELLED_COLUMNS
+from genre_spark.source import Dataset
 
 pytestmark = pytest.mark.usefixtures("small_plans")
 

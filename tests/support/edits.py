@@ -8,10 +8,11 @@ import pandas as pd
 from genre_spark.bundle import files
 from genre_spark.bundle.manifest import model_id
 from genre_spark.catalog.catalogue import Source
-from genre_spark.config import Dataset, load_settings
+from genre_spark.config import load_settings
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.platform import atomic_directory
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
+from genre_spark.source import Dataset
 from support.generated import make_genre_part, make_manifest, make_profile, make_tracks
 from support.networks import make_network
 
