@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.clustering.results import Change, Match, Merge, Split
+from genre_spark.clustering.changes import Change, Match, Merge, Split
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.errors import BundleError
 from genre_spark.features.scaling import FeatureSpace

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from genre_spark.clustering.results import Candidate, Stability
+from genre_spark.clustering.quality_results import Candidate, Stability
 from genre_spark.clustering.synthetic_part import nearest
 from genre_spark.config import ClusteringSettings
 from genre_spark.errors import InputError

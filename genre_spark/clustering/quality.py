@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from genre_spark.clustering import model_selection
-from genre_spark.clustering.results import Quality, QualityComparison
+from genre_spark.clustering.quality_results import Quality, QualityComparison
 from genre_spark.clustering.sample import Sample, with_means
 from genre_spark.clustering.synthetic_part import SyntheticPart, nearest
 from genre_spark.config import ClusteringSettings

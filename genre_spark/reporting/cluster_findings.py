@@ -5,15 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.clustering.results import (
-    Candidate,
-    CatalogueMap,
-    Landmark,
-    QualityComparison,
-    Rules,
-    Stability,
-    SyntheticGenre,
-)
+from genre_spark.clustering.quality_results import Candidate, QualityComparison, Stability
+from genre_spark.clustering.results import CatalogueMap, Landmark, Rules, SyntheticGenre
 from genre_spark.reporting import charts, cluster_figures
 from genre_spark.reporting.style import Picture
 from genre_spark.reporting.text import QUALITIES, count, in_units, listed, percent, plain, said

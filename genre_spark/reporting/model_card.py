@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.clustering.results import QualityComparison, Stability
+from genre_spark.clustering.quality_results import QualityComparison, Stability
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import code
 from genre_spark.platform.safe_text import markdown as cell

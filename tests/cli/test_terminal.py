@@ -6,7 +6,7 @@ import pytest
 
 from genre_spark.cli import summaries
 from genre_spark.cli.terminal import Terminal
-from genre_spark.clustering.results import Change, Match, Merge, Split
+from genre_spark.clustering.changes import Change, Match, Merge, Split
 
 MANIFEST = {
     "path": "out",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genre_spark.clustering import model_selection
-from genre_spark.clustering.results import Candidate
+from genre_spark.clustering.quality_results import Candidate
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
 

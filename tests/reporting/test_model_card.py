@@ -2,7 +2,8 @@
 
 from support.generated import make_manifest
 
-from genre_spark.clustering.results import Discovery, GenreRules, Rules, Stability
+from genre_spark.clustering.quality_results import Stability
+from genre_spark.clustering.results import Discovery, GenreRules, Rules
 from genre_spark.reporting import model_card
 
 

@@ -15,7 +15,8 @@ from support.generated import make_genre_part, make_metric
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
-from genre_spark.clustering.results import Change, Discovery
+from genre_spark.clustering.changes import Change
+from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import Axis, FeatureSpace
 from genre_spark.features.tensor import N_BINS
