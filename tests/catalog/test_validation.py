@@ -300,7 +300,7 @@ def expected(rows):
     return kept, genres, repeated, dict(reasons)
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(rows=dirty_rows)
 def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, rows):
     rows = [{**row, "playlist": str(i)} for i, row in enumerate(rows)]
