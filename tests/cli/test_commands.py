@@ -17,6 +17,7 @@ from genre_spark.cli import cli, job
 from genre_spark.cli.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "docs" / "reference.md"
 SCRIPT = Path(sys.executable).parent / "genre-spark"
 
 
@@ -54,8 +55,8 @@ def test_every_example_can_be_copied_from_help_as_one_line(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_readme_has_every_command_with_all_that_it_needs(name):
-    rows = re.findall(rf"^\| `({name}\b[^`]*)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_the_reference_has_every_command_with_all_that_it_needs(name):
+    rows = re.findall(rf"^\| `({name}\b[^`]*)` \|", REFERENCE.read_text("utf-8"), re.MULTILINE)
     assert len(rows) == 1
     needed = [p for p in FOUND[name].params if p.required]
     told = [
@@ -94,9 +95,8 @@ def test_shells_complete_commands_options_names_and_files(line, offered):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_set_up_as_the_readme_says(shell):
-    readme = (ROOT / "README.md").read_text()
-    assert f"_GENRE_SPARK_COMPLETE={shell}_source genre-spark" in readme
+def test_completion_is_set_up_as_the_reference_says(shell):
+    assert f"_GENRE_SPARK_COMPLETE={shell}_source genre-spark" in REFERENCE.read_text("utf-8")
     environment = {**os.environ, "_GENRE_SPARK_COMPLETE": f"{shell}_source"}
     done = subprocess.run([SCRIPT], capture_output=True, text=True, env=environment, cwd=ROOT)
     assert "_GENRE_SPARK_COMPLETE" in done.stdout
