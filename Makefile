@@ -40,7 +40,7 @@ lint: $(STAMP)
 
 # The documentation site; a broken link or reference fails.
 docs: $(STAMP)
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # In an environment of its own: what it needs is none of our business. Offline it says that it skips.
 audit:
