@@ -459,11 +459,14 @@ def test_the_real_spotify_table_reads_whole(spark, real_tables):
         real_tables / "tracks_features_69522.csv.gz",
         "spotify-1.2m",
         malformed=f"{CORRUPT} IS NOT NULL",
-        incomplete="track_id IS NULL OR artist IS NULL OR tempo IS NULL OR year IS NULL",
+        incomplete="track_id IS NULL OR tempo IS NULL OR year IS NULL",
+        nameless="artist IS NULL",
         several="artist RLIKE '[\\'\"], [\\'\"]'",
         rage="artist = 'Rage Against The Machine'",
     )
     assert found.pop("rage") > 0
+    # Of "Various Artists" and the like.
+    assert found.pop("nameless") == 87
     assert found == {"rows": 69_522, "malformed": 0, "incomplete": 0, "several": 0}
 
 
