@@ -14,7 +14,7 @@ from genre_spark.catalog.row_counts import Counts
 from genre_spark.catalog.validation import AMBIGUOUS, FAULTS, N_IMPUTED, REASONS
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import GateError, InputError
-from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.schema import ARTISTS, FEATURE_NAMES, GENRES, TEXT_COLUMNS
 from genre_spark.source import Dataset
 
 EXTRAS = ("year", "time_signature", "popularity")
@@ -154,7 +154,7 @@ def test_a_quarantined_row_keeps_its_original_columns_and_an_accepted_one_drops_
     (bad,) = validation.quarantined(judged).collect()
     assert {name: bad[name] for name in COLUMNS} == rows[1]
     assert set(validation.accepted(judged).columns) == {
-        *TEXT_COLUMNS, *NAMES, FAULTS, N_IMPUTED, AMBIGUOUS
+        *TEXT_COLUMNS, ARTISTS, GENRES, *NAMES, FAULTS, N_IMPUTED, AMBIGUOUS
     }  # fmt: skip
 
 
