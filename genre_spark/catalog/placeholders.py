@@ -55,6 +55,27 @@ def is_placeholder(text: Column, column: str, extra: Iterable[str] = ()) -> Colu
     return (F.length(text) <= longest) & _is_in(F.lower(F.btrim(text, F.lit(_AROUND))), listed)
 
 
+def placeholder_sql(text: str, column: str) -> str:
+    """As `is_placeholder`, of a SQL expression and as one."""
+    if column == TRACK_ID:
+        return _in_sql(f"trim({text})", _IDS | {""})
+    listed = sorted(words(column))
+    longest = max(map(len, listed)) + len(_AROUND)
+    stripped = f"lower(btrim({text}, {quoted(_AROUND)}))"
+    return f"(length({text}) <= {longest} AND {_in_sql(stripped, listed)})"
+
+
+def quoted(text: str) -> str:
+    """A text as a SQL literal."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{escaped}'"
+
+
+def _in_sql(text: str, listed: Iterable[str]) -> str:
+    words_of_lines = quoted("\n".join(sorted(listed)))
+    return f"array_contains(split({words_of_lines}, '\\n'), {text})"
+
+
 def _is_in(text: Column, listed: Iterable[str]) -> Column:
     """As `isin`, with one literal for Spark to plan instead of one per word, here and in each use."""
     return F.array_contains(F.split(F.lit("\n".join(sorted(listed))), "\n"), text)

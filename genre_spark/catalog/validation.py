@@ -1,15 +1,13 @@
 """Judges rows: which are tracks, which go to quarantine, and why."""
 
-import functools
 import logging
-import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.placeholders import is_placeholder
+from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import CORRUPT, SOURCE, SWALLOWED, Mapped, odd_name
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
 from genre_spark.schema import (
@@ -124,94 +122,102 @@ def quarantined(judged: DataFrame) -> DataFrame:
 
 def has_values(name: str) -> Column:
     """Aggregate: whether any row has a value in a feature that is possible, or not understood."""
-    odd = F.col(odd_name(name))
-    understood = _is_possible(name, True) | ~_is_unknown(name)
-    not_understood = odd.isNotNull() & ~is_placeholder(odd, name)
-    found = F.when(F.col(name).isNotNull(), understood).otherwise(not_understood)
-    return F.coalesce(F.bool_or(found), F.lit(False)).alias(name)
+    odd = _name(odd_name(name))
+    understood = f"({_possible(name)} OR NOT {_unknown(name)})"
+    not_understood = f"({odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)})"
+    found = f"IF({_name(name)} IS NOT NULL, {understood}, {not_understood})"
+    return F.expr(f"coalesce(bool_or({found}), false)").alias(name)
 
 
 def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFrame:
     """Each row judged for its own sake: impossible values become null, and each null a fault.
 
-    What most rows need (values, how many are imputed, whether the row is usable) is told without
-    the words, which Spark then puts together for few rows only, and not at all where nobody asks.
+    Expressions are SQL texts: a text is one call to Java, where columns that are put together in
+    Python take a call for each operator, thousands for a catalogue and seconds of a cold start.
     """
-    possible = {name: _is_possible(name, name in mapped.features) for name in features}
-    n_imputed = functools.reduce(operator.add, [(~one).cast("int") for one in possible.values()])
+    possible = {name: _possible(name) if name in mapped.features else "false" for name in features}
+    n_imputed = " + ".join(f"int(NOT {one})" for one in possible.values())
     faults = _listed(
-        [(_fault(name, name in mapped.features), ~possible[name]) for name in features]
+        {_fault(name, name in mapped.features): f"NOT {possible[name]}" for name in features}
     )
-    for_itself = [
-        (F.lit(MALFORMED), F.col(CORRUPT).isNotNull()),
-        (F.lit(UNCLOSED), F.col(SWALLOWED)),
-        (F.lit(f"missing:{TRACK_ID}"), F.col(TRACK_ID).isNull()),
-        (F.lit(f"unusable:{TRACK_ID}"), F.coalesce(_is_no_id(F.col(TRACK_ID)), F.lit(False))),
-    ]
-    too_many = n_imputed > max_imputed
-    unusable = functools.reduce(operator.or_, [so for _, so in for_itself], too_many)
-    of_features = F.when(too_many, F.array_append(faults, TOO_MANY)).otherwise(_none())
-    reasons = F.concat(_listed(for_itself), of_features)
-    values = [
-        (F.when(possible[name], F.col(name)) if name in mapped.features else F.lit(None))
-        .cast("double")
-        .alias(name)
-        for name in features
-    ]
+    of_row = {
+        quoted(MALFORMED): f"{_name(CORRUPT)} IS NOT NULL",
+        quoted(UNCLOSED): _name(SWALLOWED),
+        quoted(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
+        quoted(f"unusable:{TRACK_ID}"): f"coalesce({_NO_ID}, false)",
+    }
+    too_many = f"({n_imputed} > {max_imputed})"
+    unusable = f"({' OR '.join([*of_row.values(), too_many])})"
+    of_features = f"IF({too_many}, array_append({faults}, {quoted(TOO_MANY)}), {_NONE})"
+    reasons = f"concat({_listed(of_row)}, {of_features})"
+    in_source = [name for name in features if name in mapped.features]
+    judged = {
+        **{odd_name(name): _odd(name, possible[name]) for name in in_source},
+        N_IMPUTED: n_imputed,
+        FAULTS: f"IF({n_imputed} > 0, {faults}, {_NONE})",
+        USABLE: f"NOT {unusable}",
+        REASONS: f"IF({unusable}, {reasons}, {_NONE})",
+        **{
+            name: f"double(IF({possible[name]}, {_name(name) if name in in_source else 'NULL'}, NULL))"
+            for name in features
+        },
+    }
     of_texts = [odd_name(n) for n in TEXT_COLUMNS if n in mapped.columns and n != TRACK_ID]
-    return mapped.rows.select(
-        *TEXT_COLUMNS,
-        ARTISTS,
-        *of_texts,
-        *[_odd(name, possible[name]) for name in features if name in mapped.features],
-        SOURCE,
-        n_imputed.alias(N_IMPUTED),
-        F.when(n_imputed > 0, faults).otherwise(_none()).alias(FAULTS),
-        (~unusable).alias(USABLE),
-        F.when(unusable, reasons).otherwise(_none()).alias(REASONS),
-        *values,
-    )
+    expressions = [f"{text} AS {_name(name)}" for name, text in judged.items()]
+    kept = [_name(name) for name in (*TEXT_COLUMNS, ARTISTS, *of_texts, SOURCE)]
+    return mapped.rows.selectExpr(*kept, *expressions)
 
 
-def _is_possible(name: str, in_source: bool) -> Column:
-    """Whether there is a value, and one that can be."""
-    if not in_source:
-        return F.lit(False)
-    limits, value = feature(name), F.col(name)
+_NONE = "cast(array() AS array<string>)"
+# Too long to be an id, with characters that nobody could see or type, or rounded by a program.
+_NO_ID = (
+    f"(length({TRACK_ID}) > {MAX_ID_LENGTH}"
+    rf" OR {TRACK_ID} RLIKE '[\\p{{Cntrl}}\ufffd]|^-?\\d(\\.\\d+)?[eE]\\+?\\d+$'"
+    f" OR NOT is_valid_utf8({TRACK_ID}))"
+)
+
+
+def _possible(name: str) -> str:
+    """SQL: whether there is a value, and one that can be."""
+    limits, value = feature(name), _name(name)
     # Spark orders NaN above all numbers, so NaN and infinity fall out of the range too.
-    possible = value.between(limits.low, limits.high)
+    possible = f"{value} BETWEEN {float(limits.low)!r}D AND {float(limits.high)!r}D"
     if limits.integer:
-        possible &= value == F.rint(value)
-    return F.coalesce(possible, F.lit(False))
+        possible = f"({possible} AND {value} = rint({value}))"
+    return f"coalesce({possible}, false)"
 
 
-def _is_unknown(name: str) -> Column:
-    """Whether a number says that the analysis found nothing: 0 or -1 where these are impossible."""
-    return F.col(name).isin(0.0, -1.0)
+def _unknown(name: str) -> str:
+    """SQL: whether a number says that the analysis found nothing: 0 or -1 where impossible."""
+    return f"{_name(name)} IN (0.0D, -1.0D)"
 
 
-def _odd(name: str, possible: Column) -> Column:
-    """A feature's value as the source has it, where it is not taken."""
-    impossible = F.col(name).isNotNull() & ~possible & ~_is_unknown(name)
-    odd = F.when(impossible, F.col(name).cast("string")).otherwise(F.col(odd_name(name)))
-    return odd.alias(odd_name(name))
+def _odd(name: str, possible: str) -> str:
+    """SQL: a feature's value as the source has it, where it is not taken."""
+    value = _name(name)
+    impossible = f"{value} IS NOT NULL AND NOT {possible} AND NOT {_unknown(name)}"
+    return f"IF({impossible}, string({value}), {_name(odd_name(name))})"
 
 
-def _fault(name: str, in_source: bool) -> Column:
-    """What is wrong with a value that is not possible."""
+def _fault(name: str, in_source: bool) -> str:
+    """SQL: what is wrong with a value that is not possible."""
+    missing, odd = quoted(f"missing:{name}"), _name(odd_name(name))
     if not in_source:
-        return F.lit(f"missing:{name}")
+        return missing
     return (
-        F.when(F.col(name).isNotNull(), f"out_of_range:{name}")
-        .when(F.col(odd_name(name)).isNull(), f"missing:{name}")
-        .when(is_placeholder(F.col(odd_name(name)), name), f"missing:{name}")
-        .otherwise(f"not_a_number:{name}")
+        f"CASE WHEN {_name(name)} IS NOT NULL THEN {quoted(f'out_of_range:{name}')}"
+        f" WHEN {odd} IS NULL OR {placeholder_sql(odd, name)} THEN {missing}"
+        f" ELSE {quoted(f'not_a_number:{name}')} END"
     )
 
 
-def _listed(words: Sequence[tuple[Column, Column]]) -> Column:
-    """An array of the words whose conditions hold."""
-    return F.concat(_none(), *[F.when(so, F.array(word)).otherwise(_none()) for word, so in words])
+def _listed(words: Mapping[str, str]) -> str:
+    """SQL: an array of the words whose conditions hold."""
+    return f"array_compact(array({', '.join(f'IF({so}, {word}, NULL)' for word, so in words.items())}))"
+
+
+def _name(column: str) -> str:
+    return "`" + column.replace("`", "``") + "`"
 
 
 def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:
@@ -243,13 +249,3 @@ def _content_hash(columns: Sequence[Column]) -> Column:
 
 def _id_key() -> Column:
     return F.when(F.col(TRACK_ID).isNotNull(), F.xxhash64(TRACK_ID))
-
-
-def _is_no_id(track_id: Column) -> Column:
-    """Too long to be one, with characters that nobody could see or type, or rounded by a program."""
-    odd = track_id.rlike("[\\p{Cntrl}\ufffd]|^-?\\d(\\.\\d+)?[eE]\\+?\\d+$")
-    return (F.length(track_id) > MAX_ID_LENGTH) | odd | ~F.is_valid_utf8(track_id)
-
-
-def _none() -> Column:
-    return F.array().cast("array<string>")

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.placeholders import is_placeholder
+from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import odd_name
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TEXT_COLUMNS, feature
@@ -47,18 +47,21 @@ class ValueCounts:
 
 
 def of_column(name: str) -> Column:
-    """Aggregate: a struct as `ValueCounts`, over the columns ``name`` and ``_odd_<name>``."""
-    odd = F.col(odd_name(name))
-    damaged = F.make_valid_utf8(odd).contains(_DAMAGED)
+    """Aggregate: `ValueCounts` as JSON, over the columns ``name`` and ``_odd_<name>``.
+
+    SQL, since a text is one call to Java; see `validation`.
+    """
+    value, odd = (f"`{one.replace('`', '``')}`" for one in (name, odd_name(name)))
+    text = f"make_valid_utf8({odd})"
+    damaged = f"contains({text}, {quoted(_DAMAGED)})"
     # Blanks are among the words that mean nothing.
-    nothing = is_placeholder(odd, name)
-    wrong = ~nothing
-    return F.struct(
-        F.count(name).alias("understood"),
-        F.count_if(wrong & ~damaged).alias("not_understood"),
-        F.count_if(nothing & (F.trim(odd) != "")).alias("placeholder"),
-        F.count_if(wrong & damaged).alias("damaged"),
-        F.min(F.when(wrong, F.make_valid_utf8(odd))).alias("example"),
+    nothing = placeholder_sql(odd, name)
+    return F.expr(
+        f"to_json(struct(count({value}) AS understood,"
+        f" count_if(NOT {nothing} AND NOT {damaged}) AS not_understood,"
+        f" count_if({nothing} AND trim({odd}) != '') AS placeholder,"
+        f" count_if(NOT {nothing} AND {damaged}) AS damaged,"
+        f" min(IF(NOT {nothing}, {text}, NULL)) AS example))"
     )
 
 
@@ -73,7 +76,7 @@ def aggregates(judged: DataFrame) -> list[Column]:
         From `validation.judge`.
     """
     odd = [name for name in judged.columns if name.startswith(odd_name(""))]
-    return [F.to_json(of_column(name.removeprefix(odd_name("")))).alias(name) for name in odd]
+    return [of_column(name.removeprefix(odd_name(""))).alias(name) for name in odd]
 
 
 def found(counted: Mapping[str, Any]) -> dict[str, ValueCounts]:

@@ -81,8 +81,8 @@ def test_runs_killed_with_their_jvm_lose_nothing_and_block_nobody(tmp_path):
     assert sum(runs) == 2
 
 
-def dying(payload, explain, step):
-    """In place of `scoring._worker`: a worker that is killed in the middle of a task."""
+def dying(payload):
+    """In place of `job.labelling`: a worker that is killed in the middle of a task."""
 
     def work(batches):
         import os
@@ -98,7 +98,7 @@ def test_a_worker_killed_in_the_middle_of_a_task_leaves_the_old_catalogue(
     spark, model, out, monkeypatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(job, "_worker", dying)
+        patch.setattr(job, "labelling", dying)
         with pytest.raises(OutputError, match=r"could not be written: .*; nothing was published$"):
             score(spark, tracks(50), model, out)
     assert published(out) == 40
@@ -186,7 +186,7 @@ def deleting(monkeypatch):
 def test_a_table_of_columns_deleted_before_it_is_read_again_is_told(spark, model, out, monkeypatch):
     with monkeypatch.context() as patch:
         deleting(patch)
-        with pytest.raises(InputError, match=r"out\.parquet: cannot be read any more: "):
+        with pytest.raises(OutputError, match=r"could not be written: .*nothing was published"):
             score(spark, tracks(50), model, out)
     assert published(out) == 40
     score(spark, tracks(50), model, out)
@@ -205,15 +205,16 @@ def test_any_other_input_deleted_once_it_was_read_is_not_missed(
 
 
 def test_a_written_file_that_is_gone_when_it_is_read_back_is_told(spark, model, out, monkeypatch):
-    verify = writer.verify
+    write = writer.write
 
-    def lose_and_verify(spark, path, written, *columns):
+    def write_and_lose(table, path, *options):
+        written = write(table, path, *options)
         for part in Path(path).glob("part-*.parquet"):
             part.write_bytes(part.read_bytes()[:-50])
-        return verify(spark, path, written, *columns)
+        return written
 
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "verify", lose_and_verify)
+        patch.setattr(writer, "write", write_and_lose)
         with pytest.raises(OutputError, match="could not be read back: "):
             score(spark, tracks(50), model, out)
     assert published(out) == 40

@@ -178,7 +178,7 @@ def forget(folder, key):
 SPOILED = {
     "forged": (lambda folder: tamper(folder, swap_a_label), "is not what its manifest says"),
     "cut off": (lambda folder: tamper(folder, cut), "cannot be read"),
-    "lost": (lambda folder: tamper(folder, Path.unlink), "is not what its manifest says"),
+    "lost": (lambda folder: tamper(folder, Path.unlink), "cannot be read"),
     "of other software": (lambda folder: forget(folder, "software"), "other versions of the"),
     "of other columns": (lambda folder: forget(folder, "schema"), "has other columns"),
     "absent": (shutil.rmtree, "there is no catalogue yet"),
