@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
 from genre_spark.bundle import files
+from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.features.artist_batches import (
     ALBUM_KEY,
     ALBUM_TEXT,
@@ -67,9 +69,7 @@ def label(catalog: str, model: str, output: str) -> None:
         writer.close()
 
 
-def _rows(
-    tracks: pl.DataFrame, keys: dict[str, pa.Array], scoring: files.ScoringPart
-) -> pa.RecordBatch:
+def _rows(tracks: pl.DataFrame, keys: dict[str, pa.Array], scoring: ScoringPart) -> pa.RecordBatch:
     n, medians = len(tracks), dict(zip(scoring.space.features, scoring.space.medians, strict=True))
     filled = tracks.select(
         pl.col(name).fill_null(medians[name]).cast(pl.Float32) for name in medians
@@ -77,7 +77,7 @@ def _rows(
     lone = pa.array(-1 - np.arange(n))
     columns = {
         TRACK_ID: tracks[TRACK_ID].to_arrow().cast(pa.string()),
-        GROUP: pa.compute.coalesce(keys[ARTIST], lone),
+        GROUP: pc.coalesce(keys[ARTIST], lone),
         ARTIST_KEY: keys[ARTIST],
         ALBUM_KEY: keys[ALBUM],
         FEATURES: lists(filled.to_numpy(order="c")),

@@ -179,7 +179,7 @@ def _labels(tracks: DataFrame, n: int, opened: Bundle, output: str) -> None:
     absent = [name for name in (TITLE, ALBUM) if name not in tracks.columns]
     nulls = [f"cast(null as string) as {name}" for name in (*absent, GENRE)]
     rows = tracks.selectExpr("*", f"0 as {N_IMPUTED}", f"false as {AMBIGUOUS}", *nulls)
-    shared_out = Tracks.of(rows, n, _SETTINGS.scoring.max_group)
+    shared_out = Tracks.of(rows, n, _SETTINGS.scoring.max_group, opened.manifest.scoring.owner)
     labelled = scoring.labelled(shared_out, opened, "2026-01-01T00:00:00+00:00")
     labelled.drop(*scoring.PASSED).write.mode("overwrite").parquet(output)
 
