@@ -50,7 +50,7 @@ def shown(capsys):
 
 
 def test_drift_that_warns_is_named_the_farthest_first(shown):
-    assert shown()["drift"] == "genres (PSI 0.40), tempo (PSI 0.31, KS 0.10)"
+    assert shown()["drift"] == "other shares of genres (PSI 0.40), tempo (PSI 0.31, KS 0.10)"
 
 
 def test_drift_of_few_tracks_is_said_not_to_be_judged(shown):
