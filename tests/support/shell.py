@@ -34,7 +34,7 @@ def exit_code_of(arguments: list[str]) -> int:
     """What the console script would exit with."""
     sys.argv = ["genre-spark", *arguments]
     try:
-        main.main()
+        main()
     except SystemExit as done:
         return done.code or 0
 
