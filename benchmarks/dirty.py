@@ -26,6 +26,7 @@ from support.generated import make_tracks  # noqa: E402
 from genre_spark.catalog.catalogue import Source  # noqa: E402
 from genre_spark.config import load_settings  # noqa: E402
 from genre_spark.pipelines import score as score_pipeline  # noqa: E402
+from genre_spark.pipelines.requests import ScoreRequest  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.publishing import writer  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES  # noqa: E402
@@ -82,7 +83,7 @@ def score(spark: SparkSession, folder: Path, what: str, output: Path) -> dict:
     """Labels the files of a pattern."""
     source = Source(f"{folder}/{what}/*.parquet", Dataset(), "parquet")
     model = str(ROOT / "models" / "reference")
-    return score_pipeline.run(spark, source, model, str(output), _SETTINGS, print)
+    return score_pipeline.run(spark, ScoreRequest(source, model, str(output), _SETTINGS), print)
 
 
 def compare(spark: SparkSession, folder: Path) -> dict:

@@ -43,6 +43,7 @@ from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
 from genre_spark.pipelines import demo  # noqa: E402
 from genre_spark.pipelines import score as score_pipeline  # noqa: E402
 from genre_spark.pipelines import train as train_pipeline  # noqa: E402
+from genre_spark.pipelines.requests import ClusterRequest, ScoreRequest, TrainRequest  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.schema import ALBUM, GENRE, GROUPS, TITLE  # noqa: E402
 from genre_spark.scoring import job as scoring  # noqa: E402
@@ -116,7 +117,7 @@ def _candidates(
 
     source = Source(catalog, Dataset(), "parquet")
     job = partial(
-        score_pipeline.run, spark, source, given.model, out("job"), _SETTINGS, lambda *_: None
+        score_pipeline.run, spark, ScoreRequest(source, given.model, out("job"), _SETTINGS)
     )
     copy = {COPY: partial(alternatives.copy, tracks, out("copy"))}
     if given.job:
@@ -192,8 +193,8 @@ def _reads_tracks_alone(spark: SparkSession, folder: Path) -> Bundle:
         known = load_dataset(demo.PACKAGE)
         columns = {name: own for name, own in known.columns.items() if name not in GROUPS}
         source = Source(str(demo.table()), known.model_copy(update={"columns": columns}))
-        cluster_pipeline.run(spark, source, str(clusters), _QUICK)
-        train_pipeline.run(spark, source, str(clusters), str(model), _QUICK)
+        cluster_pipeline.run(spark, ClusterRequest(source, str(clusters), _QUICK))
+        train_pipeline.run(spark, TrainRequest(source, str(clusters), str(model), _QUICK))
     return files.load(model)
 
 

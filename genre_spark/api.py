@@ -7,7 +7,6 @@ case sensitivity play no part. While a function works, the last three are change
 other threads should not use it meanwhile; afterwards they are what they were.
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from genre_spark.config import Settings, load_settings
 from genre_spark.monitoring import distributions, drift
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import train as train_pipeline
+from genre_spark.pipelines.requests import ClusterRequest, TrainRequest
 from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed
 from genre_spark.scoring import job
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 _NAME = "the DataFrame of tracks"
 
 
-def cluster(
+def cluster(  # noqa: PLR0913 - of a notebook, by keyword
     spark: SparkSession,
     tracks: DataFrame,
     output: str,
@@ -62,7 +62,7 @@ def cluster(
     settings : mapping, optional
         Of ``conf/default.yaml``, by ``section.key`` or, where only one section has it, ``key``.
     say : callable
-        Told in one line what is being done; ``print`` shows it.
+        Called with one line on what is being done; ``print`` shows it.
 
     Returns
     -------
@@ -85,11 +85,12 @@ def cluster(
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
         earlier = models.locate(spark, previous, wanted.models.registry) if previous else None
-        cluster_pipeline.run(spark, source, output, wanted, previous=earlier, say=plainly(say))
+        request = ClusterRequest(source, output, wanted, previous=earlier)
+        cluster_pipeline.run(spark, request, plainly(say))
         return store.open_bundle(spark, output)
 
 
-def train(
+def train(  # noqa: PLR0913 - of a notebook, by keyword
     spark: SparkSession,
     tracks: DataFrame,
     clusters: str,
@@ -124,7 +125,7 @@ def train(
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
         base = models.locate(spark, clusters, wanted.models.registry)
-        train_pipeline.run(spark, source, base, output, wanted, plainly(say))
+        train_pipeline.run(spark, TrainRequest(source, base, output, wanted), plainly(say))
         return store.open_bundle(spark, output, "full")
 
 
@@ -241,8 +242,7 @@ def _source(tracks: DataFrame, dataset: str | Dataset | None) -> Source:
 
 
 def _settings(given: Mapping[str, Any] | None) -> Settings:
-    # JSON is YAML, in which overrides are written.
-    return load_settings(overrides=tuple(f"{k}={json.dumps(v)}" for k, v in (given or {}).items()))
+    return load_settings(given=given)
 
 
 def _opened(

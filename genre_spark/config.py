@@ -147,9 +147,12 @@ def conf_dir() -> Traversable:
 
 
 def load_settings(
-    config: str | Path | None = None, overrides: tuple[str, ...] = (), seed: int | None = None
+    config: str | Path | None = None,
+    overrides: tuple[str, ...] = (),
+    seed: int | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Settings from the defaults, then a file, then ``key=value`` overrides.
+    """Settings from the defaults, then a file, then ``key=value`` overrides, then single values.
 
     Parameters
     ----------
@@ -159,6 +162,8 @@ def load_settings(
         ``section.key=value``, or ``key=value`` where only one section has that key.
     seed : int, optional
         Shorthand for the override ``seed=...``.
+    given : mapping, optional
+        Values by the same keys as `overrides`, of options that stand for one setting and of `api`.
 
     Raises
     ------
@@ -174,6 +179,8 @@ def load_settings(
         values = _merge(values, _parse_override(override, defaults), "--set", origins)
     if seed is not None:
         values = _merge(values, {"seed": seed}, "--seed", origins)
+    for key, value in (given or {}).items():
+        values = _merge(values, _nested(key, value, defaults), "settings", origins)
     return validated(Settings, values, origins, str(conf_dir() / "default.yaml"))
 
 
@@ -204,8 +211,12 @@ def _parse_override(override: str, defaults: dict[str, Any]) -> dict[str, Any]:
         value = yaml.safe_load(text)
     except yaml.YAMLError as err:
         raise ConfigError(f"--set {override}: value cannot be read") from err
-    *sections, leaf = _full_key(key.strip(), defaults).split(".")
-    for part in reversed([*sections, leaf]):
+    return _nested(key.strip(), value, defaults)
+
+
+def _nested(key: str, value: Any, defaults: dict[str, Any]) -> dict[str, Any]:
+    """``{"section": {"key": value}}`` for ``section.key``."""
+    for part in reversed(_full_key(key, defaults).split(".")):
         value = {part: value}
     return value
 

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from genre_spark.catalog import genre_names
 from genre_spark.classifier.evidence import mix
 from genre_spark.clustering.synthetic_part import SyntheticPart
-from genre_spark.config import TrainingSettings
+from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.features import artist_pass
 from genre_spark.features.artist_batches import artist_batches
@@ -117,12 +117,10 @@ class LabelledTracks:
 
 def collect(
     tracks: DataFrame,
+    n_tracks: int,
     space: FeatureSpace,
     synthetic: SyntheticPart,
-    n_tracks: int,
-    max_group: int,
-    settings: TrainingSettings,
-    seed: int,
+    settings: Settings,
 ) -> LabelledTracks:
     """Collect the labelled tracks of a catalogue, bounded, in proportion to the genres.
 
@@ -132,15 +130,12 @@ def collect(
     ----------
     tracks : DataFrame
         Accepted tracks with the features of `space`. Statistics are those of all of them.
-    space : FeatureSpace
-    synthetic : SyntheticPart
     n_tracks : int
         How many tracks there are.
-    max_group : int
-        Tracks of an artist, about, that are taken together.
-    settings : TrainingSettings
-    seed : int
-        Of the choice, where there are more labels than `max_labels`.
+    space : FeatureSpace
+    synthetic : SyntheticPart
+    settings : Settings
+        Its seed decides which labels are taken, where there are more than `max_labels`.
 
     Raises
     ------
@@ -152,18 +147,19 @@ def collect(
     spelled = {row[GENRE]: row["count"] for row in per_genre.collect()}
     tracks = genre_names.respelled(tracks, genre_names.spellings(spelled))
     counts = genre_names.merged(spelled)
-    classes = _usable_genres(counts, settings.min_per_genre)
+    classes = _usable_genres(counts, settings.training.min_per_genre)
+    limit = settings.training.max_labels
     others = {
         GENRES: _genres(tracks),
         _CHOSEN: F.coalesce(
-            _is_chosen(_genres(tracks)[0], counts, classes, settings.max_labels, seed),
+            _is_chosen(_genres(tracks)[0], counts, classes, limit, settings.seed),
             F.lit(False),
         ),
         _TITLE_KEY: F.xxhash64(F.lower(F.trim(TITLE))),
         _ID_KEY: F.xxhash64(F.lit(TRACK_ID), TRACK_ID),
     }
     owner = synthetic.owner or ARTIST
-    parts = artist_pass.oversized_artists(tracks, n_tracks, max_group, owner)
+    parts = artist_pass.oversized_artists(tracks, n_tracks, settings.scoring.max_group, owner)
     narrowed = artist_pass.narrow(tracks, space, parts, True, others, owner)
     together = artist_pass.by_artist(narrowed, n_tracks)
 

@@ -1,30 +1,32 @@
 """Commands that help to a table: which there are, getting one, looking into one."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from genre_spark.cli.job import job_of, source_of, speaking
+from genre_spark.cli.job import job_of, terminal_of
 from genre_spark.cli.options import (
     CATALOG,
     DatasetName,
+    OutputOptions,
+    RunOptions,
+    TableOptions,
+    output_options,
     place,
     run_options,
-    speech_options,
     table_options,
 )
 
 
 @click.command(epilog="Example: genre-spark datasets tidytuesday")
 @click.argument("name", type=DatasetName(files=False), required=False)
-@speech_options
-def datasets(name: str | None, **speech: Any) -> None:
+@output_options
+def datasets(out: OutputOptions, name: str | None) -> None:
     """Lists well-known public tables, or says more of one.
 
     Each name is good for --dataset: it maps the table's columns to genre-spark's.
     """
-    with speaking(**speech) as terminal:
+    with terminal_of(out) as terminal:
         from genre_spark.catalog import public_datasets
         from genre_spark.cli import views
 
@@ -37,13 +39,13 @@ def datasets(name: str | None, **speech: Any) -> None:
 @click.command(epilog="Example: genre-spark fetch tidytuesday")
 @click.argument("name", type=DatasetName(files=False))
 @place("--output", metavar="FILE", help="Where it goes.  [its own name, in this folder]")
-@speech_options
-def fetch(name: str, output: str | None, **speech: Any) -> None:
+@output_options
+def fetch(out: OutputOptions, name: str, output: str | None) -> None:
     """Downloads a well-known table, or says where to get it.
 
     A download that broke off goes on where it ended; the file has its name once its checksum is right.
     """
-    with speaking(**speech) as terminal:
+    with terminal_of(out) as terminal:
         from genre_spark.catalog import public_datasets
         from genre_spark.cli import views
 
@@ -58,16 +60,14 @@ def fetch(name: str, output: str | None, **speech: Any) -> None:
 @place("--output", metavar="FILE.yaml", help="Write the guessed mapping there, to be edited.")
 @table_options
 @run_options
-def inspect(
-    catalog: str, output: str | None, dataset: str | None, fmt: str | None, **run: Any
-) -> None:
+def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
     """Shows what is in a table, how it would be read, and which rows would be quarantined.
 
     Without --dataset it guesses which columns are which.
     """
-    if dataset and output:
+    if table.dataset and output:
         raise click.UsageError("--output writes a guessed mapping; --dataset has one already")
-    with job_of(**run) as job:
+    with job_of(run) as job:
         from genre_spark.catalog import advice, dataset_file
         from genre_spark.catalog.inspection import inspect as look
         from genre_spark.cli import views
@@ -75,16 +75,16 @@ def inspect(
         file = Path(output) if output else None
         if file:
             dataset_file.check_absent(file)
-        source = source_of(catalog, dataset, fmt)
+        source = table.source()
         spark = job.spark()
-        job.terminal.say(f"looking into {catalog}")
+        job.terminal.say(f"looking into {table.catalog}")
         settings = job.settings.catalog
-        found = look(spark, source, dataset is not None, settings)
+        found = look(spark, source, table.dataset is not None, settings)
         if file:
             names = [column.name for column in found.columns]
             artist = advice.doubtful_artist(found)
             text = dataset_file.render(
-                catalog,
+                table.catalog,
                 str(file),
                 found.readings,
                 names,
@@ -93,5 +93,6 @@ def inspect(
             )
             dataset_file.write(file, text)
         views.show_inspection(
-            job.terminal, advice.summary(found, catalog, settings, dataset, output, fmt)
+            job.terminal,
+            advice.summary(found, table.catalog, settings, table.dataset, output, table.fmt),
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from genre_spark.bundle.registry import Entry, Promotion
-    from genre_spark.catalog.catalogue import Source
+    from genre_spark.cli.options import OutputOptions, RunOptions
     from genre_spark.cli.terminal import Terminal
     from genre_spark.config import Settings
     from genre_spark.platform.progress import Watch
@@ -114,35 +114,17 @@ def _is_remote(path: str) -> bool:
 
 
 @contextmanager
-def job_of(
-    config: str | None = None,
-    overrides: tuple[str, ...] = (),
-    master: str | None = None,
-    seed: int | None = None,
-    metrics: str | None = None,
-    command: str = "",
-    **speech: Any,
-) -> Iterator[Job]:
-    """A job by its options; what it started is stopped at the end of the block.
-
-    Parameters
-    ----------
-    config, overrides, master, seed, metrics
-        What the user gave; see `options`.
-    command : str
-        Its name, for logs and metrics.
-    **speech
-        See `speaking`.
-    """
+def job_of(run: "RunOptions") -> Iterator[Job]:
+    """A job by its options; what it started is stopped at the end of the block."""
     from genre_spark.config import load_settings
 
-    run_id, send = uuid.uuid4().hex[:12], _sender(metrics)
+    run_id, send = uuid.uuid4().hex[:12], _sender(run.metrics)
     with (
-        speaking(**speech, run_id=run_id, command=command) as terminal,
-        _told(command, run_id, terminal, send),
+        terminal_of(run.out, run.log_format, run_id, run.command) as terminal,
+        _reported(run.command, run_id, terminal, send),
     ):
-        settings = load_settings(config, overrides, seed)
-        job = Job(settings, terminal, master, run_id, speech["verbose"])
+        settings = load_settings(run.config, run.overrides, run.seed, run.settings)
+        job = Job(settings, terminal, run.master, run_id, run.out.verbose)
         try:
             yield job
         finally:
@@ -150,36 +132,31 @@ def job_of(
 
 
 @contextmanager
-def speaking(
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    log_format: str = json_logs.TEXT,
-    run_id: str = "",
-    command: str = "",
+def terminal_of(
+    out: "OutputOptions", log_format: str = json_logs.TEXT, run_id: str = "", command: str = ""
 ) -> Iterator["Terminal"]:
-    """A terminal for the time of a command, and how much everybody may say meanwhile.
+    """A terminal for the time of a command; logs and warnings are set to the same options.
 
     Raises
     ------
     ConfigError
-        Where it is to say both less and more.
+        Where both less and more output is asked for.
     """
     from genre_spark.cli.terminal import Terminal
     from genre_spark.platform.session import under_spark_submit
 
-    if quiet and verbose:
+    if out.quiet and out.verbose:
         raise ConfigError("--quiet and --verbose exclude each other")
-    json_logs.configure(log_format, verbose, run_id, command)
+    json_logs.configure(log_format, out.verbose, run_id, command)
     as_lines = log_format == json_logs.JSON
     # spark-submit sends both outputs of Python to one, where machines want the JSON alone; lines of
-    # the log are told apart from it by their fields.
-    silent = quiet or (as_json and under_spark_submit() and not as_lines)
+    # the log differ from it by their fields.
+    silent = out.quiet or (out.as_json and under_spark_submit() and not as_lines)
     logging.disable(logging.WARNING if silent else logging.NOTSET)
-    if not verbose:
+    if not out.verbose:
         # Libraries warn about each other, and of nothing that a user could mend.
         warnings.simplefilter("ignore")
-    terminal = Terminal(as_json, silent, logger.info if as_lines else None)
+    terminal = Terminal(out.as_json, silent, logger.info if as_lines else None)
     try:
         yield terminal
     finally:
@@ -187,7 +164,7 @@ def speaking(
 
 
 def _sender(target: str | None) -> Send:
-    """What writes the metrics; where it is not installed, that is told now and not after the work."""
+    """Writes the metrics; a missing library is reported now and not after the work."""
     if target is None:
         return lambda *_: None
     from genre_spark.monitoring.prometheus import send
@@ -196,8 +173,8 @@ def _sender(target: str | None) -> Send:
 
 
 @contextmanager
-def _told(command: str, run_id: str, terminal: "Terminal", send: Send) -> Iterator[None]:
-    """Tells machines how a run ended: in its log, and in its metrics."""
+def _reported(command: str, run_id: str, terminal: "Terminal", send: Send) -> Iterator[None]:
+    """Writes how a run ended to its log and to its metrics."""
     started, code = time.monotonic(), 0
     try:
         yield
@@ -210,11 +187,3 @@ def _told(command: str, run_id: str, terminal: "Terminal", send: Send) -> Iterat
         if code == 0:
             logger.info("finished", extra={**ended, "summary": shown})
         send(command, {"run_id": run_id, **ended}, shown)
-
-
-def source_of(path: str, dataset: str | None, fmt: str | None) -> "Source":
-    """A catalogue by its options."""
-    from genre_spark.catalog.catalogue import Source
-    from genre_spark.source import load_dataset
-
-    return Source(path, load_dataset(dataset), fmt)

@@ -1,12 +1,11 @@
 """Commands on labelled catalogues for those who read them."""
 
 import json
-from typing import Any
 
 import click
 
 from genre_spark.cli.job import job_of
-from genre_spark.cli.options import MASTER, Place, speech_options
+from genre_spark.cli.options import MASTER, OutputOptions, Place, RunOptions, output_options
 
 
 @click.command(epilog="Example: genre-spark labels labelled --rows 5")
@@ -19,13 +18,13 @@ from genre_spark.cli.options import MASTER, Place, speech_options
     help="Tracks to show, from all over the catalogue.",
 )
 @MASTER
-@speech_options
-def labels(labelled: str, rows: int, **run: Any) -> None:
+@output_options
+def labels(out: OutputOptions, labelled: str, rows: int, master: str | None) -> None:
     """Shows what is in a labelled catalogue: how many tracks of which genre, and some of them.
 
     A local directory needs no Spark.
     """
-    with job_of(**run) as job:
+    with job_of(RunOptions(out, master=master)) as job:
         from genre_spark.cli import views
         from genre_spark.platform.storage import is_remote
         from genre_spark.publishing import reader

@@ -1,13 +1,19 @@
 """The commands on models that have names."""
 
-from typing import Any
-
 import click
 
-from genre_spark.cli.job import job_of, source_of
-from genre_spark.cli.options import CATALOG, run_options, table_options
+from genre_spark.cli.job import job_of
+from genre_spark.cli.options import (
+    CATALOG,
+    RunOptions,
+    TableOptions,
+    run_options,
+    setting,
+    table_options,
+)
 
-REGISTRY = click.option(
+REGISTRY = setting(
+    "models.registry",
     "--registry",
     metavar="PATH",
     help="Where models stand, NAME/VERSION each.  [the setting models.registry]",
@@ -22,9 +28,9 @@ def models() -> None:
 @models.command("list", epilog="Example: genre-spark models list --registry models")
 @REGISTRY
 @run_options
-def list_models(registry: str | None, **run: Any) -> None:
+def list_models(run: RunOptions) -> None:
     """Lists the models of a registry, with their accuracy and aliases."""
-    with _job(registry, run) as job:
+    with job_of(run) as job:
         from genre_spark.cli import model_views
 
         job.terminal.show(*model_views.listing(job.entries()))
@@ -34,9 +40,9 @@ def list_models(registry: str | None, **run: Any) -> None:
 @click.argument("model")
 @REGISTRY
 @run_options
-def show(model: str, registry: str | None, **run: Any) -> None:
+def show(run: RunOptions, model: str) -> None:
     """Shows a model: what it is made of, how good it is, and when it was promoted."""
-    with _job(registry, run) as job:
+    with job_of(run) as job:
         from genre_spark.bundle.store import open_bundle
         from genre_spark.cli import model_views
 
@@ -48,9 +54,9 @@ def show(model: str, registry: str | None, **run: Any) -> None:
 @click.argument("model", nargs=-1)
 @REGISTRY
 @run_options
-def verify(model: tuple[str, ...], registry: str | None, **run: Any) -> None:
+def verify(run: RunOptions, model: tuple[str, ...]) -> None:
     """Verifies models to the last byte, or all of a registry; exit code 4 where one is bad."""
-    with _job(registry, run) as job:
+    with job_of(run) as job:
         from genre_spark.bundle.store import open_bundle
         from genre_spark.cli import model_views
         from genre_spark.errors import BundleError
@@ -83,22 +89,13 @@ def verify(model: tuple[str, ...], registry: str | None, **run: Any) -> None:
 @REGISTRY
 @table_options
 @run_options
-def promote(
-    model: str,
-    alias: str,
-    catalog: str | None,
-    rollback: bool,
-    registry: str | None,
-    dataset: str | None,
-    fmt: str | None,
-    **run: Any,
-) -> None:
+def promote(table: TableOptions, run: RunOptions, model: str, alias: str, rollback: bool) -> None:
     """Gives a model an alias; it becomes champion only if it is no less accurate than that."""
-    with _job(registry, run) as job:
+    with job_of(run) as job:
         from genre_spark.cli import model_views
         from genre_spark.evaluation import promotion_gate
 
-        source = source_of(catalog, dataset, fmt) if catalog else None
+        source = table.source() if table.catalog else None
         path = job.model(model)
         spark = job.spark() if source else job.session
         given = promotion_gate.promote(spark, path, alias, source, job.settings, rollback)
@@ -115,31 +112,16 @@ def promote(
 @REGISTRY
 @table_options
 @run_options
-def diff(
-    before: str,
-    after: str,
-    catalog: str,
-    explain: bool,
-    registry: str | None,
-    dataset: str | None,
-    fmt: str | None,
-    **run: Any,
-) -> None:
+def diff(table: TableOptions, run: RunOptions, before: str, after: str, explain: bool) -> None:
     """Labels a catalogue with two models: how many labels change, where, and why."""
-    with _job(registry, run) as job:
+    with job_of(run) as job:
         from genre_spark.bundle.store import open_bundle
         from genre_spark.cli import model_views
         from genre_spark.evaluation.model_comparison import compare
 
-        source = source_of(catalog, dataset, fmt)
+        source = table.source()
         paths = [job.model(one) for one in (before, after)]
         one, other = (open_bundle(job.spark(), path) for path in paths)
-        job.terminal.say(f"labelling {catalog} with {before} and {after}")
+        job.terminal.say(f"labelling {table.catalog} with {before} and {after}")
         found = compare(job.spark(), source, one, other, job.settings, explain)
         job.terminal.show(*model_views.difference(found))
-
-
-def _job(registry: str | None, run: dict[str, Any]) -> Any:
-    if registry:
-        run["overrides"] += (f"models.registry={registry}",)
-    return job_of(**run)

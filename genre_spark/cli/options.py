@@ -1,13 +1,98 @@
 """Options that several commands share, and how shells complete them."""
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from genre_spark.monitoring.json_logs import JSON, TEXT
+
+if TYPE_CHECKING:
+    from genre_spark.catalog.catalogue import Source
+
+# Values of `setting` options, in the metadata of a click context.
+_SETTINGS = "genre_spark.settings"
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """A catalogue, as the user names it.
+
+    Attributes
+    ----------
+    catalog : str
+        Empty where none was given.
+    dataset, fmt : str or None
+    """
+
+    catalog: str = ""
+    dataset: str | None = None
+    fmt: str | None = None
+
+    def source(self) -> "Source":
+        """The catalogue with its mapping.
+
+        Raises
+        ------
+        ConfigError
+            Where the mapping cannot be read.
+        """
+        from genre_spark.catalog.catalogue import Source
+        from genre_spark.source import load_dataset
+
+        return Source(self.catalog, load_dataset(self.dataset), self.fmt)
+
+    def words(self) -> tuple[str, ...]:
+        """The words of a command line that name the same catalogue."""
+        given = {"--catalog": self.catalog, "--dataset": self.dataset, "--format": self.fmt}
+        return tuple(word for name, value in given.items() if value for word in (name, value))
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What a command prints: its summary as JSON, no progress, or details and tracebacks."""
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a command runs.
+
+    Attributes
+    ----------
+    out : OutputOptions
+    command : str
+        Its name, for logs and metrics.
+    config : str or None
+        A file of settings.
+    overrides : tuple of str
+        Settings as ``key=value``.
+    settings : mapping
+        Settings by options of their own; see `setting`.
+    seed : int or None
+    master : str or None
+        Spark's master URL.
+    log_format : str
+        `TEXT` or `JSON`.
+    metrics : str or None
+        A file or URL.
+    """
+
+    out: OutputOptions
+    command: str = ""
+    config: str | None = None
+    overrides: tuple[str, ...] = ()
+    settings: Mapping[str, Any] | None = None
+    seed: int | None = None
+    master: str | None = None
+    log_format: str = TEXT
+    metrics: str | None = None
 
 
 class Place(click.ParamType):
@@ -51,8 +136,26 @@ CATALOG = place(
 MASTER = click.option("--master", metavar="URL", help="Spark's master, to run without a cluster.")
 
 
+def setting(key: str, *names: str, **details: Any) -> Callable[..., Any]:
+    """An option for one setting of a command with `run_options`.
+
+    Parameters
+    ----------
+    key : str
+        ``section.key`` of ``conf/default.yaml``.
+    *names, **details
+        As of `click.option`.
+    """
+
+    def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
+        if value:
+            context.meta.setdefault(_SETTINGS, {})[key] = value
+
+    return click.option(*names, callback=keep, expose_value=False, **details)
+
+
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of commands that read a catalogue."""
+    """Options of commands that read a catalogue, which get them as `TableOptions`."""
     return _apply(
         click.option(
             "--dataset",
@@ -61,24 +164,26 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="How the table's columns map to genre-spark's: one of conf/datasets, or a file.",
         ),
         click.option("--format", "fmt", help="Spark's name of the table's format.  [guessed]"),
-    )(command)
+    )(_grouped(command, "table", TableOptions))
 
 
-def speech_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of all commands: what they say."""
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of all commands: what they print, as `OutputOptions`."""
     return _apply(
         click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print the summary and errors only."),
         click.option("-v", "--verbose", is_flag=True, help="Say more; show tracebacks."),
-    )(command)
+    )(_grouped(command, "out", OutputOptions))
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of commands that run a job; the command gets its own name with them."""
+    """Options of commands that run a job, which get them as `RunOptions`."""
+    run_command = _grouped(command, "run", RunOptions)
 
-    @functools.wraps(command)
+    @functools.wraps(run_command)
     def named(**given: Any) -> Any:
-        return command(command=_name(click.get_current_context()), **given)
+        context = click.get_current_context()
+        return run_command(command=_name(context), settings=context.meta.get(_SETTINGS), **given)
 
     return _apply(
         place("--config", metavar="FILE", help="Settings that replace defaults."),
@@ -91,7 +196,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         MASTER,
         click.option("--seed", type=int, help="Seed of all that is random."),
-        speech_options,
+        output_options,
         click.option(
             "--log-format",
             type=click.Choice([TEXT, JSON]),
@@ -117,7 +222,15 @@ def _apply(*options: Callable[..., Any]) -> Callable[..., Any]:
     return lambda command: functools.reduce(lambda c, option: option(c), reversed(options), command)
 
 
-def table_words(path: str, dataset: str | None, fmt: str | None) -> tuple[str, ...]:
-    """The options that name the same catalogue again."""
-    given = {"--catalog": path, "--dataset": dataset, "--format": fmt}
-    return tuple(word for name, value in given.items() if value for word in (name, value))
+def _grouped(command: Callable[..., Any], name: str, kind: type[Any]) -> Callable[..., Any]:
+    """The command, given the fields of `kind` one by one; it takes them as one object, `name`."""
+    names = {field.name for field in fields(kind)}
+
+    @functools.wraps(command)
+    def grouped(**given: Any) -> Any:
+        own = {key: given.pop(key) for key in names & set(given)}
+        # Where nothing was given, the default of the field holds.
+        made = kind(**{key: value for key, value in own.items() if value is not None})
+        return command(**{name: made}, **given)
+
+    return grouped

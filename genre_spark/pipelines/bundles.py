@@ -37,12 +37,10 @@ def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> L
     """The labelled tracks of a catalogue, as arrays on the driver."""
     return training_set.collect(
         catalogue.tracks,
+        catalogue.counts.accepted,
         base.manifest.scoring.space,
         base.manifest.scoring.synthetic,
-        catalogue.counts.accepted,
-        settings.scoring.max_group,
-        settings.training,
-        settings.seed,
+        settings,
     )
 
 

@@ -17,6 +17,7 @@ from genre_spark.clustering.discover import Tracks, discover
 from genre_spark.config import Settings
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import bundle_summary, data_facts, new_manifest
+from genre_spark.pipelines.requests import ClusterRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
@@ -28,47 +29,23 @@ logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(
-    spark: SparkSession,
-    source: Source,
-    output: str,
-    settings: Settings,
-    labels: str | None = None,
-    previous: str | None = None,
-    say: Say = _log,
-    run_id: str | None = None,
-) -> dict[str, Any]:
+def run(spark: SparkSession, request: ClusterRequest, say: Say = _log) -> dict[str, Any]:
     """Discovers synthetic genres and writes a clusters bundle.
 
     Parameters
     ----------
     spark : SparkSession
-    source : Source
-    output : str
-        Directory of the new bundle.
-    settings : Settings
-    labels : str, optional
-        Where to publish the catalogue labelled with them.
-    previous : str, optional
-        An earlier bundle, whose ids and names are kept where synthetic genres are the same.
+    request : ClusterRequest
     say : callable
-        Told in one line what is being done.
-    run_id : str, optional
-        Of the labelled catalogue.
+        Called with one line on what is being done.
 
     Returns
     -------
     dict
         The summary.
     """
-    store.check_absent(spark, output)
-    atomic_directory.check_apart(storage_of(spark, output), output, [source.path])
-    earlier = store.open_bundle(spark, previous) if previous else None
-    if labels:
-        gap = settings.publishing.allow_gap
-        atomic_directory.check_target(
-            storage_of(spark, labels), labels, [source.path, output], allow_gap=gap
-        )
+    source, output, settings = request.source, request.output, request.settings
+    earlier = _checked(spark, request)
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
         n_tracks = catalogue.counts.accepted
@@ -78,13 +55,29 @@ def run(
             files.write_files(folder, manifest, profile, model_card.render(manifest))
             made = replace(files.load(folder), path=Path(output))
         summary = bundle_summary(manifest, output)
-        if labels:
-            say(f"labelling into {labels}", n_tracks)
-            order = Order(source, made, labels, settings, run_id=run_id)
+        if request.labels:
+            say(f"labelling into {request.labels}", n_tracks)
+            order = Order(source, made, request.labels, settings, run_id=request.run_id)
             summary["labels"] = publish_labels(
                 spark, catalogue.scanned(source.path, manifest.scoring.owner), order
             )
     return summary
+
+
+def _checked(spark: SparkSession, request: ClusterRequest) -> Bundle | None:
+    """The previous bundle; paths that cannot be written are refused before any work."""
+    output, read = request.output, [request.source.path]
+    store.check_absent(spark, output)
+    atomic_directory.check_apart(storage_of(spark, output), output, read)
+    previous = store.open_bundle(spark, request.previous) if request.previous else None
+    if request.labels:
+        atomic_directory.check_target(
+            storage_of(spark, request.labels),
+            request.labels,
+            [*read, output],
+            allow_gap=request.settings.publishing.allow_gap,
+        )
+    return previous
 
 
 def _discover(

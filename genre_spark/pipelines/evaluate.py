@@ -10,9 +10,9 @@ from pyspark.sql import SparkSession
 
 from genre_spark import __version__
 from genre_spark.bundle import store
-from genre_spark.catalog.catalogue import Source, open_catalogue
-from genre_spark.config import Settings
+from genre_spark.catalog.catalogue import open_catalogue
 from genre_spark.pipelines.bundles import data_facts, labelled_sample
+from genre_spark.pipelines.requests import EvaluateRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
@@ -21,35 +21,19 @@ logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(
-    spark: SparkSession,
-    source: Source,
-    clusters: str,
-    output: str,
-    settings: Settings,
-    n_seeds: int,
-    with_ablations: bool = True,
-    say: Say = _log,
-) -> dict[str, Any]:
-    """Studies the classifier on the labelled sample and publishes what was found; see `cluster`.
-
-    Parameters
-    ----------
-    n_seeds : int
-        Splits of known artists, at least 1.
-    with_ablations : bool
-        Whether the classifier is also fitted on fewer labels.
-    """
+def run(spark: SparkSession, request: EvaluateRequest, say: Say = _log) -> dict[str, Any]:
+    """Evaluates the classifier on the labelled sample and publishes the study; see `cluster.run`."""
     from genre_spark.evaluation import cross_validation
     from genre_spark.reporting import study_report
 
+    source, output, settings = request.source, request.output, request.settings
     storage = storage_of(spark, output)
     gap = settings.publishing.allow_gap
     path = atomic_directory.check_target(
-        storage, output, [source.path, clusters], atomic_directory.STUDY, allow_gap=gap
+        storage, output, [source.path, request.clusters], atomic_directory.STUDY, allow_gap=gap
     )
-    base = store.open_bundle(spark, clusters)
-    # Held from the start: a study is long, and a second one should be told at once.
+    base = store.open_bundle(spark, request.clusters)
+    # Locked from the start: a study takes long, and a second one should be refused at once.
     with atomic_directory.publishing(storage, path, kind=atomic_directory.STUDY) as target:
         say(f"reading {source.path}")
         with open_catalogue(
@@ -61,7 +45,9 @@ def run(
                 "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "clusters": base.manifest.model_id,
                 "data": data_facts(catalogue, source),
-                **cross_validation.run(labelled, settings, n_seeds, say, with_curve=with_ablations),
+                **cross_validation.run(
+                    labelled, settings, request.n_seeds, say, with_curve=request.with_ablations
+                ),
                 "settings": settings.model_dump(),
             }
         with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:

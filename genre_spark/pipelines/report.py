@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from genre_spark.bundle import store
 from genre_spark.errors import BundleError
+from genre_spark.pipelines.requests import ReportRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import plainly
@@ -15,30 +16,14 @@ logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(
-    spark: SparkSession | None,
-    model: str,
-    labels: str | None,
-    output: str,
-    pictures: str | None = None,
-    allow_gap: bool = False,
-) -> dict[str, Any]:
+def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, Any]:
     """Writes the HTML page on a bundle and, if given, on a catalogue that was labelled with it.
 
     Parameters
     ----------
     spark : SparkSession, optional
         Needed for paths that only Hadoop can reach.
-    model : str
-        A bundle of either kind.
-    labels : str, optional
-        A labelled catalogue.
-    output : str
-        The page; the page of an earlier report is replaced, and no other file.
-    pictures : str, optional
-        A directory for the same pictures as PNG files.
-    allow_gap : bool
-        Let it be on an object store too; see `publish.check_target`.
+    request : ReportRequest
 
     Raises
     ------
@@ -53,6 +38,8 @@ def run(
     from genre_spark.reporting import export
     from genre_spark.reporting.page import compose
 
+    model, labels, output = request.model, request.labels, request.output
+    pictures = request.pictures
     opened = store.open_bundle(spark, model)
     export.check_page(storage_of(spark, output), output)
     manifest = (
@@ -61,7 +48,7 @@ def run(
     if pictures:
         storage = storage_of(spark, pictures)
         taken = [path for path in (model, labels, output) if path]
-        directory = export.check_target(storage, pictures, taken, allow_gap)
+        directory = export.check_target(storage, pictures, taken, request.allow_gap)
     try:
         page = compose(opened, manifest)
     except (LookupError, TypeError, AttributeError, UndefinedError) as err:

@@ -6,8 +6,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import store
-from genre_spark.catalog.catalogue import Source, scan_catalogue
-from genre_spark.config import Settings
+from genre_spark.catalog.catalogue import scan_catalogue
+from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
@@ -17,22 +17,13 @@ logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(
-    spark: SparkSession,
-    source: Source,
-    model: str,
-    output: str,
-    settings: Settings,
-    say: Say = _log,
-    incremental: bool = False,
-    dry_run: bool = False,
-    run_id: str | None = None,
-) -> dict[str, Any]:
-    """Labels every track of a catalogue and publishes the result; see `cluster` and `Order`."""
-    opened = store.open_bundle(spark, model)
+def run(spark: SparkSession, request: ScoreRequest, say: Say = _log) -> dict[str, Any]:
+    """Labels every track of a catalogue and publishes the result; see `cluster.run`."""
+    source, output, settings = request.source, request.output, request.settings
+    opened = store.open_bundle(spark, request.model)
     gap = settings.publishing.allow_gap
     atomic_directory.check_target(
-        storage_of(spark, output), output, [source.path, model], allow_gap=gap
+        storage_of(spark, output), output, [source.path, request.model], allow_gap=gap
     )
     say(f"reading {source.path}")
     scoring = opened.manifest.scoring
@@ -40,5 +31,13 @@ def run(
     with scan_catalogue(spark, source, settings.catalog, needed, owner) as catalogue:
         n_tracks = catalogue.n_rows
         say(f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks)
-        order = Order(source, opened, output, settings, incremental, dry_run, run_id)
+        order = Order(
+            source,
+            opened,
+            output,
+            settings,
+            request.incremental,
+            request.dry_run,
+            request.run_id,
+        )
         return publish_labels(spark, catalogue, order)

@@ -9,11 +9,11 @@ from pyspark.sql import SparkSession
 from genre_spark.bundle import files, store
 from genre_spark.bundle.catalogue_profile import Profile
 from genre_spark.bundle.files import Bundle
-from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
-from genre_spark.config import Settings
+from genre_spark.catalog.catalogue import Catalogue, open_catalogue
 from genre_spark.features.tensor import build
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import bundle_summary, data_facts, labelled_sample, new_manifest
+from genre_spark.pipelines.requests import TrainRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
@@ -29,22 +29,16 @@ _log = plainly(logger.info)
 _PROBE = 5000
 
 
-def run(
-    spark: SparkSession,
-    source: Source,
-    clusters: str,
-    output: str,
-    settings: Settings,
-    say: Say = _log,
-) -> dict[str, Any]:
-    """Trains the network on the labelled sample and writes a full bundle; see `cluster`."""
+def run(spark: SparkSession, request: TrainRequest, say: Say = _log) -> dict[str, Any]:
+    """Trains the network on the labelled sample and writes a full bundle; see `cluster.run`."""
     from genre_spark.classifier import export
     from genre_spark.evaluation import training
 
+    source, output, settings = request.source, request.output, request.settings
     store.check_absent(spark, output)
     storage = storage_of(spark, output)
-    atomic_directory.check_apart(storage, output, [source.path, clusters])
-    base = store.open_bundle(spark, clusters)
+    atomic_directory.check_apart(storage, output, [source.path, request.clusters])
+    base = store.open_bundle(spark, request.clusters)
     space = base.manifest.scoring.space
     say(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog, space.features) as catalogue:

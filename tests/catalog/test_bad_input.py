@@ -22,6 +22,7 @@ from genre_spark.config import CatalogSettings, load_settings
 from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import score as score_pipeline
+from genre_spark.pipelines.requests import ClusterRequest, ScoreRequest
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
@@ -342,7 +343,7 @@ def test_an_odd_catalogue_is_labelled_to_the_last_row(spark, clusters, tmp_path,
     tracks.to_parquet(tmp_path / "tracks.parquet")
     source = Source(str(tmp_path / "tracks.parquet"), Dataset())
     out = tmp_path / "out"
-    found = score_pipeline.run(spark, source, clusters, str(out), load_settings(), lambda *_: None)
+    found = score_pipeline.run(spark, ScoreRequest(source, clusters, str(out), load_settings()))
     rows = pd.read_parquet(out)
     assert len(rows) == found["rows"]["labelled"] == len(tracks)
     assert set(rows["track_id"]) == set(tracks["track_id"])
@@ -368,7 +369,9 @@ def test_a_catalogue_without_enough_to_discover_is_refused(spark, tmp_path, kind
     make(make_tracks(40, seed=2)).to_parquet(tmp_path / "tracks.parquet")
     source = Source(str(tmp_path / "tracks.parquet"), Dataset())
     with pytest.raises(GenreSparkError) as refused:
-        cluster_pipeline.run(spark, source, str(tmp_path / "model"), load_settings())
+        cluster_pipeline.run(
+            spark, ClusterRequest(source, str(tmp_path / "model"), load_settings())
+        )
     assert refused.value.exit_code == 3
     assert told in str(refused.value)
     assert not (tmp_path / "model").exists()

@@ -123,27 +123,24 @@ def test_too_few_labels_are_refused_before_anything_is_fitted(spark, counts, tol
     with pytest.raises(InputError, match=told):
         training_set.collect(
             spark.createDataFrame(tracks),
+            len(names),
             SCORING.space,
             SCORING.synthetic,
-            len(names),
-            5000,
-            SETTINGS.training,
-            1,
+            SETTINGS,
         )
 
 
 def test_of_too_many_labels_small_genres_are_kept_whole(spark):
     names = ["rock"] * 1500 + ["jazz"] * 7 + ["folk"] * 60
     tracks = make_tracks(len(names), seed=1).assign(genre=names)
-    settings = SETTINGS.training.model_copy(update={"max_labels": 300})
+    training = SETTINGS.training.model_copy(update={"max_labels": 300})
+    settings = SETTINGS.model_copy(update={"training": training})
     found = training_set.collect(
         spark.createDataFrame(tracks),
+        len(names),
         SCORING.space,
         SCORING.synthetic,
-        len(names),
-        5000,
         settings,
-        1,
     )
     kept = dict(zip(found.classes, np.bincount(found.labels), strict=True))
     assert (kept["jazz"], kept["folk"]) == (7, 60)
@@ -178,12 +175,10 @@ def test_a_track_under_several_genres_is_learned_from_in_parts(spark):
     ]
     found = training_set.collect(
         spark.createDataFrame(rows, schema),
+        120,
         SCORING.space,
         SCORING.synthetic,
-        120,
-        5000,
-        SETTINGS.training,
-        1,
+        SETTINGS,
     )
     assert len(found) == 120
     assert (~found.certain).sum() == 1

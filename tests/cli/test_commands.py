@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from genre_spark.cli import cli, job
+from genre_spark.cli.options import OutputOptions
 from genre_spark.cli.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,14 +147,14 @@ def test_progress_has_colours_only_where_they_are_welcome(monkeypatch, capsys):
 
 
 def test_quiet_leaves_the_summary_and_errors_alone(capsys):
-    with job.speaking(as_json=True, quiet=True, verbose=False) as terminal:
+    with job.terminal_of(OutputOptions(as_json=True, quiet=True)) as terminal:
         terminal.say("reading")
         job.logging.getLogger("genre_spark.x").warning("half of it is missing")
         terminal.told_as_json({"rows": 1})
     told = capsys.readouterr()
     assert (json.loads(told.out), told.err) == ({"rows": 1}, "")
     # And the next command may speak again.
-    with job.speaking(as_json=False, quiet=False, verbose=False) as terminal:
+    with job.terminal_of(OutputOptions()) as terminal:
         terminal.say("reading")
         job.logging.getLogger("genre_spark.x").warning("half of it is missing")
     assert capsys.readouterr().err == "reading\nWARNING: half of it is missing\n"

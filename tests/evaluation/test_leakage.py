@@ -24,12 +24,10 @@ def test_no_channel_holds_a_label(spark):
     found = [
         training_set.collect(
             spark.createDataFrame(table),
+            300,
             scoring.space,
             scoring.synthetic,
-            300,
-            5000,
-            SETTINGS.training,
-            1,
+            SETTINGS,
         )
         for table in (tracks, others)
     ]

@@ -6,6 +6,7 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import OutputError
 from genre_spark.pipelines import cluster, demo, train
+from genre_spark.pipelines.requests import ClusterRequest, TrainRequest
 from genre_spark.source import Dataset
 
 
@@ -15,9 +16,9 @@ def test_a_bundle_is_not_written_into_the_table_that_it_is_made_from(tmp_path, o
     source, settings = Source(str(tmp_path / "tracks"), Dataset()), load_settings()
     written = str(tmp_path / output)
     with pytest.raises(OutputError, match="lies inside the input"):
-        cluster.run(None, source, written, settings)
+        cluster.run(None, ClusterRequest(source, written, settings))
     with pytest.raises(OutputError, match="lies inside the input"):
-        train.run(None, source, str(tmp_path / "clusters"), written, settings)
+        train.run(None, TrainRequest(source, str(tmp_path / "clusters"), written, settings))
 
 
 def earlier_demo(folder):

@@ -55,7 +55,7 @@ def test_a_command_that_is_asked_to_end_releases_its_lock(tmp_path):
 
         import click
 
-        from genre_spark.cli.commands import run
+        from genre_spark.cli.entry_point import run
         from genre_spark.platform.atomic_directory import publishing
         from genre_spark.platform.storage import LocalStorage
 

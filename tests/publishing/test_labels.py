@@ -13,6 +13,7 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import GateError, GenreSparkError
 from genre_spark.pipelines import score as score_pipeline
+from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.publishing import writer
 from genre_spark.schema import LABELLED_COLUMNS
 from genre_spark.source import Dataset
@@ -128,11 +129,11 @@ def test_a_catalogue_of_another_kind_stops_before_it_is_published(spark, model, 
     table = tmp_path / "loud.parquet"
     start().assign(tempo=349).to_parquet(table)
     settings = load_settings(overrides=("min_tracks=10",))
+    source = Source(str(table), Dataset())
     for dry_run in (True, False):
+        request = ScoreRequest(source, model, str(folder), settings, dry_run=dry_run)
         with pytest.raises(GateError, match=r"too unlike .*: tempo: higher \(PSI .*, KS "):
-            score_pipeline.run(
-                spark, Source(str(table), Dataset()), model, str(folder), settings, dry_run=dry_run
-            )
+            score_pipeline.run(spark, request)
     assert files(folder) == before
 
 

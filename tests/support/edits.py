@@ -10,6 +10,7 @@ from genre_spark.bundle.manifest import model_id
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.pipelines import score as score_pipeline
+from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
 from genre_spark.source import Dataset
@@ -59,9 +60,8 @@ def score(spark, tracks, model, output, table=None, settings=None, **options):
     table = table or output.parent / f"{output.name}.parquet"
     tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).to_parquet(table)
     source = Source(str(table), Dataset())
-    return score_pipeline.run(
-        spark, source, model, str(output), settings or SETTINGS, lambda *_: None, **options
-    )
+    request = ScoreRequest(source, model, str(output), settings or SETTINGS, **options)
+    return score_pipeline.run(spark, request)
 
 
 def interrupt(spark, tracks, model, output, at):

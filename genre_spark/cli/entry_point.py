@@ -1,0 +1,102 @@
+"""The console script: all commands in one group, and what becomes of their errors."""
+
+import logging
+import signal
+import sys
+from typing import Any
+
+import click
+
+from genre_spark import __version__
+from genre_spark.cli.catalog_commands import datasets, fetch, inspect
+from genre_spark.cli.commands import cluster, demo, evaluate, report, score, train
+from genre_spark.cli.labels_commands import labels, schema
+from genre_spark.cli.models_commands import models
+from genre_spark.errors import STOPPED, TERMINATED, GenreSparkError
+from genre_spark.monitoring import json_logs
+from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import plain
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  unexpected failure
+  2  usage or configuration
+  3  input refused
+  4  bundle refused
+  5  gate not met (too many bad rows, drift, a less accurate champion)
+  6  output busy or unsafe"""
+
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(epilog=EXIT_CODES, context_settings=SETTINGS)
+@click.version_option(__version__, prog_name="genre-spark")
+def cli() -> None:
+    """Labels whole music catalogues with synthetic and real genres, on Spark."""
+
+
+for _command in (
+    cluster, train, evaluate, score, report, demo, datasets, fetch, inspect, labels, schema, models,
+):  # fmt: skip
+    cli.add_command(_command)
+
+
+class _TerminatedError(BaseException):
+    """A signal asked the process to end; nothing on the way catches it."""
+
+
+def _terminate(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise _TerminatedError
+
+
+def main() -> None:
+    """The console script."""
+    run(cli)
+
+
+def run(command: click.Command) -> None:
+    """Runs a command; what a user can cause ends in one line and its exit code."""
+    # So that locks and temporary files go, as after Ctrl-C; by itself it would end at once.
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        sys.exit(command(standalone_mode=False))
+    except GenreSparkError as err:
+        _fail(str(err), err.exit_code)
+    except click.ClickException as err:
+        err.show()
+        sys.exit(2)
+    except ModuleNotFoundError as err:
+        extra = _EXTRAS.get(err.name or "", "train")
+        _fail(f"{err.name} is not installed; type: pip install 'genre-spark[{extra}]'", 2)
+    except _TerminatedError:
+        _fail("terminated", TERMINATED)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped", STOPPED)
+    except Exception as err:  # the last line of defence: one line, the rest under -v
+        logging.getLogger(__name__).debug("unexpected", exc_info=True)
+        from genre_spark.platform import spark_errors
+
+        if known := spark_errors.explained(err):
+            _fail(f"{known} (-v shows more)", known.exit_code)
+        message = spark_errors.cause(err) if spark_errors.is_of_spark(err) else _first_line(err)
+        _fail(f"unexpected {type(err).__name__}: {message} (-v shows more)", 1)
+
+
+# What is needed for an option alone; all else that may be missing is needed for training.
+_EXTRAS = {"mlflow": "mlflow", "xxhash": "mlflow", "prometheus_client": "metrics"}
+
+
+def _fail(message: str, code: int) -> None:
+    message = plain(redact(message))
+    if json_logs.are_json():
+        logging.getLogger(__name__).error(message, extra={"exit_code": code})
+    else:
+        click.echo(f"genre-spark: {message}", err=True)
+    sys.exit(code)
+
+
+def _first_line(err: Exception) -> str:
+    return next((line for line in str(err).splitlines() if line.strip()), "no message")
