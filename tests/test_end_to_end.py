@@ -134,7 +134,7 @@ def test_synthetic_genres_are_more_than_ten_and_have_names(submitted):
 def test_the_report_is_one_page_with_pictures(submitted):
     folder, _ = submitted
     page = (folder / "report.html").read_text(encoding="utf-8")
-    files = {path.name for path in (folder / "pictures").iterdir()} - {"_manifest.json"}
+    files = {path.name for path in (folder / "pictures").iterdir()} - {"_pictures.json"}
     assert {"map.png", "centroids.png", "rules.png", "accuracy.png", "synthetic-mix.png"} <= files
     assert page.count("data:image/png;base64,") == len(files)
     assert "http://" not in page.replace("http://www.w3.org", "")
