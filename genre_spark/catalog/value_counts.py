@@ -3,12 +3,12 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark._model import Count, StrictModel
 from genre_spark.catalog.columns import sql_name
 from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import odd_name
@@ -21,8 +21,7 @@ _DAMAGED = "\ufffd"
 _MEANS = {ARTIST: "no artist", GENRE: "no genre"}
 
 
-@dataclass(frozen=True)
-class ValueCounts:
+class ValueCounts(StrictModel):
     """What became of a column's values, in rows of the source.
 
     Attributes
@@ -40,10 +39,10 @@ class ValueCounts:
         A value that was not understood, or is damaged.
     """
 
-    understood: int
-    not_understood: int
-    placeholder: int
-    damaged: int
+    understood: Count
+    not_understood: Count
+    placeholder: Count
+    damaged: Count
     example: str | None
 
 

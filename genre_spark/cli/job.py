@@ -16,7 +16,8 @@ from genre_spark.monitoring import json_logs
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from genre_spark.bundle.registry import Entry, Promotion
+    from genre_spark.bundle.promotions import Promotion
+    from genre_spark.bundle.registry import Entry
     from genre_spark.cli.options import OutputOptions, RunOptions
     from genre_spark.cli.terminal import Terminal
     from genre_spark.config import Settings

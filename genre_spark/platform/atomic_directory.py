@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +38,8 @@ from genre_spark.platform.storage import Storage
 # The manifest's names belong to what is published here.
 __all__ = [
     "CATALOGUE", "MADE_BY", "MANIFEST", "QUARANTINE", "STUDY", "Kind", "Target", "check_apart",
-    "check_target", "hide", "publishing", "read_manifest", "require_manifest", "write_manifest",
+    "check_target", "hide", "publishing", "read_manifest", "require_manifest", "staged_files",
+    "write_manifest",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -200,13 +201,19 @@ def publishing(
             storage.delete(target.staging)
 
 
+def staged_files(storage: Storage, target: Target) -> dict[str, int]:
+    """Size in bytes of each staged file, by its relative path."""
+    return dict(sorted((storage.files(target.staging) or {}).items()))
+
+
 def write_manifest(
-    storage: Storage, target: Target, manifest: dict[str, Any], kind: Kind = CATALOGUE
+    storage: Storage, target: Target, content: Mapping[str, Any], kind: Kind = CATALOGUE
 ) -> None:
     """Puts the manifest, without secrets, into the staged directory; it lists the files there."""
-    files = dict(sorted((storage.files(target.staging) or {}).items()))
-    content = {"made_by": MADE_BY, "run_id": target.run_id, **redact_all(manifest), "files": files}
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    stamp = {"made_by": MADE_BY, "run_id": target.run_id, "files": staged_files(storage, target)}
+    # The list of files is never redacted: what is in it may be deleted later.
+    whole = redact_all(content) | stamp
+    text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
     storage.write_text(f"{target.staging}/{kind.manifest}", text + "\n")
 
 

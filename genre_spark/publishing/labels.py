@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -19,11 +19,24 @@ from genre_spark.catalog.row_counts import RowCounts, check_gate, check_quotes
 from genre_spark.catalog.validation import DUPLICATE
 from genre_spark.config import Settings
 from genre_spark.monitoring import distributions, drift
+from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.atomic_directory import Target
 from genre_spark.platform.hadoop import storage_of, without_globs
 from genre_spark.publishing import incremental, run_metadata, writer
 from genre_spark.publishing.file_layout import Layout
+from genre_spark.publishing.manifest import (
+    Incremental,
+    Labels,
+    Manifest,
+    Model,
+    Published,
+    Replaced,
+    Rows,
+    Values,
+    find,
+)
+from genre_spark.publishing.manifest import Source as LabelledSource
 from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
 from genre_spark.schema import labelled_columns
 from genre_spark.scoring import job, worker
@@ -78,7 +91,7 @@ class _Run:
     catalogue: ScannedCatalogue
     order: Order
     target: Target
-    old: Mapping[str, Any] | None
+    old: Published | None
     scored_at: str
 
 
@@ -100,9 +113,61 @@ class _Labels:
     in_full_because: str | None = None
 
 
+@dataclass(frozen=True)
+class Facts:
+    """Counts of all tracks by columns that are not published.
+
+    Attributes
+    ----------
+    with_genre, ambiguous : int
+        Tracks with one genre, and with several.
+    fingerprint : str
+        Of the tracks, in whatever order.
+    """
+
+    with_genre: int
+    ambiguous: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class PublishedLabels:
+    """What `publish_labels` did.
+
+    Attributes
+    ----------
+    path : str
+    published : bool
+        False for a dry run.
+    manifest : Manifest
+    replaces : Replaced or None
+        The catalogue that was there.
+    changes : Changes or None
+        Of a dry run over a published catalogue.
+    """
+
+    path: str
+    published: bool
+    manifest: Manifest
+    replaces: Replaced | None
+    changes: run_metadata.Changes | None
+
+    def summary(self) -> dict[str, Any]:
+        """The same for machines: the manifest without its list of files, and the rest."""
+        manifest = self.manifest.model_dump(
+            mode="json", by_alias=True, exclude={"made_by", "files"}
+        )
+        changes = {"changes": self.changes.model_dump()} if self.changes else {}
+        replaces = self.replaces.model_dump() if self.replaces else None
+        return {
+            "path": self.path, "published": self.published, "replaces": replaces,
+            **changes, **manifest,
+        }  # fmt: skip
+
+
 def publish_labels(
     spark: SparkSession, catalogue: ScannedCatalogue, order: Order
-) -> dict[str, Any]:
+) -> PublishedLabels:
     """Labels a catalogue into a directory that readers see whole, old or new.
 
     Parameters
@@ -114,9 +179,7 @@ def publish_labels(
 
     Returns
     -------
-    dict
-        The manifest; the path; whether it was ``published``; what it ``replaces``; and, of a dry
-        run, the ``changes``.
+    PublishedLabels
 
     Raises
     ------
@@ -133,96 +196,118 @@ def publish_labels(
     path = atomic_directory.check_target(storage, order.output, [order.source.path], allow_gap=gap)
     switch = not order.dry_run
     with atomic_directory.publishing(storage, path, switch, order.run_id) as target:
-        old = atomic_directory.read_manifest(storage, path)
+        old = find(storage, path)
         run = _Run(spark, catalogue, order, target, old, _now())
         manifest, staged = _stage(run)
-        atomic_directory.write_manifest(storage, target, manifest)
-        summary = {"run_id": target.run_id, "replaces": run_metadata.replaced(old)}
+        content = manifest.model_dump(mode="json", by_alias=True)
+        atomic_directory.write_manifest(storage, target, content)
+        changes = None
         if order.dry_run and old:
             with reading(f"{path}: the published catalogue cannot be read"):
-                summary["changes"] = run_metadata.changes(
-                    staged.table, spark.read.parquet(without_globs(path))
-                )
-    return {"path": order.output, "published": not order.dry_run, **summary, **manifest}
+                published = spark.read.parquet(without_globs(path))
+                changes = run_metadata.changes(staged.table, published)
+    replaces = old.summary if old else None
+    return PublishedLabels(order.output, not order.dry_run, manifest, replaces, changes)
 
 
-def _stage(run: _Run) -> tuple[dict[str, Any], Staged]:
+def _stage(run: _Run) -> tuple[Manifest, Staged]:
     """Stages everything but the manifest, and builds that."""
     started = time.monotonic()
-    shifts = _feature_shifts(run)
+    order = run.order
+    features = _feature_shifts(run)
     staged, facts, because = _stage_labels(run)
     counts = _stage_quarantine(run, staged)
-    labels = drift.of_labels(run.order.bundle.profile.labels, staged.labels)
-    manifest = {
-        **_origin(run, staged, facts["fingerprint"], because),
-        "rows": {
-            **asdict(counts),
-            "labelled": staged.content.rows,
-            "quarantined": counts.quarantined,
-            "imputed": staged.imputed,
-            **facts,
-        },
-        "checksum": staged.content.checksum,
-        "schema": run.order.columns,
-        "labels": staged.labels.model_dump() | _explained(run, staged),
-        "drift": _drift(run, {"features": shifts, "labels": labels}),
-        "settings": run.order.settings.model_dump(),
-        "finished_at": _now(),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    labels = drift.of_labels(order.bundle.profile.labels, staged.labels)
+    old = run.old.manifest if run.old else None
+    manifest = Manifest(
+        made_by=atomic_directory.MADE_BY,
+        run_id=run.target.run_id,
+        scored_at=run.scored_at,
+        model_id=order.bundle.manifest.model_id,
+        model=_model(order.bundle),
+        source=_source(order.source, facts.fingerprint),
+        software=scoring_software(),
+        incremental=Incremental(asked=order.incremental, in_full_because=because),
+        runs=run_metadata.runs(staged.scored_at, old, run.target.run_id, run.scored_at),
+        rows=_rows(counts, staged, facts),
+        checksum=staged.content.checksum,
+        schema=order.columns,
+        labels=_label_counts(run, staged),
+        drift=_drift(run, features, labels),
+        settings=order.settings,
+        finished_at=_now(),
+        seconds=round(time.monotonic() - started, 1),
+        files=atomic_directory.staged_files(storage_of(run.spark, order.output), run.target),
+    )
     return manifest, staged
 
 
-def _feature_shifts(run: _Run) -> dict[str, Any]:
+def _feature_shifts(run: _Run) -> dict[str, FeatureShift]:
     """How far each feature is from the model's catalogue, by the sample; stops before any label."""
     profile = run.order.bundle.profile
     found = distributions.binned_as(profile, run.catalogue.sample.tracks)
     shifts = drift.of_features(profile.features, found)
-    _drift(run, {"features": shifts})
+    _drift(run, shifts, {})
     return shifts
 
 
-def _drift(run: _Run, shifts: Mapping[str, Any]) -> dict[str, Any]:
+def _drift(
+    run: _Run, features: Mapping[str, FeatureShift], labels: Mapping[str, LabelShift]
+) -> Drift:
     tracks = min(run.catalogue.sample.tracks.num_rows, run.order.bundle.profile.tracks)
-    judged = drift.judge(tracks, shifts, run.order.settings.drift, run.catalogue.left_out)
+    settings, absent = run.order.settings.drift, run.catalogue.left_out
+    judged = drift.judge(tracks, features, labels, settings, absent)
     drift.check(judged, run.order.source.path)
     return judged
 
 
-def _explained(run: _Run, staged: Staged) -> dict[str, Any]:
-    return {"reasons": distributions.reasons(staged.table)} if run.order.explain else {}
+def _model(bundle: Bundle) -> Model:
+    return Model(path=str(bundle.path), created_at=bundle.manifest.created_at)
 
 
-def _origin(
-    run: _Run, staged: Staged, fingerprint: str, in_full_because: str | None
-) -> dict[str, Any]:
-    return {
-        "scored_at": run.scored_at,
-        **run_metadata.origin(run.order.source, run.order.bundle, fingerprint),
-        "software": scoring_software(),
-        "incremental": {
-            "asked": run.order.incremental,
-            "in_full_because": in_full_because,
-        },
-        "runs": run_metadata.runs(staged.scored_at, run.old, run.target.run_id, run.scored_at),
-    }
+def _source(source: Source, fingerprint: str) -> LabelledSource:
+    return LabelledSource(
+        path=source.path, format=source.fmt, dataset=source.dataset, fingerprint=fingerprint
+    )
 
 
-def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
+def _rows(counts: RowCounts, staged: Staged, facts: Facts) -> Rows:
+    return Rows(
+        read=counts.read,
+        accepted=counts.accepted,
+        duplicates=counts.duplicates,
+        ambiguous=facts.ambiguous,
+        with_genre=facts.with_genre,
+        labelled=staged.content.rows,
+        imputed=staged.imputed,
+        quarantined=counts.quarantined,
+        fingerprint=facts.fingerprint,
+        reasons=counts.reasons,
+        values={name: Values(**dict(one)) for name, one in counts.values.items()},
+    )
+
+
+def _label_counts(run: _Run, staged: Staged) -> Labels:
+    reasons = distributions.reasons(staged.table) if run.order.explain else None
+    return Labels(**dict(staged.labels), **({"reasons": reasons} if reasons is not None else {}))
+
+
+def _stage_labels(run: _Run) -> tuple[Staged, Facts, str | None]:
     """Writes the labels and reads them back; facts on the tracks are counted on the way."""
     layout = Layout.of(run.order.settings.publishing)
     with _labels(run) as labels, reading(f"{run.order.source.path}: cannot be read any more"):
         arranged = layout.arrange(labels.table, run.catalogue.n_rows)
-        counted = {} if labels.hashes is not None else _facts()
-        written, facts = writer.write(arranged, run.target.staging, layout, counted)
+        counted = {} if labels.hashes is not None else _aggregates()
+        written, found = writer.write(arranged, run.target.staging, layout, counted)
         if labels.hashes is not None:
-            facts = writer.aggregate(labels.hashes, _facts())
+            found = writer.aggregate(labels.hashes, _aggregates())
     staged = verify_labels(run.spark, run.target.staging, written, run.order.columns)
     writer.check_schema(staged.table, run.order.columns)
-    return staged, {**facts, "fingerprint": facts["fingerprint"] or ""}, labels.in_full_because
+    facts = Facts(found["with_genre"], found["ambiguous"], found["fingerprint"] or "")
+    return staged, facts, labels.in_full_because
 
 
-def _facts() -> dict[str, Column]:
+def _aggregates() -> dict[str, Column]:
     """Aggregates over all tracks, of columns that are not published."""
     return {
         "with_genre": F.count_if(worker.HAS_GENRE),

@@ -1,12 +1,12 @@
 """The questions on synthetic genres that the page answers with a picture."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.clustering.results import Discovery
+from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import accuracy_findings, cluster_findings
 from genre_spark.reporting.style import Answer
 from genre_spark.reporting.text import count
@@ -50,11 +50,11 @@ def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
     yield from _on_the_choice(found)
 
 
-def on_mix(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer]:
+def on_mix(manifest: Manifest, labels: LabelledManifest) -> Iterator[Answer]:
     """The answer on the synthetic genres of a labelled catalogue, from its manifest."""
-    counts = (labels.get("labels") or {}).get("synthetic_genres") or {}
+    counts = labels.labels.synthetic_genres
     question = "Which synthetic genres did the tracks get?"
-    if labels.get("model_id") == manifest.model_id:
+    if labels.model_id == manifest.model_id:
         genres = manifest.clusters.synthetic_genres
         drawn, kind = cluster_findings.shift(genres, counts), "Dot plot"
     else:
