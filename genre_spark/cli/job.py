@@ -70,7 +70,8 @@ class Job:
     def end(self) -> None:
         """Takes the line of progress away, and stops Spark."""
         if self.session:
-            self._watch.stop()
+            if self._watch:
+                self._watch.stop()
             self.session.stop()
         self.terminal.close()
 

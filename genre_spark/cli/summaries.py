@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from genre_spark.evaluation.study_results import ScoresOverSeeds, StudiedProtocol, StudySummary
     from genre_spark.pipelines.bundles import BundleSummary
     from genre_spark.pipelines.demo import DemoResult
-    from genre_spark.publishing.labels import PublishedLabels
     from genre_spark.publishing.manifest import Manifest, Replaced
+    from genre_spark.publishing.request import PublishedLabels
 
 _PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
 

@@ -168,7 +168,7 @@ def _fit(
 
 def _identify(
     drawn: Sample, part: SyntheticPart, previous: Previous | None, before: np.ndarray | None
-) -> tuple[SyntheticPart, dict]:
+) -> tuple[SyntheticPart, dict[str, object]]:
     """Ids and names: the largest group of the sample first, earlier ones kept."""
     k = len(part.ids)
     sizes = np.bincount(part.assign(drawn.inputs)[0], minlength=k)
@@ -188,6 +188,7 @@ def _describe(
 ) -> Found:
     """Profiles, rules, map and quality."""
     drawn, narrowed, seed = compared.sample, compared.narrowed, settings.seed
+    assert discovery.stability is not None  # measured with the choice of k
     stability = float(np.mean(discovery.stability.bootstraps))
     measured = quality.compare(drawn, part, stability, settings.clustering, seed)
     if part.owner is None:

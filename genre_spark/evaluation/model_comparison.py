@@ -191,7 +191,8 @@ def _features(both: DataFrame) -> tuple[Flow, ...]:
 
 def _counts(table: DataFrame, **conditions: Column) -> dict[str, int]:
     counted = [F.count_if(condition).alias(name) for name, condition in conditions.items()]
-    return table.agg(*counted).first().asDict()
+    (found,) = table.agg(*counted).collect()
+    return found.asDict()
 
 
 def _same_line(before: Manifest, after: Manifest) -> bool:

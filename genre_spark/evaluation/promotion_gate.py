@@ -136,7 +136,7 @@ def by_catalogue(
         usable = tracks.filter(is_usable & F.col(f"{AFTER}.track_id").isNotNull())
         unseen = ~F.col(f"{BEFORE}.known") & ~F.col(f"{AFTER}.known")
         was, is_now = (F.col(f"{side}.genre") == F.col(TRUTH) for side in (BEFORE, AFTER))
-        found = usable.agg(
+        (found,) = usable.agg(
             F.count(F.lit(1)).alias("labelled"),
             F.count_if(unseen).alias("tracks"),
             F.count_distinct(F.when(unseen, F.col(f"{AFTER}.artist_key"))).alias("artists"),
@@ -144,7 +144,7 @@ def by_catalogue(
             F.count_if(unseen & is_now).alias("after"),
             F.count_if(unseen & was & ~is_now).alias("lost"),
             F.count_if(unseen & ~was & is_now).alias("won"),
-        ).first()
+        ).collect()
     return _of_new_artists(source, found.asDict(), settings.models)
 
 

@@ -20,7 +20,8 @@ from genre_spark.pipelines.requests import ClusterRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
-from genre_spark.publishing.labels import Order, publish_labels
+from genre_spark.publishing.labels import publish_labels
+from genre_spark.publishing.request import Order
 from genre_spark.reporting import model_card
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 

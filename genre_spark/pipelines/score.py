@@ -10,7 +10,8 @@ from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
-from genre_spark.publishing.labels import Order, PublishedLabels, publish_labels
+from genre_spark.publishing.labels import publish_labels
+from genre_spark.publishing.request import Order, PublishedLabels
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)

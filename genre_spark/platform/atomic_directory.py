@@ -12,7 +12,6 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlparse
 
@@ -25,6 +24,7 @@ from genre_spark.platform.published_files import (
     QUARANTINE,
     STUDY,
     Kind,
+    Target,
     divide,
     hide,
     is_partial,
@@ -43,49 +43,6 @@ __all__ = [
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a catalogue is published, and the names that are used beside it meanwhile."""
-
-    path: str
-    run_id: str
-
-    @property
-    def parent(self) -> str:
-        """The directory that holds the catalogue's."""
-        above = self.path.rpartition("/")[0]
-        # The root of a file system keeps its slash: `hdfs://host:8020` alone is no path.
-        return above if urlparse(above).path.strip("/") else f"{above}/"
-
-    @property
-    def hidden(self) -> str:
-        """Common start of the names beside the catalogue; readers of the parent skip it."""
-        return f".{self.path.rpartition('/')[2]}."
-
-    @property
-    def staging(self) -> str:
-        """Where the new catalogue is made."""
-        return self._beside(f"{self.hidden}staging-{self.run_id}")
-
-    @property
-    def retired(self) -> str:
-        """A whole catalogue that waits for the switch, or that was switched off."""
-        return self._beside(f"{self.hidden}retired-{self.run_id}")
-
-    @property
-    def kept(self) -> str:
-        """Where files go that stood in the catalogue and that genre-spark did not publish."""
-        return self._beside(f"{self.path.rpartition('/')[2]}.kept-{self.run_id}")
-
-    @property
-    def lock(self) -> str:
-        """Start of the lock files' paths; see `locks`."""
-        return self._beside(f"{self.hidden}lock-")
-
-    def _beside(self, name: str) -> str:
-        return f"{self.path.rpartition('/')[0]}/{name}"
 
 
 def check_target(

@@ -7,17 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.bundle.files import Bundle
-from genre_spark.catalog.catalogue import ScannedCatalogue, Source
+from genre_spark.catalog.catalogue import ScannedCatalogue
 from genre_spark.catalog.reader import reading
 from genre_spark.catalog.row_counts import RowCounts, check_gate, check_quotes
 from genre_spark.catalog.validation import DUPLICATE
-from genre_spark.config import Settings
 from genre_spark.monitoring import distributions, drift
 from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
 from genre_spark.platform import atomic_directory
@@ -25,62 +22,14 @@ from genre_spark.platform.atomic_directory import Target
 from genre_spark.platform.hadoop import storage_of, without_globs
 from genre_spark.publishing import incremental, run_metadata, writer
 from genre_spark.publishing.file_layout import Layout
-from genre_spark.publishing.manifest import (
-    Incremental,
-    Labels,
-    Manifest,
-    Model,
-    Published,
-    Replaced,
-    Rows,
-    Values,
-    find,
-)
-from genre_spark.publishing.manifest import Source as LabelledSource
+from genre_spark.publishing.manifest import Incremental, Labels, Manifest, Published, find
+from genre_spark.publishing.request import Order, PublishedLabels
 from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
-from genre_spark.schema import labelled_columns
 from genre_spark.scoring import job, worker
 from genre_spark.scoring.job import Tracks
 from genre_spark.versions import scoring_software
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be labelled, with what, and where to.
-
-    Attributes
-    ----------
-    source : Source
-    bundle : Bundle
-    output : str
-    settings : Settings
-    incremental : bool
-        Keep the published labels that still hold.
-    dry_run : bool
-        Do all but publish.
-    run_id : str or None
-        12 hexadecimal digits; None for one of its own.
-    """
-
-    source: Source
-    bundle: Bundle
-    output: str
-    settings: Settings
-    incremental: bool = False
-    dry_run: bool = False
-    run_id: str | None = None
-
-    @property
-    def explain(self) -> bool:
-        """Whether to say why."""
-        return self.settings.scoring.explain
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """What the labelled catalogue consists of; see `labelled_columns`."""
-        return labelled_columns(self.explain)
 
 
 @dataclass(frozen=True)
@@ -111,58 +60,6 @@ class _Labels:
     table: DataFrame
     hashes: DataFrame | None = None
     in_full_because: str | None = None
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Counts of all tracks by columns that are not published.
-
-    Attributes
-    ----------
-    with_genre, ambiguous : int
-        Tracks with one genre, and with several.
-    fingerprint : str
-        Of the tracks, in whatever order.
-    """
-
-    with_genre: int
-    ambiguous: int
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class PublishedLabels:
-    """What `publish_labels` did.
-
-    Attributes
-    ----------
-    path : str
-    published : bool
-        False for a dry run.
-    manifest : Manifest
-    replaces : Replaced or None
-        The catalogue that was there.
-    changes : Changes or None
-        Of a dry run over a published catalogue.
-    """
-
-    path: str
-    published: bool
-    manifest: Manifest
-    replaces: Replaced | None
-    changes: run_metadata.Changes | None
-
-    def summary(self) -> dict[str, Any]:
-        """The same for machines: the manifest without its list of files, and the rest."""
-        manifest = self.manifest.model_dump(
-            mode="json", by_alias=True, exclude={"made_by", "files"}
-        )
-        changes = {"changes": self.changes.model_dump()} if self.changes else {}
-        replaces = self.replaces.model_dump() if self.replaces else None
-        return {
-            "path": self.path, "published": self.published, "replaces": replaces,
-            **changes, **manifest,
-        }  # fmt: skip
 
 
 def publish_labels(
@@ -224,12 +121,12 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
         run_id=run.target.run_id,
         scored_at=run.scored_at,
         model_id=order.bundle.manifest.model_id,
-        model=_model(order.bundle),
-        source=_source(order.source, facts.fingerprint),
+        model=run_metadata.model_of(order.bundle),
+        source=run_metadata.source_of(order.source, facts.fingerprint),
         software=scoring_software(),
         incremental=Incremental(asked=order.incremental, in_full_because=because),
         runs=run_metadata.runs(staged.scored_at, old, run.target.run_id, run.scored_at),
-        rows=_rows(counts, staged, facts),
+        rows=run_metadata.rows_of(counts, staged, facts),
         checksum=staged.content.checksum,
         schema=order.columns,
         labels=_label_counts(run, staged),
@@ -261,38 +158,12 @@ def _drift(
     return judged
 
 
-def _model(bundle: Bundle) -> Model:
-    return Model(path=str(bundle.path), created_at=bundle.manifest.created_at)
-
-
-def _source(source: Source, fingerprint: str) -> LabelledSource:
-    return LabelledSource(
-        path=source.path, format=source.fmt, dataset=source.dataset, fingerprint=fingerprint
-    )
-
-
-def _rows(counts: RowCounts, staged: Staged, facts: Facts) -> Rows:
-    return Rows(
-        read=counts.read,
-        accepted=counts.accepted,
-        duplicates=counts.duplicates,
-        ambiguous=facts.ambiguous,
-        with_genre=facts.with_genre,
-        labelled=staged.content.rows,
-        imputed=staged.imputed,
-        quarantined=counts.quarantined,
-        fingerprint=facts.fingerprint,
-        reasons=counts.reasons,
-        values={name: Values(**dict(one)) for name, one in counts.values.items()},
-    )
-
-
 def _label_counts(run: _Run, staged: Staged) -> Labels:
     reasons = distributions.reasons(staged.table) if run.order.explain else None
     return Labels(**dict(staged.labels), **({"reasons": reasons} if reasons is not None else {}))
 
 
-def _stage_labels(run: _Run) -> tuple[Staged, Facts, str | None]:
+def _stage_labels(run: _Run) -> tuple[Staged, run_metadata.Facts, str | None]:
     """Writes the labels and reads them back; facts on the tracks are counted on the way."""
     layout = Layout.of(run.order.settings.publishing)
     with _labels(run) as labels, reading(f"{run.order.source.path}: cannot be read any more"):
@@ -303,7 +174,7 @@ def _stage_labels(run: _Run) -> tuple[Staged, Facts, str | None]:
             found = writer.aggregate(labels.hashes, _aggregates())
     staged = verify_labels(run.spark, run.target.staging, written, run.order.columns)
     writer.check_schema(staged.table, run.order.columns)
-    facts = Facts(found["with_genre"], found["ambiguous"], found["fingerprint"] or "")
+    facts = run_metadata.Facts(found["with_genre"], found["ambiguous"], found["fingerprint"] or "")
     return staged, facts, labels.in_full_because
 
 

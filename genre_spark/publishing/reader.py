@@ -67,7 +67,7 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> LabelledCatal
     try:
         n_tracks, samples = (
             _by_spark(spark.read.parquet(without_globs(path)), n_samples)
-            if is_remote(path)
+            if is_remote(path) and spark is not None
             else _by_arrow(_local(path), n_samples)
         )
     except (pa.ArrowException, OSError) as err:

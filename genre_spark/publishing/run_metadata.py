@@ -1,13 +1,36 @@
-"""The runs that made a labelled catalogue, and what it changes."""
+"""The parts of a manifest: the model, the source, rows and runs; and what a catalogue changes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark._model import Count, StrictModel
-from genre_spark.publishing.manifest import Manifest, Run
+from genre_spark.bundle.files import Bundle
+from genre_spark.catalog.catalogue import Source
+from genre_spark.catalog.row_counts import RowCounts
+from genre_spark.publishing.manifest import Manifest, Model, Rows, Run, Values
+from genre_spark.publishing.manifest import Source as LabelledSource
+from genre_spark.publishing.verification import Staged
 from genre_spark.schema import TRACK_ID
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Counts of all tracks by columns that are not published.
+
+    Attributes
+    ----------
+    with_genre, ambiguous : int
+        Tracks with one genre, and with several.
+    fingerprint : str
+        Of the tracks, in whatever order.
+    """
+
+    with_genre: int
+    ambiguous: int
+    fingerprint: str
 
 
 class Changes(StrictModel):
@@ -55,3 +78,32 @@ def changes(labelled: DataFrame, published: DataFrame) -> Changes:
         F.count_if(same).alias("unchanged"),
     ).collect()
     return Changes(**counted.asDict())
+
+
+def model_of(bundle: Bundle) -> Model:
+    """The bundle that makes the labels."""
+    return Model(path=str(bundle.path), created_at=bundle.manifest.created_at)
+
+
+def source_of(source: Source, fingerprint: str) -> LabelledSource:
+    """The table that is labelled; the fingerprint is of its tracks."""
+    return LabelledSource(
+        path=source.path, format=source.fmt, dataset=source.dataset, fingerprint=fingerprint
+    )
+
+
+def rows_of(counts: RowCounts, staged: Staged, facts: Facts) -> Rows:
+    """What became of the table's rows."""
+    return Rows(
+        read=counts.read,
+        accepted=counts.accepted,
+        duplicates=counts.duplicates,
+        ambiguous=facts.ambiguous,
+        with_genre=facts.with_genre,
+        labelled=staged.content.rows,
+        imputed=staged.imputed,
+        quarantined=counts.quarantined,
+        fingerprint=facts.fingerprint,
+        reasons=counts.reasons,
+        values={name: Values(**dict(one)) for name, one in counts.values.items()},
+    )

@@ -66,7 +66,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
     names = [classes[i] for i in shown]
     finding = "No held-out track has a wrong label."
     if wrong.any():
-        true, given = np.unravel_index(wrong.argmax(), wrong.shape)
+        true, given = map(int, np.unravel_index(wrong.argmax(), wrong.shape))
         finding = (
             f"Most often {said(classes[true])} is taken for {said(classes[given])}:"
             f" {count(wrong[true, given])} of {count(counts[true].sum())} tracks."

@@ -16,7 +16,7 @@ def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
     """The answers on a bundle's synthetic genres."""
     found, scoring = manifest.clusters, manifest.scoring
     genres, names = found.synthetic_genres, list(numbered(found).values())
-    if drawn := cluster_findings.catalogue_map(found.map, genres):
+    if found.map and (drawn := cluster_findings.catalogue_map(found.map, genres)):
         note = (
             f"{count(len(found.map.points))} tracks drawn by chance. Tracks that are alike lie beside"
             " each other; directions and distances between far groups mean nothing (t-SNE)."
@@ -84,7 +84,7 @@ def _on_the_choice(found: Discovery) -> Iterator[Answer]:
             " kappa is chosen."
         )
         yield Answer("choice", "Why this many?", "Line charts", drawn, note)
-    if drawn := cluster_findings.stability(found.stability):
+    if found.stability and (drawn := cluster_findings.stability(found.stability)):
         note = (
             f"Each dot compares two fits to a sample of {count(found.stability.tracks)} tracks: 1"
             " is the same groups, 0 what chance would give. Lines: means."

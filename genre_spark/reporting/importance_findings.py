@@ -61,7 +61,7 @@ def features_of_genres(metrics: ProtocolMetrics, classes: Sequence[str]) -> Pict
     tables = [one.all.accuracy.per_genre for one in found.values()]
     lost = np.array([[table.get(genre, 0.0) for table in tables] for genre in classes])
     shown = np.sort(np.argsort(-lost.max(axis=1), kind="stable")[: accuracy_findings.MOST_CONFUSED])
-    row, column = np.unravel_index(lost.argmax(), lost.shape)
+    row, column = map(int, np.unravel_index(lost.argmax(), lost.shape))
     names = [plain(name) for name in found]
     finding = (
         f"Most depends on {names[column]} for {said(classes[row])}: with another track’s,"

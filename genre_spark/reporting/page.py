@@ -157,9 +157,10 @@ def _pairs(counts: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str, i
     """The most frequent mistakes: true genre, label given, tracks, share of the true genre's."""
     wrong = accuracy_findings.mistakes(counts)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
-    pairs = [np.unravel_index(i, counts.shape) for i in order if wrong.flat[i]]
+    pairs = [map(int, np.unravel_index(i, counts.shape)) for i in order if wrong.flat[i]]
     return [
-        (classes[t], classes[g], counts[t, g], counts[t, g] / counts[t].sum()) for t, g in pairs
+        (classes[t], classes[g], int(counts[t, g]), float(counts[t, g] / counts[t].sum()))
+        for t, g in pairs
     ]
 
 

@@ -9,7 +9,6 @@ from genre_spark.clustering.changes import Change, Match, Merge, Split
 from genre_spark.config import load_settings
 from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
 from genre_spark.pipelines.bundles import BundleSummary, MeanAndSpread
-from genre_spark.publishing.labels import PublishedLabels
 from genre_spark.publishing.manifest import (
     Incremental,
     Labels,
@@ -20,6 +19,7 @@ from genre_spark.publishing.manifest import (
     Run,
     Source,
 )
+from genre_spark.publishing.request import PublishedLabels
 from genre_spark.publishing.run_metadata import Changes
 from genre_spark.source import Dataset
 
