@@ -45,6 +45,7 @@ METRICS = ["prometheus-client>=0.20"]
 MLFLOW = ["mlflow-skinny>=3.1", "xxhash>=3.4"]
 TEST = [
     "pytest>=8",
+    "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "ruff>=0.12",
