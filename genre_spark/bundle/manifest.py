@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from genre_spark._model import Count, SparseModel, StrictModel, Timestamp
 from genre_spark.bundle.genre_metrics import GenreMetrics
-from genre_spark.catalog.value_counts import ValueCounts
+from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from genre_spark.catalog import value_counts
+from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.catalog.reader import SOURCE, odd_name
 from genre_spark.catalog.validation import (
     AMBIGUOUS,
@@ -19,7 +20,6 @@ from genre_spark.catalog.validation import (
     UNCLOSED,
     USABLE,
 )
-from genre_spark.catalog.value_counts import ValueCounts
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import (
     ARTISTS,

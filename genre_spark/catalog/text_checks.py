@@ -10,8 +10,8 @@ from genre_spark.errors import InputError
 
 if TYPE_CHECKING:
     from genre_spark.catalog.catalogue import Source
+    from genre_spark.catalog.column_values import ValueCounts
     from genre_spark.catalog.row_counts import RowCounts
-    from genre_spark.catalog.value_counts import ValueCounts
 
 
 def check(spark: SparkSession, source: "Source", counts: "RowCounts") -> None:

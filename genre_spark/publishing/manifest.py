@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from genre_spark._model import Count, SparseModel, StrictModel, Timestamp
 from genre_spark.bundle.catalogue_profile import LabelProfile
-from genre_spark.catalog.value_counts import ValueCounts
+from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.monitoring.drift_results import Drift
