@@ -1,4 +1,4 @@
-"""What people see of tables: those that are known, one that is inspected, one that is labelled."""
+"""Views of tables: known ones, an inspected one, a labelled one."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
