@@ -1,4 +1,4 @@
-"""Opens a catalogue for a job: read, mapped, judged, counted, held to the gates."""
+"""Opens a catalogue for a job: read, mapped, validated, counted, and checked by the gates."""
 
 import logging
 import math
@@ -41,7 +41,7 @@ class Source:
     dataset : Dataset
     fmt : str or None
     loaded : DataFrame or None
-        The table, where somebody else has read it.
+        The table, where the caller has read it.
     """
 
     path: str
@@ -56,7 +56,7 @@ class Source:
         return reader.read(spark, self.path, self.dataset, self.fmt)
 
     def format(self, spark: SparkSession) -> str:
-        """Spark's name of the table's format; empty where somebody else has read it."""
+        """Spark's name of the table's format; empty where the caller has read it."""
         if self.loaded is not None:
             return ""
         given = self.fmt or self.dataset.format
@@ -104,7 +104,7 @@ class Catalogue:
     Attributes
     ----------
     judged : DataFrame
-        See `validation.judge`; read anew each time where that is quick.
+        See `validation.judge`; read again each time where that is quick.
     counts : row_counts.Counts
     features : tuple of str
         What the rows were judged for.
@@ -156,7 +156,7 @@ def open_catalogue(
     settings: CatalogSettings,
     needed: tuple[str, ...] | None = None,
 ) -> Iterator[Catalogue]:
-    """A catalogue for the time of a job, counted and held to its gates.
+    """A catalogue for the time of a job, counted and checked by its gates.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def scan_catalogue(
     needed: tuple[str, ...],
     owner: str = ARTIST,
 ) -> Iterator[ScannedCatalogue]:
-    """A catalogue for the time of a `score` job, held to its gates by a sample of its rows.
+    """A catalogue for the time of a `score` job, checked by its gates on a sample of its rows.
 
     Parameters are those of `open_catalogue`; `owner` is the column whose tracks are related.
 

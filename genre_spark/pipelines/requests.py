@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genre_spark.config import Settings
+from genre_spark.config import CatalogSettings, Settings
 
 if TYPE_CHECKING:
     from genre_spark.catalog.catalogue import Source
@@ -139,6 +139,26 @@ class ReportRequest:
     def paths(self) -> tuple[str, ...]:
         """All paths that are read or written."""
         return tuple(p for p in (self.model, self.labels, self.output, self.pictures) if p)
+
+
+@dataclass(frozen=True)
+class InspectRequest:
+    """Look into a table.
+
+    Attributes
+    ----------
+    source : Source
+    settings : CatalogSettings
+    mapping : str or None
+        Name or file of the mapping in `source`; None to guess one.
+    output : str or None
+        File for the guessed mapping.
+    """
+
+    source: "Source"
+    settings: CatalogSettings
+    mapping: str | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True)

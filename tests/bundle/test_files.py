@@ -18,6 +18,7 @@ from genre_spark.bundle import files
 from genre_spark.bundle.manifest import Manifest, model_id
 from genre_spark.classifier import onnx_session
 from genre_spark.errors import BundleError
+from genre_spark.reporting import model_card
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
@@ -645,3 +646,12 @@ def test_a_profile_that_cannot_be_is_refused(make, change, told):
     (folder / files.PROFILE).write_text(json.dumps(profile))
     sign(folder)
     assert refusal(folder).startswith(told)
+
+
+def test_the_reference_bundle_is_written_as_it_was_read(tmp_path):
+    reference = Path(__file__).resolve().parents[2] / "models" / "reference"
+    opened = files.load(reference)
+    (tmp_path / files.ONNX).write_bytes(opened.onnx)
+    files.write_files(tmp_path, opened.manifest, opened.profile, model_card.render(opened.manifest))
+    for name in files.ALL:
+        assert (tmp_path / name).read_bytes() == (reference / name).read_bytes(), name
