@@ -30,7 +30,7 @@ from genre_spark.platform.storage import LocalStorage, is_remote
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(params=["local", "hadoop"])
+@pytest.fixture(params=["local", pytest.param("hadoop", marks=pytest.mark.spark)])
 def storage(request):
     """The local disk, reached directly and as Hadoop reaches any file system."""
     if request.param == "local":
