@@ -367,3 +367,66 @@ def test_diff_tells_what_the_models_were_made_of(registry):
     assert found["left_out"] == [(), ("year",)]
     assert found["features"][0] == list(FEATURES)
     assert "genres" not in found
+
+
+def test_a_rollback_to_another_model_under_the_name_of_an_earlier_champion_is_refused(registry):
+    promote(registry, "1")
+    promote(registry, "2")
+    shutil.rmtree(registry / "mine" / "1")
+    shutil.copytree(registry / "mine" / "3", registry / "mine" / "1")
+    with pytest.raises(BundleError, match="has never been champion; promote it without --rollback"):
+        promote(registry, "1", rollback=True)
+    assert located("mine@champion", registry).endswith("/2")
+
+
+def test_a_version_that_had_another_alias_is_no_earlier_champion(registry):
+    promote(registry, "3", alias="challenger")
+    promote(registry, "1")
+    with pytest.raises(BundleError, match="has never been champion"):
+        promote(registry, "3", rollback=True)
+    # Other aliases may go back too, and forth without a comparison.
+    promote(registry, "1", alias="challenger")
+    assert promote(registry, "3", alias="challenger", rollback=True).version == "3"
+
+
+def stating(**protocols):
+    """A manifest that states so many right of 200 tracks, per protocol."""
+    stated = {name: measured(accuracy)["known"] for name, accuracy in protocols.items()}
+    manifest = make_manifest(NETWORK, features=FEATURES)
+    return manifest.model_copy(update={"genres": {"protocols": stated}})
+
+
+def test_every_protocol_that_both_models_state_is_compared():
+    champion, candidate = stating(known=0.9, new=0.8), stating(known=0.95, new=0.75)
+    evidence = promotion_gate.by_splits(champion, candidate)
+    assert evidence == {
+        "by": "splits",
+        "trusts": "accuracies that the bundles state",
+        "protocols": {
+            "known": {"tracks": 200, "champion": 0.9, "candidate": 0.95},
+            "new": {"tracks": 200, "champion": 0.8, "candidate": 0.75},
+        },
+    }
+    with pytest.raises(GateError) as refused:
+        promotion_gate.check(evidence, 0.0)
+    assert str(refused.value) == (
+        "not promoted: accuracy on new artists is 0.7500, the champion's 0.8000 on the same 200"
+        " held-out tracks; it may lose 0. Keep the champion, or allow more with --set max_loss=X"
+    )
+    promotion_gate.check(evidence, 0.05)
+    alone = promotion_gate.by_splits(champion, stating(new=0.8))
+    assert list(alone["protocols"]) == ["new"]
+
+
+def test_as_many_other_tracks_or_fewer_of_the_same_are_not_compared():
+    champion = stating(known=0.9)
+    for difference in ({"tracks": 199}, {"held_out": "other"}, {"held_out": None}):
+        one = {**measured(0.9)["known"], **difference}
+        other = champion.model_copy(update={"genres": {"protocols": {"known": one}}})
+        with pytest.raises(GateError, match="were not measured on the same held-out tracks"):
+            promotion_gate.by_splits(champion, other)
+
+
+def test_a_champion_may_be_promoted_again_without_a_comparison(registry):
+    promote(registry, "1")
+    assert promote(registry, "1").evidence is None

@@ -188,3 +188,25 @@ def test_the_label_profile_counts_labels_confidence_and_acceptance(spark):
     assert distributions.label_profile(distributions.label_groups(only_clusters)) == LabelProfile(
         synthetic_genres={"a": 1}
     )
+
+
+def test_psi_and_ks_of_few_tracks_are_what_one_counts_by_hand():
+    """Half a track is added to each bin for the PSI, and none for the distance."""
+    expected, found = [1, 3, 0], [2, 0, 1]
+    p, q = np.array([1.5, 3.5, 0.5]) / 5.5, np.array([2.5, 0.5, 1.5]) / 4.5
+    by_hand = sum((b - a) * np.log(b / a) for a, b in zip(p, q, strict=True))
+    assert drift.psi(expected, found) == pytest.approx(by_hand)
+    # Shares up to the bins: 1/4, 1, 1 and 2/3, 2/3, 1.
+    assert drift.ks(expected, found) == pytest.approx(2 / 3 - 1 / 4)
+    assert drift.ks(found, expected) == pytest.approx(2 / 3 - 1 / 4)
+
+
+def test_a_shift_to_higher_bins_is_told_as_higher():
+    profile = make_profile(features=("tempo",)).features
+    low = (100, *[0] * (len(profile["tempo"].counts) - 1))
+    measured = drift.of_features(profile, {"tempo": Binned(low, 0.25)})["tempo"]
+    assert (measured["direction"], measured["missing"], measured["missing_before"]) == (
+        "lower", 0.25, 0.0,
+    )  # fmt: skip
+    high = drift.of_features(profile, {"tempo": Binned(low[::-1], 0.0)})["tempo"]
+    assert high["direction"] == "higher"

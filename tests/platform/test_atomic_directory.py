@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -852,3 +854,66 @@ def test_a_half_deleted_catalogue_is_not_put_back(storage, out, tmp_path):
     storage.delete(storage.resolve(str(tmp_path / ".out.retired-0123456789ab" / "part-0.parquet")))
     assert seen_by_a_run_that_fails(storage, out, tmp_path) is None
     assert beside(tmp_path) == set()
+
+
+# What publishing must not do
+
+
+def test_on_a_local_disk_readers_find_a_catalogue_at_every_step_of_the_switch(
+    tmp_path, monkeypatch
+):
+    storage, found = LocalStorage(), []
+    put(storage, f"{tmp_path}/out", "first")
+
+    def watched(step):
+        def take(*paths):
+            done = step(*paths)
+            found.append(seen(tmp_path / "out"))
+            return done
+
+        return take
+
+    for name in ("rename", "exchange"):
+        monkeypatch.setattr(storage, name, watched(getattr(storage, name)))
+    put(storage, f"{tmp_path}/out", "second")
+    assert found == ["first", "second"]
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    """Runs that compete try again at once."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: 0.0)
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_run_that_is_refused_leaves_the_others_staged_files(tmp_path):
+    storage, out = LocalStorage(), f"{tmp_path}/out"
+    with publishing(storage, out) as target:
+        stage(storage, target, "first")
+        refusal(OutputError, put, storage, out, "second")
+    assert seen(tmp_path / "out") == "first"
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("content", ["", '{"host": "'])
+def test_a_lock_that_is_being_written_is_not_taken_over(tmp_path, content):
+    storage, out = LocalStorage(), f"{tmp_path}/out"
+    lock = atomic_directory.Target(out, "x").lock + "a" * 32
+    storage.write_text(lock, content)
+    told = refusal(OutputError, put, storage, out, "first")
+    assert "another run is writing there, process ? on ? since ?" in told
+    assert storage.exists(lock)
+    assert seen(tmp_path / "out") is None
+
+
+@pytest.mark.parametrize(
+    ("scheme", "whole"),
+    [("hdfs", True), ("file", True), ("abfs", True), ("s3a", False), ("gs", False), ("oss", False)],
+)
+def test_object_stores_are_told_from_file_systems_by_their_scheme(scheme, whole):
+    from genre_spark.platform.hadoop import HadoopStorage
+
+    session = mock.MagicMock()
+    system = session.sparkContext._jvm.org.apache.hadoop.fs.Path.return_value.getFileSystem
+    system.return_value.getUri.return_value.getScheme.return_value = scheme
+    assert HadoopStorage(session, f"{scheme}://box/out").renames_whole == whole
