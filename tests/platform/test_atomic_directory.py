@@ -18,7 +18,7 @@ from unittest import mock
 import pytest
 
 from genre_spark.errors import InputError, OutputError
-from genre_spark.platform import atomic_directory, locks
+from genre_spark.platform import atomic_directory, locks, published_files
 from genre_spark.platform.atomic_directory import (
     MANIFEST,
     check_target,
@@ -917,3 +917,59 @@ def test_object_stores_are_told_from_file_systems_by_their_scheme(scheme, whole)
     system = session.sparkContext._jvm.org.apache.hadoop.fs.Path.return_value.getFileSystem
     system.return_value.getUri.return_value.getScheme.return_value = scheme
     assert HadoopStorage(session, f"{scheme}://box/out").renames_whole == whole
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b", "c"], "a, b, c"),
+        (["a", "b", "c", "d"], "a, b, c and 1 more"),
+        (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
+    ],
+)
+def test_a_message_names_three_files_and_counts_the_others(names, told):
+    assert published_files.listed(names) == told
+
+
+def test_a_published_directory_is_its_listed_files_the_manifest_last_and_all_others(tmp_path):
+    storage, path = LocalStorage(), f"{tmp_path}/out"
+    put(storage, path, "first")
+    (tmp_path / "out" / "zz.txt").write_text("mine")
+    (tmp_path / "out" / "aa.txt").write_text("mine")
+    (tmp_path / "out" / "part-first.parquet").write_text("longer than it was")
+    ours, others = published_files.divide(storage, path, published_files.CATALOGUE)
+    assert ours == ["part-0.parquet", MANIFEST]
+    assert others == ["aa.txt", "part-first.parquet", "zz.txt"]
+    # Of another kind, or of none, nothing there is ours.
+    for kind in (published_files.STUDY, None):
+        assert published_files.divide(storage, path, kind) == ([], sorted([*ours, *others]))
+
+
+def test_a_manifest_of_another_kind_and_one_without_a_list_say_nothing(tmp_path):
+    storage, path = LocalStorage(), f"{tmp_path}/out"
+    with publishing(storage, path, kind=published_files.STUDY) as target:
+        storage.make_dirs(target.staging)
+        storage.write_text(f"{target.staging}/page.html", "page")
+        write_manifest(storage, target, {}, published_files.STUDY)
+    ours, others = published_files.divide(storage, path, published_files.STUDY)
+    assert (ours, others) == (["page.html", "evaluation.json"], [])
+    assert not published_files.is_partial(storage, path, published_files.STUDY)
+    (tmp_path / "out" / "page.html").unlink()
+    assert published_files.is_partial(storage, path, published_files.STUDY)
+    assert not published_files.is_partial(storage, path, published_files.CATALOGUE)
+    manifest = {"made_by": "genre-spark", "files": ["page.html"]}
+    storage.write_text(f"{path}/evaluation.json", json.dumps(manifest))
+    assert published_files.divide(storage, path, published_files.STUDY)[0] == []
+
+
+def test_a_quarantine_is_hidden_from_readers_that_look_for_parquet_files(tmp_path):
+    for name in ("part-0.parquet", "part-1.c000.snappy.parquet", "_SUCCESS"):
+        (tmp_path / name).write_text(name)
+    published_files.hide(LocalStorage(), str(tmp_path))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "part-0.quarantined": "part-0.parquet",
+        "part-1.c000.snappy.quarantined": "part-1.c000.snappy.parquet",
+        "_SUCCESS": "_SUCCESS",
+    }
