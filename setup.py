@@ -45,6 +45,7 @@ METRICS = ["prometheus-client>=0.20"]
 MLFLOW = ["mlflow-skinny>=3.1", "xxhash>=3.4"]
 TEST = [
     "pytest>=8",
+    "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "ruff>=0.12",
@@ -60,6 +61,8 @@ TEST = [
     "mkdocs-material>=9.6",
     "mkdocstrings[python]>=0.29",
 ]
+# For `make mutants` alone.
+MUTANTS = ["mutmut>=3.8"]
 
 setup(
     name="genre-spark",
@@ -93,6 +96,7 @@ setup(
         "train": TRAIN,
         "metrics": METRICS,
         "mlflow": [*TRAIN, *MLFLOW],
+        "mutants": MUTANTS,
         "test": [*TRAIN, *METRICS, *MLFLOW, *TEST],
     },
     entry_points={"console_scripts": ["genre-spark = genre_spark.cli:main"]},
