@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from genre_spark.classifier import calibration
 
@@ -58,13 +56,6 @@ def test_a_target_is_met_for_artists_that_the_threshold_has_not_seen():
 def test_all_is_accepted_where_all_is_right():
     confidence = np.linspace(0.2, 1, 1000)
     assert threshold_of(confidence, confidence > 0, 0.9) == pytest.approx(0.2)
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50))
-def test_the_calibration_error_is_a_share(pairs):
-    confidence, correct = (np.array(values) for values in zip(*pairs, strict=True))
-    error = calibration.expected_calibration_error(confidence, correct)
-    assert 0 <= error <= 1
 
 
 def test_the_last_point_of_risk_and_coverage_is_the_accuracy():
