@@ -41,7 +41,7 @@ def cluster(
         summary = pipeline.run(job.spark(), request, job.terminal.say)
         summaries.show_bundle(job.terminal, summary)
         same = table.words()
-        if summary["rows"]["with_genre"]:
+        if summary.rows.with_genre:
             job.terminal.show_next(
                 "train", *same, "--clusters", output, "--output", f"{output}-full"
             )
@@ -80,7 +80,8 @@ def train(table: TableOptions, run: RunOptions, clusters: str, output: str, mlfl
         if mlflow:
             job.terminal.say("logging to MLflow")
             with store.on_disk(job.spark(), output) as made:
-                summary["mlflow"] = mlflow_run.log(made, job.settings, job.run_id, output)
+                logged = mlflow_run.log(made, job.settings, job.run_id, output)
+            summary = summary.model_copy(update={"mlflow": logged})
         summaries.show_bundle(job.terminal, summary)
         same = table.words()
         job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")

@@ -1,6 +1,6 @@
-"""A labelled catalogue as its readers find it: what its manifest says, and some of its tracks."""
+"""Reads a labelled catalogue: its manifest, and some of its tracks."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,17 +10,40 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.errors import InputError
-from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of, without_globs
+from genre_spark.platform.published_files import MANIFEST
 from genre_spark.platform.storage import is_remote, local_path
+from genre_spark.publishing.manifest import Manifest, require
 from genre_spark.schema import TRACK_ID
 
 _SHOWN = (TRACK_ID, "synthetic_genre", "synthetic_genre_distance", "genre", "genre_confidence",
           "genre_accepted", "n_imputed")  # fmt: skip
-_TOLD = ("run_id", "scored_at", "model_id", "source", "rows", "labels", "drift")
+_SUMMARY = {"run_id", "scored_at", "model_id", "source", "rows", "labels", "drift"}
 
 
-def look(spark: SparkSession | None, path: str, n_samples: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class LabelledCatalogue:
+    """A labelled catalogue.
+
+    Attributes
+    ----------
+    path : str
+    manifest : Manifest
+    samples : list of dict
+        Some tracks, by the names of columns.
+    """
+
+    path: str
+    manifest: Manifest
+    samples: list[dict[str, Any]]
+
+    def summary(self) -> dict[str, Any]:
+        """The same for machines: rows, labels and drift of the manifest, and the samples."""
+        manifest = self.manifest.model_dump(mode="json", by_alias=True, include=_SUMMARY)
+        return {"path": self.path, **manifest, "samples": self.samples}
+
+
+def look(spark: SparkSession | None, path: str, n_samples: int) -> LabelledCatalogue:
     """What a labelled catalogue holds.
 
     Parameters
@@ -33,26 +56,24 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> dict[str, Any
 
     Returns
     -------
-    dict
-        The manifest's account of rows, labels and drift, and ``samples``.
+    LabelledCatalogue
 
     Raises
     ------
     InputError
         Where it is no labelled catalogue, or not as many tracks are there as the manifest says.
     """
-    manifest = atomic_directory.require_manifest(storage_of(spark, path), path)
+    manifest = require(storage_of(spark, path), path)
     try:
         n_tracks, samples = (
             _by_spark(spark.read.parquet(without_globs(path)), n_samples)
-            if is_remote(path)
+            if is_remote(path) and spark is not None
             else _by_arrow(_local(path), n_samples)
         )
     except (pa.ArrowException, OSError) as err:
         raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
     _check(manifest, n_tracks, path)
-    told = {name: manifest[name] for name in _TOLD}
-    return {"path": path, **told, "samples": samples}
+    return LabelledCatalogue(path, manifest, samples)
 
 
 def _local(path: str) -> dataset.Dataset:
@@ -71,10 +92,9 @@ def _by_spark(table: DataFrame, n: int) -> tuple[int, list[dict[str, Any]]]:
     return table.count(), [row.asDict() for row in picked.collect()]
 
 
-def _check(manifest: Mapping[str, Any], n_tracks: int, path: str) -> None:
-    said = manifest["rows"]["labelled"]
-    if n_tracks != said:
+def _check(manifest: Manifest, n_tracks: int, path: str) -> None:
+    if n_tracks != manifest.rows.labelled:
         raise InputError(
-            f"{path}: holds {n_tracks:,} tracks, but its {atomic_directory.MANIFEST} says {said:,}: files were"
-            " lost or added; score again"
+            f"{path}: holds {n_tracks:,} tracks, but its {MANIFEST} says"
+            f" {manifest.rows.labelled:,}: files were lost or added; score again"
         )

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import make_sample
 
+from genre_spark.bundle.genre_metrics import Estimate
 from genre_spark.errors import InputError
 from genre_spark.evaluation import metrics
 
@@ -46,8 +47,11 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another():
 
 def measured(probabilities, labels, threshold=0.0):
     probabilities = np.array(probabilities, dtype=float)
-    accepted = probabilities.max(axis=1) >= threshold
-    return metrics.measure(probabilities, np.array(labels), ("a", "b", "c", "d"), accepted, 0.9)
+    accepted, n = probabilities.max(axis=1) >= threshold, len(labels)
+    found = metrics.Predicted(
+        probabilities, np.array(labels), np.arange(n), accepted, {0.9: accepted}, np.zeros(n)
+    )
+    return metrics.measure(found, ("a", "b", "c", "d"), 0.9)
 
 
 def test_metrics_of_four_tracks_are_what_one_counts_by_hand():
@@ -56,26 +60,26 @@ def test_metrics_of_four_tracks_are_what_one_counts_by_hand():
         [0, 1, 3, 1],
         threshold=0.65,
     )
-    assert found["accuracy"] == 0.75
-    assert found["top3"] == 1.0
-    assert found["coverage"] == 0.5
-    assert found["precision"] == 1.0
-    assert found["confusion"][1] == [1, 1, 0, 0]
-    assert found["per_genre"]["b"]["recall"] == 0.5
+    assert found.accuracy == 0.75
+    assert found.top3 == 1.0
+    assert found.coverage == 0.5
+    assert found.precision == 1.0
+    assert found.confusion[1] == (1, 1, 0, 0)
+    assert found.per_genre["b"].recall == 0.5
     expected = -np.log([0.7, 0.2, 0.4, 0.9]).mean()
-    assert found["log_loss"] == pytest.approx(expected)
+    assert found.log_loss == pytest.approx(expected)
 
 
 def test_where_nothing_is_accepted_there_is_no_precision():
     found = measured([[1, 0, 0, 0], [0, 1, 0, 0]], [0, 1], threshold=2.0)
-    assert found["coverage"] == 0.0
-    assert found["precision"] is None
+    assert found.coverage == 0.0
+    assert found.precision is None
 
 
 def test_genres_that_the_held_out_side_lacks_do_not_break_metrics():
     found = measured([[0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0]], [0, 0])
-    assert found["accuracy"] == 1.0
-    assert found["per_genre"]["d"]["support"] == 0
+    assert found.accuracy == 1.0
+    assert found.per_genre["d"].support == 0
 
 
 def test_a_wrong_and_a_right_label_by_turns_have_the_area_that_one_counts_by_hand():
@@ -97,30 +101,30 @@ def test_scores_of_five_tracks_are_what_one_counts_by_hand():
         ]
     )
     found = metrics.scores(probabilities, np.array([0, 1, 0, 1, 3]))
-    assert found["accuracy"] == 2 / 5
+    assert found.accuracy == 2 / 5
     # F1 of the genres that are held out or given: 2/5, 2/3, and 0 for the fourth.
-    assert found["macro_f1"] == pytest.approx((2 / 5 + 2 / 3 + 0) / 3)
-    assert found["top3"] == 3 / 5
+    assert found.macro_f1 == pytest.approx((2 / 5 + 2 / 3 + 0) / 3)
+    assert found.top3 == 3 / 5
     # No probability at all counts as 1e-12.
-    assert found["log_loss"] == pytest.approx(-np.log([0.7, 0.3, 0.1, 0.9, 1e-12]).mean())
+    assert found.log_loss == pytest.approx(-np.log([0.7, 0.3, 0.1, 0.9, 1e-12]).mean())
     # 0.4 and 0.4 share a bin of a fifteenth, the others have one each.
-    assert found["ece"] == pytest.approx((0.3 + 0.8 + 0.1 + 0.55) / 5)
+    assert found.ece == pytest.approx((0.3 + 0.8 + 0.1 + 0.55) / 5)
     # By confidence: right, right, wrong, wrong, wrong.
-    assert found["aurc"] == pytest.approx((0 + 0 + 1 / 3 + 2 / 4 + 3 / 5) / 5)
+    assert found.aurc == pytest.approx((0 + 0 + 1 / 3 + 2 / 4 + 3 / 5) / 5)
 
 
 def test_what_is_measured_has_curves_and_the_coverage_that_hindsight_gives():
     found = measured([[0.9, 0.1, 0, 0], [0.2, 0.8, 0, 0], [0.6, 0.4, 0, 0]], [0, 1, 1])
-    assert found["tracks"] == 3
-    assert found["attainable"] == pytest.approx(2 / 3)
-    assert [point[0] for point in found["reliability"]] == pytest.approx([0.6, 0.8, 0.9])
-    assert [point[1] for point in found["reliability"]] == [0, 1, 1]
-    assert found["risk_coverage"][-1] == [1.0, pytest.approx(2 / 3)]
-    assert found["confusion"] == [[1, 0, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]
-    assert found["per_genre"]["a"] == pytest.approx(
-        {"precision": 0.5, "recall": 1.0, "f1-score": 2 / 3, "support": 1.0}
-    )
-    assert found["per_genre"]["c"]["f1-score"] == 0
+    assert found.tracks == 3
+    assert found.attainable == pytest.approx(2 / 3)
+    assert [point[0] for point in found.reliability] == pytest.approx([0.6, 0.8, 0.9])
+    assert [point[1] for point in found.reliability] == [0, 1, 1]
+    assert found.risk_coverage[-1] == (1.0, pytest.approx(2 / 3))
+    assert found.confusion == ((1, 0, 0, 0), (1, 1, 0, 0), (0,) * 4, (0,) * 4)
+    one = found.per_genre["a"]
+    assert (one.precision, one.recall, one.support) == (0.5, 1.0, 1.0)
+    assert one.f1_score == pytest.approx(2 / 3)
+    assert found.per_genre["c"].f1_score == 0
 
 
 def test_a_genre_that_is_never_given_has_no_precision_instead_of_a_warning(recwarn):
@@ -132,9 +136,9 @@ def test_an_interval_over_many_artists_is_that_of_a_share():
     """Of 400 artists with a track each: 0.8 ± 1.96 √(0.8 · 0.2 / 400)."""
     correct = np.arange(400) % 5 > 0
     found = metrics.interval([correct], [np.arange(400)])
-    assert found["mean"] == 0.8
-    assert found["low"] == pytest.approx(0.8 - 1.96 * 0.02, abs=0.006)
-    assert found["high"] == pytest.approx(0.8 + 1.96 * 0.02, abs=0.006)
+    assert found.mean == 0.8
+    assert found.low == pytest.approx(0.8 - 1.96 * 0.02, abs=0.006)
+    assert found.high == pytest.approx(0.8 + 1.96 * 0.02, abs=0.006)
     assert found == metrics.interval([correct], [np.arange(400)])
 
 
@@ -142,7 +146,7 @@ def test_an_interval_is_wider_where_artists_are_right_or_wrong_as_a_whole():
     correct, artists = np.arange(400) % 5 > 0, np.arange(400)
     together = metrics.interval([np.sort(correct)], [artists // 20])
     alone = metrics.interval([correct], [artists])
-    assert together["high"] - together["low"] > 2 * (alone["high"] - alone["low"])
+    assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
 def test_a_gain_pairs_the_same_tracks_of_each_split():
@@ -150,11 +154,11 @@ def test_a_gain_pairs_the_same_tracks_of_each_split():
     theirs = [np.array([True, False, False]), np.array([False, False])]
     artists = [np.array([7, 7, 9]), np.array([9, 11])]
     found = metrics.gain(ours, theirs, artists, seed=1)
-    assert found["mean"] == 2 / 5
-    assert found["low"] <= 2 / 5 <= found["high"]
-    assert metrics.gain(theirs, ours, artists, seed=1)["mean"] == -2 / 5
+    assert found.mean == 2 / 5
+    assert found.low <= 2 / 5 <= found.high
+    assert metrics.gain(theirs, ours, artists, seed=1).mean == -2 / 5
     # The same tracks right on both hands: no difference, in whatever draw.
-    assert metrics.gain(ours, ours, artists, seed=1) == {"mean": 0, "low": 0, "high": 0}
+    assert metrics.gain(ours, ours, artists, seed=1) == Estimate(mean=0, low=0, high=0)
 
 
 def test_new_artists_are_measured_from_twenty_artists_on():
