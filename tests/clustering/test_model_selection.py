@@ -175,15 +175,20 @@ def test_a_number_counts_up_to_its_limits(one, other, chosen):
     assert model_selection.choose([one, other]) == chosen
 
 
-def test_earlier_groups_are_dropped_where_they_are_looser_or_fewer():
-    points = np.array([[0.0], [1.0], [10.0], [11.0], [20.0], [21.0]])
-    best = np.array([[0.5], [10.5], [20.5]])
-    # From these three groups the fit stays where the first one holds four tracks.
-    loose = np.array([0, 1, 2, 2, 2, 2])
-    kept = model_selection.continue_from(points, loose, best, SETTINGS)
-    np.testing.assert_array_equal(kept, best)
-    few = np.array([0, 0, 1, 1, 1, 1])
-    np.testing.assert_array_equal(model_selection.continue_from(points, few, best, SETTINGS), best)
+@pytest.mark.parametrize(("last", "continued"), [(2.008, True), (2.02, False)])
+def test_earlier_groups_are_continued_up_to_two_hundredths_more_spread(last, continued):
+    """Of three points the last two as one group: (last − 1)² / 2 beside the least, 1 / 2."""
+    points = np.array([[0.0], [1.0], [last]])
+    best = np.array([[0.5], [last]])
+    found = model_selection.continue_from(points, np.array([0, 1, 1]), best, SETTINGS)
+    expected = [[0.0], [(1 + last) / 2]] if continued else best
+    np.testing.assert_allclose(found, expected)
+
+
+def test_fewer_earlier_groups_than_new_ones_are_not_continued():
+    points, best = np.array([[0.0], [1.0], [3.0]]), np.array([[0.5], [3.0]])
+    found = model_selection.continue_from(points, np.zeros(3, int), best, SETTINGS)
+    np.testing.assert_array_equal(found, best)
 
 
 def test_a_tried_number_is_measured_over_all_tracks():
