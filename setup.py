@@ -61,6 +61,8 @@ TEST = [
     "mkdocs-material>=9.6",
     "mkdocstrings[python]>=0.29",
 ]
+# For `make mutants` alone.
+MUTANTS = ["mutmut>=3.8"]
 
 setup(
     name="genre-spark",
@@ -94,6 +96,7 @@ setup(
         "train": TRAIN,
         "metrics": METRICS,
         "mlflow": [*TRAIN, *MLFLOW],
+        "mutants": MUTANTS,
         "test": [*TRAIN, *METRICS, *MLFLOW, *TEST],
     },
     entry_points={"console_scripts": ["genre-spark = genre_spark.cli:main"]},

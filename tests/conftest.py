@@ -27,6 +27,13 @@ settings.load_profile("suite")
 settings.register_profile("new", settings.get_profile("suite"), derandomize=False)
 
 
+def pytest_collection_modifyitems(items):
+    """Marks the tests that start Java."""
+    for item in items:
+        if {"spark", "shell"} & set(item.fixturenames):
+            item.add_marker("spark")
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     """The one session; its files lie in a temporary folder."""
