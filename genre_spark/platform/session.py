@@ -67,7 +67,11 @@ def get_session(
     """
     from pyspark.sql import SparkSession
 
-    settings = {**_SEMANTICS, **_SPEED, "spark.sql.execution.arrow.maxRecordsPerBatch": str(batch_rows)}
+    settings = {
+        **_SEMANTICS,
+        **_SPEED,
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(batch_rows),
+    }
     if under_spark_submit():
         settings |= {"spark.master": master} if master else {}
     else:
