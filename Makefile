@@ -15,6 +15,10 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
+# The demo's figures on its real table.
+check-demo: $(STAMP)
+	$(BIN)/python -m pytest -m long tests/pipelines/test_demo.py
+
 # Whole real tables, and examples by chance that are other ones each time.
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadfile --timeout 1800
