@@ -75,7 +75,7 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
         file = Path(output) if output else None
         if file:
             dataset_file.check_absent(file)
-        source = table.source()
+        source = table.source(job.settings)
         spark = job.spark()
         job.terminal.say(f"looking into {table.catalog}")
         settings = job.settings.catalog

@@ -7,6 +7,7 @@ import click
 from genre_spark.cli.job import job_of
 from genre_spark.cli.options import (
     CATALOG,
+    TABLE_FORMAT,
     RunOptions,
     TableOptions,
     place,
@@ -21,6 +22,7 @@ from genre_spark.schema import PARTITION_COLUMNS
 @CATALOG
 @place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
 @place("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
+@TABLE_FORMAT
 @place(
     "--previous", metavar="BUNDLE", help="Keep the ids and names of this one's that are the same."
 )
@@ -35,7 +37,7 @@ def cluster(
         from genre_spark.pipelines import cluster as pipeline
         from genre_spark.pipelines.requests import ClusterRequest
 
-        source = table.source()
+        source = table.source(job.settings)
         earlier = job.model(previous) if previous else None
         request = ClusterRequest(source, output, job.settings, labels, earlier, job.run_id)
         summary = pipeline.run(job.spark(), request, job.terminal.say)
@@ -74,7 +76,7 @@ def train(table: TableOptions, run: RunOptions, clusters: str, output: str, mlfl
 
             mlflow_run.check()
 
-        source = table.source()
+        source = table.source(job.settings)
         request = TrainRequest(source, job.model(clusters), output, job.settings)
         summary = pipeline.run(job.spark(), request, job.terminal.say)
         if mlflow:
@@ -122,7 +124,7 @@ def evaluate(
         from genre_spark.pipelines import evaluate as pipeline
         from genre_spark.pipelines.requests import EvaluateRequest
 
-        source = table.source()
+        source = table.source(job.settings)
         request = EvaluateRequest(
             source, job.model(clusters), output, job.settings, seeds, ablations
         )
@@ -149,6 +151,7 @@ def evaluate(
     is_flag=True,
     help="Also say which features speak most for each label.",
 )
+@TABLE_FORMAT
 @setting(
     "publishing.partition_by",
     "--partition-by",
@@ -171,7 +174,7 @@ def score(
         from genre_spark.pipelines import score as pipeline
         from genre_spark.pipelines.requests import ScoreRequest
 
-        source = table.source()
+        source = table.source(job.settings)
         model = job.model(model)
         request = ScoreRequest(
             source, model, output, job.settings, incremental, dry_run, job.run_id
@@ -204,7 +207,8 @@ def report(
         from genre_spark.platform.storage import is_remote
 
         gap = job.settings.publishing.allow_gap
-        request = ReportRequest(job.model(model), output, labels, pictures, gap)
+        options = job.settings.delta.storage_options
+        request = ReportRequest(job.model(model), output, labels, pictures, gap, options)
         job.terminal.say(f"reporting on {request.model}")
         # Local pages need no Spark, and so no Java.
         spark = job.spark() if any(map(is_remote, request.paths)) else None

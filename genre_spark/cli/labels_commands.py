@@ -22,15 +22,17 @@ from genre_spark.cli.options import MASTER, OutputOptions, Place, RunOptions, ou
 def labels(out: OutputOptions, labelled: str, rows: int, master: str | None) -> None:
     """Shows what is in a labelled catalogue: how many tracks of which genre, and some of them.
 
-    A local directory needs no Spark.
+    A local directory and a Delta table need no Spark.
     """
     with job_of(RunOptions(out, master=master)) as job:
         from genre_spark.cli import views
         from genre_spark.platform.storage import is_remote
         from genre_spark.publishing import reader
 
-        spark = job.spark() if is_remote(labelled) else None
-        views.show_labelled(job.terminal, reader.look(spark, labelled, rows))
+        options = job.settings.delta.storage_options
+        by_arrow = not is_remote(labelled) or reader.is_delta(labelled, options)
+        spark = None if by_arrow else job.spark()
+        views.show_labelled(job.terminal, reader.look(spark, labelled, rows, options))
 
 
 @click.command(epilog="Example: genre-spark schema manifest > manifest.schema.json")

@@ -8,9 +8,9 @@ from pyspark.sql import SparkSession
 from genre_spark.bundle import store
 from genre_spark.errors import BundleError
 from genre_spark.pipelines.requests import ReportRequest
-from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import plainly
+from genre_spark.publishing import reader
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
@@ -42,9 +42,7 @@ def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, Any]:
     pictures = request.pictures
     opened = store.open_bundle(spark, model)
     export.check_page(storage_of(spark, output), output)
-    manifest = (
-        atomic_directory.require_manifest(storage_of(spark, labels), labels) if labels else None
-    )
+    manifest = reader.manifest_of(spark, labels, request.storage_options) if labels else None
     if pictures:
         storage = storage_of(spark, pictures)
         taken = [path for path in (model, labels, output) if path]

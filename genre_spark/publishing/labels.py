@@ -19,10 +19,8 @@ from genre_spark.catalog.row_counts import RowCounts, check_gate, check_quotes
 from genre_spark.catalog.validation import DUPLICATE
 from genre_spark.config import Settings
 from genre_spark.monitoring import distributions, drift
-from genre_spark.platform import atomic_directory
-from genre_spark.platform.atomic_directory import Target
-from genre_spark.platform.hadoop import storage_of, without_globs
-from genre_spark.publishing import incremental, run_metadata, writer
+from genre_spark.publishing import destination, incremental, run_metadata, writer
+from genre_spark.publishing.destination import Destination
 from genre_spark.publishing.file_layout import Layout
 from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
 from genre_spark.schema import labelled_columns
@@ -77,7 +75,7 @@ class _Run:
     spark: SparkSession
     catalogue: ScannedCatalogue
     order: Order
-    target: Target
+    target: Destination
     old: Mapping[str, Any] | None
     scored_at: str
 
@@ -128,20 +126,18 @@ def publish_labels(
     GenreSparkError
         Where rows are not accounted for; nothing is published then.
     """
-    storage = storage_of(spark, order.output)
-    gap = order.settings.publishing.allow_gap
-    path = atomic_directory.check_target(storage, order.output, [order.source.path], allow_gap=gap)
-    switch = not order.dry_run
-    with atomic_directory.publishing(storage, path, switch, order.run_id) as target:
-        old = atomic_directory.read_manifest(storage, path)
+    format_of = destination.format_of(spark, order.output, order.settings)
+    format_of.check([order.source.path])
+    with format_of.publishing(not order.dry_run, order.run_id) as target:
+        old = target.manifest
         run = _Run(spark, catalogue, order, target, old, _now())
         manifest, staged = _stage(run)
-        atomic_directory.write_manifest(storage, target, manifest)
+        target.complete(manifest, staged.table)
         summary = {"run_id": target.run_id, "replaces": run_metadata.replaced(old)}
         if order.dry_run and old:
-            with reading(f"{path}: the published catalogue cannot be read"):
+            with reading(f"{order.output}: the published catalogue cannot be read"):
                 summary["changes"] = run_metadata.changes(
-                    staged.table, spark.read.parquet(without_globs(path))
+                    staged.table, target.published(run.order.columns)
                 )
     return {"path": order.output, "published": not order.dry_run, **summary, **manifest}
 
@@ -238,10 +234,11 @@ def _stage_quarantine(run: _Run, staged: Staged) -> RowCounts:
     """
     read, labelled = run.catalogue.n_rows, staged.content.rows
     rows = run.catalogue.quarantined
-    path = f"{run.target.staging}/{atomic_directory.QUARANTINE}"
+    path = run.target.quarantine
+    rows = run.target.storable(rows if labelled < read else rows.limit(0))
     with reading(f"{run.order.source.path}: cannot be read any more"):
-        written, _ = writer.write(rows if labelled < read else rows.limit(0), path)
-    atomic_directory.hide(storage_of(run.spark, run.order.output), path)
+        written, _ = writer.write(rows, path)
+    run.target.hide_quarantine()
     reasons = verify_quarantine(run.spark, path, written)
     writer.reconcile(read, labelled, written.rows)
     counts = RowCounts(
@@ -274,9 +271,9 @@ def _labels(run: _Run) -> Iterator[_Labels]:
 
 def _published(run: _Run) -> DataFrame | str:
     """The published catalogue, if its labels can be reused; else why not, which is logged too."""
-    found = incremental.reusable(
-        run.spark, run.target.path, run.old, scoring_software(), run.order.columns
-    )
+    columns = run.order.columns
+    read = partial(run.target.published, columns)
+    found = incremental.reusable(read, run.old, scoring_software(), columns)
     if isinstance(found, str):
         logger.warning("%s: scored in full: %s", run.order.output, found)
     return found

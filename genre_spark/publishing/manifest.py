@@ -102,6 +102,8 @@ class Source(StrictModel):
 
     path: str
     format: str | None
+    # Of a Delta table.
+    version: Count | None = None
     dataset: Dataset
     fingerprint: str
 

@@ -1,7 +1,7 @@
 """A labelled catalogue as its readers find it: what its manifest says, and some of its tracks."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,18 +9,62 @@ from pyarrow import dataset
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from genre_spark.catalog import table_format
 from genre_spark.errors import InputError
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of, without_globs
 from genre_spark.platform.storage import is_remote, local_path
 from genre_spark.schema import TRACK_ID
 
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
 _SHOWN = (TRACK_ID, "synthetic_genre", "synthetic_genre_distance", "genre", "genre_confidence",
           "genre_accepted", "n_imputed")  # fmt: skip
 _TOLD = ("run_id", "scored_at", "model_id", "source", "rows", "labels", "drift")
 
 
-def look(spark: SparkSession | None, path: str, n_samples: int) -> dict[str, Any]:
+def is_delta(path: str, options: Mapping[str, str]) -> bool:
+    """Whether a path, local or on an object store, is a Delta table."""
+    if not is_remote(path):
+        return table_format.is_delta(path)
+    try:
+        from genre_spark.platform import delta_log
+
+        return delta_log.is_table(path, options)
+    except (ModuleNotFoundError, InputError):  # whoever reads it as a directory will say why
+        return False
+
+
+def manifest_of(
+    spark: SparkSession | None, path: str, options: Mapping[str, str]
+) -> dict[str, Any]:
+    """The manifest of a labelled catalogue, a directory or a Delta table.
+
+    Raises
+    ------
+    InputError
+        Where it is no labelled catalogue.
+    """
+    if is_delta(path, options):
+        return _delta(path, options)[1]
+    return atomic_directory.require_manifest(storage_of(spark, path), path)
+
+
+def rows(
+    spark: SparkSession | None, path: str, options: Mapping[str, str]
+) -> dataset.Dataset | DataFrame:
+    """The labelled rows: with Arrow where Java is not needed, else with Spark."""
+    if is_delta(path, options):
+        return _delta(path, options)[0].to_pyarrow_dataset()
+    if is_remote(path):
+        return spark.read.parquet(without_globs(path))
+    return dataset.dataset(str(local_path(path)), format="parquet", partitioning="hive")
+
+
+def look(
+    spark: SparkSession | None, path: str, n_samples: int, options: Mapping[str, str]
+) -> dict[str, Any]:
     """What a labelled catalogue holds.
 
     Parameters
@@ -30,6 +74,8 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> dict[str, Any
     path : str
     n_samples : int
         Tracks to show: the same ones each time, from all over the catalogue.
+    options : mapping of str to str
+        Storage options, for a Delta table.
 
     Returns
     -------
@@ -41,12 +87,13 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> dict[str, Any
     InputError
         Where it is no labelled catalogue, or not as many tracks are there as the manifest says.
     """
-    manifest = atomic_directory.require_manifest(storage_of(spark, path), path)
+    manifest = manifest_of(spark, path, options)
     try:
+        table = rows(spark, path, options)
         n_tracks, samples = (
-            _by_spark(spark.read.parquet(without_globs(path)), n_samples)
-            if is_remote(path)
-            else _by_arrow(_local(path), n_samples)
+            _by_spark(table, n_samples)
+            if isinstance(table, DataFrame)
+            else _by_arrow(table, n_samples)
         )
     except (pa.ArrowException, OSError) as err:
         raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
@@ -55,8 +102,17 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> dict[str, Any
     return {"path": path, **told, "samples": samples}
 
 
-def _local(path: str) -> dataset.Dataset:
-    return dataset.dataset(str(local_path(path)), format="parquet", partitioning="hive")
+def _delta(path: str, options: Mapping[str, str]) -> tuple["DeltaTable", dict[str, Any]]:
+    """A labelled catalogue in Delta, and its manifest."""
+    from genre_spark.platform import delta_log
+
+    table = delta_log.open_table(path, options)
+    manifest = delta_log.published_manifest(table)
+    if manifest is None:
+        raise InputError(
+            f"{path}: not a labelled catalogue: no commit of genre-spark is in its log"
+        )
+    return table, manifest
 
 
 def _by_arrow(table: dataset.Dataset, n: int) -> tuple[int, list[dict[str, Any]]]:

@@ -29,6 +29,7 @@ def origin(source: Source, bundle: Bundle, fingerprint: str) -> dict[str, Any]:
         "source": {
             "path": source.path,
             "format": source.fmt,
+            **({} if source.version is None else {"version": source.version}),
             "dataset": source.dataset.model_dump(),
             "fingerprint": fingerprint,
         },
