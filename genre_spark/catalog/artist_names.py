@@ -1,10 +1,8 @@
 """All artists that a track names, from lists as tables have them."""
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog.placeholders import is_placeholder
+from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.schema import ARTIST
 
 _NONE = "array<string>"
@@ -14,30 +12,31 @@ _PRINTED = r"""^\s*[\[{(]\s*["'].*["']\s*[\]})]\s*$"""
 _ITEM = r"""(?s)(?:^\s*[\[{(]\s*|,\s*)(["'])(.*?)\1(?=\s*,\s*["']|\s*[\]})]\s*$)"""
 
 
-def all_of(column: Column | None, kind: T.DataType | None) -> Column:
-    """Names of all artists, in order, as array<string>; null where there is none.
+def all_of(column: str | None, kind: T.DataType | None) -> str:
+    """SQL: names of all artists, in order, as array<string>; null where there is none.
 
     Parameters
     ----------
-    column : Column, optional
-        Texts (one name, several separated by semicolons, or a list as Python prints it), arrays of
-        texts, or arrays of structs that have a ``name``.
+    column : str, optional
+        SQL expression of texts (one name, several separated by semicolons, or a list as Python
+        prints it), arrays of texts, or arrays of structs that have a ``name``.
     kind : DataType, optional
         Its type.
     """
     if column is None or kind is None:
-        return F.lit(None).cast(_NONE)
-    names = F.transform(_as_list(column, kind), lambda name: F.trim(name))
-    named = F.filter(names, lambda name: name.isNotNull() & ~is_placeholder(name, ARTIST))
-    return F.when(F.size(named) > 0, named)
+        return f"cast(NULL AS {_NONE})"
+    names = f"transform({_as_list(column, kind)}, one -> trim(one))"
+    nothing = placeholder_sql("one", ARTIST)
+    named = f"filter({names}, one -> one IS NOT NULL AND NOT {nothing})"
+    return f"IF(size({named}) > 0, {named}, NULL)"
 
 
-def _as_list(column: Column, kind: T.DataType) -> Column:
+def _as_list(column: str, kind: T.DataType) -> str:
     if isinstance(kind, T.ArrayType):
         item = kind.elementType
         if isinstance(item, T.StructType) and _NAME in item.names:
-            return column.getField(_NAME).cast(_NONE)
-        return column.cast(_NONE)
-    text = column.cast("string")
-    printed = F.regexp_extract_all(text, F.lit(_ITEM), F.lit(2))
-    return F.when(text.rlike(_PRINTED), printed).otherwise(F.split(text, ";"))
+            return f"cast(({column}).{_NAME} AS {_NONE})"
+        return f"cast({column} AS {_NONE})"
+    text = f"string({column})"
+    printed = f"regexp_extract_all({text}, {quoted(_ITEM)}, 2)"
+    return f"IF(rlike({text}, {quoted(_PRINTED)}), {printed}, split({text}, ';'))"

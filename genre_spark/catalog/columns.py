@@ -8,21 +8,25 @@ from pyspark.sql import types as T
 _EXACT = 2**53
 
 
+def sql_name(name: str) -> str:
+    """A column's name in SQL, whatever characters it has."""
+    return "`" + name.replace("`", "``") + "`"
+
+
 def by_name(name: str) -> Column:
     """A column by its name, whatever characters that has."""
-    return F.col("`" + name.replace("`", "``") + "`")
+    return F.col(sql_name(name))
 
 
-def as_text(column: Column, kind: T.DataType) -> Column:
-    """A column as string; whole numbers that are stored as fractions without ``.0`` or exponent.
+def as_text(column: str, kind: T.DataType) -> str:
+    """SQL: a column as string; whole numbers that are stored as fractions without ``.0`` or exponent.
 
     pandas stores whole numbers as doubles where one is missing.
     """
     if isinstance(kind, T.FloatType | T.DoubleType):
-        exact = (column == F.rint(column)) & (F.abs(column) <= _EXACT)
-        whole = column.cast("bigint").cast("string")
-        return F.when(~F.isnan(column), F.when(exact, whole).otherwise(column.cast("string")))
+        exact = f"{column} = rint({column}) AND abs({column}) <= {_EXACT}"
+        text = f"IF({exact}, string(bigint({column})), string({column}))"
+        return f"IF(isnan({column}), NULL, {text})"
     if isinstance(kind, T.DecimalType) and kind.scale:
-        plain = F.regexp_replace(column.cast("string"), r"\.0+$", "")
-        return plain
-    return column.cast("string")
+        return rf"regexp_replace(string({column}), '\\.0+$', '')"
+    return f"string({column})"

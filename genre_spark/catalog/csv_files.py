@@ -55,12 +55,14 @@ def read(spark: SparkSession, path: str, location: str, given: dict[str, str]) -
     options = {**_CSV, **given}
     if found := separator(path):
         options.setdefault("sep", found)
-    header = spark.read.options(**options).csv(location).schema
+    # With multiLine Spark looks for a file by a name in which it takes wildcards once more.
+    of_header = {**options, "multiLine": "false"} if location != path else options
+    header = spark.read.options(**of_header).csv(location).schema
     if len(header) == 0:
         return spark.createDataFrame([], T.StructType())
     if options["header"] == "true":
         # Spark numbers repeated names, and then nobody would miss them.
-        first = spark.read.options(**{**options, "header": "false"}).csv(location).first() or ()
+        first = spark.read.options(**{**of_header, "header": "false"}).csv(location).first() or ()
         _check_header(spark, path, location, list(filter(None, first)), options)
         # Where each file has its own order of columns, they would be mixed up without a word.
         # Spark cannot hold a column without a name to its own name for it.

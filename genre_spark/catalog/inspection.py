@@ -15,7 +15,7 @@ from genre_spark.catalog.column_readings import YEAR, Column, Reading
 from genre_spark.catalog.mapping_inference import (
     guess,
 )
-from genre_spark.catalog.placeholders import is_placeholder
+from genre_spark.catalog.placeholders import placeholder_sql
 from genre_spark.catalog.reader import Mapped, odd_name
 from genre_spark.config import CatalogSettings
 from genre_spark.schema import (
@@ -174,19 +174,20 @@ def _judge(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, row_c
         return completed, counts
 
 
+def _placeholder_of(name: str) -> str:
+    """SQL: a column's name and its word that means "no value", if it has one."""
+    odd = odd_name(name)
+    found = f"{placeholder_sql(odd, name)} AND trim({odd}) != ''"
+    return f"IF({found}, named_struct('name', '{name}', 'word', trim({odd})), NULL)"
+
+
 def _placeholders(judged: DataFrame, mapped: Mapped) -> dict[str, dict[str, int]]:
     """Of each text column that is used, the words that mean "no value", with their rows."""
     used = [name for name in TEXT_COLUMNS if name in mapped.columns and name != TRACK_ID]
-    words = [
-        F.when(
-            is_placeholder(F.col(odd_name(name)), name) & (F.trim(odd_name(name)) != ""),
-            F.struct(F.lit(name).alias("name"), F.trim(odd_name(name)).alias("word")),
-        )
-        for name in used
-    ]
+    words = [_placeholder_of(name) for name in used]
     if not words:
         return {}
-    each = judged.select(F.explode(F.array_compact(F.array(*words))).alias("one"))
+    each = judged.select(F.expr(f"explode(array_compact(array({', '.join(words)})))").alias("one"))
     found: dict[str, dict[str, int]] = {}
     for row in each.groupBy("one.name", "one.word").count().orderBy(F.desc("count")).collect():
         found.setdefault(row["name"], {})[row["word"]] = row["count"]

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog.columns import as_text, by_name
+from genre_spark.catalog.columns import as_text, by_name, sql_name
 from genre_spark.errors import InputError
 from genre_spark.platform.hadoop import without_globs
 
@@ -170,7 +170,7 @@ def _cast(field: _Field, kind: T.DataType) -> Column:
     if isinstance(field.type, T.NullType):
         return F.lit(None).cast(kind)
     if isinstance(kind, T.StringType) and field.type is not None:
-        return as_text(column, field.type)
+        return F.expr(as_text(sql_name(field.name), field.type))
     return column if field.type == kind else column.cast(kind)
 
 

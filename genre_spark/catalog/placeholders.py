@@ -1,9 +1,6 @@
-"""Words that stand for no value: declared once, as a Spark expression and as a Python function."""
+"""Words that stand for no value: declared once, as SQL and as a Python function."""
 
 from collections.abc import Iterable
-
-from pyspark.sql import Column
-from pyspark.sql import functions as F
 
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 
@@ -37,29 +34,20 @@ def words(column: str, extra: Iterable[str] = ()) -> set[str]:
     return _WORDS.get(column, _MISSING | {"none", "-", "?"}) | more
 
 
-def is_placeholder(text: Column, column: str, extra: Iterable[str] = ()) -> Column:
-    """Whether a text means "no value"; null for null.
+def placeholder_sql(text: str, column: str, extra: Iterable[str] = ()) -> str:
+    """SQL: whether a text means "no value"; null for null.
 
     Parameters
     ----------
-    text : Column
-        Of strings.
+    text : str
+        SQL expression of a string.
     column, extra
         See `words`.
     """
     if column == TRACK_ID:
-        return _is_in(F.trim(text), _IDS | {""})
-    listed = sorted(words(column, extra))
-    # Many values are longer than any such word, and need no other comparison.
-    longest = max(map(len, listed)) + len(_AROUND)
-    return (F.length(text) <= longest) & _is_in(F.lower(F.btrim(text, F.lit(_AROUND))), listed)
-
-
-def placeholder_sql(text: str, column: str) -> str:
-    """As `is_placeholder`, of a SQL expression and as one."""
-    if column == TRACK_ID:
         return _in_sql(f"trim({text})", _IDS | {""})
-    listed = sorted(words(column))
+    listed = words(column, extra)
+    # Many values are longer than any such word, and need no other comparison.
     longest = max(map(len, listed)) + len(_AROUND)
     stripped = f"lower(btrim({text}, {quoted(_AROUND)}))"
     return f"(length({text}) <= {longest} AND {_in_sql(stripped, listed)})"
@@ -72,13 +60,9 @@ def quoted(text: str) -> str:
 
 
 def _in_sql(text: str, listed: Iterable[str]) -> str:
+    """As ``IN``, with one literal for Spark to plan instead of one per word, here and in each use."""
     words_of_lines = quoted("\n".join(sorted(listed)))
     return f"array_contains(split({words_of_lines}, '\\n'), {text})"
-
-
-def _is_in(text: Column, listed: Iterable[str]) -> Column:
-    """As `isin`, with one literal for Spark to plan instead of one per word, here and in each use."""
-    return F.array_contains(F.split(F.lit("\n".join(sorted(listed))), "\n"), text)
 
 
 def means_nothing(text: str, column: str, extra: Iterable[str] = ()) -> bool:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog import artist_names, csv_files, parquet_files, text_files
-from genre_spark.catalog.columns import as_text, by_name
+from genre_spark.catalog.columns import as_text, by_name, sql_name
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
-from genre_spark.catalog.placeholders import is_placeholder
+from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.table_format import (
     CSV,
     JSON,
@@ -151,26 +151,22 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     own = [name for name in source.columns if name not in OURS]
     wanted = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *dataset.extra_features)
     given = {name: _expression(source, dataset, name, own, path) for name in wanted}
-    found = {name: column for name, column in given.items() if column is not None}
+    found = {name: expression for name, expression in given.items() if expression is not None}
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
     types = _types(source, found, path)
-    raw = {name: _raw(source, dataset, name, own, column) for name, column in found.items()}
+    raw = {name: _raw(source, dataset, name, own, one) for name, one in found.items()}
     features = tuple(n for n in wanted if n in found and n not in (*TEXT_COLUMNS, ARTISTS))
-    columns = [
-        *[
-            c
-            for n in TEXT_COLUMNS
-            for c in _text(n, found.get(n), types.get(n), raw.get(n), dataset)
-        ],
-        artist_names.all_of(found.get(ARTISTS), types.get(ARTISTS)).alias(ARTISTS),
-        *[c for name in features for c in _number(name, found[name], raw[name])],
-    ]
-    corrupt = F.col(CORRUPT) if CORRUPT in source.columns else F.lit(None).cast("string")
-    swallowed = F.col(SWALLOWED) if SWALLOWED in source.columns else F.lit(False)
+    expressions = {CORRUPT: "cast(NULL AS string)", SWALLOWED: "false"}
+    expressions |= {name: name for name in expressions if name in source.columns}
+    for name in TEXT_COLUMNS:
+        expressions |= _text(name, found.get(name), types.get(name), raw.get(name), dataset)
+    for name in features:
+        expressions |= _number(name, found[name], raw[name])
+    expressions[ARTISTS] = artist_names.all_of(found.get(ARTISTS), types.get(ARTISTS))
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
-    original = F.struct(*[by_name(name) for name in kept]).alias(SOURCE)
-    rows = source.select(*columns, corrupt.alias(CORRUPT), swallowed.alias(SWALLOWED), original)
+    expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
+    rows = source.selectExpr(*_named(expressions))
     return Mapped(rows, features, frozenset(found) & set(TEXT_COLUMNS), path)
 
 
@@ -202,11 +198,11 @@ def _json_options(spark: SparkSession, location: str, given: dict[str, str]) -> 
 
 def _expression(
     source: DataFrame, dataset: Dataset, name: str, own: list[str], path: str
-) -> Column | None:
-    """The column's expression if the table can give it, None where it has nothing of the kind."""
+) -> str | None:
+    """The column's SQL expression if the table can give it, None where it has nothing of the kind."""
     if name not in dataset.columns:
         same = [column for column in own if column.lower() == name.lower()]
-        return by_name(same[0]) if same else None
+        return sql_name(same[0]) if same else None
     expression = dataset.columns[name]
     if expression.strip().lower() == _NO_COLUMN:
         return None
@@ -221,16 +217,17 @@ def _expression(
             f"{path}: column {name} cannot be made from '{expression}': {spark_message(err)};"
             f" found: {', '.join(own)}"
         ) from err
-    return F.expr(expression)
+    # The line break ends a comment.
+    return f"({expression}\n)"
 
 
-def _raw(source: DataFrame, dataset: Dataset, name: str, own: list[str], column: Column) -> Column:
+def _raw(source: DataFrame, dataset: Dataset, name: str, own: list[str], column: str) -> str:
     """What the source has for a column: the one column that its expression reads, if it is one."""
     if name not in dataset.columns:
         return column
     used = _read_by(dataset.columns[name], own)
     simple = {f.name for f in source.schema if isinstance(f.dataType, T.AtomicType)}
-    return by_name(used[0]) if len(used) == 1 and used[0] in simple else column
+    return sql_name(used[0]) if len(used) == 1 and used[0] in simple else column
 
 
 def _read_by(expression: str, own: list[str]) -> list[str]:
@@ -241,7 +238,7 @@ def _read_by(expression: str, own: list[str]) -> list[str]:
     return [name for name in own if name.lower() in quoted | words]
 
 
-def _types(source: DataFrame, found: dict[str, Column], path: str) -> dict[str, T.DataType]:
+def _types(source: DataFrame, found: dict[str, str], path: str) -> dict[str, T.DataType]:
     """Types of the columns.
 
     Raises
@@ -249,8 +246,7 @@ def _types(source: DataFrame, found: dict[str, Column], path: str) -> dict[str, 
     InputError
         Where one cannot serve.
     """
-    columns = [column.alias(name) for name, column in found.items()]
-    fields = source.select(*columns).schema.fields
+    fields = source.selectExpr(*_named(found)).schema.fields
     for field in fields:
         kind, is_text = field.dataType, field.name in (*TEXT_COLUMNS, ARTISTS)
         refused = isinstance(kind, _REFUSED_TYPES) and field.name != ARTISTS
@@ -263,30 +259,34 @@ def _types(source: DataFrame, found: dict[str, Column], path: str) -> dict[str, 
     return {field.name: field.dataType for field in fields}
 
 
+def _named(expressions: dict[str, str]) -> list[str]:
+    """SQL texts for `selectExpr`: columns put together in Python take a call to Java per operator."""
+    return [f"{expression} AS {sql_name(name)}" for name, expression in expressions.items()]
+
+
 def _text(
-    name: str, column: Column | None, kind: T.DataType | None, raw: Column | None, dataset: Dataset
-) -> list[Column]:
+    name: str, column: str | None, kind: T.DataType | None, raw: str | None, dataset: Dataset
+) -> dict[str, str]:
     """A text column, trimmed, null for placeholders and damaged characters; what was not taken."""
-    nothing = F.lit(None).cast("string")
     if column is None or kind is None or raw is None:
-        return [nothing.alias(name), nothing.alias(odd_name(name))]
+        return dict.fromkeys((name, odd_name(name)), "cast(NULL AS string)")
     extra = dataset.no_artist if name == ARTIST else ()
     text = as_text(column, kind)
+    nothing = placeholder_sql(text, name, extra)
     # Ids stand as they are: somebody joins by them.
-    trimmed = text if name == TRACK_ID else F.trim(text)
-    good = ~is_placeholder(text, name, extra)
-    if name != TRACK_ID:
-        good &= ~F.make_valid_utf8(text).contains("\ufffd")
-    value = F.when(good, trimmed)
-    source = F.left(raw.cast("string"), F.lit(_EXAMPLE))
+    if name == TRACK_ID:
+        value = f"IF(NOT {nothing}, {text}, NULL)"
+    else:
+        damaged = f"contains(make_valid_utf8({text}), '\ufffd')"
+        value = f"IF(NOT {nothing} AND NOT {damaged}, trim({text}), NULL)"
+    shown = f"left(string({raw}), {_EXAMPLE})"
     if extra:
         # From here on a table's own word is the usual one.
-        source = F.when(is_placeholder(text, name, extra), F.lit(_NO_ARTIST)).otherwise(source)
-    odd = F.when(value.isNull(), source)
-    return [value.alias(name), odd.alias(odd_name(name))]
+        shown = f"IF({nothing}, {quoted(_NO_ARTIST)}, {shown})"
+    return {name: value, odd_name(name): f"IF({value} IS NULL, {shown}, NULL)"}
 
 
-def _number(name: str, column: Column, raw: Column) -> list[Column]:
-    value = F.nanvl(column.try_cast("double"), F.lit(None).cast("double"))
-    odd = F.when(value.isNull(), F.left(raw.cast("string"), F.lit(_EXAMPLE)))
-    return [value.alias(name), odd.alias(odd_name(name))]
+def _number(name: str, column: str, raw: str) -> dict[str, str]:
+    value = f"nanvl(try_cast({column} AS double), cast(NULL AS double))"
+    shown = f"left(string({raw}), {_EXAMPLE})"
+    return {name: value, odd_name(name): f"IF({value} IS NULL, {shown}, NULL)"}

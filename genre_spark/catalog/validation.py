@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 
+from genre_spark.catalog.columns import sql_name
 from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import CORRUPT, SOURCE, SWALLOWED, Mapped, odd_name
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
@@ -122,10 +123,10 @@ def quarantined(judged: DataFrame) -> DataFrame:
 
 def has_values(name: str) -> Column:
     """Aggregate: whether any row has a value in a feature that is possible, or not understood."""
-    odd = _name(odd_name(name))
+    odd = sql_name(odd_name(name))
     understood = f"({_possible(name)} OR NOT {_unknown(name)})"
     not_understood = f"({odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)})"
-    found = f"IF({_name(name)} IS NOT NULL, {understood}, {not_understood})"
+    found = f"IF({sql_name(name)} IS NOT NULL, {understood}, {not_understood})"
     return F.expr(f"coalesce(bool_or({found}), false)").alias(name)
 
 
@@ -141,8 +142,8 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         {_fault(name, name in mapped.features): f"NOT {possible[name]}" for name in features}
     )
     of_row = {
-        quoted(MALFORMED): f"{_name(CORRUPT)} IS NOT NULL",
-        quoted(UNCLOSED): _name(SWALLOWED),
+        quoted(MALFORMED): f"{sql_name(CORRUPT)} IS NOT NULL",
+        quoted(UNCLOSED): sql_name(SWALLOWED),
         quoted(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
         quoted(f"unusable:{TRACK_ID}"): f"coalesce({_NO_ID}, false)",
     }
@@ -158,13 +159,13 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         USABLE: f"NOT {unusable}",
         REASONS: f"IF({unusable}, {reasons}, {_NONE})",
         **{
-            name: f"double(IF({possible[name]}, {_name(name) if name in in_source else 'NULL'}, NULL))"
+            name: f"double(IF({possible[name]}, {sql_name(name) if name in in_source else 'NULL'}, NULL))"
             for name in features
         },
     }
     of_texts = [odd_name(n) for n in TEXT_COLUMNS if n in mapped.columns and n != TRACK_ID]
-    expressions = [f"{text} AS {_name(name)}" for name, text in judged.items()]
-    kept = [_name(name) for name in (*TEXT_COLUMNS, ARTISTS, *of_texts, SOURCE)]
+    expressions = [f"{text} AS {sql_name(name)}" for name, text in judged.items()]
+    kept = [sql_name(name) for name in (*TEXT_COLUMNS, ARTISTS, *of_texts, SOURCE)]
     return mapped.rows.selectExpr(*kept, *expressions)
 
 
@@ -179,7 +180,7 @@ _NO_ID = (
 
 def _possible(name: str) -> str:
     """SQL: whether there is a value, and one that can be."""
-    limits, value = feature(name), _name(name)
+    limits, value = feature(name), sql_name(name)
     # Spark orders NaN above all numbers, so NaN and infinity fall out of the range too.
     possible = f"{value} BETWEEN {float(limits.low)!r}D AND {float(limits.high)!r}D"
     if limits.integer:
@@ -189,23 +190,23 @@ def _possible(name: str) -> str:
 
 def _unknown(name: str) -> str:
     """SQL: whether a number says that the analysis found nothing: 0 or -1 where impossible."""
-    return f"{_name(name)} IN (0.0D, -1.0D)"
+    return f"{sql_name(name)} IN (0.0D, -1.0D)"
 
 
 def _odd(name: str, possible: str) -> str:
     """SQL: a feature's value as the source has it, where it is not taken."""
-    value = _name(name)
+    value = sql_name(name)
     impossible = f"{value} IS NOT NULL AND NOT {possible} AND NOT {_unknown(name)}"
-    return f"IF({impossible}, string({value}), {_name(odd_name(name))})"
+    return f"IF({impossible}, string({value}), {sql_name(odd_name(name))})"
 
 
 def _fault(name: str, in_source: bool) -> str:
     """SQL: what is wrong with a value that is not possible."""
-    missing, odd = quoted(f"missing:{name}"), _name(odd_name(name))
+    missing, odd = quoted(f"missing:{name}"), sql_name(odd_name(name))
     if not in_source:
         return missing
     return (
-        f"CASE WHEN {_name(name)} IS NOT NULL THEN {quoted(f'out_of_range:{name}')}"
+        f"CASE WHEN {sql_name(name)} IS NOT NULL THEN {quoted(f'out_of_range:{name}')}"
         f" WHEN {odd} IS NULL OR {placeholder_sql(odd, name)} THEN {missing}"
         f" ELSE {quoted(f'not_a_number:{name}')} END"
     )
@@ -214,10 +215,6 @@ def _fault(name: str, in_source: bool) -> str:
 def _listed(words: Mapping[str, str]) -> str:
     """SQL: an array of the words whose conditions hold."""
     return f"array_compact(array({', '.join(f'IF({so}, {word}, NULL)' for word, so in words.items())}))"
-
-
-def _name(column: str) -> str:
-    return "`" + column.replace("`", "``") + "`"
 
 
 def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark.catalog.columns import sql_name
 from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import odd_name
 from genre_spark.errors import InputError
@@ -51,7 +52,7 @@ def of_column(name: str) -> Column:
 
     SQL, since a text is one call to Java; see `validation`.
     """
-    value, odd = (f"`{one.replace('`', '``')}`" for one in (name, odd_name(name)))
+    value, odd = map(sql_name, (name, odd_name(name)))
     text = f"make_valid_utf8({odd})"
     damaged = f"contains({text}, {quoted(_DAMAGED)})"
     # Blanks are among the words that mean nothing.

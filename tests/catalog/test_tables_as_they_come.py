@@ -245,7 +245,7 @@ def test_the_largest_artist_is_told_where_it_has_many_albums(spark, tmp_path):
 # Ids
 
 
-@pytest.mark.parametrize("kind", [pa.float64(), pa.decimal128(20, 2)])
+@pytest.mark.parametrize("kind", [pa.float64(), pa.decimal128(21, 2)])
 def test_ids_that_are_stored_as_fractions_stay_the_whole_numbers_they_are(
     spark, tracks, tmp_path, kind
 ):

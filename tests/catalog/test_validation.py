@@ -283,7 +283,7 @@ def expected(rows):
     groups, reasons = defaultdict(list), Counter()
     for row in rows:
         faults = [
-            ("missing" if row[n] is None else "not_a_number" if row[n] in ("x", "loud")
+            ("missing" if row[n] in (None, "NaN") else "not_a_number" if row[n] in ("x", "loud")
              else "out_of_range") + f":{n}"
             for n in NARROW if row[n] not in USUAL[n]
         ]  # fmt: skip

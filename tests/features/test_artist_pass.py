@@ -28,7 +28,7 @@ def test_artists_that_a_title_names_are_other_artists(spark, listed):
         [(*row, names) for row, names in zip(rows, expected, strict=True)],
         f"{schema}, expected array<string>",
     )
-    wanted = F.transform("expected", F.xxhash64).alias("wanted")
+    wanted = F.transform("expected", lambda name: F.xxhash64(name)).alias("wanted")
     found = table.select(artist_pass.other_artist_keys(listed).alias("found"), wanted)
     for row in found.collect():
         assert row["found"] == row["wanted"]
