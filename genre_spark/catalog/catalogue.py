@@ -22,6 +22,7 @@ from genre_spark.catalog.reader import Mapped
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import ConfigError, InputError
 from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.session import is_classic
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS
 from genre_spark.source import Dataset
 
@@ -273,7 +274,8 @@ def _opened(
         wanted = needed or filled(mapped)
         left_out = _left_out(mapped, source, wanted, settings.max_imputed)
         repeated = validation.repeated_ids(mapped)
-    stack.callback(repeated.keys.unpersist)
+    if is_classic(spark):
+        stack.callback(repeated.keys.unpersist)
     judged = validation.judge(mapped, wanted, settings.max_imputed, repeated)
     if not _is_quickly_read(spark, table, source):
         judged = _kept(stack, judged)
@@ -316,6 +318,8 @@ def _kept(stack: ExitStack, table: DataFrame) -> DataFrame:
 
 def _is_quickly_read(spark: SparkSession, table: DataFrame, source: Source) -> bool:
     """Whether reading a table again takes less than keeping it: files of columns do."""
+    if not is_classic(spark):  # serverless Spark keeps nothing
+        return True
     if source.loaded is not None:  # nobody knows what it takes to compute it
         return False
     expressions = [F.expr(expression) for expression in source.dataset.columns.values()]

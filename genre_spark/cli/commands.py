@@ -15,6 +15,7 @@ from genre_spark.cli.options import (
     setting,
     table_options,
 )
+from genre_spark.errors import ConfigError
 from genre_spark.schema import PARTITION_COLUMNS
 
 
@@ -61,9 +62,19 @@ def cluster(
 @click.option(
     "--mlflow", is_flag=True, help="Also log it as a run of MLflow (MLFLOW_TRACKING_URI)."
 )
+@click.option(
+    "--register", metavar="NAME", help="With --mlflow: also register it there, as models:/NAME/1 …"
+)
 @table_options
 @run_options
-def train(table: TableOptions, run: RunOptions, clusters: str, output: str, mlflow: bool) -> None:
+def train(
+    table: TableOptions,
+    run: RunOptions,
+    clusters: str,
+    output: str,
+    mlflow: bool,
+    register: str | None,
+) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with job_of(run) as job:
         from genre_spark.bundle import store
@@ -71,10 +82,12 @@ def train(table: TableOptions, run: RunOptions, clusters: str, output: str, mlfl
         from genre_spark.pipelines import train as pipeline
         from genre_spark.pipelines.requests import TrainRequest
 
+        if register and not mlflow:
+            raise ConfigError("--register NAME goes with --mlflow: what is logged is registered")
         if mlflow:
             from genre_spark.reporting import mlflow_run
 
-            mlflow_run.check()
+            mlflow_run.check(register)
 
         source = table.source(job.settings)
         request = TrainRequest(source, job.model(clusters), output, job.settings)
@@ -82,7 +95,10 @@ def train(table: TableOptions, run: RunOptions, clusters: str, output: str, mlfl
         if mlflow:
             job.terminal.say("logging to MLflow")
             with store.on_disk(job.spark(), output) as made:
-                summary["mlflow"] = mlflow_run.log(made, job.settings, job.run_id, output)
+                logged = mlflow_run.log(made, job.settings, job.run_id, output)
+                if register:
+                    logged |= mlflow_run.register(logged, made, register)
+            summary["mlflow"] = logged
         summaries.show_bundle(job.terminal, summary)
         same = table.words()
         job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
@@ -201,6 +217,7 @@ def report(
 ) -> None:
     """Writes one HTML page on a model and on what it labelled."""
     with job_of(run) as job:
+        from genre_spark.bundle.aliases import is_in_mlflow
         from genre_spark.cli import summaries
         from genre_spark.pipelines import report as pipeline
         from genre_spark.pipelines.requests import ReportRequest
@@ -211,7 +228,8 @@ def report(
         request = ReportRequest(job.model(model), output, labels, pictures, gap, options)
         job.terminal.say(f"reporting on {request.model}")
         # Local pages need no Spark, and so no Java.
-        spark = job.spark() if any(map(is_remote, request.paths)) else None
+        by_hadoop = [p for p in request.paths if is_remote(p) and not is_in_mlflow(p)]
+        spark = job.spark() if by_hadoop else None
         summary = pipeline.run(spark, request)
         summaries.show_report(job.terminal, summary)
 

@@ -81,9 +81,13 @@ class Job:
         BundleError
             Where it is not there, or cannot be trusted.
         """
+        from genre_spark.bundle import aliases, store
         from genre_spark.bundle import registry as models
-        from genre_spark.bundle import store
 
+        if aliases.is_in_mlflow(reference):
+            from genre_spark.bundle import mlflow_registry
+
+            return mlflow_registry.resolve(reference)
         root = self.settings.models.registry
         needs_spark = _is_remote(reference) or (models.is_name(reference) and _is_remote(root))
         path = models.locate(self.spark() if needs_spark else None, reference, root)
@@ -99,12 +103,11 @@ class Job:
 
     def promotions(self, path: str) -> "list[Promotion]":
         """What a version has been promoted to."""
-        from genre_spark.bundle import registry as models
-        from genre_spark.platform.hadoop import storage_of
+        from genre_spark.bundle.aliases import aliases_of
+        from genre_spark.bundle.registry import CHAMPION
 
-        folder, _, version = path.rstrip("/").rpartition("/")
-        made = models.promotions(storage_of(self.session, path), folder)
-        return [one for one in made if one.version == version]
+        of = aliases_of(self.session, path, CHAMPION, "")
+        return [one for one in of.made() if one.version == of.version]
 
 
 def _is_remote(path: str) -> bool:

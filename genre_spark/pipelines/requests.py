@@ -146,6 +146,31 @@ class ReportRequest:
 
 
 @dataclass(frozen=True)
+class BrowseRequest:
+    """Write a page to search a labelled catalogue.
+
+    Attributes
+    ----------
+    labels : str
+        A labelled catalogue.
+    output : str
+        The page; an earlier one is replaced, and no other file.
+    max_tracks : int
+        Of a larger catalogue so many, from all over it.
+    catalog : str or None
+        The table that was labelled: titles, artists and albums are taken from it.
+    storage_options : mapping of str to str
+        With which deltalake reaches Delta tables.
+    """
+
+    labels: str
+    output: str
+    max_tracks: int
+    catalog: str | None = None
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class DemoRequest:
     """Cluster, train, score and report on the demo's table.
 

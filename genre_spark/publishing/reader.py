@@ -1,6 +1,6 @@
 """A labelled catalogue as its readers find it: what its manifest says, and some of its tracks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +62,33 @@ def rows(
     return dataset.dataset(str(local_path(path)), format="parquet", partitioning="hive")
 
 
+def by_arrow(path: str, options: Mapping[str, str]) -> bool:
+    """Whether a labelled catalogue is read without Java."""
+    return not is_remote(path) or is_delta(path, options)
+
+
+def sample(
+    spark: SparkSession | None,
+    path: str,
+    n: int,
+    options: Mapping[str, str],
+    columns: Sequence[str],
+) -> list[dict[str, Any]]:
+    """At most `n` labelled rows: the same ones each time, from all over the catalogue.
+
+    Raises
+    ------
+    InputError
+        Where they cannot be read.
+    """
+    try:
+        table = rows(spark, path, options)
+        pick = _by_spark if isinstance(table, DataFrame) else _by_arrow
+        return pick(table, n, columns)[1]
+    except (pa.ArrowException, OSError) as err:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
+
+
 def look(
     spark: SparkSession | None, path: str, n_samples: int, options: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -91,9 +118,9 @@ def look(
     try:
         table = rows(spark, path, options)
         n_tracks, samples = (
-            _by_spark(table, n_samples)
+            _by_spark(table, n_samples, _SHOWN)
             if isinstance(table, DataFrame)
-            else _by_arrow(table, n_samples)
+            else _by_arrow(table, n_samples, _SHOWN)
         )
     except (pa.ArrowException, OSError) as err:
         raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
@@ -115,16 +142,18 @@ def _delta(path: str, options: Mapping[str, str]) -> tuple["DeltaTable", dict[st
     return table, manifest
 
 
-def _by_arrow(table: dataset.Dataset, n: int) -> tuple[int, list[dict[str, Any]]]:
+def _by_arrow(
+    table: dataset.Dataset, n: int, columns: Sequence[str]
+) -> tuple[int, list[dict[str, Any]]]:
     """Without Java."""
     n_tracks = table.count_rows()
     picked = np.random.default_rng(0).choice(n_tracks, min(n, n_tracks), replace=False)
-    return n_tracks, table.take(np.sort(picked), columns=list(_SHOWN)).to_pylist()
+    return n_tracks, table.take(np.sort(picked), columns=list(columns)).to_pylist()
 
 
-def _by_spark(table: DataFrame, n: int) -> tuple[int, list[dict[str, Any]]]:
-    picked = table.orderBy(F.xxhash64(TRACK_ID)).limit(n).select(*_SHOWN)
-    return table.count(), [row.asDict() for row in picked.collect()]
+def _by_spark(table: DataFrame, n: int, columns: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
+    picked = table.orderBy(F.xxhash64(TRACK_ID)).limit(n).select(*columns)
+    return table.count(), [row.asDict(recursive=True) for row in picked.collect()]
 
 
 def _check(manifest: Mapping[str, Any], n_tracks: int, path: str) -> None:
