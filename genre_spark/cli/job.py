@@ -121,7 +121,7 @@ def job_of(run: "RunOptions") -> Iterator[Job]:
     """A job by its options; what it started is stopped at the end of the block."""
     from genre_spark.config import load_settings
 
-    run_id, send = uuid.uuid4().hex[:12], _sender(run.metrics)
+    run_id, send = uuid.uuid4().hex[:12], _sender(run.metrics, run.openlineage)
     with (
         terminal_of(run.out, run.log_format, run_id, run.command) as terminal,
         _reported(run.command, run_id, terminal, send),
@@ -166,13 +166,23 @@ def terminal_of(
         terminal.close()
 
 
-def _sender(target: str | None) -> Send:
-    """Writes the metrics; a missing library is reported now and not after the work."""
-    if target is None:
-        return lambda *_: None
-    from genre_spark.monitoring.prometheus import send
+def _sender(metrics: str | None, lineage: str | None) -> Send:
+    """Writes metrics and lineage; a missing library is reported now and not after the work."""
+    sends: list[Send] = []
+    if metrics is not None:
+        from genre_spark.monitoring import prometheus
 
-    return functools.partial(send, target)
+        sends.append(functools.partial(prometheus.send, metrics))
+    if lineage is not None:
+        from genre_spark.monitoring import openlineage
+
+        sends.append(functools.partial(openlineage.send, lineage))
+
+    def send(command: str, run: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+        for one in sends:
+            one(command, run, summary)
+
+    return send
 
 
 @contextmanager

@@ -91,7 +91,7 @@ class RunOptions:
         Spark's master URL.
     log_format : str
         `TEXT` or `JSON`.
-    metrics : str or None
+    metrics, openlineage : str or None
         A file or URL.
     """
 
@@ -104,6 +104,7 @@ class RunOptions:
     master: str | None = None
     log_format: str = TEXT
     metrics: str | None = None
+    openlineage: str | None = None
 
 
 class Place(click.ParamType):
@@ -226,6 +227,11 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--metrics",
             metavar="FILE|URL",
             help="Where Prometheus finds how it went: a textfile, or a Pushgateway's address.",
+        ),
+        click.option(
+            "--openlineage",
+            metavar="FILE|URL",
+            help="Where lineage goes, one event of OpenLineage: a file it is added to, or a server.",
         ),
     )(named)
 

@@ -55,6 +55,7 @@ def bundle_summary(manifest: Manifest, output: str) -> dict[str, Any]:
         "bundle": output,
         "kind": manifest.kind,
         "model_id": manifest.model_id,
+        "source": manifest.data["source"],
         "rows": manifest.data["rows"],
         "left_out": manifest.left_out,
         "synthetic_genres": list(manifest.scoring.synthetic.names),
