@@ -18,7 +18,12 @@ import openlineage.client.facet_v2 as facets
 from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.transport.file import FileConfig, FileTransport
-from openlineage.client.transport.http import HttpConfig, HttpTransport
+from openlineage.client.transport.http import (
+    ApiKeyTokenProvider,
+    HttpConfig,
+    HttpTransport,
+    TokenProvider,
+)
 
 from genre_spark import __version__
 from genre_spark.platform.redaction import redact
@@ -27,7 +32,8 @@ from genre_spark.platform.storage import is_remote, local_path
 logger = logging.getLogger(__name__)
 
 _PRODUCER = f"https://pypi.org/project/genre-spark/{__version__}"
-_NAMESPACE = "OPENLINEAGE_NAMESPACE"  # as OpenLineage's other integrations call it
+# As OpenLineage's other integrations call them.
+_NAMESPACE, _API_KEY = "OPENLINEAGE_NAMESPACE", "OPENLINEAGE_API_KEY"
 _SECONDS = 5.0
 # Summaries name what was made under these.
 _MADE = ("bundle", "report", "study")
@@ -46,13 +52,19 @@ def send(target: str, command: str, run: Mapping[str, Any], summary: Mapping[str
     try:
         if target.startswith(("http://", "https://")):
             retry = {"total": 1, "backoff_factor": 0.3}
-            transport: Any = HttpTransport(HttpConfig(url=target, timeout=_SECONDS, retry=retry))
+            config = HttpConfig(url=target, timeout=_SECONDS, retry=retry, auth=_auth())
+            transport: Any = HttpTransport(config)
         else:
             transport = FileTransport(FileConfig(log_file_path=target, append=True))
         OpenLineageClient(transport=transport).emit(event(command, run, summary))
     except Exception as err:  # a bad URL, an answer that is none: no failure of the run
         reason = redact(str(err)) or type(err).__name__
         logger.warning("%s: lineage could not be sent: %s", redact(target), reason)
+
+
+def _auth() -> TokenProvider:
+    key = os.environ.get(_API_KEY)
+    return ApiKeyTokenProvider({"apiKey": key}) if key else TokenProvider({})
 
 
 def event(command: str, run: Mapping[str, Any], summary: Mapping[str, Any]) -> RunEvent:

@@ -23,7 +23,7 @@ from genre_spark.platform.redaction import redact, redact_all
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.reporting import export
 from genre_spark.reporting.page import compose
-from genre_spark.schema import ALBUM, ARTIST, LABELLED_COLUMNS, TRACK_ID
+from genre_spark.schema import ALBUM, ARTIST, ARTISTS, LABELLED_COLUMNS, TITLE, TRACK_ID
 from genre_spark.scoring import mlflow_model
 from genre_spark.scoring.in_memory import COLUMNS
 
@@ -174,11 +174,13 @@ def _signature(manifest: Manifest) -> ModelSignature:
     texts = [ColSpec(DataType.string, name, required=name == TRACK_ID) for name in _TEXTS]
     features = manifest.scoring.space.features
     numbers = [ColSpec(DataType.double, name, required=False) for name in features]
+    # All artists of a track. MLflow drops what a signature does not name.
+    artists = [ColSpec(Array(DataType.string), ARTISTS, required=False)]
     labels = [_column(name) for name in COLUMNS]
-    return ModelSignature(inputs=Schema(texts + numbers), outputs=Schema(labels))
+    return ModelSignature(inputs=Schema(texts + artists + numbers), outputs=Schema(labels))
 
 
-_TEXTS = (TRACK_ID, ARTIST, ALBUM)
+_TEXTS = (TRACK_ID, ARTIST, ALBUM, TITLE)
 
 
 def _column(name: str) -> ColSpec:

@@ -78,13 +78,15 @@ def test_a_dry_run_has_no_output_and_secrets_stay_here(tmp_path):
     assert "word" not in str(event)
 
 
-def test_an_event_is_posted_to_a_server():
+def test_an_event_is_posted_to_a_server(monkeypatch):
+    monkeypatch.setenv("OPENLINEAGE_API_KEY", "secret")
+
     class Server(BaseHTTPRequestHandler):
         posted = []
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.posted.append((self.path, json.loads(body)))
+            self.posted.append((self.path, self.headers["Authorization"], json.loads(body)))
             self.send_response(201)
             self.end_headers()
 
@@ -95,8 +97,8 @@ def test_an_event_is_posted_to_a_server():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     openlineage.send(f"http://127.0.0.1:{server.server_port}", "score", RUN, SUMMARY)
     server.shutdown()
-    ((path, event),) = Server.posted
-    assert path == "/api/v1/lineage"
+    ((path, authorization, event),) = Server.posted
+    assert (path, authorization) == ("/api/v1/lineage", "Bearer secret")
     assert event["eventType"] == "COMPLETE"
 
 
