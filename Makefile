@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 
 AUDIT := .venv/audit/bin/pip-audit
 
-.PHONY: setup run test test-matrix bench package lint docs audit clean
+.PHONY: setup run test test-long test-matrix bench package lint docs audit clean
 setup: $(STAMP)
 
 run: $(STAMP)
@@ -13,7 +13,12 @@ run: $(STAMP)
 
 # Two at once: starting Java, compiling queries and small fits each keep one core busy.
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
+
+# Whole real tables, and examples by chance that are other ones each time.
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadfile --timeout 1800
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile new --numprocesses 2 --dist loadfile
 
 # Says under which versions of Python and pyspark the tests pass: make test-matrix
 #   MATRIX="3.12:4.3 3.11:4.0" for some pairs, MATRIX_TESTS=tests for all tests

@@ -49,6 +49,7 @@ DELTA = ["deltalake>=1.6,<2"]
 OPENLINEAGE = ["openlineage-python>=1.40"]
 TEST = [
     "pytest>=8",
+    "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "ruff>=0.12",
@@ -60,6 +61,8 @@ TEST = [
     "duckdb>=1.2",
     "polars>=1.20",
     "jsonschema>=4.23",
+    # The same labels on Spark Connect.
+    "pyspark[connect]",
     # An S3-compatible server on this machine.
     "moto[s3]>=5.1",
     "flask>=3",

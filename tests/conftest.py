@@ -23,6 +23,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
+settings.register_profile("new", settings.get_profile("suite"), derandomize=False)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from support import standalone
 from support.commands import (
     BIN,
     DIRTY,
-    LOCAL,
     QUICK,
     REPEATED,
     genre_spark,
@@ -50,9 +49,9 @@ def spark_submit(tmp_path_factory):
         for key, value in settings.items():
             shipped += ["--conf", f"{key}={value}"]
 
-        def submit(job, *arguments, to=("--master", cluster.url, *shipped)):
+        def submit(job, *arguments):
             entry = folder / "dist" / "jobs" / f"{job}.py"
-            start = [BIN / "spark-submit", *to]
+            start = [BIN / "spark-submit", "--master", cluster.url, *shipped]
             return run([*start, entry, *arguments], PYSPARK_DRIVER_PYTHON=sys.executable, **python)
 
         yield submit
@@ -64,30 +63,27 @@ def catalogue(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def submitted(catalogue, spark_submit, tmp_path_factory):
-    """Clusters, model, labels and report, made on a cluster; and the summaries."""
-    folder = tmp_path_factory.mktemp("submitted")
+def made(catalogue, shell, tmp_path_factory):
+    """Clusters, model, labels and report, made in local mode; and the summaries."""
+    folder = tmp_path_factory.mktemp("made")
     common = ["--catalog", catalogue, "--json"]
     clusters, model, labelled = (folder / name for name in ("clusters", "model", "labelled"))
     summaries = {
-        "cluster": spark_submit(
+        "cluster": shell(
             "cluster", *common, *QUICK, "--output", clusters, "--labels", folder / "synthetic"
         ),
-        "train": spark_submit(
-            "train", *common, *QUICK, "--clusters", clusters, "--output", model
-        ),
-        "score": spark_submit("score", *common, "--model", model, "--output", labelled),
-        "report": spark_submit(
+        "train": shell("train", *common, *QUICK, "--clusters", clusters, "--output", model),
+        "score": shell("score", *common, "--model", model, "--output", labelled),
+        "report": shell(
             "report", "--json", "--model", model, "--labels", labelled,
             "--output", folder / "report.html", "--pictures", folder / "pictures",
-            to=LOCAL,
         ),
     }  # fmt: skip
     return folder, {name: json.loads(text) for name, text in summaries.items()}
 
 
-def test_every_row_is_labelled_or_in_quarantine(submitted):
-    folder, summaries = submitted
+def test_every_row_is_labelled_or_in_quarantine(made):
+    folder, summaries = made
     rows = summaries["score"]["rows"]
     assert rows["read"] == 1200 + REPEATED + DIRTY
     assert rows["reasons"]["duplicate_track_id"] == REPEATED
@@ -99,8 +95,8 @@ def test_every_row_is_labelled_or_in_quarantine(submitted):
     }
 
 
-def test_the_labelled_catalogue_keeps_its_contract(submitted):
-    folder, summaries = submitted
+def test_the_labelled_catalogue_keeps_its_contract(made):
+    folder, summaries = made
     found = labels(folder / "labelled")
     assert list(found) == list(LABELLED_COLUMNS)
     assert found["track_id"].is_unique
@@ -112,15 +108,15 @@ def test_the_labelled_catalogue_keeps_its_contract(submitted):
     assert (top.str.len() == 3).all()
 
 
-def test_genres_are_learned_for_known_and_for_new_artists(submitted):
-    _, summaries = submitted
+def test_genres_are_learned_for_known_and_for_new_artists(made):
+    _, summaries = made
     for protocol in ("known", "new"):
         metrics = summaries["train"]["genres"]["protocols"][protocol]
         assert metrics["accuracy"] > metrics["baselines"]["majority"] + 0.4
 
 
-def test_synthetic_genres_are_more_than_ten_and_have_names(submitted):
-    folder, summaries = submitted
+def test_synthetic_genres_are_more_than_ten_and_have_names(made):
+    folder, summaries = made
     names = summaries["cluster"]["synthetic_genres"]
     assert len(names) == len(set(names)) > 10
     found = labels(folder / "synthetic")
@@ -131,17 +127,17 @@ def test_synthetic_genres_are_more_than_ten_and_have_names(submitted):
     assert manifest["model"]["path"] == str(folder / "clusters")
 
 
-def test_the_report_is_one_page_with_pictures(submitted):
-    folder, _ = submitted
+def test_the_report_is_one_page_with_pictures(made):
+    folder, _ = made
     page = (folder / "report.html").read_text(encoding="utf-8")
-    files = {path.name for path in (folder / "pictures").iterdir()} - {"_manifest.json"}
+    files = {path.name for path in (folder / "pictures").iterdir()} - {"_pictures.json"}
     assert {"map.png", "centroids.png", "rules.png", "accuracy.png", "synthetic-mix.png"} <= files
     assert page.count("data:image/png;base64,") == len(files)
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_nothing_but_the_results_stays_behind(submitted):
-    folder, _ = submitted
+def test_nothing_but_the_results_stays_behind(made):
+    folder, _ = made
     assert {path.name for path in folder.iterdir()} == {
         "clusters", "model", "labelled", "synthetic", "report.html", "pictures",
     }  # fmt: skip
@@ -161,9 +157,9 @@ def no_tensorflow(tmp_path):
 
 
 def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
-    submitted, catalogue, no_tensorflow, shell
+    made, catalogue, no_tensorflow, shell
 ):
-    folder, _ = submitted
+    folder, _ = made
     traps, imported = no_tensorflow
     again = folder.parent / "again"
     arguments = ["--catalog", catalogue, "--model", folder / "model", "--output", again]
@@ -195,21 +191,30 @@ def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
         assert sum(counted) == len(given) > 600
 
 
-def test_local_mode_makes_the_same_models(submitted, catalogue, tmp_path, shell):
-    _, summaries = submitted
-    arguments = ["--catalog", catalogue, *QUICK, "--json", "--output", tmp_path / "clusters"]
-    found = json.loads(shell("cluster", *arguments))
+def test_a_cluster_gives_the_same_labels(made, catalogue, spark_submit, tmp_path):
+    folder, _ = made
+    arguments = ["--catalog", catalogue, "--model", folder / "model"]
+    spark_submit("score", *arguments, "--output", tmp_path / "labelled")
+    local, distributed = (
+        labels(one / "labelled").drop(columns="scored_at") for one in (folder, tmp_path)
+    )
+    pd.testing.assert_frame_equal(local, distributed, check_exact=True)
+
+
+@pytest.mark.long
+def test_a_cluster_makes_the_same_models(made, catalogue, spark_submit, tmp_path):
+    _, summaries = made
+    common = ["--catalog", catalogue, *QUICK, "--json"]
+    found = json.loads(spark_submit("cluster", *common, "--output", tmp_path / "clusters"))
     assert found["model_id"] == summaries["cluster"]["model_id"]
-    arguments = ["--catalog", catalogue, *QUICK, "--json", "--output", tmp_path / "model"]
-    found = json.loads(shell("train", *arguments, "--clusters", tmp_path / "clusters"))
+    arguments = [*common, "--output", tmp_path / "model", "--clusters", tmp_path / "clusters"]
+    found = json.loads(spark_submit("train", *arguments))
     assert found["model_id"] == summaries["train"]["model_id"]
     assert found["genres"] == summaries["train"]["genres"]
 
 
-def test_a_catalogue_of_ids_and_features_alone_is_clustered_and_labelled(
-    submitted, tmp_path, shell
-):
-    folder, _ = submitted
+def test_a_catalogue_of_ids_and_features_alone_is_clustered_and_labelled(made, tmp_path, shell):
+    folder, _ = made
     bare = tmp_path / "bare.parquet"
     make_tracks(400, seed=6)[["track_id", *FEATURE_NAMES]].to_parquet(bare)
     clusters, labelled = tmp_path / "clusters", tmp_path / "labelled"

@@ -67,7 +67,13 @@ SAMPLES = {
 }
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+# A training each: these differ most from each other, `make test-long` has all.
+USUAL = {"a genre with 5 tracks", "114 genres", "one artist", "no artists"}
+
+
+@pytest.mark.parametrize(
+    "name", [one if one in USUAL else pytest.param(one, marks=pytest.mark.long) for one in SAMPLES]
+)
 def test_what_little_there_is_to_learn_is_learned(eagerly, name):
     given = SAMPLES[name]()
     test = np.flatnonzero(evaluation.folds(given, "known", 0.2, 1) == 0)

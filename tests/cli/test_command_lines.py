@@ -45,6 +45,7 @@ def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tm
     assert found["drift"]["level"] == "warn"
 
 
+@pytest.mark.long
 def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(real_tables, tmp_path, shell):
     table = ["--catalog", real_tables / "spotify_songs.csv.gz", "--dataset", "tidytuesday"]
     clusters, labelled = tmp_path / "clusters", tmp_path / "labelled"
