@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from pyarrow import parquet as pq
 from pyspark.sql import SparkSession
 
 import genre_spark
@@ -34,9 +35,9 @@ def main(tracks: str, model: str, folder: str) -> None:
     before = {key: spark.conf.get(key) for key in ("spark.sql.ansi.enabled",)}
     table = spark.createDataFrame(pd.read_parquet(tracks))
     found = genre_spark.score(spark, table, model, explain=True, settings=LENIENT)
-    found.drop("scored_at").toPandas().to_parquet(f"{folder}/labels.parquet")
+    pq.write_table(found.drop("scored_at").toArrow(), f"{folder}/labels.parquet")
     aside = genre_spark.quarantine(spark, table, model, settings=LENIENT)
-    aside.toPandas().to_parquet(f"{folder}/quarantine.parquet")
+    pq.write_table(aside.toArrow(), f"{folder}/quarantine.parquet")
     odd = Dataset(columns={"tempo": "no_such + 1"})
     said = {
         "cluster": refused(genre_spark.cluster, spark, table, f"{folder}/clusters"),
