@@ -35,7 +35,7 @@ def is_in_mlflow(reference: str) -> bool:
     return reference.startswith(MLFLOW)
 
 
-def aliases_of(spark: SparkSession | None, path: str, alias: str, root: str) -> Aliases:
+def aliases_of(spark: SparkSession | None, path: str) -> Aliases:
     """Where a version's aliases are kept.
 
     Parameters
@@ -44,15 +44,7 @@ def aliases_of(spark: SparkSession | None, path: str, alias: str, root: str) -> 
         Needed for what only Hadoop can reach.
     path : str
         Of the bundle: ``…/NAME/VERSION``, or ``models:/NAME/VERSION``.
-    alias, root : str
-        As of `registry.check_place`.
-
-    Raises
-    ------
-    ConfigError, BundleError
-        As of `registry.check_place`.
     """
-    registry.check_place(path, alias, root)
     if is_in_mlflow(path):
         # Needs the extra `mlflow`.
         from genre_spark.bundle.mlflow_registry import MlflowAliases

@@ -104,9 +104,8 @@ class Job:
     def promotions(self, path: str) -> "list[Promotion]":
         """What a version has been promoted to."""
         from genre_spark.bundle.aliases import aliases_of
-        from genre_spark.bundle.registry import CHAMPION
 
-        of = aliases_of(self.session, path, CHAMPION, "")
+        of = aliases_of(self.session, path)
         return [one for one in of.made() if one.version == of.version]
 
 

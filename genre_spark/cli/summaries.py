@@ -26,7 +26,8 @@ def show_bundle(terminal: Terminal, summary: Mapping[str, Any]) -> None:
     _discovered(terminal, summary)
     if "genres" in summary:
         _accuracy(terminal, summary["genres"])
-    logged = summary.get("mlflow", {}).get("model_uri", "")
+    in_mlflow = summary.get("mlflow", {})
+    logged = in_mlflow.get("registered") or in_mlflow.get("model_uri", "")
     terminal.pairs(
         {"model id": summary["model_id"], "bundle": summary["bundle"], "in MLflow": logged}
     )

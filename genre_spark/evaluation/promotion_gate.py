@@ -66,7 +66,8 @@ def promote(
     BundleError
         Where a champion could not give genres, a rollback is none, or there is no version.
     """
-    aliases = aliases_of(spark, path, alias, settings.models.registry)
+    models.check_place(path, alias, settings.models.registry)
+    aliases = aliases_of(spark, path)
     candidate = store.open_bundle(spark, path)
     model_id = candidate.manifest.model_id
     made = aliases.made()

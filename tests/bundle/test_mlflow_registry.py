@@ -7,6 +7,7 @@ from support.generated import make_genre_part, make_manifest, make_profile
 from support.networks import make_network
 
 from genre_spark.bundle import files, store
+from genre_spark.bundle.aliases import aliases_of
 from genre_spark.config import load_settings
 from genre_spark.errors import BundleError, ConfigError
 from genre_spark.evaluation import promotion_gate
@@ -99,7 +100,7 @@ def test_promotions_set_aliases_and_hold_the_champion_to_its_gate(registry):
     assert client.get_model_version_by_alias("mine", "champion").version in (1, "1")
     client.set_registered_model_alias("mine", "champion", "2")
     promote(1, rollback=True)
-    made = mlflow_registry.MlflowAliases("models:/mine/1").made()
+    made = aliases_of(None, "models:/mine/1").made()
     assert {(one.alias, one.version) for one in made} == {("champion", "1"), ("challenger", "2")}
 
 
