@@ -1,6 +1,7 @@
 """A labelled catalogue as its readers find it: what its manifest says, and some of its tracks."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,7 +91,10 @@ def sample(
 
 
 def look(
-    spark: SparkSession | None, path: str, n_samples: int, options: Mapping[str, str]
+    spark: SparkSession | None,
+    path: str,
+    n_samples: int,
+    options: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """What a labelled catalogue holds.
 

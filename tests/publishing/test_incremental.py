@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,7 @@ from support.edits import (
 from genre_spark.config import load_settings
 from genre_spark.platform.atomic_directory import read_manifest
 from genre_spark.platform.storage import LocalStorage
+from genre_spark.publishing import writer
 from genre_spark.publishing.incremental import reusable
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
 from genre_spark.versions import scoring_software
@@ -137,7 +139,9 @@ def test_reasons_are_carried_over_with_the_labels(spark, models, tmp_path, monke
 @pytest.mark.parametrize("explain", [True, False])
 def test_only_what_has_the_columns_that_are_wanted_is_reused(spark, published, explain):
     manifest = read_manifest(LocalStorage(), str(published))
-    found = reusable(spark, str(published), manifest, scoring_software(), labelled_columns(explain))
+    columns = labelled_columns(explain)
+    read = partial(writer.read, spark, str(published), columns)
+    found = reusable(read, manifest, scoring_software(), columns)
     assert isinstance(found, str) == explain
     assert not explain or found == "the published catalogue has other columns"
 
