@@ -213,9 +213,9 @@ def score(
         with scan_catalogue(spark, source, wanted.catalog, needed, owner) as catalogue:
             sample = catalogue.sample
             found = distributions.binned_as(opened.profile, sample.tracks)
-            shifts = {"features": drift.of_features(opened.profile.features, found)}
+            shifts = drift.of_features(opened.profile.features, found)
             n_tracks = min(sample.tracks.num_rows, opened.profile.tracks)
-            judged = drift.judge(n_tracks, shifts, wanted.drift, catalogue.left_out)
+            judged = drift.judge(n_tracks, shifts, {}, wanted.drift, catalogue.left_out)
             drift.check(judged, source.path)
             oversized = sample.oversized_artists(wanted.scoring.max_group)
             shared_out = Tracks(catalogue.tracks, catalogue.n_rows, oversized)

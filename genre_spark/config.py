@@ -18,7 +18,7 @@ from pydantic import (
 
 from genre_spark._model import StrictModel
 from genre_spark.errors import ConfigError
-from genre_spark.schema import FEATURE_NAMES, PARTITION_COLUMNS
+from genre_spark.schema import FEATURE_NAMES, PartitionColumn
 
 
 def _not_boolean(value: Any) -> Any:
@@ -121,7 +121,7 @@ class PublishingSettings(StrictModel):
     """How a labelled catalogue lies in files, and how it replaces another."""
 
     table_format: Literal["parquet", "delta"]
-    partition_by: Literal[PARTITION_COLUMNS] | None
+    partition_by: PartitionColumn | None
     rows_per_file: Annotated[_Int, Field(ge=0)]
     allow_gap: StrictBool
 

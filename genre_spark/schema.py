@@ -1,6 +1,7 @@
 """Columns, units, ranges and words: declared once, rendered to Spark and to numpy elsewhere."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 TRACK_ID = "track_id"
 ARTIST = "artist"
@@ -138,7 +139,8 @@ LABELLED_COLUMNS = {
 
 # By which its files may be parted into directories. Readers take the values from the directories'
 # names: others than whole numbers would come back as another type in some of them.
-PARTITION_COLUMNS = ("synthetic_genre_id",)
+PartitionColumn = Literal["synthetic_genre_id"]
+PARTITION_COLUMNS: tuple[PartitionColumn, ...] = get_args(PartitionColumn)
 
 # What `score --explain` adds after them: the features that speak most for a label.
 WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"

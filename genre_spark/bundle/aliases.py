@@ -6,7 +6,7 @@ from typing import Protocol
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import registry
-from genre_spark.bundle.registry import Promotion
+from genre_spark.bundle.promotions import Promotion
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.storage import Storage
 

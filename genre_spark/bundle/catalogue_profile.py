@@ -1,18 +1,14 @@
 """What ``profile.json`` says: what the catalogue was like that a bundle was made from."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from genre_spark._model import Finite, StrictModel
+from genre_spark._model import Count, Finite, Share, StrictModel
 
 # Every 5 %: enough to see a shift, small enough to read.
 LEVELS = tuple(step / 20 for step in range(21))
 CONFIDENCE_BINS = 20
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
 
 
 class FeatureProfile(StrictModel):

@@ -111,8 +111,8 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
 
 def write_files(directory: Path, manifest: Manifest, profile: Profile, card: str) -> None:
     """Completes a directory, which for a full bundle already holds the network, to a bundle."""
-    (directory / MANIFEST).write_text(_pretty(manifest.model_dump(mode="json")), encoding="utf-8")
-    (directory / PROFILE).write_text(_pretty(profile.model_dump(mode="json")), encoding="utf-8")
+    (directory / MANIFEST).write_text(_pretty(manifest), encoding="utf-8")
+    (directory / PROFILE).write_text(_pretty(profile), encoding="utf-8")
     (directory / CARD).write_text(card, encoding="utf-8")
     (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]), encoding="utf-8")
 
@@ -212,5 +212,6 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _pretty(content: dict[str, Any]) -> str:
+def _pretty(model: BaseModel) -> str:
+    content = model.model_dump(mode="json", by_alias=True)
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, field_validator, model_validator
+from pydantic import model_validator
 
-from genre_spark._model import StrictModel
-from genre_spark.bundle.catalogue_profile import Count, Share
+from genre_spark._model import Count, SparseModel, StrictModel, Timestamp
+from genre_spark.bundle.genre_metrics import GenreMetrics
+from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
@@ -45,32 +46,30 @@ class ScoringPart(StrictModel):
         return self.genres is not None and self.genres.reads_text
 
 
-class _Rows(BaseModel):
-    """What every reader of a bundle relies on in its counts of rows."""
+class CatalogueRows(SparseModel):
+    """What became of the rows of a bundle's catalogue; see `row_counts.Counts`."""
 
     read: Count
     accepted: Count
+    duplicates: Count
+    reasons: dict[str, Count]
+    values: dict[str, ValueCounts] = {}
+    ambiguous: Count
+    with_genre: Count
+    imputed: Count
     fingerprint: str
-    reasons: dict[str, Count] = {}
+
+    @property
+    def quarantined(self) -> int:
+        """Rows that are no tracks."""
+        return self.read - self.accepted
 
 
-class _Data(BaseModel):
-    """What every reader of a bundle relies on in what it says of its catalogue."""
+class CatalogueFacts(StrictModel):
+    """The catalogue that a bundle was made from."""
 
     source: str
-    rows: _Rows
-
-
-class Protocol(BaseModel):
-    """What every reader of a bundle relies on in what it states of a protocol of evaluation."""
-
-    accuracy: Share
-
-
-class Genres(BaseModel):
-    """What every reader of a bundle relies on in what it states of its accuracy."""
-
-    protocols: dict[str, Protocol] = {}
+    rows: CatalogueRows
 
 
 class Manifest(StrictModel):
@@ -79,28 +78,16 @@ class Manifest(StrictModel):
     format_version: int
     kind: Literal["clusters", "full"]
     model_id: str
-    created_at: str
+    created_at: Timestamp
     genre_spark_version: str
     source_revision: str | None
     libraries: dict[str, str]
     seed: int
     scoring: ScoringPart
     left_out: tuple[str, ...]
-    data: dict[str, Any]
+    data: CatalogueFacts
     clusters: Discovery
-    genres: dict[str, Any] | None
-
-    @field_validator("data")
-    @classmethod
-    def _data_is_complete(cls, data: dict[str, Any]) -> dict[str, Any]:
-        _Data.model_validate(data)
-        return data
-
-    @field_validator("genres")
-    @classmethod
-    def _accuracies_are_stated(cls, genres: dict[str, Any] | None) -> dict[str, Any] | None:
-        Genres.model_validate(genres or {})
-        return genres
+    genres: GenreMetrics | None
 
     @model_validator(mode="after")
     def _kind_fits(self) -> "Manifest":

@@ -14,14 +14,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
-from genre_spark.bundle.registry import Promotion
+from genre_spark.bundle.promotions import Promotion
 from genre_spark.errors import BundleError, ConfigError, OutputError
 from genre_spark.platform.redaction import redact
 
@@ -117,7 +116,7 @@ class MlflowAliases:
                 tags = {k: v for k, v in one.tags.items() if k.startswith(_PROMOTED)}
                 for key, text in tags.items():
                     alias = key.removeprefix(_PROMOTED)
-                    found.append(Promotion(alias, str(one.version), **_content(self._path, text)))
+                    found.append(_read(self._path, alias, str(one.version), text))
         return sorted(found, key=lambda one: one.at)
 
     def current(self, alias: str) -> tuple[str, str] | None:
@@ -131,8 +130,7 @@ class MlflowAliases:
 
     def give(self, promotion: Promotion, seen: int) -> None:
         """Sets the alias, and the tag that tells of it; MLflow has no way to refuse a second one."""
-        said = {"model_id": promotion.model_id, "at": promotion.at, "evidence": promotion.evidence}
-        text = json.dumps(said, ensure_ascii=False, allow_nan=False)
+        text = promotion.model_dump_json(include={"model_id", "at", "evidence"})
         client, key = MlflowClient(), f"{_PROMOTED}{promotion.alias}"
         try:
             client.set_model_version_tag(self._name, self.version, key, text)
@@ -141,11 +139,10 @@ class MlflowAliases:
             raise OutputError(f"{self._path}: could not be promoted: {_first_line(err)}") from err
 
 
-def _content(path: str, text: str) -> dict[str, Any]:
+def _read(path: str, alias: str, version: str, text: str) -> Promotion:
     try:
-        found = json.loads(text)
-        return {name: found[name] for name in ("model_id", "at", "evidence")}
-    except (ValueError, TypeError, KeyError) as err:
+        return Promotion(alias=alias, version=version, **json.loads(text))
+    except (ValueError, TypeError) as err:
         raise BundleError(f"{path}: a tag {_PROMOTED}… in MLflow is damaged; delete it") from err
 
 

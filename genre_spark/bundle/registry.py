@@ -7,16 +7,16 @@ alias, two promotions at once cannot both be the next one, and the history is al
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from pyspark.sql import SparkSession
 
+from genre_spark._model import Share
 from genre_spark.bundle import files
-from genre_spark.bundle.manifest import Genres
+from genre_spark.bundle.genre_metrics import Protocol
+from genre_spark.bundle.promotions import Promotion
 from genre_spark.errors import BundleError, ConfigError, OutputError
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.storage import Storage, is_remote
@@ -30,33 +30,25 @@ _ALIASED = re.compile(rf"(?P<folder>.*[^/])@(?P<alias>{_ALIAS})")
 _VERSIONED = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-@dataclass(frozen=True)
-class Promotion:
-    """What an alias meant from some time on.
+class ListedProtocol(BaseModel):
+    """What a list shows of one protocol of evaluation."""
 
-    Attributes
-    ----------
-    alias, version, model_id : str
-    at : str
-        ISO 8601.
-    evidence : mapping or None
-        By which the gate was met; None where there was nothing to compare with.
-    """
-
-    alias: str
-    version: str
-    model_id: str
-    at: str
-    evidence: Mapping[str, Any] | None = None
+    accuracy: Share
 
 
-class _Listed(BaseModel):
-    """What a list of bundles shows, of any version of the format."""
+class ListedGenres(BaseModel):
+    """What a list shows of the accuracy of genres."""
+
+    protocols: dict[Protocol, ListedProtocol] = {}
+
+
+class ListedManifest(BaseModel):
+    """What a list shows of a ``bundle.json``, of any version of the format; all else is ignored."""
 
     kind: str
     model_id: str
     created_at: str
-    genres: Genres | None = None
+    genres: ListedGenres | None = None
 
 
 @dataclass(frozen=True)
@@ -69,15 +61,15 @@ class Entry:
     version : str or None
         None for a bundle that stands right under the root.
     path : str
-    manifest : mapping
-        Empty where it cannot be read.
+    manifest : ListedManifest or None
+        None where it cannot be read.
     aliases : tuple of str
     """
 
     name: str
     version: str | None
     path: str
-    manifest: Mapping[str, Any]
+    manifest: ListedManifest | None
     aliases: tuple[str, ...]
 
 
@@ -167,7 +159,8 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
         Where somebody else has promoted meanwhile.
     """
     storage.make_dirs(f"{folder}/{PROMOTIONS}")
-    text = json.dumps(promotion.__dict__, indent=1, ensure_ascii=False, allow_nan=False)
+    content = promotion.model_dump(mode="json")
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     if not storage.create_new(_file(folder, seen + 1), text + "\n"):
         raise OutputError(f"{folder}: another promotion was made meanwhile; look at it, and again")
 
@@ -208,7 +201,8 @@ def _of_alias(storage: Storage, folder: str, alias: str) -> str:
         given = ", ".join(sorted(made)) or "none"
         raise BundleError(f"{folder}: has no {alias}; aliases given so far: {given}")
     path = f"{folder}/{made[alias].version}"
-    found = _manifest(storage, path).get("model_id")
+    manifest = _manifest(storage, path)
+    found = manifest.model_id if manifest else None
     if found != made[alias].model_id:
         raise BundleError(
             f"{path}: is not the model that became {alias}: its model_id is"
@@ -239,14 +233,13 @@ def _entry(
     return Entry(name, version, path, _manifest(storage, path), aliases)
 
 
-def _manifest(storage: Storage, path: str) -> dict[str, Any]:
-    """The content of ``bundle.json``, unverified; empty where it cannot be listed."""
+def _manifest(storage: Storage, path: str) -> ListedManifest | None:
+    """What ``bundle.json`` says, unverified; None where it cannot be listed."""
     try:
         content = json.loads(storage.read_text(f"{path}/{files.MANIFEST}"))
-        _Listed.model_validate(content)
-        return dict(content)
+        return ListedManifest.model_validate(content)
     except Exception:  # a file system raises what it likes; `verify` says what is wrong
-        return {}
+        return None
 
 
 def _files(storage: Storage, folder: str) -> list[str]:
@@ -268,7 +261,7 @@ def _is_folder(name: str) -> bool:
 
 def _read(storage: Storage, path: str) -> Promotion:
     try:
-        made = TypeAdapter(Promotion).validate_python(json.loads(storage.read_text(path)))
+        made = Promotion.model_validate(json.loads(storage.read_text(path)))
         if not re.fullmatch(_ALIAS, made.alias) or not _is_folder(made.version):
             raise ValueError("names what cannot be promoted")
         return made

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from genre_spark.catalog import value_counts
+from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.catalog.inspection import Found, LargestArtist
 from genre_spark.catalog.mapping_inference import NOT_READ
 from genre_spark.config import CatalogSettings
@@ -115,7 +116,7 @@ def _of_values(found: Found, rows: Mapping[str, Any]) -> list[str]:
     """Values that are not taken, words that mean nothing, and an artist that may be one of these."""
     notes = []
     for name, one in rows["values"].items():
-        counts = value_counts.ValueCounts(**{**one, "placeholder": 0})
+        counts = ValueCounts(**{**one, "placeholder": 0})
         notes += value_counts.messages(name, counts)
     for name, words in found.placeholders.items():
         told = ", ".join(f"{word!r} {n:,}" for word, n in list(words.items())[:_MOST_WORDS])

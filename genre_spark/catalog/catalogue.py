@@ -26,7 +26,7 @@ from genre_spark.platform.session import is_classic
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS
 
 __all__ = [
-    "Catalogue", "ScannedCatalogue", "Source", "check_text", "filled", "open_catalogue", "scan_catalogue",
+    "Catalogue", "ScannedCatalogue", "Source", "filled", "open_catalogue", "scan_catalogue",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def open_catalogue(
         opened = _opened(stack, spark, source, settings, needed)
         with reader.reading(f"{source.path}: cannot be read"):
             counts = row_counts.count(opened.judged)
-            check_text(spark, source, counts)
+            text_checks.check(spark, source, counts)
         row_counts.check_quotes(opened.judged, counts, source.path)
         value_counts.check(counts.values, source.path)
         row_counts.check_gate(counts, settings.max_quarantined, source.path)
@@ -175,7 +175,7 @@ def scan_catalogue(
         opened = _opened(stack, spark, source, settings, needed)
         with reader.reading(f"{source.path}: cannot be read"):
             sample = sampling.collect(opened.judged, opened.n_rows, needed, owner)
-            check_text(spark, source, sample.counts)
+            text_checks.check(spark, source, sample.counts)
         value_counts.check(sample.values, source.path)
         _check_sample(opened, sample, settings.max_quarantined, source.path)
         yield ScannedCatalogue(opened.judged, opened.n_rows, sample, opened.left_out, source.path)
@@ -207,7 +207,8 @@ def _opened(
         stack.callback(repeated.keys.unpersist)
     judged = validation.judge(mapped, wanted, settings.max_imputed, repeated)
     if not _is_quickly_read(spark, table, source):
-        judged = _kept(stack, judged)
+        judged = judged.persist()
+        stack.callback(judged.unpersist)
     return _Opened(judged, mapped, repeated.n_rows, wanted, left_out)
 
 
@@ -221,28 +222,6 @@ def _check_sample(
         row_counts.check_gate(counts, max_quarantined, path)
     elif counts.refused - 3 * math.sqrt(counts.refused) > max_quarantined * counts.read:
         row_counts.check_gate(counts, max_quarantined, of)
-
-
-def check_text(spark: SparkSession, source: Source, counts: row_counts.RowCounts) -> None:
-    """Stops where a text table is in another encoding, or escapes quotes in another way.
-
-    Raises
-    ------
-    InputError
-    """
-    fmt, path = source.format(spark), source.path
-    if fmt not in (table_format.CSV, table_format.JSON):
-        return
-    location = reader.locate(spark, path)
-    text_checks.check_encoding(spark, path, location, counts.values)
-    if fmt == table_format.CSV:
-        text_checks.check_escapes(spark, path, location, counts.malformed, source.dataset.options)
-
-
-def _kept(stack: ExitStack, table: DataFrame) -> DataFrame:
-    kept = table.persist()
-    stack.callback(kept.unpersist)
-    return kept
 
 
 def _is_quickly_read(spark: SparkSession, table: DataFrame, source: Source) -> bool:
@@ -270,7 +249,7 @@ def filled(mapped: Mapped) -> tuple[str, ...]:
             f"{mapped.path}: has none of the audio features {', '.join(FEATURE_NAMES)};"
             " map its columns to them in a dataset file and give that with --dataset"
         )
-    filled = mapped.rows.agg(*[validation.has_values(name) for name in mapped.features]).first()
+    (filled,) = mapped.rows.agg(*map(validation.has_values, mapped.features)).collect()
     return tuple(name for name in mapped.features if filled[name]) or mapped.features
 
 

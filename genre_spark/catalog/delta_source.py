@@ -91,7 +91,7 @@ def require_one_machine(spark: SparkSession, path: str) -> None:
     ------
     ConfigError
     """
-    if not spark.sparkContext.master.startswith("local"):
+    if not (spark.sparkContext.master or "").startswith("local"):
         raise ConfigError(
             f"{path}: Spark has no file system for it, and its executors are on other machines;"
             " put the store's Hadoop jars on the class path (for S3 hadoop-aws)"

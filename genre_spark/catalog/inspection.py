@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import catalogue, reader, row_counts, text_files, validation
+from genre_spark.catalog import catalogue, reader, row_counts, text_checks, text_files, validation
 from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.column_facts import describe, extent, finite
 from genre_spark.catalog.column_readings import YEAR, Column, Reading
@@ -113,7 +113,7 @@ def inspect(
             if not mapped.features:
                 return found
             found, counts = _judge(found, mapped, settings.max_imputed)
-            catalogue.check_text(spark, source, counts)
+            text_checks.check(spark, source, counts)
             return found
     finally:
         table.unpersist()
@@ -161,13 +161,14 @@ def _judge(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, row_c
         counts = row_counts.count(judged)
         tracks = validation.accepted(judged)
         sizes = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
+        ((n_artists,),) = tracks.agg(F.count_distinct(ARTIST)).collect()
         largest = sizes.orderBy(F.desc("count"), GENRE).limit(_GENRES).collect()
         completed = replace(
             found,
             features=_features(mapped, judged, features),
             rows={**asdict(counts), "refused": counts.refused_share},
             genres={row[GENRE]: row["count"] for row in largest},
-            artists=tracks.agg(F.count_distinct(ARTIST)).first()[0],
+            artists=n_artists,
             placeholders=_placeholders(judged, mapped),
             largest_artist=_largest_artist(tracks),
         )
@@ -205,7 +206,7 @@ def _features(
     mapped: Mapped, judged: DataFrame, features: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
     ranges = [F.struct(*extent(finite(F.col(name)))) for name in features]
-    at = mapped.rows.agg(*ranges).first()
+    (at,) = mapped.rows.agg(*ranges).collect()
     faults = judged.select(F.explode(validation.FAULTS).alias("fault")).groupBy("fault").count()
     n_of = {row["fault"]: row["count"] for row in faults.collect()}
     kinds = ("missing", "not_a_number", "out_of_range")

@@ -5,6 +5,7 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JError
@@ -71,7 +72,8 @@ def read(spark: SparkSession, path: str, files: list[str], options: dict[str, st
 
 def _schema(spark: SparkSession, file: str) -> _Schema:
     """Columns of a file by its footer, each converted by Spark's own rules."""
-    jvm, conf = spark._jvm, spark._jsparkSession.sessionState().conf()
+    jvm: Any = spark._jvm
+    conf = spark._jsparkSession.sessionState().conf()
     uri = jvm.org.apache.hadoop.fs.Path(jvm.java.net.URI(file))
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
     source = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(uri, hadoop)

@@ -5,7 +5,7 @@ from typing import Any
 
 from genre_spark.catalog.download import Advance, fetch
 from genre_spark.errors import ConfigError
-from genre_spark.source import Dataset, Origin, dataset_names, load_dataset
+from genre_spark.source import Dataset, Download, Origin, dataset_names, load_dataset
 
 
 def listed() -> list[dict[str, Any]]:
@@ -21,8 +21,9 @@ def described(name: str) -> dict[str, Any]:
     ConfigError
         Where there is none of that name.
     """
-    dataset = _load(name)
-    return {"name": name, "get": _how(name, dataset), **dataset.model_dump(exclude_defaults=True)}
+    origin = _origin(name)
+    how = f"genre-spark fetch {name}" if origin.download else origin.how
+    return {"name": name, "get": how, **_load(name).model_dump(exclude_defaults=True)}
 
 
 def where_to(name: str, output: str | None) -> Path:
@@ -33,18 +34,13 @@ def where_to(name: str, output: str | None) -> Path:
     ConfigError
         Where there is none of that name, or it is not hosted openly; then it says where to go.
     """
-    origin = _origin(name)
-    if origin.download is None:
-        raise ConfigError(
-            f"{name} is not among the tables that can be fetched. How to get {origin.file}:"
-            f" {origin.how} ({origin.page}); then give it as --catalog, with --dataset {name}"
-        )
-    return Path(output or origin.file)
+    _download(name)
+    return Path(output or _origin(name).file)
 
 
 def get(name: str, target: Path, advance: Advance) -> dict[str, Any]:
     """Downloads a table to `target`, from `where_to`; see `download.fetch`."""
-    fetched = fetch(_origin(name).download, target, advance)
+    fetched = fetch(_download(name), target, advance)
     return {
         "dataset": name,
         "path": str(target),
@@ -61,8 +57,17 @@ def _load(name: str) -> Dataset:
 
 
 def _origin(name: str) -> Origin:
-    return _load(name).origin
+    origin = _load(name).origin
+    if origin is None:
+        raise ConfigError(f"{name}: its dataset file does not say where the table comes from")
+    return origin
 
 
-def _how(name: str, dataset: Dataset) -> str:
-    return f"genre-spark fetch {name}" if dataset.origin.download else dataset.origin.how
+def _download(name: str) -> Download:
+    origin = _origin(name)
+    if origin.download is None:
+        raise ConfigError(
+            f"{name} is not among the tables that can be fetched. How to get {origin.file}:"
+            f" {origin.how} ({origin.page}); then give it as --catalog, with --dataset {name}"
+        )
+    return origin.download

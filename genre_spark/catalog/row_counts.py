@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from genre_spark.catalog import value_counts
+from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.catalog.reader import SOURCE, odd_name
 from genre_spark.catalog.validation import (
     AMBIGUOUS,
@@ -19,7 +20,6 @@ from genre_spark.catalog.validation import (
     UNCLOSED,
     USABLE,
 )
-from genre_spark.catalog.value_counts import ValueCounts
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import (
     ARTISTS,
@@ -101,7 +101,7 @@ def count(judged: DataFrame) -> Counts:
     good = F.col(USABLE)
     content = content_hash(judged)
     of_values = value_counts.aggregates(judged)
-    totals = judged.agg(
+    (totals,) = judged.agg(
         F.count(F.lit(1)).alias("read"),
         F.count_if(good).alias("accepted"),
         F.count_if(REPEATED).alias("duplicates"),
@@ -110,7 +110,7 @@ def count(judged: DataFrame) -> Counts:
         F.count_if(good & (F.col(N_IMPUTED) > 0)).alias("imputed"),
         F.lower(F.hex(F.bit_xor(F.when(good, content)))).alias("fingerprint"),
         *of_values,
-    ).first()
+    ).collect()
     plain = {n: one for n, one in totals.asDict().items() if not n.startswith(odd_name(""))}
     counted = {
         **plain,
@@ -167,10 +167,11 @@ def check_quotes(judged: DataFrame, counts: RowCounts, path: str) -> None:
         Naming one of the rows.
     """
     if UNCLOSED in counts.reasons:
-        row = judged.filter(F.array_contains(REASONS, UNCLOSED)).select(TRACK_ID).first()
+        unclosed = judged.filter(F.array_contains(REASONS, UNCLOSED)).select(TRACK_ID)
+        ((example,),) = unclosed.limit(1).collect()
         raise InputError(
             f"{path}: a quote is never closed: {counts.reasons[UNCLOSED]} rows hold others within"
-            f" a value, one has the track_id {row[0]!r:.100}. Close it, or double it where it is"
+            f" a value, one has the track_id {example!r:.100}. Close it, or double it where it is"
             " part of a text. If the file does not quote at all, give a dataset file with"
             " options: {quote: ''}"
         )

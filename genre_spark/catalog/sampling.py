@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from genre_spark.catalog import row_counts, validation, value_counts
-from genre_spark.catalog.value_counts import ValueCounts
+from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.schema import ARTIST, TRACK_ID
 
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.

@@ -5,11 +5,29 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from genre_spark.catalog import text_files
+from genre_spark.catalog import reader, table_format, text_files
 from genre_spark.errors import InputError
 
 if TYPE_CHECKING:
-    from genre_spark.catalog.value_counts import ValueCounts
+    from genre_spark.catalog.catalogue import Source
+    from genre_spark.catalog.column_values import ValueCounts
+    from genre_spark.catalog.row_counts import RowCounts
+
+
+def check(spark: SparkSession, source: "Source", counts: "RowCounts") -> None:
+    """Stops where a text table is in another encoding, or escapes quotes in another way.
+
+    Raises
+    ------
+    InputError
+    """
+    fmt, path = source.format(spark), source.path
+    if fmt not in (table_format.CSV, table_format.JSON):
+        return
+    location = reader.locate(spark, path)
+    check_encoding(spark, path, location, counts.values)
+    if fmt == table_format.CSV:
+        check_escapes(spark, path, location, counts.malformed, source.dataset.options)
 
 
 def check_encoding(

@@ -8,9 +8,10 @@ from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 
 from genre_spark.catalog.columns import sql_name
+from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.placeholders import placeholder_sql, quoted
-from genre_spark.catalog.reader import CORRUPT, SOURCE, SWALLOWED, Mapped, odd_name
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
+from genre_spark.catalog.reader import SOURCE, Mapped, odd_name
 from genre_spark.platform.session import is_classic
 from genre_spark.schema import (
     ARTISTS,

@@ -3,12 +3,12 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.catalog.columns import sql_name
 from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import odd_name
@@ -19,32 +19,6 @@ logger = logging.getLogger(__name__)
 
 _DAMAGED = "\ufffd"
 _MEANS = {ARTIST: "no artist", GENRE: "no genre"}
-
-
-@dataclass(frozen=True)
-class ValueCounts:
-    """What became of a column's values, in rows of the source.
-
-    Attributes
-    ----------
-    understood : int
-        With a value that was taken.
-    not_understood : int
-        With a value that is none for this column: no number, out of the possible range, or not
-        what the column's SQL expression reads.
-    placeholder : int
-        With a word that means "no value", such as ``nan``; blank and null ones are not counted.
-    damaged : int
-        With characters that are not in the file's encoding.
-    example : str or None
-        A value that was not understood, or is damaged.
-    """
-
-    understood: int
-    not_understood: int
-    placeholder: int
-    damaged: int
-    example: str | None
 
 
 def of_column(name: str) -> Column:

@@ -99,14 +99,16 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / max(1, len(confidence)))
 
 
-def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 10) -> list[list[float]]:
+def reliability(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = 10
+) -> tuple[tuple[float, float, float], ...]:
     """Per filled bin of confidence: mean confidence, accuracy, share of the tracks."""
     at = np.minimum((confidence * bins).astype(int), bins - 1)
-    return [
-        [float(confidence[at == b].mean()), float(correct[at == b].mean()), float((at == b).mean())]
+    return tuple(
+        (float(confidence[at == b].mean()), float(correct[at == b].mean()), float((at == b).mean()))
         for b in range(bins)
         if (at == b).any()
-    ]
+    )
 
 
 def attainable_coverage(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:
@@ -122,9 +124,9 @@ def attainable_coverage(confidence: np.ndarray, correct: np.ndarray, target: flo
 
 def risk_coverage(
     confidence: np.ndarray, correct: np.ndarray, points: int = 50
-) -> list[list[float]]:
+) -> tuple[tuple[float, float], ...]:
     """Accuracy of the most confident share of the tracks, as pairs (coverage, accuracy)."""
     order = np.argsort(-confidence, kind="stable")
     running = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
     at = np.unique(np.linspace(1, len(order), min(points, len(order))).astype(int))
-    return [[float(n / len(order)), float(running[n - 1])] for n in at]
+    return tuple((float(n / len(order)), float(running[n - 1])) for n in at)

@@ -81,7 +81,8 @@ def fit(
     keras = quiet_keras()
     keras.utils.set_random_seed(seed)
     n, n_classes = examples.targets.shape
-    model = architecture.build(*examples.tensor.shape[1:], n_classes)
+    _, n_axes, n_channels = examples.tensor.shape
+    model = architecture.build(n_axes, n_channels, n_classes)
     batch, epochs = _schedule(n, settings)
     # Larger batches have steadier gradients, which bear longer steps.
     rate = min(_MAX_RATE, settings.learning_rate * (batch / _BATCH_OF_RATE) ** 0.5)

@@ -44,7 +44,7 @@ def cluster(
         summary = pipeline.run(job.spark(), request, job.terminal.say)
         summaries.show_bundle(job.terminal, summary)
         same = table.words()
-        if summary["rows"]["with_genre"]:
+        if summary.rows.with_genre:
             job.terminal.show_next(
                 "train", *same, "--clusters", output, "--output", f"{output}-full"
             )
@@ -98,7 +98,7 @@ def train(
                 logged = mlflow_run.log(made, job.settings, job.run_id, output)
                 if register:
                     logged |= mlflow_run.register(logged, made, register)
-            summary["mlflow"] = logged
+            summary = summary.model_copy(update={"mlflow": logged})
         summaries.show_bundle(job.terminal, summary)
         same = table.words()
         job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")

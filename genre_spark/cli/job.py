@@ -16,7 +16,8 @@ from genre_spark.monitoring import json_logs
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from genre_spark.bundle.registry import Entry, Promotion
+    from genre_spark.bundle.promotions import Promotion
+    from genre_spark.bundle.registry import Entry
     from genre_spark.cli.options import OutputOptions, RunOptions
     from genre_spark.cli.terminal import Terminal
     from genre_spark.config import Settings
@@ -69,7 +70,8 @@ class Job:
     def end(self) -> None:
         """Takes the line of progress away, and stops Spark."""
         if self.session:
-            self._watch.stop()
+            if self._watch:
+                self._watch.stop()
             self.session.stop()
         self.terminal.close()
 

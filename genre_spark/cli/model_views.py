@@ -1,12 +1,13 @@
 """What people are told of models: each a summary for machines, and the parts of a page for people."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.registry import Entry, Promotion
-from genre_spark.evaluation.model_comparison import largest
+from genre_spark.bundle.genre_metrics import Protocol, ProtocolMetrics
+from genre_spark.bundle.promotions import Promotion
+from genre_spark.bundle.registry import Entry, ListedManifest
+from genre_spark.evaluation.difference import ChangedShare, Difference, Pairs, largest
 from genre_spark.reporting.text import PROTOCOLS
 
 # Pairs of name and value, or a table whose first row is its head.
@@ -23,11 +24,11 @@ def listing(entries: Sequence[Entry]) -> Told:
         (
             one.name,
             one.version or "",
-            one.manifest.get("kind", "damaged"),
-            *(_accuracy(one.manifest, protocol) for protocol in PROTOCOLS),
-            one.manifest.get("created_at", ""),
+            one.manifest.kind if one.manifest else "damaged",
+            *(_listed_accuracy(one.manifest, protocol) for protocol in PROTOCOLS),
+            one.manifest.created_at if one.manifest else "",
             ", ".join(one.aliases),
-            one.manifest.get("model_id", ""),
+            one.manifest.model_id if one.manifest else "",
         )
         for one in entries
     ]
@@ -41,10 +42,12 @@ def listing(entries: Sequence[Entry]) -> Told:
 def model(opened: Bundle, promotions: Sequence[Promotion]) -> Told:
     """One model, verified, and what it has been promoted to."""
     manifest = opened.manifest
-    rows = manifest.data.get("rows", {})
+    protocols = manifest.genres.protocols if manifest.genres else {}
     genres = list(manifest.scoring.genres.classes) if manifest.scoring.genres else []
-    measured = {p: _accuracy(manifest.model_dump(), p) for p in PROTOCOLS}
-    accuracy = {f"accuracy, {PROTOCOLS[p]}": n for p, n in measured.items()}
+    accuracy = {
+        f"accuracy, {title}": f"{protocols[p].accuracy:.3f}" if p in protocols else ""
+        for p, title in PROTOCOLS.items()
+    }
     summary = {
         "path": str(opened.path),
         "kind": manifest.kind,
@@ -53,17 +56,17 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> Told:
         "genre_spark_version": manifest.genre_spark_version,
         "source_revision": manifest.source_revision,
         "seed": manifest.seed,
-        "data": manifest.data,
+        "data": manifest.data.model_dump(mode="json"),
         "features": list(manifest.scoring.space.features),
         "synthetic_genres": list(manifest.scoring.synthetic.names),
         "genres": genres,
-        "protocols": _plain((manifest.genres or {}).get("protocols", {})),
-        "promotions": [asdict(one) for one in promotions],
+        "protocols": {name: _numbers(of) for name, of in protocols.items()},
+        "promotions": [one.model_dump() for one in promotions],
     }
     pairs = {
         "model": f"{manifest.model_id}, a verified {manifest.kind} bundle",
         "made": f"{manifest.created_at}, genre-spark {manifest.genre_spark_version}",
-        "from": f"{manifest.data.get('source')}, {rows.get('accepted', 0):,} tracks",
+        "from": f"{manifest.data.source}, {manifest.data.rows.accepted:,} tracks",
         "features": ", ".join(manifest.scoring.space.features),
         "synthetic genres": ", ".join(manifest.scoring.synthetic.names),
         "genres": ", ".join(genres),
@@ -92,63 +95,61 @@ def promotion(path: str, given: Promotion) -> Told:
         rows = [
             (
                 PROTOCOLS[name],
-                f"{one['tracks']:,}",
-                f"{one['champion']:.4f}",
-                f"{one['candidate']:.4f}",
+                f"{one.tracks:,}",
+                f"{one.champion:.4f}",
+                f"{one.candidate:.4f}",
             )
-            for name, one in given.evidence["protocols"].items()
+            for name, one in given.evidence.protocols.items()
         ]
-        parts = [[head, *rows], pairs | {"trusts": given.evidence.get("trusts", "")}]
-    return {"path": path, **asdict(given)}, parts
+        parts = [[head, *rows], pairs | {"trusts": given.evidence.trusts or ""}]
+    return {"path": path, **given.model_dump()}, parts
 
 
-def difference(found: Mapping[str, Any]) -> Told:
+def difference(found: Difference) -> Told:
     """How many labels change, where, and why."""
-    genres, synthetic, n = found["genres"], found["synthetic_genres"], found["tracks"]
-    labelled, accepted = genres["labelled"], genres["accepted"]
-    alone = f"{found['only_before']:,} and {found['only_after']:,}"
+    genres, synthetic, n = found.genres, found.synthetic_genres, found.tracks
+    known = genres.labelled
     pairs = {
-        "tracks": f"{n:,}; accepted by one model alone: {alone}",
-        "genres that change": _of(genres["changed"], n),
-        "synthetic genres that change": _of(synthetic["changed"], n)
-        + ("" if synthetic["same_ids"] else " (other discoveries: their ids are not comparable)"),
-        "accepted": ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in accepted.items()),
-        "right, where the catalogue knows": f"{_of(labelled['right_before'], labelled['tracks'])}"
-        f" before, {_of(labelled['right_after'], labelled['tracks'])} after",
-        "from → to": "; ".join(largest(genres["flows"], _MOST_LINES)),
-        "features that spoke": "; ".join(largest(found["why"].get("features", []), _MOST_LINES)),
+        "tracks": f"{n:,}; accepted by one model alone: {found.only_before:,} and"
+        f" {found.only_after:,}",
+        "genres that change": _of(genres.changed, n),
+        "synthetic genres that change": _of(synthetic.changed, n)
+        + ("" if synthetic.same_ids else " (other discoveries: their ids are not comparable)"),
+        "accepted": ", ".join(f"{name.replace('_', ' ')} {k:,}" for name, k in genres.accepted),
+        "right, where the catalogue knows": f"{_of(known.right_before, known.tracks)} before,"
+        f" {_of(known.right_after, known.tracks)} after",
+        "from → to": "; ".join(largest(genres.flows, _MOST_LINES)),
+        "features that spoke": "; ".join(largest(found.why.features or (), _MOST_LINES)),
     }
     tables = [
-        _changed("synthetic genre before", genres["by_synthetic_genre"]),
-        _changed("confidence before, from", genres["by_confidence"]),
-        _changed("artist to the models", found["why"]["artists"]),
-        _made(found["why"]["making"]),
+        _changed("synthetic genre before", genres.by_synthetic_genre),
+        _changed("confidence before, from", genres.by_confidence),
+        _changed("artist to the models", found.why.artists),
+        _made(found.why.making),
     ]
-    return dict(found), [pairs, *(table for table in tables if len(table) > 1)]
+    summary = found.model_dump(mode="json", by_alias=True)
+    return summary, [pairs, *(table for table in tables if len(table) > 1)]
 
 
-def _accuracy(manifest: Mapping[str, Any], protocol: str) -> str:
-    protocols = (manifest.get("genres") or {}).get("protocols", {})
-    return f"{protocols[protocol]['accuracy']:.3f}" if protocol in protocols else ""
+def _listed_accuracy(manifest: ListedManifest | None, protocol: Protocol) -> str:
+    protocols = manifest.genres.protocols if manifest and manifest.genres else {}
+    return f"{protocols[protocol].accuracy:.3f}" if protocol in protocols else ""
 
 
-def _plain(protocols: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics of each protocol that are single numbers."""
-    return {
-        name: {key: value for key, value in of.items() if isinstance(value, int | float)}
-        for name, of in protocols.items()
-    }
+def _numbers(metrics: ProtocolMetrics) -> dict[str, float]:
+    """Metrics that are single numbers."""
+    return {name: value for name, value in metrics if isinstance(value, int | float)}
 
 
-def _changed(title: str, found: Mapping[str, Mapping[str, int]]) -> list[tuple[str, ...]]:
-    rows = sorted(found.items(), key=lambda item: -item[1]["changed"])
-    told = [(name, f"{one['tracks']:,}", _of(one["changed"], one["tracks"])) for name, one in rows]
-    return [(title, "tracks", "genres that change"), *told]
+def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, ...]]:
+    rows = sorted(found.items(), key=lambda item: -item[1].changed)
+    shares = [(name, f"{one.tracks:,}", _of(one.changed, one.tracks)) for name, one in rows]
+    return [(title, "tracks", "genres that change"), *shares]
 
 
-def _made(found: Mapping[str, Sequence[Any]]) -> list[tuple[str, ...]]:
-    told = [(name, *map(_short, pair)) for name, pair in found.items()]
-    return [("made of, or decides by", "before", "after"), *told]
+def _made(found: Pairs) -> list[tuple[str, ...]]:
+    pairs = [(name, *map(_short, pair)) for name, pair in found.items()]
+    return [("made of, or decides by", "before", "after"), *pairs]
 
 
 def _short(value: Any) -> str:

@@ -107,7 +107,7 @@ class RunOptions:
     openlineage: str | None = None
 
 
-class Place(click.ParamType):
+class Place(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
     """A path or URI: any text, which shells complete as a file."""
 
     name = "path"
@@ -119,7 +119,7 @@ class Place(click.ParamType):
         return [CompletionItem(incomplete, type="file")]
 
 
-class DatasetName(click.ParamType):
+class DatasetName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
     """A mapping in conf/datasets; where `files`, also any file."""
 
     name = "name"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -146,7 +147,7 @@ class Terminal:
 
     def show(
         self,
-        summary: Mapping[str, Any],
+        summary: BaseModel | Mapping[str, Any],
         parts: Iterable[Mapping[str, str] | Sequence[Sequence[str]]],
     ) -> None:
         """A summary for machines, or its parts for people: pairs, and tables with a head."""
@@ -163,12 +164,16 @@ class Terminal:
         if not self._as_json:
             self.pairs({"next": shlex.join(("genre-spark", *words))})
 
-    def told_as_json(self, summary: Any) -> bool:
+    def told_as_json(self, summary: BaseModel | Mapping[str, Any] | Sequence[Any]) -> bool:
         """Prints the summary for machines, if they asked for it."""
-        self.shown = summary
+        self.shown = (
+            summary.model_dump(mode="json", by_alias=True)
+            if isinstance(summary, BaseModel)
+            else summary
+        )
         if self._as_json:
             self.close()
-            print(json.dumps(redact_all(summary), ensure_ascii=False))
+            print(json.dumps(redact_all(self.shown), ensure_ascii=False))
         return self._as_json
 
 

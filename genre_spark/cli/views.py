@@ -1,10 +1,13 @@
 """What people see of tables: those that are known, one that is inspected, one that is labelled."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genre_spark.cli.summaries import reasons
+from genre_spark.cli.summaries import quarantined
 from genre_spark.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from genre_spark.publishing.reader import LabelledCatalogue
 
 
 def show_datasets(terminal: Terminal, datasets: Sequence[Mapping[str, Any]]) -> None:
@@ -79,34 +82,32 @@ def show_inspection(terminal: Terminal, summary: Mapping[str, Any]) -> None:
     terminal.pairs({"mapping": summary["draft"] or "", "next": summary["next"]})
 
 
-def show_labelled(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+def show_labelled(terminal: Terminal, found: "LabelledCatalogue") -> None:
     """What is in a labelled catalogue."""
-    if terminal.told_as_json(summary):
+    if terminal.told_as_json(found.summary()):
         return
-    labels, rows = summary["labels"], summary["rows"]
+    manifest = found.manifest
+    labels, rows = manifest.labels, manifest.rows
     terminal.pairs(
         {
-            "tracks": f"{rows['labelled']:,}",
-            "quarantined": reasons(rows),
-            "scored": summary["scored_at"],
-            "model id": summary["model_id"],
-            "from": summary["source"]["path"],
-            "drift": summary["drift"]["level"] if summary["drift"]["judged"] else "not judged",
+            "tracks": f"{rows.labelled:,}",
+            "quarantined": quarantined(rows.quarantined, rows.reasons),
+            "scored": manifest.scored_at,
+            "model id": manifest.model_id,
+            "from": manifest.source.path,
+            "drift": manifest.drift.level if manifest.drift.judged else "not judged",
         }
     )
-    for head, counts in (
-        ("synthetic genre", labels["synthetic_genres"]),
-        ("genre", labels["genres"]),
-    ):
+    for head, counts in (("synthetic genre", labels.synthetic_genres), ("genre", labels.genres)):
         if counts:
-            shares = ((n, f"{c:,}", f"{c / rows['labelled']:.1%}") for n, c in counts.items())
+            shares = ((n, f"{c:,}", f"{c / rows.labelled:.1%}") for n, c in counts.items())
             terminal.table([(head, "tracks", "share"), *shares])
-    if labels["accepted"] is not None:
-        sure = f"{labels['mean_confidence']:.3f}"
-        terminal.pairs({"accepted": f"{labels['accepted']:.1%}", "mean confidence": sure})
-    if summary["samples"]:
-        names = tuple(summary["samples"][0])
-        terminal.table([names, *(tuple(map(_cell, one.values())) for one in summary["samples"])])
+    if labels.accepted is not None:
+        sure = f"{labels.mean_confidence:.3f}"
+        terminal.pairs({"accepted": f"{labels.accepted:.1%}", "mean confidence": sure})
+    if found.samples:
+        rest = (tuple(map(_cell, one.values())) for one in found.samples)
+        terminal.table([tuple(found.samples[0]), *rest])
 
 
 _COLUMN_HEAD = ("column", "type", "filled", "lowest", "median", "highest", "for example", "read as")
@@ -124,7 +125,7 @@ def _fates(rows: Mapping[str, Any], genres: Mapping[str, int], artists: int) -> 
     }
     return {
         "tracks": f"{rows['accepted']:,} of {rows['read']:,} rows",
-        "quarantined": reasons(rows),
+        "quarantined": quarantined(rows["read"] - rows["accepted"], rows["reasons"]),
         **{name: f"{n:,}" for name, n in counts.items() if n},
         "largest genres": ", ".join(f"{genre} {n:,}" for genre, n in genres.items()),
     }

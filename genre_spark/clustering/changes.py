@@ -1,12 +1,6 @@
 """What became of the synthetic genres of an earlier bundle, as the bundle holds it."""
 
-from typing import Annotated
-
-from pydantic import Field
-
-from genre_spark._model import StrictModel
-
-Share = Annotated[float, Field(ge=0, le=1)]
+from genre_spark._model import Share, StrictModel
 
 
 class Match(StrictModel):

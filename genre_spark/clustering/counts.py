@@ -84,7 +84,7 @@ def of_partition(batches: Iterator[ArtistBatch], part: SyntheticPart) -> Iterato
     """
     k = len(part.ids)
     sizes, sums = np.zeros(k, np.int64), None
-    genres: Counter = Counter()
+    genres: Counter[tuple[int, str]] = Counter()
     artists: _All = []
     largest: _All = []
     for batch in batches:
@@ -148,7 +148,7 @@ def _largest(batch: ArtistBatch, part: SyntheticPart) -> _All:
 
 def _most(found: _All) -> _All:
     """Those with the most tracks, `_ARTISTS` for each row."""
-    kept: Counter = Counter()
+    kept: Counter[int] = Counter()
     most = []
     for one in sorted(found, key=lambda one: (-one[3], one[2])):
         kept[one[1]] += 1

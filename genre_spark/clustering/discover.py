@@ -23,6 +23,7 @@ from genre_spark.clustering import (
 )
 from genre_spark.clustering.matching import Previous
 from genre_spark.clustering.metric import ClusterMetric
+from genre_spark.clustering.quality_results import Stability
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.sample import Sample
 from genre_spark.clustering.synthetic_part import SyntheticPart
@@ -104,9 +105,10 @@ def discover(tracks: Tracks, settings: Settings, previous: Previous | None = Non
         if previous:
             matching.check_owner(previous, compared.owner)
         before = matching.earlier_rows(previous, compared.sample) if previous else None
-        part, chosen = _fit(compared, settings, before)
+        part, stability, chosen = _fit(compared, settings, before)
         part, ids = _identify(compared.sample, part, previous, before)
-        return _describe(compared, part, chosen.model_copy(update=ids), settings)
+        discovery = chosen.model_copy(update=ids)
+        return _describe(compared, part, stability, discovery, settings)
 
 
 @contextmanager
@@ -143,7 +145,7 @@ def _narrowed(
 
 def _fit(
     compared: _Compared, settings: Settings, before: np.ndarray | None
-) -> tuple[SyntheticPart, Discovery]:
+) -> tuple[SyntheticPart, Stability, Discovery]:
     """Centers of all tracks, the largest group first, still without names."""
     drawn, wanted, seed = compared.sample, settings.clustering, settings.seed
     own = drawn.inputs
@@ -163,12 +165,12 @@ def _fit(
         centers=tuple(map(tuple, centers.tolist())),
         owner=compared.owner,
     )
-    return part, Discovery(k=k, candidates=candidates, stability=stability)
+    return part, stability, Discovery(k=k, candidates=candidates, stability=stability)
 
 
 def _identify(
     drawn: Sample, part: SyntheticPart, previous: Previous | None, before: np.ndarray | None
-) -> tuple[SyntheticPart, dict]:
+) -> tuple[SyntheticPart, dict[str, object]]:
     """Ids and names: the largest group of the sample first, earlier ones kept."""
     k = len(part.ids)
     sizes = np.bincount(part.assign(drawn.inputs)[0], minlength=k)
@@ -184,12 +186,16 @@ def _identify(
 
 
 def _describe(
-    compared: _Compared, part: SyntheticPart, discovery: Discovery, settings: Settings
+    compared: _Compared,
+    part: SyntheticPart,
+    stability: Stability,
+    discovery: Discovery,
+    settings: Settings,
 ) -> Found:
     """Profiles, rules, map and quality."""
     drawn, narrowed, seed = compared.sample, compared.narrowed, settings.seed
-    stability = float(np.mean(discovery.stability.bootstraps))
-    measured = quality.compare(drawn, part, stability, settings.clustering, seed)
+    mean_stability = float(np.mean(stability.bootstraps))
+    measured = quality.compare(drawn, part, mean_stability, settings.clustering, seed)
     if part.owner is None:
         quality.check_structure(measured)
     counts = catalogue_passes.group_counts(narrowed, drawn.space, part)

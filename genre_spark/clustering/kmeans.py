@@ -37,7 +37,7 @@ def fit(points: DataFrame, centers: np.ndarray, max_iterations: int) -> np.ndarr
     Lloyd (1982), "Least squares quantization in PCM"; Spark's MLlib guide, "Clustering".
     """
     context = points.sparkSession.sparkContext
-    jvm = context._jvm
+    jvm: Any = context._jvm
     start = jvm.org.apache.spark.mllib.clustering.KMeansModel(_vectors(context, centers))
     solver = jvm.org.apache.spark.mllib.clustering.KMeans().setK(len(centers))
     # Where MLlib keeps the points itself, it computes them twice.
@@ -53,7 +53,7 @@ def fit(points: DataFrame, centers: np.ndarray, max_iterations: int) -> np.ndarr
 
 def _rows(points: DataFrame) -> Any:
     """The points as MLlib's RDD of vectors, on the JVM."""
-    context = points.sparkSession.sparkContext
+    context: Any = points.sparkSession.sparkContext
     jvm = context._jvm
     no_columns = context._gateway.new_array(jvm.java.lang.String, 0)
     taken = points.select(POINT)._jdf

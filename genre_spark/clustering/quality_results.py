@@ -5,9 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from genre_spark._model import Finite, StrictModel
-
-Share = Annotated[float, Field(ge=0, le=1)]
+from genre_spark._model import Finite, Share, StrictModel
 
 
 class Candidate(StrictModel):

@@ -4,17 +4,27 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
+from genre_spark.bundle.genre_metrics import Protocol
 from genre_spark.classifier import estimator
 from genre_spark.classifier.calibration import reliability, risk_coverage
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.evaluation import metrics as evaluation
 from genre_spark.evaluation.held_out import HeldOut, hold_out, join
-from genre_spark.evaluation.metrics import Protocol, gain, interval, scores
+from genre_spark.evaluation.metrics import gain, interval, scores
+from genre_spark.evaluation.study_results import (
+    AcceptanceOverSeeds,
+    ClassifierOverSeeds,
+    ComparedOverSeeds,
+    CurvePoint,
+    OverSeeds,
+    StudiedProtocol,
+    Study,
+)
 from genre_spark.evaluation.training import unlinked
 
 logger = logging.getLogger(__name__)
@@ -31,7 +41,7 @@ def run(
     say: Say = logger.info,
     n_repetitions: int = 2,
     with_curve: bool = True,
-) -> dict[str, Any]:
+) -> Study:
     """Evaluate all protocols, with baselines on the same rows.
 
     Known artists: one split per seed. New artists: in each repetition every artist is held out
@@ -53,15 +63,13 @@ def run(
 
     Returns
     -------
-    dict
-        Per protocol the classifier, its ladder and the baselines: each measure with its mean, spread
-        and values over the seeds. What the classifier gains over each of the others comes with a 95 %
-        interval.
+    Study
+        Per protocol the classifier, its ladder and the baselines, each measure over the seeds.
     """
     started = time.monotonic()
     protocols = evaluation.protocols(tracks)
     seeds = [settings.seed + i for i in range(n_seeds)]
-    found: dict[str, Any] = {}
+    found: dict[Protocol, StudiedProtocol] = {}
     for protocol in (name for name, reason in protocols.items() if not reason):
         used = seeds if protocol == "known" else seeds[:n_repetitions]
         held_out = [_repetition(tracks, protocol, settings, seed, say) for seed in used]
@@ -69,21 +77,21 @@ def run(
         rest = [one for one in map(unlinked, held_out) if one] if protocol == "new" else []
         if rest:
             found["unlinked"] = _summary(tracks, rest, settings)
-    return {
-        "classes": list(tracks.classes),
-        "tracks": len(tracks),
-        "artists": len(np.unique(tracks.artists)) if tracks.has_artists else None,
-        "target_precision": settings.training.target_precision,
-        "seeds": seeds,
-        "repetitions": len(seeds[:n_repetitions]),
-        "skipped": {name: reason for name, reason in protocols.items() if reason},
-        "protocols": found,
-        "learning_curve": learning_curve(tracks, settings, say) if with_curve else [],
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    return Study(
+        classes=tracks.classes,
+        tracks=len(tracks),
+        artists=len(np.unique(tracks.artists)) if tracks.has_artists else None,
+        target_precision=settings.training.target_precision,
+        seeds=tuple(seeds),
+        repetitions=len(seeds[:n_repetitions]),
+        skipped={name: reason for name, reason in protocols.items() if reason},
+        protocols=found,
+        learning_curve=learning_curve(tracks, settings, say) if with_curve else (),
+        seconds=round(time.monotonic() - started, 1),
+    )
 
 
-def learning_curve(tracks: LabelledTracks, settings: Settings, say: Say) -> list[dict[str, Any]]:
+def learning_curve(tracks: LabelledTracks, settings: Settings, say: Say) -> tuple[CurvePoint, ...]:
     """Accuracy on new artists by number of labels, with and without synthetic genres' labels.
 
     One fold of the artists is held out. Of the others' labelled tracks the first so many in random
@@ -103,20 +111,13 @@ def learning_curve(tracks: LabelledTracks, settings: Settings, say: Say) -> list
         right = {name: one.argmax(axis=1) == held_out.labels for name, one in steps.items()}
         *_, without, everything = right.values()
         found.append(
-            {
-                "labels": n,
-                "ladder": {name: float(one.mean()) for name, one in right.items()},
-                "gain_by_synthetic_genres": gain([everything], [without], [held_out.artists], 0),
-            }
+            CurvePoint(
+                labels=n,
+                ladder={name: float(one.mean()) for name, one in right.items()},
+                gain_by_synthetic_genres=gain([everything], [without], [held_out.artists], 0),
+            )
         )
-    return found
-
-
-def strongest(metrics: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The baseline with the best mean accuracy, of one protocol's results."""
-    found = metrics["baselines"]
-    name = max(found, key=lambda one: found[one]["accuracy"]["mean"])
-    return name, found[name]
+    return tuple(found)
 
 
 def _repetition(
@@ -141,34 +142,38 @@ def _tell(say: Say, at: str, message: str) -> None:
 
 def _summary(
     tracks: LabelledTracks, splits: Sequence[HeldOut], settings: Settings
-) -> dict[str, Any]:
+) -> StudiedProtocol:
     target = settings.training.target_precision
     own = [split.measure(tracks, target) for split in splits]
     right = [_right(tracks, split, split.probabilities) for split in splits]
     artists = [tracks.artists[split.rows] for split in splits]
-    return {
-        "tracks": [len(split.rows) for split in splits],
-        "linked": float(np.mean([split.linked.mean() for split in splits])),
-        "never_learned": sorted({name for split in splits for name in split.never_learned}),
-        "cnn": _over_seeds(own),
-        "interval": interval(right, artists),
-        "coverage_at": {
-            goal: _over_seeds([one["coverage_at"][goal] for one in own])
-            for goal in own[0]["coverage_at"]
+    probabilities, labels = _pooled(tracks, splits)
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    return StudiedProtocol(
+        tracks=tuple(len(split.rows) for split in splits),
+        linked=float(np.mean([split.linked.mean() for split in splits])),
+        never_learned=tuple(sorted({name for split in splits for name in split.never_learned})),
+        cnn=ClassifierOverSeeds(**_over_seeds([dict(one) for one in own])),
+        interval=interval(right, artists),
+        coverage_at={
+            goal: AcceptanceOverSeeds(**_over_seeds([dict(one.coverage_at[goal]) for one in own]))
+            for goal in own[0].coverage_at
         },
-        "ladder": _others(tracks, splits, "ladder"),
-        "baselines": _others(tracks, splits, "baselines"),
-        "confusion": np.sum([one["confusion"] for one in own], axis=0).tolist(),
-        "per_genre": {
-            genre: _over_seeds([one["per_genre"][genre] for one in own]) for genre in tracks.classes
+        ladder=_others(tracks, splits, "ladder"),
+        baselines=_others(tracks, splits, "baselines"),
+        confusion=np.sum([one.confusion for one in own], axis=0).tolist(),
+        per_genre={
+            genre: _over_seeds([one.per_genre[genre].model_dump(by_alias=True) for one in own])
+            for genre in tracks.classes
         },
-        **_curves(tracks, splits),
-    }
+        reliability=reliability(confidence, correct),
+        risk_coverage=risk_coverage(confidence, correct),
+    )
 
 
 def _others(
-    tracks: LabelledTracks, splits: Sequence[HeldOut], part: str
-) -> dict[str, dict[str, Any]]:
+    tracks: LabelledTracks, splits: Sequence[HeldOut], part: Literal["ladder", "baselines"]
+) -> dict[str, ComparedOverSeeds]:
     """Measures of baselines or of the ladder, and what the classifier gains over each."""
     found = {}
     ours = [_right(tracks, split, split.probabilities) for split in splits]
@@ -176,11 +181,13 @@ def _others(
     for name in getattr(splits[0], part):
         theirs = [getattr(split, part)[name] for split in splits]
         measured = [
-            scores(one, tracks.labels[split.rows])
+            dict(scores(one, tracks.labels[split.rows]))
             for one, split in zip(theirs, splits, strict=True)
         ]
         right = [_right(tracks, split, one) for one, split in zip(theirs, splits, strict=True)]
-        found[name] = _over_seeds(measured) | {"cnn_gain": gain(ours, right, artists, seed=0)}
+        found[name] = ComparedOverSeeds(
+            **_over_seeds(measured), cnn_gain=gain(ours, right, artists, seed=0)
+        )
     return found
 
 
@@ -188,28 +195,27 @@ def _right(tracks: LabelledTracks, split: HeldOut, probabilities: np.ndarray) ->
     return probabilities.argmax(axis=1) == tracks.labels[split.rows]
 
 
-def _over_seeds(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Mean, spread and values of each measure that is a number."""
-    names = [name for name, value in metrics[0].items() if not isinstance(value, list | dict)]
-    return {name: _statistics([one[name] for one in metrics]) for name in names}
-
-
-def _statistics(values: Sequence[float | None]) -> dict[str, Any]:
-    """Of the values that there are; a spread takes two."""
-    there = [value for value in values if value is not None]
-    return {
-        "mean": float(np.mean(there)) if there else None,
-        "spread": float(np.std(there, ddof=1)) if len(there) > 1 else None,
-        "values": list(values),
-    }
-
-
-def _curves(tracks: LabelledTracks, splits: Sequence[HeldOut]) -> dict[str, Any]:
-    """Curves over the held-out tracks of all splits together."""
+def _pooled(tracks: LabelledTracks, splits: Sequence[HeldOut]) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and labels of the held-out tracks of all splits together."""
     probabilities = np.concatenate([split.probabilities for split in splits])
-    labels = np.concatenate([tracks.labels[split.rows] for split in splits])
-    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    return {
-        "reliability": reliability(confidence, correct),
-        "risk_coverage": risk_coverage(confidence, correct),
-    }
+    return probabilities, np.concatenate([tracks.labels[split.rows] for split in splits])
+
+
+def _over_seeds(measured: Sequence[Mapping[str, object]]) -> dict[str, OverSeeds]:
+    """Mean, spread and values of each measure that is a number."""
+    names = [
+        name
+        for name, value in measured[0].items()
+        if value is None or isinstance(value, int | float)
+    ]
+    return {name: _statistics([one[name] for one in measured]) for name in names}
+
+
+def _statistics(values: Sequence[object]) -> OverSeeds:
+    """Of the values that there are; a spread takes two."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return OverSeeds(
+        mean=float(np.mean(numbers)) if numbers else None,
+        spread=float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
+        values=tuple(value if isinstance(value, int | float) else None for value in values),
+    )

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
+from genre_spark.bundle.genre_metrics import HeldOutMetrics
 from genre_spark.classifier import estimator
 from genre_spark.classifier.estimator import TARGETS, FittedClassifier
 from genre_spark.classifier.predictor import Predictions
@@ -14,6 +15,7 @@ from genre_spark.config import Settings
 from genre_spark.evaluation import baselines, metrics
 
 Say = Callable[[str], None]
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,18 @@ class HeldOut:
             self.never_learned,
         )
 
-    def measure(self, tracks: LabelledTracks, target: float) -> dict[str, Any]:
+    def measure(self, tracks: LabelledTracks, target: float) -> HeldOutMetrics:
         """All metrics of the classifier that would be shipped."""
-        labels = tracks.labels[self.rows]
-        correct = self.probabilities.argmax(axis=1) == labels
-        found = metrics.measure(self.probabilities, labels, tracks.classes, self.accepted, target)
-        return found | {
-            "interval": metrics.interval([correct], [tracks.artists[self.rows]]),
-            "coverage_at": {
-                f"{goal:.2f}": metrics.acceptance(correct, accepted)
-                for goal, accepted in self.accepted_at.items()
-            },
-            "linked": float(self.linked.mean()),
-            "never_learned": list(self.never_learned),
-        }
+        found = metrics.Predicted(
+            self.probabilities,
+            tracks.labels[self.rows],
+            tracks.artists[self.rows],
+            self.accepted,
+            self.accepted_at,
+            self.linked,
+            self.never_learned,
+        )
+        return metrics.measure(found, tracks.classes, target)
 
 
 def join(parts: list[HeldOut]) -> HeldOut:
@@ -79,7 +79,7 @@ def join(parts: list[HeldOut]) -> HeldOut:
     def of(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    def by_name(name: str) -> dict[Any, np.ndarray]:
+    def by_name(name: str) -> dict[_Key, np.ndarray]:
         first = getattr(parts[0], name)
         return {key: np.concatenate([getattr(part, name)[key] for part in parts]) for key in first}
 

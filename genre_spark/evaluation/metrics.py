@@ -1,10 +1,18 @@
 """Protocols of evaluation, and measures of predictions on tracks that the model has not seen."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from genre_spark.bundle.genre_metrics import (
+    Acceptance,
+    Estimate,
+    GenreScores,
+    HeldOutMetrics,
+    Protocol,
+    Scores,
+)
 from genre_spark.classifier import splits
 from genre_spark.classifier.calibration import (
     attainable_coverage,
@@ -14,8 +22,6 @@ from genre_spark.classifier.calibration import (
 )
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.errors import InputError
-
-Protocol = Literal["known", "new", "unlinked"]
 
 # Below, hardly any artist is held out, and what is measured on new ones is of one or two.
 _FEWEST_ARTISTS = 20
@@ -77,57 +83,74 @@ def never_learned(tracks: LabelledTracks, train: np.ndarray, test: np.ndarray) -
     return [tracks.classes[code] for code in missing]
 
 
-def measure(
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    classes: tuple[str, ...],
-    accepted: np.ndarray,
-    target: float,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Predicted:
+    """Held-out tracks with their labels.
+
+    Attributes
+    ----------
+    probabilities : np.ndarray [shape=(n_tracks, n_classes)]
+    labels, artists : np.ndarray [shape=(n_tracks,), dtype=int64]
+    accepted : np.ndarray [shape=(n_tracks,), dtype=bool]
+    accepted_at : dict of float to np.ndarray [shape=(n_tracks,), dtype=bool]
+        By target precision.
+    linked : np.ndarray [shape=(n_tracks,), dtype=bool]
+    never_learned : tuple of str
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    artists: np.ndarray
+    accepted: np.ndarray
+    accepted_at: Mapping[float, np.ndarray]
+    linked: np.ndarray
+    never_learned: tuple[str, ...] = ()
+
+
+def measure(found: Predicted, classes: tuple[str, ...], target: float) -> HeldOutMetrics:
     """All metrics of one set of held-out predictions.
 
     Parameters
     ----------
-    probabilities : np.ndarray [shape=(n_tracks, n_classes)]
-    labels : np.ndarray [shape=(n_tracks,), dtype=int64]
+    found : Predicted
     classes : tuple of str
-    accepted : np.ndarray [shape=(n_tracks,), dtype=bool]
     target : float
         Precision that accepted labels should have.
-
-    Returns
-    -------
-    dict
-        Shares in [0, 1]; ``precision`` is that of accepted labels, None where there are none.
     """
     from sklearn.metrics import classification_report, confusion_matrix
 
-    winners, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    correct, codes = winners == labels, np.arange(len(classes))
+    winners, confidence = found.probabilities.argmax(axis=1), found.probabilities.max(axis=1)
+    correct, codes = winners == found.labels, np.arange(len(classes))
     per_genre = classification_report(
-        labels, winners, labels=codes, target_names=classes, output_dict=True, zero_division=0
+        found.labels, winners, labels=codes, target_names=classes, output_dict=True, zero_division=0
     )
-    return {
-        "tracks": len(labels),
-        **scores(probabilities, labels),
-        **acceptance(correct, accepted),
-        "attainable": attainable_coverage(confidence, correct, target),
-        "confusion": confusion_matrix(labels, winners, labels=codes).tolist(),
-        "per_genre": {
-            name: {key: float(value) for key, value in per_genre[name].items()} for name in classes
+    accepted = acceptance(correct, found.accepted)
+    return HeldOutMetrics(
+        **dict(scores(found.probabilities, found.labels)),
+        tracks=len(found.labels),
+        coverage=accepted.coverage,
+        precision=accepted.precision,
+        attainable=attainable_coverage(confidence, correct, target),
+        confusion=confusion_matrix(found.labels, winners, labels=codes).tolist(),
+        per_genre={name: GenreScores.model_validate(per_genre[name]) for name in classes},
+        reliability=reliability(confidence, correct),
+        risk_coverage=risk_coverage(confidence, correct),
+        interval=interval([correct], [found.artists]),
+        coverage_at={
+            f"{goal:.2f}": acceptance(correct, mask) for goal, mask in found.accepted_at.items()
         },
-        "reliability": reliability(confidence, correct),
-        "risk_coverage": risk_coverage(confidence, correct),
-    }
+        linked=float(found.linked.mean()),
+        never_learned=found.never_learned,
+    )
 
 
-def acceptance(correct: np.ndarray, accepted: np.ndarray) -> dict[str, float | None]:
-    """``coverage``: the share that is accepted; ``precision``: the share of these that is right."""
+def acceptance(correct: np.ndarray, accepted: np.ndarray) -> Acceptance:
+    """How many labels are accepted [shape=(n_tracks,), dtype=bool], and how many of these right."""
     precision = float(correct[accepted].mean()) if accepted.any() else None
-    return {"coverage": float(accepted.mean()), "precision": precision}
+    return Acceptance(coverage=float(accepted.mean()), precision=precision)
 
 
-def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def scores(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
     """What any classifier can be measured by.
 
     Parameters
@@ -137,9 +160,8 @@ def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
     Returns
     -------
-    dict of str to float
-        ``accuracy``, ``macro_f1`` over the genres that are held out or given, ``top3``,
-        ``log_loss``, ``ece`` and ``aurc``.
+    Scores
+        Its ``macro_f1`` is over the genres that are held out or predicted.
     """
     from sklearn.metrics import f1_score
 
@@ -147,14 +169,14 @@ def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     correct, rows = winners == labels, np.arange(len(labels))
     top3 = (np.argsort(-probabilities, axis=1)[:, :3] == labels[:, None]).any(axis=1)
     likelihood = np.log(np.maximum(probabilities[rows, labels], 1e-12))
-    return {
-        "accuracy": float(correct.mean()),
-        "macro_f1": float(f1_score(labels, winners, average="macro", zero_division=0)),
-        "top3": float(top3.mean()),
-        "log_loss": float(-likelihood.mean()),
-        "ece": expected_calibration_error(confidence, correct),
-        "aurc": area_under_risk_coverage(confidence, correct),
-    }
+    return Scores(
+        accuracy=float(correct.mean()),
+        macro_f1=float(f1_score(labels, winners, average="macro", zero_division=0)),
+        top3=float(top3.mean()),
+        log_loss=float(-likelihood.mean()),
+        ece=expected_calibration_error(confidence, correct),
+        aurc=area_under_risk_coverage(confidence, correct),
+    )
 
 
 def gain(
@@ -162,7 +184,7 @@ def gain(
     theirs: Sequence[np.ndarray],
     artists: Sequence[np.ndarray],
     seed: int,
-) -> dict[str, float]:
+) -> Estimate:
     """Difference of two accuracies with a 95 % interval, from paired splits.
 
     Tracks of one artist are right or wrong together, and an artist is held out in several splits:
@@ -177,8 +199,8 @@ def gain(
 
     Returns
     -------
-    dict of str to float
-        ``mean``, ``low`` and ``high``, in [-1, 1].
+    Estimate
+        In [-1, 1].
 
     References
     ----------
@@ -197,12 +219,12 @@ def gain(
         who = np.bincount(rng.integers(0, n_artists, n_artists), minlength=n_artists)
         drawn.append((chosen @ more @ who) / max(1.0, chosen @ tracks @ who))
     low, high = np.percentile(drawn, _PERCENTILES)
-    return {"mean": float(more.sum() / tracks.sum()), "low": float(low), "high": float(high)}
+    return Estimate(mean=float(more.sum() / tracks.sum()), low=float(low), high=float(high))
 
 
 def interval(
     correct: Sequence[np.ndarray], artists: Sequence[np.ndarray], seed: int = 0
-) -> dict[str, float]:
+) -> Estimate:
     """A share that is right with its 95 % interval over artists; see `gain`."""
     return gain(correct, [np.zeros(len(one), dtype=bool) for one in correct], artists, seed)
 

@@ -1,15 +1,27 @@
 """What changes where one model takes another's place: how many labels, where, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Settings
+from genre_spark.evaluation.difference import (
+    ChangedAcceptance,
+    ChangedGenres,
+    ChangedShare,
+    ChangedSyntheticGenres,
+    Difference,
+    Flow,
+    KnownGenres,
+    NamedModel,
+    Pairs,
+    Reasons,
+)
 from genre_spark.evaluation.side_by_side import AFTER, BEFORE, TRUTH, labelled_by_both
 from genre_spark.schema import WHY_GENRE
 
@@ -28,8 +40,8 @@ def compare(
     after: Bundle,
     settings: Settings,
     explain: bool = False,
-) -> dict[str, Any]:
-    """Labels a catalogue with two models and tells the difference.
+) -> Difference:
+    """Labels a catalogue with two models and compares the labels.
 
     Parameters
     ----------
@@ -42,64 +54,57 @@ def compare(
 
     Returns
     -------
-    dict
-        ``tracks`` that both accept, and those that one alone does; per kind of label the number
-        that ``changed`` and the largest ``flows``; where genres changed (by the synthetic genre
-        and by the confidence that they had); how many known genres are met; and ``why``.
+    Difference
     """
     with labelled_by_both(spark, source, before, after, settings, explain) as tracks:
         is_both = F.col(BEFORE).isNotNull() & F.col(AFTER).isNotNull()
         both = tracks.filter(is_both).withColumn(_CHANGED, _differs("genre"))
-        return {
-            "before": _named(before),
-            "after": _named(after),
-            "source": source.path,
+        genres, synthetic = (_flows(both, label) for label in ("genre", "synthetic_genre"))
+        return Difference(
+            before=_named(before),
+            after=_named(after),
+            source=source.path,
             **_accepted_by(tracks),
-            "genres": {
-                **_moved(both, "genre"),
-                "by_synthetic_genre": _share_by(both, F.col(f"{BEFORE}.synthetic_genre")),
-                "by_confidence": _share_by(both, _confidence()),
-                "accepted": _acceptance(both),
-                "labelled": _met(both),
-            },
-            "synthetic_genres": {
-                "same_ids": _same_line(before.manifest, after.manifest),
-                **_moved(both, "synthetic_genre"),
-            },
-            "why": _why(both, before.manifest, after.manifest, explain),
-        }
+            genres=ChangedGenres(
+                changed=_total(genres),
+                flows=genres[:_MOST_FLOWS],
+                by_synthetic_genre=_share_by(both, F.col(f"{BEFORE}.synthetic_genre")),
+                by_confidence=_share_by(both, _confidence()),
+                accepted=_acceptance(both),
+                labelled=_met(both),
+            ),
+            synthetic_genres=ChangedSyntheticGenres(
+                same_ids=_same_line(before.manifest, after.manifest),
+                changed=_total(synthetic),
+                flows=synthetic[:_MOST_FLOWS],
+            ),
+            why=_why(both, before.manifest, after.manifest, explain),
+        )
 
 
-def making(before: Manifest, after: Manifest) -> dict[str, list[Any]]:
-    """What the models were made of and how they decide, where they differ: [before, after]."""
-    told = [_told(manifest) for manifest in (before, after)]
-    names = dict.fromkeys((*told[0], *told[1]))
-    pairs = {name: [one.get(name) for one in told] for name in names}
+def making(before: Manifest, after: Manifest) -> Pairs:
+    """What the models were made of and how they decide, where they differ."""
+    one, other = _properties(before), _properties(after)
+    pairs = {name: (one.get(name), other.get(name)) for name in dict.fromkeys((*one, *other))}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def importance(before: Manifest, after: Manifest) -> dict[str, dict[str, list[float | None]]]:
-    """Per protocol, the accuracy that hangs on each scope and feature: [before, after]."""
-    found = [_importance(manifest) for manifest in (before, after)]
+def importance(
+    before: Manifest, after: Manifest
+) -> dict[str, dict[str, tuple[float | None, float | None]]]:
+    """Per protocol, the accuracy that depends on each scope and feature."""
+    one, other = _importance(before), _importance(after)
     return {
         protocol: {
-            name: [one.get(protocol, {}).get(name) for one in found]
-            for name in dict.fromkeys(name for one in found for name in one.get(protocol, {}))
+            name: (one.get(protocol, {}).get(name), other.get(protocol, {}).get(name))
+            for name in dict.fromkeys((*one.get(protocol, {}), *other.get(protocol, {})))
         }
-        for protocol in dict.fromkeys((*found[0], *found[1]))
+        for protocol in dict.fromkeys((*one, *other))
     }
 
 
-def largest(flows: Sequence[Mapping[str, Any]], most: int) -> list[str]:
-    """Flows in words, the largest first."""
-    return [
-        f"{flow['from'] or 'none'} → {flow['to'] or 'none'}: {flow['tracks']:,}"
-        for flow in flows[:most]
-    ]
-
-
-def _named(one: Bundle) -> dict[str, str]:
-    return {"path": str(one.path), "model_id": one.manifest.model_id}
+def _named(one: Bundle) -> NamedModel:
+    return NamedModel(path=str(one.path), model_id=one.manifest.model_id)
 
 
 def _differs(label: str) -> Column:
@@ -111,21 +116,29 @@ def _accepted_by(tracks: DataFrame) -> dict[str, int]:
     return _counts(tracks, tracks=was & is_now, only_before=was & ~is_now, only_after=~was & is_now)
 
 
-def _moved(both: DataFrame, label: str) -> dict[str, Any]:
+def _flows(both: DataFrame, label: str) -> tuple[Flow, ...]:
+    """All flows from label to label, the largest first."""
     names = [F.col(f"{side}.{label}").alias(side) for side in (BEFORE, AFTER)]
     moved = both.filter(_differs(label)).groupBy(*names).count()
     rows = moved.orderBy(F.desc("count"), BEFORE, AFTER).collect()
-    flows = [{"from": row[BEFORE], "to": row[AFTER], "tracks": row["count"]} for row in rows]
-    return {_CHANGED: sum(flow["tracks"] for flow in flows), "flows": flows[:_MOST_FLOWS]}
+    return tuple(map(_flow, rows))
 
 
-def _share_by(both: DataFrame, what: Column) -> dict[str, dict[str, int]]:
-    """By something that the old model said: tracks, and how many of them changed genre."""
+def _flow(row: Row) -> Flow:
+    return Flow.model_validate({"from": row[BEFORE], "to": row[AFTER], "tracks": row["count"]})
+
+
+def _total(flows: Sequence[Flow]) -> int:
+    return sum(flow.tracks for flow in flows)
+
+
+def _share_by(both: DataFrame, what: Column) -> dict[str, ChangedShare]:
+    """By something that the old model says: tracks, and how many of them changed genre."""
     counted = both.groupBy(what.cast("string").alias("at")).agg(
         F.count(F.lit(1)).alias("tracks"), F.count_if(_CHANGED).alias(_CHANGED)
     )
     rows = counted.filter(F.col("at").isNotNull()).orderBy("at").collect()
-    return {row["at"]: {"tracks": row["tracks"], _CHANGED: row[_CHANGED]} for row in rows}
+    return {row["at"]: ChangedShare(tracks=row["tracks"], changed=row[_CHANGED]) for row in rows}
 
 
 def _confidence() -> Column:
@@ -134,37 +147,38 @@ def _confidence() -> Column:
     return F.format_number(F.least(steps, F.lit(9)) * _STEP, 1)
 
 
-def _acceptance(both: DataFrame) -> dict[str, int]:
+def _acceptance(both: DataFrame) -> ChangedAcceptance:
     was, is_now = (F.col(f"{side}.genre_accepted") for side in (BEFORE, AFTER))
-    return _counts(
+    counts = _counts(
         both,
         kept=was & is_now,
         gained=~was & is_now,
         lost=was & ~is_now,
         changed_though_accepted=was & is_now & F.col(_CHANGED),
     )
+    return ChangedAcceptance(**counts)
 
 
-def _met(both: DataFrame) -> dict[str, int]:
-    """Where the catalogue knows the genre; the models may have learned from these tracks."""
+def _met(both: DataFrame) -> KnownGenres:
     was, is_now = (F.col(f"{side}.genre") == F.col(TRUTH) for side in (BEFORE, AFTER))
-    return _counts(both, tracks=F.col(TRUTH).isNotNull(), right_before=was, right_after=is_now)
+    counts = _counts(both, tracks=F.col(TRUTH).isNotNull(), right_before=was, right_after=is_now)
+    return KnownGenres(**counts)
 
 
-def _why(both: DataFrame, before: Manifest, after: Manifest, explain: bool) -> dict[str, Any]:
+def _why(both: DataFrame, before: Manifest, after: Manifest, explain: bool) -> Reasons:
     was, is_now = (
         F.when(F.coalesce(F.col(f"{side}.known"), F.lit(False)), "known").otherwise("new")
         for side in (BEFORE, AFTER)
     )
-    found = {
-        "making": making(before, after),
-        "importance": importance(before, after),
-        "artists": _share_by(both, F.concat(was, F.lit(" → "), is_now)),
-    }
-    return {**found, "features": _features(both)} if explain else found
+    return Reasons(
+        making=making(before, after),
+        importance=importance(before, after),
+        artists=_share_by(both, F.concat(was, F.lit(" → "), is_now)),
+        **({"features": _features(both)} if explain else {}),
+    )
 
 
-def _features(both: DataFrame) -> list[dict[str, Any]]:
+def _features(both: DataFrame) -> tuple[Flow, ...]:
     """Which feature spoke most for labels that changed, under either model."""
     first = [
         F.get(F.col(f"{side}.{WHY_GENRE}"), F.lit(0))["feature"].alias(side)
@@ -172,12 +186,13 @@ def _features(both: DataFrame) -> list[dict[str, Any]]:
     ]
     counted = both.filter(_CHANGED).groupBy(*first).count()
     rows = counted.orderBy(F.desc("count"), BEFORE, AFTER).limit(_MOST_FLOWS).collect()
-    return [{"from": row[BEFORE], "to": row[AFTER], "tracks": row["count"]} for row in rows]
+    return tuple(map(_flow, rows))
 
 
 def _counts(table: DataFrame, **conditions: Column) -> dict[str, int]:
     counted = [F.count_if(condition).alias(name) for name, condition in conditions.items()]
-    return table.agg(*counted).first().asDict()
+    (found,) = table.agg(*counted).collect()
+    return found.asDict()
 
 
 def _same_line(before: Manifest, after: Manifest) -> bool:
@@ -187,35 +202,35 @@ def _same_line(before: Manifest, after: Manifest) -> bool:
     return followed or before.scoring.synthetic == after.scoring.synthetic
 
 
-def _told(manifest: Manifest) -> dict[str, Any]:
+def _properties(manifest: Manifest) -> dict[str, Any]:
     """What a model was made of, and how it decides, by name."""
     part, space = manifest.scoring.genres, manifest.scoring.space
-    rows = manifest.data.get("rows", {})
-    told = {
+    rows = manifest.data.rows
+    found = {
         "kind": manifest.kind,
         **{name: getattr(manifest, name) for name in _MADE_OF},
         **{f"library {name}": version for name, version in manifest.libraries.items()},
-        "catalogue": manifest.data.get("source"),
-        **{name: rows.get(name) for name in ("accepted", "with_genre", "fingerprint")},
+        "catalogue": manifest.data.source,
+        **{name: getattr(rows, name) for name in ("accepted", "with_genre", "fingerprint")},
         "features": list(space.features),
         "synthetic genres": list(manifest.scoring.synthetic.names),
     }
     if part:
-        told |= {"genres": list(part.classes), "reads words": part.reads_text}
-        told |= {"target precision": part.target_precision}
-        told |= {"known artists": len(part.artist_keys)}
+        found |= {"genres": list(part.classes), "reads words": part.reads_text}
+        found |= {"target precision": part.target_precision}
+        found |= {"known artists": len(part.artist_keys)}
         for kind, one in (("known", part.known), ("new", part.new)):
-            told |= {f"{kind} artists: {k}": v for k, v in one.model_dump(mode="json").items()}
-    return told
+            found |= {f"{kind} artists: {k}": v for k, v in one.model_dump(mode="json").items()}
+    return found
 
 
 def _importance(manifest: Manifest) -> dict[str, dict[str, float]]:
-    protocols: Mapping[str, Any] = (manifest.genres or {}).get("protocols", {})
+    measured = manifest.genres.protocols if manifest.genres else {}
     return {
         protocol: {
-            **{f"scope: {name}": one["accuracy"]["mean"] for name, one in of["scopes"].items()},
-            **{name: one["all"]["accuracy"]["mean"] for name, one in of["features"].items()},
+            **{f"scope: {n}": lost.accuracy.mean for n, lost in of.importance.scopes.items()},
+            **{n: lost.all.accuracy.mean for n, lost in of.importance.features.items()},
         }
-        for protocol, of in ((p, one.get("importance")) for p, one in protocols.items())
-        if of
+        for protocol, of in measured.items()
+        if of.importance
     }

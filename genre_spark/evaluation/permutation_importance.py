@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from genre_spark.bundle.genre_metrics import FeatureLosses, Importance, Loss, Losses
 from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.training_set import LabelledTracks
 
@@ -27,7 +27,7 @@ Change = Callable[[LabelledTracks, np.ndarray], LabelledTracks]
 
 def importance(
     fitted: FittedClassifier, tracks: LabelledTracks, rows: np.ndarray, seed: int
-) -> dict[str, Any]:
+) -> Importance:
     """Measure what is lost on held-out tracks where a part of the input is another track's.
 
     The input is exchanged before the network, and everything after it stays as in scoring: pooling
@@ -49,10 +49,7 @@ def importance(
 
     Returns
     -------
-    dict
-        ``tracks`` that losses were counted on, ``repeats``, ``features`` (name to ``own`` and
-        ``all``) and ``scopes`` (name to loss). A loss has ``accuracy`` and ``log_likelihood``: the
-        mean loss over the repeats, their ``spread``, and the mean of each genre's tracks.
+    Importance
 
     References
     ----------
@@ -67,21 +64,15 @@ def importance(
         for name in dict.fromkeys(tracks.features)
     }
     everywhere = ("scaled", "album_mean", "album_deviation")
-    return {
-        "tracks": len(counted),
-        "repeats": _REPEATS,
-        "features": {
-            name: {
-                "own": bench.loss(_axes(own, ("scaled",))),
-                "all": bench.loss(_axes(own, everywhere)),
-            }
-            for name, own in axes.items()
-        },
-        "scopes": {
-            **{name: bench.loss(_fields(fields)) for name, fields in _SCOPES.items()},
-            "synthetic genre's labels": bench.loss(_synthetic),
-        },
+    features = {
+        name: FeatureLosses(
+            own=bench.loss(_axes(own, ("scaled",))), all=bench.loss(_axes(own, everywhere))
+        )
+        for name, own in axes.items()
     }
+    scopes = {name: bench.loss(_fields(fields)) for name, fields in _SCOPES.items()}
+    scopes["synthetic genre's labels"] = bench.loss(_synthetic)
+    return Importance(tracks=len(counted), repeats=_REPEATS, features=features, scopes=scopes)
 
 
 def _axes(axes: Sequence[int], fields: Sequence[str]) -> Change:
@@ -127,16 +118,15 @@ class _Bench:
         self._orders = [rng.permutation(len(tracks)) for _ in range(_REPEATS)]
         self._before = self._success(tracks)
 
-    def loss(self, change: Change) -> dict[str, Any]:
+    def loss(self, change: Change) -> Losses:
         """Measure what is lost with a part of the input of another track."""
         # [shape=(n_repeats, n_measures, n_counted)]
         lost = np.array(
             [self._before - self._success(change(self._tracks, order)) for order in self._orders]
         )
-        return {
-            measure: self._statistics(lost[:, i])
-            for i, measure in enumerate(("accuracy", "log_likelihood"))
-        }
+        return Losses(
+            accuracy=self._statistics(lost[:, 0]), log_likelihood=self._statistics(lost[:, 1])
+        )
 
     def _success(self, tracks: LabelledTracks) -> np.ndarray:
         """Whether right, and the label's log-likelihood [shape=(2, n_counted)]."""
@@ -145,20 +135,20 @@ class _Bench:
         right = found.argmax(axis=1) == self._labels
         return np.stack([right.astype(float), np.log(np.maximum(likelihood, _LEAST))])
 
-    def _statistics(self, lost: np.ndarray) -> dict[str, Any]:
+    def _statistics(self, lost: np.ndarray) -> Loss:
         """Of losses [shape=(n_repeats, n_counted)]."""
         classes = self._tracks.classes
         n_tracks = np.bincount(self._labels, minlength=len(classes))
         by_genre = np.bincount(self._labels, lost.mean(axis=0), len(classes))
-        return {
-            "mean": _rounded(lost.mean()),
-            "spread": _rounded(lost.mean(axis=1).std(ddof=1)),
-            "per_genre": {
+        return Loss(
+            mean=_rounded(lost.mean()),
+            spread=_rounded(lost.mean(axis=1).std(ddof=1)),
+            per_genre={
                 name: _rounded(by_genre[i] / n_tracks[i])
                 for i, name in enumerate(classes)
                 if n_tracks[i]
             },
-        }
+        )
 
 
 def _whole_artists(artists: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:

@@ -13,19 +13,17 @@ two ways to such tracks:
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.bundle import registry as models
 from genre_spark.bundle import store
 from genre_spark.bundle.aliases import aliases_of
-from genre_spark.bundle.catalogue_profile import Share
 from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.genre_metrics import Protocol, ProtocolMetrics
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.bundle.registry import Promotion
+from genre_spark.bundle.promotions import ComparedAccuracy, Evidence, Promotion
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import ModelsSettings, Settings
 from genre_spark.errors import BundleError, GateError
@@ -82,18 +80,20 @@ def promote(
             old = store.open_bundle(spark, champion[0])
             evidence = _compare(spark, source, old, candidate, settings)
             check(evidence, settings.models.max_loss)
-    given = Promotion(alias, aliases.version, model_id, models.now(), evidence)
+    given = Promotion(
+        alias=alias, version=aliases.version, model_id=model_id, at=models.now(), evidence=evidence
+    )
     aliases.give(given, seen=len(made))
     return given
 
 
-def by_splits(champion: Manifest, candidate: Manifest) -> dict[str, Any]:
+def by_splits(champion: Manifest, candidate: Manifest) -> Evidence:
     """Evidence from what `train` measured on tracks that both have held out.
 
     Raises
     ------
     GateError
-        Where they have not held out the same tracks, or state no accuracies.
+        Where they have not held out the same tracks.
     """
     old, new = (_protocols(manifest) for manifest in (champion, candidate))
     shared = [name for name in old if _same_tracks(old[name], new.get(name))]
@@ -104,14 +104,19 @@ def by_splits(champion: Manifest, candidate: Manifest) -> dict[str, Any]:
             " them on: --catalog PATH"
         )
     found = {
-        name: _measured(new[name].tracks, old[name].accuracy, new[name].accuracy) for name in shared
+        name: ComparedAccuracy(
+            tracks=new[name].tracks,
+            champion=round(old[name].accuracy, 6),
+            candidate=round(new[name].accuracy, 6),
+        )
+        for name in shared
     }
-    return {"by": SPLITS, "trusts": "accuracies that the bundles state", "protocols": found}
+    return Evidence(by=SPLITS, trusts="accuracies that the bundles state", protocols=found)
 
 
 def by_catalogue(
     spark: SparkSession, source: Source, champion: Bundle, candidate: Bundle, settings: Settings
-) -> dict[str, Any]:
+) -> Evidence:
     """Evidence from labelled tracks of artists that neither has learned from.
 
     A genre that only one of the models knows counts against the other; tracks of a genre that
@@ -130,7 +135,7 @@ def by_catalogue(
         usable = tracks.filter(is_usable & F.col(f"{AFTER}.track_id").isNotNull())
         unseen = ~F.col(f"{BEFORE}.known") & ~F.col(f"{AFTER}.known")
         was, is_now = (F.col(f"{side}.genre") == F.col(TRUTH) for side in (BEFORE, AFTER))
-        found = usable.agg(
+        (found,) = usable.agg(
             F.count(F.lit(1)).alias("labelled"),
             F.count_if(unseen).alias("tracks"),
             F.count_distinct(F.when(unseen, F.col(f"{AFTER}.artist_key"))).alias("artists"),
@@ -138,25 +143,25 @@ def by_catalogue(
             F.count_if(unseen & is_now).alias("after"),
             F.count_if(unseen & was & ~is_now).alias("lost"),
             F.count_if(unseen & ~was & is_now).alias("won"),
-        ).first()
+        ).collect()
     return _of_new_artists(source, found.asDict(), settings.models)
 
 
-def check(evidence: Mapping[str, Any], max_loss: float) -> None:
-    """Holds a candidate to the champion.
+def check(evidence: Evidence, max_loss: float) -> None:
+    """Compares a candidate with the champion.
 
     Raises
     ------
     GateError
         Where it loses more accuracy than `max_loss` under any protocol.
     """
-    for name, one in evidence["protocols"].items():
-        lost = one["champion"] - one["candidate"]
+    for name, one in evidence.protocols.items():
+        lost = one.champion - one.candidate
         # Shares of the same tracks; the last bits of their difference mean nothing.
         if lost > max_loss + 1e-9:
             raise GateError(
-                f"not promoted: accuracy on {name} artists is {one['candidate']:.4f}, the"
-                f" champion's {one['champion']:.4f} on the same {one['tracks']:,} held-out tracks;"
+                f"not promoted: accuracy on {name} artists is {one.candidate:.4f}, the"
+                f" champion's {one.champion:.4f} on the same {one.tracks:,} held-out tracks;"
                 f" it may lose {max_loss:g}. Keep the champion, or allow more with --set max_loss=X"
             )
 
@@ -167,7 +172,7 @@ def _compare(
     champion: Bundle,
     candidate: Bundle,
     settings: Settings,
-) -> dict[str, Any]:
+) -> Evidence:
     if source is None or spark is None:
         return by_splits(champion.manifest, candidate.manifest)
     return by_catalogue(spark, source, champion, candidate, settings)
@@ -181,29 +186,12 @@ def _require_genres(candidate: Bundle) -> None:
         )
 
 
-class _Stated(BaseModel):
-    """What a bundle states of a protocol."""
-
-    accuracy: Share
-    tracks: Annotated[int, Field(gt=0)]
-    held_out: str | None = None
+def _protocols(manifest: Manifest) -> Mapping[Protocol, ProtocolMetrics]:
+    return manifest.genres.protocols if manifest.genres else {}
 
 
-def _protocols(manifest: Manifest) -> dict[str, _Stated]:
-    stated = (manifest.genres or {}).get("protocols", {})
-    try:
-        return TypeAdapter(dict[str, _Stated]).validate_python(stated)
-    except ValidationError as err:
-        place = ".".join(map(str, err.errors()[0]["loc"]))
-        raise GateError(
-            f"{manifest.model_id} states no accuracy that could be compared ({place}); give"
-            " labelled tracks to compare the models on: --catalog PATH"
-        ) from err
-
-
-def _same_tracks(one: _Stated, other: _Stated | None) -> bool:
-    is_same = other is not None and one.held_out == other.held_out and one.tracks == other.tracks
-    return one.held_out is not None and is_same
+def _same_tracks(one: ProtocolMetrics, other: ProtocolMetrics | None) -> bool:
+    return other is not None and one.held_out == other.held_out and one.tracks == other.tracks
 
 
 def _classes(manifest: Manifest) -> tuple[str, ...]:
@@ -219,9 +207,7 @@ def _require_artists(manifest: Manifest) -> None:
         )
 
 
-def _of_new_artists(
-    source: Source, found: Mapping[str, int], limits: ModelsSettings
-) -> dict[str, Any]:
+def _of_new_artists(source: Source, found: Mapping[str, int], limits: ModelsSettings) -> Evidence:
     if found["tracks"] < limits.least_tracks or found["artists"] < limits.least_artists:
         raise GateError(
             f"{source.path}: of {found['labelled']:,} labelled tracks, {found['tracks']:,} of"
@@ -229,14 +215,13 @@ def _of_new_artists(
             f" {limits.least_artists} are needed to compare them. Give labelled tracks of other artists"
         )
     tracks = found["tracks"]
-    measured = _measured(tracks, found["before"] / tracks, found["after"] / tracks)
-    told = {name: found[name] for name in ("labelled", "artists", "won", "lost")}
-    return {
-        "by": CATALOGUE,
-        "source": redact(source.path),
-        "protocols": {"new": {**measured, **told}},
-    }
-
-
-def _measured(tracks: int, champion: float, candidate: float) -> dict[str, Any]:
-    return {"tracks": tracks, "champion": round(champion, 6), "candidate": round(candidate, 6)}
+    measured = ComparedAccuracy(
+        tracks=tracks,
+        champion=round(found["before"] / tracks, 6),
+        candidate=round(found["after"] / tracks, 6),
+        labelled=found["labelled"],
+        artists=found["artists"],
+        won=found["won"],
+        lost=found["lost"],
+    )
+    return Evidence(by=CATALOGUE, source=redact(source.path), protocols={"new": measured})

@@ -1,12 +1,12 @@
 """From labelled tracks to a fitted, calibrated and evaluated classifier."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Protocol, ProtocolMetrics
 from genre_spark.classifier import estimator
 from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.training_set import LabelledTracks
@@ -14,7 +14,7 @@ from genre_spark.config import Settings
 from genre_spark.evaluation import metrics as evaluation
 from genre_spark.evaluation import permutation_importance
 from genre_spark.evaluation.held_out import HeldOut, hold_out
-from genre_spark.evaluation.metrics import Protocol, scores
+from genre_spark.evaluation.metrics import scores
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +32,11 @@ class Trained:
     ----------
     classifier : FittedClassifier
         Fitted on all labelled tracks.
-    report : dict
-        Metrics per protocol, with baselines; for the bundle, the card and the report.
+    metrics : GenreMetrics
     """
 
     classifier: FittedClassifier
-    report: dict[str, Any]
+    metrics: GenreMetrics
 
 
 def train(tracks: LabelledTracks, settings: Settings, say: Say = logger.info) -> Trained:
@@ -56,32 +55,37 @@ def train(tracks: LabelledTracks, settings: Settings, say: Say = logger.info) ->
     protocols = evaluation.protocols(tracks)
     skipped = {name: reason for name, reason in protocols.items() if reason}
     target = settings.training.target_precision
-    report: dict[str, Any] = {
-        "classes": list(tracks.classes),
-        "target_precision": target,
-        "protocols": {},
-        "skipped": skipped,
-    }
+    measured: dict[Protocol, ProtocolMetrics] = {}
     for name, reason in skipped.items():
         logger.warning("not evaluated on %s artists: %s", name, reason)
     for protocol in (name for name in protocols if name not in skipped):
-        report["protocols"] |= _evaluate(tracks, protocol, settings, say)
+        measured |= _evaluate(tracks, protocol, settings, say)
     final = estimator.fit(
         tracks, settings.network, target, settings.seed, _after("fitting on all labels: ", say)
     )
-    return Trained(final, report)
+    metrics = GenreMetrics(
+        classes=tracks.classes, target_precision=target, protocols=measured, skipped=skipped
+    )
+    return Trained(final, metrics)
 
 
-def summarise(tracks: LabelledTracks, found: HeldOut, target: float) -> dict[str, Any]:
+def summarise(
+    tracks: LabelledTracks, found: HeldOut, target: float, importance: Importance | None = None
+) -> ProtocolMetrics:
     """Metrics of held-out tracks, with the accuracies of baselines and of the ladder's steps."""
     labels = tracks.labels[found.rows]
-    measured = found.measure(tracks, target)
-    # By which another bundle's accuracy is known to be of the same tracks.
-    measured["held_out"] = tracks.take(np.sort(found.rows)).fingerprint()
-    for part in ("baselines", "ladder"):
-        measured[part] = {
-            name: scores(one, labels)["accuracy"] for name, one in getattr(found, part).items()
-        }
+
+    def accuracies(predicted: Mapping[str, np.ndarray]) -> dict[str, float]:
+        return {name: scores(one, labels).accuracy for name, one in predicted.items()}
+
+    measured = ProtocolMetrics(
+        **dict(found.measure(tracks, target)),
+        # By which another bundle's accuracy is known to be of the same tracks.
+        held_out=tracks.take(np.sort(found.rows)).fingerprint(),
+        baselines=accuracies(found.baselines),
+        ladder=accuracies(found.ladder),
+        **({"importance": importance} if importance else {}),
+    )
     return measured
 
 
@@ -93,7 +97,7 @@ def unlinked(found: HeldOut) -> HeldOut | None:
 
 def _evaluate(
     tracks: LabelledTracks, protocol: Protocol, settings: Settings, say: Say
-) -> dict[str, Any]:
+) -> dict[Protocol, ProtocolMetrics]:
     """Metrics of one split; of new artists, also of those without any link."""
     fold = evaluation.folds(tracks, protocol, settings.training.test_share, settings.seed)
     test = np.flatnonzero(fold == 0)
@@ -101,10 +105,10 @@ def _evaluate(
     found, fitted = hold_out(tracks, test, settings, settings.seed, tell, everything=False)
     tell("which features decide")
     target = settings.training.target_precision
-    measured = summarise(tracks, found, target)
-    measured["importance"] = permutation_importance.importance(fitted, tracks, test, settings.seed)
+    importance = permutation_importance.importance(fitted, tracks, test, settings.seed)
+    measured = {protocol: summarise(tracks, found, target, importance)}
     rest = unlinked(found) if protocol == "new" else None
-    return {protocol: measured} | ({"unlinked": summarise(tracks, rest, target)} if rest else {})
+    return measured | ({"unlinked": summarise(tracks, rest, target)} if rest else {})
 
 
 def _after(prefix: str, say: Say) -> Say:

@@ -35,7 +35,7 @@ class _Numpy:
 class _Spark:
     """The same operations on Spark columns."""
 
-    def __getattr__(self, name: str) -> Callable:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
         from pyspark.sql import functions as F
 
         return getattr(F, name)
@@ -194,12 +194,12 @@ def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureSpace:
 
     axes = [(name, suffix, code) for name in features for suffix, code in _axes(name).items()]
     encoded = [code(_Spark(), F.col(name)) for name, _, code in axes]
-    fitted = tracks.agg(
+    (fitted,) = tracks.agg(
         F.array([F.percentile_approx(name, 0.5, 10_000).cast("double") for name in features]),
         F.array([F.avg(value) for value in encoded]),
         F.array([F.stddev_pop(value) for value in encoded]),
         F.array([F.percentile_approx(value, _LEVELS, 10_000) for value in encoded]),
-    ).first()
+    ).collect()
     medians = dict(zip(features, fitted[0], strict=True))
     scaled = tuple(
         _axis(name, suffix, center, spread, quantiles)

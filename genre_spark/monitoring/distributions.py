@@ -30,7 +30,8 @@ def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, Fe
     features : sequence of str
     """
     columns = [F.percentile_approx(name, list(LEVELS), 10_000) for name in features]
-    quantiles = dict(zip(features, tracks.agg(F.array(*columns)).first()[0], strict=True))
+    ((values,),) = tracks.agg(F.array(*columns)).collect()
+    quantiles = dict(zip(features, values, strict=True))
     edges = {name: tuple(sorted(set((quantiles[name] or ())[1:-1]))) for name in features}
     found = _binned(tracks, edges)
     return {

@@ -1,7 +1,7 @@
-"""Holds a catalogue to the one that its model was made from, by what a bundle keeps of that."""
+"""Compares a catalogue with the one that its model was made from, by the bundle's profile."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -13,13 +13,22 @@ from genre_spark.bundle.catalogue_profile import (
 )
 from genre_spark.config import DriftSettings
 from genre_spark.errors import GateError
+from genre_spark.monitoring.drift_results import (
+    LEVELS,
+    OK,
+    STOP,
+    WARN,
+    Drift,
+    FeatureShift,
+    LabelShift,
+    Level,
+)
 
 # Jeffreys' prior: a bin that is empty by chance is no infinite distance.
 _PRIOR = 0.5
 
 CONFIDENCE = "confidence"
 MIXES = ("synthetic_genres", "genres")
-OK, WARN, STOP = "ok", "warn", "stop"
 _MOST_NAMED = 5
 _MOST_LABELS = 2
 
@@ -58,61 +67,64 @@ def ks(expected: Sequence[int], found: Sequence[int]) -> float:
 
 def of_features(
     before: Mapping[str, FeatureProfile], found: Mapping[str, Binned]
-) -> dict[str, dict[str, Any]]:
-    """Distance of each of the bundle's features.
+) -> dict[str, FeatureShift]:
+    """Distance of each of the bundle's features; `judge` gives levels.
 
-    Returns
-    -------
-    dict
-        Per feature ``psi`` and ``ks``, None where either catalogue has no value; ``missing`` here
-        and ``missing_before``, in [0, 1]; ``direction``, whether most values are higher or lower.
+    ``psi`` and ``ks`` are None where either catalogue has no value.
     """
     return {
-        name: {
-            **_distances(one.counts, found[name].counts),
-            "missing": round(found[name].missing, 6),
-            "missing_before": round(one.missing, 6),
-            "direction": _direction(one.counts, found[name].counts),
-        }
+        name: FeatureShift(
+            psi=_psi(one.counts, found[name].counts),
+            ks=_ks(one.counts, found[name].counts),
+            missing=round(found[name].missing, 6),
+            missing_before=round(one.missing, 6),
+            direction=_direction(one.counts, found[name].counts),
+            level=OK,
+        )
         for name, one in before.items()
     }
 
 
-def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, dict[str, Any]]:
+def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, LabelShift]:
     """Distance of the label mixes (``psi``) and of the confidence (``psi`` and ``ks``).
 
-    ``largest`` names the labels whose shares differ most.
+    ``largest`` names the labels whose shares differ most. What either catalogue lacks is left out.
     """
-    mixes = {name: _aligned(getattr(before, name), getattr(found, name)) for name in MIXES}
-    distances: dict[str, dict[str, Any]] = {
-        name: {
-            "psi": _psi(*counts),
-            "ks": None,
-            "largest": _largest(getattr(before, name), getattr(found, name)),
-        }
-        for name, counts in mixes.items()
-    }
-    sure = _distances(_confidence_counts(before), _confidence_counts(found))
-    distances[CONFIDENCE] = {
-        **sure, "mean": found.mean_confidence, "mean_before": before.mean_confidence
-    }  # fmt: skip
-    return {name: one for name, one in distances.items() if one["psi"] is not None}
+    shifts = {}
+    for name in MIXES:
+        counts, counts_before = getattr(found, name), getattr(before, name)
+        distance = _psi(*_aligned(counts_before, counts))
+        if distance is not None:
+            largest = tuple(_largest(counts_before, counts))
+            shifts[name] = LabelShift(psi=distance, ks=None, largest=largest, level=OK)
+    bins, bins_before = _confidence_counts(found), _confidence_counts(before)
+    distance = _psi(bins_before, bins)
+    if distance is not None:
+        shifts[CONFIDENCE] = LabelShift(
+            psi=distance,
+            ks=_ks(bins_before, bins),
+            mean=found.mean_confidence,
+            mean_before=before.mean_confidence,
+            level=OK,
+        )
+    return shifts
 
 
 def judge(
     tracks: int,
-    measured: Mapping[str, Mapping[str, Any]],
+    features: Mapping[str, FeatureShift],
+    labels: Mapping[str, LabelShift],
     settings: DriftSettings,
     absent: Collection[str] = (),
-) -> dict[str, Any]:
-    """What was measured, each distance with its level, for the manifest.
+) -> Drift:
+    """What was measured, each distance with its level.
 
     Parameters
     ----------
     tracks : int
         In the smaller of the two catalogues; of too few nothing can be said.
-    measured : mapping
-        By part (``features``, ``labels``), then by name.
+    features, labels : mapping
+        From `of_features` and `of_labels`.
     settings : DriftSettings
     absent : collection of str
         Features that the catalogue has no column of: they are imputed, as was announced, and only
@@ -120,27 +132,36 @@ def judge(
 
     Returns
     -------
-    dict
-        ``judged``; ``level``, the worst of all; the parts; ``limits``.
+    Drift
+        Its level is the worst of all.
     """
     judged = tracks >= settings.min_tracks
+
+    def level(one: FeatureShift | LabelShift, harmless: bool) -> Level:
+        return _level(one, settings, harmless) if judged else OK
+
     # A model is always less sure of artists that it does not know: that is no fault of the
     # catalogue, and what `genre_accepted` is for. And a part of a catalogue, such as the new
-    # releases or one genre, has another mix of labels than the whole.
-    harmless = {CONFIDENCE, *MIXES, *absent}
-    parts = {
-        part: {
-            name: {**one, "level": _level(one, settings, name in harmless) if judged else OK}
-            for name, one in distances.items()
-        }
-        for part, distances in measured.items()
+    # releases or one genre, has another mix of labels than the whole: labels never stop.
+    judged_features = {
+        name: one.model_copy(update={"level": level(one, name in absent)})
+        for name, one in features.items()
     }
-    levels = {one["level"] for distances in parts.values() for one in distances.values()}
-    worst = max(levels, key=(OK, WARN, STOP).index, default=OK)
-    return {"judged": judged, "level": worst, **parts, "limits": settings.model_dump()}
+    judged_labels = {
+        name: one.model_copy(update={"level": level(one, True)}) for name, one in labels.items()
+    }
+    levels = [one.level for one in judged_features.values()]
+    levels += [one.level for one in judged_labels.values()]
+    return Drift(
+        judged=judged,
+        level=max(levels, key=LEVELS.index, default=OK),
+        features=judged_features,
+        labels=judged_labels,
+        limits=settings,
+    )
 
 
-def check(judged: Mapping[str, Any], path: str) -> None:
+def check(drift: Drift, path: str) -> None:
     """Stops where a catalogue is too unlike the one that the model was made from.
 
     Raises
@@ -148,29 +169,31 @@ def check(judged: Mapping[str, Any], path: str) -> None:
     GateError
         Where any distance is beyond its limit.
     """
-    if judged["level"] == STOP:
-        limits = judged["limits"]
+    if drift.level == STOP:
+        limits = drift.limits
         raise GateError(
             f"{path}: too unlike the catalogue that the model was made from:"
-            f" {', '.join(beyond(judged, STOP))}; the limits are PSI {limits['stop_psi']:g},"
-            f" KS {limits['stop_ks']:g}, missing {limits['stop_missing']:g} more. Nothing was"
+            f" {', '.join(beyond(drift, STOP))}; the limits are PSI {limits.stop_psi:g},"
+            f" KS {limits.stop_ks:g}, missing {limits.stop_missing:g} more. Nothing was"
             " published. Check units and mapping, train anew, or allow more with"
             " --set stop_psi=X, stop_ks=X or stop_missing=X"
         )
 
 
-def ranked(judged: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Features and labels by name with what `judge` gave of each, the farthest first."""
-    parts = (judged.get(part, {}) for part in ("features", "labels"))
-    found = [item for part in parts for item in part.items()]
-    return sorted(found, key=lambda item: -(item[1]["psi"] or 0.0))
+def ranked(drift: Drift) -> list[tuple[str, FeatureShift | LabelShift]]:
+    """Features and labels by name, the farthest first."""
+    found: list[tuple[str, FeatureShift | LabelShift]] = [
+        *drift.features.items(),
+        *drift.labels.items(),
+    ]
+    return sorted(found, key=lambda item: -(item[1].psi or 0.0))
 
 
-def beyond(judged: Mapping[str, Any], level: str) -> list[str]:
+def beyond(drift: Drift, level: Level) -> list[str]:
     """What is at a level, the farthest first, in words for people."""
-    found = [(name, one) for name, one in ranked(judged) if one["level"] == level]
+    found = [(name, one) for name, one in ranked(drift) if one.level == level]
     more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
-    return [_said(name, one) for name, one in found[:_MOST_NAMED]] + more
+    return [_in_words(name, one) for name, one in found[:_MOST_NAMED]] + more
 
 
 # What a reader calls the parts that are no feature.
@@ -181,32 +204,35 @@ _CALLED = {
 }
 
 
-def _said(name: str, one: Mapping[str, Any]) -> str:
-    parts = {"PSI": one["psi"], "KS": one["ks"], "missing": one.get("missing") or None}
-    told = ", ".join(f"{what} {n:.2f}" for what, n in parts.items() if n is not None)
-    differs = ", ".join(one.get("largest") or ()) or one.get("direction") or ""
-    return f"{_CALLED.get(name, name)}{': ' if differs else ''}{differs} ({told})"
+def _in_words(name: str, one: FeatureShift | LabelShift) -> str:
+    parts = {"PSI": one.psi, "KS": one.ks}
+    if isinstance(one, FeatureShift):
+        parts["missing"] = one.missing or None
+        differs: str = one.direction or ""
+    else:
+        differs = ", ".join(one.largest)
+    distances = ", ".join(f"{what} {n:.2f}" for what, n in parts.items() if n is not None)
+    return f"{_CALLED.get(name, name)}{': ' if differs else ''}{differs} ({distances})"
 
 
-def _level(one: Mapping[str, Any], settings: DriftSettings, harmless: bool) -> str:
-    lost = one.get("missing", 0.0) - one.get("missing_before", 0.0)
+def _level(one: FeatureShift | LabelShift, settings: DriftSettings, harmless: bool) -> Level:
+    lost = one.missing - one.missing_before if isinstance(one, FeatureShift) else 0.0
     for level in (WARN,) if harmless else (STOP, WARN):
-        for what, distance in (("psi", one["psi"]), ("ks", one["ks"]), ("missing", lost)):
+        for what, distance in (("psi", one.psi), ("ks", one.ks), ("missing", lost)):
             if (distance or 0.0) > getattr(settings, f"{level}_{what}"):
                 return level
     return OK
-
-
-def _distances(before: Sequence[int], found: Sequence[int]) -> dict[str, float | None]:
-    distance = _psi(before, found)
-    return {"psi": distance, "ks": None if distance is None else round(ks(before, found), 6)}
 
 
 def _psi(before: Sequence[int], found: Sequence[int]) -> float | None:
     return round(psi(before, found), 6) if sum(before) and sum(found) else None
 
 
-def _direction(before: Sequence[int], found: Sequence[int]) -> str | None:
+def _ks(before: Sequence[int], found: Sequence[int]) -> float | None:
+    return round(ks(before, found), 6) if sum(before) and sum(found) else None
+
+
+def _direction(before: Sequence[int], found: Sequence[int]) -> Literal["higher", "lower"] | None:
     """Whether values lie in higher or lower bins than before, None where either has none."""
     if not sum(before) or not sum(found):
         return None

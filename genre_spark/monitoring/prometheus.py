@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, writ
 from prometheus_client.parser import text_string_to_metric_families
 
 from genre_spark import __version__
-from genre_spark.monitoring.drift import OK, STOP, WARN
+from genre_spark.monitoring.drift_results import LEVELS
 from genre_spark.platform.redaction import redact
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def _of_labels(labels: Mapping[str, Any]) -> Iterator[Sample]:
 
 def _of_drift(drift: Mapping[str, Any]) -> Iterator[Sample]:
     if drift:
-        level = (OK, WARN, STOP).index(drift["level"])
+        level = LEVELS.index(drift["level"])
         yield "genre_spark_drift_level", "0 ok, 1 warns, 2 stops.", {}, level
     for part in ("features", "labels"):
         for name, one in drift.get(part, {}).items():

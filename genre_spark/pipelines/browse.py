@@ -12,9 +12,9 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.pipelines.requests import BrowseRequest
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.publishing import reader
+from genre_spark.publishing.manifest import Source as LabelledSource
 from genre_spark.reporting import browse_page
 from genre_spark.schema import ALBUM, ARTIST, RUN_COLUMNS, TITLE, TRACK_ID
-from genre_spark.source import Dataset
 
 _NOT_SHOWN = (*RUN_COLUMNS, "input_hash", "synthetic_genre_id")
 
@@ -40,27 +40,27 @@ def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) ->
     storage = storage_of(spark, request.output)
     browse_page.check(storage, request.output)
     manifest = reader.manifest_of(spark, request.labels, request.storage_options)
-    columns = [name for name in manifest["schema"] if name not in _NOT_SHOWN]
+    columns = [name for name in manifest.columns if name not in _NOT_SHOWN]
     tracks = reader.sample(
         spark, request.labels, request.max_tracks, request.storage_options, columns
     )
     if spark is not None and request.catalog:
-        tracks = _named(spark, manifest["source"], request, tracks)
+        tracks = _named(spark, manifest.source, request, tracks)
     storage.write_text(request.output, browse_page.render(manifest, tracks))
-    return {"page": request.output, "tracks": len(tracks), "of": manifest["rows"]["labelled"]}
+    return {"page": request.output, "tracks": len(tracks), "of": manifest.rows.labelled}
 
 
 def _named(
     spark: SparkSession,
-    source: dict[str, Any],
+    source: LabelledSource,
     request: BrowseRequest,
     tracks: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """The tracks with title, artist and album, by the mapping under which they were labelled."""
-    dataset = Dataset.model_validate(source["dataset"])
+    dataset = source.dataset
     path = request.catalog or ""
     # The version that was labelled, if it is the same Delta table.
-    version = source.get("version") if path == source["path"] else None
+    version = source.version if path == source.path else None
     fmt = table_format.DELTA if version is not None else None
     given = Source(path, dataset, fmt, None, version, request.storage_options)
     mapped = tables.map_columns(given.read(spark), dataset, path)

@@ -1,16 +1,25 @@
 """What `cluster` and `train` share: the manifest and the summary of a new bundle."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from genre_spark import __version__, versions
+from genre_spark._model import SparseModel, StrictModel
 from genre_spark.bundle import files
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
+from genre_spark.bundle.genre_metrics import GenreMetrics
+from genre_spark.bundle.manifest import (
+    CatalogueFacts,
+    CatalogueRows,
+    Manifest,
+    ScoringPart,
+    model_id,
+)
 from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.classifier import training_set
 from genre_spark.classifier.training_set import LabelledTracks
+from genre_spark.clustering.changes import Change
+from genre_spark.clustering.quality_results import QualityComparison
 from genre_spark.config import Settings
 from genre_spark.platform.redaction import redact
 
@@ -44,34 +53,82 @@ def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> L
     )
 
 
-def data_facts(catalogue: Catalogue, source: Source) -> dict[str, Any]:
+def catalogue_facts(catalogue: Catalogue, source: Source) -> CatalogueFacts:
     """Where the tracks come from, and how many there are."""
-    return {"source": redact(source.path), "rows": asdict(catalogue.counts)}
+    rows = CatalogueRows(
+        **{name: getattr(catalogue.counts, name) for name in CatalogueRows.model_fields}
+    )
+    return CatalogueFacts(source=redact(source.path), rows=rows)
 
 
-def bundle_summary(manifest: Manifest, output: str) -> dict[str, Any]:
-    """What `cluster` and `train` return on a new bundle."""
-    summary = {
-        "bundle": output,
-        "kind": manifest.kind,
-        "model_id": manifest.model_id,
-        "source": manifest.data["source"],
-        "rows": manifest.data["rows"],
-        "left_out": manifest.left_out,
-        "synthetic_genres": list(manifest.scoring.synthetic.names),
-    }
-    found = manifest.clusters
-    if found.rules:
-        summary["rules_agreement"] = found.rules.agreement
-    if found.stability:
-        summary["stability"] = {
-            name: {"mean": round(mean, 4), "spread": round(spread, 4)}
-            for name, (mean, spread) in found.stability.summary().items()
+class MeanAndSpread(StrictModel):
+    """Mean and standard deviation."""
+
+    mean: float
+    spread: float
+
+
+class BundleSummary(SparseModel):
+    """What `cluster` and `train` made.
+
+    Attributes
+    ----------
+    bundle : str
+        Its path.
+    kind, model_id : str
+    source : str
+        The catalogue.
+    rows : CatalogueRows
+    left_out, synthetic_genres : tuple of str
+        Features that are not used; names.
+    rules_agreement, stability, quality, change
+        Of synthetic genres, where they were measured; see `clustering.results.Discovery`.
+    genres : GenreMetrics or None
+    mlflow : dict of str to str or None
+        Of the logged run, where one was asked for.
+    labels : dict or None
+        Summary of the labelled catalogue, where one was asked for.
+    """
+
+    bundle: str
+    kind: str
+    model_id: str
+    source: str
+    rows: CatalogueRows
+    left_out: tuple[str, ...]
+    synthetic_genres: tuple[str, ...]
+    rules_agreement: float | None = None
+    stability: dict[str, MeanAndSpread] | None = None
+    quality: QualityComparison | None = None
+    change: Change | None = None
+    genres: GenreMetrics | None = None
+    mlflow: dict[str, str] | None = None
+    labels: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, manifest: Manifest, output: str) -> "BundleSummary":
+        """Of a new bundle at a path."""
+        found = manifest.clusters
+        stability = {
+            name: MeanAndSpread(mean=round(mean, 4), spread=round(spread, 4))
+            for name, (mean, spread) in (
+                found.stability.summary() if found.stability else {}
+            ).items()
         }
-    if found.quality:
-        summary["quality"] = found.quality.model_dump()
-    if found.change:
-        summary["change"] = found.change.model_dump()
-    if manifest.genres:
-        summary["genres"] = manifest.genres
-    return summary
+        measured = {
+            "rules_agreement": found.rules.agreement if found.rules else None,
+            "stability": stability or None,
+            "quality": found.quality,
+            "change": found.change,
+            "genres": manifest.genres,
+        }
+        return cls(
+            bundle=output,
+            kind=manifest.kind,
+            model_id=manifest.model_id,
+            source=manifest.data.source,
+            rows=manifest.data.rows,
+            left_out=manifest.left_out,
+            synthetic_genres=manifest.scoring.synthetic.names,
+            **{name: one for name, one in measured.items() if one is not None},
+        )

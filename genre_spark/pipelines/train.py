@@ -1,7 +1,6 @@
 """`genre-spark train`: trains the network on the labelled sample and writes a full bundle."""
 
 import logging
-from typing import Any
 
 import numpy as np
 from pyspark.sql import SparkSession
@@ -12,7 +11,12 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Catalogue, open_catalogue
 from genre_spark.features.tensor import build
 from genre_spark.monitoring import distributions
-from genre_spark.pipelines.bundles import bundle_summary, data_facts, labelled_sample, new_manifest
+from genre_spark.pipelines.bundles import (
+    BundleSummary,
+    catalogue_facts,
+    labelled_sample,
+    new_manifest,
+)
 from genre_spark.pipelines.requests import TrainRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
@@ -29,7 +33,7 @@ _log = plainly(logger.info)
 _PROBE = 5000
 
 
-def run(spark: SparkSession, request: TrainRequest, say: Say = _log) -> dict[str, Any]:
+def run(spark: SparkSession, request: TrainRequest, say: Say = _log) -> BundleSummary:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster.run`."""
     from genre_spark.classifier import export
     from genre_spark.evaluation import training
@@ -58,9 +62,9 @@ def run(spark: SparkSession, request: TrainRequest, say: Say = _log) -> dict[str
                 onnx,
                 settings,
                 left_out=base.manifest.left_out,
-                data=data_facts(catalogue, source),
+                data=catalogue_facts(catalogue, source),
                 clusters=base.manifest.clusters,
-                genres=trained.report,
+                genres=trained.metrics,
             )
             n_tracks = catalogue.counts.accepted
             say(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
@@ -68,7 +72,7 @@ def run(spark: SparkSession, request: TrainRequest, say: Say = _log) -> dict[str
             profile = _profile(spark, catalogue, made, settings.scoring.max_group)
             files.write_files(folder, manifest, profile, model_card.render(manifest))
             files.load(folder, kind="full")
-    return bundle_summary(manifest, output)
+    return BundleSummary.of(manifest, output)
 
 
 def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_group: int) -> Profile:

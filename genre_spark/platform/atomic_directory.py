@@ -10,9 +10,8 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlparse
 
@@ -25,6 +24,7 @@ from genre_spark.platform.published_files import (
     QUARANTINE,
     STUDY,
     Kind,
+    Target,
     divide,
     hide,
     is_partial,
@@ -38,53 +38,11 @@ from genre_spark.platform.storage import Storage
 # The manifest's names belong to what is published here.
 __all__ = [
     "CATALOGUE", "MADE_BY", "MANIFEST", "QUARANTINE", "STUDY", "Kind", "Target", "check_apart",
-    "check_target", "hide", "publishing", "read_manifest", "require_manifest", "write_manifest",
+    "check_target", "hide", "publishing", "read_manifest", "require_manifest", "staged_files",
+    "write_manifest",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a catalogue is published, and the names that are used beside it meanwhile."""
-
-    path: str
-    run_id: str
-
-    @property
-    def parent(self) -> str:
-        """The directory that holds the catalogue's."""
-        above = self.path.rpartition("/")[0]
-        # The root of a file system keeps its slash: `hdfs://host:8020` alone is no path.
-        return above if urlparse(above).path.strip("/") else f"{above}/"
-
-    @property
-    def hidden(self) -> str:
-        """Common start of the names beside the catalogue; readers of the parent skip it."""
-        return f".{self.path.rpartition('/')[2]}."
-
-    @property
-    def staging(self) -> str:
-        """Where the new catalogue is made."""
-        return self._beside(f"{self.hidden}staging-{self.run_id}")
-
-    @property
-    def retired(self) -> str:
-        """A whole catalogue that waits for the switch, or that was switched off."""
-        return self._beside(f"{self.hidden}retired-{self.run_id}")
-
-    @property
-    def kept(self) -> str:
-        """Where files go that stood in the catalogue and that genre-spark did not publish."""
-        return self._beside(f"{self.path.rpartition('/')[2]}.kept-{self.run_id}")
-
-    @property
-    def lock(self) -> str:
-        """Start of the lock files' paths; see `locks`."""
-        return self._beside(f"{self.hidden}lock-")
-
-    def _beside(self, name: str) -> str:
-        return f"{self.path.rpartition('/')[0]}/{name}"
 
 
 def check_target(
@@ -206,13 +164,19 @@ def publishing(
             storage.delete(target.staging)
 
 
+def staged_files(storage: Storage, target: Target) -> dict[str, int]:
+    """Size in bytes of each staged file, by its relative path."""
+    return dict(sorted((storage.files(target.staging) or {}).items()))
+
+
 def write_manifest(
-    storage: Storage, target: Target, manifest: dict[str, Any], kind: Kind = CATALOGUE
+    storage: Storage, target: Target, content: Mapping[str, Any], kind: Kind = CATALOGUE
 ) -> None:
     """Puts the manifest, without secrets, into the staged directory; it lists the files there."""
-    files = dict(sorted((storage.files(target.staging) or {}).items()))
-    content = {"made_by": MADE_BY, "run_id": target.run_id, **redact_all(manifest), "files": files}
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    stamp = {"made_by": MADE_BY, "run_id": target.run_id, "files": staged_files(storage, target)}
+    # The list of files is never redacted: what is in it may be deleted later.
+    whole = redact_all(content) | stamp
+    text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
     storage.write_text(f"{target.staging}/{kind.manifest}", text + "\n")
 
 

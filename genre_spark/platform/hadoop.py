@@ -65,7 +65,7 @@ class HadoopStorage(Storage):
     """
 
     def __init__(self, spark: SparkSession, path: str):
-        self._jvm = spark.sparkContext._jvm
+        self._jvm: Any = spark.sparkContext._jvm
         try:
             configuration = spark.sparkContext._jsc.hadoopConfiguration()
             self._fs = self._path(path).getFileSystem(configuration)
@@ -221,7 +221,7 @@ def without_globs(path: str) -> str:
 
 def read_head(spark: SparkSession, uri: str, size: int) -> bytes:
     """The first bytes of a file on any file system."""
-    jvm = spark.sparkContext._jvm
+    jvm: Any = spark.sparkContext._jvm
     path = jvm.org.apache.hadoop.fs.Path(jvm.java.net.URI(uri))
     stream = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).open(path)
     try:

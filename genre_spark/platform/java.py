@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 OLDEST = 17
@@ -57,7 +58,7 @@ def install_command() -> str:
     return f"install a Java of version {OLDEST} or newer and set JAVA_HOME"
 
 
-def _candidates():
+def _candidates() -> Iterator[Path]:
     if os.environ.get("JAVA_HOME"):
         yield Path(os.environ["JAVA_HOME"])
     on_path = shutil.which("java")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlparse
 
 from genre_spark.errors import InputError
 from genre_spark.platform.storage import Storage
@@ -29,6 +30,49 @@ class Kind:
 
 CATALOGUE = Kind(MANIFEST)
 STUDY = Kind("evaluation.json")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a catalogue is published, and the names that are used beside it meanwhile."""
+
+    path: str
+    run_id: str
+
+    @property
+    def parent(self) -> str:
+        """The directory that holds the catalogue's."""
+        above = self.path.rpartition("/")[0]
+        # The root of a file system keeps its slash: `hdfs://host:8020` alone is no path.
+        return above if urlparse(above).path.strip("/") else f"{above}/"
+
+    @property
+    def hidden(self) -> str:
+        """Common start of the names beside the catalogue; readers of the parent skip it."""
+        return f".{self.path.rpartition('/')[2]}."
+
+    @property
+    def staging(self) -> str:
+        """Where the new catalogue is made."""
+        return self._beside(f"{self.hidden}staging-{self.run_id}")
+
+    @property
+    def retired(self) -> str:
+        """A whole catalogue that waits for the switch, or that was switched off."""
+        return self._beside(f"{self.hidden}retired-{self.run_id}")
+
+    @property
+    def kept(self) -> str:
+        """Where files go that stood in the catalogue and that genre-spark did not publish."""
+        return self._beside(f"{self.path.rpartition('/')[2]}.kept-{self.run_id}")
+
+    @property
+    def lock(self) -> str:
+        """Start of the lock files' paths; see `locks`."""
+        return self._beside(f"{self.hidden}lock-")
+
+    def _beside(self, name: str) -> str:
+        return f"{self.path.rpartition('/')[0]}/{name}"
 
 
 def read_manifest(storage: Storage, path: str, kind: Kind = CATALOGUE) -> dict[str, Any] | None:

@@ -152,14 +152,14 @@ def _start_java(settings: dict[str, str]) -> None:
         return
     conf = SparkConf().setAppName("genre-spark").setAll(list(settings.items()))
     with stderr_filter.stderr_without() as stderr:
-        gateway = launch_gateway(conf, {"stderr": stderr})
+        gateway = launch_gateway(conf, {"stderr": stderr})  # type: ignore[no-untyped-call]
     SparkContext(conf=conf, gateway=gateway)
 
 
 def _suit_one_machine(session: "SparkSession") -> None:
     """In local mode under spark-submit too, what is left to Spark's defaults is for one machine."""
     context = session.sparkContext
-    if context.master.startswith("local"):
+    if (context.master or "").startswith("local"):
         for key, value in local_properties().items():
             if key.startswith("spark.sql.") and context.getConf().get(key) is None:
                 session.conf.set(key, value)

@@ -142,7 +142,7 @@ def one_line(err: Exception) -> str:
     return plain(" ".join(text.split())) or type(err).__name__
 
 
-class _Handler(DeltaStorageHandler):  # type: ignore[misc]
+class _Handler(DeltaStorageHandler):
     """As deltalake's, whose output streams refuse the buffers that pyarrow gives them."""
 
     def open_output_stream(

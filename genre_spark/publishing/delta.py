@@ -29,6 +29,7 @@ from genre_spark.platform.storage import LocalStorage, is_remote
 from genre_spark.platform.table_files import TableFiles, root_of
 from genre_spark.publishing.delta_folder import LOCKS, DeltaFolder, folder_of
 from genre_spark.publishing.destination import Destination, Format
+from genre_spark.publishing.manifest import Manifest, published
 
 _QUARANTINE_VERSION = "genre_spark.quarantine_version"
 _FACTS = ("model_id", "scored_at", "checksum")
@@ -132,9 +133,8 @@ class DeltaDestination(Destination):
             self._local = Path(tempfile.mkdtemp(prefix="genre-spark-"))
         self.staging = self._staging(labels, "labels")
         self.quarantine = self._staging(quarantine, "quarantine")
-        self.manifest = (
-            delta_log.published_manifest(labels.table) if labels.table is not None else None
-        )
+        content = None if labels.table is None else delta_log.published_manifest(labels.table)
+        self.old = None if content is None else published(content)
         self._content: dict[str, Any] = {}
         self._schemas: tuple[T.StructType, T.StructType] | None = None
         self._committed = False
@@ -153,10 +153,9 @@ class DeltaDestination(Destination):
     def hide_quarantine(self) -> None:
         """Nothing to do: it is another table."""
 
-    def complete(self, manifest: dict[str, Any], labels: DataFrame) -> None:
+    def complete(self, manifest: Manifest, labels: DataFrame) -> None:
         """Keeps the manifest for the commit; the log lists the files."""
-        made = {"made_by": atomic_directory.MADE_BY, "run_id": self.run_id}
-        self._content = {**made, **redact_all(manifest), "files": {}}
+        self._content = redact_all(manifest.model_dump(mode="json", by_alias=True))
         quarantined = self._spark.read.parquet(self.quarantine).schema
         self._schemas = (labels.schema, quarantined)
 

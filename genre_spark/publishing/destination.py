@@ -1,9 +1,8 @@
 """Where a labelled catalogue is published: one interface for a directory and for a Delta table."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -13,6 +12,7 @@ from genre_spark.platform.atomic_directory import Target
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.storage import Storage
 from genre_spark.publishing import writer
+from genre_spark.publishing.manifest import Manifest, Published, find
 
 DELTA = "delta"
 
@@ -25,29 +25,33 @@ class Destination(ABC):
     run_id : str
     staging, quarantine : str
         Where Spark writes the labels and the quarantined rows.
-    manifest : mapping or None
-        Of the catalogue that is published there by now.
+    old : Published or None
+        The catalogue that is published there by now.
     """
 
     run_id: str
     staging: str
     quarantine: str
-    manifest: Mapping[str, Any] | None
+    old: Published | None
 
     @abstractmethod
     def published(self, columns: Collection[str]) -> DataFrame:
         """The rows that are published by now, their columns in that order."""
 
     @abstractmethod
-    def complete(self, manifest: dict[str, Any], labels: DataFrame) -> None:
+    def complete(self, manifest: Manifest, labels: DataFrame) -> None:
         """Takes the manifest, once labels and quarantine are written and verified.
 
         Parameters
         ----------
-        manifest : dict
+        manifest : Manifest
         labels : DataFrame
             As read back.
         """
+
+    def files(self) -> dict[str, int]:
+        """Bytes of the written files by relative path, where nothing else lists them."""
+        return {}
 
     def storable(self, quarantined: DataFrame) -> DataFrame:
         """The quarantined rows in types that the format has."""
@@ -132,15 +136,20 @@ class Directory(Destination):
         self._spark, self._storage, self._target = spark, storage, target
         self.run_id, self.staging = target.run_id, target.staging
         self.quarantine = f"{target.staging}/{atomic_directory.QUARANTINE}"
-        self.manifest = atomic_directory.read_manifest(storage, target.path)
+        self.old = find(storage, target.path)
 
     def published(self, columns: Collection[str]) -> DataFrame:
         """The rows in the directory."""
         return writer.read(self._spark, self._target.path, columns)
 
-    def complete(self, manifest: dict[str, Any], labels: DataFrame) -> None:
+    def files(self) -> dict[str, int]:
+        """See `atomic_directory.staged_files`."""
+        return atomic_directory.staged_files(self._storage, self._target)
+
+    def complete(self, manifest: Manifest, labels: DataFrame) -> None:
         """Writes the manifest into the staged directory."""
-        atomic_directory.write_manifest(self._storage, self._target, manifest)
+        content = manifest.model_dump(mode="json", by_alias=True)
+        atomic_directory.write_manifest(self._storage, self._target, content)
 
     def hide_quarantine(self) -> None:
         """See `published_files.hide`."""

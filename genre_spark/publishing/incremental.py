@@ -8,13 +8,13 @@ software and hash are the present ones is what a full run would give, up to ``sc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.publishing import writer
+from genre_spark.publishing.manifest import Published
 from genre_spark.schema import TRACK_ID
 from genre_spark.scoring import job
 from genre_spark.scoring.job import Tracks
@@ -68,7 +68,7 @@ def split(tracks: Tracks, bundle: Bundle, published: DataFrame) -> Iterator[Spli
 
 def reusable(
     read: Callable[[], DataFrame],
-    manifest: Mapping[str, Any] | None,
+    old: Published | None,
     software: Mapping[str, str],
     columns: Mapping[str, str],
 ) -> DataFrame | str:
@@ -78,18 +78,18 @@ def reusable(
     ----------
     read : callable
         Gives the published catalogue, which is locked meanwhile.
-    manifest : mapping or None
-        Its manifest.
+    old : Published or None
+        What is known of it.
     software : mapping
         Present versions: other ones may compute other labels.
     columns : mapping
         The wanted ones, and their types.
     """
-    if manifest is None:
+    if old is None:
         return "there is no catalogue yet"
-    if manifest.get("software") != software:
+    if old.manifest is None or old.manifest.software != software:
         return "other versions of the software made the published catalogue"
-    if manifest.get("schema") != columns:
+    if old.manifest.columns != columns:
         return "the published catalogue has other columns"
     try:
         published = read()
@@ -97,6 +97,6 @@ def reusable(
         found = writer.count(published)
     except Exception as err:  # whatever is wrong with it, all labels can be computed
         return f"the published catalogue cannot be read ({type(err).__name__})"
-    if found.checksum != manifest.get("checksum"):
+    if found.checksum != old.manifest.checksum:
         return "the published catalogue is not what its manifest says"
     return published

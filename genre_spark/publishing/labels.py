@@ -4,68 +4,31 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.bundle.files import Bundle
-from genre_spark.catalog.catalogue import ScannedCatalogue, Source
+from genre_spark.catalog.catalogue import ScannedCatalogue
 from genre_spark.catalog.reader import reading
 from genre_spark.catalog.row_counts import RowCounts, check_gate, check_quotes
 from genre_spark.catalog.validation import DUPLICATE
-from genre_spark.config import Settings
 from genre_spark.monitoring import distributions, drift
+from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
+from genre_spark.platform import atomic_directory
 from genre_spark.publishing import destination, incremental, run_metadata, writer
 from genre_spark.publishing.destination import Destination
 from genre_spark.publishing.file_layout import Layout
+from genre_spark.publishing.manifest import Incremental, Labels, Manifest
+from genre_spark.publishing.request import Order, PublishedLabels
 from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
-from genre_spark.schema import labelled_columns
 from genre_spark.scoring import job, worker
 from genre_spark.scoring.job import Tracks
 from genre_spark.versions import scoring_software
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be labelled, with what, and where to.
-
-    Attributes
-    ----------
-    source : Source
-    bundle : Bundle
-    output : str
-    settings : Settings
-    incremental : bool
-        Keep the published labels that still hold.
-    dry_run : bool
-        Do all but publish.
-    run_id : str or None
-        12 hexadecimal digits; None for one of its own.
-    """
-
-    source: Source
-    bundle: Bundle
-    output: str
-    settings: Settings
-    incremental: bool = False
-    dry_run: bool = False
-    run_id: str | None = None
-
-    @property
-    def explain(self) -> bool:
-        """Whether to say why."""
-        return self.settings.scoring.explain
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """What the labelled catalogue consists of; see `labelled_columns`."""
-        return labelled_columns(self.explain)
 
 
 @dataclass(frozen=True)
@@ -76,7 +39,6 @@ class _Run:
     catalogue: ScannedCatalogue
     order: Order
     target: Destination
-    old: Mapping[str, Any] | None
     scored_at: str
 
 
@@ -100,7 +62,7 @@ class _Labels:
 
 def publish_labels(
     spark: SparkSession, catalogue: ScannedCatalogue, order: Order
-) -> dict[str, Any]:
+) -> PublishedLabels:
     """Labels a catalogue into a directory that readers see whole, old or new.
 
     Parameters
@@ -112,9 +74,7 @@ def publish_labels(
 
     Returns
     -------
-    dict
-        The manifest; the path; whether it was ``published``; what it ``replaces``; and, of a dry
-        run, the ``changes``.
+    PublishedLabels
 
     Raises
     ------
@@ -126,99 +86,94 @@ def publish_labels(
     GenreSparkError
         Where rows are not accounted for; nothing is published then.
     """
-    format_of = destination.format_of(spark, order.output, order.settings)
-    format_of.check([order.source.path])
-    with format_of.publishing(not order.dry_run, order.run_id) as target:
-        old = target.manifest
-        run = _Run(spark, catalogue, order, target, old, _now())
+    output = destination.format_of(spark, order.output, order.settings)
+    output.check([order.source.path])
+    with output.publishing(not order.dry_run, order.run_id) as target:
+        old = target.old
+        run = _Run(spark, catalogue, order, target, _now())
         manifest, staged = _stage(run)
         target.complete(manifest, staged.table)
-        summary = {"run_id": target.run_id, "replaces": run_metadata.replaced(old)}
+        changes = None
         if order.dry_run and old:
             with reading(f"{order.output}: the published catalogue cannot be read"):
-                summary["changes"] = run_metadata.changes(
-                    staged.table, target.published(run.order.columns)
-                )
-    return {"path": order.output, "published": not order.dry_run, **summary, **manifest}
+                published = target.published(order.columns)
+                changes = run_metadata.changes(staged.table, published)
+    replaces = old.summary if old else None
+    return PublishedLabels(order.output, not order.dry_run, manifest, replaces, changes)
 
 
-def _stage(run: _Run) -> tuple[dict[str, Any], Staged]:
+def _stage(run: _Run) -> tuple[Manifest, Staged]:
     """Stages everything but the manifest, and builds that."""
     started = time.monotonic()
-    shifts = _feature_shifts(run)
+    order = run.order
+    features = _feature_shifts(run)
     staged, facts, because = _stage_labels(run)
     counts = _stage_quarantine(run, staged)
-    labels = drift.of_labels(run.order.bundle.profile.labels, staged.labels)
-    manifest = {
-        **_origin(run, staged, facts["fingerprint"], because),
-        "rows": {
-            **asdict(counts),
-            "labelled": staged.content.rows,
-            "quarantined": counts.quarantined,
-            "imputed": staged.imputed,
-            **facts,
-        },
-        "checksum": staged.content.checksum,
-        "schema": run.order.columns,
-        "labels": staged.labels.model_dump() | _explained(run, staged),
-        "drift": _drift(run, {"features": shifts, "labels": labels}),
-        "settings": run.order.settings.model_dump(),
-        "finished_at": _now(),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    labels = drift.of_labels(order.bundle.profile.labels, staged.labels)
+    old = run.target.old.manifest if run.target.old else None
+    manifest = Manifest(
+        made_by=atomic_directory.MADE_BY,
+        run_id=run.target.run_id,
+        scored_at=run.scored_at,
+        model_id=order.bundle.manifest.model_id,
+        model=run_metadata.model_of(order.bundle),
+        source=run_metadata.source_of(order.source, facts.fingerprint),
+        software=scoring_software(),
+        incremental=Incremental(asked=order.incremental, in_full_because=because),
+        runs=run_metadata.runs(staged.scored_at, old, run.target.run_id, run.scored_at),
+        rows=run_metadata.rows_of(counts, staged, facts),
+        checksum=staged.content.checksum,
+        schema=order.columns,
+        labels=_label_counts(run, staged),
+        drift=_drift(run, features, labels),
+        settings=order.settings,
+        finished_at=_now(),
+        seconds=round(time.monotonic() - started, 1),
+        files=run.target.files(),
+    )
     return manifest, staged
 
 
-def _feature_shifts(run: _Run) -> dict[str, Any]:
+def _feature_shifts(run: _Run) -> dict[str, FeatureShift]:
     """How far each feature is from the model's catalogue, by the sample; stops before any label."""
     profile = run.order.bundle.profile
     found = distributions.binned_as(profile, run.catalogue.sample.tracks)
     shifts = drift.of_features(profile.features, found)
-    _drift(run, {"features": shifts})
+    _drift(run, shifts, {})
     return shifts
 
 
-def _drift(run: _Run, shifts: Mapping[str, Any]) -> dict[str, Any]:
+def _drift(
+    run: _Run, features: Mapping[str, FeatureShift], labels: Mapping[str, LabelShift]
+) -> Drift:
     tracks = min(run.catalogue.sample.tracks.num_rows, run.order.bundle.profile.tracks)
-    judged = drift.judge(tracks, shifts, run.order.settings.drift, run.catalogue.left_out)
+    settings, absent = run.order.settings.drift, run.catalogue.left_out
+    judged = drift.judge(tracks, features, labels, settings, absent)
     drift.check(judged, run.order.source.path)
     return judged
 
 
-def _explained(run: _Run, staged: Staged) -> dict[str, Any]:
-    return {"reasons": distributions.reasons(staged.table)} if run.order.explain else {}
+def _label_counts(run: _Run, staged: Staged) -> Labels:
+    reasons = distributions.reasons(staged.table) if run.order.explain else None
+    return Labels(**dict(staged.labels), **({"reasons": reasons} if reasons is not None else {}))
 
 
-def _origin(
-    run: _Run, staged: Staged, fingerprint: str, in_full_because: str | None
-) -> dict[str, Any]:
-    return {
-        "scored_at": run.scored_at,
-        **run_metadata.origin(run.order.source, run.order.bundle, fingerprint),
-        "software": scoring_software(),
-        "incremental": {
-            "asked": run.order.incremental,
-            "in_full_because": in_full_because,
-        },
-        "runs": run_metadata.runs(staged.scored_at, run.old, run.target.run_id, run.scored_at),
-    }
-
-
-def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
+def _stage_labels(run: _Run) -> tuple[Staged, run_metadata.Facts, str | None]:
     """Writes the labels and reads them back; facts on the tracks are counted on the way."""
     layout = Layout.of(run.order.settings.publishing)
     with _labels(run) as labels, reading(f"{run.order.source.path}: cannot be read any more"):
         arranged = layout.arrange(labels.table, run.catalogue.n_rows)
-        counted = {} if labels.hashes is not None else _facts()
-        written, facts = writer.write(arranged, run.target.staging, layout, counted)
+        counted = {} if labels.hashes is not None else _aggregates()
+        written, found = writer.write(arranged, run.target.staging, layout, counted)
         if labels.hashes is not None:
-            facts = writer.aggregate(labels.hashes, _facts())
+            found = writer.aggregate(labels.hashes, _aggregates())
     staged = verify_labels(run.spark, run.target.staging, written, run.order.columns)
     writer.check_schema(staged.table, run.order.columns)
-    return staged, {**facts, "fingerprint": facts["fingerprint"] or ""}, labels.in_full_because
+    facts = run_metadata.Facts(found["with_genre"], found["ambiguous"], found["fingerprint"] or "")
+    return staged, facts, labels.in_full_because
 
 
-def _facts() -> dict[str, Column]:
+def _aggregates() -> dict[str, Column]:
     """Aggregates over all tracks, of columns that are not published."""
     return {
         "with_genre": F.count_if(worker.HAS_GENRE),
@@ -273,7 +228,7 @@ def _published(run: _Run) -> DataFrame | str:
     """The published catalogue, if its labels can be reused; else why not, which is logged too."""
     columns = run.order.columns
     read = partial(run.target.published, columns)
-    found = incremental.reusable(read, run.old, scoring_software(), columns)
+    found = incremental.reusable(read, run.target.old, scoring_software(), columns)
     if isinstance(found, str):
         logger.warning("%s: scored in full: %s", run.order.output, found)
     return found

@@ -1,16 +1,19 @@
-"""What readers of a labelled catalogue may rely on, as JSON Schema: its rows, and its manifest."""
+"""The manifest of a labelled catalogue, and what readers may rely on, as JSON Schema."""
 
 import re
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 
-from genre_spark._model import StrictModel
-from genre_spark.bundle.catalogue_profile import Count, Finite, LabelProfile, Share
-from genre_spark.config import DriftSettings, Settings
-from genre_spark.monitoring.drift import OK, STOP, WARN
-from genre_spark.platform.atomic_directory import MADE_BY
+from genre_spark._model import Count, SparseModel, StrictModel, Timestamp
+from genre_spark.bundle.catalogue_profile import LabelProfile
+from genre_spark.catalog.column_values import ValueCounts
+from genre_spark.config import Settings
+from genre_spark.errors import InputError
+from genre_spark.monitoring.drift_results import Drift
+from genre_spark.platform.published_files import MANIFEST, read_manifest, require_manifest
+from genre_spark.platform.storage import Storage
 from genre_spark.schema import LABELLED_COLUMNS, MAX_ID_LENGTH, TRACK_ID, WHY_COLUMNS
 from genre_spark.source import Dataset
 
@@ -94,15 +97,14 @@ class Model(StrictModel):
     """The bundle that made the labels."""
 
     path: str
-    created_at: datetime
+    created_at: Timestamp
 
 
-class Source(StrictModel):
-    """The table that was labelled."""
+class Source(SparseModel):
+    """The table that was labelled; ``version`` is of a Delta table."""
 
     path: str
     format: str | None
-    # Of a Delta table.
     version: Count | None = None
     dataset: Dataset
     fingerprint: str
@@ -119,18 +121,12 @@ class Run(StrictModel):
     """A run that made some of the rows."""
 
     run_id: str | None
-    scored_at: datetime
+    scored_at: Timestamp
     tracks: Count
 
 
-class Values(StrictModel):
+class Values(ValueCounts):
     """Values of a column that were not taken, in rows; ``placeholder`` are words such as nan."""
-
-    understood: Count
-    not_understood: Count
-    placeholder: Count
-    damaged: Count
-    example: str | None
 
 
 class Rows(StrictModel):
@@ -152,45 +148,10 @@ class Rows(StrictModel):
     values: dict[str, Values]
 
 
-class Labels(LabelProfile):
+class Labels(LabelProfile, SparseModel):
     """How many tracks have which label; with --explain, which feature spoke for it first."""
 
     reasons: dict[str, dict[str, dict[str, Count]]] | None = None
-
-
-Level = Literal[OK, WARN, STOP]
-
-
-class FeatureShift(StrictModel):
-    """How far a feature is from the model's catalogue."""
-
-    psi: Finite | None
-    ks: Share | None
-    missing: Share
-    missing_before: Share
-    direction: Literal["higher", "lower"] | None
-    level: Level
-
-
-class LabelShift(StrictModel):
-    """How far a label mix, or the confidence, is from the model's catalogue."""
-
-    psi: Finite
-    ks: Share | None
-    mean: Share | None = None
-    mean_before: Share | None = None
-    largest: tuple[str, ...] = ()
-    level: Level
-
-
-class Drift(StrictModel):
-    """How unlike the model's catalogue this one is."""
-
-    judged: bool
-    level: Level
-    features: dict[str, FeatureShift]
-    labels: dict[str, LabelShift]
-    limits: DriftSettings
 
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -199,9 +160,9 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 class Manifest(StrictModel):
     """What ``_manifest.json`` says."""
 
-    made_by: Literal[MADE_BY]
+    made_by: Literal["genre-spark"]
     run_id: str
-    scored_at: datetime
+    scored_at: Timestamp
     model_id: Hash
     model: Model
     source: Source
@@ -210,11 +171,82 @@ class Manifest(StrictModel):
     runs: tuple[Run, ...]
     rows: Rows
     checksum: Hash
-    columns: Annotated[dict[str, str], Field(alias="schema")]
+    columns: dict[str, str] = Field(alias="schema")
     labels: Labels
     drift: Drift
     settings: Settings
-    finished_at: datetime
+    finished_at: Timestamp
     seconds: Annotated[float, Field(ge=0)]
     # Bytes by relative path; what is not in it is never deleted.
     files: dict[str, Count]
+
+
+class Replaced(BaseModel):
+    """What is said of the catalogue that is replaced, whichever version wrote its manifest."""
+
+    run_id: str | None = None
+    scored_at: str | None = None
+    model_id: str | None = None
+    rows: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published catalogue.
+
+    Attributes
+    ----------
+    manifest : Manifest or None
+        None where another version of genre-spark wrote it.
+    summary : Replaced
+    """
+
+    manifest: Manifest | None
+    summary: Replaced
+
+
+def find(storage: Storage, path: str) -> Published | None:
+    """The published catalogue at a path; None where there is none of genre-spark's."""
+    content = read_manifest(storage, path)
+    return None if content is None else published(content)
+
+
+def published(content: dict[str, Any]) -> Published:
+    """A published catalogue, by the content of its manifest."""
+    try:
+        manifest = Manifest.model_validate(content)
+    except ValidationError:
+        manifest = None
+    try:
+        return Published(manifest, Replaced.model_validate(content))
+    except ValidationError:
+        return Published(manifest, Replaced())
+
+
+def require(storage: Storage, path: str) -> Manifest:
+    """The manifest of a labelled catalogue.
+
+    Raises
+    ------
+    InputError
+        Where the path is not a labelled catalogue, or another version of genre-spark wrote it.
+    """
+    return checked(require_manifest(storage, path), path)
+
+
+def checked(content: dict[str, Any], path: str) -> Manifest:
+    """A manifest by its content.
+
+    Raises
+    ------
+    InputError
+        Where another version of genre-spark wrote it.
+    """
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as err:
+        place = ".".join(map(str, err.errors()[0]["loc"]))
+        raise InputError(
+            f"{path}: {MANIFEST} is not as this version writes it ({place}): it was changed, or"
+            " another version of genre-spark made it; score again"
+        ) from err

@@ -1,6 +1,7 @@
-"""A labelled catalogue as its readers find it: what its manifest says, and some of its tracks."""
+"""Reads a labelled catalogue: its manifest, and some of its tracks."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ from pyspark.sql import functions as F
 
 from genre_spark.catalog import table_format
 from genre_spark.errors import InputError
-from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of, without_globs
+from genre_spark.platform.published_files import MANIFEST
 from genre_spark.platform.storage import is_remote, local_path
+from genre_spark.publishing.manifest import Manifest, checked, require
 from genre_spark.schema import TRACK_ID
 
 if TYPE_CHECKING:
@@ -22,7 +24,29 @@ if TYPE_CHECKING:
 
 _SHOWN = (TRACK_ID, "synthetic_genre", "synthetic_genre_distance", "genre", "genre_confidence",
           "genre_accepted", "n_imputed")  # fmt: skip
-_TOLD = ("run_id", "scored_at", "model_id", "source", "rows", "labels", "drift")
+_SUMMARY = {"run_id", "scored_at", "model_id", "source", "rows", "labels", "drift"}
+
+
+@dataclass(frozen=True)
+class LabelledCatalogue:
+    """A labelled catalogue.
+
+    Attributes
+    ----------
+    path : str
+    manifest : Manifest
+    samples : list of dict
+        Some tracks, by the names of columns.
+    """
+
+    path: str
+    manifest: Manifest
+    samples: list[dict[str, Any]]
+
+    def summary(self) -> dict[str, Any]:
+        """The same for machines: rows, labels and drift of the manifest, and the samples."""
+        manifest = self.manifest.model_dump(mode="json", by_alias=True, include=_SUMMARY)
+        return {"path": self.path, **manifest, "samples": self.samples}
 
 
 def is_delta(path: str, options: Mapping[str, str]) -> bool:
@@ -37,9 +61,7 @@ def is_delta(path: str, options: Mapping[str, str]) -> bool:
         return False
 
 
-def manifest_of(
-    spark: SparkSession | None, path: str, options: Mapping[str, str]
-) -> dict[str, Any]:
+def manifest_of(spark: SparkSession | None, path: str, options: Mapping[str, str]) -> Manifest:
     """The manifest of a labelled catalogue, a directory or a Delta table.
 
     Raises
@@ -49,7 +71,7 @@ def manifest_of(
     """
     if is_delta(path, options):
         return _delta(path, options)[1]
-    return atomic_directory.require_manifest(storage_of(spark, path), path)
+    return require(storage_of(spark, path), path)
 
 
 def rows(
@@ -58,7 +80,7 @@ def rows(
     """The labelled rows: with Arrow where Java is not needed, else with Spark."""
     if is_delta(path, options):
         return _delta(path, options)[0].to_pyarrow_dataset()
-    if is_remote(path):
+    if is_remote(path) and spark is not None:
         return spark.read.parquet(without_globs(path))
     return dataset.dataset(str(local_path(path)), format="parquet", partitioning="hive")
 
@@ -84,8 +106,9 @@ def sample(
     """
     try:
         table = rows(spark, path, options)
-        pick = _by_spark if isinstance(table, DataFrame) else _by_arrow
-        return pick(table, n, columns)[1]
+        if isinstance(table, DataFrame):
+            return _by_spark(table, n, columns)[1]
+        return _by_arrow(table, n, columns)[1]
     except (pa.ArrowException, OSError) as err:
         raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
 
@@ -95,7 +118,7 @@ def look(
     path: str,
     n_samples: int,
     options: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Any]:
+) -> LabelledCatalogue:
     """What a labelled catalogue holds.
 
     Parameters
@@ -110,8 +133,7 @@ def look(
 
     Returns
     -------
-    dict
-        The manifest's account of rows, labels and drift, and ``samples``.
+    LabelledCatalogue
 
     Raises
     ------
@@ -129,21 +151,20 @@ def look(
     except (pa.ArrowException, OSError) as err:
         raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
     _check(manifest, n_tracks, path)
-    told = {name: manifest[name] for name in _TOLD}
-    return {"path": path, **told, "samples": samples}
+    return LabelledCatalogue(path, manifest, samples)
 
 
-def _delta(path: str, options: Mapping[str, str]) -> tuple["DeltaTable", dict[str, Any]]:
+def _delta(path: str, options: Mapping[str, str]) -> tuple["DeltaTable", Manifest]:
     """A labelled catalogue in Delta, and its manifest."""
     from genre_spark.platform import delta_log
 
     table = delta_log.open_table(path, options)
-    manifest = delta_log.published_manifest(table)
-    if manifest is None:
+    content = delta_log.published_manifest(table)
+    if content is None:
         raise InputError(
             f"{path}: not a labelled catalogue: no commit of genre-spark is in its log"
         )
-    return table, manifest
+    return table, checked(content, path)
 
 
 def _by_arrow(
@@ -160,10 +181,9 @@ def _by_spark(table: DataFrame, n: int, columns: Sequence[str]) -> tuple[int, li
     return table.count(), [row.asDict(recursive=True) for row in picked.collect()]
 
 
-def _check(manifest: Mapping[str, Any], n_tracks: int, path: str) -> None:
-    said = manifest["rows"]["labelled"]
-    if n_tracks != said:
+def _check(manifest: Manifest, n_tracks: int, path: str) -> None:
+    if n_tracks != manifest.rows.labelled:
         raise InputError(
-            f"{path}: holds {n_tracks:,} tracks, but its {atomic_directory.MANIFEST} says {said:,}: files were"
-            " lost or added; score again"
+            f"{path}: holds {n_tracks:,} tracks, but its {MANIFEST} says"
+            f" {manifest.rows.labelled:,}: files were lost or added; score again"
         )

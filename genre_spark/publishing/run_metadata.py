@@ -1,88 +1,114 @@
-"""Where a labelled catalogue comes from, and what it changes: the part of a manifest that tells it."""
+"""The parts of a manifest: the model, the source, rows and runs; and what a catalogue changes."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark._model import Count, StrictModel
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source
+from genre_spark.catalog.row_counts import RowCounts
+from genre_spark.publishing.manifest import Manifest, Model, Rows, Run, Values
+from genre_spark.publishing.manifest import Source as LabelledSource
+from genre_spark.publishing.verification import Staged
 from genre_spark.schema import TRACK_ID
 
-_OF_A_RUN = ("run_id", "scored_at", "model_id")
 
+@dataclass(frozen=True)
+class Facts:
+    """Counts of all tracks by columns that are not published.
 
-def origin(source: Source, bundle: Bundle, fingerprint: str) -> dict[str, Any]:
-    """The catalogue and the model.
-
-    Parameters
+    Attributes
     ----------
-    source : Source
-    bundle : Bundle
+    with_genre, ambiguous : int
+        Tracks with one genre, and with several.
     fingerprint : str
-        Of the accepted tracks.
+        Of the tracks, in whatever order.
     """
-    return {
-        "model_id": bundle.manifest.model_id,
-        "model": {"path": str(bundle.path), "created_at": bundle.manifest.created_at},
-        "source": {
-            "path": source.path,
-            "format": source.fmt,
-            **({} if source.version is None else {"version": source.version}),
-            "dataset": source.dataset.model_dump(),
-            "fingerprint": fingerprint,
-        },
-    }
+
+    with_genre: int
+    ambiguous: int
+    fingerprint: str
+
+
+class Changes(StrictModel):
+    """Tracks that a new catalogue adds, removes, labels otherwise, and leaves as they are."""
+
+    added: Count
+    removed: Count
+    relabelled: Count
+    unchanged: Count
 
 
 def runs(
-    tracks: Mapping[str, int], old: Mapping[str, Any] | None, run_id: str, scored_at: str
-) -> list[dict[str, Any]]:
+    tracks: Mapping[str, int], old: Manifest | None, run_id: str, scored_at: str
+) -> tuple[Run, ...]:
     """The runs that labelled the rows, the latest first: more than one after incremental scoring.
 
     Parameters
     ----------
     tracks : mapping of str to int
         Rows by the time at which they were labelled.
-    old : mapping or None
-        Manifest of the catalogue that is replaced.
+    old : Manifest or None
+        Of the catalogue that is replaced.
     run_id, scored_at : str
         Of this run.
-
-    Returns
-    -------
-    list of dict
-        ``run_id``, ``scored_at`` (which is in the rows), and ``tracks`` that it labelled.
     """
-    ids = {run["scored_at"]: run["run_id"] for run in (old or {}).get("runs", [])}
+    ids = {run.scored_at: run.run_id for run in (old.runs if old else ())}
     ids[scored_at] = run_id
-    return [
-        {"run_id": ids.get(at), "scored_at": at, "tracks": tracks[at]}
+    return tuple(
+        Run(run_id=ids.get(at), scored_at=at, tracks=tracks[at])
         for at in sorted(tracks, reverse=True)
-    ]
-
-
-def replaced(old: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The catalogue that a new one replaces; None where there is none."""
-    return (
-        None
-        if not old
-        else {**{name: old.get(name) for name in _OF_A_RUN}, "rows": old.get("rows")}
     )
 
 
-def changes(labelled: DataFrame, published: DataFrame) -> dict[str, int]:
-    """Tracks that a new catalogue adds, removes, labels otherwise, and leaves as they are."""
+def changes(labelled: DataFrame, published: DataFrame) -> Changes:
+    """Compares a new catalogue with the published one."""
     label = F.struct("synthetic_genre_id", "genre").alias("label")
     before = published.select(TRACK_ID, label).withColumnRenamed("label", "before")
     both = labelled.select(TRACK_ID, label).join(before, on=TRACK_ID, how="full")
     is_new, is_old = F.col("label").isNotNull(), F.col("before").isNotNull()
     same = F.col("label").eqNullSafe(F.col("before"))
-    counted = both.agg(
+    (counted,) = both.agg(
         F.count_if(is_new & ~is_old).alias("added"),
         F.count_if(~is_new & is_old).alias("removed"),
         F.count_if(is_new & is_old & ~same).alias("relabelled"),
         F.count_if(same).alias("unchanged"),
+    ).collect()
+    return Changes(**counted.asDict())
+
+
+def model_of(bundle: Bundle) -> Model:
+    """The bundle that makes the labels."""
+    return Model(path=str(bundle.path), created_at=bundle.manifest.created_at)
+
+
+def source_of(source: Source, fingerprint: str) -> LabelledSource:
+    """The table that is labelled; the fingerprint is of its tracks."""
+    version = {} if source.version is None else {"version": source.version}
+    return LabelledSource(
+        path=source.path,
+        format=source.fmt,
+        dataset=source.dataset,
+        fingerprint=fingerprint,
+        **version,
     )
-    return counted.first().asDict()
+
+
+def rows_of(counts: RowCounts, staged: Staged, facts: Facts) -> Rows:
+    """What became of the table's rows."""
+    return Rows(
+        read=counts.read,
+        accepted=counts.accepted,
+        duplicates=counts.duplicates,
+        ambiguous=facts.ambiguous,
+        with_genre=facts.with_genre,
+        labelled=staged.content.rows,
+        imputed=staged.imputed,
+        quarantined=counts.quarantined,
+        fingerprint=facts.fingerprint,
+        reasons=counts.reasons,
+        values={name: Values(**dict(one)) for name, one in counts.values.items()},
+    )

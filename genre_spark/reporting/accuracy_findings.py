@@ -1,10 +1,12 @@
 """Findings on genres and labels: each picks what a picture is to show, and says it in a sentence."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
+from genre_spark.bundle.catalogue_profile import LabelProfile
+from genre_spark.bundle.genre_metrics import HeldOutMetrics, ProtocolMetrics
 from genre_spark.reporting import charts
 from genre_spark.reporting.style import Picture
 from genre_spark.reporting.text import count, percent, plain, said
@@ -16,23 +18,42 @@ _MOST_MIXED = 30
 _SURE = 0.9
 
 
-def baselines(
-    protocols: Mapping[str, Any], best: Mapping[str, tuple[str, float]]
-) -> Picture | None:
-    """Whether the CNN is better than the `best` baseline, by protocol; None without any."""
+@dataclass(frozen=True)
+class Curves:
+    """Curves of held-out tracks, and the numbers beside them; see `genre_metrics.HeldOutMetrics`."""
+
+    reliability: Sequence[tuple[float, float, float]]
+    risk_coverage: Sequence[tuple[float, float]]
+    ece: float | None
+    coverage: float | None
+    precision: float | None
+
+    @classmethod
+    def of(cls, metrics: HeldOutMetrics) -> "Curves":
+        """Of one split."""
+        return cls(
+            metrics.reliability,
+            metrics.risk_coverage,
+            metrics.ece,
+            metrics.coverage,
+            metrics.precision,
+        )
+
+
+def baselines(protocols: Mapping[str, ProtocolMetrics]) -> Picture:
+    """Whether the CNN is better than the best baseline, by protocol."""
     findings, panels = [], {}
-    for title, (name, accuracy) in best.items():
-        own = protocols[title]["accuracy"]
+    for title, metrics in protocols.items():
+        own, (name, accuracy) = metrics.accuracy, metrics.best_baseline
         findings.append(
             f"{title}: the CNN ({percent(own)}) is {100 * abs(own - accuracy):.1f} points"
             f" {'behind' if own < accuracy else 'ahead of'} the best baseline, {name}"
             f" ({percent(accuracy)})."
         )
-        found = {MODEL: own} | protocols[title]["baselines"]
-        tracks = protocols[title]["tracks"]
-        panels[title] = {name: charts.interval(share, tracks) for name, share in found.items()}
-    if not panels:
-        return None
+        found = {MODEL: own} | metrics.baselines
+        panels[title] = {
+            name: charts.interval(share, metrics.tracks) for name, share in found.items()
+        }
     return Picture(" ".join(findings), charts.accuracies(panels))
 
 
@@ -45,7 +66,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
     names = [classes[i] for i in shown]
     finding = "No held-out track has a wrong label."
     if wrong.any():
-        true, given = np.unravel_index(wrong.argmax(), wrong.shape)
+        true, given = map(int, np.unravel_index(wrong.argmax(), wrong.shape))
         finding = (
             f"Most often {said(classes[true])} is taken for {said(classes[given])}:"
             f" {count(wrong[true, given])} of {count(counts[true].sum())} tracks."
@@ -54,55 +75,47 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
     return Picture(finding, charts.shares(values, names, names))
 
 
-def reliability(protocols: Mapping[str, Any]) -> Picture | None:
-    """Whether confidence is as high as accuracy; None where it was not measured."""
-    curves = {title: of["reliability"] for title, of in protocols.items() if of.get("reliability")}
-    if not curves:
-        return None
+def reliability(protocols: Mapping[str, Curves]) -> Picture:
+    """Whether confidence is as high as accuracy."""
     findings = []
-    for title, points in curves.items():
-        sure, right, _ = min(points, key=lambda point: abs(point[0] - 0.8))
+    for title, of in protocols.items():
+        sure, right, _ = min(of.reliability, key=lambda point: abs(point[0] - 0.8))
         findings.append(
             f"{title}: labels of {percent(sure, 0)} confidence are {percent(right, 0)} right"
         )
-        if (ece := protocols[title].get("ece")) is not None:
-            findings[-1] += f"; over all, confidence is off by {100 * ece:.1f} points"
+        if of.ece is not None:
+            findings[-1] += f"; over all, confidence is off by {100 * of.ece:.1f} points"
+    curves = {title: of.reliability for title, of in protocols.items()}
     return Picture(". ".join(findings) + ".", charts.reliability(curves))
 
 
-def risk_coverage(protocols: Mapping[str, Any], target: float) -> Picture | None:
-    """How accurate the surest labels are; None where it was not measured."""
-    curves = {
-        title: of["risk_coverage"] for title, of in protocols.items() if of.get("risk_coverage")
-    }
-    if not curves:
-        return None
+def risk_coverage(protocols: Mapping[str, Curves], target: float) -> Picture:
+    """How accurate the surest labels are."""
     findings, accepted = [], {}
-    for title in curves:
-        coverage, precision = (protocols[title].get(key) for key in ("coverage", "precision"))
-        if coverage and precision is not None:
-            accepted[title] = (coverage, precision)
+    for title, of in protocols.items():
+        if of.coverage and of.precision is not None:
+            accepted[title] = (of.coverage, of.precision)
             findings.append(
-                f"{title}: {percent(coverage)} of the labels are accepted,"
-                f" of which {percent(precision)} are right."
+                f"{title}: {percent(of.coverage)} of the labels are accepted,"
+                f" of which {percent(of.precision)} are right."
             )
         else:
             findings.append(f"{title}: no label is sure enough to be accepted.")
+    curves = {title: of.risk_coverage for title, of in protocols.items()}
     return Picture(" ".join(findings), charts.risk_coverage(curves, accepted, target))
 
 
-def confidence(labels: Mapping[str, Any], thresholds: Mapping[str, float]) -> Picture | None:
+def confidence(labels: LabelProfile, thresholds: Mapping[str, float]) -> Picture | None:
     """How sure the labels of a catalogue are; None where there are none."""
-    bins = labels.get("confidence") or {}
-    counts = [bins.get(str(i), 0) for i in range(charts.BINS)]
+    counts = [labels.confidence.get(str(i), 0) for i in range(charts.BINS)]
     if not sum(counts):
         return None
     sure = sum(counts[round(_SURE * charts.BINS) :]) / sum(counts)
     finding = (
         f"{percent(sure)} of the tracks have a label of {percent(_SURE, 0)} confidence or more"
     )
-    if labels.get("accepted") is not None:
-        finding += f"; {percent(labels['accepted'])} of the labels are accepted"
+    if labels.accepted is not None:
+        finding += f"; {percent(labels.accepted)} of the labels are accepted"
     return Picture(finding + ".", charts.confidence(counts, thresholds))
 
 

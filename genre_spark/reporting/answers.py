@@ -1,11 +1,12 @@
 """The questions that the page answers with a picture; those on genres and on labels."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
+from genre_spark.bundle.genre_metrics import ProtocolMetrics
 from genre_spark.bundle.manifest import Manifest
+from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import accuracy_findings, charts, cluster_answers, importance_findings
 from genre_spark.reporting.style import Answer
 from genre_spark.reporting.text import PROTOCOLS, count
@@ -17,23 +18,21 @@ _INTERVALS = (
 )
 
 
-def collect(manifest: Manifest, labels: Mapping[str, Any]) -> dict[str, Answer]:
+def collect(manifest: Manifest, labels: LabelledManifest | None) -> dict[str, Answer]:
     """Every answer that the bundle, and the labelled catalogue's manifest, can give, by name."""
     parts = (
         cluster_answers.on_synthetic(manifest),
         _on_genres(manifest),
-        _on_labels(manifest, labels),
+        _on_labels(manifest, labels) if labels else (),
     )
     return {answer.name: answer for part in parts for answer in part}
 
 
-def protocols(manifest: Manifest) -> dict[str, Any]:
+def protocols(manifest: Manifest) -> dict[str, ProtocolMetrics]:
     """The metrics of each protocol that was measured, by its title."""
-    measured = (manifest.genres or {}).get("protocols") or {}
+    measured = manifest.genres.protocols if manifest.genres else {}
     return {
-        title.capitalize(): measured[name]
-        for name, title in PROTOCOLS.items()
-        if measured.get(name)
+        title.capitalize(): measured[name] for name, title in PROTOCOLS.items() if name in measured
     }
 
 
@@ -49,35 +48,35 @@ def thresholds(manifest: Manifest) -> dict[str, float]:
 
 def _on_genres(manifest: Manifest) -> Iterator[Answer]:
     found, part = protocols(manifest), manifest.scoring.genres
-    if not found:
+    if not found or not part:
         return
     held_out = f"One split of each kind, seed {manifest.seed}; "
     held_out += ", ".join(
-        f"{title.lower()}: {count(of['tracks'])} tracks" for title, of in found.items()
+        f"{title.lower()}: {count(of.tracks)} tracks" for title, of in found.items()
     )
     held_out += " held out."
-    if drawn := accuracy_findings.baselines(found, best_baselines(found)):
-        note = f"{held_out} {_INTERVALS}"
-        yield Answer("accuracy", "Is the CNN better than the baselines?", "Bar charts", drawn, note)
+    drawn = accuracy_findings.baselines(found)
+    note = f"{held_out} {_INTERVALS}"
+    yield Answer("accuracy", "Is the CNN better than the baselines?", "Bar charts", drawn, note)
     yield _confusion(found, part.classes)
-    if drawn := accuracy_findings.reliability(found):
-        note = (
-            "Above the dotted line the model is too modest, below it too sure. Larger marks stand"
-            f" for more tracks. {held_out}"
-        )
-        question = "Does 80 % confidence mean 80 % right?"
-        yield Answer("reliability", question, "Reliability diagram", drawn, note)
-    if drawn := accuracy_findings.risk_coverage(found, part.target_precision):
-        note = f"Marks on the curves: the labels that the model accepts. {held_out}"
-        question = "How accurate are the surest labels?"
-        yield Answer("risk-coverage", question, "Risk–coverage curve", drawn, note)
+    curves = {title: accuracy_findings.Curves.of(of) for title, of in found.items()}
+    note = (
+        "Above the dotted line the model is too modest, below it too sure. Larger marks stand"
+        f" for more tracks. {held_out}"
+    )
+    question, drawn = "Does 80 % confidence mean 80 % right?", accuracy_findings.reliability(curves)
+    yield Answer("reliability", question, "Reliability diagram", drawn, note)
+    note = f"Marks on the curves: the labels that the model accepts. {held_out}"
+    question = "How accurate are the surest labels?"
+    drawn = accuracy_findings.risk_coverage(curves, part.target_precision)
+    yield Answer("risk-coverage", question, "Risk–coverage curve", drawn, note)
     yield from _on_what_decides(found, part.classes)
 
 
-def _on_what_decides(found: Mapping[str, Any], classes: tuple[str, ...]) -> Iterator[Answer]:
-    counted = {
-        title: of["importance"]["tracks"] for title, of in found.items() if of.get("importance")
-    }
+def _on_what_decides(
+    found: Mapping[str, ProtocolMetrics], classes: tuple[str, ...]
+) -> Iterator[Answer]:
+    counted = {title: of.importance.tracks for title, of in found.items() if of.importance}
     tracks = "; ".join(f"{title.lower()}: {count(n)}" for title, n in counted.items())
     held_out = f"Whiskers: one standard deviation over repeats. Held-out tracks: {tracks}."
     if drawn := importance_findings.features(found):
@@ -100,27 +99,21 @@ def _on_what_decides(found: Mapping[str, Any], classes: tuple[str, ...]) -> Iter
         yield Answer("features-of-genres", question, "Heatmap", drawn, note)
 
 
-def best_baselines(found: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
-    """Name and accuracy of the best baseline of each protocol that has any."""
-    pairs = {title: (of.get("baselines") or {}).items() for title, of in found.items()}
-    return {title: max(of, key=lambda one: one[1]) for title, of in pairs.items() if of}
-
-
-def _confusion(found: Mapping[str, Any], classes: tuple[str, ...]) -> Answer:
+def _confusion(found: Mapping[str, ProtocolMetrics], classes: tuple[str, ...]) -> Answer:
     shown = list(found)[-1]
     drawn = min(len(classes), accuracy_findings.MOST_CONFUSED)
-    note = f"{shown}, {count(found[shown]['tracks'])} held-out tracks."
+    note = f"{shown}, {count(found[shown].tracks)} held-out tracks."
     note += " Rows are true genres, columns the labels given"
     note += ", in per cent of the row." if drawn <= charts.MOST_WRITTEN else "."
     if drawn < len(classes):
         note += f" Drawn are the {drawn} genres with the most mistakes."
-    picture = accuracy_findings.confusion(np.array(found[shown]["confusion"]), classes)
+    picture = accuracy_findings.confusion(np.array(found[shown].confusion), classes)
     return Answer("confusion", "Which genres are confused?", "Heatmap", picture, note)
 
 
-def _on_labels(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer]:
-    mix = labels.get("labels") or {}
-    if drawn := accuracy_findings.mix(mix.get("genres") or {}):
+def _on_labels(manifest: Manifest, labels: LabelledManifest) -> Iterator[Answer]:
+    mix = labels.labels
+    if drawn := accuracy_findings.mix(mix.genres):
         yield Answer("label-mix", "Which genres did the tracks get?", "Bar chart", drawn)
     yield from cluster_answers.on_mix(manifest, labels)
     if manifest.scoring.genres and (
@@ -128,10 +121,10 @@ def _on_labels(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer
     ):
         question = "How sure is the model of this catalogue?"
         yield Answer("confidence", question, "Histogram", drawn)
-    reasons = mix.get("reasons") or {}
+    reasons = mix.reasons or {}
     for kind, name in (("genre", "genre"), ("synthetic_genre", "synthetic genre")):
         if drawn := accuracy_findings.reasons(
-            reasons.get(kind) or {}, manifest.scoring.space.features
+            reasons.get(kind, {}), manifest.scoring.space.features
         ):
             note = "Rows add up to 100 %: tracks for whose label nothing speaks are left out."
             question = f"Which feature speaks most for each {name}?"

@@ -8,6 +8,7 @@ from typing import Any
 from genre_spark.errors import OutputError
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.storage import Storage
+from genre_spark.publishing.manifest import Manifest
 
 # By this, at the beginning of a page, it is known that another may replace it.
 _MARK = '<meta name="generator" content="genre-spark labels">'
@@ -16,12 +17,12 @@ _HEAD = 2000
 _DIGITS = 4
 
 
-def render(manifest: Mapping[str, Any], tracks: Sequence[Mapping[str, Any]]) -> str:
+def render(manifest: Manifest, tracks: Sequence[Mapping[str, Any]]) -> str:
     """The page as HTML.
 
     Parameters
     ----------
-    manifest : mapping
+    manifest : Manifest
         Of the labelled catalogue.
     tracks : sequence of mapping
         Labelled rows, all with the same columns; with ``title``, ``artist`` and ``album`` where
@@ -53,13 +54,13 @@ def check(storage: Storage, output: str) -> None:
         )
 
 
-def _about(manifest: Mapping[str, Any], n: int) -> str:
-    total = manifest["rows"]["labelled"]
+def _about(manifest: Manifest, n: int) -> str:
+    total = manifest.rows.labelled
     part = (
         f"{n:,} of {total:,} tracks, from all over the catalogue" if n < total else f"{n:,} tracks"
     )
-    source = redact(str(manifest["source"]["path"]))
-    return f"{part} of {source}, labelled {manifest['scored_at'][:10]} by model {manifest['model_id']}."
+    source = redact(str(manifest.source.path))
+    return f"{part} of {source}, labelled {manifest.scored_at[:10]} by model {manifest.model_id}."
 
 
 def _short(value: Any) -> Any:

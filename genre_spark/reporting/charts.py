@@ -1,9 +1,11 @@
 """Pictures of genres and labels: data in, a figure out."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.ticker
 import numpy as np
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from genre_spark.reporting.style import (
@@ -100,8 +102,9 @@ def reliability(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     percent_axes(axes, (0, 1.02), (0, 1.02))
     # Points may lie anywhere, so the legend stands outside; there, marks are of one size.
     legend = figure.legend(frameon=False, loc="outside lower left", ncols=1 + len(curves))
-    for handle in legend.legend_handles[1:]:
-        handle.set_sizes([40])
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set_sizes([40])
     return figure
 
 
@@ -179,7 +182,12 @@ def differences(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], labe
             values, low, high = 100 * np.array([found[row] for row in rows[title]]).T
             at = np.arange(len(values)) + _BESIDE * (i - (len(series) - 1) / 2)
             spread = (np.maximum(values - low, 0), np.maximum(high - values, 0))
-            style = {"color": colour, "marker": marker, "linestyle": "none", "capsize": 3}
+            style: dict[str, Any] = {
+                "color": colour,
+                "marker": marker,
+                "linestyle": "none",
+                "capsize": 3,
+            }
             axes.errorbar(values, at, xerr=spread, label=name, **style)
         name_rows(axes, rows[title], 44)
         axes.set_title(title, loc="left", fontsize="medium", fontweight="bold")

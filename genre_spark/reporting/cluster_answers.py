@@ -1,12 +1,12 @@
 """The questions on synthetic genres that the page answers with a picture."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.clustering.results import Discovery
+from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import accuracy_findings, cluster_findings
 from genre_spark.reporting.style import Answer
 from genre_spark.reporting.text import count
@@ -16,7 +16,7 @@ def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
     """The answers on a bundle's synthetic genres."""
     found, scoring = manifest.clusters, manifest.scoring
     genres, names = found.synthetic_genres, list(numbered(found).values())
-    if drawn := cluster_findings.catalogue_map(found.map, genres):
+    if found.map and (drawn := cluster_findings.catalogue_map(found.map, genres)):
         note = (
             f"{count(len(found.map.points))} tracks drawn by chance. Tracks that are alike lie beside"
             " each other; directions and distances between far groups mean nothing (t-SNE)."
@@ -50,11 +50,11 @@ def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
     yield from _on_the_choice(found)
 
 
-def on_mix(manifest: Manifest, labels: Mapping[str, Any]) -> Iterator[Answer]:
+def on_mix(manifest: Manifest, labels: LabelledManifest) -> Iterator[Answer]:
     """The answer on the synthetic genres of a labelled catalogue, from its manifest."""
-    counts = (labels.get("labels") or {}).get("synthetic_genres") or {}
+    counts = labels.labels.synthetic_genres
     question = "Which synthetic genres did the tracks get?"
-    if labels.get("model_id") == manifest.model_id:
+    if labels.model_id == manifest.model_id:
         genres = manifest.clusters.synthetic_genres
         drawn, kind = cluster_findings.shift(genres, counts), "Dot plot"
     else:
@@ -84,7 +84,7 @@ def _on_the_choice(found: Discovery) -> Iterator[Answer]:
             " kappa is chosen."
         )
         yield Answer("choice", "Why this many?", "Line charts", drawn, note)
-    if drawn := cluster_findings.stability(found.stability):
+    if found.stability and (drawn := cluster_findings.stability(found.stability)):
         note = (
             f"Each dot compares two fits to a sample of {count(found.stability.tracks)} tracks: 1"
             " is the same groups, 0 what chance would give. Lines: means."

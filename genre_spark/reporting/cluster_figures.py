@@ -53,7 +53,8 @@ def catalogue_map(
     figure, (axes, key) = empty(_MAP[1] + below, 2, (_MAP[1], below))
     colours = dict(zip(names, _colours(len(names)), strict=True))
     shades = [colours[point[2]] for point in found.points]
-    axes.scatter(*points.T, s=8, c=shades, alpha=0.25 if landmarks else 0.6, linewidths=0)
+    x, y = points.T
+    axes.scatter(x, y, s=8, c=shades, alpha=0.25 if landmarks else 0.6, linewidths=0)
     low, high = np.quantile(points, (0.002, 0.998), axis=0)
     low, high = low - 0.05 * (high - low) - 1e-6, high + 0.05 * (high - low) + 1e-6
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])

@@ -90,7 +90,7 @@ def centroids(scoring: ScoringPart, values: np.ndarray, names: Sequence[str]) ->
     """What sets each synthetic genre apart, from the means of its tracks in scaled units."""
     axes = [plain(axis.name) for axis in scoring.space.axes]
     row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
-    far = values[row, column]
+    far = float(values[row, column])
     finding = (
         f"{said(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} spreads"
         f" {_side(far)} the average track."
@@ -134,7 +134,7 @@ def held(
     shares = counts / np.maximum(1, totals)[:, None]
     finding = (
         f"The purest is {said(names[row])}: {percent(shares[row, column])} of its"
-        f" {count(totals[row])} labelled tracks are {said(columns[column])}."
+        f" {count(int(totals[row]))} labelled tracks are {said(columns[column])}."
         + ("" if nmi is None else f" NMI over all: {nmi:.2f}.")
     )
     return Picture(finding, charts.shares(shares, names, columns))
@@ -185,7 +185,7 @@ def rules(found: Rules | None, names: Mapping[int, str]) -> Picture | None:
     )
     told = [one for one in found.genres if one.recall is not None]
     if told:
-        best, worst = (pick(told, key=lambda one: one.recall) for pick in (max, min))
+        best, worst = (pick(told, key=lambda one: one.recall or 0.0) for pick in (max, min))
         finding += (
             f" They find {said(names[best.id])} best ({percent(best.recall, 0)} of its tracks),"
             f" {said(names[worst.id])} worst ({percent(worst.recall, 0)})."

@@ -128,7 +128,7 @@ def _tags(manifest: Manifest, run_id: str) -> dict[str, str]:
         "genre_spark.model_id": manifest.model_id,
         "genre_spark.kind": manifest.kind,
         "genre_spark.version": manifest.genre_spark_version,
-        "genre_spark.catalogue": redact(str(manifest.data.get("source"))),
+        "genre_spark.catalogue": redact(manifest.data.source),
     }
     revision = manifest.source_revision
     return {**tags, "mlflow.source.git.commit": revision} if revision else tags
@@ -145,13 +145,13 @@ def _log_page(opened: Bundle) -> None:
 
 def _metrics(manifest: Manifest) -> Iterator[tuple[str, float]]:
     """All single numbers of each protocol, and what the catalogue and the discovery count."""
-    for protocol, of in ((manifest.genres or {}).get("protocols") or {}).items():
-        for name, value in of.items():
+    for protocol, of in (manifest.genres.protocols if manifest.genres else {}).items():
+        for name, value in of:
             if isinstance(value, int | float):
                 yield f"{protocol}/{name}", float(value)
-        for name, value in of.get("baselines", {}).items():
-            yield f"{protocol}/baseline/{_plain(name)}", float(value)
-    for name, value in manifest.data.get("rows", {}).items():
+        for name, accuracy in of.baselines.items():
+            yield f"{protocol}/baseline/{_plain(name)}", accuracy
+    for name, value in manifest.data.rows:
         if isinstance(value, int):
             yield f"rows/{name}", float(value)
     yield "synthetic_genres", float(manifest.clusters.k)

@@ -1,14 +1,22 @@
 """The model card: what a bundle is, in words."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
+from genre_spark.bundle.genre_metrics import GenreMetrics, Loss
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.clustering.quality_results import QualityComparison, Stability
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import code
 from genre_spark.platform.safe_text import markdown as cell
-from genre_spark.reporting.text import PROTOCOLS, QUALITIES, attainable, never_learned, plain
+from genre_spark.reporting.text import (
+    PROTOCOLS,
+    QUALITIES,
+    accepted,
+    attainable,
+    by_protocol,
+    never_learned,
+    plain,
+)
 
 
 def render(manifest: Manifest) -> str:
@@ -39,13 +47,13 @@ the one named above. A genre without labelled tracks is never predicted."""
 
 
 def _facts(manifest: Manifest) -> str:
-    rows = manifest.data["rows"]
+    rows = manifest.data.rows
     features = ", ".join(map(cell, manifest.scoring.space.features))
     left_out = ", ".join(map(cell, manifest.left_out)) or "none"
     return "\n".join(
         [
-            f"- made from: {code(redact(manifest.data['source']))}, {rows['accepted']} tracks of"
-            f" {rows['read']} rows, fingerprint `{rows['fingerprint']}`",
+            f"- made from: {code(redact(manifest.data.source))}, {rows.accepted} tracks of"
+            f" {rows.read} rows, fingerprint `{rows.fingerprint}`",
             f"- made at: {manifest.created_at}, by genre-spark {manifest.genre_spark_version},"
             f" seed {manifest.seed}",
             f"- features: {features}; left out, since the catalogue lacks them: {left_out}",
@@ -96,74 +104,64 @@ def _stability(stability: Stability) -> str:
     return f"The same groups are found again: adjusted Rand index {', '.join(found)}."
 
 
-def _accuracy(genres: dict[str, Any]) -> str:
+def _accuracy(genres: GenreMetrics) -> str:
     lines = [
         "| held out | tracks | accuracy | macro-F1 | top 3 | ECE | AURC | coverage | best baseline |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for protocol, metrics in genres["protocols"].items():
-        name, accuracy = max(metrics["baselines"].items(), key=lambda item: item[1])
+    for protocol, metrics in genres.protocols.items():
+        name, accuracy = metrics.best_baseline
         lines.append(
-            f"| {PROTOCOLS[protocol]} | {metrics['tracks']} | {metrics['accuracy']:.3f} |"
-            f" {metrics['macro_f1']:.3f} | {metrics['top3']:.3f} | {metrics['ece']:.3f} |"
-            f" {metrics['aurc']:.3f} | {metrics['coverage']:.2f} | {accuracy:.3f} ({name}) |"
+            f"| {PROTOCOLS[protocol]} | {metrics.tracks} | {metrics.accuracy:.3f} |"
+            f" {metrics.macro_f1:.3f} | {metrics.top3:.3f} | {metrics.ece:.3f} |"
+            f" {metrics.aurc:.3f} | {metrics.coverage:.2f} | {accuracy:.3f} ({name}) |"
         )
-    lines += ["", *_by_protocol("accuracy of", "ladder", genres, "{:.3f}".format)]
-    lines += ["", *_by_protocol("accepted at", "coverage_at", genres, _accepted)]
-    lines += ["", *_by_protocol("baseline", "baselines", genres, "{:.3f}".format)]
+    measured = genres.protocols
+    for table in (
+        by_protocol("accuracy of", measured, lambda of: of.ladder, "{:.3f}".format),
+        by_protocol("accepted at", measured, lambda of: of.coverage_at, accepted),
+        by_protocol("baseline", measured, lambda of: of.baselines, "{:.3f}".format),
+    ):
+        lines += ["", *_table(table)]
     lines += [
-        f"\nAccepted, {PROTOCOLS[name]}: {attainable(of, genres['target_precision'])}."
-        for name, of in genres["protocols"].items()
+        f"\nAccepted, {PROTOCOLS[name]}: {attainable(of, genres.target_precision)}."
+        for name, of in measured.items()
     ]
-    classes = ", ".join(cell(name) for name in genres["classes"])
+    classes = ", ".join(cell(name) for name in genres.classes)
     skipped = [
         f"\n\nNot measured on {PROTOCOLS[name]}: {reason}."
-        for name, reason in genres.get("skipped", {}).items()
+        for name, reason in genres.skipped.items()
     ]
-    for metrics in genres["protocols"].values():
-        if metrics.get("never_learned"):
-            skipped.append(f"\n\n{never_learned(map(cell, metrics['never_learned']))}")
+    for metrics in measured.values():
+        if metrics.never_learned:
+            skipped.append(f"\n\n{never_learned(map(cell, metrics.never_learned))}")
     return "\n".join(lines) + "".join(skipped) + f"\n\nGenres: {classes}."
 
 
-def _by_protocol(
-    title: str, key: str, genres: dict[str, Any], form: Callable[[Any], str]
-) -> list[str]:
-    """A table with a row per name in `key` of the protocols, a column per protocol."""
-    protocols = genres["protocols"]
-    names = next(iter(protocols.values()))[key] if protocols else {}
-    head = [title, *(PROTOCOLS[name] for name in protocols)]
-    rows = [[name, *(form(of[key][name]) for of in protocols.values())] for name in names]
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    head, *rest = rows
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rest)]
 
 
-def _accepted(one: dict[str, float | None]) -> str:
-    precision = "" if one["precision"] is None else f" ({one['precision']:.3f} right)"
-    return f"{one['coverage']:.2f}{precision}"
-
-
-def _importance(genres: dict[str, Any]) -> str:
+def _importance(genres: GenreMetrics) -> str:
     """What is lost with each scope, and with each feature in all scopes, the most first."""
-    measured = {
-        PROTOCOLS[name]: of["importance"]
-        for name, of in genres["protocols"].items()
-        if of.get("importance")
-    }
     lines = [_EXCHANGED, ""]
-    for title, found in measured.items():
-        lost = {f"scope: {name}": one["accuracy"] for name, one in found["scopes"].items()}
+    for name, of in genres.protocols.items():
+        if not of.importance:
+            continue
+        lost = {f"scope: {scope}": one.accuracy for scope, one in of.importance.scopes.items()}
         lost |= {
-            f"feature: {plain(name)}": one["all"]["accuracy"]
-            for name, one in found["features"].items()
+            f"feature: {plain(feature)}": one.all.accuracy
+            for feature, one in of.importance.features.items()
         }
-        order = sorted(lost, key=lambda name: -lost[name]["mean"])
-        lines += [f"| {title} | accuracy lost |", "| --- | --- |"]
-        lines += [f"| {cell(name)} | {_loss(lost[name])} |" for name in order] + [""]
+        order = sorted(lost, key=lambda part: -lost[part].mean)
+        lines += [f"| {PROTOCOLS[name]} | accuracy lost |", "| --- | --- |"]
+        lines += [f"| {cell(part)} | {_loss(lost[part])} |" for part in order] + [""]
     return "\n".join(lines).rstrip()
 
 
-def _loss(loss: dict[str, float]) -> str:
-    return f"{loss['mean']:.3f} ± {loss['spread']:.3f}"
+def _loss(loss: Loss) -> str:
+    return f"{loss.mean:.3f} ± {loss.spread:.3f}"
 
 
 _EXCHANGED = """Accuracy that is lost on held-out tracks where a part of the input is another

@@ -8,10 +8,14 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import Manifest, ScoringPart
-from genre_spark.monitoring.drift import OK, ranked
+from genre_spark.bundle.genre_metrics import ProtocolMetrics
+from genre_spark.bundle.manifest import CatalogueRows, Manifest, ScoringPart
+from genre_spark.monitoring.drift import ranked
+from genre_spark.monitoring.drift_results import OK, Drift
 from genre_spark.platform import safe_text
 from genre_spark.platform.redaction import redact
+from genre_spark.publishing.manifest import Manifest as LabelledManifest
+from genre_spark.publishing.manifest import Rows
 from genre_spark.reporting import accuracy_findings, answers, cluster_answers, text
 from genre_spark.reporting.style import Answer
 from genre_spark.schema import feature
@@ -27,17 +31,17 @@ class Page:
     answers: Mapping[str, Answer]
 
 
-def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
+def compose(bundle: Bundle, labels: LabelledManifest | None) -> Page:
     """The page on a bundle.
 
     Parameters
     ----------
     bundle : Bundle
         Of either kind; what it does not have is left out of the page.
-    labels : dict or None
-        Manifest of a labelled catalogue.
+    labels : publishing.manifest.Manifest or None
+        Of a labelled catalogue.
     """
-    manifest, labels = bundle.manifest, labels or {}
+    manifest = bundle.manifest
     environment = Environment(
         loader=PackageLoader("genre_spark.reporting"),
         autoescape=True,
@@ -49,7 +53,7 @@ def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
     environment.globals.update({word.__name__: word for word in _WORDS})
     shown = answers.collect(manifest, labels)
     catalogues = _catalogues(manifest, labels)
-    reasons = [reason for rows in catalogues.values() for reason in rows["reasons"]]
+    reasons = [reason for rows in catalogues.values() for reason in rows.reasons]
     html = environment.get_template("report.html").render(
         manifest=manifest,
         labels=labels,
@@ -61,8 +65,10 @@ def compose(bundle: Bundle, labels: Mapping[str, Any] | None) -> Page:
         synthetic=_synthetic(manifest),
         genres=_genres(manifest),
         thresholds=answers.thresholds(manifest),
-        drift=_drift(labels.get("drift")),
-        settings=dict(_flat(labels.get("settings") or {})),
+        drift=labels.drift if labels else None,
+        shifts=ranked(labels.drift) if labels else [],
+        far=_far(labels.drift) if labels else "",
+        settings=dict(_flat(labels.settings.model_dump())) if labels else {},
     )
     return Page(html, shown)
 
@@ -89,31 +95,23 @@ def _visible(value: Any) -> Any:
 # What the page's parts are made of.
 
 
-def _catalogues(manifest: Manifest, labels: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _catalogues(
+    manifest: Manifest, labels: LabelledManifest | None
+) -> dict[str, CatalogueRows | Rows]:
     """Counts of rows by title of the catalogue."""
-    found = {"Model’s catalogue": dict(manifest.data["rows"])}
+    found: dict[str, CatalogueRows | Rows] = {"Model’s catalogue": manifest.data.rows}
     if labels:
-        # There, `labelled` counts the rows that got labels: all the accepted ones.
-        rows = {key: n for key, n in labels["rows"].items() if key != "labelled"}
-        found["Scored catalogue"] = rows
-    for rows in found.values():
-        rows["quarantined"] = rows["read"] - rows["accepted"]
-        rows.setdefault("reasons", {})
+        found["Scored catalogue"] = labels.rows
     return found
 
 
-def _same_tracks(manifest: Manifest, labels: Mapping[str, Any]) -> bool:
-    scored = (labels.get("rows") or {}).get("fingerprint")
-    return scored is not None and scored == manifest.data["rows"].get("fingerprint")
+def _same_tracks(manifest: Manifest, labels: LabelledManifest | None) -> bool:
+    return labels is not None and labels.rows.fingerprint == manifest.data.rows.fingerprint
 
 
-def _drift(judged: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """How unlike the model's the scored catalogue is; None where that was not measured."""
-    if judged is None:
-        return None
-    rows = ranked(judged)
-    far = [text.plain(name) for name, one in rows if one["level"] != OK]
-    return {**judged, "rows": rows, "far": text.listed(far)}
+def _far(drift: Drift) -> str:
+    """What lies beyond a limit."""
+    return text.listed([text.plain(name) for name, one in ranked(drift) if one.level != OK])
 
 
 def _synthetic(manifest: Manifest) -> dict[str, Any]:
@@ -138,26 +136,31 @@ def _compared(scoring: ScoringPart) -> str:
     return text.listed([text.plain(name) for name in names])
 
 
-def _genres(manifest: Manifest) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class _Accuracy:
+    """What the page shows of the accuracy of genres."""
+
+    protocols: Mapping[str, ProtocolMetrics]
+    pairs: Sequence[tuple[str, str, int, float]]
+
+
+def _genres(manifest: Manifest) -> _Accuracy | None:
     """What is known of accuracy; None for a bundle without it."""
-    protocols = answers.protocols(manifest)
-    if not protocols:
+    protocols, part = answers.protocols(manifest), manifest.scoring.genres
+    if not protocols or not part:
         return None
-    counts = np.array(protocols[list(protocols)[-1]]["confusion"])
-    return {
-        "protocols": protocols,
-        "best": answers.best_baselines(protocols),
-        "pairs": _pairs(counts, manifest.scoring.genres.classes),
-    }
+    counts = np.array(protocols[list(protocols)[-1]].confusion)
+    return _Accuracy(protocols, _pairs(counts, part.classes))
 
 
 def _pairs(counts: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str, int, float]]:
     """The most frequent mistakes: true genre, label given, tracks, share of the true genre's."""
     wrong = accuracy_findings.mistakes(counts)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
-    pairs = [np.unravel_index(i, counts.shape) for i in order if wrong.flat[i]]
+    pairs = [map(int, np.unravel_index(i, counts.shape)) for i in order if wrong.flat[i]]
     return [
-        (classes[t], classes[g], counts[t, g], counts[t, g] / counts[t].sum()) for t, g in pairs
+        (classes[t], classes[g], int(counts[t, g]), float(counts[t, g] / counts[t].sum()))
+        for t, g in pairs
     ]
 
 

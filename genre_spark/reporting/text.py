@@ -1,13 +1,21 @@
 """Words and numbers as the page has them: names, units, per cents."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
+from genre_spark.bundle.genre_metrics import (
+    Acceptance,
+    Estimate,
+    HeldOutMetrics,
+    Protocol,
+    ProtocolMetrics,
+)
+from genre_spark.evaluation.study_results import OverSeeds
 from genre_spark.platform import safe_text
 from genre_spark.platform.redaction import redact
 from genre_spark.schema import AudioFeature
 
-PROTOCOLS = {
+PROTOCOLS: dict[Protocol, str] = {
     "known": "known artists",
     "new": "new artists",
     "unlinked": "new artists without a link",
@@ -21,6 +29,7 @@ QUALITIES = {
     "stability": "stability (adjusted Rand index, bootstraps)",
     "explained_variance": "variance of the features explained",
 }
+_Value = TypeVar("_Value")
 _NONE = "–"
 _DIGITS = {"BPM": 0, "dB": 1, "min": 1}
 
@@ -84,36 +93,64 @@ def ratio(value: float | None) -> str:
     return _NONE if value is None else f"{value:.3f}"
 
 
-def spread(measure: Mapping[str, Any]) -> str:
+def spread(measure: OverSeeds) -> str:
     """A mean over seeds to three decimals, and its standard deviation."""
-    text = ratio(measure["mean"])
-    return text if measure["spread"] is None else f"{text} ± {measure['spread']:.3f}"
+    text = ratio(measure.mean)
+    return text if measure.spread is None else f"{text} ± {measure.spread:.3f}"
 
 
-def gained(gain: Mapping[str, float] | None) -> str:
+def gained(gain: Estimate) -> str:
     """A difference in points, with its interval."""
-    if gain is None:
-        return ""
-    mean, low, high = (100 * gain[key] for key in ("mean", "low", "high"))
+    mean, low, high = (100 * share for share in (gain.mean, gain.low, gain.high))
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
 
 
 def never_learned(genres: Iterable[str]) -> str:
-    """What the new-artist protocol could not tell."""
+    """Genres on which the new-artist protocol says nothing."""
     return f"Held out whole, being of few artists, and so never right: {', '.join(genres)}."
 
 
-def attainable(metrics: Mapping[str, Any], target: float) -> str:
+def accepted(one: Acceptance) -> str:
+    """Coverage, and the precision that was reached."""
+    precision = "" if one.precision is None else f" ({one.precision:.3f} right)"
+    return f"{one.coverage:.2f}{precision}"
+
+
+def attainable(metrics: HeldOutMetrics, target: float) -> str:
     """Which precision accepted labels meet; what can be met where the target cannot."""
     goal = f"{target:.2f}"
-    if metrics["coverage"]:
-        return f"{metrics['coverage']:.0%} of the labels at a precision of {goal}"
-    met = [name for name, one in metrics["coverage_at"].items() if one["coverage"]]
+    if metrics.coverage:
+        return f"{metrics.coverage:.0%} of the labels at a precision of {goal}"
+    met = [name for name, one in metrics.coverage_at.items() if one.coverage]
     if not met:
         return f"none: held-out tracks promise no precision from 0.80 to {goal}"
     best = max(met)
     return (
         f"none: {goal} cannot be promised; {best} can, for"
-        f" {metrics['coverage_at'][best]['coverage']:.0%} of the labels"
+        f" {metrics.coverage_at[best].coverage:.0%} of the labels"
         f" (train with --set target_precision={best})"
     )
+
+
+def by_protocol(
+    title: str,
+    protocols: Mapping[Protocol, ProtocolMetrics],
+    part: Callable[[ProtocolMetrics], Mapping[str, _Value]],
+    form: Callable[[_Value], str],
+) -> list[tuple[str, ...]]:
+    """A table with a row per name in a part of the protocols, and a column per protocol.
+
+    Parameters
+    ----------
+    title : str
+        Of the first column.
+    protocols : mapping of str to ProtocolMetrics
+    part : callable
+        What is shown of each protocol; all have the same names.
+    form : callable
+        A value as text.
+    """
+    names = part(next(iter(protocols.values()))) if protocols else {}
+    head = (title, *(PROTOCOLS[name] for name in protocols))
+    rows = [(name, *(form(part(of)[name]) for of in protocols.values())) for name in names]
+    return [head, *rows]

@@ -67,11 +67,15 @@ class Explainer:
         if self._genres is not None and self._scoring.genres is not None:
             classes = pa.array(self._scoring.genres.classes)
             winners = pc.index_in(genres, classes).to_numpy(zero_copy_only=False)
-            why_genre = strongest(self._for_genre(inputs, nearest, winners), names)
+            why_genre = strongest(self._for_genre(self._genres, inputs, nearest, winners), names)
         return {WHY_SYNTHETIC: strongest(margins, names), WHY_GENRE: why_genre}
 
     def _for_genre(
-        self, inputs: TrackInputs, nearest: np.ndarray, winners: np.ndarray
+        self,
+        genres: GenrePredictor,
+        inputs: TrackInputs,
+        nearest: np.ndarray,
+        winners: np.ndarray,
     ) -> np.ndarray:
         """What the log-probability of the genre loses without a feature [(n_tracks, n_features)].
 
@@ -81,16 +85,13 @@ class Explainer:
         occlusion.
         """
         rows = np.arange(len(inputs))
-        whole = self._log_probabilities(inputs, nearest)[rows, winners]
+        whole = genres.track_log_probabilities(inputs, nearest)[rows, winners]
         # One feature at a time: all at once would take as many times the memory.
         without = [
-            self._log_probabilities(self._occluded(inputs, axes), nearest)[rows, winners]
+            genres.track_log_probabilities(self._occluded(inputs, axes), nearest)[rows, winners]
             for axes in self._belongs
         ]
         return whole[:, None] - np.stack(without, axis=1)
-
-    def _log_probabilities(self, inputs: TrackInputs, nearest: np.ndarray) -> np.ndarray:
-        return self._genres.track_log_probabilities(inputs, nearest)
 
     def _occluded(self, inputs: TrackInputs, axes: np.ndarray) -> TrackInputs:
         """The tracks with the median in some axes, of their albums too."""

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 from support.edits import FEATURES, start
-from support.generated import make_genre_part, make_manifest, make_profile
+from support.generated import (
+    make_genre_metrics,
+    make_genre_part,
+    make_manifest,
+    make_metrics,
+    make_profile,
+)
 from support.networks import make_network
 
 from genre_spark.bundle import files, store
@@ -19,8 +25,6 @@ from genre_spark.reporting import mlflow_run  # noqa: E402
 from genre_spark.scoring.in_memory import InMemoryScorer  # noqa: E402
 
 SETTINGS = load_settings()
-# Stated as `train` would: what promotion by splits compares.
-NEW = {"accuracy": 0.75, "tracks": 30, "held_out": "same"}
 
 
 def make_bundle(folder, seed, accuracy):
@@ -30,7 +34,8 @@ def make_bundle(folder, seed, accuracy):
     manifest = make_manifest(network, features=FEATURES)
     part = make_genre_part(artists=[1, 2])
     scoring = manifest.scoring.model_copy(update={"genres": part})
-    genres = {**manifest.genres, "protocols": {"new": {**NEW, "accuracy": accuracy}}}
+    metrics = make_metrics(accuracy=accuracy, tracks=30, held_out="same tracks")
+    genres = make_genre_metrics(new=metrics)
     update = {"scoring": scoring, "genres": genres}
     update["model_id"] = files.model_id(scoring, network)
     (folder / files.ONNX).write_bytes(network)
@@ -96,7 +101,7 @@ def test_promotions_set_aliases_and_hold_the_champion_to_its_gate(registry):
     client = mlflow.MlflowClient()
     client.set_registered_model_alias("mine", "champion", "2")  # somebody, in MLflow's pages
     better = promote(1)
-    assert better.evidence["protocols"]["new"]["candidate"] == 0.75
+    assert better.evidence.protocols["new"].candidate == 0.75
     assert client.get_model_version_by_alias("mine", "champion").version in (1, "1")
     client.set_registered_model_alias("mine", "champion", "2")
     promote(1, rollback=True)

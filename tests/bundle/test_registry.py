@@ -5,15 +5,16 @@ import shutil
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from support.edits import FEATURES, KNOWN, SETTINGS, make_models, start
-from support.generated import make_manifest, make_profile
+from support.generated import make_genre_metrics, make_manifest, make_metrics, make_profile
 from support.networks import make_network
 
 from genre_spark import api
 from genre_spark.bundle import files
 from genre_spark.bundle import registry as models
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.registry import Promotion
+from genre_spark.bundle.promotions import Evidence, Promotion
 from genre_spark.catalog.catalogue import Source
 from genre_spark.cli import cli
 from genre_spark.config import load_settings
@@ -28,8 +29,7 @@ NETWORK = make_network(axes=4)
 
 
 def measured(accuracy, held_out="same tracks"):
-    metrics = {"tracks": 200, "held_out": held_out, "baselines": {"majority": 0.1}}
-    return {"known": {**metrics, "accuracy": accuracy}}
+    return make_genre_metrics(known=make_metrics(accuracy=accuracy, held_out=held_out))
 
 
 def make_bundle(path, accuracy=0.9, held_out="same tracks", seed=1, kind="full"):
@@ -38,8 +38,7 @@ def make_bundle(path, accuracy=0.9, held_out="same tracks", seed=1, kind="full")
     manifest = make_manifest(network, features=FEATURES).model_copy(update={"seed": seed})
     path.mkdir(parents=True)
     if network:
-        genres = {**manifest.genres, "protocols": measured(accuracy, held_out)}
-        manifest = manifest.model_copy(update={"genres": genres})
+        manifest = manifest.model_copy(update={"genres": measured(accuracy, held_out)})
         (path / files.ONNX).write_bytes(network)
     files.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
     return manifest.model_id
@@ -117,13 +116,19 @@ def test_the_latest_promotion_counts_and_the_others_are_kept(registry):
         ("champion", "1"), ("champion", "2"), ("challenger", "3"),
     ]  # fmt: skip
     assert made[0].evidence is None
-    assert made[1].evidence["protocols"]["known"]["champion"] == 0.9
+    assert made[1].evidence.protocols["known"].champion == 0.9
     found = {one.version: one.aliases for one in models.entries(None, str(registry))}
     assert found == {None: (), "1": (), "2": ("champion",), "3": ("challenger",)}
 
 
+def promotion(evidence=None):
+    return Promotion(
+        alias="champion", version="1", model_id="id", at=models.now(), evidence=evidence
+    )
+
+
 def test_of_two_promotions_at_once_one_is_refused(registry):
-    given = Promotion("champion", "1", "id", models.now())
+    given = promotion()
     models.promote(LocalStorage(), str(registry / "mine"), given, seen=0)
     with pytest.raises(OutputError, match="another promotion was made meanwhile"):
         models.promote(LocalStorage(), str(registry / "mine"), given, seen=0)
@@ -161,17 +166,14 @@ def test_a_bundle_that_cannot_be_listed_does_not_hide_the_others(registry, capsy
 
 
 @pytest.mark.parametrize("accuracy", [float("nan"), 1.5, -1, "high", None])
-def test_an_accuracy_that_cannot_be_is_not_compared(accuracy):
-    manifest = make_manifest(NETWORK, features=FEATURES)
-    forged = manifest.model_copy(update={"genres": {"protocols": measured(accuracy)}})
-    honest = manifest.model_copy(update={"genres": {"protocols": measured(0.9)}})
-    with pytest.raises(GateError, match="states no accuracy that could be compared"):
-        promotion_gate.by_splits(honest, forged)
+def test_no_bundle_states_an_accuracy_that_cannot_be(accuracy):
+    with pytest.raises(ValidationError, match="accuracy"):
+        make_metrics(accuracy=accuracy)
 
 
 def test_the_evidence_says_that_stated_accuracies_were_trusted(registry):
     promote(registry, "1")
-    assert promote(registry, "2").evidence["trusts"] == "accuracies that the bundles state"
+    assert promote(registry, "2").evidence.trusts == "accuracies that the bundles state"
 
 
 def test_a_less_accurate_model_does_not_become_champion(registry):
@@ -191,10 +193,8 @@ def test_accuracies_on_other_tracks_are_not_compared(registry):
         promote(registry, "4")
 
 
-def test_accuracies_that_do_not_say_on_what_tracks_are_not_compared():
-    manifest = make_manifest(NETWORK, features=FEATURES)
-    silent = {"known": {"accuracy": 0.9, "tracks": 3}}
-    manifest = manifest.model_copy(update={"genres": {"protocols": silent}})
+def test_bundles_without_accuracies_are_not_compared():
+    manifest = make_manifest(NETWORK, features=FEATURES).model_copy(update={"genres": None})
     with pytest.raises(GateError, match="not measured on the same"):
         promotion_gate.by_splits(manifest, manifest)
 
@@ -265,7 +265,7 @@ def test_a_registry_that_is_not_there_is_refused(tmp_path):
 def test_promotions_work_the_same_on_hadoop(spark, registry):
     storage = HadoopStorage(spark, f"file://{registry}")
     folder = f"file://{registry}/mine"
-    given = Promotion("champion", "1", "id", models.now(), {"by": "splits"})
+    given = promotion(Evidence(by="splits", protocols={}))
     models.promote(storage, folder, given, seen=0)
     with pytest.raises(OutputError):
         models.promote(storage, folder, given, seen=0)
@@ -305,13 +305,13 @@ def test_the_catalogue_gate_counts_tracks_of_artists_new_to_both(spark, pair, to
     assert 0 < unseen.sum() < len(tracks)
     settings = load_settings(overrides=("max_imputed=1", "least_tracks=5", "least_artists=2"))
     found = promotion_gate.by_catalogue(spark, source, champion, candidate, settings)
-    (one,) = found["protocols"].values()
-    assert one["tracks"] == unseen.sum()
-    assert one["artists"] == tracks["artist"][unseen].nunique()
-    assert one["labelled"] == len(tracks)
+    (one,) = found.protocols.values()
+    assert one.tracks == unseen.sum()
+    assert one.artists == tracks["artist"][unseen].nunique()
+    assert one.labelled == len(tracks)
     for side, labels in (("champion", before), ("candidate", after)):
         right = (labels["genre"] == tracks["genre"])[unseen].mean()
-        assert one[side] == pytest.approx(right, abs=1e-6)
+        assert getattr(one, side) == pytest.approx(right, abs=1e-6)
     with pytest.raises(GateError, match=r"are new to both models; 100 of 20 are needed"):
         promotion_gate.by_catalogue(spark, source, champion, candidate, SETTINGS)
 
@@ -332,21 +332,25 @@ def test_diff_tells_how_many_labels_change_and_where(spark, pair, told):
     tracks, before, after = told
     found = model_comparison.compare(spark, source, one, other, SETTINGS, explain=True)
     changed = before["genre"] != after["genre"]
-    genres = found["genres"]
-    assert found["tracks"] == len(tracks)
-    assert genres["changed"] == changed.sum() > 0
+    genres = found.genres
+    assert found.tracks == len(tracks)
+    assert genres.changed == changed.sum() > 0
     flows = pd.crosstab(before["genre"][changed], after["genre"][changed])
-    assert {(f["from"], f["to"]): f["tracks"] for f in genres["flows"]} == {
+    assert {(f.before, f.after): f.tracks for f in genres.flows} == {
         (a, b): n for a, row in flows.iterrows() for b, n in row.items() if n
     }
-    for by in (genres["by_synthetic_genre"], genres["by_confidence"], found["why"]["artists"]):
-        assert sum(part["tracks"] for part in by.values()) == len(tracks)
-        assert sum(part["changed"] for part in by.values()) == changed.sum()
-    assert genres["labelled"]["right_after"] == (after["genre"] == tracks["genre"]).sum()
+    for by in (genres.by_synthetic_genre, genres.by_confidence, found.why.artists):
+        assert sum(part.tracks for part in by.values()) == len(tracks)
+        assert sum(part.changed for part in by.values()) == changed.sum()
+    assert genres.labelled.right_after == (after["genre"] == tracks["genre"]).sum()
     both = before["genre_accepted"] & after["genre_accepted"]
-    assert genres["accepted"]["kept"] == both.sum()
-    assert found["synthetic_genres"] == {"same_ids": True, "changed": 0, "flows": []}
-    assert sum(one["tracks"] for one in found["why"]["features"]) == changed.sum()
+    assert genres.accepted.kept == both.sum()
+    assert found.synthetic_genres.model_dump() == {
+        "same_ids": True,
+        "changed": 0,
+        "flows": (),
+    }
+    assert sum(one.tracks for one in found.why.features) == changed.sum()
 
 
 @pytest.mark.usefixtures("small_plans")
@@ -363,7 +367,7 @@ def test_diff_tells_what_the_models_were_made_of(registry):
     one = make_manifest(network, features=FEATURES)
     other = make_manifest(network, k=11).model_copy(update={"seed": 7, "left_out": ("year",)})
     found = model_comparison.making(one, other)
-    assert found["seed"] == [1, 7]
-    assert found["left_out"] == [(), ("year",)]
+    assert found["seed"] == (1, 7)
+    assert found["left_out"] == ((), ("year",))
     assert found["features"][0] == list(FEATURES)
     assert "genres" not in found

@@ -346,7 +346,7 @@ def test_an_odd_catalogue_is_labelled_to_the_last_row(spark, clusters, tmp_path,
     out = tmp_path / "out"
     found = score_pipeline.run(spark, ScoreRequest(source, clusters, str(out), load_settings()))
     rows = pd.read_parquet(out)
-    assert len(rows) == found["rows"]["labelled"] == len(tracks)
+    assert len(rows) == found.manifest.rows.labelled == len(tracks)
     assert set(rows["track_id"]) == set(tracks["track_id"])
     assert rows["synthetic_genre"].notna().all()
 

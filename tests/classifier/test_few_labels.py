@@ -104,10 +104,8 @@ def test_new_artists_are_left_out_where_there_are_too_few_with_the_reason(name, 
 
 def test_training_leaves_out_new_artists_and_says_why(eagerly):
     trained = training.train(SAMPLES["one artist"](), SETTINGS, lambda message: None)
-    assert set(trained.report["protocols"]) == {"known"}
-    assert trained.report["skipped"] == {
-        "new": "the labelled tracks are of 1 artists, 20 are needed"
-    }
+    assert set(trained.metrics.protocols) == {"known"}
+    assert trained.metrics.skipped == {"new": "the labelled tracks are of 1 artists, 20 are needed"}
 
 
 def test_one_recording_cannot_be_parted():

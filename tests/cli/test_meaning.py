@@ -1,13 +1,14 @@
 """What small or strange numbers mean."""
 
+from support.generated import make_metrics
+
 from genre_spark.cli.meaning import of_accuracy
 
 
 def lines(tracks=500, accuracy=0.8, coverage=0.5, majority=0.3):
-    metrics = {
-        "tracks": tracks, "accuracy": accuracy, "coverage": coverage,
-        "baselines": {"majority": majority},
-    }  # fmt: skip
+    metrics = make_metrics(
+        tracks=tracks, accuracy=accuracy, coverage=coverage, baselines={"majority": majority}
+    )
     return of_accuracy("new artists", metrics, 0.93)
 
 

@@ -1,49 +1,88 @@
 """What people see of a scored catalogue and of a discovery."""
 
-import copy
-
 import pytest
+from support.generated import make_rows
 
 from genre_spark.cli import summaries
 from genre_spark.cli.terminal import Terminal
 from genre_spark.clustering.changes import Change, Match, Merge, Split
+from genre_spark.config import load_settings
+from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
+from genre_spark.pipelines.bundles import BundleSummary, MeanAndSpread
+from genre_spark.publishing.manifest import (
+    Incremental,
+    Labels,
+    Manifest,
+    Model,
+    Replaced,
+    Rows,
+    Run,
+    Source,
+)
+from genre_spark.publishing.request import PublishedLabels
+from genre_spark.publishing.run_metadata import Changes
+from genre_spark.source import Dataset
 
-MANIFEST = {
-    "path": "out",
-    "published": True,
-    "run_id": "b",
-    "model_id": "0123456789abcdef",
-    "rows": {"read": 12, "accepted": 10, "labelled": 10, "imputed": 1, "reasons": {"malformed_row": 2}},
-    "labels": {"genres": {"rock": 10}, "synthetic_genres": {"loud": 10}, "accepted": 0.5},
-    "drift": {
-        "judged": True,
-        "level": "warn",
-        "features": {
-            "tempo": {"psi": 0.31, "ks": 0.1, "missing": 0.0, "missing_before": 0.0, "level": "warn"},
-            "energy": {"psi": 0.0, "ks": 0.0, "missing": 0.0, "missing_before": 0.0, "level": "ok"},
-        },
-        "labels": {"genres": {"psi": 0.4, "ks": None, "level": "warn"}},
-        "limits": {"min_tracks": 1000},
-    },
-    "incremental": {"asked": False, "in_full_because": None},
-    "runs": [{"run_id": "b", "scored_at": "2", "tracks": 3}, {"run_id": "a", "scored_at": "1", "tracks": 7}],
-    "replaces": None,
-}  # fmt: skip
-DISCOVERY = {
-    "rows": {"accepted": 90, "read": 100, "reasons": {}},
-    "left_out": (),
-    "synthetic_genres": ["calm slow", "loud fast"],
-    "stability": {"seeds": {"mean": 0.987, "spread": 0.01}},
-    "rules_agreement": 0.912,
-    "model_id": "0123",
-    "bundle": "models/mine",
-}
+
+def tempo(psi, ks, level):
+    return FeatureShift(
+        psi=psi, ks=ks, missing=0.0, missing_before=0.0, direction=None, level=level
+    )
+
+
+LIMITS = load_settings(overrides=("min_tracks=1000",)).drift
+DRIFT = Drift(
+    judged=True,
+    level="warn",
+    features={"tempo": tempo(0.31, 0.1, "warn"), "energy": tempo(0.0, 0.0, "ok")},
+    labels={"genres": LabelShift(psi=0.4, ks=None, level="warn")},
+    limits=LIMITS,
+)
+SCORED_AT = "2024-01-02T00:00:00+00:00"
+MANIFEST = Manifest(
+    made_by="genre-spark",
+    run_id="b",
+    scored_at=SCORED_AT,
+    model_id="0123456789abcdef",
+    model=Model(path="models/mine", created_at=SCORED_AT),
+    source=Source(path="tracks.csv", format=None, dataset=Dataset(), fingerprint=""),
+    software={},
+    incremental=Incremental(asked=False, in_full_because=None),
+    runs=(
+        Run(run_id="b", scored_at=SCORED_AT, tracks=3),
+        Run(run_id="a", scored_at="2024-01-01T00:00:00+00:00", tracks=7),
+    ),
+    rows=Rows(
+        read=12, accepted=10, duplicates=0, ambiguous=0, with_genre=0, labelled=10, imputed=1,
+        quarantined=2, fingerprint="", reasons={"malformed_row": 2}, values={},
+    ),
+    checksum="0" * 16,
+    schema={},
+    labels=Labels(genres={"rock": 10}, synthetic_genres={"loud": 10}, accepted=0.5),
+    drift=DRIFT,
+    settings=load_settings(),
+    finished_at=SCORED_AT,
+    seconds=1.0,
+    files={},
+)  # fmt: skip
+DISCOVERY = BundleSummary(
+    bundle="models/mine",
+    kind="clusters",
+    model_id="0123",
+    rows=make_rows(100, 90),
+    left_out=(),
+    synthetic_genres=("calm slow", "loud fast"),
+    stability={"seeds": MeanAndSpread(mean=0.987, spread=0.01)},
+    rules_agreement=0.912,
+)
 
 
 @pytest.fixture
 def shown(capsys):
-    def show(**changes):
-        summaries.show_labels(Terminal(), {**copy.deepcopy(MANIFEST), **changes})
+    def show(published=True, replaces=None, changes=None, **manifest):
+        whole = MANIFEST.model_copy(update=manifest)
+        made = PublishedLabels("out", published, whole, replaces, changes)
+        summaries.show_labels(Terminal(), made)
         return dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
 
     return show
@@ -54,33 +93,34 @@ def test_drift_that_warns_is_named_the_farthest_first(shown):
 
 
 def test_drift_of_few_tracks_is_said_not_to_be_judged(shown):
-    few = {**MANIFEST["drift"], "judged": False}
+    few = DRIFT.model_copy(update={"judged": False})
     assert shown(drift=few)["drift"] == "not judged: fewer than 1,000 tracks"
 
 
 def test_no_drift_needs_no_word(shown):
-    assert "drift" not in shown(drift={**MANIFEST["drift"], "features": {}, "labels": {}})
+    assert "drift" not in shown(drift=DRIFT.model_copy(update={"features": {}, "labels": {}}))
 
 
 def test_an_incremental_run_says_how_much_it_scored(shown):
-    asked = {"asked": True, "in_full_because": None}
+    asked = Incremental(asked=True, in_full_because=None)
     assert shown(incremental=asked)["scored"] == "3 of 10 tracks, the rest carried over"
-    in_full = {"asked": True, "in_full_because": "there is no catalogue yet"}
+    in_full = Incremental(asked=True, in_full_because="there is no catalogue yet")
     assert shown(incremental=in_full)["scored"] == "all tracks: there is no catalogue yet"
     assert "scored" not in shown()
 
 
 def test_a_dry_run_says_what_would_be_replaced_and_changed(shown):
-    old = {"run_id": "a", "scored_at": "2024-01-01", "model_id": "m", "rows": {"labelled": 9}}
-    said = shown(published=False, replaces=old, changes={"added": 2, "removed": 1})
+    old = Replaced(run_id="a", scored_at="2024-01-01", model_id="m", rows={"labelled": 9})
+    changes = Changes(added=2, removed=1, relabelled=0, unchanged=7)
+    said = shown(published=False, replaces=old, changes=changes)
     assert said["would be published at"] == "out"
     assert said["replaces"] == "9 tracks of 2024-01-01, model m"
-    assert said["would change"] == "added 2, removed 1"
+    assert said["would change"] == "added 2, removed 1, relabelled 0, unchanged 7"
     assert "labelled catalogue" not in said
 
 
 def test_codes_that_a_terminal_would_obey_are_not_printed(shown):
-    labels = {**MANIFEST["labels"], "genres": {"\x1b[2Jrock\r": 1}}
+    labels = MANIFEST.labels.model_copy(update={"genres": {"\x1b[2Jrock\r": 1}})
     assert shown(labels=labels)["genres"] == "\ufffd[2Jrock  1"
 
 
@@ -104,7 +144,7 @@ def test_what_became_of_earlier_synthetic_genres_is_told(capsys):
         split=(Split(id=3, into=(3, 7)),),
         merged=(Merge(id=0, of=(0, 1)),),
     )
-    summaries.show_bundle(Terminal(), {**DISCOVERY, "change": change.model_dump()})
+    summaries.show_bundle(Terminal(), DISCOVERY.model_copy(update={"change": change}))
     lines = capsys.readouterr().out.splitlines()
     for line in (
         "compared with: fedc",

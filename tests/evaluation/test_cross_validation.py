@@ -4,10 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.generated import make_manifest
 from support.samples import make_sample
 
+from genre_spark.bundle.genre_metrics import Estimate
 from genre_spark.config import load_settings
 from genre_spark.evaluation import cross_validation, metrics
+from genre_spark.evaluation.study_results import PublishedStudy
 from genre_spark.reporting import study_report
 
 SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "test_share=0.5"))
@@ -19,38 +22,46 @@ def study():
 
 
 def test_every_artist_is_held_out_once_per_repetition(study):
-    assert study["protocols"]["new"]["tracks"] == [320]
-    assert study["protocols"]["known"]["tracks"][0] == pytest.approx(160, abs=16)
+    assert study.protocols["new"].tracks == (320,)
+    assert study.protocols["known"].tracks[0] == pytest.approx(160, abs=16)
 
 
 def test_each_protocol_has_its_ladder_baselines_interval_and_coverages(study):
-    for found in study["protocols"].values():
-        own = found["cnn"]["accuracy"]["mean"]
-        assert found["interval"]["low"] <= own <= found["interval"]["high"]
-        assert list(found["coverage_at"]) == ["0.80", "0.85", "0.90", "0.93", "0.95"]
-        *_, last = found["ladder"].values()
-        assert last["accuracy"]["mean"] == pytest.approx(own)
-        assert last["cnn_gain"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
-        for one in found["baselines"].values():
-            difference = own - one["accuracy"]["mean"]
-            assert one["cnn_gain"]["mean"] == pytest.approx(difference, abs=1e-9)
+    for found in study.protocols.values():
+        own = found.cnn.accuracy.mean
+        assert found.interval.low <= own <= found.interval.high
+        assert list(found.coverage_at) == ["0.80", "0.85", "0.90", "0.93", "0.95"]
+        *_, last = found.ladder.values()
+        assert last.accuracy.mean == pytest.approx(own)
+        assert last.cnn_gain == Estimate(mean=0.0, low=0.0, high=0.0)
+        for one in found.baselines.values():
+            difference = own - one.accuracy.mean
+            assert one.cnn_gain.mean == pytest.approx(difference, abs=1e-9)
 
 
 def test_evidence_lifts_known_artists(study):
-    steps = [one["accuracy"]["mean"] for one in study["protocols"]["known"]["ladder"].values()]
+    steps = [one.accuracy.mean for one in study.protocols["known"].ladder.values()]
     assert steps[-1] > steps[0] + 0.1
 
 
 def test_the_learning_curve_ends_at_all_labels(study):
-    curve = study["learning_curve"]
-    assert curve[0]["labels"] == 100
-    assert curve[-1]["labels"] == pytest.approx(160, abs=16)
-    assert {"mean", "low", "high"} == set(curve[0]["gain_by_synthetic_genres"])
+    curve = study.learning_curve
+    assert curve[0].labels == 100
+    assert curve[-1].labels == pytest.approx(160, abs=16)
+    gain = curve[0].gain_by_synthetic_genres
+    assert gain.low <= gain.mean <= gain.high
 
 
 def test_the_page_of_a_study_names_all_its_tables(study, tmp_path):
-    data = {"source": "tracks.parquet", "rows": {"fingerprint": "00"}}
-    study_report.write(study | {"data": data}, tmp_path / "study")
+    published = PublishedStudy(
+        **dict(study),
+        genre_spark_version="0.0.0",
+        created_at="2024-01-01T00:00:00+00:00",
+        clusters="0123456789abcdef",
+        data=make_manifest().data,
+        settings=SETTINGS,
+    )
+    study_report.write(published, tmp_path / "study")
     page = (tmp_path / "study" / study_report.PAGE).read_text()
     for words in ("artist lookup, else random forest", "with words", "target precision", "labels"):
         assert words in page
@@ -81,11 +92,11 @@ def test_tracks_of_one_artist_widen_the_interval():
     widths = []
     for right in (together, apart):
         found = metrics.interval([right], [artists])
-        widths.append(found["high"] - found["low"])
+        widths.append(found.high - found.low)
     assert widths[0] > 2 * widths[1]
 
 
 def test_nothing_is_gained_over_oneself():
     right = np.arange(100) % 3 > 0
     found = metrics.gain([right], [right], [np.arange(100) // 5], seed=1)
-    assert found == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    assert found == Estimate(mean=0.0, low=0.0, high=0.0)

@@ -43,8 +43,11 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another():
 
 def measured(probabilities, labels, threshold=0.0):
     probabilities = np.array(probabilities, dtype=float)
-    accepted = probabilities.max(axis=1) >= threshold
-    return metrics.measure(probabilities, np.array(labels), ("a", "b", "c", "d"), accepted, 0.9)
+    accepted, n = probabilities.max(axis=1) >= threshold, len(labels)
+    found = metrics.Predicted(
+        probabilities, np.array(labels), np.arange(n), accepted, {0.9: accepted}, np.zeros(n)
+    )
+    return metrics.measure(found, ("a", "b", "c", "d"), 0.9)
 
 
 def test_metrics_of_four_tracks_are_what_one_counts_by_hand():
@@ -53,23 +56,23 @@ def test_metrics_of_four_tracks_are_what_one_counts_by_hand():
         [0, 1, 3, 1],
         threshold=0.65,
     )
-    assert found["accuracy"] == 0.75
-    assert found["top3"] == 1.0
-    assert found["coverage"] == 0.5
-    assert found["precision"] == 1.0
-    assert found["confusion"][1] == [1, 1, 0, 0]
-    assert found["per_genre"]["b"]["recall"] == 0.5
+    assert found.accuracy == 0.75
+    assert found.top3 == 1.0
+    assert found.coverage == 0.5
+    assert found.precision == 1.0
+    assert found.confusion[1] == (1, 1, 0, 0)
+    assert found.per_genre["b"].recall == 0.5
     expected = -np.log([0.7, 0.2, 0.4, 0.9]).mean()
-    assert found["log_loss"] == pytest.approx(expected)
+    assert found.log_loss == pytest.approx(expected)
 
 
 def test_where_nothing_is_accepted_there_is_no_precision():
     found = measured([[1, 0, 0, 0], [0, 1, 0, 0]], [0, 1], threshold=2.0)
-    assert found["coverage"] == 0.0
-    assert found["precision"] is None
+    assert found.coverage == 0.0
+    assert found.precision is None
 
 
 def test_genres_that_the_held_out_side_lacks_do_not_break_metrics():
     found = measured([[0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0]], [0, 0])
-    assert found["accuracy"] == 1.0
-    assert found["per_genre"]["d"]["support"] == 0
+    assert found.accuracy == 1.0
+    assert found.per_genre["d"].support == 0

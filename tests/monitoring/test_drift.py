@@ -11,7 +11,7 @@ from genre_spark.bundle.catalogue_profile import Binned, LabelProfile
 from genre_spark.config import load_settings
 from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift
-from genre_spark.monitoring.drift import OK, STOP, WARN
+from genre_spark.monitoring.drift_results import OK, STOP, WARN, FeatureShift, LabelShift
 from genre_spark.schema import FEATURE_NAMES
 
 LIMITS = load_settings().drift
@@ -55,11 +55,21 @@ def test_ks_is_that_of_scipy_where_every_value_has_a_bin():
     assert drift.ks(*binned) == pytest.approx(ks_2samp(one, other).statistic)
 
 
+def shift(psi, ks, missing=0.0, before=0.0):
+    """How far a feature is from the model's catalogue, not judged yet."""
+    return FeatureShift(
+        psi=psi, ks=ks, missing=missing, missing_before=before, direction=None, level=OK
+    )
+
+
 def level_of(psi, ks=None, name="tempo", tracks=MANY):
-    part = "labels" if name in (drift.CONFIDENCE, *drift.MIXES) else "features"
-    judged = drift.judge(tracks, {part: {name: {"psi": psi, "ks": ks}}}, LIMITS)
-    assert judged["level"] == judged[part][name]["level"]
-    return judged["level"]
+    if name in (drift.CONFIDENCE, *drift.MIXES):
+        judged = drift.judge(tracks, {}, {name: LabelShift(psi=psi, ks=ks, level=OK)}, LIMITS)
+        assert judged.level == judged.labels[name].level
+    else:
+        judged = drift.judge(tracks, {name: shift(psi, ks)}, {}, LIMITS)
+        assert judged.level == judged.features[name].level
+    return judged.level
 
 
 def test_a_distance_beyond_a_limit_warns_or_stops():
@@ -71,15 +81,15 @@ def test_a_distance_beyond_a_limit_warns_or_stops():
 
 
 def test_a_feature_that_lost_its_values_stops_but_one_that_the_catalogue_never_had_only_warns():
-    lost = {"features": {"tempo": {"psi": None, "ks": None, "missing": 1.0, "missing_before": 0.0}}}
-    assert drift.judge(MANY, lost, LIMITS)["level"] == STOP
-    assert drift.judge(MANY, lost, LIMITS, absent=("tempo",))["level"] == WARN
-    assert drift.beyond(drift.judge(MANY, lost, LIMITS), STOP) == ["tempo (missing 1.00)"]
+    lost = {"tempo": shift(None, None, missing=1.0)}
+    assert drift.judge(MANY, lost, {}, LIMITS).level == STOP
+    assert drift.judge(MANY, lost, {}, LIMITS, absent=("tempo",)).level == WARN
+    assert drift.beyond(drift.judge(MANY, lost, {}, LIMITS), STOP) == ["tempo (missing 1.00)"]
 
 
 def test_values_that_were_always_missing_are_no_drift():
-    same = {"features": {"tempo": {"psi": 0.0, "ks": 0.0, "missing": 0.9, "missing_before": 0.85}}}
-    assert drift.judge(MANY, same, LIMITS)["level"] == OK
+    same = {"tempo": shift(0.0, 0.0, missing=0.9, before=0.85)}
+    assert drift.judge(MANY, same, {}, LIMITS).level == OK
 
 
 def test_too_few_tracks_are_not_judged():
@@ -95,7 +105,7 @@ def test_unsure_labels_and_other_mixes_of_labels_warn_and_never_stop(name):
 def test_a_part_of_a_catalogue_is_told_by_the_labels_whose_shares_differ_most():
     whole = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 50, "metal": 50})
     part = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 9})
-    judged = drift.judge(MANY, {"labels": drift.of_labels(whole, part)}, LIMITS)
+    judged = drift.judge(MANY, {}, drift.of_labels(whole, part), LIMITS)
     (said,) = drift.beyond(judged, WARN)
     assert said.startswith(
         "other shares of genres: metal 0% instead of 50%, rock 100% instead of 50%"
@@ -104,8 +114,8 @@ def test_a_part_of_a_catalogue_is_told_by_the_labels_whose_shares_differ_most():
 
 
 def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
-    far, near = {"psi": 9.0, "ks": 0.9}, {"psi": 0.0, "ks": 0.0}
-    judged = drift.judge(MANY, {"features": {"tempo": near, "duration_ms": far}}, LIMITS)
+    far, near = shift(9.0, 0.9), shift(0.0, 0.0)
+    judged = drift.judge(MANY, {"tempo": near, "duration_ms": far}, {}, LIMITS)
     with pytest.raises(GateError) as stopped:
         drift.check(judged, "a.csv")
     assert stopped.value.exit_code == 5
@@ -118,8 +128,8 @@ def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
 
 
 def test_of_many_the_farthest_are_named():
-    far = {f"f{i}": {"psi": 10.0 + i, "ks": None} for i in range(8)}
-    said = drift.beyond(drift.judge(MANY, {"features": far}, LIMITS), STOP)
+    far = {f"f{i}": shift(10.0 + i, None) for i in range(8)}
+    said = drift.beyond(drift.judge(MANY, far, {}, LIMITS), STOP)
     assert said[0] == "f7 (PSI 17.00)"
     assert said[-1] == "3 more"
 
@@ -128,15 +138,15 @@ def test_label_mixes_are_compared_over_all_labels_and_only_where_there_are_any()
     before = LabelProfile(synthetic_genres={"a": 50, "b": 50})
     found = LabelProfile(synthetic_genres={"a": 50, "c": 50})
     assert list(drift.of_labels(before, found)) == ["synthetic_genres"]
-    assert drift.of_labels(before, found)["synthetic_genres"]["psi"] > LIMITS.stop_psi
-    assert drift.of_labels(before, before)["synthetic_genres"]["psi"] == 0.0
+    assert drift.of_labels(before, found)["synthetic_genres"].psi > LIMITS.stop_psi
+    assert drift.of_labels(before, before)["synthetic_genres"].psi == 0.0
 
 
 def test_confidence_is_compared_bin_by_bin():
     before = LabelProfile(synthetic_genres={"a": 9}, confidence={"19": 9}, mean_confidence=0.99)
     found = LabelProfile(synthetic_genres={"a": 9}, confidence={"9": 9}, mean_confidence=0.46)
-    shift = drift.of_labels(before, found)["confidence"]
-    assert (shift["ks"], shift["mean"], shift["mean_before"]) == (1.0, 0.46, 0.99)
+    confidence = drift.of_labels(before, found)["confidence"]
+    assert (confidence.ks, confidence.mean, confidence.mean_before) == (1.0, 0.46, 0.99)
 
 
 def test_spark_counts_what_numpy_counts(spark):
@@ -153,8 +163,8 @@ def test_spark_counts_what_numpy_counts(spark):
     assert sum(found["tempo"].counts) == 570
     itself = distributions.binned_as(expected, table.toArrow())
     measured = drift.of_features(expected.features, itself)
-    assert {measured[name]["psi"] for name in complete} == {0.0}
-    assert measured["tempo"]["missing"] == 0.05
+    assert {measured[name].psi for name in complete} == {0.0}
+    assert measured["tempo"].missing == 0.05
 
 
 def test_a_column_in_another_unit_is_far_away():
@@ -163,7 +173,7 @@ def test_a_column_in_another_unit_is_far_away():
     tracks["loudness"] /= 10
     table = pa.Table.from_pandas(tracks)
     measured = drift.of_features(profile.features, distributions.binned_as(profile, table))
-    judged = drift.judge(MANY, {"features": measured}, LIMITS)
+    judged = drift.judge(MANY, measured, {}, LIMITS)
     assert [said.split(":")[0] for said in drift.beyond(judged, STOP)] == ["loudness"]
 
 
@@ -171,7 +181,7 @@ def test_a_catalogue_of_nothing_is_measured_without_a_failure():
     profile = make_profile()
     empty = {name: Binned((0,) * len(f.counts), 1.0) for name, f in profile.features.items()}
     measured = drift.of_features(profile.features, empty)
-    assert {one["psi"] for one in measured.values()} == {None}
+    assert {one.psi for one in measured.values()} == {None}
 
 
 def test_the_label_profile_counts_labels_confidence_and_acceptance(spark):

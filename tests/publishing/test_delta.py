@@ -149,7 +149,7 @@ def test_a_run_that_others_overtook_is_refused(spark, model, out):
         published = target.published(list(LABELLED_COLUMNS))
         published.write.parquet(target.staging)
         published.limit(0).write.parquet(target.quarantine)
-        target.complete({"rows": {}}, published)
+        target.complete(target.old.manifest, published)
         one = deltalake.DeltaTable(str(out)).to_pyarrow_table().slice(0, 1)
         deltalake.write_deltalake(str(out), one, mode="append")
         with pytest.raises(OutputError, match=r"out: somebody else committed version 1 while this"):
@@ -225,7 +225,7 @@ def test_the_version_that_was_labelled_is_in_the_manifest(spark, catalogue, mode
     source = Source(path, Dataset(), version=1).at_version()
     request = ScoreRequest(source, model, str(tmp_path / "out"), edits.SETTINGS)
     found = score_pipeline.run(spark, request, lambda *_: None)
-    assert found["rows"]["labelled"] == 50
+    assert found.manifest.rows.labelled == 50
     manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
     assert (manifest["source"]["format"], manifest["source"]["version"]) == ("delta", 1)
     assert violations("manifest", manifest) == []

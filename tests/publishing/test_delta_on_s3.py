@@ -51,18 +51,18 @@ def test_a_catalogue_on_s3_becomes_labels_on_s3(spark, model, options, settings,
     source = Source(TRACKS, Dataset(), "delta", storage_options=options).at_version()
     request = ScoreRequest(source, model, OUT, settings)
     found = score_pipeline.run(spark, request, lambda *_: None)
-    assert found["rows"]["labelled"] == len(rows(options)) == 40
+    assert found.manifest.rows.labelled == len(rows(options)) == 40
     edits.score(spark, start(40), model, tmp_path / "plain")
     expected = edits.labels(tmp_path / "plain")["genre"].tolist()
     assert rows(options)["genre"].tolist() == expected
 
     again = ScoreRequest(source, model, OUT, settings, incremental=True)
     found = score_pipeline.run(spark, again, lambda *_: None)
-    assert found["incremental"]["in_full_because"] is None
+    assert found.manifest.incremental.in_full_because is None
     assert rows(options).equals(rows(options, version=0))
 
     seen = reader.look(None, OUT, 3, options)
-    assert len(seen["samples"]) == 3
+    assert len(seen.samples) == 3
     commit = deltalake.DeltaTable(OUT, storage_options=options).history(1)[0]
     manifest = json.loads(commit["genre_spark.manifest"])
     assert manifest["settings"]["delta"]["storage_options"]["aws_secret_access_key"] == "***"

@@ -30,6 +30,7 @@ from genre_spark.platform.atomic_directory import read_manifest
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.publishing import writer
 from genre_spark.publishing.incremental import reusable
+from genre_spark.publishing.manifest import find
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
 from genre_spark.versions import scoring_software
 
@@ -138,10 +139,9 @@ def test_reasons_are_carried_over_with_the_labels(spark, models, tmp_path, monke
 
 @pytest.mark.parametrize("explain", [True, False])
 def test_only_what_has_the_columns_that_are_wanted_is_reused(spark, published, explain):
-    manifest = read_manifest(LocalStorage(), str(published))
-    columns = labelled_columns(explain)
+    old, columns = find(LocalStorage(), str(published)), labelled_columns(explain)
     read = partial(writer.read, spark, str(published), columns)
-    found = reusable(read, manifest, scoring_software(), columns)
+    found = reusable(read, old, scoring_software(), columns)
     assert isinstance(found, str) == explain
     assert not explain or found == "the published catalogue has other columns"
 
@@ -174,9 +174,10 @@ def cut(part):
     part.write_bytes(part.read_bytes()[:-100])
 
 
-def forget(folder, key):
-    manifest = json.loads((folder / "_manifest.json").read_text())
-    manifest.pop(key)
+def state(folder, key, value):
+    """Lets the manifest state something else; None takes the key away."""
+    manifest = json.loads((folder / "_manifest.json").read_text()) | {key: value}
+    manifest = {name: one for name, one in manifest.items() if one is not None}
     (folder / "_manifest.json").write_text(json.dumps(manifest))
 
 
@@ -184,8 +185,9 @@ SPOILED = {
     "forged": (lambda folder: tamper(folder, swap_a_label), "is not what its manifest says"),
     "cut off": (lambda folder: tamper(folder, cut), "cannot be read"),
     "lost": (lambda folder: tamper(folder, Path.unlink), "cannot be read"),
-    "of other software": (lambda folder: forget(folder, "software"), "other versions of the"),
-    "of other columns": (lambda folder: forget(folder, "schema"), "has other columns"),
+    "of other software": (lambda folder: state(folder, "software", {}), "other versions of the"),
+    "of another format": (lambda folder: state(folder, "drift", None), "other versions of the"),
+    "of other columns": (lambda folder: state(folder, "schema", {}), "has other columns"),
     "absent": (shutil.rmtree, "there is no catalogue yet"),
 }
 
@@ -193,19 +195,19 @@ SPOILED = {
 @pytest.mark.parametrize(("spoil", "told"), SPOILED.values(), ids=SPOILED)
 def test_what_cannot_be_relied_on_is_not_reused(spark, published, spoil, told):
     spoil(published)
-    manifest = read_manifest(LocalStorage(), str(published))
-    assert told in reusable(spark, str(published), manifest, scoring_software(), LABELLED_COLUMNS)
+    old = find(LocalStorage(), str(published))
+    assert told in reusable(spark, str(published), old, scoring_software(), LABELLED_COLUMNS)
 
 
 def test_what_was_published_can_be_reused(spark, published):
-    manifest = read_manifest(LocalStorage(), str(published))
-    rows = reusable(spark, str(published), manifest, scoring_software(), LABELLED_COLUMNS)
+    old = find(LocalStorage(), str(published))
+    rows = reusable(spark, str(published), old, scoring_software(), LABELLED_COLUMNS)
     assert rows.count() == len(start())
 
 
 def test_what_is_not_reused_is_scored_in_full(spark, models, whole, published):
     manifest = published / "_manifest.json"
-    manifest.write_text(re.sub(r'(?<="checksum": )"\w+"', '"0"', manifest.read_text()))
+    manifest.write_text(re.sub(r'(?<="checksum": )"\w+"', f'"{"0" * 16}"', manifest.read_text()))
     found = score(spark, start(), models["model"], published, incremental=True)
     assert "is not what its manifest says" in found["incremental"]["in_full_because"]
     assert_equal(published, whole)

@@ -157,12 +157,10 @@ def test_directories_of_others_are_left_as_they_are(spark, model, tmp_path):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_labels_command_counts_and_shows_tracks_without_spark(folders, layout):
     found = published.look(None, str(folders[layout]), 7)
-    assert found["rows"]["labelled"] == 60
-    ids = [row["track_id"] for row in found["samples"]]
+    assert found.manifest.rows.labelled == 60
+    ids = [row["track_id"] for row in found.samples]
     assert len(set(ids)) == 7
-    assert ids == [
-        row["track_id"] for row in published.look(None, str(folders[layout]), 7)["samples"]
-    ]
+    assert ids == [row["track_id"] for row in published.look(None, str(folders[layout]), 7).samples]
     told = CliRunner().invoke(cli, ["labels", str(folders[layout]), "--rows", "2"]).stdout
     assert "tracks: 60\n" in told
     assert sum(line.startswith(("s1t", "track_id\t")) for line in told.splitlines()) == 3

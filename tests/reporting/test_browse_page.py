@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from support import browser
@@ -12,12 +13,16 @@ from genre_spark.reporting import browse_page
 
 PHONE, DESK = 390, 1200
 HOSTILE = "</script><img src=http://127.0.0.1:9/x onerror=alert(1)> & \u2028 '\""
-MANIFEST = {
-    "rows": {"labelled": 4000},
-    "source": {"path": "https://me:secret@host/tracks.parquet"},
-    "scored_at": "2026-11-26T01:02:03+00:00",
-    "model_id": "0123456789abcdef",
-}
+
+
+def manifest(labelled):
+    """As much of a manifest as the page reads."""
+    return SimpleNamespace(
+        rows=SimpleNamespace(labelled=labelled),
+        source=SimpleNamespace(path="https://me:secret@host/tracks.parquet"),
+        scored_at="2026-11-26T01:02:03+00:00",
+        model_id="0123456789abcdef",
+    )
 
 
 def tracks(n=250):
@@ -44,7 +49,7 @@ def tracks(n=250):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("browse") / "browse.html"
-    path.write_text(browse_page.render(MANIFEST, tracks()), encoding="utf-8")
+    path.write_text(browse_page.render(manifest(4000), tracks()), encoding="utf-8")
     return path
 
 
@@ -69,7 +74,7 @@ def test_the_page_holds_its_tracks_as_data_and_no_secret(page):
 
 
 def test_an_empty_catalogue_has_a_page_too(tmp_path):
-    text = browse_page.render({**MANIFEST, "rows": {"labelled": 0}}, [])
+    text = browse_page.render(manifest(0), [])
     assert '"rows":[]' in text
 
 

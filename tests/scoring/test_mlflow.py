@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.edits import FEATURES, make_models, start
-from support.generated import make_manifest, make_profile, make_tracks
+from support.generated import (
+    make_genre_metrics,
+    make_manifest,
+    make_metrics,
+    make_profile,
+    make_tracks,
+)
 
 from genre_spark import api
 from genre_spark.bundle import files
@@ -18,9 +24,7 @@ from genre_spark.reporting import mlflow_run  # noqa: E402
 from genre_spark.scoring.in_memory import COLUMNS, InMemoryScorer  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("small_plans")
-PROTOCOLS = {
-    "new": {"accuracy": 0.75, "tracks": 30, "baselines": {"random forest, context": 0.5}},
-}
+METRICS = make_metrics(accuracy=0.75, tracks=30, baselines={"random forest, context": 0.5})
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def opened(spark, tmp_path_factory):
     """A bundle that knows some artists and says how good it is."""
     path = make_models(spark, tmp_path_factory.mktemp("models"))["model"]
     made = files.load(path)
-    genres = {**made.manifest.genres, "protocols": PROTOCOLS, "target_precision": 0.93}
+    genres = make_genre_metrics(new=METRICS)
     return files.Bundle(
         made.path, made.manifest.model_copy(update={"genres": genres}), made.onnx, made.profile
     )

@@ -61,7 +61,7 @@ def score(spark, tracks, model, output, table=None, settings=None, **options):
     tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).to_parquet(table)
     source = Source(str(table), Dataset())
     request = ScoreRequest(source, model, str(output), settings or SETTINGS, **options)
-    return score_pipeline.run(spark, request)
+    return score_pipeline.run(spark, request).summary()
 
 
 def interrupt(spark, tracks, model, output, at):

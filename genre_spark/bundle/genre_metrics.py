@@ -1,0 +1,170 @@
+"""What ``bundle.json`` says of the accuracy of genres: measured on held-out tracks."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from genre_spark._model import Count, Finite, Share, SparseModel, StrictModel
+
+# Held-out tracks of artists with other labelled tracks, of artists without, and those of the
+# latter that share no named artist and no album with a labelled track.
+Protocol = Literal["known", "new", "unlinked"]
+
+
+class Estimate(StrictModel):
+    """A share, or a difference of shares, with its 95 % interval over artists."""
+
+    mean: Finite
+    low: Finite
+    high: Finite
+
+
+class Acceptance(StrictModel):
+    """Share of the labels that are accepted, and share of these that are right, None without any."""
+
+    coverage: Share
+    precision: Share | None
+
+
+class GenreScores(StrictModel):
+    """How well one genre is recognised; `support` is its number of tracks."""
+
+    precision: Share
+    recall: Share
+    f1_score: Share = Field(alias="f1-score")
+    support: Finite
+
+
+class Scores(StrictModel):
+    """What any classifier is measured by.
+
+    Attributes
+    ----------
+    accuracy, macro_f1, top3, ece : float
+        In [0, 1].
+    log_loss : float
+        At least 0.
+    aurc : float
+        Area under the risk-coverage curve, in [0, 1]; lower is better.
+    """
+
+    accuracy: Share
+    macro_f1: Share
+    top3: Share
+    log_loss: Finite
+    ece: Share
+    aurc: Share
+
+
+class HeldOutMetrics(Scores):
+    """All metrics of the classifier on one set of held-out tracks.
+
+    Attributes
+    ----------
+    tracks : int
+    coverage, precision : float or None
+        See `Acceptance`.
+    attainable : float
+        The largest share of the surest labels that meets the target precision, with hindsight.
+    confusion : tuple of tuple of int [shape=(n_classes, n_classes)]
+        Rows are true genres.
+    per_genre : dict of str to GenreScores
+    reliability : tuple of (float, float, float)
+        Per bin of confidence its mean, the accuracy and the share of the tracks.
+    risk_coverage : tuple of (float, float)
+        Coverage, and accuracy of the surest labels.
+    interval : Estimate
+        Of the accuracy.
+    coverage_at : dict of str to Acceptance
+        By target precision.
+    linked : float
+        Share of the tracks that share another named artist or an album with a labelled track.
+    never_learned : tuple of str
+        Genres of which all tracks were held out.
+    """
+
+    tracks: Count
+    coverage: Share
+    precision: Share | None
+    attainable: Share
+    confusion: tuple[tuple[Count, ...], ...]
+    per_genre: dict[str, GenreScores]
+    reliability: tuple[tuple[Share, Share, Share], ...]
+    risk_coverage: tuple[tuple[Share, Share], ...]
+    interval: Estimate
+    coverage_at: dict[str, Acceptance]
+    linked: Share
+    never_learned: tuple[str, ...]
+
+
+class Loss(StrictModel):
+    """What is lost without a part of the input: mean and spread over repeats, mean per genre."""
+
+    mean: Finite
+    spread: Finite
+    per_genre: dict[str, Finite]
+
+
+class Losses(StrictModel):
+    """Loss by measure."""
+
+    accuracy: Loss
+    log_likelihood: Loss
+
+
+class FeatureLosses(StrictModel):
+    """Without a feature of the track alone, and without it in all scopes."""
+
+    own: Losses
+    all: Losses
+
+
+class Importance(StrictModel):
+    """Permutation importance on `tracks` held-out tracks; see `permutation_importance`."""
+
+    tracks: Count
+    repeats: Count
+    features: dict[str, FeatureLosses]
+    scopes: dict[str, Losses]
+
+
+class ProtocolMetrics(HeldOutMetrics, SparseModel):
+    """Metrics of one protocol, beside baselines on the same tracks.
+
+    Attributes
+    ----------
+    held_out : str
+        Fingerprint of the tracks: where it is equal, accuracies are comparable.
+    baselines, ladder : dict of str to float
+        Accuracies of simpler classifiers, and of the classifier's own steps.
+    importance : Importance or None
+        None where it was not measured.
+    """
+
+    held_out: str
+    baselines: dict[str, Share]
+    ladder: dict[str, Share]
+    importance: Importance | None = None
+
+    @property
+    def best_baseline(self) -> tuple[str, float]:
+        """Name and accuracy of the most accurate baseline."""
+        return max(self.baselines.items(), key=lambda item: item[1])
+
+
+class GenreMetrics(StrictModel):
+    """Metrics of a trained classifier.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    target_precision : float
+    protocols : dict of Protocol to ProtocolMetrics
+    skipped : dict of str to str
+        Protocols that were not measured, each with the reason.
+    """
+
+    classes: tuple[str, ...]
+    target_precision: Share
+    protocols: dict[Protocol, ProtocolMetrics]
+    skipped: dict[Protocol, str]

@@ -1,0 +1,42 @@
+"""How unlike its model's catalogue another one is, as ``_manifest.json`` has it."""
+
+from typing import Literal
+
+from genre_spark._model import Finite, Share, SparseModel, StrictModel
+from genre_spark.config import DriftSettings
+
+Level = Literal["ok", "warn", "stop"]
+LEVELS: tuple[Level, ...] = ("ok", "warn", "stop")
+OK, WARN, STOP = LEVELS
+
+
+class FeatureShift(StrictModel):
+    """How far a feature is from the model's catalogue."""
+
+    psi: Finite | None
+    ks: Share | None
+    missing: Share
+    missing_before: Share
+    direction: Literal["higher", "lower"] | None
+    level: Level
+
+
+class LabelShift(SparseModel):
+    """How far a label mix, or the confidence, is from the model's catalogue."""
+
+    psi: Finite
+    ks: Share | None
+    mean: Share | None = None
+    mean_before: Share | None = None
+    largest: tuple[str, ...] = ()
+    level: Level
+
+
+class Drift(StrictModel):
+    """How unlike the model's catalogue this one is."""
+
+    judged: bool
+    level: Level
+    features: dict[str, FeatureShift]
+    labels: dict[str, LabelShift]
+    limits: DriftSettings
