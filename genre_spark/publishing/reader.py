@@ -168,7 +168,7 @@ def _delta(path: str, options: Mapping[str, str]) -> tuple["DeltaTable", Manifes
 
 
 def _by_arrow(
-    table: dataset.Dataset, n: int, columns: Sequence[str]
+    table: dataset.Dataset, n: int, columns: Sequence[str] = _SHOWN
 ) -> tuple[int, list[dict[str, Any]]]:
     """Without Java."""
     n_tracks = table.count_rows()
@@ -176,7 +176,9 @@ def _by_arrow(
     return n_tracks, table.take(np.sort(picked), columns=list(columns)).to_pylist()
 
 
-def _by_spark(table: DataFrame, n: int, columns: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
+def _by_spark(
+    table: DataFrame, n: int, columns: Sequence[str] = _SHOWN
+) -> tuple[int, list[dict[str, Any]]]:
     picked = table.orderBy(F.xxhash64(TRACK_ID)).limit(n).select(*columns)
     return table.count(), [row.asDict(recursive=True) for row in picked.collect()]
 
