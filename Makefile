@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 
 AUDIT := .venv/audit/bin/pip-audit
 
-.PHONY: setup run test test-long test-matrix bench package lint docs audit clean
+.PHONY: setup run test test-long mutants test-matrix bench package lint docs audit clean
 setup: $(STAMP)
 
 run: $(STAMP)
@@ -19,6 +19,13 @@ test: $(STAMP)
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadfile --timeout 1800
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile new --numprocesses 2 --dist loadfile
+
+# Which changes of a line no test notices; hours for all modules. For one:
+#   make mutants MUTANTS="genre_spark.clustering.naming.*"
+mutants: $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,mutants]'
+	$(BIN)/python -m mutmut run --max-children 1 $(MUTANTS)
+	$(BIN)/python -m mutmut results
 
 # Says under which versions of Python and pyspark the tests pass: make test-matrix
 #   MATRIX="3.12:4.3 3.11:4.0" for some pairs, MATRIX_TESTS=tests for all tests

@@ -74,6 +74,8 @@ TEST = [
     "mkdocs-material>=9.6",
     "mkdocstrings[python]>=0.29",
 ]
+# For `make mutants` alone.
+MUTANTS = ["mutmut>=3.8"]
 
 setup(
     name="genre-spark",
@@ -109,6 +111,7 @@ setup(
         "metrics": METRICS,
         "mlflow": [*TRAIN, *MLFLOW],
         "openlineage": OPENLINEAGE,
+        "mutants": MUTANTS,
         "test": [*TRAIN, *DELTA, *METRICS, *MLFLOW, *OPENLINEAGE, *TEST],
     },
     entry_points={"console_scripts": ["genre-spark = genre_spark.cli:main"]},

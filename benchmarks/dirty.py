@@ -79,17 +79,17 @@ def spoil(tracks: pd.DataFrame, seed: int) -> pd.DataFrame:
     return rows.assign(reason=reasons)
 
 
-def score(spark: SparkSession, folder: Path, what: str, output: Path) -> dict:
+def score(spark: SparkSession, folder: Path, what: str, output: Path) -> None:
     """Labels the files of a pattern."""
     source = Source(f"{folder}/{what}/*.parquet", Dataset(), "parquet")
     model = str(ROOT / "models" / "reference")
-    return score_pipeline.run(spark, ScoreRequest(source, model, str(output), _SETTINGS), print)
+    score_pipeline.run(spark, ScoreRequest(source, model, str(output), _SETTINGS), print)
 
 
 def compare(spark: SparkSession, folder: Path) -> dict:
     """How many rows of each kind there are, and what is not as it should be."""
     clean, both = (
-        writer.tally(spark.read.parquet(str(folder / name)).drop("scored_at"))
+        writer.count(spark.read.parquet(str(folder / name)).drop("scored_at"))
         for name in ("labels of clean", "labels of both")
     )
     set_aside = spark.read.parquet(str(folder / "labels of both" / "_quarantine"))

@@ -122,7 +122,7 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
     It takes minutes; ``docs/notebook.md`` has a short one, which is run.
 
     >>> model = genre_spark.train(spark, tracks, "mine/1", "mine/2")  # doctest: +SKIP
-    >>> model.manifest.genres["protocols"]["new"]["accuracy"]  # doctest: +SKIP
+    >>> model.manifest.genres.protocols["new"].accuracy  # doctest: +SKIP
     0.867
     """
     require_classic(spark, "train")
@@ -189,7 +189,7 @@ def score(
     -------
     DataFrame
         One row per accepted track, with the columns of the labelled catalogue. The catalogue is
-        held to its gates at once; labels are made when Spark runs the DataFrame, each time anew:
+        checked by its gates at once; labels are computed each time Spark runs the DataFrame:
         cache it, or write it, to use it twice. Rows that `quarantine` gives are not in it.
 
     Raises

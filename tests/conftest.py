@@ -1,5 +1,6 @@
 """What all tests share: one Spark session, started by the first test that asks for it."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -24,6 +25,13 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 settings.register_profile("new", settings.get_profile("suite"), derandomize=False)
+
+
+def pytest_collection_modifyitems(items):
+    """Marks the tests that start Java."""
+    for item in items:
+        if {"spark", "shell"} & set(item.fixturenames):
+            item.add_marker("spark")
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +72,13 @@ def _nothing_stays_cached(request):
     yield
     if "spark" in request.fixturenames:
         request.getfixturevalue("spark").catalog.clearCache()
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_said_at_the_usual_level():
+    """A command that runs in this process sets how much is said."""
+    yield
+    logging.getLogger("genre_spark").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,18 @@ def refusal(call, *arguments, **options):
     return str(caught.value)
 
 
-def test_defaults_load_and_are_what_the_file_says():
-    assert load_settings().model_dump(mode="json") == yaml.safe_load(DEFAULTS.read_text())
+def test_what_is_accepted_published_and_promoted_by_default_is_what_was_promised():
+    found = load_settings()
+    assert found.training.target_precision == 0.93
+    assert found.training.min_per_genre == 5
+    assert (found.catalog.max_imputed, found.catalog.max_quarantined) == (3, 0.05)
+    assert (found.drift.warn_psi, found.drift.stop_psi) == (0.25, 2.5)
+    assert (found.drift.warn_ks, found.drift.stop_ks) == (0.2, 0.75)
+    assert (found.drift.warn_missing, found.drift.stop_missing) == (0.1, 0.5)
+    assert (found.models.max_loss, found.models.least_tracks) == (0.0, 100)
+    assert found.models.least_artists == 20
+    assert found.scoring.max_group == 5000
+    assert not found.publishing.allow_gap
 
 
 def test_more_than_ten_synthetic_genres_are_asked_for_by_default():

@@ -56,12 +56,17 @@ class Scores(StrictModel):
     aurc: Share
 
 
-class HeldOutMetrics(Scores):
+class Counted(StrictModel):
+    """How many tracks are held out."""
+
+    tracks: Count
+
+
+class HeldOutMetrics(Scores, Counted):
     """All metrics of the classifier on one set of held-out tracks.
 
     Attributes
     ----------
-    tracks : int
     coverage, precision : float or None
         See `Acceptance`.
     attainable : float
@@ -83,7 +88,6 @@ class HeldOutMetrics(Scores):
         Genres of which all tracks were held out.
     """
 
-    tracks: Count
     coverage: Share
     precision: Share | None
     attainable: Share

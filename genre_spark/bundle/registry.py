@@ -156,7 +156,7 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
     Raises
     ------
     OutputError
-        Where somebody else has promoted meanwhile.
+        Where another promotion was made meanwhile.
     """
     storage.make_dirs(f"{folder}/{PROMOTIONS}")
     content = promotion.model_dump(mode="json")
@@ -166,12 +166,12 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
 
 
 def check_place(path: str, alias: str, root: str) -> None:
-    """Holds an alias, and what is to have it, to names by which they will be found again.
+    """Checks that an alias, and what is to have it, will be found again by their names.
 
     Raises
     ------
     ConfigError
-        Where nobody could ask for the alias.
+        Where the alias cannot be written in a reference.
     BundleError
         Where the bundle has no version.
     """

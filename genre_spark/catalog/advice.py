@@ -1,13 +1,17 @@
-"""What to tell somebody whose table was looked into, and what to type next."""
+"""What `inspect` reports of a table, with notes and the command to type next."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from genre_spark.catalog import value_counts
-from genre_spark.catalog.column_values import ValueCounts
+from genre_spark.catalog.column_readings import Column
 from genre_spark.catalog.inspection import Found, LargestArtist
+from genre_spark.catalog.inspection_results import (
+    InspectedColumn,
+    InspectedReading,
+    Inspection,
+    RowFates,
+)
 from genre_spark.catalog.mapping_inference import NOT_READ
 from genre_spark.config import CatalogSettings
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GENRE, TRACK_ID
@@ -27,7 +31,7 @@ def summary(
     dataset: str | None,
     draft: str | None,
     fmt: str | None = None,
-) -> dict[str, Any]:
+) -> Inspection:
     """What `inspect` found, for people and machines.
 
     Parameters
@@ -47,32 +51,35 @@ def summary(
     for one in found.readings.values():
         said = f"{one.name} ({one.why})" if one.why else one.name
         read_as.setdefault(one.source, []).append(said)
-    columns = [
-        {
-            **{k: v for k, v in asdict(column).items() if k not in _INTERNAL},
-            "sample": next(iter(column.samples), None),
-            "read_as": read_as.get(column.name, []),
-        }
-        for column in found.columns
-    ]
-    return {
-        "catalog": catalog,
-        "format": found.dataset.format,
-        "options": dict(found.dataset.options),
-        "columns": columns,
-        "mapping": {name: asdict(one) for name, one in found.readings.items()},
-        "features": found.features,
-        "rows": found.rows,
-        "genres": found.genres,
-        "artists": found.artists,
-        "placeholders": found.placeholders,
-        "notes": _notes(found, settings),
-        "draft": draft,
-        "next": _next(found, catalog, dataset, draft, fmt),
-    }
+    return Inspection(
+        catalog=catalog,
+        format=found.dataset.format,
+        options=dict(found.dataset.options),
+        columns=tuple(_column(one, read_as.get(one.name, [])) for one in found.columns),
+        mapping={name: InspectedReading(**asdict(one)) for name, one in found.readings.items()},
+        features=found.features,
+        rows=found.rows,
+        genres=found.genres,
+        artists=found.artists,
+        placeholders=found.placeholders,
+        notes=tuple(_notes(found, settings)),
+        draft=draft,
+        next=_next(found, catalog, dataset, draft, fmt),
+    )
 
 
-_INTERNAL = ("samples", "nested", "n_rows", "distinct")
+def _column(one: Column, read_as: list[str]) -> InspectedColumn:
+    return InspectedColumn(
+        name=one.name,
+        kind=one.kind,
+        filled=one.filled,
+        numeric=one.numeric,
+        low=one.low,
+        median=one.median,
+        high=one.high,
+        sample=next(iter(one.samples), None),
+        read_as=tuple(read_as),
+    )
 
 
 def doubtful_artist(found: Found) -> LargestArtist | None:
@@ -80,7 +87,7 @@ def doubtful_artist(found: Found) -> LargestArtist | None:
     one, rows = found.largest_artist, found.rows
     if one is None or rows is None or one.tracks < _MANY_TRACKS:
         return None
-    large = one.tracks >= _LARGE_SHARE * rows["accepted"]
+    large = one.tracks >= _LARGE_SHARE * rows.accepted
     return one if large and one.albums >= _MANY_ALBUMS else None
 
 
@@ -99,7 +106,7 @@ def _notes(found: Found, settings: CatalogSettings) -> list[str]:
         notes.append(f"at least {_FEWEST} features are needed; map columns to them")
     if ARTIST not in has:
         notes.append("no column looks like an artist; half of what the CNN knows would rest on it")
-    if GENRE not in has or (found.rows and not found.rows["with_genre"]):
+    if GENRE not in has or (found.rows and not found.rows.with_genre):
         notes.append("no genres: cluster and score need none; train does")
     return notes + (_of_rows(found, found.rows, settings) if found.rows else [])
 
@@ -112,12 +119,11 @@ def _of_reading(found: Found) -> list[str]:
     return notes
 
 
-def _of_values(found: Found, rows: Mapping[str, Any]) -> list[str]:
+def _of_values(found: Found, rows: RowFates) -> list[str]:
     """Values that are not taken, words that mean nothing, and an artist that may be one of these."""
     notes = []
-    for name, one in rows["values"].items():
-        counts = ValueCounts(**{**one, "placeholder": 0})
-        notes += value_counts.messages(name, counts)
+    for name, one in rows.values.items():
+        notes += value_counts.messages(name, one.model_copy(update={"placeholder": 0}))
     for name, words in found.placeholders.items():
         told = ", ".join(f"{word!r} {n:,}" for word, n in list(words.items())[:_MOST_WORDS])
         notes.append(f"{name}: these words are taken for no value: {told}")
@@ -130,21 +136,21 @@ def _of_values(found: Found, rows: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _of_rows(found: Found, rows: Mapping[str, Any], settings: CatalogSettings) -> list[str]:
+def _of_rows(found: Found, rows: RowFates, settings: CatalogSettings) -> list[str]:
     notes = _of_values(found, rows)
     for name, one in found.features.items():
-        wrong = one["not_a_number"] + one["out_of_range"]
-        if wrong > _MOST_ROWS * rows["read"]:
-            low, high = one["possible"]
+        wrong = one.not_a_number + one.out_of_range
+        if wrong > _MOST_ROWS * rows.read:
+            low, high = one.possible
             notes.append(
-                f"{name}: {wrong / rows['read']:.0%} of the values are impossible (possible are"
+                f"{name}: {wrong / rows.read:.0%} of the values are impossible (possible are"
                 f" {low:.6g} to {high:.6g}); is it another unit, or another column?"
             )
-    if rows["duplicates"] > _MOST_ROWS * rows["read"]:
+    if rows.duplicates > _MOST_ROWS * rows.read:
         notes.append("most rows repeat a track_id; is it an id of tracks?")
-    if rows["refused"] > settings.max_quarantined:
+    if rows.refused > settings.max_quarantined:
         notes.append(
-            f"{rows['refused']:.1%} of the rows would be quarantined for faults of their own, the"
+            f"{rows.refused:.1%} of the rows would be quarantined for faults of their own, the"
             f" limit is {settings.max_quarantined:.1%}: cluster, train and score would stop"
         )
     return notes

@@ -1,4 +1,4 @@
-"""Opens a catalogue for a job: read, mapped, judged, counted, held to the gates."""
+"""Opens a catalogue for a job: read, mapped, validated, counted, and checked by the gates."""
 
 import logging
 import math
@@ -75,7 +75,7 @@ class Catalogue:
     Attributes
     ----------
     judged : DataFrame
-        See `validation.judge`; read anew each time where that is quick.
+        See `validation.judge`; read again each time where that is quick.
     counts : row_counts.Counts
     features : tuple of str
         What the rows were judged for.
@@ -127,7 +127,7 @@ def open_catalogue(
     settings: CatalogSettings,
     needed: tuple[str, ...] | None = None,
 ) -> Iterator[Catalogue]:
-    """A catalogue for the time of a job, counted and held to its gates.
+    """A catalogue for the time of a job, counted and checked by its gates.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def scan_catalogue(
     needed: tuple[str, ...],
     owner: str = ARTIST,
 ) -> Iterator[ScannedCatalogue]:
-    """A catalogue for the time of a `score` job, held to its gates by a sample of its rows.
+    """A catalogue for the time of a `score` job, checked by its gates on a sample of its rows.
 
     Parameters are those of `open_catalogue`; `owner` is the column whose tracks are related.
 

@@ -197,7 +197,7 @@ def _mode(column: Column, sql: str) -> tuple[str, str] | None:
 
 
 def _duration(column: Column, sql: str) -> tuple[str, str] | None:
-    """Units are told apart by what is written behind numbers, else by how long most tracks last."""
+    """Units are recognised by what is written behind numbers, else by how long most tracks last."""
     odd = column.kind == "string" and column.numeric < _PLAIN_NUMBERS
     if odd and (found := written_numbers.duration(column.samples, sql)):
         return found

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -12,6 +11,7 @@ from genre_spark.catalog import catalogue, reader, row_counts, text_checks, text
 from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.column_facts import describe, extent, finite
 from genre_spark.catalog.column_readings import YEAR, Column, Reading
+from genre_spark.catalog.inspection_results import FeatureFacts, RowFates
 from genre_spark.catalog.mapping_inference import (
     guess,
 )
@@ -51,12 +51,9 @@ class Found:
     columns : tuple of Column
     readings : dict of str to Reading
         How each of genre-spark's columns is read.
-    features : dict of str to dict
-        Of each feature its ``missing``, ``not_a_number`` and ``out_of_range`` rows, its ``low``,
-        ``median`` and ``high``, and what is ``possible``.
-    rows : dict or None
-        What would become of the rows, as `row_counts.Counts`, and the share that would be
-        ``refused``; None where no column identifies a track, or none is a feature.
+    features : dict of str to FeatureFacts
+    rows : RowFates or None
+        None where no column identifies a track, or none is a feature.
     genres : dict of str to int
         The largest, with their tracks.
     artists : int
@@ -69,8 +66,8 @@ class Found:
 
     columns: tuple[Column, ...]
     readings: dict[str, Reading]
-    features: dict[str, dict[str, Any]]
-    rows: dict[str, Any] | None
+    features: dict[str, FeatureFacts]
+    rows: RowFates | None
     genres: dict[str, int]
     artists: int
     dataset: Dataset = field(default_factory=Dataset)
@@ -166,13 +163,18 @@ def _judge(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, row_c
         completed = replace(
             found,
             features=_features(mapped, judged, features),
-            rows={**asdict(counts), "refused": counts.refused_share},
+            rows=_fates(counts),
             genres={row[GENRE]: row["count"] for row in largest},
             artists=n_artists,
             placeholders=_placeholders(judged, mapped),
             largest_artist=_largest_artist(tracks),
         )
         return completed, counts
+
+
+def _fates(counts: row_counts.Counts) -> RowFates:
+    named = {field.name: getattr(counts, field.name) for field in fields(counts)}
+    return RowFates(**named, refused=counts.refused_share)
 
 
 def _placeholder_of(name: str) -> str:
@@ -204,18 +206,18 @@ def _largest_artist(tracks: DataFrame) -> LargestArtist | None:
 
 def _features(
     mapped: Mapped, judged: DataFrame, features: tuple[str, ...]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, FeatureFacts]:
     ranges = [F.struct(*extent(finite(F.col(name)))) for name in features]
     (at,) = mapped.rows.agg(*ranges).collect()
     faults = judged.select(F.explode(validation.FAULTS).alias("fault")).groupBy("fault").count()
     n_of = {row["fault"]: row["count"] for row in faults.collect()}
     kinds = ("missing", "not_a_number", "out_of_range")
     return {
-        name: {
+        name: FeatureFacts(
             **{kind: n_of.get(f"{kind}:{name}", 0) for kind in kinds},
             **at[i].asDict(),
-            "possible": (feature(name).low, feature(name).high),
-        }
+            possible=(feature(name).low, feature(name).high),
+        )
         for i, name in enumerate(features)
     }
 

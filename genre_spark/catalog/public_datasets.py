@@ -1,5 +1,6 @@
 """The well-known public tables: what each is, and what `datasets` and `fetch` say and do."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,36 @@ from genre_spark.errors import ConfigError
 from genre_spark.source import Dataset, Download, Origin, dataset_names, load_dataset
 
 
-def listed() -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class KnownTable:
+    """A well-known table.
+
+    Attributes
+    ----------
+    name : str
+    how_to_get : str
+        A command, or where to go.
+    dataset : Dataset
+    origin : Origin
+    """
+
+    name: str
+    how_to_get: str
+    dataset: Dataset
+    origin: Origin
+
+    def summary(self) -> dict[str, Any]:
+        """The same for machines."""
+        dataset = self.dataset.model_dump(exclude_defaults=True)
+        return {"name": self.name, "get": self.how_to_get, **dataset}
+
+
+def listed() -> list[KnownTable]:
     """All of them, by name."""
     return [described(name) for name in dataset_names()]
 
 
-def described(name: str) -> dict[str, Any]:
+def described(name: str) -> KnownTable:
     """One of them.
 
     Raises
@@ -23,7 +48,7 @@ def described(name: str) -> dict[str, Any]:
     """
     origin = _origin(name)
     how = f"genre-spark fetch {name}" if origin.download else origin.how
-    return {"name": name, "get": how, **_load(name).model_dump(exclude_defaults=True)}
+    return KnownTable(name, how, _load(name), origin)
 
 
 def where_to(name: str, output: str | None) -> Path:

@@ -1,4 +1,4 @@
-"""Counts of a catalogue's rows by what became of them, and the gates that they are held to."""
+"""Counts of a catalogue's rows by what became of them, and the gates that limit them."""
 
 import math
 from dataclasses import dataclass, field
@@ -185,7 +185,7 @@ def check_gate(counts: RowCounts, max_quarantined: float, path: str) -> None:
     InputError
         Where there is no row, or none that can be used.
     GateError
-        Where more than `max_quarantined` of the rows are set aside for their own faults.
+        Where more than `max_quarantined` of the rows are quarantined for their own faults.
     """
     if counts.read == 0:
         raise InputError(f"{path}: has no rows")

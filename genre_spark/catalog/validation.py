@@ -79,7 +79,7 @@ def judge(
     max_imputed: int,
     repeated: RepeatedIds | None = None,
 ) -> DataFrame:
-    """Each row with its faults, and the reasons for which it is set aside.
+    """Each row with its faults, and the reasons for which it is quarantined.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def accepted(judged: DataFrame) -> DataFrame:
 
 
 def quarantined(judged: DataFrame) -> DataFrame:
-    """The rows set aside: their original columns and `REASONS`."""
+    """The quarantined rows: their original columns and `REASONS`."""
     return judged.filter(~F.col(USABLE)).select(
         f"{SOURCE}.*", F.col(REASONS).alias(QUARANTINE_REASONS)
     )

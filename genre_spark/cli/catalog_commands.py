@@ -68,31 +68,15 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
     if table.dataset and output:
         raise click.UsageError("--output writes a guessed mapping; --dataset has one already")
     with job_of(run) as job:
-        from genre_spark.catalog import advice, dataset_file
-        from genre_spark.catalog.inspection import inspect as look
+        from genre_spark.catalog import dataset_file
         from genre_spark.cli import views
+        from genre_spark.pipelines import inspect as pipeline
+        from genre_spark.pipelines.requests import InspectRequest
 
-        file = Path(output) if output else None
-        if file:
-            dataset_file.check_absent(file)
-        source = table.source(job.settings)
+        if output:
+            dataset_file.check_absent(Path(output))
+        settings = job.settings.catalog
+        request = InspectRequest(table.source(job.settings), settings, table.dataset, output)
         spark = job.spark()
         job.terminal.say(f"looking into {table.catalog}")
-        settings = job.settings.catalog
-        found = look(spark, source, table.dataset is not None, settings)
-        if file:
-            names = [column.name for column in found.columns]
-            artist = advice.doubtful_artist(found)
-            text = dataset_file.render(
-                table.catalog,
-                str(file),
-                found.readings,
-                names,
-                found.dataset,
-                artist.name if artist else None,
-            )
-            dataset_file.write(file, text)
-        views.show_inspection(
-            job.terminal,
-            advice.summary(found, table.catalog, settings, table.dataset, output, table.fmt),
-        )
+        views.show_inspection(job.terminal, pipeline.run(spark, request))

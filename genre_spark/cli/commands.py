@@ -240,7 +240,7 @@ def report(
     default="genre-spark-demo",
     show_default=True,
     metavar="DIR",
-    help="Where everything goes; the folder of an earlier demo is made anew.",
+    help="Where everything goes; the folder of an earlier demo is replaced.",
 )
 @run_options
 def demo(run: RunOptions, output: str) -> None:

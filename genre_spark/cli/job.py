@@ -55,7 +55,7 @@ class Job:
     _watch: "Watch | None" = None
 
     def spark(self) -> "SparkSession":
-        """The session; started late, so that mistakes in the options are told at once."""
+        """The session; started late, so that mistakes in the options are reported at once."""
         from genre_spark.platform.progress import Watch
         from genre_spark.platform.session import get_session
 

@@ -1,4 +1,4 @@
-"""What people are told of models: each a summary for machines, and the parts of a page for people."""
+"""Views of models: each a summary for machines, and the parts of a page for people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

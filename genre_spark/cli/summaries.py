@@ -1,4 +1,4 @@
-"""What people see of a bundle, a study, a labelled catalogue, a report and the demo."""
+"""Summaries of a bundle, a study, a labelled catalogue, a report and the demo."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING

@@ -1,45 +1,55 @@
-"""What people see of tables: those that are known, one that is inspected, one that is labelled."""
+"""Views of tables: known ones, an inspected one, a labelled one."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genre_spark.catalog.inspection_results import (
+    FeatureFacts,
+    InspectedColumn,
+    InspectedReading,
+    Inspection,
+    RowFates,
+)
+from genre_spark.catalog.public_datasets import KnownTable
 from genre_spark.cli.summaries import quarantined
 from genre_spark.cli.terminal import Terminal
+from genre_spark.source import Origin
 
 if TYPE_CHECKING:
     from genre_spark.publishing.reader import LabelledCatalogue
 
 
-def show_datasets(terminal: Terminal, datasets: Sequence[Mapping[str, Any]]) -> None:
+def show_datasets(terminal: Terminal, tables: Sequence[KnownTable]) -> None:
     """All known tables."""
-    if terminal.told_as_json(datasets):
+    if terminal.told_as_json([one.summary() for one in tables]):
         return
     rows = [("dataset", "rows", "genres", "file", "licence", "get it")]
-    for one in datasets:
-        origin = one["origin"]
-        genres = f"{origin['genres']:,}" if "genres" in origin else "none"
-        about = (f"{origin['rows']:,}", genres, _size(origin), origin["licence"])
-        rows.append((one["name"], *about, one["get"]))
+    for one in tables:
+        origin = one.origin
+        genres = "none" if origin.genres is None else f"{origin.genres:,}"
+        rows.append(
+            (one.name, f"{origin.rows:,}", genres, _size(origin), origin.licence, one.how_to_get)
+        )
     terminal.table(rows)
 
 
-def show_dataset(terminal: Terminal, dataset: Mapping[str, Any]) -> None:
+def show_dataset(terminal: Terminal, table: KnownTable) -> None:
     """One known table."""
-    if terminal.told_as_json(dataset):
+    if terminal.told_as_json(table.summary()):
         return
-    origin, name = dataset["origin"], dataset["name"]
+    origin, dataset = table.origin, table.dataset
     terminal.pairs(
         {
-            "dataset": name,
-            "about": dataset["about"],
-            "page": origin["page"],
-            "licence": origin["licence"],
-            "file": f"{origin['file']} {_size(origin)}".strip(),
-            "rows": f"{origin['rows']:,}",
-            "genres": f"{origin.get('genres', 'none')}",
-            "get it": dataset["get"],
-            **{f"column {to}": by for to, by in dataset["columns"].items()},
-            "extra features": ", ".join(dataset.get("extra_features", ())),
+            "dataset": table.name,
+            "about": dataset.about,
+            "page": origin.page,
+            "licence": origin.licence,
+            "file": f"{origin.file} {_size(origin)}".strip(),
+            "rows": f"{origin.rows:,}",
+            "genres": "none" if origin.genres is None else f"{origin.genres}",
+            "get it": table.how_to_get,
+            **{f"column {to}": by for to, by in dataset.columns.items()},
+            "extra features": ", ".join(dataset.extra_features),
         }
     )
 
@@ -67,19 +77,18 @@ def show_browse(terminal: Terminal, summary: Mapping[str, Any]) -> None:
     terminal.pairs({"page": summary["page"], "tracks": tracks})
 
 
-def show_inspection(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+def show_inspection(terminal: Terminal, found: Inspection) -> None:
     """What is in a table, and what to do next."""
-    if terminal.told_as_json(summary):
+    if terminal.told_as_json(found):
         return
-    terminal.table([_COLUMN_HEAD, *(_column(one) for one in summary["columns"])])
-    if summary["features"]:
-        mapping = summary["mapping"]
-        rows = [_feature(n, mapping[n], one) for n, one in summary["features"].items()]
+    terminal.table([_COLUMN_HEAD, *map(_column, found.columns)])
+    if found.features:
+        rows = [_feature(name, found.mapping[name], one) for name, one in found.features.items()]
         terminal.table([_FEATURE_HEAD, *rows])
-    if summary["rows"]:
-        terminal.pairs(_fates(summary["rows"], summary["genres"], summary["artists"]))
-    terminal.pairs({f"note {i}": note for i, note in enumerate(summary["notes"], start=1)})
-    terminal.pairs({"mapping": summary["draft"] or "", "next": summary["next"]})
+    if found.rows:
+        terminal.pairs(_fates(found.rows, found.genres, found.artists))
+    terminal.pairs({f"note {i}": note for i, note in enumerate(found.notes, start=1)})
+    terminal.pairs({"mapping": found.draft or "", "next": found.next})
 
 
 def show_labelled(terminal: Terminal, found: "LabelledCatalogue") -> None:
@@ -115,39 +124,39 @@ _FEATURE_HEAD = ("feature", "is", "missing", "no number", "out of range", "lowes
                  "highest", "possible")  # fmt: skip
 
 
-def _fates(rows: Mapping[str, Any], genres: Mapping[str, int], artists: int) -> dict[str, str]:
-    """What would become of the rows; what is none is not told."""
+def _fates(rows: RowFates, genres: Mapping[str, int], artists: int) -> dict[str, str]:
+    """What would become of the rows; what is 0 is left out."""
     counts = {
-        "tracks with imputed features": rows["imputed"],
-        "tracks with a genre": rows["with_genre"],
-        "tracks under several genres": rows["ambiguous"],
+        "tracks with imputed features": rows.imputed,
+        "tracks with a genre": rows.with_genre,
+        "tracks under several genres": rows.ambiguous,
         "artists": artists,
     }
     return {
-        "tracks": f"{rows['accepted']:,} of {rows['read']:,} rows",
-        "quarantined": quarantined(rows["read"] - rows["accepted"], rows["reasons"]),
+        "tracks": f"{rows.accepted:,} of {rows.read:,} rows",
+        "quarantined": quarantined(rows.read - rows.accepted, rows.reasons),
         **{name: f"{n:,}" for name, n in counts.items() if n},
         "largest genres": ", ".join(f"{genre} {n:,}" for genre, n in genres.items()),
     }
 
 
-def _column(one: Mapping[str, Any]) -> tuple[str, ...]:
-    numbers = (_number(one[name]) if one["numeric"] == 1 else "" for name in _RANGE)
-    example = " ".join((one["sample"] or "").split())
+def _column(one: InspectedColumn) -> tuple[str, ...]:
+    values = (one.low, one.median, one.high)
+    numbers = (_number(value) if one.numeric == 1 else "" for value in values)
+    example = " ".join((one.sample or "").split())
     shown = f"{example[:39]}…" if len(example) > 40 else example
-    read_as = ", ".join(one["read_as"])
-    return one["name"], _kind(one), _share(one["filled"]), *numbers, shown, read_as
+    return one.name, _kind(one), _share(one.filled), *numbers, shown, ", ".join(one.read_as)
 
 
-def _feature(name: str, reading: Mapping[str, str], one: Mapping[str, Any]) -> tuple[str, ...]:
-    faults = (f"{one[kind]:,}" for kind in ("missing", "not_a_number", "out_of_range"))
-    numbers = (_number(one[key]) for key in _RANGE)
-    return name, reading["expression"], *faults, *numbers, _possible(*one["possible"])
+def _feature(name: str, reading: InspectedReading, one: FeatureFacts) -> tuple[str, ...]:
+    faults = (f"{n:,}" for n in (one.missing, one.not_a_number, one.out_of_range))
+    numbers = map(_number, (one.low, one.median, one.high))
+    return name, reading.expression, *faults, *numbers, _possible(*one.possible)
 
 
-def _kind(one: Mapping[str, Any]) -> str:
+def _kind(one: InspectedColumn) -> str:
     """In a CSV file all is text."""
-    return ("number" if one["numeric"] == 1 else "text") if one["kind"] == "string" else one["kind"]
+    return ("number" if one.numeric == 1 else "text") if one.kind == "string" else one.kind
 
 
 def _possible(low: float, high: float) -> str:
@@ -158,7 +167,6 @@ def _possible(low: float, high: float) -> str:
 
 # Bounds beyond and below which a feature has none, or leaves out zero alone; see `schema`.
 _ANY, _TINY = 1e300, 1e-6
-_RANGE = ("low", "median", "high")
 
 
 def _number(value: float | None) -> str:
@@ -176,5 +184,5 @@ def _share(value: float) -> str:
     return "100%" if value == 1 else f"{min(value, 0.9999):.2%}"
 
 
-def _size(origin: Mapping[str, Any]) -> str:
-    return f"{origin['size'] / 1e6:.1f} MB" if "size" in origin else ""
+def _size(origin: Origin) -> str:
+    return f"{origin.size / 1e6:.1f} MB" if origin.size else ""

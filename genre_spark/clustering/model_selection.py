@@ -213,6 +213,6 @@ def _fit(points: np.ndarray, k: int, settings: ClusteringSettings, seed: int) ->
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 
-    # Samples are small: threads would cost more than they give, and sums would hang on them.
+    # Samples are small: threads would cost more than they give, and sums would depend on them.
     with threadpool_limits(1):
         return KMeans(k, n_init=settings.restarts, random_state=seed % 2**31).fit(points)

@@ -1,4 +1,4 @@
-"""How good synthetic genres are, beside plain KMeans and beside features that belong to nobody."""
+"""How good synthetic genres are, beside plain KMeans and beside permuted features."""
 
 from dataclasses import dataclass, replace
 

@@ -34,7 +34,7 @@ class Candidate(StrictModel):
 
 
 class Stability(StrictModel):
-    """How little the chosen number's synthetic genres hang on chance.
+    """How little the chosen number's synthetic genres depend on chance.
 
     Attributes
     ----------

@@ -216,7 +216,7 @@ def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureSpace:
 
 
 def _axis(name: str, suffix: str, center: float, spread: float, quantiles: list[float]) -> Axis:
-    # The last digits of a sum hang on the order in which Spark added; what is fitted must not.
+    # The last digits of a sum depend on the order in which Spark added; what is fitted must not.
     center, spread = float(f"{center:.9g}"), float(f"{spread:.9g}")
     edges = np.clip((np.array(quantiles) - center) / spread, -LIMIT, LIMIT).round(9)
     return Axis(

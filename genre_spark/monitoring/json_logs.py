@@ -68,7 +68,7 @@ def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
     )
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    # What is being done is a line of its own where nobody watches a terminal.
+    # What is being done is a line of its own where no terminal is watched.
     ours = logging.DEBUG if verbose else logging.INFO if kind == JSON else logging.NOTSET
     logging.getLogger("genre_spark").setLevel(ours)
     formatter = _Lines(run_id, command) if kind == JSON else _Text()

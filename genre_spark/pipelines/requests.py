@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genre_spark.config import Settings
+from genre_spark.config import CatalogSettings, Settings
 
 if TYPE_CHECKING:
     from genre_spark.catalog.catalogue import Source
@@ -168,6 +168,26 @@ class BrowseRequest:
     max_tracks: int
     catalog: str | None = None
     storage_options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InspectRequest:
+    """Look into a table.
+
+    Attributes
+    ----------
+    source : Source
+    settings : CatalogSettings
+    mapping : str or None
+        Name or file of the mapping in `source`; None to guess one.
+    output : str or None
+        File for the guessed mapping.
+    """
+
+    source: "Source"
+    settings: CatalogSettings
+    mapping: str | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True)

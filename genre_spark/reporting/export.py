@@ -1,4 +1,4 @@
-"""Writes the page, and its pictures as PNG files: whole, and never over files of somebody else."""
+"""Writes the page, and its pictures as PNG files: whole, and never over other files."""
 
 import tempfile
 from collections.abc import Iterable

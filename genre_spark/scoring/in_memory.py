@@ -146,7 +146,7 @@ def _texts(tracks: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _are_ids(ids: pd.Series) -> np.ndarray:
-    """Which are none that `validation` would set aside."""
+    """Which are none that `validation` would quarantine."""
     odd = ids.astype("string").str.contains("[\x00-\x1f\x7f\ufffd]", regex=True)
     fine = ids.notna() & ~odd.fillna(False) & (ids.astype("string").str.len() <= MAX_ID_LENGTH)
     return fine.to_numpy(bool, na_value=False)

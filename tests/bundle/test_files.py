@@ -18,6 +18,7 @@ from genre_spark.bundle import files
 from genre_spark.bundle.manifest import Manifest, model_id
 from genre_spark.classifier import onnx_session
 from genre_spark.errors import BundleError
+from genre_spark.reporting import model_card
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
@@ -519,6 +520,40 @@ def misnamed(model):
     model.graph.output[-1].name = model.graph.node[-1].output[0] = "another"
 
 
+def with_an_attribute(name, value):
+    """Gives an allowed operator an attribute that ONNX does not know of it."""
+
+    def change(model):
+        model.graph.node[1].attribute.append(helper.make_attribute(name, value))
+
+    return change
+
+
+def with_training(model):
+    model.training_info.add().algorithm.name = "more"
+
+
+def with_a_domain(model):
+    model.graph.node[1].domain = "com.example"
+
+
+def of_half_precision(model):
+    tensor = constant(model, "weights")
+    values = np.frombuffer(tensor.raw_data, np.float32).astype(np.float16).reshape(tensor.dims)
+    tensor.CopyFrom(numpy_helper.from_array(values, "weights"))
+
+
+def of_many_operators(model):
+    before_the_end(
+        model,
+        *[
+            helper.make_node("Sigmoid", [f"step {i}" if i else "before"], [f"step {i + 1}"])
+            for i in range(2000)
+        ],
+        gives="step 2000",
+    )
+
+
 NETWORKS = {
     "data in other files": (make_network(change=outside), "keeps data in other files"),
     "a weight that is not a number": (make_network(change=not_finite), "has weights that are not finite"),
@@ -558,6 +593,29 @@ NETWORKS = {
     "more operator sets": (make_network(change=with_more_operator_sets), "uses operator sets "),
     "a function": (make_network(change=with_a_function), "has functions, training parts or sparse"),
     "sparse weights": (make_network(change=with_sparse_weights), "has functions, training parts or"),
+    "training": (make_network(change=with_training), "has functions, training parts or sparse"),
+    "a graph in an attribute": (
+        make_network(change=with_an_attribute("body", helper.make_graph([], "inner", [], []))),
+        "has an attribute body that is no number",
+    ),
+    "a tensor in an attribute": (
+        make_network(
+            change=with_an_attribute("value", numpy_helper.from_array(np.zeros(3, np.float32)))
+        ),
+        "has an attribute value that is no number",
+    ),
+    "text in an attribute": (
+        make_network(change=with_an_attribute("body", "x")), "has an attribute body that is no number"
+    ),
+    "an operator of another domain": (
+        make_network(change=with_a_domain), "has operators that genre-spark does not write: Gemm"
+    ),
+    "weights of half precision": (
+        make_network(change=of_half_precision), "has constants that are neither float32 nor int64"
+    ),
+    "operators without end": (
+        make_network(change=of_many_operators), "has 2,003 operators, the limit is 2,000"
+    ),
     "a weight that could overflow": (
         make_network(change=lambda model: not_finite(model, 1e30)), "has weights beyond 1e+06"
     ),
@@ -645,3 +703,12 @@ def test_a_profile_that_cannot_be_is_refused(make, change, told):
     (folder / files.PROFILE).write_text(json.dumps(profile))
     sign(folder)
     assert refusal(folder).startswith(told)
+
+
+def test_the_reference_bundle_is_written_as_it_was_read(tmp_path):
+    reference = Path(__file__).resolve().parents[2] / "models" / "reference"
+    opened = files.load(reference)
+    (tmp_path / files.ONNX).write_bytes(opened.onnx)
+    files.write_files(tmp_path, opened.manifest, opened.profile, model_card.render(opened.manifest))
+    for name in files.ALL:
+        assert (tmp_path / name).read_bytes() == (reference / name).read_bytes(), name

@@ -14,6 +14,7 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.column_readings import Column, Reading
 from genre_spark.catalog.dataset_file import render
 from genre_spark.catalog.inspection import Found
+from genre_spark.catalog.inspection_results import FeatureFacts, RowFates
 from genre_spark.cli import cli
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
@@ -69,18 +70,18 @@ def test_a_table_with_names_and_units_of_its_own_is_read_as_what_it_is(found):
     tracks = make_tracks(200, seed=SEED)
     for name in FEATURE_NAMES:
         median = np.median(tracks[name])
-        assert found.features[name]["median"] == pytest.approx(median, rel=0.1, abs=0.51), name
+        assert found.features[name].median == pytest.approx(median, rel=0.1, abs=0.51), name
     assert found.artists == tracks["artist"].nunique()
 
 
 def test_what_would_become_of_the_rows_is_told_and_of_which_values(found):
-    assert (found.rows["read"], found.rows["accepted"]) == (205, 199)
-    assert found.rows["reasons"]["duplicate_track_id"] == 5
-    assert found.rows["reasons"]["too_many_imputed"] == 1
-    assert found.rows["with_genre"] == 198
-    assert found.features["tempo"]["out_of_range"] == 1
-    assert found.features["energy"]["missing"] == 1
-    assert found.rows["refused"] == pytest.approx(1 / 205)
+    assert (found.rows.read, found.rows.accepted) == (205, 199)
+    assert found.rows.reasons["duplicate_track_id"] == 5
+    assert found.rows.reasons["too_many_imputed"] == 1
+    assert found.rows.with_genre == 198
+    assert found.features["tempo"].out_of_range == 1
+    assert found.features["energy"].missing == 1
+    assert found.rows.refused == pytest.approx(1 / 205)
 
 
 def test_columns_are_described_as_they_stand(found):
@@ -131,7 +132,7 @@ def test_a_table_of_which_nothing_is_known_is_described_all_the_same(spark, tmp_
         ("c1", 1, None),
         ("c2", 0.5, 0.1),
     ]
-    notes = advice.summary(found, "t", SETTINGS, None, None)["notes"]
+    notes = advice.summary(found, "t", SETTINGS, None, None).notes
     assert notes[0] == "no column tells one track from another; map one to track_id"
     assert any("at least 3 features are needed" in note for note in notes)
 
@@ -144,24 +145,27 @@ def test_a_mapping_that_does_not_fit_the_table_is_told(spark, strange):
 
 # What is said of it, without Spark.
 
-READ = {
-    "read": 100,
-    "accepted": 99,
-    "with_genre": 90,
-    "duplicates": 0,
-    "refused": 0.01,
-    "values": {},
-}
-FEATURE = {"missing": 0, "not_a_number": 0, "out_of_range": 0, "possible": (1, 350)}
+READ = RowFates(
+    read=100, accepted=99, duplicates=0, reasons={}, values={}, ambiguous=0, with_genre=90,
+    imputed=0, fingerprint="", refused=0.01,
+)  # fmt: skip
+FEATURE = FeatureFacts(
+    missing=0, not_a_number=0, out_of_range=0, low=None, median=None, high=None, possible=(1, 350)
+)
 
 
 def notes(rows=None, features=None, without=()):
     names = [n for n in ("track_id", "artist", "genre", *FEATURE_NAMES) if n not in without]
     readings = {name: Reading(name, name, name) for name in names}
     found = Found(
-        (Column("x", "string", 1.0),), readings, features or {}, {**READ, **(rows or {})}, {}, 0
+        (Column("x", "string", 1.0),),
+        readings,
+        features or {},
+        READ.model_copy(update=rows or {}),
+        {},
+        0,
     )
-    return advice.summary(found, "t.csv", SETTINGS, None, None)["notes"]
+    return advice.summary(found, "t.csv", SETTINGS, None, None).notes
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def notes(rows=None, features=None, without=()):
         ({"rows": {"duplicates": 51}}, "most rows repeat a track_id"),
         ({"rows": {"refused": 0.06}}, "6.0% of the rows would be quarantined"),
         (
-            {"features": {"tempo": {**FEATURE, "out_of_range": 51}}},
+            {"features": {"tempo": FEATURE.model_copy(update={"out_of_range": 51})}},
             "tempo: 51% of the values are impo",
         ),
     ],
@@ -185,11 +189,11 @@ def test_what_would_stand_in_the_way_is_told(case, told):
 
 
 def test_a_table_without_faults_needs_no_note():
-    assert notes(features={"tempo": FEATURE}) == []
+    assert notes(features={"tempo": FEATURE}) == ()
 
 
 def test_a_table_whose_columns_have_the_right_names_needs_no_file():
     readings = {name: Reading(name, name, name) for name in ("track_id", *FEATURE_NAMES)}
     found = Found((), readings, {}, READ, {}, 0)
-    said = advice.summary(found, "t.csv", SETTINGS, None, None)["next"]
+    said = advice.summary(found, "t.csv", SETTINGS, None, None).next
     assert said == "genre-spark cluster --catalog t.csv --output models/mine"

@@ -24,7 +24,7 @@ def test_every_preset_says_what_it_is_and_how_to_get_it(name):
     assert dataset.about
     assert dataset.origin.licence
     found = public_datasets.described(name)
-    assert name in found["get"] or dataset.origin.how == found["get"]
+    assert name in found.how_to_get or dataset.origin.how == found.how_to_get
 
 
 @pytest.mark.parametrize(

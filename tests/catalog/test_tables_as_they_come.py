@@ -57,7 +57,7 @@ def inspected(spark, path, folder, fmt=None):
 
 
 def notes(found, path="tracks"):
-    return advice.summary(found, str(path), SETTINGS, None, None)["notes"]
+    return advice.summary(found, str(path), SETTINGS, None, None).notes
 
 
 def csv(tracks, path, **options):
@@ -119,7 +119,7 @@ def test_another_separator_is_named_and_inspect_reads_with_it(spark, tracks, tmp
     assert "its columns are separated by" in refused(spark, path)
     found, dataset = inspected(spark, path, tmp_path)
     assert dataset.options == {"sep": sep}
-    assert found.rows["accepted"] == N
+    assert found.rows.accepted == N
     same_features(read(spark, path, dataset)[1], tracks)
 
 
@@ -190,7 +190,7 @@ def test_quotes_as_spark_writes_them_are_named_and_inspect_reads_them(spark, tra
     path = csv(tracks, tmp_path / "tracks.csv", doublequote=False, escapechar="\\")
     assert "options: {escape: '\\'}" in refused(spark, path)
     found, dataset = inspected(spark, path, tmp_path)
-    assert found.rows["accepted"] == N
+    assert found.rows.accepted == N
     assert sorted(read(spark, path, dataset)[1]["title"]) == sorted(tracks["title"])
 
 
@@ -335,9 +335,9 @@ def test_the_format_of_a_folder_is_in_the_file_that_inspect_writes(spark, tracks
     found, dataset = inspected(spark, folder, tmp_path, "csv")
     assert dataset.format == "csv"
     assert read(spark, folder, dataset)[0].accepted == N
-    command = advice.summary(found, str(folder), SETTINGS, None, "mine.yaml", "csv")["next"]
+    command = advice.summary(found, str(folder), SETTINGS, None, "mine.yaml", "csv").next
     assert "--format" not in command
-    plain = advice.summary(found, str(folder), SETTINGS, None, None, "csv")["next"]
+    plain = advice.summary(found, str(folder), SETTINGS, None, None, "csv").next
     assert shlex.split(plain)[4:6] == ["--format", "csv"]
 
 
@@ -448,7 +448,7 @@ def test_of_a_wide_table_only_what_could_be_used_is_looked_at_in_all_rows(spark,
     assert by_name["tempo"].median is not None
     assert by_name["mfcc_7"].median is None
     assert by_name["mfcc_7"].samples[0] == "0.5"
-    assert found.rows["accepted"] == N
+    assert found.rows.accepted == N
 
 
 # Damage

@@ -73,3 +73,16 @@ def test_a_table_counts_as_one_would_by_hand(pairs, asked):
     found = CountTable.of(keys, targets).look_up(Keys(np.array([0, 0, 1]), np.array([asked])))
     assert found[0].sum() == 0
     assert found[1].tolist() == targets[keys == asked].sum(axis=0).tolist()
+
+
+def test_counts_are_32_bit_floats_whatever_is_asked():
+    table = CountTable.of(np.array([4]), np.array([[0.5, 0.5]], np.float32))
+    asked = (
+        Keys(np.array([0, 1]), np.array([4])),
+        Keys(np.array([0, 1]), np.array([5])),
+        Keys(np.array([0, 0]), np.zeros(0, np.int64)),
+    )
+    assert [table.look_up(one).tolist() for one in asked] == [[[0.5, 0.5]], [[0, 0]], [[0, 0]]]
+    assert {table.look_up(one).dtype for one in asked} == {np.dtype(np.float32)}
+    assert table.counts.dtype == np.float32
+    assert evidence.mix(np.array([1]), np.array([2])).dtype == np.int64

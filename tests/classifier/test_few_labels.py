@@ -83,8 +83,9 @@ def test_what_little_there_is_to_learn_is_learned(eagerly, name):
     side = np.setdiff1d(np.arange(len(given)), test)
     majority = (given.labels[test] == np.bincount(given.labels[side]).argmax()).mean()
     assert metrics["accuracy"] > majority + (1 - majority) * 0.15
-    # What is accepted of so little is right, or nothing is.
-    assert metrics["precision"] is None or metrics["precision"] > 0.8
+    # Of what is accepted, if anything is of so little, hardly any is wrong.
+    wrong = found.probabilities.argmax(axis=1) != given.labels[found.rows]
+    assert wrong[found.accepted].sum() <= 0.2 * found.accepted.sum()
 
 
 @pytest.mark.parametrize(

@@ -75,3 +75,78 @@ def test_pooling_gives_all_tracks_of_an_artist_the_same_mean():
     mean = stack[TERMS.index("network, artist mean")]
     np.testing.assert_array_equal(mean[0], mean[3])
     assert mean[4] == pytest.approx(stack[TERMS.index("network")][4:].mean(axis=0), abs=1e-4)
+
+
+def terms_of_three_tracks():
+    """By name, the terms of two tracks of an artist and one of another, without words."""
+    network = np.log(np.array([[0.9, 0.1, 0.0], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]], np.float32))
+    counts = np.zeros((3, 4, 3), np.float32)
+    counts[0, 0] = [2, 0, 0]
+    counts[1, 3] = [0, 1, 3]
+    prior = np.array([0.5, 0.25, 0.25], np.float32)
+    found = list(head.terms(network, None, counts, prior, Groups.of(np.array([1, 1, 2]))))
+    return dict(zip(TERMS, found, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_terms_are_what_one_computes_by_hand():
+    found = terms_of_three_tracks()
+    # A hundredth is added to each probability: a genre that one track rules out may be the artist's.
+    own = np.log([[0.91, 0.11, 0.01], [0.51, 0.31, 0.21], [0.21, 0.21, 0.61]])
+    mean = (own[0] + own[1]) / 2
+    np.testing.assert_allclose(found["network"], own, rtol=1e-6)
+    np.testing.assert_allclose(found["network, artist mean"], [mean, mean, own[2]], atol=2e-5)
+    by_log_n = found["network, artist mean by log n"]
+    np.testing.assert_allclose(by_log_n, [mean * np.log(2)] * 2 + [own[2] * 0], atol=2e-5)
+    assert {found[name] is None for name in head.WORD_TERMS} == {True}
+    # Two labels of the first genre: (2 / 0.5 + s) / (2 + s), and s / (2 + s) of the others.
+    for name, s in (("artist", 0.5), ("artist, slowly", 5.0)):
+        expected = np.log([(4 + s) / (2 + s), s / (2 + s), s / (2 + s)])
+        np.testing.assert_allclose(found[name], [expected, [0] * 3, [0] * 3], atol=1e-6)
+    expected = np.log([20 / 24, (1 / 0.25 + 20) / 24, (3 / 0.25 + 20) / 24])
+    np.testing.assert_allclose(found["synthetic genre"][1], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        found["synthetic genre, artist mean"], [expected / 2, expected / 2, [0] * 3], atol=2e-5
+    )
+
+
+def of_one_term(n_right, n, strength=1.0, name="network"):
+    """A term that speaks for the first of two genres, which is right on some tracks."""
+    stacked = np.zeros((len(TERMS), n, 2), np.float32)
+    stacked[TERMS.index(name), :, 0] = strength
+    return stacked, np.eye(2)[(np.arange(n) >= n_right).astype(int)]
+
+
+@pytest.mark.parametrize(("n_right", "n"), [(3, 4), (600, 800), (1, 1)])
+def test_a_weight_is_where_the_likelihood_with_its_ridge_is_largest(n_right, n):
+    weight = head.fit(*of_one_term(n_right, n))["network"]
+    # The derivative of the loss by the weight: σ(w) − p + 2 · 0.001 · w.
+    assert 1 / (1 + np.exp(-weight)) + 0.002 * weight == pytest.approx(n_right / n, abs=1e-4)
+    assert weight == round(weight, 6) != round(weight, 3)
+
+
+def test_weights_are_neither_negative_nor_above_five():
+    assert head.fit(*of_one_term(1, 4)) == {}
+    assert head.fit(*of_one_term(4, 4, strength=0.05)) == {"network": 5.0}
+    weight = head.fit(*of_one_term(3, 4, strength=3.0))["network"]
+    assert 0.3 < weight < 0.4
+
+
+def test_only_terms_that_may_count_are_fitted():
+    stacked, targets = of_one_term(3, 4)
+    stacked[TERMS.index("album")] = stacked[TERMS.index("network")]
+    assert set(head.fit(stacked, targets)) == {"network", "album"}
+    assert set(head.fit(stacked, targets, ("album", "words"))) == {"album"}
+
+
+def test_a_head_uses_the_terms_that_have_a_weight():
+    one = Head(weights={"network": 0.5, "words": 0.0}, threshold=0)
+    assert one.uses(("words", "network"))
+    assert not one.uses(("words", "artist"))
+    assert one.vector.tolist() == [0.5, *[0.0] * (len(TERMS) - 1)]
+
+
+def test_terms_that_there_are_not_are_zeros_of_32_bits():
+    found = head.stack(iter([None, np.ones((2, 3), np.float32)]), (2, 3))
+    assert found.dtype == np.float32
+    assert found.tolist() == [[[0] * 3] * 2, [[1] * 3] * 2]

@@ -89,7 +89,8 @@ def test_ids_are_distinct_and_never_those_of_the_retired(seed, k):
     assert len(set(found.ids)) == k
     assert not set(found.ids) & {12, 13, 99}
     assert set(found.retired) | set(found.ids) >= {*range(K), 12, 13, 99}
-    assert 0 <= found.change.moved <= 1
+    moved = np.arange(K)[BEFORE] != np.array(found.ids)[now]
+    assert found.change.moved == pytest.approx(moved.mean(), abs=1e-4)
 
 
 def test_a_first_fit_numbers_from_0():

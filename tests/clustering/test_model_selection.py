@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genre_spark.clustering import model_selection
-from genre_spark.clustering.quality_results import Candidate
+from genre_spark.clustering.quality_results import Candidate, Stability
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
 
@@ -131,3 +131,74 @@ def test_too_few_distinct_tracks_are_refused(distinct):
 def test_no_more_groups_are_tried_than_there_are_distinct_tracks():
     sample = np.repeat(np.random.default_rng(0).standard_normal((13, 4)), 5, axis=0)
     assert [one.k for one in tried_each(sample, seed=1)] == [11, 12]
+
+
+def test_agreement_of_five_tracks_is_what_one_counts_by_hand():
+    rows, artists = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1])
+    # 4 of 8 ordered pairs of an artist's tracks agree, (2/5)² + (3/5)² would by chance.
+    agreement = model_selection.agreement_of_artists(rows, artists, 2)
+    assert agreement == pytest.approx((4 / 8 - 0.52) / (1 - 0.52))
+
+
+def test_the_tightest_of_five_fits_is_kept():
+    from sklearn.cluster import KMeans
+
+    points = np.random.default_rng(3).normal(size=(150, 5))
+    once = SETTINGS.model_copy(update={"restarts": 1})
+    centers, _ = model_selection.fit_best(points, 12, once, seed=4)
+    spread = (model_selection.nearest(points, centers)[1] ** 2).sum()
+    fits = [KMeans(12, n_init=1, random_state=4 + i).fit(points).inertia_ for i in range(5)]
+    assert min(fits) < max(fits)
+    assert spread == pytest.approx(min(fits))
+
+
+def test_the_stability_that_is_told_is_the_mean_and_the_spread_of_the_fits():
+    found = Stability(tracks=9, seeds=(0.5, 1.0), bootstraps=(0.25, 0.5, 0.75))
+    assert found.summary() == {
+        "seeds": (0.75, 0.25), "bootstraps": (0.5, pytest.approx((0.125 / 3) ** 0.5)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "chosen"),
+    [
+        # Exactly at a limit a number still counts.
+        (candidate(11, 0.80, 0.9), candidate(12, 0.95, 0.8), 11),
+        (candidate(11, 0.79, 0.9), candidate(12, 0.95, 0.8), 12),
+        (candidate(11, 0.9, 0.9, smallest=0.01), candidate(12, 0.9, 0.8), 11),
+        (candidate(11, 0.9, 0.9, smallest=0.009), candidate(12, 0.9, 0.8), 12),
+        (candidate(11, 0.9, 0.9, largest=0.30), candidate(12, 0.9, 0.8), 11),
+        (candidate(11, 0.9, 0.9, largest=0.31), candidate(12, 0.9, 0.8), 12),
+    ],
+)
+def test_a_number_counts_up_to_its_limits(one, other, chosen):
+    assert model_selection.choose([one, other]) == chosen
+
+
+@pytest.mark.parametrize(("last", "continued"), [(2.008, True), (2.02, False)])
+def test_earlier_groups_are_continued_up_to_two_hundredths_more_spread(last, continued):
+    """Of three points the last two as one group: (last − 1)² / 2 beside the least, 1 / 2."""
+    points = np.array([[0.0], [1.0], [last]])
+    best = np.array([[0.5], [last]])
+    found = model_selection.continue_from(points, np.array([0, 1, 1]), best, SETTINGS)
+    expected = [[0.0], [(1 + last) / 2]] if continued else best
+    np.testing.assert_allclose(found, expected)
+
+
+def test_fewer_earlier_groups_than_new_ones_are_not_continued():
+    points, best = np.array([[0.0], [1.0], [3.0]]), np.array([[0.5], [3.0]])
+    found = model_selection.continue_from(points, np.zeros(3, int), best, SETTINGS)
+    np.testing.assert_array_equal(found, best)
+
+
+def test_a_tried_number_is_measured_over_all_tracks():
+    points = groups(11, n=6)
+    (found, *_) = tried_each(points)
+    assert (found.smallest, found.largest) == (pytest.approx(1 / 11, abs=1e-4),) * 2
+    # Each track is an artist of its own: nothing can be said of them.
+    assert found.artist_agreement is None
+    settings = SETTINGS.model_copy(update={"k_max": 11})
+    truth = model_selection.nearest(points, 4 * np.eye(11))[0]
+    (known,) = model_selection.try_each_k(points, truth, settings, 1)
+    assert known.artist_agreement == 1
+    assert known.stability == 1

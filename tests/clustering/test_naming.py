@@ -92,3 +92,59 @@ def test_no_word_is_a_negation():
         word for one in AUDIO_FEATURES + KNOWN_EXTRAS for word in (one.low_word, one.high_word)
     ]
     assert not [word for word in words if word.startswith(("un", "non", "not "))]
+
+
+def test_a_word_is_true_above_its_limit_and_its_contrary_up_to_it():
+    raw = np.array([[0.2], [0.5], [0.9]])
+    above = naming.Word("loud", 0, True, 0.5, 0)
+    below = naming.Word("quiet", 0, False, 0.5, 0)
+    assert above.holds(raw).tolist() == [False, False, True]
+    assert below.holds(raw).tolist() == [True, True, False]
+
+
+def test_tracks_of_words_alone_are_speech_and_no_songs():
+    raw = np.array([[0.66, 0.0], [0.67, 0.0], [0.67, 0.9], [0.1, 0.9], [0.1, 0.5]])
+    found = naming.nouns(raw, ("speechiness", "instrumentalness"))
+    assert {noun: true.tolist() for noun, true in found.items()} == {
+        "instrumentals": [False, False, False, True, False],
+        "songs": [True, False, False, False, True],
+        "speech": [False, True, True, False, False],
+        "tracks": [True] * 5,
+    }
+    without = naming.nouns(raw[:, 1:], ("instrumentalness",))
+    assert without["songs"].tolist() == [True, True, False, False, True]
+    assert not without["speech"].any()
+    assert {true.dtype for true in (*found.values(), *without.values())} == {np.dtype(bool)}
+    assert list(naming.nouns(raw[:, :1], ("speechiness",))) == ["tracks"]
+
+
+def test_a_group_of_words_alone_is_called_speech_without_a_word_that_says_so_again():
+    raw, genres = RAW.copy(), np.arange(len(RAW)) % 2
+    raw[:, column("speechiness")] = np.where(genres, 0.9, 0.05)
+    raw[:, column("instrumentalness")] = 0.0
+    names = naming.name_all(raw, genres, 2, FEATURE_NAMES)
+    assert names[1].endswith(" speech")
+    assert not {"wordy", "vocal"} & set(names[1].split())
+    assert names[0].endswith(" songs")
+
+
+def test_a_feature_that_never_varies_hides_no_other():
+    raw = RAW.copy()
+    raw[:, 0] = 0.5
+    texts = {word.text for word in naming.vocabulary(raw, FEATURE_NAMES)}
+    assert {"energetic", "calm", "fast", "slow"} <= texts
+
+
+def test_of_energy_and_loudness_a_name_has_one_word_even_if_a_third_feature_lies_between():
+    families = {one.text: one.family for one in naming.vocabulary(RAW, FEATURE_NAMES)}
+    alike = {families[word] for word in ("energetic", "calm", "loud", "quiet")}
+    assert len(alike) == 1
+    others = {family for word, family in families.items() if family not in alike}
+    assert len(others) == len(FEATURE_NAMES) - 2 - sum(
+        not (one.low_word or one.high_word) for one in AUDIO_FEATURES
+    )
+
+
+def test_a_genre_without_tracks_is_called_tracks():
+    names = naming.name_all(RAW, np.zeros(len(RAW), int), 2, FEATURE_NAMES)
+    assert names[1] == "mixed tracks"

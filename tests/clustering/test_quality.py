@@ -21,3 +21,20 @@ def test_held_out_coherence_compares_the_halves_of_an_artist_only():
     apart = (artists + half) % 4
     assert coherence(apart, artists, 4) > 1.5
     assert held_out_coherence(apart, artists, half, 4) == 0
+
+
+# Tracks of artist 0: two of group 0 and one of group 1; of artist 1: two of group 1.
+ROWS, ARTISTS = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1])
+
+
+def test_coherence_of_five_tracks_is_what_one_counts_by_hand():
+    # Of 6 + 2 ordered pairs 2 + 2 share a group; by chance (2/5)² + (3/5)² would.
+    assert coherence(ROWS, ARTISTS, 2) == pytest.approx((4 / 8) / (0.16 + 0.36))
+
+
+def test_held_out_coherence_of_five_tracks_is_what_one_counts_by_hand():
+    half = np.array([0, 1, 1, 0, 1])
+    # Artist 0: (0, 0) and (0, 1); artist 1: (1, 1).
+    found = held_out_coherence(ROWS, ARTISTS, half, 2)
+    assert found == pytest.approx((2 / 3) / (0.16 + 0.36))
+    assert held_out_coherence(ROWS, ARTISTS, np.zeros(5, int), 2) is None

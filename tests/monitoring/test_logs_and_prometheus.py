@@ -83,6 +83,11 @@ def test_the_accuracy_of_a_training_is_told(tmp_path):
     assert found[of("accuracy", artists="new")] == 0.8
 
 
+def test_a_list_of_genres_is_no_accuracy(tmp_path):
+    found = written(tmp_path / "show.prom", DONE, {"model_id": "fedc", "genres": ["rock"]})
+    assert not any("accuracy" in key[0] for key in found)
+
+
 def test_metrics_that_cannot_be_written_are_told_and_fail_nothing(tmp_path, caplog):
     metrics.send(str(tmp_path / "no" / "folder.prom"), "score", DONE, SUMMARY)
     metrics.send("http://127.0.0.1:9", "score", DONE, SUMMARY)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,11 +13,12 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from genre_spark.errors import InputError, OutputError
-from genre_spark.platform import atomic_directory, locks
+from genre_spark.platform import atomic_directory, locks, published_files
 from genre_spark.platform.atomic_directory import (
     MANIFEST,
     check_target,
@@ -30,7 +32,7 @@ from genre_spark.platform.storage import LocalStorage, is_remote
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(params=["local", "hadoop"])
+@pytest.fixture(params=["local", pytest.param("hadoop", marks=pytest.mark.spark)])
 def storage(request):
     """The local disk, reached directly and as Hadoop reaches any file system."""
     if request.param == "local":
@@ -852,3 +854,122 @@ def test_a_half_deleted_catalogue_is_not_put_back(storage, out, tmp_path):
     storage.delete(storage.resolve(str(tmp_path / ".out.retired-0123456789ab" / "part-0.parquet")))
     assert seen_by_a_run_that_fails(storage, out, tmp_path) is None
     assert beside(tmp_path) == set()
+
+
+# What publishing must not do
+
+
+def test_on_a_local_disk_readers_find_a_catalogue_at_every_step_of_the_switch(
+    tmp_path, monkeypatch
+):
+    storage, found = LocalStorage(), []
+    put(storage, f"{tmp_path}/out", "first")
+
+    def watched(step):
+        def take(*paths):
+            done = step(*paths)
+            found.append(seen(tmp_path / "out"))
+            return done
+
+        return take
+
+    for name in ("rename", "exchange"):
+        monkeypatch.setattr(storage, name, watched(getattr(storage, name)))
+    put(storage, f"{tmp_path}/out", "second")
+    assert found == ["first", "second"]
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    """Runs that compete try again at once."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: 0.0)
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_run_that_is_refused_leaves_the_others_staged_files(tmp_path):
+    storage, out = LocalStorage(), f"{tmp_path}/out"
+    with publishing(storage, out) as target:
+        stage(storage, target, "first")
+        refusal(OutputError, put, storage, out, "second")
+    assert seen(tmp_path / "out") == "first"
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("content", ["", '{"host": "'])
+def test_a_lock_that_is_being_written_is_not_taken_over(tmp_path, content):
+    storage, out = LocalStorage(), f"{tmp_path}/out"
+    lock = atomic_directory.Target(out, "x").lock + "a" * 32
+    storage.write_text(lock, content)
+    told = refusal(OutputError, put, storage, out, "first")
+    assert "another run is writing there, process ? on ? since ?" in told
+    assert storage.exists(lock)
+    assert seen(tmp_path / "out") is None
+
+
+@pytest.mark.parametrize(
+    ("scheme", "whole"),
+    [("hdfs", True), ("file", True), ("abfs", True), ("s3a", False), ("gs", False), ("oss", False)],
+)
+def test_object_stores_are_told_from_file_systems_by_their_scheme(scheme, whole):
+    from genre_spark.platform.hadoop import HadoopStorage
+
+    session = mock.MagicMock()
+    system = session.sparkContext._jvm.org.apache.hadoop.fs.Path.return_value.getFileSystem
+    system.return_value.getUri.return_value.getScheme.return_value = scheme
+    assert HadoopStorage(session, f"{scheme}://box/out").renames_whole == whole
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b", "c"], "a, b, c"),
+        (["a", "b", "c", "d"], "a, b, c and 1 more"),
+        (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
+    ],
+)
+def test_a_message_names_three_files_and_counts_the_others(names, told):
+    assert published_files.listed(names) == told
+
+
+def test_a_published_directory_is_its_listed_files_the_manifest_last_and_all_others(tmp_path):
+    storage, path = LocalStorage(), f"{tmp_path}/out"
+    put(storage, path, "first")
+    (tmp_path / "out" / "zz.txt").write_text("mine")
+    (tmp_path / "out" / "aa.txt").write_text("mine")
+    (tmp_path / "out" / "part-first.parquet").write_text("longer than it was")
+    ours, others = published_files.divide(storage, path, published_files.CATALOGUE)
+    assert ours == ["part-0.parquet", MANIFEST]
+    assert others == ["aa.txt", "part-first.parquet", "zz.txt"]
+    # Of another kind, or of none, nothing there is ours.
+    for kind in (published_files.STUDY, None):
+        assert published_files.divide(storage, path, kind) == ([], sorted([*ours, *others]))
+
+
+def test_a_manifest_of_another_kind_and_one_without_a_list_say_nothing(tmp_path):
+    storage, path = LocalStorage(), f"{tmp_path}/out"
+    with publishing(storage, path, kind=published_files.STUDY) as target:
+        storage.make_dirs(target.staging)
+        storage.write_text(f"{target.staging}/page.html", "page")
+        write_manifest(storage, target, {}, published_files.STUDY)
+    ours, others = published_files.divide(storage, path, published_files.STUDY)
+    assert (ours, others) == (["page.html", "evaluation.json"], [])
+    assert not published_files.is_partial(storage, path, published_files.STUDY)
+    (tmp_path / "out" / "page.html").unlink()
+    assert published_files.is_partial(storage, path, published_files.STUDY)
+    assert not published_files.is_partial(storage, path, published_files.CATALOGUE)
+    manifest = {"made_by": "genre-spark", "files": ["page.html"]}
+    storage.write_text(f"{path}/evaluation.json", json.dumps(manifest))
+    assert published_files.divide(storage, path, published_files.STUDY)[0] == []
+
+
+def test_a_quarantine_is_hidden_from_readers_that_look_for_parquet_files(tmp_path):
+    for name in ("part-0.parquet", "part-1.c000.snappy.parquet", "_SUCCESS"):
+        (tmp_path / name).write_text(name)
+    published_files.hide(LocalStorage(), str(tmp_path))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "part-0.quarantined": "part-0.parquet",
+        "part-1.c000.snappy.quarantined": "part-1.c000.snappy.parquet",
+        "_SUCCESS": "_SUCCESS",
+    }

@@ -6,6 +6,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -211,3 +212,20 @@ def test_what_is_not_reused_is_scored_in_full(spark, models, whole, published):
     found = score(spark, start(), models["model"], published, incremental=True)
     assert "is not what its manifest says" in found["incremental"]["in_full_because"]
     assert_equal(published, whole)
+
+
+def test_edits_of_every_kind_in_one_night_give_what_a_full_run_gives(
+    spark, models, published, tmp_path
+):
+    is_left_alone = start()["artist"].isin(ARTISTS[5:])
+    tracks = start()[~is_left_alone].reset_index(drop=True)
+    for seed, name in enumerate(sorted(edits.EDITS)):
+        tracks = edits.EDITS[name](tracks, np.random.default_rng(seed))
+    tracks = pd.concat([tracks, start()[is_left_alone]], ignore_index=True)
+    found = score(spark, tracks, models["model"], published, incremental=True)
+    assert found["incremental"]["in_full_because"] is None
+    kept, anew = [run["tracks"] for run in found["runs"]]
+    assert kept > 0
+    assert anew > 0
+    score(spark, tracks, models["model"], tmp_path / "at once")
+    assert_equal(published, tmp_path / "at once")
