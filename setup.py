@@ -43,6 +43,10 @@ TRAIN = [
 # mlflow logs and loads, and part of a whole mlflow too.
 METRICS = ["prometheus-client>=0.20"]
 MLFLOW = ["mlflow-skinny>=3.1", "xxhash>=3.4"]
+# For `--table-format delta` and catalogues in Delta.
+DELTA = ["deltalake>=1.6,<2"]
+# For `--openlineage`.
+OPENLINEAGE = ["openlineage-python>=1.40"]
 TEST = [
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -57,6 +61,15 @@ TEST = [
     "duckdb>=1.2",
     "polars>=1.20",
     "jsonschema>=4.23",
+    # The same labels on Spark Connect.
+    "pyspark[connect]",
+    # An S3-compatible server on this machine.
+    "moto[s3]>=5.1",
+    "flask>=3",
+    "flask-cors>=5",
+    # MLflow's registry in SQLite.
+    "SQLAlchemy>=2",
+    "alembic>=1.13",
     # The documentation site.
     "mkdocs-material>=9.6",
     "mkdocstrings[python]>=0.29",
@@ -94,10 +107,12 @@ setup(
     install_requires=[*EXECUTOR, *DRIVER],
     extras_require={
         "train": TRAIN,
+        "delta": DELTA,
         "metrics": METRICS,
         "mlflow": [*TRAIN, *MLFLOW],
+        "openlineage": OPENLINEAGE,
         "mutants": MUTANTS,
-        "test": [*TRAIN, *METRICS, *MLFLOW, *TEST],
+        "test": [*TRAIN, *DELTA, *METRICS, *MLFLOW, *OPENLINEAGE, *TEST],
     },
     entry_points={"console_scripts": ["genre-spark = genre_spark.cli:main"]},
 )

@@ -15,7 +15,8 @@ command; half of the instants lie in its last third, where things are written. A
 
 In the end every command has to succeed over what the killed runs left. Slices with seeds of their own
 (`--kills 20 --seed 2`) add up; `--minutes` ends a slice early, and then it tells how far it came;
-with one `--folder` for all slices, what they need is made only once.
+with one `--folder` for all slices, what they need is made only once. `--table-format delta` does the
+same to a Delta table: its rows, its quarantine and the manifest in its log belong together.
 """
 
 import argparse
@@ -43,6 +44,11 @@ from support.generated import make_tracks  # noqa: E402
 from genre_spark.bundle import store  # noqa: E402
 from genre_spark.errors import BundleError, OutputError  # noqa: E402
 from genre_spark.platform import atomic_directory  # noqa: E402
+
+with contextlib.suppress(ModuleNotFoundError):  # the extra `delta`, for --table-format delta
+    from deltalake import DeltaTable
+
+    from genre_spark.platform import delta_log
 from genre_spark.platform.storage import LocalStorage  # noqa: E402
 
 QUICK = [
@@ -62,6 +68,8 @@ class Playground:
     Attributes
     ----------
     folder : Path
+    table_format : str
+        Of what `score` publishes.
     seconds : dict of str to float
         How long each command takes when nobody kills it.
     found : Counter
@@ -71,6 +79,7 @@ class Playground:
     """
 
     folder: Path
+    table_format: str = "parquet"
     seconds: dict[str, float] = field(default_factory=dict)
     found: collections.Counter = field(default_factory=collections.Counter)
     faults: list[str] = field(default_factory=list)
@@ -98,7 +107,8 @@ class Playground:
         at = self.folder
         if command == "score":
             given = ["--catalog", at / f"{what}.parquet", "--model", at / "clusters"]
-            return [*map(str, given), "--output", str(at / "labelled")]
+            options = ["--output", str(at / "labelled"), "--table-format", self.table_format]
+            return [*map(str, given), *options]
         given = ["--catalog", at / "one.parquet", "--output", at / what, *QUICK]
         more = ["--clusters", at / "clusters"] if command == "train" else []
         return [*map(str, given), *map(str, more)]
@@ -118,7 +128,7 @@ class Playground:
         arguments = self.arguments(command, what)
         if command == "score" and rng.random() < 0.5:
             arguments.append("--incremental")
-        before = whole_catalogue(self.folder) if command == "score" else None
+        before = whole_catalogue(self.folder, self.table_format) if command == "score" else None
         share = rng.uniform(0.67, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 1.0)
         output = self.folder / ("labelled" if command == "score" else what)
         # Late enough to find most runs past their first look at the output.
@@ -171,7 +181,7 @@ class Playground:
             return
         try:
             if command == "score":
-                after = whole_catalogue(self.folder)
+                after = whole_catalogue(self.folder, self.table_format)
                 end = "old" if after == before else "new"
             else:
                 end = whole_bundle(self.folder / what)
@@ -191,8 +201,10 @@ class Playground:
             self.run(command, self.arguments(command, what))
             if command != "score" and whole_bundle(self.folder / what) != "made":
                 self.faults.append(f"{command} made no bundle in the end")
-        whole_catalogue(self.folder)
+        whole_catalogue(self.folder, self.table_format)
         left = [path.name for path in (*self.folder.glob(".*"), *self.folder.glob("*.kept-*"))]
+        if self.table_format == "delta":
+            left += uncommitted(self.folder)
         if left:
             self.faults.append(f"left behind: {', '.join(left)}")
 
@@ -238,7 +250,38 @@ def start(command: str, arguments: list[str]) -> subprocess.Popen:
     )
 
 
-def whole_catalogue(folder: Path) -> str:
+Catalogue = tuple[dict, pd.DataFrame, pd.DataFrame]
+
+
+def directory(path: Path) -> Catalogue:
+    """Manifest, rows and quarantine of a plain directory."""
+    if not (path / "_SUCCESS").exists():
+        raise ValueError("_SUCCESS is missing")
+    manifest = atomic_directory.require_manifest(LocalStorage(), str(path))
+    return manifest, pd.read_parquet(path), pd.read_parquet(path / "_quarantine")
+
+
+def delta_tables(path: Path) -> Catalogue:
+    """The same of a Delta table, with the quarantine at the version that its commit names."""
+    table = DeltaTable(path)
+    commit = next(one for one in table.history() if delta_log.MANIFEST in one)
+    version = commit["genre_spark.quarantine_version"]
+    quarantine = DeltaTable(f"{path}_quarantine", version=version)
+    rows = table.to_pandas()
+    rows["scored_at"] = rows["scored_at"].dt.tz_localize(None)
+    return json.loads(commit[delta_log.MANIFEST]), rows, quarantine.to_pandas()
+
+
+def uncommitted(folder: Path) -> list[str]:
+    """Folders of runs that no commit names."""
+    found = []
+    for path in (folder / "labelled", folder / "labelled_quarantine"):
+        runs = {f"run-{one[delta_log.RUN_ID]}" for one in delta_log.commits(DeltaTable(path))}
+        found += [str(one) for one in path.glob("run-*") if one.name not in runs]
+    return found
+
+
+def whole_catalogue(folder: Path, table_format: str = "parquet") -> str:
     """The run that made the labelled catalogue, once it is known to be whole.
 
     Raises
@@ -246,9 +289,8 @@ def whole_catalogue(folder: Path) -> str:
     ValueError
         Where its parts do not belong together.
     """
-    path = folder / "labelled"
-    manifest = atomic_directory.require_manifest(LocalStorage(), str(path))
-    rows, set_aside = pd.read_parquet(path), pd.read_parquet(path / "_quarantine")
+    read = delta_tables if table_format == "delta" else directory
+    manifest, rows, set_aside = read(folder / "labelled")
     tracks = pd.read_parquet(manifest["source"]["path"], columns=["track_id"])
     if set(rows["track_id"]) != set(tracks["track_id"]) or len(rows) != len(tracks):
         raise ValueError(f"{len(rows)} rows are not those of {manifest['source']['path']}")
@@ -260,8 +302,6 @@ def whole_catalogue(folder: Path) -> str:
     made = {at.tz_localize("UTC").isoformat() for at in rows["scored_at"].unique()}
     if made != {run["scored_at"] for run in manifest["runs"]}:
         raise ValueError(f"rows are of {made}, the manifest is of {manifest['runs']}")
-    if not (path / "_SUCCESS").exists():
-        raise ValueError("_SUCCESS is missing")
     return manifest["run_id"]
 
 
@@ -295,6 +335,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kills runs at random instants.")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--commands", default="score,cluster,train")
+    parser.add_argument("--table-format", default="parquet", choices=["parquet", "delta"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=600, help="No more kills after so long.")
     parser.add_argument("--folder", type=Path, help="Keeps what slices share; use no other's.")
@@ -302,7 +343,7 @@ def main() -> int:
     rng, commands = random.Random(given.seed), given.commands.split(",")
     end = time.monotonic() + 60 * given.minutes
     with room(given.folder) as folder:
-        playground = Playground(folder)
+        playground = Playground(folder, given.table_format)
         playground.prepare(commands)
         for i in range(given.kills):
             if time.monotonic() < end:

@@ -1,5 +1,7 @@
 """The Python API, for notebooks and pipelines: tables that are loaded already, in any session.
 
+`score` and `quarantine` also take a session of Spark Connect, whose workers have genre-spark.
+
 All functions take the session first and a Spark DataFrame of tracks with the columns of a catalogue
 (``track_id``, audio features, where known ``artist``, ``album``, ``title``, ``genre``). They give
 what the commands give: the session's own settings for shuffle partitions, ANSI mode, time zone and
@@ -14,8 +16,8 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from genre_spark.bundle import aliases, store
 from genre_spark.bundle import registry as models
-from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
 from genre_spark.config import Settings, load_settings
@@ -24,7 +26,7 @@ from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import train as train_pipeline
 from genre_spark.pipelines.requests import ClusterRequest, TrainRequest
 from genre_spark.platform.progress import plainly
-from genre_spark.platform.session import borrowed
+from genre_spark.platform.session import borrowed, require_classic
 from genre_spark.scoring import job
 from genre_spark.scoring.job import Tracks
 from genre_spark.source import Dataset, load_dataset
@@ -82,6 +84,7 @@ def cluster(  # noqa: PLR0913 - of a notebook, by keyword
     >>> 11 <= len(clusters.manifest.scoring.synthetic.names) <= 12
     True
     """
+    require_classic(spark, "cluster")
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
         earlier = models.locate(spark, previous, wanted.models.registry) if previous else None
@@ -122,6 +125,7 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
     >>> model.manifest.genres.protocols["new"].accuracy  # doctest: +SKIP
     0.867
     """
+    require_classic(spark, "train")
     with borrowed(spark):
         wanted, source = _settings(settings), _source(tracks, dataset)
         base = models.locate(spark, clusters, wanted.models.registry)
@@ -132,7 +136,15 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
 def open_model(
     spark: SparkSession, model: str, settings: Mapping[str, Any] | None = None
 ) -> Bundle:
-    """A verified bundle by its path, ``NAME/VERSION`` or ``NAME@alias``.
+    """A verified bundle by its path, ``NAME/VERSION`` or ``NAME@alias``, of MLflow too.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    model : str
+        ``models:/NAME/VERSION`` and ``models:/NAME@alias`` are of MLflow's registry.
+    settings : mapping, optional
+        As of `cluster`.
 
     Raises
     ------
@@ -144,6 +156,10 @@ def open_model(
     >>> genre_spark.open_model(spark, "model").manifest.kind
     'full'
     """
+    if aliases.is_in_mlflow(model):
+        from genre_spark.bundle import mlflow_registry
+
+        return store.open_bundle(spark, mlflow_registry.resolve(model))
     return store.open_bundle(
         spark, models.locate(spark, model, _settings(settings).models.registry)
     )

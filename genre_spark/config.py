@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -28,6 +28,13 @@ def _not_boolean(value: Any) -> Any:
     return value
 
 
+def _as_text(value: Any) -> Any:
+    """YAML reads true and 9000 as other things than the texts that options are."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
 _Int = Annotated[int, BeforeValidator(_not_boolean)]
 _Float = Annotated[float, BeforeValidator(_not_boolean), Field(allow_inf_nan=False)]
 Share = Annotated[_Float, Field(ge=0, le=1)]
@@ -43,6 +50,7 @@ class CatalogSettings(StrictModel):
 
     max_imputed: Annotated[_Int, Field(ge=0, le=len(FEATURE_NAMES) - 1)]
     max_quarantined: Share
+    version: Annotated[_Int, Field(ge=0)] | None
 
 
 class ClusteringSettings(StrictModel):
@@ -112,9 +120,16 @@ class ScoringSettings(StrictModel):
 class PublishingSettings(StrictModel):
     """How a labelled catalogue lies in files, and how it replaces another."""
 
+    table_format: Literal["parquet", "delta"]
     partition_by: PartitionColumn | None
     rows_per_file: Annotated[_Int, Field(ge=0)]
     allow_gap: StrictBool
+
+
+class DeltaSettings(StrictModel):
+    """How deltalake reaches the store of a Delta table."""
+
+    storage_options: dict[str, Annotated[str, BeforeValidator(_as_text)]]
 
 
 class ModelsSettings(StrictModel):
@@ -137,6 +152,7 @@ class Settings(StrictModel):
     drift: DriftSettings
     scoring: ScoringSettings
     publishing: PublishingSettings
+    delta: DeltaSettings
     models: ModelsSettings
 
 

@@ -14,7 +14,6 @@ import genre_spark
 from genre_spark import api
 from genre_spark.errors import BundleError, ConfigError, GateError
 from genre_spark.pipelines import demo
-from genre_spark.platform.session import borrowed
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
 from genre_spark.source import Dataset
 
@@ -106,11 +105,6 @@ def test_a_session_has_its_own_settings_back_even_after_an_error(odd, model):
     with pytest.raises(GateError):
         api.score(odd, odd.createDataFrame(dirty()), model, settings={"max_imputed": 0})
     assert {key: odd.conf.get(key) for key in ODD} == ODD
-
-
-def test_a_session_without_a_driver_at_hand_is_refused():
-    with pytest.raises(ConfigError, match="Spark Connect"), borrowed(object()):
-        pass
 
 
 def test_columns_with_other_names_are_mapped(spark, model):

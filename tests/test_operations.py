@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -14,6 +15,8 @@ from genre_spark.cli import cli
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/**/*.md")])
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+MAKEFILE = ROOT / "docs" / "examples" / "nightly.mk"
+DAGSTER = ROOT / "docs" / "examples" / "genre_spark_dagster.py"
 DAG = ROOT / "docs" / "examples" / "genre_spark_nightly.py"
 
 
@@ -67,7 +70,7 @@ def test_every_error_and_exit_code_has_its_remedy():
 def test_every_metric_of_the_operations_page_is_written():
     source = (ROOT / "genre_spark" / "monitoring" / "prometheus.py").read_text()
     named = set(re.findall(r"genre_spark_[a-z_]+", OPERATIONS)) - {
-        "genre_spark_nightly", "genre_spark_weekly",
+        "genre_spark_nightly", "genre_spark_weekly", "genre_spark_dagster",
     }  # fmt: skip
     written = set(re.findall(r"genre_spark_[a-z_]+", source))
     written |= {"genre_spark_accepted", "genre_spark_mean_confidence"}  # named by their fields
@@ -179,3 +182,45 @@ def test_a_candidate_is_compared_before_it_may_become_champion(dags):
     of = {task.task_id: task.application_args for task in dags[1].tasks}
     assert of["train"][of["train"].index("--output") + 1] in of["promote"]
     assert "genre_spark_held_back" in " ".join(of["promote"])
+
+
+def test_the_targets_of_the_makefile_run_commands_with_options_that_they_take():
+    shown = ["make", "-n", "-f", str(MAKEFILE), "labelled", "promoted"]
+    done = subprocess.run(shown, capture_output=True, text=True, check=True)
+    lines = [shlex.split(line)[1:] for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["score", "cluster", "train", "models"]
+    for arguments in lines:
+        check(arguments)
+    made = lines[2][lines[2].index("--output") + 1]
+    assert made in lines[3]
+
+
+class Dagster(types.ModuleType):
+    """Stands for as much of Dagster as the example imports."""
+
+    def __getattr__(self, name):
+        def keep(*given, **options):
+            return given[0] if given else (lambda work: work) if name == "asset" else options
+
+        return keep
+
+
+@pytest.fixture(params=["dagster", "a stand-in for dagster"])
+def dagster(request, monkeypatch):
+    """What the example defines."""
+    if request.param == "dagster":
+        pytest.importorskip("dagster", reason="Dagster is absent; its stand-in was checked")
+    else:
+        monkeypatch.setitem(sys.modules, "dagster", Dagster("dagster"))
+    for name in ("CATALOG", "MODEL", "LABELLED"):
+        monkeypatch.setenv(f"GENRE_SPARK_{name}", "x")
+    shared = {"__name__": "genre_spark_dagster", "__file__": str(DAGSTER)}
+    exec(compile(DAGSTER.read_text(), str(DAGSTER), "exec"), shared)
+    return shared
+
+
+def test_the_asset_runs_a_command_with_options_that_it_takes(dagster):
+    program, *arguments = dagster["command"]()
+    assert program == "genre-spark"
+    assert check(arguments).name == "score"
+    assert "--json" in arguments

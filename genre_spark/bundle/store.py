@@ -4,12 +4,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files
+from genre_spark.bundle.aliases import is_in_mlflow
 from genre_spark.bundle.files import Bundle
 from genre_spark.errors import BundleError, InputError, OutputError
 from genre_spark.platform import atomic_directory
@@ -21,7 +23,9 @@ MAX_BYTES = 2**30
 
 
 def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bundle | None:
-    """A verified local bundle, before any Spark starts; None for a path only Hadoop can reach."""
+    """A verified bundle, local or of MLflow, before Spark starts; None for one only Hadoop reaches."""
+    if is_in_mlflow(path):
+        return _of_mlflow(path, kind)
     if is_remote(path):
         return None
     if not local_path(path).exists():
@@ -33,8 +37,27 @@ def open_bundle(
     spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None = None
 ) -> Bundle:
     """A verified bundle from wherever Hadoop reads."""
+    return open_local(path, kind) or _fetched(spark, path, kind)
+
+
+def _fetched(
+    spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None
+) -> Bundle:
     with on_disk(spark, path, kind) as opened:
         return opened
+
+
+def _of_mlflow(path: str, kind: Literal["clusters", "full"] | None) -> Bundle:
+    """A verified bundle of MLflow's registry, by whose name it goes; its copy is deleted."""
+    with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
+        return replace(files.load(_downloaded(path, folder), kind=kind), path=Path(path))
+
+
+def _downloaded(path: str, folder: str) -> Path:
+    # Needs the extra `mlflow`.
+    from genre_spark.bundle import mlflow_registry
+
+    return mlflow_registry.download(path, Path(folder))
 
 
 @contextmanager
@@ -42,11 +65,14 @@ def on_disk(
     spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None = None
 ) -> Iterator[Bundle]:
     """A verified bundle whose files are on the local disk for as long as the block lasts."""
-    local = open_local(path, kind)
+    local = None if is_in_mlflow(path) else open_local(path, kind)
     if local:
         yield local
         return
     with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
+        if is_in_mlflow(path):
+            yield files.load(_downloaded(path, folder), kind=kind)
+            return
         copy = Path(folder) / "bundle"
         try:
             storage_of(spark, path).download(path, copy, MAX_BYTES)

@@ -19,48 +19,19 @@ from genre_spark.catalog import (
     value_counts,
 )
 from genre_spark.catalog.reader import Mapped
+from genre_spark.catalog.source_table import Source
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import InputError
-from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.session import is_classic
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS
-from genre_spark.source import Dataset
+
+__all__ = [
+    "Catalogue", "ScannedCatalogue", "Source", "filled", "open_catalogue", "scan_catalogue",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
-_COLUMNAR = ("parquet", "orc")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a catalogue stands and how it is read.
-
-    Attributes
-    ----------
-    path : str
-        For a table that is loaded already, what messages call it.
-    dataset : Dataset
-    fmt : str or None
-    loaded : DataFrame or None
-        The table, where the caller has read it.
-    """
-
-    path: str
-    dataset: Dataset
-    fmt: str | None = None
-    loaded: DataFrame | None = None
-
-    def read(self, spark: SparkSession) -> DataFrame:
-        """The table as it stands."""
-        if self.loaded is not None:
-            return self.loaded
-        return reader.read(spark, self.path, self.dataset, self.fmt)
-
-    def format(self, spark: SparkSession) -> str:
-        """Spark's name of the table's format; empty where the caller has read it."""
-        if self.loaded is not None:
-            return ""
-        given = self.fmt or self.dataset.format
-        return given or table_format.guess_format(storage_of(spark, self.path), self.path)
+_COLUMNAR = (table_format.PARQUET, table_format.ORC, table_format.DELTA)
 
 
 @dataclass(frozen=True)
@@ -232,7 +203,8 @@ def _opened(
         wanted = needed or filled(mapped)
         left_out = _left_out(mapped, source, wanted, settings.max_imputed)
         repeated = validation.repeated_ids(mapped)
-    stack.callback(repeated.keys.unpersist)
+    if is_classic(spark):
+        stack.callback(repeated.keys.unpersist)
     judged = validation.judge(mapped, wanted, settings.max_imputed, repeated)
     if not _is_quickly_read(spark, table, source):
         judged = judged.persist()
@@ -254,6 +226,8 @@ def _check_sample(
 
 def _is_quickly_read(spark: SparkSession, table: DataFrame, source: Source) -> bool:
     """Whether reading a table again takes less than keeping it: files of columns do."""
+    if not is_classic(spark):  # serverless Spark keeps nothing
+        return True
     if source.loaded is not None:  # nobody knows what it takes to compute it
         return False
     expressions = [F.expr(expression) for expression in source.dataset.columns.values()]

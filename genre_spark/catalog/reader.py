@@ -26,6 +26,7 @@ from genre_spark.catalog.table_format import (
 )
 from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.platform.hadoop import spark_message, storage_of, without_globs
+from genre_spark.platform.session import is_classic
 from genre_spark.platform.spark_errors import cause, environment_error
 from genre_spark.platform.storage import is_remote
 from genre_spark.schema import ARTIST, ARTISTS, FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
@@ -209,7 +210,9 @@ def _expression(
     try:
         # Beside another column, so that an expression over several rows is refused; inside a
         # cast, so that one that makes several rows is.
-        source.select(F.lit(1), by_name(source.columns[0]), F.array(F.expr(expression)))
+        tried = source.select(F.lit(1), by_name(source.columns[0]), F.array(F.expr(expression)))
+        if not is_classic(source.sparkSession):
+            _ = tried.schema  # looked at only when somebody asks
     except ParseException as err:
         raise ConfigError(f"dataset: columns: {name}: not a SQL expression: {expression}") from err
     except AnalysisException as err:

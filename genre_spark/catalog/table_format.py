@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from genre_spark.errors import InputError
 from genre_spark.platform.storage import Storage, is_remote, local_path
 
-CSV, JSON, PARQUET, ORC = "csv", "json", "parquet", "orc"
+CSV, JSON, PARQUET, ORC, DELTA = "csv", "json", "parquet", "orc", "delta"
 _FORMATS = {
     "csv": CSV,
     "tsv": CSV,
@@ -83,14 +83,24 @@ def refuse_logged_table(storage: Storage, path: str) -> None:
         folder = folder.rstrip("/").rpartition("/")[0] or "."
     for _ in range(_LEVELS):
         if storage.is_dir(folder) and (kind := _logged(storage, folder)):
+            remedy = (
+                f"Give its folder with --format {DELTA}"
+                if kind == "Delta"
+                else "Export its current rows as Parquet and give those"
+            )
             raise InputError(
-                f"{path}: is a {kind} table; its files also hold rows that were deleted or"
-                " replaced. Export its current rows as Parquet and give those"
+                f"{path}: is in a {kind} table ({folder}), whose files also hold rows that were"
+                f" deleted or replaced. {remedy}"
             )
         parent = folder.rstrip("/").rpartition("/")[0]
         if not parent or parent == folder:
             return
         folder = parent
+
+
+def is_delta(path: str) -> bool:
+    """Whether a local path is the folder of a Delta table; of remote ones `--format` says so."""
+    return not is_remote(path) and (local_path(path) / "_delta_log").is_dir()
 
 
 def data_files(storage: Storage, folder: str) -> list[str]:

@@ -12,6 +12,7 @@ from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
 from genre_spark.catalog.reader import SOURCE, Mapped, odd_name
+from genre_spark.platform.session import is_classic
 from genre_spark.schema import (
     ARTISTS,
     GENRE,
@@ -62,8 +63,13 @@ def repeated_ids(mapped: Mapped) -> RepeatedIds:
     rows = Observation()
     observed = counted.observe(rows, F.sum("n").alias("n_rows"))
     several = observed.filter((F.col("n") > 1) & F.col(_ID_KEY).isNotNull())
-    keys = several.select(_ID_KEY).persist()
-    n_keys = keys.count()
+    keys = several.select(_ID_KEY)
+    if is_classic(keys.sparkSession):
+        keys = keys.persist()
+        n_keys = keys.count()
+    else:  # serverless Spark persists nothing; ids that come twice are few
+        found = keys.toArrow()
+        n_keys, keys = found.num_rows, keys.sparkSession.createDataFrame(found)
     return RepeatedIds(rows.get["n_rows"] or 0, n_keys, keys)
 
 

@@ -76,7 +76,7 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
         if output:
             dataset_file.check_absent(Path(output))
         settings = job.settings.catalog
-        request = InspectRequest(table.source(), settings, table.dataset, output)
+        request = InspectRequest(table.source(job.settings), settings, table.dataset, output)
         spark = job.spark()
         job.terminal.say(f"looking into {table.catalog}")
         views.show_inspection(job.terminal, pipeline.run(spark, request))

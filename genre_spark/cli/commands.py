@@ -7,6 +7,7 @@ import click
 from genre_spark.cli.job import job_of
 from genre_spark.cli.options import (
     CATALOG,
+    TABLE_FORMAT,
     RunOptions,
     TableOptions,
     place,
@@ -14,6 +15,7 @@ from genre_spark.cli.options import (
     setting,
     table_options,
 )
+from genre_spark.errors import ConfigError
 from genre_spark.schema import PARTITION_COLUMNS
 
 
@@ -21,6 +23,7 @@ from genre_spark.schema import PARTITION_COLUMNS
 @CATALOG
 @place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
 @place("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
+@TABLE_FORMAT
 @place(
     "--previous", metavar="BUNDLE", help="Keep the ids and names of this one's that are the same."
 )
@@ -35,7 +38,7 @@ def cluster(
         from genre_spark.pipelines import cluster as pipeline
         from genre_spark.pipelines.requests import ClusterRequest
 
-        source = table.source()
+        source = table.source(job.settings)
         earlier = job.model(previous) if previous else None
         request = ClusterRequest(source, output, job.settings, labels, earlier, job.run_id)
         summary = pipeline.run(job.spark(), request, job.terminal.say)
@@ -59,9 +62,19 @@ def cluster(
 @click.option(
     "--mlflow", is_flag=True, help="Also log it as a run of MLflow (MLFLOW_TRACKING_URI)."
 )
+@click.option(
+    "--register", metavar="NAME", help="With --mlflow: also register it there, as models:/NAME/1 …"
+)
 @table_options
 @run_options
-def train(table: TableOptions, run: RunOptions, clusters: str, output: str, mlflow: bool) -> None:
+def train(
+    table: TableOptions,
+    run: RunOptions,
+    clusters: str,
+    output: str,
+    mlflow: bool,
+    register: str | None,
+) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with job_of(run) as job:
         from genre_spark.bundle import store
@@ -69,18 +82,22 @@ def train(table: TableOptions, run: RunOptions, clusters: str, output: str, mlfl
         from genre_spark.pipelines import train as pipeline
         from genre_spark.pipelines.requests import TrainRequest
 
+        if register and not mlflow:
+            raise ConfigError("--register NAME goes with --mlflow: what is logged is registered")
         if mlflow:
             from genre_spark.reporting import mlflow_run
 
-            mlflow_run.check()
+            mlflow_run.check(register)
 
-        source = table.source()
+        source = table.source(job.settings)
         request = TrainRequest(source, job.model(clusters), output, job.settings)
         summary = pipeline.run(job.spark(), request, job.terminal.say)
         if mlflow:
             job.terminal.say("logging to MLflow")
             with store.on_disk(job.spark(), output) as made:
                 logged = mlflow_run.log(made, job.settings, job.run_id, output)
+                if register:
+                    logged |= mlflow_run.register(logged, made, register)
             summary = summary.model_copy(update={"mlflow": logged})
         summaries.show_bundle(job.terminal, summary)
         same = table.words()
@@ -123,7 +140,7 @@ def evaluate(
         from genre_spark.pipelines import evaluate as pipeline
         from genre_spark.pipelines.requests import EvaluateRequest
 
-        source = table.source()
+        source = table.source(job.settings)
         request = EvaluateRequest(
             source, job.model(clusters), output, job.settings, seeds, ablations
         )
@@ -150,6 +167,7 @@ def evaluate(
     is_flag=True,
     help="Also say which features speak most for each label.",
 )
+@TABLE_FORMAT
 @setting(
     "publishing.partition_by",
     "--partition-by",
@@ -172,7 +190,7 @@ def score(
         from genre_spark.pipelines import score as pipeline
         from genre_spark.pipelines.requests import ScoreRequest
 
-        source = table.source()
+        source = table.source(job.settings)
         model = job.model(model)
         request = ScoreRequest(
             source, model, output, job.settings, incremental, dry_run, job.run_id
@@ -199,16 +217,19 @@ def report(
 ) -> None:
     """Writes one HTML page on a model and on what it labelled."""
     with job_of(run) as job:
+        from genre_spark.bundle.aliases import is_in_mlflow
         from genre_spark.cli import summaries
         from genre_spark.pipelines import report as pipeline
         from genre_spark.pipelines.requests import ReportRequest
         from genre_spark.platform.storage import is_remote
 
         gap = job.settings.publishing.allow_gap
-        request = ReportRequest(job.model(model), output, labels, pictures, gap)
+        options = job.settings.delta.storage_options
+        request = ReportRequest(job.model(model), output, labels, pictures, gap, options)
         job.terminal.say(f"reporting on {request.model}")
         # Local pages need no Spark, and so no Java.
-        spark = job.spark() if any(map(is_remote, request.paths)) else None
+        by_hadoop = [p for p in request.paths if is_remote(p) and not is_in_mlflow(p)]
+        spark = job.spark() if by_hadoop else None
         summary = pipeline.run(spark, request)
         summaries.show_report(job.terminal, summary)
 

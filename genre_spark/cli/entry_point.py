@@ -86,7 +86,13 @@ def run(command: click.Command) -> None:
 
 
 # What is needed for an option alone; all else that may be missing is needed for training.
-_EXTRAS = {"mlflow": "mlflow", "xxhash": "mlflow", "prometheus_client": "metrics"}
+_EXTRAS = {
+    "deltalake": "delta",
+    "mlflow": "mlflow",
+    "openlineage": "openlineage",
+    "prometheus_client": "metrics",
+    "xxhash": "mlflow",
+}
 
 
 def _fail(message: str, code: int) -> None:

@@ -83,9 +83,13 @@ class Job:
         BundleError
             Where it is not there, or cannot be trusted.
         """
+        from genre_spark.bundle import aliases, store
         from genre_spark.bundle import registry as models
-        from genre_spark.bundle import store
 
+        if aliases.is_in_mlflow(reference):
+            from genre_spark.bundle import mlflow_registry
+
+            return mlflow_registry.resolve(reference)
         root = self.settings.models.registry
         needs_spark = _is_remote(reference) or (models.is_name(reference) and _is_remote(root))
         path = models.locate(self.spark() if needs_spark else None, reference, root)
@@ -101,12 +105,10 @@ class Job:
 
     def promotions(self, path: str) -> "list[Promotion]":
         """What a version has been promoted to."""
-        from genre_spark.bundle import registry as models
-        from genre_spark.platform.hadoop import storage_of
+        from genre_spark.bundle.aliases import aliases_of
 
-        folder, _, version = path.rstrip("/").rpartition("/")
-        made = models.promotions(storage_of(self.session, path), folder)
-        return [one for one in made if one.version == version]
+        of = aliases_of(self.session, path)
+        return [one for one in of.made() if one.version == of.version]
 
 
 def _is_remote(path: str) -> bool:
@@ -120,7 +122,7 @@ def job_of(run: "RunOptions") -> Iterator[Job]:
     """A job by its options; what it started is stopped at the end of the block."""
     from genre_spark.config import load_settings
 
-    run_id, send = uuid.uuid4().hex[:12], _sender(run.metrics)
+    run_id, send = uuid.uuid4().hex[:12], _sender(run.metrics, run.openlineage)
     with (
         terminal_of(run.out, run.log_format, run_id, run.command) as terminal,
         _reported(run.command, run_id, terminal, send),
@@ -165,13 +167,23 @@ def terminal_of(
         terminal.close()
 
 
-def _sender(target: str | None) -> Send:
-    """Writes the metrics; a missing library is reported now and not after the work."""
-    if target is None:
-        return lambda *_: None
-    from genre_spark.monitoring.prometheus import send
+def _sender(metrics: str | None, lineage: str | None) -> Send:
+    """Writes metrics and lineage; a missing library is reported now and not after the work."""
+    sends: list[Send] = []
+    if metrics is not None:
+        from genre_spark.monitoring import prometheus
 
-    return functools.partial(send, target)
+        sends.append(functools.partial(prometheus.send, metrics))
+    if lineage is not None:
+        from genre_spark.monitoring import openlineage
+
+        sends.append(functools.partial(openlineage.send, lineage))
+
+    def send(command: str, run: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+        for one in sends:
+            one(command, run, summary)
+
+    return send
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Commands on labelled catalogues for those who read them."""
 
 import json
+from typing import Any
 
 import click
 
 from genre_spark.cli.job import job_of
-from genre_spark.cli.options import MASTER, OutputOptions, Place, RunOptions, output_options
+from genre_spark.cli.options import MASTER, OutputOptions, Place, RunOptions, output_options, place
+from genre_spark.errors import ConfigError
 
 
 @click.command(epilog="Example: genre-spark labels labelled --rows 5")
@@ -17,20 +19,46 @@ from genre_spark.cli.options import MASTER, OutputOptions, Place, RunOptions, ou
     show_default=True,
     help="Tracks to show, from all over the catalogue.",
 )
+@place("--output", metavar="FILE.html", help="Instead write a page to search the tracks.")
+@click.option(
+    "--max-tracks",
+    type=click.IntRange(min=1, max=20_000),
+    default=5_000,
+    show_default=True,
+    help="On that page, from all over the catalogue.",
+)
+@place("--catalog", metavar="PATH", help="The labelled table: adds titles and artists to the page.")
+@place("--config", metavar="FILE", help="Settings that replace defaults.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="One setting; may be given often.",
+)
 @MASTER
 @output_options
-def labels(out: OutputOptions, labelled: str, rows: int, master: str | None) -> None:
+def labels(out: OutputOptions, labelled: str, rows: int, output: str | None, **given: Any) -> None:
     """Shows what is in a labelled catalogue: how many tracks of which genre, and some of them.
 
-    A local directory needs no Spark.
+    A local directory and a Delta table need no Spark; --catalog does.
     """
-    with job_of(RunOptions(out, master=master)) as job:
+    max_tracks, catalog = given.pop("max_tracks"), given.pop("catalog")
+    with job_of(RunOptions(out, **given)) as job:
         from genre_spark.cli import views
-        from genre_spark.platform.storage import is_remote
+        from genre_spark.pipelines import browse
+        from genre_spark.pipelines.requests import BrowseRequest
         from genre_spark.publishing import reader
 
-        spark = job.spark() if is_remote(labelled) else None
-        views.show_labelled(job.terminal, reader.look(spark, labelled, rows))
+        options = job.settings.delta.storage_options
+        if output:
+            request = BrowseRequest(labelled, output, max_tracks, catalog, options)
+            views.show_browse(job.terminal, browse.run(job.spark, request))
+            return
+        if catalog:
+            raise ConfigError("--catalog adds names to the page that --output FILE.html writes")
+        spark = None if reader.by_arrow(labelled, options) else job.spark()
+        views.show_labelled(job.terminal, reader.look(spark, labelled, rows, options))
 
 
 @click.command(epilog="Example: genre-spark schema manifest > manifest.schema.json")

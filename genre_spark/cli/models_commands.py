@@ -95,7 +95,7 @@ def promote(table: TableOptions, run: RunOptions, model: str, alias: str, rollba
         from genre_spark.cli import model_views
         from genre_spark.evaluation import promotion_gate
 
-        source = table.source() if table.catalog else None
+        source = table.source(job.settings) if table.catalog else None
         path = job.model(model)
         spark = job.spark() if source else job.session
         given = promotion_gate.promote(spark, path, alias, source, job.settings, rollback)
@@ -119,7 +119,7 @@ def diff(table: TableOptions, run: RunOptions, before: str, after: str, explain:
         from genre_spark.cli import model_views
         from genre_spark.evaluation.model_comparison import compare
 
-        source = table.source()
+        source = table.source(job.settings)
         paths = [job.model(one) for one in (before, after)]
         one, other = (open_bundle(job.spark(), path) for path in paths)
         job.terminal.say(f"labelling {table.catalog} with {before} and {after}")

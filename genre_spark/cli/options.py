@@ -12,6 +12,7 @@ from genre_spark.monitoring.json_logs import JSON, TEXT
 
 if TYPE_CHECKING:
     from genre_spark.catalog.catalogue import Source
+    from genre_spark.config import Settings
 
 # Values of `setting` options, in the metadata of a click context.
 _SETTINGS = "genre_spark.settings"
@@ -32,18 +33,28 @@ class TableOptions:
     dataset: str | None = None
     fmt: str | None = None
 
-    def source(self) -> "Source":
-        """The catalogue with its mapping.
+    def source(self, settings: "Settings") -> "Source":
+        """The catalogue with its mapping; a Delta table at the version that is to be read.
 
         Raises
         ------
         ConfigError
             Where the mapping cannot be read.
+        InputError
+            Where a Delta table cannot be read.
         """
         from genre_spark.catalog.catalogue import Source
         from genre_spark.source import load_dataset
 
-        return Source(self.catalog, load_dataset(self.dataset), self.fmt)
+        dataset = load_dataset(self.dataset)
+        source = Source(
+            self.catalog,
+            dataset,
+            self.fmt,
+            version=settings.catalog.version,
+            storage_options=settings.delta.storage_options,
+        )
+        return source.at_version()
 
     def words(self) -> tuple[str, ...]:
         """The words of a command line that name the same catalogue."""
@@ -80,7 +91,7 @@ class RunOptions:
         Spark's master URL.
     log_format : str
         `TEXT` or `JSON`.
-    metrics : str or None
+    metrics, openlineage : str or None
         A file or URL.
     """
 
@@ -93,6 +104,7 @@ class RunOptions:
     master: str | None = None
     log_format: str = TEXT
     metrics: str | None = None
+    openlineage: str | None = None
 
 
 class Place(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
@@ -154,6 +166,14 @@ def setting(key: str, *names: str, **details: Any) -> Callable[..., Any]:
     return click.option(*names, callback=keep, expose_value=False, **details)
 
 
+TABLE_FORMAT = setting(
+    "publishing.table_format",
+    "--table-format",
+    type=click.Choice(["parquet", "delta"]),
+    help="parquet, a directory; or delta, a table that commits, on object stores too.  [parquet]",
+)
+
+
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that read a catalogue, which get them as `TableOptions`."""
     return _apply(
@@ -207,6 +227,11 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--metrics",
             metavar="FILE|URL",
             help="Where Prometheus finds how it went: a textfile, or a Pushgateway's address.",
+        ),
+        click.option(
+            "--openlineage",
+            metavar="FILE|URL",
+            help="Where lineage goes, one event of OpenLineage: a file it is added to, or a server.",
         ),
     )(named)
 

@@ -46,7 +46,8 @@ def show_bundle(terminal: Terminal, summary: "BundleSummary") -> None:
     _discovered(terminal, summary)
     if summary.genres:
         _accuracy(terminal, summary.genres)
-    logged = (summary.mlflow or {}).get("model_uri", "")
+    in_mlflow = summary.mlflow or {}
+    logged = in_mlflow.get("registered") or in_mlflow.get("model_uri", "")
     terminal.pairs({"model id": summary.model_id, "bundle": summary.bundle, "in MLflow": logged})
 
 

@@ -69,6 +69,14 @@ def show_fetched(terminal: Terminal, summary: Mapping[str, Any]) -> None:
     )
 
 
+def show_browse(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+    """Where the page is, and how many tracks are on it."""
+    if terminal.told_as_json(summary):
+        return
+    tracks = f"{summary['tracks']:,} of {summary['of']:,}"
+    terminal.pairs({"page": summary["page"], "tracks": tracks})
+
+
 def show_inspection(terminal: Terminal, found: Inspection) -> None:
     """What is in a table, and what to do next."""
     if terminal.told_as_json(found):

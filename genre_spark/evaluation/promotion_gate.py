@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from genre_spark.bundle import registry as models
 from genre_spark.bundle import store
+from genre_spark.bundle.aliases import aliases_of
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import Protocol, ProtocolMetrics
 from genre_spark.bundle.manifest import Manifest
@@ -27,7 +28,6 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.config import ModelsSettings, Settings
 from genre_spark.errors import BundleError, GateError
 from genre_spark.evaluation.side_by_side import AFTER, BEFORE, TRUTH, labelled_by_both
-from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.redaction import redact
 
 SPLITS, CATALOGUE = "splits", "catalogue"
@@ -48,7 +48,7 @@ def promote(
     spark : SparkSession, optional
         Needed with a catalogue, and for what only Hadoop can reach.
     path : str
-        Of the bundle: ``…/NAME/VERSION``.
+        Of the bundle: ``…/NAME/VERSION``, or ``models:/NAME/VERSION`` of MLflow's registry.
     alias : str
         ``champion`` has a gate; any other is free.
     source : Source, optional
@@ -65,26 +65,25 @@ def promote(
         Where a champion could not give genres, a rollback is none, or there is no version.
     """
     models.check_place(path, alias, settings.models.registry)
-    folder, _, version = path.rstrip("/").rpartition("/")
-    storage = storage_of(spark, path)
+    aliases = aliases_of(spark, path)
     candidate = store.open_bundle(spark, path)
     model_id = candidate.manifest.model_id
-    made = models.promotions(storage, folder)
+    made = aliases.made()
     had = {(one.alias, one.version, one.model_id) for one in made}
-    if rollback and (alias, version, model_id) not in had:
+    if rollback and (alias, aliases.version, model_id) not in had:
         raise BundleError(f"{path}: has never been {alias}; promote it without --rollback")
     evidence = None
     if alias == models.CHAMPION and not rollback:
         _require_genres(candidate)
-        champion = models.current(made).get(alias)
-        if champion and champion.model_id != model_id:
-            old = store.open_bundle(spark, models.locate(spark, f"{folder}@{alias}", ""))
+        champion = aliases.current(alias)
+        if champion and champion[1] != model_id:
+            old = store.open_bundle(spark, champion[0])
             evidence = _compare(spark, source, old, candidate, settings)
             check(evidence, settings.models.max_loss)
     given = Promotion(
-        alias=alias, version=version, model_id=model_id, at=models.now(), evidence=evidence
+        alias=alias, version=aliases.version, model_id=model_id, at=models.now(), evidence=evidence
     )
-    models.promote(storage, folder, given, seen=len(made))
+    aliases.give(given, seen=len(made))
     return given
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.features.artist_batches import (
@@ -15,6 +15,7 @@ from genre_spark.features.artist_batches import (
     TITLE_TEXT,
 )
 from genre_spark.features.scaling import FeatureSpace
+from genre_spark.platform.session import is_classic
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, TITLE, TRACK_ID
 
 # Few enough for a worker's memory, many enough that starting a task does not count.
@@ -77,9 +78,17 @@ def narrow(
 
 def by_artist(narrowed: DataFrame, n_tracks: int) -> DataFrame:
     """The tracks, those of an artist group in one partition."""
-    parallel = min(narrowed.sparkSession.sparkContext.defaultParallelism, -(-n_tracks // 10_000))
+    parallel = min(_parallelism(narrowed.sparkSession), -(-n_tracks // 10_000))
     partitions = max(1, parallel, -(-n_tracks // _TRACKS_PER_PARTITION))
     return narrowed.repartition(partitions, GROUP)
+
+
+def _parallelism(spark: SparkSession) -> int:
+    """Tasks at once; where Spark does not say, as many as its shuffles have."""
+    if is_classic(spark):
+        return spark.sparkContext.defaultParallelism
+    given = spark.conf.get("spark.sql.shuffle.partitions") or ""
+    return int(given) if given.isdigit() else 1  # Databricks has "auto"
 
 
 def artist_key(owner: str | None = ARTIST) -> Column:

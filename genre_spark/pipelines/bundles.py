@@ -76,6 +76,8 @@ class BundleSummary(SparseModel):
     bundle : str
         Its path.
     kind, model_id : str
+    source : str
+        The catalogue.
     rows : CatalogueRows
     left_out, synthetic_genres : tuple of str
         Features that are not used; names.
@@ -91,6 +93,7 @@ class BundleSummary(SparseModel):
     bundle: str
     kind: str
     model_id: str
+    source: str
     rows: CatalogueRows
     left_out: tuple[str, ...]
     synthetic_genres: tuple[str, ...]
@@ -123,6 +126,7 @@ class BundleSummary(SparseModel):
             bundle=output,
             kind=manifest.kind,
             model_id=manifest.model_id,
+            source=manifest.data.source,
             rows=manifest.data.rows,
             left_out=manifest.left_out,
             synthetic_genres=manifest.scoring.synthetic.names,

@@ -20,6 +20,7 @@ from genre_spark.pipelines.requests import ClusterRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
+from genre_spark.publishing import destination
 from genre_spark.publishing.labels import publish_labels
 from genre_spark.publishing.request import Order
 from genre_spark.reporting import model_card
@@ -71,12 +72,8 @@ def _checked(spark: SparkSession, request: ClusterRequest) -> Bundle | None:
     atomic_directory.check_apart(storage_of(spark, output), output, read)
     previous = store.open_bundle(spark, request.previous) if request.previous else None
     if request.labels:
-        atomic_directory.check_target(
-            storage_of(spark, request.labels),
-            request.labels,
-            [*read, output],
-            allow_gap=request.settings.publishing.allow_gap,
-        )
+        labels = destination.format_of(spark, request.labels, request.settings)
+        labels.check([*read, output])
     return previous
 
 

@@ -8,7 +8,7 @@ from genre_spark.bundle import store
 from genre_spark.pipelines.requests import ReportRequest
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import plainly
-from genre_spark.publishing.manifest import require
+from genre_spark.publishing import reader
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
@@ -38,7 +38,7 @@ def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, str]:
     pictures = request.pictures
     opened = store.open_bundle(spark, model)
     export.check_page(storage_of(spark, output), output)
-    manifest = require(storage_of(spark, labels), labels) if labels else None
+    manifest = reader.manifest_of(spark, labels, request.storage_options) if labels else None
     if pictures:
         storage = storage_of(spark, pictures)
         taken = [path for path in (model, labels, output) if path]

@@ -1,6 +1,7 @@
 """What each command is asked to do: one typed request, from the command line, jobs and `api`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,6 +128,8 @@ class ReportRequest:
         A directory for the same pictures as PNG files.
     allow_gap : bool
         Let it be on an object store too; see `atomic_directory.check_target`.
+    storage_options : mapping of str to str
+        With which deltalake reaches labels in a Delta table.
     """
 
     model: str
@@ -134,11 +137,37 @@ class ReportRequest:
     labels: str | None = None
     pictures: str | None = None
     allow_gap: bool = False
+    storage_options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[str, ...]:
         """All paths that are read or written."""
         return tuple(p for p in (self.model, self.labels, self.output, self.pictures) if p)
+
+
+@dataclass(frozen=True)
+class BrowseRequest:
+    """Write a page to search a labelled catalogue.
+
+    Attributes
+    ----------
+    labels : str
+        A labelled catalogue.
+    output : str
+        The page; an earlier one is replaced, and no other file.
+    max_tracks : int
+        Of a larger catalogue so many, from all over it.
+    catalog : str or None
+        The table that was labelled: titles, artists and albums are taken from it.
+    storage_options : mapping of str to str
+        With which deltalake reaches Delta tables.
+    """
+
+    labels: str
+    output: str
+    max_tracks: int
+    catalog: str | None = None
+    storage_options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

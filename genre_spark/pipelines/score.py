@@ -7,9 +7,8 @@ from pyspark.sql import SparkSession
 from genre_spark.bundle import store
 from genre_spark.catalog.catalogue import scan_catalogue
 from genre_spark.pipelines.requests import ScoreRequest
-from genre_spark.platform import atomic_directory
-from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
+from genre_spark.publishing import destination
 from genre_spark.publishing.labels import publish_labels
 from genre_spark.publishing.request import Order, PublishedLabels
 
@@ -21,10 +20,7 @@ def run(spark: SparkSession, request: ScoreRequest, say: Say = _log) -> Publishe
     """Labels every track of a catalogue and publishes the result; see `cluster.run`."""
     source, output, settings = request.source, request.output, request.settings
     opened = store.open_bundle(spark, request.model)
-    gap = settings.publishing.allow_gap
-    atomic_directory.check_target(
-        storage_of(spark, output), output, [source.path, request.model], allow_gap=gap
-    )
+    destination.format_of(spark, output, settings).check([source.path, request.model])
     say(f"reading {source.path}")
     scoring = opened.manifest.scoring
     needed, owner = scoring.space.features, scoring.owner

@@ -82,10 +82,16 @@ def check_target(
     if not (storage.renames_whole or allow_gap):
         raise OutputError(
             f"{option} {output}: an object store renames file by file, and readers could find half"
-            " of what is published. Publish to HDFS or a local disk, or, where nobody reads"
-            " meanwhile and one run at a time is sure, --set allow_gap=true"
+            " of what is published. Publish a Delta table (--table-format delta, for labels), or"
+            " to HDFS or a local disk, or, where nobody reads meanwhile and one run at a time is"
+            " sure, --set allow_gap=true"
         )
     check_apart(storage, output, inputs, option)
+    if storage.is_dir(f"{path}/_delta_log"):
+        raise OutputError(
+            f"{option} {output}: is a Delta table; write to it with --table-format delta, or choose"
+            " another directory"
+        )
     foreign = divide(storage, path, kind)[1]
     if foreign:
         manifest = read_manifest(storage, path, kind)

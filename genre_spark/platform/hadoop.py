@@ -10,6 +10,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from genre_spark.errors import ConfigError, InputError, OutputError
+from genre_spark.platform.session import is_classic, require_classic
 from genre_spark.platform.storage import (
     LocalStorage,
     Storage,
@@ -33,10 +34,12 @@ def storage_of(spark: SparkSession | None, path: str) -> Storage:
     ConfigError
         For a remote path without a session.
     """
-    if not is_remote(path) and (spark is None or path.startswith("file:")):
+    at_hand = spark is not None and is_classic(spark)
+    if not is_remote(path) and (not at_hand or path.startswith("file:")):
         return LocalStorage()
     if spark is None:
         raise ConfigError(f"{path}: needs Spark to be reached")
+    require_classic(spark, f"{path}: reading and writing by Hadoop")
     default = spark.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS", "file:///")
     if not is_remote(path) and not is_remote(default):
         return LocalStorage()

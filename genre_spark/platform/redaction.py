@@ -18,6 +18,7 @@ _PORT = re.compile(r"[^/@]*:\d{1,5}(/|$)")
 # Here `container@account` is a place.
 _CONTAINERS = {"abfs", "abfss", "wasb", "wasbs", "adl"}
 _OBJECTS = {"s3", "s3a", "s3n", "gs", "oss", "cos", "cosn", "obs", "swift"}
+_OPTIONS = ("options", "storage_options")
 _SECRET_NAME = re.compile(
     r"secret|passw|pwd|token|credential|signature|access.?key|account.?key|api.?key|private.?key"
     r"|(^|[._-])(key|auth|sas|sig|user|username)$",
@@ -48,14 +49,14 @@ def redact(text: str) -> str:
 def redact_all(value: Any) -> Any:
     """A record as it may be stored or printed: all of its texts redacted.
 
-    Options of a reader (the mapping under the key ``options``) lose the values whose names look
+    Options of a reader or a store (the mappings under `_OPTIONS`) lose the values whose names look
     like those of secrets.
     """
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
         return {
-            key: redact_options(of) if key == "options" and _is_texts(of) else redact_all(of)
+            key: redact_options(of) if key in _OPTIONS and _is_texts(of) else redact_all(of)
             for key, of in value.items()
         }
     if isinstance(value, list | tuple):

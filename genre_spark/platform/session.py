@@ -93,24 +93,43 @@ def borrowed(spark: "SparkSession") -> Iterator[None]:
     """Gives somebody else's session, for the time of the block, what correctness rests on.
 
     What the block makes of DataFrames keeps that meaning when it is run later; the session itself
-    has its own settings back.
-
-    Raises
-    ------
-    ConfigError
-        For a session of Spark Connect, which has no way to MLlib's KMeans nor to broadcasts.
+    has its own settings back. On Spark Connect, which looks at a plan only when it is run, nothing
+    is set: labelling means the same under any setting.
     """
-    if not hasattr(spark, "_jvm"):
-        raise ConfigError(
-            "a session of Spark Connect cannot serve: genre-spark broadcasts models and calls MLlib"
-            " in Spark's driver. Make a classic one: SparkSession.builder.master(...)"
-        )
+    if not is_classic(spark):
+        yield
+        return
     before = {key: str(spark.conf.get(key)) for key in _SEMANTICS}
     try:
         _set_all(spark, _SEMANTICS)
         yield
     finally:
         _set_all(spark, before)
+
+
+def is_classic(spark: "SparkSession") -> bool:
+    """Whether the driver's JVM is at hand: not so on Spark Connect."""
+    return hasattr(spark, "_jvm")
+
+
+def require_classic(spark: "SparkSession", work: str) -> None:
+    """Refuses a session of Spark Connect.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    work : str
+        What needs a classic session, for the message.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not is_classic(spark):
+        raise ConfigError(
+            f"{work} needs a classic session, and this is one of Spark Connect, on which score and"
+            " quarantine work. Make one with SparkSession.builder.master(...), or run the command"
+        )
 
 
 def _set_all(spark: "SparkSession", settings: Mapping[str, str]) -> None:

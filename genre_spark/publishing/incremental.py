@@ -5,11 +5,11 @@ and, where the model relates an artist's tracks, all tracks of its artist group.
 software and hash are the present ones is what a full run would give, up to ``scored_at``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle
@@ -67,8 +67,7 @@ def split(tracks: Tracks, bundle: Bundle, published: DataFrame) -> Iterator[Spli
 
 
 def reusable(
-    spark: SparkSession,
-    path: str,
+    read: Callable[[], DataFrame],
     old: Published | None,
     software: Mapping[str, str],
     columns: Mapping[str, str],
@@ -77,9 +76,8 @@ def reusable(
 
     Parameters
     ----------
-    spark : SparkSession
-    path : str
-        The published catalogue, under its lock.
+    read : callable
+        Gives the published catalogue, which is locked meanwhile.
     old : Published or None
         What is known of it.
     software : mapping
@@ -94,7 +92,7 @@ def reusable(
     if old.manifest.columns != columns:
         return "the published catalogue has other columns"
     try:
-        published = writer.read(spark, path, columns)
+        published = read()
         writer.check_schema(published, columns)
         found = writer.count(published)
     except Exception as err:  # whatever is wrong with it, all labels can be computed

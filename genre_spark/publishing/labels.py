@@ -18,11 +18,10 @@ from genre_spark.catalog.validation import DUPLICATE
 from genre_spark.monitoring import distributions, drift
 from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
 from genre_spark.platform import atomic_directory
-from genre_spark.platform.atomic_directory import Target
-from genre_spark.platform.hadoop import storage_of, without_globs
-from genre_spark.publishing import incremental, run_metadata, writer
+from genre_spark.publishing import destination, incremental, run_metadata, writer
+from genre_spark.publishing.destination import Destination
 from genre_spark.publishing.file_layout import Layout
-from genre_spark.publishing.manifest import Incremental, Labels, Manifest, Published, find
+from genre_spark.publishing.manifest import Incremental, Labels, Manifest
 from genre_spark.publishing.request import Order, PublishedLabels
 from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
 from genre_spark.scoring import job, worker
@@ -39,8 +38,7 @@ class _Run:
     spark: SparkSession
     catalogue: ScannedCatalogue
     order: Order
-    target: Target
-    old: Published | None
+    target: Destination
     scored_at: str
 
 
@@ -88,20 +86,17 @@ def publish_labels(
     GenreSparkError
         Where rows are not accounted for; nothing is published then.
     """
-    storage = storage_of(spark, order.output)
-    gap = order.settings.publishing.allow_gap
-    path = atomic_directory.check_target(storage, order.output, [order.source.path], allow_gap=gap)
-    switch = not order.dry_run
-    with atomic_directory.publishing(storage, path, switch, order.run_id) as target:
-        old = find(storage, path)
-        run = _Run(spark, catalogue, order, target, old, _now())
+    output = destination.format_of(spark, order.output, order.settings)
+    output.check([order.source.path])
+    with output.publishing(not order.dry_run, order.run_id) as target:
+        old = target.old
+        run = _Run(spark, catalogue, order, target, _now())
         manifest, staged = _stage(run)
-        content = manifest.model_dump(mode="json", by_alias=True)
-        atomic_directory.write_manifest(storage, target, content)
+        target.complete(manifest, staged.table)
         changes = None
         if order.dry_run and old:
-            with reading(f"{path}: the published catalogue cannot be read"):
-                published = spark.read.parquet(without_globs(path))
+            with reading(f"{order.output}: the published catalogue cannot be read"):
+                published = target.published(order.columns)
                 changes = run_metadata.changes(staged.table, published)
     replaces = old.summary if old else None
     return PublishedLabels(order.output, not order.dry_run, manifest, replaces, changes)
@@ -115,7 +110,7 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
     staged, facts, because = _stage_labels(run)
     counts = _stage_quarantine(run, staged)
     labels = drift.of_labels(order.bundle.profile.labels, staged.labels)
-    old = run.old.manifest if run.old else None
+    old = run.target.old.manifest if run.target.old else None
     manifest = Manifest(
         made_by=atomic_directory.MADE_BY,
         run_id=run.target.run_id,
@@ -134,7 +129,7 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
         settings=order.settings,
         finished_at=_now(),
         seconds=round(time.monotonic() - started, 1),
-        files=atomic_directory.staged_files(storage_of(run.spark, order.output), run.target),
+        files=run.target.files(),
     )
     return manifest, staged
 
@@ -194,10 +189,11 @@ def _stage_quarantine(run: _Run, staged: Staged) -> RowCounts:
     """
     read, labelled = run.catalogue.n_rows, staged.content.rows
     rows = run.catalogue.quarantined
-    path = f"{run.target.staging}/{atomic_directory.QUARANTINE}"
+    path = run.target.quarantine
+    rows = run.target.storable(rows if labelled < read else rows.limit(0))
     with reading(f"{run.order.source.path}: cannot be read any more"):
-        written, _ = writer.write(rows if labelled < read else rows.limit(0), path)
-    atomic_directory.hide(storage_of(run.spark, run.order.output), path)
+        written, _ = writer.write(rows, path)
+    run.target.hide_quarantine()
     reasons = verify_quarantine(run.spark, path, written)
     writer.reconcile(read, labelled, written.rows)
     counts = RowCounts(
@@ -230,9 +226,9 @@ def _labels(run: _Run) -> Iterator[_Labels]:
 
 def _published(run: _Run) -> DataFrame | str:
     """The published catalogue, if its labels can be reused; else why not, which is logged too."""
-    found = incremental.reusable(
-        run.spark, run.target.path, run.old, scoring_software(), run.order.columns
-    )
+    columns = run.order.columns
+    read = partial(run.target.published, columns)
+    found = incremental.reusable(read, run.target.old, scoring_software(), columns)
     if isinstance(found, str):
         logger.warning("%s: scored in full: %s", run.order.output, found)
     return found

@@ -100,11 +100,12 @@ class Model(StrictModel):
     created_at: Timestamp
 
 
-class Source(StrictModel):
-    """The table that was labelled."""
+class Source(SparseModel):
+    """The table that was labelled; ``version`` is of a Delta table."""
 
     path: str
     format: str | None
+    version: Count | None = None
     dataset: Dataset
     fingerprint: str
 
@@ -207,8 +208,11 @@ class Published:
 def find(storage: Storage, path: str) -> Published | None:
     """The published catalogue at a path; None where there is none of genre-spark's."""
     content = read_manifest(storage, path)
-    if content is None:
-        return None
+    return None if content is None else published(content)
+
+
+def published(content: dict[str, Any]) -> Published:
+    """A published catalogue, by the content of its manifest."""
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError:
@@ -227,7 +231,17 @@ def require(storage: Storage, path: str) -> Manifest:
     InputError
         Where the path is not a labelled catalogue, or another version of genre-spark wrote it.
     """
-    content = require_manifest(storage, path)
+    return checked(require_manifest(storage, path), path)
+
+
+def checked(content: dict[str, Any], path: str) -> Manifest:
+    """A manifest by its content.
+
+    Raises
+    ------
+    InputError
+        Where another version of genre-spark wrote it.
+    """
     try:
         return Manifest.model_validate(content)
     except ValidationError as err:

@@ -1,7 +1,9 @@
 """Reads a labelled catalogue: its manifest, and some of its tracks."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,12 +11,16 @@ from pyarrow import dataset
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from genre_spark.catalog import table_format
 from genre_spark.errors import InputError
 from genre_spark.platform.hadoop import storage_of, without_globs
 from genre_spark.platform.published_files import MANIFEST
 from genre_spark.platform.storage import is_remote, local_path
-from genre_spark.publishing.manifest import Manifest, require
+from genre_spark.publishing.manifest import Manifest, checked, require
 from genre_spark.schema import TRACK_ID
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 _SHOWN = (TRACK_ID, "synthetic_genre", "synthetic_genre_distance", "genre", "genre_confidence",
           "genre_accepted", "n_imputed")  # fmt: skip
@@ -43,7 +49,76 @@ class LabelledCatalogue:
         return {"path": self.path, **manifest, "samples": self.samples}
 
 
-def look(spark: SparkSession | None, path: str, n_samples: int) -> LabelledCatalogue:
+def is_delta(path: str, options: Mapping[str, str]) -> bool:
+    """Whether a path, local or on an object store, is a Delta table."""
+    if not is_remote(path):
+        return table_format.is_delta(path)
+    try:
+        from genre_spark.platform import delta_log
+
+        return delta_log.is_table(path, options)
+    except (ModuleNotFoundError, InputError):  # whoever reads it as a directory will say why
+        return False
+
+
+def manifest_of(spark: SparkSession | None, path: str, options: Mapping[str, str]) -> Manifest:
+    """The manifest of a labelled catalogue, a directory or a Delta table.
+
+    Raises
+    ------
+    InputError
+        Where it is no labelled catalogue.
+    """
+    if is_delta(path, options):
+        return _delta(path, options)[1]
+    return require(storage_of(spark, path), path)
+
+
+def rows(
+    spark: SparkSession | None, path: str, options: Mapping[str, str]
+) -> dataset.Dataset | DataFrame:
+    """The labelled rows: with Arrow where Java is not needed, else with Spark."""
+    if is_delta(path, options):
+        return _delta(path, options)[0].to_pyarrow_dataset()
+    if is_remote(path) and spark is not None:
+        return spark.read.parquet(without_globs(path))
+    return dataset.dataset(str(local_path(path)), format="parquet", partitioning="hive")
+
+
+def by_arrow(path: str, options: Mapping[str, str]) -> bool:
+    """Whether a labelled catalogue is read without Java."""
+    return not is_remote(path) or is_delta(path, options)
+
+
+def sample(
+    spark: SparkSession | None,
+    path: str,
+    n: int,
+    options: Mapping[str, str],
+    columns: Sequence[str],
+) -> list[dict[str, Any]]:
+    """At most `n` labelled rows: the same ones each time, from all over the catalogue.
+
+    Raises
+    ------
+    InputError
+        Where they cannot be read.
+    """
+    try:
+        table = rows(spark, path, options)
+        if isinstance(table, DataFrame):
+            return _by_spark(table, n, columns)[1]
+        return _by_arrow(table, n, columns)[1]
+    except (pa.ArrowException, OSError) as err:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
+
+
+def look(
+    spark: SparkSession | None,
+    path: str,
+    n_samples: int,
+    options: Mapping[str, str] = MappingProxyType({}),
+) -> LabelledCatalogue:
     """What a labelled catalogue holds.
 
     Parameters
@@ -53,6 +128,8 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> LabelledCatal
     path : str
     n_samples : int
         Tracks to show: the same ones each time, from all over the catalogue.
+    options : mapping of str to str
+        Storage options, for a Delta table.
 
     Returns
     -------
@@ -63,12 +140,13 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> LabelledCatal
     InputError
         Where it is no labelled catalogue, or not as many tracks are there as the manifest says.
     """
-    manifest = require(storage_of(spark, path), path)
+    manifest = manifest_of(spark, path, options)
     try:
+        table = rows(spark, path, options)
         n_tracks, samples = (
-            _by_spark(spark.read.parquet(without_globs(path)), n_samples)
-            if is_remote(path) and spark is not None
-            else _by_arrow(_local(path), n_samples)
+            _by_spark(table, n_samples, _SHOWN)
+            if isinstance(table, DataFrame)
+            else _by_arrow(table, n_samples, _SHOWN)
         )
     except (pa.ArrowException, OSError) as err:
         raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
@@ -76,20 +154,33 @@ def look(spark: SparkSession | None, path: str, n_samples: int) -> LabelledCatal
     return LabelledCatalogue(path, manifest, samples)
 
 
-def _local(path: str) -> dataset.Dataset:
-    return dataset.dataset(str(local_path(path)), format="parquet", partitioning="hive")
+def _delta(path: str, options: Mapping[str, str]) -> tuple["DeltaTable", Manifest]:
+    """A labelled catalogue in Delta, and its manifest."""
+    from genre_spark.platform import delta_log
+
+    table = delta_log.open_table(path, options)
+    content = delta_log.published_manifest(table)
+    if content is None:
+        raise InputError(
+            f"{path}: not a labelled catalogue: no commit of genre-spark is in its log"
+        )
+    return table, checked(content, path)
 
 
-def _by_arrow(table: dataset.Dataset, n: int) -> tuple[int, list[dict[str, Any]]]:
+def _by_arrow(
+    table: dataset.Dataset, n: int, columns: Sequence[str] = _SHOWN
+) -> tuple[int, list[dict[str, Any]]]:
     """Without Java."""
     n_tracks = table.count_rows()
     picked = np.random.default_rng(0).choice(n_tracks, min(n, n_tracks), replace=False)
-    return n_tracks, table.take(np.sort(picked), columns=list(_SHOWN)).to_pylist()
+    return n_tracks, table.take(np.sort(picked), columns=list(columns)).to_pylist()
 
 
-def _by_spark(table: DataFrame, n: int) -> tuple[int, list[dict[str, Any]]]:
-    picked = table.orderBy(F.xxhash64(TRACK_ID)).limit(n).select(*_SHOWN)
-    return table.count(), [row.asDict() for row in picked.collect()]
+def _by_spark(
+    table: DataFrame, n: int, columns: Sequence[str] = _SHOWN
+) -> tuple[int, list[dict[str, Any]]]:
+    picked = table.orderBy(F.xxhash64(TRACK_ID)).limit(n).select(*columns)
+    return table.count(), [row.asDict(recursive=True) for row in picked.collect()]
 
 
 def _check(manifest: Manifest, n_tracks: int, path: str) -> None:

@@ -87,8 +87,13 @@ def model_of(bundle: Bundle) -> Model:
 
 def source_of(source: Source, fingerprint: str) -> LabelledSource:
     """The table that is labelled; the fingerprint is of its tracks."""
+    version = {} if source.version is None else {"version": source.version}
     return LabelledSource(
-        path=source.path, format=source.fmt, dataset=source.dataset, fingerprint=fingerprint
+        path=source.path,
+        format=source.fmt,
+        dataset=source.dataset,
+        fingerprint=fingerprint,
+        **version,
     )
 
 

@@ -14,6 +14,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array, Object, Property
 
 from genre_spark import __version__
+from genre_spark.bundle import mlflow_registry
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.config import Settings
@@ -22,7 +23,7 @@ from genre_spark.platform.redaction import redact, redact_all
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.reporting import export
 from genre_spark.reporting.page import compose
-from genre_spark.schema import ALBUM, ARTIST, LABELLED_COLUMNS, TRACK_ID
+from genre_spark.schema import ALBUM, ARTIST, ARTISTS, LABELLED_COLUMNS, TITLE, TRACK_ID
 from genre_spark.scoring import mlflow_model
 from genre_spark.scoring.in_memory import COLUMNS
 
@@ -36,14 +37,21 @@ _TYPES = {
 }
 
 
-def check() -> None:
+def check(name: str | None = None) -> None:
     """Asks MLflow's server for anything at all: before the work, and not only after it.
+
+    Parameters
+    ----------
+    name : str, optional
+        Under which the model will be registered.
 
     Raises
     ------
     ConfigError
-        Where it does not answer.
+        Where it does not answer, or takes no such name.
     """
+    if name is not None:
+        mlflow_registry.check_name(name)
     try:
         mlflow.search_experiments(max_results=1)
     except (MlflowException, OSError) as err:
@@ -84,6 +92,12 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str,
             f"{name}: is complete, but could not be logged to MLflow at"
             f" {redact(mlflow.get_tracking_uri())}: {_first_line(err)}"
         ) from err
+
+
+def register(logged: Mapping[str, str], opened: Bundle, name: str) -> dict[str, str]:
+    """Registers a logged bundle: ``registered``, by which ``--model`` finds it."""
+    model_id = opened.manifest.model_id
+    return {"registered": mlflow_registry.register(logged["model_uri"], name, model_id)}
 
 
 def _log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str, str]:
@@ -160,11 +174,13 @@ def _signature(manifest: Manifest) -> ModelSignature:
     texts = [ColSpec(DataType.string, name, required=name == TRACK_ID) for name in _TEXTS]
     features = manifest.scoring.space.features
     numbers = [ColSpec(DataType.double, name, required=False) for name in features]
+    # All artists of a track. MLflow drops what a signature does not name.
+    artists = [ColSpec(Array(DataType.string), ARTISTS, required=False)]
     labels = [_column(name) for name in COLUMNS]
-    return ModelSignature(inputs=Schema(texts + numbers), outputs=Schema(labels))
+    return ModelSignature(inputs=Schema(texts + artists + numbers), outputs=Schema(labels))
 
 
-_TEXTS = (TRACK_ID, ARTIST, ALBUM)
+_TEXTS = (TRACK_ID, ARTIST, ALBUM, TITLE)
 
 
 def _column(name: str) -> ColSpec:

@@ -99,7 +99,7 @@ def test_a_table_whose_files_hold_deleted_rows_is_refused(tmp_path, mark, kind, 
     touch(tmp_path / "genre=rock" / "part-0.parquet")
     refuse_logged_table(STORAGE, str(tmp_path) + given)
     touch(tmp_path / mark)
-    with pytest.raises(InputError, match=f"is a {kind} table"):
+    with pytest.raises(InputError, match=f"is in a {kind} table"):
         refuse_logged_table(STORAGE, str(tmp_path) + given)
 
 

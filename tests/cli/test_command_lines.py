@@ -121,3 +121,25 @@ def test_an_earlier_bundle_that_is_not_there_is_refused_before_anything_is_read(
     arguments = ["--catalog", tmp_path / "t.parquet", "--output", tmp_path / "new"]
     told = shell("cluster", *arguments, "--previous", folder, expect=4)
     assert f"{folder}: no such bundle" in told
+
+
+def test_a_delta_catalogue_becomes_a_delta_table_an_event_of_lineage_and_a_page(tmp_path, shell):
+    deltalake = pytest.importorskip("deltalake", reason="the extra `delta` is absent")
+    pytest.importorskip("openlineage.client", reason="the extra `openlineage` is absent")
+    catalogue, labelled, page = (tmp_path / name for name in ("tracks", "labelled", "browse.html"))
+    tracks = make_tracks(300, seed=7)
+    deltalake.write_deltalake(str(catalogue), tracks)
+    event, arguments = tmp_path / "lineage.jsonl", ["--model", REFERENCE, "--output", labelled]
+    delta = ["--table-format", "delta", "--openlineage", event]
+    found = json.loads(shell("score", "--catalog", catalogue, *arguments, *delta, "--json"))
+    assert found["rows"]["labelled"] == deltalake.DeltaTable(str(labelled)).count() == 300
+    (line,) = event.read_text().splitlines()
+    assert json.loads(line)["inputs"][0]["name"] == str(catalogue)
+    assert json.loads(line)["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 300
+    seen = json.loads(shell("labels", labelled, "--rows", 3, "--json"))
+    assert len(seen["samples"]) == 3
+    told = shell("labels", labelled, "--output", page, "--catalog", catalogue, "--json")
+    assert json.loads(told) == {"page": str(page), "tracks": 300, "of": 300}
+    assert str(tracks["title"].iloc[0]) in page.read_text()
+    errors = shell("score", "--catalog", catalogue, *arguments, expect=6)
+    assert "is a Delta table; write to it with --table-format delta" in errors

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from support.edits import (
 from genre_spark.config import load_settings
 from genre_spark.platform.atomic_directory import read_manifest
 from genre_spark.platform.storage import LocalStorage
+from genre_spark.publishing import writer
 from genre_spark.publishing.incremental import reusable
 from genre_spark.publishing.manifest import find
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
@@ -138,8 +140,9 @@ def test_reasons_are_carried_over_with_the_labels(spark, models, tmp_path, monke
 
 @pytest.mark.parametrize("explain", [True, False])
 def test_only_what_has_the_columns_that_are_wanted_is_reused(spark, published, explain):
-    old = find(LocalStorage(), str(published))
-    found = reusable(spark, str(published), old, scoring_software(), labelled_columns(explain))
+    old, columns = find(LocalStorage(), str(published)), labelled_columns(explain)
+    read = partial(writer.read, spark, str(published), columns)
+    found = reusable(read, old, scoring_software(), columns)
     assert isinstance(found, str) == explain
     assert not explain or found == "the published catalogue has other columns"
 

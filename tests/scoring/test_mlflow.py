@@ -74,7 +74,8 @@ def test_a_run_has_parameters_metrics_pictures_and_the_model(logged, opened):
 
 def test_the_model_comes_back_as_a_pyfunc_with_the_labels_of_the_bundle(logged, opened):
     model = mlflow.pyfunc.load_model(logged["model_uri"])
-    tracks = start(20)[["track_id", "artist", "album", *FEATURES]]
+    tracks = start(20)[["track_id", "artist", "album", "title", *FEATURES]]
+    tracks["artists"] = [[artist, "Another"] for artist in tracks["artist"]]
     tracks = tracks.astype(dict.fromkeys(FEATURES, float))
     found = model.predict(tracks)
     expected = InMemoryScorer(opened, max_imputed=3).label(tracks)
@@ -82,7 +83,9 @@ def test_the_model_comes_back_as_a_pyfunc_with_the_labels_of_the_bundle(logged, 
     assert list(found) == list(COLUMNS)
     assert model.metadata.metadata["model_id"] == opened.manifest.model_id
     assert model.metadata.signature.outputs.input_names() == list(COLUMNS)
-    assert model.predict(tracks.drop(columns=["artist", "album"]))["genre"].notna().all()
+    assert set(tracks) <= set(model.metadata.signature.inputs.input_names())
+    bare = tracks.drop(columns=["artist", "album", "title", "artists"])
+    assert model.predict(bare)["genre"].notna().all()
 
 
 def test_a_logged_model_that_was_changed_is_refused(logged, tmp_path):

@@ -74,15 +74,23 @@ def look(browser: str, page: Path, folder: Path, width: int) -> Seen:
     """Loads a page in a window so many pixels wide; `folder` takes what that needs."""
     outer = folder / "frame.html"
     outer.write_text(_FRAME.format(page=page.as_uri(), width=width), encoding="utf-8")
-    command = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--allow-file-access-from-files", "--enable-logging=stderr", "--window-size=1280,1000",
-        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", "--dump-dom",
-        outer.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = _load(browser, outer.as_uri(), folder)
     found = re.search(r'<script id="found"[^>]*>(.*?)</script>', done.stdout, re.DOTALL)
     if not found or not found[1]:
         raise AssertionError(f"{browser} did not load {page}: {done.stderr[-2000:]}")
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
     return Seen(**json.loads(found[1]), console=console)
+
+
+def dom(browser: str, url: str, folder: Path) -> str:
+    """What a page's scripts have made of it, as HTML; `folder` takes what that needs."""
+    return _load(browser, url, folder).stdout
+
+
+def _load(browser: str, url: str, folder: Path) -> subprocess.CompletedProcess:
+    command = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+        "--allow-file-access-from-files", "--enable-logging=stderr", "--window-size=1280,1000",
+        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", "--dump-dom", url,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)

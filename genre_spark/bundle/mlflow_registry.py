@@ -1,0 +1,163 @@
+"""Bundles in MLflow's model registry: ``models:/NAME/VERSION`` and ``models:/NAME@alias``.
+
+The registry is the one that MLflow's own settings name (``MLFLOW_REGISTRY_URI``, else
+``MLFLOW_TRACKING_URI``). An alias there is a pointer without a history, so that each promotion also
+leaves a tag at its version.
+
+References
+----------
+MLflow Model Registry, https://mlflow.org/docs/latest/ml/model-registry/
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+
+from genre_spark.bundle.promotions import Promotion
+from genre_spark.errors import BundleError, ConfigError, OutputError
+from genre_spark.platform.redaction import redact
+
+SCHEME = "models:/"
+MODEL_ID = "genre_spark.model_id"
+_PROMOTED = "genre_spark.promoted."
+_REFERENCE = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
+_NAME = re.compile(r"[^/:@'\"]+")
+
+
+def resolve(reference: str) -> str:
+    """``models:/NAME/VERSION`` of a reference, which an alias may stand for.
+
+    Raises
+    ------
+    BundleError
+        Where there is no such model, version or alias.
+    """
+    found = _REFERENCE.fullmatch(reference)
+    if not found:
+        raise BundleError(
+            f"{reference}: should be models:/NAME/VERSION or models:/NAME@ALIAS, of MLflow's registry"
+        )
+    name, version, alias = found["name"], found["version"], found["alias"]
+    with _asking(reference):
+        if alias:
+            version = MlflowClient().get_model_version_by_alias(name, alias).version
+        else:
+            MlflowClient().get_model_version(name, version)
+    return f"{SCHEME}{name}/{version}"
+
+
+def download(reference: str, folder: Path) -> Path:
+    """The bundle of a registered model, copied to below a local folder; unverified.
+
+    Raises
+    ------
+    BundleError
+        Where it cannot be fetched, or is no model of genre-spark.
+    """
+    with _asking(reference):
+        copied = mlflow.artifacts.download_artifacts(resolve(reference), dst_path=str(folder))
+        flavor = Model.load(copied).flavors.get("python_function", {})
+    if flavor.get("loader_module") != "genre_spark.scoring.mlflow_model":
+        raise BundleError(f"{reference}: is a model of MLflow, but none of genre-spark")
+    return Path(copied) / flavor["data"]
+
+
+def check_name(name: str) -> None:
+    """Refuses a name that MLflow would not take, before the work.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"--register {name}: MLflow takes no name with / : @ or quotes")
+
+
+def register(model_uri: str, name: str, model_id: str) -> str:
+    """Registers a logged model; ``models:/NAME/VERSION`` of the new version.
+
+    Raises
+    ------
+    OutputError
+        Where MLflow does not take it.
+    """
+    try:
+        made = mlflow.register_model(model_uri, name, tags={MODEL_ID: model_id})
+    except (MlflowException, OSError) as err:
+        raise OutputError(f"{name}: could not be registered in MLflow: {_first_line(err)}") from err
+    return f"{SCHEME}{name}/{made.version}"
+
+
+class MlflowAliases:
+    """Aliases of a registered model; see `aliases.Aliases`.
+
+    Parameters
+    ----------
+    path : str
+        From `resolve`.
+    """
+
+    def __init__(self, path: str):
+        self._path = path
+        self._name, self.version = path.removeprefix(SCHEME).rsplit("/", 1)
+
+    def made(self) -> list[Promotion]:
+        """Promotions by genre-spark, by their time."""
+        found = []
+        with _asking(self._path):
+            for one in MlflowClient().search_model_versions(f"name='{self._name}'"):
+                tags = {k: v for k, v in one.tags.items() if k.startswith(_PROMOTED)}
+                for key, text in tags.items():
+                    alias = key.removeprefix(_PROMOTED)
+                    found.append(_read(self._path, alias, str(one.version), text))
+        return sorted(found, key=lambda one: one.at)
+
+    def current(self, alias: str) -> tuple[str, str] | None:
+        """Path and model_id of the version that has the alias, whoever gave it; None without one."""
+        with _asking(self._path):
+            aliases = MlflowClient().get_registered_model(self._name).aliases
+            if alias not in aliases:
+                return None
+            has = MlflowClient().get_model_version(self._name, aliases[alias])
+        return f"{SCHEME}{self._name}/{has.version}", has.tags.get(MODEL_ID, "")
+
+    def give(self, promotion: Promotion, seen: int) -> None:
+        """Sets the alias, and the tag that tells of it; MLflow has no way to refuse a second one."""
+        text = promotion.model_dump_json(include={"model_id", "at", "evidence"})
+        client, key = MlflowClient(), f"{_PROMOTED}{promotion.alias}"
+        try:
+            client.set_model_version_tag(self._name, self.version, key, text)
+            client.set_registered_model_alias(self._name, promotion.alias, self.version)
+        except (MlflowException, OSError) as err:
+            raise OutputError(f"{self._path}: could not be promoted: {_first_line(err)}") from err
+
+
+def _read(path: str, alias: str, version: str, text: str) -> Promotion:
+    try:
+        return Promotion(alias=alias, version=version, **json.loads(text))
+    except (ValueError, TypeError) as err:
+        raise BundleError(f"{path}: a tag {_PROMOTED}… in MLflow is damaged; delete it") from err
+
+
+@contextmanager
+def _asking(reference: str) -> Iterator[None]:
+    """Raises what MLflow does not find, or cannot do, as `BundleError`."""
+    try:
+        yield
+    except (MlflowException, OSError) as err:
+        registry = redact(mlflow.get_registry_uri())
+        raise BundleError(
+            f"{reference}: not found in MLflow at {registry}: {_first_line(err)}"
+        ) from err
+
+
+def _first_line(err: Exception) -> str:
+    text = str(err).strip()
+    return redact(text.splitlines()[0]) if text else type(err).__name__

@@ -1,0 +1,174 @@
+"""Reads a Delta table by its log: the files of one version, without the rows deleted from them."""
+
+import atexit
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
+
+from genre_spark.errors import ConfigError, InputError
+from genre_spark.platform import delta_log
+from genre_spark.platform.hadoop import HadoopStorage, without_globs
+from genre_spark.platform.storage import is_remote
+from genre_spark.platform.table_files import TableFiles, root_of
+
+logger = logging.getLogger(__name__)
+
+# What a reader has to know beside plain Parquet files; all other features are refused.
+_KNOWN = {"deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
+_MAPPING = "delta.columnMapping.mode"
+_FILE, _ROW = "_delta_file", "_delta_row"
+
+
+def read(
+    spark: SparkSession, path: str, options: Mapping[str, str], version: int | None = None
+) -> DataFrame:
+    """The rows of a Delta table at one version: later commits do not change what is read.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    path : str
+        The table's folder.
+    options : mapping of str to str
+        Storage options of deltalake.
+    version : int, optional
+        The newest where none is given.
+
+    Raises
+    ------
+    InputError
+        Where it is no Delta table, has no such version, or uses a feature that is not known here.
+    """
+    table = delta_log.open_table(path, options, version)
+    _check_features(path, table)
+    schema = StructType.fromJson(json.loads(table.schema().to_json()))
+    files = pa.table(table.get_add_actions())
+    if not files.num_rows:
+        return spark.createDataFrame([], schema)
+    # Paths in a log are written as parts of URIs.
+    names = [unquote(name) for name in files["path"].to_pylist()]
+    places = _places(spark, path, options, names)
+    partitions = list(table.metadata().partition_columns)
+    stored = StructType([field for field in schema.fields if field.name not in partitions])
+    rows = spark.read.schema(stored).parquet(*[without_globs(place) for place in places])
+    rows = _without_deleted(spark, rows, table, dict(zip(names, places, strict=True)))
+    if partitions:
+        rows = _with_partitions(spark, rows, files, places)
+    return rows.select(*[_typed(field) for field in schema.fields])
+
+
+def reaches(spark: SparkSession, path: str) -> bool:
+    """Whether Spark has a file system for a path."""
+    if not is_remote(path):
+        return True
+    try:
+        HadoopStorage(spark, spark_path(path))
+    except InputError:
+        return False
+    return True
+
+
+def spark_path(path: str) -> str:
+    """A table's folder as Spark names it: Hadoop calls S3 ``s3a``."""
+    root = root_of(path)
+    return f"s3a://{root.removeprefix('s3://')}" if root.startswith("s3://") else root
+
+
+def require_one_machine(spark: SparkSession, path: str) -> None:
+    """Refuses a store that Spark cannot reach, where workers are on other machines.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not (spark.sparkContext.master or "").startswith("local"):
+        raise ConfigError(
+            f"{path}: Spark has no file system for it, and its executors are on other machines;"
+            " put the store's Hadoop jars on the class path (for S3 hadoop-aws)"
+        )
+
+
+def _check_features(path: str, table: DeltaTable) -> None:
+    unknown = set(table.protocol().reader_features or ()) - _KNOWN
+    if table.metadata().configuration.get(_MAPPING, "none") != "none":
+        unknown |= {"columnMapping"}
+    elif "columnMapping" in unknown:
+        unknown -= {"columnMapping"}
+    if unknown:
+        raise InputError(
+            f"{path}: is a Delta table with {', '.join(sorted(unknown))}, which is not read here;"
+            " copy it into a table without, or export its rows as Parquet"
+        )
+
+
+def _places(
+    spark: SparkSession, path: str, options: Mapping[str, str], names: Sequence[str]
+) -> list[str]:
+    """Where Spark finds each file; copies, where it cannot reach the store."""
+    if reaches(spark, path):
+        root = spark_path(path)
+        return [name if "://" in name else f"{root}/{name}" for name in names]
+    require_one_machine(spark, path)
+    folder = tempfile.mkdtemp(prefix="genre-spark-")
+    # Spark reads lazily: as long as the process lives somebody may need them.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    logger.info("%s: fetching %d files, since Spark has no file system for it", path, len(names))
+    return TableFiles(root_of(path), options).download(names, Path(folder))
+
+
+def _without_deleted(
+    spark: SparkSession, rows: DataFrame, table: DeltaTable, places: Mapping[str, str]
+) -> DataFrame:
+    """The rows that no deletion vector names."""
+    vectors = pa.table(table.deletion_vectors())
+    pairs: list[tuple[str, int]] = []
+    for uri, keep in zip(
+        *(vectors[name].to_pylist() for name in vectors.column_names), strict=True
+    ):
+        place = next(_key(at) for name, at in places.items() if unquote(uri).endswith(name))
+        pairs += [(place, row) for row, kept in enumerate(keep) if not kept]
+    if not pairs:
+        return rows
+    deleted = spark.createDataFrame(pairs, f"{_FILE} string, {_ROW} bigint")
+    numbered = rows.withColumns({_FILE: _file(), _ROW: F.col("_metadata.row_index")})
+    return numbered.join(F.broadcast(deleted), on=[_FILE, _ROW], how="left_anti")
+
+
+def _with_partitions(
+    spark: SparkSession, rows: DataFrame, files: pa.Table, places: Sequence[str]
+) -> DataFrame:
+    """With the values that the log has for whole files."""
+    partition = files["partition"].combine_chunks()
+    names = [field.name for field in partition.type]
+    columns = {name: partition.field(name) for name in names}
+    known = pa.table({_FILE: pa.array([_key(one) for one in places]), **columns})
+    values = spark.createDataFrame(known)
+    located = rows if _FILE in rows.columns else rows.withColumn(_FILE, _file())
+    return located.join(F.broadcast(values), on=_FILE, how="left")
+
+
+def _file() -> Column:
+    """The file of a row, written as `_key` does."""
+    # A plus is a plus in a path; only in a query does it stand for a blank.
+    uri = F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))
+    return F.regexp_replace(F.url_decode(uri), "^file:/+", "/")
+
+
+def _key(place: str) -> str:
+    return f"/{place.removeprefix('file:').lstrip('/')}" if place.startswith("file:") else place
+
+
+def _typed(field: StructField) -> Column:
+    """A column in the type of the table's schema: the log has partition values as it likes."""
+    name = "`" + field.name.replace("`", "``") + "`"
+    return F.col(name).cast(field.dataType).alias(field.name, metadata=field.metadata)

@@ -1,0 +1,78 @@
+"""`genre-spark labels DIR --output FILE.html`: a page to search a labelled catalogue."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from genre_spark.catalog import reader as tables
+from genre_spark.catalog import table_format
+from genre_spark.catalog.catalogue import Source
+from genre_spark.pipelines.requests import BrowseRequest
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.publishing import reader
+from genre_spark.publishing.manifest import Source as LabelledSource
+from genre_spark.reporting import browse_page
+from genre_spark.schema import ALBUM, ARTIST, RUN_COLUMNS, TITLE, TRACK_ID
+
+_NOT_SHOWN = (*RUN_COLUMNS, "input_hash", "synthetic_genre_id")
+
+
+def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) -> dict[str, Any]:
+    """Writes the page; see `BrowseRequest`.
+
+    Parameters
+    ----------
+    get_spark : callable
+        Gives a session; called only where one is needed.
+    request : BrowseRequest
+
+    Raises
+    ------
+    InputError
+        Where there is no labelled catalogue, or the table of the names cannot be read.
+    OutputError
+        Where the output is another file.
+    """
+    by_arrow = reader.by_arrow(request.labels, request.storage_options)
+    spark = get_spark() if request.catalog or not by_arrow else None
+    storage = storage_of(spark, request.output)
+    browse_page.check(storage, request.output)
+    manifest = reader.manifest_of(spark, request.labels, request.storage_options)
+    columns = [name for name in manifest.columns if name not in _NOT_SHOWN]
+    tracks = reader.sample(
+        spark, request.labels, request.max_tracks, request.storage_options, columns
+    )
+    if spark is not None and request.catalog:
+        tracks = _named(spark, manifest.source, request, tracks)
+    storage.write_text(request.output, browse_page.render(manifest, tracks))
+    return {"page": request.output, "tracks": len(tracks), "of": manifest.rows.labelled}
+
+
+def _named(
+    spark: SparkSession,
+    source: LabelledSource,
+    request: BrowseRequest,
+    tracks: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """The tracks with title, artist and album, by the mapping under which they were labelled."""
+    dataset = source.dataset
+    path = request.catalog or ""
+    # The version that was labelled, if it is the same Delta table.
+    version = source.version if path == source.path else None
+    fmt = table_format.DELTA if version is not None else None
+    given = Source(path, dataset, fmt, None, version, request.storage_options)
+    mapped = tables.map_columns(given.read(spark), dataset, path)
+    ids = [(track[TRACK_ID],) for track in tracks]
+    wanted = spark.createDataFrame(ids, f"{TRACK_ID} string")
+    with tables.reading(f"{path}: cannot be read"):
+        rows = (
+            mapped.rows.select(TRACK_ID, TITLE, ARTIST, ALBUM)
+            .join(F.broadcast(wanted), on=TRACK_ID, how="left_semi")
+            .dropDuplicates([TRACK_ID])
+            .collect()
+        )
+    names = {row[TRACK_ID]: row.asDict() for row in rows}
+    unknown = dict.fromkeys((TITLE, ARTIST, ALBUM))
+    return [{**unknown, **names.get(track[TRACK_ID], {}), **track} for track in tracks]

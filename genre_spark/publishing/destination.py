@@ -1,0 +1,156 @@
+"""Where a labelled catalogue is published: one interface for a directory and for a Delta table."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from pyspark.sql import DataFrame, SparkSession
+
+from genre_spark.config import Settings
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.atomic_directory import Target
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.storage import Storage
+from genre_spark.publishing import writer
+from genre_spark.publishing.manifest import Manifest, Published, find
+
+DELTA = "delta"
+
+
+class Destination(ABC):
+    """A catalogue that is being published.
+
+    Attributes
+    ----------
+    run_id : str
+    staging, quarantine : str
+        Where Spark writes the labels and the quarantined rows.
+    old : Published or None
+        The catalogue that is published there by now.
+    """
+
+    run_id: str
+    staging: str
+    quarantine: str
+    old: Published | None
+
+    @abstractmethod
+    def published(self, columns: Collection[str]) -> DataFrame:
+        """The rows that are published by now, their columns in that order."""
+
+    @abstractmethod
+    def complete(self, manifest: Manifest, labels: DataFrame) -> None:
+        """Takes the manifest, once labels and quarantine are written and verified.
+
+        Parameters
+        ----------
+        manifest : Manifest
+        labels : DataFrame
+            As read back.
+        """
+
+    def files(self) -> dict[str, int]:
+        """Bytes of the written files by relative path, where nothing else lists them."""
+        return {}
+
+    def storable(self, quarantined: DataFrame) -> DataFrame:
+        """The quarantined rows in types that the format has."""
+        return quarantined
+
+    @abstractmethod
+    def hide_quarantine(self) -> None:
+        """Keeps readers of the labels from reading the quarantine too."""
+
+
+class Format(ABC):
+    """A way to publish at one place."""
+
+    @abstractmethod
+    def check(self, inputs: list[str]) -> None:
+        """Refuses an output that cannot be written safely, before any work.
+
+        Raises
+        ------
+        OutputError
+        """
+
+    @abstractmethod
+    def publishing(self, switch: bool, run_id: str | None) -> AbstractContextManager[Destination]:
+        """Locks the output; what is written in the block is published at its end.
+
+        Parameters
+        ----------
+        switch : bool
+            False throws away what was written.
+        run_id : str or None
+            12 hexadecimal digits; None for a new one.
+
+        Raises
+        ------
+        OutputError
+            Where another run publishes there, or has done so meanwhile.
+        """
+
+
+def format_of(spark: SparkSession, output: str, settings: Settings) -> Format:
+    """How the settings want an output to be published."""
+    if settings.publishing.table_format == DELTA:
+        # Needs the extra `delta`.
+        from genre_spark.publishing.delta import DeltaFormat
+
+        return DeltaFormat(spark, output, settings)
+    return DirectoryFormat(spark, output, settings.publishing.allow_gap)
+
+
+class DirectoryFormat(Format):
+    """A plain directory of Parquet files, switched in one step.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    output : str
+    allow_gap : bool
+        See `atomic_directory.check_target`.
+    """
+
+    def __init__(self, spark: SparkSession, output: str, allow_gap: bool):
+        self._spark, self._output, self._gap = spark, output, allow_gap
+        self._storage = storage_of(spark, output)
+
+    def check(self, inputs: list[str]) -> None:
+        """See `atomic_directory.check_target`."""
+        atomic_directory.check_target(self._storage, self._output, inputs, allow_gap=self._gap)
+
+    @contextmanager
+    def publishing(self, switch: bool, run_id: str | None) -> Iterator["Directory"]:
+        """See `atomic_directory.publishing`."""
+        path = self._storage.resolve(self._output)
+        with atomic_directory.publishing(self._storage, path, switch, run_id) as target:
+            yield Directory(self._spark, self._storage, target)
+
+
+class Directory(Destination):
+    """A directory that is being published; the quarantine is a folder in it."""
+
+    def __init__(self, spark: SparkSession, storage: Storage, target: Target):
+        self._spark, self._storage, self._target = spark, storage, target
+        self.run_id, self.staging = target.run_id, target.staging
+        self.quarantine = f"{target.staging}/{atomic_directory.QUARANTINE}"
+        self.old = find(storage, target.path)
+
+    def published(self, columns: Collection[str]) -> DataFrame:
+        """The rows in the directory."""
+        return writer.read(self._spark, self._target.path, columns)
+
+    def files(self) -> dict[str, int]:
+        """See `atomic_directory.staged_files`."""
+        return atomic_directory.staged_files(self._storage, self._target)
+
+    def complete(self, manifest: Manifest, labels: DataFrame) -> None:
+        """Writes the manifest into the staged directory."""
+        content = manifest.model_dump(mode="json", by_alias=True)
+        atomic_directory.write_manifest(self._storage, self._target, content)
+
+    def hide_quarantine(self) -> None:
+        """See `published_files.hide`."""
+        atomic_directory.hide(self._storage, self.quarantine)

@@ -1,0 +1,138 @@
+"""Bundles in MLflow's registry, in a store of SQLite: registered, opened by name, promoted."""
+
+import numpy as np
+import pytest
+from support.edits import FEATURES, start
+from support.generated import (
+    make_genre_metrics,
+    make_genre_part,
+    make_manifest,
+    make_metrics,
+    make_profile,
+)
+from support.networks import make_network
+
+from genre_spark.bundle import files, store
+from genre_spark.bundle.aliases import aliases_of
+from genre_spark.config import load_settings
+from genre_spark.errors import BundleError, ConfigError
+from genre_spark.evaluation import promotion_gate
+
+mlflow = pytest.importorskip("mlflow", reason="MLflow is absent: the extra `mlflow`")
+pytest.importorskip("sqlalchemy", reason="SQLAlchemy is absent: the extra `test`")
+from genre_spark.bundle import mlflow_registry  # noqa: E402
+from genre_spark.reporting import mlflow_run  # noqa: E402
+from genre_spark.scoring.in_memory import InMemoryScorer  # noqa: E402
+
+SETTINGS = load_settings()
+
+
+def make_bundle(folder, seed, accuracy):
+    """A full bundle that states how accurate it is."""
+    folder.mkdir()
+    network = make_network(seed=seed, axes=4)
+    manifest = make_manifest(network, features=FEATURES)
+    part = make_genre_part(artists=[1, 2])
+    scoring = manifest.scoring.model_copy(update={"genres": part})
+    metrics = make_metrics(accuracy=accuracy, tracks=30, held_out="same tracks")
+    genres = make_genre_metrics(new=metrics)
+    update = {"scoring": scoring, "genres": genres}
+    update["model_id"] = files.model_id(scoring, network)
+    (folder / files.ONNX).write_bytes(network)
+    files.write_files(
+        folder, manifest.model_copy(update=update), make_profile(features=FEATURES), "# A\n"
+    )
+    return files.load(folder)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """Versions 1 and 2, of which the second is less accurate."""
+    folder = tmp_path_factory.mktemp("bundles")
+    return [make_bundle(folder / f"{i}", i, accuracy) for i, accuracy in ((1, 0.75), (2, 0.5))]
+
+
+@pytest.fixture(scope="module")
+def registry(bundles, tmp_path_factory):
+    """Both as versions of `mine`; MLflow's own settings are what they were afterwards."""
+    folder, before = tmp_path_factory.mktemp("mlflow"), mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.create_experiment("genres", artifact_location=(folder / "artifacts").as_uri())
+    mlflow.set_experiment("genres")
+
+    class Page:
+        html, answers = "<p>report</p>", {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        # The page of a bundle without rules or map is tested elsewhere.
+        patch.setattr(mlflow_run, "compose", lambda *_: Page)
+        for one in bundles:
+            logged = mlflow_run.log(one, SETTINGS, "0123456789ab", "mine")
+            registered = mlflow_run.register(logged, one, "mine")
+    yield registered
+    mlflow.set_tracking_uri(before)
+
+
+def test_a_registered_bundle_is_opened_by_its_version_and_labels_as_before(registry, bundles):
+    assert registry == {"registered": "models:/mine/2"}
+    opened = store.open_bundle(None, "models:/mine/1", "full")
+    assert opened.manifest == bundles[0].manifest
+    assert str(opened.path) == "models:/mine/1"
+    tracks = start(20).astype(dict.fromkeys(FEATURES, float))
+    found, expected = (InMemoryScorer(one, 9).label(tracks) for one in (opened, bundles[0]))
+    assert np.array_equal(found["genre"], expected["genre"])
+    with store.on_disk(None, "models:/mine/2") as on_disk:
+        assert (on_disk.path / files.ONNX).read_bytes() == bundles[1].onnx
+
+
+def test_promotions_set_aliases_and_hold_the_champion_to_its_gate(registry):
+    def promote(version, **options):
+        path = f"models:/mine/{version}"
+        return promotion_gate.promote(None, path, "champion", None, SETTINGS, **options)
+
+    with pytest.raises(BundleError, match="mine/2: has never been champion"):
+        promote(2, rollback=True)
+    promote(1)
+    assert mlflow_registry.resolve("models:/mine@champion") == "models:/mine/1"
+    with pytest.raises(promotion_gate.GateError, match=r"accuracy on new artists is 0\.5000"):
+        promote(2)
+    given = promotion_gate.promote(None, "models:/mine/2", "challenger", None, SETTINGS)
+    assert given.version == "2"
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias("mine", "champion", "2")  # somebody, in MLflow's pages
+    better = promote(1)
+    assert better.evidence.protocols["new"].candidate == 0.75
+    assert client.get_model_version_by_alias("mine", "champion").version in (1, "1")
+    client.set_registered_model_alias("mine", "champion", "2")
+    promote(1, rollback=True)
+    made = aliases_of(None, "models:/mine/1").made()
+    assert {(one.alias, one.version) for one in made} == {("champion", "1"), ("challenger", "2")}
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("models:/mine@nobody", "not found in MLflow at sqlite"),
+        ("models:/mine/9", "not found in MLflow at sqlite"),
+        ("models:/mine/Production", "should be models:/NAME/VERSION or models:/NAME@ALIAS"),
+    ],
+)
+def test_what_is_not_registered_is_refused_in_one_line(registry, reference, said):
+    with pytest.raises(BundleError, match=said):
+        store.open_bundle(None, reference)
+
+
+def test_a_model_of_somebody_else_is_refused(registry):
+    def other(model_input: list[str]) -> list[str]:
+        return model_input
+
+    with mlflow.start_run():
+        made = mlflow.pyfunc.log_model(name="model", python_model=other, pip_requirements=["a"])
+    mlflow.register_model(made.model_uri, "theirs")
+    with pytest.raises(BundleError, match="is a model of MLflow, but none of genre-spark"):
+        store.open_bundle(None, "models:/theirs/1")
+
+
+def test_names_that_mlflow_would_not_take_are_refused_before_the_work(registry):
+    with pytest.raises(ConfigError, match="--register a/b: MLflow takes no name"):
+        mlflow_run.check("a/b")

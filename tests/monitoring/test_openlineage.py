@@ -1,0 +1,111 @@
+"""Events of OpenLineage: what they hold, where they go, and that no failure of theirs is a run's."""
+
+import json
+import logging
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+pytest.importorskip("openlineage.client", reason="OpenLineage is absent: the extra `openlineage`")
+
+from genre_spark.monitoring import openlineage
+
+RUN = {"run_id": "0123456789ab", "exit_code": 0, "seconds": 3.5}
+SUMMARY = {
+    "path": "s3a://music/labelled",
+    "published": True,
+    "source": {"path": "hdfs://node:8020/tracks", "version": 7},
+    "model": {"path": "models:/mine/3"},
+    "model_id": "0123456789abcdef",
+    "rows": {"read": 65, "labelled": 60, "reasons": {"missing:track_id": 2, "malformed_row": 3}},
+    "schema": {"track_id": "string", "genre_confidence": "float"},
+    "drift": {"features": {"tempo": {"psi": 0.5, "level": "warn"}}},
+}
+
+
+def sent(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def event(tmp_path):
+    openlineage.send(str(tmp_path / "lineage.jsonl"), "score", RUN, SUMMARY)
+    (found,) = sent(tmp_path / "lineage.jsonl")
+    return found
+
+
+def test_an_event_names_inputs_and_outputs_as_other_tools_do(event):
+    assert event["eventType"] == "COMPLETE"
+    assert event["job"]["name"] == "genre-spark.score"
+    inputs = [(one["namespace"], one["name"]) for one in event["inputs"]]
+    assert inputs == [("hdfs://node:8020", "/tracks"), ("mlflow", "mine/3")]
+    (output,) = event["outputs"]
+    assert (output["namespace"], output["name"]) == ("s3://music", "labelled")
+
+
+def test_an_event_holds_counts_columns_quality_and_the_version_that_was_read(event):
+    source, output = event["inputs"][0], event["outputs"][0]
+    assert source["facets"]["version"]["datasetVersion"] == "7"
+    assert source["inputFacets"]["dataQualityMetrics"]["rowCount"] == 65
+    checks = source["inputFacets"]["dataQualityAssertions"]["assertions"]
+    found = [(one["assertion"], one.get("column"), one["success"], one["actual"]) for one in checks]
+    assert found == [
+        ("missing", "track_id", False, "2"),
+        ("malformed_row", None, False, "3"),
+        ("drift_psi", "tempo", False, "0.5000"),
+    ]
+    assert output["outputFacets"]["outputStatistics"]["rowCount"] == 60
+    fields = [(one["name"], one["type"]) for one in output["facets"]["schema"]["fields"]]
+    assert fields == list(SUMMARY["schema"].items())
+
+
+def test_events_are_added_to_a_file_and_a_failed_run_is_one_too(tmp_path):
+    path = tmp_path / "lineage.jsonl"
+    openlineage.send(str(path), "score", RUN, SUMMARY)
+    openlineage.send(str(path), "models promote", {**RUN, "exit_code": 5}, {})
+    first, second = sent(path)
+    assert (second["eventType"], second["job"]["name"]) == ("FAIL", "genre-spark.models.promote")
+    assert second["run"]["facets"]["errorMessage"]["message"] == "exit code 5"
+    assert second["inputs"] == second["outputs"] == []
+    assert first["run"]["runId"] == second["run"]["runId"]
+
+
+def test_a_dry_run_has_no_output_and_secrets_stay_here(tmp_path):
+    summary = {**SUMMARY, "published": False, "source": {"path": "https://me:word@host/tracks.csv"}}
+    event = openlineage.event("score", RUN, summary)
+    assert event.outputs == []
+    assert "word" not in str(event)
+
+
+def test_an_event_is_posted_to_a_server(monkeypatch):
+    monkeypatch.setenv("OPENLINEAGE_API_KEY", "secret")
+
+    class Server(BaseHTTPRequestHandler):
+        posted = []
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.posted.append((self.path, self.headers["Authorization"], json.loads(body)))
+            self.send_response(201)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    openlineage.send(f"http://127.0.0.1:{server.server_port}", "score", RUN, SUMMARY)
+    server.shutdown()
+    ((path, authorization, event),) = Server.posted
+    assert (path, authorization) == ("/api/v1/lineage", "Bearer secret")
+    assert event["eventType"] == "COMPLETE"
+
+
+def test_lineage_that_cannot_be_sent_is_a_warning(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        openlineage.send("http://user:word@127.0.0.1:9", "score", RUN, SUMMARY)
+        openlineage.send(str(tmp_path / "no" / "lineage.jsonl"), "score", RUN, SUMMARY)
+    said = [one.message for one in caplog.records if "could not be sent" in one.message]
+    assert len(said) == 2
+    assert "word" not in " ".join(said)

@@ -1,0 +1,318 @@
+"""Labelled catalogues as Delta tables: what is committed, what readers find, and what is refused."""
+
+import json
+import struct
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from support import edits
+from support.contract import violations
+from support.edits import FEATURES, make_models, start
+
+from genre_spark.catalog.catalogue import Source
+from genre_spark.config import load_settings
+from genre_spark.errors import ConfigError, InputError, OutputError
+from genre_spark.pipelines import score as score_pipeline
+from genre_spark.pipelines.requests import ScoreRequest
+from genre_spark.publishing import destination
+from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS
+from genre_spark.source import Dataset
+
+deltalake = pytest.importorskip("deltalake", reason="deltalake is absent: the extra `delta`")
+
+pytestmark = pytest.mark.usefixtures("small_plans")
+DELTA = ("table_format=delta", "max_quarantined=1", "max_imputed=1")
+SETTINGS = load_settings(overrides=DELTA)
+
+
+@pytest.fixture(scope="module")
+def model(spark, tmp_path_factory):
+    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
+
+
+def score(spark, tracks, model, output, settings=SETTINGS, **options):
+    return edits.score(spark, tracks, model, output, settings=settings, **options)
+
+
+def rows(folder, version=None):
+    """A table as deltalake reads it, in order."""
+    found = deltalake.DeltaTable(str(folder), version=version).to_pandas()
+    return found.sort_values(found.columns[0]).reset_index(drop=True)
+
+
+def labels(folder):
+    return rows(folder).drop(columns="scored_at")
+
+
+def last_commit(folder):
+    return deltalake.DeltaTable(str(folder)).history(1)[0]
+
+
+def dirty():
+    """Three repeated and two bad rows."""
+    tracks = start()
+    return pd.concat([tracks, tracks.head(3), tracks.head(2).assign(track_id=None)])
+
+
+@pytest.fixture(scope="module")
+def whole(spark, model, tmp_path_factory):
+    """A published table and its summary; not to be changed."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    return folder, score(spark, dirty(), model, folder)
+
+
+def test_the_rows_are_those_of_a_plain_directory(spark, model, whole, tmp_path):
+    score(spark, dirty(), model, tmp_path / "plain", settings=edits.SETTINGS)
+    expected = edits.labels(tmp_path / "plain")
+    found = labels(whole[0])
+    assert list(found) == [name for name in LABELLED_COLUMNS if name != "scored_at"]
+    for name in found:
+        assert found[name].astype(str).tolist() == expected[name].astype(str).tolist(), name
+
+
+def test_the_commit_holds_the_manifest_and_names_the_quarantine(whole):
+    folder, said = whole
+    commit = last_commit(folder)
+    manifest = json.loads(commit["genre_spark.manifest"])
+    assert violations("manifest", manifest) == []
+    assert manifest["rows"]["labelled"] == commit["genre_spark.rows.labelled"] == 60
+    assert commit["genre_spark.run_id"] == manifest["run_id"] == said["run_id"]
+    assert commit["genre_spark.model_id"] == said["model_id"]
+    quarantined = rows(f"{folder}_quarantine", commit["genre_spark.quarantine_version"])
+    assert len(quarantined) == 5
+    assert sorted(quarantined["_reasons"].map(list).explode().unique()) == [
+        "duplicate_track_id",
+        "missing:track_id",
+    ]
+
+
+def test_polars_and_duckdb_read_the_table(whole):
+    import duckdb
+    import polars
+
+    folder, _ = whole
+    assert polars.read_delta(str(folder)).height == 60
+    found = deltalake.DeltaTable(str(folder)).scan()  # noqa: F841 (DuckDB finds it by its name)
+    assert duckdb.sql("select count(*) from found").fetchall() == [(60,)]
+
+
+def test_a_second_run_replaces_the_rows_and_keeps_the_first_version(spark, model, tmp_path):
+    out = tmp_path / "out"
+    score(spark, start(), model, out)
+    before = rows(out)
+    tracks = start().drop(index=[5, 6])
+    tracks.loc[0, "energy"] = 0.011
+    found = score(spark, tracks, model, out, incremental=True)
+    assert found["incremental"]["in_full_because"] is None
+    assert len(found["runs"]) == 2
+    assert len(rows(out)) == 58
+    pd.testing.assert_frame_equal(rows(out, version=0), before)
+    score(spark, tracks, model, tmp_path / "full")
+    pd.testing.assert_frame_equal(labels(out), labels(tmp_path / "full"), check_exact=True)
+    dry = score(spark, start(), model, out, dry_run=True)
+    assert dry["changes"]["added"] == 2
+    assert deltalake.DeltaTable(str(out)).version() == 1
+    assert len([one for one in out.iterdir() if one.name.startswith("run-")]) == 2
+
+
+def test_a_partitioned_table_is_written_and_read_by_its_log(spark, model, tmp_path):
+    out, wanted = tmp_path / "out", (*DELTA, "partition_by=synthetic_genre_id")
+    score(spark, start(), model, out, settings=load_settings(overrides=wanted))
+    found = rows(out)
+    assert found["synthetic_genre_id"].nunique() > 1
+    assert found["synthetic_genre_id"].dtype == "int32"
+    assert deltalake.DeltaTable(str(out)).metadata().partition_columns == ["synthetic_genre_id"]
+    again = Source(str(out), Dataset()).at_version().read(spark)
+    assert dict(again.dtypes) == LABELLED_COLUMNS
+    pairs = again.select("track_id", "synthetic_genre_id").toPandas()
+    expected = found[["track_id", "synthetic_genre_id"]]
+    assert sorted(pairs.itertuples(index=False)) == sorted(expected.itertuples(index=False))
+    with pytest.raises(
+        OutputError, match="is partitioned by synthetic_genre_id, and not by nothing"
+    ):
+        score(spark, start(), model, out)
+
+
+@pytest.fixture
+def out(spark, model, tmp_path):
+    """A table of 20 tracks."""
+    score(spark, start(20), model, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_a_run_that_others_overtook_is_refused(spark, model, out):
+    settings = load_settings(overrides=DELTA)
+    format_of = destination.format_of(spark, str(out), settings)
+    with format_of.publishing(switch=False, run_id=None) as target:
+        published = target.published(list(LABELLED_COLUMNS))
+        published.write.parquet(target.staging)
+        published.limit(0).write.parquet(target.quarantine)
+        target.complete(target.old.manifest, published)
+        one = deltalake.DeltaTable(str(out)).to_pyarrow_table().slice(0, 1)
+        deltalake.write_deltalake(str(out), one, mode="append")
+        with pytest.raises(OutputError, match=r"out: somebody else committed version 1 while this"):
+            target.commit()
+    assert len(rows(out)) == 21
+    score(spark, start(20), model, out)
+    assert len(rows(out)) == 20
+
+
+def test_two_runs_at_once_are_one_too_many(spark, model, out):
+    format_of = destination.format_of(spark, str(out), SETTINGS)
+    with (
+        format_of.publishing(switch=False, run_id=None),
+        pytest.raises(OutputError, match="another run is writing there"),
+    ):
+        score(spark, start(20), model, out)
+
+
+def test_files_of_a_run_that_never_committed_are_no_part_and_deleted_by_the_next(spark, model, out):
+    left = [out / "run-0123456789ab", Path(f"{out}_quarantine") / "run-0123456789ab"]
+    for folder in left:
+        folder.mkdir()
+        (folder / "part-0.parquet").write_bytes(b"PAR1")
+    assert len(rows(out)) == 20
+    score(spark, start(20), model, out)
+    assert not any(folder.exists() for folder in left)
+    assert len(rows(out)) == 20
+
+
+def test_what_is_no_table_of_genre_spark_is_left_alone(spark, model, out, tmp_path):
+    with pytest.raises(OutputError, match=r"is a Delta table; write to it with --table-format"):
+        score(spark, start(20), model, out, settings=edits.SETTINGS)
+    mine = tmp_path / "mine"
+    deltalake.write_deltalake(str(mine), pa.table({"a": [1]}))
+    with pytest.raises(OutputError, match="a Delta table that genre-spark did not write"):
+        score(spark, start(20), model, mine)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("a")
+    with pytest.raises(OutputError, match=r"is no Delta table, and holds a\.txt"):
+        score(spark, start(20), model, tmp_path / "notes")
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory):
+    """A Delta table of tracks: 30 in version 0, 50 in version 1, 40 in version 2."""
+    folder = str(tmp_path_factory.mktemp("catalogue") / "a table+ of 100%")
+    tracks = start(50).astype(dict.fromkeys(FEATURE_NAMES, float))[
+        ["track_id", "artist", *FEATURES]
+    ]
+    tracks["part"] = ["a b", "ü/%"] * 25
+    write = {"partition_by": ["part"]}
+    deltalake.write_deltalake(folder, pa.Table.from_pandas(tracks.head(30)), **write)
+    deltalake.write_deltalake(folder, pa.Table.from_pandas(tracks.tail(20)), mode="append", **write)
+    gone = ", ".join(f"'{one}'" for one in tracks["track_id"].head(10))
+    deltalake.DeltaTable(folder).delete(f"track_id in ({gone})")
+    return folder, tracks
+
+
+@pytest.mark.parametrize(("version", "n"), [(None, 40), (0, 30), (1, 50)])
+def test_a_delta_catalogue_is_read_at_a_version_without_deleted_rows(spark, catalogue, version, n):
+    path, tracks = catalogue
+    source = Source(path, Dataset(), version=version).at_version()
+    assert source.version == (2 if version is None else version)
+    found = source.read(spark).toPandas()
+    assert len(found) == n
+    both = found.merge(tracks, on="track_id")
+    assert (both["part_x"] == both["part_y"]).all()
+    assert list(found) == list(tracks)
+
+
+def test_the_version_that_was_labelled_is_in_the_manifest(spark, catalogue, model, tmp_path):
+    path, _ = catalogue
+    source = Source(path, Dataset(), version=1).at_version()
+    request = ScoreRequest(source, model, str(tmp_path / "out"), edits.SETTINGS)
+    found = score_pipeline.run(spark, request, lambda *_: None)
+    assert found.manifest.rows.labelled == 50
+    manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
+    assert (manifest["source"]["format"], manifest["source"]["version"]) == ("delta", 1)
+    assert violations("manifest", manifest) == []
+
+
+def test_versions_that_are_not_there_and_files_inside_a_table_are_refused(
+    spark, catalogue, tmp_path
+):
+    path, tracks = catalogue
+    with pytest.raises(InputError, match="has no version 9, the newest is 2"):
+        Source(path, Dataset(), version=9).at_version()
+    inside = next(Path(path).glob("part=*"))
+    with pytest.raises(InputError, match=r"is in a Delta table .* Give its folder"):
+        Source(str(inside), Dataset()).at_version().read(spark)
+    plain = tmp_path / "plain.parquet"
+    tracks.to_parquet(plain)
+    with pytest.raises(ConfigError, match="is of Delta tables; this is none"):
+        Source(str(plain), Dataset(), version=1).at_version()
+
+
+def deletion_vector(deleted):
+    """Rows of a file as an inline deletion vector: a 64-bit Roaring bitmap of one container, in Z85.
+
+    See "Deletion Vector Format" of the Delta protocol, and the specification of Roaring bitmaps.
+    """
+    container = struct.pack(f"<IIHHI{len(deleted)}H", 12346, 1, 0, len(deleted) - 1, 16, *deleted)
+    data = struct.pack("<IQI", 1681511377, 1, 0) + container
+    return {
+        "storageType": "i",
+        "pathOrInlineDv": z85(data + bytes(-len(data) % 4)),
+        "sizeInBytes": len(data),
+        "cardinality": len(deleted),
+    }
+
+
+def z85(data):
+    """ZeroMQ's RFC 32: base 85 in an alphabet that JSON need not escape."""
+    alphabet = (
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+    )
+    found = ""
+    for (word,) in struct.iter_unpack(">I", data):
+        found += "".join(alphabet[word // 85**power % 85] for power in (4, 3, 2, 1, 0))
+    return found
+
+
+def test_rows_of_deletion_vectors_are_left_out(spark, tmp_path):
+    path = tmp_path / "dv"
+    deltalake.write_deltalake(str(path), pa.table({"track_id": [f"t{i}" for i in range(8)]}))
+    first = path / "_delta_log" / f"{0:020d}.json"
+    lines = [json.loads(line) for line in first.read_text().splitlines()]
+    for line in lines:
+        if "protocol" in line:
+            features = {
+                "readerFeatures": ["deletionVectors"],
+                "writerFeatures": ["deletionVectors"],
+            }
+            line["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7, **features}
+        if "add" in line:
+            line["add"]["deletionVector"] = deletion_vector([1, 4, 5])
+    first.write_text("\n".join(map(json.dumps, lines)))
+    for old in path.glob("_delta_log/*.crc"):
+        old.unlink()
+    found = Source(str(path), Dataset()).at_version().read(spark).toPandas()
+    assert sorted(found["track_id"]) == ["t0", "t2", "t3", "t6", "t7"]
+
+
+def test_a_table_with_renamed_columns_is_refused(spark, tmp_path):
+    path = tmp_path / "mapped"
+    deltalake.write_deltalake(str(path), pa.table({"track_id": ["a"]}))
+    first = path / "_delta_log" / f"{0:020d}.json"
+    text = first.read_text()
+    mapping = (
+        '"configuration":{"delta.columnMapping.mode":"name","delta.columnMapping.maxColumnId":"1"}'
+    )
+    lines = [json.loads(line) for line in text.replace('"configuration":{}', mapping).splitlines()]
+    for line in lines:
+        if "metaData" in line:
+            schema = json.loads(line["metaData"]["schemaString"])
+            schema["fields"][0]["metadata"] = {
+                "delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "track_id"
+            }  # fmt: skip
+            line["metaData"]["schemaString"] = json.dumps(schema)
+        if "protocol" in line:
+            line["protocol"] = {"minReaderVersion": 2, "minWriterVersion": 5}
+    first.write_text("\n".join(map(json.dumps, lines)))
+    for old in path.glob("_delta_log/*.crc"):
+        old.unlink()
+    with pytest.raises(InputError, match="with columnMapping, which is not read here"):
+        Source(str(path), Dataset()).at_version().read(spark)

@@ -1,0 +1,54 @@
+"""Labels a table on a session of Spark Connect, in a process of its own: one has but one kind.
+
+python connect.py TRACKS.parquet MODEL FOLDER
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+from pyarrow import parquet as pq
+from pyspark.sql import SparkSession
+
+import genre_spark
+from genre_spark.errors import GenreSparkError
+from genre_spark.source import Dataset
+
+LENIENT = {"max_quarantined": 1, "max_imputed": 1}
+
+
+def refused(work, *arguments, **options):
+    """What is said of a call that should not work."""
+    try:
+        work(*arguments, **options)
+    except GenreSparkError as err:
+        return str(err)
+    return "nothing"
+
+
+def main(tracks: str, model: str, folder: str) -> None:
+    """Writes labels and quarantine as Parquet files, and messages and settings as JSON."""
+    spark = SparkSession.builder.remote("local[2]").getOrCreate()
+    spark.conf.set("spark.sql.shuffle.partitions", "2")
+    spark.conf.set("spark.sql.session.timeZone", "Asia/Kathmandu")
+    before = {key: spark.conf.get(key) for key in ("spark.sql.ansi.enabled",)}
+    table = spark.createDataFrame(pd.read_parquet(tracks))
+    found = genre_spark.score(spark, table, model, explain=True, settings=LENIENT)
+    pq.write_table(found.drop("scored_at").toArrow(), f"{folder}/labels.parquet")
+    aside = genre_spark.quarantine(spark, table, model, settings=LENIENT)
+    pq.write_table(aside.toArrow(), f"{folder}/quarantine.parquet")
+    odd = Dataset(columns={"tempo": "no_such + 1"})
+    said = {
+        "cluster": refused(genre_spark.cluster, spark, table, f"{folder}/clusters"),
+        "train": refused(genre_spark.train, spark, table, model, f"{folder}/model"),
+        "hdfs": refused(genre_spark.score, spark, table, "hdfs://node/model"),
+        "mapping": refused(genre_spark.score, spark, table, model, dataset=odd),
+        "ansi": [before, {key: spark.conf.get(key) for key in before}],
+    }
+    Path(folder, "said.json").write_text(json.dumps(said), encoding="utf-8")
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
