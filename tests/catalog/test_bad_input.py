@@ -291,7 +291,21 @@ TABLES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", TABLES)
+# Much like another kind here: `make test-long` has them.
+ALIKE = {
+    "unclosed quote in the first column", "a byte-order mark", "UTF-16 without its mark",
+    "line breaks of Windows", "blank lines", "null characters between lines",
+    "a column that appears twice but for its case", "names in other case",
+    "files with other numbers of columns", "a packed table that is not packed",
+    "Parquet of which almost nothing is left", "Parquet that is text", "Parquet with nulls",
+    "Parquet with numbers as text", "Parquet whose files have other cases",
+    "Parquet with dates as numbers",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(one, marks=pytest.mark.long) if one in ALIKE else one for one in TABLES]
+)
 def test_a_bad_table_is_read_for_what_it_is_or_refused_in_one_line(spark, tmp_path, kind):
     make, outcome = TABLES[kind]
     source = Source(str(make(tmp_path)), Dataset())

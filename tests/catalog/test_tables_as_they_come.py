@@ -84,8 +84,9 @@ ENCODED = {
 }
 
 
-@pytest.mark.parametrize("encoding", ENCODED)
-@pytest.mark.parametrize("with_ids", [True, False])
+@pytest.mark.parametrize(
+    ("encoding", "with_ids"), [(one, i % 2 == 1) for i, one in enumerate(ENCODED)]
+)
 def test_artists_in_another_encoding_are_never_merged(spark, tracks, tmp_path, encoding, with_ids):
     tracks["artist"] = [ENCODED[encoding][i % 6] for i in range(N)]
     table = tracks if with_ids else tracks.drop(columns="track_id")
@@ -113,7 +114,7 @@ def test_some_damaged_bytes_in_a_utf_8_table_cost_those_values_alone(spark, trac
 # Separators, quotes, numbers
 
 
-@pytest.mark.parametrize("sep", [";", "\t", "|", "^"])
+@pytest.mark.parametrize("sep", [";", "^"])
 def test_another_separator_is_named_and_inspect_reads_with_it(spark, tracks, tmp_path, sep):
     path = csv(tracks, tmp_path / "tracks.csv", sep=sep)
     assert "its columns are separated by" in refused(spark, path)
