@@ -50,7 +50,8 @@ class CatalogSettings(StrictModel):
 
     max_imputed: Annotated[_Int, Field(ge=0, le=len(FEATURE_NAMES) - 1)]
     max_quarantined: Share
-    version: Annotated[_Int, Field(ge=0)] | None
+    # With a default: bundles and catalogues that were made before hold none.
+    version: Annotated[_Int, Field(ge=0)] | None = None
 
 
 class ClusteringSettings(StrictModel):

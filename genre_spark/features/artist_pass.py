@@ -26,7 +26,7 @@ _SAMPLE = 100_000
 _MAX_OTHERS = 20
 # Artists that a title names after "feat.", "ft." or "featuring", or in brackets after "with".
 _HINT = r"(?i)[\s(\[](feat|ft|featuring|with)\b"
-_FEATURED = r"(?i)(?:[\s(\[](?:feat\.?|ft\.?|featuring)|[(\[]with)\s+([^)\]]+)"
+_FEATURED = r"(?i)(?:[\s(\[](?:feat\.?|ft\.?|featuring)|[(\[]with)\s+([^()\[\]]+)"
 _SEPARATORS = r"\s*,\s*|\s+&\s+|\s+and\s+"
 
 
@@ -111,7 +111,9 @@ def other_artist_keys(listed: bool) -> Column:
         ``Song (feat. A, B & C)``, are among them in any case.
     """
     title = F.col(TITLE)
-    names = F.transform(F.split(F.regexp_extract(title, _FEATURED, 1), _SEPARATORS), F.trim)
+    names = F.transform(
+        F.split(F.regexp_extract(title, _FEATURED, 1), _SEPARATORS), lambda name: F.trim(name)
+    )
     # The pattern is slow; few titles have one of its words.
     featured = F.when(title.rlike(_HINT), F.filter(names, lambda name: name != ""))
     none = F.array().cast("array<string>")

@@ -61,8 +61,8 @@ def test_all_is_accepted_where_all_is_right():
 def test_the_last_point_of_risk_and_coverage_is_the_accuracy():
     confidence, correct = np.array([0.9, 0.5, 0.7]), np.array([True, False, True])
     points = calibration.risk_coverage(confidence, correct)
-    assert points[0] == [pytest.approx(1 / 3), 1.0]
-    assert points[-1] == [1.0, pytest.approx(2 / 3)]
+    assert points[0] == (pytest.approx(1 / 3), 1.0)
+    assert points[-1] == (1.0, pytest.approx(2 / 3))
 
 
 def test_the_attainable_coverage_is_the_largest_that_is_right_often_enough():
@@ -136,21 +136,20 @@ def test_the_calibration_error_of_five_tracks_is_what_one_counts_by_hand():
 def test_reliability_is_confidence_then_accuracy_then_share_of_each_filled_bin():
     confidence = np.array([1.0, 0.95, 0.55, 0.5, 0.58])
     correct = np.array([True, False, True, False, False])
-    assert calibration.reliability(confidence, correct) == [
-        pytest.approx([(0.55 + 0.5 + 0.58) / 3, 1 / 3, 3 / 5]),
-        pytest.approx([(1 + 0.95) / 2, 1 / 2, 2 / 5]),
-    ]
+    low, high = calibration.reliability(confidence, correct)
+    assert low == pytest.approx(((0.55 + 0.5 + 0.58) / 3, 1 / 3, 3 / 5))
+    assert high == pytest.approx(((1 + 0.95) / 2, 1 / 2, 2 / 5))
 
 
 def test_risk_and_coverage_have_a_point_per_track_up_to_the_number_that_is_asked_for():
     confidence, correct = np.linspace(1, 0, 200), np.arange(200) % 2 == 0
     points = calibration.risk_coverage(confidence, correct)
     assert len(points) == 50
-    assert points[0] == [1 / 200, 1.0]
-    assert points[-1] == [1.0, 0.5]
-    assert calibration.risk_coverage(confidence[:3], correct[:3], points=50) == [
-        [pytest.approx(1 / 3), 1.0], [pytest.approx(2 / 3), 0.5], [1.0, pytest.approx(2 / 3)],
-    ]  # fmt: skip
+    assert points[0] == (1 / 200, 1.0)
+    assert points[-1] == (1.0, 0.5)
+    assert calibration.risk_coverage(confidence[:3], correct[:3], points=50) == (
+        (pytest.approx(1 / 3), 1.0), (pytest.approx(2 / 3), 0.5), (1.0, pytest.approx(2 / 3)),
+    )  # fmt: skip
 
 
 def test_equal_confidence_keeps_the_order_of_the_tracks():
@@ -158,4 +157,4 @@ def test_equal_confidence_keeps_the_order_of_the_tracks():
     confidence = np.full(40, 0.5)
     correct = np.arange(40) < 20
     assert calibration.attainable_coverage(confidence, correct, 1.0) == 0.5
-    assert calibration.risk_coverage(confidence, correct)[19] == [0.5, 1.0]
+    assert calibration.risk_coverage(confidence, correct)[19] == (0.5, 1.0)

@@ -82,7 +82,7 @@ def test_what_little_there_is_to_learn_is_learned(eagerly, name):
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, rtol=1e-5)
     side = np.setdiff1d(np.arange(len(given)), test)
     majority = (given.labels[test] == np.bincount(given.labels[side]).argmax()).mean()
-    assert metrics["accuracy"] > majority + (1 - majority) * 0.15
+    assert metrics.accuracy > majority + (1 - majority) * 0.15
     # Of what is accepted, if anything is of so little, hardly any is wrong.
     wrong = found.probabilities.argmax(axis=1) != given.labels[found.rows]
     assert wrong[found.accepted].sum() <= 0.2 * found.accepted.sum()

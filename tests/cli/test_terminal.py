@@ -69,6 +69,7 @@ DISCOVERY = BundleSummary(
     bundle="models/mine",
     kind="clusters",
     model_id="0123",
+    source="tracks.csv",
     rows=make_rows(100, 90),
     left_out=(),
     synthetic_genres=("calm slow", "loud fast"),

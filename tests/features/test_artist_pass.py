@@ -14,6 +14,7 @@ TITLES = {
     "Song FEAT. B (live)": ["B"],
     "Dancing with B": [],
     "Feature (without B)": [],
+    "Song (feat. 0 Degrees, 1 & 2)": ["0 Degrees", "1", "2"],
     "Song (feat. A)": [],
     None: [],
 }

@@ -138,11 +138,16 @@ def test_reasons_are_carried_over_with_the_labels(spark, models, tmp_path, monke
     assert violations("manifest", read_manifest(LocalStorage(), str(tmp_path / "by steps"))) == []
 
 
+def found_in(spark, folder, columns=LABELLED_COLUMNS):
+    """What of a published catalogue can be reused, or why nothing."""
+    old = find(LocalStorage(), str(folder))
+    read = partial(writer.read, spark, str(folder), columns)
+    return reusable(read, old, scoring_software(), columns)
+
+
 @pytest.mark.parametrize("explain", [True, False])
 def test_only_what_has_the_columns_that_are_wanted_is_reused(spark, published, explain):
-    old, columns = find(LocalStorage(), str(published)), labelled_columns(explain)
-    read = partial(writer.read, spark, str(published), columns)
-    found = reusable(read, old, scoring_software(), columns)
+    found = found_in(spark, published, labelled_columns(explain))
     assert isinstance(found, str) == explain
     assert not explain or found == "the published catalogue has other columns"
 
@@ -196,13 +201,11 @@ SPOILED = {
 @pytest.mark.parametrize(("spoil", "told"), SPOILED.values(), ids=SPOILED)
 def test_what_cannot_be_relied_on_is_not_reused(spark, published, spoil, told):
     spoil(published)
-    old = find(LocalStorage(), str(published))
-    assert told in reusable(spark, str(published), old, scoring_software(), LABELLED_COLUMNS)
+    assert told in found_in(spark, published)
 
 
 def test_what_was_published_can_be_reused(spark, published):
-    old = find(LocalStorage(), str(published))
-    rows = reusable(spark, str(published), old, scoring_software(), LABELLED_COLUMNS)
+    rows = found_in(spark, published)
     assert rows.count() == len(start())
 
 
