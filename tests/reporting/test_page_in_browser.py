@@ -4,6 +4,7 @@ import pytest
 from support import browser
 from test_page import HOSTILE, labels_of, make, names_of
 
+from genre_spark.publishing.manifest import Manifest
 from genre_spark.reporting import page as report
 
 PHONE, DESK = 390, 1200
@@ -32,7 +33,7 @@ def bundles():
 @pytest.mark.parametrize("which", ["full", "clusters", "hostile", "many", "two"])
 def test_a_browser_shows_the_page_whole_and_finds_no_fault(chromium, tmp_path, which):
     bundle = bundles()[which]
-    page = report.compose(bundle, labels_of(bundle))
+    page = report.compose(bundle, Manifest.model_validate(labels_of(bundle)))
     path = tmp_path / "report.html"
     path.write_text(page.html, encoding="utf-8")
     assert path.stat().st_size < 5_000_000
