@@ -103,7 +103,7 @@ def test_an_event_is_posted_to_a_server(monkeypatch):
 
 
 def test_lineage_that_cannot_be_sent_is_a_warning(tmp_path, caplog):
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="genre_spark"):
         openlineage.send("http://user:word@127.0.0.1:9", "score", RUN, SUMMARY)
         openlineage.send(str(tmp_path / "no" / "lineage.jsonl"), "score", RUN, SUMMARY)
     said = [one.message for one in caplog.records if "could not be sent" in one.message]
