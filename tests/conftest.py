@@ -27,11 +27,16 @@ settings.load_profile("suite")
 settings.register_profile("new", settings.get_profile("suite"), derandomize=False)
 
 
+# Minutes each: at the end one of two processes would wait for them alone.
+LONGEST = ("test_end_to_end.py", "test_api.py", "test_few_labels.py", "test_command_lines.py")
+
+
 def pytest_collection_modifyitems(items):
-    """Marks the tests that start Java."""
+    """Marks the tests that start Java, and begins with the longest files."""
     for item in items:
         if {"spark", "shell"} & set(item.fixturenames):
             item.add_marker("spark")
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")
