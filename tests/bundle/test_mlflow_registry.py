@@ -58,7 +58,6 @@ def registry(bundles, tmp_path_factory):
     folder, before = tmp_path_factory.mktemp("mlflow"), mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     mlflow.create_experiment("genres", artifact_location=(folder / "artifacts").as_uri())
-    mlflow.set_experiment("genres")
 
     class Page:
         html, answers = "<p>report</p>", {}
@@ -66,6 +65,8 @@ def registry(bundles, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # The page of a bundle without rules or map is tested elsewhere.
         patch.setattr(mlflow_run, "compose", lambda *_: Page)
+        # `set_experiment` would hold for the tests after these.
+        patch.setenv("MLFLOW_EXPERIMENT_NAME", "genres")
         for one in bundles:
             logged = mlflow_run.log(one, SETTINGS, "0123456789ab", "mine")
             registered = mlflow_run.register(logged, one, "mine")
