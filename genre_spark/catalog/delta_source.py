@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
+from genre_spark.catalog.columns import by_name
 from genre_spark.errors import ConfigError, InputError
 from genre_spark.platform import delta_log
 from genre_spark.platform.hadoop import HadoopStorage, without_globs
@@ -130,13 +131,11 @@ def _without_deleted(
     spark: SparkSession, rows: DataFrame, table: DeltaTable, places: Mapping[str, str]
 ) -> DataFrame:
     """The rows that no deletion vector names."""
-    vectors = pa.table(table.deletion_vectors())
+    root = f"{unquote(table.table_uri).rstrip('/')}/"
     pairs: list[tuple[str, int]] = []
-    for uri, keep in zip(
-        *(vectors[name].to_pylist() for name in vectors.column_names), strict=True
-    ):
-        place = next(_key(at) for name, at in places.items() if unquote(uri).endswith(name))
-        pairs += [(place, row) for row, kept in enumerate(keep) if not kept]
+    for one in pa.table(table.deletion_vectors()).to_pylist():
+        place = _key(places[unquote(one["filepath"]).removeprefix(root)])
+        pairs += [(place, row) for row, kept in enumerate(one["selection_vector"]) if not kept]
     if not pairs:
         return rows
     deleted = spark.createDataFrame(pairs, f"{_FILE} string, {_ROW} bigint")
@@ -170,5 +169,4 @@ def _key(place: str) -> str:
 
 def _typed(field: StructField) -> Column:
     """A column in the type of the table's schema: the log has partition values as it likes."""
-    name = "`" + field.name.replace("`", "``") + "`"
-    return F.col(name).cast(field.dataType).alias(field.name, metadata=field.metadata)
+    return by_name(field.name).cast(field.dataType).alias(field.name, metadata=field.metadata)

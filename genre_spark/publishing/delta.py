@@ -17,10 +17,10 @@ from typing import Any
 
 from deltalake import Schema
 from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog import delta_source
+from genre_spark.catalog.columns import by_name
 from genre_spark.config import Settings
 from genre_spark.errors import OutputError
 from genre_spark.platform import atomic_directory, delta_log, locks
@@ -216,8 +216,7 @@ def _check_apart(output: str, inputs: Collection[str]) -> None:
 
 
 def _storable(field: T.StructField) -> Column:
-    name = "`" + field.name.replace("`", "``") + "`"
-    column = F.col(name)
+    column = by_name(field.name)
     if not _has_delta(field.dataType):
         return column.cast("string").alias(field.name)
     return column

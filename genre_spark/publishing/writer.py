@@ -10,6 +10,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
+from genre_spark.catalog.columns import by_name
 from genre_spark.errors import GenreSparkError, OutputError
 from genre_spark.platform.hadoop import without_globs
 from genre_spark.platform.spark_errors import cause, environment_error
@@ -66,7 +67,7 @@ def write(
     wanted = {"rows": rows, "checksum": total, **(facts or {})}
     totals = [column.alias(name) for name, column in wanted.items()]
     try:
-        observed = table.observe(seen, *totals).select(*map(_by_name, published))
+        observed = table.observe(seen, *totals).select(*map(by_name, published))
         (layout or Layout()).writer(observed).parquet(path)
     except (PySparkException, Py4JJavaError) as err:
         raise environment_error(err) or OutputError(
@@ -92,7 +93,7 @@ def aggregate(table: DataFrame, aggregates: Mapping[str, Column]) -> dict[str, A
 
 def checksum(columns: Sequence[str]) -> Column:
     """Aggregate: sum of the hashes of all rows [bigint]; it wraps, as ANSI mode is off."""
-    return F.sum(F.xxhash64(*map(_by_name, columns)))
+    return F.sum(F.xxhash64(*map(by_name, columns)))
 
 
 @contextmanager
@@ -170,10 +171,6 @@ def check_schema(labelled: DataFrame, columns: Mapping[str, str]) -> None:
 
 def _totals(columns: Sequence[str]) -> list[Column]:
     return [F.count(F.lit(1)), checksum(columns)]
-
-
-def _by_name(name: str) -> Column:
-    return F.col("`" + name.replace("`", "``") + "`")
 
 
 def _content(rows: int, total: int | None) -> Content:

@@ -293,6 +293,32 @@ def test_rows_of_deletion_vectors_are_left_out(spark, tmp_path):
     assert sorted(found["track_id"]) == ["t0", "t2", "t3", "t6", "t7"]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_deleted_rows_are_those_of_the_file_that_the_log_names(spark, tmp_path, first):
+    path = tmp_path / "dv"
+    deltalake.write_deltalake(str(path), pa.table({"track_id": ["t0", "t1", "t2"]}))
+    log = path / "_delta_log" / f"{0:020d}.json"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    (add,) = (line for line in lines if "add" in line)
+    name = add["add"]["path"]
+    (path / "more").mkdir()
+    pd.DataFrame({"track_id": ["u0", "u1", "u2"]}).to_parquet(path / "more" / name)
+    size = (path / "more" / name).stat().st_size
+    inner = {**add["add"], "path": f"more/{name}", "size": size}
+    inner["deletionVector"] = deletion_vector([1])
+    at = lines.index(add)
+    lines.insert(at if first else at + 1, {"add": inner})
+    for line in lines:
+        if "protocol" in line:
+            features = {key: ["deletionVectors"] for key in ("readerFeatures", "writerFeatures")}
+            line["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7, **features}
+    log.write_text("\n".join(map(json.dumps, lines)))
+    for old in path.glob("_delta_log/*.crc"):
+        old.unlink()
+    found = Source(str(path), Dataset()).at_version().read(spark).toPandas()
+    assert sorted(found["track_id"]) == ["t0", "t1", "t2", "u0", "u2"]
+
+
 def test_a_table_with_renamed_columns_is_refused(spark, tmp_path):
     path = tmp_path / "mapped"
     deltalake.write_deltalake(str(path), pa.table({"track_id": ["a"]}))
