@@ -32,7 +32,7 @@ from genre_spark.publishing import writer  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES  # noqa: E402
 from genre_spark.source import Dataset  # noqa: E402
 
-# What is done to a good row, and the reason that it is to be set aside for.
+# What is done to a good row, and the reason that it is to be quarantined for.
 _FOUR = list(FEATURE_NAMES[:4])
 SPOILED = {
     "missing:track_id": ("track_id", None),
@@ -66,7 +66,7 @@ def spoil(tracks: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Copies of some rows, spoiled in turns."""
     rng = np.random.default_rng(seed)
     rows = tracks.iloc[rng.choice(len(tracks), len(tracks) // 9, replace=False)].copy()
-    # A row that is set aside for itself must not look like another one's twin.
+    # A row that is quarantined for itself must not look like another one's twin.
     ids = rows["track_id"].to_numpy()
     rows["track_id"] = [f"dirty {track_id}" for track_id in ids]
     reasons = np.array(list(SPOILED))[np.arange(len(rows)) % len(SPOILED)]
@@ -92,16 +92,20 @@ def compare(spark: SparkSession, folder: Path) -> dict:
         writer.count(spark.read.parquet(str(folder / name)).drop("scored_at"))
         for name in ("labels of clean", "labels of both")
     )
-    set_aside = spark.read.parquet(str(folder / "labels of both" / "_quarantine"))
+    quarantined = spark.read.parquet(str(folder / "labels of both" / "_quarantine"))
     dirty = spark.read.parquet(str(folder / "dirty")).count()
-    right = set_aside.filter("array_contains(_reasons, reason)").count()
+    right = quarantined.filter("array_contains(_reasons, reason)").count()
     faults = []
     if clean != both:
         faults.append(f"labels differ: {clean} without, {both} with dirty rows")
-    if not set_aside.count() == dirty == right:
-        faults.append(f"{dirty} dirty rows, {set_aside.count()} set aside, {right} with the reason")
-    reasons = {row["reason"]: row["count"] for row in set_aside.groupBy("reason").count().collect()}
-    return {"clean": clean.rows, "dirty": dirty, "set aside": reasons, "faults": faults}
+    if not quarantined.count() == dirty == right:
+        faults.append(
+            f"{dirty} dirty rows, {quarantined.count()} quarantined, {right} with the reason"
+        )
+    reasons = {
+        row["reason"]: row["count"] for row in quarantined.groupBy("reason").count().collect()
+    }
+    return {"clean": clean.rows, "dirty": dirty, "quarantined": reasons, "faults": faults}
 
 
 def measure(spark: SparkSession, folder: Path, n: int) -> dict:

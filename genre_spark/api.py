@@ -16,11 +16,11 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark.bundle import aliases, store
 from genre_spark.bundle import registry as models
+from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
-from genre_spark.config import Settings, load_settings
+from genre_spark.config import load_settings
 from genre_spark.monitoring import distributions, drift
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import train as train_pipeline
@@ -86,7 +86,7 @@ def cluster(  # noqa: PLR0913 - of a notebook, by keyword
     """
     require_classic(spark, "cluster")
     with borrowed(spark):
-        wanted, source = _settings(settings), _source(tracks, dataset)
+        wanted, source = load_settings(given=settings), _source(tracks, dataset)
         earlier = models.locate(spark, previous, wanted.models.registry) if previous else None
         request = ClusterRequest(source, output, wanted, previous=earlier)
         cluster_pipeline.run(spark, request, plainly(say))
@@ -127,7 +127,7 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
     """
     require_classic(spark, "train")
     with borrowed(spark):
-        wanted, source = _settings(settings), _source(tracks, dataset)
+        wanted, source = load_settings(given=settings), _source(tracks, dataset)
         base = models.locate(spark, clusters, wanted.models.registry)
         train_pipeline.run(spark, TrainRequest(source, base, output, wanted), plainly(say))
         return store.open_bundle(spark, output, "full")
@@ -156,12 +156,8 @@ def open_model(
     >>> genre_spark.open_model(spark, "model").manifest.kind
     'full'
     """
-    if aliases.is_in_mlflow(model):
-        from genre_spark.bundle import mlflow_registry
-
-        return store.open_bundle(spark, mlflow_registry.resolve(model))
     return store.open_bundle(
-        spark, models.locate(spark, model, _settings(settings).models.registry)
+        spark, models.locate(spark, model, load_settings(given=settings).models.registry)
     )
 
 
@@ -207,7 +203,7 @@ def score(
     """
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
-        wanted, source = _settings(settings), _source(tracks, dataset)
+        wanted, source = load_settings(given=settings), _source(tracks, dataset)
         scoring = opened.manifest.scoring
         needed, owner = scoring.space.features, scoring.owner
         with scan_catalogue(spark, source, wanted.catalog, needed, owner) as catalogue:
@@ -246,7 +242,7 @@ def quarantine(
     """
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
-        wanted = _settings({**(settings or {}), "max_quarantined": 1.0})
+        wanted = load_settings(given={**(settings or {}), "max_quarantined": 1.0})
         needed = opened.manifest.scoring.space.features
         with open_catalogue(spark, _source(tracks, dataset), wanted.catalog, needed) as catalogue:
             return catalogue.quarantined
@@ -255,10 +251,6 @@ def quarantine(
 def _source(tracks: DataFrame, dataset: str | Dataset | None) -> Source:
     mapping = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     return Source(_NAME, mapping, loaded=tracks)
-
-
-def _settings(given: Mapping[str, Any] | None) -> Settings:
-    return load_settings(given=given)
 
 
 def _opened(

@@ -50,7 +50,6 @@ class CatalogSettings(StrictModel):
 
     max_imputed: Annotated[_Int, Field(ge=0, le=len(FEATURE_NAMES) - 1)]
     max_quarantined: Share
-    # With a default: bundles and catalogues that were made before hold none.
     version: Annotated[_Int, Field(ge=0)] | None = None
 
 
@@ -121,7 +120,7 @@ class ScoringSettings(StrictModel):
 class PublishingSettings(StrictModel):
     """How a labelled catalogue lies in files, and how it replaces another."""
 
-    table_format: Literal["parquet", "delta"]
+    table_format: Literal["parquet", "delta"] = "parquet"
     partition_by: PartitionColumn | None
     rows_per_file: Annotated[_Int, Field(ge=0)]
     allow_gap: StrictBool
@@ -130,7 +129,7 @@ class PublishingSettings(StrictModel):
 class DeltaSettings(StrictModel):
     """How deltalake reaches the store of a Delta table."""
 
-    storage_options: dict[str, Annotated[str, BeforeValidator(_as_text)]]
+    storage_options: dict[str, Annotated[str, BeforeValidator(_as_text)]] = {}
 
 
 class ModelsSettings(StrictModel):
@@ -143,7 +142,10 @@ class ModelsSettings(StrictModel):
 
 
 class Settings(StrictModel):
-    """All settings; their defaults stand in ``conf/default.yaml`` only."""
+    """All settings; their defaults stand in ``conf/default.yaml``.
+
+    The newest have one here too: the manifests of catalogues that were published before hold none.
+    """
 
     seed: Annotated[_Int, Field(ge=0, lt=2**31)]
     catalog: CatalogSettings
@@ -153,7 +155,7 @@ class Settings(StrictModel):
     drift: DriftSettings
     scoring: ScoringSettings
     publishing: PublishingSettings
-    delta: DeltaSettings
+    delta: DeltaSettings = DeltaSettings()
     models: ModelsSettings
 
 

@@ -10,8 +10,6 @@ from genre_spark.bundle.promotions import Promotion
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.storage import Storage
 
-MLFLOW = "models:/"
-
 
 class Aliases(Protocol):
     """Aliases of a model, as seen from one of its versions."""
@@ -30,11 +28,6 @@ class Aliases(Protocol):
         """Gives an alias to this version; `seen` as of `registry.promote`."""
 
 
-def is_in_mlflow(reference: str) -> bool:
-    """Whether a reference is one of MLflow's registry."""
-    return reference.startswith(MLFLOW)
-
-
 def aliases_of(spark: SparkSession | None, path: str) -> Aliases:
     """Where a version's aliases are kept.
 
@@ -45,7 +38,7 @@ def aliases_of(spark: SparkSession | None, path: str) -> Aliases:
     path : str
         Of the bundle: ``…/NAME/VERSION``, or ``models:/NAME/VERSION``.
     """
-    if is_in_mlflow(path):
+    if registry.is_in_mlflow(path):
         # Needs the extra `mlflow`.
         from genre_spark.bundle.mlflow_registry import MlflowAliases
 

@@ -21,10 +21,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from genre_spark.bundle.promotions import Promotion
+from genre_spark.bundle.registry import MLFLOW
 from genre_spark.errors import BundleError, ConfigError, OutputError
 from genre_spark.platform.redaction import redact
 
-SCHEME = "models:/"
 MODEL_ID = "genre_spark.model_id"
 _PROMOTED = "genre_spark.promoted."
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
@@ -50,7 +50,7 @@ def resolve(reference: str) -> str:
             version = MlflowClient().get_model_version_by_alias(name, alias).version
         else:
             MlflowClient().get_model_version(name, version)
-    return f"{SCHEME}{name}/{version}"
+    return f"{MLFLOW}{name}/{version}"
 
 
 def download(reference: str, folder: Path) -> Path:
@@ -92,7 +92,7 @@ def register(model_uri: str, name: str, model_id: str) -> str:
         made = mlflow.register_model(model_uri, name, tags={MODEL_ID: model_id})
     except (MlflowException, OSError) as err:
         raise OutputError(f"{name}: could not be registered in MLflow: {_first_line(err)}") from err
-    return f"{SCHEME}{name}/{made.version}"
+    return f"{MLFLOW}{name}/{made.version}"
 
 
 class MlflowAliases:
@@ -106,7 +106,7 @@ class MlflowAliases:
 
     def __init__(self, path: str):
         self._path = path
-        self._name, self.version = path.removeprefix(SCHEME).rsplit("/", 1)
+        self._name, self.version = path.removeprefix(MLFLOW).rsplit("/", 1)
 
     def made(self) -> list[Promotion]:
         """Promotions by genre-spark, by their time."""
@@ -126,7 +126,7 @@ class MlflowAliases:
             if alias not in aliases:
                 return None
             has = MlflowClient().get_model_version(self._name, aliases[alias])
-        return f"{SCHEME}{self._name}/{has.version}", has.tags.get(MODEL_ID, "")
+        return f"{MLFLOW}{self._name}/{has.version}", has.tags.get(MODEL_ID, "")
 
     def give(self, promotion: Promotion, seen: int) -> None:
         """Sets the alias, and the tag that tells of it; MLflow has no way to refuse a second one."""

@@ -26,6 +26,8 @@ PROMOTIONS = "_promotions"
 
 _ALIAS = r"[A-Za-z][\w-]*"
 # No dots: abfs://container@account.dfs.core.windows.net names no alias.
+# Start of the references of MLflow's registry.
+MLFLOW = "models:/"
 _ALIASED = re.compile(rf"(?P<folder>.*[^/])@(?P<alias>{_ALIAS})")
 _VERSIONED = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -73,6 +75,11 @@ class Entry:
     aliases: tuple[str, ...]
 
 
+def is_in_mlflow(reference: str) -> bool:
+    """Whether a reference is one of MLflow's registry."""
+    return reference.startswith(MLFLOW)
+
+
 def is_name(reference: str) -> bool:
     """Whether a reference without a slash but with an alias, or ``NAME/VERSION``, could be one."""
     found = _ALIASED.fullmatch(reference)
@@ -88,7 +95,7 @@ def locate(spark: SparkSession | None, reference: str, root: str) -> str:
         Needed for what only Hadoop can reach.
     reference : str
         A path; ``NAME@alias``, where NAME may be a path too; or ``NAME/VERSION``. What stands at
-        the path goes before what has the name.
+        the path goes before what has the name. After ``models:/`` it is one of MLflow's registry.
     root : str
         Where names are looked up.
 
@@ -97,6 +104,11 @@ def locate(spark: SparkSession | None, reference: str, root: str) -> str:
     BundleError
         Where an alias has never been given, or its bundle is no longer the one that it was given to.
     """
+    if is_in_mlflow(reference):
+        # Needs the extra `mlflow`.
+        from genre_spark.bundle import mlflow_registry
+
+        return mlflow_registry.resolve(reference)
     found = _ALIASED.fullmatch(reference)
     if not found and is_remote(reference):
         return reference

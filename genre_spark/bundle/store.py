@@ -11,8 +11,8 @@ from typing import Literal
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files
-from genre_spark.bundle.aliases import is_in_mlflow
 from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.registry import is_in_mlflow
 from genre_spark.errors import BundleError, InputError, OutputError
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
@@ -25,7 +25,8 @@ MAX_BYTES = 2**30
 def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bundle | None:
     """A verified bundle, local or of MLflow, before Spark starts; None for one only Hadoop reaches."""
     if is_in_mlflow(path):
-        return _of_mlflow(path, kind)
+        with on_disk(None, path, kind) as opened:
+            return replace(opened, path=Path(path))
     if is_remote(path):
         return None
     if not local_path(path).exists():
@@ -37,27 +38,10 @@ def open_bundle(
     spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None = None
 ) -> Bundle:
     """A verified bundle from wherever Hadoop reads."""
-    return open_local(path, kind) or _fetched(spark, path, kind)
-
-
-def _fetched(
-    spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None
-) -> Bundle:
+    if local := open_local(path, kind):
+        return local
     with on_disk(spark, path, kind) as opened:
         return opened
-
-
-def _of_mlflow(path: str, kind: Literal["clusters", "full"] | None) -> Bundle:
-    """A verified bundle of MLflow's registry, by whose name it goes; its copy is deleted."""
-    with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
-        return replace(files.load(_downloaded(path, folder), kind=kind), path=Path(path))
-
-
-def _downloaded(path: str, folder: str) -> Path:
-    # Needs the extra `mlflow`.
-    from genre_spark.bundle import mlflow_registry
-
-    return mlflow_registry.download(path, Path(folder))
 
 
 @contextmanager
@@ -70,15 +54,22 @@ def on_disk(
         yield local
         return
     with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
-        if is_in_mlflow(path):
-            yield files.load(_downloaded(path, folder), kind=kind)
-            return
-        copy = Path(folder) / "bundle"
-        try:
-            storage_of(spark, path).download(path, copy, MAX_BYTES)
-        except InputError as err:
-            raise BundleError(f"{path}: cannot be fetched: {err}") from err
-        yield files.load(copy, kind=kind)
+        yield files.load(_fetched(spark, path, Path(folder)), kind=kind)
+
+
+def _fetched(spark: SparkSession | None, path: str, folder: Path) -> Path:
+    """A copy of a bundle, to below a local folder; unverified."""
+    if is_in_mlflow(path):
+        # Needs the extra `mlflow`.
+        from genre_spark.bundle import mlflow_registry
+
+        return mlflow_registry.download(path, folder)
+    copy = folder / "bundle"
+    try:
+        storage_of(spark, path).download(path, copy, MAX_BYTES)
+    except InputError as err:
+        raise BundleError(f"{path}: cannot be fetched: {err}") from err
+    return copy
 
 
 def check_absent(spark: SparkSession, output: str) -> None:

@@ -217,7 +217,7 @@ def report(
 ) -> None:
     """Writes one HTML page on a model and on what it labelled."""
     with job_of(run) as job:
-        from genre_spark.bundle.aliases import is_in_mlflow
+        from genre_spark.bundle.registry import is_in_mlflow
         from genre_spark.cli import summaries
         from genre_spark.pipelines import report as pipeline
         from genre_spark.pipelines.requests import ReportRequest

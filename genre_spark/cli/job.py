@@ -83,17 +83,15 @@ class Job:
         BundleError
             Where it is not there, or cannot be trusted.
         """
-        from genre_spark.bundle import aliases, store
         from genre_spark.bundle import registry as models
+        from genre_spark.bundle import store
 
-        if aliases.is_in_mlflow(reference):
-            from genre_spark.bundle import mlflow_registry
-
-            return mlflow_registry.resolve(reference)
-        root = self.settings.models.registry
+        root, in_mlflow = self.settings.models.registry, models.is_in_mlflow(reference)
         needs_spark = _is_remote(reference) or (models.is_name(reference) and _is_remote(root))
-        path = models.locate(self.spark() if needs_spark else None, reference, root)
-        store.open_local(path)
+        spark = self.spark() if needs_spark and not in_mlflow else None
+        path = models.locate(spark, reference, root)
+        if not in_mlflow:  # a copy would be fetched twice
+            store.open_local(path)
         return path
 
     def entries(self) -> "list[Entry]":

@@ -1,12 +1,11 @@
 """Commands on labelled catalogues for those who read them."""
 
 import json
-from typing import Any
 
 import click
 
 from genre_spark.cli.job import job_of
-from genre_spark.cli.options import MASTER, OutputOptions, Place, RunOptions, output_options, place
+from genre_spark.cli.options import Place, RunOptions, place, reader_options
 from genre_spark.errors import ConfigError
 
 
@@ -28,23 +27,20 @@ from genre_spark.errors import ConfigError
     help="On that page, from all over the catalogue.",
 )
 @place("--catalog", metavar="PATH", help="The labelled table: adds titles and artists to the page.")
-@place("--config", metavar="FILE", help="Settings that replace defaults.")
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="One setting; may be given often.",
-)
-@MASTER
-@output_options
-def labels(out: OutputOptions, labelled: str, rows: int, output: str | None, **given: Any) -> None:
+@reader_options
+def labels(
+    run: RunOptions,
+    labelled: str,
+    rows: int,
+    output: str | None,
+    max_tracks: int,
+    catalog: str | None,
+) -> None:
     """Shows what is in a labelled catalogue: how many tracks of which genre, and some of them.
 
     A local directory and a Delta table need no Spark; --catalog does.
     """
-    max_tracks, catalog = given.pop("max_tracks"), given.pop("catalog")
-    with job_of(RunOptions(out, **given)) as job:
+    with job_of(run) as job:
         from genre_spark.cli import views
         from genre_spark.pipelines import browse
         from genre_spark.pipelines.requests import BrowseRequest

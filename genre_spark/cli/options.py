@@ -196,24 +196,26 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(_grouped(command, "out", OutputOptions))
 
 
+CONFIG = place("--config", metavar="FILE", help="Settings that replace defaults.")
+OVERRIDES = click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="One setting of conf/default.yaml; may be given often.",
+)
+
+
+def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of commands that only read, which get them as `RunOptions`."""
+    return _apply(CONFIG, OVERRIDES, MASTER, output_options)(_as_run(command))
+
+
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that run a job, which get them as `RunOptions`."""
-    run_command = _grouped(command, "run", RunOptions)
-
-    @functools.wraps(run_command)
-    def named(**given: Any) -> Any:
-        context = click.get_current_context()
-        return run_command(command=_name(context), settings=context.meta.get(_SETTINGS), **given)
-
     return _apply(
-        place("--config", metavar="FILE", help="Settings that replace defaults."),
-        click.option(
-            "--set",
-            "overrides",
-            metavar="KEY=VALUE",
-            multiple=True,
-            help="One setting of conf/default.yaml; may be given often.",
-        ),
+        CONFIG,
+        OVERRIDES,
         MASTER,
         click.option("--seed", type=int, help="Seed of all that is random."),
         output_options,
@@ -233,7 +235,19 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="FILE|URL",
             help="Where lineage goes, one event of OpenLineage: a file it is added to, or a server.",
         ),
-    )(named)
+    )(_as_run(command))
+
+
+def _as_run(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, given the fields of `RunOptions` and its own name and settings."""
+    run_command = _grouped(command, "run", RunOptions)
+
+    @functools.wraps(run_command)
+    def named(**given: Any) -> Any:
+        context = click.get_current_context()
+        return run_command(command=_name(context), settings=context.meta.get(_SETTINGS), **given)
+
+    return named
 
 
 def _name(context: click.Context) -> str:

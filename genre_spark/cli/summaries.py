@@ -32,7 +32,7 @@ _PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
 
 def show_bundle(terminal: Terminal, summary: "BundleSummary") -> None:
     """What cluster or train made."""
-    if terminal.told_as_json(summary):
+    if terminal.shown_as_json(summary):
         return
     rows = summary.rows
     terminal.pairs(
@@ -53,7 +53,7 @@ def show_bundle(terminal: Terminal, summary: "BundleSummary") -> None:
 
 def show_study(terminal: Terminal, summary: "StudySummary") -> None:
     """What evaluate found."""
-    if terminal.told_as_json(summary):
+    if terminal.shown_as_json(summary):
         return
     terminal.pairs(
         {
@@ -70,7 +70,7 @@ def show_study(terminal: Terminal, summary: "StudySummary") -> None:
 
 def show_labels(terminal: Terminal, made: "PublishedLabels") -> None:
     """What score published."""
-    if terminal.told_as_json(made.summary()):
+    if terminal.shown_as_json(made.summary()):
         return
     manifest = made.manifest
     labels, rows = manifest.labels, manifest.rows
@@ -94,13 +94,13 @@ def show_labels(terminal: Terminal, made: "PublishedLabels") -> None:
 
 def show_report(terminal: Terminal, summary: Mapping[str, str]) -> None:
     """Where the page is, and its pictures."""
-    if not terminal.told_as_json(summary):
+    if not terminal.shown_as_json(summary):
         terminal.pairs(summary)
 
 
 def show_demo(terminal: Terminal, demo: "DemoResult") -> None:
     """What the demo found, and what to look at next."""
-    if terminal.told_as_json(demo.summary()):
+    if terminal.shown_as_json(demo.summary()):
         return
     rows = demo.scored.manifest.rows
     terminal.pairs(

@@ -151,7 +151,7 @@ class Terminal:
         parts: Iterable[Mapping[str, str] | Sequence[Sequence[str]]],
     ) -> None:
         """A summary for machines, or its parts for people: pairs, and tables with a head."""
-        if self.told_as_json(summary):
+        if self.shown_as_json(summary):
             return
         for part in parts:
             if isinstance(part, Mapping):
@@ -164,7 +164,7 @@ class Terminal:
         if not self._as_json:
             self.pairs({"next": shlex.join(("genre-spark", *words))})
 
-    def told_as_json(self, summary: BaseModel | Mapping[str, Any] | Sequence[Any]) -> bool:
+    def shown_as_json(self, summary: BaseModel | Mapping[str, Any] | Sequence[Any]) -> bool:
         """Prints the summary for machines, if they asked for it."""
         self.shown = (
             summary.model_dump(mode="json", by_alias=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def show_datasets(terminal: Terminal, tables: Sequence[KnownTable]) -> None:
     """All known tables."""
-    if terminal.told_as_json([one.summary() for one in tables]):
+    if terminal.shown_as_json([one.summary() for one in tables]):
         return
     rows = [("dataset", "rows", "genres", "file", "licence", "get it")]
     for one in tables:
@@ -35,7 +35,7 @@ def show_datasets(terminal: Terminal, tables: Sequence[KnownTable]) -> None:
 
 def show_dataset(terminal: Terminal, table: KnownTable) -> None:
     """One known table."""
-    if terminal.told_as_json(table.summary()):
+    if terminal.shown_as_json(table.summary()):
         return
     origin, dataset = table.origin, table.dataset
     terminal.pairs(
@@ -56,7 +56,7 @@ def show_dataset(terminal: Terminal, table: KnownTable) -> None:
 
 def show_fetched(terminal: Terminal, summary: Mapping[str, Any]) -> None:
     """Where a table is, and what to type next."""
-    if terminal.told_as_json(summary):
+    if terminal.shown_as_json(summary):
         return
     name, path = summary["dataset"], summary["path"]
     terminal.pairs(
@@ -71,7 +71,7 @@ def show_fetched(terminal: Terminal, summary: Mapping[str, Any]) -> None:
 
 def show_browse(terminal: Terminal, summary: Mapping[str, Any]) -> None:
     """Where the page is, and how many tracks are on it."""
-    if terminal.told_as_json(summary):
+    if terminal.shown_as_json(summary):
         return
     tracks = f"{summary['tracks']:,} of {summary['of']:,}"
     terminal.pairs({"page": summary["page"], "tracks": tracks})
@@ -79,7 +79,7 @@ def show_browse(terminal: Terminal, summary: Mapping[str, Any]) -> None:
 
 def show_inspection(terminal: Terminal, found: Inspection) -> None:
     """What is in a table, and what to do next."""
-    if terminal.told_as_json(found):
+    if terminal.shown_as_json(found):
         return
     terminal.table([_COLUMN_HEAD, *map(_column, found.columns)])
     if found.features:
@@ -93,7 +93,7 @@ def show_inspection(terminal: Terminal, found: Inspection) -> None:
 
 def show_labelled(terminal: Terminal, found: "LabelledCatalogue") -> None:
     """What is in a labelled catalogue."""
-    if terminal.told_as_json(found.summary()):
+    if terminal.shown_as_json(found.summary()):
         return
     manifest = found.manifest
     labels, rows = manifest.labels, manifest.rows

@@ -15,7 +15,7 @@ from genre_spark.schema import feature
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# An axis value lies at most this many spreads from the centre, however wild a feature is: one
+# An axis value lies at most this many standard deviations from the centre, however wild a feature is: one
 # absurd value must not own a cluster, an artist's mean, or a neuron.
 LIMIT = 6.0
 FEWEST_FEATURES = 3
@@ -176,7 +176,7 @@ class FeatureSpace(BaseModel):
 
 
 def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureSpace:
-    """Medians, centres and spreads of a catalogue, in one pass; missing values take no part.
+    """Medians, centres and standard deviations of a catalogue, in one pass; missing values take no part.
 
     Parameters
     ----------

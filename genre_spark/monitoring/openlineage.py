@@ -26,6 +26,7 @@ from openlineage.client.transport.http import (
 )
 
 from genre_spark import __version__
+from genre_spark.bundle.registry import MLFLOW, is_in_mlflow
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.storage import is_remote, local_path
 
@@ -187,8 +188,8 @@ def _of_drift(drift: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _place(path: str) -> tuple[str, str]:
     """Namespace and name of a dataset, by the naming of OpenLineage."""
     given = redact(path)
-    if given.startswith("models:/"):
-        return "mlflow", given.removeprefix("models:/")
+    if is_in_mlflow(given):
+        return "mlflow", given.removeprefix(MLFLOW)
     if not is_remote(given):
         return "file", os.path.abspath(local_path(given))
     parts = urlparse(given)

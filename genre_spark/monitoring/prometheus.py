@@ -81,7 +81,7 @@ def _of_summary(summary: Mapping[str, Any]) -> Iterator[Sample]:
         if isinstance(value, int):
             yield "genre_spark_rows", "Rows of the catalogue.", {"state": state}, value
     for reason, n in rows.get("reasons", {}).items():
-        yield "genre_spark_quarantined_rows", "Rows set aside.", {"reason": reason}, n
+        yield "genre_spark_quarantined_rows", "Rows quarantined.", {"reason": reason}, n
     yield from _of_labels(summary.get("labels") or {})
     yield from _of_drift(summary.get("drift") or {})
     # `models show` lists the names of genres there.

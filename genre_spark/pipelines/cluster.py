@@ -22,7 +22,7 @@ from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.publishing import destination
 from genre_spark.publishing.labels import publish_labels
-from genre_spark.publishing.request import Order
+from genre_spark.publishing.request import LabelRequest
 from genre_spark.reporting import model_card
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 
@@ -57,10 +57,9 @@ def run(spark: SparkSession, request: ClusterRequest, say: Say = _log) -> Bundle
         summary = BundleSummary.of(manifest, output)
         if request.labels:
             say(f"labelling into {request.labels}", n_tracks)
-            order = Order(source, made, request.labels, settings, run_id=request.run_id)
-            labels = publish_labels(
-                spark, catalogue.scanned(source.path, manifest.scoring.owner), order
-            )
+            wanted = LabelRequest(source, made, request.labels, settings, run_id=request.run_id)
+            scanned = catalogue.scanned(source.path, manifest.scoring.owner)
+            labels = publish_labels(spark, scanned, wanted)
             summary = summary.model_copy(update={"labels": labels.summary()})
     return summary
 

@@ -10,7 +10,7 @@ from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.platform.progress import Say, plainly
 from genre_spark.publishing import destination
 from genre_spark.publishing.labels import publish_labels
-from genre_spark.publishing.request import Order, PublishedLabels
+from genre_spark.publishing.request import LabelRequest, PublishedLabels
 
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
@@ -27,7 +27,7 @@ def run(spark: SparkSession, request: ScoreRequest, say: Say = _log) -> Publishe
     with scan_catalogue(spark, source, settings.catalog, needed, owner) as catalogue:
         n_tracks = catalogue.n_rows
         say(f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks)
-        order = Order(
+        wanted = LabelRequest(
             source,
             opened,
             output,
@@ -36,4 +36,4 @@ def run(spark: SparkSession, request: ScoreRequest, say: Say = _log) -> Publishe
             request.dry_run,
             request.run_id,
         )
-        return publish_labels(spark, catalogue, order)
+        return publish_labels(spark, catalogue, wanted)

@@ -35,7 +35,7 @@ _SEMANTICS = {
     "spark.sql.files.ignoreMissingFiles": "false",
 }
 # Java compiles no method of more than 8,000 bytes, and checking a row takes more in one: interpreted,
-# it took six times as long. Of such queries Spark then compiles smaller parts on their own; see
+# it takes several times as long (benchmarks/validation.py). Of such queries Spark then compiles smaller parts on their own; see
 # https://spark.apache.org/docs/latest/configuration.html (spark.sql.codegen.hugeMethodLimit).
 _SPEED = {"spark.sql.codegen.hugeMethodLimit": "8000"}
 # Variables that send Spark's start somewhere else.
@@ -99,9 +99,10 @@ def borrowed(spark: "SparkSession") -> Iterator[None]:
     if not is_classic(spark):
         yield
         return
-    before = {key: str(spark.conf.get(key)) for key in _SEMANTICS}
+    wanted = {**_SEMANTICS, **_SPEED}
+    before = {key: str(spark.conf.get(key)) for key in wanted}
     try:
-        _set_all(spark, _SEMANTICS)
+        _set_all(spark, wanted)
         yield
     finally:
         _set_all(spark, before)

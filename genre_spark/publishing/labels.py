@@ -22,7 +22,7 @@ from genre_spark.publishing import destination, incremental, run_metadata, write
 from genre_spark.publishing.destination import Destination
 from genre_spark.publishing.file_layout import Layout
 from genre_spark.publishing.manifest import Incremental, Labels, Manifest
-from genre_spark.publishing.request import Order, PublishedLabels
+from genre_spark.publishing.request import LabelRequest, PublishedLabels
 from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
 from genre_spark.scoring import job, worker
 from genre_spark.scoring.job import Tracks
@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Run:
-    """An order in progress: what its steps share."""
+    """A request in progress: what its steps share."""
 
     spark: SparkSession
     catalogue: ScannedCatalogue
-    order: Order
+    request: LabelRequest
     target: Destination
     scored_at: str
 
@@ -61,7 +61,7 @@ class _Labels:
 
 
 def publish_labels(
-    spark: SparkSession, catalogue: ScannedCatalogue, order: Order
+    spark: SparkSession, catalogue: ScannedCatalogue, request: LabelRequest
 ) -> PublishedLabels:
     """Labels a catalogue into a directory that readers see whole, old or new.
 
@@ -70,7 +70,8 @@ def publish_labels(
     spark : SparkSession
     catalogue : ScannedCatalogue
         Open, judged for the bundle's features.
-    order : Order
+    request : LabelRequest
+        Its output has passed `Format.check`.
 
     Returns
     -------
@@ -86,47 +87,46 @@ def publish_labels(
     GenreSparkError
         Where rows are not accounted for; nothing is published then.
     """
-    output = destination.format_of(spark, order.output, order.settings)
-    output.check([order.source.path])
-    with output.publishing(not order.dry_run, order.run_id) as target:
+    output = destination.format_of(spark, request.output, request.settings)
+    with output.publishing(not request.dry_run, request.run_id) as target:
         old = target.old
-        run = _Run(spark, catalogue, order, target, _now())
+        run = _Run(spark, catalogue, request, target, _now())
         manifest, staged = _stage(run)
         target.complete(manifest, staged.table)
         changes = None
-        if order.dry_run and old:
-            with reading(f"{order.output}: the published catalogue cannot be read"):
-                published = target.published(order.columns)
+        if request.dry_run and old:
+            with reading(f"{request.output}: the published catalogue cannot be read"):
+                published = target.published(request.columns)
                 changes = run_metadata.changes(staged.table, published)
     replaces = old.summary if old else None
-    return PublishedLabels(order.output, not order.dry_run, manifest, replaces, changes)
+    return PublishedLabels(request.output, not request.dry_run, manifest, replaces, changes)
 
 
 def _stage(run: _Run) -> tuple[Manifest, Staged]:
     """Stages everything but the manifest, and builds that."""
     started = time.monotonic()
-    order = run.order
+    request = run.request
     features = _feature_shifts(run)
     staged, facts, because = _stage_labels(run)
     counts = _stage_quarantine(run, staged)
-    labels = drift.of_labels(order.bundle.profile.labels, staged.labels)
+    labels = drift.of_labels(request.bundle.profile.labels, staged.labels)
     old = run.target.old.manifest if run.target.old else None
     manifest = Manifest(
         made_by=atomic_directory.MADE_BY,
         run_id=run.target.run_id,
         scored_at=run.scored_at,
-        model_id=order.bundle.manifest.model_id,
-        model=run_metadata.model_of(order.bundle),
-        source=run_metadata.source_of(order.source, facts.fingerprint),
+        model_id=request.bundle.manifest.model_id,
+        model=run_metadata.model_of(request.bundle),
+        source=run_metadata.source_of(request.source, facts.fingerprint),
         software=scoring_software(),
-        incremental=Incremental(asked=order.incremental, in_full_because=because),
+        incremental=Incremental(asked=request.incremental, in_full_because=because),
         runs=run_metadata.runs(staged.scored_at, old, run.target.run_id, run.scored_at),
         rows=run_metadata.rows_of(counts, staged, facts),
         checksum=staged.content.checksum,
-        schema=order.columns,
+        schema=request.columns,
         labels=_label_counts(run, staged),
         drift=_drift(run, features, labels),
-        settings=order.settings,
+        settings=request.settings,
         finished_at=_now(),
         seconds=round(time.monotonic() - started, 1),
         files=run.target.files(),
@@ -136,7 +136,7 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
 
 def _feature_shifts(run: _Run) -> dict[str, FeatureShift]:
     """How far each feature is from the model's catalogue, by the sample; stops before any label."""
-    profile = run.order.bundle.profile
+    profile = run.request.bundle.profile
     found = distributions.binned_as(profile, run.catalogue.sample.tracks)
     shifts = drift.of_features(profile.features, found)
     _drift(run, shifts, {})
@@ -146,29 +146,29 @@ def _feature_shifts(run: _Run) -> dict[str, FeatureShift]:
 def _drift(
     run: _Run, features: Mapping[str, FeatureShift], labels: Mapping[str, LabelShift]
 ) -> Drift:
-    tracks = min(run.catalogue.sample.tracks.num_rows, run.order.bundle.profile.tracks)
-    settings, absent = run.order.settings.drift, run.catalogue.left_out
+    tracks = min(run.catalogue.sample.tracks.num_rows, run.request.bundle.profile.tracks)
+    settings, absent = run.request.settings.drift, run.catalogue.left_out
     judged = drift.judge(tracks, features, labels, settings, absent)
-    drift.check(judged, run.order.source.path)
+    drift.check(judged, run.request.source.path)
     return judged
 
 
 def _label_counts(run: _Run, staged: Staged) -> Labels:
-    reasons = distributions.reasons(staged.table) if run.order.explain else None
+    reasons = distributions.reasons(staged.table) if run.request.explain else None
     return Labels(**dict(staged.labels), **({"reasons": reasons} if reasons is not None else {}))
 
 
 def _stage_labels(run: _Run) -> tuple[Staged, run_metadata.Facts, str | None]:
     """Writes the labels and reads them back; facts on the tracks are counted on the way."""
-    layout = Layout.of(run.order.settings.publishing)
-    with _labels(run) as labels, reading(f"{run.order.source.path}: cannot be read any more"):
+    layout = Layout.of(run.request.settings.publishing)
+    with _labels(run) as labels, reading(f"{run.request.source.path}: cannot be read any more"):
         arranged = layout.arrange(labels.table, run.catalogue.n_rows)
         counted = {} if labels.hashes is not None else _aggregates()
         written, found = writer.write(arranged, run.target.staging, layout, counted)
         if labels.hashes is not None:
             found = writer.aggregate(labels.hashes, _aggregates())
-    staged = verify_labels(run.spark, run.target.staging, written, run.order.columns)
-    writer.check_schema(staged.table, run.order.columns)
+    staged = verify_labels(run.spark, run.target.staging, written, run.request.columns)
+    writer.check_schema(staged.table, run.request.columns)
     facts = run_metadata.Facts(found["with_genre"], found["ambiguous"], found["fingerprint"] or "")
     return staged, facts, labels.in_full_because
 
@@ -191,7 +191,7 @@ def _stage_quarantine(run: _Run, staged: Staged) -> RowCounts:
     rows = run.catalogue.quarantined
     path = run.target.quarantine
     rows = run.target.storable(rows if labelled < read else rows.limit(0))
-    with reading(f"{run.order.source.path}: cannot be read any more"):
+    with reading(f"{run.request.source.path}: cannot be read any more"):
         written, _ = writer.write(rows, path)
     run.target.hide_quarantine()
     reasons = verify_quarantine(run.spark, path, written)
@@ -203,34 +203,34 @@ def _stage_quarantine(run: _Run, staged: Staged) -> RowCounts:
         reasons=reasons,
         values=run.catalogue.sample.values,
     )
-    check_quotes(run.catalogue.judged, counts, run.order.source.path)
-    check_gate(counts, run.order.settings.catalog.max_quarantined, run.order.source.path)
+    check_quotes(run.catalogue.judged, counts, run.request.source.path)
+    check_gate(counts, run.request.settings.catalog.max_quarantined, run.request.source.path)
     return counts
 
 
 @contextmanager
 def _labels(run: _Run) -> Iterator[_Labels]:
     """The labelled catalogue; of an incremental run, with published labels that still hold."""
-    sample, settings = run.catalogue.sample, run.order.settings.scoring
+    sample, settings = run.catalogue.sample, run.request.settings.scoring
     oversized = sample.oversized_artists(settings.max_group)
     tracks = Tracks(run.catalogue.tracks, run.catalogue.n_rows, oversized)
-    label = partial(job.labelled, tracks, run.order.bundle, run.scored_at, run.order.explain)
-    published = _published(run) if run.order.incremental else None
+    label = partial(job.labelled, tracks, run.request.bundle, run.scored_at, run.request.explain)
+    published = _published(run) if run.request.incremental else None
     if not isinstance(published, DataFrame):
         yield _Labels(label(), in_full_because=published)
         return
-    with incremental.split(tracks, run.order.bundle, published) as part:
+    with incremental.split(tracks, run.request.bundle, published) as part:
         rescored = label(only=part.rescored).drop(*job.PASSED)
         yield _Labels(part.reused.unionByName(rescored), part.hashes)
 
 
 def _published(run: _Run) -> DataFrame | str:
     """The published catalogue, if its labels can be reused; else why not, which is logged too."""
-    columns = run.order.columns
+    columns = run.request.columns
     read = partial(run.target.published, columns)
     found = incremental.reusable(read, run.target.old, scoring_software(), columns)
     if isinstance(found, str):
-        logger.warning("%s: scored in full: %s", run.order.output, found)
+        logger.warning("%s: scored in full: %s", run.request.output, found)
     return found
 
 

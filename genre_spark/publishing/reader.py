@@ -1,6 +1,7 @@
 """Reads a labelled catalogue: its manifest, and some of its tracks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -104,13 +105,20 @@ def sample(
     InputError
         Where they cannot be read.
     """
-    try:
-        table = rows(spark, path, options)
-        if isinstance(table, DataFrame):
-            return _by_spark(table, n, columns)[1]
-        return _by_arrow(table, n, columns)[1]
-    except (pa.ArrowException, OSError) as err:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
+    with _reading(path):
+        return pick(rows(spark, path, options), n, columns)
+
+
+def pick(
+    table: dataset.Dataset | DataFrame, n: int, columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """At most `n` rows of a labelled catalogue: the same ones each time, from all over it."""
+    if isinstance(table, DataFrame):
+        picked = table.orderBy(F.xxhash64(TRACK_ID)).limit(n).select(*columns)
+        return [row.asDict(recursive=True) for row in picked.collect()]
+    n_tracks = table.count_rows()
+    at = np.random.default_rng(0).choice(n_tracks, min(n, n_tracks), replace=False)
+    return list(table.take(np.sort(at), columns=list(columns)).to_pylist())
 
 
 def look(
@@ -141,17 +149,10 @@ def look(
         Where it is no labelled catalogue, or not as many tracks are there as the manifest says.
     """
     manifest = manifest_of(spark, path, options)
-    try:
+    with _reading(path):
         table = rows(spark, path, options)
-        n_tracks, samples = (
-            _by_spark(table, n_samples, _SHOWN)
-            if isinstance(table, DataFrame)
-            else _by_arrow(table, n_samples, _SHOWN)
-        )
-    except (pa.ArrowException, OSError) as err:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
-    _check(manifest, n_tracks, path)
-    return LabelledCatalogue(path, manifest, samples)
+        _check(manifest, _count(table), path)
+        return LabelledCatalogue(path, manifest, pick(table, n_samples, _SHOWN))
 
 
 def _delta(path: str, options: Mapping[str, str]) -> tuple["DeltaTable", Manifest]:
@@ -167,20 +168,17 @@ def _delta(path: str, options: Mapping[str, str]) -> tuple["DeltaTable", Manifes
     return table, checked(content, path)
 
 
-def _by_arrow(
-    table: dataset.Dataset, n: int, columns: Sequence[str] = _SHOWN
-) -> tuple[int, list[dict[str, Any]]]:
-    """Without Java."""
-    n_tracks = table.count_rows()
-    picked = np.random.default_rng(0).choice(n_tracks, min(n, n_tracks), replace=False)
-    return n_tracks, table.take(np.sort(picked), columns=list(columns)).to_pylist()
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Raises what Arrow cannot read as `InputError`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as err:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(err).split())}") from err
 
 
-def _by_spark(
-    table: DataFrame, n: int, columns: Sequence[str] = _SHOWN
-) -> tuple[int, list[dict[str, Any]]]:
-    picked = table.orderBy(F.xxhash64(TRACK_ID)).limit(n).select(*columns)
-    return table.count(), [row.asDict(recursive=True) for row in picked.collect()]
+def _count(table: dataset.Dataset | DataFrame) -> int:
+    return int(table.count() if isinstance(table, DataFrame) else table.count_rows())
 
 
 def _check(manifest: Manifest, n_tracks: int, path: str) -> None:

@@ -12,7 +12,7 @@ from genre_spark.schema import labelled_columns
 
 
 @dataclass(frozen=True)
-class Order:
+class LabelRequest:
     """What is to be labelled, with what, and where to.
 
     Attributes

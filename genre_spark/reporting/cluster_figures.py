@@ -22,7 +22,7 @@ from genre_spark.reporting.style import (
     small,
 )
 
-# Beyond this many spreads all is far: one odd cell must not bleach the others.
+# Beyond this many standard deviations all is far: one odd cell must not bleach the others.
 _FAR = 2.5
 # The map in inches, the radius of a badge on it, and how often badges are pushed apart.
 _MAP = (5.7, 4.4)
@@ -96,7 +96,7 @@ def centroids(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -
         In scaled units: 0 is the average track, 1 one spread above it.
     """
     limit = min(_FAR, max(0.5, float(np.abs(values).max())))
-    label = "spreads from the average track"
+    label = "standard deviations from the average track"
     return heatmap(
         values, rows, columns, label, cmap="vlag", vmin=-limit, vmax=limit, extend="both"
     )
@@ -108,7 +108,7 @@ def profile(values: Sequence[float], names: Sequence[str], texts: Sequence[str])
     Parameters
     ----------
     values : sequence of float
-        In spreads, one per feature.
+        In standard deviations, one per feature.
     names, texts : sequence of str
         Of each feature, and what its typical value is.
     """

@@ -14,7 +14,7 @@ from genre_spark.schema import feature
 
 _MOST_HELD = 20
 _MOST_SAID = 3
-# In spreads from the average track: less is not worth saying.
+# In standard deviations from the average track: less is not worth saying.
 _NOTABLE = 0.4
 _FITS = {
     "seeds": "the same tracks, other seeds",
@@ -92,7 +92,7 @@ def centroids(scoring: ScoringPart, values: np.ndarray, names: Sequence[str]) ->
     row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
     far = float(values[row, column])
     finding = (
-        f"{said(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} spreads"
+        f"{said(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} standard deviations"
         f" {_side(far)} the average track."
     )
     return Picture(finding, cluster_figures.centroids(values, names, axes))
@@ -110,7 +110,9 @@ def profile(scoring: ScoringPart, genre: SyntheticGenre) -> Picture:
     texts = [_typical(name, genre) for name, _ in shown]
     order = np.argsort(-np.abs(values), kind="stable")[:_MOST_SAID]
     notable = [i for i in order if abs(values[i]) >= _NOTABLE]
-    sides = [f"{names[i]} ({abs(values[i]):.1f} spreads {_side(values[i])})" for i in notable]
+    sides = [
+        f"{names[i]} ({abs(values[i]):.1f} standard deviations {_side(values[i])})" for i in notable
+    ]
     finding = (
         f"What sets it apart: {listed(sides)}." if sides else "It lies near the average track."
     )

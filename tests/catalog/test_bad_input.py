@@ -1,6 +1,6 @@
 """Bad input, really tried: each kind has its outcome, which docs/reliability.md tells users.
 
-None of them hangs, kills a task, or ends in a traceback: rows are taken or set aside with a reason,
+None of them hangs, kills a task, or ends in a traceback: rows are taken or quarantined with a reason,
 tables are refused in one line.
 """
 
@@ -38,7 +38,7 @@ GOOD = {
 LENIENT = CatalogSettings(max_imputed=0, max_quarantined=1)
 MEGABYTE = 2**20
 
-# One value in an otherwise good row, and why the row is set aside; None where it is taken.
+# One value in an otherwise good row, and why the row is quarantined; None where it is taken.
 VALUES = {
     "a text in a number": ({"tempo": "fast"}, "not_a_number:tempo"),
     "a number with its unit": ({"tempo": "120 BPM"}, "not_a_number:tempo"),
@@ -108,13 +108,13 @@ def fates(spark, tmp_path_factory):
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with open_catalogue(spark, Source(str(path), Dataset()), LENIENT) as catalogue:
         assert catalogue.counts.read == len(VALUES)
-        set_aside = {row["album"]: row["_reasons"] for row in catalogue.quarantined.collect()}
+        quarantined = {row["album"]: row["_reasons"] for row in catalogue.quarantined.collect()}
         taken = [row["album"] for row in catalogue.tracks.select("album").collect()]
-    return {kind: set_aside.get(kind, []) for kind in (*taken, *set_aside)}
+    return {kind: quarantined.get(kind, []) for kind in (*taken, *quarantined)}
 
 
 @pytest.mark.parametrize("kind", VALUES)
-def test_a_row_with_a_bad_value_is_taken_or_set_aside_with_its_reason(fates, kind):
+def test_a_row_with_a_bad_value_is_taken_or_quarantined_with_its_reason(fates, kind):
     reason = VALUES[kind][1]
     found = fates[None if VALUES[kind][0].get("album") == "" else kind]
     assert [one for one in found if one != "too_many_imputed"] == ([reason] if reason else [])
@@ -395,13 +395,13 @@ def test_a_catalogue_without_enough_to_discover_is_refused(spark, tmp_path, kind
 def page_rows():
     """The table of docs/reliability.md: input, outcome, test."""
     for kind, (_, reason) in VALUES.items():
-        yield kind, f"set aside: `{reason}`" if reason else "taken", "…with_a_bad_value…"
+        yield kind, f"quarantined: `{reason}`" if reason else "taken", "…with_a_bad_value…"
     for kind, (_, outcome) in TABLES.items():
         if isinstance(outcome, str):
             yield kind, f"refused: “{outcome}”", "…a_bad_table…"
         else:
             read, taken = outcome
-            said = "taken" if read == taken else f"{read - taken} of {read} rows set aside"
+            said = "taken" if read == taken else f"{read - taken} of {read} rows quarantined"
             yield kind, said, "…a_bad_table…"
     for kind in ODD:
         yield kind, "labelled to the last row", "…an_odd_catalogue…"

@@ -15,6 +15,7 @@ from genre_spark.errors import GateError, GenreSparkError
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.publishing import writer
+from genre_spark.publishing.manifest import checked
 from genre_spark.schema import LABELLED_COLUMNS
 from genre_spark.source import Dataset
 
@@ -63,6 +64,16 @@ def test_the_manifest_and_the_rows_keep_their_published_contract(whole):
     rows = pq.read_table(folder).to_pylist()
     for row in rows:
         assert violations("labels", {**row, "scored_at": row["scored_at"].isoformat()}) == []
+
+
+def test_a_manifest_without_the_newest_settings_is_still_read(whole):
+    folder, _ = whole
+    content = json.loads((folder / "_manifest.json").read_text())
+    now = checked(content, str(folder)).settings
+    del content["settings"]["delta"]
+    del content["settings"]["publishing"]["table_format"]
+    del content["settings"]["catalog"]["version"]
+    assert checked(content, str(folder)).settings == now
 
 
 def test_the_manifest_tells_where_the_rows_come_from(whole, model):

@@ -476,7 +476,7 @@ def test_typical_tracks_are_named_once_and_by_their_id_where_they_have_no_name(p
 def test_rows_and_reasons_of_both_catalogues_are_shown(page):
     text = text_of(page)
     assert "Rows read 1,000 1,000" in text
-    assert "Rows set aside 60 60" in text
+    assert "Rows quarantined 60 60" in text
     assert "tempo out of range 20 20" in text
     assert "Tracks with one genre, to learn from 600 600" in text
 

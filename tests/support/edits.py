@@ -90,7 +90,7 @@ def labels(folder):
 
 
 def quarantine(folder):
-    """The rows set aside, in order."""
+    """The rows quarantined, in order."""
     rows = pd.read_parquet(folder / "_quarantine")
     return rows.astype(str).sort_values(list(rows)).reset_index(drop=True)
 
