@@ -110,7 +110,7 @@ def real_tables():
     return REAL_TABLES
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def eagerly():
     """Fits small networks step by step: for a few steps, drawing up a graph takes the most time."""
     from genre_spark.classifier import network

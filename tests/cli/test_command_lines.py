@@ -4,7 +4,7 @@ import json
 
 import pytest
 from support.commands import QUICK, ROOT, genre_spark, labels, write_catalogue
-from support.generated import GENRES, make_tracks
+from support.generated import make_tracks
 
 from genre_spark.schema import FEATURE_NAMES
 
@@ -14,22 +14,6 @@ REFERENCE = ROOT / "models" / "reference"
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory):
     return write_catalogue(tmp_path_factory.mktemp("catalogue"))
-
-
-def test_a_labelled_catalogue_without_artists_is_learned_from(tmp_path, shell):
-    tracks = make_tracks(600, seed=7, genres=GENRES[:3]).drop(columns=["artist", "album"])
-    path, clusters, model = (tmp_path / name for name in ("t.parquet", "clusters", "model"))
-    tracks.to_parquet(path)
-    shell("cluster", "--catalog", path, "--output", clusters, *QUICK)
-    found = json.loads(
-        shell(
-            "train", "--catalog", path, "--clusters", clusters, "--output", model, "--json", *QUICK
-        )
-    )
-    assert list(found["genres"]["protocols"]) == ["known"]
-    shell("score", "--catalog", path, "--model", model, "--output", tmp_path / "labelled")
-    scored = labels(tmp_path / "labelled").merge(tracks, on="track_id")
-    assert (scored["genre_x"] == scored["genre_y"]).mean() > 0.6
 
 
 def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tmp_path, shell):

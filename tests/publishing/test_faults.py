@@ -69,6 +69,7 @@ def published(folder):
     return len(pd.read_parquet(folder))
 
 
+@pytest.mark.long
 def test_runs_killed_with_their_jvm_lose_nothing_and_block_nobody(tmp_path):
     """A short version of ``benchmarks/kills.py``."""
     make_clusters(tmp_path / "clusters")

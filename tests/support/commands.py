@@ -20,6 +20,8 @@ QUICK = [
     for part in ("--set", setting)
 ]
 LOCAL = ("--master", "local[2]")
+# For tables of some rows, compiling code for each query costs more than running it.
+PLAIN = "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"
 REPEATED, DIRTY = 20, 10
 
 
@@ -62,7 +64,11 @@ class Shell:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYSPARK_PYTHON": sys.executable},
+            env={
+                **os.environ,
+                "PYSPARK_PYTHON": sys.executable,
+                "PYSPARK_SUBMIT_ARGS": "pyspark-shell",
+            },
             cwd=ROOT,
         )
 
