@@ -4,7 +4,7 @@
 
 Artists have a long tail (half of the tracks are by the largest quarter of them), ten tracks each
 on the whole; one of them, "Various Artists", has 2 % of all tracks. Each sounds like one artist of
-the real table. A tenth of the tracks stand on albums of several artists. Every value hangs on the
+the real table. A tenth of the tracks stand on albums of several artists. Every value depends on the
 seed and the track's number alone, so that the same command makes the same catalogue anywhere.
 """
 
@@ -70,7 +70,7 @@ def make(spark: SparkSession, real: DataFrame, n: int, seed: int = 1) -> DataFra
 
 
 class _Chance:
-    """Numbers that hang on the seed, the track and a name."""
+    """Numbers that depend on the seed, the track and a name."""
 
     def __init__(self, seed: int):
         self._seed = seed

@@ -178,7 +178,7 @@ def publish(name: str, command: str, content: Mapping[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures hang on."""
+    """What the figures depend on."""
     import pyspark
 
     cpu = next(

@@ -45,7 +45,7 @@ def cluster(  # noqa: PLR0913 - of a notebook, by keyword
     previous: str | None = None,
     dataset: str | Dataset | None = None,
     settings: Mapping[str, Any] | None = None,
-    say: Callable[[str], None] = logger.info,
+    report_progress: Callable[[str], None] = logger.info,
 ) -> Bundle:
     """Discovers synthetic genres.
 
@@ -63,7 +63,7 @@ def cluster(  # noqa: PLR0913 - of a notebook, by keyword
         How the columns map to genre-spark's, where they have other names.
     settings : mapping, optional
         Of ``conf/default.yaml``, by ``section.key`` or, where only one section has it, ``key``.
-    say : callable
+    report_progress : callable
         Called with one line on what is being done; ``print`` shows it.
 
     Returns
@@ -89,7 +89,7 @@ def cluster(  # noqa: PLR0913 - of a notebook, by keyword
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
         earlier = models.locate(spark, previous, wanted.models.registry) if previous else None
         request = ClusterRequest(source, output, wanted, previous=earlier)
-        cluster_pipeline.run(spark, request, plainly(say))
+        cluster_pipeline.run(spark, request, plainly(report_progress))
         return store.open_bundle(spark, output)
 
 
@@ -101,7 +101,7 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
     *,
     dataset: str | Dataset | None = None,
     settings: Mapping[str, Any] | None = None,
-    say: Callable[[str], None] = logger.info,
+    report_progress: Callable[[str], None] = logger.info,
 ) -> Bundle:
     """Trains, calibrates, evaluates and exports the CNN on the tracks that have a genre.
 
@@ -129,7 +129,9 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
     with borrowed(spark):
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
         base = models.locate(spark, clusters, wanted.models.registry)
-        train_pipeline.run(spark, TrainRequest(source, base, output, wanted), plainly(say))
+        train_pipeline.run(
+            spark, TrainRequest(source, base, output, wanted), plainly(report_progress)
+        )
         return store.open_bundle(spark, output, "full")
 
 
@@ -211,8 +213,8 @@ def score(
             found = distributions.binned_as(opened.profile, sample.tracks)
             shifts = drift.of_features(opened.profile.features, found)
             n_tracks = min(sample.tracks.num_rows, opened.profile.tracks)
-            judged = drift.judge(n_tracks, shifts, {}, wanted.drift, catalogue.left_out)
-            drift.check(judged, source.path)
+            drifted = drift.assess(n_tracks, shifts, {}, wanted.drift, catalogue.left_out)
+            drift.check(drifted, source.path)
             oversized = sample.oversized_artists(wanted.scoring.max_group)
             shared_out = Tracks(catalogue.tracks, catalogue.n_rows, oversized)
             # What is released at the end of the block is computed again when Spark needs it.

@@ -285,16 +285,16 @@ def validated(
     try:
         return model.model_validate(values)
     except ValidationError as err:
-        raise ConfigError.from_faults(
-            _fault(fault, origins, default_origin) for fault in err.errors()
+        raise ConfigError.from_violations(
+            _violation(violation, origins, default_origin) for violation in err.errors()
         ) from err
 
 
-def _fault(fault: Mapping[str, Any], origins: dict[str, str], default_origin: str) -> str:
-    place = ".".join(str(part) for part in fault["loc"])
+def _violation(violation: Mapping[str, Any], origins: dict[str, str], default_origin: str) -> str:
+    place = ".".join(str(part) for part in violation["loc"])
     origin = origins.get(place, default_origin)
-    if fault["type"] == "extra_forbidden":
+    if violation["type"] == "extra_forbidden":
         return f"{origin}: {place}: unknown key"
-    found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
-    message = fault["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(violation["input"], dict) else f" (found {violation['input']!r})"
+    message = violation["msg"].removeprefix("Value error, ")
     return f"{origin}: {place + ': ' if place else ''}{message}{found}"

@@ -29,9 +29,9 @@ class ConfigError(GenreSparkError):
     exit_code = 2
 
     @classmethod
-    def from_faults(cls, faults: Iterable[str]) -> "ConfigError":
-        """All faults of a configuration at once, each with its place."""
-        return cls("configuration refused: " + "; ".join(faults))
+    def from_violations(cls, violations: Iterable[str]) -> "ConfigError":
+        """All violations in a configuration at once, each with its place."""
+        return cls("configuration refused: " + "; ".join(violations))
 
 
 class InputError(GenreSparkError):

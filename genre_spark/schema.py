@@ -142,7 +142,7 @@ LABELLED_COLUMNS = {
 PartitionColumn = Literal["synthetic_genre_id"]
 PARTITION_COLUMNS: tuple[PartitionColumn, ...] = get_args(PartitionColumn)
 
-# What `score --explain` adds after them: the features that speak most for a label.
+# What `score --explain` adds after them: the features that support a label most.
 WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"
 EVIDENCE = "genre_evidence"
 WHY_COLUMNS = {

@@ -80,9 +80,10 @@ def _nothing_stays_cached(request):
 
 
 @pytest.fixture(autouse=True)
-def _logs_are_said_at_the_usual_level():
-    """A command that runs in this process sets how much is said."""
+def _logs_have_the_usual_level():
+    """A command that runs in this process sets how much is logged."""
     yield
+    logging.disable(logging.NOTSET)
     logging.getLogger("genre_spark").setLevel(logging.NOTSET)
 
 

@@ -62,7 +62,7 @@ def rows(labelled, *dropped):
     return found.sort_values(found.columns[0]).reset_index(drop=True)
 
 
-def test_labels_do_not_hang_on_the_session(spark, odd, model):
+def test_labels_do_not_depend_on_the_session(spark, odd, model):
     found = []
     for session in (spark, odd):
         tracks = session.createDataFrame(dirty())
@@ -74,13 +74,13 @@ def test_labels_do_not_hang_on_the_session(spark, odd, model):
     assert (found[0]["n_imputed"] == 1).sum() == 10
 
 
-def test_the_time_of_scoring_does_not_hang_on_the_session(odd, model):
+def test_the_time_of_scoring_does_not_depend_on_the_session(odd, model):
     labelled = api.score(odd, odd.createDataFrame(start()), model)
     (at,) = labelled.select(F.unix_timestamp("scored_at")).distinct().collect()
     assert abs(at[0] - pd.Timestamp.now("UTC").timestamp()) < 600
 
 
-def test_rows_set_aside_do_not_hang_on_the_session(spark, odd, model):
+def test_quarantined_rows_do_not_depend_on_the_session(spark, odd, model):
     found = [
         rows(api.quarantine(session, session.createDataFrame(dirty()), model, settings=LENIENT))
         for session in (spark, odd)
@@ -90,7 +90,7 @@ def test_rows_set_aside_do_not_hang_on_the_session(spark, odd, model):
     assert len(found[0]) == 4
 
 
-def test_synthetic_genres_do_not_hang_on_the_session(spark, odd, tmp_path):
+def test_synthetic_genres_do_not_depend_on_the_session(spark, odd, tmp_path):
     tracks = make_tracks(400, seed=3)
     ids = {
         api.cluster(

@@ -73,7 +73,7 @@ def test_only_the_network_imports_keras_or_tensorflow_and_only_in_functions():
     assert all(not libraries(TREES[user], functions=False, types=False) & heavy for user in users)
 
 
-def test_only_the_command_modules_and_jobs_know_click():
+def test_only_the_command_modules_and_jobs_import_click():
     users = [name for name in MODULES if "click" in libraries(TREES[name])]
     assert users
     assert all(user.startswith("cli.") for user in users)

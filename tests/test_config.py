@@ -82,7 +82,7 @@ def test_numbers_may_be_written_with_an_exponent():
     assert load_settings(overrides=("learning_rate=1e-3",)).network.learning_rate == 0.001
 
 
-def test_all_faults_are_told_at_once_each_with_the_file_or_option_it_stands_in(file):
+def test_all_violations_are_reported_at_once_each_with_the_file_or_option_it_stands_in(file):
     path = file(
         "sead: 3\n"
         "catalog:\n  max_imputed: many\n  max_lost: 1\n"
@@ -224,7 +224,7 @@ def test_an_unknown_canonical_column_is_refused_with_those_that_there_are(file):
     )
 
 
-def test_faults_of_a_dataset_are_told_at_once_with_its_file(file):
+def test_violations_in_a_dataset_are_reported_at_once_with_its_file(file):
     path = file("colums: {}\ncolumns: {tempo: 5}\nextra_features: year\n")
     told = refusal(load_dataset, path)
     assert set(told.removeprefix("configuration refused: ").split("; ")) == {

@@ -54,7 +54,7 @@ def test_the_quarantine_on_connect_is_that_of_a_classic_session(spark, model, co
     assert found == rows_of(classic.toArrow())
 
 
-def test_what_needs_a_classic_session_says_so_in_one_line(connected):
+def test_what_needs_a_classic_session_is_refused_in_one_line(connected):
     said = json.loads((connected / "said.json").read_text())
     for work in ("cluster", "train"):
         assert said[work].startswith(f"{work} needs a classic session, and this is one of Spark")

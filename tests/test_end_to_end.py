@@ -34,7 +34,7 @@ def spark_submit(tmp_path_factory):
     assert packed < 150 * 2**20
     python = {"PYSPARK_PYTHON": str(standalone.bare_python(folder / "python"))}
     with standalone.cluster(folder, workers=2, cores=1) as cluster:
-        # Settings that are not the console script's own: results must not hang on them.
+        # Settings that are not the console script's own: results must not depend on them.
         settings = {
             "spark.sql.shuffle.partitions": 5,
             "spark.executorEnv.PYTHONPATH": "./executors",

@@ -203,9 +203,9 @@ def _validated(model: type[_Model], content: dict[str, Any], path: Path, name: s
     try:
         return model.model_validate(content)
     except ValidationError as err:
-        fault = err.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise BundleError(plain(f"{path}: {name}: {place}: {fault['msg']}"[:_LONGEST])) from err
+        violation = err.errors()[0]
+        place = ".".join(map(str, violation["loc"]))
+        raise BundleError(plain(f"{path}: {name}: {place}: {violation['msg']}"[:_LONGEST])) from err
 
 
 def _sha256(file: Path) -> str:

@@ -49,8 +49,8 @@ def summary(
     """
     read_as: dict[str, list[str]] = {}
     for one in found.readings.values():
-        said = f"{one.name} ({one.why})" if one.why else one.name
-        read_as.setdefault(one.source, []).append(said)
+        described = f"{one.name} ({one.why})" if one.why else one.name
+        read_as.setdefault(one.source, []).append(described)
     return Inspection(
         catalog=catalog,
         format=found.dataset.format,
@@ -125,8 +125,8 @@ def _of_values(found: Found, rows: RowFates) -> list[str]:
     for name, one in rows.values.items():
         notes += value_counts.messages(name, one.model_copy(update={"placeholder": 0}))
     for name, words in found.placeholders.items():
-        told = ", ".join(f"{word!r} {n:,}" for word, n in list(words.items())[:_MOST_WORDS])
-        notes.append(f"{name}: these words are taken for no value: {told}")
+        counted = ", ".join(f"{word!r} {n:,}" for word, n in list(words.items())[:_MOST_WORDS])
+        notes.append(f"{name}: these words are taken for no value: {counted}")
     if (artist := doubtful_artist(found)) is not None:
         notes.append(
             f"the largest artist is {artist.name!r}: {artist.tracks:,} tracks on {artist.albums:,}"

@@ -40,7 +40,7 @@ class ScannedCatalogue:
 
     Attributes
     ----------
-    judged : DataFrame
+    validated : DataFrame
         As of `Catalogue`.
     n_rows : int
         Rows of the source.
@@ -51,7 +51,7 @@ class ScannedCatalogue:
         For messages.
     """
 
-    judged: DataFrame
+    validated: DataFrame
     n_rows: int
     sample: sampling.Sample
     left_out: tuple[str, ...]
@@ -60,12 +60,12 @@ class ScannedCatalogue:
     @property
     def tracks(self) -> DataFrame:
         """The accepted tracks."""
-        return validation.accepted(self.judged)
+        return validation.accepted(self.validated)
 
     @property
     def quarantined(self) -> DataFrame:
         """The quarantined rows, whole, with their reasons."""
-        return validation.quarantined(self.judged)
+        return validation.quarantined(self.validated)
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,18 @@ class Catalogue:
 
     Attributes
     ----------
-    judged : DataFrame
-        See `validation.judge`; read again each time where that is quick.
+    validated : DataFrame
+        See `validation.validate`; read again each time where that is quick.
     counts : row_counts.Counts
     features : tuple of str
-        What the rows were judged for.
+        What the rows were validated for.
     left_out : tuple of str
         Audio features and extras that the catalogue lacks.
     groups : tuple of str
         Context groups that the catalogue has.
     """
 
-    judged: DataFrame
+    validated: DataFrame
     counts: row_counts.Counts
     features: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -94,10 +94,10 @@ class Catalogue:
     @property
     def tracks(self) -> DataFrame:
         """The accepted tracks."""
-        return validation.accepted(self.judged)
+        return validation.accepted(self.validated)
 
     @property
-    def drawn(self) -> DataFrame:
+    def sampled(self) -> DataFrame:
         """As many of the tracks as tell what all are like."""
         return sampling.bounded(self.tracks, self.counts.accepted)
 
@@ -111,13 +111,13 @@ class Catalogue:
         owner : str
             Column whose tracks are related.
         """
-        sample = sampling.collect(self.judged, self.counts.read, self.features, owner)
-        return ScannedCatalogue(self.judged, self.counts.read, sample, self.left_out, path)
+        sample = sampling.collect(self.validated, self.counts.read, self.features, owner)
+        return ScannedCatalogue(self.validated, self.counts.read, sample, self.left_out, path)
 
     @property
     def quarantined(self) -> DataFrame:
         """The quarantined rows, whole, with their reasons."""
-        return validation.quarantined(self.judged)
+        return validation.quarantined(self.validated)
 
 
 @contextmanager
@@ -145,13 +145,13 @@ def open_catalogue(
     with ExitStack() as stack:
         opened = _opened(stack, spark, source, settings, needed)
         with reader.reading(f"{source.path}: cannot be read"):
-            counts = row_counts.count(opened.judged)
+            counts = row_counts.count(opened.validated)
             text_checks.check(spark, source, counts)
-        row_counts.check_quotes(opened.judged, counts, source.path)
+        row_counts.check_quotes(opened.validated, counts, source.path)
         value_counts.check(counts.values, source.path)
         row_counts.check_gate(counts, settings.max_quarantined, source.path)
         groups = tuple(group for group in GROUPS if group in opened.mapped.columns)
-        yield Catalogue(opened.judged, counts, opened.features, opened.left_out, groups)
+        yield Catalogue(opened.validated, counts, opened.features, opened.left_out, groups)
 
 
 @contextmanager
@@ -174,16 +174,18 @@ def scan_catalogue(
     with ExitStack() as stack:
         opened = _opened(stack, spark, source, settings, needed)
         with reader.reading(f"{source.path}: cannot be read"):
-            sample = sampling.collect(opened.judged, opened.n_rows, needed, owner)
+            sample = sampling.collect(opened.validated, opened.n_rows, needed, owner)
             text_checks.check(spark, source, sample.counts)
         value_counts.check(sample.values, source.path)
         _check_sample(opened, sample, settings.max_quarantined, source.path)
-        yield ScannedCatalogue(opened.judged, opened.n_rows, sample, opened.left_out, source.path)
+        yield ScannedCatalogue(
+            opened.validated, opened.n_rows, sample, opened.left_out, source.path
+        )
 
 
 @dataclass(frozen=True)
 class _Opened:
-    judged: DataFrame
+    validated: DataFrame
     mapped: Mapped
     n_rows: int
     features: tuple[str, ...]
@@ -205,11 +207,11 @@ def _opened(
         repeated = validation.repeated_ids(mapped)
     if is_classic(spark):
         stack.callback(repeated.keys.unpersist)
-    judged = validation.judge(mapped, wanted, settings.max_imputed, repeated)
+    validated = validation.validate(mapped, wanted, settings.max_imputed, repeated)
     if not _is_quickly_read(spark, table, source):
-        judged = judged.persist()
-        stack.callback(judged.unpersist)
-    return _Opened(judged, mapped, repeated.n_rows, wanted, left_out)
+        validated = validated.persist()
+        stack.callback(validated.unpersist)
+    return _Opened(validated, mapped, repeated.n_rows, wanted, left_out)
 
 
 def _check_sample(
@@ -218,7 +220,7 @@ def _check_sample(
     """Stops where a sample shows that too few rows are good; a close call is left to the count."""
     counts, of = sample.counts, f"{path}: 1 in {sample.share} rows"
     if sample.share == 1:
-        row_counts.check_quotes(opened.judged, counts, path)
+        row_counts.check_quotes(opened.validated, counts, path)
         row_counts.check_gate(counts, max_quarantined, path)
     elif counts.refused - 3 * math.sqrt(counts.refused) > max_quarantined * counts.read:
         row_counts.check_gate(counts, max_quarantined, of)

@@ -109,7 +109,7 @@ def inspect(
             mapped = reader.map_columns(table, dataset, source.path)
             if not mapped.features:
                 return found
-            found, counts = _judge(found, mapped, settings.max_imputed)
+            found, counts = _validate(found, mapped, settings.max_imputed)
             text_checks.check(spark, source, counts)
             return found
     finally:
@@ -151,22 +151,22 @@ def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
     }
 
 
-def _judge(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, row_counts.Counts]:
+def _validate(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, row_counts.Counts]:
     """What would become of the rows."""
     features = catalogue.filled(mapped)
-    with _persisted(validation.judge(mapped, features, max_imputed)) as judged:
-        counts = row_counts.count(judged)
-        tracks = validation.accepted(judged)
+    with _persisted(validation.validate(mapped, features, max_imputed)) as validated:
+        counts = row_counts.count(validated)
+        tracks = validation.accepted(validated)
         sizes = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
         ((n_artists,),) = tracks.agg(F.count_distinct(ARTIST)).collect()
         largest = sizes.orderBy(F.desc("count"), GENRE).limit(_GENRES).collect()
         completed = replace(
             found,
-            features=_features(mapped, judged, features),
+            features=_features(mapped, validated, features),
             rows=_fates(counts),
             genres={row[GENRE]: row["count"] for row in largest},
             artists=n_artists,
-            placeholders=_placeholders(judged, mapped),
+            placeholders=_placeholders(validated, mapped),
             largest_artist=_largest_artist(tracks),
         )
         return completed, counts
@@ -184,13 +184,15 @@ def _placeholder_of(name: str) -> str:
     return f"IF({found}, named_struct('name', '{name}', 'word', trim({odd})), NULL)"
 
 
-def _placeholders(judged: DataFrame, mapped: Mapped) -> dict[str, dict[str, int]]:
+def _placeholders(validated: DataFrame, mapped: Mapped) -> dict[str, dict[str, int]]:
     """Of each text column that is used, the words that mean "no value", with their rows."""
     used = [name for name in TEXT_COLUMNS if name in mapped.columns and name != TRACK_ID]
     words = [_placeholder_of(name) for name in used]
     if not words:
         return {}
-    each = judged.select(F.expr(f"explode(array_compact(array({', '.join(words)})))").alias("one"))
+    each = validated.select(
+        F.expr(f"explode(array_compact(array({', '.join(words)})))").alias("one")
+    )
     found: dict[str, dict[str, int]] = {}
     for row in each.groupBy("one.name", "one.word").count().orderBy(F.desc("count")).collect():
         found.setdefault(row["name"], {})[row["word"]] = row["count"]
@@ -205,12 +207,16 @@ def _largest_artist(tracks: DataFrame) -> LargestArtist | None:
 
 
 def _features(
-    mapped: Mapped, judged: DataFrame, features: tuple[str, ...]
+    mapped: Mapped, validated: DataFrame, features: tuple[str, ...]
 ) -> dict[str, FeatureFacts]:
     ranges = [F.struct(*extent(finite(F.col(name)))) for name in features]
     (at,) = mapped.rows.agg(*ranges).collect()
-    faults = judged.select(F.explode(validation.FAULTS).alias("fault")).groupBy("fault").count()
-    n_of = {row["fault"]: row["count"] for row in faults.collect()}
+    violations = (
+        validated.select(F.explode(validation.VIOLATIONS).alias("violation"))
+        .groupBy("violation")
+        .count()
+    )
+    n_of = {row["violation"]: row["count"] for row in violations.collect()}
     kinds = ("missing", "not_a_number", "out_of_range")
     return {
         name: FeatureFacts(

@@ -110,8 +110,8 @@ def _readable(kind: T.DataType, stored: str) -> T.DataType | None:
 def _report_unreadable(path: str, groups: dict[_Schema, list[str]]) -> None:
     stored = {f.name: f.stored_as for schema in groups for f in schema if f.type is None}
     if stored:
-        told = ", ".join(f"{name} ({kind})" for name, kind in stored.items())
-        logger.warning("%s: left out, Spark cannot read this type: %s", path, told)
+        listed = ", ".join(f"{name} ({kind})" for name, kind in stored.items())
+        logger.warning("%s: left out, Spark cannot read this type: %s", path, listed)
 
 
 def _common_types(path: str, groups: dict[_Schema, list[str]]) -> dict[str, T.DataType]:
@@ -127,8 +127,10 @@ def _common_types(path: str, groups: dict[_Schema, list[str]]) -> dict[str, T.Da
         given = {k: file for k, file in kinds.items() if not isinstance(k, T.NullType)}
         named = [f"{kind.simpleString()} in {_base(file)}" for kind, file in given.items()]
         if len(given) > 1:
-            told = types[name].simpleString()
-            logger.warning("%s: column %s is %s: read as %s", path, name, " and ".join(named), told)
+            listed = types[name].simpleString()
+            logger.warning(
+                "%s: column %s is %s: read as %s", path, name, " and ".join(named), listed
+            )
     return types
 
 
@@ -142,9 +144,9 @@ def _common(path: str, name: str, kinds: dict[T.DataType, str]) -> T.DataType:
         return T.DoubleType()
     if all(isinstance(kind, T.AtomicType) for kind in given):
         return T.StringType()
-    told = ", ".join(f"{kind.simpleString()} in {_base(file)}" for kind, file in kinds.items())
+    listed = ", ".join(f"{kind.simpleString()} in {_base(file)}" for kind, file in kinds.items())
     raise InputError(
-        f"{path}: column {name} is {told}; write the files anew with one type, or without it"
+        f"{path}: column {name} is {listed}; write the files again with one type, or without it"
     )
 
 

@@ -12,13 +12,13 @@ from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.catalog.reader import SOURCE, odd_name
 from genre_spark.catalog.validation import (
     AMBIGUOUS,
-    FAULTS,
     MALFORMED,
     N_IMPUTED,
     REASONS,
     REPEATED,
     UNCLOSED,
     USABLE,
+    VIOLATIONS,
 )
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import (
@@ -96,12 +96,12 @@ class Counts(RowCounts):
     fingerprint: str
 
 
-def count(judged: DataFrame) -> Counts:
+def count(validated: DataFrame) -> Counts:
     """Counts rows by their fate; one pass for the totals, one for the reasons if there are any."""
     good = F.col(USABLE)
-    content = content_hash(judged)
-    of_values = value_counts.aggregates(judged)
-    (totals,) = judged.agg(
+    content = content_hash(validated)
+    of_values = value_counts.aggregates(validated)
+    (totals,) = validated.agg(
         F.count(F.lit(1)).alias("read"),
         F.count_if(good).alias("accepted"),
         F.count_if(REPEATED).alias("duplicates"),
@@ -120,20 +120,20 @@ def count(judged: DataFrame) -> Counts:
     if totals["read"] == totals["accepted"]:
         return Counts(**counted, reasons={})
     by_reason = (
-        judged.filter(~good).select(F.explode(REASONS).alias("reason")).groupBy("reason").count()
+        validated.filter(~good).select(F.explode(REASONS).alias("reason")).groupBy("reason").count()
     )
     reasons = {row["reason"]: row["count"] for row in by_reason.orderBy("reason").collect()}
     return Counts(**counted, reasons=reasons)
 
 
-def content_hash(judged: DataFrame) -> Column:
+def content_hash(validated: DataFrame) -> Column:
     """Hash of what a model can read of a row; `fingerprint` is the exclusive or over all tracks.
 
     xxhash64 skips nulls: without a value for none, (artist X, no album) would equal (no artist,
     album X).
     """
     internal = (
-        FAULTS,
+        VIOLATIONS,
         N_IMPUTED,
         REASONS,
         USABLE,
@@ -146,19 +146,19 @@ def content_hash(judged: DataFrame) -> Column:
     )
     kinds = {
         one.name: one.dataType
-        for one in judged.schema
+        for one in validated.schema
         if one.name not in internal and not one.name.startswith(odd_name(""))
     }
     columns = [
         F.coalesce(F.col(name), F.lit("" if isinstance(kind, StringType) else -math.inf))
         for name, kind in kinds.items()
     ]
-    if ARTISTS in judged.columns:
+    if ARTISTS in validated.columns:
         columns.append(F.coalesce(F.col(ARTISTS), F.array().cast("array<string>")))
     return F.xxhash64(*columns)
 
 
-def check_quotes(judged: DataFrame, counts: RowCounts, path: str) -> None:
+def check_quotes(validated: DataFrame, counts: RowCounts, path: str) -> None:
     """Stops where quotes that nobody closed hide rows: they could not be accounted for.
 
     Raises
@@ -167,7 +167,7 @@ def check_quotes(judged: DataFrame, counts: RowCounts, path: str) -> None:
         Naming one of the rows.
     """
     if UNCLOSED in counts.reasons:
-        unclosed = judged.filter(F.array_contains(REASONS, UNCLOSED)).select(TRACK_ID)
+        unclosed = validated.filter(F.array_contains(REASONS, UNCLOSED)).select(TRACK_ID)
         ((example,),) = unclosed.limit(1).collect()
         raise InputError(
             f"{path}: a quote is never closed: {counts.reasons[UNCLOSED]} rows hold others within"
@@ -185,17 +185,17 @@ def check_gate(counts: RowCounts, max_quarantined: float, path: str) -> None:
     InputError
         Where there is no row, or none that can be used.
     GateError
-        Where more than `max_quarantined` of the rows are quarantined for their own faults.
+        Where more than `max_quarantined` of the rows are quarantined for violations of their own.
     """
     if counts.read == 0:
         raise InputError(f"{path}: has no rows")
     worst = sorted(counts.reasons.items(), key=lambda item: -item[1])[:3]
-    said = ", ".join(f"{reason} ({n})" for reason, n in worst)
+    reasons = ", ".join(f"{reason} ({n})" for reason, n in worst)
     if counts.accepted == 0:
-        raise InputError(f"{path}: none of its {counts.read} rows can be used; {said}")
+        raise InputError(f"{path}: none of its {counts.read} rows can be used; {reasons}")
     if counts.refused_share > max_quarantined:
         raise GateError(
             f"{path}: {counts.refused_share:.1%} of {counts.read} rows would be quarantined, the"
-            f" limit is {max_quarantined:.1%}; most are {said}. Mend them, or allow more with"
+            f" limit is {max_quarantined:.1%}; most are {reasons}. Mend them, or allow more with"
             " --set max_quarantined=SHARE"
         )

@@ -33,7 +33,7 @@ def bounded(tracks: DataFrame, n_tracks: int) -> DataFrame:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of a catalogue on the driver: what gates and drift can be judged by before any label.
+    """Rows of a catalogue on the driver: what gates and drift can be assessed by before any label.
 
     Attributes
     ----------
@@ -79,14 +79,14 @@ class Sample:
 
 
 def collect(
-    judged: DataFrame, n_rows: int, features: tuple[str, ...], owner: str = ARTIST
+    validated: DataFrame, n_rows: int, features: tuple[str, ...], owner: str = ARTIST
 ) -> Sample:
     """A sample of at most about 200,000 rows.
 
     Parameters
     ----------
-    judged : DataFrame
-        From `validation.judge`.
+    validated : DataFrame
+        From `validation.validate`.
     n_rows : int
     features : tuple of str
     owner : str
@@ -94,10 +94,10 @@ def collect(
     """
     share = max(1, n_rows // ENOUGH)
     key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
-    sampled = judged.filter(one_in(share))
+    sampled = validated.filter(one_in(share))
     seen = Observation()
     observed = sampled.observe(
-        seen, F.count(F.lit(1)).alias("rows"), *value_counts.aggregates(judged)
+        seen, F.count(F.lit(1)).alias("rows"), *value_counts.aggregates(validated)
     )
     columns = observed.select(validation.USABLE, validation.REASONS, key, *features)
     rows = columns.toArrow()

@@ -54,10 +54,10 @@ def check_encoding(
     encoding, file = text_files.encoding_of(spark, text_files.files_of(spark, location))
     if encoding.name is None or encoding.damaged:
         return
-    told = ", ".join(f"{one.damaged:,} values of {name}" for name, one in damaged.items())
+    listed = ", ".join(f"{one.damaged:,} values of {name}" for name, one in damaged.items())
     example = next(iter(damaged.values())).example
     raise InputError(
-        f"{path}: {told} are not UTF-8, for example {example!r}; {file} looks like"
+        f"{path}: {listed} are not UTF-8, for example {example!r}; {file} looks like"
         f" {encoding.name}: give a dataset file with options: {{encoding: {encoding.name}}}"
         " (genre-spark inspect --output FILE.yaml writes one), or convert it:"
         f" {text_files.convert_command(file, encoding)}"

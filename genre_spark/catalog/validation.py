@@ -25,7 +25,7 @@ from genre_spark.schema import (
 
 logger = logging.getLogger(__name__)
 
-FAULTS = "faults"
+VIOLATIONS = "violations"
 N_IMPUTED = "n_imputed"
 USABLE = "usable"
 REPEATED = "repeated"
@@ -73,13 +73,13 @@ def repeated_ids(mapped: Mapped) -> RepeatedIds:
     return RepeatedIds(rows.get["n_rows"] or 0, n_keys, keys)
 
 
-def judge(
+def validate(
     mapped: Mapped,
     features: tuple[str, ...],
     max_imputed: int,
     repeated: RepeatedIds | None = None,
 ) -> DataFrame:
-    """Each row with its faults, and the reasons for which it is quarantined.
+    """Each row with its violations, and the reasons for which it is quarantined.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def judge(
     Returns
     -------
     DataFrame
-        The text columns; the features as double, null where missing or impossible; `FAULTS`
-        and `REASONS` as array<string>; `GENRES`; `N_IMPUTED`, how many faults there are; `USABLE`, whether
+        The text columns; the features as double, null where missing or impossible; `VIOLATIONS`
+        and `REASONS` as array<string>; `GENRES`; `N_IMPUTED`, how many violations there are; `USABLE`, whether
         there is no reason; `REPEATED`, whether another row is kept instead; `AMBIGUOUS`; `SOURCE`,
         null for accepted rows.
     """
@@ -106,24 +106,24 @@ def judge(
     no_genres = F.lit(None).cast("array<string>")
     alone = {AMBIGUOUS: F.lit(False), REPEATED: F.lit(False), GENRES: no_genres}
     if not repeated.n_keys:
-        judged = rows.withColumns(alone)
+        validated = rows.withColumns(alone)
     else:
         keyed = rows.withColumn(_ID_KEY, _id_key())
         once = keyed.join(repeated.keys, on=_ID_KEY, how="left_anti").withColumns(alone)
         several = keyed.join(repeated.keys, on=_ID_KEY, how="left_semi")
-        judged = once.unionByName(_settle_repetitions(several, features)).drop(_ID_KEY)
-    return judged.withColumn(SOURCE, F.when(~F.col(USABLE), F.col(SOURCE)))
+        validated = once.unionByName(_resolve_repetitions(several, features)).drop(_ID_KEY)
+    return validated.withColumn(SOURCE, F.when(~F.col(USABLE), F.col(SOURCE)))
 
 
-def accepted(judged: DataFrame) -> DataFrame:
+def accepted(validated: DataFrame) -> DataFrame:
     """The rows that are tracks."""
-    odd = [name for name in judged.columns if name.startswith(odd_name(""))]
-    return judged.filter(USABLE).drop(USABLE, REPEATED, REASONS, SOURCE, *odd)
+    odd = [name for name in validated.columns if name.startswith(odd_name(""))]
+    return validated.filter(USABLE).drop(USABLE, REPEATED, REASONS, SOURCE, *odd)
 
 
-def quarantined(judged: DataFrame) -> DataFrame:
+def quarantined(validated: DataFrame) -> DataFrame:
     """The quarantined rows: their original columns and `REASONS`."""
-    return judged.filter(~F.col(USABLE)).select(
+    return validated.filter(~F.col(USABLE)).select(
         f"{SOURCE}.*", F.col(REASONS).alias(QUARANTINE_REASONS)
     )
 
@@ -138,15 +138,15 @@ def has_values(name: str) -> Column:
 
 
 def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFrame:
-    """Each row judged for its own sake: impossible values become null, and each null a fault.
+    """Each row validated by itself: impossible values become null, and each null a violation.
 
     Expressions are SQL texts: a text is one call to Java, where columns that are put together in
     Python take a call for each operator, thousands for a catalogue and seconds of a cold start.
     """
     possible = {name: _possible(name) if name in mapped.features else "false" for name in features}
     n_imputed = " + ".join(f"int(NOT {one})" for one in possible.values())
-    faults = _listed(
-        {_fault(name, name in mapped.features): f"NOT {possible[name]}" for name in features}
+    violations = _listed(
+        {_violation(name, name in mapped.features): f"NOT {possible[name]}" for name in features}
     )
     of_row = {
         quoted(MALFORMED): f"{sql_name(CORRUPT)} IS NOT NULL",
@@ -156,13 +156,13 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     }
     too_many = f"({n_imputed} > {max_imputed})"
     unusable = f"({' OR '.join([*of_row.values(), too_many])})"
-    of_features = f"IF({too_many}, array_append({faults}, {quoted(TOO_MANY)}), {_NONE})"
+    of_features = f"IF({too_many}, array_append({violations}, {quoted(TOO_MANY)}), {_NONE})"
     reasons = f"concat({_listed(of_row)}, {of_features})"
     in_source = [name for name in features if name in mapped.features]
-    judged = {
+    validated = {
         **{odd_name(name): _odd(name, possible[name]) for name in in_source},
         N_IMPUTED: n_imputed,
-        FAULTS: f"IF({n_imputed} > 0, {faults}, {_NONE})",
+        VIOLATIONS: f"IF({n_imputed} > 0, {violations}, {_NONE})",
         USABLE: f"NOT {unusable}",
         REASONS: f"IF({unusable}, {reasons}, {_NONE})",
         **{
@@ -171,7 +171,7 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         },
     }
     of_texts = [odd_name(n) for n in TEXT_COLUMNS if n in mapped.columns and n != TRACK_ID]
-    expressions = [f"{text} AS {sql_name(name)}" for name, text in judged.items()]
+    expressions = [f"{text} AS {sql_name(name)}" for name, text in validated.items()]
     kept = [sql_name(name) for name in (*TEXT_COLUMNS, ARTISTS, *of_texts, SOURCE)]
     return mapped.rows.selectExpr(*kept, *expressions)
 
@@ -207,7 +207,7 @@ def _odd(name: str, possible: str) -> str:
     return f"IF({impossible}, string({value}), {sql_name(odd_name(name))})"
 
 
-def _fault(name: str, in_source: bool) -> str:
+def _violation(name: str, in_source: bool) -> str:
     """SQL: what is wrong with a value that is not possible."""
     missing, odd = quoted(f"missing:{name}"), sql_name(odd_name(name))
     if not in_source:
@@ -224,8 +224,8 @@ def _listed(words: Mapping[str, str]) -> str:
     return f"array_compact(array({', '.join(f'IF({so}, {word}, NULL)' for word, so in words.items())}))"
 
 
-def _settle_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:
-    """Keeps one row of each id: a usable one, with the fewest faults, then by content."""
+def _resolve_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:
+    """Keeps one row of each id: a usable one, with the fewest violations, then by content."""
     unusable = ~F.col(USABLE)
     per_id = Window.partitionBy(TRACK_ID)
     content = _content_hash([F.col(name) for name in (*TEXT_COLUMNS, *features)])

@@ -40,17 +40,17 @@ def of_column(name: str) -> Column:
     )
 
 
-def aggregates(judged: DataFrame) -> list[Column]:
+def aggregates(validated: DataFrame) -> list[Column]:
     """`of_column` of each used column as JSON, named ``_odd_<name>``; see `found`.
 
     Observations hold no structs.
 
     Parameters
     ----------
-    judged : DataFrame
-        From `validation.judge`.
+    validated : DataFrame
+        From `validation.validate`.
     """
-    odd = [name for name in judged.columns if name.startswith(odd_name(""))]
+    odd = [name for name in validated.columns if name.startswith(odd_name(""))]
     return [of_column(name.removeprefix(odd_name(""))).alias(name) for name in odd]
 
 
@@ -92,22 +92,22 @@ def check(values: Mapping[str, ValueCounts], path: str) -> None:
 
 def messages(name: str, one: ValueCounts) -> list[str]:
     """What to say of a column's values, in words for people."""
-    said = []
+    messages = []
     if one.not_understood:
         kind = "is no name" if name in TEXT_COLUMNS else f"is not {_possible(name)}"
-        said.append(
+        messages.append(
             f"{name}: {one.not_understood:,} values are not understood, for example"
             f" {one.example!r} {kind}: treated as missing"
         )
     if one.damaged:
-        said.append(
+        messages.append(
             f"{name}: {one.damaged:,} values have damaged characters, for example {one.example!r}:"
             " treated as missing"
         )
     if one.placeholder and name in TEXT_COLUMNS:
         meant = _MEANS.get(name, f"no {name}")
-        said.append(f"{name}: {one.placeholder:,} rows hold a word that means {meant}")
-    return said
+        messages.append(f"{name}: {one.placeholder:,} rows hold a word that means {meant}")
+    return messages
 
 
 def _possible(name: str) -> str:

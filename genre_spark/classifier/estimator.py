@@ -30,7 +30,7 @@ TARGETS = (0.80, 0.85, 0.90, 0.93, 0.95)
 # Held-out tracks of known artists that weights of their own need.
 _FEWEST_KNOWN = 50
 
-Say = Callable[[str], None]
+ReportProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,11 @@ class FittedClassifier:
 
 
 def fit(
-    tracks: LabelledTracks, settings: NetworkSettings, target: float, seed: int, say: Say
+    tracks: LabelledTracks,
+    settings: NetworkSettings,
+    target: float,
+    seed: int,
+    report_progress: ReportProgress,
 ) -> FittedClassifier:
     """Fit a classifier on labelled tracks alone.
 
@@ -159,17 +163,21 @@ def fit(
     target : float
         Precision of accepted genres.
     seed : int
-    say : callable
+    report_progress : callable
         Receives progress as one line.
     """
     fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
     tensor = build(tracks.inputs, tracks.edges)
     examples = network.Examples(tensor, tracks.targets, tracks.artists)
     model = network.fit(
-        examples, fold, settings, seed, lambda done, of: say(f"network, epoch {done} of {of}")
+        examples,
+        fold,
+        settings,
+        seed,
+        lambda done, of: report_progress(f"network, epoch {done} of {of}"),
     )
     members = network.member_log_probabilities(model, tensor)
-    say("words, evidence and weights")
+    report_progress("words, evidence and weights")
     prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
     # To the network a known artist's tracks are as a new one's: it does not see the artist.
     unseen = members[np.arange(len(tracks)), fold]

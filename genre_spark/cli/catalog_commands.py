@@ -22,7 +22,7 @@ from genre_spark.cli.options import (
 @click.argument("name", type=DatasetName(files=False), required=False)
 @output_options
 def datasets(out: OutputOptions, name: str | None) -> None:
-    """Lists well-known public tables, or says more of one.
+    """Lists well-known public tables, or describes one.
 
     Each name is good for --dataset: it maps the table's columns to genre-spark's.
     """
@@ -41,7 +41,7 @@ def datasets(out: OutputOptions, name: str | None) -> None:
 @place("--output", metavar="FILE", help="Where it goes.  [its own name, in this folder]")
 @output_options
 def fetch(out: OutputOptions, name: str, output: str | None) -> None:
-    """Downloads a well-known table, or says where to get it.
+    """Downloads a well-known table, or names the page to get it from.
 
     A download that broke off goes on where it ended; the file has its name once its checksum is right.
     """
@@ -78,5 +78,5 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
         settings = job.settings.catalog
         request = InspectRequest(table.source(job.settings), settings, table.dataset, output)
         spark = job.spark()
-        job.terminal.say(f"looking into {table.catalog}")
+        job.terminal.report_progress(f"looking into {table.catalog}")
         views.show_inspection(job.terminal, pipeline.run(spark, request))

@@ -41,7 +41,7 @@ def cluster(
         source = table.source(job.settings)
         earlier = job.model(previous) if previous else None
         request = ClusterRequest(source, output, job.settings, labels, earlier, job.run_id)
-        summary = pipeline.run(job.spark(), request, job.terminal.say)
+        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
         summaries.show_bundle(job.terminal, summary)
         same = table.words()
         if summary.rows.with_genre:
@@ -91,9 +91,9 @@ def train(
 
         source = table.source(job.settings)
         request = TrainRequest(source, job.model(clusters), output, job.settings)
-        summary = pipeline.run(job.spark(), request, job.terminal.say)
+        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
         if mlflow:
-            job.terminal.say("logging to MLflow")
+            job.terminal.report_progress("logging to MLflow")
             with store.on_disk(job.spark(), output) as made:
                 logged = mlflow_run.log(made, job.settings, job.run_id, output)
                 if register:
@@ -144,7 +144,7 @@ def evaluate(
         request = EvaluateRequest(
             source, job.model(clusters), output, job.settings, seeds, ablations
         )
-        summary = pipeline.run(job.spark(), request, job.terminal.say)
+        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
         summaries.show_study(job.terminal, summary)
 
 
@@ -159,13 +159,13 @@ def evaluate(
     "--incremental", is_flag=True, help="Score only what is new or changed; the result is the same."
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Do all but publish, and say what would be published."
+    "--dry-run", is_flag=True, help="Do all but publish, and show what would be published."
 )
 @setting(
     "scoring.explain",
     "--explain",
     is_flag=True,
-    help="Also say which features speak most for each label.",
+    help="Also give the features that support each label most.",
 )
 @TABLE_FORMAT
 @setting(
@@ -195,7 +195,7 @@ def score(
         request = ScoreRequest(
             source, model, output, job.settings, incremental, dry_run, job.run_id
         )
-        summary = pipeline.run(job.spark(), request, job.terminal.say)
+        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
         summaries.show_labels(job.terminal, summary)
         if not dry_run:
             job.terminal.show_next(
@@ -226,7 +226,7 @@ def report(
         gap = job.settings.publishing.allow_gap
         options = job.settings.delta.storage_options
         request = ReportRequest(job.model(model), output, labels, pictures, gap, options)
-        job.terminal.say(f"reporting on {request.model}")
+        job.terminal.report_progress(f"reporting on {request.model}")
         # Local pages need no Spark, and so no Java.
         by_hadoop = [p for p in request.paths if is_remote(p) and not is_in_mlflow(p)]
         spark = job.spark() if by_hadoop else None
@@ -252,5 +252,5 @@ def demo(run: RunOptions, output: str) -> None:
 
         request = DemoRequest(pipeline.table(), Path(output), job.settings)
         pipeline.make_room(request.output)
-        summary = pipeline.run(job.spark(), request, job.terminal.say)
+        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
         summaries.show_demo(job.terminal, summary)

@@ -60,7 +60,7 @@ class Job:
         from genre_spark.platform.session import get_session
 
         if self.session is None:
-            self.terminal.say("starting Spark")
+            self.terminal.report_progress("starting Spark")
             batch_rows = self.settings.scoring.batch_rows
             self.session = get_session(self.master, batch_rows, with_notices=self.verbose)
             self._watch = Watch(self.session.sparkContext.statusTracker(), self.terminal)

@@ -12,12 +12,12 @@ from genre_spark.reporting.text import PROTOCOLS
 
 # Pairs of name and value, or a table whose first row is its head.
 Part = Mapping[str, str] | Sequence[Sequence[str]]
-Told = tuple[dict[str, Any], list[Part]]
+View = tuple[dict[str, Any], list[Part]]
 
 _MOST_LINES = 10
 
 
-def listing(entries: Sequence[Entry]) -> Told:
+def listing(entries: Sequence[Entry]) -> View:
     """The models of a registry."""
     head = ("name", "version", "kind", *PROTOCOLS.values(), "made at", "aliases", "id")
     rows = [
@@ -39,7 +39,7 @@ def listing(entries: Sequence[Entry]) -> Told:
     return {"models": summary}, [[head, *rows]] if rows else [{"models": "none"}]
 
 
-def model(opened: Bundle, promotions: Sequence[Promotion]) -> Told:
+def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
     """One model, verified, and what it has been promoted to."""
     manifest = opened.manifest
     protocols = manifest.genres.protocols if manifest.genres else {}
@@ -77,16 +77,16 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> Told:
     return summary, [pairs]
 
 
-def verdicts(faults: Mapping[str, str | None]) -> Told:
+def verdicts(errors: Mapping[str, str | None]) -> View:
     """Which bundles can be trusted."""
-    told = {name: fault or "verified" for name, fault in faults.items()}
+    shown = {name: error or "verified" for name, error in errors.items()}
     return {
-        "verified": [n for n, f in faults.items() if not f],
-        "faults": {n: f for n, f in faults.items() if f},
-    }, [told]
+        "verified": [n for n, f in errors.items() if not f],
+        "faults": {n: f for n, f in errors.items() if f},
+    }, [shown]
 
 
-def promotion(path: str, given: Promotion) -> Told:
+def promotion(path: str, given: Promotion) -> View:
     """What a model has become, and on what evidence."""
     pairs = {"promoted": f"{path} is {given.alias}", "model id": given.model_id}
     parts: list[Part] = [pairs]
@@ -105,7 +105,7 @@ def promotion(path: str, given: Promotion) -> Told:
     return {"path": path, **given.model_dump()}, parts
 
 
-def difference(found: Difference) -> Told:
+def difference(found: Difference) -> View:
     """How many labels change, where, and why."""
     genres, synthetic, n = found.genres, found.synthetic_genres, found.tracks
     known = genres.labelled
@@ -116,7 +116,7 @@ def difference(found: Difference) -> Told:
         "synthetic genres that change": _of(synthetic.changed, n)
         + ("" if synthetic.same_ids else " (other discoveries: their ids are not comparable)"),
         "accepted": ", ".join(f"{name.replace('_', ' ')} {k:,}" for name, k in genres.accepted),
-        "right, where the catalogue knows": f"{_of(known.right_before, known.tracks)} before,"
+        "right, where the catalogue has a genre": f"{_of(known.right_before, known.tracks)} before,"
         f" {_of(known.right_after, known.tracks)} after",
         "from → to": "; ".join(largest(genres.flows, _MOST_LINES)),
         "features that spoke": "; ".join(largest(found.why.features or (), _MOST_LINES)),

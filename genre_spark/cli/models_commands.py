@@ -62,17 +62,17 @@ def verify(run: RunOptions, model: tuple[str, ...]) -> None:
         from genre_spark.errors import BundleError
 
         wanted = model or [entry.path for entry in job.entries()]
-        faults: dict[str, str | None] = {}
+        errors: dict[str, str | None] = {}
         for one in wanted:
             try:
                 open_bundle(job.session, job.model(one))
-                faults[one] = None
+                errors[one] = None
             except BundleError as err:
-                faults[one] = str(err)
-        job.terminal.show(*model_views.verdicts(faults))
-        bad = [name for name, fault in faults.items() if fault]
+                errors[one] = str(err)
+        job.terminal.show(*model_views.verdicts(errors))
+        bad = [name for name, error in errors.items() if error]
         if bad:
-            raise BundleError(f"{len(bad)} of {len(faults)} bundles cannot be trusted: {bad[0]} …")
+            raise BundleError(f"{len(bad)} of {len(errors)} bundles cannot be trusted: {bad[0]} …")
 
 
 @models.command(
@@ -122,6 +122,6 @@ def diff(table: TableOptions, run: RunOptions, before: str, after: str, explain:
         source = table.source(job.settings)
         paths = [job.model(one) for one in (before, after)]
         one, other = (open_bundle(job.spark(), path) for path in paths)
-        job.terminal.say(f"labelling {table.catalog} with {before} and {after}")
+        job.terminal.report_progress(f"labelling {table.catalog} with {before} and {after}")
         found = compare(job.spark(), source, one, other, job.settings, explain)
         job.terminal.show(*model_views.difference(found))

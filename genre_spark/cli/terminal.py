@@ -1,4 +1,4 @@
-"""What people see: one line of progress, then tables; or JSON for machines."""
+"""What is printed: one line of progress, then tables; or JSON for machines."""
 
 import json
 import shlex
@@ -74,7 +74,7 @@ class Terminal:
         self._results = Console()
         self._status: Status | None = None
 
-    def say(self, message: str, tracks: int = 0) -> None:
+    def report_progress(self, message: str, tracks: int = 0) -> None:
         """One line of progress: replaced by the next in a terminal, a line of its own elsewhere."""
         self.step = Step(message, tracks)
         self._line(message)
@@ -108,9 +108,9 @@ class Terminal:
 
     @contextmanager
     def downloading(self, what: str) -> Iterator[Callable[[int, int | None], None]]:
-        """A bar in a terminal, a line elsewhere; the block tells the bytes it has, and of how many."""
+        """A bar in a terminal, a line elsewhere; the block reports the bytes it has, and of how many."""
         if self._silent or self._tell or not self._progress.is_terminal:
-            self.say(what)
+            self.report_progress(what)
             yield lambda have, total: None
             return
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())

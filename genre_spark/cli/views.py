@@ -104,7 +104,7 @@ def show_labelled(terminal: Terminal, found: "LabelledCatalogue") -> None:
             "scored": manifest.scored_at,
             "model id": manifest.model_id,
             "from": manifest.source.path,
-            "drift": manifest.drift.level if manifest.drift.judged else "not judged",
+            "drift": manifest.drift.level if manifest.drift.judged else "not assessed",
         }
     )
     for head, counts in (("synthetic genre", labels.synthetic_genres), ("genre", labels.genres)):
@@ -149,9 +149,9 @@ def _column(one: InspectedColumn) -> tuple[str, ...]:
 
 
 def _feature(name: str, reading: InspectedReading, one: FeatureFacts) -> tuple[str, ...]:
-    faults = (f"{n:,}" for n in (one.missing, one.not_a_number, one.out_of_range))
+    violations = (f"{n:,}" for n in (one.missing, one.not_a_number, one.out_of_range))
     numbers = map(_number, (one.low, one.median, one.high))
-    return name, reading.expression, *faults, *numbers, _possible(*one.possible)
+    return name, reading.expression, *violations, *numbers, _possible(*one.possible)
 
 
 def _kind(one: InspectedColumn) -> str:

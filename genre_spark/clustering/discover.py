@@ -45,7 +45,7 @@ class Tracks:
     ----------
     accepted : DataFrame
         All accepted tracks.
-    drawn : DataFrame
+    sampled : DataFrame
         A bounded part of them, drawn by chance, to which scaling is fitted.
     n : int
         How many are accepted.
@@ -56,7 +56,7 @@ class Tracks:
     """
 
     accepted: DataFrame
-    drawn: DataFrame
+    sampled: DataFrame
     n: int
     features: tuple[str, ...]
     groups: tuple[str, ...]
@@ -98,7 +98,7 @@ def discover(tracks: Tracks, settings: Settings, previous: Previous | None = Non
     BundleError
         Where `previous` rests on other features.
     """
-    space = scaling.fit(tracks.drawn, tracks.features)
+    space = scaling.fit(tracks.sampled, tracks.features)
     if previous:
         matching.check(previous, space)
     with _compared(tracks, space, settings) as compared:
@@ -125,8 +125,8 @@ def _compared(tracks: Tracks, space: FeatureSpace, settings: Settings) -> Iterat
                 if moments.artists < metric.MIN_ARTISTS:
                     continue
                 fitted = metric.fit(moments, space, wanted, owner)
-            drawn = sample.draw(narrowed, tracks.n, space, wanted.sample_size, settings.seed)
-            yield _Compared(narrowed, owner, fitted, drawn)
+            sampled = sample.draw(narrowed, tracks.n, space, wanted.sample_size, settings.seed)
+            yield _Compared(narrowed, owner, fitted, sampled)
             return
         finally:
             narrowed.unpersist()
@@ -147,16 +147,16 @@ def _fit(
     compared: _Compared, settings: Settings, before: np.ndarray | None
 ) -> tuple[SyntheticPart, Stability, Discovery]:
     """Centers of all tracks, the largest group first, still without names."""
-    drawn, wanted, seed = compared.sample, settings.clustering, settings.seed
-    own = drawn.inputs
+    sampled, wanted, seed = compared.sample, settings.clustering, settings.seed
+    own = sampled.inputs
     points = compared.metric.points(own.scaled, own.artist_mean, own.artist_tracks)
-    candidates = model_selection.try_each_k(points, drawn.group, wanted, seed)
+    candidates = model_selection.try_each_k(points, sampled.group, wanted, seed)
     n_before = None if before is None else int(before.max()) + 1
     k = model_selection.choose(candidates, n_before)
     start, stability = model_selection.fit_best(points, k, wanted, seed)
     if before is not None and n_before == k:
         start = model_selection.continue_from(points, before, start, wanted)
-    of_all = catalogue_passes.points(compared.narrowed, drawn.space, compared.metric)
+    of_all = catalogue_passes.points(compared.narrowed, sampled.space, compared.metric)
     centers = kmeans.fit(of_all, start, wanted.max_iterations)
     part = SyntheticPart(
         ids=tuple(range(k)),
@@ -169,18 +169,18 @@ def _fit(
 
 
 def _identify(
-    drawn: Sample, part: SyntheticPart, previous: Previous | None, before: np.ndarray | None
+    sampled: Sample, part: SyntheticPart, previous: Previous | None, before: np.ndarray | None
 ) -> tuple[SyntheticPart, dict[str, object]]:
     """Ids and names: the largest group of the sample first, earlier ones kept."""
     k = len(part.ids)
-    sizes = np.bincount(part.assign(drawn.inputs)[0], minlength=k)
+    sizes = np.bincount(part.assign(sampled.inputs)[0], minlength=k)
     order = np.lexsort((np.arange(k), -sizes))
     part = part.model_copy(update={"centers": tuple(part.centers[row] for row in order)})
-    genres = part.assign(drawn.inputs)[0]
+    genres = part.assign(sampled.inputs)[0]
     line = matching.begin(k)
     if previous is not None and before is not None:
         line = matching.follow(previous, before, genres, k)
-    names = naming.name_all(drawn.raw, genres, k, drawn.space.features, line.names)
+    names = naming.name_all(sampled.raw, genres, k, sampled.space.features, line.names)
     named = {"ids": line.ids, "names": tuple(names)}
     return part.model_copy(update=named), {"retired": line.retired, "change": line.change}
 
@@ -193,19 +193,19 @@ def _describe(
     settings: Settings,
 ) -> Found:
     """Profiles, rules, map and quality."""
-    drawn, narrowed, seed = compared.sample, compared.narrowed, settings.seed
+    sampled, narrowed, seed = compared.sample, compared.narrowed, settings.seed
     mean_stability = float(np.mean(stability.bootstraps))
-    measured = quality.compare(drawn, part, mean_stability, settings.clustering, seed)
+    measured = quality.compare(sampled, part, mean_stability, settings.clustering, seed)
     if part.owner is None:
         quality.check_structure(measured)
-    counts = catalogue_passes.group_counts(narrowed, drawn.space, part)
+    counts = catalogue_passes.group_counts(narrowed, sampled.space, part)
     names = profiles.artist_names(narrowed, counts, part.owner)
-    values, subjects = rules.table(drawn, part.metric, part.owner)
+    values, subjects = rules.table(sampled, part.metric, part.owner)
     described = {
-        "synthetic_genres": profiles.describe(narrowed, drawn, counts, part, names),
+        "synthetic_genres": profiles.describe(narrowed, sampled, counts, part, names),
         "relation": profiles.relate(counts.genres),
-        "rules": rules.learn(values, part.assign(drawn.inputs)[0], part.ids, subjects, seed),
-        "map": projection.draw(drawn, part, counts, names, seed),
+        "rules": rules.learn(values, part.assign(sampled.inputs)[0], part.ids, subjects, seed),
+        "map": projection.draw(sampled, part, counts, names, seed),
         "quality": measured,
     }
-    return Found(drawn.space, part, discovery.model_copy(update=described))
+    return Found(sampled.space, part, discovery.model_copy(update=described))

@@ -197,8 +197,8 @@ def _bootstrap(
     points: np.ndarray, labels: np.ndarray, k: int, settings: ClusteringSettings, seed: int, i: int
 ) -> float:
     """Agreement of the labels with those by tracks drawn with replacement, over all tracks."""
-    drawn = np.random.default_rng((seed, i)).integers(len(points), size=len(points))
-    other = _fit(points[drawn], k, settings, seed + 1000 + i)
+    resampled = np.random.default_rng((seed, i)).integers(len(points), size=len(points))
+    other = _fit(points[resampled], k, settings, seed + 1000 + i)
     return _agreement(labels, nearest(points, other.cluster_centers_)[0])
 
 

@@ -125,8 +125,8 @@ def name_all(
             noun = next(
                 n for n, is_one in things.items() if not own.any() or is_one[own].mean() > 0.5
             )
-            said = _telling(true, own, words)
-            names[row] = _name(said, noun if own.any() else _NOUN, set(names.values()))
+            adjectives = _telling(true, own, words)
+            names[row] = _name(adjectives, noun if own.any() else _NOUN, set(names.values()))
     return [names[row] for row in range(k)]
 
 

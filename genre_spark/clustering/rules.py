@@ -122,7 +122,7 @@ def learn(
     given = apply(leaves, values[unseen])
     covered = [int(leaf.holds(values[seen]).sum()) for leaf in leaves]
     order = sorted(range(len(leaves)), key=lambda i: -covered[i])
-    said = [(leaves[i].genre, sentence(leaves[i], subjects)) for i in order]
+    sentences = [(leaves[i].genre, sentence(leaves[i], subjects)) for i in order]
     return Rules(
         agreement=round(float((given == genres[unseen]).mean()), 4),
         unseen=n_unseen,
@@ -130,7 +130,7 @@ def learn(
         genres=tuple(
             GenreRules(
                 id=ids[row],
-                sentences=tuple(text for genre, text in said if genre == row),
+                sentences=tuple(text for genre, text in sentences if genre == row),
                 recall=_share(given[genres[unseen] == row] == row),
                 precision=_share(genres[unseen][given == row] == row),
             )
@@ -164,13 +164,13 @@ def sentence(leaf: Leaf, subjects: Sequence[Subject]) -> str:
 
     ``"the artist usually is acoustic (acousticness above 0.6); the track has tempo above 118 BPM"``
     """
-    said: dict[str | None, list[str]] = {}
+    sentences: dict[str | None, list[str]] = {}
     for column, bounds in leaf.bounds.items():
         subject = subjects[column]
-        said.setdefault(subject.owner, []).append(_condition(subject, *bounds))
+        sentences.setdefault(subject.owner, []).append(_condition(subject, *bounds))
     parts = [
         ("the track " if owner is None else f"the {owner} usually ") + _and(sorted(conditions))
-        for owner, conditions in sorted(said.items(), key=lambda one: one[0] is None)
+        for owner, conditions in sorted(sentences.items(), key=lambda one: one[0] is None)
     ]
     return "; ".join(parts) or "every track"
 
@@ -235,13 +235,13 @@ def _condition(subject: Subject, low: float, high: float) -> str:
     bound = declared.word_bound
     if np.isinf(low):
         limits, word = f"{name} at most {below} {unit}".strip(), declared.low_word
-        is_said = bound is not None and high <= bound
+        in_sentence = bound is not None and high <= bound
     elif np.isinf(high):
         limits, word = f"{name} above {above} {unit}".strip(), declared.high_word
-        is_said = bound is not None and low >= bound
+        in_sentence = bound is not None and low >= bound
     else:
         return f"has {name} above {above} and at most {below} {unit}".strip()
-    return f"is {word} ({limits})" if is_said and word else f"has {limits}"
+    return f"is {word} ({limits})" if in_sentence and word else f"has {limits}"
 
 
 def _switch(declared: AudioFeature, low: float, high: float, usual: bool) -> str:
@@ -255,8 +255,10 @@ def _switch(declared: AudioFeature, low: float, high: float, usual: bool) -> str
     return f"{word} in {' and '.join(ends)} of tracks"
 
 
-def _and(said: Sequence[str]) -> str:
-    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+def _and(sentences: Sequence[str]) -> str:
+    return " and ".join(
+        [", ".join(sentences[:-1]), sentences[-1]] if len(sentences) > 1 else sentences
+    )
 
 
 def _shown(declared: AudioFeature, value: float) -> str:

@@ -99,8 +99,8 @@ def draw(narrowed: DataFrame, n_tracks: int, space: FeatureSpace, size: int, see
     seed : int
     """
     share = max(1, n_tracks // (2 * size))
-    drawn = narrowed.filter(F.pmod(F.xxhash64(F.lit(seed), GROUP), F.lit(share)) == 0)
-    table = drawn.toArrow().sort_by(TRACK_ID).combine_chunks()
+    sampled = narrowed.filter(F.pmod(F.xxhash64(F.lit(seed), GROUP), F.lit(share)) == 0)
+    table = sampled.toArrow().sort_by(TRACK_ID).combine_chunks()
     batches = list(artist_batches(iter(table.to_batches()), space))
     rows = pa.Table.from_batches([batch.rows for batch in batches])
     starts = np.cumsum([0, *(len(batch.groups.starts) for batch in batches)])

@@ -3,7 +3,7 @@
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from genre_spark.bundle.genre_metrics import Protocol
 from genre_spark.classifier import estimator
 from genre_spark.classifier.calibration import reliability, risk_coverage
+from genre_spark.classifier.estimator import ReportProgress
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.evaluation import metrics as evaluation
@@ -31,14 +32,12 @@ logger = logging.getLogger(__name__)
 
 _CURVE = (100, 300, 1000, 3000)
 
-Say = Callable[[str], None]
-
 
 def run(
     tracks: LabelledTracks,
     settings: Settings,
     n_seeds: int,
-    say: Say = logger.info,
+    report_progress: ReportProgress = logger.info,
     n_repetitions: int = 2,
     with_curve: bool = True,
 ) -> Study:
@@ -54,7 +53,7 @@ def run(
         The first seed is the settings' own, the others follow it.
     n_seeds : int
         At least 1.
-    say : callable
+    report_progress : callable
         Receives progress as one line.
     n_repetitions : int
         Of the folds of new artists; at most `n_seeds`.
@@ -72,7 +71,7 @@ def run(
     found: dict[Protocol, StudiedProtocol] = {}
     for protocol in (name for name, reason in protocols.items() if not reason):
         used = seeds if protocol == "known" else seeds[:n_repetitions]
-        held_out = [_repetition(tracks, protocol, settings, seed, say) for seed in used]
+        held_out = [_repetition(tracks, protocol, settings, seed, report_progress) for seed in used]
         found[protocol] = _summary(tracks, held_out, settings)
         rest = [one for one in map(unlinked, held_out) if one] if protocol == "new" else []
         if rest:
@@ -86,12 +85,14 @@ def run(
         repetitions=len(seeds[:n_repetitions]),
         skipped={name: reason for name, reason in protocols.items() if reason},
         protocols=found,
-        learning_curve=learning_curve(tracks, settings, say) if with_curve else (),
+        learning_curve=learning_curve(tracks, settings, report_progress) if with_curve else (),
         seconds=round(time.monotonic() - started, 1),
     )
 
 
-def learning_curve(tracks: LabelledTracks, settings: Settings, say: Say) -> tuple[CurvePoint, ...]:
+def learning_curve(
+    tracks: LabelledTracks, settings: Settings, report_progress: ReportProgress
+) -> tuple[CurvePoint, ...]:
     """Accuracy on new artists by number of labels, with and without synthetic genres' labels.
 
     One fold of the artists is held out. Of the others' labelled tracks the first so many in random
@@ -103,7 +104,7 @@ def learning_curve(tracks: LabelledTracks, settings: Settings, say: Say) -> tupl
     order = np.random.default_rng(settings.seed).permutation(rest)
     found, held_out = [], tracks.take(test)
     for n in [*(n for n in _CURVE if n < len(rest)), len(rest)]:
-        say(f"learning curve, {n:,} labels")
+        report_progress(f"learning curve, {n:,} labels")
         learned = tracks.take(np.sort(order[:n]))
         target = settings.training.target_precision
         fitted = estimator.fit(learned, settings.network, target, settings.seed, lambda _: None)
@@ -121,7 +122,11 @@ def learning_curve(tracks: LabelledTracks, settings: Settings, say: Say) -> tupl
 
 
 def _repetition(
-    tracks: LabelledTracks, protocol: Protocol, settings: Settings, seed: int, say: Say
+    tracks: LabelledTracks,
+    protocol: Protocol,
+    settings: Settings,
+    seed: int,
+    report_progress: ReportProgress,
 ) -> HeldOut:
     """One split of known artists, or all folds of new ones."""
     fold = evaluation.folds(tracks, protocol, settings.training.test_share, seed)
@@ -129,15 +134,15 @@ def _repetition(
     parts = []
     for i, number in enumerate(numbers, start=1):
         tell = functools.partial(
-            _tell, say, f"{protocol} artists, seed {seed}, fold {i} of {len(numbers)}: "
+            _tell, report_progress, f"{protocol} artists, seed {seed}, fold {i} of {len(numbers)}: "
         )
         test = np.flatnonzero(fold == number)
         parts.append(hold_out(tracks, test, settings, seed, tell)[0])
     return join(parts)
 
 
-def _tell(say: Say, at: str, message: str) -> None:
-    say(at + message)
+def _tell(report_progress: ReportProgress, at: str, message: str) -> None:
+    report_progress(at + message)
 
 
 def _summary(

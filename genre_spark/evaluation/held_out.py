@@ -1,6 +1,5 @@
 """Fits classifiers on some labelled tracks and predicts the others."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -8,13 +7,12 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import HeldOutMetrics
 from genre_spark.classifier import estimator
-from genre_spark.classifier.estimator import TARGETS, FittedClassifier
+from genre_spark.classifier.estimator import TARGETS, FittedClassifier, ReportProgress
 from genre_spark.classifier.predictor import Predictions
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.evaluation import baselines, metrics
 
-Say = Callable[[str], None]
 _Key = TypeVar("_Key")
 
 
@@ -100,7 +98,7 @@ def hold_out(
     test: np.ndarray,
     settings: Settings,
     seed: int,
-    say: Say,
+    report_progress: ReportProgress,
     everything: bool = True,
 ) -> tuple[HeldOut, FittedClassifier]:
     """Fit on all other tracks, and predict these.
@@ -112,17 +110,17 @@ def hold_out(
         Rows to hold out, in order. Those under several genres are not predicted.
     settings : Settings
     seed : int
-    say : callable
+    report_progress : callable
     everything : bool
         Whether the slow baselines are fitted too.
     """
     train = np.setdiff1d(np.arange(len(tracks)), test)
     target = settings.training.target_precision
-    fitted = estimator.fit(tracks.take(train), settings.network, target, seed, say)
+    fitted = estimator.fit(tracks.take(train), settings.network, target, seed, report_progress)
     # An artist's tracks inform each other, on whichever side of the split they are.
     predicted, known = fitted.predict(tracks), fitted.is_known(tracks)
     ladder = fitted.climb(fitted.terms(tracks), known)
-    say("baselines")
+    report_progress("baselines")
     found = HeldOut(
         rows=test,
         probabilities=predicted.probabilities[test],

@@ -213,12 +213,12 @@ def gain(
         more[i] = np.bincount(code, ours[i].astype(float) - theirs[i], n_artists)
         tracks[i] = np.bincount(code, minlength=n_artists)
     rng = np.random.default_rng(seed)
-    drawn = []
+    ratios = []
     for _ in range(_DRAWS):
         chosen = np.bincount(rng.integers(0, len(more), len(more)), minlength=len(more))
         who = np.bincount(rng.integers(0, n_artists, n_artists), minlength=n_artists)
-        drawn.append((chosen @ more @ who) / max(1.0, chosen @ tracks @ who))
-    low, high = np.percentile(drawn, _PERCENTILES)
+        ratios.append((chosen @ more @ who) / max(1.0, chosen @ tracks @ who))
+    low, high = np.percentile(ratios, _PERCENTILES)
     return Estimate(mean=float(more.sum() / tracks.sum()), low=float(low), high=float(high))
 
 

@@ -157,11 +157,11 @@ def _whole_artists(artists: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarr
     Of an artist with very many tracks there are some, which stand for the others.
     """
     rng = np.random.default_rng(seed)
-    drawn = rng.permutation(np.unique(artists[rows]))
+    shuffled = rng.permutation(np.unique(artists[rows]))
     keys, n_tracks = np.unique(artists, return_counts=True)
-    sizes = n_tracks[np.searchsorted(keys, drawn)]
+    sizes = n_tracks[np.searchsorted(keys, shuffled)]
     enough = np.searchsorted(np.cumsum(sizes), _MOST_TRACKS) + 1
-    found = np.flatnonzero(np.isin(artists, drawn[:enough]))
+    found = np.flatnonzero(np.isin(artists, shuffled[:enough]))
     return np.sort(rng.permutation(found)[: 2 * _MOST_TRACKS])
 
 

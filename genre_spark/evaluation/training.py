@@ -1,14 +1,14 @@
 """From labelled tracks to a fitted, calibrated and evaluated classifier."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Protocol, ProtocolMetrics
 from genre_spark.classifier import estimator
-from genre_spark.classifier.estimator import FittedClassifier
+from genre_spark.classifier.estimator import FittedClassifier, ReportProgress
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.evaluation import metrics as evaluation
@@ -20,8 +20,6 @@ logger = logging.getLogger(__name__)
 
 # Of fewer held-out tracks without a link, no accuracy is published.
 _FEWEST_UNLINKED = 50
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,9 @@ class Trained:
     metrics: GenreMetrics
 
 
-def train(tracks: LabelledTracks, settings: Settings, say: Say = logger.info) -> Trained:
+def train(
+    tracks: LabelledTracks, settings: Settings, report_progress: ReportProgress = logger.info
+) -> Trained:
     """Evaluate on known and on new artists, then fit on all labels.
 
     One fold of each protocol is held out; `evaluate` holds out every artist. The published metrics
@@ -49,7 +49,7 @@ def train(tracks: LabelledTracks, settings: Settings, say: Say = logger.info) ->
     ----------
     tracks : LabelledTracks
     settings : Settings
-    say : callable
+    report_progress : callable
         Receives progress as one line.
     """
     protocols = evaluation.protocols(tracks)
@@ -59,9 +59,13 @@ def train(tracks: LabelledTracks, settings: Settings, say: Say = logger.info) ->
     for name, reason in skipped.items():
         logger.warning("not evaluated on %s artists: %s", name, reason)
     for protocol in (name for name in protocols if name not in skipped):
-        measured |= _evaluate(tracks, protocol, settings, say)
+        measured |= _evaluate(tracks, protocol, settings, report_progress)
     final = estimator.fit(
-        tracks, settings.network, target, settings.seed, _after("fitting on all labels: ", say)
+        tracks,
+        settings.network,
+        target,
+        settings.seed,
+        _after("fitting on all labels: ", report_progress),
     )
     metrics = GenreMetrics(
         classes=tracks.classes, target_precision=target, protocols=measured, skipped=skipped
@@ -96,12 +100,12 @@ def unlinked(found: HeldOut) -> HeldOut | None:
 
 
 def _evaluate(
-    tracks: LabelledTracks, protocol: Protocol, settings: Settings, say: Say
+    tracks: LabelledTracks, protocol: Protocol, settings: Settings, report_progress: ReportProgress
 ) -> dict[Protocol, ProtocolMetrics]:
     """Metrics of one split; of new artists, also of those without any link."""
     fold = evaluation.folds(tracks, protocol, settings.training.test_share, settings.seed)
     test = np.flatnonzero(fold == 0)
-    tell = _after(f"fitting on {protocol} artists: ", say)
+    tell = _after(f"fitting on {protocol} artists: ", report_progress)
     found, fitted = hold_out(tracks, test, settings, settings.seed, tell, everything=False)
     tell("which features decide")
     target = settings.training.target_precision
@@ -111,5 +115,5 @@ def _evaluate(
     return measured | ({"unlinked": summarise(tracks, rest, target)} if rest else {})
 
 
-def _after(prefix: str, say: Say) -> Say:
-    return lambda message: say(prefix + message)
+def _after(prefix: str, report_progress: ReportProgress) -> ReportProgress:
+    return lambda message: report_progress(prefix + message)

@@ -68,7 +68,7 @@ def ks(expected: Sequence[int], found: Sequence[int]) -> float:
 def of_features(
     before: Mapping[str, FeatureProfile], found: Mapping[str, Binned]
 ) -> dict[str, FeatureShift]:
-    """Distance of each of the bundle's features; `judge` gives levels.
+    """Distance of each of the bundle's features; `assess` gives levels.
 
     ``psi`` and ``ks`` are None where either catalogue has no value.
     """
@@ -110,7 +110,7 @@ def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, LabelShift
     return shifts
 
 
-def judge(
+def assess(
     tracks: int,
     features: Mapping[str, FeatureShift],
     labels: Mapping[str, LabelShift],
@@ -143,20 +143,20 @@ def judge(
     # A model is always less sure of artists that it does not know: that is no fault of the
     # catalogue, and what `genre_accepted` is for. And a part of a catalogue, such as the new
     # releases or one genre, has another mix of labels than the whole: labels never stop.
-    judged_features = {
+    assessed_features = {
         name: one.model_copy(update={"level": level(one, name in absent)})
         for name, one in features.items()
     }
-    judged_labels = {
+    assessed_labels = {
         name: one.model_copy(update={"level": level(one, True)}) for name, one in labels.items()
     }
-    levels = [one.level for one in judged_features.values()]
-    levels += [one.level for one in judged_labels.values()]
+    levels = [one.level for one in assessed_features.values()]
+    levels += [one.level for one in assessed_labels.values()]
     return Drift(
         judged=judged,
         level=max(levels, key=LEVELS.index, default=OK),
-        features=judged_features,
-        labels=judged_labels,
+        features=assessed_features,
+        labels=assessed_labels,
         limits=settings,
     )
 
@@ -175,7 +175,7 @@ def check(drift: Drift, path: str) -> None:
             f"{path}: too unlike the catalogue that the model was made from:"
             f" {', '.join(beyond(drift, STOP))}; the limits are PSI {limits.stop_psi:g},"
             f" KS {limits.stop_ks:g}, missing {limits.stop_missing:g} more. Nothing was"
-            " published. Check units and mapping, train anew, or allow more with"
+            " published. Check units and mapping, train again, or allow more with"
             " --set stop_psi=X, stop_ks=X or stop_missing=X"
         )
 

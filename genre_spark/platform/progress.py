@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from genre_spark.cli.terminal import Terminal
 
 
-class Say(Protocol):
+class ReportProgress(Protocol):
     """Tells people, in one line, what is being done, and with how many tracks."""
 
     def __call__(self, message: str, tracks: int = 0) -> None:
         """Tells it; 0 tracks where their number is not known."""
 
 
-def plainly(say: Callable[[str], None]) -> Say:
+def plainly(report_progress: Callable[[str], None]) -> ReportProgress:
     """For a callable that knows of lines only."""
-    return lambda message, tracks=0: say(message)
+    return lambda message, tracks=0: report_progress(message)
 
 
-def after(prefix: str, say: Say) -> Say:
+def after(prefix: str, report_progress: ReportProgress) -> ReportProgress:
     """The same lines, with something before each."""
-    return lambda message, tracks=0: say(prefix + message, tracks)
+    return lambda message, tracks=0: report_progress(prefix + message, tracks)
 
 
 class Pace:
@@ -41,7 +41,7 @@ class Pace:
         self._tracks = tracks
         self._begun: dict[int, float] = {}
 
-    def told(self, stage: int, share: float, now: float) -> str:
+    def message(self, stage: int, share: float, now: float) -> str:
         """How far a pass has come.
 
         Parameters
@@ -107,7 +107,7 @@ class Watch:
         if running := [stage for stage in stages if stage and stage.numTasks > 1]:
             largest: SparkStageInfo = max(running, key=lambda stage: stage.numTasks)
             share = largest.numCompletedTasks / largest.numTasks
-            self._terminal.add(self._pace.told(largest.stageId, share, time.monotonic()))
+            self._terminal.add(self._pace.message(largest.stageId, share, time.monotonic()))
 
 
 # Seconds between looks.

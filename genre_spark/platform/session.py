@@ -176,10 +176,10 @@ def _suit_one_machine(session: "SparkSession") -> None:
 
 def _not_started(err: Exception) -> str:
     """Why Spark does not start, and which variables of the environment may be the reason."""
-    said = next((line for line in str(err).splitlines() if line.strip()), type(err).__name__)
+    reason = next((line for line in str(err).splitlines() if line.strip()), type(err).__name__)
     given = ", ".join(f"{name}={os.environ[name]}" for name in _VARIABLES if os.environ.get(name))
     hint = f"; the environment sets {given}: try without" if given else ""
-    return f"Spark does not start: {said}{hint}"
+    return f"Spark does not start: {reason}{hint}"
 
 
 def _use_own_spark() -> None:

@@ -33,7 +33,7 @@ _OUTPUT = ("No space left on device", "Read-only file system", "Permission denie
 
 def environment_error(err: Exception) -> ConfigError | None:
     """The error of an environment that lacks something, None where that is not the cause."""
-    said = _all(err)
+    message = _all(err)
     if (raised := worker_error(err)) and raised[0] in ("ModuleNotFoundError", "ImportError"):
         found = _MISSING.search(raised[1])
         package = (found[1] or found[2]) if found else raised[1]
@@ -43,17 +43,17 @@ def environment_error(err: Exception) -> ConfigError | None:
             f" {_WORKER} to a Python that has genre-spark's packages, or unset it"
         )
     for sign, remedy in _MACHINE.items():
-        if sign in said:
+        if sign in message:
             return ConfigError(f"Spark cannot work here: {cause(err)}; {remedy}")
     return None
 
 
 def worker_error(err: Exception) -> tuple[str, str] | None:
     """Name and message of the exception that ended a Python worker, None where none did."""
-    said = _all(err)
-    if _TRACEBACK not in said:
+    message = _all(err)
+    if _TRACEBACK not in message:
         return None
-    found = _RAISED.findall(said.rpartition(_TRACEBACK)[2])
+    found = _RAISED.findall(message.rpartition(_TRACEBACK)[2])
     return found[0] if found else None
 
 
@@ -74,10 +74,10 @@ def explained(err: Exception) -> GenreSparkError | None:
         return None
     if found := environment_error(err):
         return found
-    said = _all(err)
-    if any(sign in said for sign in _OUTPUT):
+    message = _all(err)
+    if any(sign in message for sign in _OUTPUT):
         return OutputError(f"cannot be written: {cause(err)}")
-    if any(sign in said for sign in _INPUT):
+    if any(sign in message for sign in _INPUT):
         return InputError(f"a table cannot be read: {cause(err)}")
     return None
 

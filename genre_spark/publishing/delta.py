@@ -174,7 +174,7 @@ class DeltaDestination(Destination):
         labels, quarantined = (Schema.from_json(schema.json()) for schema in self._schemas)
         of_run = {delta_log.RUN_ID: self.run_id}
         added, rejected = self._labels.added(self._folder), self._quarantine.added(self._folder)
-        # From here on files may be a part of a table, whatever this process hears of it.
+        # From here on files may be a part of a table, whatever this process learns of it.
         self._committed = True
         version = self._quarantine.commit(rejected, quarantined, of_run)
         facts = {

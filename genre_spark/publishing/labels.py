@@ -148,9 +148,9 @@ def _drift(
 ) -> Drift:
     tracks = min(run.catalogue.sample.tracks.num_rows, run.request.bundle.profile.tracks)
     settings, absent = run.request.settings.drift, run.catalogue.left_out
-    judged = drift.judge(tracks, features, labels, settings, absent)
-    drift.check(judged, run.request.source.path)
-    return judged
+    drifted = drift.assess(tracks, features, labels, settings, absent)
+    drift.check(drifted, run.request.source.path)
+    return drifted
 
 
 def _label_counts(run: _Run, staged: Staged) -> Labels:
@@ -203,7 +203,7 @@ def _stage_quarantine(run: _Run, staged: Staged) -> RowCounts:
         reasons=reasons,
         values=run.catalogue.sample.values,
     )
-    check_quotes(run.catalogue.judged, counts, run.request.source.path)
+    check_quotes(run.catalogue.validated, counts, run.request.source.path)
     check_gate(counts, run.request.settings.catalog.max_quarantined, run.request.source.path)
     return counts
 

@@ -9,7 +9,7 @@ from genre_spark.bundle.catalogue_profile import LabelProfile
 from genre_spark.bundle.genre_metrics import HeldOutMetrics, ProtocolMetrics
 from genre_spark.reporting import charts
 from genre_spark.reporting.style import Picture
-from genre_spark.reporting.text import count, percent, plain, said
+from genre_spark.reporting.text import count, in_text, percent, plain
 from genre_spark.schema import MODEL
 
 # More would not be legible in a picture; the tables have them all.
@@ -68,7 +68,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Picture:
     if wrong.any():
         true, given = map(int, np.unravel_index(wrong.argmax(), wrong.shape))
         finding = (
-            f"Most often {said(classes[true])} is taken for {said(classes[given])}:"
+            f"Most often {in_text(classes[true])} is taken for {in_text(classes[given])}:"
             f" {count(wrong[true, given])} of {count(counts[true].sum())} tracks."
         )
     values = shares[np.ix_(shown, shown)]
@@ -126,7 +126,7 @@ def mix(counts: Mapping[str, int]) -> Picture | None:
     names, total = charts.largest([counts], _MOST_MIXED), sum(counts.values())
     values = [counts[name] for name in names]
     finding = (
-        f"The most frequent label is {said(names[0])}: {count(values[0])} of {count(total)} tracks"
+        f"The most frequent label is {in_text(names[0])}: {count(values[0])} of {count(total)} tracks"
         f" ({percent(values[0] / max(1, total))})."
     )
     if len(counts) > len(names):
@@ -156,7 +156,7 @@ def reasons(tables: Mapping[str, Mapping[str, int]], features: Sequence[str]) ->
     finding = (
         f"Over all tracks {columns[overall.argmax()]} speaks most often for the label"
         f" ({percent(overall.max() / max(1, overall.sum()))}). The clearest case is"
-        f" {said(names[row])}: {columns[column]}, for {percent(shares[row, column])} of its tracks."
+        f" {in_text(names[row])}: {columns[column]}, for {percent(shares[row, column])} of its tracks."
     )
     return Picture(finding, charts.shares(shares, names, columns))
 

@@ -55,21 +55,24 @@ def _on_genres(manifest: Manifest) -> Iterator[Answer]:
         f"{title.lower()}: {count(of.tracks)} tracks" for title, of in found.items()
     )
     held_out += " held out."
-    drawn = accuracy_findings.baselines(found)
+    finding = accuracy_findings.baselines(found)
     note = f"{held_out} {_INTERVALS}"
-    yield Answer("accuracy", "Is the CNN better than the baselines?", "Bar charts", drawn, note)
+    yield Answer("accuracy", "Is the CNN better than the baselines?", "Bar charts", finding, note)
     yield _confusion(found, part.classes)
     curves = {title: accuracy_findings.Curves.of(of) for title, of in found.items()}
     note = (
         "Above the dotted line the model is too modest, below it too sure. Larger marks stand"
         f" for more tracks. {held_out}"
     )
-    question, drawn = "Does 80 % confidence mean 80 % right?", accuracy_findings.reliability(curves)
-    yield Answer("reliability", question, "Reliability diagram", drawn, note)
+    question, finding = (
+        "Does 80 % confidence mean 80 % right?",
+        accuracy_findings.reliability(curves),
+    )
+    yield Answer("reliability", question, "Reliability diagram", finding, note)
     note = f"Marks on the curves: the labels that the model accepts. {held_out}"
     question = "How accurate are the surest labels?"
-    drawn = accuracy_findings.risk_coverage(curves, part.target_precision)
-    yield Answer("risk-coverage", question, "Risk–coverage curve", drawn, note)
+    finding = accuracy_findings.risk_coverage(curves, part.target_precision)
+    yield Answer("risk-coverage", question, "Risk–coverage curve", finding, note)
     yield from _on_what_decides(found, part.classes)
 
 
@@ -79,53 +82,55 @@ def _on_what_decides(
     counted = {title: of.importance.tracks for title, of in found.items() if of.importance}
     tracks = "; ".join(f"{title.lower()}: {count(n)}" for title, n in counted.items())
     held_out = f"Whiskers: one standard deviation over repeats. Held-out tracks: {tracks}."
-    if drawn := importance_findings.features(found):
+    if finding := importance_findings.features(found):
         note = (
             "“Of the track alone”: the track’s own value is another’s. “In all scopes”: so are its"
             f" album’s statistics of that feature. {held_out}"
         )
-        yield Answer("features", "Which features decide?", "Dot plot", drawn, note)
-    if drawn := importance_findings.scopes(found):
+        yield Answer("features", "Which features decide?", "Dot plot", finding, note)
+    if finding := importance_findings.scopes(found):
         note = (
             "A whole input is another track’s: all features of the track, the statistics of its album,"
             " its words, or the labels counted for its artist, other artists, album or synthetic"
             f" genre. {held_out}"
         )
-        yield Answer("scopes", "Is it the sound, the words or the labels?", "Dot plot", drawn, note)
+        yield Answer(
+            "scopes", "Is it the sound, the words or the labels?", "Dot plot", finding, note
+        )
     shown = list(counted)[-1] if counted else list(found)[-1]
-    if drawn := importance_findings.features_of_genres(found[shown], classes):
+    if finding := importance_findings.features_of_genres(found[shown], classes):
         note = f"{shown}, {count(counted[shown])} held-out tracks; a feature in all scopes."
         question = "Which features tell each genre apart?"
-        yield Answer("features-of-genres", question, "Heatmap", drawn, note)
+        yield Answer("features-of-genres", question, "Heatmap", finding, note)
 
 
 def _confusion(found: Mapping[str, ProtocolMetrics], classes: tuple[str, ...]) -> Answer:
     shown = list(found)[-1]
-    drawn = min(len(classes), accuracy_findings.MOST_CONFUSED)
+    finding = min(len(classes), accuracy_findings.MOST_CONFUSED)
     note = f"{shown}, {count(found[shown].tracks)} held-out tracks."
     note += " Rows are true genres, columns the labels given"
-    note += ", in per cent of the row." if drawn <= charts.MOST_WRITTEN else "."
-    if drawn < len(classes):
-        note += f" Drawn are the {drawn} genres with the most mistakes."
+    note += ", in per cent of the row." if finding <= charts.MOST_WRITTEN else "."
+    if finding < len(classes):
+        note += f" Drawn are the {finding} genres with the most mistakes."
     picture = accuracy_findings.confusion(np.array(found[shown].confusion), classes)
     return Answer("confusion", "Which genres are confused?", "Heatmap", picture, note)
 
 
 def _on_labels(manifest: Manifest, labels: LabelledManifest) -> Iterator[Answer]:
     mix = labels.labels
-    if drawn := accuracy_findings.mix(mix.genres):
-        yield Answer("label-mix", "Which genres did the tracks get?", "Bar chart", drawn)
+    if finding := accuracy_findings.mix(mix.genres):
+        yield Answer("label-mix", "Which genres did the tracks get?", "Bar chart", finding)
     yield from cluster_answers.on_mix(manifest, labels)
     if manifest.scoring.genres and (
-        drawn := accuracy_findings.confidence(mix, thresholds(manifest))
+        finding := accuracy_findings.confidence(mix, thresholds(manifest))
     ):
         question = "How sure is the model of this catalogue?"
-        yield Answer("confidence", question, "Histogram", drawn)
+        yield Answer("confidence", question, "Histogram", finding)
     reasons = mix.reasons or {}
     for kind, name in (("genre", "genre"), ("synthetic_genre", "synthetic genre")):
-        if drawn := accuracy_findings.reasons(
+        if finding := accuracy_findings.reasons(
             reasons.get(kind, {}), manifest.scoring.space.features
         ):
             note = "Rows add up to 100 %: tracks for whose label nothing speaks are left out."
             question = f"Which feature speaks most for each {name}?"
-            yield Answer(f"reasons-{kind.replace('_', '-')}", question, "Heatmap", drawn, note)
+            yield Answer(f"reasons-{kind.replace('_', '-')}", question, "Heatmap", finding, note)

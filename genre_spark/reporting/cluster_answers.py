@@ -16,38 +16,38 @@ def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
     """The answers on a bundle's synthetic genres."""
     found, scoring = manifest.clusters, manifest.scoring
     genres, names = found.synthetic_genres, list(numbered(found).values())
-    if found.map and (drawn := cluster_findings.catalogue_map(found.map, genres)):
+    if found.map and (finding := cluster_findings.catalogue_map(found.map, genres)):
         note = (
             f"{count(len(found.map.points))} tracks drawn by chance. Tracks that are alike lie beside"
             " each other; directions and distances between far groups mean nothing (t-SNE)."
         )
-        yield Answer("map", "Where do the synthetic genres lie?", "Scatter plot", drawn, note)
-    if drawn := cluster_findings.artist_map(found.map, genres):
+        yield Answer("map", "Where do the synthetic genres lie?", "Scatter plot", finding, note)
+    if finding := cluster_findings.artist_map(found.map, genres):
         note = "The same map, with an artist’s name where the mean of all of its tracks lies."
-        yield Answer("artists", "Where do the largest artists lie?", "Scatter plot", drawn, note)
-    if drawn := cluster_findings.quality(found.quality):
+        yield Answer("artists", "Where do the largest artists lie?", "Scatter plot", finding, note)
+    if finding := cluster_findings.quality(found.quality):
         note = (
             "Plain KMeans: as many groups of the scaled features. Permuted features: the same method"
             " where tracks have exchanged their features by chance, so that there is nothing to find."
         )
-        yield Answer("quality", "How good are the groups?", "Bar charts", drawn, note)
-    drawn = cluster_findings.sizes(names, [genre.size for genre in genres])
-    yield Answer("sizes", "How large is each synthetic genre?", "Bar chart", drawn)
+        yield Answer("quality", "How good are the groups?", "Bar charts", finding, note)
+    finding = cluster_findings.sizes(names, [genre.size for genre in genres])
+    yield Answer("sizes", "How large is each synthetic genre?", "Bar chart", finding)
     values = np.array([genre.centroid for genre in genres])
-    drawn = cluster_findings.centroids(scoring, values, names)
+    finding = cluster_findings.centroids(scoring, values, names)
     note = "Red is above the average track, blue below, pale is near it."
     if any(axis.name != axis.feature for axis in scoring.space.axes):
         note += " Key is a circle and is drawn as its two coordinates."
-    yield Answer("centroids", "What sets each synthetic genre apart?", "Heatmap", drawn, note)
+    yield Answer("centroids", "What sets each synthetic genre apart?", "Heatmap", finding, note)
     for genre in genres:
-        drawn = cluster_findings.profile(scoring, genre)
+        finding = cluster_findings.profile(scoring, genre)
         question = f"What does {genre.name} sound like?"
-        yield Answer(profile_name(genre.id), question, "Bar chart", drawn)
+        yield Answer(profile_name(genre.id), question, "Bar chart", finding)
     nmi = found.relation.nmi if found.relation else None
-    if drawn := cluster_findings.held(names, [genre.genres for genre in genres], nmi):
+    if finding := cluster_findings.held(names, [genre.genres for genre in genres], nmi):
         note = "Each row adds up to 100 %, up to rounding."
-        yield Answer("held", "Which real genres does each hold?", "Heatmap", drawn, note)
-    yield from _on_the_choice(found)
+        yield Answer("held", "Which real genres does each hold?", "Heatmap", finding, note)
+    yield from _on_model_selection(found)
 
 
 def on_mix(manifest: Manifest, labels: LabelledManifest) -> Iterator[Answer]:
@@ -56,12 +56,12 @@ def on_mix(manifest: Manifest, labels: LabelledManifest) -> Iterator[Answer]:
     question = "Which synthetic genres did the tracks get?"
     if labels.model_id == manifest.model_id:
         genres = manifest.clusters.synthetic_genres
-        drawn, kind = cluster_findings.shift(genres, counts), "Dot plot"
+        finding, kind = cluster_findings.shift(genres, counts), "Dot plot"
     else:
         # The names are those of another model.
-        drawn, kind = accuracy_findings.mix(counts), "Bar chart"
-    if drawn:
-        yield Answer("synthetic-mix", question, kind, drawn)
+        finding, kind = accuracy_findings.mix(counts), "Bar chart"
+    if finding:
+        yield Answer("synthetic-mix", question, kind, finding)
 
 
 def profile_name(genre: int) -> str:
@@ -74,8 +74,8 @@ def numbered(found: Discovery) -> dict[int, str]:
     return {genre.id: f"{genre.id} {genre.name}" for genre in found.synthetic_genres}
 
 
-def _on_the_choice(found: Discovery) -> Iterator[Answer]:
-    if drawn := cluster_findings.candidates(found.candidates, found.k):
+def _on_model_selection(found: Discovery) -> Iterator[Answer]:
+    if finding := cluster_findings.candidates(found.candidates, found.k):
         note = (
             "Each number was tried on a bounded sample. Stability says how alike the groups of"
             " other samples are (1 is the same), the silhouette how much nearer tracks lie to their"
@@ -83,16 +83,18 @@ def _on_the_choice(found: Discovery) -> Iterator[Answer]:
             " is chance, 1 always). Of numbers with a stability of 0.80 the one with the highest"
             " kappa is chosen."
         )
-        yield Answer("choice", "Why this many?", "Line charts", drawn, note)
-    if found.stability and (drawn := cluster_findings.stability(found.stability)):
+        yield Answer("choice", "Why this many?", "Line charts", finding, note)
+    if found.stability and (finding := cluster_findings.stability(found.stability)):
         note = (
             f"Each dot compares two fits to a sample of {count(found.stability.tracks)} tracks: 1"
             " is the same groups, 0 what chance would give. Lines: means."
         )
-        yield Answer("stability", "Are the same groups found again?", "Dot plot", drawn, note)
-    if drawn := cluster_findings.rules(found.rules, numbered(found)):
+        yield Answer("stability", "Are the same groups found again?", "Dot plot", finding, note)
+    if finding := cluster_findings.rules(found.rules, numbered(found)):
         note = (
             "This is agreement with the groups themselves; it says nothing of the accuracy on real"
             " genres."
         )
-        yield Answer("rules", "Can rules tell the synthetic genres apart?", "Dot plot", drawn, note)
+        yield Answer(
+            "rules", "Can rules tell the synthetic genres apart?", "Dot plot", finding, note
+        )

@@ -9,7 +9,7 @@ from genre_spark.clustering.quality_results import Candidate, QualityComparison,
 from genre_spark.clustering.results import CatalogueMap, Landmark, Rules, SyntheticGenre
 from genre_spark.reporting import charts, cluster_figures
 from genre_spark.reporting.style import Picture
-from genre_spark.reporting.text import QUALITIES, count, in_units, listed, percent, plain, said
+from genre_spark.reporting.text import QUALITIES, count, in_text, in_units, listed, percent, plain
 from genre_spark.schema import feature
 
 _MOST_HELD = 20
@@ -32,7 +32,7 @@ def catalogue_map(found: CatalogueMap | None, genres: Sequence[SyntheticGenre]) 
     if near:
         _, one = min(near, key=lambda pair: pair[0])
         other = names.get(one.nearest[0].id, "another")
-        finding = f"The most alike are {said(one.name)} and {said(other)}."
+        finding = f"The most alike are {in_text(one.name)} and {in_text(other)}."
     if found.genres:
         finding += f" Real genres lie where their names stand: {_listed_names(found.genres)}."
     return Picture(finding, cluster_figures.catalogue_map(found, names, found.genres))
@@ -71,7 +71,7 @@ def quality(found: QualityComparison | None) -> Picture | None:
 
 
 def _listed_names(landmarks: Sequence[Landmark]) -> str:
-    return listed([said(one.name) for one in landmarks])
+    return listed([in_text(one.name) for one in landmarks])
 
 
 def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
@@ -79,7 +79,7 @@ def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
     order = np.argsort(-np.array(tracks), kind="stable")
     ordered, total = [tracks[i] for i in order], max(1, sum(tracks))
     finding = (
-        f"The largest, {said(names[order[0]])}, holds {count(ordered[0])} tracks"
+        f"The largest, {in_text(names[order[0]])}, holds {count(ordered[0])} tracks"
         f" ({percent(ordered[0] / total)}), the smallest {count(ordered[-1])}"
         f" ({percent(ordered[-1] / total)})."
     )
@@ -92,7 +92,7 @@ def centroids(scoring: ScoringPart, values: np.ndarray, names: Sequence[str]) ->
     row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
     far = float(values[row, column])
     finding = (
-        f"{said(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} standard deviations"
+        f"{in_text(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} standard deviations"
         f" {_side(far)} the average track."
     )
     return Picture(finding, cluster_figures.centroids(values, names, axes))
@@ -135,8 +135,8 @@ def held(
         columns.append(f"other ({others})")
     shares = counts / np.maximum(1, totals)[:, None]
     finding = (
-        f"The purest is {said(names[row])}: {percent(shares[row, column])} of its"
-        f" {count(int(totals[row]))} labelled tracks are {said(columns[column])}."
+        f"The purest is {in_text(names[row])}: {percent(shares[row, column])} of its"
+        f" {count(int(totals[row]))} labelled tracks are {in_text(columns[column])}."
         + ("" if nmi is None else f" NMI over all: {nmi:.2f}.")
     )
     return Picture(finding, charts.shares(shares, names, columns))
@@ -167,13 +167,13 @@ def stability(measured: Stability | None) -> Picture | None:
     if measured is None:
         return None
     rows = {title: getattr(measured, name) for name, title in _FITS.items()}
-    said_of = [
+    summary_of = [
         f"{mean:.2f} ± {spread:.2f} over {len(getattr(measured, name))} comparisons with {what}"
         for (name, (mean, spread)), what in zip(
             measured.summary().items(), ("other seeds", "bootstraps"), strict=True
         )
     ]
-    finding = f"The adjusted Rand index is {listed(said_of)}."
+    finding = f"The adjusted Rand index is {listed(summary_of)}."
     return Picture(finding, cluster_figures.stability(rows))
 
 
@@ -185,12 +185,12 @@ def rules(found: Rules | None, names: Mapping[int, str]) -> Picture | None:
         f"On {count(found.unseen)} unseen tracks the rules, {found.n_leaves} in all, give"
         f" {percent(found.agreement)} the synthetic genre that they have."
     )
-    told = [one for one in found.genres if one.recall is not None]
-    if told:
-        best, worst = (pick(told, key=lambda one: one.recall or 0.0) for pick in (max, min))
+    measured = [one for one in found.genres if one.recall is not None]
+    if measured:
+        best, worst = (pick(measured, key=lambda one: one.recall or 0.0) for pick in (max, min))
         finding += (
-            f" They find {said(names[best.id])} best ({percent(best.recall, 0)} of its tracks),"
-            f" {said(names[worst.id])} worst ({percent(worst.recall, 0)})."
+            f" They find {in_text(names[best.id])} best ({percent(best.recall, 0)} of its tracks),"
+            f" {in_text(names[worst.id])} worst ({percent(worst.recall, 0)})."
         )
     by_genre = {one.id: one for one in found.genres}
     ordered = [by_genre[genre] for genre in names if genre in by_genre]
@@ -216,7 +216,7 @@ def shift(genres: Sequence[SyntheticGenre], counts: Mapping[str, int]) -> Pictur
     here = {genre.name: counts.get(genre.name, 0) / total for genre in genres}
     most = max(genres, key=lambda genre: abs(here[genre.name] - genre.share))
     finding = (
-        f"The largest difference is that of {said(most.name)}: {percent(here[most.name])} of the"
+        f"The largest difference is that of {in_text(most.name)}: {percent(here[most.name])} of the"
         f" {count(total)} scored tracks, {percent(most.share)} of the model’s catalogue."
     )
     series = {

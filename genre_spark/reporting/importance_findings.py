@@ -7,7 +7,7 @@ import numpy as np
 from genre_spark.bundle.genre_metrics import Importance, Loss, ProtocolMetrics
 from genre_spark.reporting import accuracy_findings, charts
 from genre_spark.reporting.style import Picture
-from genre_spark.reporting.text import percent, plain, said
+from genre_spark.reporting.text import in_text, percent, plain
 
 _LOST = "points of accuracy lost"
 _SCOPES = {"track": "sound of the track", "album": "sound of the album"}
@@ -64,7 +64,7 @@ def features_of_genres(metrics: ProtocolMetrics, classes: Sequence[str]) -> Pict
     row, column = map(int, np.unravel_index(lost.argmax(), lost.shape))
     names = [plain(name) for name in found]
     finding = (
-        f"Most depends on {names[column]} for {said(classes[row])}: with another track’s,"
+        f"Most depends on {names[column]} for {in_text(classes[row])}: with another track’s,"
         f" {percent(lost[row, column])} more of its labels would be wrong."
     )
     values = np.maximum(0.0, lost[shown])

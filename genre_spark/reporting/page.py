@@ -80,7 +80,7 @@ _WORDS = (
     text.plain,
     text.in_units,
     text.place,
-    text.said,
+    text.in_text,
     text.never_learned,
 )
 

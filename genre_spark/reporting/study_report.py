@@ -19,8 +19,8 @@ from genre_spark.reporting.text import (
     PROTOCOLS,
     count,
     gained,
+    in_text,
     never_learned,
-    said,
     spread,
 )
 from genre_spark.schema import MODEL
@@ -47,8 +47,8 @@ def write(study: PublishedStudy, folder: Path) -> None:
     """
     folder.mkdir()
     shown = {PROTOCOLS[name].capitalize(): of for name, of in study.protocols.items()}
-    drawn = list(_pictures(shown, study))
-    for file, question, picture in drawn:
+    pictures = list(_pictures(shown, study))
+    for file, question, picture in pictures:
         (folder / file).write_bytes(picture.titled(question))
     lines = [
         "# How good are the genres?",
@@ -56,7 +56,7 @@ def write(study: PublishedStudy, folder: Path) -> None:
         *_tables(shown, study.target_precision),
         *[
             f"## {question}\n\n![{question}]({file})\n\n{cell(p.finding)}"
-            for file, question, p in drawn
+            for file, question, p in pictures
         ],
         *_curve(study.learning_curve),
         "## How well is each genre recognised?",
@@ -219,7 +219,7 @@ def _parts(shown: Mapping[str, StudiedProtocol]) -> Picture | None:
             continue
         most = max(gains, key=lambda name: gains[name].mean)
         sentences.append(
-            f"{title}: the whole classifier is ahead of the step {said(most)}"
+            f"{title}: the whole classifier is ahead of the step {in_text(most)}"
             f" by {gained(gains[most])} points."
         )
         panels[title] = {

@@ -185,9 +185,9 @@ class Answer:
 
 def png(figure: Figure) -> str:
     """The figure as a PNG in base64."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=_DPI)
-    image = Image.open(drawn).convert("RGB")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    image = Image.open(buffer).convert("RGB")
     return base64.b64encode(_compressed(image)).decode("ascii")
 
 

@@ -40,7 +40,7 @@ def one_line(name: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
-def said(name: str) -> str:
+def in_text(name: str) -> str:
     """A name within a sentence."""
     return one_line(name, 80)
 

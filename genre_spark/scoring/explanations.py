@@ -46,7 +46,7 @@ class Explainer:
     def explain(
         self, inputs: TrackInputs, nearest: np.ndarray, genres: pa.Array
     ) -> dict[str, pa.Array]:
-        """The features that speak most for each label, the strongest first.
+        """The features that support each label most, the strongest first.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ def for_synthetic_genre(
 
 
 def strongest(effects: np.ndarray, features: Sequence[str]) -> pa.Array:
-    """The `MAX_FEATURES` features of each track that speak most for its label, strongest first.
+    """The `MAX_FEATURES` features of each track that support its label most, strongest first.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def labelled(
     """
     wanted = labelled_columns(explain)
     schema = {name: kind for name, kind in wanted.items() if name not in RUN_COLUMNS} | PASSED
-    rows = _gathered(tracks, bundle.manifest.scoring, only=only)
+    rows = _artist_batches(tracks, bundle.manifest.scoring, only=only)
     found = rows.mapInArrow(labelling(Payload.of(bundle, explain)), _ddl(schema))
     run = {
         "model_id": F.lit(bundle.manifest.model_id),
@@ -108,12 +108,12 @@ def labelled(
 def input_hashes(tracks: Tracks, bundle: Bundle) -> DataFrame:
     """`TRACK_ID`, ``input_hash`` and `PASSED` of each track, without labelling."""
     scoring = bundle.manifest.scoring
-    rows = _gathered(tracks, scoring, (TRACK_ID, GROUP, *PASSED))
+    rows = _artist_batches(tracks, scoring, (TRACK_ID, GROUP, *PASSED))
     columns = {TRACK_ID: "string", "input_hash": "bigint", **PASSED}
     return rows.mapInArrow(_hashing(scoring.relates_artists), _ddl(columns))
 
 
-def _gathered(
+def _artist_batches(
     tracks: Tracks,
     scoring: ScoringPart,
     columns: tuple[str, ...] | None = None,

@@ -332,7 +332,7 @@ def test_another_network_under_the_same_model_id_is_refused(make):
     assert refusal(folder).startswith("its content does not have the model_id ")
 
 
-def test_the_model_id_hangs_on_all_that_decides_a_label_and_on_nothing_else(make):
+def test_the_model_id_depends_on_all_that_decides_a_label_and_on_nothing_else(make):
     manifest = make_manifest(NETWORK)
     scoring = manifest.scoring
     other_classes = scoring.genres.model_copy(update={"classes": (*GENRES[1:], GENRES[0])})

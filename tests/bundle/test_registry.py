@@ -225,7 +225,7 @@ def test_what_could_not_be_found_again_is_not_promoted(registry, capsys):
     assert not (registry / "_promotions").exists()
 
 
-def test_the_commands_tell_what_the_registry_holds(registry, capsys):
+def test_the_commands_report_what_the_registry_holds(registry, capsys):
     where = ("--registry", registry, "--json")
     given = command("promote", "mine/1", *where, capsys=capsys)
     assert (given["alias"], given["version"]) == ("champion", "1")
@@ -239,7 +239,7 @@ def test_the_commands_tell_what_the_registry_holds(registry, capsys):
     assert len(command("verify", *where, capsys=capsys)["verified"]) == 4
 
 
-def test_the_commands_speak_to_people_too(registry, capsys):
+def test_the_commands_have_output_for_people_too(registry, capsys):
     command("promote", "mine/1", "--registry", registry)
     command("promote", "mine/2", "--registry", registry)
     told = capsys.readouterr().out
@@ -332,7 +332,7 @@ def test_a_model_that_names_no_artists_is_not_compared_on_a_catalogue(pair):
 
 
 @pytest.mark.usefixtures("small_plans")
-def test_diff_tells_how_many_labels_change_and_where(spark, pair, told):
+def test_diff_reports_how_many_labels_change_and_where(spark, pair, told):
     source, one, other = pair
     tracks, before, after = told
     found = model_comparison.compare(spark, source, one, other, SETTINGS, explain=True)
@@ -364,7 +364,7 @@ def test_models_that_know_as_many_other_artists_are_made_alike(pair, told):
     assert set(model_comparison.making(one.manifest, other.manifest)) == set()
 
 
-def test_diff_tells_what_the_models_were_made_of(registry):
+def test_diff_reports_what_the_models_were_made_of(registry):
     network = NETWORK
     one = make_manifest(network, features=FEATURES)
     other = make_manifest(network, k=11).model_copy(update={"seed": 7, "left_out": ("year",)})

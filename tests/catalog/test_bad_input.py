@@ -346,7 +346,7 @@ ODD = {
         artist="=cmd|' /C calc'!A0", album="\x1b]0;x\x07", genre="<script>", title="${jndi:ldap://x}"
     ),
     "columns named as genre-spark names its own": lambda t: t.assign(
-        _reasons="x", _corrupt_record=None, _source="z", _artist="q", faults="f", reasons="r",
+        _reasons="x", _corrupt_record=None, _source="z", _artist="q", violations="f", reasons="r",
         input_hash=1, model_id="m", _known=True, n_imputed=3, ambiguous=False,
     ),
 }  # fmt: skip
@@ -409,7 +409,7 @@ def page_rows():
         yield kind, f"`cluster` refuses: “{told}”", "…without_enough_to_discover…"
 
 
-def test_there_are_sixty_kinds_and_the_page_for_users_tells_the_outcome_of_each():
+def test_there_are_sixty_kinds_and_the_page_for_users_reports_the_outcome_of_each():
     rows = [f"| {kind} | {outcome} | `{test}` |" for kind, outcome, test in page_rows()]
     assert len(rows) >= 60
     page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")

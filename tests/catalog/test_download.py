@@ -167,7 +167,7 @@ def test_a_part_of_another_file_is_found_out_and_thrown_away(server, fetch, tmp_
 
 
 @pytest.mark.parametrize("extra", [b"", b"more than there is"])
-def test_a_part_that_is_as_long_as_the_file_is_judged_by_its_checksum(fetch, tmp_path, extra):
+def test_a_part_that_is_as_long_as_the_file_is_checked_by_its_checksum(fetch, tmp_path, extra):
     part = tmp_path / "data" / "mine.csv.part"
     part.parent.mkdir()
     part.write_bytes(CONTENT + extra)
@@ -196,19 +196,19 @@ def test_another_file_of_that_name_is_left_as_it_is(server, fetch, tmp_path):
     assert server.ranges == []
 
 
-def test_what_the_server_refuses_is_told(fetch):
+def test_what_the_server_refuses_is_reported(fetch):
     with pytest.raises(InputError, match=r"nothing\.csv: the server says 404 Not Found"):
         fetch(path="nothing.csv")
 
 
-def test_a_server_that_does_not_answer_is_told_with_what_to_try(server, tmp_path):
+def test_a_server_that_does_not_answer_is_reported_with_what_to_try(server, tmp_path):
     server.server_close()
     source = Download(url=server.url, sha256="0" * 64)
     with pytest.raises(InputError, match=r"Connection refused; nothing came\. Is there a network"):
         download.fetch(source, tmp_path / "mine.csv", lambda *_: None)
 
 
-def test_a_folder_that_cannot_be_written_is_told(server, fetch, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(server, fetch, tmp_path):
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(OutputError, match="cannot be written"):
         fetch()

@@ -51,7 +51,7 @@ def test_odd_bytes_far_behind_are_found():
     assert found.name == "windows-1252"
 
 
-def test_utf_8_with_some_damaged_bytes_is_told_from_another_encoding():
+def test_utf_8_with_some_damaged_bytes_is_distinguished_from_another_encoding():
     lines = [f"Björk {i}\n".encode() for i in range(20)]
     assert detect(io.BytesIO(b"".join([*lines, b"Bj\xf6rk\n"]))).damaged
     assert detect(io.BytesIO(b"".join(lines))) == UTF8
@@ -65,5 +65,5 @@ def test_a_packed_file_that_breaks_off_is_read_as_far_as_it_goes():
     assert detect(Broken()) == UTF8
 
 
-def test_iconv_knows_the_encoding_by_its_own_name():
+def test_iconv_has_the_encoding_by_its_own_name():
     assert [of_iconv(one) for one in ("windows-31j", "windows-1251")] == ["CP932", "WINDOWS-1251"]

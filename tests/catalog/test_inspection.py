@@ -74,7 +74,7 @@ def test_a_table_with_names_and_units_of_its_own_is_read_as_what_it_is(found):
     assert found.artists == tracks["artist"].nunique()
 
 
-def test_what_would_become_of_the_rows_is_told_and_of_which_values(found):
+def test_what_would_become_of_the_rows_is_reported_and_of_which_values(found):
     assert (found.rows.read, found.rows.accepted) == (205, 199)
     assert found.rows.reasons["duplicate_track_id"] == 5
     assert found.rows.reasons["too_many_imputed"] == 1
@@ -137,7 +137,7 @@ def test_a_table_of_which_nothing_is_known_is_described_all_the_same(spark, tmp_
     assert any("at least 3 features are needed" in note for note in notes)
 
 
-def test_a_mapping_that_does_not_fit_the_table_is_told(spark, strange):
+def test_a_mapping_that_does_not_fit_the_table_is_reported(spark, strange):
     dataset = Dataset(columns={"track_id": "`Spotify URI`", "tempo": "speed"})
     with pytest.raises(InputError, match="tempo cannot be made from 'speed'"):
         inspection.inspect(spark, Source(str(strange), dataset), True, SETTINGS)
@@ -183,12 +183,12 @@ def notes(rows=None, features=None, without=()):
         ),
     ],
 )
-def test_what_would_stand_in_the_way_is_told(case, told):
+def test_what_would_stand_in_the_way_is_reported(case, told):
     (note,) = notes(**case)
     assert told in note
 
 
-def test_a_table_without_faults_needs_no_note():
+def test_a_table_without_violations_needs_no_note():
     assert notes(features={"tempo": FEATURE}) == ()
 
 

@@ -118,7 +118,7 @@ def row_number(name, distinct):
     return Column(name, "string", 1.0, 1.0, 0, 5, 9, ("0", "9"), distinct, n_rows=10)
 
 
-def test_an_id_is_the_column_that_tells_rows_apart_and_not_the_likeliest_name():
+def test_an_id_is_the_column_that_distinguishes_rows_and_not_the_likeliest_name():
     assert read(identifier("id", 0.4), identifier("uri", 1.0))["track_id"] == "uri"
     assert read(row_number("id", 1.0), identifier("uri", 0.9))["track_id"] == "uri"
     assert read(row_number("id", 1.0), words("title", "a"))["track_id"] == "id"
@@ -224,11 +224,11 @@ def test_keys_and_modes_that_are_numbers_stay_what_they_are():
         (210_000_000_000, "length / 1000000"),
     ],
 )
-def test_the_unit_of_durations_is_told_by_how_long_most_tracks_last(median, expression):
+def test_the_unit_of_durations_is_recognised_by_how_long_most_tracks_last(median, expression):
     assert read(numbers("length", median)) == {"duration_ms": expression}
 
 
-def test_shares_in_percent_are_told_by_most_of_them():
+def test_shares_in_percent_are_recognised_by_most_of_them():
     percent = [numbers("energy", 70), numbers("valence", 50), numbers("instrumentalness", 0)]
     assert read(*percent)["instrumentalness"] == "instrumentalness / 100"
     shares = [numbers("energy", 0.7), numbers("valence", 0.5), numbers("liveness", 40)]
@@ -271,7 +271,7 @@ def test_a_drafted_file_says_what_was_guessed_whatever_columns_are_called(source
     assert load(text).columns == {name: one.expression for name, one in readings.items()}
 
 
-def test_a_drafted_file_tells_what_is_missing_and_what_is_unused():
+def test_a_drafted_file_reports_what_is_missing_and_what_is_unused():
     columns = [words("id", "a"), numbers("year", 1999), numbers("bpm", 120), words("isrc", "b")]
     text = dataset_file.render("t.csv", "mine.yaml", guess(columns), [c.name for c in columns])
     assert load(text) == Dataset(

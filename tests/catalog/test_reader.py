@@ -170,7 +170,7 @@ def test_an_unknown_format_is_refused(file, refusal):
 @pytest.mark.parametrize(
     "line", ["2,b", "2,b,110,more", '2,b,110,"more', "2"], ids=["short", "long", "open", "one"]
 )
-def test_a_malformed_csv_line_is_kept_whole_and_told_from_the_good_ones(file, rows, line):
+def test_a_malformed_csv_line_is_kept_whole_and_distinguished_from_the_good_ones(file, rows, line):
     found = {
         row["track_id"]: row for row in rows(file(csv("track_id,title,tempo", "1,a,100", line)))
     }
@@ -268,8 +268,8 @@ def test_column_names_with_dots_and_quotes_are_only_names(spark):
         f"`{name.replace('`', '``')}` {'double' if name == 'tempo' else 'string'}" for name in names
     ))  # fmt: skip
     mapped = map_columns(table, Dataset(), "memory")
-    judged = validation.judge(mapped, ("tempo",), max_imputed=0)
-    row = validation.quarantined(judged).first().asDict()
+    validated = validation.validate(mapped, ("tempo",), max_imputed=0)
+    row = validation.quarantined(validated).first().asDict()
     assert {name: row[name] for name in names} == dict(
         zip(names, ("1", None, "x", "y", "z"), strict=True)
     )
@@ -339,7 +339,7 @@ def test_an_expression_with_an_unknown_function_is_refused(file, refusal):
     assert told.startswith(f"{path}: column artist cannot be made from 'upcase(track_id)': ")
 
 
-def test_an_expression_that_is_no_sql_is_a_fault_of_the_configuration(file, refusal):
+def test_an_expression_that_is_no_sql_is_an_error_of_the_configuration(file, refusal):
     path = file(csv("track_id,tempo", "1,100"))
     told = refusal(path, Dataset(columns={"artist": "split(("}), error=ConfigError)
     assert told == "dataset: columns: artist: not a SQL expression: split(("

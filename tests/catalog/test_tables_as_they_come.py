@@ -169,14 +169,14 @@ def test_values_that_are_not_understood_are_counted_with_an_example(
     assert "tempo: 3 values are not understood, for example '120 BPM'" in caplog.text
 
 
-def test_keys_that_are_all_unknown_are_no_fault(spark, tracks, tmp_path):
+def test_keys_that_are_all_unknown_are_no_error(spark, tracks, tmp_path):
     tracks["key"] = -1
     counts, rows = read(spark, csv(tracks, tmp_path / "tracks.csv"))
     assert "key" not in counts.values
     assert "key" not in rows
 
 
-def test_a_column_of_the_right_name_that_is_not_understood_is_left_out_and_told(
+def test_a_column_of_the_right_name_that_is_not_understood_is_left_out_and_reported(
     spark, tracks, tmp_path
 ):
     tracks["key"] = "unclear"
@@ -233,7 +233,7 @@ def test_one_track_under_one_genre_in_two_spellings_has_one_genre(spark, tracks,
     assert rows["genre"].notna().all()
 
 
-def test_the_largest_artist_is_told_where_it_has_many_albums(spark, tmp_path):
+def test_the_largest_artist_is_reported_where_it_has_many_albums(spark, tmp_path):
     tracks = make_tracks(200, seed=8, artists=40)
     tracks.loc[:60, "artist"] = "Soundtrack"
     tracks.loc[:60, "album"] = [f"Album {i % 30}" for i in range(61)]
@@ -257,7 +257,7 @@ def test_ids_that_are_stored_as_fractions_stay_the_whole_numbers_they_are(
     assert set(read(spark, tmp_path / "tracks.parquet")[1]["track_id"]) == set(map(str, ids))
 
 
-def test_ids_that_a_spreadsheet_rounded_are_set_aside(spark, tracks, tmp_path):
+def test_ids_that_a_spreadsheet_rounded_are_quarantined(spark, tracks, tmp_path):
     tracks["track_id"] = [f"{i + 1}.01E+07" if i < 3 else f"id{i}" for i in range(N)]
     counts, _ = read(spark, csv(tracks, tmp_path / "tracks.csv"), settings=LENIENT)
     assert counts.reasons == {"unusable:track_id": 3}

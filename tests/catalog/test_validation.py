@@ -11,7 +11,7 @@ from genre_spark.catalog import reader, row_counts, validation
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.catalog.reader import CORRUPT, map_columns
 from genre_spark.catalog.row_counts import Counts
-from genre_spark.catalog.validation import AMBIGUOUS, FAULTS, N_IMPUTED, REASONS
+from genre_spark.catalog.validation import AMBIGUOUS, N_IMPUTED, REASONS, VIOLATIONS
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import ARTISTS, FEATURE_NAMES, GENRES, TEXT_COLUMNS
@@ -82,13 +82,15 @@ def mapped_of(spark, rows, columns=COLUMNS, partitions=2):
 
 
 def judged_of(spark, rows, max_imputed=0, names=NAMES, **options):
-    return validation.judge(mapped_of(spark, rows, **options), names, max_imputed).persist()
+    return validation.validate(mapped_of(spark, rows, **options), names, max_imputed).persist()
 
 
 def reasons_of(spark, rows, max_imputed=0, **options):
     """The sorted reasons of every row, by its playlist."""
-    judged = judged_of(spark, rows, max_imputed, **options)
-    found = {row["playlist"]: row["_reasons"] for row in validation.quarantined(judged).collect()}
+    validated = judged_of(spark, rows, max_imputed, **options)
+    found = {
+        row["playlist"]: row["_reasons"] for row in validation.quarantined(validated).collect()
+    }
     return {row["playlist"]: sorted(found.get(row["playlist"], [])) for row in rows}
 
 
@@ -103,9 +105,9 @@ def judged_values(spark):
 
 
 @pytest.mark.parametrize(("name", "value"), VALUES)
-def test_a_value_is_taken_or_is_a_fault_with_its_kind_and_then_null(judged_values, name, value):
+def test_a_value_is_taken_or_is_a_violation_with_its_kind_and_then_null(judged_values, name, value):
     kind, row = VALUES[name, value], judged_values[name, value]
-    assert row[FAULTS] == ([f"{kind}:{name}"] if kind else [])
+    assert row[VIOLATIONS] == ([f"{kind}:{name}"] if kind else [])
     assert row[name] == (None if kind else float(value))
     assert row[REASONS] == []
     assert [row[other] for other in NAMES if other != name] == [
@@ -138,30 +140,30 @@ def test_a_row_goes_to_quarantine_with_every_reason(spark):
 def test_a_feature_that_the_catalogue_lacks_is_missing_in_every_row(spark):
     columns = tuple(name for name in COLUMNS if name != "tempo")
     rows = [track("1", playlist="a"), track("2", playlist="b", key="12")]
-    judged = judged_of(spark, rows, max_imputed=1, columns=columns)
-    assert {row["track_id"]: row[FAULTS] for row in judged.collect()} == {
+    validated = judged_of(spark, rows, max_imputed=1, columns=columns)
+    assert {row["track_id"]: row[VIOLATIONS] for row in validated.collect()} == {
         "1": ["missing:tempo"],
         "2": ["out_of_range:key", "missing:tempo"],
     }
-    counts = row_counts.count(judged)
+    counts = row_counts.count(validated)
     assert (counts.accepted, counts.imputed) == (1, 1)
     assert counts.reasons == {"missing:tempo": 1, "out_of_range:key": 1, "too_many_imputed": 1}
 
 
 def test_a_quarantined_row_keeps_its_original_columns_and_an_accepted_one_drops_them(spark):
     rows = [track("1", playlist="kept"), track("2", tempo="fast", playlist="mended later")]
-    judged = judged_of(spark, rows)
-    (bad,) = validation.quarantined(judged).collect()
+    validated = judged_of(spark, rows)
+    (bad,) = validation.quarantined(validated).collect()
     assert {name: bad[name] for name in COLUMNS} == rows[1]
-    assert set(validation.accepted(judged).columns) == {
-        *TEXT_COLUMNS, ARTISTS, GENRES, *NAMES, FAULTS, N_IMPUTED, AMBIGUOUS
+    assert set(validation.accepted(validated).columns) == {
+        *TEXT_COLUMNS, ARTISTS, GENRES, *NAMES, VIOLATIONS, N_IMPUTED, AMBIGUOUS
     }  # fmt: skip
 
 
-def test_a_quarantine_can_be_judged_again(spark):
+def test_a_quarantine_can_be_validated_again(spark):
     rows = [track("1", tempo="fast", _reasons="of last time")]
-    judged = judged_of(spark, rows, columns=(*COLUMNS, "_reasons"))
-    names = [name.lower() for name in validation.quarantined(judged).columns]
+    validated = judged_of(spark, rows, columns=(*COLUMNS, "_reasons"))
+    names = [name.lower() for name in validation.quarantined(validated).columns]
     assert [name for name, n in Counter(names).items() if n > 1] == []
 
 
@@ -171,15 +173,15 @@ def test_a_malformed_csv_line_goes_to_quarantine_whole(spark, tmp_path):
     path.write_text(f"{','.join(COLUMNS)}\n{good}\n2,short\n{good[1:]},one,more\n3{good},last\n")
     dataset = Dataset(extra_features=EXTRAS)
     mapped = map_columns(reader.read(spark, str(path), dataset), dataset, str(path))
-    judged = validation.judge(mapped, NAMES, max_imputed=3)
-    found = {row["track_id"]: row.asDict() for row in validation.quarantined(judged).collect()}
+    validated = validation.validate(mapped, NAMES, max_imputed=3)
+    found = {row["track_id"]: row.asDict() for row in validation.quarantined(validated).collect()}
     assert set(found) == {"2", None, "31"}
     assert "malformed_row" in found["2"]["_reasons"]
     assert "malformed_row" in found[None]["_reasons"]
     assert found["31"]["_reasons"] == ["malformed_row"]
     whole = {str(row.get(CORRUPT)).strip() for row in found.values()}
     assert whole == {"2,short", f"{good[1:]},one,more", f"3{good},last"}
-    assert row_counts.count(judged).accepted == 1
+    assert row_counts.count(validated).accepted == 1
 
 
 # Several rows of one track
@@ -187,14 +189,14 @@ def test_a_malformed_csv_line_goes_to_quarantine_whole(spark, tmp_path):
 
 def test_of_rows_with_one_id_one_is_kept_and_the_others_are_duplicates(spark):
     rows = [track("1", playlist=str(i)) for i in range(4)] + [track("2", playlist="other")]
-    judged = judged_of(spark, rows)
-    counts = row_counts.count(judged)
+    validated = judged_of(spark, rows)
+    counts = row_counts.count(validated)
     assert (counts.read, counts.accepted, counts.duplicates) == (5, 2, 3)
     assert counts.reasons == {"duplicate_track_id": 3}
     assert counts.refused_share == 0.0
 
 
-def test_ids_are_told_apart_by_case_and_by_blanks(spark):
+def test_ids_differ_by_case_and_by_blanks(spark):
     rows = [track("a"), track("A"), track(" a")]
     assert row_counts.count(judged_of(spark, rows)).accepted == 3
 
@@ -206,19 +208,19 @@ def test_a_bad_twin_never_displaces_a_good_one_and_keeps_its_own_reasons(spark):
             track(str(i), playlist=f"bad {i}", tempo="fast", key="12", energy=str(i / 100)),
             track(str(i), playlist=f"good {i}", energy=str((i + 1) / 100)),
         ]
-    judged = judged_of(spark, rows, max_imputed=1)
-    assert {row["track_id"] for row in validation.accepted(judged).collect()} == {
+    validated = judged_of(spark, rows, max_imputed=1)
+    assert {row["track_id"] for row in validation.accepted(validated).collect()} == {
         str(i) for i in range(12)
     }
-    bad = {row["playlist"]: row["_reasons"] for row in validation.quarantined(judged).collect()}
+    bad = {row["playlist"]: row["_reasons"] for row in validation.quarantined(validated).collect()}
     assert set(bad) == {f"bad {i}" for i in range(12)}
     assert set(map(tuple, bad.values())) == {
         ("out_of_range:key", "not_a_number:tempo", "too_many_imputed")
     }
-    assert row_counts.count(judged).duplicates == 0
+    assert row_counts.count(validated).duplicates == 0
 
 
-def test_of_usable_twins_the_one_with_the_fewest_faults_is_kept(spark):
+def test_of_usable_twins_the_one_with_the_fewest_violations_is_kept(spark):
     rows = [
         track("1", playlist="one", tempo=None),
         track("1", playlist="none", tempo="130"),
@@ -246,15 +248,15 @@ def test_a_track_under_several_genres_is_ambiguous_scored_once_and_has_no_label(
         track("half", genre="rock"),
         track("none", genre=None),
     ]
-    judged = judged_of(spark, rows)
-    found = {row["track_id"]: row for row in validation.accepted(judged).collect()}
+    validated = judged_of(spark, rows)
+    found = {row["track_id"]: row for row in validation.accepted(validated).collect()}
     assert {key: (row["genre"], row[AMBIGUOUS]) for key, row in found.items()} == {
         "several": (None, True),
         "same": ("rock", False),
         "half": ("rock", False),
         "none": (None, False),
     }
-    counts = row_counts.count(judged)
+    counts = row_counts.count(validated)
     assert (counts.accepted, counts.ambiguous, counts.with_genre) == (4, 1, 2)
 
 
@@ -306,14 +308,14 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
     rows = [{**row, "playlist": str(i)} for i, row in enumerate(rows)]
     columns = ("track_id", "genre", *NARROW, "playlist")
     kept, genres, repeated, reasons = expected(rows)
-    judged = judged_of(spark, rows, MAX_IMPUTED, NARROW, columns=columns)
-    counts = row_counts.count(judged)
-    accepted = validation.accepted(judged).collect()
-    quarantined = validation.quarantined(judged).collect()
+    validated = judged_of(spark, rows, MAX_IMPUTED, NARROW, columns=columns)
+    counts = row_counts.count(validated)
+    accepted = validation.accepted(validated).collect()
+    quarantined = validation.quarantined(validated).collect()
 
     assert counts.read == len(rows) == len(accepted) + len(quarantined)
     assert (counts.accepted, counts.quarantined) == (len(accepted), len(quarantined))
-    assert {row["track_id"]: len(row[FAULTS]) for row in accepted} == kept
+    assert {row["track_id"]: len(row[VIOLATIONS]) for row in accepted} == kept
     assert len({row["playlist"] for row in quarantined}) == len(quarantined)
     assert (counts.duplicates, counts.reasons) == (repeated, reasons)
     assert counts.with_genre == sum(len(found) == 1 for found in genres.values())
@@ -321,10 +323,10 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
     assert counts.imputed == sum(n > 0 for n in kept.values())
 
     again = random.Random(0).sample(rows, len(rows))
-    judged = judged_of(spark, again, MAX_IMPUTED, NARROW, columns=columns, partitions=7)
-    assert row_counts.count(judged) == counts
-    assert sorted(map(str, validation.accepted(judged).collect())) == sorted(map(str, accepted))
-    assert {row["playlist"]: row for row in validation.quarantined(judged).collect()} == {
+    validated = judged_of(spark, again, MAX_IMPUTED, NARROW, columns=columns, partitions=7)
+    assert row_counts.count(validated) == counts
+    assert sorted(map(str, validation.accepted(validated).collect())) == sorted(map(str, accepted))
+    assert {row["playlist"]: row for row in validation.quarantined(validated).collect()} == {
         row["playlist"]: row for row in quarantined
     }
 

@@ -160,7 +160,7 @@ def test_a_genre_that_was_held_out_whole_is_named():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_all_tracks_of_a_genres_only_artist_are_on_one_side(seed):
+def test_all_tracks_of_a_genres_only_artist_are_in_one_fold(seed):
     given = SAMPLES["a genre of one artist"]()
     fold = evaluation.folds(given, "new", 0.2, seed)
     assert len(np.unique(fold[given.labels == 0])) == 1

@@ -31,14 +31,14 @@ def fitted(stack, labels):
     return head.fit(stack, np.eye(3)[labels])
 
 
-def test_words_that_say_nothing_get_next_to_no_weight_and_words_that_tell_get_some():
+def test_words_without_information_get_next_to_no_weight_and_others_get_some():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 4000)
     weights = [fitted(stacked(labels, rng, words=strength), labels) for strength in (0.0, 2.0)]
     assert weights[0].get("words", 0.0) < 0.1 < 0.5 < weights[1]["words"]
 
 
-def test_evidence_that_says_nothing_gets_no_weight():
+def test_evidence_without_information_gets_no_weight():
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 3, 4000)
     counts = rng.poisson(2.0, (4000, 4, 3)).astype(np.float32)
@@ -63,7 +63,7 @@ def test_a_term_that_there_is_not_has_no_weight():
     assert not {"words", "artist", "album"} & set(fitted(stacked(labels, rng), labels))
 
 
-def test_evidence_of_nothing_says_nothing():
+def test_evidence_of_nothing_is_zero():
     rng = np.random.default_rng(4)
     stack = stacked(np.zeros(8, int), rng)
     for name in head.EVIDENCE_TERMS:

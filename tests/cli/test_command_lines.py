@@ -69,7 +69,7 @@ def mistakes(tmp_path_factory):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_in_one_line_with_its_exit_code(mistakes, mistake, shell):
+def test_a_mistake_is_reported_in_one_line_with_its_exit_code(mistakes, mistake, shell):
     arguments, code, told = MISTAKES[mistake]
     arguments = [part.format(tmp=mistakes) for part in arguments]
     where = ["--model", REFERENCE, "--output", mistakes / "out"]

@@ -1,7 +1,6 @@
 """From clusters to champion: the commands of a model's life, with the session that is already warm."""
 
 import json
-import logging
 
 import mlflow
 import pytest
@@ -38,7 +37,6 @@ def command(spark, eagerly, tmp_path_factory):
     def run(*arguments):
         given = [*map(str, arguments), "--json"]
         told = CliRunner().invoke(cli, given, standalone_mode=False, catch_exceptions=False)
-        logging.disable(logging.NOTSET)
         return json.loads(told.stdout)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -16,12 +16,12 @@ def test_usual_numbers_need_no_words():
     assert lines() == []
 
 
-def test_few_tracks_are_told_to_be_chance():
+def test_few_tracks_are_reported_to_be_chance():
     (line,) = lines(tracks=29)
     assert line.startswith("new artists: 29 tracks were held out, fewer than 30")
 
 
-def test_an_accuracy_below_the_majority_is_told_to_be_useless():
+def test_an_accuracy_below_the_majority_is_reported_to_be_useless():
     (line,) = lines(accuracy=0.25)
     assert "0.250 is below 0.300, which the most frequent genre" in line
 

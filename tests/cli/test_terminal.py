@@ -93,9 +93,9 @@ def test_drift_that_warns_is_named_the_farthest_first(shown):
     assert shown()["drift"] == "other shares of genres (PSI 0.40), tempo (PSI 0.31, KS 0.10)"
 
 
-def test_drift_of_few_tracks_is_said_not_to_be_judged(shown):
+def test_drift_of_few_tracks_is_not_assessed(shown):
     few = DRIFT.model_copy(update={"judged": False})
-    assert shown(drift=few)["drift"] == "not judged: fewer than 1,000 tracks"
+    assert shown(drift=few)["drift"] == "not assessed: fewer than 1,000 tracks"
 
 
 def test_no_drift_needs_no_word(shown):
@@ -125,7 +125,7 @@ def test_codes_that_a_terminal_would_obey_are_not_printed(shown):
     assert shown(labels=labels)["genres"] == "\ufffd[2Jrock  1"
 
 
-def test_stability_and_rules_are_told_and_nothing_of_a_change_that_was_not_asked_for(capsys):
+def test_stability_and_rules_are_reported_and_nothing_of_a_change_that_was_not_asked_for(capsys):
     summaries.show_bundle(Terminal(), DISCOVERY)
     told = capsys.readouterr().out
     assert "same groups over seeds (adjusted Rand index): 0.987 ± 0.010" in told
@@ -134,7 +134,7 @@ def test_stability_and_rules_are_told_and_nothing_of_a_change_that_was_not_asked
     assert "compared with" not in told
 
 
-def test_what_became_of_earlier_synthetic_genres_is_told(capsys):
+def test_what_became_of_earlier_synthetic_genres_is_reported(capsys):
     change = Change(
         previous="fedc",
         tracks=80,

@@ -237,7 +237,7 @@ def test_neighbours_are_the_nearest_others():
     ],
     ids=["identical", "independent", "one of each", "no labels", "nothing"],
 )
-def test_nmi_is_1_for_the_same_groups_and_0_for_groups_that_say_nothing(tables, expected):
+def test_nmi_is_1_for_the_same_groups_and_0_for_independent_groups(tables, expected):
     assert profiles.nmi(tables) == pytest.approx(expected, abs=1e-12)
 
 
@@ -255,7 +255,7 @@ def test_nmi_is_that_of_scikit_learn(tables):
     assert profiles.nmi(tables) == pytest.approx(expected, abs=1e-9)
 
 
-def test_purity_and_lift_compare_with_the_whole_and_nothing_is_said_without_labels():
+def test_purity_and_lift_compare_with_the_whole_and_nothing_is_reported_without_labels():
     tables = [{"rock": 8, "pop": 2}, {"pop": 10}]
     relation = profiles.relate(tables)
     assert (relation.labelled, relation.purity, relation.chance) == (20, 0.9, 0.6)

@@ -55,7 +55,7 @@ def test_moments_of_parts_add_up_to_those_of_the_whole():
     np.testing.assert_allclose(total, Moments.of(whole).packed(), rtol=1e-6)
 
 
-def test_tracks_without_an_artist_and_artists_with_one_track_say_nothing_of_variances():
+def test_tracks_without_an_artist_and_artists_with_one_track_do_not_change_variances():
     both = batch([[0, 0, 0], [2, 0, 0], [9, 9, 9], [5, 5, 5], [6, 6, 6]], [1, 1, 2, 0, 0])
     found = Moments.of(both)
     assert (found.artists, found.tracks) == (1, 2)

@@ -46,7 +46,7 @@ def test_well_separate_groups_are_counted_right_and_judged_firm():
     assert best.smallest == best.largest == pytest.approx(1 / 13, abs=1e-4)
 
 
-def test_a_crowd_without_gaps_is_judged_less_firm_than_groups():
+def test_a_cloud_without_gaps_is_rated_less_stable_than_groups():
     crowd = np.random.default_rng(1).normal(size=(300, 6))
     _, loose = model_selection.fit_best(crowd, 12, SETTINGS, seed=1)
     _, firm = model_selection.fit_best(groups(12), 12, SETTINGS, seed=1)
@@ -152,7 +152,7 @@ def test_the_tightest_of_five_fits_is_kept():
     assert spread == pytest.approx(min(fits))
 
 
-def test_the_stability_that_is_told_is_the_mean_and_the_spread_of_the_fits():
+def test_the_stability_that_is_reported_is_the_mean_and_the_spread_of_the_fits():
     found = Stability(tracks=9, seeds=(0.5, 1.0), bootstraps=(0.25, 0.5, 0.75))
     assert found.summary() == {
         "seeds": (0.75, 0.25), "bootstraps": (0.5, pytest.approx((0.125 / 3) ** 0.5)),

@@ -118,7 +118,7 @@ def test_tracks_of_words_alone_are_speech_and_no_songs():
     assert list(naming.nouns(raw[:, :1], ("speechiness",))) == ["tracks"]
 
 
-def test_a_group_of_words_alone_is_called_speech_without_a_word_that_says_so_again():
+def test_a_group_of_words_alone_is_called_speech_without_a_word_that_repeats_it():
     raw, genres = RAW.copy(), np.arange(len(RAW)) % 2
     raw[:, column("speechiness")] = np.where(genres, 0.9, 0.05)
     raw[:, column("instrumentalness")] = 0.0

@@ -26,7 +26,7 @@ def tracks(n, seed=0):
     return np.stack(columns, axis=1).astype(float)
 
 
-def test_groups_that_rules_can_tell_are_told_on_tracks_not_learned_from():
+def test_groups_that_rules_can_distinguish_are_reported_on_tracks_not_learned_from():
     raw = tracks(2000)
     genres = (raw[:, 0] > 118.3).astype(int) * 2 + (raw[:, 2] > 0.5)
     found = rules.learn(raw, genres, [7, 3, 9, 4], SUBJECTS, seed=1)
@@ -119,7 +119,7 @@ def test_thresholds_of_usual_values_stay_near_the_learned_ones(name, threshold, 
     assert rules.readable(feature(name), threshold, usual=True) == pytest.approx(expected)
 
 
-def test_rules_are_learned_from_the_last_four_fifths_and_judged_on_the_first_fifth():
+def test_rules_are_learned_from_the_last_four_fifths_and_evaluated_on_the_first_fifth():
     raw = tracks(1000)
     genres = (raw[:, 0] > 118).astype(int)
     # The first tracks are just the other way round: rules of the others are wrong on all of them.

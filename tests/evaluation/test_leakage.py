@@ -43,7 +43,7 @@ def corrupted(given, rows):
 
 
 @pytest.mark.parametrize("protocol", ["known", "new"])
-def test_labels_of_the_held_out_side_change_nothing_that_is_fitted(eagerly, protocol):
+def test_labels_of_the_held_out_fold_change_nothing_that_is_fitted(eagerly, protocol):
     given = make_sample(500)
     fold = metrics.folds(given, protocol, 0.2, 1)
     test, side = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)

@@ -76,7 +76,7 @@ def test_where_nothing_is_accepted_there_is_no_precision():
     assert found.precision is None
 
 
-def test_genres_that_the_held_out_side_lacks_do_not_break_metrics():
+def test_genres_that_the_held_out_fold_lacks_do_not_break_metrics():
     found = measured([[0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0]], [0, 0])
     assert found.accuracy == 1.0
     assert found.per_genre["d"].support == 0

@@ -56,7 +56,7 @@ def test_ks_is_that_of_scipy_where_every_value_has_a_bin():
 
 
 def shift(psi, ks, missing=0.0, before=0.0):
-    """How far a feature is from the model's catalogue, not judged yet."""
+    """How far a feature is from the model's catalogue, not assessed yet."""
     return FeatureShift(
         psi=psi, ks=ks, missing=missing, missing_before=before, direction=None, level=OK
     )
@@ -64,12 +64,12 @@ def shift(psi, ks, missing=0.0, before=0.0):
 
 def level_of(psi, ks=None, name="tempo", tracks=MANY):
     if name in (drift.CONFIDENCE, *drift.MIXES):
-        judged = drift.judge(tracks, {}, {name: LabelShift(psi=psi, ks=ks, level=OK)}, LIMITS)
-        assert judged.level == judged.labels[name].level
+        assessed = drift.assess(tracks, {}, {name: LabelShift(psi=psi, ks=ks, level=OK)}, LIMITS)
+        assert assessed.level == assessed.labels[name].level
     else:
-        judged = drift.judge(tracks, {name: shift(psi, ks)}, {}, LIMITS)
-        assert judged.level == judged.features[name].level
-    return judged.level
+        assessed = drift.assess(tracks, {name: shift(psi, ks)}, {}, LIMITS)
+        assert assessed.level == assessed.features[name].level
+    return assessed.level
 
 
 def test_a_distance_beyond_a_limit_warns_or_stops():
@@ -82,17 +82,17 @@ def test_a_distance_beyond_a_limit_warns_or_stops():
 
 def test_a_feature_that_lost_its_values_stops_but_one_that_the_catalogue_never_had_only_warns():
     lost = {"tempo": shift(None, None, missing=1.0)}
-    assert drift.judge(MANY, lost, {}, LIMITS).level == STOP
-    assert drift.judge(MANY, lost, {}, LIMITS, absent=("tempo",)).level == WARN
-    assert drift.beyond(drift.judge(MANY, lost, {}, LIMITS), STOP) == ["tempo (missing 1.00)"]
+    assert drift.assess(MANY, lost, {}, LIMITS).level == STOP
+    assert drift.assess(MANY, lost, {}, LIMITS, absent=("tempo",)).level == WARN
+    assert drift.beyond(drift.assess(MANY, lost, {}, LIMITS), STOP) == ["tempo (missing 1.00)"]
 
 
 def test_values_that_were_always_missing_are_no_drift():
     same = {"tempo": shift(0.0, 0.0, missing=0.9, before=0.85)}
-    assert drift.judge(MANY, same, {}, LIMITS).level == OK
+    assert drift.assess(MANY, same, {}, LIMITS).level == OK
 
 
-def test_too_few_tracks_are_not_judged():
+def test_too_few_tracks_are_not_assessed():
     assert level_of(99.0, 1.0, tracks=LIMITS.min_tracks - 1) == OK
     assert level_of(99.0, 1.0, tracks=LIMITS.min_tracks) == STOP
 
@@ -102,34 +102,34 @@ def test_unsure_labels_and_other_mixes_of_labels_warn_and_never_stop(name):
     assert level_of(99.0, 1.0, name=name) == WARN
 
 
-def test_a_part_of_a_catalogue_is_told_by_the_labels_whose_shares_differ_most():
+def test_a_part_of_a_catalogue_is_described_by_the_labels_whose_shares_differ_most():
     whole = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 50, "metal": 50})
     part = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 9})
-    judged = drift.judge(MANY, {}, drift.of_labels(whole, part), LIMITS)
-    (said,) = drift.beyond(judged, WARN)
+    assessed = drift.assess(MANY, {}, drift.of_labels(whole, part), LIMITS)
+    (said,) = drift.beyond(assessed, WARN)
     assert said.startswith(
         "other shares of genres: metal 0% instead of 50%, rock 100% instead of 50%"
     )
-    drift.check(judged, "a.csv")
+    drift.check(assessed, "a.csv")
 
 
 def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
     far, near = shift(9.0, 0.9), shift(0.0, 0.0)
-    judged = drift.judge(MANY, {"tempo": near, "duration_ms": far}, {}, LIMITS)
+    assessed = drift.assess(MANY, {"tempo": near, "duration_ms": far}, {}, LIMITS)
     with pytest.raises(GateError) as stopped:
-        drift.check(judged, "a.csv")
+        drift.check(assessed, "a.csv")
     assert stopped.value.exit_code == 5
     assert str(stopped.value) == (
         "a.csv: too unlike the catalogue that the model was made from: duration_ms (PSI 9.00, KS"
         f" 0.90); the limits are PSI {LIMITS.stop_psi:g}, KS {LIMITS.stop_ks:g}, missing"
-        f" {LIMITS.stop_missing:g} more. Nothing was published. Check units and mapping, train anew,"
+        f" {LIMITS.stop_missing:g} more. Nothing was published. Check units and mapping, train again,"
         " or allow more with --set stop_psi=X, stop_ks=X or stop_missing=X"
     )
 
 
 def test_of_many_the_farthest_are_named():
     far = {f"f{i}": shift(10.0 + i, None) for i in range(8)}
-    said = drift.beyond(drift.judge(MANY, far, {}, LIMITS), STOP)
+    said = drift.beyond(drift.assess(MANY, far, {}, LIMITS), STOP)
     assert said[0] == "f7 (PSI 17.00)"
     assert said[-1] == "3 more"
 
@@ -173,8 +173,8 @@ def test_a_column_in_another_unit_is_far_away():
     tracks["loudness"] /= 10
     table = pa.Table.from_pandas(tracks)
     measured = drift.of_features(profile.features, distributions.binned_as(profile, table))
-    judged = drift.judge(MANY, measured, {}, LIMITS)
-    assert [said.split(":")[0] for said in drift.beyond(judged, STOP)] == ["loudness"]
+    assessed = drift.assess(MANY, measured, {}, LIMITS)
+    assert [said.split(":")[0] for said in drift.beyond(assessed, STOP)] == ["loudness"]
 
 
 def test_a_catalogue_of_nothing_is_measured_without_a_failure():
@@ -211,7 +211,7 @@ def test_psi_and_ks_of_few_tracks_are_what_one_counts_by_hand():
     assert drift.ks(found, expected) == pytest.approx(2 / 3 - 1 / 4)
 
 
-def test_a_shift_to_higher_bins_is_told_as_higher():
+def test_a_shift_to_higher_bins_is_reported_as_higher():
     profile = make_profile(features=("tempo",)).features
     low = (100, *[0] * (len(profile["tempo"].counts) - 1))
     found = drift.of_features(profile, {"tempo": Binned(low, 0.25)})["tempo"]

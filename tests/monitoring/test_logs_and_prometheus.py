@@ -63,7 +63,7 @@ def test_a_textfile_holds_what_a_run_has_come_to(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "score.prom"]
 
 
-def test_after_a_failure_the_last_success_is_still_told(tmp_path):
+def test_after_a_failure_the_last_success_is_still_reported(tmp_path):
     path = tmp_path / "score.prom"
     before = written(path, DONE)
     for _ in range(2):
@@ -73,11 +73,11 @@ def test_after_a_failure_the_last_success_is_still_told(tmp_path):
     assert of("rows", state="labelled") not in after
 
 
-def test_a_first_run_that_fails_tells_no_success(tmp_path):
+def test_a_first_run_that_fails_reports_no_success(tmp_path):
     assert of("succeeded_timestamp_seconds") not in written(tmp_path / "score.prom", FAILED, {})
 
 
-def test_the_accuracy_of_a_training_is_told(tmp_path):
+def test_the_accuracy_of_a_training_is_reported(tmp_path):
     genres = {"protocols": {"new": {"accuracy": 0.8, "coverage": 0.4}}}
     found = written(tmp_path / "train.prom", DONE, {"genres": genres})
     assert found[of("accuracy", artists="new")] == 0.8
@@ -88,7 +88,7 @@ def test_a_list_of_genres_is_no_accuracy(tmp_path):
     assert not any("accuracy" in key[0] for key in found)
 
 
-def test_metrics_that_cannot_be_written_are_told_and_fail_nothing(tmp_path, caplog):
+def test_metrics_that_cannot_be_written_are_reported_and_fail_nothing(tmp_path, caplog):
     metrics.send(str(tmp_path / "no" / "folder.prom"), "score", DONE, SUMMARY)
     metrics.send("http://127.0.0.1:9", "score", DONE, SUMMARY)
     assert caplog.text.count("metrics could not be written") == 2
@@ -130,7 +130,7 @@ def registry(tmp_path):
     return tmp_path / "models"
 
 
-def test_a_run_that_succeeds_ends_with_a_line_that_says_so(registry, tmp_path):
+def test_a_run_that_succeeds_ends_with_a_line_that_confirms_it(registry, tmp_path):
     file = tmp_path / "list.prom"
     listed = ("models", "list", "--registry", registry, "--json")
     code, out, err = run(*listed, "--log-format", "json", "--metrics", file)

@@ -32,7 +32,7 @@ def test_a_warning_is_one_line_whatever_name_it_quotes(logged):
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
-def test_no_log_tells_a_password(logged, kind):
+def test_no_log_holds_a_password(logged, kind):
     told = logged(kind, "%s: metrics could not be written", "http://me:secret@host:9091")
     assert "secret" not in told
     assert "http://***@host:9091" in told

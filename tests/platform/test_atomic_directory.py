@@ -455,7 +455,7 @@ def test_a_catalogue_is_published_at_the_root_of_a_hadoop_file_system(spark, tmp
     assert {path.name for path in tmp_path.iterdir() if path.suffix != ".crc"} == {"labelled"}
 
 
-def test_what_hadoop_refuses_is_told_in_one_line_with_exit_code_6(spark, tmp_path):
+def test_what_hadoop_refuses_is_reported_in_one_line_with_exit_code_6(spark, tmp_path):
     from genre_spark.platform.hadoop import HadoopStorage
 
     storage = HadoopStorage(spark, "file:///")
@@ -565,7 +565,7 @@ def test_behind_a_link_the_real_directory_is_replaced_and_the_link_stays(tmp_pat
     assert (tmp_path / "out").is_symlink()
 
 
-def test_a_parent_that_cannot_be_made_is_told(storage, tmp_path):
+def test_a_parent_that_cannot_be_made_is_reported(storage, tmp_path):
     (tmp_path / "file").write_text("mine")
     path = storage.resolve(str(tmp_path / "file" / "out"))
     assert "cannot be " in refusal(OutputError, put, storage, path, "first")
@@ -910,7 +910,7 @@ def test_a_lock_that_is_being_written_is_not_taken_over(tmp_path, content):
     ("scheme", "whole"),
     [("hdfs", True), ("file", True), ("abfs", True), ("s3a", False), ("gs", False), ("oss", False)],
 )
-def test_object_stores_are_told_from_file_systems_by_their_scheme(scheme, whole):
+def test_object_stores_are_distinguished_from_file_systems_by_their_scheme(scheme, whole):
     from genre_spark.platform.hadoop import HadoopStorage
 
     session = mock.MagicMock()
@@ -947,7 +947,7 @@ def test_a_published_directory_is_its_listed_files_the_manifest_last_and_all_oth
         assert published_files.divide(storage, path, kind) == ([], sorted([*ours, *others]))
 
 
-def test_a_manifest_of_another_kind_and_one_without_a_list_say_nothing(tmp_path):
+def test_a_manifest_of_another_kind_and_one_without_a_list_have_no_effect(tmp_path):
     storage, path = LocalStorage(), f"{tmp_path}/out"
     with publishing(storage, path, kind=published_files.STUDY) as target:
         storage.make_dirs(target.staging)

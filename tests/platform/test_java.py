@@ -157,7 +157,7 @@ def test_set_up_says_the_one_command_to_type_where_it_may_not_install(
     )
 
 
-def test_set_up_installs_where_it_may_and_tells_when_that_was_in_vain(
+def test_set_up_installs_where_it_may_and_reports_when_that_was_in_vain(
     install_program, monkeypatch, capfd
 ):
     install_program("apk")

@@ -14,21 +14,21 @@ from genre_spark.platform.progress import Pace, Watch
 
 def test_tracks_rate_and_time_left_follow_from_the_share_that_is_done():
     pace = Pace(4_000_000)
-    assert pace.told(7, 0.0, now=10.0) == ""
-    assert pace.told(7, 0.25, now=30.0) == "pass 1, 1,000,000 tracks, 50,000 a second, 1:00 left"
+    assert pace.message(7, 0.0, now=10.0) == ""
+    assert pace.message(7, 0.25, now=30.0) == "pass 1, 1,000,000 tracks, 50,000 a second, 1:00 left"
 
 
-def test_a_new_pass_begins_anew():
+def test_a_new_pass_starts_from_zero():
     pace = Pace(1000)
-    pace.told(7, 1.0, now=10.0)
-    assert pace.told(9, 0.5, now=20.0) == ""
-    assert pace.told(9, 0.5, now=21.0) == "pass 2, 500 tracks, 500 a second, 0:01 left"
+    pace.message(7, 1.0, now=10.0)
+    assert pace.message(9, 0.5, now=20.0) == ""
+    assert pace.message(9, 0.5, now=21.0) == "pass 2, 500 tracks, 500 a second, 0:01 left"
 
 
-def test_a_share_is_told_where_the_number_of_tracks_is_not_known():
+def test_a_share_is_reported_where_the_number_of_tracks_is_not_known():
     pace = Pace(0)
-    pace.told(1, 0.0, now=0.0)
-    assert pace.told(1, 0.001, now=10.0) == "pass 1, 0%, 2:46:30 left"
+    pace.message(1, 0.0, now=0.0)
+    assert pace.message(1, 0.001, now=10.0) == "pass 1, 0%, 2:46:30 left"
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def plain(monkeypatch):
 
 def test_spark_is_watched_while_it_works(spark, plain, monkeypatch, capsys):
     monkeypatch.setattr(terminal, "_BETWEEN_LINES", 0)
-    plain.say("resting", tracks=800)
+    plain.report_progress("resting", tracks=800)
     watch = Watch(spark.sparkContext.statusTracker(), plain)
     watch.start()
     spark.sparkContext.parallelize(range(8), 8).foreach(lambda _: time.sleep(0.3))
@@ -52,15 +52,15 @@ def test_spark_is_watched_while_it_works(spark, plain, monkeypatch, capsys):
 
 
 def test_a_line_that_stays_comes_seldom(plain, capsys):
-    plain.say("resting")
+    plain.report_progress("resting")
     plain.add("pass 1, 50%, 0:10 left")
     assert capsys.readouterr().err == "resting\n"
 
 
-def test_a_quiet_terminal_says_nothing(monkeypatch, capsys):
+def test_a_quiet_terminal_prints_nothing(monkeypatch, capsys):
     monkeypatch.setattr(terminal, "_BETWEEN_LINES", 0)
     quiet = Terminal(silent=True)
-    quiet.say("resting")
+    quiet.report_progress("resting")
     quiet.add("pass 1, 50%, 0:10 left")
     assert capsys.readouterr() == ("", "")
 

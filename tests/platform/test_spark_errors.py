@@ -24,7 +24,7 @@ def caught(run):
     return raised.value
 
 
-def test_a_package_that_workers_lack_is_the_environments_fault_and_is_named(spark, monkeypatch):
+def test_a_package_that_workers_lack_is_the_environments_error_and_is_named(spark, monkeypatch):
     monkeypatch.setenv("PYSPARK_PYTHON", "/opt/python")
     with pytest.raises(ConfigError) as told, reading("t.csv: cannot be read any more"):
         failing(spark, "import package_that_is_not_there")
@@ -45,7 +45,7 @@ def test_any_other_failure_of_a_worker_carries_the_last_line_of_its_traceback(sp
         raise err
 
 
-def test_a_file_that_cannot_be_read_is_the_inputs_fault_wherever_it_is_found(spark, tmp_path):
+def test_a_file_that_cannot_be_read_is_the_inputs_error_wherever_it_is_found(spark, tmp_path):
     spark.range(10).write.parquet(str(tmp_path / "t"))
     table = spark.read.parquet(str(tmp_path / "t"))
     for file in (tmp_path / "t").glob("*.parquet"):

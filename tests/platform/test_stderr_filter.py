@@ -30,7 +30,7 @@ def test_known_notices_are_dropped_and_all_else_is_passed_on(tmp_path):
     assert told == [*WORDS, "the end, without a line break"]
 
 
-def test_the_last_words_of_a_process_that_dies_at_once_are_told_before_its_error(capfd):
+def test_the_last_words_of_a_process_that_dies_at_once_are_reported_before_its_error(capfd):
     code = "import sys; print(*sys.argv[1:], sep='\\n', file=sys.stderr); sys.exit(1)"
     command = [sys.executable, "-c", code, *WORDS, NOTICES[0]]
     with pytest.raises(subprocess.CalledProcessError), stderr_filter.stderr_without() as stderr:

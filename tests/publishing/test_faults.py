@@ -142,7 +142,7 @@ def test_a_full_disk_leaves_the_old_catalogue(spark, model, whole, tmp_path, sma
     assert published(out) == 50
 
 
-def test_an_output_that_may_not_be_written_is_told_and_left(
+def test_an_output_that_may_not_be_written_is_reported_and_left(
     spark, model, whole, small_disk, tmp_path
 ):
     out = shutil.copytree(whole, small_disk / "out")
@@ -156,16 +156,16 @@ def test_an_output_that_may_not_be_written_is_told_and_left(
     assert published(out) == 50
 
 
-def test_an_input_deleted_while_it_is_read_is_told(spark, model, out, monkeypatch):
-    judge = validation.judge
+def test_an_input_deleted_while_it_is_read_is_reported(spark, model, out, monkeypatch):
+    validate = validation.validate
 
-    def judge_and_lose(mapped, *arguments):
-        judged = judge(mapped, *arguments)
+    def validate_and_lose(mapped, *arguments):
+        validated = validate(mapped, *arguments)
         Path(mapped.path).unlink()
-        return judged
+        return validated
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue.validation, "judge", judge_and_lose)
+        patch.setattr(catalogue.validation, "validate", validate_and_lose)
         with pytest.raises(InputError, match=r"out\.parquet: cannot be read: "):
             score(spark, tracks(50), model, out)
     assert published(out) == 40
@@ -184,7 +184,9 @@ def deleting(monkeypatch):
     monkeypatch.setattr(catalogue.row_counts, "check_gate", check_and_lose)
 
 
-def test_a_table_of_columns_deleted_before_it_is_read_again_is_told(spark, model, out, monkeypatch):
+def test_a_table_of_columns_deleted_before_it_is_read_again_is_reported(
+    spark, model, out, monkeypatch
+):
     with monkeypatch.context() as patch:
         deleting(patch)
         with pytest.raises(OutputError, match=r"could not be written: .*nothing was published"):
@@ -205,7 +207,9 @@ def test_any_other_input_deleted_once_it_was_read_is_not_missed(
     assert published(out) == 50
 
 
-def test_a_written_file_that_is_gone_when_it_is_read_back_is_told(spark, model, out, monkeypatch):
+def test_a_written_file_that_is_gone_when_it_is_read_back_is_reported(
+    spark, model, out, monkeypatch
+):
     write = writer.write
 
     def write_and_lose(table, path, *options):

@@ -103,7 +103,7 @@ def test_a_changed_track_is_scored_with_its_artists_tracks_and_no_others(
 
 
 def test_tracks_that_change_places_are_scored_with_all_of_their_artist(spark, models, published):
-    """Then all sums stay as they were; but whom a mean opinion is of must not hang on that."""
+    """Then all sums stay as they were; but whose mean it is must not depend on that."""
     tracks = start()
     first = tracks[tracks["artist"] == ARTISTS[0]]
     assert first["album"].nunique() == 1
@@ -115,7 +115,7 @@ def test_tracks_that_change_places_are_scored_with_all_of_their_artist(spark, mo
     assert anew == set(first["track_id"])
 
 
-def test_an_artist_that_becomes_known_is_scored_anew(spark, models, published):
+def test_an_artist_that_becomes_known_is_rescored(spark, models, published):
     renamed = start().assign(artist=lambda t: t["artist"].replace({ARTISTS[7]: "somebody"}))
     anew, _ = scored_anew(spark, renamed, models["model"], published)
     assert set(renamed["track_id"][renamed["artist"] == "somebody"]) <= anew

@@ -173,7 +173,7 @@ def test_a_remote_catalogue_is_shown_by_spark(spark, folders):
     assert samples == published.pick(table.repartition(3), 5, list(LABELLED_COLUMNS))
 
 
-def test_a_catalogue_that_lost_a_file_is_told(folders, tmp_path):
+def test_a_catalogue_that_lost_a_file_is_reported(folders, tmp_path):
     shutil.copytree(folders["in files of 20"], tmp_path / "out")
     files(tmp_path / "out")[0].unlink()
     with pytest.raises(

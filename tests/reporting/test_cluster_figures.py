@@ -17,7 +17,7 @@ def test_badges_that_lie_together_are_moved_apart(seed, n, spread):
     assert between.min(initial=np.inf) >= 1.5 * pictures._BADGE
 
 
-def test_badges_at_one_place_are_told_apart_and_others_stay():
+def test_badges_at_one_place_are_distinguished_and_others_stay():
     places = pictures._apart(np.array([[0.5, 0.5], [0.5, 0.5], [0.1, 0.9]]))
     assert np.linalg.norm((places[0] - places[1]) * pictures._MAP) > pictures._BADGE
     np.testing.assert_allclose(places[2], [0.1, 0.9])

@@ -7,7 +7,7 @@ from genre_spark.clustering.results import Discovery, GenreRules, Rules
 from genre_spark.reporting import model_card
 
 
-def test_the_card_tells_how_firm_synthetic_genres_are_and_calls_no_rule_an_accuracy():
+def test_the_card_reports_how_stable_synthetic_genres_are_and_calls_no_rule_an_accuracy():
     rules = Rules(
         agreement=0.912,
         unseen=400,

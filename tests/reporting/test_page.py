@@ -414,7 +414,7 @@ def test_the_summary_is_one_sentence_with_accuracy_baseline_majority_and_accepte
     summary = text_of(re.search(r'<p class="summary">.*?</p>', page, re.DOTALL)[0]).strip()
     assert summary == (
         "940 tracks fall into 12 synthetic genres, which short rules recognise in 83.0 % of 188"
-        " unseen tracks; the CNN tells 6 real genres apart and is right"
+        " unseen tracks; the CNN distinguishes 6 real genres and is right"
         " for 91.0 % of 164 held-out tracks of known artists (best baseline, random forest, context:"
         " 88.0 %; always the largest genre: 20.0 %) and 91.0 % of 164 held-out tracks of new artists"
         " (best baseline, random forest, context: 88.0 %; always the largest genre: 20.0 %);"
@@ -423,7 +423,7 @@ def test_the_summary_is_one_sentence_with_accuracy_baseline_majority_and_accepte
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_cnn_that_is_worse_than_a_baseline_is_said_to_be(page):
+def test_a_cnn_that_is_worse_than_a_baseline_is_reported_as_worse(page):
     text = text_of(render(with_metrics(make(), "new", accuracy=0.7), None))
     assert "the CNN (91.0 %) is 3.0 points ahead of the best baseline" in text
     assert "the CNN (70.0 %) is 18.0 points behind the best baseline" in text
@@ -448,7 +448,7 @@ def test_a_protocol_that_was_skipped_is_named_with_its_reason():
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_genres_that_no_protocol_could_judge_are_named():
+def test_genres_that_no_protocol_could_evaluate_are_named():
     bundle = with_metrics(make(classes=HOSTILE), "new", never_learned=(HOSTILE[0], "演歌"))
     told = "and so never right: <script>alert(1)</script>, 演歌."
     assert told in text_of(render(bundle, None))
@@ -544,7 +544,7 @@ def test_what_an_evaluation_did_not_measure_is_left_out():
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_where_nothing_is_accepted_it_says_so():
+def test_where_nothing_is_accepted_that_is_reported():
     text = text_of(render(with_metrics(make(), "new", coverage=0.0, precision=None), None))
     assert "New artists: no label is sure enough to be accepted." in text
     assert "Labels of new artists accepted from no confidence is high enough" in text
@@ -601,7 +601,7 @@ def test_quality_stands_beside_plain_kmeans(page):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_what_became_of_earlier_synthetic_genres_is_told():
+def test_what_became_of_earlier_synthetic_genres_is_reported():
     bundle = make()
     change = Change.model_validate(
         {
@@ -643,14 +643,14 @@ def test_what_is_unlike_the_catalogue_of_the_model_is_named_the_farthest_first(p
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_catalogue_is_said_to_be_alike_or_not_judged():
+def test_a_catalogue_is_reported_as_alike_or_not_assessed():
     bundle = make()
     labels = labels_of(bundle)
     measured = labels.pop("drift")
     alike = measured | {"features": {}, "labels": {}}
     assert "Yes: nothing lies beyond a limit." in render(bundle, labels | {"drift": alike})
     few = measured | {"judged": False}
-    assert "Of fewer than 1,000 tracks nothing can be told" in render(
+    assert "Of fewer than 1,000 tracks nothing can be concluded" in render(
         bundle, labels | {"drift": few}
     )
 

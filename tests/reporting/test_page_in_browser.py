@@ -31,7 +31,7 @@ def bundles():
 
 
 @pytest.mark.parametrize("which", ["full", "clusters", "hostile", "many", "two"])
-def test_a_browser_shows_the_page_whole_and_finds_no_fault(chromium, tmp_path, which):
+def test_a_browser_shows_the_page_whole_and_finds_no_error(chromium, tmp_path, which):
     bundle = bundles()[which]
     page = report.compose(bundle, Manifest.model_validate(labels_of(bundle)))
     path = tmp_path / "report.html"
@@ -51,7 +51,7 @@ def test_a_browser_shows_the_page_whole_and_finds_no_fault(chromium, tmp_path, w
         assert browser.look(chromium, path, tmp_path, DESK).width <= DESK
 
 
-def test_faults_would_be_seen(chromium, tmp_path):
+def test_violations_would_be_found(chromium, tmp_path):
     path = tmp_path / "faulty.html"
     path.write_text(
         '<h1>a</h1><h3 id="i">b</h3><p id="i"></p><img src="http://127.0.0.1:9/gone.png">'

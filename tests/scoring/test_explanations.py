@@ -101,7 +101,7 @@ def test_a_clusters_bundle_explains_synthetic_genres_alone():
     assert explained[WHY_GENRE].null_count == explained.num_rows
 
 
-def test_only_what_speaks_for_a_label_is_given():
+def test_only_what_supports_a_label_is_given():
     effects = np.array([[0.5, -1.0, 2.0, 0.1], [-1.0, -2.0, 0.0, 1e-9], [1.0, 1.0, 1.0, 1.0]])
     found = explanations.strongest(effects, ("a", "b", "c", "d")).to_pylist()
     named = [[reason["feature"] for reason in row] for row in found]

@@ -96,7 +96,7 @@ def test_a_logged_model_that_was_changed_is_refused(logged, tmp_path):
         mlflow.pyfunc.load_model(local)
 
 
-def test_a_server_that_does_not_answer_is_told_before_the_work(store, monkeypatch):
+def test_a_server_that_does_not_answer_is_reported_before_the_work(store, monkeypatch):
     mlflow_run.check()
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri("http://127.0.0.1:9")
@@ -104,7 +104,7 @@ def test_a_server_that_does_not_answer_is_told_before_the_work(store, monkeypatc
         mlflow_run.check()
 
 
-def test_a_bundle_that_mlflow_does_not_take_is_said_to_be_complete(opened, store, monkeypatch):
+def test_a_bundle_that_mlflow_does_not_take_is_reported_as_complete(opened, store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     with pytest.raises(OutputError, match="models/mine/1: is complete, but could not be logged"):

@@ -17,7 +17,7 @@ from genre_spark.source import Dataset
 from support.generated import make_genre_part, make_manifest, make_profile, make_tracks
 from support.networks import make_network
 
-# Few features make small plans; what is tested hangs on none of them.
+# Few features make small plans; what is tested depends on none of them.
 FEATURES = ("energy", "key", "tempo")
 SETTINGS = load_settings(overrides=("max_quarantined=1", "max_imputed=1"))
 ARTISTS = tuple(f"Artist 1-{i}" for i in range(8))

@@ -48,7 +48,7 @@ def make_tracks(
     n : int
         Tracks.
     seed : int
-        Of the artists and tracks. What a genre sounds like hangs on its name alone, so that a
+        Of the artists and tracks. What a genre sounds like depends on its name alone, so that a
         model of one catalogue fits another.
     genres : sequence of str
         Home genres; each artist has one, and so have all of its tracks.
