@@ -20,6 +20,7 @@ from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError
 from genre_spark.features.tensor import CHANNELS
+from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import plain
 
 FORMAT_VERSION = 5
@@ -46,27 +47,35 @@ class Bundle:
     Attributes
     ----------
     path : Path
-        Where it was read from.
+        Where its files are, or were while a copy of it was read.
     manifest : Manifest
     onnx : bytes or None
         The network; None in a clusters bundle.
     profile : Profile
         Distributions of the catalogue that it was made from.
+    reference : str or None
+        What it was opened by, where `path` is that of a copy.
     """
 
     path: Path
     manifest: Manifest
     onnx: bytes | None
     profile: Profile
+    reference: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Where it came from, without passwords."""
+        return redact(self.reference or str(self.path))
 
     def __repr__(self) -> str:
-        return f"<{self.manifest.kind} bundle {self.manifest.model_id} of {self.path}>"
+        return f"<{self.manifest.kind} bundle {self.manifest.model_id} of {self.source}>"
 
     def as_previous(self) -> Previous:
         """What matching a new fit with this one needs."""
         scoring = self.manifest.scoring
         return Previous(
-            path=str(self.path),
+            path=self.source,
             model_id=self.manifest.model_id,
             space=scoring.space,
             synthetic=scoring.synthetic,

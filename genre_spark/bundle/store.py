@@ -26,7 +26,7 @@ def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bu
     """A verified bundle, local or of MLflow, before Spark starts; None for one only Hadoop reaches."""
     if is_in_mlflow(path):
         with on_disk(None, path, kind) as opened:
-            return replace(opened, path=Path(path))
+            return opened
     if is_remote(path):
         return None
     if not local_path(path).exists():
@@ -54,7 +54,8 @@ def on_disk(
         yield local
         return
     with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
-        yield files.load(_fetched(spark, path, Path(folder)), kind=kind)
+        copy = files.load(_fetched(spark, path, Path(folder)), kind=kind)
+        yield replace(copy, reference=path)
 
 
 def _fetched(spark: SparkSession | None, path: str, folder: Path) -> Path:

@@ -49,7 +49,7 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
         for p, title in PROTOCOLS.items()
     }
     summary = {
-        "path": str(opened.path),
+        "path": opened.source,
         "kind": manifest.kind,
         "model_id": manifest.model_id,
         "created_at": manifest.created_at,
@@ -72,7 +72,7 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
         "genres": ", ".join(genres),
         **accuracy,
         "promoted": "; ".join(f"{one.alias} {one.at}" for one in promotions),
-        "bundle": str(opened.path),
+        "bundle": opened.source,
     }
     return summary, [pairs]
 

@@ -181,7 +181,7 @@ def _compare(
 def _require_genres(candidate: Bundle) -> None:
     if candidate.manifest.kind != "full":
         raise BundleError(
-            f"{candidate.path}: is a {candidate.manifest.kind} bundle, whose accuracy nobody can"
+            f"{candidate.source}: is a {candidate.manifest.kind} bundle, whose accuracy nobody can"
             f" tell; the {models.CHAMPION} has to be a full one: run train"
         )
 

@@ -82,7 +82,7 @@ def changes(labelled: DataFrame, published: DataFrame) -> Changes:
 
 def model_of(bundle: Bundle) -> Model:
     """The bundle that makes the labels."""
-    return Model(path=str(bundle.path), created_at=bundle.manifest.created_at)
+    return Model(path=bundle.source, created_at=bundle.manifest.created_at)
 
 
 def source_of(source: Source, fingerprint: str) -> LabelledSource:

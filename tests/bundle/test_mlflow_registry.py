@@ -78,7 +78,7 @@ def test_a_registered_bundle_is_opened_by_its_version_and_labels_as_before(regis
     assert registry == {"registered": "models:/mine/2"}
     opened = store.open_bundle(None, "models:/mine/1", "full")
     assert opened.manifest == bundles[0].manifest
-    assert str(opened.path) == "models:/mine/1"
+    assert opened.source == "models:/mine/1"
     tracks = start(20).astype(dict.fromkeys(FEATURES, float))
     found, expected = (InMemoryScorer(one, 9).label(tracks) for one in (opened, bundles[0]))
     assert np.array_equal(found["genre"], expected["genre"])

@@ -11,7 +11,7 @@ from support.generated import make_genre_metrics, make_manifest, make_metrics, m
 from support.networks import make_network
 
 from genre_spark import api
-from genre_spark.bundle import files
+from genre_spark.bundle import files, store
 from genre_spark.bundle import registry as models
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.promotions import Evidence, Promotion
@@ -22,6 +22,7 @@ from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
 from genre_spark.evaluation import model_comparison, promotion_gate
 from genre_spark.platform.hadoop import HadoopStorage
 from genre_spark.platform.storage import LocalStorage
+from genre_spark.publishing import run_metadata
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
@@ -90,6 +91,18 @@ def test_what_stands_at_a_path_goes_before_what_has_the_name(registry, tmp_path,
 )
 def test_a_uri_is_a_path_whatever_signs_it_has(uri, registry):
     assert located(uri, registry) == uri
+
+
+def test_a_bundle_in_an_object_store_is_named_by_its_uri_without_the_password(
+    registry, monkeypatch
+):
+    class Box:
+        def download(self, path, target, limit):
+            shutil.copytree(registry / "mine" / "1", target)
+
+    monkeypatch.setattr(store, "storage_of", lambda *_: Box())
+    opened = store.open_bundle(None, "s3a://KEY:secret@box/mine/1")
+    assert run_metadata.model_of(opened).path == "s3a://***@box/mine/1"
 
 
 def test_an_alias_that_was_never_given_is_refused_with_those_that_were(registry):
