@@ -27,8 +27,19 @@ settings.load_profile("suite")
 settings.register_profile("new", settings.get_profile("suite"), derandomize=False)
 
 
+# For tables of some rows: two tasks, and no code compiled for each query. Sessions that a test makes
+# by `newSession`, and processes of their own, have what genre-spark itself asks for.
+SMALL_PLANS = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+
 # Minutes each: at the end one of two processes would wait for them alone.
-LONGEST = ("test_end_to_end.py", "test_api.py", "test_few_labels.py", "test_command_lines.py")
+LONGEST = (
+    "test_end_to_end.py", "test_api.py", "test_life_of_a_model.py", "test_few_labels.py",
+    "test_command_lines.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
@@ -57,6 +68,8 @@ def spark(tmp_path_factory):
         patch.setenv("PYSPARK_SUBMIT_ARGS", f"{arguments} pyspark-shell")
         session = get_session(master="local[2]", batch_rows=1000)
     session.sparkContext.setLogLevel("OFF")
+    for key, value in SMALL_PLANS.items():
+        session.conf.set(key, value)
     yield session
     session.stop()
 
@@ -85,22 +98,6 @@ def _logs_have_the_usual_level():
     yield
     logging.disable(logging.NOTSET)
     logging.getLogger("genre_spark").setLevel(logging.NOTSET)
-
-
-@pytest.fixture(scope="module")
-def small_plans(spark):
-    """For modules that label some tracks often: two tasks, and no code compiled for each query."""
-    wanted = {
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    }
-    usual = {key: spark.conf.get(key) for key in wanted}
-    for key, value in wanted.items():
-        spark.conf.set(key, value)
-    yield
-    for key, value in usual.items():
-        spark.conf.set(key, value)
 
 
 @pytest.fixture(scope="session")

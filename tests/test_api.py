@@ -32,8 +32,6 @@ ODD = {
 LENIENT = {"max_quarantined": 1, "max_imputed": 1}
 QUICK = {"k_max": 12, "restarts": 1, "sample_size": 300}
 
-pytestmark = pytest.mark.usefixtures("small_plans")
-
 
 @pytest.fixture(scope="module")
 def odd(spark):
@@ -136,7 +134,7 @@ def test_the_package_offers_the_api_and_nothing_that_is_not_there():
 
 
 @pytest.fixture(scope="module")
-def notebook(spark, small_plans, tmp_path_factory):
+def notebook(spark, tmp_path_factory):
     """What the notebook's cells leave behind, and the folder where they were run."""
     try:
         table = demo.table().resolve()

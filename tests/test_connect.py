@@ -13,7 +13,6 @@ from test_api import LENIENT, dirty
 from genre_spark import api
 
 pytest.importorskip("grpc_status", reason="Spark Connect is absent: pyspark[connect]")
-pytestmark = pytest.mark.usefixtures("small_plans")
 SCRIPT = Path(__file__).parent / "support" / "connect.py"
 
 

@@ -313,7 +313,6 @@ def told(pair):
     return tracks, *found
 
 
-@pytest.mark.usefixtures("small_plans")
 def test_the_catalogue_gate_counts_tracks_of_artists_new_to_both(spark, pair, told):
     source, champion, candidate = pair
     tracks, before, after = told
@@ -344,7 +343,6 @@ def test_a_model_that_names_no_artists_is_not_compared_on_a_catalogue(pair):
         promotion_gate.by_catalogue(None, source, champion, silent, SETTINGS)
 
 
-@pytest.mark.usefixtures("small_plans")
 def test_diff_reports_how_many_labels_change_and_where(spark, pair, told):
     source, one, other = pair
     tracks, before, after = told
@@ -371,7 +369,6 @@ def test_diff_reports_how_many_labels_change_and_where(spark, pair, told):
     assert sum(one.tracks for one in found.why.features) == changed.sum()
 
 
-@pytest.mark.usefixtures("small_plans")
 def test_models_that_know_as_many_other_artists_are_made_alike(pair, told):
     _, one, other = pair
     assert set(model_comparison.making(one.manifest, other.manifest)) == set()

@@ -26,8 +26,6 @@ from genre_spark.pipelines.requests import ClusterRequest, ScoreRequest
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
-pytestmark = pytest.mark.usefixtures("small_plans")
-
 COLUMNS = ("track_id", "artist", "album", "title", "genre", *FEATURE_NAMES)
 GOOD = {
     "artist": "A", "album": "B", "title": "C", "genre": "rock",

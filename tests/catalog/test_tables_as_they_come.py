@@ -20,8 +20,6 @@ from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset, load_dataset
 
-pytestmark = pytest.mark.usefixtures("small_plans")
-
 SETTINGS = load_settings().catalog
 LENIENT = CatalogSettings(max_imputed=3, max_quarantined=1)
 N = 24

@@ -10,7 +10,6 @@ from support.generated import GENRES, make_tracks
 from genre_spark.cli import cli
 from genre_spark.errors import GateError
 
-pytestmark = pytest.mark.usefixtures("small_plans")
 SMALL = [
     part
     for setting in (

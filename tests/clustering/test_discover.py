@@ -21,8 +21,6 @@ from genre_spark.features.artist_batches import artist_batches
 from genre_spark.features.artist_pass import narrow
 from genre_spark.schema import ALBUM, ARTIST, FEATURE_NAMES, GENRE, TRACK_ID
 
-pytestmark = pytest.mark.usefixtures("small_plans")
-
 N_TRACKS = 500
 SETTINGS = load_settings(
     overrides=("k_min=11", "k_max=12", "sample_size=300", "restarts=2", "max_iterations=15")

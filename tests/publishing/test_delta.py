@@ -22,7 +22,6 @@ from genre_spark.source import Dataset
 
 deltalake = pytest.importorskip("deltalake", reason="deltalake is absent: the extra `delta`")
 
-pytestmark = pytest.mark.usefixtures("small_plans")
 DELTA = ("table_format=delta", "max_quarantined=1", "max_imputed=1")
 SETTINGS = load_settings(overrides=DELTA)
 

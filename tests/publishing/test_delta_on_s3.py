@@ -18,7 +18,6 @@ from genre_spark.source import Dataset
 deltalake = pytest.importorskip("deltalake", reason="deltalake is absent: the extra `delta`")
 pytest.importorskip("moto", reason="moto is absent: the extra `test`")
 
-pytestmark = pytest.mark.usefixtures("small_plans")
 OUT, TRACKS = f"s3://{s3.BUCKET}/labelled", f"s3://{s3.BUCKET}/tracks"
 
 

@@ -28,8 +28,6 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from kills import Playground  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("small_plans")
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

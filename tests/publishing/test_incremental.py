@@ -35,8 +35,6 @@ from genre_spark.publishing.manifest import find
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
 from genre_spark.versions import scoring_software
 
-pytestmark = pytest.mark.usefixtures("small_plans")
-
 
 @pytest.fixture(scope="module")
 def models(spark, tmp_path_factory):

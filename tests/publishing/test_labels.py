@@ -19,8 +19,6 @@ from genre_spark.publishing.manifest import checked
 from genre_spark.schema import LABELLED_COLUMNS
 from genre_spark.source import Dataset
 
-pytestmark = pytest.mark.usefixtures("small_plans")
-
 
 @pytest.fixture(scope="module")
 def model(spark, tmp_path_factory):

@@ -18,8 +18,6 @@ from genre_spark.errors import InputError, OutputError
 from genre_spark.publishing import reader as published
 from genre_spark.schema import LABELLED_COLUMNS
 
-pytestmark = pytest.mark.usefixtures("small_plans")
-
 LAYOUTS = {
     "as it comes": (),
     "in files of 20": ("rows_per_file=20",),

@@ -11,8 +11,6 @@ from genre_spark.schema import FEATURE_NAMES, labelled_columns
 from genre_spark.scoring import job
 from genre_spark.scoring.job import Tracks
 
-pytestmark = pytest.mark.usefixtures("small_plans")
-
 MAX_GROUP = 20
 # What a catalogue names, and the column whose tracks its model relates.
 NAMED = {"artists": "artist", "albums": "album", "neither": None}

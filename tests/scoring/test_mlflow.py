@@ -23,7 +23,6 @@ pytest.importorskip("xxhash", reason="xxhash is absent: the extra `mlflow`")
 from genre_spark.reporting import mlflow_run  # noqa: E402
 from genre_spark.scoring.in_memory import COLUMNS, InMemoryScorer  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("small_plans")
 METRICS = make_metrics(accuracy=0.75, tracks=30, baselines={"random forest, context": 0.5})
 
 
