@@ -142,8 +142,8 @@ def notebook(spark, tmp_path_factory):
         pytest.skip(str(err))
     folder, shared = tmp_path_factory.mktemp("notebook"), {}
     rows = pd.read_parquet(table)
-    # A third of the artists, with all of their tracks.
-    few = rows[pd.util.hash_array(rows["artists"].fillna("").to_numpy(object)) % 3 == 0]
+    # A sixth of the artists, with all of their tracks.
+    few = rows[pd.util.hash_array(rows["artists"].fillna("").to_numpy(object)) % 6 == 0]
     few.to_parquet(folder / "tracks.parquet")
     # Java stays in the folder where it was started.
     text = NOTEBOOK.read_text(encoding="utf-8").replace(

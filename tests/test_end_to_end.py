@@ -186,6 +186,7 @@ def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
     assert labels(again).equals(second)
 
 
+@pytest.mark.long
 def test_a_cluster_gives_the_same_labels(made, catalogue, spark_submit, tmp_path):
     folder, _ = made
     arguments = ["--catalog", catalogue, "--model", folder / "model"]

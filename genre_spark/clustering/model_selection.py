@@ -27,8 +27,11 @@ _REPEATS = 5
 _STABLE = 0.80
 # Earlier groups are continued where the sum of squared distances is at most this times the least.
 _AS_TIGHT = 1.02
-# A synthetic genre of fewer or more tracks says little.
+# Shares of the tracks below and above which a synthetic genre is of little use.
 _SMALLEST, _LARGEST = 0.01, 0.30
+# What an earlier number of groups may lack of these limits, so that it does not change by chance
+# alone: a mean over five bootstraps has a standard error of up to 0.05.
+_STABLE_BEFORE, _SMALLEST_BEFORE, _LARGEST_BEFORE = 0.70, 0.005, 0.35
 
 
 def try_each_k(
@@ -74,16 +77,23 @@ def choose(candidates: Sequence[Candidate], previous_k: int | None = None) -> in
         Those with a synthetic genre that is too small or too large count only among themselves.
         Where no number is stable, the most stable one is chosen.
     previous_k : int, optional
-        Kept where it is stable: a catalogue should not change its genres lightly.
+        Kept unless it clearly fails the limits: a catalogue should not change its genres lightly.
     """
+    earlier = next((c for c in candidates if c.k == previous_k), None)
+    if earlier and _may_stay(earlier):
+        return earlier.k
     sized = [c for c in candidates if c.smallest >= _SMALLEST and c.largest <= _LARGEST]
     compared = sized or candidates
     stable = [c for c in compared if c.stability >= _STABLE]
-    if previous_k in {candidate.k for candidate in stable}:
-        return previous_k
     if not stable:
         return max(compared, key=lambda candidate: candidate.stability).k
     return max(stable, key=_usefulness).k
+
+
+def _may_stay(earlier: Candidate) -> bool:
+    """Whether an earlier number of groups is still within its wider limits."""
+    is_sized = earlier.smallest >= _SMALLEST_BEFORE and earlier.largest <= _LARGEST_BEFORE
+    return is_sized and earlier.stability >= _STABLE_BEFORE
 
 
 def fit_best(

@@ -68,7 +68,7 @@ SAMPLES = {
 
 
 # A training each: these differ most from each other, `make test-long` has all.
-USUAL = {"a genre with 5 tracks", "114 genres", "one artist", "no artists"}
+USUAL = {"one artist", "no artists"}
 
 
 @pytest.mark.parametrize(

@@ -110,10 +110,25 @@ def test_a_number_with_a_tiny_or_huge_synthetic_genre_loses():
     assert model_selection.choose(tried[:2]) in (11, 12)
 
 
-def test_the_earlier_number_is_kept_where_it_is_stable():
-    tried = [candidate(11, 0.99, 0.1), candidate(12, 0.98, 0.3), candidate(13, 0.7, 0.9)]
-    assert model_selection.choose(tried, previous_k=11) == 11
-    assert model_selection.choose(tried, previous_k=13) == 12
+@pytest.mark.parametrize(
+    ("earlier", "kept"),
+    [
+        (candidate(13, 0.70, 0.1), True),
+        (candidate(13, 0.69, 0.9), False),
+        (candidate(13, 0.70, smallest=0.005, largest=0.35), True),
+        (candidate(13, 0.99, smallest=0.004), False),
+        (candidate(13, 0.99, largest=0.36), False),
+    ],
+)
+def test_the_earlier_number_is_kept_unless_it_clearly_fails_the_limits(earlier, kept):
+    tried = [candidate(12, 0.98, 0.3), earlier]
+    assert (model_selection.choose(tried, previous_k=13) == 13) == kept
+    assert model_selection.choose(tried, previous_k=20) == model_selection.choose(tried)
+
+
+def test_without_an_earlier_number_the_limits_are_the_usual_ones():
+    tried = [candidate(12, 0.98, 0.3), candidate(13, 0.79, 0.9)]
+    assert model_selection.choose(tried) == 12
 
 
 @pytest.mark.parametrize("distinct", [1, 11])

@@ -30,7 +30,15 @@ def bundles():
     }
 
 
-@pytest.mark.parametrize("which", ["full", "clusters", "hostile", "many", "two"])
+@pytest.mark.parametrize(
+    "which",
+    [
+        "full",
+        "clusters",
+        "hostile",
+        *(pytest.param(one, marks=pytest.mark.long) for one in ("many", "two")),
+    ],
+)
 def test_a_browser_shows_the_page_whole_and_finds_no_error(chromium, tmp_path, which):
     bundle = bundles()[which]
     page = report.compose(bundle, Manifest.model_validate(labels_of(bundle)))
