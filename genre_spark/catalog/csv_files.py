@@ -26,8 +26,12 @@ _CSV = {
     "mode": "PERMISSIVE",
     "columnNameOfCorruptRecord": CORRUPT,
 }
+# Characters of a column's name in a message.
+_LONGEST_NAME = 80
 # Of a narrower table, text with a line break may well look like a line of the table.
 _FEWEST_COLUMNS = 4
+# How files begin that are no text, and what they are.
+_NO_TEXT = {"PAR1": "Parquet", "ORC": "ORC", "PK\x03\x04": "a workbook or another zip archive"}
 _MARKS = {"sep": ",", "quote": '"'}
 # Stands between the joined values of a row.
 _JOINT = "\x01"
@@ -94,16 +98,26 @@ def _check_header(
     spark: SparkSession, path: str, location: str, names: list[str], options: dict[str, str]
 ) -> None:
     refuse_repeated(names, path)
+    _refuse_no_text(names, path)
     _refuse_encoding(names, path)
     if len(names) == 1:
         _refuse_separator(spark, path, location, names[0], options)
+
+
+def _refuse_no_text(names: list[str], path: str) -> None:
+    for mark, kind in _NO_TEXT.items():
+        if names and names[0].startswith(mark):
+            raise InputError(
+                f"{path}: is {kind} and not CSV: give its format with --format (parquet, orc), or"
+                " mend `format` in the dataset file; save a workbook as CSV"
+            )
 
 
 def _refuse_encoding(names: Iterable[str], path: str) -> None:
     odd = [name for name in names if "\ufffd" in name or "\0" in name]
     if odd:
         raise InputError(
-            f"{path}: the column {odd[0]!r} is not UTF-8; name its encoding in a dataset file"
+            f"{path}: the column {odd[0][:_LONGEST_NAME]!r} is not UTF-8; name its encoding in a dataset file"
             " (options: {encoding: ISO-8859-1}) and give that with --dataset; genre-spark inspect"
             " --output FILE.yaml writes one with the likely encoding"
         )
