@@ -1,6 +1,5 @@
 """The study: how good the classifier is, over several seeds, beside baselines and with fewer labels."""
 
-import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from genre_spark.evaluation.study_results import (
     StudiedProtocol,
     Study,
 )
-from genre_spark.evaluation.training import unlinked
+from genre_spark.evaluation.training import after, unlinked
 
 logger = logging.getLogger(__name__)
 
@@ -133,16 +132,12 @@ def _repetition(
     numbers = np.unique(fold).tolist() if protocol == "new" else [0]
     parts = []
     for i, number in enumerate(numbers, start=1):
-        tell = functools.partial(
-            _tell, report_progress, f"{protocol} artists, seed {seed}, fold {i} of {len(numbers)}: "
+        tell = after(
+            f"{protocol} artists, seed {seed}, fold {i} of {len(numbers)}: ", report_progress
         )
         test = np.flatnonzero(fold == number)
         parts.append(hold_out(tracks, test, settings, seed, tell)[0])
     return join(parts)
-
-
-def _tell(report_progress: ReportProgress, at: str, message: str) -> None:
-    report_progress(at + message)
 
 
 def _summary(

@@ -65,7 +65,7 @@ def train(
         settings.network,
         target,
         settings.seed,
-        _after("fitting on all labels: ", report_progress),
+        after("fitting on all labels: ", report_progress),
     )
     metrics = GenreMetrics(
         classes=tracks.classes, target_precision=target, protocols=measured, skipped=skipped
@@ -105,7 +105,7 @@ def _evaluate(
     """Metrics of one split; of new artists, also of those without any link."""
     fold = evaluation.folds(tracks, protocol, settings.training.test_share, settings.seed)
     test = np.flatnonzero(fold == 0)
-    tell = _after(f"fitting on {protocol} artists: ", report_progress)
+    tell = after(f"fitting on {protocol} artists: ", report_progress)
     found, fitted = hold_out(tracks, test, settings, settings.seed, tell, everything=False)
     tell("which features decide")
     target = settings.training.target_precision
@@ -115,5 +115,6 @@ def _evaluate(
     return measured | ({"unlinked": summarise(tracks, rest, target)} if rest else {})
 
 
-def _after(prefix: str, report_progress: ReportProgress) -> ReportProgress:
+def after(prefix: str, report_progress: ReportProgress) -> ReportProgress:
+    """Reports progress with a prefix."""
     return lambda message: report_progress(prefix + message)
