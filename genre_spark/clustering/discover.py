@@ -101,12 +101,12 @@ def discover(tracks: Tracks, settings: Settings, previous: Previous | None = Non
     space = scaling.fit(tracks.sampled, tracks.features)
     if previous:
         matching.check(previous, space)
+        space = previous.space
     with _compared(tracks, space, settings) as compared:
         if previous:
             matching.check_owner(previous, compared.owner)
-        before = matching.earlier_rows(previous, compared.sample) if previous else None
-        part, stability, chosen = _fit(compared, settings, before)
-        part, ids = _identify(compared.sample, part, previous, before)
+        part, stability, chosen = _fit(compared, settings, previous)
+        part, ids = _identify(compared.sample, part, previous)
         discovery = chosen.model_copy(update=ids)
         return _describe(compared, part, stability, discovery, settings)
 
@@ -144,18 +144,18 @@ def _narrowed(
 
 
 def _fit(
-    compared: _Compared, settings: Settings, before: np.ndarray | None
+    compared: _Compared, settings: Settings, previous: Previous | None
 ) -> tuple[SyntheticPart, Stability, Discovery]:
-    """Centers of all tracks, the largest group first, still without names."""
+    """Earlier synthetic genres as they are, where they still fit, or new ones without names."""
     sampled, wanted, seed = compared.sample, settings.clustering, settings.seed
     own = sampled.inputs
     points = compared.metric.points(own.scaled, own.artist_mean, own.artist_tracks)
     candidates = model_selection.try_each_k(points, sampled.group, wanted, seed)
-    n_before = None if before is None else int(before.max()) + 1
-    k = model_selection.choose(candidates, n_before)
+    k = model_selection.choose(candidates, len(previous.synthetic.ids) if previous else None)
     start, stability = model_selection.fit_best(points, k, wanted, seed)
-    if before is not None and n_before == k:
-        start = model_selection.continue_from(points, before, start, wanted)
+    found = Discovery(k=k, candidates=candidates, stability=stability)
+    if previous and _still_fit(previous, sampled, points, start):
+        return previous.synthetic, stability, found
     of_all = catalogue_passes.points(compared.narrowed, sampled.space, compared.metric)
     centers = kmeans.fit(of_all, start, wanted.max_iterations)
     part = SyntheticPart(
@@ -165,11 +165,21 @@ def _fit(
         centers=tuple(map(tuple, centers.tolist())),
         owner=compared.owner,
     )
-    return part, stability, Discovery(k=k, candidates=candidates, stability=stability)
+    return part, stability, found
+
+
+def _still_fit(
+    previous: Previous, sampled: Sample, points: np.ndarray, centers: np.ndarray
+) -> bool:
+    """Whether earlier synthetic genres are as many, and about as tight, as the new ones."""
+    if len(previous.synthetic.ids) != len(centers):
+        return False
+    before = matching.earlier_rows(previous, sampled)
+    return model_selection.still_fit(points, before, centers)
 
 
 def _identify(
-    sampled: Sample, part: SyntheticPart, previous: Previous | None, before: np.ndarray | None
+    sampled: Sample, part: SyntheticPart, previous: Previous | None
 ) -> tuple[SyntheticPart, dict[str, object]]:
     """Ids and names: the largest group of the sample first, earlier ones kept."""
     k = len(part.ids)
@@ -178,7 +188,8 @@ def _identify(
     part = part.model_copy(update={"centers": tuple(part.centers[row] for row in order)})
     genres = part.assign(sampled.inputs)[0]
     line = matching.begin(k)
-    if previous is not None and before is not None:
+    if previous:
+        before = matching.earlier_rows(previous, sampled)
         line = matching.follow(previous, before, genres, k)
     names = naming.name_all(sampled.raw, genres, k, sampled.space.features, line.names)
     named = {"ids": line.ids, "names": tuple(names)}

@@ -95,8 +95,11 @@ def check_owner(previous: Previous, owner: str | None) -> None:
 
 
 def earlier_rows(previous: Previous, sample: "Sample") -> np.ndarray:
-    """Row of each sampled track in the earlier bundle [shape=(n_tracks,), dtype=int64]."""
-    return previous.synthetic.assign(sample.inputs_in(previous.space))[0]
+    """Row of each sampled track in the earlier bundle [shape=(n_tracks,), dtype=int64].
+
+    The sample is scaled as the earlier bundle has it.
+    """
+    return previous.synthetic.assign(sample.inputs)[0]
 
 
 def begin(k: int) -> Lineage:

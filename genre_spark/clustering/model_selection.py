@@ -25,8 +25,8 @@ _TRIED_BOOTSTRAPS = 5
 _REPEATS = 5
 # Mean adjusted Rand index over bootstraps from which on the same groups are found again.
 _STABLE = 0.80
-# Earlier groups are continued where the sum of squared distances is at most this times the least.
-_AS_TIGHT = 1.02
+# Earlier groups are kept where their sum of squared distances is at most this times the least.
+_AS_TIGHT = 1.05
 # Shares of the tracks below and above which a synthetic genre is of little use.
 _SMALLEST, _LARGEST = 0.01, 0.30
 # What an earlier number of groups may lack of these limits, so that it does not change by chance
@@ -121,10 +121,8 @@ def fit_best(
     return fits[best].cluster_centers_, stability
 
 
-def continue_from(
-    points: np.ndarray, earlier: np.ndarray, centers: np.ndarray, settings: ClusteringSettings
-) -> np.ndarray:
-    """Centers that continue earlier groups where these are about as tight as the best ones.
+def still_fit(points: np.ndarray, earlier: np.ndarray, centers: np.ndarray) -> bool:
+    """Whether earlier groups are about as tight as the tightest new ones.
 
     Parameters
     ----------
@@ -132,21 +130,14 @@ def continue_from(
     earlier : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track in an earlier fit of as many groups.
     centers : np.ndarray [shape=(k, n_dimensions)]
-        The best ones.
-
-    Returns
-    -------
-    np.ndarray [shape=(k, n_dimensions)]
+        The new ones.
     """
-    from sklearn.cluster import KMeans
-
     k = len(centers)
     if len(np.unique(earlier)) < k:
-        return centers
+        return False
     means = np.stack([points[earlier == row].mean(axis=0) for row in range(k)])
-    fitted = KMeans(k, init=means, n_init=1, max_iter=settings.max_iterations).fit(points)
-    best = float((nearest(points, centers)[1].astype(np.float64) ** 2).sum())
-    return fitted.cluster_centers_ if fitted.inertia_ <= _AS_TIGHT * best else centers
+    least = float((nearest(points, centers)[1].astype(np.float64) ** 2).sum())
+    return float(((points - means[earlier]) ** 2).sum()) <= _AS_TIGHT * least
 
 
 def agreement_of_artists(rows: np.ndarray, group: np.ndarray, k: int) -> float | None:

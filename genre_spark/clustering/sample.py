@@ -58,15 +58,6 @@ class Sample:
         codes = self.rows[GENRE].combine_chunks().dictionary_encode().indices
         return codes.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
-    def inputs_in(self, space: FeatureSpace) -> TrackInputs:
-        """The same tracks in another scaling of the same features.
-
-        Artists' means are of the sampled tracks, which are all tracks of nearly every artist.
-        """
-        order = [self.space.features.index(name) for name in space.features]
-        scaled = space.to_numpy(self.raw[:, order])
-        return with_means(replace(self.inputs, scaled=scaled), self.group)
-
 
 def with_means(inputs: TrackInputs, group: np.ndarray) -> TrackInputs:
     """The same tracks with their scaled features' means over groups.
