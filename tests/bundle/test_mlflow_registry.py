@@ -70,7 +70,7 @@ def registry(bundles, tmp_path_factory):
         for one in bundles:
             logged = mlflow_run.log(one, SETTINGS, "0123456789ab", "mine")
             registered = mlflow_run.register(logged, one, "mine")
-    yield registered
+        yield registered
     mlflow.set_tracking_uri(before)
 
 
