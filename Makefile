@@ -13,7 +13,7 @@ run: $(STAMP)
 
 # Two at once: starting Java, compiling queries and small fits each keep one core busy.
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations $(or $(DURATIONS),20)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 # The demo's figures on its real table.
 check-demo: $(STAMP)

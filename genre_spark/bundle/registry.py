@@ -23,11 +23,11 @@ from genre_spark.platform.storage import Storage, is_remote
 
 CHAMPION = "champion"
 PROMOTIONS = "_promotions"
-
-_ALIAS = r"[A-Za-z][\w-]*"
-# No dots: abfs://container@account.dfs.core.windows.net names no alias.
 # Start of the references of MLflow's registry.
 MLFLOW = "models:/"
+
+# No dots: abfs://container@account.dfs.core.windows.net names no alias.
+_ALIAS = r"[A-Za-z][\w-]*"
 _ALIASED = re.compile(rf"(?P<folder>.*[^/])@(?P<alias>{_ALIAS})")
 _VERSIONED = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 

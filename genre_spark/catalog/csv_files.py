@@ -117,8 +117,8 @@ def _refuse_encoding(names: Iterable[str], path: str) -> None:
     odd = [name for name in names if "\ufffd" in name or "\0" in name]
     if odd:
         raise InputError(
-            f"{path}: the column {odd[0][:_LONGEST_NAME]!r} is not UTF-8; name its encoding in a dataset file"
-            " (options: {encoding: ISO-8859-1}) and give that with --dataset; genre-spark inspect"
+            f"{path}: the column {odd[0][:_LONGEST_NAME]!r} is not UTF-8; name its encoding in a"
+            " dataset file (options: {encoding: ISO-8859-1}) and give that with --dataset; genre-spark inspect"
             " --output FILE.yaml writes one with the likely encoding"
         )
 

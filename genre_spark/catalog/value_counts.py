@@ -92,22 +92,22 @@ def check(values: Mapping[str, ValueCounts], path: str) -> None:
 
 def messages(name: str, one: ValueCounts) -> list[str]:
     """What to say of a column's values, in words for people."""
-    messages = []
+    lines = []
     if one.not_understood:
         kind = "is no name" if name in TEXT_COLUMNS else f"is not {_possible(name)}"
-        messages.append(
+        lines.append(
             f"{name}: {one.not_understood:,} values are not understood, for example"
             f" {one.example!r} {kind}: treated as missing"
         )
     if one.damaged:
-        messages.append(
+        lines.append(
             f"{name}: {one.damaged:,} values have damaged characters, for example {one.example!r}:"
             " treated as missing"
         )
     if one.placeholder and name in TEXT_COLUMNS:
         meant = _MEANS.get(name, f"no {name}")
-        messages.append(f"{name}: {one.placeholder:,} rows hold a word that means {meant}")
-    return messages
+        lines.append(f"{name}: {one.placeholder:,} rows hold a word that means {meant}")
+    return lines
 
 
 def _possible(name: str) -> str:

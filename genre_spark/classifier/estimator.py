@@ -1,7 +1,7 @@
 """Fits the whole classifier on labelled tracks: network, words, evidence, weights, thresholds."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from genre_spark.classifier.word_model import word_log_probabilities
 from genre_spark.config import NetworkSettings
 from genre_spark.features.tensor import build
 from genre_spark.features.words import Vocabulary
+from genre_spark.platform.progress import ReportProgress
 
 if TYPE_CHECKING:
     import keras
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 TARGETS = (0.80, 0.85, 0.90, 0.93, 0.95)
 # Held-out tracks of known artists that weights of their own need.
 _FEWEST_KNOWN = 50
-
-ReportProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

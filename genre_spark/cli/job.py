@@ -87,9 +87,9 @@ class Job:
         from genre_spark.bundle import store
 
         root, in_mlflow = self.settings.models.registry, models.is_in_mlflow(reference)
-        needs_spark = _is_remote(reference) or (models.is_name(reference) and _is_remote(root))
-        spark = self.spark() if needs_spark and not in_mlflow else None
-        path = models.locate(spark, reference, root)
+        by_hadoop = _is_remote(reference) or (models.is_name(reference) and _is_remote(root))
+        needs_spark = by_hadoop and not in_mlflow
+        path = models.locate(self.spark() if needs_spark else None, reference, root)
         if not in_mlflow:  # a copy would be fetched twice
             store.open_local(path)
         return path

@@ -81,8 +81,8 @@ def verdicts(errors: Mapping[str, str | None]) -> View:
     """Which bundles can be trusted."""
     shown = {name: error or "verified" for name, error in errors.items()}
     return {
-        "verified": [n for n, f in errors.items() if not f],
-        "faults": {n: f for n, f in errors.items() if f},
+        "verified": [name for name, error in errors.items() if not error],
+        "faults": {name: error for name, error in errors.items() if error},
     }, [shown]
 
 

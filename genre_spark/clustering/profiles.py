@@ -48,7 +48,7 @@ def describe(
     rows, distances = part.assign(sample.inputs)
     order = np.lexsort((sample.ids, distances))
     typical = [order[rows[order] == row][:TYPICAL] for row in range(len(part.ids))]
-    described = _tracks(narrowed, sample.ids[np.concatenate(typical)].tolist())
+    by_id = _tracks(narrowed, sample.ids[np.concatenate(typical)].tolist())
     raw, near = sample.raw, nearest(np.array(part.centers), part.ids)
     genres = counts.genres
     totals = _total(genres)
@@ -60,7 +60,7 @@ def describe(
             size=int(counts.sizes[row]),
             share=round(float(counts.sizes[row] / counts.sizes.sum()), 6),
             medians=_medians(raw[rows == row], counts.centroids[row], sample.space),
-            typical=tuple(described[one] for one in sample.ids[typical[row]]),
+            typical=tuple(by_id[one] for one in sample.ids[typical[row]]),
             artists=_most(counts.artists[row], artists),
             nearest=near[row],
             genres=genres[row],

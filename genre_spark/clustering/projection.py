@@ -43,8 +43,8 @@ def draw(
     points = part.points(sample.inputs)
     rows = part.assign(sample.inputs)[0][:MAP_TRACKS]
     genres, artists = _genres(sample, points), _artists(counts, names)
-    located = [points[:MAP_TRACKS], np.array(part.centers), *genres.values(), *artists.values()]
-    places = _places(np.vstack(located), seed).round(3)
+    all_points = [points[:MAP_TRACKS], np.array(part.centers), *genres.values(), *artists.values()]
+    places = _places(np.vstack(all_points), seed).round(3)
     ends = np.cumsum([len(rows), len(part.ids), len(genres), len(artists)])
     tracks, centers, of_genres, of_artists = np.split(places, ends[:-1])
     return CatalogueMap(

@@ -164,13 +164,13 @@ def sentence(leaf: Leaf, subjects: Sequence[Subject]) -> str:
 
     ``"the artist usually is acoustic (acousticness above 0.6); the track has tempo above 118 BPM"``
     """
-    sentences: dict[str | None, list[str]] = {}
+    by_owner: dict[str | None, list[str]] = {}
     for column, bounds in leaf.bounds.items():
         subject = subjects[column]
-        sentences.setdefault(subject.owner, []).append(_condition(subject, *bounds))
+        by_owner.setdefault(subject.owner, []).append(_condition(subject, *bounds))
     parts = [
         ("the track " if owner is None else f"the {owner} usually ") + _and(sorted(conditions))
-        for owner, conditions in sorted(sentences.items(), key=lambda one: one[0] is None)
+        for owner, conditions in sorted(by_owner.items(), key=lambda one: one[0] is None)
     ]
     return "; ".join(parts) or "every track"
 
@@ -235,13 +235,13 @@ def _condition(subject: Subject, low: float, high: float) -> str:
     bound = declared.word_bound
     if np.isinf(low):
         limits, word = f"{name} at most {below} {unit}".strip(), declared.low_word
-        in_sentence = bound is not None and high <= bound
+        is_word_true = bound is not None and high <= bound
     elif np.isinf(high):
         limits, word = f"{name} above {above} {unit}".strip(), declared.high_word
-        in_sentence = bound is not None and low >= bound
+        is_word_true = bound is not None and low >= bound
     else:
         return f"has {name} above {above} and at most {below} {unit}".strip()
-    return f"is {word} ({limits})" if in_sentence and word else f"has {limits}"
+    return f"is {word} ({limits})" if is_word_true and word else f"has {limits}"
 
 
 def _switch(declared: AudioFeature, low: float, high: float, usual: bool) -> str:
@@ -255,10 +255,8 @@ def _switch(declared: AudioFeature, low: float, high: float, usual: bool) -> str
     return f"{word} in {' and '.join(ends)} of tracks"
 
 
-def _and(sentences: Sequence[str]) -> str:
-    return " and ".join(
-        [", ".join(sentences[:-1]), sentences[-1]] if len(sentences) > 1 else sentences
-    )
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _shown(declared: AudioFeature, value: float) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 from genre_spark.bundle.genre_metrics import Protocol
 from genre_spark.classifier import estimator
 from genre_spark.classifier.calibration import reliability, risk_coverage
-from genre_spark.classifier.estimator import ReportProgress
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.evaluation import metrics as evaluation
@@ -25,9 +24,11 @@ from genre_spark.evaluation.study_results import (
     StudiedProtocol,
     Study,
 )
-from genre_spark.evaluation.training import after, unlinked
+from genre_spark.evaluation.training import unlinked
+from genre_spark.platform.progress import ReportProgress, after, plainly
 
 logger = logging.getLogger(__name__)
+_log = plainly(logger.info)
 
 _CURVE = (100, 300, 1000, 3000)
 
@@ -36,7 +37,7 @@ def run(
     tracks: LabelledTracks,
     settings: Settings,
     n_seeds: int,
-    report_progress: ReportProgress = logger.info,
+    report_progress: ReportProgress = _log,
     n_repetitions: int = 2,
     with_curve: bool = True,
 ) -> Study:
@@ -106,7 +107,7 @@ def learning_curve(
         report_progress(f"learning curve, {n:,} labels")
         learned = tracks.take(np.sort(order[:n]))
         target = settings.training.target_precision
-        fitted = estimator.fit(learned, settings.network, target, settings.seed, lambda _: None)
+        fitted = estimator.fit(learned, settings.network, target, settings.seed, lambda *_: None)
         steps = fitted.climb(fitted.terms(held_out), fitted.is_known(held_out))
         right = {name: one.argmax(axis=1) == held_out.labels for name, one in steps.items()}
         *_, without, everything = right.values()

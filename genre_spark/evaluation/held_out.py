@@ -7,11 +7,12 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import HeldOutMetrics
 from genre_spark.classifier import estimator
-from genre_spark.classifier.estimator import TARGETS, FittedClassifier, ReportProgress
+from genre_spark.classifier.estimator import TARGETS, FittedClassifier
 from genre_spark.classifier.predictor import Predictions
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.evaluation import baselines, metrics
+from genre_spark.platform.progress import ReportProgress
 
 _Key = TypeVar("_Key")
 

@@ -8,15 +8,17 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Protocol, ProtocolMetrics
 from genre_spark.classifier import estimator
-from genre_spark.classifier.estimator import FittedClassifier, ReportProgress
+from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.evaluation import metrics as evaluation
 from genre_spark.evaluation import permutation_importance
 from genre_spark.evaluation.held_out import HeldOut, hold_out
 from genre_spark.evaluation.metrics import scores
+from genre_spark.platform.progress import ReportProgress, after, plainly
 
 logger = logging.getLogger(__name__)
+_log = plainly(logger.info)
 
 # Of fewer held-out tracks without a link, no accuracy is published.
 _FEWEST_UNLINKED = 50
@@ -38,7 +40,7 @@ class Trained:
 
 
 def train(
-    tracks: LabelledTracks, settings: Settings, report_progress: ReportProgress = logger.info
+    tracks: LabelledTracks, settings: Settings, report_progress: ReportProgress = _log
 ) -> Trained:
     """Evaluate on known and on new artists, then fit on all labels.
 
@@ -113,8 +115,3 @@ def _evaluate(
     measured = {protocol: summarise(tracks, found, target, importance)}
     rest = unlinked(found) if protocol == "new" else None
     return measured | ({"unlinked": summarise(tracks, rest, target)} if rest else {})
-
-
-def after(prefix: str, report_progress: ReportProgress) -> ReportProgress:
-    """Reports progress with a prefix."""
-    return lambda message: report_progress(prefix + message)

@@ -15,8 +15,8 @@ from genre_spark.schema import feature
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# An axis value lies at most this many standard deviations from the centre, however wild a feature is: one
-# absurd value must not own a cluster, an artist's mean, or a neuron.
+# An axis value lies at most this many standard deviations from the centre, however wild a feature
+# is: one absurd value must not own a cluster, an artist's mean, or a neuron.
 LIMIT = 6.0
 FEWEST_FEATURES = 3
 _LEAST_SPREAD = 1e-9

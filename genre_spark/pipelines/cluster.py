@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -55,7 +54,7 @@ def run(
         manifest, profile = _discover(catalogue, source, settings, earlier)
         with store.new_bundle(spark, output) as folder:
             files.write_files(folder, manifest, profile, model_card.render(manifest))
-            made = replace(files.load(folder), path=Path(output))
+            made = replace(files.load(folder), reference=output)
         summary = BundleSummary.of(manifest, output)
         if request.labels:
             report_progress(f"labelling into {request.labels}", n_tracks)

@@ -80,11 +80,11 @@ class HadoopStorage(Storage):
         return self._fs.makeQualified(self._path(path)).toString().rstrip("/")
 
     def exists(self, path: str) -> bool:
-        with _message(path):
+        with _output_errors(path):
             return self._fs.exists(self._path(path))
 
     def is_dir(self, path: str) -> bool:
-        with _message(path):
+        with _output_errors(path):
             return self.exists(path) and self._status(path).isDirectory()
 
     def names(self, directory: str) -> list[str]:
@@ -109,11 +109,11 @@ class HadoopStorage(Storage):
         return found
 
     def delete_file(self, path: str) -> None:
-        with _message(path):
+        with _output_errors(path):
             self._fs.delete(self._path(path), False)
 
     def delete_empty(self, directory: str) -> None:
-        with _message(directory):
+        with _output_errors(directory):
             for status in self._list(directory):
                 if status.isDirectory():
                     self.delete_empty(f"{directory}/{status.getPath().getName()}")
@@ -128,17 +128,17 @@ class HadoopStorage(Storage):
         """Nothing to do either: the name node writes its journal first."""
 
     def make_dirs(self, path: str) -> None:
-        with _message(f"{path}: cannot be created"):
+        with _output_errors(f"{path}: cannot be created"):
             created = self._fs.mkdirs(self._path(path))
         if not created:
             raise OutputError(f"{path}: cannot be created; check the permissions of its parent")
 
     def delete(self, path: str) -> None:
-        with _message(path):
+        with _output_errors(path):
             self._fs.delete(self._path(path), True)
 
     def rename(self, source: str, target: str) -> None:
-        with _message(f"{source}: cannot be renamed to {target}"):
+        with _output_errors(f"{source}: cannot be renamed to {target}"):
             # Hadoop would move *into* an existing directory.
             if self.exists(target) or not self._fs.rename(self._path(source), self._path(target)):
                 raise OutputError(f"{source}: cannot be renamed to {target}")
@@ -147,7 +147,7 @@ class HadoopStorage(Storage):
         return False
 
     def read_text(self, path: str) -> str:
-        with _message(path):
+        with _output_errors(path):
             stream = self._fs.open(self._path(path))
             try:
                 return bytes(stream.readAllBytes()).decode("utf-8")
@@ -155,7 +155,7 @@ class HadoopStorage(Storage):
                 stream.close()
 
     def beginning(self, path: str, n_bytes: int) -> str:
-        with _message(path):
+        with _output_errors(path):
             stream = self._fs.open(self._path(path))
             try:
                 return bytes(stream.readNBytes(n_bytes)).decode("utf-8", errors="replace")
@@ -163,11 +163,11 @@ class HadoopStorage(Storage):
                 stream.close()
 
     def write_text(self, path: str, text: str) -> None:
-        with _message(f"{path}: cannot be written"):
+        with _output_errors(f"{path}: cannot be written"):
             self._write(self._fs.create(self._path(path), True), text)
 
     def create_new(self, path: str, text: str) -> bool:
-        with _message(f"{path}: cannot be created"):
+        with _output_errors(f"{path}: cannot be created"):
             try:
                 stream = self._fs.create(self._path(path), False)
             except Py4JJavaError:
@@ -178,7 +178,7 @@ class HadoopStorage(Storage):
             return True
 
     def age(self, path: str) -> float | None:
-        with _message(path):
+        with _output_errors(path):
             if not self.exists(path):
                 return None
             return time.time() - self._status(path).getModificationTime() / 1000
@@ -190,15 +190,15 @@ class HadoopStorage(Storage):
             check_download(source, [one.getLen() for one in statuses], folders, max_bytes)
             self._fs.copyToLocalFile(False, self._path(source), self._path(str(target)), True)
         except (Py4JJavaError, OutputError) as err:
-            messages = java_message(err) if isinstance(err, Py4JJavaError) else str(err)
-            raise InputError(f"{source}: {messages}") from err
+            reason = java_message(err) if isinstance(err, Py4JJavaError) else str(err)
+            raise InputError(f"{source}: {reason}") from err
 
     def upload(self, source: Path, target: str) -> None:
-        with _message(f"{target}: cannot be written"):
+        with _output_errors(f"{target}: cannot be written"):
             self._fs.copyFromLocalFile(False, False, self._path(str(source)), self._path(target))
 
     def _list(self, directory: str) -> list[Any]:
-        with _message(directory):
+        with _output_errors(directory):
             return list(self._fs.listStatus(self._path(directory)))
 
     def _status(self, path: str) -> Any:
@@ -231,7 +231,7 @@ def read_head(spark: SparkSession, uri: str, size: int) -> bytes:
 
 
 @contextmanager
-def _message(failure: str) -> Iterator[None]:
+def _output_errors(failure: str) -> Iterator[None]:
     """Raises Java's errors as `OutputError`, with what failed."""
     try:
         yield

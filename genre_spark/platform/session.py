@@ -35,7 +35,8 @@ _SEMANTICS = {
     "spark.sql.files.ignoreMissingFiles": "false",
 }
 # Java compiles no method of more than 8,000 bytes, and checking a row takes more in one: interpreted,
-# it takes several times as long (benchmarks/validation.py). Of such queries Spark then compiles smaller parts on their own; see
+# it takes several times as long (benchmarks/validation.py). Of such queries Spark then compiles
+# smaller parts on their own; see
 # https://spark.apache.org/docs/latest/configuration.html (spark.sql.codegen.hugeMethodLimit).
 _SPEED = {"spark.sql.codegen.hugeMethodLimit": "8000"}
 # Variables that send Spark's start somewhere else.

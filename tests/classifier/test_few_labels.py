@@ -77,7 +77,7 @@ USUAL = {"one artist", "no artists"}
 def test_what_little_there_is_to_learn_is_learned(eagerly, name):
     given = SAMPLES[name]()
     test = np.flatnonzero(evaluation.folds(given, "known", 0.2, 1) == 0)
-    found, _ = hold_out(given, test, SETTINGS, 1, lambda _: None, everything=False)
+    found, _ = hold_out(given, test, SETTINGS, 1, lambda *_: None, everything=False)
     metrics = found.measure(given, 0.93)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, rtol=1e-5)
     side = np.setdiff1d(np.arange(len(given)), test)
@@ -104,7 +104,7 @@ def test_new_artists_are_left_out_where_there_are_too_few_with_the_reason(name, 
 
 
 def test_training_leaves_out_new_artists_and_says_why(eagerly):
-    trained = training.train(SAMPLES["one artist"](), SETTINGS, lambda message: None)
+    trained = training.train(SAMPLES["one artist"](), SETTINGS, lambda *_: None)
     assert set(trained.metrics.protocols) == {"known"}
     assert trained.metrics.skipped == {"new": "the labelled tracks are of 1 artists, 20 are needed"}
 

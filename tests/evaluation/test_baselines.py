@@ -16,7 +16,7 @@ def found():
     tracks = make_sample(600)
     fold = metrics.folds(tracks, "known", 0.2, 3)
     train, test = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
-    fitted = estimator.fit(tracks.take(train), SETTINGS, 0.93, 3, lambda _: None)
+    fitted = estimator.fit(tracks.take(train), SETTINGS, 0.93, 3, lambda *_: None)
     return tracks.take(test).labels, dict(baselines.predict(tracks, train, test, fitted, seed=3))
 
 

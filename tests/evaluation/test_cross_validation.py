@@ -18,7 +18,7 @@ SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "test_share=0.5")
 
 @pytest.fixture(scope="module")
 def study():
-    return cross_validation.run(make_sample(320), SETTINGS, 1, lambda _: None, n_repetitions=1)
+    return cross_validation.run(make_sample(320), SETTINGS, 1, lambda *_: None, n_repetitions=1)
 
 
 def test_every_artist_is_held_out_once_per_repetition(study):
@@ -75,9 +75,9 @@ def test_new_artists_without_a_link_are_those_without_shared_artists_and_albums(
 
     test = np.flatnonzero(fold == 0)
     linked, _ = hold_out(
-        dataclasses.replace(given, inputs=inputs), test, SETTINGS, 1, lambda _: None, False
+        dataclasses.replace(given, inputs=inputs), test, SETTINGS, 1, lambda *_: None, False
     )
-    apart, _ = hold_out(given, test, SETTINGS, 1, lambda _: None, False)
+    apart, _ = hold_out(given, test, SETTINGS, 1, lambda *_: None, False)
     assert linked.linked.all()
     shared = np.isin(given.inputs.album[test], given.inputs.album[fold != 0])
     artists = given.artists[test]

@@ -49,7 +49,7 @@ def test_labels_of_the_held_out_fold_change_nothing_that_is_fitted(eagerly, prot
     test, side = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)
 
     def fit(tracks):
-        return hold_out(tracks, test, SETTINGS, 1, lambda _: None, everything=False)
+        return hold_out(tracks, test, SETTINGS, 1, lambda *_: None, everything=False)
 
     (found, fitted), (again, refitted) = fit(given), fit(corrupted(given, test))
     np.testing.assert_array_equal(again.probabilities, found.probabilities)
