@@ -15,9 +15,9 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
-# The demo's figures on its real table.
+# The demo's figures on its real table, and the notebook on a sixth of it.
 check-demo: $(STAMP)
-	$(BIN)/python -m pytest -m long tests/pipelines/test_demo.py
+	$(BIN)/python -m pytest -m long tests/pipelines/test_demo.py tests/test_notebook.py
 
 # Whole real tables, and examples by chance that are other ones each time.
 test-long: $(STAMP)

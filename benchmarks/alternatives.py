@@ -21,7 +21,7 @@ from pyspark.sql.types import ArrayType, FloatType
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID
 from genre_spark.scoring.columns import genre_columns
 
@@ -58,7 +58,7 @@ def save_network(bundle: Bundle, folder: Path) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         layers = [keras.layers.Dense(n, activation="relu") for n in _LAYERS]
         out = keras.layers.Dense(len(bundle.manifest.scoring.genres.classes), "softmax")
-        width = 5 * bundle.manifest.scoring.space.n_axes + 2
+        width = 5 * bundle.manifest.scoring.scaler.n_scaled + 2
         keras.Sequential([keras.Input((width,)), *layers, keras.layers.Dense(400), out]).save(file)
     return str(file)
 
@@ -77,7 +77,7 @@ def keras_factory(file: str) -> Callable[[], Callable[[np.ndarray], np.ndarray]]
 
 def batch_udf(tracks: DataFrame, bundle: Bundle, file: str, output: str) -> None:
     """``pyspark.ml.functions.predict_batch_udf`` with Keras, as its documentation shows."""
-    width = 5 * bundle.manifest.scoring.space.n_axes + 2
+    width = 5 * bundle.manifest.scoring.scaler.n_scaled + 2
     udf = predict_batch_udf(
         keras_factory(file),
         return_type=_LOGITS,
@@ -136,7 +136,7 @@ def _load_pyfunc(data_path: str) -> KerasModel:
 def label(tracks: DataFrame, bundle: Bundle, predict: Callable, output: str) -> None:
     """Writes the labels from a UDF that takes a track's numbers."""
     scoring = bundle.manifest.scoring
-    predicted = _with_groups(tracks, scoring.space).select(
+    predicted = _with_groups(tracks, scoring.scaler).select(
         TRACK_ID, "_artist", "_features", predict(F.col("_numbers")).alias("_own")
     )
     predicted = predicted.persist()
@@ -150,28 +150,28 @@ def label(tracks: DataFrame, bundle: Bundle, predict: Callable, output: str) -> 
     predicted.unpersist()
 
 
-def _with_groups(tracks: DataFrame, space: FeatureSpace) -> DataFrame:
+def _with_groups(tracks: DataFrame, scaler: FeatureScaler) -> DataFrame:
     """Adds ``_features`` (raw) and ``_numbers``: the track, its artist and its album."""
-    axes = {f"_axis{i}": column for i, column in enumerate(space.to_spark())}
+    scaled = {f"_scaled{i}": column for i, column in enumerate(scaler.to_spark())}
     keyed = tracks.withColumns(
         {
-            **axes,
+            **scaled,
             "_artist": F.coalesce(F.xxhash64(ARTIST), F.xxhash64(TRACK_ID)),
             "_album": F.coalesce(F.xxhash64(ALBUM), F.xxhash64(TRACK_ID)),
         }
     )
-    numbers = [F.array(*axes)]
+    numbers = [F.array(*scaled)]
     for group in ("_artist", "_album"):
         totals = keyed.groupBy(group).agg(
             F.concat(
-                F.array(*[F.avg(name) for name in axes]),
-                F.array(*[F.stddev_pop(name) for name in axes]),
+                F.array(*[F.avg(name) for name in scaled]),
+                F.array(*[F.stddev_pop(name) for name in scaled]),
                 F.array(F.log(F.count(F.lit(1)))),
             ).alias(f"{group}_numbers")
         )
         keyed = keyed.join(totals, on=group)
         numbers.append(F.col(f"{group}_numbers"))
-    features: Column = F.array(*space.imputed().values())
+    features: Column = F.array(*scaler.imputed().values())
     return keyed.select(
         TRACK_ID,
         "_artist",
@@ -183,7 +183,7 @@ def _with_groups(tracks: DataFrame, space: FeatureSpace) -> DataFrame:
 def _finisher(scoring: ScoringPart) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
     def finish(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for frame in frames:
-            scaled = scoring.space.to_numpy(np.stack(frame["_features"].to_numpy()))
+            scaled = scoring.scaler.to_numpy(np.stack(frame["_features"].to_numpy()))
             own, mean = (np.stack(frame[name].to_numpy()) for name in ("_own", "_mean"))
             columns = {TRACK_ID: pa.array(frame[TRACK_ID]), **_labels(scaled, own + mean, scoring)}
             yield pa.table(columns).to_pandas()
@@ -212,11 +212,11 @@ def single_process(path: str, bundle: Bundle, file: str, output: str) -> None:
     """One process of pandas and Keras, with every core that TensorFlow takes."""
     scoring = bundle.manifest.scoring
     tracks = pd.read_parquet(path)
-    scaled = scoring.space.to_numpy(tracks[list(scoring.space.features)].to_numpy(float))
-    axes, parts = pd.DataFrame(scaled), [scaled]
+    scaled = scoring.scaler.to_numpy(tracks[list(scoring.scaler.features)].to_numpy(float))
+    frame, parts = pd.DataFrame(scaled), [scaled]
     artist = tracks[ARTIST].fillna(tracks[TRACK_ID]).to_numpy()
     for group in (artist, tracks[ALBUM].fillna(tracks[TRACK_ID]).to_numpy()):
-        grouped = axes.groupby(group)
+        grouped = frame.groupby(group)
         found = [grouped.transform("mean"), grouped.transform("std", ddof=0)]
         sizes = np.log(grouped[0].transform("count").to_numpy())[:, None]
         parts += [*[one.to_numpy() for one in found], sizes]
@@ -230,5 +230,5 @@ def single_process(path: str, bundle: Bundle, file: str, output: str) -> None:
 def prepare(spark: SparkSession, path: str, bundle: Bundle) -> DataFrame:
     """The columns that labelling reads of a clean catalogue."""
     texts = [ARTIST, ALBUM, *(["title"] if bundle.manifest.scoring.reads_text else [])]
-    names = bundle.manifest.scoring.space.features
+    names = bundle.manifest.scoring.scaler.features
     return spark.read.parquet(path).select(TRACK_ID, *texts, *names)

@@ -75,11 +75,11 @@ def main() -> None:
 
 
 def _points(tracks: DataFrame, n_tracks: int, opened: Bundle) -> DataFrame:
-    part, space = opened.manifest.scoring.synthetic, opened.manifest.scoring.space
+    part, scaler = opened.manifest.scoring.synthetic, opened.manifest.scoring.scaler
     limit = _SETTINGS.scoring.max_artist
     parts = oversized_artists(tracks, n_tracks, limit, part.owner) if part.owner else {}
-    narrowed = by_artist(narrow(tracks, space, parts, owner=part.owner), n_tracks)
-    return catalogue_passes.points(narrowed, space, part.metric)
+    narrowed = by_artist(narrow(tracks, scaler, parts, owner=part.owner), n_tracks)
+    return catalogue_passes.points(narrowed, scaler, part.metric)
 
 
 def _cluster(spark: SparkSession, source: Source, output: Path) -> None:

@@ -133,7 +133,7 @@ def use(opened: Bundle) -> None:
     model_views.model(opened, ())
     if opened.onnx is None or scoring.genres is None:
         return
-    tracks = np.random.default_rng(0).normal(size=(50, scoring.space.n_axes, len(CHANNELS)))
+    tracks = np.random.default_rng(0).normal(size=(50, scoring.scaler.n_scaled, len(CHANNELS)))
     if not np.isfinite(Network(opened.onnx).log_probabilities(tracks.astype("f4"))).all():
         raise ValueError("log-probabilities are not finite")
 

@@ -66,7 +66,7 @@ def _batch(opened: files.Bundle) -> pa.RecordBatch:
     """A partition as Spark gives it to a worker."""
     tracks, n = make_tracks(_TRACKS, seed=1, artists=_ARTISTS), _TRACKS
     keys = {name: pa.array(-1 - tracks[name].factorize()[0]) for name in (ARTIST, ALBUM)}
-    raw = tracks[list(opened.manifest.scoring.space.features)].to_numpy(np.float32)
+    raw = tracks[list(opened.manifest.scoring.scaler.features)].to_numpy(np.float32)
     found = {
         TRACK_ID: pa.array(tracks[TRACK_ID], pa.string()),
         columns.GROUP: keys[ARTIST],

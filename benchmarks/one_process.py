@@ -49,7 +49,7 @@ def label(catalog: str, model: str, output: str) -> None:
     scoring = opened.manifest.scoring
     labeller = Labeller(scoring, opened.onnx)
     texts = [ARTIST, ALBUM, *([TITLE] if scoring.reads_text else [])]
-    names = [TRACK_ID, *texts, *scoring.space.features]
+    names = [TRACK_ID, *texts, *scoring.scaler.features]
     where = f"{catalog}/*.parquet" if Path(catalog).is_dir() else catalog
     tracks = pl.read_parquet(where, columns=names)
     keys = {name: _keys(tracks[name]) for name in (ARTIST, ALBUM)}
@@ -70,7 +70,10 @@ def label(catalog: str, model: str, output: str) -> None:
 
 
 def _rows(tracks: pl.DataFrame, keys: dict[str, pa.Array], scoring: ScoringPart) -> pa.RecordBatch:
-    n, medians = len(tracks), dict(zip(scoring.space.features, scoring.space.medians, strict=True))
+    n, medians = (
+        len(tracks),
+        dict(zip(scoring.scaler.features, scoring.scaler.medians, strict=True)),
+    )
     filled = tracks.select(
         pl.col(name).fill_null(medians[name]).cast(pl.Float32) for name in medians
     )

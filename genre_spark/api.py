@@ -207,7 +207,7 @@ def score(
         opened = _opened(spark, bundle, settings)
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
         scoring = opened.manifest.scoring
-        needed, owner = scoring.space.features, scoring.owner
+        needed, owner = scoring.scaler.features, scoring.owner
         with scan_catalogue(spark, source, wanted.catalog, needed, owner) as catalogue:
             sample = catalogue.sample
             found = distributions.binned_as(opened.profile, sample.tracks)
@@ -245,7 +245,7 @@ def quarantine(
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
         wanted = load_settings(given={**(settings or {}), "max_quarantined": 1.0})
-        needed = opened.manifest.scoring.space.features
+        needed = opened.manifest.scoring.scaler.features
         with open_catalogue(spark, _source(tracks, dataset), wanted.catalog, needed) as catalogue:
             return catalogue.quarantined
 

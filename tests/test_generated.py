@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from support.generated import GENRES, make_space, make_tracks
+from support.generated import GENRES, make_scaler, make_tracks
 
 from genre_spark.schema import AUDIO_FEATURES, FEATURE_NAMES, TEXT_COLUMNS
 
@@ -38,14 +38,14 @@ def test_artists_have_several_tracks_and_one_home_genre_and_albums_one_artist(tr
 
 
 def test_genres_are_learnable_from_features_also_in_a_catalogue_of_other_artists(tracks):
-    space = make_space(tracks)
-    means = _axes(space, tracks).groupby(tracks["genre"]).mean()
+    scaler = make_scaler(tracks)
+    means = _scaled(scaler, tracks).groupby(tracks["genre"]).mean()
     others = make_tracks(600, seed=4)
-    axes = _axes(space, others).to_numpy()
-    distances = ((axes[:, None, :] - means.to_numpy()) ** 2).sum(axis=2)
+    points = _scaled(scaler, others).to_numpy()
+    distances = ((points[:, None, :] - means.to_numpy()) ** 2).sum(axis=2)
     guessed = means.index.to_numpy()[distances.argmin(axis=1)]
     assert 0.7 < (guessed == others["genre"]).mean() < 1.0
 
 
-def _axes(space, tracks):
-    return pd.DataFrame(space.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(np.float64)))
+def _scaled(scaler, tracks):
+    return pd.DataFrame(scaler.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(np.float64)))

@@ -20,7 +20,7 @@ class FeatureProfile(StrictModel):
         At `LEVELS`, in raw units; empty where the catalogue had no value.
     missing : float
         Share of tracks without a value.
-    edges : tuple of float
+    bin_edges : tuple of float
         The distinct inner quantiles; bin i holds values in (edges[i - 1], edges[i]].
     counts : tuple of int
         Of these tracks per bin, one more than there are edges.
@@ -28,12 +28,14 @@ class FeatureProfile(StrictModel):
 
     quantiles: tuple[Finite, ...]
     missing: Share
-    edges: tuple[Finite, ...]
+    bin_edges: tuple[Finite, ...]
     counts: tuple[Count, ...]
 
     @model_validator(mode="after")
     def _bins_fit(self) -> "FeatureProfile":
-        if len(self.counts) != len(self.edges) + 1 or list(self.edges) != sorted(set(self.edges)):
+        if len(self.counts) != len(self.bin_edges) + 1 or list(self.bin_edges) != sorted(
+            set(self.bin_edges)
+        ):
             raise ValueError("edges are not in order, or counts are not one more than edges")
         return self
 

@@ -23,7 +23,7 @@ from genre_spark.features.tensor import CHANNELS
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import plain
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"
@@ -77,7 +77,7 @@ class Bundle:
         return Previous(
             path=self.source,
             model_id=self.manifest.model_id,
-            space=scoring.space,
+            scaler=scoring.scaler,
             synthetic=scoring.synthetic,
             retired=self.manifest.clusters.retired,
         )
@@ -111,9 +111,9 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
     if model_id(manifest.scoring, onnx) != manifest.model_id:
         raise BundleError(f"{path}: its content does not have the model_id {manifest.model_id}")
     if onnx is not None and manifest.scoring.genres:
-        _vet_network(path, onnx, manifest.scoring.genres, manifest.scoring.space.n_axes)
+        _vet_network(path, onnx, manifest.scoring.genres, manifest.scoring.scaler.n_scaled)
     profile = _validated(Profile, _read_json(path, PROFILE), path, PROFILE)
-    if set(profile.features) != set(manifest.scoring.space.features):
+    if set(profile.features) != set(manifest.scoring.scaler.features):
         raise BundleError(f"{path}: {PROFILE} is of other features than the model")
     return Bundle(path, manifest, onnx, profile)
 
@@ -132,8 +132,8 @@ def _vet_plain(path: Path) -> None:
             security.check_plain(file)
 
 
-def _vet_network(path: Path, onnx: bytes, genres: GenrePart, n_axes: int) -> None:
-    inputs = {INPUT: (n_axes, len(CHANNELS))}
+def _vet_network(path: Path, onnx: bytes, genres: GenrePart, n_scaled: int) -> None:
+    inputs = {INPUT: (n_scaled, len(CHANNELS))}
     outputs = {OUTPUT: (len(genres.classes),)}
     with _naming(path / ONNX):
         security.check_onnx(onnx, inputs, outputs)

@@ -102,10 +102,10 @@ class HeldOutMetrics(Scores, Counted):
 
 
 class Loss(StrictModel):
-    """What is lost without a part of the input: mean and spread over repeats, mean per genre."""
+    """What is lost without a part of the input: mean and standard deviation over repeats, mean per genre."""
 
     mean: Finite
-    spread: Finite
+    std: Finite
     per_genre: dict[str, Finite]
 
 
@@ -117,7 +117,7 @@ class Losses(StrictModel):
 
 
 class FeatureLosses(StrictModel):
-    """Without a feature of the track alone, and without it in all scopes."""
+    """Without a feature of the track alone, and without it in all channels."""
 
     own: Losses
     all: Losses
@@ -129,7 +129,7 @@ class Importance(StrictModel):
     tracks: Count
     repeats: Count
     features: dict[str, FeatureLosses]
-    scopes: dict[str, Losses]
+    inputs: dict[str, Losses]
 
 
 class ProtocolMetrics(HeldOutMetrics, SparseModel):

@@ -12,21 +12,23 @@ from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import ARTIST
 
 
 class ScoringPart(StrictModel):
     """All that decides a label, apart from the network's weights."""
 
-    space: FeatureSpace
+    scaler: FeatureScaler
     synthetic: SyntheticPart
     genres: GenrePart | None
 
     @model_validator(mode="after")
     def _dimensions_fit(self) -> "ScoringPart":
-        if any(axis >= self.space.n_axes for axis in self.synthetic.metric.axes):
-            raise ValueError(f"a dimension is of none of the {self.space.n_axes} axes")
+        if any(column >= self.scaler.n_scaled for column in self.synthetic.metric.columns):
+            raise ValueError(
+                f"a dimension is of none of the {self.scaler.n_scaled} scaled features"
+            )
         return self
 
     @property

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genre_spark._model import StrictModel
 from genre_spark.catalog.download import Advance, fetch
 from genre_spark.errors import ConfigError
 from genre_spark.source import Dataset, Download, Origin, dataset_names, load_dataset
@@ -63,16 +64,26 @@ def where_to(name: str, output: str | None) -> Path:
     return Path(output or _origin(name).file)
 
 
-def get(name: str, target: Path, advance: Advance) -> dict[str, Any]:
+class Fetched(StrictModel):
+    """A table that is there now; ``fetched`` is False where it already was."""
+
+    dataset: str
+    path: str
+    bytes: int
+    fetched: bool
+    licence: str
+
+
+def get(name: str, target: Path, advance: Advance) -> Fetched:
     """Downloads a table to `target`, from `where_to`; see `download.fetch`."""
     fetched = fetch(_download(name), target, advance)
-    return {
-        "dataset": name,
-        "path": str(target),
-        "bytes": target.stat().st_size,
-        "fetched": fetched,
-        "licence": _origin(name).licence,
-    }
+    return Fetched(
+        dataset=name,
+        path=str(target),
+        bytes=target.stat().st_size,
+        fetched=fetched,
+        licence=_origin(name).licence,
+    )
 
 
 def _load(name: str) -> Dataset:

@@ -13,7 +13,7 @@ UNITS = (64, 32)
 _DROPOUT = (0.05, 0.2)
 
 
-def build(n_axes: int, n_channels: int, n_classes: int) -> "keras.Model":
+def build(n_scaled: int, n_channels: int, n_classes: int) -> "keras.Model":
     """Build the network from the tensor to the members' logits [shape=(MEMBERS, n_classes)].
 
     A 1 × 1 convolution mixes the channels of each feature, alike for all features. A convolution as
@@ -21,22 +21,22 @@ def build(n_axes: int, n_channels: int, n_classes: int) -> "keras.Model":
     """
     from keras import Model, layers
 
-    image = layers.Input((n_axes, n_channels), name="tensor")
+    image = layers.Input((n_scaled, n_channels), name="tensor")
     mixed = layers.Conv1D(MEMBERS * FILTERS, 1, activation="silu")(
         layers.Dropout(_DROPOUT[0])(image)
     )
-    apart = layers.Reshape((n_axes, MEMBERS, FILTERS))(mixed)
+    apart = layers.Reshape((n_scaled, MEMBERS, FILTERS))(mixed)
     found = layers.Reshape((MEMBERS, -1))(layers.Permute((2, 1, 3))(apart))
     for units in UNITS:
         found = layers.Dropout(_DROPOUT[1])(_dense(units, "silu")(found))
     return Model(image, _dense(n_classes)(found), name="cnn")
 
 
-def flops(n_axes: int, n_channels: int, n_classes: int) -> int:
+def flops(n_scaled: int, n_channels: int, n_classes: int) -> int:
     """Count multiplications and additions of one track."""
-    sizes = (n_axes * FILTERS, *UNITS, n_classes)
+    sizes = (n_scaled * FILTERS, *UNITS, n_classes)
     dense = sum(a * b for a, b in itertools.pairwise(sizes))
-    return 2 * MEMBERS * (n_axes * n_channels * FILTERS + dense)
+    return 2 * MEMBERS * (n_scaled * n_channels * FILTERS + dense)
 
 
 def _dense(units: int, activation: str | None = None) -> Any:

@@ -22,7 +22,7 @@ def fit_threshold(
     needed because a strict threshold leaves too few tracks to be certain of anything.
 
     Tracks of one artist are right or wrong together, so they count as fewer: as many independent
-    ones as would give the same spread of the precision between samples of artists.
+    ones as would give the same variance of the precision between samples of artists.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ class FittedClassifier:
 
     def track_log_probabilities(self, tracks: LabelledTracks) -> np.ndarray:
         """Compute what the network says of each track alone [shape=(n_tracks, n_classes)]."""
-        return self._network.log_probabilities(build(tracks.inputs, tracks.edges))
+        return self._network.log_probabilities(build(tracks.inputs, tracks.bin_edges))
 
     def predict(self, tracks: LabelledTracks) -> Predictions:
         """Predict genres of complete artists."""
@@ -166,7 +166,7 @@ def fit(
         Receives progress as one line.
     """
     fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
-    tensor = build(tracks.inputs, tracks.edges)
+    tensor = build(tracks.inputs, tracks.bin_edges)
     examples = network.Examples(tensor, tracks.targets, tracks.artists)
     model = network.fit(
         examples,
@@ -235,8 +235,8 @@ def _assemble(
         has_artists=tracks.has_artists,
         target_precision=target,
     )
-    _, n_axes, n_channels = model.input_shape
-    onnx = onnx_graph.write(model.get_weights(), n_axes, n_channels, len(prior))
+    _, n_scaled, n_channels = model.input_shape
+    onnx = onnx_graph.write(model.get_weights(), n_scaled, n_channels, len(prior))
     return FittedClassifier(model, onnx.SerializeToString(), part, held_out, thresholds, ladder)
 
 

@@ -26,7 +26,7 @@ def export(model: "keras.Model", onnx_file: Path, probe: np.ndarray) -> None:
         From `network.fit`.
     onnx_file : Path
         To write, in an existing directory.
-    probe : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
+    probe : np.ndarray [shape=(n_tracks, n_scaled, n_channels), dtype=float32]
         Real tracks on which the two are compared.
 
     Raises
@@ -34,8 +34,8 @@ def export(model: "keras.Model", onnx_file: Path, probe: np.ndarray) -> None:
     GenreSparkError
         Where they do not agree.
     """
-    n_axes, n_channels = probe.shape[1:]
-    written = onnx_graph.write(model.get_weights(), n_axes, n_channels, model.output_shape[-1])
+    n_scaled, n_channels = probe.shape[1:]
+    written = onnx_graph.write(model.get_weights(), n_scaled, n_channels, model.output_shape[-1])
     onnx_file.write_bytes(written.SerializeToString())
     expected = mean_log_probabilities(member_log_probabilities(model, probe))
     check_parity(expected, onnx_file, probe)

@@ -36,7 +36,7 @@ class Examples:
 
     Attributes
     ----------
-    tensor : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
+    tensor : np.ndarray [shape=(n_tracks, n_scaled, n_channels), dtype=float32]
     targets : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
         Shares of the genres; they sum to 1.
     artists : np.ndarray [shape=(n_tracks,), dtype=int64]
@@ -81,8 +81,8 @@ def fit(
     keras = quiet_keras()
     keras.utils.set_random_seed(seed)
     n, n_classes = examples.targets.shape
-    _, n_axes, n_channels = examples.tensor.shape
-    model = architecture.build(n_axes, n_channels, n_classes)
+    _, n_scaled, n_channels = examples.tensor.shape
+    model = architecture.build(n_scaled, n_channels, n_classes)
     batch, epochs = _schedule(n, settings)
     # Larger batches have steadier gradients, which bear longer steps.
     rate = min(_MAX_RATE, settings.learning_rate * (batch / _BATCH_OF_RATE) ** 0.5)

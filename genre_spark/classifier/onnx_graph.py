@@ -22,7 +22,7 @@ OPERATORS = frozenset({"Concat", "Gemm", "LogSoftmax", "Mul", "ReduceMean", "Res
 
 
 def write(
-    weights: Sequence[np.ndarray], n_axes: int, n_channels: int, n_classes: int
+    weights: Sequence[np.ndarray], n_scaled: int, n_channels: int, n_classes: int
 ) -> "ModelProto":
     """Write the mean log-probabilities of the members as an ONNX model.
 
@@ -32,22 +32,22 @@ def write(
         Of `architecture.build`'s model: kernels and biases of the convolution
         [shape=(1, n_channels, MEMBERS * FILTERS)], and of the dense layers
         [shape=(MEMBERS, n_inputs, n_units)].
-    n_axes, n_channels, n_classes : int
+    n_scaled, n_channels, n_classes : int
 
     Returns
     -------
     onnx.ModelProto
-        From `INPUT` [shape=(n_tracks, n_axes, n_channels), dtype=float32] to `OUTPUT`
+        From `INPUT` [shape=(n_tracks, n_scaled, n_channels), dtype=float32] to `OUTPUT`
         [shape=(n_tracks, n_classes)].
     """
     from onnx import TensorProto, helper
 
     graph = _Graph()
-    members = _members(graph, weights, n_axes, n_channels)
+    members = _members(graph, weights, n_scaled, n_channels)
     beside = graph.reshape(graph.add("Concat", *members, axis=1), -1, MEMBERS, n_classes)
     mean = graph.add("ReduceMean", beside, axes=[1], keepdims=0)
     graph.add("LogSoftmax", mean, output=OUTPUT, axis=1)
-    shapes = ["tracks", n_axes, n_channels], ["tracks", n_classes]
+    shapes = ["tracks", n_scaled, n_channels], ["tracks", n_classes]
     given, found = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         for name, shape in zip((INPUT, OUTPUT), shapes, strict=True)
@@ -91,7 +91,7 @@ class _Graph:
 
 
 def _members(
-    graph: _Graph, weights: Sequence[np.ndarray], n_axes: int, n_channels: int
+    graph: _Graph, weights: Sequence[np.ndarray], n_scaled: int, n_channels: int
 ) -> list[str]:
     """Log-probabilities of each member [shape=(n_tracks, n_classes)]."""
     (kernel, bias), *dense = zip(weights[::2], weights[1::2], strict=True)
@@ -99,7 +99,7 @@ def _members(
     image, members = graph.reshape(INPUT, -1, n_channels), []
     for member in range(MEMBERS):
         mixed = graph.silu(graph.dense(image, mix[:, member], biases[member]))
-        found = graph.reshape(mixed, -1, n_axes * FILTERS)
+        found = graph.reshape(mixed, -1, n_scaled * FILTERS)
         for own, own_bias in dense[:-1]:
             found = graph.silu(graph.dense(found, own[member], own_bias[member]))
         logits = graph.dense(found, dense[-1][0][member], dense[-1][1][member])

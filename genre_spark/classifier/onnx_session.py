@@ -28,7 +28,7 @@ class Network:
 
         Parameters
         ----------
-        tensor : np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
+        tensor : np.ndarray [shape=(n_tracks, n_scaled, n_channels), dtype=float32]
 
         Returns
         -------

@@ -11,7 +11,7 @@ from genre_spark.classifier.onnx_session import Network
 from genre_spark.classifier.softmax import softmax
 from genre_spark.classifier.word_model import word_log_probabilities
 from genre_spark.features.group_statistics import Groups
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.features.tensor import build
 from genre_spark.features.track_inputs import TrackInputs
 
@@ -98,14 +98,14 @@ class GenrePredictor:
     Parameters
     ----------
     part : GenrePart
-    space : FeatureSpace
+    scaler : FeatureScaler
     onnx : bytes
         The network.
     """
 
-    def __init__(self, part: GenrePart, space: FeatureSpace, onnx: bytes):
+    def __init__(self, part: GenrePart, scaler: FeatureScaler, onnx: bytes):
         self._combination = Combination(part)
-        self._edges = space.edges
+        self._edges = scaler.bin_edges
         self._network = Network(onnx)
 
     def predict(self, inputs: TrackInputs, groups: Groups, synthetic: np.ndarray) -> Predictions:

@@ -4,13 +4,13 @@ import numpy as np
 
 
 def grouped(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
-    """Deal groups to folds in random order, genres spread evenly.
+    """Deal groups to folds in random order, genres evenly.
 
     Each group is held out by exactly one fold. Groups come in random order, whatever their size,
     and each goes to the fold with the fewest tracks of the group's most frequent genre. So over
     seeds every group, a large one too, is in any one fold with probability 1 / n_folds, and two
     large groups meet by chance alone. (`sklearn.model_selection.StratifiedGroupKFold` orders groups
-    by the spread of their labels, which puts the same large groups into the same fold for every
+    by the variance of their labels, which puts the same large groups into the same fold for every
     seed.)
 
     Parameters

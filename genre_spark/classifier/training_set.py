@@ -22,7 +22,7 @@ from genre_spark.errors import InputError
 from genre_spark.features import artist_pass
 from genre_spark.features.artist_batches import artist_batches
 from genre_spark.features.group_statistics import Groups
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.features.track_inputs import Keys, TrackInputs
 from genre_spark.platform.safe_text import plain
 from genre_spark.schema import ARTIST, GENRE, GENRES, TITLE, TRACK_ID
@@ -56,10 +56,10 @@ class LabelledTracks:
         Equal for tracks of one artist; a track without one is an artist of its own.
     recordings : np.ndarray [shape=(n_tracks,), dtype=int64]
         Equal for tracks with the same artist and title: one recording, issued several times.
-    edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
+    bin_edges : np.ndarray [shape=(N_BINS + 1, n_scaled)]
         Quantiles of the scaled features.
     features : tuple of str
-        The audio feature of each axis.
+        The audio feature of each scaled one.
     """
 
     inputs: TrackInputs
@@ -68,7 +68,7 @@ class LabelledTracks:
     classes: tuple[str, ...]
     artists: np.ndarray
     recordings: np.ndarray
-    edges: np.ndarray
+    bin_edges: np.ndarray
     features: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -118,7 +118,7 @@ class LabelledTracks:
 def collect(
     tracks: DataFrame,
     n_tracks: int,
-    space: FeatureSpace,
+    scaler: FeatureScaler,
     synthetic: SyntheticPart,
     settings: Settings,
 ) -> LabelledTracks:
@@ -129,10 +129,10 @@ def collect(
     Parameters
     ----------
     tracks : DataFrame
-        Accepted tracks with the features of `space`. Statistics are those of all of them.
+        Accepted tracks with the features of `scaler`. Statistics are those of all of them.
     n_tracks : int
         How many tracks there are.
-    space : FeatureSpace
+    scaler : FeatureScaler
     synthetic : SyntheticPart
     settings : Settings
         Its seed decides which labels are taken, where there are more than `max_labels`.
@@ -160,16 +160,16 @@ def collect(
     }
     owner = synthetic.owner or ARTIST
     parts = artist_pass.oversized_artists(tracks, n_tracks, settings.scoring.max_group, owner)
-    narrowed = artist_pass.narrow(tracks, space, parts, True, others, owner)
+    narrowed = artist_pass.narrow(tracks, scaler, parts, True, others, owner)
     together = artist_pass.by_artist(narrowed, n_tracks)
 
     def with_statistics(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in artist_batches(batches, space):
+        for batch in artist_batches(batches, scaler):
             chosen = np.flatnonzero(batch.rows[_CHOSEN].to_numpy(zero_copy_only=False))
             yield _pack(batch.rows.take(pa.array(chosen)), batch.inputs.take(chosen))
 
     table = together.mapInArrow(with_statistics, _SCHEMA).orderBy(TRACK_ID).toArrow()
-    return _unpack(table, space, synthetic, classes)
+    return _unpack(table, scaler, synthetic, classes)
 
 
 _SCHEMA = ", ".join(
@@ -204,7 +204,7 @@ def _lists(values: np.ndarray) -> pa.ListArray:
 
 
 def _unpack(
-    table: pa.Table, space: FeatureSpace, synthetic: SyntheticPart, classes: tuple[str, ...]
+    table: pa.Table, scaler: FeatureScaler, synthetic: SyntheticPart, classes: tuple[str, ...]
 ) -> LabelledTracks:
     names = table.column_names
     columns = {name: table[name].combine_chunks() for name in names}
@@ -233,8 +233,8 @@ def _unpack(
         classes=classes,
         artists=artists,
         recordings=recordings,
-        edges=space.edges,
-        features=tuple(axis.feature for axis in space.axes),
+        bin_edges=scaler.bin_edges,
+        features=tuple(one.feature for one in scaler.scaled_features),
     )
     return found.take(np.argsort(artists, kind="stable"))
 

@@ -51,8 +51,8 @@ def fetch(out: OutputOptions, name: str, output: str | None) -> None:
 
         target = public_datasets.where_to(name, output)
         with terminal.downloading(f"fetching {name} to {target}") as advance:
-            summary = public_datasets.get(name, target, advance)
-        views.show_fetched(terminal, summary)
+            table = public_datasets.get(name, target, advance)
+        views.show_fetched(terminal, table)
 
 
 @click.command(epilog="Example: genre-spark inspect --catalog tracks.csv.gz --output mine.yaml")

@@ -5,10 +5,10 @@ import logging
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from genre_spark.errors import ConfigError, exit_code
 from genre_spark.monitoring import json_logs
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from genre_spark.cli.options import OutputOptions, RunOptions
     from genre_spark.cli.terminal import Terminal
     from genre_spark.config import Settings
+    from genre_spark.monitoring.finished_run import Facts, FinishedRun
     from genre_spark.platform.progress import Watch
 
 logger = logging.getLogger(__name__)
 
-# Of a command, how it ended, and its summary.
-Send = Callable[[str, Mapping[str, Any], Mapping[str, Any]], None]
+# Of how a command ended, and the facts of its summary.
+Send = Callable[["FinishedRun", "Facts"], None]
 
 
 @dataclass
@@ -177,9 +178,9 @@ def _sender(metrics: str | None, lineage: str | None) -> Send:
 
         sends.append(functools.partial(openlineage.send, lineage))
 
-    def send(command: str, run: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+    def send(run: "FinishedRun", facts: "Facts") -> None:
         for one in sends:
-            one(command, run, summary)
+            one(run, facts)
 
     return send
 
@@ -187,6 +188,8 @@ def _sender(metrics: str | None, lineage: str | None) -> Send:
 @contextmanager
 def _reported(command: str, run_id: str, terminal: "Terminal", send: Send) -> Iterator[None]:
     """Writes how a run ended to its log and to its metrics."""
+    from genre_spark.monitoring.finished_run import Facts, FinishedRun
+
     started, code = time.monotonic(), 0
     try:
         yield
@@ -195,7 +198,9 @@ def _reported(command: str, run_id: str, terminal: "Terminal", send: Send) -> It
         raise
     finally:
         shown = terminal.shown if code == 0 else {}
-        ended = {"exit_code": code, "seconds": round(time.monotonic() - started, 1)}
+        run = FinishedRun(command, run_id, code, round(time.monotonic() - started, 1))
         if code == 0:
-            logger.info("finished", extra={**ended, "summary": shown})
-        send(command, {"run_id": run_id, **ended}, shown)
+            logger.info(
+                "finished", extra={"exit_code": code, "seconds": run.seconds, "summary": shown}
+            )
+        send(run, Facts.of(shown))

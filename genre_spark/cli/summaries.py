@@ -14,7 +14,7 @@ from genre_spark.reporting.text import (
     attainable,
     by_protocol,
     gained,
-    spread,
+    mean_and_std,
 )
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _discovered(terminal: Terminal, summary: "BundleSummary") -> None:
     if summary.quality:
         terminal.table(_quality_rows(summary.quality))
     stability = {
-        f"same groups over {name} (adjusted Rand index)": f"{of.mean:.3f} ± {of.spread:.3f}"
+        f"same groups over {name} (adjusted Rand index)": f"{of.mean:.3f} ± {of.std:.3f}"
         for name, of in (summary.stability or {}).items()
     }
     agreement = {
@@ -194,7 +194,7 @@ def _study_rows(title: str, metrics: "StudiedProtocol") -> list[tuple[str, ...]]
     """The classifier, then its steps and the baselines, each with what it gains over them."""
 
     def scores(one: "ScoresOverSeeds") -> tuple[str, ...]:
-        return spread(one.accuracy), spread(one.macro_f1), spread(one.ece)
+        return mean_and_std(one.accuracy), mean_and_std(one.macro_f1), mean_and_std(one.ece)
 
     compared = metrics.ladder | metrics.baselines
     return [

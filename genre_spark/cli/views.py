@@ -10,12 +10,13 @@ from genre_spark.catalog.inspection_results import (
     Inspection,
     RowFates,
 )
-from genre_spark.catalog.public_datasets import KnownTable
+from genre_spark.catalog.public_datasets import Fetched, KnownTable
 from genre_spark.cli.summaries import quarantined
 from genre_spark.cli.terminal import Terminal
 from genre_spark.source import Origin
 
 if TYPE_CHECKING:
+    from genre_spark.pipelines.browse import BrowsePage
     from genre_spark.publishing.reader import LabelledCatalogue
 
 
@@ -54,27 +55,24 @@ def show_dataset(terminal: Terminal, table: KnownTable) -> None:
     )
 
 
-def show_fetched(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+def show_fetched(terminal: Terminal, table: Fetched) -> None:
     """Where a table is, and what to type next."""
-    if terminal.shown_as_json(summary):
+    if terminal.shown_as_json(table):
         return
-    name, path = summary["dataset"], summary["path"]
     terminal.pairs(
         {
-            "fetched" if summary["fetched"] else "was there already": path,
-            "bytes": f"{summary['bytes']:,}",
-            "licence": summary["licence"],
-            "next": f"genre-spark inspect --catalog {path} --dataset {name}",
+            "fetched" if table.fetched else "was there already": table.path,
+            "bytes": f"{table.bytes:,}",
+            "licence": table.licence,
+            "next": f"genre-spark inspect --catalog {table.path} --dataset {table.dataset}",
         }
     )
 
 
-def show_browse(terminal: Terminal, summary: Mapping[str, Any]) -> None:
+def show_browse(terminal: Terminal, made: "BrowsePage") -> None:
     """Where the page is, and how many tracks are on it."""
-    if terminal.shown_as_json(summary):
-        return
-    tracks = f"{summary['tracks']:,} of {summary['of']:,}"
-    terminal.pairs({"page": summary["page"], "tracks": tracks})
+    if not terminal.shown_as_json(made):
+        terminal.pairs({"page": made.page, "tracks": f"{made.tracks:,} of {made.of:,}"})
 
 
 def show_inspection(terminal: Terminal, found: Inspection) -> None:

@@ -21,7 +21,7 @@ from genre_spark.features.artist_batches import (
     ArtistBatch,
     artist_batches,
 )
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import GENRE
 
 # Column of points for MLlib.
@@ -29,14 +29,14 @@ POINT = "_point"
 _READ = (GROUP, ARTIST_KEY, ALBUM_KEY, FEATURES)
 
 
-def moments(narrowed: DataFrame, space: FeatureSpace) -> Moments:
+def moments(narrowed: DataFrame, scaler: FeatureScaler) -> Moments:
     """How tracks vary between and within artists.
 
     Parameters
     ----------
     narrowed : DataFrame
         From `artist_pass.narrow`, artists complete in partitions.
-    space : FeatureSpace
+    scaler : FeatureScaler
     """
 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:
@@ -44,12 +44,12 @@ def moments(narrowed: DataFrame, space: FeatureSpace) -> Moments:
         if rows:
             yield _lists(np.sum(rows, axis=0)[None], pa.float64())
 
-    rows = _map(narrowed.select(*_READ), space, work, f"{POINT} array<double>").collect()
-    empty = np.zeros(3 + 3 * space.n_axes)
+    rows = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<double>").collect()
+    empty = np.zeros(3 + 3 * scaler.n_scaled)
     return Moments.unpack(np.sum([empty, *(row[0] for row in rows)], axis=0))
 
 
-def points(narrowed: DataFrame, space: FeatureSpace, metric: ClusterMetric) -> DataFrame:
+def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) -> DataFrame:
     """Each track as it is compared: one column `POINT`, an ML vector.
 
     Parameters are those of `moments`; `metric` is the fitted comparison.
@@ -61,18 +61,18 @@ def points(narrowed: DataFrame, space: FeatureSpace, metric: ClusterMetric) -> D
             compared = metric.points(own.scaled, own.artist_mean, own.artist_tracks)
             yield _lists(compared, pa.float32())
 
-    found = _map(narrowed.select(*_READ), space, work, f"{POINT} array<float>")
+    found = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<float>")
     return found.select(array_to_vector(F.col(POINT)).alias(POINT))
 
 
-def group_counts(narrowed: DataFrame, space: FeatureSpace, part: SyntheticPart) -> GroupCounts:
+def group_counts(narrowed: DataFrame, scaler: FeatureScaler, part: SyntheticPart) -> GroupCounts:
     """Sizes, means, artists and real genres of all synthetic genres.
 
     Parameters
     ----------
     narrowed : DataFrame
         As `moments` takes it, with `GENRE`.
-    space : FeatureSpace
+    scaler : FeatureScaler
     part : SyntheticPart
         Labels every track, as in scoring.
     """
@@ -80,18 +80,18 @@ def group_counts(narrowed: DataFrame, space: FeatureSpace, part: SyntheticPart) 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:
         yield from counts.of_partition(batches, part)
 
-    found = _map(narrowed.select(*_READ, GENRE), space, work, counts.SCHEMA)
-    return GroupCounts.of(found.toArrow(), part, space.n_axes)
+    found = _map(narrowed.select(*_READ, GENRE), scaler, work, counts.SCHEMA)
+    return GroupCounts.of(found.toArrow(), part, scaler.n_scaled)
 
 
 def _map(
     rows: DataFrame,
-    space: FeatureSpace,
+    scaler: FeatureScaler,
     work: Callable[[Iterator[ArtistBatch]], Iterator[pa.RecordBatch]],
     schema: str,
 ) -> DataFrame:
     def in_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from work(artist_batches(batches, space))
+        yield from work(artist_batches(batches, scaler))
 
     return rows.mapInArrow(in_worker, schema)
 

@@ -33,7 +33,7 @@ class GroupCounts:
     Attributes
     ----------
     sizes : np.ndarray [shape=(k,), dtype=int64]
-    centroids : np.ndarray [shape=(k, n_axes), dtype=float64]
+    centroids : np.ndarray [shape=(k, n_scaled), dtype=float64]
         Means of scaled features.
     genres : list of Counter of str
         Labelled tracks per real genre.
@@ -50,10 +50,10 @@ class GroupCounts:
     largest: dict[int, tuple[int, np.ndarray]]
 
     @classmethod
-    def of(cls, table: pa.Table, part: SyntheticPart, n_axes: int) -> "GroupCounts":
+    def of(cls, table: pa.Table, part: SyntheticPart, n_scaled: int) -> "GroupCounts":
         """Adds up what partitions counted."""
         k = len(part.ids)
-        sizes, sums = np.zeros(k, np.int64), np.zeros((k, n_axes))
+        sizes, sums = np.zeros(k, np.int64), np.zeros((k, n_scaled))
         genres: list[Counter[str]] = [Counter() for _ in range(k)]
         artists: list[Counter[int]] = [Counter() for _ in range(k)]
         largest: dict[int, tuple[int, np.ndarray]] = {}

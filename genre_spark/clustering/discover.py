@@ -31,7 +31,7 @@ from genre_spark.config import Settings
 from genre_spark.features import scaling
 from genre_spark.features.artist_batches import GROUP
 from genre_spark.features.artist_pass import narrow, oversized_artists
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE
 
 _TRACKS_PER_PARTITION = 50_000
@@ -66,7 +66,7 @@ class Tracks:
 class Found:
     """Synthetic genres: what scoring needs of them, and all else."""
 
-    space: FeatureSpace
+    scaler: FeatureScaler
     synthetic: SyntheticPart
     discovery: Discovery
 
@@ -98,11 +98,11 @@ def discover(tracks: Tracks, settings: Settings, previous: Previous | None = Non
     BundleError
         Where `previous` rests on other features.
     """
-    space = scaling.fit(tracks.sampled, tracks.features)
+    scaler = scaling.fit(tracks.sampled, tracks.features)
     if previous:
-        matching.check(previous, space)
-        space = previous.space
-    with _compared(tracks, space, settings) as compared:
+        matching.check(previous, scaler)
+        scaler = previous.scaler
+    with _compared(tracks, scaler, settings) as compared:
         if previous:
             matching.check_owner(previous, compared.owner)
         part, stability, chosen = _fit(compared, settings, previous)
@@ -112,20 +112,20 @@ def discover(tracks: Tracks, settings: Settings, previous: Previous | None = Non
 
 
 @contextmanager
-def _compared(tracks: Tracks, space: FeatureSpace, settings: Settings) -> Iterator[_Compared]:
+def _compared(tracks: Tracks, scaler: FeatureScaler, settings: Settings) -> Iterator[_Compared]:
     """By artist; by album where too few artists have several tracks; else each track alone."""
     wanted = settings.clustering
     for owner in (*[name for name in (ARTIST, ALBUM) if name in tracks.groups], None):
-        narrowed = _narrowed(tracks, space, settings, owner).persist()
+        narrowed = _narrowed(tracks, scaler, settings, owner).persist()
         try:
             if owner is None:
-                fitted = metric.plain(space)
+                fitted = metric.plain(scaler)
             else:
-                moments = catalogue_passes.moments(narrowed, space)
+                moments = catalogue_passes.moments(narrowed, scaler)
                 if moments.artists < metric.MIN_ARTISTS:
                     continue
-                fitted = metric.fit(moments, space, wanted, owner)
-            sampled = sample.draw(narrowed, tracks.n, space, wanted.sample_size, settings.seed)
+                fitted = metric.fit(moments, scaler, wanted, owner)
+            sampled = sample.draw(narrowed, tracks.n, scaler, wanted.sample_size, settings.seed)
             yield _Compared(narrowed, owner, fitted, sampled)
             return
         finally:
@@ -133,13 +133,13 @@ def _compared(tracks: Tracks, space: FeatureSpace, settings: Settings) -> Iterat
 
 
 def _narrowed(
-    tracks: Tracks, space: FeatureSpace, settings: Settings, owner: str | None
+    tracks: Tracks, scaler: FeatureScaler, settings: Settings, owner: str | None
 ) -> DataFrame:
     """Narrow columns, artists complete in partitions, the same ones on every machine."""
     limit = settings.scoring.max_group
     parts = oversized_artists(tracks.accepted, tracks.n, limit, owner) if owner else {}
     columns = {name: F.col(name) for name in (ARTIST, TITLE, GENRE)}
-    narrowed = narrow(tracks.accepted, space, parts, others=columns, owner=owner)
+    narrowed = narrow(tracks.accepted, scaler, parts, others=columns, owner=owner)
     return narrowed.repartition(-(-tracks.n // _TRACKS_PER_PARTITION), GROUP)
 
 
@@ -156,7 +156,7 @@ def _fit(
     found = Discovery(k=k, candidates=candidates, stability=stability)
     if previous and _still_fit(previous, sampled, points, start):
         return previous.synthetic, stability, found
-    of_all = catalogue_passes.points(compared.narrowed, sampled.space, compared.metric)
+    of_all = catalogue_passes.points(compared.narrowed, sampled.scaler, compared.metric)
     centers = kmeans.fit(of_all, start, wanted.max_iterations)
     part = SyntheticPart(
         ids=tuple(range(k)),
@@ -191,7 +191,7 @@ def _identify(
     if previous:
         before = matching.earlier_rows(previous, sampled)
         line = matching.follow(previous, before, genres, k)
-    names = naming.name_all(sampled.raw, genres, k, sampled.space.features, line.names)
+    names = naming.name_all(sampled.raw, genres, k, sampled.scaler.features, line.names)
     named = {"ids": line.ids, "names": tuple(names)}
     return part.model_copy(update=named), {"retired": line.retired, "change": line.change}
 
@@ -209,7 +209,7 @@ def _describe(
     measured = quality.compare(sampled, part, mean_stability, settings.clustering, seed)
     if part.owner is None:
         quality.check_structure(measured)
-    counts = catalogue_passes.group_counts(narrowed, sampled.space, part)
+    counts = catalogue_passes.group_counts(narrowed, sampled.scaler, part)
     names = profiles.artist_names(narrowed, counts, part.owner)
     values, subjects = rules.table(sampled, part.metric, part.owner)
     described = {
@@ -219,4 +219,4 @@ def _describe(
         "map": projection.draw(sampled, part, counts, names, seed),
         "quality": measured,
     }
-    return Found(sampled.space, part, discovery.model_copy(update=described))
+    return Found(sampled.scaler, part, discovery.model_copy(update=described))

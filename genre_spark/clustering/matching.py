@@ -8,7 +8,7 @@ import numpy as np
 from genre_spark.clustering.changes import Change, Match, Merge, Split
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.errors import BundleError
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 
 if TYPE_CHECKING:
     from genre_spark.clustering.sample import Sample
@@ -28,7 +28,7 @@ class Previous:
     path : str
         For messages.
     model_id : str
-    space : FeatureSpace
+    scaler : FeatureScaler
     synthetic : SyntheticPart
     retired : tuple of int
         Ids that were used before it.
@@ -36,7 +36,7 @@ class Previous:
 
     path: str
     model_id: str
-    space: FeatureSpace
+    scaler: FeatureScaler
     synthetic: SyntheticPart
     retired: tuple[int, ...]
 
@@ -62,14 +62,14 @@ class Lineage:
     change: Change | None
 
 
-def check(previous: Previous, space: FeatureSpace) -> None:
+def check(previous: Previous, scaler: FeatureScaler) -> None:
     """Refuses an earlier bundle whose synthetic genres rest on other features.
 
     Raises
     ------
     BundleError
     """
-    before, now = previous.space.features, space.features
+    before, now = previous.scaler.features, scaler.features
     if set(before) != set(now):
         raise BundleError(
             f"{previous.path}: its synthetic genres rest on {', '.join(before)}, this catalogue has"

@@ -1,4 +1,4 @@
-"""How tracks are compared: by the levels of their artists, in units of the spread within artists."""
+"""How tracks are compared: by artists' levels, in standard deviations within artists."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from genre_spark._model import StrictModel
 from genre_spark.errors import InputError
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import feature
 
 if TYPE_CHECKING:
@@ -26,24 +26,24 @@ _MIN_VARIANCE = 1e-6
 
 
 class Dimension(StrictModel):
-    """One dimension of the comparison: ``(level + track_weight * x) / spread``.
+    """One dimension of the comparison: ``(level + track_weight * x) / deviation``.
 
     Attributes
     ----------
-    axis : int
-        Row of `FeatureSpace.axes`.
+    column : int
+        Of the scaled features.
     ratio : float
         Variance between artists over variance within artists; 0 where artists play no part.
     track_weight : float
         Of the track's own value x.
-    spread : float
+    deviation : float
         Standard deviation within artists, in scaled units.
     """
 
-    axis: Annotated[int, Field(ge=0)]
+    column: Annotated[int, Field(ge=0)]
     ratio: _NotNegative
     track_weight: _NotNegative
-    spread: _Positive
+    deviation: _Positive
 
 
 class ClusterMetric(StrictModel):
@@ -61,9 +61,9 @@ class ClusterMetric(StrictModel):
     dimensions: Annotated[tuple[Dimension, ...], Field(min_length=1)]
 
     @property
-    def axes(self) -> list[int]:
-        """Rows of `FeatureSpace.axes`, one per dimension."""
-        return [dimension.axis for dimension in self.dimensions]
+    def columns(self) -> list[int]:
+        """Columns of the scaled features, one per dimension."""
+        return [dimension.column for dimension in self.dimensions]
 
     @property
     def relates_artists(self) -> bool:
@@ -75,7 +75,7 @@ class ClusterMetric(StrictModel):
 
         Parameters
         ----------
-        artist_mean : np.ndarray [shape=(n_tracks, n_axes), dtype=float32]
+        artist_mean : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
             In scaled units.
         artist_tracks : np.ndarray [shape=(n_tracks,), dtype=int64]
 
@@ -85,7 +85,7 @@ class ClusterMetric(StrictModel):
             In scaled units.
         """
         known = artist_tracks.astype(np.float32)[:, None] * self._each("ratio")
-        return artist_mean[:, self.axes] * (known / (known + np.float32(1)))
+        return artist_mean[:, self.columns] * (known / (known + np.float32(1)))
 
     def points(
         self, scaled: np.ndarray, artist_mean: np.ndarray, artist_tracks: np.ndarray
@@ -96,7 +96,7 @@ class ClusterMetric(StrictModel):
 
         Parameters
         ----------
-        scaled : np.ndarray [shape=(n_tracks, n_axes), dtype=float32]
+        scaled : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
         artist_mean, artist_tracks : np.ndarray
             As `levels` takes them.
 
@@ -104,8 +104,8 @@ class ClusterMetric(StrictModel):
         -------
         np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
         """
-        own = scaled[:, self.axes].astype(np.float32) * self._each("track_weight")
-        return (self.levels(artist_mean, artist_tracks) + own) / self._each("spread")
+        own = scaled[:, self.columns].astype(np.float32) * self._each("track_weight")
+        return (self.levels(artist_mean, artist_tracks) + own) / self._each("deviation")
 
     def _each(self, name: str) -> np.ndarray:
         return np.array([getattr(one, name) for one in self.dimensions], np.float32)
@@ -121,7 +121,7 @@ class Moments:
         How many there are.
     squared : float
         Sum of the squared numbers of tracks.
-    sums, between, within : np.ndarray [shape=(n_axes,), dtype=float64]
+    sums, between, within : np.ndarray [shape=(n_scaled,), dtype=float64]
         Sum of all values; of tracks times the squared mean of each artist; and of squared
         differences from the artist's mean.
     """
@@ -163,13 +163,13 @@ class Moments:
         return cls(artists, tracks, squared, sums, between, within)
 
     def mean_squares(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean squares between and within artists, per axis."""
+        """Mean squares between and within artists, per scaled feature."""
         total = self.between - self.sums**2 / self.tracks
         within = self.within / max(1.0, self.tracks - self.artists)
         return total / max(1.0, self.artists - 1), np.maximum(within, _MIN_VARIANCE)
 
     def ratios(self) -> np.ndarray:
-        """Variance between over variance within artists [shape=(n_axes,)]; 0 where not significant.
+        """Variance between over variance within artists [shape=(n_scaled,)]; 0 where not significant.
 
         References
         ----------
@@ -186,7 +186,7 @@ class Moments:
 
 
 def fit(
-    moments: Moments, space: FeatureSpace, settings: "ClusteringSettings", owner: str
+    moments: Moments, scaler: FeatureScaler, settings: "ClusteringSettings", owner: str
 ) -> ClusterMetric:
     """The comparison of a catalogue's tracks, from how artists differ in it.
 
@@ -194,7 +194,7 @@ def fit(
     ----------
     moments : Moments
         Of all tracks, with at least `MIN_ARTISTS` artists.
-    space : FeatureSpace
+    scaler : FeatureScaler
     settings : ClusteringSettings
         `min_ratio`: a feature in which artists differ less is not compared.
     owner : str
@@ -216,29 +216,29 @@ def fit(
         raise InputError(
             f"no synthetic genres found: tracks of one {owner} are no more alike than others"
             f" (variance between over within {owner}s: at most {ratios[best]:.3f}, of"
-            f" {space.axes[best].feature}; min_ratio={settings.min_ratio:g} is needed);"
+            f" {scaler.scaled_features[best].feature}; min_ratio={settings.min_ratio:g} is needed);"
             " check that features and names belong to the same tracks"
         )
     return ClusterMetric(dimensions=dimensions)
 
 
-def plain(space: FeatureSpace) -> ClusterMetric:
+def plain(scaler: FeatureScaler) -> ClusterMetric:
     """The comparison by scaled features alone, all but the musical key."""
     return ClusterMetric(
         dimensions=tuple(
-            Dimension(axis=i, ratio=0, track_weight=1, spread=1)
-            for i, axis in enumerate(space.axes)
-            if feature(axis.feature).encoding != "circular"
+            Dimension(column=i, ratio=0, track_weight=1, deviation=1)
+            for i, scaled in enumerate(scaler.scaled_features)
+            if feature(scaled.feature).encoding != "circular"
         )
     )
 
 
-def _dimension(axis: int, ratio: float, variance: float, track_weight: float) -> Dimension:
+def _dimension(column: int, ratio: float, variance: float, track_weight: float) -> Dimension:
     # The last digits of a sum depend on the order in which tracks were added.
     ratio = float(f"{ratio:.6g}")
     return Dimension(
-        axis=axis,
+        column=column,
         ratio=ratio,
         track_weight=float(f"{track_weight * ratio / (1 + ratio):.6g}"),
-        spread=float(f"{variance**0.5:.6g}"),
+        deviation=float(f"{variance**0.5:.6g}"),
     )

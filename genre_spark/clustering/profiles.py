@@ -17,7 +17,7 @@ from genre_spark.clustering.results import (
 from genre_spark.clustering.sample import Sample
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.artist_batches import ARTIST_KEY
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import ARTIST, TITLE, TRACK_ID
 
 TYPICAL = 5
@@ -59,7 +59,7 @@ def describe(
             centroid=tuple(counts.centroids[row].round(9).tolist()),
             size=int(counts.sizes[row]),
             share=round(float(counts.sizes[row] / counts.sizes.sum()), 6),
-            medians=_medians(raw[rows == row], counts.centroids[row], sample.space),
+            medians=_medians(raw[rows == row], counts.centroids[row], sample.scaler),
             typical=tuple(by_id[one] for one in sample.ids[typical[row]]),
             artists=_most(counts.artists[row], artists),
             nearest=near[row],
@@ -160,14 +160,14 @@ def _purity(own: dict[str, int]) -> float | None:
     return round(max(own.values()) / sum(own.values()), 4) if own else None
 
 
-def _medians(raw: np.ndarray, centroid: np.ndarray, space: FeatureSpace) -> dict[str, float]:
+def _medians(raw: np.ndarray, centroid: np.ndarray, scaler: FeatureScaler) -> dict[str, float]:
     """Of a group's tracks; where none is sampled, the group's mean."""
     if len(raw):
-        return dict(zip(space.features, np.median(raw, axis=0).tolist(), strict=True))
-    means = dict(zip(space.features, space.medians, strict=True))
-    for axis, value in zip(space.axes, centroid, strict=True):
-        if axis.name == axis.feature:
-            means[axis.feature] = float(axis.decode(np.array(value)))
+        return dict(zip(scaler.features, np.median(raw, axis=0).tolist(), strict=True))
+    means = dict(zip(scaler.features, scaler.medians, strict=True))
+    for scaled, value in zip(scaler.scaled_features, centroid, strict=True):
+        if scaled.name == scaled.feature:
+            means[scaled.feature] = float(scaled.decode(np.array(value)))
     return means
 
 

@@ -51,7 +51,7 @@ class Stability(StrictModel):
     bootstraps: Annotated[tuple[Finite, ...], Field(min_length=1)]
 
     def summary(self) -> dict[str, tuple[float, float]]:
-        """Mean and spread of each, by its name."""
+        """Mean and standard deviation of each, by its name."""
         both = {"seeds": self.seeds, "bootstraps": self.bootstraps}
         return {name: (fmean(values), pstdev(values)) for name, values in both.items()}
 

@@ -52,7 +52,7 @@ class SyntheticGenre(StrictModel):
     name : str
         Two to four words, distinct over the set, each true of most of its tracks.
     centroid : tuple of float
-        Mean of its tracks, in scaled units, one per axis.
+        Mean of its tracks, in scaled units, one per scaled feature.
     size : int
         Tracks nearest to it.
     share : float

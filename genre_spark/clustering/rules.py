@@ -82,13 +82,15 @@ def table(
         One per column.
     """
     levels = metric.levels(sample.inputs.artist_mean, sample.inputs.artist_tracks)
-    compared = [(i, sample.space.axes[axis]) for i, axis in enumerate(metric.axes)]
-    flat = [(i, axis) for i, axis in compared if axis.name == axis.feature]
-    columns = [sample.raw[:, sample.space.features.index(axis.feature)] for _, axis in flat]
-    subjects = [Subject(axis.feature) for _, axis in flat]
+    compared = [
+        (i, sample.scaler.scaled_features[column]) for i, column in enumerate(metric.columns)
+    ]
+    flat = [(i, one) for i, one in compared if one.name == one.feature]
+    columns = [sample.raw[:, sample.scaler.features.index(one.feature)] for _, one in flat]
+    subjects = [Subject(one.feature) for _, one in flat]
     if metric.relates_artists:
-        columns += [axis.decode(levels[:, i]) for i, axis in flat]
-        subjects += [Subject(axis.feature, owner) for _, axis in flat]
+        columns += [one.decode(levels[:, i]) for i, one in flat]
+        subjects += [Subject(one.feature, owner) for _, one in flat]
     return np.stack(columns, axis=1), subjects
 
 

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from genre_spark.features.artist_batches import FEATURES, GROUP, artist_batches
 from genre_spark.features.group_statistics import Groups
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.features.track_inputs import Keys, TrackInputs
 from genre_spark.schema import GENRE, TRACK_ID
 
@@ -24,7 +24,7 @@ class Sample:
 
     Attributes
     ----------
-    space : FeatureSpace
+    scaler : FeatureScaler
     rows : pa.Table
         As Spark sent them, in the order of the arrays.
     inputs : TrackInputs
@@ -33,7 +33,7 @@ class Sample:
         Artist, in [0, n); a track without one is alone.
     """
 
-    space: FeatureSpace
+    scaler: FeatureScaler
     rows: pa.Table
     inputs: TrackInputs
     group: np.ndarray
@@ -75,7 +75,7 @@ def with_means(inputs: TrackInputs, group: np.ndarray) -> TrackInputs:
     return replace(inputs, artist_mean=means)
 
 
-def draw(narrowed: DataFrame, n_tracks: int, space: FeatureSpace, size: int, seed: int) -> Sample:
+def draw(narrowed: DataFrame, n_tracks: int, scaler: FeatureScaler, size: int, seed: int) -> Sample:
     """Draws artists until there are enough tracks; the same in each run on the same catalogue.
 
     Parameters
@@ -84,7 +84,7 @@ def draw(narrowed: DataFrame, n_tracks: int, space: FeatureSpace, size: int, see
         From `artist_pass.narrow`, with `GENRE`.
     n_tracks : int
         How many there are.
-    space : FeatureSpace
+    scaler : FeatureScaler
     size : int
         Tracks at most.
     seed : int
@@ -92,14 +92,14 @@ def draw(narrowed: DataFrame, n_tracks: int, space: FeatureSpace, size: int, see
     share = max(1, n_tracks // (2 * size))
     sampled = narrowed.filter(F.pmod(F.xxhash64(F.lit(seed), GROUP), F.lit(share)) == 0)
     table = sampled.toArrow().sort_by(TRACK_ID).combine_chunks()
-    batches = list(artist_batches(iter(table.to_batches()), space))
+    batches = list(artist_batches(iter(table.to_batches()), scaler))
     rows = pa.Table.from_batches([batch.rows for batch in batches])
     starts = np.cumsum([0, *(len(batch.groups.starts) for batch in batches)])
     pairs = zip(batches, starts, strict=False)
     group = np.concatenate([batch.groups.code + start for batch, start in pairs])
     chosen = _choose(group, size, np.random.default_rng(seed))
     inputs = _take(_join([batch.inputs for batch in batches]), chosen)
-    return Sample(space, rows.take(pa.array(chosen)).combine_chunks(), inputs, group[chosen])
+    return Sample(scaler, rows.take(pa.array(chosen)).combine_chunks(), inputs, group[chosen])
 
 
 def _choose(group: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

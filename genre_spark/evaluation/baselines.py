@@ -88,7 +88,7 @@ def _lookup(counts: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
 
 def _context(tracks: LabelledTracks) -> np.ndarray:
     """All that is known of a track's sound: its tensor, and the mean of its artist."""
-    tensor = build(tracks.inputs, tracks.edges).reshape(len(tracks), -1)
+    tensor = build(tracks.inputs, tracks.bin_edges).reshape(len(tracks), -1)
     return np.concatenate([tensor, tracks.inputs.artist_mean], axis=1)
 
 

@@ -203,7 +203,7 @@ def _pooled(tracks: LabelledTracks, splits: Sequence[HeldOut]) -> tuple[np.ndarr
 
 
 def _over_seeds(measured: Sequence[Mapping[str, object]]) -> dict[str, OverSeeds]:
-    """Mean, spread and values of each measure that is a number."""
+    """Mean, standard deviation and values of each measure that is a number."""
     names = [
         name
         for name, value in measured[0].items()
@@ -213,10 +213,10 @@ def _over_seeds(measured: Sequence[Mapping[str, object]]) -> dict[str, OverSeeds
 
 
 def _statistics(values: Sequence[object]) -> OverSeeds:
-    """Of the values that there are; a spread takes two."""
+    """Of the values that there are; a standard deviation takes two."""
     numbers = [value for value in values if isinstance(value, int | float)]
     return OverSeeds(
         mean=float(np.mean(numbers)) if numbers else None,
-        spread=float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
+        std=float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
         values=tuple(value if isinstance(value, int | float) else None for value in values),
     )

@@ -96,7 +96,7 @@ class Reasons(SparseModel):
     making : dict of str to pair
         What the models were made of and how they decide, where they differ.
     importance : dict of str to dict of str to pair
-        Per protocol, the accuracy that depends on each scope and feature.
+        Per protocol, the accuracy that depends on each input and feature.
     artists : dict of str to ChangedShare
         By whether the models have learned from the artist.
     features : tuple of Flow or None

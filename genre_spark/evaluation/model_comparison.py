@@ -92,7 +92,7 @@ def making(before: Manifest, after: Manifest) -> Pairs:
 def importance(
     before: Manifest, after: Manifest
 ) -> dict[str, dict[str, tuple[float | None, float | None]]]:
-    """Per protocol, the accuracy that depends on each scope and feature."""
+    """Per protocol, the accuracy that depends on each input and feature."""
     one, other = _importance(before), _importance(after)
     return {
         protocol: {
@@ -204,7 +204,7 @@ def _same_line(before: Manifest, after: Manifest) -> bool:
 
 def _properties(manifest: Manifest) -> dict[str, Any]:
     """What a model was made of, and how it decides, by name."""
-    part, space = manifest.scoring.genres, manifest.scoring.space
+    part, scaler = manifest.scoring.genres, manifest.scoring.scaler
     rows = manifest.data.rows
     found = {
         "kind": manifest.kind,
@@ -212,7 +212,7 @@ def _properties(manifest: Manifest) -> dict[str, Any]:
         **{f"library {name}": version for name, version in manifest.libraries.items()},
         "catalogue": manifest.data.source,
         **{name: getattr(rows, name) for name in ("accepted", "with_genre", "fingerprint")},
-        "features": list(space.features),
+        "features": list(scaler.features),
         "synthetic genres": list(manifest.scoring.synthetic.names),
     }
     if part:
@@ -228,7 +228,7 @@ def _importance(manifest: Manifest) -> dict[str, dict[str, float]]:
     measured = manifest.genres.protocols if manifest.genres else {}
     return {
         protocol: {
-            **{f"scope: {n}": lost.accuracy.mean for n, lost in of.importance.scopes.items()},
+            **{f"input: {n}": lost.accuracy.mean for n, lost in of.importance.inputs.items()},
             **{n: lost.all.accuracy.mean for n, lost in of.importance.features.items()},
         }
         for protocol, of in measured.items()

@@ -13,7 +13,7 @@ _REPEATS = 3
 _MOST_TRACKS = 1000
 _LEAST = 1e-12
 # Fields of a track's inputs, by what they tell.
-_SCOPES = {
+_INPUTS = {
     "track": ("scaled",),
     "album": ("album_mean", "album_deviation", "album_tracks"),
     "words": ("title", "album_name"),
@@ -34,7 +34,7 @@ def importance(
     over the artist, words, evidence, weights. Of an artist the other tracks are changed too.
 
     A *feature* is exchanged for the track alone (``own``), and together with the album's statistics
-    of it (``all``). A *scope* is exchanged whole. Parts that say the same stand in for each other,
+    of it (``all``). An *input* is exchanged whole. Parts that say the same stand in for each other,
     so that each may lose little. This says what this classifier uses, not what genres are.
 
     Parameters
@@ -59,28 +59,28 @@ def importance(
     together = _whole_artists(tracks.artists, rows, seed)
     counted = np.flatnonzero(np.isin(together, rows))
     bench = _Bench(fitted, tracks.take(together), counted, seed)
-    axes = {
+    columns = {
         name: [i for i, one in enumerate(tracks.features) if one == name]
         for name in dict.fromkeys(tracks.features)
     }
     everywhere = ("scaled", "album_mean", "album_deviation")
     features = {
         name: FeatureLosses(
-            own=bench.loss(_axes(own, ("scaled",))), all=bench.loss(_axes(own, everywhere))
+            own=bench.loss(_columns(own, ("scaled",))), all=bench.loss(_columns(own, everywhere))
         )
-        for name, own in axes.items()
+        for name, own in columns.items()
     }
-    scopes = {name: bench.loss(_fields(fields)) for name, fields in _SCOPES.items()}
-    scopes["synthetic genre's labels"] = bench.loss(_synthetic)
-    return Importance(tracks=len(counted), repeats=_REPEATS, features=features, scopes=scopes)
+    inputs = {name: bench.loss(_fields(fields)) for name, fields in _INPUTS.items()}
+    inputs["synthetic genre's labels"] = bench.loss(_synthetic)
+    return Importance(tracks=len(counted), repeats=_REPEATS, features=features, inputs=inputs)
 
 
-def _axes(axes: Sequence[int], fields: Sequence[str]) -> Change:
+def _columns(columns: Sequence[int], fields: Sequence[str]) -> Change:
     def change(tracks: LabelledTracks, order: np.ndarray) -> LabelledTracks:
         changed = {}
         for name in fields:
             values = getattr(tracks.inputs, name).copy()
-            values[:, axes] = values[order][:, axes]
+            values[:, columns] = values[order][:, columns]
             changed[name] = values
         return replace(tracks, inputs=replace(tracks.inputs, **changed))
 
@@ -142,7 +142,7 @@ class _Bench:
         by_genre = np.bincount(self._labels, lost.mean(axis=0), len(classes))
         return Loss(
             mean=_rounded(lost.mean()),
-            spread=_rounded(lost.mean(axis=1).std(ddof=1)),
+            std=_rounded(lost.mean(axis=1).std(ddof=1)),
             per_genre={
                 name: _rounded(by_genre[i] / n_tracks[i])
                 for i, name in enumerate(classes)

@@ -73,7 +73,7 @@ def _labelled(
     explain: bool,
     name: str,
 ) -> Iterator[DataFrame]:
-    needed = bundle.manifest.scoring.space.features
+    needed = bundle.manifest.scoring.scaler.features
     with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
         truth = F.coalesce(F.col(GENRE), F.lit(_NO_GENRE)).alias(TRUTH)
         tracks = catalogue.tracks.select(TRACK_ID, truth, artist_key().alias(_KEY))

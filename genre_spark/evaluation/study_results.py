@@ -7,10 +7,10 @@ from genre_spark.config import Settings
 
 
 class OverSeeds(StrictModel):
-    """A measure over several seeds: of the values that there are; a spread takes two."""
+    """A measure over several seeds: of the values that there are; a standard deviation takes two."""
 
     mean: Finite | None
-    spread: Finite | None
+    std: Finite | None
     values: tuple[Finite | None, ...]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from genre_spark.features.group_statistics import Groups
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.features.track_inputs import Keys, TrackInputs
 
 # Columns between Spark and its workers; see `artist_pass.narrow`.
@@ -43,14 +43,16 @@ class ArtistBatch:
     groups: Groups
 
 
-def artist_batches(batches: Iterator[pa.RecordBatch], space: FeatureSpace) -> Iterator[ArtistBatch]:
+def artist_batches(
+    batches: Iterator[pa.RecordBatch], scaler: FeatureScaler
+) -> Iterator[ArtistBatch]:
     """The tracks of a partition, artist by artist.
 
     Parameters
     ----------
     batches : iterator of pa.RecordBatch
         The whole partition, with the columns of `artist_pass.narrow`. It is held in memory.
-    space : FeatureSpace
+    scaler : FeatureScaler
 
     Yields
     ------
@@ -59,14 +61,16 @@ def artist_batches(batches: Iterator[pa.RecordBatch], space: FeatureSpace) -> It
     """
     for rows in sorted_by_group(batches):
         for first, end in _cuts(rows[GROUP].to_numpy()):
-            yield _batch(rows.slice(first, end - first), space)
+            yield _batch(rows.slice(first, end - first), scaler)
 
 
-def single_tracks(batches: Iterator[pa.RecordBatch], space: FeatureSpace) -> Iterator[ArtistBatch]:
+def single_tracks(
+    batches: Iterator[pa.RecordBatch], scaler: FeatureScaler
+) -> Iterator[ArtistBatch]:
     """The tracks of a partition, each a group of its own, for models that do not relate tracks."""
     for rows in batches:
         if rows.num_rows:
-            yield _batch(rows, space, np.arange(rows.num_rows))
+            yield _batch(rows, scaler, np.arange(rows.num_rows))
 
 
 def sorted_by_group(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -90,11 +94,11 @@ def _cuts(keys: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _batch(
-    rows: pa.RecordBatch, space: FeatureSpace, group: np.ndarray | None = None
+    rows: pa.RecordBatch, scaler: FeatureScaler, group: np.ndarray | None = None
 ) -> ArtistBatch:
     n = rows.num_rows
-    raw = rows[FEATURES].flatten().to_numpy(zero_copy_only=False).reshape(n, len(space.features))
-    scaled = space.to_numpy(raw)
+    raw = rows[FEATURES].flatten().to_numpy(zero_copy_only=False).reshape(n, len(scaler.features))
+    scaled = scaler.to_numpy(raw)
     artist, album = (_keys(rows[name]) for name in (ARTIST_KEY, ALBUM_KEY))
     own = np.arange(1, n + 1)
     by_artist = Groups.of(rows[GROUP].to_numpy() if group is None else group)

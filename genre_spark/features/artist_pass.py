@@ -14,7 +14,7 @@ from genre_spark.features.artist_batches import (
     OTHER_ARTISTS,
     TITLE_TEXT,
 )
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.platform.session import is_classic
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, TITLE, TRACK_ID
 
@@ -32,7 +32,7 @@ _SEPARATORS = r"\s*,\s*|\s+&\s+|\s+and\s+"
 
 def narrow(
     tracks: DataFrame,
-    space: FeatureSpace,
+    scaler: FeatureScaler,
     parts: Mapping[int, int],
     with_text: bool = False,
     others: Mapping[str, Column] | None = None,
@@ -43,8 +43,8 @@ def narrow(
     Parameters
     ----------
     tracks : DataFrame
-        Accepted tracks with the features of `space`.
-    space : FeatureSpace
+        Accepted tracks with the features of `scaler`.
+    scaler : FeatureScaler
     parts : mapping of int to int
         From `oversized_artists`.
     with_text : bool
@@ -61,7 +61,7 @@ def narrow(
         keys of further artists as array<bigint>, features as array<float>, medians in place of
         nulls.
     """
-    features = [column.cast("float") for column in space.imputed().values()]
+    features = [column.cast("float") for column in scaler.imputed().values()]
     artist, album = artist_key(owner), album_key()
     texts = {TITLE_TEXT: F.col(TITLE), ALBUM_TEXT: F.col(ALBUM)} if with_text else {}
     columns = {

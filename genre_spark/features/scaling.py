@@ -15,11 +15,11 @@ from genre_spark.schema import feature
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# An axis value lies at most this many standard deviations from the centre, however wild a feature
+# A scaled value lies at most this many standard deviations from the centre, however wild a feature
 # is: one absurd value must not own a cluster, an artist's mean, or a neuron.
 LIMIT = 6.0
 FEWEST_FEATURES = 3
-_LEAST_SPREAD = 1e-9
+_MIN_DEVIATION = 1e-9
 _LEVELS = [step / N_BINS for step in range(N_BINS + 1)]
 
 
@@ -48,7 +48,7 @@ class _Spark:
 
 _SEMITONE = 2 * math.pi / 12
 
-# Encoding to axes: suffix of the axis name, and the axis as a function of (operations, value).
+# Encodings: suffix of the name, and the encoded value as a function of (operations, value).
 # `key` is a circle: B (11) lies beside C (0). Durations and tempi are heard in ratios. The
 # shares of speech, audience, acoustic and instrumental sound crowd near 0.
 ENCODINGS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
@@ -62,7 +62,7 @@ ENCODINGS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
     },
 }
 
-# Back from an axis to the feature's unit; a circle has no single value.
+# Back from an encoded value to the feature's unit; a circle has no single value.
 DECODINGS: dict[str, Callable[[Any], Any]] = {
     "linear": lambda y: y,
     "log": np.exp,
@@ -71,12 +71,12 @@ DECODINGS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class Axis(BaseModel):
+class ScaledFeature(BaseModel):
     """One scaled dimension: ``clip((encode(value) - center) / scale)``.
 
     Attributes
     ----------
-    edges : tuple of float
+    bin_edges : tuple of float
         Quantiles of the catalogue, in scaled units, between which `tensor.bins` steps.
     """
 
@@ -86,29 +86,29 @@ class Axis(BaseModel):
     feature: str
     center: Annotated[float, Field(allow_inf_nan=False)]
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    edges: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+    bin_edges: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
 
     @model_validator(mode="after")
-    def _encoding_exists(self) -> "Axis":
-        if len(self.edges) != N_BINS + 1 or list(self.edges) != sorted(self.edges):
-            raise ValueError(f"axis {self.name} needs {N_BINS + 1} edges in order")
-        if self.name.removeprefix(self.feature) not in _axes(self.feature):
-            raise ValueError(f"axis {self.name} is none of the feature {self.feature}")
+    def _encoding_exists(self) -> "ScaledFeature":
+        if len(self.bin_edges) != N_BINS + 1 or list(self.bin_edges) != sorted(self.bin_edges):
+            raise ValueError(f"{self.name} needs {N_BINS + 1} bin edges in order")
+        if self.name.removeprefix(self.feature) not in _encodings(self.feature):
+            raise ValueError(f"{self.name} is none of the feature {self.feature}")
         return self
 
     def encode(self, operations: Any, value: Any) -> Any:
-        """The axis value of a raw feature value, on whichever type `operations` works."""
+        """The scaled value of a raw feature value, on whichever type `operations` works."""
         encoded = _encoder(self.name, self.feature)(operations, value)
         return operations.clip((encoded - self.center) / self.scale, -LIMIT, LIMIT)
 
     def decode(self, scaled: np.ndarray) -> np.ndarray:
-        """Values in the feature's unit [dtype=float64]; the axis must not be of a circle."""
+        """Values in the feature's unit [dtype=float64]; a circle has none."""
         encoding = feature(self.feature).encoding
         return DECODINGS[encoding](self.center + self.scale * scaled.astype(np.float64))
 
 
-class FeatureSpace(BaseModel):
-    """The fitted transform from raw features to scaled axes; travels in the bundle.
+class FeatureScaler(BaseModel):
+    """The fitted transform from raw features to scaled ones; travels in the bundle.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class FeatureSpace(BaseModel):
         Features in order, extras last.
     medians : tuple of float
         What a missing value of each feature is replaced with, in the feature's unit.
-    axes : tuple of Axis
+    scaled_features : tuple of ScaledFeature
         Scaled dimensions in order; a circular feature has two.
     """
 
@@ -124,28 +124,28 @@ class FeatureSpace(BaseModel):
 
     features: tuple[str, ...]
     medians: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
-    axes: tuple[Axis, ...]
+    scaled_features: tuple[ScaledFeature, ...]
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> "FeatureSpace":
+    def _parts_fit(self) -> "FeatureScaler":
         if len(self.medians) != len(self.features):
             raise ValueError(f"{len(self.medians)} medians for {len(self.features)} features")
-        if {axis.feature for axis in self.axes} != set(self.features):
-            raise ValueError("axes and features do not belong together")
+        if {scaled.feature for scaled in self.scaled_features} != set(self.features):
+            raise ValueError("scaled features and features do not belong together")
         return self
 
     @property
-    def n_axes(self) -> int:
+    def n_scaled(self) -> int:
         """Number of scaled dimensions."""
-        return len(self.axes)
+        return len(self.scaled_features)
 
     @property
-    def edges(self) -> np.ndarray:
-        """Edges of all axes [shape=(N_BINS + 1, n_axes)]."""
-        return np.array([axis.edges for axis in self.axes]).T
+    def bin_edges(self) -> np.ndarray:
+        """Bin edges of all scaled features [shape=(N_BINS + 1, n_scaled)]."""
+        return np.array([scaled.bin_edges for scaled in self.scaled_features]).T
 
     def to_numpy(self, raw: np.ndarray) -> np.ndarray:
-        """Scaled axes of tracks.
+        """Scaled features of tracks.
 
         Parameters
         ----------
@@ -154,18 +154,23 @@ class FeatureSpace(BaseModel):
 
         Returns
         -------
-        np.ndarray [shape=(n_tracks, n_axes), dtype=that of `raw`]
+        np.ndarray [shape=(n_tracks, n_scaled), dtype=that of `raw`]
             Within ± `LIMIT`.
         """
         filled = np.where(np.isnan(raw), np.asarray(self.medians, dtype=raw.dtype), raw)
         at = {name: i for i, name in enumerate(self.features)}
-        axes = [axis.encode(_Numpy, filled[:, at[axis.feature]]) for axis in self.axes]
-        return np.stack(axes, axis=1)
+        columns = [
+            scaled.encode(_Numpy, filled[:, at[scaled.feature]]) for scaled in self.scaled_features
+        ]
+        return np.stack(columns, axis=1)
 
     def to_spark(self) -> list["Column"]:
-        """The same axes as Spark columns over the feature columns, nulls imputed."""
+        """The same as Spark columns over the feature columns, nulls imputed."""
         filled = self.imputed()
-        return [axis.encode(_Spark(), filled[axis.feature]).alias(axis.name) for axis in self.axes]
+        return [
+            scaled.encode(_Spark(), filled[scaled.feature]).alias(scaled.name)
+            for scaled in self.scaled_features
+        ]
 
     def imputed(self) -> dict[str, "Column"]:
         """Each feature's column with its median in place of nulls."""
@@ -175,7 +180,7 @@ class FeatureSpace(BaseModel):
         return {name: F.coalesce(F.col(name), F.lit(median)) for name, median in pairs}
 
 
-def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureSpace:
+def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureScaler:
     """Medians, centres and standard deviations of a catalogue, in one pass; missing values take no part.
 
     Parameters
@@ -192,8 +197,10 @@ def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureSpace:
     """
     from pyspark.sql import functions as F
 
-    axes = [(name, suffix, code) for name in features for suffix, code in _axes(name).items()]
-    encoded = [code(_Spark(), F.col(name)) for name, _, code in axes]
+    encodings = [
+        (name, suffix, code) for name in features for suffix, code in _encodings(name).items()
+    ]
+    encoded = [code(_Spark(), F.col(name)) for name, _, code in encodings]
     (fitted,) = tracks.agg(
         F.array([F.percentile_approx(name, 0.5, 10_000).cast("double") for name in features]),
         F.array([F.avg(value) for value in encoded]),
@@ -202,31 +209,41 @@ def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureSpace:
     ).collect()
     medians = dict(zip(features, fitted[0], strict=True))
     scaled = tuple(
-        _axis(name, suffix, center, spread, quantiles)
-        for (name, suffix, _), center, spread, quantiles in zip(axes, *fitted[1:], strict=True)
-        if spread is not None and spread > _LEAST_SPREAD
+        _scaled(name, suffix, center, deviation, quantiles)
+        for (name, suffix, _), center, deviation, quantiles in zip(
+            encodings, *fitted[1:], strict=True
+        )
+        if deviation is not None and deviation > _MIN_DEVIATION
     )
-    used = tuple(name for name in features if any(axis.feature == name for axis in scaled))
+    used = tuple(name for name in features if any(one.feature == name for one in scaled))
     if len(used) < FEWEST_FEATURES:
         raise InputError(
             f"only {len(used)} audio features vary over the catalogue"
             f" ({', '.join(used) or 'none'}), at least {FEWEST_FEATURES} are needed"
         )
-    return FeatureSpace(features=used, medians=tuple(medians[n] for n in used), axes=scaled)
-
-
-def _axis(name: str, suffix: str, center: float, spread: float, quantiles: list[float]) -> Axis:
-    # The last digits of a sum depend on the order in which Spark added; what is fitted must not.
-    center, spread = float(f"{center:.9g}"), float(f"{spread:.9g}")
-    edges = np.clip((np.array(quantiles) - center) / spread, -LIMIT, LIMIT).round(9)
-    return Axis(
-        name=name + suffix, feature=name, center=center, scale=spread, edges=tuple(edges.tolist())
+    return FeatureScaler(
+        features=used, medians=tuple(medians[n] for n in used), scaled_features=scaled
     )
 
 
-def _axes(name: str) -> dict[str, Callable[[Any, Any], Any]]:
+def _scaled(
+    name: str, suffix: str, center: float, deviation: float, quantiles: list[float]
+) -> ScaledFeature:
+    # The last digits of a sum depend on the order in which Spark added; what is fitted must not.
+    center, deviation = float(f"{center:.9g}"), float(f"{deviation:.9g}")
+    edges = np.clip((np.array(quantiles) - center) / deviation, -LIMIT, LIMIT).round(9)
+    return ScaledFeature(
+        name=name + suffix,
+        feature=name,
+        center=center,
+        scale=deviation,
+        bin_edges=tuple(edges.tolist()),
+    )
+
+
+def _encodings(name: str) -> dict[str, Callable[[Any, Any], Any]]:
     return ENCODINGS[feature(name).encoding]
 
 
-def _encoder(axis: str, of: str) -> Callable[[Any, Any], Any]:
-    return _axes(of)[axis.removeprefix(of)]
+def _encoder(name: str, of: str) -> Callable[[Any, Any], Any]:
+    return _encodings(of)[name.removeprefix(of)]

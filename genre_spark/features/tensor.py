@@ -4,44 +4,44 @@ import numpy as np
 
 from genre_spark.features.track_inputs import TrackInputs
 
-# Steps in which an axis is also given, so that a network can tell apart what lies close together.
+# Steps in which a scaled feature is also given, so that a network can tell apart what lies close together.
 N_BINS = 6
-# Steps of no width (an axis of two values has some) become a jump.
+# Steps of no width (a feature of two values has some) become a jump.
 MIN_WIDTH = 1e-6
 
 _BINS = tuple(f"track_bin{i + 1}" for i in range(N_BINS))
-# Channels by scope. The statistics of the artist are left out: all tracks of an artist share them,
+# Channels by what they describe. The statistics of the artist are left out: all tracks of an artist share them,
 # so a network learns from them who the artist is, and nothing that serves other artists.
-SCOPES = {
+_CHANNELS = {
     "track": ("track", *_BINS),
     "album": ("album_mean", "album_deviation"),
     "counts": ("artist_tracks", "album_tracks"),
 }
-CHANNELS = tuple(name for names in SCOPES.values() for name in names)
+CHANNELS = tuple(name for names in _CHANNELS.values() for name in names)
 
 
 def build(inputs: TrackInputs, edges: np.ndarray) -> np.ndarray:
-    """Build the network's input: one row per axis, one channel per scope of it.
+    """Build the network's input: one row per scaled feature, one channel per statistic of it.
 
     Parameters
     ----------
     inputs : TrackInputs
         Of n tracks.
-    edges : np.ndarray [shape=(N_BINS + 1, n_axes)]
+    edges : np.ndarray [shape=(N_BINS + 1, n_scaled)]
         Quantiles of the catalogue.
 
     Returns
     -------
-    np.ndarray [shape=(n_tracks, n_axes, n_channels), dtype=float32]
+    np.ndarray [shape=(n_tracks, n_scaled, n_channels), dtype=float32]
         Channels in the order of `CHANNELS`.
     """
-    n, n_axes = inputs.scaled.shape
-    tensor = np.empty((n, n_axes, len(CHANNELS)), np.float32)
+    n, n_scaled = inputs.scaled.shape
+    tensor = np.empty((n, n_scaled, len(CHANNELS)), np.float32)
     tensor[:, :, 0] = inputs.scaled
     tensor[:, :, 1 : N_BINS + 1] = _bins(inputs.scaled, edges)
     tensor[:, :, -4] = inputs.album_mean
     tensor[:, :, -3] = inputs.album_deviation
-    # A count is the same for every axis. Half of all groups have few tracks: log(n) - 1/2 lies
+    # A count is the same for every row. Half of all groups have few tracks: log(n) - 1/2 lies
     # around 0.
     tensor[:, :, -2] = (np.log(inputs.artist_tracks) - 0.5)[:, None]
     tensor[:, :, -1] = (np.log(inputs.album_tracks) - 0.5)[:, None]
@@ -49,7 +49,7 @@ def build(inputs: TrackInputs, edges: np.ndarray) -> np.ndarray:
 
 
 def _bins(scaled: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """How far each axis is through each of its steps, in [-1, 1] [shape=(n, n_axes, N_BINS)].
+    """How far each scaled feature is through each of its steps, in [-1, 1] [shape=(n, n_scaled, N_BINS)].
 
     References
     ----------
@@ -62,13 +62,13 @@ def _bins(scaled: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.clip(steps, -1.0, 1.0, out=steps)
 
 
-def assign(axes: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def assign(points: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nearest centroid of each track.
 
     Parameters
     ----------
-    axes : np.ndarray [shape=(n_tracks, n_axes), dtype=float64]
-    centroids : np.ndarray [shape=(k, n_axes), dtype=float64]
+    points : np.ndarray [shape=(n_tracks, n_scaled), dtype=float64]
+    centroids : np.ndarray [shape=(k, n_scaled), dtype=float64]
 
     Returns
     -------
@@ -79,7 +79,7 @@ def assign(axes: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     # |x - c|^2 without |x|^2, which is the same for every centroid of a track.
     # Not `@`: BLAS gives other last digits for a track alone than for the same track among others.
-    products = np.einsum("ij,kj->ik", axes, centroids)
+    products = np.einsum("ij,kj->ik", points, centroids)
     relative = (centroids**2).sum(axis=1) - 2.0 * products
     nearest = relative.argmin(axis=1)
-    return nearest, np.linalg.norm(axes - centroids[nearest], axis=1)
+    return nearest, np.linalg.norm(points - centroids[nearest], axis=1)

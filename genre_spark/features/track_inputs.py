@@ -55,17 +55,17 @@ class TrackInputs:
 
     Attributes
     ----------
-    scaled : np.ndarray [shape=(n_tracks, n_axes), dtype=float32]
-        Scaled features; see `scaling.FeatureSpace`.
+    scaled : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
+        Scaled features; see `scaling.FeatureScaler`.
     artist, album : np.ndarray [shape=(n_tracks,), dtype=int64]
         Keys (hashes) of the artist's and the album's name; 0 where there is none.
     other_artists : Keys
         Of the further artists named on the track.
     artist_tracks, album_tracks : np.ndarray [shape=(n_tracks,), dtype=int64]
         Tracks of the artist, and of the artist's album, in the catalogue; at least 1.
-    artist_mean : np.ndarray [shape=(n_tracks, n_axes), dtype=float32]
+    artist_mean : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
         Mean of the artist's tracks.
-    album_mean, album_deviation : np.ndarray [shape=(n_tracks, n_axes), dtype=float32]
+    album_mean, album_deviation : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
         Mean and standard deviation of the artist's album.
     title, album_name : pa.StringArray or None
         Words; None where no model reads them.

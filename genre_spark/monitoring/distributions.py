@@ -38,7 +38,7 @@ def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, Fe
         name: FeatureProfile(
             quantiles=tuple(quantiles[name] or ()),
             missing=found[name].missing,
-            edges=edges[name],
+            bin_edges=edges[name],
             counts=found[name].counts,
         )
         for name in features
@@ -55,7 +55,7 @@ def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
         With a double column per feature, null where missing.
     """
     return {
-        name: _binned_column(tracks[name].combine_chunks(), np.array(one.edges, np.float64))
+        name: _binned_column(tracks[name].combine_chunks(), np.array(one.bin_edges, np.float64))
         for name, one in profile.features.items()
     }
 

@@ -2,16 +2,16 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
 
 from genre_spark import __version__
 from genre_spark.monitoring.drift_results import LEVELS
+from genre_spark.monitoring.finished_run import DriftFacts, Facts, FinishedRun, LabelFacts
 from genre_spark.platform.redaction import redact
 
 logger = logging.getLogger(__name__)
@@ -23,29 +23,26 @@ _SUCCEEDED = "genre_spark_succeeded_timestamp_seconds"
 Sample = tuple[str, str, dict[str, str], float]
 
 
-def send(target: str, command: str, run: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+def send(target: str, run: FinishedRun, facts: Facts) -> None:
     """Writes or pushes the metrics of a run; a failure of that is logged, and does not fail the run.
 
     Parameters
     ----------
     target : str
         A file, or the URL of a Pushgateway (``http://host:9091``).
-    command : str
-    run : mapping
-        ``run_id``, ``exit_code`` and ``seconds``.
-    summary : mapping
-        What the command gave, empty where it failed.
+    run : FinishedRun
+    facts : Facts
     """
-    samples = [*_of_run(run), *_of_summary(summary)]
+    samples = [*_of_run(run), *_of_facts(facts)]
     try:
         if target.startswith(("http://", "https://")):
-            registry = _registry(samples, command)
+            registry = _registry(samples, run.command)
             # Adds: after a failure, the time of the last success stays what it was.
-            pushadd_to_gateway(target, _JOB, registry, grouping_key={"command": command})
+            pushadd_to_gateway(target, _JOB, registry, grouping_key={"command": run.command})
         else:
-            if run["exit_code"]:
-                samples += _last_success(Path(target), command)
-            write_to_textfile(target, _registry(samples, command))
+            if run.exit_code:
+                samples += _last_success(Path(target), run.command)
+            write_to_textfile(target, _registry(samples, run.command))
     except Exception as err:  # a bad URL, an answer that is none: no failure of the run
         reason = redact(str(err)) or type(err).__name__
         logger.warning("%s: metrics could not be written: %s", redact(target), reason)
@@ -61,56 +58,53 @@ def _registry(samples: list[Sample], command: str) -> CollectorRegistry:
     return registry
 
 
-def _of_run(run: Mapping[str, Any]) -> Iterator[Sample]:
+def _of_run(run: FinishedRun) -> Iterator[Sample]:
     now = time.time()
-    yield "genre_spark_exit_code", "Of the last run; 0 is success.", {}, run["exit_code"]
-    yield "genre_spark_seconds", "That the last run took.", {}, run["seconds"]
+    yield "genre_spark_exit_code", "Of the last run; 0 is success.", {}, run.exit_code
+    yield "genre_spark_seconds", "That the last run took.", {}, run.seconds
     yield "genre_spark_finished_timestamp_seconds", "When the last run ended.", {}, now
-    labels = {"run_id": run["run_id"], "version": __version__}
+    labels = {"run_id": run.run_id, "version": __version__}
     yield "genre_spark_run_info", "Of the last run.", labels, 1
-    if not run["exit_code"]:
+    if not run.exit_code:
         yield _SUCCEEDED, "When the last successful run ended.", {}, now
 
 
-def _of_summary(summary: Mapping[str, Any]) -> Iterator[Sample]:
-    if "model_id" in summary:
-        labels = {"model_id": summary["model_id"]}
+def _of_facts(facts: Facts) -> Iterator[Sample]:
+    if facts.model_id:
+        labels = {"model_id": facts.model_id}
         yield "genre_spark_model_info", "The model that was made or used.", labels, 1
-    rows = summary.get("rows") or {}
-    for state, value in rows.items():
-        if isinstance(value, int):
-            yield "genre_spark_rows", "Rows of the catalogue.", {"state": state}, value
-    for reason, n in rows.get("reasons", {}).items():
+    for state, n in facts.rows.counts.items():
+        yield "genre_spark_rows", "Rows of the catalogue.", {"state": state}, n
+    for reason, n in facts.rows.reasons.items():
         yield "genre_spark_quarantined_rows", "Rows quarantined.", {"reason": reason}, n
-    yield from _of_labels(summary.get("labels") or {})
-    yield from _of_drift(summary.get("drift") or {})
-    # `models show` lists the names of genres there.
-    genres = summary.get("genres")
-    measured = genres.get("protocols", {}) if isinstance(genres, Mapping) else {}
-    for protocol, one in measured.items():
+    yield from _of_labels(facts.labels)
+    if facts.drift:
+        yield from _of_drift(facts.drift)
+    for protocol, one in facts.protocols.items():
         where = {"artists": protocol}
-        yield "genre_spark_accuracy", "On held-out tracks.", where, one["accuracy"]
-        yield "genre_spark_coverage", "Share of labels accepted.", where, one["coverage"]
+        yield "genre_spark_accuracy", "On held-out tracks.", where, one.accuracy
+        if one.coverage is not None:
+            yield "genre_spark_coverage", "Share of labels accepted.", where, one.coverage
 
 
-def _of_labels(labels: Mapping[str, Any]) -> Iterator[Sample]:
-    for kind in ("genres", "synthetic_genres"):
-        for label, n in labels.get(kind, {}).items():
+def _of_labels(labels: LabelFacts) -> Iterator[Sample]:
+    kinds = {"genres": labels.genres, "synthetic_genres": labels.synthetic_genres}
+    for kind, counts in kinds.items():
+        for label, n in counts.items():
             where = {"kind": kind, "label": label}
             yield "genre_spark_tracks", "Tracks per label.", where, n
-    for name in ("accepted", "mean_confidence"):
-        if labels.get(name) is not None:
-            yield f"genre_spark_{name}", "Of the labels, a share.", {}, labels[name]
+    shares = {"accepted": labels.accepted, "mean_confidence": labels.mean_confidence}
+    for name, share in shares.items():
+        if share is not None:
+            yield f"genre_spark_{name}", "Of the labels, a share.", {}, share
 
 
-def _of_drift(drift: Mapping[str, Any]) -> Iterator[Sample]:
-    if drift:
-        level = LEVELS.index(drift["level"])
-        yield "genre_spark_drift_level", "0 ok, 1 warns, 2 stops.", {}, level
-    for part in ("features", "labels"):
-        for name, one in drift.get(part, {}).items():
-            if one["psi"] is not None:
-                yield "genre_spark_drift_psi", "Population stability.", {"of": name}, one["psi"]
+def _of_drift(drift: DriftFacts) -> Iterator[Sample]:
+    level = LEVELS.index(drift.level)
+    yield "genre_spark_drift_level", "0 ok, 1 warns, 2 stops.", {}, level
+    for name, one in (*drift.features.items(), *drift.labels.items()):
+        if one.psi is not None:
+            yield "genre_spark_drift_psi", "Population stability.", {"of": name}, one.psi
 
 
 def _last_success(path: Path, command: str) -> Iterator[Sample]:

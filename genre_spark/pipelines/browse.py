@@ -6,6 +6,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from genre_spark._model import Count, StrictModel
 from genre_spark.catalog import reader as tables
 from genre_spark.catalog import table_format
 from genre_spark.catalog.catalogue import Source
@@ -19,7 +20,15 @@ from genre_spark.schema import ALBUM, ARTIST, RUN_COLUMNS, TITLE, TRACK_ID
 _NOT_SHOWN = (*RUN_COLUMNS, "input_hash", "synthetic_genre_id")
 
 
-def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) -> dict[str, Any]:
+class BrowsePage(StrictModel):
+    """The page that was written, with how many of how many tracks."""
+
+    page: str
+    tracks: Count
+    of: Count
+
+
+def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) -> BrowsePage:
     """Writes the page; see `BrowseRequest`.
 
     Parameters
@@ -47,7 +56,7 @@ def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) ->
     if spark is not None and request.catalog:
         tracks = _named(spark, manifest.source, request, tracks)
     storage.write_text(request.output, browse_page.render(manifest, tracks))
-    return {"page": request.output, "tracks": len(tracks), "of": manifest.rows.labelled}
+    return BrowsePage(page=request.output, tracks=len(tracks), of=manifest.rows.labelled)
 
 
 def _named(

@@ -47,7 +47,7 @@ def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> L
     return training_set.collect(
         catalogue.tracks,
         catalogue.counts.accepted,
-        base.manifest.scoring.space,
+        base.manifest.scoring.scaler,
         base.manifest.scoring.synthetic,
         settings,
     )
@@ -61,11 +61,11 @@ def catalogue_facts(catalogue: Catalogue, source: Source) -> CatalogueFacts:
     return CatalogueFacts(source=redact(source.path), rows=rows)
 
 
-class MeanAndSpread(StrictModel):
+class MeanAndDeviation(StrictModel):
     """Mean and standard deviation."""
 
     mean: float
-    spread: float
+    std: float
 
 
 class BundleSummary(SparseModel):
@@ -98,7 +98,7 @@ class BundleSummary(SparseModel):
     left_out: tuple[str, ...]
     synthetic_genres: tuple[str, ...]
     rules_agreement: float | None = None
-    stability: dict[str, MeanAndSpread] | None = None
+    stability: dict[str, MeanAndDeviation] | None = None
     quality: QualityComparison | None = None
     change: Change | None = None
     genres: GenreMetrics | None = None
@@ -110,10 +110,8 @@ class BundleSummary(SparseModel):
         """Of a new bundle at a path."""
         found = manifest.clusters
         stability = {
-            name: MeanAndSpread(mean=round(mean, 4), spread=round(spread, 4))
-            for name, (mean, spread) in (
-                found.stability.summary() if found.stability else {}
-            ).items()
+            name: MeanAndDeviation(mean=round(mean, 4), std=round(std, 4))
+            for name, (mean, std) in (found.stability.summary() if found.stability else {}).items()
         }
         measured = {
             "rules_agreement": found.rules.agreement if found.rules else None,

@@ -87,9 +87,9 @@ def _discover(
     try:
         given = Tracks(tracks, sampled, n_tracks, catalogue.features, catalogue.groups)
         found = discover(given, settings, previous.as_previous() if previous else None)
-        unused = tuple(name for name in catalogue.features if name not in found.space.features)
+        unused = tuple(name for name in catalogue.features if name not in found.scaler.features)
         manifest = new_manifest(
-            ScoringPart(space=found.space, synthetic=found.synthetic, genres=None),
+            ScoringPart(scaler=found.scaler, synthetic=found.synthetic, genres=None),
             None,
             settings,
             left_out=(*catalogue.left_out, *unused),
@@ -100,7 +100,7 @@ def _discover(
         sizes = {genre.name: genre.size for genre in found.discovery.synthetic_genres}
         return manifest, Profile(
             tracks=n_tracks,
-            features=distributions.feature_profiles(sampled, found.space.features),
+            features=distributions.feature_profiles(sampled, found.scaler.features),
             labels=LabelProfile(synthetic_genres=sizes),
         )
     finally:

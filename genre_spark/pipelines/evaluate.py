@@ -43,7 +43,7 @@ def run(
     with atomic_directory.publishing(storage, path, kind=atomic_directory.STUDY) as target:
         report_progress(f"reading {source.path}")
         with open_catalogue(
-            spark, source, settings.catalog, base.manifest.scoring.space.features
+            spark, source, settings.catalog, base.manifest.scoring.scaler.features
         ) as catalogue:
             labelled = labelled_sample(catalogue, base, settings)
             study = cross_validation.run(

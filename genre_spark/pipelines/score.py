@@ -25,7 +25,7 @@ def run(
     destination.format_of(spark, output, settings).check([source.path, request.model])
     report_progress(f"reading {source.path}")
     scoring = opened.manifest.scoring
-    needed, owner = scoring.space.features, scoring.owner
+    needed, owner = scoring.scaler.features, scoring.owner
     with scan_catalogue(spark, source, settings.catalog, needed, owner) as catalogue:
         n_tracks = catalogue.n_rows
         report_progress(

@@ -45,9 +45,9 @@ def run(
     storage = storage_of(spark, output)
     atomic_directory.check_apart(storage, output, [source.path, request.clusters])
     base = store.open_bundle(spark, request.clusters)
-    space = base.manifest.scoring.space
+    scaler = base.manifest.scoring.scaler
     report_progress(f"reading {source.path}")
-    with open_catalogue(spark, source, settings.catalog, space.features) as catalogue:
+    with open_catalogue(spark, source, settings.catalog, scaler.features) as catalogue:
         labelled = labelled_sample(catalogue, base, settings)
         report_progress(
             f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks"
@@ -56,7 +56,7 @@ def run(
         with store.new_bundle(spark, output) as folder:
             report_progress("exporting the network")
             probe = labelled.take(np.arange(min(_PROBE, len(labelled))))
-            tensor = build(probe.inputs, space.edges)
+            tensor = build(probe.inputs, scaler.bin_edges)
             model = trained.classifier.model
             export.export(model, folder / files.ONNX, tensor)
             part = trained.classifier.part
@@ -83,7 +83,7 @@ def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_group:
     """The catalogue, and what the new model makes of it."""
     now, n = made.manifest.created_at, catalogue.counts.accepted
     features = distributions.feature_profiles(
-        catalogue.sampled, made.manifest.scoring.space.features
+        catalogue.sampled, made.manifest.scoring.scaler.features
     )
     labelled = job.labelled(
         Tracks.of(catalogue.tracks, n, max_group, made.manifest.scoring.owner), made, now

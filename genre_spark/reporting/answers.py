@@ -84,22 +84,22 @@ def _on_what_decides(
     held_out = f"Whiskers: one standard deviation over repeats. Held-out tracks: {tracks}."
     if finding := importance_findings.features(found):
         note = (
-            "“Of the track alone”: the track’s own value is another’s. “In all scopes”: so are its"
+            "“Of the track alone”: the track’s own value is another’s. “In all channels”: so are its"
             f" album’s statistics of that feature. {held_out}"
         )
         yield Answer("features", "Which features decide?", "Dot plot", finding, note)
-    if finding := importance_findings.scopes(found):
+    if finding := importance_findings.inputs(found):
         note = (
             "A whole input is another track’s: all features of the track, the statistics of its album,"
             " its words, or the labels counted for its artist, other artists, album or synthetic"
             f" genre. {held_out}"
         )
         yield Answer(
-            "scopes", "Is it the sound, the words or the labels?", "Dot plot", finding, note
+            "inputs", "Is it the sound, the words or the labels?", "Dot plot", finding, note
         )
     shown = list(counted)[-1] if counted else list(found)[-1]
     if finding := importance_findings.features_of_genres(found[shown], classes):
-        note = f"{shown}, {count(counted[shown])} held-out tracks; a feature in all scopes."
+        note = f"{shown}, {count(counted[shown])} held-out tracks; a feature in all channels."
         question = "Which features tell each genre apart?"
         yield Answer("features-of-genres", question, "Heatmap", finding, note)
 
@@ -129,7 +129,7 @@ def _on_labels(manifest: Manifest, labels: LabelledManifest) -> Iterator[Answer]
     reasons = mix.reasons or {}
     for kind, name in (("genre", "genre"), ("synthetic_genre", "synthetic genre")):
         if finding := accuracy_findings.reasons(
-            reasons.get(kind, {}), manifest.scoring.space.features
+            reasons.get(kind, {}), manifest.scoring.scaler.features
         ):
             note = "Rows add up to 100 %: tracks for whose label nothing speaks are left out."
             question = f"Which feature speaks most for each {name}?"

@@ -36,7 +36,7 @@ def on_synthetic(manifest: Manifest) -> Iterator[Answer]:
     values = np.array([genre.centroid for genre in genres])
     finding = cluster_findings.centroids(scoring, values, names)
     note = "Red is above the average track, blue below, pale is near it."
-    if any(axis.name != axis.feature for axis in scoring.space.axes):
+    if any(one.name != one.feature for one in scoring.scaler.scaled_features):
         note += " Key is a circle and is drawn as its two coordinates."
     yield Answer("centroids", "What sets each synthetic genre apart?", "Heatmap", finding, note)
     for genre in genres:

@@ -92,8 +92,8 @@ def centroids(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -
 
     Parameters
     ----------
-    values : np.ndarray [shape=(k, n_axes)]
-        In scaled units: 0 is the average track, 1 one spread above it.
+    values : np.ndarray [shape=(k, n_scaled)]
+        In scaled units: 0 is the average track, 1 one standard deviation above it.
     """
     limit = min(_FAR, max(0.5, float(np.abs(values).max())))
     label = "standard deviations from the average track"

@@ -88,22 +88,22 @@ def sizes(names: Sequence[str], tracks: Sequence[int]) -> Picture:
 
 def centroids(scoring: ScoringPart, values: np.ndarray, names: Sequence[str]) -> Picture:
     """What sets each synthetic genre apart, from the means of its tracks in scaled units."""
-    axes = [plain(axis.name) for axis in scoring.space.axes]
+    columns = [plain(one.name) for one in scoring.scaler.scaled_features]
     row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
     far = float(values[row, column])
     finding = (
-        f"{in_text(names[row])} stands out most: its {axes[column]} lies {abs(far):.1f} standard deviations"
+        f"{in_text(names[row])} stands out most: its {columns[column]} lies {abs(far):.1f} standard deviations"
         f" {_side(far)} the average track."
     )
-    return Picture(finding, cluster_figures.centroids(values, names, axes))
+    return Picture(finding, cluster_figures.centroids(values, names, columns))
 
 
 def profile(scoring: ScoringPart, genre: SyntheticGenre) -> Picture:
     """How one synthetic genre sounds; a small picture."""
     shown = [
-        (axis.feature, value)
-        for axis, value in zip(scoring.space.axes, genre.centroid, strict=True)
-        if feature(axis.feature).encoding != "circular"  # a circle has neither high nor low
+        (scaled.feature, value)
+        for scaled, value in zip(scoring.scaler.scaled_features, genre.centroid, strict=True)
+        if feature(scaled.feature).encoding != "circular"  # a circle has neither high nor low
     ]
     names = [plain(name) for name, _ in shown]
     values = [value for _, value in shown]
@@ -168,8 +168,8 @@ def stability(measured: Stability | None) -> Picture | None:
         return None
     rows = {title: getattr(measured, name) for name, title in _FITS.items()}
     summary_of = [
-        f"{mean:.2f} ± {spread:.2f} over {len(getattr(measured, name))} comparisons with {what}"
-        for (name, (mean, spread)), what in zip(
+        f"{mean:.2f} ± {std:.2f} over {len(getattr(measured, name))} comparisons with {what}"
+        for (name, (mean, std)), what in zip(
             measured.summary().items(), ("other seeds", "bootstraps"), strict=True
         )
     ]

@@ -1,4 +1,4 @@
-"""Findings on what decides: which features, and which scopes, by `permutation_importance`."""
+"""Findings on what decides: which features, and which inputs, by `permutation_importance`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from genre_spark.reporting.style import Picture
 from genre_spark.reporting.text import in_text, percent, plain
 
 _LOST = "points of accuracy lost"
-_SCOPES = {"track": "sound of the track", "album": "sound of the album"}
+_INPUTS = {"track": "sound of the track", "album": "sound of the album"}
 
 
 def features(protocols: Mapping[str, ProtocolMetrics]) -> Picture | None:
@@ -30,26 +30,26 @@ def features(protocols: Mapping[str, ProtocolMetrics]) -> Picture | None:
             "of the track alone": {
                 plain(name): _bounds(found.features[name].own.accuracy) for name in order
             },
-            "in all scopes": {plain(name): _bounds(lost[name]) for name in order},
+            "in all channels": {plain(name): _bounds(lost[name]) for name in order},
         }
     return Picture(" ".join(sentences), charts.differences(panels, _LOST))
 
 
-def scopes(protocols: Mapping[str, ProtocolMetrics]) -> Picture | None:
+def inputs(protocols: Mapping[str, ProtocolMetrics]) -> Picture | None:
     """Whether the track, its synthetic genre, artist or album decides; None if not measured."""
     measured = _measured(protocols)
     if not measured:
         return None
     sentences, panels = [], {}
     for title, found in measured.items():
-        lost = {name: one.accuracy for name, one in found.scopes.items()}
+        lost = {name: one.accuracy for name, one in found.inputs.items()}
         most = max(lost, key=lambda name: lost[name].mean)
         sentences.append(
-            f"{title}: the {_SCOPES.get(most, most)} decide most; with another track’s,"
+            f"{title}: the {_INPUTS.get(most, most)} decide most; with another track’s,"
             f" {percent(lost[most].mean)} more of the labels would be wrong."
         )
-        own = {_SCOPES.get(name, name): _bounds(one) for name, one in lost.items()}
-        panels[title] = {"scope": own}
+        own = {_INPUTS.get(name, name): _bounds(one) for name, one in lost.items()}
+        panels[title] = {"input": own}
     return Picture(" ".join(sentences), charts.differences(panels, _LOST))
 
 
@@ -76,4 +76,4 @@ def _measured(protocols: Mapping[str, ProtocolMetrics]) -> dict[str, Importance]
 
 
 def _bounds(loss: Loss) -> charts.Interval:
-    return loss.mean, loss.mean - loss.spread, loss.mean + loss.spread
+    return loss.mean, loss.mean - loss.std, loss.mean + loss.std

@@ -172,7 +172,7 @@ def _flat(values: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
 
 def _signature(manifest: Manifest) -> ModelSignature:
     texts = [ColSpec(DataType.string, name, required=name == TRACK_ID) for name in _TEXTS]
-    features = manifest.scoring.space.features
+    features = manifest.scoring.scaler.features
     numbers = [ColSpec(DataType.double, name, required=False) for name in features]
     # All artists of a track. MLflow drops what a signature does not name.
     artists = [ColSpec(Array(DataType.string), ARTISTS, required=False)]

@@ -48,7 +48,7 @@ the one named above. A genre without labelled tracks is never predicted."""
 
 def _facts(manifest: Manifest) -> str:
     rows = manifest.data.rows
-    features = ", ".join(map(cell, manifest.scoring.space.features))
+    features = ", ".join(map(cell, manifest.scoring.scaler.features))
     left_out = ", ".join(map(cell, manifest.left_out)) or "none"
     return "\n".join(
         [
@@ -98,8 +98,7 @@ def _quality(found: QualityComparison) -> list[str]:
 
 def _stability(stability: Stability) -> str:
     found = [
-        f"{mean:.3f} ± {spread:.3f} over {name}"
-        for name, (mean, spread) in stability.summary().items()
+        f"{mean:.3f} ± {std:.3f} over {name}" for name, (mean, std) in stability.summary().items()
     ]
     return f"The same groups are found again: adjusted Rand index {', '.join(found)}."
 
@@ -144,12 +143,12 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _importance(genres: GenreMetrics) -> str:
-    """What is lost with each scope, and with each feature in all scopes, the most first."""
+    """What is lost with each input, and with each feature in all channels, the most first."""
     lines = [_EXCHANGED, ""]
     for name, of in genres.protocols.items():
         if not of.importance:
             continue
-        lost = {f"scope: {scope}": one.accuracy for scope, one in of.importance.scopes.items()}
+        lost = {f"input: {name}": one.accuracy for name, one in of.importance.inputs.items()}
         lost |= {
             f"feature: {plain(feature)}": one.all.accuracy
             for feature, one in of.importance.features.items()
@@ -161,9 +160,9 @@ def _importance(genres: GenreMetrics) -> str:
 
 
 def _loss(loss: Loss) -> str:
-    return f"{loss.mean:.3f} ± {loss.spread:.3f}"
+    return f"{loss.mean:.3f} ± {loss.std:.3f}"
 
 
 _EXCHANGED = """Accuracy that is lost on held-out tracks where a part of the input is another
-track's: a feature in all scopes, or a scope with all of its features. ± is the standard deviation
+track's: a feature in all channels, or a whole input. ± is the standard deviation
 over repeats."""

@@ -116,7 +116,7 @@ def _far(drift: Drift) -> str:
 
 def _synthetic(manifest: Manifest) -> dict[str, Any]:
     found = manifest.clusters
-    declared = [feature(name) for name in manifest.scoring.space.features]
+    declared = [feature(name) for name in manifest.scoring.scaler.features]
     return {
         "found": found,
         "names": cluster_answers.numbered(found),
@@ -132,7 +132,7 @@ def _synthetic(manifest: Manifest) -> dict[str, Any]:
 def _compared(scoring: ScoringPart) -> str:
     """The compared features, those in which artists differ most first."""
     order = sorted(scoring.synthetic.metric.dimensions, key=lambda one: -one.ratio)
-    names = dict.fromkeys(scoring.space.axes[one.axis].feature for one in order)
+    names = dict.fromkeys(scoring.scaler.scaled_features[one.column].feature for one in order)
     return text.listed([text.plain(name) for name in names])
 
 

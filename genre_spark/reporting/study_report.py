@@ -20,8 +20,8 @@ from genre_spark.reporting.text import (
     count,
     gained,
     in_text,
+    mean_and_std,
     never_learned,
-    spread,
 )
 from genre_spark.schema import MODEL
 
@@ -101,21 +101,21 @@ def _tables(shown: Mapping[str, StudiedProtocol], target: float) -> Iterable[str
         yield _table(
             ["target precision", "labels accepted", "of these right"],
             (
-                [goal, spread(one.coverage), spread(one.precision)]
+                [goal, mean_and_std(one.coverage), mean_and_std(one.precision)]
                 for goal, one in metrics.coverage_at.items()
             ),
         )
         yield (
-            f"Labels accepted at a target precision of {target:.2f}: {spread(own.coverage)};"
-            f" of these right: {spread(own.precision)}. With hindsight, as many as"
-            f" {spread(own.attainable)} of the surest labels meet that precision."
+            f"Labels accepted at a target precision of {target:.2f}: {mean_and_std(own.coverage)};"
+            f" of these right: {mean_and_std(own.precision)}. With hindsight, as many as"
+            f" {mean_and_std(own.attainable)} of the surest labels meet that precision."
         )
         if metrics.never_learned:
             yield never_learned(map(cell, metrics.never_learned))
 
 
 def _scores(one: ScoresOverSeeds) -> list[str]:
-    return [spread(getattr(one, measure)) for measure in _MEASURES]
+    return [mean_and_std(getattr(one, measure)) for measure in _MEASURES]
 
 
 def _curve(points: Sequence[CurvePoint]) -> Iterable[str]:
@@ -152,7 +152,9 @@ def _per_genre(shown: Mapping[str, StudiedProtocol], classes: Sequence[str]) -> 
 
     def row(genre: str) -> list[str]:
         own = [metrics.per_genre[genre] for metrics in shown.values()]
-        cells = ([f"{one['support'].mean:.0f}", *(spread(one[key]) for key in keys)] for one in own)
+        cells = (
+            [f"{one['support'].mean:.0f}", *(mean_and_std(one[key]) for key in keys)] for one in own
+        )
         return [cell(genre), *(one for part in cells for one in part)]
 
     return _table(head, map(row, classes))

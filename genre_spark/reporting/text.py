@@ -93,10 +93,10 @@ def ratio(value: float | None) -> str:
     return _NONE if value is None else f"{value:.3f}"
 
 
-def spread(measure: OverSeeds) -> str:
+def mean_and_std(measure: OverSeeds) -> str:
     """A mean over seeds to three decimals, and its standard deviation."""
     text = ratio(measure.mean)
-    return text if measure.spread is None else f"{text} ± {measure.spread:.3f}"
+    return text if measure.std is None else f"{text} ± {measure.std:.3f}"
 
 
 def gained(gain: Estimate) -> str:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.classifier.predictor import GenrePredictor
-from genre_spark.features.scaling import FeatureSpace
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.features.track_inputs import TrackInputs
 from genre_spark.schema import WHY_GENRE, WHY_SYNTHETIC
 
@@ -38,9 +38,9 @@ class Explainer:
     def __init__(self, scoring: ScoringPart, genres: GenrePredictor | None):
         self._scoring = scoring
         self._genres = genres
-        self._belongs = features_of_axes(scoring.space)
+        self._belongs = features_of_columns(scoring.scaler)
         # A track of median features; medians lie well within the limits of scaled features.
-        median = scoring.space.to_numpy(np.array([scoring.space.medians], dtype=np.float32))
+        median = scoring.scaler.to_numpy(np.array([scoring.scaler.medians], dtype=np.float32))
         self._median = median[0]
 
     def explain(
@@ -60,9 +60,9 @@ class Explainer:
         margins = for_synthetic_genre(
             synthetic.points(inputs),
             np.array(synthetic.centers),
-            self._belongs[:, synthetic.metric.axes],
+            self._belongs[:, synthetic.metric.columns],
         )
-        names = self._scoring.space.features
+        names = self._scoring.scaler.features
         why_genre = pa.nulls(len(inputs), pa.list_(_EFFECT))
         if self._genres is not None and self._scoring.genres is not None:
             classes = pa.array(self._scoring.genres.classes)
@@ -88,24 +88,26 @@ class Explainer:
         whole = genres.track_log_probabilities(inputs, nearest)[rows, winners]
         # One feature at a time: all at once would take as many times the memory.
         without = [
-            genres.track_log_probabilities(self._occluded(inputs, axes), nearest)[rows, winners]
-            for axes in self._belongs
+            genres.track_log_probabilities(self._occluded(inputs, columns), nearest)[rows, winners]
+            for columns in self._belongs
         ]
         return whole[:, None] - np.stack(without, axis=1)
 
-    def _occluded(self, inputs: TrackInputs, axes: np.ndarray) -> TrackInputs:
-        """The tracks with the median in some axes, of their albums too."""
+    def _occluded(self, inputs: TrackInputs, columns: np.ndarray) -> TrackInputs:
+        """The tracks with the median in some columns, of their albums too."""
         return replace(
             inputs,
-            scaled=np.where(axes, self._median, inputs.scaled),
-            album_mean=np.where(axes, self._median, inputs.album_mean),
-            album_deviation=np.where(axes, np.float32(0), inputs.album_deviation),
+            scaled=np.where(columns, self._median, inputs.scaled),
+            album_mean=np.where(columns, self._median, inputs.album_mean),
+            album_deviation=np.where(columns, np.float32(0), inputs.album_deviation),
         )
 
 
-def features_of_axes(space: FeatureSpace) -> np.ndarray:
-    """Which axes are of which feature [shape=(n_features, n_axes), dtype=bool]."""
-    return np.array([[axis.feature == name for axis in space.axes] for name in space.features])
+def features_of_columns(scaler: FeatureScaler) -> np.ndarray:
+    """Which scaled features are of which feature [shape=(n_features, n_scaled), dtype=bool]."""
+    return np.array(
+        [[one.feature == name for one in scaler.scaled_features] for name in scaler.features]
+    )
 
 
 def for_synthetic_genre(

@@ -73,7 +73,7 @@ class InMemoryScorer:
             `COLUMNS`, one row per row of `tracks`, with its index. A row that `score` would
             quarantine has an id at most; ids that come twice are labelled twice.
         """
-        raw = np.stack([_clean(tracks, name) for name in self._scoring.space.features], axis=1)
+        raw = np.stack([_clean(tracks, name) for name in self._scoring.scaler.features], axis=1)
         n_imputed = np.isnan(raw).sum(axis=1)
         ids = _texts(tracks, TRACK_ID)
         usable = _are_ids(ids) & (n_imputed <= self._max_imputed)
@@ -97,8 +97,8 @@ class InMemoryScorer:
 
     def _rows(self, tracks: pd.DataFrame, raw: np.ndarray, n_imputed: np.ndarray) -> pa.RecordBatch:
         """The columns that a worker reads; see `artist_pass.narrow`."""
-        space, n = self._scoring.space, len(tracks)
-        filled = np.where(np.isnan(raw), np.asarray(space.medians), raw).astype(np.float32)
+        scaler, n = self._scoring.scaler, len(tracks)
+        filled = np.where(np.isnan(raw), np.asarray(scaler.medians), raw).astype(np.float32)
         artist, ids = _keys(_texts(tracks, ARTIST)), _texts(tracks, TRACK_ID)
         lone = _keys(pd.Series([f"{TRACK_ID}\0{one}" for one in ids]))
         columns = {

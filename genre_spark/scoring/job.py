@@ -134,7 +134,9 @@ def _inputs(tracks: Tracks, scoring: ScoringPart) -> DataFrame:
         IS_AMBIGUOUS: F.col(validation.AMBIGUOUS),
         OWN_HASH: row_counts.content_hash(table),
     }
-    return narrow(table, scoring.space, tracks.oversized, scoring.reads_text, passed, scoring.owner)
+    return narrow(
+        table, scoring.scaler, tracks.oversized, scoring.reads_text, passed, scoring.owner
+    )
 
 
 def labelling(payload: Payload) -> Work:

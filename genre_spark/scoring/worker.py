@@ -120,7 +120,7 @@ class Labeller:
         self._names = pa.array(scoring.synthetic.names, pa.string())
         self._genres = None
         if scoring.genres is not None and onnx is not None:
-            self._genres = GenrePredictor(scoring.genres, scoring.space, onnx)
+            self._genres = GenrePredictor(scoring.genres, scoring.scaler, onnx)
         self._explainer = Explainer(scoring, self._genres) if explain else None
         labelled = [name for name in labelled_columns(explain) if name not in RUN_COLUMNS]
         self._order = (*labelled, *_PASSED)
@@ -128,7 +128,7 @@ class Labeller:
     def batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[ArtistBatch]:
         """What `label` takes, of a partition."""
         split = artist_batches if self._scoring.relates_artists else single_tracks
-        return split(batches, self._scoring.space)
+        return split(batches, self._scoring.scaler)
 
     def label(self, batch: ArtistBatch) -> pa.RecordBatch:
         """The labels of a batch; see `label_partition`."""

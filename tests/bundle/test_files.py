@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from support.generated import GENRES, make_manifest, make_profile
-from support.networks import AXES, CHANNELS, CLASSES, constant, make_network
+from support.networks import CHANNELS, CLASSES, SCALED, constant, make_network
 
 from genre_spark.bundle import files
 from genre_spark.bundle.manifest import Manifest, model_id
@@ -336,13 +336,13 @@ def test_the_model_id_depends_on_all_that_decides_a_label_and_on_nothing_else(ma
     manifest = make_manifest(NETWORK)
     scoring = manifest.scoring
     other_classes = scoring.genres.model_copy(update={"classes": (*GENRES[1:], GENRES[0])})
-    other_space = scoring.space.model_copy(update={"medians": (*scoring.space.medians[1:], 0.0)})
+    other_scaler = scoring.scaler.model_copy(update={"medians": (*scoring.scaler.medians[1:], 0.0)})
     ids = [
         model_id(scoring, NETWORK),
         model_id(scoring, NETWORK + b"!"),
         model_id(scoring, None),
         model_id(scoring.model_copy(update={"genres": other_classes}), NETWORK),
-        model_id(scoring.model_copy(update={"space": other_space}), NETWORK),
+        model_id(scoring.model_copy(update={"scaler": other_scaler}), NETWORK),
     ]
     assert len(set(ids)) == len(ids)
     assert ids[0] == manifest.model_id == files.load(make()).manifest.model_id
@@ -479,7 +479,7 @@ def of_the_wrong_sum(model):
 
 def with_a_weight_from_outside(model):
     model.graph.input.append(
-        helper.make_tensor_value_info("weights", TensorProto.FLOAT, [AXES * CHANNELS, CLASSES])
+        helper.make_tensor_value_info("weights", TensorProto.FLOAT, [SCALED * CHANNELS, CLASSES])
     )
 
 
@@ -619,8 +619,8 @@ NETWORKS = {
     "a weight that could overflow": (
         make_network(change=lambda model: not_finite(model, 1e30)), "has weights beyond 1e+06"
     ),
-    "other axes": (
-        make_network(axes=12),
+    "other features": (
+        make_network(scaled=12),
         "reads (12, 11) for tensor per track, should read (13, 11) for tensor",
     ),
     "other channels": (make_network(channels=3), "reads (13, 3) for tensor per track, "),
@@ -642,7 +642,7 @@ def test_a_network_that_is_not_what_it_should_be_is_refused(make, network, told)
 
 def test_numbers_that_are_not_finite_on_tracks_that_no_check_foresaw_are_no_labels():
     network = onnx_session.Network(make_network(change=overflowing))
-    tracks = np.full((2, AXES, CHANNELS), 50, np.float32)
+    tracks = np.full((2, SCALED, CHANNELS), 50, np.float32)
     with pytest.raises(BundleError, match="gives numbers that are not finite for some tracks"):
         network.log_probabilities(tracks)
 
@@ -691,7 +691,7 @@ def test_json_that_breaks_parsers_is_refused(make, name, content):
     [
         (lambda p: p["features"].pop("tempo"), "profile.json is of other features than the model"),
         (lambda p: p["features"]["tempo"]["counts"].pop(), "profile.json: features.tempo: "),
-        (lambda p: p["features"]["tempo"]["edges"].reverse(), "profile.json: features.tempo: "),
+        (lambda p: p["features"]["tempo"]["bin_edges"].reverse(), "profile.json: features.tempo: "),
         (lambda p: p.update(tracks=-1), "profile.json: tracks: "),
         (lambda p: p.pop("labels"), "profile.json: labels: "),
     ],

@@ -30,7 +30,7 @@ SETTINGS = load_settings()
 def make_bundle(folder, seed, accuracy):
     """A full bundle that states how accurate it is."""
     folder.mkdir()
-    network = make_network(seed=seed, axes=4)
+    network = make_network(seed=seed, scaled=4)
     manifest = make_manifest(network, features=FEATURES)
     part = make_genre_part(artists=[1, 2])
     scoring = manifest.scoring.model_copy(update={"genres": part})

@@ -26,7 +26,7 @@ from genre_spark.publishing import run_metadata
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
-NETWORK = make_network(axes=4)
+NETWORK = make_network(scaled=4)
 UNHEARD = "unheard"
 
 
@@ -36,7 +36,7 @@ def measured(accuracy, held_out="same tracks"):
 
 def make_bundle(path, accuracy=0.9, held_out="same tracks", seed=1, kind="full"):
     # Each version is another model.
-    network = make_network(seed=sum(path.name.encode()), axes=4) if kind == "full" else None
+    network = make_network(seed=sum(path.name.encode()), scaled=4) if kind == "full" else None
     manifest = make_manifest(network, features=FEATURES).model_copy(update={"seed": seed})
     path.mkdir(parents=True)
     if network:

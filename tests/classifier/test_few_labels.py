@@ -129,7 +129,7 @@ def test_too_few_labels_are_refused_before_anything_is_fitted(spark, counts, tol
         training_set.collect(
             spark.createDataFrame(tracks),
             len(names),
-            SCORING.space,
+            SCORING.scaler,
             SCORING.synthetic,
             SETTINGS,
         )
@@ -143,7 +143,7 @@ def test_of_too_many_labels_small_genres_are_kept_whole(spark):
     found = training_set.collect(
         spark.createDataFrame(tracks),
         len(names),
-        SCORING.space,
+        SCORING.scaler,
         SCORING.synthetic,
         settings,
     )
@@ -181,7 +181,7 @@ def test_a_track_under_several_genres_is_learned_from_in_parts(spark):
     found = training_set.collect(
         spark.createDataFrame(rows, schema),
         120,
-        SCORING.space,
+        SCORING.scaler,
         SCORING.synthetic,
         SETTINGS,
     )

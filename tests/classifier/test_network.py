@@ -25,13 +25,13 @@ def fitted(given, seed=1):
 
 
 def fitted_without(given, fold, seed=1):
-    tensor = build(given.inputs, given.edges)
+    tensor = build(given.inputs, given.bin_edges)
     examples = network.Examples(tensor, given.targets, given.artists)
     return network.fit(examples, fold, SETTINGS, seed), fold, tensor
 
 
 def test_the_network_stays_small_with_many_features_and_genres():
-    assert architecture.flops(n_axes=16, n_channels=len(CHANNELS), n_classes=20) <= 150_000
+    assert architecture.flops(n_scaled=16, n_channels=len(CHANNELS), n_classes=20) <= 150_000
 
 
 def test_a_member_learns_nothing_from_the_artists_that_it_holds_out(eagerly):

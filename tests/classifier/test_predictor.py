@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from support.generated import make_counts, make_genre_part, make_space, make_tracks
+from support.generated import make_counts, make_genre_part, make_scaler, make_tracks
 from support.networks import make_network
 from support.samples import make_sample
 
@@ -16,7 +16,7 @@ from genre_spark.classifier.packed_array import PackedArray
 from genre_spark.classifier.predictor import GenrePredictor
 from genre_spark.features.group_statistics import Groups
 
-SPACE = make_space(make_tracks(200, seed=4))
+SCALER = make_scaler(make_tracks(200, seed=4))
 WORDS = WordPart(
     titles=("ballad",),
     albums=("ballad",),
@@ -26,7 +26,7 @@ WORDS = WordPart(
 
 
 def predict(part, given):
-    predictor = GenrePredictor(part, SPACE, make_network())
+    predictor = GenrePredictor(part, SCALER, make_network())
     return predictor.predict(given.inputs, Groups.of(given.artists), given.synthetic)
 
 

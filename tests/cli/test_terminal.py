@@ -8,7 +8,7 @@ from genre_spark.cli.terminal import Terminal
 from genre_spark.clustering.changes import Change, Match, Merge, Split
 from genre_spark.config import load_settings
 from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
-from genre_spark.pipelines.bundles import BundleSummary, MeanAndSpread
+from genre_spark.pipelines.bundles import BundleSummary, MeanAndDeviation
 from genre_spark.publishing.manifest import (
     Incremental,
     Labels,
@@ -73,7 +73,7 @@ DISCOVERY = BundleSummary(
     rows=make_rows(100, 90),
     left_out=(),
     synthetic_genres=("calm slow", "loud fast"),
-    stability={"seeds": MeanAndSpread(mean=0.987, spread=0.01)},
+    stability={"seeds": MeanAndDeviation(mean=0.987, std=0.01)},
     rules_agreement=0.912,
 )
 

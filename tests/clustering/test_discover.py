@@ -44,7 +44,7 @@ def found(tracks):
 @pytest.fixture(scope="module")
 def narrowed(tracks, found):
     kept = {GENRE: tracks[GENRE]}
-    return narrow(tracks, found.space, {}, others=kept).repartition(2, "_group").persist()
+    return narrow(tracks, found.scaler, {}, others=kept).repartition(2, "_group").persist()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def labels(narrowed, found):
     """The synthetic genre of every track by the function that scoring uses, in one batch each."""
     table = narrowed.toArrow().to_batches()
     frames = []
-    for batch in artist_batches(iter(table), found.space):
+    for batch in artist_batches(iter(table), found.scaler):
         rows, distances = found.synthetic.assign(batch.inputs)
         ids = batch.rows[TRACK_ID].to_pylist()
         frames.append(pd.DataFrame({TRACK_ID: ids, "row": rows, "distance": distances}))
@@ -63,25 +63,25 @@ def labels(narrowed, found):
 
 
 def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(narrowed, found):
-    once = sample.draw(narrowed, N_TRACKS, found.space, 100, seed=1)
+    once = sample.draw(narrowed, N_TRACKS, found.scaler, 100, seed=1)
     assert len(once) == 100
-    again = sample.draw(narrowed.repartition(5, "_group"), N_TRACKS, found.space, 100, seed=1)
+    again = sample.draw(narrowed.repartition(5, "_group"), N_TRACKS, found.scaler, 100, seed=1)
     assert once.ids.tolist() == again.ids.tolist()
     np.testing.assert_array_equal(once.inputs.artist_mean, again.inputs.artist_mean)
-    other = sample.draw(narrowed, N_TRACKS, found.space, 100, seed=2)
+    other = sample.draw(narrowed, N_TRACKS, found.scaler, 100, seed=2)
     assert once.ids.tolist() != other.ids.tolist()
-    assert len(sample.draw(narrowed, N_TRACKS, found.space, 10_000, seed=1)) == N_TRACKS
+    assert len(sample.draw(narrowed, N_TRACKS, found.scaler, 10_000, seed=1)) == N_TRACKS
 
 
 def test_the_sample_has_whole_artists_in_random_order(narrowed, found):
-    drawn = sample.draw(narrowed, N_TRACKS, found.space, 300, seed=1)
+    drawn = sample.draw(narrowed, N_TRACKS, found.scaler, 300, seed=1)
     counts = np.bincount(drawn.group)[drawn.group]
     assert (counts == drawn.inputs.artist_tracks).mean() > 0.95
     assert (np.diff(drawn.group) != 0).mean() > 0.9
 
 
 def test_the_fit_on_all_tracks_ends_where_no_center_moves(narrowed, found):
-    points = catalogue_passes.points(narrowed, found.space, found.synthetic.metric)
+    points = catalogue_passes.points(narrowed, found.scaler, found.synthetic.metric)
     places = np.array([row[0].toArray() for row in points.select(POINT).collect()])
     rng = np.random.default_rng(0)
     centers = kmeans.fit(points, places[rng.choice(len(places), 12, replace=False)], 40)
@@ -111,7 +111,7 @@ def test_synthetic_genres_account_for_every_track_as_scoring_labels_it(found, la
 
 def test_centroids_are_means_of_scaled_tracks(found, labels, tracks):
     rows = tracks.select(TRACK_ID, *FEATURE_NAMES).toPandas().merge(labels, on=TRACK_ID)
-    scaled = found.space.to_numpy(rows[list(FEATURE_NAMES)].to_numpy(float))
+    scaled = found.scaler.to_numpy(rows[list(FEATURE_NAMES)].to_numpy(float))
     for row, genre in enumerate(found.discovery.synthetic_genres):
         own = (rows["row"] == row).to_numpy()
         np.testing.assert_allclose(genre.centroid, scaled[own].mean(axis=0), atol=1e-5)
@@ -193,7 +193,7 @@ def test_without_artists_albums_take_their_place_and_without_both_tracks_stand_a
 @pytest.fixture
 def earlier(found):
     """What a later fit needs of this one."""
-    scoring = ScoringPart(space=found.space, synthetic=found.synthetic, genres=None)
+    scoring = ScoringPart(scaler=found.scaler, synthetic=found.synthetic, genres=None)
     update = {"scoring": scoring, "clusters": found.discovery}
     return Bundle(Path("old"), make_manifest().model_copy(update=update), None, {}).as_previous()
 
@@ -204,7 +204,7 @@ def test_earlier_synthetic_genres_stay_as_they_are_while_they_fit(
     monkeypatch.setattr(model_selection, "still_fit", lambda *_: True)
     fewer = tracks.filter("xxhash64(track_id) % 10 <> 0")
     again = discover(as_given(fewer), SETTINGS.model_copy(update={"seed": 7}), earlier)
-    assert (again.space, again.synthetic.metric) == (found.space, found.synthetic.metric)
+    assert (again.scaler, again.synthetic.metric) == (found.scaler, found.synthetic.metric)
     for kept in ("names", "centers"):
         before, after = (
             dict(zip(one.synthetic.ids, getattr(one.synthetic, kept), strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.generated import make_manifest, make_space, make_tracks
+from support.generated import make_manifest, make_scaler, make_tracks
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.clustering import matching
@@ -29,7 +29,7 @@ def bundle(retired=()):
 
 
 def rows(previous):
-    scaled = previous.space.to_numpy(RAW)
+    scaled = previous.scaler.to_numpy(RAW)
     return nearest(scaled, np.array(previous.synthetic.centers))[0]
 
 
@@ -104,8 +104,8 @@ def test_a_bundle_of_other_features_is_refused():
         BundleError,
         match=r"^old: its synthetic genres rest on danceability, .*run without --previous",
     ):
-        matching.check(bundle(), make_space(TRACKS, features))
-    matching.check(bundle(), make_space(TRACKS))
+        matching.check(bundle(), make_scaler(TRACKS, features))
+    matching.check(bundle(), make_scaler(TRACKS))
 
 
 def test_a_bundle_that_compares_tracks_by_other_groups_is_refused():

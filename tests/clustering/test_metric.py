@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.generated import make_metric, make_space, make_tracks
+from support.generated import make_metric, make_scaler, make_tracks
 
 from genre_spark.clustering import metric
 from genre_spark.clustering.metric import ClusterMetric, Dimension, Moments
@@ -15,7 +15,7 @@ from genre_spark.features.group_statistics import Groups
 from genre_spark.features.track_inputs import Keys, TrackInputs
 
 SETTINGS = load_settings().clustering
-SPACE = make_space(make_tracks(200, seed=1), ("energy", "tempo", "valence"))
+SCALER = make_scaler(make_tracks(200, seed=1), ("energy", "tempo", "valence"))
 ENERGY, TEMPO, VALENCE = range(3)
 
 
@@ -35,7 +35,7 @@ def batch(scaled, artists):
 
 
 def drawn(between, n_artists=400, n_tracks=5, seed=0):
-    """Tracks with variance 1 within artists, and so much between them, per axis."""
+    """Tracks with variance 1 within artists, and so much between them, per scaled feature."""
     rng = np.random.default_rng(seed)
     levels = rng.normal(size=(n_artists, 3)) * np.sqrt(between)
     artists = np.repeat(np.arange(1, n_artists + 1), n_tracks)
@@ -63,8 +63,8 @@ def test_tracks_without_an_artist_and_artists_with_one_track_do_not_change_varia
 
 
 def test_a_feature_in_which_artists_do_not_differ_is_not_compared():
-    fitted = metric.fit(Moments.of(drawn((1, 0, 0.4))), SPACE, SETTINGS, "artist")
-    assert fitted.axes == [ENERGY, VALENCE]
+    fitted = metric.fit(Moments.of(drawn((1, 0, 0.4))), SCALER, SETTINGS, "artist")
+    assert fitted.columns == [ENERGY, VALENCE]
     first = fitted.dimensions[0]
     assert first.track_weight == pytest.approx(
         SETTINGS.track_weight * first.ratio / (1 + first.ratio), rel=1e-4
@@ -75,13 +75,13 @@ def test_where_artists_do_not_differ_there_are_no_synthetic_genres():
     with pytest.raises(
         InputError, match=r"^no synthetic genres found: tracks of one artist are"
     ) as e:
-        metric.fit(Moments.of(drawn((0, 0, 0))), SPACE, SETTINGS, "artist")
+        metric.fit(Moments.of(drawn((0, 0, 0))), SCALER, SETTINGS, "artist")
     assert e.value.exit_code == 3
     assert "\n" not in str(e.value)
 
 
 def test_an_artists_level_is_its_mean_shrunk_the_more_the_fewer_tracks_it_has():
-    one = ClusterMetric(dimensions=(Dimension(axis=1, ratio=1, track_weight=0.2, spread=2),))
+    one = ClusterMetric(dimensions=(Dimension(column=1, ratio=1, track_weight=0.2, deviation=2),))
     mean = np.array([[0, 3.0, 0], [0, 3.0, 0]], np.float32)
     np.testing.assert_allclose(one.levels(mean, np.array([1, 9])), [[1.5], [2.7]], rtol=1e-6)
     scaled = np.array([[0, 5.0, 0], [0, -5.0, 0]], np.float32)
@@ -92,9 +92,9 @@ def test_an_artists_level_is_its_mean_shrunk_the_more_the_fewer_tracks_it_has():
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 def test_a_track_has_the_same_place_to_the_last_bit_in_every_batch(seed, n):
     rng = np.random.default_rng(seed)
-    scaled, mean = rng.normal(size=(2, n, SPACE.n_axes)).astype(np.float32)
+    scaled, mean = rng.normal(size=(2, n, SCALER.n_scaled)).astype(np.float32)
     tracks = rng.integers(1, 99, n)
-    compared = make_metric(SPACE, ratio=0.7)
+    compared = make_metric(SCALER, ratio=0.7)
     whole = compared.points(scaled, mean, tracks)
     row = int(rng.integers(n))
     alone = compared.points(scaled[row : row + 1], mean[row : row + 1], tracks[row : row + 1])
@@ -102,12 +102,12 @@ def test_a_track_has_the_same_place_to_the_last_bit_in_every_batch(seed, n):
 
 
 def test_without_artists_scaled_features_are_compared_but_no_key():
-    space = make_space(make_tracks(100, seed=1))
-    compared = metric.plain(space)
-    assert {space.axes[axis].name for axis in compared.axes} == {
-        axis.name for axis in space.axes if not axis.name.startswith("key")
+    scaler = make_scaler(make_tracks(100, seed=1))
+    compared = metric.plain(scaler)
+    assert {scaler.scaled_features[column].name for column in compared.columns} == {
+        one.name for one in scaler.scaled_features if not one.name.startswith("key")
     }
     assert not compared.relates_artists
-    scaled = np.random.default_rng(0).normal(size=(5, space.n_axes)).astype(np.float32)
+    scaled = np.random.default_rng(0).normal(size=(5, scaler.n_scaled)).astype(np.float32)
     points = compared.points(scaled, scaled + 9, np.full(5, 3))
-    np.testing.assert_array_equal(points, scaled[:, compared.axes])
+    np.testing.assert_array_equal(points, scaled[:, compared.columns])

@@ -157,10 +157,10 @@ def test_the_tightest_of_five_fits_is_kept():
     points = np.random.default_rng(3).normal(size=(150, 5))
     once = SETTINGS.model_copy(update={"restarts": 1})
     centers, _ = model_selection.fit_best(points, 12, once, seed=4)
-    spread = (model_selection.nearest(points, centers)[1] ** 2).sum()
+    squares = (model_selection.nearest(points, centers)[1] ** 2).sum()
     fits = [KMeans(12, n_init=1, random_state=4 + i).fit(points).inertia_ for i in range(5)]
     assert min(fits) < max(fits)
-    assert spread == pytest.approx(min(fits))
+    assert squares == pytest.approx(min(fits))
 
 
 def test_the_stability_that_is_reported_is_the_mean_and_the_spread_of_the_fits():

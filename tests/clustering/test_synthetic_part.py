@@ -34,7 +34,7 @@ def test_of_equally_near_centers_the_first_is_taken():
 def test_a_copy_with_other_centers_assigns_by_these():
     part = make_manifest(k=12).scoring.synthetic
     raw = make_tracks(50, seed=2)[list(FEATURE_NAMES)].to_numpy(float)
-    scaled = make_manifest(k=12).scoring.space.to_numpy(raw).astype(np.float32)
+    scaled = make_manifest(k=12).scoring.scaler.to_numpy(raw).astype(np.float32)
     inputs = SimpleNamespace(scaled=scaled, artist_mean=scaled, artist_tracks=np.ones(50, int))
     rows, distances = part.assign(inputs)
     turned = part.model_copy(update={"centers": part.centers[::-1]})

@@ -25,14 +25,14 @@ def test_no_channel_holds_a_label(spark):
         training_set.collect(
             spark.createDataFrame(table),
             300,
-            scoring.space,
+            scoring.scaler,
             scoring.synthetic,
             SETTINGS,
         )
         for table in (tracks, others)
     ]
     assert (found[0].labels != found[1].labels).any()
-    np.testing.assert_array_equal(*[build(one.inputs, one.edges) for one in found])
+    np.testing.assert_array_equal(*[build(one.inputs, one.bin_edges) for one in found])
 
 
 def corrupted(given, rows):

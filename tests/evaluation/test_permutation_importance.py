@@ -22,19 +22,19 @@ def found():
 
 def test_sound_or_labels_decide_on_known_artists(found):
     # Parts that say the same stand in for each other: accuracy may lose nothing by one of them.
-    lost = {name: one.log_likelihood.mean for name, one in found[0].scopes.items()}
+    lost = {name: one.log_likelihood.mean for name, one in found[0].inputs.items()}
     assert max(lost["track"], lost["artist's labels"], lost["album's labels"]) > 0.01
 
 
 def test_what_the_classifier_does_not_read_loses_nothing(found):
-    assert found[0].scopes["other artists' labels"].accuracy.mean == 0.0
+    assert found[0].inputs["other artists' labels"].accuracy.mean == 0.0
 
 
 def test_losses_are_of_all_held_out_tracks_and_of_each_genre(found):
     measured, tracks, test = found
     assert measured.tracks == len(test)
     assert set(measured.features) == set(tracks.features)
-    loss = measured.scopes["artist's labels"].accuracy
+    loss = measured.inputs["artist's labels"].accuracy
     share = np.bincount(tracks.labels[test]) / len(test)
     parts = [loss.per_genre[name] for name in tracks.classes]
     assert loss.mean == pytest.approx(float(share @ parts), abs=1e-4)

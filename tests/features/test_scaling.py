@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
-from support.generated import make_axis, make_space, make_tracks
+from support.generated import make_scaled_feature, make_scaler, make_tracks
 
 from genre_spark.errors import InputError
 from genre_spark.features import scaling
-from genre_spark.features.scaling import LIMIT, Axis, FeatureSpace
+from genre_spark.features.scaling import LIMIT, FeatureScaler, ScaledFeature
 from genre_spark.schema import FEATURE_NAMES, feature
 
 ROWS = 60
@@ -20,8 +20,8 @@ MISSING, LOWEST, HIGHEST = -1.0, 0.0, 1.0
 
 
 @pytest.fixture(scope="module")
-def space():
-    return make_space(_with_extras(make_tracks(400, seed=5)), NAMES)
+def scaler():
+    return make_scaler(_with_extras(make_tracks(400, seed=5)), NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -60,56 +60,58 @@ positions = arrays(
 )
 
 
-def in_spark(spark, space, raw):
+def in_spark(spark, scaler, raw):
     rows = [[i, *(None if np.isnan(v) else float(v) for v in row)] for i, row in enumerate(raw)]
-    schema = ", ".join(["_i int", *(f"{name} double" for name in space.features)])
+    schema = ", ".join(["_i int", *(f"{name} double" for name in scaler.features)])
     table = spark.createDataFrame(rows, schema)
-    found = table.select("_i", *space.to_spark()).toPandas().sort_values("_i")
-    assert list(found.columns[1:]) == [axis.name for axis in space.axes]
+    found = table.select("_i", *scaler.to_spark()).toPandas().sort_values("_i")
+    assert list(found.columns[1:]) == [one.name for one in scaler.scaled_features]
     return found.drop(columns="_i").to_numpy(float)
 
 
 @settings(max_examples=5)
 @given(positions=positions)
-def test_spark_and_numpy_agree_on_every_possible_value_and_on_missing_ones(spark, space, positions):
+def test_spark_and_numpy_agree_on_every_possible_value_and_on_missing_ones(
+    spark, scaler, positions
+):
     raw = raw_values(positions)
-    np.testing.assert_allclose(in_spark(spark, space, raw), space.to_numpy(raw), atol=1e-9)
+    np.testing.assert_allclose(in_spark(spark, scaler, raw), scaler.to_numpy(raw), atol=1e-9)
 
 
-def test_spark_and_numpy_agree_on_the_ends_of_every_range_and_on_a_track_of_nothing(spark, space):
+def test_spark_and_numpy_agree_on_the_ends_of_every_range_and_on_a_track_of_nothing(spark, scaler):
     ends = np.array([[LOWEST], [HIGHEST], [MISSING]]) * np.ones(len(NAMES))
     raw = raw_values(ends)
-    np.testing.assert_allclose(in_spark(spark, space, raw), space.to_numpy(raw), atol=1e-9)
+    np.testing.assert_allclose(in_spark(spark, scaler, raw), scaler.to_numpy(raw), atol=1e-9)
 
 
 @settings(max_examples=30)
 @given(positions=positions)
-def test_axes_lie_within_the_limit_whatever_the_track(space, positions):
-    axes = space.to_numpy(raw_values(positions))
-    assert axes.shape == (ROWS, space.n_axes)
-    assert (np.abs(axes) <= LIMIT).all()
+def test_scaled_values_lie_within_the_limit_whatever_the_track(scaler, positions):
+    scaled = scaler.to_numpy(raw_values(positions))
+    assert scaled.shape == (ROWS, scaler.n_scaled)
+    assert (np.abs(scaled) <= LIMIT).all()
 
 
-def test_a_missing_value_is_the_median(space):
+def test_a_missing_value_is_the_median(scaler):
     nothing = np.full((1, len(NAMES)), np.nan)
-    medians = np.array([space.medians])
-    np.testing.assert_array_equal(space.to_numpy(nothing), space.to_numpy(medians))
+    medians = np.array([scaler.medians])
+    np.testing.assert_array_equal(scaler.to_numpy(nothing), scaler.to_numpy(medians))
 
 
-def test_the_raw_array_is_left_as_it_was(space):
+def test_the_raw_array_is_left_as_it_was(scaler):
     raw = raw_values(np.full((3, len(NAMES)), MISSING))
-    space.to_numpy(raw)
+    scaler.to_numpy(raw)
     assert np.isnan(raw).all()
 
 
 @pytest.mark.parametrize("step", [1, 2, 5, 6])
 def test_keys_lie_on_a_circle_where_b_is_as_near_to_c_as_c_sharp(step):
-    key = FeatureSpace(
+    key = FeatureScaler(
         features=("key",),
         medians=(0.0,),
-        axes=(
-            make_axis("key", "_cos", center=0.0, scale=0.7),
-            make_axis("key", "_sin", center=0.0, scale=0.7),
+        scaled_features=(
+            make_scaled_feature("key", "_cos", center=0.0, scale=0.7),
+            make_scaled_feature("key", "_sin", center=0.0, scale=0.7),
         ),
     )
     keys = np.arange(12.0)[:, None]
@@ -119,27 +121,27 @@ def test_keys_lie_on_a_circle_where_b_is_as_near_to_c_as_c_sharp(step):
     assert distances[0] > np.linalg.norm(points[0] - points[step - 1])
 
 
-def test_a_share_or_length_counts_in_ratios(space):
-    axis = next(axis for axis in space.axes if axis.name == "tempo")
-    low, middle, high = axis.encode(scaling._Numpy, np.array([80.0, 120.0, 180.0]))
+def test_a_share_or_length_counts_in_ratios(scaler):
+    one = next(one for one in scaler.scaled_features if one.name == "tempo")
+    low, middle, high = one.encode(scaling._Numpy, np.array([80.0, 120.0, 180.0]))
     assert high - middle == pytest.approx(middle - low)
 
 
 def test_fit_agrees_with_pandas_and_scales_to_mean_0_and_spread_1(tracks):
     fitted = scaling.fit(tracks, FEATURE_NAMES)
-    expected = make_space(make_tracks(400, seed=5))
+    expected = make_scaler(make_tracks(400, seed=5))
     assert fitted.features == expected.features
-    for axis, other in zip(fitted.axes, expected.axes, strict=True):
-        assert axis.name == other.name
-        assert axis.center == pytest.approx(other.center)
-        assert axis.scale == pytest.approx(other.scale)
+    for one, other in zip(fitted.scaled_features, expected.scaled_features, strict=True):
+        assert one.name == other.name
+        assert one.center == pytest.approx(other.center)
+        assert one.scale == pytest.approx(other.scale)
     rows = make_tracks(400, seed=5)[list(FEATURE_NAMES)]
     for name, median in zip(fitted.features, fitted.medians, strict=True):
         # Of an even number of values Spark takes the lower middle one.
         assert median == np.sort(rows[name])[199]
-    axes = fitted.to_numpy(rows.to_numpy(float))
-    np.testing.assert_allclose(axes.mean(axis=0), 0, atol=0.02)
-    np.testing.assert_allclose(axes.std(axis=0), 1, atol=0.05)
+    scaled = fitted.to_numpy(rows.to_numpy(float))
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=0.02)
+    np.testing.assert_allclose(scaled.std(axis=0), 1, atol=0.05)
 
 
 def test_missing_values_take_no_part_in_the_fit(spark, tracks):
@@ -148,13 +150,13 @@ def test_missing_values_take_no_part_in_the_fit(spark, tracks):
         "track_id string, " + ", ".join(f"{name} double" for name in FEATURE_NAMES),
     )
     with_holes = tracks.select(*holes.columns).unionByName(holes)
-    for axis, other in zip(
-        scaling.fit(with_holes, FEATURE_NAMES).axes,
-        scaling.fit(tracks, FEATURE_NAMES).axes,
+    for one, other in zip(
+        scaling.fit(with_holes, FEATURE_NAMES).scaled_features,
+        scaling.fit(tracks, FEATURE_NAMES).scaled_features,
         strict=True,
     ):
-        assert axis.center == pytest.approx(other.center, rel=1e-12)
-        assert axis.scale == pytest.approx(other.scale, rel=1e-12)
+        assert one.center == pytest.approx(other.center, rel=1e-12)
+        assert one.scale == pytest.approx(other.scale, rel=1e-12)
 
 
 def test_fit_leaves_out_features_that_are_constant_or_empty(tracks):
@@ -163,7 +165,7 @@ def test_fit_leaves_out_features_that_are_constant_or_empty(tracks):
     table = tracks.withColumn("tempo", F.lit(120.0)).withColumn("key", F.lit(None).cast("double"))
     fitted = scaling.fit(table, FEATURE_NAMES)
     assert fitted.features == tuple(n for n in FEATURE_NAMES if n not in ("tempo", "key"))
-    assert {axis.feature for axis in fitted.axes} == set(fitted.features)
+    assert {one.feature for one in fitted.scaled_features} == set(fitted.features)
     assert len(fitted.medians) == len(fitted.features)
 
 
@@ -173,7 +175,7 @@ def test_of_a_circular_feature_an_axis_that_does_not_vary_is_left_out_alone(trac
     # C and F sharp lie opposite each other: their sines are both 0.
     table = tracks.withColumn("key", F.when(F.col("key") > 5, 6.0).otherwise(0.0))
     fitted = scaling.fit(table, FEATURE_NAMES)
-    assert [axis.name for axis in fitted.axes if axis.feature == "key"] == ["key_cos"]
+    assert [one.name for one in fitted.scaled_features if one.feature == "key"] == ["key_cos"]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_too_few_features_are_refused(tracks, varying, said):
 
 
 def test_three_features_suffice(tracks):
-    assert scaling.fit(tracks, ("energy", "valence", "tempo")).n_axes == 3
+    assert scaling.fit(tracks, ("energy", "valence", "tempo")).n_scaled == 3
 
 
 @pytest.mark.parametrize(
@@ -200,15 +202,15 @@ def test_three_features_suffice(tracks):
         {"medians": (1.0,)},
         {"medians": (1.0, float("nan"))},
         {"features": ("energy", "tempo")},
-        {"axes": ()},
+        {"scaled_features": ()},
         {"unknown": 1},
     ],
 )
 def test_a_space_whose_parts_do_not_fit_is_refused(broken):
-    good = make_space(make_tracks(50, seed=1), ("energy", "valence")).model_dump()
-    assert FeatureSpace.model_validate(good).n_axes == 2
+    good = make_scaler(make_tracks(50, seed=1), ("energy", "valence")).model_dump()
+    assert FeatureScaler.model_validate(good).n_scaled == 2
     with pytest.raises(ValidationError):
-        FeatureSpace.model_validate({**good, **broken})
+        FeatureScaler.model_validate({**good, **broken})
 
 
 @pytest.mark.parametrize(
@@ -218,18 +220,18 @@ def test_a_space_whose_parts_do_not_fit_is_refused(broken):
         {"scale": float("inf")},
         {"center": float("nan")},
         {"name": "key"},
-        {"edges": ()},
+        {"bin_edges": ()},
     ],
 )
 def test_an_axis_that_cannot_be_is_refused(broken):
-    good = make_axis("key", "_cos", center=0.0, scale=1.0).model_dump()
-    assert Axis.model_validate(good).name == "key_cos"
+    good = make_scaled_feature("key", "_cos", center=0.0, scale=1.0).model_dump()
+    assert ScaledFeature.model_validate(good).name == "key_cos"
     with pytest.raises(ValidationError):
-        Axis.model_validate({**good, **broken})
+        ScaledFeature.model_validate({**good, **broken})
 
 
-def test_a_space_survives_json_to_the_last_bit(space):
+def test_a_scaler_survives_json_to_the_last_bit(scaler):
     raw = raw_values(np.random.default_rng(0).uniform(size=(50, len(NAMES))))
-    again = FeatureSpace.model_validate_json(space.model_dump_json())
-    assert again == space
-    np.testing.assert_array_equal(again.to_numpy(raw), space.to_numpy(raw))
+    again = FeatureScaler.model_validate_json(scaler.model_dump_json())
+    assert again == scaler
+    np.testing.assert_array_equal(again.to_numpy(raw), scaler.to_numpy(raw))

@@ -8,12 +8,12 @@ from support.samples import make_inputs
 
 from genre_spark.features import tensor
 
-N_AXES = 3
-EDGES = np.linspace(-3, 3, tensor.N_BINS + 1)[:, None].repeat(N_AXES, axis=1)
+N_SCALED = 3
+EDGES = np.linspace(-3, 3, tensor.N_BINS + 1)[:, None].repeat(N_SCALED, axis=1)
 
 axes_strategy = hnp.arrays(
     np.float32,
-    st.tuples(st.integers(1, 6), st.just(N_AXES)),
+    st.tuples(st.integers(1, 6), st.just(N_SCALED)),
     elements=st.floats(-6, 6, width=32),
 )
 
@@ -29,17 +29,17 @@ def channel(found, name):
 
 
 @given(axes_strategy)
-def test_the_nearest_centroid_is_no_farther_than_any_other(axes):
+def test_the_nearest_centroid_is_no_farther_than_any_other(points):
     centroids = np.array([[0.0, 0, 0], [1, 1, 1], [-2, 0, 5]])
-    nearest, distances = tensor.assign(axes.astype(float), centroids)
-    every = np.linalg.norm(axes[:, None] - centroids[None], axis=2)
+    nearest, distances = tensor.assign(points.astype(float), centroids)
+    every = np.linalg.norm(points[:, None] - centroids[None], axis=2)
     np.testing.assert_allclose(distances, every.min(axis=1), atol=1e-6)
-    np.testing.assert_allclose(every[np.arange(len(axes)), nearest], distances, atol=1e-6)
+    np.testing.assert_allclose(every[np.arange(len(points)), nearest], distances, atol=1e-6)
 
 
 @given(axes_strategy)
-def test_bins_fill_one_after_the_other(axes):
-    found = built(axes)
+def test_bins_fill_one_after_the_other(points):
+    found = built(points)
     steps = found[:, :, 1 : tensor.N_BINS + 1]
     assert found.dtype == np.float32
     assert ((steps >= -1) & (steps <= 1)).all()

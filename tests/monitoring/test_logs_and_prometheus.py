@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from genre_spark import errors
 from genre_spark.errors import ConfigError, GateError
 from genre_spark.monitoring import json_logs
+from genre_spark.monitoring.finished_run import Facts, FinishedRun, LabelFacts
 
 prometheus = pytest.importorskip("prometheus_client", reason="the extra `metrics` is absent")
 from prometheus_client.parser import text_string_to_metric_families  # noqa: E402
@@ -20,8 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families  # noqa: E40
 from genre_spark.monitoring import prometheus as metrics  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-DONE = {"run_id": "0123456789ab", "exit_code": 0, "seconds": 3.5}
-FAILED = {**DONE, "exit_code": 5}
+DONE = FinishedRun("score", "0123456789ab", exit_code=0, seconds=3.5)
+FAILED = replace(DONE, exit_code=5)
 SUMMARY = {
     "model_id": "fedc",
     "rows": {"read": 12, "labelled": 10, "quarantined": 2, "fingerprint": "x",
@@ -41,7 +43,7 @@ def samples(text):
 
 
 def written(path, run, summary=SUMMARY):
-    metrics.send(str(path), "score", run, summary)
+    metrics.send(str(path), run, Facts.of(summary))
     return samples(path.read_text())
 
 
@@ -88,9 +90,22 @@ def test_a_list_of_genres_is_no_accuracy(tmp_path):
     assert not any("accuracy" in key[0] for key in found)
 
 
+def test_of_clusters_with_labels_the_rows_of_both_are_known_and_labels_are_no_counts():
+    labelled = {"path": "out", "published": True, "schema": {"track_id": "string"},
+                "rows": {"read": 12, "labelled": 10}}  # fmt: skip
+    facts = Facts.of({"bundle": "made", "rows": {"read": 13}, "labels": labelled})
+    assert (facts.made, facts.rows.counts) == (("made",), {"read": 13})
+    assert facts.labels == LabelFacts()
+    assert [one.rows.counts["labelled"] for one in facts.published] == [10]
+
+
+def test_a_summary_that_is_a_list_has_no_facts():
+    assert Facts.of([{"rows": {"read": 3}}]) == Facts()
+
+
 def test_metrics_that_cannot_be_written_are_reported_and_fail_nothing(tmp_path, caplog):
-    metrics.send(str(tmp_path / "no" / "folder.prom"), "score", DONE, SUMMARY)
-    metrics.send("http://127.0.0.1:9", "score", DONE, SUMMARY)
+    metrics.send(str(tmp_path / "no" / "folder.prom"), DONE, Facts.of(SUMMARY))
+    metrics.send("http://127.0.0.1:9", DONE, Facts.of(SUMMARY))
     assert caplog.text.count("metrics could not be written") == 2
 
 
@@ -110,7 +125,7 @@ def test_metrics_are_pushed_to_a_gateway():
     with http.server.HTTPServer(("127.0.0.1", 0), Gateway) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        metrics.send(f"http://127.0.0.1:{server.server_port}", "score", DONE, SUMMARY)
+        metrics.send(f"http://127.0.0.1:{server.server_port}", DONE, Facts.of(SUMMARY))
         thread.join(10)
     ((path, body),) = seen
     assert path == "/metrics/job/genre_spark/command/score"

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 pytest.importorskip("openlineage.client", reason="OpenLineage is absent: the extra `openlineage`")
 
 from genre_spark.monitoring import openlineage
+from genre_spark.monitoring.finished_run import Facts, FinishedRun
 
-RUN = {"run_id": "0123456789ab", "exit_code": 0, "seconds": 3.5}
+RUN = FinishedRun("score", "0123456789ab", exit_code=0, seconds=3.5)
 SUMMARY = {
     "path": "s3a://music/labelled",
     "published": True,
@@ -30,7 +32,7 @@ def sent(path):
 
 @pytest.fixture
 def event(tmp_path):
-    openlineage.send(str(tmp_path / "lineage.jsonl"), "score", RUN, SUMMARY)
+    openlineage.send(str(tmp_path / "lineage.jsonl"), RUN, Facts.of(SUMMARY))
     (found,) = sent(tmp_path / "lineage.jsonl")
     return found
 
@@ -62,8 +64,8 @@ def test_an_event_holds_counts_columns_quality_and_the_version_that_was_read(eve
 
 def test_events_are_added_to_a_file_and_a_failed_run_is_one_too(tmp_path):
     path = tmp_path / "lineage.jsonl"
-    openlineage.send(str(path), "score", RUN, SUMMARY)
-    openlineage.send(str(path), "models promote", {**RUN, "exit_code": 5}, {})
+    openlineage.send(str(path), RUN, Facts.of(SUMMARY))
+    openlineage.send(str(path), replace(RUN, command="models promote", exit_code=5), Facts())
     first, second = sent(path)
     assert (second["eventType"], second["job"]["name"]) == ("FAIL", "genre-spark.models.promote")
     assert second["run"]["facets"]["errorMessage"]["message"] == "exit code 5"
@@ -73,7 +75,7 @@ def test_events_are_added_to_a_file_and_a_failed_run_is_one_too(tmp_path):
 
 def test_a_dry_run_has_no_output_and_secrets_stay_here(tmp_path):
     summary = {**SUMMARY, "published": False, "source": {"path": "https://me:word@host/tracks.csv"}}
-    event = openlineage.event("score", RUN, summary)
+    event = openlineage.event(RUN, Facts.of(summary))
     assert event.outputs == []
     assert "word" not in str(event)
 
@@ -95,7 +97,7 @@ def test_an_event_is_posted_to_a_server(monkeypatch):
 
     server = HTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    openlineage.send(f"http://127.0.0.1:{server.server_port}", "score", RUN, SUMMARY)
+    openlineage.send(f"http://127.0.0.1:{server.server_port}", RUN, Facts.of(SUMMARY))
     server.shutdown()
     ((path, authorization, event),) = Server.posted
     assert (path, authorization) == ("/api/v1/lineage", "Bearer secret")
@@ -104,8 +106,8 @@ def test_an_event_is_posted_to_a_server(monkeypatch):
 
 def test_lineage_that_cannot_be_sent_is_a_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="genre_spark"):
-        openlineage.send("http://user:word@127.0.0.1:9", "score", RUN, SUMMARY)
-        openlineage.send(str(tmp_path / "no" / "lineage.jsonl"), "score", RUN, SUMMARY)
+        openlineage.send("http://user:word@127.0.0.1:9", RUN, Facts.of(SUMMARY))
+        openlineage.send(str(tmp_path / "no" / "lineage.jsonl"), RUN, Facts.of(SUMMARY))
     said = [one.getMessage() for one in caplog.records]
     said = [one for one in said if "could not be sent" in one]
     assert len(said) == 2

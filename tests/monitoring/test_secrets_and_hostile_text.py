@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from genre_spark.monitoring import json_logs
+from genre_spark.monitoring.finished_run import Facts, FinishedRun
 
 HOSTILE = "left out: rock\x1b[2J\nERROR: all is lost\u202e"
 
@@ -41,6 +42,6 @@ def test_no_log_holds_a_password(logged, kind):
 @pytest.mark.parametrize("url", ["http://me:secret@[bad", "http://me:secret@host:port/", "http://"])
 def test_a_url_that_is_none_is_a_warning_without_its_password(caplog, url):
     metrics = pytest.importorskip("genre_spark.monitoring.prometheus")
-    metrics.send(url, "score", {"run_id": "a", "exit_code": 0, "seconds": 1}, {})
+    metrics.send(url, FinishedRun("score", "a", exit_code=0, seconds=1), Facts())
     assert "metrics could not be written" in caplog.text
     assert "secret" not in caplog.text

@@ -19,14 +19,14 @@ from genre_spark.clustering.changes import Change
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import load_settings
-from genre_spark.features.scaling import Axis, FeatureSpace
+from genre_spark.features.scaling import FeatureScaler, ScaledFeature
 from genre_spark.features.tensor import N_BINS
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import charts, model_card, style
 from genre_spark.reporting import page as report
 from genre_spark.source import Dataset
 
-AXES = {
+SCALED = {
     "danceability": "danceability",
     "key_cos": "key",
     "key_sin": "key",
@@ -35,7 +35,7 @@ AXES = {
     "tempo": "tempo",
     "duration_ms": "duration_ms",
 }
-FEATURES = tuple(dict.fromkeys(AXES.values()))
+FEATURES = tuple(dict.fromkeys(SCALED.values()))
 MEDIANS = (0.5, 5.0, -7.25, 1.0, 120.4, 195_000.0)
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -64,13 +64,13 @@ def names_of(what, n):
 TWELVE, SIX = names_of("loud", 12), names_of("genre", 6)
 
 
-def space():
+def scaler():
     edges = tuple(np.linspace(-2, 2, N_BINS + 1).tolist())
-    axes = tuple(
-        Axis(name=name, feature=feature, center=0.0, scale=1.0, edges=edges)
-        for name, feature in AXES.items()
+    scaled_features = tuple(
+        ScaledFeature(name=name, feature=feature, center=0.0, scale=1.0, bin_edges=edges)
+        for name, feature in SCALED.items()
     )
-    return FeatureSpace(features=FEATURES, medians=MEDIANS, axes=axes)
+    return FeatureScaler(features=FEATURES, medians=MEDIANS, scaled_features=scaled_features)
 
 
 def discovery(names, genres, centroids):
@@ -177,7 +177,7 @@ def metrics(classes, accuracy=0.91):
 
 def importance(classes):
     def loss(mean):
-        one = {"mean": mean, "spread": 0.01, "per_genre": dict.fromkeys(classes, mean)}
+        one = {"mean": mean, "std": 0.01, "per_genre": dict.fromkeys(classes, mean)}
         return {"accuracy": one, "log_likelihood": one}
 
     return {
@@ -186,13 +186,13 @@ def importance(classes):
         "features": {
             name: {"own": loss(0.001 * i), "all": loss(0.01 * i)} for i, name in enumerate(FEATURES)
         },
-        "scopes": {"track": loss(0.02), "synthetic genres": loss(0.0), "artist": loss(0.3)},
+        "inputs": {"track": loss(0.02), "synthetic genres": loss(0.0), "artist": loss(0.3)},
     }
 
 
 def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
     """A bundle by hand; without classes a clusters bundle."""
-    centroids = np.random.default_rng(1).normal(size=(len(names), len(AXES))).tolist()
+    centroids = np.random.default_rng(1).normal(size=(len(names), len(SCALED))).tolist()
     part = make_genre_part(classes, artists=[0]) if classes else None
     if part:
         new = part.new.model_copy(update={"threshold": 2.0})
@@ -207,11 +207,11 @@ def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
         libraries={"numpy": "2.4.6"},
         seed=20,
         scoring=ScoringPart(
-            space=space(),
+            scaler=scaler(),
             synthetic=SyntheticPart(
                 ids=range(len(names)),
                 names=names,
-                metric=make_metric(space()),
+                metric=make_metric(scaler()),
                 centers=centroids,
             ),
             genres=part or None,
@@ -460,7 +460,7 @@ def test_the_model_card_says_how_good_it_is_and_what_decides():
     assert "0.910 | 0.900 | 0.990 | 0.021 | 0.034 | 0.90 | 0.880 (random forest, context) |" in text
     order = [line for line in text.splitlines() if line.startswith("| feature")]
     assert order[0] == "| feature: duration | 0.050 ± 0.010 |"
-    assert text.index("| scope: artist | 0.300 ± 0.010 |") < text.index(order[0])
+    assert text.index("| input: artist | 0.300 ± 0.010 |") < text.index(order[0])
     assert "<script>" not in text.replace(r"\<script\>", "")
 
 
@@ -581,7 +581,7 @@ def test_it_says_how_tracks_are_compared(page):
     scoring = bundle.manifest.scoring
     dimensions = [
         one.model_copy(update={"ratio": 2.0 if name == "loudness" else 1.0})
-        for one, name in zip(scoring.synthetic.metric.dimensions, AXES, strict=True)
+        for one, name in zip(scoring.synthetic.metric.dimensions, SCALED, strict=True)
     ]
     compared = scoring.synthetic.metric.model_copy(update={"dimensions": tuple(dimensions)})
     update = {"metric": compared, "owner": "artist"}

@@ -16,30 +16,30 @@ from genre_spark.scoring.explanations import MAX_FEATURES
 READ = "tempo"
 
 
-def network(axes):
+def network(columns):
     """A network of one layer that reads some rows of the image and ignores all others."""
 
     def ignore(model):
         tensor = constant(model, "weights")
-        weights = numpy_helper.to_array(tensor).reshape(len(axes), -1)
+        weights = numpy_helper.to_array(tensor).reshape(len(columns), -1)
         # So small that the network is never wholly sure.
-        tensor.raw_data = (0.1 * axes[:, None] * weights).astype(np.float32).tobytes()
+        tensor.raw_data = (0.1 * columns[:, None] * weights).astype(np.float32).tobytes()
 
-    return make_network(axes=len(axes), change=ignore)
+    return make_network(scaled=len(columns), change=ignore)
 
 
 @pytest.fixture(scope="module")
 def model():
     """With a network that reads nothing but the tempo."""
-    space = make_manifest().scoring.space
-    toy = network(np.array([axis.feature == READ for axis in space.axes]))
+    scaler = make_manifest().scoring.scaler
+    toy = network(np.array([one.feature == READ for one in scaler.scaled_features]))
     return make_manifest(toy).scoring, toy
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 15))
 def test_effects_on_the_synthetic_genre_add_up_to_its_lead_over_the_next(seed, k):
     rng = np.random.default_rng(seed)
-    belonging = explanations.features_of_axes(make_manifest().scoring.space)
+    belonging = explanations.features_of_columns(make_manifest().scoring.scaler)
     points = rng.normal(size=(20, belonging.shape[1]))
     centers = rng.normal(size=(k, belonging.shape[1]))
     squared = ((points[:, None] - centers) ** 2).sum(axis=2)
@@ -50,10 +50,10 @@ def test_effects_on_the_synthetic_genre_add_up_to_its_lead_over_the_next(seed, k
 
 
 def test_both_axes_of_a_circle_are_one_feature():
-    space = make_manifest().scoring.space
-    belonging = explanations.features_of_axes(space)
-    assert belonging[space.features.index("key")].sum() == 2
-    assert belonging.sum() == space.n_axes
+    scaler = make_manifest().scoring.scaler
+    belonging = explanations.features_of_columns(scaler)
+    assert belonging[scaler.features.index("key")].sum() == 2
+    assert belonging.sum() == scaler.n_scaled
 
 
 def test_without_a_second_synthetic_genre_nothing_sets_the_first_apart():

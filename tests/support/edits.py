@@ -40,7 +40,7 @@ def make_models(spark, folder):
     for name, known in KNOWN.items():
         path = folder / name
         path.mkdir()
-        network = make_network(seed=1 if name == "other network" else 0, axes=4)
+        network = make_network(seed=1 if name == "other network" else 0, scaled=4)
         manifest = make_manifest(network, features=FEATURES)
         keys = spark.createDataFrame([(artist,) for artist in known], "artist string")
         keys = np.array([row[0] for row in keys.selectExpr("xxhash64(artist)").collect()])
@@ -144,7 +144,7 @@ def spoil_a_feature(tracks, rng):
 
 def give_the_median(tracks, rng):
     """The value that would have been imputed: only `n_imputed` tells the difference."""
-    value = make_manifest(features=FEATURES).scoring.space.medians[FEATURES.index("tempo")]
+    value = make_manifest(features=FEATURES).scoring.scaler.medians[FEATURES.index("tempo")]
     return _set(tracks, _some(tracks, rng, 1), "tempo", rng.choice([value, "x"]))
 
 

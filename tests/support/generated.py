@@ -15,7 +15,7 @@ from genre_spark.classifier.genre_part import GenrePart, PackedCounts
 from genre_spark.classifier.head import Head
 from genre_spark.clustering.metric import ClusterMetric, Dimension
 from genre_spark.clustering.synthetic_part import SyntheticPart
-from genre_spark.features.scaling import ENCODINGS, LIMIT, Axis, FeatureSpace, _Numpy
+from genre_spark.features.scaling import ENCODINGS, LIMIT, FeatureScaler, ScaledFeature, _Numpy
 from genre_spark.features.tensor import N_BINS
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
 
@@ -23,7 +23,7 @@ GENRES = ("country", "deep-house", "dubstep", "hip-hop", "metal", "rock")
 
 # How far apart genres, artists of a genre, and tracks of an artist lie.
 _GENRE, _ARTIST, _TRACK = 1.2, 0.5, 0.5
-_SHARES = {  # name: (centre, spread) of the logit
+_SHARES = {  # name: (centre, standard deviation) of the logit
     "danceability": (0.5, 0.6),
     "energy": (0.6, 0.9),
     "speechiness": (-2.6, 0.7),
@@ -55,7 +55,7 @@ def make_tracks(
     artists : int, optional
         Number of artists; one per eight tracks by default.
     albums : int, optional
-        Number of albums, spread over the artists; two per artist by default.
+        Number of albums, distributed over the artists; two per artist by default.
     """
     rng = np.random.default_rng(seed)
     artists = artists or max(len(genres), n // 8)
@@ -88,35 +88,42 @@ def make_tracks(
     return pd.DataFrame(columns)[[*TEXT_COLUMNS, *FEATURE_NAMES]]
 
 
-def make_space(tracks: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -> FeatureSpace:
-    """What `features.fit` finds, but by pandas: medians, and mean and spread of each axis."""
-    axes = []
+def make_scaler(tracks: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -> FeatureScaler:
+    """What `features.fit` finds, but by pandas: medians, and mean and standard deviation of each."""
+    scaled_features = []
     for name in features:
         for suffix, encode in ENCODINGS[feature(name).encoding].items():
             values = encode(_Numpy, tracks[name].dropna().to_numpy(float))
             center, scale = float(values.mean()), float(values.std())
             scaled = np.clip((values - center) / scale, -LIMIT, LIMIT)
             edges = np.quantile(scaled, np.linspace(0, 1, N_BINS + 1))
-            axes.append(make_axis(name, suffix, center, scale, edges))
+            scaled_features.append(make_scaled_feature(name, suffix, center, scale, edges))
     medians = tuple(float(tracks[name].median()) for name in features)
-    return FeatureSpace(features=tuple(features), medians=medians, axes=tuple(axes))
-
-
-def make_axis(
-    name: str, suffix: str, center: float, scale: float, edges: Sequence[float] | None = None
-) -> Axis:
-    """An axis of a feature; without edges its steps are of equal width."""
-    edges = np.linspace(-1, 1, N_BINS + 1) if edges is None else edges
-    return Axis(
-        name=name + suffix, feature=name, center=center, scale=scale, edges=tuple(map(float, edges))
+    return FeatureScaler(
+        features=tuple(features), medians=medians, scaled_features=tuple(scaled_features)
     )
 
 
-def make_metric(space: FeatureSpace, ratio: float = 0.0) -> ClusterMetric:
-    """A comparison by the axes as they are; with a ratio, by artists' levels too."""
+def make_scaled_feature(
+    name: str, suffix: str, center: float, scale: float, edges: Sequence[float] | None = None
+) -> ScaledFeature:
+    """A scaled feature; without edges its steps are of equal width."""
+    edges = np.linspace(-1, 1, N_BINS + 1) if edges is None else edges
+    return ScaledFeature(
+        name=name + suffix,
+        feature=name,
+        center=center,
+        scale=scale,
+        bin_edges=tuple(map(float, edges)),
+    )
+
+
+def make_metric(scaler: FeatureScaler, ratio: float = 0.0) -> ClusterMetric:
+    """A comparison by the scaled features as they are; with a ratio, by artists' levels too."""
     return ClusterMetric(
         dimensions=tuple(
-            Dimension(axis=i, ratio=ratio, track_weight=1, spread=1) for i in range(space.n_axes)
+            Dimension(column=i, ratio=ratio, track_weight=1, deviation=1)
+            for i in range(scaler.n_scaled)
         )
     )
 
@@ -161,14 +168,14 @@ def make_manifest(
     Without `groups` no track informs another.
     """
     tracks, related = make_tracks(50 * k, seed=1), bool(groups)
-    space = make_space(tracks, features)
-    points = space.to_numpy(tracks[list(features)].to_numpy(float))
+    scaler = make_scaler(tracks, features)
+    points = scaler.to_numpy(tracks[list(features)].to_numpy(float))
     scoring = ScoringPart(
-        space=space,
+        scaler=scaler,
         synthetic=SyntheticPart(
             ids=tuple(range(k)),
             names=tuple(f"name {i}" for i in range(k)),
-            metric=make_metric(space),
+            metric=make_metric(scaler),
             centers=tuple(map(tuple, points[:k].tolist())),
         ),
         genres=make_genre_part(pooled=related) if onnx else None,
@@ -259,7 +266,7 @@ def make_profile(n: int = 600, features: Sequence[str] = FEATURE_NAMES) -> Profi
         found[name] = FeatureProfile(
             quantiles=tuple(quantiles),
             missing=0.0,
-            edges=tuple(edges),
+            bin_edges=tuple(edges),
             counts=tuple(map(int, counts)),
         )
     labels = LabelProfile(synthetic_genres={"name 0": n})
@@ -272,5 +279,5 @@ def _sound(genre: str) -> np.ndarray:
     return rng.uniform(-1.5, 1.5, len(FEATURE_NAMES))
 
 
-def _share(z: np.ndarray, centre: float, spread: float) -> np.ndarray:
-    return np.clip(1 / (1 + np.exp(-(centre + spread * z))), 0.001, 0.999).round(4)
+def _share(z: np.ndarray, centre: float, deviation: float) -> np.ndarray:
+    return np.clip(1 / (1 + np.exp(-(centre + deviation * z))), 0.001, 0.999).round(4)

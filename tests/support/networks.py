@@ -8,16 +8,16 @@ from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
 from genre_spark.features.tensor import CHANNELS as CHANNEL_NAMES
 from support.generated import GENRES
 
-AXES, CHANNELS, CLASSES = 13, len(CHANNEL_NAMES), len(GENRES)
+SCALED, CHANNELS, CLASSES = 13, len(CHANNEL_NAMES), len(GENRES)
 
 
 def make_network(
-    seed=0, axes=AXES, channels=CHANNELS, classes=CLASSES, names=(INPUT, OUTPUT), change=None
+    seed=0, scaled=SCALED, channels=CHANNELS, classes=CLASSES, names=(INPUT, OUTPUT), change=None
 ):
     """The bytes of a linear network; `change` may spoil the model before it is written."""
     given, found = names
-    weights = np.random.default_rng(seed).normal(0, 0.5, (axes * channels, classes))
-    constants = {"flat": np.array([-1, axes * channels]), "weights": weights.astype(np.float32)}
+    weights = np.random.default_rng(seed).normal(0, 0.5, (scaled * channels, classes))
+    constants = {"flat": np.array([-1, scaled * channels]), "weights": weights.astype(np.float32)}
     nodes = [
         helper.make_node("Reshape", [given, "flat"], ["row"]),
         helper.make_node("Gemm", ["row", "weights"], ["logits"]),
@@ -26,7 +26,7 @@ def make_network(
     graph = helper.make_graph(
         nodes,
         "network",
-        [_of_tracks(given, axes, channels)],
+        [_of_tracks(given, scaled, channels)],
         [_of_tracks(found, classes)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )

@@ -8,7 +8,7 @@ from genre_spark.features.group_statistics import Groups
 from genre_spark.features.tensor import assign
 from genre_spark.features.track_inputs import Keys, TrackInputs
 from genre_spark.schema import FEATURE_NAMES
-from support.generated import GENRES, make_space, make_tracks
+from support.generated import GENRES, make_scaler, make_tracks
 
 
 def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), artists=None):
@@ -21,8 +21,8 @@ def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), 
     artist, album = (code[name] if name in groups else 0 * own for name in ("artist", "album"))
     order = np.lexsort((np.where(album, album, own), np.where(artist, artist, own)))
     tracks, recordings = tracks.iloc[order], recordings[order]
-    space = make_space(tracks)
-    scaled = space.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(np.float32))
+    scaler = make_scaler(tracks)
+    scaled = scaler.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(np.float32))
     inputs = make_inputs(scaled, artist[order], album[order], tracks["title"], tracks["album"])
     return LabelledTracks(
         inputs=inputs,
@@ -31,8 +31,8 @@ def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), 
         classes=tuple(genres),
         artists=np.where(inputs.artist, inputs.artist, own),
         recordings=recordings,
-        edges=space.edges,
-        features=tuple(axis.feature for axis in space.axes),
+        bin_edges=scaler.bin_edges,
+        features=tuple(one.feature for one in scaler.scaled_features),
     )
 
 

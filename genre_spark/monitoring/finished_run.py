@@ -1,0 +1,162 @@
+"""A command that has ended, as machines are told of it: how it ended, and facts of its summary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from genre_spark.monitoring.drift_results import OK, Level
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """How a command ended.
+
+    Attributes
+    ----------
+    command : str
+        Such as ``score`` or ``models promote``.
+    run_id : str
+    exit_code : int
+    seconds : float
+    """
+
+    command: str
+    run_id: str
+    exit_code: int
+    seconds: float
+
+
+class _Facts(BaseModel):
+    """What monitoring reads of a part of a summary; summaries have more."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Place(_Facts):
+    """A table or a model; ``version`` is of a Delta table."""
+
+    path: str
+    version: int | None = None
+
+
+class Shift(_Facts):
+    """How far a feature or a label mix is from the model's catalogue."""
+
+    psi: float | None = None
+    level: Level = OK
+
+
+class DriftFacts(_Facts):
+    """Drift of all features and label mixes."""
+
+    level: Level = OK
+    features: dict[str, Shift] = {}
+    labels: dict[str, Shift] = {}
+
+
+class LabelFacts(_Facts):
+    """Tracks per label, and how many labels were accepted."""
+
+    genres: dict[str, int] = {}
+    synthetic_genres: dict[str, int] = {}
+    accepted: float | None = None
+    mean_confidence: float | None = None
+
+
+class Accuracy(_Facts):
+    """Of one protocol, on held-out tracks."""
+
+    accuracy: float
+    coverage: float | None = None
+
+
+class Rows(_Facts):
+    """Rows by what became of them, and quarantined rows by reason."""
+
+    counts: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, rows: Mapping[str, Any]) -> "Rows":
+        """From the rows of a summary, where all numbers are counts."""
+        counts = {name: value for name, value in rows.items() if isinstance(value, int)}
+        return cls(counts=counts, reasons=rows.get("reasons") or {})
+
+
+class Labelled(_Facts):
+    """A labelled catalogue that was published."""
+
+    path: str
+    columns: dict[str, str] = Field(alias="schema")
+    rows: Rows
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _counted(cls, rows: Mapping[str, Any]) -> Rows:
+        return Rows.of(rows)
+
+
+class Facts(_Facts):
+    """What a command's summary says that monitoring reports; nothing where it failed.
+
+    Attributes
+    ----------
+    source, model : Place or None
+        What was read.
+    made : tuple of str
+        Paths of a bundle, a report or a study.
+    published : tuple of Labelled
+    model_id : str or None
+    rows : Rows
+    labels : LabelFacts
+    drift : DriftFacts or None
+    protocols : dict of str to Accuracy
+    """
+
+    source: Place | None = None
+    model: Place | None = None
+    made: tuple[str, ...] = ()
+    published: tuple[Labelled, ...] = ()
+    model_id: str | None = None
+    rows: Rows = Rows()
+    labels: LabelFacts = LabelFacts()
+    drift: DriftFacts | None = None
+    protocols: dict[str, Accuracy] = {}
+
+    @classmethod
+    def of(cls, summary: Any) -> "Facts":
+        """From the summary of any command, as it is printed for machines."""
+        if not isinstance(summary, Mapping):
+            return cls()
+        # `cluster --labels` has the summary of the labelled catalogue under `labels`, others counts.
+        labels = _mapping(summary.get("labels"))
+        catalogues = [one for one in (summary, labels) if "schema" in one and one.get("published")]
+        # `models show` lists the names of genres there.
+        genres = _mapping(summary.get("genres"))
+        return cls(
+            source=_place(summary.get("source")),
+            model=_place(summary.get("model")),
+            made=tuple(
+                summary[name]
+                for name in ("bundle", "report", "study")
+                if isinstance(summary.get(name), str)
+            ),
+            published=tuple(map(Labelled.model_validate, catalogues)),
+            model_id=summary.get("model_id"),
+            rows=Rows.of(_mapping(summary.get("rows"))),
+            labels=LabelFacts.model_validate({} if "schema" in labels else labels),
+            drift=summary.get("drift"),
+            protocols=_mapping(genres.get("protocols")),
+        )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _place(value: Any) -> Place | None:
+    if isinstance(value, str) and value:
+        return Place(path=value)
+    return Place.model_validate(value) if _mapping(value).get("path") else None
