@@ -17,7 +17,7 @@ import numpy as np
 from genre_spark.classifier.onnx_graph import OPERATORS, OPSET
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, TensorProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 # About a hundred times what the networks of genre-spark have.
 MAX_BYTES = 64 * 2**20
@@ -186,13 +186,17 @@ def _costs(model: "ModelProto", n_tracks: int) -> tuple[int, int]:
     numbers = multiplications = 0
     for node in model.graph.node:
         sizes = [math.prod(shapes[name]) for name in node.output if name]
-        first = shapes.get(node.input[0], ()) if node.input else ()
-        transposed = any(one.name == "transA" and one.i for one in node.attribute)
-        # A matrix product adds up so many products for each number that it gives.
-        inner = first[0 if transposed else -1] if first else 1
         numbers += sum(sizes)
-        multiplications += sum(sizes) * (inner if node.op_type in ("Gemm", "MatMul") else 1)
+        multiplications += sum(sizes) * _products(node, shapes)
     return numbers, multiplications
+
+
+def _products(node: "NodeProto", shapes: Shapes) -> int:
+    """How many products are added up for each number that an operator gives."""
+    if node.op_type != "Gemm":
+        return 1
+    transposed = any(one.name == "transA" and one.i for one in node.attribute)
+    return shapes[node.input[0]][0 if transposed else -1]
 
 
 def _inferred(model: "ModelProto", n_tracks: int) -> dict[str, tuple[int, ...]]:
@@ -207,7 +211,7 @@ def _inferred(model: "ModelProto", n_tracks: int) -> dict[str, tuple[int, ...]]:
         value.type.tensor_type.ClearField("shape")
     fixed.graph.ClearField("value_info")
     try:
-        inferred = shape_inference.infer_shapes(fixed, strict_mode=True, data_prop=True).graph
+        inferred = shape_inference.infer_shapes(fixed, strict_mode=True).graph
     except Exception as err:
         raise UntrustedError("is not a valid ONNX network") from err
     computed = [*inferred.value_info, *inferred.output]

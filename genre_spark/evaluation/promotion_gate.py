@@ -26,7 +26,7 @@ from genre_spark.bundle.manifest import Manifest
 from genre_spark.bundle.promotions import ComparedAccuracy, Evidence, Promotion
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import ModelsSettings, Settings
-from genre_spark.errors import BundleError, GateError
+from genre_spark.errors import BundleError, ConfigError, GateError
 from genre_spark.evaluation.side_by_side import AFTER, BEFORE, TRUTH, labelled_by_both
 from genre_spark.platform.redaction import redact
 
@@ -63,6 +63,8 @@ def promote(
         Where the champion is better, or nothing can be concluded.
     BundleError
         Where a champion could not give genres, a rollback is none, or there is no version.
+    ConfigError
+        Where there is a catalogue to compare on, and no session.
     """
     models.check_place(path, alias, settings.models.registry)
     aliases = aliases_of(spark, path)
@@ -173,8 +175,10 @@ def _compare(
     candidate: Bundle,
     settings: Settings,
 ) -> Evidence:
-    if source is None or spark is None:
+    if source is None:
         return by_splits(champion.manifest, candidate.manifest)
+    if spark is None:
+        raise ConfigError(f"{source.path}: models are compared on a catalogue by Spark only")
     return by_catalogue(spark, source, champion, candidate, settings)
 
 

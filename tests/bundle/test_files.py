@@ -14,9 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 from support.generated import GENRES, make_manifest, make_profile
 from support.networks import CHANNELS, CLASSES, SCALED, constant, make_network
 
-from genre_spark.bundle import files
+from genre_spark.bundle import files, security
 from genre_spark.bundle.manifest import Manifest, model_id
 from genre_spark.classifier import onnx_session
+from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
 from genre_spark.errors import BundleError
 from genre_spark.reporting import model_card
 
@@ -543,19 +544,58 @@ def of_half_precision(model):
     tensor.CopyFrom(numpy_helper.from_array(values, "weights"))
 
 
-def of_many_operators(model):
+def of_many_operators(model, n=2000):
     before_the_end(
         model,
         *[
             helper.make_node("Sigmoid", [f"step {i}" if i else "before"], [f"step {i + 1}"])
-            for i in range(2000)
+            for i in range(n)
         ],
-        gives="step 2000",
+        gives=f"step {n}",
     )
+
+
+def with_a_location(model):
+    entry = constant(model, "weights").external_data.add()
+    entry.key, entry.value = "location", "../../../etc/passwd"
+
+
+def stored_elsewhere(model):
+    tensor = constant(model, "weights")
+    tensor.data_location = tensor.EXTERNAL
+
+
+def products_of_constants(model, transposed):
+    """Each gives few numbers, and takes many multiplications for each."""
+    long = np.zeros((4000, CLASSES) if transposed else (CLASSES, 4000), np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(long, "long"))
+    products = [
+        helper.make_node(
+            "Gemm", ["long", "long"], [f"{i}"], transA=transposed, transB=not transposed
+        )
+        for i in range(500)
+    ]
+    before_the_end(model, *products, helper.make_node("Sigmoid", ["before"], ["grown"]))
+
+
+def of_unknown_input(model):
+    model.graph.node[1].input[0] = "nowhere"
+
+
+def with_another_input(model):
+    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, ["n", 2]))
+
+
+def with_two_outputs(model):
+    name = model.graph.node[1].output[0]
+    shape = ["n", CLASSES]
+    model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
 
 NETWORKS = {
     "data in other files": (make_network(change=outside), "keeps data in other files"),
+    "a location of data": (make_network(change=with_a_location), "keeps data in other files"),
+    "data that is elsewhere": (make_network(change=stored_elsewhere), "keeps data in other files"),
     "a weight that is not a number": (make_network(change=not_finite), "has weights that are not finite"),
     "an infinite weight": (
         make_network(change=lambda model: not_finite(model, -np.inf)), "has weights that are not finite"
@@ -573,6 +613,24 @@ NETWORKS = {
     ),
     "products of tracks with each other": (
         make_network(change=product_of_tracks), "computes more than 262,144 numbers per track"
+    ),
+    "products of long rows": (
+        make_network(change=lambda model: products_of_constants(model, transposed=False)),
+        "computes more than 8,388,608 multiplications per track",
+    ),
+    "products of long columns": (
+        make_network(change=lambda model: products_of_constants(model, transposed=True)),
+        "computes more than 8,388,608 multiplications per track",
+    ),
+    "an operator that reads nothing": (
+        make_network(change=of_unknown_input), "is not a valid ONNX network"
+    ),
+    "two inputs": (
+        make_network(change=with_another_input),
+        "reads (13, 11) for tensor, (2,) for more per track, should read (13, 11) for tensor",
+    ),
+    "two outputs": (
+        make_network(change=with_two_outputs), "gives log_probabilities, logits, should give log_probabilities"
     ),
     "labels by chance": (
         make_network(change=by_chance),
@@ -638,6 +696,45 @@ def test_a_network_that_is_not_what_it_should_be_is_refused(make, network, told)
     folder = make()
     resign(folder, files.ONNX, network)
     assert refusal(folder).startswith(f"cnn.onnx {told}")
+
+
+def test_as_many_operators_and_as_large_a_weight_as_may_be_are_taken():
+    inputs, outputs = {INPUT: (SCALED, CHANNELS)}, {OUTPUT: (CLASSES,)}
+    for change in (
+        lambda model: of_many_operators(model, 1997),
+        lambda model: not_finite(model, 1e6),
+    ):
+        security.check_onnx(make_network(change=change), inputs, outputs)
+
+
+class Answers:
+    """A session of ONNX Runtime that gives one array after the other."""
+
+    def __init__(self, *arrays):
+        self.arrays = iter(arrays)
+
+    def run(self, outputs, tracks):
+        return [next(self.arrays)]
+
+
+CERTAIN = np.where(np.arange(CLASSES) == 0, 0, -100).repeat(64).reshape(CLASSES, 64).T
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ((CERTAIN, CERTAIN[:, ::-1]), "gives other numbers for the same tracks"),
+        ((CERTAIN[:, :3], CERTAIN[:, :3]), f"gives (3,) per track, should give ({CLASSES},)"),
+        ((CERTAIN + 0.1, CERTAIN + 0.1), "gives numbers that are no log-probabilities"),
+        ((CERTAIN * np.inf, CERTAIN), "gives numbers that are not finite"),
+        ((), "cannot be run by ONNX Runtime"),
+    ],
+)
+def test_what_a_network_gives_is_checked_too(monkeypatch, arrays, message):
+    monkeypatch.setattr(onnx_session, "open_session", lambda content: Answers(*arrays))
+    with pytest.raises(security.UntrustedError) as refused:
+        security.check_onnx(NETWORK, {INPUT: (SCALED, CHANNELS)}, {OUTPUT: (CLASSES,)})
+    assert str(refused.value) == message
 
 
 def test_numbers_that_are_not_finite_on_tracks_that_no_check_foresaw_are_no_labels():

@@ -203,8 +203,27 @@ def test_a_less_accurate_model_does_not_become_champion(registry):
 def test_accuracies_on_other_tracks_are_not_compared(registry):
     promote(registry, "1")
     make_bundle(registry / "mine" / "4", 0.99, held_out="other tracks")
-    with pytest.raises(GateError, match="not measured on the same held-out tracks"):
+    with pytest.raises(
+        GateError, match=r"Give labelled tracks to compare them on: --catalog PATH$"
+    ):
         promote(registry, "4")
+
+
+def test_a_catalogue_to_compare_on_is_never_passed_over(registry):
+    promote(registry, "1")
+    with pytest.raises(
+        ConfigError, match=r"tracks\.csv: models are compared on a catalogue by Spark"
+    ):
+        promote(registry, "2", source=Source("tracks.csv", Dataset()))
+
+
+def test_compared_accuracies_are_published_to_six_digits():
+    manifests = [
+        make_manifest(NETWORK, features=FEATURES).model_copy(update={"genres": measured(accuracy)})
+        for accuracy in (0.123456789, 0.987654321)
+    ]
+    found = promotion_gate.by_splits(*manifests).protocols["known"]
+    assert (found.champion, found.candidate) == (0.123457, 0.987654)
 
 
 def test_bundles_without_accuracies_are_not_compared():
