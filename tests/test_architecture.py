@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,14 @@ def test_the_architecture_page_describes_every_folder():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     folders = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
     assert {name for name in folders if f"`{name}/`" not in page} == set()
+
+
+def test_documents_name_tests_that_exist():
+    files = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    code = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        named = set(re.findall(r"`(?:[a-z_]+/)*(test_[a-z_0-9]+\.py)`", text))
+        parts = re.findall(r"`…([a-z_0-9]+)…`", text) + re.findall(r"`(test_[a-z_0-9]+)`", text)
+        assert named <= files, page
+        assert [part for part in parts if part not in code] == [], page
