@@ -91,7 +91,7 @@ def pandas_udf(tracks: DataFrame, bundle: Bundle, file: str, output: str) -> Non
     """A plain pandas UDF with Keras."""
     factory = keras_factory(file)
 
-    @F.pandas_udf(_LOGITS)
+    @F.pandas_udf(_LOGITS)  # type: ignore[attr-defined]
     def predict(series: Iterator[pd.Series]) -> Iterator[pd.Series]:
         network = factory()
         for one in series:

@@ -120,8 +120,8 @@ def real_tracks(spark: SparkSession, path: str, dataset: str) -> DataFrame:
     """The accepted tracks of a real table."""
     chosen = load_dataset(dataset)
     mapped = reader.map_columns(reader.read(spark, path, chosen), chosen, path)
-    judged = validation.judge(mapped, FEATURE_NAMES, max_imputed=0)
-    return validation.accepted(judged).filter("artist is not null")
+    validated = validation.validate(mapped, FEATURE_NAMES, max_imputed=0)
+    return validation.accepted(validated).filter("artist is not null")
 
 
 def write(spark: SparkSession, n: int, output: str, path: str | None, dataset: str) -> None:

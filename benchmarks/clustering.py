@@ -12,8 +12,10 @@ import argparse
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pyspark.ml.clustering import KMeans
 from pyspark.sql import DataFrame, SparkSession
@@ -61,7 +63,7 @@ def main() -> None:
         bare = bare.setMaxIter(_SETTINGS.clustering.max_iterations).setFeaturesCol(
             catalogue_passes.POINT
         )
-        candidates = {
+        candidates: dict[str, Callable[[], Any]] = {
             BARE: partial(bare.fit, points),
             JOB: partial(_cluster, spark, source, made),
         }
@@ -76,7 +78,7 @@ def main() -> None:
 
 def _points(tracks: DataFrame, n_tracks: int, opened: Bundle) -> DataFrame:
     part, scaler = opened.manifest.scoring.synthetic, opened.manifest.scoring.scaler
-    limit = _SETTINGS.scoring.max_artist
+    limit = _SETTINGS.scoring.max_group
     parts = oversized_artists(tracks, n_tracks, limit, part.owner) if part.owner else {}
     narrowed = by_artist(narrow(tracks, scaler, parts, owner=part.owner), n_tracks)
     return catalogue_passes.points(narrowed, scaler, part.metric)

@@ -79,11 +79,15 @@ def spoil(tracks: pd.DataFrame, seed: int) -> pd.DataFrame:
     return rows.assign(reason=reasons)
 
 
+def _report_progress(message: str, tracks: int = 0) -> None:
+    print(message)
+
+
 def score(spark: SparkSession, folder: Path, what: str, output: Path) -> None:
     """Labels the files of a pattern."""
     source = Source(f"{folder}/{what}/*.parquet", Dataset(), "parquet")
     model = str(ROOT / "models" / "reference")
-    score_pipeline.run(spark, ScoreRequest(source, model, str(output), _SETTINGS), print)
+    score_pipeline.run(spark, ScoreRequest(source, model, str(output), _SETTINGS), _report_progress)
 
 
 def compare(spark: SparkSession, folder: Path) -> dict:

@@ -18,7 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from kills import ROOT, make_tracks, whole_catalogue
+from kills import ROOT, whole_catalogue
+from support.generated import make_tracks
 from support.standalone import BIN, Cluster, cluster
 
 from genre_spark.errors import GenreSparkError

@@ -91,7 +91,9 @@ def change_field(folder: Path, rng: random.Random) -> str:
     """Replaces, deletes or adds a field of a JSON file."""
     name = rng.choice([files.MANIFEST, files.MANIFEST, files.PROFILE])
     content = json.loads((folder / name).read_text(encoding="utf-8"))
-    at, key, place = content, None, []
+    at: Any = content
+    key: Any = None
+    place: list[str] = []
     while isinstance(at, dict | list) and at and (key is None or rng.random() < 0.8):
         parent, key = at, rng.choice(list(at) if isinstance(at, dict) else range(len(at)))
         at = parent[key]
@@ -155,7 +157,8 @@ def at_most(seconds: int) -> Iterator[None]:
 
 def fuzz(changes: int, seed: int, seconds: int = 20) -> tuple[collections.Counter, list[str]]:
     """What became of so many changed bundles, and the faults."""
-    rng, found, faults = random.Random(seed), collections.Counter(), []
+    rng, faults = random.Random(seed), []
+    found: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as name:
         whole = make_bundle(Path(name) / "whole")
         original = files.load(whole)

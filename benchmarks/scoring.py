@@ -134,7 +134,7 @@ def _candidates(
             JOB: job,
         }
     network = alternatives.save_network(opened, folder / "keras")
-    by_spark = {
+    by_spark: dict[str, Callable[..., Any]] = {
         "predict_batch_udf, Keras": alternatives.batch_udf,
         "pandas UDF, Keras": alternatives.pandas_udf,
         "mlflow spark_udf, Keras": partial(alternatives.mlflow_udf, spark),

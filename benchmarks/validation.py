@@ -53,7 +53,7 @@ def main() -> None:
 def _seconds(spark: SparkSession, catalog: str) -> float:
     mapped = reader.map_columns(reader.read(spark, catalog, Dataset()), Dataset(), catalog)
     alone = validation.RepeatedIds(0, 0, mapped.rows.limit(0))
-    tracks = validation.accepted(validation.judge(mapped, FEATURE_NAMES, 3, alone))
+    tracks = validation.accepted(validation.validate(mapped, FEATURE_NAMES, 3, alone))
     start = time.perf_counter()
     tracks.write.format("noop").mode("overwrite").save()
     return time.perf_counter() - start
