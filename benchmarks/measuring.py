@@ -41,7 +41,7 @@ def alternate(
     -------
     dict
         By candidate, ``seconds`` by the clock and ``cpu`` seconds of this process, its JVM and all
-        Python workers together. The latter hang less on what else the machine does.
+        Python workers together. The latter depend less on what else the machine does.
     """
     state.parent.mkdir(exist_ok=True)
     done = (
