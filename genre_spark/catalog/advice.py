@@ -16,7 +16,7 @@ from genre_spark.catalog.mapping_inference import NOT_READ
 from genre_spark.config import CatalogSettings
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GENRE, TRACK_ID
 
-# Fewer tell too little of a track.
+# Fewer describe a track too little.
 _FEWEST = 3
 _MOST_ROWS = 0.5
 # An artist with so many tracks, on so many albums, and so large a share of all, may be none.
@@ -95,7 +95,7 @@ def _notes(found: Found, settings: CatalogSettings) -> list[str]:
     has = {name: one for name, one in found.readings.items() if one.expression != NOT_READ}
     notes = _of_reading(found)
     if TRACK_ID not in has:
-        notes.append("no column tells one track from another; map one to track_id")
+        notes.append("no column has a value of its own for each track; map one to track_id")
     absent = [name for name in FEATURE_NAMES if name not in has]
     unread = [name for name in found.readings if name not in has]
     notes += [found.readings[name].why or f"{name} is left out" for name in unread]
@@ -105,7 +105,7 @@ def _notes(found: Found, settings: CatalogSettings) -> list[str]:
     if sum(name in has for name in FEATURE_NAMES) < _FEWEST:
         notes.append(f"at least {_FEWEST} features are needed; map columns to them")
     if ARTIST not in has:
-        notes.append("no column looks like an artist; half of what the CNN knows would rest on it")
+        notes.append("no column looks like an artist; accuracy on known artists depends on it")
     if GENRE not in has or (found.rows and not found.rows.with_genre):
         notes.append("no genres: cluster and score need none; train does")
     return notes + (_of_rows(found, found.rows, settings) if found.rows else [])

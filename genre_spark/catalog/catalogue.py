@@ -98,7 +98,7 @@ class Catalogue:
 
     @property
     def sampled(self) -> DataFrame:
-        """As many of the tracks as tell what all are like."""
+        """As many of the tracks as represent all of them."""
         return sampling.bounded(self.tracks, self.counts.accepted)
 
     def scanned(self, path: str, owner: str = ARTIST) -> ScannedCatalogue:
@@ -230,7 +230,7 @@ def _is_quickly_read(spark: SparkSession, table: DataFrame, source: Source) -> b
     """Whether reading a table again takes less than keeping it: files of columns do."""
     if not is_classic(spark):  # serverless Spark keeps nothing
         return True
-    if source.loaded is not None:  # nobody knows what it takes to compute it
+    if source.loaded is not None:  # computing it may take any time
         return False
     expressions = [F.expr(expression) for expression in source.dataset.columns.values()]
     # Ids by chance would be other ones each time.

@@ -19,10 +19,10 @@ _HEAD = """\
 # here is taken from the table's column of the same name, if there is one.
 """
 _WITHOUT = {
-    TRACK_ID: "needed: what tells one track from another",
-    ARTIST: "half of what the CNN knows rests on it",
+    TRACK_ID: "needed: a value of its own for each track",
+    ARTIST: "accuracy on known artists depends on it",
     ALBUM: "tracks of one album inform each other",
-    TITLE: "tells recordings that stand in the table several times",
+    TITLE: "finds recordings that stand in the table several times",
     GENRE: "cluster and score need none; train learns from it",
 }
 

@@ -29,7 +29,7 @@ Advance = Callable[[int, int | None], None]
 def fetch(source: Download, target: Path, advance: Advance, max_bytes: int = MAX_BYTES) -> bool:
     """Puts a file where it is wanted.
 
-    What is there of it so far stands in ``target.part``. A server that knows ``Range`` (RFC 9110,
+    What is there of it so far stands in ``target.part``. A server that supports ``Range`` (RFC 9110,
     section 14) sends the rest only; from another one all comes again.
 
     Parameters

@@ -94,7 +94,7 @@ def detect(file: BinaryIO) -> Encoding:
 
 
 def of_iconv(name: str) -> str:
-    """The name by which ``iconv -f`` knows an encoding."""
+    """The name of an encoding for ``iconv -f``."""
     return _OF_ICONV.get(name, name.upper())
 
 

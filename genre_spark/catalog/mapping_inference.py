@@ -59,7 +59,7 @@ _NUMBER_NAMES = {
 }
 _FILLERS = {"audio", "feature", "features", "mean", "pct", "percent", "percentage", "score", "song"}
 _FILLERS |= {"spotify", "track", "value"}
-# Structs in which answers of Spotify hold what they say of a track.
+# Structs in which answers of Spotify hold their facts of a track.
 _NESTING = {"track", "item", "items", "song"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -126,7 +126,7 @@ def _called(columns: Iterable[Column], name: str, names: str) -> list[Column]:
 
 
 def _identifying(candidates: list[Column]) -> list[Column]:
-    """Those that tell tracks apart; row numbers and ids that repeat last."""
+    """Those whose values differ between tracks; row numbers and ids that repeat last."""
     real = [column for column in candidates if not column.is_row_number]
     best = max((column.distinct or 0.0 for column in real), default=0.0)
     good = [c for c in real if c.distinct is None or c.distinct >= _AS_DISTINCT * best]

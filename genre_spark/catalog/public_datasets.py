@@ -1,4 +1,4 @@
-"""The well-known public tables: what each is, and what `datasets` and `fetch` say and do."""
+"""The well-known public tables: what each is, for `datasets` and `fetch`."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -27,7 +27,7 @@ def enough(n_tracks: int, size: int = ENOUGH) -> Column:
 
 
 def bounded(tracks: DataFrame, n_tracks: int) -> DataFrame:
-    """As many of so many tracks as tell what all are like."""
+    """As many of so many tracks as represent all of them."""
     return tracks.filter(enough(n_tracks))
 
 

@@ -196,7 +196,7 @@ def _possible(name: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    """SQL: whether a number says that the analysis found nothing: 0 or -1 where impossible."""
+    """SQL: whether a number means that the analysis found nothing: 0 or -1 where impossible."""
     return f"{sql_name(name)} IN (0.0D, -1.0D)"
 
 

@@ -91,7 +91,7 @@ def check(values: Mapping[str, ValueCounts], path: str) -> None:
 
 
 def messages(name: str, one: ValueCounts) -> list[str]:
-    """What to say of a column's values, in words for people."""
+    """A summary of a column's values, for people."""
     lines = []
     if one.not_understood:
         kind = "is no name" if name in TEXT_COLUMNS else f"is not {_possible(name)}"

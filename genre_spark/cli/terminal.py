@@ -48,14 +48,14 @@ class Terminal:
     silent : bool
         No progress.
     progress : callable, optional
-        Told each line of progress, where it is not for standard error.
+        Takes each line of progress, where it is not for standard error.
 
     Attributes
     ----------
     shown : mapping or sequence
         The summary that was shown last.
     step : Step
-        What was said last.
+        The step in progress.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class Terminal:
     ):
         self.shown: Any = {}
         self.step = Step("", 0)
-        self._told_at = 0.0
-        self._tell = progress
+        self._last_line_at = 0.0
+        self._write_line = progress
         self._as_json = as_json
         self._silent = silent
         self._progress = Console(stderr=True)
@@ -80,18 +80,18 @@ class Terminal:
         self._line(message)
 
     def add(self, how_far: str) -> None:
-        """Says how far the step has come: at once in a terminal, now and then elsewhere."""
-        watched = self._progress.is_terminal and not self._tell
-        if how_far and (watched or time.monotonic() - self._told_at >= _BETWEEN_LINES):
+        """Shows how far the step has come: at once in a terminal, now and then elsewhere."""
+        watched = self._progress.is_terminal and not self._write_line
+        if how_far and (watched or time.monotonic() - self._last_line_at >= _BETWEEN_LINES):
             self._line(f"{self.step.message}: {how_far}")
 
     def _line(self, message: str) -> None:
         if self._silent:
             return
         message = _printable(message)
-        self._told_at = time.monotonic()
-        if self._tell:
-            self._tell(message)
+        self._last_line_at = time.monotonic()
+        if self._write_line:
+            self._write_line(message)
         elif not self._progress.is_terminal:
             print(message, file=sys.stderr, flush=True)
         elif self._status is None:
@@ -109,7 +109,7 @@ class Terminal:
     @contextmanager
     def downloading(self, what: str) -> Iterator[Callable[[int, int | None], None]]:
         """A bar in a terminal, a line elsewhere; the block reports the bytes it has, and of how many."""
-        if self._silent or self._tell or not self._progress.is_terminal:
+        if self._silent or self._write_line or not self._progress.is_terminal:
             self.report_progress(what)
             yield lambda have, total: None
             return

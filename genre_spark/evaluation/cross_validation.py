@@ -133,11 +133,11 @@ def _repetition(
     numbers = np.unique(fold).tolist() if protocol == "new" else [0]
     parts = []
     for i, number in enumerate(numbers, start=1):
-        tell = after(
+        report = after(
             f"{protocol} artists, seed {seed}, fold {i} of {len(numbers)}: ", report_progress
         )
         test = np.flatnonzero(fold == number)
-        parts.append(hold_out(tracks, test, settings, seed, tell)[0])
+        parts.append(hold_out(tracks, test, settings, seed, report)[0])
     return join(parts)
 
 

@@ -67,7 +67,7 @@ class ChangedGenres(StrictModel):
     flows : tuple of Flow
         The largest ones.
     by_synthetic_genre, by_confidence : dict of str to ChangedShare
-        By what the old model says of the track.
+        By the old model's label of the track.
     accepted : ChangedAcceptance
     labelled : KnownGenres
     """

@@ -50,7 +50,7 @@ def compare(
     before, after : Bundle
     settings : Settings
     explain : bool
-        Also say which features spoke most for labels that changed; takes some ten times as long.
+        Also give the features that supported changed labels most; takes some ten times as long.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def _total(flows: Sequence[Flow]) -> int:
 
 
 def _share_by(both: DataFrame, what: Column) -> dict[str, ChangedShare]:
-    """By something that the old model says: tracks, and how many of them changed genre."""
+    """By a column of the old model's labels: tracks, and how many of them changed genre."""
     counted = both.groupBy(what.cast("string").alias("at")).agg(
         F.count(F.lit(1)).alias("tracks"), F.count_if(_CHANGED).alias(_CHANGED)
     )
@@ -179,7 +179,7 @@ def _why(both: DataFrame, before: Manifest, after: Manifest, explain: bool) -> R
 
 
 def _features(both: DataFrame) -> tuple[Flow, ...]:
-    """Which feature spoke most for labels that changed, under either model."""
+    """Which feature supported changed labels most, under either model."""
     first = [
         F.get(F.col(f"{side}.{WHY_GENRE}"), F.lit(0))["feature"].alias(side)
         for side in (BEFORE, AFTER)

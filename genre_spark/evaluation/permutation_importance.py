@@ -12,7 +12,7 @@ from genre_spark.classifier.training_set import LabelledTracks
 _REPEATS = 3
 _MOST_TRACKS = 1000
 _LEAST = 1e-12
-# Fields of a track's inputs, by what they tell.
+# Fields of a track's inputs, by input.
 _INPUTS = {
     "track": ("scaled",),
     "album": ("album_mean", "album_deviation", "album_tracks"),
@@ -34,8 +34,8 @@ def importance(
     over the artist, words, evidence, weights. Of an artist the other tracks are changed too.
 
     A *feature* is exchanged for the track alone (``own``), and together with the album's statistics
-    of it (``all``). An *input* is exchanged whole. Parts that say the same stand in for each other,
-    so that each may lose little. This says what this classifier uses, not what genres are.
+    of it (``all``). An *input* is exchanged whole. Parts with the same information stand in for each other,
+    so that each may lose little. The losses describe what this classifier uses, not what genres are.
 
     Parameters
     ----------

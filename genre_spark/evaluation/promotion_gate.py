@@ -121,8 +121,8 @@ def by_catalogue(
 ) -> Evidence:
     """Evidence from labelled tracks of artists that neither has learned from.
 
-    A genre that only one of the models knows counts against the other; tracks of a genre that
-    neither knows are left out.
+    A genre of only one of the models counts against the other; tracks of a genre of neither are
+    left out.
 
     Raises
     ------

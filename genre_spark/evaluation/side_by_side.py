@@ -43,7 +43,7 @@ def labelled_by_both(
     before, after : Bundle
     settings : Settings
     explain : bool
-        Whether both say why.
+        Whether both give reasons.
 
     Yields
     ------

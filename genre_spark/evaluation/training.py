@@ -107,9 +107,9 @@ def _evaluate(
     """Metrics of one split; of new artists, also of those without any link."""
     fold = evaluation.folds(tracks, protocol, settings.training.test_share, settings.seed)
     test = np.flatnonzero(fold == 0)
-    tell = after(f"fitting on {protocol} artists: ", report_progress)
-    found, fitted = hold_out(tracks, test, settings, settings.seed, tell, everything=False)
-    tell("which features decide")
+    report = after(f"fitting on {protocol} artists: ", report_progress)
+    found, fitted = hold_out(tracks, test, settings, settings.seed, report, everything=False)
+    report("which features decide")
     target = settings.training.target_precision
     importance = permutation_importance.importance(fitted, tracks, test, settings.seed)
     measured = {protocol: summarise(tracks, found, target, importance)}

@@ -1,4 +1,4 @@
-"""A command that has ended, as machines are told of it: how it ended, and facts of its summary."""
+"""A command that has ended, for machines: how it ended, and facts of its summary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ class Labelled(_Facts):
 
 
 class Facts(_Facts):
-    """What a command's summary says that monitoring reports; nothing where it failed.
+    """What monitoring reports of a command's summary; nothing where it failed.
 
     Attributes
     ----------

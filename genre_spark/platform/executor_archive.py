@@ -60,7 +60,7 @@ def _kept(folder: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Packs, and says how large the parts are."""
+    """Packs, and prints how large the parts are."""
     parser = argparse.ArgumentParser(description="Packs what a cluster needs.")
     parser.add_argument("--output", type=Path, default=Path("dist"))
     output = parser.parse_args().output

@@ -240,7 +240,7 @@ def _output_errors(failure: str) -> Iterator[None]:
 
 
 def java_message(err: Py4JJavaError) -> str:
-    """The first line of what Java said at the root of it, and of which file, if of one."""
+    """The first line of Java's message at the root of it, and of which file, if of one."""
     messages, cause = [], err.java_exception
     while cause is not None:
         lines = [line.strip() for line in str(cause.getMessage() or "").splitlines()]

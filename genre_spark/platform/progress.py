@@ -19,7 +19,7 @@ class ReportProgress(Protocol):
 
 
 def plainly(report_progress: Callable[[str], None]) -> ReportProgress:
-    """For a callable that knows of lines only."""
+    """For a callable that takes lines only."""
     return lambda message, tracks=0: report_progress(message)
 
 
@@ -29,7 +29,7 @@ def after(prefix: str, report_progress: ReportProgress) -> ReportProgress:
 
 
 class Pace:
-    """How fast the passes over the tracks go; one for each thing that is said to be done.
+    """How fast the passes over the tracks go; one for each step.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Watch:
         while not self._over.wait(_EVERY):
             try:
                 self.look()
-            except Exception:  # Spark has gone, which the work itself will tell better
+            except Exception:  # Spark has gone, which the work itself reports
                 return
 
     def look(self) -> None:

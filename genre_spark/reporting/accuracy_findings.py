@@ -1,4 +1,4 @@
-"""Findings on genres and labels: each picks what a picture is to show, and says it in a sentence."""
+"""Findings on genres and labels: each picks what a picture is to show, with a sentence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -253,7 +253,7 @@ def _apart(middles: np.ndarray) -> np.ndarray:
         between = places[:, None] - places
         distance = np.linalg.norm(between, axis=2)
         np.fill_diagonal(distance, np.inf)
-        # Two at the same place are told apart by their order.
+        # Two at the same place are separated by their order.
         direction = np.where(
             distance[..., None] > 1e-9, between, np.tri(len(places))[..., None] - 0.5
         )

@@ -106,7 +106,7 @@ def gained(gain: Estimate) -> str:
 
 
 def never_learned(genres: Iterable[str]) -> str:
-    """Genres on which the new-artist protocol says nothing."""
+    """Genres that the new-artist protocol could not measure."""
     return f"Held out whole, being of few artists, and so never right: {', '.join(genres)}."
 
 

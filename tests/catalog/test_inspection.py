@@ -133,7 +133,7 @@ def test_a_table_of_which_nothing_is_known_is_described_all_the_same(spark, tmp_
         ("c2", 0.5, 0.1),
     ]
     notes = advice.summary(found, "t", SETTINGS, None, None).notes
-    assert notes[0] == "no column tells one track from another; map one to track_id"
+    assert notes[0] == "no column has a value of its own for each track; map one to track_id"
     assert any("at least 3 features are needed" in note for note in notes)
 
 
