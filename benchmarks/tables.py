@@ -21,7 +21,7 @@ def main() -> None:
     found = [json.loads(file.read_text()) for file in sorted(measuring.RESULTS.glob("*.json"))]
     compared = [one for one in found if "rows" in one]
     compared.sort(key=lambda one: (one["reference"], one["tracks"]))
-    workers = [_worker(one) for one in found if "milliseconds" in one]
+    workers = [_worker(one) for one in found if "microseconds_a_track" in one]
     text = README.read_text()
     drivers = [_driver(one) for one in found if "jobs" in one]
     parts = [_BEGIN, _per_track(compared), *map(_section, compared), *workers, *drivers, _END]
@@ -63,12 +63,12 @@ def _memory(peak: dict[str, float], cold: list[dict[str, float]]) -> str:
 
 
 def _worker(one: dict[str, Any]) -> str:
-    """What a worker does with a batch, without Spark."""
+    """What a worker does with a partition, without Spark."""
     lines = [
         f"**{one['tracks']:,} tracks in one worker.** `{one['command']}`, revision"
         f" {one['revision']}; processor time on one thread.",
-        "| | ms |\n| --- | ---: |\n"
-        + "\n".join(f"| {name} | {took:.0f} |" for name, took in one["milliseconds"].items()),
+        "| | µs a track |\n| --- | ---: |\n"
+        + "\n".join(f"| {name} | {took} |" for name, took in one["microseconds_a_track"].items()),
     ]
     return "\n\n".join(lines)
 
