@@ -102,7 +102,7 @@ class HeldOutMetrics(Scores, Counted):
 
 
 class Loss(StrictModel):
-    """What is lost without a part of the input: mean and standard deviation over repeats, mean per genre."""
+    """What is lost without a part of the input, over repeats; per genre the mean."""
 
     mean: Finite
     std: Finite

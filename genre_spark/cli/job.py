@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genre_spark.errors import ConfigError, exit_code
 from genre_spark.monitoring import json_logs
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from genre_spark.cli.options import OutputOptions, RunOptions
     from genre_spark.cli.terminal import Terminal
     from genre_spark.config import Settings
-    from genre_spark.monitoring.finished_run import Facts, FinishedRun
+    from genre_spark.monitoring.finished_run import FinishedRun
     from genre_spark.platform.progress import Watch
 
 logger = logging.getLogger(__name__)
 
-# Of how a command ended, and the facts of its summary.
-Send = Callable[["FinishedRun", "Facts"], None]
+# Of how a command ended, and its summary.
+Send = Callable[["FinishedRun", Any], None]
 
 
 @dataclass
@@ -178,9 +178,9 @@ def _sender(metrics: str | None, lineage: str | None) -> Send:
 
         sends.append(functools.partial(openlineage.send, lineage))
 
-    def send(run: "FinishedRun", facts: "Facts") -> None:
+    def send(run: "FinishedRun", summary: Any) -> None:
         for one in sends:
-            one(run, facts)
+            one(run, summary)
 
     return send
 
@@ -188,7 +188,7 @@ def _sender(metrics: str | None, lineage: str | None) -> Send:
 @contextmanager
 def _reported(command: str, run_id: str, terminal: "Terminal", send: Send) -> Iterator[None]:
     """Writes how a run ended to its log and to its metrics."""
-    from genre_spark.monitoring.finished_run import Facts, FinishedRun
+    from genre_spark.monitoring.finished_run import FinishedRun
 
     started, code = time.monotonic(), 0
     try:
@@ -203,4 +203,4 @@ def _reported(command: str, run_id: str, terminal: "Terminal", send: Send) -> It
             logger.info(
                 "finished", extra={"exit_code": code, "seconds": run.seconds, "summary": shown}
             )
-        send(run, Facts.of(shown))
+        send(run, shown)

@@ -4,20 +4,18 @@ import numpy as np
 
 from genre_spark.features.track_inputs import TrackInputs
 
-# Steps in which a scaled feature is also given, so that a network can tell apart what lies close together.
+# Steps in which a scaled feature is also given, so that a network can separate what lies close
+# together.
 N_BINS = 6
 # Steps of no width (a feature of two values has some) become a jump.
 MIN_WIDTH = 1e-6
 
 _BINS = tuple(f"track_bin{i + 1}" for i in range(N_BINS))
-# Channels by what they describe. The statistics of the artist are left out: all tracks of an artist share them,
-# so a network learns from them who the artist is, and nothing that serves other artists.
-_CHANNELS = {
-    "track": ("track", *_BINS),
-    "album": ("album_mean", "album_deviation"),
-    "counts": ("artist_tracks", "album_tracks"),
-}
-CHANNELS = tuple(name for names in _CHANNELS.values() for name in names)
+# The statistics of the artist are left out: all tracks of an artist share them, so a network learns
+# from them who the artist is, and nothing that serves other artists.
+CHANNELS = (
+    "track", *_BINS, "album_mean", "album_deviation", "artist_tracks", "album_tracks",
+)  # fmt: skip
 
 
 def build(inputs: TrackInputs, edges: np.ndarray) -> np.ndarray:
@@ -49,7 +47,7 @@ def build(inputs: TrackInputs, edges: np.ndarray) -> np.ndarray:
 
 
 def _bins(scaled: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """How far each scaled feature is through each of its steps, in [-1, 1] [shape=(n, n_scaled, N_BINS)].
+    """How far each scaled feature is through its steps, in [-1, 1] [shape=(n, n_scaled, N_BINS)].
 
     References
     ----------

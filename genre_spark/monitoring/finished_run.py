@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from genre_spark.monitoring.drift_results import OK, Level
+from genre_spark.bundle.catalogue_profile import LabelProfile
+from genre_spark.monitoring.drift_results import Drift
 
 
 @dataclass(frozen=True)
@@ -41,28 +42,10 @@ class Place(_Facts):
     version: int | None = None
 
 
-class Shift(_Facts):
-    """How far a feature or a label mix is from the model's catalogue."""
-
-    psi: float | None = None
-    level: Level = OK
-
-
-class DriftFacts(_Facts):
-    """Drift of all features and label mixes."""
-
-    level: Level = OK
-    features: dict[str, Shift] = {}
-    labels: dict[str, Shift] = {}
-
-
-class LabelFacts(_Facts):
+class LabelFacts(LabelProfile):
     """Tracks per label, and how many labels were accepted."""
 
-    genres: dict[str, int] = {}
-    synthetic_genres: dict[str, int] = {}
-    accepted: float | None = None
-    mean_confidence: float | None = None
+    model_config = ConfigDict(extra="ignore")
 
 
 class Accuracy(_Facts):
@@ -110,8 +93,8 @@ class Facts(_Facts):
     published : tuple of Labelled
     model_id : str or None
     rows : Rows
-    labels : LabelFacts
-    drift : DriftFacts or None
+    labels : LabelFacts or None
+    drift : Drift or None
     protocols : dict of str to Accuracy
     """
 
@@ -121,13 +104,19 @@ class Facts(_Facts):
     published: tuple[Labelled, ...] = ()
     model_id: str | None = None
     rows: Rows = Rows()
-    labels: LabelFacts = LabelFacts()
-    drift: DriftFacts | None = None
+    labels: LabelFacts | None = None
+    drift: Drift | None = None
     protocols: dict[str, Accuracy] = {}
 
     @classmethod
     def of(cls, summary: Any) -> "Facts":
-        """From the summary of any command, as it is printed for machines."""
+        """From the summary of any command, as it is printed for machines.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            Where a part is not of its type.
+        """
         if not isinstance(summary, Mapping):
             return cls()
         # `cluster --labels` has the summary of the labelled catalogue under `labels`, others counts.
@@ -146,7 +135,7 @@ class Facts(_Facts):
             published=tuple(map(Labelled.model_validate, catalogues)),
             model_id=summary.get("model_id"),
             rows=Rows.of(_mapping(summary.get("rows"))),
-            labels=LabelFacts.model_validate({} if "schema" in labels else labels),
+            labels=labels if labels and "schema" not in labels else None,
             drift=summary.get("drift"),
             protocols=_mapping(genres.get("protocols")),
         )

@@ -28,8 +28,8 @@ from openlineage.client.transport.http import (
 
 from genre_spark import __version__
 from genre_spark.bundle.registry import MLFLOW, is_in_mlflow
-from genre_spark.monitoring.drift_results import OK
-from genre_spark.monitoring.finished_run import DriftFacts, Facts, FinishedRun, Labelled, Place
+from genre_spark.monitoring.drift_results import OK, Drift
+from genre_spark.monitoring.finished_run import Facts, FinishedRun, Labelled, Place
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.storage import is_remote, local_path
 
@@ -43,15 +43,15 @@ _SECONDS = 5.0
 Assertion = facets.data_quality_assertions_dataset.Assertion
 
 
-def send(target: str, run: FinishedRun, facts: Facts) -> None:
+def send(target: str, run: FinishedRun, summary: Any) -> None:
     """Appends the event of a run to a file, or posts it; a failure is a warning.
 
     Parameters
     ----------
     target : str
         A file, or the address of a server such as Marquez (``http://host:5000``).
-    run : FinishedRun
-    facts : Facts
+    run, summary
+        As of `prometheus.send`.
     """
     try:
         if target.startswith(("http://", "https://")):
@@ -60,7 +60,7 @@ def send(target: str, run: FinishedRun, facts: Facts) -> None:
             transport: Any = HttpTransport(config)
         else:
             transport = FileTransport(FileConfig(log_file_path=target, append=True))
-        OpenLineageClient(transport=transport).emit(event(run, facts))
+        OpenLineageClient(transport=transport).emit(event(run, Facts.of(summary)))
     except Exception as err:  # a bad URL, an answer that is none: no failure of the run
         reason = redact(str(err)) or type(err).__name__
         logger.warning("%s: lineage could not be sent: %s", redact(target), reason)
@@ -171,7 +171,7 @@ def _of_rows(reasons: Mapping[str, int]) -> Iterator[Assertion]:
         )  # fmt: skip
 
 
-def _of_drift(drift: DriftFacts) -> Iterator[Assertion]:
+def _of_drift(drift: Drift) -> Iterator[Assertion]:
     """Whether each feature is distributed as in the model's catalogue."""
     for name, one in drift.features.items():
         yield Assertion(

@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
 
 from genre_spark import __version__
-from genre_spark.monitoring.drift_results import LEVELS
-from genre_spark.monitoring.finished_run import DriftFacts, Facts, FinishedRun, LabelFacts
+from genre_spark.monitoring.drift_results import LEVELS, Drift
+from genre_spark.monitoring.finished_run import Facts, FinishedRun, LabelFacts
 from genre_spark.platform.redaction import redact
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ _SUCCEEDED = "genre_spark_succeeded_timestamp_seconds"
 Sample = tuple[str, str, dict[str, str], float]
 
 
-def send(target: str, run: FinishedRun, facts: Facts) -> None:
+def send(target: str, run: FinishedRun, summary: Any) -> None:
     """Writes or pushes the metrics of a run; a failure of that is logged, and does not fail the run.
 
     Parameters
@@ -31,10 +32,11 @@ def send(target: str, run: FinishedRun, facts: Facts) -> None:
     target : str
         A file, or the URL of a Pushgateway (``http://host:9091``).
     run : FinishedRun
-    facts : Facts
+    summary
+        Of the command, as it is printed for machines; of a failed one nothing.
     """
-    samples = [*_of_run(run), *_of_facts(facts)]
     try:
+        samples = [*_of_run(run), *_of_facts(Facts.of(summary))]
         if target.startswith(("http://", "https://")):
             registry = _registry(samples, run.command)
             # Adds: after a failure, the time of the last success stays what it was.
@@ -77,7 +79,8 @@ def _of_facts(facts: Facts) -> Iterator[Sample]:
         yield "genre_spark_rows", "Rows of the catalogue.", {"state": state}, n
     for reason, n in facts.rows.reasons.items():
         yield "genre_spark_quarantined_rows", "Rows quarantined.", {"reason": reason}, n
-    yield from _of_labels(facts.labels)
+    if facts.labels:
+        yield from _of_labels(facts.labels)
     if facts.drift:
         yield from _of_drift(facts.drift)
     for protocol, one in facts.protocols.items():
@@ -99,12 +102,14 @@ def _of_labels(labels: LabelFacts) -> Iterator[Sample]:
             yield f"genre_spark_{name}", "Of the labels, a share.", {}, share
 
 
-def _of_drift(drift: DriftFacts) -> Iterator[Sample]:
+def _of_drift(drift: Drift) -> Iterator[Sample]:
     level = LEVELS.index(drift.level)
     yield "genre_spark_drift_level", "0 ok, 1 warns, 2 stops.", {}, level
-    for name, one in (*drift.features.items(), *drift.labels.items()):
-        if one.psi is not None:
-            yield "genre_spark_drift_psi", "Population stability.", {"of": name}, one.psi
+    found = {name: one.psi for name, one in drift.features.items()}
+    found |= {name: one.psi for name, one in drift.labels.items()}
+    for name, psi in found.items():
+        if psi is not None:
+            yield "genre_spark_drift_psi", "Population stability.", {"of": name}, psi
 
 
 def _last_success(path: Path, command: str) -> Iterator[Sample]:

@@ -1,13 +1,12 @@
 """What people see of a scored catalogue and of a discovery."""
 
 import pytest
-from support.generated import make_rows
+from support.generated import make_drift, make_rows
 
 from genre_spark.cli import summaries
 from genre_spark.cli.terminal import Terminal
 from genre_spark.clustering.changes import Change, Match, Merge, Split
 from genre_spark.config import load_settings
-from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
 from genre_spark.pipelines.bundles import BundleSummary, MeanAndDeviation
 from genre_spark.publishing.manifest import (
     Incremental,
@@ -23,21 +22,7 @@ from genre_spark.publishing.request import PublishedLabels
 from genre_spark.publishing.run_metadata import Changes
 from genre_spark.source import Dataset
 
-
-def tempo(psi, ks, level):
-    return FeatureShift(
-        psi=psi, ks=ks, missing=0.0, missing_before=0.0, direction=None, level=level
-    )
-
-
-LIMITS = load_settings(overrides=("min_tracks=1000",)).drift
-DRIFT = Drift(
-    judged=True,
-    level="warn",
-    features={"tempo": tempo(0.31, 0.1, "warn"), "energy": tempo(0.0, 0.0, "ok")},
-    labels={"genres": LabelShift(psi=0.4, ks=None, level="warn")},
-    limits=LIMITS,
-)
+DRIFT = make_drift(tempo=0.31, energy=0.0)
 SCORED_AT = "2024-01-02T00:00:00+00:00"
 MANIFEST = Manifest(
     made_by="genre-spark",

@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.generated import make_drift
 
 from genre_spark import errors
 from genre_spark.errors import ConfigError, GateError
 from genre_spark.monitoring import json_logs
-from genre_spark.monitoring.finished_run import Facts, FinishedRun, LabelFacts
+from genre_spark.monitoring.finished_run import Facts, FinishedRun
 
 prometheus = pytest.importorskip("prometheus_client", reason="the extra `metrics` is absent")
 from prometheus_client.parser import text_string_to_metric_families  # noqa: E402
@@ -29,7 +30,7 @@ SUMMARY = {
     "rows": {"read": 12, "labelled": 10, "quarantined": 2, "fingerprint": "x",
              "reasons": {"missing:tempo": 2}},
     "labels": {"genres": {'drum "n" bass': 10}, "synthetic_genres": {"loud": 10}, "accepted": 0.5},
-    "drift": {"level": "warn", "features": {"tempo": {"psi": 0.3}}, "labels": {"genres": {"psi": None}}},
+    "drift": make_drift(tempo=0.3, energy=None).model_dump(mode="json"),
 }  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def samples(text):
 
 
 def written(path, run, summary=SUMMARY):
-    metrics.send(str(path), run, Facts.of(summary))
+    metrics.send(str(path), run, summary)
     return samples(path.read_text())
 
 
@@ -61,7 +62,7 @@ def test_a_textfile_holds_what_a_run_has_come_to(tmp_path):
     assert found[of("accepted")] == 0.5
     assert found[of("drift_level")] == 1
     assert found[of("drift_psi", of="tempo")] == 0.3
-    assert of("drift_psi", of="genres") not in found
+    assert of("drift_psi", of="energy") not in found
     assert list(tmp_path.iterdir()) == [tmp_path / "score.prom"]
 
 
@@ -95,8 +96,13 @@ def test_of_clusters_with_labels_the_rows_of_both_are_known_and_labels_are_no_co
                 "rows": {"read": 12, "labelled": 10}}  # fmt: skip
     facts = Facts.of({"bundle": "made", "rows": {"read": 13}, "labels": labelled})
     assert (facts.made, facts.rows.counts) == (("made",), {"read": 13})
-    assert facts.labels == LabelFacts()
+    assert facts.labels is None
     assert [one.rows.counts["labelled"] for one in facts.published] == [10]
+
+
+def test_a_summary_that_is_not_understood_is_a_warning_and_no_failure(tmp_path, caplog):
+    metrics.send(str(tmp_path / "score.prom"), DONE, {"model_id": ["a", "b"]})
+    assert "metrics could not be written" in caplog.text
 
 
 def test_a_summary_that_is_a_list_has_no_facts():
@@ -104,8 +110,8 @@ def test_a_summary_that_is_a_list_has_no_facts():
 
 
 def test_metrics_that_cannot_be_written_are_reported_and_fail_nothing(tmp_path, caplog):
-    metrics.send(str(tmp_path / "no" / "folder.prom"), DONE, Facts.of(SUMMARY))
-    metrics.send("http://127.0.0.1:9", DONE, Facts.of(SUMMARY))
+    metrics.send(str(tmp_path / "no" / "folder.prom"), DONE, SUMMARY)
+    metrics.send("http://127.0.0.1:9", DONE, SUMMARY)
     assert caplog.text.count("metrics could not be written") == 2
 
 
@@ -125,7 +131,7 @@ def test_metrics_are_pushed_to_a_gateway():
     with http.server.HTTPServer(("127.0.0.1", 0), Gateway) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        metrics.send(f"http://127.0.0.1:{server.server_port}", DONE, Facts.of(SUMMARY))
+        metrics.send(f"http://127.0.0.1:{server.server_port}", DONE, SUMMARY)
         thread.join(10)
     ((path, body),) = seen
     assert path == "/metrics/job/genre_spark/command/score"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from support.generated import make_drift
 
 pytest.importorskip("openlineage.client", reason="OpenLineage is absent: the extra `openlineage`")
 
@@ -22,7 +23,7 @@ SUMMARY = {
     "model_id": "0123456789abcdef",
     "rows": {"read": 65, "labelled": 60, "reasons": {"missing:track_id": 2, "malformed_row": 3}},
     "schema": {"track_id": "string", "genre_confidence": "float"},
-    "drift": {"features": {"tempo": {"psi": 0.5, "level": "warn"}}},
+    "drift": make_drift(tempo=0.5, energy=None).model_dump(mode="json"),
 }
 
 
@@ -32,7 +33,7 @@ def sent(path):
 
 @pytest.fixture
 def event(tmp_path):
-    openlineage.send(str(tmp_path / "lineage.jsonl"), RUN, Facts.of(SUMMARY))
+    openlineage.send(str(tmp_path / "lineage.jsonl"), RUN, SUMMARY)
     (found,) = sent(tmp_path / "lineage.jsonl")
     return found
 
@@ -51,11 +52,14 @@ def test_an_event_holds_counts_columns_quality_and_the_version_that_was_read(eve
     assert source["facets"]["version"]["datasetVersion"] == "7"
     assert source["inputFacets"]["dataQualityMetrics"]["rowCount"] == 65
     checks = source["inputFacets"]["dataQualityAssertions"]["assertions"]
-    found = [(one["assertion"], one.get("column"), one["success"], one["actual"]) for one in checks]
+    found = [
+        (one["assertion"], one.get("column"), one["success"], one.get("actual")) for one in checks
+    ]
     assert found == [
         ("missing", "track_id", False, "2"),
         ("malformed_row", None, False, "3"),
         ("drift_psi", "tempo", False, "0.5000"),
+        ("drift_psi", "energy", True, None),
     ]
     assert output["outputFacets"]["outputStatistics"]["rowCount"] == 60
     fields = [(one["name"], one["type"]) for one in output["facets"]["schema"]["fields"]]
@@ -64,8 +68,8 @@ def test_an_event_holds_counts_columns_quality_and_the_version_that_was_read(eve
 
 def test_events_are_added_to_a_file_and_a_failed_run_is_one_too(tmp_path):
     path = tmp_path / "lineage.jsonl"
-    openlineage.send(str(path), RUN, Facts.of(SUMMARY))
-    openlineage.send(str(path), replace(RUN, command="models promote", exit_code=5), Facts())
+    openlineage.send(str(path), RUN, SUMMARY)
+    openlineage.send(str(path), replace(RUN, command="models promote", exit_code=5), {})
     first, second = sent(path)
     assert (second["eventType"], second["job"]["name"]) == ("FAIL", "genre-spark.models.promote")
     assert second["run"]["facets"]["errorMessage"]["message"] == "exit code 5"
@@ -97,7 +101,7 @@ def test_an_event_is_posted_to_a_server(monkeypatch):
 
     server = HTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    openlineage.send(f"http://127.0.0.1:{server.server_port}", RUN, Facts.of(SUMMARY))
+    openlineage.send(f"http://127.0.0.1:{server.server_port}", RUN, SUMMARY)
     server.shutdown()
     ((path, authorization, event),) = Server.posted
     assert (path, authorization) == ("/api/v1/lineage", "Bearer secret")
@@ -106,8 +110,8 @@ def test_an_event_is_posted_to_a_server(monkeypatch):
 
 def test_lineage_that_cannot_be_sent_is_a_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="genre_spark"):
-        openlineage.send("http://user:word@127.0.0.1:9", RUN, Facts.of(SUMMARY))
-        openlineage.send(str(tmp_path / "no" / "lineage.jsonl"), RUN, Facts.of(SUMMARY))
+        openlineage.send("http://user:word@127.0.0.1:9", RUN, SUMMARY)
+        openlineage.send(str(tmp_path / "no" / "lineage.jsonl"), RUN, SUMMARY)
     said = [one.getMessage() for one in caplog.records]
     said = [one for one in said if "could not be sent" in one]
     assert len(said) == 2

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from genre_spark.monitoring import json_logs
-from genre_spark.monitoring.finished_run import Facts, FinishedRun
+from genre_spark.monitoring.finished_run import FinishedRun
 
 HOSTILE = "left out: rock\x1b[2J\nERROR: all is lost\u202e"
 
@@ -42,6 +42,6 @@ def test_no_log_holds_a_password(logged, kind):
 @pytest.mark.parametrize("url", ["http://me:secret@[bad", "http://me:secret@host:port/", "http://"])
 def test_a_url_that_is_none_is_a_warning_without_its_password(caplog, url):
     metrics = pytest.importorskip("genre_spark.monitoring.prometheus")
-    metrics.send(url, FinishedRun("score", "a", exit_code=0, seconds=1), Facts())
+    metrics.send(url, FinishedRun("score", "a", exit_code=0, seconds=1), {})
     assert "metrics could not be written" in caplog.text
     assert "secret" not in caplog.text

@@ -15,8 +15,10 @@ from genre_spark.classifier.genre_part import GenrePart, PackedCounts
 from genre_spark.classifier.head import Head
 from genre_spark.clustering.metric import ClusterMetric, Dimension
 from genre_spark.clustering.synthetic_part import SyntheticPart
+from genre_spark.config import load_settings
 from genre_spark.features.scaling import ENCODINGS, LIMIT, FeatureScaler, ScaledFeature, _Numpy
 from genre_spark.features.tensor import N_BINS
+from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
 
 GENRES = ("country", "deep-house", "dubstep", "hip-hop", "metal", "rock")
@@ -281,3 +283,22 @@ def _sound(genre: str) -> np.ndarray:
 
 def _share(z: np.ndarray, centre: float, deviation: float) -> np.ndarray:
     return np.clip(1 / (1 + np.exp(-(centre + deviation * z))), 0.001, 0.999).round(4)
+
+
+def make_drift(**psi: float | None) -> Drift:
+    """Drift of features by their population stability index, and of genres, beyond the limit."""
+
+    def shift(found: float | None) -> FeatureShift:
+        level = "warn" if found and found > limits.warn_psi else "ok"
+        return FeatureShift(
+            psi=found, ks=0.1, missing=0.0, missing_before=0.0, direction=None, level=level
+        )
+
+    limits = load_settings(overrides=("min_tracks=1000",)).drift
+    return Drift(
+        judged=True,
+        level="warn",
+        features={name: shift(found) for name, found in psi.items()},
+        labels={"genres": LabelShift(psi=0.4, ks=None, level="warn")},
+        limits=limits,
+    )
