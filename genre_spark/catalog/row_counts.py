@@ -9,6 +9,7 @@ from pyspark.sql.types import StringType
 
 from genre_spark.catalog import value_counts
 from genre_spark.catalog.column_values import ValueCounts
+from genre_spark.catalog.columns import by_name
 from genre_spark.catalog.reader import SOURCE, odd_name
 from genre_spark.catalog.validation import (
     AMBIGUOUS,
@@ -20,6 +21,7 @@ from genre_spark.catalog.validation import (
     USABLE,
     VIOLATIONS,
 )
+from genre_spark.catalog.value_counts import NotTaken
 from genre_spark.errors import GateError, InputError
 from genre_spark.schema import (
     ARTISTS,
@@ -97,10 +99,10 @@ class Counts(RowCounts):
 
 
 def count(validated: DataFrame) -> Counts:
-    """Counts rows by their fate; one pass for the totals, one for the reasons if there are any."""
+    """Counts rows by their fate; one pass for the totals, one for what was not taken if there is."""
     good = F.col(USABLE)
     content = content_hash(validated)
-    of_values = value_counts.aggregates(validated)
+    columns = value_counts.columns_of(validated)
     (totals,) = validated.agg(
         F.count(F.lit(1)).alias("read"),
         F.count_if(good).alias("accepted"),
@@ -109,21 +111,32 @@ def count(validated: DataFrame) -> Counts:
         F.count_if(good & F.col(GENRE).isNotNull()).alias("with_genre"),
         F.count_if(good & (F.col(N_IMPUTED) > 0)).alias("imputed"),
         F.lower(F.hex(F.bit_xor(F.when(good, content)))).alias("fingerprint"),
-        *of_values,
+        F.array(*[F.count(by_name(name)) for name in columns]).alias("understood"),
+        F.array(*[F.count(by_name(odd_name(name))) for name in columns]).alias("odd"),
     ).collect()
-    plain = {n: one for n, one in totals.asDict().items() if not n.startswith(odd_name(""))}
-    counted = {
-        **plain,
-        "fingerprint": totals["fingerprint"] or "",
-        "values": value_counts.found(totals.asDict()),
-    }
-    if totals["read"] == totals["accepted"]:
-        return Counts(**counted, reasons={})
-    by_reason = (
-        validated.filter(~good).select(F.explode(REASONS).alias("reason")).groupBy("reason").count()
+    plain = totals.asDict()
+    understood = dict(zip(columns, plain.pop("understood"), strict=True))
+    odd = dict(zip(columns, plain.pop("odd"), strict=True))
+    all_good = totals["read"] == totals["accepted"]
+    found = _not_taken(validated, [name for name, n in odd.items() if n], not all_good)
+    return Counts(
+        **{**plain, "fingerprint": totals["fingerprint"] or ""},
+        values=value_counts.summed(understood, [one for one in found if one.column]),
+        reasons={one.kind: one.rows for one in found if not one.column},
     )
-    reasons = {row["reason"]: row["count"] for row in by_reason.orderBy("reason").collect()}
-    return Counts(**counted, reasons=reasons)
+
+
+def _not_taken(validated: DataFrame, columns: list[str], reasons: bool) -> list[NotTaken]:
+    """Values that were not taken, and reasons for quarantine as kinds without a column."""
+    if not columns and not reasons:
+        return []
+    of_reasons = f"transform({REASONS}, r -> named_struct('column', '', 'kind', r, 'text', ''))"
+    each = F.concat(F.expr(of_reasons), value_counts.values_not_taken(columns))
+    exploded = validated.select(F.explode(each).alias("one"))
+    counted = exploded.groupBy("one.column", "one.kind").agg(
+        F.count(F.lit(1)).alias("rows"), F.min("one.text").alias("text")
+    )
+    return [NotTaken(*row) for row in counted.orderBy("column", "kind").collect()]
 
 
 def content_hash(validated: DataFrame) -> Column:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.catalog import row_counts, validation, value_counts
 from genre_spark.catalog.column_values import ValueCounts
+from genre_spark.catalog.columns import by_name, sql_name
+from genre_spark.catalog.reader import odd_name
 from genre_spark.schema import ARTIST, TRACK_ID
 
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.
@@ -94,11 +96,25 @@ def collect(
     """
     share = max(1, n_rows // ENOUGH)
     key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
+    kept = (validation.USABLE, validation.REASONS, ARTIST, *features)
+    used = value_counts.columns_of(validated)
+    taken = {f"_taken_{name}": f"{sql_name(name)} IS NOT NULL" for name in used}
+    odd = {odd_name(name): f"make_valid_utf8({sql_name(odd_name(name))})" for name in used}
+    of_values = [F.expr(text).alias(name) for name, text in {**taken, **odd}.items()]
     sampled = validated.filter(one_in(share))
-    seen = Observation()
-    observed = sampled.observe(
-        seen, F.count(F.lit(1)).alias("rows"), *value_counts.aggregates(validated)
-    )
-    columns = observed.select(validation.USABLE, validation.REASONS, key, *features)
-    rows = columns.toArrow()
-    return Sample(share, rows, value_counts.found(seen.get))
+    own = map(by_name, (validation.USABLE, validation.REASONS))
+    rows = sampled.select(*own, key, *map(by_name, features), *of_values).toArrow()
+    understood = {name: pc.sum(rows[f"_taken_{name}"]).as_py() or 0 for name in used}
+    found = [one for name in used for one in _not_taken(name, rows[odd_name(name)])]
+    return Sample(share, rows.select(kept), value_counts.summed(understood, found))
+
+
+def _not_taken(name: str, texts: pa.ChunkedArray) -> list[value_counts.NotTaken]:
+    """The different values of a column that were not taken."""
+    counted = pc.value_counts(texts.drop_null()).to_pylist()
+    return [
+        value_counts.NotTaken(
+            name, value_counts.kind_of(name, one["values"]), one["counts"], one["values"]
+        )
+        for one in counted
+    ]

@@ -1,70 +1,111 @@
 """Counts, per used column, the values of the source that were not taken."""
 
-import json
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.catalog.columns import sql_name
-from genre_spark.catalog.placeholders import placeholder_sql, quoted
+from genre_spark.catalog.placeholders import means_nothing, placeholder_sql, quoted
 from genre_spark.catalog.reader import odd_name
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TEXT_COLUMNS, feature
 
 logger = logging.getLogger(__name__)
 
+PLACEHOLDER = "placeholder"
+BLANK = "blank"
+DAMAGED = "damaged"
+NOT_UNDERSTOOD = "not_understood"
+STRUCT = "struct<column: string, kind: string, text: string>"
+_COUNTED = (NOT_UNDERSTOOD, PLACEHOLDER, DAMAGED)
+_SHOWN = (NOT_UNDERSTOOD, DAMAGED)
 _DAMAGED = "\ufffd"
 _MEANS = {ARTIST: "no artist", GENRE: "no genre"}
 
 
-def of_column(name: str) -> Column:
-    """Aggregate: `ValueCounts` as JSON, over the columns ``name`` and ``_odd_<name>``.
+class NotTaken(NamedTuple):
+    """Values of one kind that were not taken.
+
+    Attributes
+    ----------
+    column : str
+    kind : str
+        `PLACEHOLDER`, `BLANK`, `DAMAGED` or `NOT_UNDERSTOOD`.
+    rows : int
+    text : str
+        The first of them in the order of their characters.
+    """
+
+    column: str
+    kind: str
+    rows: int
+    text: str
+
+
+def columns_of(validated: DataFrame) -> tuple[str, ...]:
+    """Columns of which a table from `validation.validate` has what was not taken."""
+    prefix = odd_name("")
+    return tuple(n.removeprefix(prefix) for n in validated.columns if n.startswith(prefix))
+
+
+def values_not_taken(columns: Iterable[str]) -> Column:
+    """Per row, `STRUCT` for each of these columns in which something stands that was not taken.
 
     SQL, since a text is one call to Java; see `validation`.
     """
-    value, odd = map(sql_name, (name, odd_name(name)))
+    each = [f"IF({sql_name(odd_name(name))} IS NULL, NULL, {_of_row(name)})" for name in columns]
+    return F.expr(f"cast(array_compact(array({', '.join(each)})) AS array<{STRUCT}>)")
+
+
+def _of_row(name: str) -> str:
+    odd = sql_name(odd_name(name))
     text = f"make_valid_utf8({odd})"
-    damaged = f"contains({text}, {quoted(_DAMAGED)})"
-    # Blanks are among the words that mean nothing.
-    nothing = placeholder_sql(odd, name)
-    return F.expr(
-        f"to_json(struct(count({value}) AS understood,"
-        f" count_if(NOT {nothing} AND NOT {damaged}) AS not_understood,"
-        f" count_if({nothing} AND trim({odd}) != '') AS placeholder,"
-        f" count_if(NOT {nothing} AND {damaged}) AS damaged,"
-        f" min(IF(NOT {nothing}, {text}, NULL)) AS example))"
+    kind = (
+        # Blanks are among the words that mean nothing.
+        f"CASE WHEN {placeholder_sql(odd, name)}"
+        f" THEN IF(trim({odd}) != '', {quoted(PLACEHOLDER)}, {quoted(BLANK)})"
+        f" WHEN contains({text}, {quoted(_DAMAGED)}) THEN {quoted(DAMAGED)}"
+        f" ELSE {quoted(NOT_UNDERSTOOD)} END"
     )
+    return f"named_struct('column', {quoted(name)}, 'kind', {kind}, 'text', {text})"
 
 
-def aggregates(validated: DataFrame) -> list[Column]:
-    """`of_column` of each used column as JSON, named ``_odd_<name>``; see `found`.
+def kind_of(name: str, text: str) -> str:
+    """What a text is that was not taken, as `values_not_taken` has it.
 
-    Observations hold no structs.
+    >>> kind_of("tempo", "fast"), kind_of("tempo", "n/a"), kind_of("tempo", " ")
+    ('not_understood', 'placeholder', 'blank')
+    """
+    if means_nothing(text, name):
+        return PLACEHOLDER if text.strip(" ") else BLANK
+    return DAMAGED if _DAMAGED in text else NOT_UNDERSTOOD
+
+
+def summed(understood: Mapping[str, int], found: Iterable[NotTaken]) -> dict[str, ValueCounts]:
+    """Columns with values that were not taken, and how many of which kind.
 
     Parameters
     ----------
-    validated : DataFrame
-        From `validation.validate`.
+    understood : mapping of str to int
+        Rows of each column whose value was taken.
+    found : iterable of NotTaken
     """
-    odd = [name for name in validated.columns if name.startswith(odd_name(""))]
-    return [of_column(name.removeprefix(odd_name(""))).alias(name) for name in odd]
-
-
-def found(counted: Mapping[str, Any]) -> dict[str, ValueCounts]:
-    """Columns with values that were not taken, from a row with `aggregates`, maybe among others."""
-    every = {
-        name.removeprefix(odd_name("")): ValueCounts(**{"example": None, **json.loads(text)})
-        for name, text in counted.items()
-        if name.startswith(odd_name(""))
-    }
+    counts: dict[str, dict[str, int]] = {}
+    examples: dict[str, str] = {}
+    for one in found:
+        of_column = counts.setdefault(one.column, dict.fromkeys(_COUNTED, 0))
+        if one.kind in _COUNTED:
+            of_column[one.kind] += one.rows
+        if one.kind in _SHOWN:
+            examples[one.column] = min(one.text, examples.get(one.column, one.text))
     return {
-        name: one
-        for name, one in every.items()
-        if one.not_understood or one.placeholder or one.damaged
+        name: ValueCounts(understood=n, example=examples.get(name), **counts[name])
+        for name, n in understood.items()
+        if any(counts.get(name, {}).values())
     }
 
 

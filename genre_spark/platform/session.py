@@ -39,6 +39,9 @@ _SEMANTICS = {
 # smaller parts on their own; see
 # https://spark.apache.org/docs/latest/configuration.html (spark.sql.codegen.hugeMethodLimit).
 _SPEED = {"spark.sql.codegen.hugeMethodLimit": "8000"}
+# Only at the start of a session. Where in the program a column was made is told to Java by six calls
+# per operator, for messages that nobody of ours shows.
+_STATIC = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 # Variables that send Spark's start somewhere else.
 _VARIABLES = ("SPARK_HOME", "PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "SPARK_DIST_CLASSPATH",
               "SPARK_LOCAL_IP", "SPARK_LOCAL_DIRS", "HADOOP_CONF_DIR", "JAVA_TOOL_OPTIONS",
@@ -71,6 +74,7 @@ def get_session(
     settings = {
         **_SEMANTICS,
         **_SPEED,
+        **_STATIC,
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(batch_rows),
     }
     if under_spark_submit():

@@ -1,0 +1,78 @@
+"""Values that were not taken: counted by Spark over all rows, and by Python over a sample."""
+
+from itertools import product
+
+import pytest
+
+from genre_spark.catalog import placeholders, reader, row_counts, sampling, validation
+from genre_spark.catalog.value_counts import NotTaken, kind_of, summed
+from genre_spark.source import Dataset
+
+AROUND = ("{}", " {} ", "[{}]", "('{}')", '"{}', "\t{}", "{}x")
+WORDS = sorted({one for name in ("artist", "genre", "tempo") for one in placeholders.words(name)})
+TEXTS = [around.format(word) for around, word in product(AROUND, WORDS)]
+TEXTS += [text.upper() for text in TEXTS]
+TEXTS += [
+    "fast",
+    "\ufffd",
+    "Bj\ufffdrk",
+    "na\ufffd",
+    "İ",
+    "N/A",
+    "ＮＡ",
+    " ",
+    "",
+    "\u00a0",
+    "1,5",
+    "😀",
+]
+
+
+@pytest.fixture(scope="module")
+def validated(spark):
+    """Each of the texts as an artist, a genre and a tempo."""
+    rows = [(str(i), text, text, text, 0.5) for i, text in enumerate(TEXTS)]
+    names = "track_id string, artist string, genre string, tempo string, energy double"
+    mapped = reader.map_columns(spark.createDataFrame(rows, names), Dataset(), "memory")
+    return validation.validate(mapped, ("energy", "tempo"), 3).persist()
+
+
+def test_a_sample_of_all_rows_has_the_counts_of_all_rows(validated):
+    counted = row_counts.count(validated).values
+    assert sampling.collect(validated, len(TEXTS), ("energy", "tempo")).values == counted
+    assert set(counted) == {"artist", "genre", "tempo"}
+    assert counted["tempo"].not_understood > 100 < counted["tempo"].placeholder
+    assert counted["artist"].damaged == 3
+
+
+def test_the_first_text_that_was_not_taken_is_the_example():
+    found = [
+        NotTaken("tempo", "not_understood", 2, "fast"),
+        NotTaken("tempo", "damaged", 1, "Allegr\ufffd"),
+        NotTaken("tempo", "placeholder", 3, "-"),
+        NotTaken("tempo", "blank", 4, ""),
+        NotTaken("artist", "blank", 1, " "),
+    ]
+    values = summed({"artist": 9, "tempo": 5, "energy": 10}, found)
+    assert {name: one.model_dump() for name, one in values.items()} == {
+        "tempo": {
+            "understood": 5, "not_understood": 2, "placeholder": 3, "damaged": 1,
+            "example": "Allegr\ufffd",
+        }
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("tempo", "fast", "not_understood"),
+        ("tempo", "[n/a]", "placeholder"),
+        ("tempo", "unknown", "not_understood"),
+        ("artist", "unknown", "placeholder"),
+        ("artist", "  ", "blank"),
+        ("artist", "[]", "placeholder"),
+        ("artist", "Bj\ufffdrk", "damaged"),
+    ],
+)
+def test_a_text_means_nothing_is_damaged_or_is_not_understood(name, text, kind):
+    assert kind_of(name, text) == kind
