@@ -77,6 +77,6 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
             dataset_file.check_absent(Path(output))
         settings = job.settings.catalog
         request = InspectRequest(table.source(job.settings), settings, table.dataset, output)
-        spark = job.spark()
+        spark = job.spark(request.source.path)
         job.terminal.report_progress(f"looking into {table.catalog}")
         views.show_inspection(job.terminal, pipeline.run(spark, request))

@@ -41,7 +41,9 @@ def cluster(
         source = table.source(job.settings)
         earlier = job.model(previous) if previous else None
         request = ClusterRequest(source, output, job.settings, labels, earlier, job.run_id)
-        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
+        summary = pipeline.run(
+            job.spark(request.source.path), request, job.terminal.report_progress
+        )
         summaries.show_bundle(job.terminal, summary)
         same = table.words()
         if summary.rows.with_genre:
@@ -91,7 +93,9 @@ def train(
 
         source = table.source(job.settings)
         request = TrainRequest(source, job.model(clusters), output, job.settings)
-        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
+        summary = pipeline.run(
+            job.spark(request.source.path), request, job.terminal.report_progress
+        )
         if mlflow:
             job.terminal.report_progress("logging to MLflow")
             with store.on_disk(job.spark(), output) as made:
@@ -144,7 +148,9 @@ def evaluate(
         request = EvaluateRequest(
             source, job.model(clusters), output, job.settings, seeds, ablations
         )
-        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
+        summary = pipeline.run(
+            job.spark(request.source.path), request, job.terminal.report_progress
+        )
         summaries.show_study(job.terminal, summary)
 
 
@@ -195,7 +201,9 @@ def score(
         request = ScoreRequest(
             source, model, output, job.settings, incremental, dry_run, job.run_id
         )
-        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
+        summary = pipeline.run(
+            job.spark(request.source.path), request, job.terminal.report_progress
+        )
         summaries.show_labels(job.terminal, summary)
         if not dry_run:
             job.terminal.show_next(
@@ -252,5 +260,7 @@ def demo(run: RunOptions, output: str) -> None:
 
         request = DemoRequest(pipeline.table(), Path(output), job.settings)
         pipeline.make_room(request.output)
-        summary = pipeline.run(job.spark(), request, job.terminal.report_progress)
+        summary = pipeline.run(
+            job.spark(str(request.catalog)), request, job.terminal.report_progress
+        )
         summaries.show_demo(job.terminal, summary)

@@ -55,15 +55,23 @@ class Job:
     session: "SparkSession | None" = None
     _watch: "Watch | None" = None
 
-    def spark(self) -> "SparkSession":
-        """The session; started late, so that mistakes in the options are reported at once."""
+    def spark(self, table: str | None = None) -> "SparkSession":
+        """The session; started late, so that mistakes in the options are reported at once.
+
+        Parameters
+        ----------
+        table : str, optional
+            Path of the largest table that the command reads.
+        """
+        from genre_spark.platform.java_options import is_small
         from genre_spark.platform.progress import Watch
         from genre_spark.platform.session import get_session
 
         if self.session is None:
             self.terminal.report_progress("starting Spark")
             batch_rows = self.settings.scoring.batch_rows
-            self.session = get_session(self.master, batch_rows, with_notices=self.verbose)
+            small = table is not None and is_small(table)
+            self.session = get_session(self.master, batch_rows, self.verbose, small)
             self._watch = Watch(self.session.sparkContext.statusTracker(), self.terminal)
             self._watch.start()
         return self.session

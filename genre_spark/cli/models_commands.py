@@ -97,7 +97,7 @@ def promote(table: TableOptions, run: RunOptions, model: str, alias: str, rollba
 
         source = table.source(job.settings) if table.catalog else None
         path = job.model(model)
-        spark = job.spark() if source else job.session
+        spark = job.spark(source.path) if source else job.session
         given = promotion_gate.promote(spark, path, alias, source, job.settings, rollback)
         job.terminal.show(*model_views.promotion(path, given))
 
@@ -121,7 +121,8 @@ def diff(table: TableOptions, run: RunOptions, before: str, after: str, explain:
 
         source = table.source(job.settings)
         paths = [job.model(one) for one in (before, after)]
-        one, other = (open_bundle(job.spark(), path) for path in paths)
+        spark = job.spark(source.path)
+        one, other = (open_bundle(spark, path) for path in paths)
         job.terminal.report_progress(f"labelling {table.catalog} with {before} and {after}")
-        found = compare(job.spark(), source, one, other, job.settings, explain)
+        found = compare(spark, source, one, other, job.settings, explain)
         job.terminal.show(*model_views.difference(found))

@@ -13,6 +13,7 @@ from genre_spark.config import conf_dir
 from genre_spark.errors import ConfigError
 from genre_spark.platform import stderr_filter
 from genre_spark.platform.java import OLDEST, find_java_home, install_command
+from genre_spark.platform.java_options import class_archive, java_options
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -50,7 +51,10 @@ _SUBMIT = "PYSPARK_SUBMIT_ARGS"
 
 
 def get_session(
-    master: str | None = None, batch_rows: int = 8192, with_notices: bool = True
+    master: str | None = None,
+    batch_rows: int = 8192,
+    with_notices: bool = True,
+    small: bool = False,
 ) -> "SparkSession":
     """A session under spark-submit's settings, or in local mode where started otherwise.
 
@@ -63,6 +67,8 @@ def get_session(
     with_notices : bool
         Whether the screen shows what Java says at every start. Under spark-submit it does: Java
         was there first.
+    small : bool
+        Whether the session is for a short job; see `java_options.is_small`.
 
     Raises
     ------
@@ -81,7 +87,7 @@ def get_session(
         settings |= {"spark.master": master} if master else {}
     else:
         _prepare_environment()
-        settings |= {"spark.master": master or "local[*]", **local_properties()}
+        settings |= {"spark.master": master or "local[*]", **local_properties(small=small)}
     builder = SparkSession.builder.appName("genre-spark").config(map=dict(settings))
     try:
         if not with_notices:
@@ -148,13 +154,12 @@ def under_spark_submit() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def local_properties(path: Path | None = None) -> dict[str, str]:
-    """Settings of local mode: the lines of ``conf/spark/local.conf``, and quiet logs."""
+def local_properties(path: Path | None = None, small: bool = False) -> dict[str, str]:
+    """Settings of local mode: the lines of ``conf/spark/local.conf``, and options for Java."""
     lines = (path or conf_dir() / "spark" / "local.conf").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
     properties = {key: value.strip() for key, value in pairs}
-    logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
-    return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logs}", **properties}
+    return {"spark.driver.extraJavaOptions": java_options(small, class_archive()), **properties}
 
 
 def _start_java(settings: dict[str, str]) -> None:

@@ -1,0 +1,60 @@
+"""What Java is started with: by the size of the table, and by the classes that were kept."""
+
+import os
+
+import pytest
+
+from genre_spark.platform.java_options import class_archive, is_small, java_options
+from genre_spark.platform.session import local_properties
+
+LIMIT = 32 * 2**20
+
+
+@pytest.fixture
+def of_size(tmp_path):
+    """A file of so many bytes, none of which is written."""
+
+    def make(name, size):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        os.truncate(path, size)
+        return str(path)
+
+    return make
+
+
+def test_a_table_of_up_to_32_mib_is_small(of_size):
+    assert is_small(of_size("a.csv", LIMIT))
+    assert not is_small(of_size("b.csv", LIMIT + 1))
+
+
+def test_the_files_of_a_folder_count_together(of_size, tmp_path):
+    of_size("t/a.parquet", LIMIT - 10)
+    assert is_small(str(tmp_path / "t"))
+    of_size("t/b.parquet", 20)
+    assert not is_small(str(tmp_path / "t"))
+
+
+@pytest.mark.parametrize("path", ["s3a://bucket/t.parquet", "absent.csv", "t/*.csv"])
+def test_a_table_whose_size_is_not_known_is_not_small(path):
+    assert not is_small(path)
+
+
+def test_a_small_table_starts_java_without_its_second_compiler():
+    assert "TieredStopAtLevel" not in local_properties()["spark.driver.extraJavaOptions"]
+    small = local_properties(small=True)["spark.driver.extraJavaOptions"]
+    assert "-XX:TieredStopAtLevel=1 " in f"{small} "
+
+
+def test_kept_classes_are_used_where_they_are_there(tmp_path):
+    archive = tmp_path / "a folder" / "classes.jsa"
+    assert "SharedArchiveFile" not in java_options(archive=archive)
+    archive.parent.mkdir()
+    archive.touch()
+    assert f'"-XX:SharedArchiveFile={archive}"' in java_options(archive=archive)
+
+
+def test_kept_classes_lie_in_the_python_environment(monkeypatch):
+    monkeypatch.setattr("sys.prefix", "/opt/venv")
+    assert class_archive().as_posix() == "/opt/venv/share/genre-spark/spark-classes.jsa"
