@@ -12,8 +12,12 @@ REAL_TABLES = ROOT.parent / "shared" / "data"
 
 # Java's second compiler costs more than what it speeds up in runs of some rows: a third of the
 # processor time of a command. Without it Java leaves too little room for a long run's code, and
-# compiles nothing more once that is full. For every Spark that a test starts, in whatever process.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m")
+# compiles nothing more once that is full. Collecting garbage beside the work pays on idle cores alone.
+# For every Spark that a test starts, in whatever process.
+os.environ.setdefault(
+    "SPARK_SUBMIT_OPTS",
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
+)
 
 # The same examples in every run: a failure is a change of the code, never of the weather.
 settings.register_profile(
@@ -43,10 +47,15 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    """Marks the tests that start Java, and begins with the longest files."""
+    """Marks the tests that start Java, keeps what shares much together, begins with the longest files."""
     for item in items:
         if {"spark", "shell"} & set(item.fixturenames):
             item.add_marker("spark")
+    in_shell = {item.path for item in items if "shell" in item.fixturenames}
+    for item in items:
+        # A file stays in one process, and all files with the shell in the same: it is warm then.
+        group = "shell" if item.path in in_shell else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 

@@ -106,7 +106,7 @@ def test_the_command_writes_a_file_to_edit_and_leaves_it_alone_after(spark, stra
     arguments = ["inspect", "--catalog", str(strange), "--output", str(file), "--json"]
     # The session is the tests' own: a command would stop it.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("genre_spark.cli.job.Job.spark", lambda job: spark)
+        patch.setattr("genre_spark.cli.job.Job.spark", lambda job, table=None: spark)
         told = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
         summary = json.loads(told.stdout)
         assert summary["mapping"]["tempo"] == {

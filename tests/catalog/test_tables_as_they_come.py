@@ -459,12 +459,15 @@ def test_of_a_wide_table_only_what_could_be_used_is_looked_at_in_all_rows(spark,
 # Damage
 
 
+@pytest.mark.parametrize("n", [8, pytest.param(25, marks=LONG)])
 @pytest.mark.parametrize("fmt", ["csv", "parquet"])
-def test_a_table_with_some_changed_bytes_is_accounted_for_or_refused(spark, tracks, tmp_path, fmt):
+def test_a_table_with_some_changed_bytes_is_accounted_for_or_refused(
+    spark, tracks, tmp_path, fmt, n
+):
     original = tmp_path / f"whole.{fmt}"
     csv(tracks, original) if fmt == "csv" else tracks.to_parquet(original)
     chance, errors = random.Random(19), []
-    for i in range(25):
+    for i in range(n):
         content = bytearray(original.read_bytes())
         for _ in range(max(1, len(content) // 100)):
             content[chance.randrange(len(content))] = chance.randrange(256)

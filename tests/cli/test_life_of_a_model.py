@@ -41,7 +41,7 @@ def command(spark, eagerly, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         # A command would stop the session at its end.
-        patch.setattr("genre_spark.cli.job.Job.spark", lambda job: spark)
+        patch.setattr("genre_spark.cli.job.Job.spark", lambda job, table=None: spark)
         patch.setenv("MLFLOW_EXPERIMENT_NAME", "genres")
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         mlflow.create_experiment("genres", artifact_location=(folder / "artifacts").as_uri())

@@ -67,7 +67,7 @@ class Shell:
             env={
                 **os.environ,
                 "PYSPARK_PYTHON": sys.executable,
-                "PYSPARK_SUBMIT_ARGS": "pyspark-shell",
+                "PYSPARK_SUBMIT_ARGS": f"{PLAIN} pyspark-shell",
             },
             cwd=ROOT,
         )
