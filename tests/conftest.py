@@ -46,6 +46,8 @@ LONGEST = (
 )  # fmt: skip
 
 
+# Before xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Marks the tests that start Java, keeps what shares much together, begins with the longest files."""
     for item in items:
