@@ -46,18 +46,11 @@ LONGEST = (
 )  # fmt: skip
 
 
-# Before xdist reads the groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks the tests that start Java, keeps what shares much together, begins with the longest files."""
+    """Marks the tests that start Java, and begins with the longest files."""
     for item in items:
         if {"spark", "shell"} & set(item.fixturenames):
             item.add_marker("spark")
-    in_shell = {item.path for item in items if "shell" in item.fixturenames}
-    for item in items:
-        # A file stays in one process, and all files with the shell in the same: it is warm then.
-        group = "shell" if item.path in in_shell else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
