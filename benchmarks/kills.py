@@ -147,7 +147,7 @@ class Playground:
             process.wait()
         moment = f"{command} killed at {share:.2f}, foreign file put at {first:.2f}"
         self.look_after(foreign, output, moment)
-        self.judge(command, what, process, before, share)
+        self.check(command, what, process, before, share)
 
     def look_after(self, foreign: str | None, output: Path, moment: str) -> None:
         """Counts the foreign file as lost unless it is found, and makes room for the next run."""
@@ -163,7 +163,7 @@ class Playground:
             with contextlib.suppress(OSError):  # as far up as nothing else is there
                 os.removedirs(file.parent)
 
-    def judge(
+    def check(
         self, command: str, what: str, process: subprocess.Popen, before: str | None, share: float
     ) -> None:
         """Counts what became of a run, and names what should not have."""

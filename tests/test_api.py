@@ -25,7 +25,7 @@ ODD = {
     "spark.sql.execution.arrow.useLargeVarTypes": "true",
 }
 LENIENT = {"max_quarantined": 1, "max_imputed": 1}
-QUICK = {"k_max": 12, "restarts": 1, "sample_size": 300}
+QUICK = {"k_max": 12, "restarts": 1, "sample_size": 300, "max_iterations": 4}
 
 
 @pytest.fixture(scope="module")

@@ -211,7 +211,7 @@ def quarantined(n: int, reasons: Mapping[str, int]) -> str:
 
 def _drift(drift: "Drift") -> str:
     """What warns; nothing where nothing does."""
-    if not drift.judged:
+    if not drift.assessed:
         return f"not assessed: fewer than {drift.limits.min_tracks:,} tracks"
     return ", ".join(beyond(drift, WARN))
 

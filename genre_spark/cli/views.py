@@ -102,7 +102,7 @@ def show_labelled(terminal: Terminal, found: "LabelledCatalogue") -> None:
             "scored": manifest.scored_at,
             "model id": manifest.model_id,
             "from": manifest.source.path,
-            "drift": manifest.drift.level if manifest.drift.judged else "not assessed",
+            "drift": manifest.drift.level if manifest.drift.assessed else "not assessed",
         }
     )
     for head, counts in (("synthetic genre", labels.synthetic_genres), ("genre", labels.genres)):

@@ -1,4 +1,4 @@
-"""How many synthetic genres there are, judged on a bounded sample."""
+"""How many synthetic genres there are, measured on a bounded sample."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -135,10 +135,10 @@ def assess(
     Drift
         Its level is the worst of all.
     """
-    judged = tracks >= settings.min_tracks
+    assessed = tracks >= settings.min_tracks
 
     def level(one: FeatureShift | LabelShift, harmless: bool) -> Level:
-        return _level(one, settings, harmless) if judged else OK
+        return _level(one, settings, harmless) if assessed else OK
 
     # A model is always less sure of artists that it does not know: that is no fault of the
     # catalogue, and what `genre_accepted` is for. And a part of a catalogue, such as the new
@@ -153,7 +153,7 @@ def assess(
     levels = [one.level for one in assessed_features.values()]
     levels += [one.level for one in assessed_labels.values()]
     return Drift(
-        judged=judged,
+        assessed=assessed,
         level=max(levels, key=LEVELS.index, default=OK),
         features=assessed_features,
         labels=assessed_labels,

@@ -35,7 +35,7 @@ class LabelShift(SparseModel):
 class Drift(StrictModel):
     """How unlike the model's catalogue this one is."""
 
-    judged: bool
+    assessed: bool
     level: Level
     features: dict[str, FeatureShift]
     labels: dict[str, LabelShift]

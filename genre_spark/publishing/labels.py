@@ -69,7 +69,7 @@ def publish_labels(
     ----------
     spark : SparkSession
     catalogue : ScannedCatalogue
-        Open, judged for the bundle's features.
+        Open, validated for the bundle's features.
     request : LabelRequest
         Its output has passed `Format.check`.
 

@@ -81,13 +81,13 @@ def mapped_of(spark, rows, columns=COLUMNS, partitions=2):
     return map_columns(table.repartition(partitions), dataset, "memory")
 
 
-def judged_of(spark, rows, max_imputed=0, names=NAMES, **options):
+def validated_of(spark, rows, max_imputed=0, names=NAMES, **options):
     return validation.validate(mapped_of(spark, rows, **options), names, max_imputed).persist()
 
 
 def reasons_of(spark, rows, max_imputed=0, **options):
     """The sorted reasons of every row, by its playlist."""
-    validated = judged_of(spark, rows, max_imputed, **options)
+    validated = validated_of(spark, rows, max_imputed, **options)
     found = {
         row["playlist"]: row["_reasons"] for row in validation.quarantined(validated).collect()
     }
@@ -98,15 +98,17 @@ def reasons_of(spark, rows, max_imputed=0, **options):
 
 
 @pytest.fixture(scope="module")
-def judged_values(spark):
+def validated_values(spark):
     rows = [track(str(i), **{name: value}) for i, (name, value) in enumerate(VALUES)]
-    rows = {row["track_id"]: row.asDict() for row in judged_of(spark, rows, 3).collect()}
+    rows = {row["track_id"]: row.asDict() for row in validated_of(spark, rows, 3).collect()}
     return {case: rows[str(i)] for i, case in enumerate(VALUES)}
 
 
 @pytest.mark.parametrize(("name", "value"), VALUES)
-def test_a_value_is_taken_or_is_a_violation_with_its_kind_and_then_null(judged_values, name, value):
-    kind, row = VALUES[name, value], judged_values[name, value]
+def test_a_value_is_taken_or_is_a_violation_with_its_kind_and_then_null(
+    validated_values, name, value
+):
+    kind, row = VALUES[name, value], validated_values[name, value]
     assert row[VIOLATIONS] == ([f"{kind}:{name}"] if kind else [])
     assert row[name] == (None if kind else float(value))
     assert row[REASONS] == []
@@ -140,7 +142,7 @@ def test_a_row_goes_to_quarantine_with_every_reason(spark):
 def test_a_feature_that_the_catalogue_lacks_is_missing_in_every_row(spark):
     columns = tuple(name for name in COLUMNS if name != "tempo")
     rows = [track("1", playlist="a"), track("2", playlist="b", key="12")]
-    validated = judged_of(spark, rows, max_imputed=1, columns=columns)
+    validated = validated_of(spark, rows, max_imputed=1, columns=columns)
     assert {row["track_id"]: row[VIOLATIONS] for row in validated.collect()} == {
         "1": ["missing:tempo"],
         "2": ["out_of_range:key", "missing:tempo"],
@@ -152,7 +154,7 @@ def test_a_feature_that_the_catalogue_lacks_is_missing_in_every_row(spark):
 
 def test_a_quarantined_row_keeps_its_original_columns_and_an_accepted_one_drops_them(spark):
     rows = [track("1", playlist="kept"), track("2", tempo="fast", playlist="mended later")]
-    validated = judged_of(spark, rows)
+    validated = validated_of(spark, rows)
     (bad,) = validation.quarantined(validated).collect()
     assert {name: bad[name] for name in COLUMNS} == rows[1]
     assert set(validation.accepted(validated).columns) == {
@@ -162,7 +164,7 @@ def test_a_quarantined_row_keeps_its_original_columns_and_an_accepted_one_drops_
 
 def test_a_quarantine_can_be_validated_again(spark):
     rows = [track("1", tempo="fast", _reasons="of last time")]
-    validated = judged_of(spark, rows, columns=(*COLUMNS, "_reasons"))
+    validated = validated_of(spark, rows, columns=(*COLUMNS, "_reasons"))
     names = [name.lower() for name in validation.quarantined(validated).columns]
     assert [name for name, n in Counter(names).items() if n > 1] == []
 
@@ -189,7 +191,7 @@ def test_a_malformed_csv_line_goes_to_quarantine_whole(spark, tmp_path):
 
 def test_of_rows_with_one_id_one_is_kept_and_the_others_are_duplicates(spark):
     rows = [track("1", playlist=str(i)) for i in range(4)] + [track("2", playlist="other")]
-    validated = judged_of(spark, rows)
+    validated = validated_of(spark, rows)
     counts = row_counts.count(validated)
     assert (counts.read, counts.accepted, counts.duplicates) == (5, 2, 3)
     assert counts.reasons == {"duplicate_track_id": 3}
@@ -198,7 +200,7 @@ def test_of_rows_with_one_id_one_is_kept_and_the_others_are_duplicates(spark):
 
 def test_ids_differ_by_case_and_by_blanks(spark):
     rows = [track("a"), track("A"), track(" a")]
-    assert row_counts.count(judged_of(spark, rows)).accepted == 3
+    assert row_counts.count(validated_of(spark, rows)).accepted == 3
 
 
 def test_a_bad_twin_never_displaces_a_good_one_and_keeps_its_own_reasons(spark):
@@ -208,7 +210,7 @@ def test_a_bad_twin_never_displaces_a_good_one_and_keeps_its_own_reasons(spark):
             track(str(i), playlist=f"bad {i}", tempo="fast", key="12", energy=str(i / 100)),
             track(str(i), playlist=f"good {i}", energy=str((i + 1) / 100)),
         ]
-    validated = judged_of(spark, rows, max_imputed=1)
+    validated = validated_of(spark, rows, max_imputed=1)
     assert {row["track_id"] for row in validation.accepted(validated).collect()} == {
         str(i) for i in range(12)
     }
@@ -227,13 +229,13 @@ def test_of_usable_twins_the_one_with_the_fewest_violations_is_kept(spark):
         track("1", playlist="two", tempo=None, key=None),
     ]
     for shuffled in (rows, rows[::-1], [rows[1], rows[0], rows[2]]):
-        (kept,) = validation.accepted(judged_of(spark, shuffled, max_imputed=3)).collect()
+        (kept,) = validation.accepted(validated_of(spark, shuffled, max_imputed=3)).collect()
         assert kept["tempo"] == 130.0
 
 
 def test_rows_without_an_id_are_not_twins_of_each_other(spark):
     rows = [track(None, playlist="same")] * 3 + [track("1")]
-    counts = row_counts.count(judged_of(spark, rows))
+    counts = row_counts.count(validated_of(spark, rows))
     assert (counts.read, counts.accepted, counts.duplicates) == (4, 1, 0)
     assert counts.reasons == {"missing:track_id": 3}
 
@@ -248,7 +250,7 @@ def test_a_track_under_several_genres_is_ambiguous_scored_once_and_has_no_label(
         track("half", genre="rock"),
         track("none", genre=None),
     ]
-    validated = judged_of(spark, rows)
+    validated = validated_of(spark, rows)
     found = {row["track_id"]: row for row in validation.accepted(validated).collect()}
     assert {key: (row["genre"], row[AMBIGUOUS]) for key, row in found.items()} == {
         "several": (None, True),
@@ -281,7 +283,7 @@ MAX_IMPUTED = 1
 
 
 def expected(rows):
-    """The same judgement in plain Python: counts, and per kept id its number of faults."""
+    """The same validation in plain Python: counts, and per kept id its number of faults."""
     groups, reasons = defaultdict(list), Counter()
     for row in rows:
         faults = [
@@ -308,7 +310,7 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
     rows = [{**row, "playlist": str(i)} for i, row in enumerate(rows)]
     columns = ("track_id", "genre", *NARROW, "playlist")
     kept, genres, repeated, reasons = expected(rows)
-    validated = judged_of(spark, rows, MAX_IMPUTED, NARROW, columns=columns)
+    validated = validated_of(spark, rows, MAX_IMPUTED, NARROW, columns=columns)
     counts = row_counts.count(validated)
     accepted = validation.accepted(validated).collect()
     quarantined = validation.quarantined(validated).collect()
@@ -323,7 +325,7 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
     assert counts.imputed == sum(n > 0 for n in kept.values())
 
     again = random.Random(0).sample(rows, len(rows))
-    validated = judged_of(spark, again, MAX_IMPUTED, NARROW, columns=columns, partitions=7)
+    validated = validated_of(spark, again, MAX_IMPUTED, NARROW, columns=columns, partitions=7)
     assert row_counts.count(validated) == counts
     assert sorted(map(str, validation.accepted(validated).collect())) == sorted(map(str, accepted))
     assert {row["playlist"]: row for row in validation.quarantined(validated).collect()} == {
@@ -333,7 +335,7 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
 
 def test_the_fingerprint_is_of_all_that_a_model_can_read_of_the_accepted_tracks(spark):
     def fingerprint(*rows):
-        return row_counts.count(judged_of(spark, rows)).fingerprint
+        return row_counts.count(validated_of(spark, rows)).fingerprint
 
     whole = fingerprint(track("1"), track("2", energy="0.7"))
     assert fingerprint(track("2", energy="0.7"), track("1"), track("3", tempo="fast")) == whole
@@ -350,7 +352,7 @@ def test_a_value_in_one_column_is_not_the_same_value_in_another(spark):
     """Spark's xxhash64 leaves absent values out, whichever column they are in."""
 
     def fingerprint(**texts):
-        return row_counts.count(judged_of(spark, [track("1", **texts)])).fingerprint
+        return row_counts.count(validated_of(spark, [track("1", **texts)])).fingerprint
 
     assert fingerprint(artist="X", album="") != fingerprint(artist="", album="X")
 

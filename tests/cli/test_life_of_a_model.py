@@ -13,7 +13,7 @@ from genre_spark.errors import GateError
 SMALL = [
     part
     for setting in (
-        "k_max=11", "restarts=1", "sample_size=300", "epochs=1", "min_steps=0",
+        "k_max=11", "restarts=1", "sample_size=300", "max_iterations=4", "epochs=1", "min_steps=0",
         "test_share=0.5",
         "least_tracks=20", "least_artists=5",
     )

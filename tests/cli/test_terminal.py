@@ -79,7 +79,7 @@ def test_drift_that_warns_is_named_the_farthest_first(shown):
 
 
 def test_drift_of_few_tracks_is_not_assessed(shown):
-    few = DRIFT.model_copy(update={"judged": False})
+    few = DRIFT.model_copy(update={"assessed": False})
     assert shown(drift=few)["drift"] == "not assessed: fewer than 1,000 tracks"
 
 

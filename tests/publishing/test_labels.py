@@ -100,7 +100,7 @@ def test_the_manifest_reports_where_the_rows_come_from(whole, model):
 
 def test_the_manifest_reports_the_drift_of_every_feature_and_label(whole):
     drift = whole[1]["drift"]
-    assert not drift["judged"]
+    assert not drift["assessed"]
     assert set(drift["features"]) == set(edits.FEATURES)
     assert set(drift["labels"]) == {"synthetic_genres"}
     for one in (*drift["features"].values(), *drift["labels"].values()):

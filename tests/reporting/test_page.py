@@ -297,7 +297,7 @@ def labels_of(bundle):
             },
         },
         "drift": {
-            "judged": True,
+            "assessed": True,
             "level": "warn",
             "features": {
                 "loudness": shift(0.01, 0.02, 0.0, 0.0, "ok"),
@@ -649,7 +649,7 @@ def test_a_catalogue_is_reported_as_alike_or_not_assessed():
     measured = labels.pop("drift")
     alike = measured | {"features": {}, "labels": {}}
     assert "Yes: nothing lies beyond a limit." in render(bundle, labels | {"drift": alike})
-    few = measured | {"judged": False}
+    few = measured | {"assessed": False}
     assert "Of fewer than 1,000 tracks nothing can be concluded" in render(
         bundle, labels | {"drift": few}
     )

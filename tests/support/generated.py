@@ -296,7 +296,7 @@ def make_drift(**psi: float | None) -> Drift:
 
     limits = load_settings(overrides=("min_tracks=1000",)).drift
     return Drift(
-        judged=True,
+        assessed=True,
         level="warn",
         features={name: shift(found) for name, found in psi.items()},
         labels={"genres": LabelShift(psi=0.4, ks=None, level="warn")},

@@ -53,7 +53,7 @@ def prepare(python: str, pair: str) -> Path:
     return own
 
 
-def judge(pair: str, tests: list[str]) -> tuple[str, bool]:
+def outcome_of(pair: str, tests: list[str]) -> tuple[str, bool]:
     """What became of a pair, in words, and whether it is no failure."""
     python = find_python(pair.split(":")[0])
     if python is None:
@@ -88,7 +88,7 @@ def main() -> int:
     found = {}
     for pair in given.pairs:
         print(f"== Python {pair.replace(':', ', pyspark ')}", flush=True)
-        found[pair] = judge(pair, tests)
+        found[pair] = outcome_of(pair, tests)
     for pair, (said, _) in found.items():
         print(f"Python {pair.replace(':', ', pyspark ')}: {said}")
     return 0 if all(fine for _, fine in found.values()) else 1
