@@ -53,13 +53,11 @@ def main() -> None:
     name = f"cold-{given.tracks}"
     state = measuring.RESULTS / f"{name}.taken"
     seconds = measuring.alternate(candidates, given.repeats, state, 600, float("inf"))
-    # Java is no child that is waited for: its processor time is not known here.
-    rows = [
-        {key: value for key, value in row.items() if not key.startswith("cpu")}
-        for row in measuring.compare(seconds, BARE)
-    ]
+    rows = measuring.compare(seconds, BARE)
     for row in rows:
-        print(f"{row['seconds_median']} s, {row['seconds_ratio']} times bare: {row['name']}")
+        # Java ends after those that started it, and its processor time is lost with it.
+        row |= {"cpu": [0.0] * row["runs"], "cpu_median": 0.0, "cpu_ratio": 0.0}
+    print(measuring.table(rows, BARE))
     content = {"tracks": given.tracks, "reference": BARE, "rows": rows}
     measuring.publish(name, "python " + " ".join(sys.argv), content)
 

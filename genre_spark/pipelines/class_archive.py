@@ -2,7 +2,7 @@
 
     python -m genre_spark.pipelines.class_archive
 
-For commands in local mode; takes half a minute and 190 MB. Java is told of the file where it is there,
+For commands in local mode; takes a minute and 190 MB. Java is told of the file where it is there,
 and leaves it alone where it is another Java, or where its libraries have changed: then make it again.
 See "Application class-data sharing", https://dev.java/learn/jvm/cds-appcds/
 """
