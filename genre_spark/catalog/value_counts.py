@@ -20,7 +20,7 @@ PLACEHOLDER = "placeholder"
 BLANK = "blank"
 DAMAGED = "damaged"
 NOT_UNDERSTOOD = "not_understood"
-STRUCT = "struct<column: string, kind: string, text: string>"
+_STRUCT = "struct<column: string, kind: string, text: string>"
 _COUNTED = (NOT_UNDERSTOOD, PLACEHOLDER, DAMAGED)
 _SHOWN = (NOT_UNDERSTOOD, DAMAGED)
 _DAMAGED = "\ufffd"
@@ -53,12 +53,12 @@ def columns_of(validated: DataFrame) -> tuple[str, ...]:
 
 
 def values_not_taken(columns: Iterable[str]) -> Column:
-    """Per row, `STRUCT` for each of these columns in which something stands that was not taken.
+    """Per row: column, kind and text of each of these columns in which something was not taken.
 
     SQL, since a text is one call to Java; see `validation`.
     """
     each = [f"IF({sql_name(odd_name(name))} IS NULL, NULL, {_of_row(name)})" for name in columns]
-    return F.expr(f"cast(array_compact(array({', '.join(each)})) AS array<{STRUCT}>)")
+    return F.expr(f"cast(array_compact(array({', '.join(each)})) AS array<{_STRUCT}>)")
 
 
 def _of_row(name: str) -> str:

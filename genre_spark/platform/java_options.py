@@ -26,7 +26,7 @@ def java_options(small: bool = False, archive: Path | None = None) -> str:
     logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
     options = [f"-Dlog4j2.configurationFile={logs}", *(_SHORT_RUN if small else ())]
     if archive and archive.is_file():
-        options += [f'"-XX:SharedArchiveFile={archive}"', "-Xshare:auto", "-Xlog:cds*=off"]
+        options += [f'"-XX:SharedArchiveFile={archive}"', "-Xlog:cds*=off"]
     return " ".join(options)
 
 
