@@ -1,5 +1,6 @@
 """Opens a catalogue for a job: read, mapped, validated, counted, and checked by the gates."""
 
+import functools
 import logging
 import math
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from genre_spark.catalog.reader import Mapped
 from genre_spark.catalog.source_table import Source
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import InputError
+from genre_spark.platform.java_options import is_small
 from genre_spark.platform.session import is_classic
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS
 
@@ -75,7 +77,7 @@ class Catalogue:
     Attributes
     ----------
     validated : DataFrame
-        See `validation.validate`; read again each time where that is quick.
+        See `validation.validate`; read again each time where that is quick and the table large.
     counts : row_counts.Counts
     features : tuple of str
         What the rows were validated for.
@@ -143,7 +145,8 @@ def open_catalogue(
         Where the catalogue cannot be read or mapped, or has too few good rows.
     """
     with ExitStack() as stack:
-        opened = _opened(stack, spark, source, settings, needed)
+        keep = is_small(source.path)  # to plan its queries takes longer than to keep it
+        opened = _opened(stack, spark, source, settings, needed, keep)
         with reader.reading(f"{source.path}: cannot be read"):
             counts = row_counts.count(opened.validated)
             text_checks.check(spark, source, counts)
@@ -198,6 +201,7 @@ def _opened(
     source: Source,
     settings: CatalogSettings,
     needed: tuple[str, ...] | None,
+    keep: bool = False,
 ) -> _Opened:
     table = source.read(spark)
     mapped = reader.map_columns(table, source.dataset, source.path)
@@ -207,10 +211,9 @@ def _opened(
         repeated = validation.repeated_ids(mapped)
     if is_classic(spark):
         stack.callback(repeated.keys.unpersist)
-    validated = validation.validate(mapped, wanted, settings.max_imputed, repeated)
-    if not _is_quickly_read(spark, table, source):
-        validated = validated.persist()
-        stack.callback(validated.unpersist)
+    keep = is_classic(spark) and (keep or not _is_quickly_read(spark, table, source))
+    keeping = functools.partial(persisted, stack) if keep else None
+    validated = validation.validate(mapped, wanted, settings.max_imputed, repeated, keeping)
     return _Opened(validated, mapped, repeated.n_rows, wanted, left_out)
 
 
@@ -226,10 +229,14 @@ def _check_sample(
         row_counts.check_gate(counts, max_quarantined, of)
 
 
+def persisted(stack: ExitStack, rows: DataFrame) -> DataFrame:
+    """Rows that are kept until the end of a block."""
+    stack.callback(rows.persist().unpersist)
+    return rows
+
+
 def _is_quickly_read(spark: SparkSession, table: DataFrame, source: Source) -> bool:
     """Whether reading a table again takes less than keeping it: files of columns do."""
-    if not is_classic(spark):  # serverless Spark keeps nothing
-        return True
     if source.loaded is not None:  # computing it may take any time
         return False
     expressions = [F.expr(expression) for expression in source.dataset.columns.values()]

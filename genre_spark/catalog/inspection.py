@@ -1,7 +1,8 @@
 """Looks into a table: its columns, how they could be mapped, and what would become of its rows."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import functools
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 
 from pyspark.sql import DataFrame, SparkSession
@@ -154,7 +155,9 @@ def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
 def _validate(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, row_counts.Counts]:
     """What would become of the rows."""
     features = catalogue.filled(mapped)
-    with _persisted(validation.validate(mapped, features, max_imputed)) as validated:
+    with ExitStack() as stack:
+        keep = functools.partial(catalogue.persisted, stack)
+        validated = validation.validate(mapped, features, max_imputed, keep=keep)
         counts = row_counts.count(validated)
         tracks = validation.accepted(validated)
         sizes = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
@@ -226,12 +229,3 @@ def _features(
         )
         for i, name in enumerate(features)
     }
-
-
-@contextmanager
-def _persisted(table: DataFrame) -> Iterator[DataFrame]:
-    table.persist()
-    try:
-        yield table
-    finally:
-        table.unpersist()

@@ -1,7 +1,7 @@
 """Judges rows: which are tracks, which go to quarantine, and why."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Observation, Window
@@ -78,6 +78,7 @@ def validate(
     features: tuple[str, ...],
     max_imputed: int,
     repeated: RepeatedIds | None = None,
+    keep: Callable[[DataFrame], DataFrame] | None = None,
 ) -> DataFrame:
     """Each row with its violations, and the reasons for which it is quarantined.
 
@@ -91,6 +92,8 @@ def validate(
         Most features a track may lack.
     repeated : RepeatedIds, optional
         From `repeated_ids`, if it has been found already.
+    keep : callable, optional
+        Persists rows; given where the result is read several times.
 
     Returns
     -------
@@ -101,6 +104,7 @@ def validate(
         null for accepted rows.
     """
     rows = _each(mapped, features, max_imputed)
+    keep = keep or (lambda rows: rows)
     repeated = repeated_ids(mapped) if repeated is None else repeated
     # Only rows that have to be compared are brought together; where there are none, nothing is.
     no_genres = F.lit(None).cast("array<string>")
@@ -108,11 +112,11 @@ def validate(
     if not repeated.n_keys:
         validated = rows.withColumns(alone)
     else:
-        keyed = rows.withColumn(_ID_KEY, _id_key())
+        keyed = keep(rows.withColumn(_ID_KEY, _id_key()))
         once = keyed.join(repeated.keys, on=_ID_KEY, how="left_anti").withColumns(alone)
         several = keyed.join(repeated.keys, on=_ID_KEY, how="left_semi")
         validated = once.unionByName(_resolve_repetitions(several, features)).drop(_ID_KEY)
-    return validated.withColumn(SOURCE, F.when(~F.col(USABLE), F.col(SOURCE)))
+    return keep(validated.withColumn(SOURCE, F.when(~F.col(USABLE), F.col(SOURCE))))
 
 
 def accepted(validated: DataFrame) -> DataFrame:

@@ -1,6 +1,7 @@
 """`genre-spark train`: trains the network on the labelled sample and writes a full bundle."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from pyspark.sql import SparkSession
@@ -38,6 +39,7 @@ def run(
 ) -> BundleSummary:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster.run`."""
     from genre_spark.classifier import export
+    from genre_spark.classifier.network import quiet_keras
     from genre_spark.evaluation import training
 
     source, output, settings = request.source, request.output, request.settings
@@ -47,6 +49,7 @@ def run(
     base = store.open_bundle(spark, request.clusters)
     scaler = base.manifest.scoring.scaler
     report_progress(f"reading {source.path}")
+    ThreadPoolExecutor(1).submit(quiet_keras)  # its import takes seconds, and so does reading
     with open_catalogue(spark, source, settings.catalog, scaler.features) as catalogue:
         labelled = labelled_sample(catalogue, base, settings)
         report_progress(
