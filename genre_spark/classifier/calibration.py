@@ -70,7 +70,7 @@ def _effective_number(correct: np.ndarray, artists: np.ndarray) -> float:
     """How many independent tracks would tell the share that is right as well as these do."""
     n, share = len(correct), correct.mean()
     errors = np.bincount(artists, correct - share)
-    n_artists = len(np.unique(artists))
+    n_artists = np.count_nonzero(np.bincount(artists))
     if share == 1.0 or n_artists < 2:
         return float(n_artists)
     variance = (errors**2).sum() / n**2 * n_artists / (n_artists - 1)
