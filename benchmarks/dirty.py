@@ -40,7 +40,8 @@ SPOILED = {
     "duplicate_track_id": ("title", "repeated"),
     "missing:danceability": (_FOUR, None),
     "not_a_number:danceability": (_FOUR, "fast"),
-    "out_of_range:danceability": (_FOUR, "NaN"),
+    "missing:energy": (_FOUR, "NaN"),
+    "out_of_range:danceability": (_FOUR, "99"),
     "out_of_range:energy": (_FOUR, "-Infinity"),
     "too_many_imputed": (_FOUR, "1e999"),
 }

@@ -193,7 +193,7 @@ def readable(declared: AudioFeature, threshold: float, usual: bool = False) -> f
         # Two digits of a year would be a century.
         shown = float(f"{shown:.4g}")
     else:
-        shown = round(shown, 2) if abs(shown) >= 0.1 else float(f"{shown:.2g}")
+        shown = float(f"{shown:.2g}")
     return float(shown * declared.per_unit)
 
 

@@ -1,16 +1,24 @@
 """Rules in words, and how far they agree."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.generated import make_scaler, make_tracks
 
 from genre_spark.clustering import rules
+from genre_spark.clustering.metric import ClusterMetric, Dimension
 from genre_spark.clustering.rules import Leaf, Subject
 from genre_spark.schema import feature
 
 FEATURES = ("tempo", "acousticness", "mode", "duration_ms", "loudness")
-SUBJECTS = [*map(Subject, FEATURES), *[Subject(name, "artist") for name in FEATURES]]
+SUBJECTS = [
+    *map(Subject, FEATURES),
+    *[Subject(name, "artist") for name in FEATURES],
+    *map(Subject, ("time_signature", "year")),
+]
 INF = np.inf
 
 
@@ -42,7 +50,90 @@ def test_groups_that_rules_can_distinguish_are_reported_on_tracks_not_learned_fr
 def test_rules_for_groups_drawn_by_lot_agree_by_chance_only():
     genres = np.random.default_rng(1).integers(4, size=2000)
     found = rules.learn(tracks(2000), genres, range(4), SUBJECTS, seed=1)
-    assert found.agreement < 0.4
+    assert 0.1 < found.agreement < 0.4
+
+
+def test_shares_are_published_with_four_digits():
+    raw = tracks(1510)
+    genres = np.random.default_rng(1).integers(3, size=1510)
+    found = rules.learn(raw, genres, range(3), SUBJECTS, seed=1)
+    hits = round(found.agreement * 302)
+    assert found.agreement == round(hits / 302, 4) != round(hits / 302, 5)
+    own = [np.count_nonzero(genres[:302] == row) for row in range(3)]
+    recalls = [one.recall for one in found.genres]
+    exact = [round(share * n) / n for share, n in zip(recalls, own, strict=True)]
+    assert recalls == [round(share, 4) for share in exact] != [round(share, 5) for share in exact]
+
+
+def test_a_value_lies_above_the_lower_bound_and_at_most_at_the_upper_one():
+    values = np.array([[1.0], [1.5], [2.0], [2.5]])
+    assert Leaf(0, {0: (1.0, 2.0)}).holds(values).tolist() == [False, True, True, False]
+
+
+def test_a_track_outside_of_all_leaves_has_no_genre():
+    assert rules.apply([Leaf(3, {0: (0.0, 1.0)})], np.array([[0.5], [7.0]])).tolist() == [3, -1]
+
+
+def test_the_sentence_of_the_leaf_with_most_tracks_comes_first():
+    raw = tracks(2000)
+    fast, slow = raw[:, 0] > 180, raw[:, 0] <= 110
+    found = rules.learn(raw, (fast | slow).astype(int), [0, 1], SUBJECTS, seed=1)
+    first, second = found.genres[1].sentences
+    assert "at most 110 BPM" in first  # five tracks in fourteen; two in fourteen are fast
+    assert "above 180 BPM" in second
+    few = rules.learn(raw, (fast | (raw[:, 0] <= 65)).astype(int), [0, 1], SUBJECTS, seed=1)
+    assert "above 180 BPM" in few.genres[1].sentences[0]
+
+
+def test_a_side_that_a_rounded_threshold_leaves_empty_is_no_leaf():
+    tempo = np.repeat([100.0, 118.3, 140.0], 50)
+    raw = np.stack([tempo, *np.zeros((4, 150))], axis=1)
+    leaves = rules.grow(raw, np.repeat([0, 1, 2], 50), 3, SUBJECTS, seed=0)
+    assert [leaf.genre for leaf in leaves] == [0, 1, 2]
+    # Cuts at 117.9 and 118.1 are both at 118: nothing is left between them.
+    raw[:, 0] = np.repeat([117.8, 118.0, 118.2], 50)
+    leaves = rules.grow(raw, np.repeat([0, 1, 2], 50), 3, SUBJECTS, seed=0)
+    assert [(leaf.genre, leaf.bounds[0]) for leaf in leaves] == [(0, (-INF, 118)), (2, (118, INF))]
+
+
+def test_a_threshold_of_an_artists_usual_mode_is_a_share():
+    raw = np.zeros((100, len(SUBJECTS)))
+    raw[50:, 7] = 0.8
+    leaves = rules.grow(raw, np.repeat([0, 1], 50), 2, SUBJECTS, seed=0)
+    assert [leaf.bounds for leaf in leaves] == [{7: (-INF, 0.4)}, {7: (0.4, INF)}]
+
+
+def test_rules_read_the_tracks_own_values_and_the_artists_usual_ones():
+    table = make_tracks(40, seed=3, artists=8)
+    scaler = make_scaler(table, ("energy", "key", "tempo"))
+    names = [one.name for one in scaler.scaled_features]
+    compared = ClusterMetric(
+        dimensions=tuple(
+            Dimension(column=names.index(name), ratio=1.0, track_weight=1.0, deviation=1.0)
+            for name in ("tempo", "key_cos", "energy")
+        )
+    )
+    raw = table[["energy", "key", "tempo"]].to_numpy(float)
+    mean = np.random.default_rng(0).normal(size=(40, len(names))).astype(np.float32)
+    inputs = SimpleNamespace(artist_mean=mean, artist_tracks=np.full(40, 3))
+    sample = SimpleNamespace(scaler=scaler, raw=raw, inputs=inputs)
+    values, subjects = rules.table(sample, compared, "artist")
+    assert subjects == [
+        Subject("tempo"), Subject("energy"), Subject("tempo", "artist"), Subject("energy", "artist"),
+    ]  # fmt: skip
+    assert values[:, :2].tolist() == raw[:, [2, 0]].tolist()
+    # With three tracks and a ratio of 1 the mean counts three quarters.
+    for column, name in ((2, "tempo"), (3, "energy")):
+        of = scaler.scaled_features[names.index(name)]
+        assert values[:, column] == pytest.approx(of.decode(0.75 * mean[:, names.index(name)]))
+    alone = compared.model_copy(
+        update={
+            "dimensions": tuple(
+                one.model_copy(update={"ratio": 0.0}) for one in compared.dimensions
+            )
+        }
+    )
+    assert rules.table(sample, alone, "artist")[1] == [Subject("tempo"), Subject("energy")]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 12))
@@ -87,6 +178,23 @@ def test_a_group_without_a_leaf_has_no_sentence_and_nothing_to_find():
             " the track is short (duration at most 3.5 min)",
         ),
         ({7: (0.7, INF)}, "the artist usually is major in over 70% of tracks"),
+        ({7: (-INF, 0.3)}, "the artist usually is major in at most 30% of tracks"),
+        (
+            {7: (0.2, 0.7)},
+            "the artist usually is major in over 20% and at most 70% of tracks",
+        ),
+        (
+            {3: (-INF, 210_000), 6: (0.6, INF)},
+            "the artist usually is acoustic (acousticness above 0.6); the track is short (duration"
+            " at most 3.5 min)",
+        ),
+        (
+            {0: (118, INF), 2: (0.5, INF), 1: (0.5, INF)},
+            "the track is acoustic (acousticness above 0.5), is fast (tempo above 118 BPM) and is"
+            " major",
+        ),
+        ({10: (3, INF)}, "the track has time signature above 3"),
+        ({11: (-INF, 1999)}, "the track has year at most 1999"),
         ({1: (0.2, INF)}, "the track has acousticness above 0.2"),
         ({}, "every track"),
     ],
@@ -113,7 +221,12 @@ def test_thresholds_can_be_read_and_remembered(name, threshold, expected):
 
 @pytest.mark.parametrize(
     ("name", "threshold", "expected"),
-    [("year", 1997.326, 1997), ("mode", 0.6171, 0.62), ("followers", 123456.7, 123500)],
+    [
+        ("year", 1997.326, 1997),
+        ("mode", 0.6171, 0.62),
+        ("followers", 123456.7, 123500),
+        ("followers", 1.2346, 1.235),
+    ],
 )
 def test_thresholds_of_usual_values_stay_near_the_learned_ones(name, threshold, expected):
     assert rules.readable(feature(name), threshold, usual=True) == pytest.approx(expected)
