@@ -592,6 +592,26 @@ def with_two_outputs(model):
     model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
 
+def of_whole_numbers(model):
+    for name, values in (("counts", [1, 2, 3, 4]), ("pairs", [2, 2])):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), name))
+    before_the_end(
+        model,
+        helper.make_node("Reshape", ["counts", "pairs"], ["table"]),
+        helper.make_node("Sigmoid", ["before"], ["grown"]),
+    )
+
+
+def without_outputs(model):
+    model.graph.ClearField("output")
+
+
+def of_nothing(model):
+    tracks = np.zeros((1, SCALED, CHANNELS), np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(tracks, "tensor"))
+    model.graph.ClearField("input")
+
+
 NETWORKS = {
     "data in other files": (make_network(change=outside), "keeps data in other files"),
     "a location of data": (make_network(change=with_a_location), "keeps data in other files"),
@@ -632,6 +652,13 @@ NETWORKS = {
     "two outputs": (
         make_network(change=with_two_outputs), "gives log_probabilities, logits, should give log_probabilities"
     ),
+    "no output": (
+        make_network(change=without_outputs), "gives nothing, should give log_probabilities"
+    ),
+    "no input": (
+        make_network(change=of_nothing), "reads nothing per track, should read (13, 11) for tensor"
+    ),
+    "whole numbers": (make_network(change=of_whole_numbers), "computes what is not float32"),
     "labels by chance": (
         make_network(change=by_chance),
         "has operators that genre-spark does not write: Add, RandomNormalLike",
@@ -705,6 +732,31 @@ def test_as_many_operators_and_as_large_a_weight_as_may_be_are_taken():
         lambda model: not_finite(model, 1e6),
     ):
         security.check_onnx(make_network(change=change), inputs, outputs)
+
+
+@pytest.mark.parametrize(
+    ("limit", "name", "taken"),
+    [
+        # The flattened track, a sum for each genre, and their log-probabilities.
+        ("MAX_NUMBERS", "numbers", SCALED * CHANNELS + 2 * CLASSES),
+        (
+            "MAX_MULTIPLICATIONS",
+            "multiplications",
+            SCALED * CHANNELS + CLASSES * SCALED * CHANNELS + CLASSES,
+        ),
+    ],
+)
+def test_a_network_may_take_what_is_allowed_per_track_and_not_one_more(
+    monkeypatch, limit, name, taken
+):
+    shapes = {INPUT: (SCALED, CHANNELS)}, {OUTPUT: (CLASSES,)}
+    monkeypatch.setattr(security, limit, taken)
+    security.check_onnx(NETWORK, *shapes)
+    monkeypatch.setattr(security, limit, taken - 1)
+    with pytest.raises(
+        security.UntrustedError, match=rf"^computes more than [\d,]+ {name} per track$"
+    ):
+        security.check_onnx(NETWORK, *shapes)
 
 
 class Answers:
