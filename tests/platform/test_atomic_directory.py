@@ -230,6 +230,25 @@ def test_the_manifest_says_who_made_the_catalogue(storage, out):
     assert atomic_directory.require_manifest(storage, out) == manifest
 
 
+def test_a_manifest_has_the_id_of_its_run(storage, out):
+    with publishing(storage, out, run_id="0123456789ab") as target:
+        stage(storage, target, "first")
+    assert read_manifest(storage, out)["run_id"] == "0123456789ab"
+
+
+def test_a_manifest_can_be_read_by_people_line_by_line(storage, out):
+    put(storage, out, "é ✓")
+    lines = storage.read_text(f"{out}/{MANIFEST}").splitlines()
+    assert lines[:2] == ["{", ' "content": "é ✓",']
+
+
+def test_what_is_no_json_is_never_published(storage, out):
+    with pytest.raises(ValueError, match="not JSON compliant"), publishing(storage, out) as target:
+        storage.make_dirs(target.staging)
+        write_manifest(storage, target, {"share": float("nan")})
+    assert not storage.exists(out)
+
+
 def test_the_manifest_stores_no_secret(storage, out):
     with publishing(storage, out) as target:
         storage.make_dirs(target.staging)
@@ -489,6 +508,7 @@ OVERLAPS = {
     "of a pattern": ("data/out", "data/*"),
     "of a pattern of files": ("data/out", "data/o*"),
     "in what a pattern matches": ("data/part/out", "data/p*"),
+    "one of a pattern's alternatives": ("data/out", "data/{part,out}"),
     "by an input's parent": ("data", "data/*.parquet"),
 }
 
