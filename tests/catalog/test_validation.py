@@ -462,6 +462,23 @@ def test_a_column_without_a_number_is_left_out_for_all_instead_of_missed_in_each
         assert catalogue.counts.accepted == catalogue.tracks.count() == 2
 
 
+@pytest.mark.parametrize("fmt", ["csv", "parquet"])
+def test_a_small_catalogue_is_read_once_and_nothing_of_it_is_kept_afterwards(spark, tmp_path, fmt):
+    rows = [("1", 0.5, 100.0), ("2", 0.6, 110.0), ("2", 0.6, 110.0)]
+    table = spark.createDataFrame(rows, "track_id string, energy double, tempo double")
+    path = str(tmp_path / "tracks")
+    table.write.format(fmt).option("header", True).save(path)
+    spark.catalog.clearCache()
+    kept = spark._jsparkSession.sharedState().cacheManager()
+    settings = CatalogSettings(max_imputed=0, max_quarantined=0.5)
+    with open_catalogue(spark, Source(path, Dataset(), fmt), settings) as catalogue:
+        for file in (tmp_path / "tracks").iterdir():
+            file.unlink()
+        assert catalogue.tracks.count() == 2
+        assert not kept.isEmpty()
+    assert kept.isEmpty()
+
+
 def test_a_file_that_turns_out_damaged_while_it_is_read_is_refused(spark, tmp_path):
     import gzip
 
