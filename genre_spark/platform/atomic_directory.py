@@ -189,8 +189,7 @@ def _overlap(storage: Storage, path: str, given: str) -> bool:
     # The part of the output that is as deep as the pattern is what the pattern can match.
     as_deep = "/".join(path.split("/")[: source.count("/") + 1])
     pattern = re.sub(r"\{.*?\}", "*", source)
-    fixed = re.split(r"/[^/]*[*?\[{]", source)[0]
-    return as_deep == source or fnmatch.fnmatchcase(as_deep, pattern) or _inside(fixed, path)
+    return as_deep == source or fnmatch.fnmatchcase(as_deep, pattern) or _inside(source, path)
 
 
 def _inside(path: str, other: str) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -243,10 +244,10 @@ def test_a_manifest_can_be_read_by_people_line_by_line(storage, out):
 
 
 def test_what_is_no_json_is_never_published(storage, out):
-    with pytest.raises(ValueError, match="not JSON compliant"), publishing(storage, out) as target:
-        storage.make_dirs(target.staging)
+    target = atomic_directory.Target(out, "x")
+    storage.make_dirs(target.staging)
+    with pytest.raises(ValueError, match="not JSON compliant"):
         write_manifest(storage, target, {"share": float("nan")})
-    assert not storage.exists(out)
 
 
 def test_the_manifest_stores_no_secret(storage, out):
@@ -347,7 +348,9 @@ def test_a_file_that_is_put_into_the_output_during_a_run_is_kept_beside_it(
     kept = target.kept.removeprefix("file:")
     assert contents(tmp_path / Path(kept).name) == {name: "mine"}
     assert beside(tmp_path) == {Path(kept).name}
-    assert f"held what genre-spark had not published ({name}); it is kept in" in caplog.text
+    assert (
+        f"{out}: held what genre-spark had not published ({name}); it is kept in {target.kept}"
+    ) in caplog.text
 
 
 @pytest.mark.parametrize("what", ["a file", "a directory", "a link to a directory"])
@@ -545,6 +548,7 @@ def test_an_output_that_overlaps_an_input_behind_a_link_is_refused(tmp_path, out
     [
         ("data2", "data"),
         ("data", "data2"),
+        ("data/out", "dataX"),
         ("out", "data/*"),
         ("data/out", "data/*.parquet"),
         ("out", "hdfs://node/out"),
@@ -561,12 +565,30 @@ def test_an_object_store_is_refused_unless_a_gap_is_allowed(storage, tmp_path, m
     monkeypatch.setattr(type(storage), "renames_whole", False)
     output = str(tmp_path / "out")
     told = refusal(OutputError, check_target, storage, output, [])
-    assert told.startswith(f"--output {output}: an object store renames file by file, ")
+    assert told == (
+        f"--output {output}: an object store renames file by file, and readers could find half of"
+        " what is published. Publish a Delta table (--table-format delta, for labels), or to HDFS"
+        " or a local disk, or, where nobody reads meanwhile and one run at a time is sure, --set"
+        " allow_gap=true"
+    )
     assert check_target(storage, output, [], allow_gap=True) == storage.resolve(output)
 
 
 def test_local_disks_and_hdfs_rename_whole_directories(storage):
     assert storage.renames_whole
+
+
+def test_the_root_holds_every_input():
+    told = refusal(OutputError, atomic_directory.check_apart, LocalStorage(), "/", ["/data"])
+    assert "lies inside the input /data, or holds it" in told
+
+
+@pytest.mark.parametrize("given", ["s3a://box/tracks", "s3a://box/labels/old"])
+def test_an_output_that_overlaps_an_input_in_a_bucket_is_refused(given):
+    bucket = mock.Mock(resolve=lambda path: path.rstrip("/"))
+    told = refusal(OutputError, atomic_directory.check_apart, bucket, "s3a://box/", [given])
+    assert f"lies inside the input {given}, or holds it" in told
+    atomic_directory.check_apart(bucket, "s3a://box/out", [given, "/out", "hdfs://box/out"])
 
 
 def test_relative_paths_count_from_where_one_is(tmp_path, monkeypatch):
@@ -638,6 +660,37 @@ def test_a_lock_whose_holder_may_be_alive_is_left_alone(storage, out, tmp_path, 
     assert seen(tmp_path / "out") is None
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+def test_the_lock_of_a_process_that_ended_but_was_not_waited_for_is_taken_over(out, tmp_path):
+    ended = subprocess.Popen(["true"])
+    while "(true) Z" not in Path(f"/proc/{ended.pid}/stat").read_text(encoding="utf-8"):
+        time.sleep(0.01)
+    out = str(tmp_path / "out")
+    hold(LocalStorage(), out, machine=locks._machine(), pid=ended.pid, started="1")
+    put(LocalStorage(), out, "first")
+    ended.wait()
+    assert beside(tmp_path) == set()
+
+
+def test_a_run_tries_four_times_with_pauses_between_them(storage, out, monkeypatch):
+    hold(storage, out, machine="another", pid=1)
+    pauses = []
+    monkeypatch.setattr(locks.time, "sleep", pauses.append)
+    refusal(OutputError, put, storage, out, "first")
+    assert len(pauses) == 3
+    assert all(0 <= one <= 0.5 for one in pauses)
+
+
+def test_a_lock_holds_what_people_need_to_find_its_run(storage, out):
+    with publishing(storage, out) as target:
+        (name,) = [n for n in storage.names(target.parent) if ".lock-" in n]
+        holder = json.loads(storage.read_text(f"{target.parent}/{name}"))
+        stage(storage, target, "first")
+    assert name.endswith(f".lock-{holder['token']}")
+    assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
+    assert holder["since"].endswith("+00:00")
+
+
 def test_the_lock_of_another_machine_expires_with_its_lease(storage, out, tmp_path):
     grow_old(hold(storage, out, machine="another", pid=1))
     put(storage, out, "first")
@@ -666,7 +719,9 @@ def test_a_run_that_lost_its_lock_publishes_nothing(storage, out, tmp_path):
             (lock,) = tmp_path.glob(".out.lock-*")
             lock.unlink()
 
-    assert "was taken away while this run was suspended" in refusal(OutputError, run)
+    assert refusal(OutputError, run).endswith(
+        " was taken away while this run was suspended or cut off; nothing was published. Run again"
+    )
     assert seen(tmp_path / "out") == "first"
 
 
@@ -694,7 +749,7 @@ def test_an_error_while_staging_is_deleted_leaves_no_lock(storage, out, tmp_path
 
 
 def test_a_lock_that_could_not_be_deleted_does_not_block_the_process_that_left_it(
-    storage, out, tmp_path, monkeypatch
+    storage, out, tmp_path, monkeypatch, caplog
 ):
     delete = storage.delete
 
@@ -705,6 +760,10 @@ def test_a_lock_that_could_not_be_deleted_does_not_block_the_process_that_left_i
 
     monkeypatch.setattr(storage, "delete", refuse)
     put(storage, out, "first")
+    (told,) = [one for one in caplog.messages if "could not be deleted" in one]
+    assert re.fullmatch(
+        r".*/\.out\.lock-\w+: could not be deleted: denied; it expires by itself", told
+    )
     monkeypatch.undo()
     put(storage, out, "second")
     assert beside(tmp_path) == set()
