@@ -353,6 +353,28 @@ def test_a_file_that_is_put_into_the_output_during_a_run_is_kept_beside_it(
     ) in caplog.text
 
 
+@pytest.mark.parametrize("in_two_renames", [False, True])
+def test_a_retired_catalogue_keeps_its_manifest_until_foreign_files_are_safe(
+    storage, out, tmp_path, monkeypatch, in_two_renames
+):
+    if in_two_renames:
+        monkeypatch.setattr(storage, "exchange", lambda one, other: False)
+    put(storage, out, "first")
+    rename = storage.rename
+
+    def refuse(one, other):
+        if other == target.kept:
+            raise OutputError("denied")
+        rename(one, other)
+
+    monkeypatch.setattr(storage, "rename", refuse)
+    with contextlib.suppress(OutputError), publishing(storage, out) as target:
+        stage(storage, target, "second")
+        (tmp_path / "out" / "notes.txt").write_text("mine")
+    left = set(contents(tmp_path / Path(target.retired).name))
+    assert {MANIFEST, "notes.txt"} <= {name for name in left if not name.endswith(".crc")}
+
+
 @pytest.mark.parametrize("what", ["a file", "a directory", "a link to a directory"])
 @pytest.mark.parametrize("before", [None, "first"])
 def test_what_is_put_in_the_place_of_the_output_during_a_run_is_kept_beside_it(
