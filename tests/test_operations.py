@@ -14,7 +14,7 @@ from genre_spark import errors
 from genre_spark.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md"), *ROOT.glob("docs/**/*.md")})
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 MAKEFILE = ROOT / "docs" / "examples" / "nightly.mk"
 DAGSTER = ROOT / "docs" / "examples" / "genre_spark_dagster.py"

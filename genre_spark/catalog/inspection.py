@@ -156,8 +156,10 @@ def _validate(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, ro
     """What would become of the rows."""
     features = catalogue.filled(mapped)
     with ExitStack() as stack:
+        repeated = validation.repeated_ids(mapped)
+        stack.callback(repeated.keys.unpersist)
         keep = functools.partial(catalogue.persisted, stack)
-        validated = validation.validate(mapped, features, max_imputed, keep=keep)
+        validated = validation.validate(mapped, features, max_imputed, repeated, keep)
         counts = row_counts.count(validated)
         tracks = validation.accepted(validated)
         sizes = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()

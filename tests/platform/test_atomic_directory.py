@@ -243,7 +243,7 @@ def test_a_manifest_can_be_read_by_people_line_by_line(storage, out):
     assert lines[:2] == ["{", ' "content": "é ✓",']
 
 
-def test_what_is_no_json_is_never_published(storage, out):
+def test_a_manifest_that_would_be_no_json_is_refused(storage, out):
     target = atomic_directory.Target(out, "x")
     storage.make_dirs(target.staging)
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -683,14 +683,17 @@ def test_a_lock_whose_holder_may_be_alive_is_left_alone(storage, out, tmp_path, 
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
-def test_the_lock_of_a_process_that_ended_but_was_not_waited_for_is_taken_over(out, tmp_path):
-    ended = subprocess.Popen(["true"])
-    while "(true) Z" not in Path(f"/proc/{ended.pid}/stat").read_text(encoding="utf-8"):
-        time.sleep(0.01)
+def test_the_lock_of_a_process_that_ended_but_was_not_waited_for_is_taken_over(tmp_path):
+    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
     out = str(tmp_path / "out")
-    hold(LocalStorage(), out, machine=locks._machine(), pid=ended.pid, started="1")
+    began = locks._started(process.pid)
+    hold(LocalStorage(), out, machine=locks._machine(), pid=process.pid, started=began)
+    assert "another run is writing there" in refusal(OutputError, put, LocalStorage(), out, "first")
+    process.stdin.close()
+    while "(cat) Z" not in Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8"):
+        time.sleep(0.01)
     put(LocalStorage(), out, "first")
-    ended.wait()
+    process.wait()
     assert beside(tmp_path) == set()
 
 
