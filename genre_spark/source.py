@@ -1,5 +1,6 @@
 """How a source table maps to canonical columns, and where a well-known one comes from."""
 
+import re
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,20 @@ from genre_spark.schema import ARTISTS, FEATURE_NAMES, TEXT_COLUMNS
 
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Count = Annotated[int, Field(ge=1)]
+
+
+_NAME = re.compile(r"\w+(\.\w+)*|`([^`]|``)+`")
+_FILE_FORMATS = ("parquet", "csv", "json", "orc", "delta")
+_TEXT_OPTIONS = (
+    "sep",
+    "delimiter",
+    "encoding",
+    "charset",
+    "header",
+    "quote",
+    "escape",
+    "multiline",
+)
 
 
 class Download(BaseModel):
@@ -104,6 +119,17 @@ class Dataset(StrictModel):
     about: str = ""
     origin: Origin | None = None
 
+    def code(self) -> list[str]:
+        """Which parts Spark would execute, or hand to a reader that can do more than read a file.
+
+        Without any, the mapping of a stranger is safe to follow: columns by plain names, and a
+        file format with options that say how its texts are written.
+        """
+        columns = [f"columns.{name}" for name, sql in self.columns.items() if not _is_name(sql)]
+        formats = ["format"] if self.format not in (None, *_FILE_FORMATS) else []
+        options = [f"options.{name}" for name in self.options if name.lower() not in _TEXT_OPTIONS]
+        return [*formats, *options, *columns]
+
     @model_validator(mode="after")
     def _extras_are_new(self) -> "Dataset":
         taken = [*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES]
@@ -149,3 +175,12 @@ def dataset_names() -> list[str]:
     """Names of the mappings that come with genre-spark."""
     names = (file.name for file in (conf_dir() / "datasets").iterdir())
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def is_shipped(dataset: Dataset) -> bool:
+    """Whether a mapping is one of those that come with genre-spark, to the letter."""
+    return any(load_dataset(name) == dataset for name in dataset_names())
+
+
+def _is_name(sql: str) -> bool:
+    return _NAME.fullmatch(sql.strip()) is not None

@@ -8,7 +8,7 @@ import yaml
 from genre_spark.config import conf_dir, load_settings
 from genre_spark.errors import ConfigError
 from genre_spark.schema import ARTISTS, FEATURE_NAMES, TEXT_COLUMNS
-from genre_spark.source import Dataset, dataset_names, load_dataset
+from genre_spark.source import Dataset, dataset_names, is_shipped, load_dataset
 
 DEFAULTS = conf_dir() / "default.yaml"
 
@@ -244,3 +244,32 @@ def test_an_extra_feature_that_is_a_column_already_is_refused(extras):
 def test_drift_that_would_stop_before_it_warns_is_refused(name):
     told = refusal(load_settings, None, (f"warn_{name}=0.9", f"stop_{name}=0.1"))
     assert f"warn_{name}=0.9 should be <= stop_{name}=0.1" in told
+
+
+@pytest.mark.parametrize(
+    ("mapping", "code"),
+    [
+        ({"columns": {"title": "name", "artist": "`a (b)`", "tempo": "x.bpm"}}, []),
+        ({"format": "csv", "options": {"sep": ";", "encoding": "cp1252"}}, []),
+        (
+            {"columns": {"title": "java_method('java.lang.System', 'getenv', 'X')"}},
+            ["columns.title"],
+        ),
+        (
+            {"columns": {"title": "(select max(value) from text.`/etc/hostname`)"}},
+            ["columns.title"],
+        ),
+        ({"columns": {"title": "`a` || `b`"}}, ["columns.title"]),
+        ({"columns": {"title": "`a\n`", "artist": "a\n;b"}}, ["columns.artist"]),
+        ({"format": "jdbc", "options": {"url": "jdbc:x"}}, ["format", "options.url"]),
+    ],
+)
+def test_a_mapping_of_plain_names_and_file_formats_is_no_code(mapping, code):
+    assert Dataset(**mapping).code() == code
+
+
+def test_the_mappings_that_come_along_are_known_to_the_letter():
+    dataset = load_dataset("tidytuesday")
+    assert dataset.code()
+    assert is_shipped(dataset)
+    assert not is_shipped(dataset.model_copy(update={"columns": {"title": "upper(name)"}}))

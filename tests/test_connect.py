@@ -58,5 +58,6 @@ def test_what_needs_a_classic_session_is_refused_in_one_line(connected):
     for work in ("cluster", "train"):
         assert said[work].startswith(f"{work} needs a classic session, and this is one of Spark")
     assert "hdfs://node/model: reading and writing by Hadoop needs a classic" in said["hdfs"]
+    assert "column '${env:PATH}': Spark may replace '${…}': rename it" in said["variable"]
     assert "column tempo cannot be made from 'no_such + 1'" in said["mapping"]
     assert said["ansi"][0] == said["ansi"][1] == {"spark.sql.ansi.enabled": "true"}

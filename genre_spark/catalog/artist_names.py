@@ -7,9 +7,12 @@ from genre_spark.schema import ARTIST
 
 _NONE = "array<string>"
 _NAME = "name"
-# Items of a list that Python printed, in whichever quotes: ['A', "B's"].
-_PRINTED = r"""^\s*[\[{(]\s*["'].*["']\s*[\]})]\s*$"""
-_ITEM = r"""(?s)(?:^\s*[\[{(]\s*|,\s*)(["'])(.*?)\1(?=\s*,\s*["']|\s*[\]})]\s*$)"""
+# A list that Python printed, in whichever quotes, ['A', "B's"]: how it begins and ends, and what is
+# between two items. No pattern repeats without bound, so that no text makes them slow.
+_BLANKS = " \t\r\n"
+_OPENS = r"""^[\[{(]\s{0,3}["']"""
+_CLOSES = r"""["']\s{0,3}[\]})]$"""
+_BETWEEN = r"""["']\s{0,3},\s{0,3}["']"""
 
 
 def all_of(column: str | None, kind: T.DataType | None) -> str:
@@ -37,6 +40,8 @@ def _as_list(column: str, kind: T.DataType) -> str:
         if isinstance(item, T.StructType) and _NAME in item.names:
             return f"cast(({column}).{_NAME} AS {_NONE})"
         return f"cast({column} AS {_NONE})"
-    text = f"string({column})"
-    printed = f"regexp_extract_all({text}, {quoted(_ITEM)}, 2)"
-    return f"IF(rlike({text}, {quoted(_PRINTED)}), {printed}, split({text}, ';'))"
+    text = f"btrim(string({column}), {quoted(_BLANKS)})"
+    is_printed = f"rlike({text}, {quoted(_OPENS)}) AND rlike({text}, {quoted(_CLOSES)})"
+    inside = f"regexp_replace(regexp_replace({text}, {quoted(_OPENS)}, ''), {quoted(_CLOSES)}, '')"
+    printed = f"split({inside}, {quoted(_BETWEEN)})"
+    return f"IF({is_printed}, {printed}, split({text}, ';'))"

@@ -149,6 +149,7 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
         column appears twice, or a column has a type that cannot serve.
     """
     csv_files.refuse_repeated(source.columns, path)
+    _refuse_variables(source, path)
     own = [name for name in source.columns if name not in OURS]
     wanted = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *dataset.extra_features)
     given = {name: _expression(source, dataset, name, own, path) for name in wanted}
@@ -169,6 +170,13 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
     rows = source.selectExpr(*_named(expressions))
     return Mapped(rows, features, frozenset(found) & set(TEXT_COLUMNS), path)
+
+
+def _refuse_variables(source: DataFrame, path: str) -> None:
+    """On Connect the server decides whether it replaces ${env:NAME} in SQL texts, columns' names too."""
+    names = [name for name in source.columns if "${" in name]
+    if names and not is_classic(source.sparkSession):
+        raise InputError(f"{path}: column '{names[0]}': Spark may replace '${{…}}': rename it")
 
 
 def odd_name(column: str) -> str:

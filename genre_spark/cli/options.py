@@ -145,6 +145,12 @@ def place(*names: str, **settings: Any) -> Callable[..., Any]:
 CATALOG = place(
     "--catalog", required=True, metavar="PATH", help="The table of tracks: any URI Hadoop reads."
 )
+DATASET = click.option(
+    "--dataset",
+    type=DatasetName(files=True),
+    metavar="NAME|FILE",
+    help="How the table's columns map to genre-spark's: one of conf/datasets, or a file.",
+)
 MASTER = click.option("--master", metavar="URL", help="Spark's master, to run without a cluster.")
 
 
@@ -177,12 +183,7 @@ TABLE_FORMAT = setting(
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that read a catalogue, which get them as `TableOptions`."""
     return _apply(
-        click.option(
-            "--dataset",
-            type=DatasetName(files=True),
-            metavar="NAME|FILE",
-            help="How the table's columns map to genre-spark's: one of conf/datasets, or a file.",
-        ),
+        DATASET,
         click.option("--format", "fmt", help="Spark's name of the table's format.  [guessed]"),
     )(_grouped(command, "table", TableOptions))
 

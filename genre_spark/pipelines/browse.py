@@ -10,12 +10,15 @@ from genre_spark._model import Count, StrictModel
 from genre_spark.catalog import reader as tables
 from genre_spark.catalog import table_format
 from genre_spark.catalog.catalogue import Source
+from genre_spark.errors import InputError
 from genre_spark.pipelines.requests import BrowseRequest
 from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.published_files import MANIFEST
 from genre_spark.publishing import reader
 from genre_spark.publishing.manifest import Source as LabelledSource
 from genre_spark.reporting import browse_page
 from genre_spark.schema import ALBUM, ARTIST, RUN_COLUMNS, TITLE, TRACK_ID
+from genre_spark.source import Dataset, is_shipped
 
 _NOT_SHOWN = (*RUN_COLUMNS, "input_hash", "synthetic_genre_id")
 
@@ -66,7 +69,7 @@ def _named(
     tracks: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """The tracks with title, artist and album, by the mapping under which they were labelled."""
-    dataset = source.dataset
+    dataset = request.dataset or _trusted(source.dataset, request.labels)
     path = request.catalog or ""
     # The version that was labelled, if it is the same Delta table.
     version = source.version if path == source.path else None
@@ -85,3 +88,20 @@ def _named(
     names = {row[TRACK_ID]: row.asDict() for row in rows}
     unknown = dict.fromkeys((TITLE, ARTIST, ALBUM))
     return [{**unknown, **names.get(track[TRACK_ID], {}), **track} for track in tracks]
+
+
+def _trusted(dataset: Dataset, labels: str) -> Dataset:
+    """The mapping that a labelled catalogue carries, if following it executes nothing.
+
+    Raises
+    ------
+    InputError
+        Where it holds code, by whoever made the catalogue.
+    """
+    code = [] if is_shipped(dataset) else dataset.code()
+    if code:
+        raise InputError(
+            f"{labels}: its {MANIFEST} maps columns by code ({', '.join(code)}), which is only"
+            " executed from a file of yours: give --dataset NAME|FILE"
+        )
+    return dataset

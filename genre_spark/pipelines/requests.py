@@ -9,6 +9,7 @@ from genre_spark.config import CatalogSettings, Settings
 
 if TYPE_CHECKING:
     from genre_spark.catalog.catalogue import Source
+    from genre_spark.source import Dataset
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ class BrowseRequest:
         Of a larger catalogue so many, from all over it.
     catalog : str or None
         The table that was labelled: titles, artists and albums are taken from it.
+    dataset : Dataset or None
+        Its mapping; None for that of the labels, which must be plain.
     storage_options : mapping of str to str
         With which deltalake reaches Delta tables.
     """
@@ -167,6 +170,7 @@ class BrowseRequest:
     output: str
     max_tracks: int
     catalog: str | None = None
+    dataset: "Dataset | None" = None
     storage_options: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -27,6 +27,8 @@ _SEMANTICS = {
     # With pruning, which CSV rows count as malformed depends on the columns a query reads.
     "spark.sql.csv.parser.columnPruning.enabled": "false",
     "spark.sql.caseSensitive": "false",
+    # Otherwise ${env:NAME} in a column's name reads a variable of the environment into a message.
+    "spark.sql.variable.substitute": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_LTZ",
     # Tables in encodings beyond Unicode's own, which Spark 4 refuses otherwise.

@@ -57,6 +57,14 @@ def csv(*lines, end="\n"):
 # Reading
 
 
+def test_a_columns_name_reads_no_variable_of_the_environment(file, rows, monkeypatch):
+    monkeypatch.setenv("MY_API_TOKEN", "hunter2")
+    names = "${env:MY_API_TOKEN}", "${system:user.name}", "${spark.app.name}"
+    (row,) = rows(file(csv("track_id," + ",".join(names), "a,1,2,3")))
+    assert set(names) < set(row[SOURCE])
+    assert "hunter2" not in str(row)
+
+
 def test_quotes_are_doubled_inside_quotes_and_line_breaks_stand_inside_them(file, rows):
     path = file(csv("track_id,title,tempo", '1,"He said ""hi"", and\nleft, ",100', "2,plain,110"))
     found = rows(path)

@@ -113,7 +113,10 @@ def test_a_delta_catalogue_becomes_a_delta_table_an_event_of_lineage_and_a_page(
     catalogue, labelled, page = (tmp_path / name for name in ("tracks", "labelled", "browse.html"))
     tracks = make_tracks(300, seed=7)
     deltalake.write_deltalake(str(catalogue), tracks)
+    mapping = tmp_path / "mine.yaml"
+    mapping.write_text("columns: {title: upper(title)}")
     event, arguments = tmp_path / "lineage.jsonl", ["--model", REFERENCE, "--output", labelled]
+    arguments += ["--dataset", mapping]
     delta = ["--table-format", "delta", "--openlineage", event]
     found = json.loads(shell("score", "--catalog", catalogue, *arguments, *delta, "--json"))
     assert found["rows"]["labelled"] == deltalake.DeltaTable(str(labelled)).count() == 300
@@ -122,8 +125,13 @@ def test_a_delta_catalogue_becomes_a_delta_table_an_event_of_lineage_and_a_page(
     assert json.loads(line)["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 300
     seen = json.loads(shell("labels", labelled, "--rows", 3, "--json"))
     assert len(seen["samples"]) == 3
-    told = shell("labels", labelled, "--output", page, "--catalog", catalogue, "--json")
+    named = ["labels", labelled, "--output", page, "--catalog", catalogue]
+    # What a stranger's manifest maps by may be any code.
+    refused = shell(*named, expect=3)
+    assert "maps columns by code (columns.title)" in refused
+    assert "give --dataset" in refused
+    told = shell(*named, "--dataset", mapping, "--json")
     assert json.loads(told) == {"page": str(page), "tracks": 300, "of": 300}
-    assert str(tracks["title"].iloc[0]) in page.read_text()
+    assert str(tracks["title"].iloc[0]).upper() in page.read_text()
     errors = shell("score", "--catalog", catalogue, *arguments, expect=6)
     assert "is a Delta table; write to it with --table-format delta" in errors

@@ -1,8 +1,12 @@
 """Columns that reach Python workers."""
 
+import time
+
 import pytest
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
+from genre_spark.catalog import artist_names
 from genre_spark.features import artist_pass
 from genre_spark.schema import ARTIST, ARTISTS, TITLE
 
@@ -40,3 +44,30 @@ def test_a_catalogue_without_a_list_of_artists_has_no_others_but_those(spark):
         [("A", None, None)], f"{ARTIST} string, {ARTISTS} array<string>, {TITLE} string"
     )
     assert table.select(artist_pass.other_artist_keys(True)).first()[0] == []
+
+
+# What patterns that look ahead or repeat may trip over, each repeated up to the length.
+STUBBORN = (
+    " ", "\t", "\u00a0", ",", ", ", " & ", " and ", "' ,", "', '", '", "', "['", "'] ", "(", "[feat. ",
+    " feat. ", "(with ", "{", ";", " ;", "\\'", "''", "ft.\t", "\n",
+)  # fmt: skip
+ENDS = ("", "x", "']")
+
+
+def test_no_text_takes_much_longer_than_plain_words_of_its_length(spark):
+    """A quadratic pattern takes minutes for half a million characters, a linear one a moment."""
+    length = 500_000
+
+    def seconds(starts, texts):
+        rows = [(start, text, end, length) for start in starts for text in texts for end in ENDS]
+        table = spark.createDataFrame(rows, "start string, text string, end string, n int")
+        text = F.concat("start", F.expr("repeat(text, int(n / length(text)))"), "end")
+        made = table.select(text.alias(TITLE), F.lit("A").alias(ARTIST)).repartition(1)
+        listed = F.expr(artist_names.all_of(TITLE, T.StringType())).alias(ARTISTS)
+        keys = made.select(TITLE, ARTIST, listed).select(artist_pass.other_artist_keys(True))
+        begin = time.perf_counter()
+        keys.write.format("noop").mode("overwrite").save()
+        return (time.perf_counter() - begin) / len(rows)
+
+    plain = seconds(["", "a "], ["word "])
+    assert seconds(["", "[' feat. "], STUBBORN) < 20 * plain

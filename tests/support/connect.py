@@ -43,6 +43,9 @@ def main(tracks: str, model: str, folder: str) -> None:
         "cluster": refused(genre_spark.cluster, spark, table, f"{folder}/clusters"),
         "train": refused(genre_spark.train, spark, table, model, f"{folder}/model"),
         "hdfs": refused(genre_spark.score, spark, table, "hdfs://node/model"),
+        "variable": refused(
+            genre_spark.score, spark, table.withColumn("${env:PATH}", table["tempo"]), model
+        ),
         "mapping": refused(genre_spark.score, spark, table, model, dataset=odd),
         "ansi": [before, {key: spark.conf.get(key) for key in before}],
     }
