@@ -52,6 +52,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tests/support/budget.py
 	@$(MAKE) --no-print-directory audit
 
 # The documentation site; a broken link or reference fails.

@@ -142,16 +142,6 @@ def _loaded_by(module):
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("name", ["__init__", *MODULES])
-def test_every_module_says_what_it_is(name):
-    assert ast.get_docstring(TREES[name])
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_no_module_asserts_because_users_get_errors(name):
-    assert [n.lineno for n in ast.walk(TREES[name]) if isinstance(n, ast.Assert)] == []
-
-
 def test_there_is_a_job_for_each_command_on_spark():
     from genre_spark.cli import cli
 
