@@ -33,7 +33,7 @@ from genre_spark.platform.published_files import (
     require_manifest,
 )
 from genre_spark.platform.redaction import redact_all
-from genre_spark.platform.storage import Storage
+from genre_spark.platform.storage import MAX_SMALL, Storage
 
 # The manifest's names belong to what is published here.
 __all__ = [
@@ -172,11 +172,22 @@ def staged_files(storage: Storage, target: Target) -> dict[str, int]:
 def write_manifest(
     storage: Storage, target: Target, content: Mapping[str, Any], kind: Kind = CATALOGUE
 ) -> None:
-    """Puts the manifest, without secrets, into the staged directory; it lists the files there."""
+    """Puts the manifest, without secrets, into the staged directory; it lists the files there.
+
+    Raises
+    ------
+    OutputError
+        If it would be too large to be read again.
+    """
     stamp = {"made_by": MADE_BY, "run_id": target.run_id, "files": staged_files(storage, target)}
     # The list of files is never redacted: what is in it may be deleted later.
     whole = redact_all(content) | stamp
     text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
+    if len(text.encode()) >= MAX_SMALL:
+        raise OutputError(
+            f"{target.path}: {kind.manifest} would list {len(stamp['files']):,} files and have more"
+            f" than {MAX_SMALL:,} bytes; write fewer files (--set rows_per_file)"
+        )
     storage.write_text(f"{target.staging}/{kind.manifest}", text + "\n")
 
 

@@ -12,10 +12,12 @@ from pyspark.sql import SparkSession
 from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.platform.session import is_classic, require_classic
 from genre_spark.platform.storage import (
+    MAX_SMALL,
     LocalStorage,
     Storage,
     check_download,
     is_remote,
+    within_limit,
     without_checksums,
 )
 
@@ -150,7 +152,7 @@ class HadoopStorage(Storage):
         with _output_errors(path):
             stream = self._fs.open(self._path(path))
             try:
-                return bytes(stream.readAllBytes()).decode("utf-8")
+                return within_limit(bytes(stream.readNBytes(MAX_SMALL + 1)), path).decode("utf-8")
             finally:
                 stream.close()
 

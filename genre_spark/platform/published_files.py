@@ -1,6 +1,7 @@
 """What a published directory consists of: its manifest lists its files, all others are foreign."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlparse
@@ -94,6 +95,8 @@ def require_manifest(storage: Storage, path: str) -> dict[str, Any]:
     """
     manifest = read_manifest(storage, path)
     if manifest is None:
+        with suppress(OSError, ValueError):  # a pipe, or too large a file, is named as such
+            storage.read_text(f"{path}/{MANIFEST}")
         raise InputError(f"{path}: not a labelled catalogue: it has no {MANIFEST} of genre-spark")
     return manifest
 

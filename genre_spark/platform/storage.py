@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import stat
 import time
 import uuid
 from abc import ABC, abstractmethod
@@ -17,6 +18,7 @@ from genre_spark.errors import InputError, OutputError
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 MAX_FILES = 100  # of what is fetched whole: a bundle has half a dozen
+MAX_SMALL = 8 * 2**20  # bytes of a file that is read whole: a manifest of 80,000 files has so many
 
 
 def is_remote(path: str) -> bool:
@@ -27,6 +29,46 @@ def is_remote(path: str) -> bool:
 def local_path(path: str) -> Path:
     """A local path or ``file:`` URI as a `Path`."""
     return Path(unquote(urlparse(path).path)) if path.startswith("file:") else Path(path)
+
+
+def read_small(path: Path, folder: Path | None = None) -> bytes:
+    """A small file that somebody else may have put there, whole; opening it never blocks.
+
+    Parameters
+    ----------
+    path : Path
+    folder : Path, optional
+        Links may not lead out of it; by default the file's own folder.
+
+    Raises
+    ------
+    InputError
+        If it is not a plain file (but a pipe, a device, a folder), lies outside of the folder, or
+        has more than `MAX_SMALL` bytes.
+    OSError
+        If it is missing or cannot be read.
+    """
+    real, inside = path.resolve(strict=True), (folder or path.parent).resolve()
+    if not real.is_relative_to(inside):
+        raise InputError(f"{path}: is a link to a file outside of {inside}")
+    # Opening a device can already do something, and a pipe waits for somebody to write.
+    if not stat.S_ISREG(real.stat().st_mode):
+        raise InputError(f"{path}: is not a plain file")
+    with open(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return within_limit(file.read(MAX_SMALL + 1), str(path))
+
+
+def within_limit(content: bytes, path: str) -> bytes:
+    """The content of a small file, of which at most one byte beyond `MAX_SMALL` was read.
+
+    Raises
+    ------
+    InputError
+        If it is larger.
+    """
+    if len(content) > MAX_SMALL:
+        raise InputError(f"{path}: has more than {MAX_SMALL:,} bytes, the limit for such a file")
+    return content
 
 
 class Storage(ABC):
@@ -94,7 +136,7 @@ class Storage(ABC):
 
     @abstractmethod
     def read_text(self, path: str) -> str:
-        """A small UTF-8 file, whole."""
+        """A small UTF-8 file, whole; see `read_small`."""
 
     @abstractmethod
     def beginning(self, path: str, n_bytes: int) -> str:
@@ -212,7 +254,7 @@ class LocalStorage(Storage):
         return renameat2(_AT_FDCWD, first, _AT_FDCWD, second, _RENAME_EXCHANGE) == 0
 
     def read_text(self, path: str) -> str:
-        return local_path(path).read_text(encoding="utf-8")
+        return read_small(local_path(path)).decode("utf-8")
 
     def beginning(self, path: str, n_bytes: int) -> str:
         with local_path(path).open("rb") as file:

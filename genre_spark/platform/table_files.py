@@ -19,7 +19,7 @@ from pyarrow import parquet as pq
 
 from genre_spark.errors import InputError, OutputError
 from genre_spark.platform.safe_text import plain
-from genre_spark.platform.storage import is_remote, local_path
+from genre_spark.platform.storage import MAX_SMALL, is_remote, local_path, within_limit
 
 # Requests to an object store wait most of their time.
 _PARALLEL = 8
@@ -74,7 +74,7 @@ class TableFiles:
     def read_text(self, path: str) -> str:
         """A small UTF-8 file, whole."""
         with self._fs.open_input_file(path) as file:
-            return bytes(file.read()).decode("utf-8")
+            return within_limit(bytes(file.read(MAX_SMALL + 1)), path).decode("utf-8")
 
     def write_text(self, path: str, text: str) -> None:
         """Writes a small UTF-8 file."""

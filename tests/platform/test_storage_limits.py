@@ -1,10 +1,14 @@
-"""What is fetched whole is limited before it is copied."""
+"""What is fetched or read whole is limited first."""
+
+import os
+from pathlib import Path
 
 import pytest
 
 from genre_spark.errors import InputError
 from genre_spark.platform.hadoop import HadoopStorage
-from genre_spark.platform.storage import MAX_FILES, LocalStorage
+from genre_spark.platform.published_files import MANIFEST, require_manifest
+from genre_spark.platform.storage import MAX_FILES, MAX_SMALL, LocalStorage, read_small
 
 
 @pytest.fixture(params=["local", "hadoop"])
@@ -43,3 +47,54 @@ def test_what_is_within_the_limits_is_copied(storage, tmp_path):
     source = storage.resolve(make(tmp_path / "source", n_files=3))
     storage.download(source, tmp_path / "copy", 1000)
     assert len([path for path in (tmp_path / "copy").iterdir() if path.suffix != ".crc"]) == 3
+
+
+def odd(folder, what):
+    """A file that must not be opened, or not be read whole."""
+    path = folder / "small.json"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "large":
+        with path.open("wb") as file:
+            file.truncate(MAX_SMALL + 1)
+    else:
+        path.symlink_to(what)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("pipe", "is not a plain file"),
+        ("folder", "is not a plain file"),
+        ("large", "more than 8,388,608 bytes"),
+        ("/dev/zero", "is a link to a file outside of"),
+        ("../secret", "is a link to a file outside of"),
+    ],
+)
+def test_a_small_file_of_a_stranger_neither_hangs_nor_leaks_nor_fills_memory(tmp_path, what, told):
+    (tmp_path / "secret").write_text("password")
+    (tmp_path / "in").mkdir()
+    path = odd(tmp_path / "in", what)
+    with pytest.raises(InputError, match=told):
+        read_small(path)
+    path.rename(path.with_name(MANIFEST))
+    with pytest.raises(InputError, match=told):
+        require_manifest(LocalStorage(), str(tmp_path / "in"))
+
+
+def test_a_small_file_is_read_through_links_that_stay_in_its_folder(storage, tmp_path):
+    (tmp_path / "real.json").write_text("{}")
+    (tmp_path / "link.json").symlink_to("real.json")
+    assert storage.read_text(str(tmp_path / "link.json")) == "{}"
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "link.json").symlink_to("../real.json")
+    assert read_small(Path(tmp_path, "deep", "link.json"), tmp_path) == b"{}"
+
+
+def test_a_large_file_of_a_stranger_is_not_read_whole(storage, tmp_path):
+    path = odd(tmp_path, "large")
+    with pytest.raises(InputError, match="more than 8,388,608 bytes"):
+        storage.read_text(str(path))
