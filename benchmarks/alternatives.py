@@ -29,7 +29,7 @@ _BATCH = 8192
 _LAYERS = (480, 400)
 _LOGITS = ArrayType(FloatType())
 _GENRES = (
-    "genre string, genre_confidence float, genre_accepted boolean,"
+    "genre string, genre_confidence float, genre_precision double, genre_accepted boolean,"
     " genre_top3 array<struct<genre:string,probability:float>>"
 )
 _SYNTHETIC = "synthetic_genre_id int, synthetic_genre string, synthetic_genre_distance float"
@@ -204,7 +204,9 @@ def _labels(scaled: np.ndarray, scores: np.ndarray, scoring: ScoringPart) -> dic
         "synthetic_genre_id": pa.array(np.array(scoring.synthetic.ids, np.int32)[rows]),
         "synthetic_genre": pa.array(np.array(scoring.synthetic.names)[rows]),
         "synthetic_genre_distance": pa.array(distances.astype(np.float32)),
-        **genre_columns(probabilities, scoring.genres.classes, accepted),
+        **genre_columns(
+            probabilities, scoring.genres.classes, np.where(accepted, 0.9, np.nan), accepted
+        ),
     }
 
 

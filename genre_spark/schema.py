@@ -129,6 +129,8 @@ LABELLED_COLUMNS = {
     "synthetic_genre_distance": "float",
     "genre": "string",
     "genre_confidence": "float",
+    # Not "float": 0.95 as one is less than 0.95, and `genre_precision >= 0.95` must hold.
+    "genre_precision": "double",
     "genre_accepted": "boolean",
     "genre_top3": "array<struct<genre:string,probability:float>>",
     "n_imputed": "int",

@@ -73,6 +73,7 @@ def test_the_labelled_catalogue_is_the_contract_of_the_design():
         "synthetic_genre_distance": "float",
         "genre": "string",
         "genre_confidence": "float",
+        "genre_precision": "double",
         "genre_accepted": "boolean",
         "genre_top3": "array<struct<genre:string,probability:float>>",
         "n_imputed": "int",

@@ -19,7 +19,7 @@ class Estimate(StrictModel):
     high: Finite
 
 
-class Acceptance(StrictModel):
+class AcceptedShare(StrictModel):
     """Share of the labels that are accepted, and share of these that are right, None without any."""
 
     coverage: Share
@@ -68,7 +68,7 @@ class HeldOutMetrics(Scores, Counted):
     Attributes
     ----------
     coverage, precision : float or None
-        See `Acceptance`.
+        See `AcceptedShare`.
     attainable : float
         The largest share of the surest labels that meets the target precision, with hindsight.
     confusion : tuple of tuple of int [shape=(n_classes, n_classes)]
@@ -80,7 +80,7 @@ class HeldOutMetrics(Scores, Counted):
         Coverage, and accuracy of the surest labels.
     interval : Estimate
         Of the accuracy.
-    coverage_at : dict of str to Acceptance
+    coverage_at : dict of str to AcceptedShare
         By target precision.
     linked : float
         Share of the tracks that share another named artist or an album with a labelled track.
@@ -96,7 +96,7 @@ class HeldOutMetrics(Scores, Counted):
     reliability: tuple[tuple[Share, Share, Share], ...]
     risk_coverage: tuple[tuple[Share, Share], ...]
     interval: Estimate
-    coverage_at: dict[str, Acceptance]
+    coverage_at: dict[str, AcceptedShare]
     linked: Share
     never_learned: tuple[str, ...]
 

@@ -1,6 +1,16 @@
-"""Thresholds of accepted labels, and measures of confidence."""
+"""Acceptance of labels by their confidence, and measures of confidence."""
+
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from pydantic import Field, model_validator
+
+from genre_spark._model import Share, StrictModel
+from genre_spark.classifier.head import KINDS
+
+# Precisions that are promised where they can be; the target is one more.
+PRECISIONS = (0.95, 0.93, 0.90, 0.85, 0.80)
 
 # No confidence can reach it: nothing is accepted.
 NEVER = 2.0
@@ -9,6 +19,74 @@ _RISK = 0.05
 _FEWEST_ACCEPTED = 50
 _STEPS = 100
 _STARTS = (0.02, 0.1, 0.3, 0.6)
+
+
+class Confidences(NamedTuple):
+    """Held-out labels of one kind of track; see `fit_threshold`."""
+
+    confidence: np.ndarray
+    correct: np.ndarray
+    artists: np.ndarray
+
+
+class Acceptance(StrictModel):
+    """The least confidence at which labels meet each of several precisions.
+
+    Attributes
+    ----------
+    target : float
+        Precision that accepted labels are to meet; one of `levels`.
+    levels : tuple of float
+        Precisions, the strictest first.
+    thresholds : dict of str to tuple of float
+        By kind of track, one for each level; `NEVER` where it cannot be met.
+    """
+
+    target: Share
+    levels: tuple[Share, ...]
+    thresholds: dict[str, tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]]
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> "Acceptance":
+        if self.target not in self.levels or list(self.levels) != sorted(self.levels)[::-1]:
+            raise ValueError("levels are not in order, or the target is none of them")
+        for own in self.thresholds.values():
+            if len(own) != len(self.levels) or list(own) != sorted(own)[::-1]:
+                raise ValueError(f"thresholds {own} do not fall with the {len(self.levels)} levels")
+        return self
+
+    @classmethod
+    def fit(cls, held_out: Mapping[str, Confidences], target: float) -> "Acceptance":
+        """Fit the thresholds of each kind of track on held-out labels."""
+        levels = tuple(sorted({*PRECISIONS, target}, reverse=True))
+        thresholds = {}
+        for kind, one in held_out.items():
+            found = [fit_threshold(*one, level) for level in levels]
+            # What meets a level meets all lower ones.
+            thresholds[kind] = tuple(np.minimum.accumulate(found).tolist())
+        return cls(target=target, levels=levels, thresholds=thresholds)
+
+    def precision(self, confidence: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+        """Look up the highest precision that labels of such confidence meet.
+
+        Parameters
+        ----------
+        confidence : np.ndarray [shape=(n_tracks,)]
+        kinds : np.ndarray [shape=(n_tracks,), dtype=int64]
+            Places in `head.KINDS`.
+
+        Returns
+        -------
+        np.ndarray [shape=(n_tracks,), dtype=float64]
+            One of `levels`; NaN where none is met.
+        """
+        thresholds = np.array([self.thresholds[kind] for kind in KINDS])
+        met = (confidence[:, None] >= thresholds[kinds]).sum(axis=1)
+        return np.array([np.nan, *self.levels[::-1]])[met]
+
+    def threshold(self, kind: str) -> float:
+        """The least confidence of an accepted label of a kind of track."""
+        return self.thresholds[kind][self.levels.index(self.target)]
 
 
 def fit_threshold(

@@ -1,7 +1,7 @@
 """Fits the whole classifier on labelled tracks: network, words, evidence, weights, thresholds."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from genre_spark.classifier import evidence, head, network, onnx_graph, splits, word_model
 from genre_spark.classifier.architecture import MEMBERS
-from genre_spark.classifier.calibration import NEVER, fit_threshold
+from genre_spark.classifier.calibration import Acceptance, Confidences
 from genre_spark.classifier.evidence import Evidence
 from genre_spark.classifier.genre_part import GenrePart, PackedCounts, WordPart
-from genre_spark.classifier.head import LADDER, TERMS, Head
+from genre_spark.classifier.head import KINDS, KNOWN, LADDER, NEW, TERMS, Head, kinds_of
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.classifier.predictor import Combination, Predictions
 from genre_spark.classifier.softmax import softmax
@@ -26,10 +26,13 @@ from genre_spark.platform.progress import ReportProgress
 if TYPE_CHECKING:
     import keras
 
-# Precisions at which coverage is reported.
-TARGETS = (0.80, 0.85, 0.90, 0.93, 0.95)
-# Held-out tracks of known artists that weights of their own need.
-_FEWEST_KNOWN = 50
+# Whose labels are left out while weights and thresholds of each kind of track are fitted.
+_LEFT_OUT: dict[str, Callable[[LabelledTracks], np.ndarray]] = {
+    NEW: lambda tracks: tracks.artists,
+    KNOWN: lambda tracks: tracks.recordings,
+}
+# Held-out tracks that weights of a kind's own need; below, those of new artists serve.
+_FEWEST_OF_KIND = 50
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,16 @@ class HeldOutTerms:
     rows: np.ndarray
 
     def fit(self, used: tuple[str, ...] = TERMS) -> Head:
-        """Fit weights; no genre is accepted yet."""
-        return Head(weights=head.fit(self.terms, self.targets, used), threshold=NEVER)
+        """Fit weights."""
+        return Head(weights=head.fit(self.terms, self.targets, used))
 
-    def threshold(self, fitted: Head, target: float) -> float:
-        """Fit the least confidence of accepted genres."""
+    def confidences(self, fitted: Head) -> Confidences:
+        """Predict with weights, and compare with the labels of tracks under one genre."""
         found = softmax(np.tensordot(fitted.vector, self.terms, 1))
         correct = found.argmax(axis=1) == self.targets.argmax(axis=1)
         certain = self.targets.max(axis=1) == 1.0
         confidence = found.max(axis=1)
-        return fit_threshold(confidence[certain], correct[certain], self.artists[certain], target)
+        return Confidences(confidence[certain], correct[certain], self.artists[certain])
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,17 @@ class FittedClassifier:
     onnx : bytes
         The same network.
     part : GenrePart
-    held_out : tuple of HeldOutTerms
-        For new and for known artists, of the tracks that it learned from.
-    thresholds : mapping of float to tuple of float
-        By target precision, for new and for known artists.
-    ladder : mapping of str to tuple of Head
-        By what is used, for new and for known artists.
+    held_out : dict of str to HeldOutTerms
+        By kind of track, of the tracks that it learned from.
+    ladder : dict of str to dict of str to Head
+        By what is used, then by kind of track.
     """
 
     model: "keras.Model"
     onnx: bytes
     part: GenrePart
-    held_out: tuple[HeldOutTerms, HeldOutTerms]
-    thresholds: Mapping[float, tuple[float, float]]
-    ladder: Mapping[str, tuple[Head, Head]]
+    held_out: Mapping[str, HeldOutTerms]
+    ladder: Mapping[str, Mapping[str, Head]]
 
     def track_log_probabilities(self, tracks: LabelledTracks) -> np.ndarray:
         """Compute what the network says of each track alone [shape=(n_tracks, n_classes)]."""
@@ -102,44 +102,47 @@ class FittedClassifier:
         logs = self.track_log_probabilities(tracks)
         return self._combination.terms(logs, tracks.inputs, tracks.groups, tracks.synthetic)
 
-    def climb(self, terms: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
+    def climb(self, terms: np.ndarray, kinds: np.ndarray) -> dict[str, np.ndarray]:
         """Predict with each step of the ladder.
 
         Parameters
         ----------
         terms : np.ndarray
             From `terms`.
-        known : np.ndarray [shape=(n_tracks,), dtype=bool]
-            From `is_known`.
+        kinds : np.ndarray [shape=(n_tracks,), dtype=int64]
+            From `kinds`.
 
         Returns
         -------
         dict of str to np.ndarray [shape=(n_tracks, n_classes)]
             Probabilities by the name of the step.
         """
-        at = known.astype(np.int64)
         found = {}
         for name, heads in self.ladder.items():
-            weights = np.stack([head.vector for head in heads], axis=1)
-            found[name] = softmax(np.einsum("fn,fnk->nk", weights[:, at], terms))
+            weights = np.stack([heads[kind].vector for kind in KINDS], axis=1)
+            found[name] = softmax(np.einsum("fn,fnk->nk", weights[:, kinds], terms))
         return found
 
-    def is_known(self, tracks: LabelledTracks) -> np.ndarray:
-        """Whether an artist has labelled tracks that were learned from [dtype=bool]."""
-        return np.isin(tracks.inputs.artist, self.part.artist_keys) & tracks.inputs.has_artist
+    def kinds(self, tracks: LabelledTracks) -> np.ndarray:
+        """Look up the kind of each track, as its place in `head.KINDS` [dtype=int64]."""
+        return kinds_of(self._evidence.look_up(tracks.inputs, tracks.synthetic))
 
     def is_linked(self, tracks: LabelledTracks) -> np.ndarray:
         """Whether other artists or albums of an artist have labelled tracks [dtype=bool].
 
         A track is linked where any track of its artist is.
         """
-        counts = self.part.evidence().look_up(tracks.inputs, tracks.synthetic)
+        counts = self._evidence.look_up(tracks.inputs, tracks.synthetic)
         linked, groups = counts[:, 1:3].sum(axis=(1, 2)) > 0, tracks.groups
         return np.logical_or.reduceat(linked, groups.starts)[groups.code]
 
     @functools.cached_property
     def _network(self) -> Network:
         return Network(self.onnx)
+
+    @functools.cached_property
+    def _evidence(self) -> Evidence:
+        return self.part.evidence()
 
     @functools.cached_property
     def _combination(self) -> Combination:
@@ -182,25 +185,15 @@ def fit(
     unseen = members[np.arange(len(tracks)), fold]
     by_recording = splits.grouped(tracks.labels, tracks.recordings, MEMBERS, seed)
     words, *held_out_words = _fit_words(tracks, (fold, by_recording))
-    together = (tracks.artists, tracks.recordings)
-    new, known = (
-        _held_out(tracks, unseen, own, prior, group)
-        for own, group in zip(held_out_words, together, strict=True)
-    )
-    return _assemble(model, tracks, words, prior, _both(new, known, tracks), target)
-
-
-def _both(
-    new: HeldOutTerms, known: HeldOutTerms, tracks: LabelledTracks
-) -> tuple[HeldOutTerms, HeldOutTerms]:
-    """Held-out terms for new artists, and for artists with other labelled tracks."""
-    counted = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, tracks.recordings)[
-        :, 0
-    ]
-    rows = np.flatnonzero(counted.sum(axis=1) > 0)
-    if len(rows) < _FEWEST_KNOWN:
-        return new, new
-    return new, HeldOutTerms(known.terms[:, rows], known.targets[rows], known.artists[rows], rows)
+    held_out = {
+        kind: _held_out(tracks, unseen, own, prior, kind)
+        for kind, own in zip(_LEFT_OUT, held_out_words, strict=True)
+    }
+    enough = {
+        kind: one if len(one.rows) >= _FEWEST_OF_KIND else held_out[NEW]
+        for kind, one in held_out.items()
+    }
+    return _assemble(model, tracks, words, prior, enough, target)
 
 
 def _assemble(
@@ -208,19 +201,15 @@ def _assemble(
     tracks: LabelledTracks,
     words: WordPart | None,
     prior: np.ndarray,
-    held_out: tuple[HeldOutTerms, HeldOutTerms],
+    held_out: Mapping[str, HeldOutTerms],
     target: float,
 ) -> FittedClassifier:
-    ladder = {name: (held_out[0].fit(used), held_out[1].fit(used)) for name, used in LADDER.items()}
-    heads = list(ladder.values())[-1]
-    thresholds = {
-        goal: (held_out[0].threshold(heads[0], goal), held_out[1].threshold(heads[1], goal))
-        for goal in {*TARGETS, target}
+    ladder = {
+        name: {kind: one.fit(used) for kind, one in held_out.items()}
+        for name, used in LADDER.items()
     }
-    new, known = (
-        own.model_copy(update={"threshold": threshold})
-        for own, threshold in zip(heads, thresholds[target], strict=True)
-    )
+    heads = list(ladder.values())[-1]
+    sure = {kind: one.confidences(heads[kind]) for kind, one in held_out.items()}
     found = Evidence.of(tracks.inputs, tracks.synthetic, tracks.targets)
     part = GenrePart(
         classes=tracks.classes,
@@ -230,14 +219,13 @@ def _assemble(
         named=PackedCounts.of(found.named),
         album=PackedCounts.of(found.album),
         synthetic=PackedCounts.of(found.synthetic),
-        known=known,
-        new=new,
+        heads=heads,
         has_artists=tracks.has_artists,
-        target_precision=target,
+        acceptance=Acceptance.fit(sure, target),
     )
     _, n_scaled, n_channels = model.input_shape
     onnx = onnx_graph.write(model.get_weights(), n_scaled, n_channels, len(prior))
-    return FittedClassifier(model, onnx.SerializeToString(), part, held_out, thresholds, ladder)
+    return FittedClassifier(model, onnx.SerializeToString(), part, held_out, ladder)
 
 
 def _fit_words(
@@ -272,9 +260,11 @@ def _held_out(
     unseen: np.ndarray,
     words: np.ndarray | None,
     prior: np.ndarray,
-    together: np.ndarray,
+    kind: str,
 ) -> HeldOutTerms:
+    together = _LEFT_OUT[kind](tracks)
     counts = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, together)
     found = head.terms(unseen, words, counts, prior.astype(np.float32), tracks.groups)
-    stacked, rows = head.stack(found, unseen.shape), np.arange(len(tracks))
-    return HeldOutTerms(stacked, tracks.targets, tracks.artists, rows)
+    rows = np.flatnonzero(kinds_of(counts) == KINDS.index(kind))
+    stacked = head.stack(found, unseen.shape)[:, rows]
+    return HeldOutTerms(stacked, tracks.targets[rows], tracks.artists[rows], rows)

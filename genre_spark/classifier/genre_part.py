@@ -6,8 +6,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from genre_spark._model import Finite, StrictModel
+from genre_spark.classifier.calibration import Acceptance
 from genre_spark.classifier.evidence import CountTable, Evidence
-from genre_spark.classifier.head import NETWORK_MEAN_TERMS, WORD_TERMS, Head
+from genre_spark.classifier.head import KINDS, NETWORK_MEAN_TERMS, WORD_TERMS, Head
 from genre_spark.classifier.packed_array import PackedArray
 from genre_spark.features.words import MAX_WORDS, Vocabulary
 
@@ -102,12 +103,12 @@ class GenrePart(StrictModel):
     words : WordPart, optional
     artist, named, album, synthetic : PackedCounts
         See `evidence.Evidence`.
-    known, new : Head
-        For artists with labelled tracks, and for others.
+    heads : dict of str to Head
+        By kind of track.
     has_artists : bool
         Whether the labelled tracks name artists.
-    target_precision : float
-        What the thresholds were chosen for.
+    acceptance : Acceptance
+        By kind of track too.
     """
 
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
@@ -117,10 +118,9 @@ class GenrePart(StrictModel):
     named: PackedCounts
     album: PackedCounts
     synthetic: PackedCounts
-    known: Head
-    new: Head
+    heads: dict[str, Head]
     has_artists: bool
-    target_precision: Annotated[float, Field(ge=0, le=1)]
+    acceptance: Acceptance
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "GenrePart":
@@ -129,22 +129,19 @@ class GenrePart(StrictModel):
             raise ValueError(f"prior or words are not of {n} genres")
         for table in (self.artist, self.named, self.album, self.synthetic):
             table.check(n)
+        if set(self.heads) != set(KINDS) or set(self.acceptance.thresholds) != set(KINDS):
+            raise ValueError(f"heads and acceptance are not of the kinds {', '.join(KINDS)}")
         return self
-
-    @property
-    def heads(self) -> tuple[Head, Head]:
-        """For new artists, and for known ones."""
-        return self.new, self.known
 
     @property
     def reads_text(self) -> bool:
         """Whether words of titles and album names are needed."""
-        return self.words is not None and any(head.uses(WORD_TERMS) for head in self.heads)
+        return self.words is not None and any(head.uses(WORD_TERMS) for head in self.heads.values())
 
     @property
     def relates_artists(self) -> bool:
         """Whether a label depends on the other tracks of its artist."""
-        means = any(head.uses(NETWORK_MEAN_TERMS) for head in self.heads)
+        means = any(head.uses(NETWORK_MEAN_TERMS) for head in self.heads.values())
         return self.has_artists or means
 
     @property

@@ -2,17 +2,19 @@
 
 A track's logits are a weighted sum of few terms. The weights, all at least 0, are those under which
 held-out labels are likeliest, so that what is worth nothing on a table gets the weight 0. There is
-one set of weights for artists with labelled tracks, and one for all others.
+one set of weights for each kind of track.
 """
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from pydantic import Field
 
-from genre_spark._model import StrictModel
+from genre_spark._model import Finite, StrictModel
 from genre_spark.classifier.softmax import log_softmax
 from genre_spark.features.group_statistics import Groups
+
+# Kinds of tracks with weights and thresholds of their own: their codes are their places.
+KINDS = (NEW, KNOWN) = ("new", "known")
 
 NETWORK_TERMS = ("network",)
 NETWORK_MEAN_TERMS = ("network, artist mean", "network, artist mean by log n")
@@ -52,18 +54,9 @@ _START = 0.3
 
 
 class Head(StrictModel):
-    """Weights of the terms, and when a genre is accepted.
+    """Weights of `TERMS` for one kind of track; those that are left out count nothing."""
 
-    Attributes
-    ----------
-    weights : dict of str to float
-        Of `TERMS`; those that are left out count nothing.
-    threshold : float
-        Least confidence of an accepted genre; above 1 where none can be accepted.
-    """
-
-    weights: dict[str, float]
-    threshold: float = Field(ge=0, allow_inf_nan=False)
+    weights: dict[str, Finite]
 
     def uses(self, terms: Sequence[str]) -> bool:
         """Whether any of the terms counts."""
@@ -73,6 +66,18 @@ class Head(StrictModel):
     def vector(self) -> np.ndarray:
         """Weights in the order of `TERMS` [dtype=float32]."""
         return np.array([self.weights.get(name, 0.0) for name in TERMS], np.float32)
+
+
+def kinds_of(counts: np.ndarray) -> np.ndarray:
+    """Kind of each track, as its place in `KINDS` [shape=(n_tracks,), dtype=int64].
+
+    Parameters
+    ----------
+    counts : np.ndarray [shape=(n_tracks, 4, n_classes)]
+        Labelled tracks by group and genre; see `evidence`.
+    """
+    has_labels = counts[:, 0].sum(axis=1) > 0
+    return np.where(has_labels, KINDS.index(KNOWN), KINDS.index(NEW))
 
 
 def terms(

@@ -6,7 +6,7 @@ import numpy as np
 
 from genre_spark.classifier.evidence import EVIDENCE
 from genre_spark.classifier.genre_part import GenrePart
-from genre_spark.classifier.head import stack, terms
+from genre_spark.classifier.head import KINDS, kinds_of, stack, terms
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.classifier.softmax import softmax
 from genre_spark.classifier.word_model import word_log_probabilities
@@ -27,13 +27,16 @@ class Predictions:
     ----------
     probabilities : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
         Calibrated.
+    precision : np.ndarray [shape=(n_tracks,)]
+        Precision that such genres meet with 95 % certainty; NaN where none can be promised.
     accepted : np.ndarray [shape=(n_tracks,), dtype=bool]
-        Whether the most probable genre is sure enough.
+        Whether it is at least the target.
     evidence : np.ndarray [shape=(n_tracks,), dtype=int64]
         Labelled tracks that were counted: of the artist, of other named artists, of the album.
     """
 
     probabilities: np.ndarray
+    precision: np.ndarray
     accepted: np.ndarray
     evidence: np.ndarray
 
@@ -52,9 +55,9 @@ class Combination:
         self._words = part.words
         self._vocabulary = part.words.vocabulary if part.words else None
         self._reads_text = part.reads_text
-        # [shape=(n_terms, 2)]: for new artists, and for those with labelled tracks.
-        self._weights = np.stack([head.vector for head in part.heads], axis=1)
-        self._thresholds = np.array([head.threshold for head in part.heads])
+        # [shape=(n_terms, n_kinds)]
+        self._weights = np.stack([part.heads[kind].vector for kind in KINDS], axis=1)
+        self._acceptance = part.acceptance
 
     def predict(
         self, network: np.ndarray, inputs: TrackInputs, groups: Groups, synthetic: np.ndarray
@@ -64,17 +67,19 @@ class Combination:
         Parameters are otherwise those of `GenrePredictor.predict`.
         """
         counts = self._evidence.look_up(inputs, synthetic)
-        known = (counts[:, 0].sum(axis=1) > 0).astype(np.int64)
+        kinds = kinds_of(counts)
         logits = np.zeros_like(network)
         words = self._word_logs(inputs) if self._reads_text else None
         found = terms(network, words, counts, self._prior, groups)
         for weights, term in zip(self._weights, found, strict=True):
             if term is not None and weights.any():
-                logits += weights[known, None] * term
+                logits += weights[kinds, None] * term
         probabilities = softmax(logits)
+        precision = self._acceptance.precision(probabilities.max(axis=1), kinds)
         return Predictions(
             probabilities=probabilities,
-            accepted=probabilities.max(axis=1) >= self._thresholds[known],
+            precision=precision,
+            accepted=precision >= self._acceptance.target,
             evidence=np.rint(counts[:, : len(_REPORTED)].sum(axis=(1, 2))).astype(np.int64),
         )
 

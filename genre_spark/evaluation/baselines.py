@@ -7,7 +7,7 @@ import numpy as np
 
 from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.evidence import Evidence
-from genre_spark.classifier.head import TERMS
+from genre_spark.classifier.head import KINDS, TERMS
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.classifier.word_model import word_log_probabilities
 from genre_spark.features.tensor import build
@@ -110,10 +110,10 @@ def _same_inputs(
 ) -> np.ndarray:
     """A forest on sound, words and evidence; one for new artists, and one for known ones."""
     x, y = contexts
-    known = fitted.is_known(held_out)
+    kinds = fitted.kinds(held_out)
     found = np.zeros((len(held_out), len(learned.classes)))
-    for rows, one in zip((~known, known), fitted.held_out, strict=True):
-        if rows.any():
+    for kind, one in fitted.held_out.items():
+        if (rows := kinds == KINDS.index(kind)).any():
             given = np.concatenate([x[one.rows], _flat(one.terms)], axis=1)
             asked = np.concatenate([y[rows], _flat(terms[:, rows])], axis=1)
             found[rows] = _fit(_forest(seed), given, learned.take(one.rows), asked)

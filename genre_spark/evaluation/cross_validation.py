@@ -108,7 +108,7 @@ def learning_curve(
         learned = tracks.take(np.sort(order[:n]))
         target = settings.training.target_precision
         fitted = estimator.fit(learned, settings.network, target, settings.seed, lambda *_: None)
-        steps = fitted.climb(fitted.terms(held_out), fitted.is_known(held_out))
+        steps = fitted.climb(fitted.terms(held_out), fitted.kinds(held_out))
         right = {name: one.argmax(axis=1) == held_out.labels for name, one in steps.items()}
         *_, without, everything = right.values()
         found.append(

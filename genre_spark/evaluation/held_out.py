@@ -7,8 +7,8 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import HeldOutMetrics
 from genre_spark.classifier import estimator
-from genre_spark.classifier.estimator import TARGETS, FittedClassifier
-from genre_spark.classifier.predictor import Predictions
+from genre_spark.classifier.calibration import PRECISIONS
+from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.evaluation import baselines, metrics
@@ -119,26 +119,17 @@ def hold_out(
     target = settings.training.target_precision
     fitted = estimator.fit(tracks.take(train), settings.network, target, seed, report_progress)
     # An artist's tracks inform each other, on whichever side of the split they are.
-    predicted, known = fitted.predict(tracks), fitted.is_known(tracks)
-    ladder = fitted.climb(fitted.terms(tracks), known)
+    predicted = fitted.predict(tracks)
+    ladder = fitted.climb(fitted.terms(tracks), fitted.kinds(tracks))
     report_progress("baselines")
     found = HeldOut(
         rows=test,
         probabilities=predicted.probabilities[test],
         accepted=predicted.accepted[test],
-        accepted_at=_accepted_at(fitted, predicted, known, test),
+        accepted_at={level: predicted.precision[test] >= level for level in sorted(PRECISIONS)},
         linked=fitted.is_linked(tracks)[test],
         ladder={name: one[test] for name, one in ladder.items()},
         baselines=dict(baselines.predict(tracks, train, test, fitted, seed, everything)),
         never_learned=tuple(metrics.never_learned(tracks, train, test)),
     )
     return found.take(tracks.certain[test]), fitted
-
-
-def _accepted_at(
-    fitted: FittedClassifier, predicted: Predictions, known: np.ndarray, test: np.ndarray
-) -> dict[float, np.ndarray]:
-    confidence, at = predicted.probabilities.max(axis=1), known.astype(np.int64)
-    return {
-        target: (confidence >= np.array(fitted.thresholds[target])[at])[test] for target in TARGETS
-    }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genre_spark.bundle.genre_metrics import (
-    Acceptance,
+    AcceptedShare,
     Estimate,
     GenreScores,
     HeldOutMetrics,
@@ -144,10 +144,10 @@ def measure(found: Predicted, classes: tuple[str, ...], target: float) -> HeldOu
     )
 
 
-def acceptance(correct: np.ndarray, accepted: np.ndarray) -> Acceptance:
+def acceptance(correct: np.ndarray, accepted: np.ndarray) -> AcceptedShare:
     """How many labels are accepted [shape=(n_tracks,), dtype=bool], and how many of these right."""
     precision = float(correct[accepted].mean()) if accepted.any() else None
-    return Acceptance(coverage=float(accepted.mean()), precision=precision)
+    return AcceptedShare(coverage=float(accepted.mean()), precision=precision)
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> Scores:

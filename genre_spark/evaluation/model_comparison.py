@@ -217,10 +217,11 @@ def _properties(manifest: Manifest) -> dict[str, Any]:
     }
     if part:
         found |= {"genres": list(part.classes), "reads words": part.reads_text}
-        found |= {"target precision": part.target_precision}
+        found |= {"target precision": part.acceptance.target}
         found |= {"known artists": len(part.artist_keys)}
-        for kind, one in (("known", part.known), ("new", part.new)):
-            found |= {f"{kind} artists: {k}": v for k, v in one.model_dump(mode="json").items()}
+        for kind, head in part.heads.items():
+            found |= {f"{kind} artists: weights": head.weights}
+            found |= {f"{kind} artists: threshold": part.acceptance.threshold(kind)}
     return found
 
 

@@ -26,7 +26,7 @@ class ScoresOverSeeds(StrictModel):
 
 
 class AcceptanceOverSeeds(StrictModel):
-    """`genre_metrics.Acceptance` over several seeds."""
+    """`genre_metrics.AcceptedShare` over several seeds."""
 
     coverage: OverSeeds
     precision: OverSeeds

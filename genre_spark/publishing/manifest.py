@@ -25,6 +25,7 @@ _TYPES: dict[str, dict[str, Any]] = {
     "int": {"type": "integer", "minimum": -_INT, "maximum": _INT - 1},
     "bigint": {"type": "integer", "minimum": -_LONG, "maximum": _LONG - 1},
     "float": {"type": "number"},
+    "double": {"type": "number"},
     "boolean": {"type": "boolean"},
     "timestamp": {"type": "string", "format": "date-time"},
 }
@@ -41,7 +42,14 @@ _MEANINGS: dict[str, dict[str, Any]] = {
     },
     "genre": {"description": f"most probable genre; {_BY_CLUSTERS}"},
     "genre_confidence": {**_SHARE, "description": f"calibrated probability; {_BY_CLUSTERS}"},
-    "genre_accepted": {"description": f"sure enough for target_precision; {_BY_CLUSTERS}"},
+    "genre_precision": {
+        **_SHARE,
+        "description": "precision that labels of such confidence meet with 95 % certainty;"
+        f" null where none can be promised; {_BY_CLUSTERS}",
+    },
+    "genre_accepted": {
+        "description": f"genre_precision is at least target_precision; {_BY_CLUSTERS}"
+    },
     "genre_top3": {"maxItems": 3, "description": f"the most probable first; {_BY_CLUSTERS}"},
     "n_imputed": {"minimum": 0, "description": "features that were imputed"},
     "model_id": {"pattern": "^[0-9a-f]{16}$", "description": "content hash of the model"},
@@ -52,7 +60,9 @@ _MEANINGS: dict[str, dict[str, Any]] = {
         for name in WHY_COLUMNS
     },
 }
-_NULLABLE = {"genre", "genre_confidence", "genre_accepted", "genre_top3", "genre_why"}
+_NULLABLE = {
+    "genre", "genre_confidence", "genre_precision", "genre_accepted", "genre_top3", "genre_why",
+}  # fmt: skip
 
 
 def labelled_schema() -> dict[str, Any]:

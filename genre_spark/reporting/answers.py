@@ -6,6 +6,7 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import ProtocolMetrics
 from genre_spark.bundle.manifest import Manifest
+from genre_spark.classifier.head import KINDS, NEW
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import accuracy_findings, charts, cluster_answers, importance_findings
 from genre_spark.reporting.style import Answer
@@ -42,8 +43,8 @@ def thresholds(manifest: Manifest) -> dict[str, float]:
     if part is None:
         return {}
     if not part.has_artists:
-        return {"all artists": part.new.threshold}
-    return {"known artists": part.known.threshold, "new artists": part.new.threshold}
+        return {"all artists": part.acceptance.threshold(NEW)}
+    return {f"{kind} artists": part.acceptance.threshold(kind) for kind in KINDS[::-1]}
 
 
 def _on_genres(manifest: Manifest) -> Iterator[Answer]:
@@ -71,7 +72,7 @@ def _on_genres(manifest: Manifest) -> Iterator[Answer]:
     yield Answer("reliability", question, "Reliability diagram", finding, note)
     note = f"Marks on the curves: the labels that the model accepts. {held_out}"
     question = "How accurate are the surest labels?"
-    finding = accuracy_findings.risk_coverage(curves, part.target_precision)
+    finding = accuracy_findings.risk_coverage(curves, part.acceptance.target)
     yield Answer("risk-coverage", question, "Risk–coverage curve", finding, note)
     yield from _on_what_decides(found, part.classes)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from genre_spark.bundle.genre_metrics import (
-    Acceptance,
+    AcceptedShare,
     Estimate,
     HeldOutMetrics,
     Protocol,
@@ -110,7 +110,7 @@ def never_learned(genres: Iterable[str]) -> str:
     return f"Held out whole, being of few artists, and so never right: {', '.join(genres)}."
 
 
-def accepted(one: Acceptance) -> str:
+def accepted(one: AcceptedShare) -> str:
     """Coverage, and the precision that was reached."""
     precision = "" if one.precision is None else f" ({one.precision:.3f} right)"
     return f"{one.coverage:.2f}{precision}"

@@ -14,7 +14,10 @@ def lists(values: np.ndarray) -> pa.ListArray:
 
 
 def genre_columns(
-    probabilities: np.ndarray, classes: tuple[str, ...], accepted: np.ndarray
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+    precision: np.ndarray,
+    accepted: np.ndarray,
 ) -> dict[str, pa.Array]:
     """The genre columns of calibrated probabilities.
 
@@ -22,8 +25,10 @@ def genre_columns(
     ----------
     probabilities : np.ndarray [shape=(n_tracks, n_classes)]
     classes : tuple of str
+    precision : np.ndarray [shape=(n_tracks,)]
+        Precision that such labels meet; NaN where none can be promised.
     accepted : np.ndarray [shape=(n_tracks,), dtype=bool]
-        Whether the most probable genre is sure enough.
+        Whether it is at least the target.
     """
     n, n_top = len(probabilities), min(TOP, len(classes))
     best = _largest(probabilities, n_top)
@@ -37,6 +42,7 @@ def genre_columns(
     return {
         "genre": names.take(pa.array(best[:, 0])),
         "genre_confidence": pa.array(values[:, 0].astype(np.float32)),
+        "genre_precision": pa.array(precision, from_pandas=True),
         "genre_accepted": pa.array(accepted),
         "genre_top3": pa.ListArray.from_arrays(offsets, top),
     }
@@ -57,6 +63,7 @@ def no_genres(n: int) -> dict[str, pa.Array]:
     return {
         "genre": pa.nulls(n, pa.string()),
         "genre_confidence": pa.nulls(n, pa.float32()),
+        "genre_precision": pa.nulls(n, pa.float64()),
         "genre_accepted": pa.nulls(n, pa.bool_()),
         "genre_top3": pa.nulls(n, pa.list_(_PROBABILITY)),
     }

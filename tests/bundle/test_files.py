@@ -291,7 +291,8 @@ def test_a_kind_that_does_not_fit_the_content_is_refused(make):
     [
         ("classes", ["rock"]),
         ("prior", [0.5]),
-        ("target_precision", 1.5),
+        ("acceptance", {"target": 0.5, "levels": [0.9], "thresholds": {"new": [0], "known": [0]}}),
+        ("heads", {"new": {"weights": {}}}),
         ("artist", {"keys": "not an array"}),
     ],
 )

@@ -52,7 +52,7 @@ def test_labels_of_the_artist_decide_where_they_are_right():
     counts = np.zeros((2000, 4, 3), np.float32)
     counts[np.arange(2000), 0, labels] = 3
     stack = stacked(labels, rng, network=0.5, counts=counts)
-    weights = Head(weights=fitted(stack, labels), threshold=0)
+    weights = Head(weights=fitted(stack, labels))
     found = softmax(np.tensordot(weights.vector, stack, 1))
     assert (found.argmax(axis=1) == labels).mean() > 0.99
 
@@ -140,7 +140,7 @@ def test_only_terms_that_may_count_are_fitted():
 
 
 def test_a_head_uses_the_terms_that_have_a_weight():
-    one = Head(weights={"network": 0.5, "words": 0.0}, threshold=0)
+    one = Head(weights={"network": 0.5, "words": 0.0})
     assert one.uses(("words", "network"))
     assert not one.uses(("words", "artist"))
     assert one.vector.tolist() == [0.5, *[0.0] * (len(TERMS) - 1)]

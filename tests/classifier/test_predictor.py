@@ -6,12 +6,18 @@ import sys
 
 import numpy as np
 import pytest
-from support.generated import make_counts, make_genre_part, make_scaler, make_tracks
+from support.generated import (
+    make_acceptance,
+    make_counts,
+    make_genre_part,
+    make_scaler,
+    make_tracks,
+)
 from support.networks import make_network
 from support.samples import make_sample
 
 from genre_spark.classifier.genre_part import GenrePart, WordPart
-from genre_spark.classifier.head import Head
+from genre_spark.classifier.head import KINDS, Head
 from genre_spark.classifier.packed_array import PackedArray
 from genre_spark.classifier.predictor import GenrePredictor
 from genre_spark.features.group_statistics import Groups
@@ -34,15 +40,15 @@ def test_probabilities_sum_to_one_and_the_threshold_of_the_artists_kind_decides(
     given = make_sample(300)
     known = int(given.inputs.artist[0])
     part = make_genre_part(artists=[known]).model_copy(
-        update={"new": Head(weights={"network": 1.0}, threshold=2.0)}
+        update={"acceptance": make_acceptance(known=0.7)}
     )
     found = predict(part, given)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, rtol=1e-5)
     own = given.inputs.artist == known
     assert not found.accepted[~own].any()
-    np.testing.assert_array_equal(
-        found.accepted[own], found.probabilities[own].max(axis=1) >= part.known.threshold
-    )
+    sure = found.probabilities[own].max(axis=1) >= 0.7
+    np.testing.assert_array_equal(found.accepted[own], sure)
+    np.testing.assert_array_equal(found.precision[own], np.where(sure, 0.95, np.nan))
     np.testing.assert_array_equal(found.evidence, own.astype(int))
 
 
@@ -67,7 +73,7 @@ def test_words_are_read_in_title_and_album_name_apart():
         album_name=given.inputs.album_name.from_pandas(["x", "(Ballad)", "x", "y"]),
     )
     part = make_genre_part(artists=[], pooled=False).model_copy(
-        update={"words": WORDS, "new": Head(weights={"words": 1.0}, threshold=0.5)}
+        update={"words": WORDS, "heads": dict.fromkeys(KINDS, Head(weights={"words": 1.0}))}
     )
     assert part.reads_text
     found = predict(part, dataclasses.replace(given, inputs=inputs)).probabilities
@@ -80,7 +86,7 @@ def test_a_catalogue_without_titles_loses_the_words_alone():
     inputs = dataclasses.replace(given.inputs, title=None, album_name=None)
     weights = {"network": 1.0, "words": 1.0}
     part = make_genre_part(artists=[], pooled=False).model_copy(
-        update={"words": WORDS, "new": Head(weights=weights, threshold=0.5)}
+        update={"words": WORDS, "heads": dict.fromkeys(KINDS, Head(weights=weights))}
     )
     plain = part.model_copy(update={"words": None})
     without = dataclasses.replace(given, inputs=inputs)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.generated import make_genre_part, make_metric
+from support.generated import make_acceptance, make_genre_part, make_metric
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
@@ -195,8 +195,7 @@ def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
     centroids = np.random.default_rng(1).normal(size=(len(names), len(SCALED))).tolist()
     part = make_genre_part(classes, artists=[0]) if classes else None
     if part:
-        new = part.new.model_copy(update={"threshold": 2.0})
-        part = part.model_copy(update={"new": new})
+        part = part.model_copy(update={"acceptance": make_acceptance(known=0.7)})
     manifest = Manifest(
         format_version=1,
         kind="full" if classes else "clusters",

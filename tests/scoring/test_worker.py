@@ -130,8 +130,11 @@ def test_tracks_of_an_artist_that_swap_their_content_change_all_of_its_hashes():
 
 def test_the_three_best_genres_come_in_order_with_their_probabilities():
     chances = np.array([[0.1, 0.2, 0.65, 0.05], [0.4, 0.4, 0.1, 0.1]])
-    found = columns.genre_columns(chances, CLASSES, np.array([True, False]))
+    found = columns.genre_columns(
+        chances, CLASSES, np.array([0.95, np.nan]), np.array([True, False])
+    )
     assert found["genre"].to_pylist() == ["c", "a"]
+    assert found["genre_precision"].to_pylist() == [0.95, None]
     assert found["genre_accepted"].to_pylist() == [True, False]
     top = found["genre_top3"].to_pylist()
     assert [best["genre"] for best in top[0]] == ["c", "b", "a"]
@@ -139,7 +142,7 @@ def test_the_three_best_genres_come_in_order_with_their_probabilities():
 
 
 def test_with_two_genres_there_are_two_best():
-    found = columns.genre_columns(np.array([[0.3, 0.7]]), ("a", "b"), np.array([True]))
+    found = columns.genre_columns(np.array([[0.3, 0.7]]), ("a", "b"), np.ones(1), np.array([True]))
     assert [best["genre"] for best in found["genre_top3"].to_pylist()[0]] == ["b", "a"]
 
 

@@ -10,9 +10,10 @@ from genre_spark.bundle import files
 from genre_spark.bundle.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.bundle.genre_metrics import GenreMetrics, ProtocolMetrics
 from genre_spark.bundle.manifest import CatalogueRows, Manifest, ScoringPart, model_id
+from genre_spark.classifier.calibration import NEVER, PRECISIONS, Acceptance
 from genre_spark.classifier.evidence import CountTable
 from genre_spark.classifier.genre_part import GenrePart, PackedCounts
-from genre_spark.classifier.head import Head
+from genre_spark.classifier.head import KINDS, Head
 from genre_spark.clustering.metric import ClusterMetric, Dimension
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import load_settings
@@ -152,10 +153,19 @@ def make_genre_part(
         named=nothing,
         album=nothing,
         synthetic=nothing,
-        known=Head(weights=new | {"artist": 0.5}, threshold=0.7),
-        new=Head(weights=new, threshold=0.8),
+        heads={"new": Head(weights=new), "known": Head(weights=new | {"artist": 0.5})},
         has_artists=pooled,
-        target_precision=0.93,
+        acceptance=make_acceptance(known=0.7, new=0.8),
+    )
+
+
+def make_acceptance(**thresholds: float) -> Acceptance:
+    """The same least confidence for all precisions, by kind of track; else nothing is accepted."""
+    of_kinds = dict.fromkeys(KINDS, NEVER) | thresholds
+    return Acceptance(
+        target=0.93,
+        levels=PRECISIONS,
+        thresholds={kind: (least,) * len(PRECISIONS) for kind, least in of_kinds.items()},
     )
 
 
