@@ -1,5 +1,6 @@
 """Settings: defaults, then files, then options; anything unknown is refused."""
 
+import re
 from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -26,13 +27,6 @@ def _not_boolean(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("should be a number")
     return value
-
-
-def _as_text(value: Any) -> Any:
-    """YAML reads true and 9000 as other things than the texts that options are."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
 
 
 _Int = Annotated[int, BeforeValidator(_not_boolean)]
@@ -129,7 +123,7 @@ class PublishingSettings(StrictModel):
 class DeltaSettings(StrictModel):
     """How deltalake reaches the store of a Delta table."""
 
-    storage_options: dict[str, Annotated[str, BeforeValidator(_as_text)]] = {}
+    storage_options: dict[str, str] = {}
 
 
 class ModelsSettings(StrictModel):
@@ -157,6 +151,10 @@ class Settings(StrictModel):
     publishing: PublishingSettings
     delta: DeltaSettings = DeltaSettings()
     models: ModelsSettings
+
+
+# The settings whose values are texts as they were typed: 0777 is no number, and yes no truth value.
+_AS_TYPED = ("delta", "storage_options")
 
 
 def conf_dir() -> Traversable:
@@ -193,7 +191,7 @@ def load_settings(
     origins: dict[str, str] = {}
     values = defaults
     if config is not None:
-        values = _merge(values, read_yaml(Path(config)), str(config), origins)
+        values = _merge(values, read_yaml(Path(config), _AS_TYPED), str(config), origins)
     for override in overrides:
         values = _merge(values, _parse_override(override, defaults), "--set", origins)
     if seed is not None:
@@ -203,33 +201,76 @@ def load_settings(
     return validated(Settings, values, origins, str(conf_dir() / "default.yaml"))
 
 
-def read_yaml(path: Traversable) -> dict[str, Any]:
+def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, Any]:
     """The mapping in a YAML file.
+
+    Parameters
+    ----------
+    path : Traversable
+    as_typed : tuple of str
+        Keys that lead to a mapping whose values are texts, as they were typed.
 
     Raises
     ------
     ConfigError
-        Where it cannot be read, or is no mapping.
+        Where it cannot be read, or is no mapping; what is in it is not quoted.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text) or {}
     except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"{path}: cannot be read: {getattr(err, 'strerror', err)}") from err
+        raise ConfigError(f"{path}: cannot be read: {_reason(err)}") from err
     except yaml.YAMLError as err:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(err).split())}") from err
+        raise ConfigError(f"{path}: not YAML: {_yaml_reason(err)}") from err
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: should be a mapping of keys to values, is {values!r}")
-    return values
+        raise ConfigError(f"{path}: should be a mapping of keys to values, is {_kind(values)}")
+    return _with_typed(values, yaml.load(text, yaml.BaseLoader), as_typed) if as_typed else values
+
+
+def _with_typed(values: Any, typed: Any, keys: tuple[str, ...]) -> Any:
+    """The values, with a mapping deep in them taken from the same file read as texts."""
+    if not (isinstance(values, dict) and isinstance(typed, dict)):
+        return values
+    if not keys:
+        return typed
+    key, *rest = keys
+    if key not in values:
+        return values
+    return {**values, key: _with_typed(values[key], typed.get(key), tuple(rest))}
+
+
+def _reason(err: OSError | UnicodeDecodeError) -> str:
+    return err.strerror or type(err).__name__ if isinstance(err, OSError) else "it is not UTF-8"
+
+
+def _yaml_reason(err: yaml.YAMLError) -> str:
+    """What is wrong and where, without the line itself: it may hold a secret."""
+    if not isinstance(err, yaml.MarkedYAMLError):
+        return "it holds characters that YAML does not allow"
+    problem = re.sub(r"'(?!<)[^']{2,}'", "'...'", err.problem or "cannot be understood")
+    mark = err.problem_mark or err.context_mark
+    return f"{problem}, line {mark.line + 1}, column {mark.column + 1}" if mark else problem
 
 
 def _parse_override(override: str, defaults: dict[str, Any]) -> dict[str, Any]:
+    """What one ``--set`` says. No message quotes the value, which may be a secret."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {override}: should be key=value")
+        known = {
+            *defaults,
+            *(name for part in defaults.values() if isinstance(part, dict) for name in part),
+        }
+        shown = f" {key}" if key.rpartition(".")[2] in known else ""
+        raise ConfigError(f"--set{shown}: should be key=value")
+    names = tuple(_full_key(key.strip(), defaults).split("."))
+    if names[: len(_AS_TYPED)] == _AS_TYPED and len(names) > len(_AS_TYPED):
+        name = ".".join(names[len(_AS_TYPED) :])
+        return _nested(".".join(_AS_TYPED), {name: text}, defaults)
     try:
-        value = yaml.safe_load(text)
+        loader = yaml.BaseLoader if names == _AS_TYPED else yaml.SafeLoader
+        value = yaml.load(text, loader)
     except yaml.YAMLError as err:
-        raise ConfigError(f"--set {override}: value cannot be read") from err
+        raise ConfigError(f"--set {key.strip()}: value cannot be read") from err
     return _nested(key.strip(), value, defaults)
 
 
@@ -295,6 +336,14 @@ def _violation(violation: Mapping[str, Any], origins: dict[str, str], default_or
     origin = origins.get(place, default_origin)
     if violation["type"] == "extra_forbidden":
         return f"{origin}: {place}: unknown key"
-    found = "" if isinstance(violation["input"], dict) else f" (found {violation['input']!r})"
+    found = "" if isinstance(violation["input"], dict) else f" (found {_kind(violation['input'])})"
     message = violation["msg"].removeprefix("Value error, ")
     return f"{origin}: {place + ': ' if place else ''}{message}{found}"
+
+
+def _kind(value: Any) -> str:
+    """A value for a message: numbers as they are; a text or a list may hold a secret."""
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    kinds: dict[type, str] = {str: "a text", list: "a list", dict: "a mapping"}
+    return kinds.get(type(value), type(value).__name__)

@@ -168,7 +168,7 @@ def load_dataset(name_or_file: str | None) -> Dataset:
         raise ConfigError(
             f"--dataset {name_or_file}: neither a file nor one of {', '.join(dataset_names())}"
         )
-    return validated(Dataset, read_yaml(path), {}, str(path))
+    return validated(Dataset, read_yaml(path, ("options",)), {}, str(path))
 
 
 def dataset_names() -> list[str]:

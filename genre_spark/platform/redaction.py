@@ -1,15 +1,17 @@
-"""Removes secrets from URIs, and from texts and records that hold them.
+"""Removes secrets from texts and records.
 
-Used wherever a URI leaves the process: messages, logs, manifests, pages, cards, tags.
+Used wherever one leaves the process: messages, logs, manifests, pages, cards, tags.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 REDACTED = "***"
 
-_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>[^\s\"'<>]+)")
+# All repetitions that another match may begin in are bounded: titles of a megabyte pass through here.
+_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://(?P<rest>[^\s\"'<>]+)")
 # A value of a query may be a signature or a token under any name. A `?` without `=` is a wildcard.
 _QUERY = re.compile(r"(?P<name>[?&;#][\w.%~+-]+=)[^&;#\s]*")
 # `mine@champion`: the alias of a model at the end of a path, and no password.
@@ -18,16 +20,42 @@ _PORT = re.compile(r"[^/@]*:\d{1,5}(/|$)")
 # Here `container@account` is a place.
 _CONTAINERS = {"abfs", "abfss", "wasb", "wasbs", "adl"}
 _OBJECTS = {"s3", "s3a", "s3n", "gs", "oss", "cos", "cosn", "obs", "swift"}
-_OPTIONS = ("options", "storage_options")
-_SECRET_NAME = re.compile(
-    r"secret|passw|pwd|token|credential|signature|access.?key|account.?key|api.?key|private.?key"
-    r"|(^|[._-])(key|auth|sas|sig|user|username)$",
+# `jdbc:oracle:thin:user/password@host`: no URI, and the password may hold any of `/@`.
+_JDBC = re.compile(
+    r"(?P<driver>jdbc:(?:\w{1,30}:){1,3})[^\s\"'<>@:/]{1,100}/[^\s\"'<>]{0,200}@", re.IGNORECASE
+)
+_SECRET = (
+    r"secret|passw|passphrase|pwd|token|credential|signature|connection.?string|jaas"
+    r"|(?:access|account|api|private|encryption).?key"
+)
+_PAIR = re.compile(
+    rf"(?P<name>\b[\w.-]{{0,64}}(?:{_SECRET})[\w.-]{{0,64}}\s?=\s?|\bauthorization\s?[:=]\s?(?:\w{{1,30}}\s)?)"
+    r"(?:\"[^\"]{0,1000}\"|'[^']{0,1000}'|[^\s,;&\"']+)",
     re.IGNORECASE,
 )
+_CRYPT = re.compile(r"\baes_(?:en|de)crypt\s*\(|\btry_aes_decrypt\s*\(", re.IGNORECASE)
+_LITERAL = re.compile(r"'(?:\\.|[^'\\]){0,1000}'|\"(?:\\.|[^\"\\]){0,1000}\"")
+_OPTIONS = ("options", "storage_options")
+# Of Spark's readers: how texts are written and which files are read. All other options may be secrets,
+# whatever their names: those of a data source that anybody wrote.
+_KNOWN_OPTIONS = """
+sep delimiter encoding charset quote escape chartoescapequoteescaping comment header inferschema
+enforceschema ignoreleadingwhitespace ignoretrailingwhitespace nullvalue nanvalue emptyvalue
+positiveinf negativeinf dateformat timestampformat timestampntzformat maxcolumns
+maxcharspercolumn mode columnnameofcorruptrecord multiline locale linesep compression
+unescapedquotehandling mergeschema recursivefilelookup pathglobfilter modifiedbefore
+modifiedafter allowcomments allowunquotedfieldnames allowsinglequotes primitivesasstring
+prefersdecimal dropfieldifallnull samplingratio datetimerebasemode int96rebasemode rowtag
+"""
+_STORED = re.compile(r"\*\*\* [0-9a-f]{12}")
+_ROUNDS = 100_000  # of the hash: 30 ms for each guess at a short password
 
 
 def redact(text: str) -> str:
-    """A text whose URIs have neither user names and passwords nor values of their queries.
+    """A text without what looks like a secret.
+
+    Removed are user names, passwords and values of queries in URIs; values in ``password=…`` and
+    the like; texts in calls of ``aes_decrypt`` and its kind.
 
     Parameters
     ----------
@@ -43,14 +71,20 @@ def redact(text: str) -> str:
     >>> redact("hdfs://node:8020/models/mine@champion")
     'hdfs://node:8020/models/mine@champion'
     """
-    return _URI.sub(_redact_uri, text) if "://" in text else text
+    if "jdbc:" in text:
+        text = _JDBC.sub(rf"\g<driver>{REDACTED}@", text)
+    if "://" in text:
+        text = _URI.sub(_redact_uri, text)
+    if found := _CRYPT.search(text):
+        text = text[: found.start()] + _LITERAL.sub(f"'{REDACTED}'", text[found.start() :])
+    return _PAIR.sub(rf"\g<name>{REDACTED}", text)
 
 
 def redact_all(value: Any) -> Any:
     """A record as it may be stored or printed: all of its texts redacted.
 
-    Options of a reader or a store (the mappings under `_OPTIONS`) lose the values whose names look
-    like those of secrets.
+    Of options of a reader or a store (the mappings under `_OPTIONS`) only values that cannot be
+    secrets are kept; of others a hash, by which a change is seen.
     """
     if isinstance(value, str):
         return redact(value)
@@ -65,11 +99,20 @@ def redact_all(value: Any) -> Any:
 
 
 def redact_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by name, without the values of secrets."""
+    """Options by name, with a hash in place of each value that may be a secret."""
     return {
-        name: REDACTED if _SECRET_NAME.search(name) else redact_all(value)
+        name: redact_all(value)
+        if name.lower() in _KNOWN_OPTIONS.split()
+        else _hashed(name, str(value))
         for name, value in options.items()
     }
+
+
+def _hashed(name: str, value: str) -> str:
+    if _STORED.fullmatch(value):
+        return value
+    found = hashlib.pbkdf2_hmac("sha256", value.encode(), name.encode(), _ROUNDS, dklen=6)
+    return f"{REDACTED} {found.hex()}"
 
 
 def _is_texts(value: Any) -> bool:

@@ -189,7 +189,8 @@ def _suit_one_machine(session: "SparkSession") -> None:
 def _not_started(err: Exception) -> str:
     """Why Spark does not start, and which variables of the environment may be the reason."""
     reason = next((line for line in str(err).splitlines() if line.strip()), type(err).__name__)
-    given = ", ".join(f"{name}={os.environ[name]}" for name in _VARIABLES if os.environ.get(name))
+    # Their values may hold passwords.
+    given = ", ".join(name for name in _VARIABLES if os.environ.get(name))
     hint = f"; the environment sets {given}: try without" if given else ""
     return f"Spark does not start: {reason}{hint}"
 

@@ -64,7 +64,9 @@ def test_a_catalogue_on_s3_becomes_labels_on_s3(spark, model, options, settings,
     assert len(seen.samples) == 3
     commit = deltalake.DeltaTable(OUT, storage_options=options).history(1)[0]
     manifest = json.loads(commit["genre_spark.manifest"])
-    assert manifest["settings"]["delta"]["storage_options"]["aws_secret_access_key"] == "***"
+    assert manifest["settings"]["delta"]["storage_options"]["aws_secret_access_key"].startswith(
+        "*** "
+    )
     assert "secret" not in json.dumps(manifest["settings"]).replace("aws_secret_access_key", "")
 
 
