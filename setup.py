@@ -45,6 +45,8 @@ METRICS = ["prometheus-client>=0.20"]
 MLFLOW = ["mlflow-skinny>=3.1", "xxhash>=3.4"]
 # For `--table-format delta` and catalogues in Delta.
 DELTA = ["deltalake>=1.6,<2"]
+# For `--warm` and `--remote`.
+CONNECT = ["pyspark[connect]>=4.3"]
 # For `--openlineage`.
 OPENLINEAGE = ["openlineage-python>=1.40"]
 TEST = [
@@ -61,8 +63,6 @@ TEST = [
     "duckdb>=1.2",
     "polars>=1.20",
     "jsonschema>=4.23",
-    # The same labels on Spark Connect.
-    "pyspark[connect]",
     # An S3-compatible server on this machine.
     "moto[s3]>=5.1",
     "flask>=3",
@@ -108,11 +108,12 @@ setup(
     extras_require={
         "train": TRAIN,
         "delta": DELTA,
+        "connect": CONNECT,
         "metrics": METRICS,
         "mlflow": [*TRAIN, *MLFLOW],
         "openlineage": OPENLINEAGE,
         "mutants": MUTANTS,
-        "test": [*TRAIN, *DELTA, *METRICS, *MLFLOW, *OPENLINEAGE, *TEST],
+        "test": [*TRAIN, *DELTA, *METRICS, *MLFLOW, *OPENLINEAGE, *CONNECT, *TEST],
     },
     entry_points={"console_scripts": ["genre-spark = genre_spark.cli:main"]},
 )

@@ -1,4 +1,4 @@
-"""Times a cold `genre-spark score` of a few tracks beside bare pyspark, each in processes of its own.
+"""Times `genre-spark score` of a few tracks, cold and warm, beside bare pyspark, in processes of their own.
 
     python benchmarks/cold.py --repeats 5
 
@@ -6,16 +6,12 @@ Bare pyspark reads the same table, writes it and counts what it wrote, with its 
 """
 
 import argparse
-import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import measuring
-
-from genre_spark.platform.java_options import class_archive
 
 ROOT = Path(__file__).resolve().parents[1]
 BARE = "bare pyspark: read, write, count"
@@ -46,13 +42,14 @@ def main() -> None:
     score += ["--model", str(ROOT / "models" / "reference"), "--output", str(folder / "out cold")]
     candidates = {
         BARE: partial(_run, [sys.executable, "-c", _BARE, str(table), str(folder / "out bare")]),
-        COMMAND: partial(_without_archive, score),
+        COMMAND: partial(_run, score),
+        f"{COMMAND} --warm": partial(_run, [*score, "--warm"]),
     }
-    if class_archive().is_file():
-        candidates[f"{COMMAND}, with kept classes"] = partial(_run, score)
+    _run([*score, "--warm"])  # starts the server
     name = f"cold-{given.tracks}"
     state = measuring.RESULTS / f"{name}.taken"
     seconds = measuring.alternate(candidates, given.repeats, state, 600, float("inf"))
+    _run([sys.executable, "-m", "genre_spark.cli", "warm", "stop"])
     rows = measuring.compare(seconds, BARE)
     for row in rows:
         # Java ends after those that started it, and its processor time is lost with it.
@@ -64,25 +61,6 @@ def main() -> None:
 
 def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def _without_archive(command: list[str]) -> None:
-    with _aside(class_archive()):
-        _run(command)
-
-
-@contextlib.contextmanager
-def _aside(path: Path) -> Iterator[None]:
-    """A file that is not there meanwhile."""
-    kept = path.with_suffix(".aside")
-    if not path.is_file():
-        yield
-        return
-    path.rename(kept)
-    try:
-        yield
-    finally:
-        kept.rename(path)
 
 
 if __name__ == "__main__":

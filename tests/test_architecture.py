@@ -145,7 +145,7 @@ def _loaded_by(module):
 def test_there_is_a_job_for_each_command_on_spark():
     from genre_spark.cli import cli
 
-    at_a_terminal = {"demo", "datasets", "fetch", "inspect", "labels", "schema"}
+    at_a_terminal = {"demo", "datasets", "fetch", "inspect", "labels", "schema", "warm"}
     assert set(JOBS) == set(cli.commands) - at_a_terminal
 
 

@@ -1,16 +1,28 @@
-"""The Python API on Spark Connect: a server on this machine, and nothing of the driver's JVM."""
+"""The API on Spark Connect, and commands on the warm server: nothing of the driver's JVM."""
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pyarrow import parquet as pq
 from support.edits import make_models
 from test_api import LENIENT, dirty
 
 from genre_spark import api
+from genre_spark.catalog.catalogue import Source
+from genre_spark.cli.entry_point import cli
+from genre_spark.config import load_settings
+from genre_spark.errors import ConfigError, OutputError
+from genre_spark.pipelines import score as score_pipeline
+from genre_spark.pipelines.requests import ScoreRequest
+from genre_spark.platform import warm_server
+from genre_spark.source import Dataset
 
 pytest.importorskip("grpc_status", reason="Spark Connect is absent: pyspark[connect]")
 SCRIPT = Path(__file__).parent / "support" / "connect.py"
@@ -61,3 +73,148 @@ def test_what_needs_a_classic_session_is_refused_in_one_line(connected):
     assert "column '${env:PATH}': Spark may replace '${…}': rename it" in said["variable"]
     assert "column tempo cannot be made from 'no_such + 1'" in said["mapping"]
     assert said["ansi"][0] == said["ansi"][1] == {"spark.sql.ansi.enabled": "true"}
+
+
+@pytest.fixture(scope="module")
+def warm(model, tmp_path_factory):
+    """Runs a command on a warm server of its own, in a folder with tables; gives its output."""
+    folder = tmp_path_factory.mktemp("warm")
+    dirty().to_parquet(folder / "tracks.parquet")
+    dirty().to_csv(folder / "tracks.csv", index=False)
+    environment = {**os.environ, "TMPDIR": str(folder), "GENRE_SPARK_WARM": "1"}
+    environment.pop("PYSPARK_SUBMIT_ARGS", None)
+
+    def command(*words, expect=0):
+        line = [sys.executable, "-m", "genre_spark.cli", *words]
+        done = subprocess.run(line, capture_output=True, text=True, cwd=folder, env=environment)
+        assert done.returncode == expect, done.stderr[-3000:]
+        return done.stdout if expect == 0 else done.stderr
+
+    command.folder = folder
+    yield command
+    command("warm", "stop")
+
+
+def server_of(folder):
+    return json.loads(next(folder.glob("genre-spark-warm-*/server.json")).read_text())
+
+
+ALLOWED = [word for key in LENIENT for word in ("--set", f"{key}={LENIENT[key]}")]
+
+
+def test_commands_on_the_warm_server_publish_what_a_classic_session_does(spark, model, warm):
+    settings = load_settings(given={**LENIENT, "scoring.explain": True})
+    table = str(warm.folder / "tracks.parquet")
+    request = ScoreRequest(Source(table, Dataset()), model, str(warm.folder / "classic"), settings)
+    classic = score_pipeline.run(spark, request).manifest
+    line = ["--model", model, "--output", "labels", "--explain", *ALLOWED, "--json"]
+    warm("score", "--catalog", "tracks.parquet", *line)
+    first = server_of(warm.folder)
+    again = json.loads(warm("score", "--catalog", "tracks.csv", *line, "--incremental"))
+    seen = json.loads(warm("inspect", "--catalog", "tracks.csv", "--json"))
+    page = json.loads(
+        warm("labels", "labels", "--catalog", "tracks.csv", "--output", "p.html", "--json")
+    )
+    assert server_of(warm.folder) == first
+    found = [pq.read_table(warm.folder / one).drop("scored_at") for one in ("classic", "labels")]
+    assert rows_of(found[0]) == rows_of(found[1])
+    assert len(rows_of(found[0])) == 59
+    assert again["rows"]["quarantined"] == classic.rows.quarantined == 4
+    assert again["rows"]["fingerprint"] == classic.rows.fingerprint
+    assert seen["rows"]["read"] == 63
+    assert page["tracks"] == 59
+
+
+def test_the_warm_server_is_reached_by_its_user_alone(warm):
+    warm("inspect", "--catalog", "tracks.csv")
+    (folder,) = warm.folder.glob("genre-spark-warm-*")
+    server = server_of(warm.folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "server.json").stat().st_mode & 0o777 == 0o600
+    assert server["token"] not in Path(f"/proc/{server['pid']}/cmdline").read_text("utf-8")
+    refused = (
+        "from pyspark.sql.connect.session import SparkSession as S; S.builder.remote("
+        f"'sc://localhost:{server['port']}/;token=wrong').create().range(1).count()"
+    )
+    done = subprocess.run([sys.executable, "-c", refused], capture_output=True, text=True)
+    assert "UNAUTHENTICATED" in done.stderr
+
+
+def test_the_warm_server_ends_once_it_has_been_idle(warm, monkeypatch):
+    warm("inspect", "--catalog", "tracks.csv")
+    (folder,) = warm.folder.glob("genre-spark-warm-*")
+    pid = server_of(warm.folder)["pid"]
+    warm_server.watch(folder, pid, idle=1.0)
+    assert not (folder / "server.json").exists()
+    assert not Path(f"/proc/{pid}/stat").exists()
+    assert json.loads(warm("warm", "stop", "--json")) == {"stopped": False}
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """The folder of a server, where stopping one only writes that down."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SPARK_LOCAL_CONNECT_DISCOVERY", "")
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setattr(warm_server, "_reach", lambda *_: "sc://localhost:1")
+    ended = []
+    monkeypatch.setattr(warm_server, "_end", lambda folder: bool(ended.append(folder)) or True)
+    return tmp_path / f"genre-spark-warm-{os.getuid()}", ended
+
+
+def serve(**properties):
+    with warm_server.serving("local[2]", properties):
+        pass
+
+
+def test_a_server_of_other_options_or_another_environment_is_replaced(own_folder, monkeypatch):
+    _, ended = own_folder
+    for properties in ({"a": "1"}, {"a": "1"}, {"a": "2"}, {"a": "2"}):
+        serve(**properties)
+    assert len(ended) == 2
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    serve(a="2")
+    assert len(ended) == 3
+
+
+def test_a_server_at_work_is_neither_replaced_nor_stopped(own_folder):
+    folder, ended = own_folder
+    serve(a="1")
+    with (folder / "use").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        serve(a="1")
+        with pytest.raises(ConfigError, match="the warm server works for a command of another"):
+            serve(a="2")
+        with pytest.raises(OutputError, match="works for another command: end that first"):
+            warm_server.stop()
+    assert len(ended) == 1
+    assert warm_server.stop()
+
+
+def test_a_folder_that_others_can_enter_is_refused(own_folder):
+    folder, _ = own_folder
+    folder.mkdir()
+    folder.chmod(0o755)
+    with pytest.raises(ConfigError, match="must be a folder that only you can enter"):
+        serve()
+
+
+def test_what_cannot_run_on_a_server_is_refused_in_one_line():
+    needed = ["--catalog", "no.csv", "--output", "x"]
+    cases = {
+        "demo does not run on Spark Connect, only inspect, score, labels and report do": [
+            "demo",
+            "--warm",
+        ],
+        "run it without --remote": ["cluster", *needed, "--remote", "sc://h"],
+        "give no --warm and no --master": ["inspect", *needed[:2], "--remote", "sc://h", "--warm"],
+        "--warm runs on this machine, --master yarn elsewhere": [
+            "inspect",
+            *needed[:2],
+            "--warm",
+            "--master",
+            "yarn",
+        ],
+    }
+    for message, words in cases.items():
+        assert message in str(CliRunner().invoke(cli, words).exception)

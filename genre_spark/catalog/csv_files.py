@@ -60,7 +60,7 @@ def read(spark: SparkSession, path: str, location: str, given: dict[str, str]) -
     if found := separator(path):
         options.setdefault("sep", found)
     # With multiLine Spark looks for a file by a name in which it takes wildcards once more.
-    of_header = {**options, "multiLine": "false"} if location != path else options
+    of_header = {**options, "multiLine": "false"} if not location.endswith(path) else options
     header = spark.read.options(**of_header).csv(location).schema
     if len(header) == 0:
         return spark.createDataFrame([], T.StructType())

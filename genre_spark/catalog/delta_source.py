@@ -19,6 +19,7 @@ from genre_spark.catalog.columns import by_name
 from genre_spark.errors import ConfigError, InputError
 from genre_spark.platform import delta_log
 from genre_spark.platform.hadoop import HadoopStorage, without_globs
+from genre_spark.platform.session import is_classic
 from genre_spark.platform.storage import is_remote
 from genre_spark.platform.table_files import TableFiles, root_of
 
@@ -70,7 +71,7 @@ def read(
 
 def reaches(spark: SparkSession, path: str) -> bool:
     """Whether Spark has a file system for a path."""
-    if not is_remote(path):
+    if not is_remote(path) or not is_classic(spark):
         return True
     try:
         HadoopStorage(spark, spark_path(path))

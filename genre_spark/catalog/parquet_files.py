@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 from genre_spark.catalog.columns import as_text, by_name, sql_name
 from genre_spark.errors import InputError
 from genre_spark.platform.hadoop import without_globs
+from genre_spark.platform.session import require_classic
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ def read(spark: SparkSession, path: str, files: list[str], options: dict[str, st
     InputError
         Where a column is nested in one file and not in another, or no column can be read.
     """
+    require_classic(spark, f"{path}: reading files with columns of different types")
     groups: dict[_Schema, list[str]] = defaultdict(list)
     for file in files:
         groups[_schema(spark, file)].append(file)

@@ -1,6 +1,7 @@
 """Reads a source table and maps its columns to canonical ones."""
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,7 +113,10 @@ def locate(spark: SparkSession, path: str) -> str:
         raise InputError(f"{path}: no such file or directory")
     if not is_remote(path) and ":" in path.removeprefix("file:"):
         raise InputError(f"{path}: Hadoop reads no file with ':' in its path: rename it")
-    return without_globs(path) if exists and has_wildcard(path) else path
+    location = without_globs(path) if exists and has_wildcard(path) else path
+    # A server has a working directory of its own.
+    here = is_classic(spark) or is_remote(path) or path.startswith("file:")
+    return location if here else os.path.join(os.getcwd(), location)
 
 
 def _exists(spark: SparkSession, path: str) -> bool:

@@ -69,7 +69,8 @@ def repeated_ids(mapped: Mapped) -> RepeatedIds:
         n_keys = keys.count()
     else:  # serverless Spark persists nothing; ids that come twice are few
         found = keys.toArrow()
-        n_keys, keys = found.num_rows, keys.sparkSession.createDataFrame(found)
+        n_keys = found.num_rows
+        keys = keys.sparkSession.createDataFrame(found) if n_keys else keys
     return RepeatedIds(rows.get["n_rows"] or 0, n_keys, keys)
 
 

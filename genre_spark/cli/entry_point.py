@@ -12,6 +12,7 @@ from genre_spark.cli.catalog_commands import datasets, fetch, inspect
 from genre_spark.cli.commands import cluster, demo, evaluate, report, score, train
 from genre_spark.cli.labels_commands import labels, schema
 from genre_spark.cli.models_commands import models
+from genre_spark.cli.warm_commands import warm
 from genre_spark.errors import STOPPED, TERMINATED, GenreSparkError
 from genre_spark.monitoring import json_logs
 from genre_spark.platform.redaction import redact
@@ -39,6 +40,7 @@ def cli() -> None:
 
 for _command in (
     cluster, train, evaluate, score, report, demo, datasets, fetch, inspect, labels, schema, models,
+    warm,
 ):  # fmt: skip
     cli.add_command(_command)
 

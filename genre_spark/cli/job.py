@@ -2,12 +2,13 @@
 
 import functools
 import logging
+import os
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genre_spark.errors import ConfigError, exit_code
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
     from genre_spark.cli.terminal import Terminal
     from genre_spark.config import Settings
     from genre_spark.monitoring.finished_run import FinishedRun
-    from genre_spark.platform.progress import Watch
 
 logger = logging.getLogger(__name__)
 
 # Of how a command ended, and its summary.
 Send = Callable[["FinishedRun", Any], None]
+
+# Commands that run on Spark Connect too; the others need the driver's JVM, or no Spark.
+ON_CONNECT = ("inspect", "score", "labels", "report")
+# Makes --warm the default of these.
+WARM = "GENRE_SPARK_WARM"
 
 
 @dataclass
@@ -43,6 +48,10 @@ class Job:
     run_id : str
         In the logs, in the metrics, and in the manifest of what is published.
     verbose : bool
+    warm : bool
+        Whether Spark is the warm server of this machine.
+    remote : str or None
+        URL of another server of Spark Connect.
     session : SparkSession or None
         None until `spark` is called.
     """
@@ -52,8 +61,10 @@ class Job:
     master: str | None
     run_id: str
     verbose: bool
+    warm: bool = False
+    remote: str | None = None
     session: "SparkSession | None" = None
-    _watch: "Watch | None" = None
+    _open: ExitStack = field(default_factory=ExitStack)
 
     def spark(self, table: str | None = None) -> "SparkSession":
         """The session; started late, so that mistakes in the options are reported at once.
@@ -63,25 +74,32 @@ class Job:
         table : str, optional
             Path of the largest table that the command reads.
         """
-        from genre_spark.platform.java_options import is_small
-        from genre_spark.platform.progress import Watch
-        from genre_spark.platform.session import get_session
+        from genre_spark.platform.progress import Watch, stages_of
 
         if self.session is None:
-            self.terminal.report_progress("starting Spark")
-            batch_rows = self.settings.scoring.batch_rows
-            small = table is not None and is_small(table)
-            self.session = get_session(self.master, batch_rows, self.verbose, small)
-            self._watch = Watch(self.session.sparkContext.statusTracker(), self.terminal)
-            self._watch.start()
+            self.session = self._started(table)
+            watch = Watch(stages_of(self.session), self.terminal)
+            self._open.callback(watch.stop)
+            watch.start()
         return self.session
 
+    def _started(self, table: str | None) -> "SparkSession":
+        from genre_spark.platform.java_options import is_small
+        from genre_spark.platform.session import get_session, on_connect
+
+        batch_rows = self.settings.scoring.batch_rows
+        if self.warm or self.remote:
+            self.terminal.report_progress("connecting to Spark")
+            return self._open.enter_context(on_connect(self.remote, self.master, batch_rows))
+        self.terminal.report_progress("starting Spark")
+        small = table is not None and is_small(table)
+        session = get_session(self.master, batch_rows, self.verbose, small)
+        self._open.callback(session.stop)
+        return session
+
     def end(self) -> None:
-        """Takes the line of progress away, and stops Spark."""
-        if self.session:
-            if self._watch:
-                self._watch.stop()
-            self.session.stop()
+        """Takes the line of progress away, and stops Spark, or leaves its server."""
+        self._open.close()
         self.terminal.close()
 
     def model(self, reference: str) -> str:
@@ -134,12 +152,33 @@ def job_of(run: "RunOptions") -> Iterator[Job]:
         terminal_of(run.out, run.log_format, run_id, run.command) as terminal,
         _reported(run.command, run_id, terminal, send),
     ):
+        warm = _is_warm(run)
         settings = load_settings(run.config, run.overrides, run.seed, run.settings)
-        job = Job(settings, terminal, run.master, run_id, run.out.verbose)
+        job = Job(settings, terminal, run.master, run_id, run.out.verbose, warm, run.remote)
         try:
             yield job
         finally:
             job.end()
+
+
+def _is_warm(run: "RunOptions") -> bool:
+    """Whether a command runs on the warm server: by its option, or by the variable if it can.
+
+    Raises
+    ------
+    ConfigError
+        Where options exclude each other, or the command cannot run on Spark Connect.
+    """
+    option = "--remote" if run.remote else "--warm"
+    if (run.remote or run.warm) and run.command not in ON_CONNECT:
+        able = f"{', '.join(ON_CONNECT[:-1])} and {ON_CONNECT[-1]}"
+        raise ConfigError(
+            f"{run.command} does not run on Spark Connect, only {able} do: run it without {option}"
+        )
+    if run.remote and (run.warm or run.master):
+        raise ConfigError("--remote names a running Spark: give no --warm and no --master with it")
+    wanted = os.environ.get(WARM, "") not in ("", "0") and run.command in ON_CONNECT
+    return run.warm or (wanted and not run.remote and not run.master)
 
 
 @contextmanager

@@ -89,6 +89,10 @@ class RunOptions:
     seed : int or None
     master : str or None
         Spark's master URL.
+    warm : bool
+        Whether to use the warm server.
+    remote : str or None
+        URL of a server of Spark Connect.
     log_format : str
         `TEXT` or `JSON`.
     metrics, openlineage : str or None
@@ -102,6 +106,8 @@ class RunOptions:
     settings: Mapping[str, Any] | None = None
     seed: int | None = None
     master: str | None = None
+    warm: bool = False
+    remote: str | None = None
     log_format: str = TEXT
     metrics: str | None = None
     openlineage: str | None = None
@@ -152,6 +158,13 @@ DATASET = click.option(
     help="How the table's columns map to genre-spark's: one of conf/datasets, or a file.",
 )
 MASTER = click.option("--master", metavar="URL", help="Spark's master, to run without a cluster.")
+
+WARM = click.option(
+    "--warm",
+    is_flag=True,
+    help="Use a Spark that stays and starts the next command in seconds (GENRE_SPARK_WARM=1).",
+)
+REMOTE = click.option("--remote", metavar="URL", help="Use a Spark Connect server: sc://HOST:PORT.")
 
 
 def setting(key: str, *names: str, **details: Any) -> Callable[..., Any]:
@@ -209,7 +222,7 @@ OVERRIDES = click.option(
 
 def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that only read, which get them as `RunOptions`."""
-    return _apply(CONFIG, OVERRIDES, MASTER, output_options)(_as_run(command))
+    return _apply(CONFIG, OVERRIDES, MASTER, WARM, REMOTE, output_options)(_as_run(command))
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -218,6 +231,8 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         CONFIG,
         OVERRIDES,
         MASTER,
+        WARM,
+        REMOTE,
         click.option("--seed", type=int, help="Seed of all that is random."),
         output_options,
         click.option(

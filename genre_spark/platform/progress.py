@@ -3,12 +3,22 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+
+from genre_spark.platform.session import is_classic
 
 if TYPE_CHECKING:
-    from pyspark import SparkStageInfo, StatusTracker
+    from pyspark.sql import SparkSession
 
     from genre_spark.cli.terminal import Terminal
+
+
+class Stage(NamedTuple):
+    """A stage that runs, by Spark's number of it: its tasks, and how many of them are done."""
+
+    number: int
+    tasks: int
+    done: int
 
 
 class ReportProgress(Protocol):
@@ -72,12 +82,13 @@ class Watch:
 
     Parameters
     ----------
-    tracker : StatusTracker
+    active : callable
+        Gives the stages that run; see `stages_of`.
     terminal : Terminal
     """
 
-    def __init__(self, tracker: "StatusTracker", terminal: "Terminal"):
-        self._tracker, self._terminal = tracker, terminal
+    def __init__(self, active: Callable[[], list[Stage]], terminal: "Terminal"):
+        self._active, self._terminal = active, terminal
         self._step: object = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -103,11 +114,35 @@ class Watch:
         step = self._terminal.step
         if step is not self._step:
             self._step, self._pace = step, Pace(step.tracks)
-        stages = [self._tracker.getStageInfo(i) for i in self._tracker.getActiveStageIds()]
-        if running := [stage for stage in stages if stage and stage.numTasks > 1]:
-            largest: SparkStageInfo = max(running, key=lambda stage: stage.numTasks)
-            share = largest.numCompletedTasks / largest.numTasks
-            self._terminal.add(self._pace.message(largest.stageId, share, time.monotonic()))
+        if running := [stage for stage in self._active() if stage.tasks > 1]:
+            largest = max(running, key=lambda stage: stage.tasks)
+            share = largest.done / largest.tasks
+            self._terminal.add(self._pace.message(largest.number, share, time.monotonic()))
+
+
+def stages_of(spark: "SparkSession") -> Callable[[], list[Stage]]:
+    """What gives the stages that run in a session, classic or of Spark Connect."""
+    if not is_classic(spark):
+        return _stages_on_connect(spark)
+    tracker = spark.sparkContext.statusTracker()
+
+    def active() -> list[Stage]:
+        found = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
+        return [Stage(one.stageId, one.numTasks, one.numCompletedTasks) for one in found if one]
+
+    return active
+
+
+def _stages_on_connect(spark: "SparkSession") -> Callable[[], list[Stage]]:
+    """The server reports them while a plan runs."""
+    latest: list[Stage] = []
+
+    def keep(stages: Any, done: bool, **_: Any) -> None:
+        running = [] if done else [one for one in stages or () if not one.done]
+        latest[:] = [Stage(one.stage_id, one.num_tasks, one.num_completed_tasks) for one in running]
+
+    spark.registerProgressHandler(cast("Any", keep))  # called by keyword
+    return lambda: list(latest)
 
 
 # Seconds between looks.

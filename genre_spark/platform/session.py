@@ -5,15 +5,15 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from genre_spark.config import conf_dir
 from genre_spark.errors import ConfigError
 from genre_spark.platform import stderr_filter
 from genre_spark.platform.java import OLDEST, find_java_home, install_command
-from genre_spark.platform.java_options import class_archive, java_options
+from genre_spark.platform.java_options import java_options
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -50,6 +50,13 @@ _VARIABLES = ("SPARK_HOME", "PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "SPARK_DIST
               "SPARK_LOCAL_IP", "SPARK_LOCAL_DIRS", "HADOOP_CONF_DIR", "JAVA_TOOL_OPTIONS",
               "PYTHONPATH")  # fmt: skip
 _SUBMIT = "PYSPARK_SUBMIT_ARGS"
+_BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+# A server that stays: its ports ask for a secret, and while it rests it gives memory back.
+_WARM = {"spark.authenticate": "true"}
+_RESTING = (
+    "-XX:G1PeriodicGCInterval=20000 -XX:-G1PeriodicGCInvokesConcurrent"
+    " -XX:MinHeapFreeRatio=10 -XX:MaxHeapFreeRatio=20"
+)
 
 
 def get_session(
@@ -83,7 +90,7 @@ def get_session(
         **_SEMANTICS,
         **_SPEED,
         **_STATIC,
-        "spark.sql.execution.arrow.maxRecordsPerBatch": str(batch_rows),
+        _BATCH_ROWS: str(batch_rows),
     }
     if under_spark_submit():
         settings |= {"spark.master": master} if master else {}
@@ -99,6 +106,73 @@ def get_session(
         raise ConfigError(_not_started(err)) from err
     _suit_one_machine(session)
     return session
+
+
+@contextmanager
+def on_connect(
+    remote: str | None, master: str | None, batch_rows: int = 8192
+) -> Iterator["SparkSession"]:
+    """A session of Spark Connect for the time of the block.
+
+    Parameters
+    ----------
+    remote : str or None
+        ``sc://HOST:PORT``; None for the warm server of this machine, which is started if need be.
+    master : str or None
+        ``local[...]``, of the warm server.
+    batch_rows : int
+        Rows per Arrow batch that Python workers get.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no server, or its libraries are not installed.
+    """
+    _require_libraries()
+    with ExitStack() as stack:
+        url = remote or stack.enter_context(_warm_server(master))
+        settings = {**_SEMANTICS, **_SPEED, _BATCH_ROWS: str(batch_rows)}
+        # What Spark's functions are made for, from here on.
+        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+        session = _connected(url, warm=remote is None, settings=settings)
+        stack.callback(session.stop)
+        yield session
+
+
+def _require_libraries() -> None:
+    try:
+        from pyspark.sql.connect import local_server  # noqa: F401
+    except ImportError as err:  # pyspark's own kind too
+        raise ConfigError(
+            "--warm and --remote need pyspark 4.3 with the libraries of Spark Connect: type:"
+            " pip install 'genre-spark[connect]'"
+        ) from err
+
+
+def _warm_server(master: str | None) -> AbstractContextManager[str]:
+    from genre_spark.platform import warm_server
+
+    if master and not master.startswith("local"):
+        raise ConfigError(f"--warm runs on this machine, --master {master} elsewhere: give one")
+    _prepare_environment()
+    properties = {**_STATIC, **_WARM, **local_properties()}
+    properties["spark.driver.extraJavaOptions"] += f" {_RESTING}"
+    return warm_server.serving(master or "local[*]", properties)
+
+
+def _connected(url: str, warm: bool, settings: Mapping[str, str]) -> "SparkSession":
+    from pyspark.sql.connect.session import SparkSession as ConnectSession
+
+    from genre_spark.platform import warm_server
+
+    builder = ConnectSession.builder
+    builder = builder.channelBuilder(warm_server.channel(url)) if warm else builder.remote(url)
+    try:
+        session = builder.config(map=dict(settings)).create()
+    except Exception as err:  # grpc and pyspark raise many kinds here, all fatal
+        reason = next((line for line in str(err).splitlines() if line.strip()), type(err).__name__)
+        raise ConfigError(f"{url}: no session of Spark Connect: {reason}") from err
+    return cast("SparkSession", session)
 
 
 @contextmanager
@@ -161,7 +235,7 @@ def local_properties(path: Path | None = None, small: bool = False) -> dict[str,
     lines = (path or conf_dir() / "spark" / "local.conf").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
     properties = {key: value.strip() for key, value in pairs}
-    return {"spark.driver.extraJavaOptions": java_options(small, class_archive()), **properties}
+    return {"spark.driver.extraJavaOptions": java_options(small), **properties}
 
 
 def _start_java(settings: dict[str, str]) -> None:

@@ -1,10 +1,10 @@
-"""What Java is started with: by the size of the table, and by the classes that were kept."""
+"""What Java is started with, by the size of the table."""
 
 import os
 
 import pytest
 
-from genre_spark.platform.java_options import class_archive, is_small, java_options
+from genre_spark.platform.java_options import is_small
 from genre_spark.platform.session import local_properties
 
 LIMIT = 32 * 2**20
@@ -45,16 +45,3 @@ def test_a_small_table_starts_java_without_its_second_compiler():
     assert "TieredStopAtLevel" not in local_properties()["spark.driver.extraJavaOptions"]
     small = local_properties(small=True)["spark.driver.extraJavaOptions"]
     assert "-XX:TieredStopAtLevel=1 " in f"{small} "
-
-
-def test_kept_classes_are_used_where_they_are_there(tmp_path):
-    archive = tmp_path / "a folder" / "classes.jsa"
-    assert "SharedArchiveFile" not in java_options(archive=archive)
-    archive.parent.mkdir()
-    archive.touch()
-    assert f'"-XX:SharedArchiveFile={archive}"' in java_options(archive=archive)
-
-
-def test_kept_classes_lie_in_the_python_environment(monkeypatch):
-    monkeypatch.setattr("sys.prefix", "/opt/venv")
-    assert class_archive().as_posix() == "/opt/venv/share/genre-spark/spark-classes.jsa"

@@ -9,7 +9,7 @@ import pytest
 from genre_spark.cli import terminal
 from genre_spark.cli.terminal import Terminal
 from genre_spark.platform import progress
-from genre_spark.platform.progress import Pace, Watch
+from genre_spark.platform.progress import Pace, Watch, stages_of
 
 
 def test_tracks_rate_and_time_left_follow_from_the_share_that_is_done():
@@ -40,7 +40,7 @@ def plain(monkeypatch):
 def test_spark_is_watched_while_it_works(spark, plain, monkeypatch, capsys):
     monkeypatch.setattr(terminal, "_BETWEEN_LINES", 0)
     plain.report_progress("resting", tracks=800)
-    watch = Watch(spark.sparkContext.statusTracker(), plain)
+    watch = Watch(stages_of(spark), plain)
     watch.start()
     spark.sparkContext.parallelize(range(8), 8).foreach(lambda _: time.sleep(0.3))
     watch.stop()
@@ -69,12 +69,11 @@ def test_a_quiet_terminal_prints_nothing(monkeypatch, capsys):
 def test_a_spark_that_has_gone_ends_the_watch_without_a_word(plain, capsys):
     asked = threading.Event()
 
-    class Gone:
-        def getActiveStageIds(self):  # noqa: N802  Spark's own name
-            asked.set()
-            raise ConnectionRefusedError
+    def gone():
+        asked.set()
+        raise ConnectionRefusedError
 
-    watch = Watch(Gone(), plain)
+    watch = Watch(gone, plain)
     watch.start()
     assert asked.wait(timeout=60)
     watch.stop()
