@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from genre_spark._model import Count, SparseModel, StrictModel, Timestamp
+from genre_spark._model import StrictModel, Timestamp
 from genre_spark.bundle.genre_metrics import GenreMetrics
-from genre_spark.catalog.column_values import ValueCounts
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
@@ -48,30 +48,11 @@ class ScoringPart(StrictModel):
         return self.genres is not None and self.genres.reads_text
 
 
-class CatalogueRows(SparseModel):
-    """What became of the rows of a bundle's catalogue; see `row_counts.Counts`."""
-
-    read: Count
-    accepted: Count
-    duplicates: Count
-    reasons: dict[str, Count]
-    values: dict[str, ValueCounts] = {}
-    ambiguous: Count
-    with_genre: Count
-    imputed: Count
-    fingerprint: str
-
-    @property
-    def quarantined(self) -> int:
-        """Rows that are no tracks."""
-        return self.read - self.accepted
-
-
 class CatalogueFacts(StrictModel):
     """The catalogue that a bundle was made from."""
 
     source: str
-    rows: CatalogueRows
+    rows: RowCounts
 
 
 class Manifest(StrictModel):

@@ -9,8 +9,8 @@ from genre_spark.catalog.inspection import Found, LargestArtist
 from genre_spark.catalog.inspection_results import (
     InspectedColumn,
     InspectedReading,
+    InspectedRows,
     Inspection,
-    RowFates,
 )
 from genre_spark.catalog.mapping_inference import NOT_READ
 from genre_spark.config import CatalogSettings
@@ -119,7 +119,7 @@ def _of_reading(found: Found) -> list[str]:
     return notes
 
 
-def _of_values(found: Found, rows: RowFates) -> list[str]:
+def _of_values(found: Found, rows: InspectedRows) -> list[str]:
     """Values that are not taken, words that mean nothing, and an artist that may be one of these."""
     notes = []
     for name, one in rows.values.items():
@@ -136,7 +136,7 @@ def _of_values(found: Found, rows: RowFates) -> list[str]:
     return notes
 
 
-def _of_rows(found: Found, rows: RowFates, settings: CatalogSettings) -> list[str]:
+def _of_rows(found: Found, rows: InspectedRows, settings: CatalogSettings) -> list[str]:
     notes = _of_values(found, rows)
     for name, one in found.features.items():
         wrong = one.not_a_number + one.out_of_range

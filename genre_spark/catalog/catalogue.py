@@ -20,6 +20,7 @@ from genre_spark.catalog import (
     value_counts,
 )
 from genre_spark.catalog.reader import Mapped
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.catalog.source_table import Source
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import InputError
@@ -78,7 +79,7 @@ class Catalogue:
     ----------
     validated : DataFrame
         See `validation.validate`; read again each time where that is quick and the table large.
-    counts : row_counts.Counts
+    counts : RowCounts
     features : tuple of str
         What the rows were validated for.
     left_out : tuple of str
@@ -88,7 +89,7 @@ class Catalogue:
     """
 
     validated: DataFrame
-    counts: row_counts.Counts
+    counts: RowCounts
     features: tuple[str, ...]
     left_out: tuple[str, ...]
     groups: tuple[str, ...]
@@ -225,7 +226,7 @@ def _check_sample(
     if sample.share == 1:
         row_counts.check_quotes(opened.validated, counts, path)
         row_counts.check_gate(counts, max_quarantined, path)
-    elif counts.refused - 3 * math.sqrt(counts.refused) > max_quarantined * counts.read:
+    elif counts.n_refused - 3 * math.sqrt(counts.n_refused) > max_quarantined * counts.read:
         row_counts.check_gate(counts, max_quarantined, of)
 
 

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -12,12 +12,13 @@ from genre_spark.catalog import catalogue, reader, row_counts, text_checks, text
 from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.column_facts import describe, extent, finite
 from genre_spark.catalog.column_readings import YEAR, Column, Reading
-from genre_spark.catalog.inspection_results import FeatureFacts, RowFates
+from genre_spark.catalog.inspection_results import FeatureFacts, InspectedRows
 from genre_spark.catalog.mapping_inference import (
     guess,
 )
 from genre_spark.catalog.placeholders import placeholder_sql
 from genre_spark.catalog.reader import Mapped, odd_name
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.config import CatalogSettings
 from genre_spark.schema import (
     ALBUM,
@@ -53,7 +54,7 @@ class Found:
     readings : dict of str to Reading
         How each of genre-spark's columns is read.
     features : dict of str to FeatureFacts
-    rows : RowFates or None
+    rows : InspectedRows or None
         None where no column identifies a track, or none is a feature.
     genres : dict of str to int
         The largest, with their tracks.
@@ -68,7 +69,7 @@ class Found:
     columns: tuple[Column, ...]
     readings: dict[str, Reading]
     features: dict[str, FeatureFacts]
-    rows: RowFates | None
+    rows: InspectedRows | None
     genres: dict[str, int]
     artists: int
     dataset: Dataset = field(default_factory=Dataset)
@@ -152,7 +153,7 @@ def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
     }
 
 
-def _validate(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, row_counts.Counts]:
+def _validate(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, RowCounts]:
     """What would become of the rows."""
     features = catalogue.filled(mapped)
     with ExitStack() as stack:
@@ -168,18 +169,13 @@ def _validate(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, ro
         completed = replace(
             found,
             features=_features(mapped, validated, features),
-            rows=_fates(counts),
+            rows=InspectedRows(**dict(counts), refused=counts.refused_share),
             genres={row[GENRE]: row["count"] for row in largest},
             artists=n_artists,
             placeholders=_placeholders(validated, mapped),
             largest_artist=_largest_artist(tracks),
         )
         return completed, counts
-
-
-def _fates(counts: row_counts.Counts) -> RowFates:
-    named = {field.name: getattr(counts, field.name) for field in fields(counts)}
-    return RowFates(**named, refused=counts.refused_share)
 
 
 def _placeholder_of(name: str) -> str:

@@ -1,7 +1,7 @@
 """What `inspect` finds in a table, as it prints it."""
 
 from genre_spark._model import Count, Share, StrictModel
-from genre_spark.catalog.column_values import ValueCounts
+from genre_spark.catalog.rows import RowCounts
 
 
 class InspectedColumn(StrictModel):
@@ -63,24 +63,9 @@ class FeatureFacts(StrictModel):
     possible: tuple[float, float]
 
 
-class RowFates(StrictModel):
-    """What would become of the rows; see `row_counts.Counts`.
+class InspectedRows(RowCounts):
+    """Row counts as gates would find them; `refused` is the share that a gate limits."""
 
-    Attributes
-    ----------
-    refused : float
-        Share of the rows that would be quarantined for other reasons than being a repetition.
-    """
-
-    read: Count
-    accepted: Count
-    duplicates: Count
-    reasons: dict[str, Count]
-    values: dict[str, ValueCounts]
-    ambiguous: Count
-    with_genre: Count
-    imputed: Count
-    fingerprint: str
     refused: Share
 
 
@@ -97,7 +82,7 @@ class Inspection(StrictModel):
     columns : tuple of InspectedColumn
     mapping : dict of str to InspectedReading
     features : dict of str to FeatureFacts
-    rows : RowFates or None
+    rows : InspectedRows or None
         None where no column identifies a track, or none is a feature.
     genres : dict of str to int
         The largest, with their tracks.
@@ -117,7 +102,7 @@ class Inspection(StrictModel):
     columns: tuple[InspectedColumn, ...]
     mapping: dict[str, InspectedReading]
     features: dict[str, FeatureFacts]
-    rows: RowFates | None
+    rows: InspectedRows | None
     genres: dict[str, Count]
     artists: Count
     placeholders: dict[str, dict[str, Count]]

@@ -1,23 +1,20 @@
-"""Counts of a catalogue's rows by what became of them, and the gates that limit them."""
+"""Counts the rows of a catalogue, and holds them to the gates."""
 
 import math
-from dataclasses import dataclass, field
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from genre_spark.catalog import value_counts
-from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.catalog.columns import by_name
 from genre_spark.catalog.reader import SOURCE, odd_name
+from genre_spark.catalog.rows import UNCLOSED, GatedRows, RowCounts
 from genre_spark.catalog.validation import (
     AMBIGUOUS,
-    MALFORMED,
     N_IMPUTED,
     REASONS,
     REPEATED,
-    UNCLOSED,
     USABLE,
     VIOLATIONS,
 )
@@ -31,75 +28,8 @@ from genre_spark.schema import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class RowCounts:
-    """What became of a catalogue's rows, as far as gates go.
-
-    Attributes
-    ----------
-    read : int
-        Rows of the source.
-    accepted : int
-        Rows that are tracks, one per `track_id`.
-    duplicates : int
-        Rows quarantined only because another row has their `track_id`.
-    reasons : dict of str to int
-        Quarantined rows per reason; a row can have several.
-    values : dict of str to ValueCounts
-        Of each used column that has values which were not taken.
-    """
-
-    read: int
-    accepted: int
-    duplicates: int
-    reasons: dict[str, int]
-    values: dict[str, ValueCounts] = field(default_factory=dict)
-
-    @property
-    def quarantined(self) -> int:
-        """Rows quarantined for any reason."""
-        return self.read - self.accepted
-
-    @property
-    def malformed(self) -> int:
-        """Rows of a text table that are malformed, or hold other rows."""
-        return self.reasons.get(MALFORMED, 0) + self.reasons.get(UNCLOSED, 0)
-
-    @property
-    def refused(self) -> int:
-        """Rows quarantined for other reasons than being a repetition."""
-        return self.quarantined - self.duplicates
-
-    @property
-    def refused_share(self) -> float:
-        """Share of `refused` rows, in [0, 1]."""
-        return self.refused / self.read if self.read else 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts(RowCounts):
-    """What became of a catalogue's rows.
-
-    Attributes
-    ----------
-    ambiguous : int
-        Tracks under more than one genre.
-    with_genre : int
-        Tracks with exactly one genre.
-    imputed : int
-        Tracks with at least one imputed feature.
-    fingerprint : str
-        Hash of the accepted tracks, in whatever order they come.
-    """
-
-    ambiguous: int
-    with_genre: int
-    imputed: int
-    fingerprint: str
-
-
-def count(validated: DataFrame) -> Counts:
-    """Counts rows by their fate; one pass for the totals, one for what was not taken if there is."""
+def count(validated: DataFrame) -> RowCounts:
+    """Row counts; one pass for the totals, one for what was not taken if there is."""
     good = F.col(USABLE)
     content = content_hash(validated)
     columns = value_counts.columns_of(validated)
@@ -119,7 +49,7 @@ def count(validated: DataFrame) -> Counts:
     odd = dict(zip(columns, plain.pop("odd"), strict=True))
     all_good = totals["read"] == totals["accepted"]
     found = _not_taken(validated, [name for name, n in odd.items() if n], not all_good)
-    return Counts(
+    return RowCounts(
         **{**plain, "fingerprint": totals["fingerprint"] or ""},
         values=value_counts.summed(understood, [one for one in found if one.column]),
         reasons={one.kind: one.rows for one in found if not one.column},
@@ -171,7 +101,7 @@ def content_hash(validated: DataFrame) -> Column:
     return F.xxhash64(*columns)
 
 
-def check_quotes(validated: DataFrame, counts: RowCounts, path: str) -> None:
+def check_quotes(validated: DataFrame, counts: GatedRows, path: str) -> None:
     """Stops where quotes that nobody closed hide rows: they could not be accounted for.
 
     Raises
@@ -190,7 +120,7 @@ def check_quotes(validated: DataFrame, counts: RowCounts, path: str) -> None:
         )
 
 
-def check_gate(counts: RowCounts, max_quarantined: float, path: str) -> None:
+def check_gate(counts: GatedRows, max_quarantined: float, path: str) -> None:
     """Stops where too little of a catalogue can be used.
 
     Raises

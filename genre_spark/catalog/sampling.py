@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import row_counts, validation, value_counts
-from genre_spark.catalog.column_values import ValueCounts
+from genre_spark.catalog import validation, value_counts
 from genre_spark.catalog.columns import by_name, sql_name
 from genre_spark.catalog.reader import odd_name
+from genre_spark.catalog.rows import GatedRows, ValueCounts
 from genre_spark.schema import ARTIST, TRACK_ID
 
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.
@@ -65,13 +65,13 @@ class Sample:
         return {int(artist): int(-(-count // max_group)) for artist, count in pairs}
 
     @property
-    def counts(self) -> row_counts.RowCounts:
+    def counts(self) -> GatedRows:
         """What became of the rows of the sample."""
         usable = self.rows[validation.USABLE]
         reasons = self.rows.filter(pc.invert(usable))[validation.REASONS]
         counted = pc.value_counts(reasons.combine_chunks().flatten())
         by_reason = {row["values"]: row["counts"] for row in counted.to_pylist()}
-        return row_counts.RowCounts(
+        return GatedRows(
             read=self.rows.num_rows,
             accepted=self.rows.num_rows - len(reasons),
             duplicates=by_reason.get(validation.DUPLICATE, 0),

@@ -10,11 +10,10 @@ from genre_spark.errors import InputError
 
 if TYPE_CHECKING:
     from genre_spark.catalog.catalogue import Source
-    from genre_spark.catalog.column_values import ValueCounts
-    from genre_spark.catalog.row_counts import RowCounts
+    from genre_spark.catalog.rows import GatedRows, ValueCounts
 
 
-def check(spark: SparkSession, source: "Source", counts: "RowCounts") -> None:
+def check(spark: SparkSession, source: "Source", counts: "GatedRows") -> None:
     """Stops where a text table is in another encoding, or escapes quotes in another way.
 
     Raises
@@ -27,7 +26,7 @@ def check(spark: SparkSession, source: "Source", counts: "RowCounts") -> None:
     location = reader.locate(spark, path)
     check_encoding(spark, path, location, counts.values)
     if fmt == table_format.CSV:
-        check_escapes(spark, path, location, counts.malformed, source.dataset.options)
+        check_escapes(spark, path, location, counts.n_malformed, source.dataset.options)
 
 
 def check_encoding(

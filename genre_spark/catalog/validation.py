@@ -12,6 +12,7 @@ from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
 from genre_spark.catalog.reader import SOURCE, Mapped, odd_name
+from genre_spark.catalog.rows import MALFORMED, UNCLOSED
 from genre_spark.platform.session import is_classic
 from genre_spark.schema import (
     ARTISTS,
@@ -33,8 +34,6 @@ REASONS = "reasons"
 AMBIGUOUS = "ambiguous"
 _ID_KEY = "_id"
 DUPLICATE = "duplicate_track_id"
-MALFORMED = "malformed_row"
-UNCLOSED = "unclosed_quote"
 TOO_MANY = "too_many_imputed"
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.column_values import ValueCounts
 from genre_spark.catalog.columns import sql_name
 from genre_spark.catalog.placeholders import means_nothing, placeholder_sql, quoted
 from genre_spark.catalog.reader import odd_name
+from genre_spark.catalog.rows import ValueCounts
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TEXT_COLUMNS, feature
 

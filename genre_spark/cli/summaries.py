@@ -19,6 +19,7 @@ from genre_spark.reporting.text import (
 
 if TYPE_CHECKING:
     from genre_spark.bundle.genre_metrics import GenreMetrics
+    from genre_spark.catalog.rows import RowCounts
     from genre_spark.clustering.changes import Change
     from genre_spark.clustering.quality_results import QualityComparison
     from genre_spark.evaluation.study_results import ScoresOverSeeds, StudiedProtocol, StudySummary
@@ -38,7 +39,7 @@ def show_bundle(terminal: Terminal, summary: "BundleSummary") -> None:
     terminal.pairs(
         {
             "tracks": f"{rows.accepted:,} of {rows.read:,} rows",
-            "quarantined": quarantined(rows.read - rows.accepted, rows.reasons),
+            "quarantined": quarantined(rows),
             "left out (the catalogue lacks them)": ", ".join(summary.left_out),
             "synthetic genres": _numbered(summary.synthetic_genres),
         }
@@ -77,7 +78,7 @@ def show_labels(terminal: Terminal, made: "PublishedLabels") -> None:
     terminal.pairs(
         {
             "labelled": f"{rows.labelled:,} of {rows.read:,} rows",
-            "quarantined": quarantined(rows.quarantined, rows.reasons),
+            "quarantined": quarantined(rows),
             "tracks with imputed features": f"{rows.imputed:,}",
             "synthetic genres": _numbered(list(labels.synthetic_genres)),
             "genres": _listed(dict(list(labels.genres.items())[:10])),
@@ -106,7 +107,7 @@ def show_demo(terminal: Terminal, demo: "DemoResult") -> None:
     terminal.pairs(
         {
             "tracks": f"{rows.labelled:,} of {rows.read:,} rows",
-            "quarantined": quarantined(rows.quarantined, rows.reasons),
+            "quarantined": quarantined(rows),
             "synthetic genres": _numbered(demo.trained.synthetic_genres),
         }
     )
@@ -204,9 +205,9 @@ def _study_rows(title: str, metrics: "StudiedProtocol") -> list[tuple[str, ...]]
     ]
 
 
-def quarantined(n: int, reasons: Mapping[str, int]) -> str:
-    """How many rows are quarantined, and why."""
-    return f"{n:,}" + (f" ({_listed(reasons)})" if reasons else "")
+def quarantined(rows: "RowCounts") -> str:
+    """Number of quarantined rows, with the reasons."""
+    return f"{rows.n_quarantined:,}" + (f" ({_listed(rows.reasons)})" if rows.reasons else "")
 
 
 def _drift(drift: "Drift") -> str:

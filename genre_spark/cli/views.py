@@ -7,8 +7,8 @@ from genre_spark.catalog.inspection_results import (
     FeatureFacts,
     InspectedColumn,
     InspectedReading,
+    InspectedRows,
     Inspection,
-    RowFates,
 )
 from genre_spark.catalog.public_datasets import Fetched, KnownTable
 from genre_spark.cli.summaries import quarantined
@@ -98,7 +98,7 @@ def show_labelled(terminal: Terminal, found: "LabelledCatalogue") -> None:
     terminal.pairs(
         {
             "tracks": f"{rows.labelled:,}",
-            "quarantined": quarantined(rows.quarantined, rows.reasons),
+            "quarantined": quarantined(rows),
             "scored": manifest.scored_at,
             "model id": manifest.model_id,
             "from": manifest.source.path,
@@ -122,7 +122,7 @@ _FEATURE_HEAD = ("feature", "is", "missing", "no number", "out of range", "lowes
                  "highest", "possible")  # fmt: skip
 
 
-def _fates(rows: RowFates, genres: Mapping[str, int], artists: int) -> dict[str, str]:
+def _fates(rows: InspectedRows, genres: Mapping[str, int], artists: int) -> dict[str, str]:
     """What would become of the rows; what is 0 is left out."""
     counts = {
         "tracks with imputed features": rows.imputed,
@@ -132,7 +132,7 @@ def _fates(rows: RowFates, genres: Mapping[str, int], artists: int) -> dict[str,
     }
     return {
         "tracks": f"{rows.accepted:,} of {rows.read:,} rows",
-        "quarantined": quarantined(rows.read - rows.accepted, rows.reasons),
+        "quarantined": quarantined(rows),
         **{name: f"{n:,}" for name, n in counts.items() if n},
         "largest genres": ", ".join(f"{genre} {n:,}" for genre, n in genres.items()),
     }

@@ -10,12 +10,12 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import GenreMetrics
 from genre_spark.bundle.manifest import (
     CatalogueFacts,
-    CatalogueRows,
     Manifest,
     ScoringPart,
     model_id,
 )
 from genre_spark.catalog.catalogue import Catalogue, Source
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier import training_set
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.clustering.changes import Change
@@ -55,10 +55,7 @@ def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> L
 
 def catalogue_facts(catalogue: Catalogue, source: Source) -> CatalogueFacts:
     """Where the tracks come from, and how many there are."""
-    rows = CatalogueRows(
-        **{name: getattr(catalogue.counts, name) for name in CatalogueRows.model_fields}
-    )
-    return CatalogueFacts(source=redact(source.path), rows=rows)
+    return CatalogueFacts(source=redact(source.path), rows=catalogue.counts)
 
 
 class MeanAndDeviation(StrictModel):
@@ -78,7 +75,7 @@ class BundleSummary(SparseModel):
     kind, model_id : str
     source : str
         The catalogue.
-    rows : CatalogueRows
+    rows : RowCounts
     left_out, synthetic_genres : tuple of str
         Features that are not used; names.
     rules_agreement, stability, quality, change
@@ -94,7 +91,7 @@ class BundleSummary(SparseModel):
     kind: str
     model_id: str
     source: str
-    rows: CatalogueRows
+    rows: RowCounts
     left_out: tuple[str, ...]
     synthetic_genres: tuple[str, ...]
     rules_agreement: float | None = None

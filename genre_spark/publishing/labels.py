@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.catalog.catalogue import ScannedCatalogue
 from genre_spark.catalog.reader import reading
-from genre_spark.catalog.row_counts import RowCounts, check_gate, check_quotes
+from genre_spark.catalog.row_counts import check_gate, check_quotes
+from genre_spark.catalog.rows import GatedRows
 from genre_spark.catalog.validation import DUPLICATE
 from genre_spark.monitoring import distributions, drift
 from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
@@ -21,7 +23,7 @@ from genre_spark.platform import atomic_directory
 from genre_spark.publishing import destination, incremental, run_metadata, writer
 from genre_spark.publishing.destination import Destination
 from genre_spark.publishing.file_layout import Layout
-from genre_spark.publishing.manifest import Incremental, Labels, Manifest
+from genre_spark.publishing.manifest import Incremental, LabelledRows, Labels, Manifest
 from genre_spark.publishing.request import LabelRequest, PublishedLabels
 from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
 from genre_spark.scoring import job, worker
@@ -117,11 +119,17 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
         scored_at=run.scored_at,
         model_id=request.bundle.manifest.model_id,
         model=run_metadata.model_of(request.bundle),
-        source=run_metadata.source_of(request.source, facts.fingerprint),
+        source=run_metadata.source_of(request.source, facts["fingerprint"]),
         software=scoring_software(),
         incremental=Incremental(asked=request.incremental, in_full_because=because),
         runs=run_metadata.runs(staged.scored_at, old, run.target.run_id, run.scored_at),
-        rows=run_metadata.rows_of(counts, staged, facts),
+        rows=LabelledRows(
+            **dict(counts),
+            **facts,
+            labelled=staged.content.rows,
+            imputed=staged.imputed,
+            quarantined=counts.n_quarantined,
+        ),
         checksum=staged.content.checksum,
         schema=request.columns,
         labels=_label_counts(run, staged),
@@ -158,7 +166,7 @@ def _label_counts(run: _Run, staged: Staged) -> Labels:
     return Labels(**dict(staged.labels), **({"reasons": reasons} if reasons is not None else {}))
 
 
-def _stage_labels(run: _Run) -> tuple[Staged, run_metadata.Facts, str | None]:
+def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
     """Writes the labels and reads them back; facts on the tracks are counted on the way."""
     layout = Layout.of(run.request.settings.publishing)
     with _labels(run) as labels, reading(f"{run.request.source.path}: cannot be read any more"):
@@ -169,7 +177,7 @@ def _stage_labels(run: _Run) -> tuple[Staged, run_metadata.Facts, str | None]:
             found = writer.aggregate(labels.hashes, _aggregates())
     staged = verify_labels(run.spark, run.target.staging, written, run.request.columns)
     writer.check_schema(staged.table, run.request.columns)
-    facts = run_metadata.Facts(found["with_genre"], found["ambiguous"], found["fingerprint"] or "")
+    facts = {**found, "fingerprint": found["fingerprint"] or ""}
     return staged, facts, labels.in_full_because
 
 
@@ -182,7 +190,7 @@ def _aggregates() -> dict[str, Column]:
     }
 
 
-def _stage_quarantine(run: _Run, staged: Staged) -> RowCounts:
+def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
     """Writes the rows that were not labelled, with their reasons; holds all rows to the gates.
 
     Where every row was labelled there is nothing to look for.
@@ -196,7 +204,7 @@ def _stage_quarantine(run: _Run, staged: Staged) -> RowCounts:
     run.target.hide_quarantine()
     reasons = verify_quarantine(run.spark, path, written)
     writer.reconcile(read, labelled, written.rows)
-    counts = RowCounts(
+    counts = GatedRows(
         read=read,
         accepted=labelled,
         duplicates=reasons.get(DUPLICATE, 0),

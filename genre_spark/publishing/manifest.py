@@ -4,11 +4,17 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from genre_spark._model import Count, SparseModel, StrictModel, Timestamp
 from genre_spark.bundle.catalogue_profile import LabelProfile
-from genre_spark.catalog.column_values import ValueCounts
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.monitoring.drift_results import Drift
@@ -60,6 +66,11 @@ _MEANINGS: dict[str, dict[str, Any]] = {
         for name in WHY_COLUMNS
     },
 }
+# As published manifests have them.
+_ORDER_OF_ROWS = (
+    "read", "accepted", "duplicates", "ambiguous", "with_genre", "labelled", "imputed",
+    "quarantined", "fingerprint", "reasons", "values",
+)  # fmt: skip
 _NULLABLE = {
     "genre", "genre_confidence", "genre_precision", "genre_accepted", "genre_top3", "genre_why",
 }  # fmt: skip
@@ -135,27 +146,16 @@ class Run(StrictModel):
     tracks: Count
 
 
-class Values(ValueCounts):
-    """Values of a column that were not taken, in rows; ``placeholder`` are words such as nan."""
+class LabelledRows(RowCounts):
+    """Row counts of the labelled table: read = labelled + quarantined, and `accepted` = `labelled`."""
 
-
-class Rows(StrictModel):
-    """What became of the table's rows: read = labelled + quarantined.
-
-    `accepted` equals `labelled`; `with_genre` are tracks with one genre in the table.
-    """
-
-    read: Count
-    accepted: Count
-    duplicates: Count
-    ambiguous: Count
-    with_genre: Count
     labelled: Count
-    imputed: Count
     quarantined: Count
-    fingerprint: str
-    reasons: dict[str, Count]
-    values: dict[str, Values]
+
+    @model_serializer(mode="wrap")
+    def _in_order(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written = serialize(self)
+        return {name: written[name] for name in _ORDER_OF_ROWS}
 
 
 class Labels(LabelProfile, SparseModel):
@@ -179,7 +179,7 @@ class Manifest(StrictModel):
     software: dict[str, str]
     incremental: Incremental
     runs: tuple[Run, ...]
-    rows: Rows
+    rows: LabelledRows
     checksum: Hash
     columns: dict[str, str] = Field(alias="schema")
     labels: Labels

@@ -1,7 +1,6 @@
-"""The parts of a manifest: the model, the source, rows and runs; and what a catalogue changes."""
+"""The parts of a manifest: the model, the source and runs; and what a catalogue changes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -9,28 +8,9 @@ from pyspark.sql import functions as F
 from genre_spark._model import Count, StrictModel
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source
-from genre_spark.catalog.row_counts import RowCounts
-from genre_spark.publishing.manifest import Manifest, Model, Rows, Run, Values
+from genre_spark.publishing.manifest import Manifest, Model, Run
 from genre_spark.publishing.manifest import Source as LabelledSource
-from genre_spark.publishing.verification import Staged
 from genre_spark.schema import TRACK_ID
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Counts of all tracks by columns that are not published.
-
-    Attributes
-    ----------
-    with_genre, ambiguous : int
-        Tracks with one genre, and with several.
-    fingerprint : str
-        Of the tracks, in whatever order.
-    """
-
-    with_genre: int
-    ambiguous: int
-    fingerprint: str
 
 
 class Changes(StrictModel):
@@ -94,21 +74,4 @@ def source_of(source: Source, fingerprint: str) -> LabelledSource:
         dataset=source.dataset,
         fingerprint=fingerprint,
         **version,
-    )
-
-
-def rows_of(counts: RowCounts, staged: Staged, facts: Facts) -> Rows:
-    """What became of the table's rows."""
-    return Rows(
-        read=counts.read,
-        accepted=counts.accepted,
-        duplicates=counts.duplicates,
-        ambiguous=facts.ambiguous,
-        with_genre=facts.with_genre,
-        labelled=staged.content.rows,
-        imputed=staged.imputed,
-        quarantined=counts.quarantined,
-        fingerprint=facts.fingerprint,
-        reasons=counts.reasons,
-        values={name: Values(**dict(one)) for name, one in counts.values.items()},
     )

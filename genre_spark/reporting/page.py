@@ -9,13 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import ProtocolMetrics
-from genre_spark.bundle.manifest import CatalogueRows, Manifest, ScoringPart
+from genre_spark.bundle.manifest import Manifest, ScoringPart
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.monitoring.drift import ranked
 from genre_spark.monitoring.drift_results import OK, Drift
 from genre_spark.platform import safe_text
 from genre_spark.platform.redaction import redact
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
-from genre_spark.publishing.manifest import Rows
 from genre_spark.reporting import accuracy_findings, answers, cluster_answers, text
 from genre_spark.reporting.style import Answer
 from genre_spark.schema import feature
@@ -95,11 +95,9 @@ def _visible(value: Any) -> Any:
 # What the page's parts are made of.
 
 
-def _catalogues(
-    manifest: Manifest, labels: LabelledManifest | None
-) -> dict[str, CatalogueRows | Rows]:
+def _catalogues(manifest: Manifest, labels: LabelledManifest | None) -> dict[str, RowCounts]:
     """Counts of rows by title of the catalogue."""
-    found: dict[str, CatalogueRows | Rows] = {"Model’s catalogue": manifest.data.rows}
+    found: dict[str, RowCounts] = {"Model’s catalogue": manifest.data.rows}
     if labels:
         found["Scored catalogue"] = labels.rows
     return found

@@ -320,8 +320,8 @@ def test_a_bad_table_is_read_for_what_it_is_or_refused_in_one_line(spark, tmp_pa
     else:
         with open_catalogue(spark, source, LENIENT) as catalogue:
             assert (catalogue.counts.read, catalogue.counts.accepted) == outcome
-            if catalogue.counts.quarantined:
-                assert catalogue.quarantined.count() == catalogue.counts.quarantined
+            if catalogue.counts.n_quarantined:
+                assert catalogue.quarantined.count() == catalogue.counts.n_quarantined
             assert SWALLOWED not in catalogue.quarantined.columns
 
 

@@ -14,7 +14,7 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.column_readings import Column, Reading
 from genre_spark.catalog.dataset_file import render
 from genre_spark.catalog.inspection import Found
-from genre_spark.catalog.inspection_results import FeatureFacts, RowFates
+from genre_spark.catalog.inspection_results import FeatureFacts, InspectedRows
 from genre_spark.cli import cli
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
@@ -145,7 +145,7 @@ def test_a_mapping_that_does_not_fit_the_table_is_reported(spark, strange):
 
 # What is said of it, without Spark.
 
-READ = RowFates(
+READ = InspectedRows(
     read=100, accepted=99, duplicates=0, reasons={}, values={}, ambiguous=0, with_genre=90,
     imputed=0, fingerprint="", refused=0.01,
 )  # fmt: skip

@@ -478,7 +478,7 @@ def test_a_table_with_some_changed_bytes_is_accounted_for_or_refused(
             open_catalogue(spark, Source(str(path), Dataset()), LENIENT) as one,
         ):
             kept = one.tracks.count() + one.quarantined.count()
-            assert one.counts.read == kept == one.counts.accepted + one.counts.quarantined
+            assert one.counts.read == kept == one.counts.accepted + one.counts.n_quarantined
     assert {err.exit_code for err in errors} <= {3, 5}
     assert [err for err in errors if "\n" in str(err)] == []
 

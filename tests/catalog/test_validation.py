@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from genre_spark.catalog import reader, row_counts, validation
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.catalog.reader import CORRUPT, map_columns
-from genre_spark.catalog.row_counts import Counts
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.catalog.validation import AMBIGUOUS, N_IMPUTED, REASONS, VIOLATIONS
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import GateError, InputError
@@ -316,7 +316,7 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, r
     quarantined = validation.quarantined(validated).collect()
 
     assert counts.read == len(rows) == len(accepted) + len(quarantined)
-    assert (counts.accepted, counts.quarantined) == (len(accepted), len(quarantined))
+    assert (counts.accepted, counts.n_quarantined) == (len(accepted), len(quarantined))
     assert {row["track_id"]: len(row[VIOLATIONS]) for row in accepted} == kept
     assert len({row["playlist"] for row in quarantined}) == len(quarantined)
     assert (counts.duplicates, counts.reasons) == (repeated, reasons)
@@ -361,7 +361,7 @@ def test_a_value_in_one_column_is_not_the_same_value_in_another(spark):
 
 
 def counted(read, accepted, duplicates=0, **reasons):
-    return Counts(
+    return RowCounts(
         read=read, accepted=accepted, duplicates=duplicates, ambiguous=0, with_genre=0, imputed=0,
         fingerprint="", reasons=reasons, values={},
     )  # fmt: skip

@@ -10,11 +10,11 @@ from genre_spark.config import load_settings
 from genre_spark.pipelines.bundles import BundleSummary, MeanAndDeviation
 from genre_spark.publishing.manifest import (
     Incremental,
+    LabelledRows,
     Labels,
     Manifest,
     Model,
     Replaced,
-    Rows,
     Run,
     Source,
 )
@@ -37,7 +37,7 @@ MANIFEST = Manifest(
         Run(run_id="b", scored_at=SCORED_AT, tracks=3),
         Run(run_id="a", scored_at="2024-01-01T00:00:00+00:00", tracks=7),
     ),
-    rows=Rows(
+    rows=LabelledRows(
         read=12, accepted=10, duplicates=0, ambiguous=0, with_genre=0, labelled=10, imputed=1,
         quarantined=2, fingerprint="", reasons={"malformed_row": 2}, values={},
     ),

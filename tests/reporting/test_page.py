@@ -54,6 +54,7 @@ ROWS = {
     "imputed": 3,
     "fingerprint": "46f40886baf347a5",
     "reasons": {"duplicate_track_id": 40, "tempo_out_of_range": 20},
+    "values": {},
 }
 
 
@@ -280,7 +281,7 @@ def labels_of(bundle):
             "dataset": Dataset().model_dump(),
             "fingerprint": "other",
         },
-        "rows": {**ROWS, "labelled": 940, "quarantined": 60, "fingerprint": "other", "values": {}},
+        "rows": {**ROWS, "labelled": 940, "quarantined": 60, "fingerprint": "other"},
         "labels": {
             "synthetic_genres": dict.fromkeys(bundle.manifest.scoring.synthetic.names, 5),
             "genres": dict.fromkeys(part.classes, 9) if part else {},

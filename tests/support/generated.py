@@ -9,7 +9,8 @@ import pandas as pd
 from genre_spark.bundle import files
 from genre_spark.bundle.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.bundle.genre_metrics import GenreMetrics, ProtocolMetrics
-from genre_spark.bundle.manifest import CatalogueRows, Manifest, ScoringPart, model_id
+from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier.calibration import NEVER, PRECISIONS, Acceptance
 from genre_spark.classifier.evidence import CountTable
 from genre_spark.classifier.genre_part import GenrePart, PackedCounts
@@ -209,14 +210,15 @@ def make_manifest(
     )
 
 
-def make_rows(read: int, accepted: int | None = None) -> CatalogueRows:
+def make_rows(read: int, accepted: int | None = None) -> RowCounts:
     """Rows of a catalogue that are all tracks with a genre, but for those of one reason."""
     accepted = read if accepted is None else accepted
-    return CatalogueRows(
+    return RowCounts(
         read=read,
         accepted=accepted,
         duplicates=0,
         reasons={"malformed_row": read - accepted} if read > accepted else {},
+        values={},
         ambiguous=0,
         with_genre=accepted,
         imputed=0,
