@@ -35,9 +35,9 @@ TRAIN = [
     "scikit-learn>=1.6",
     "scipy>=1.11",
     "threadpoolctl>=3.5",
-    "matplotlib>=3.9",
-    "seaborn>=0.13",
+    # Pages, and their charts as Vega-Lite.
     "Jinja2>=3.1",
+    "vl-convert-python>=1.9,<2",
 ]
 # For `--metrics`, and for `train --mlflow` and models that MLflow loads; mlflow-skinny is what of
 # mlflow logs and loads, and part of a whole mlflow too.
@@ -70,6 +70,9 @@ TEST = [
     # MLflow's registry in SQLite.
     "SQLAlchemy>=2",
     "alembic>=1.13",
+    # Pages in a browser, which skips where there is none; the rules of axe-core for accessibility.
+    "selenium>=4.20",
+    "axe-selenium-python>=2.1",
     # The documentation site.
     "mkdocs-material>=9.6",
     "mkdocstrings[python]>=0.29",

@@ -131,7 +131,7 @@ def test_help_and_completion_load_nothing_that_takes_time():
 
 @pytest.mark.parametrize("module", ["scoring.job", "pipelines.score"])
 def test_a_scoring_job_does_not_load_what_only_training_needs(module):
-    assert not {"tensorflow", "keras", "sklearn", "matplotlib"} & _loaded_by(module)
+    assert not {"tensorflow", "keras", "sklearn", "vl_convert"} & _loaded_by(module)
 
 
 def _loaded_by(module):

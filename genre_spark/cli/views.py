@@ -11,8 +11,8 @@ from genre_spark.catalog.inspection_results import (
     Inspection,
 )
 from genre_spark.catalog.public_datasets import Fetched, KnownTable
-from genre_spark.cli.summaries import quarantined
 from genre_spark.cli.terminal import Terminal
+from genre_spark.reporting.text import quarantined
 from genre_spark.source import Origin
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -138,7 +139,7 @@ def _narrowed(
     """Narrow columns, artists complete in partitions, the same ones on every machine."""
     limit = settings.scoring.max_group
     parts = oversized_artists(tracks.accepted, tracks.n, limit, owner) if owner else {}
-    columns = {name: F.col(name) for name in (ARTIST, TITLE, GENRE)}
+    columns = {name: F.col(name) for name in (ARTIST, TITLE, ALBUM, GENRE)}
     narrowed = narrow(tracks.accepted, scaler, parts, others=columns, owner=owner)
     return narrowed.repartition(-(-tracks.n // _TRACKS_PER_PARTITION), GROUP)
 
@@ -211,12 +212,13 @@ def _describe(
         quality.check_structure(measured)
     counts = catalogue_passes.group_counts(narrowed, sampled.scaler, part)
     names = profiles.artist_names(narrowed, counts, part.owner)
+    look_up = partial(profiles.named_tracks, narrowed)
     values, subjects = rules.table(sampled, part.metric, part.owner)
     described = {
         "synthetic_genres": profiles.describe(narrowed, sampled, counts, part, names),
         "relation": profiles.relate(counts.genres),
         "rules": rules.learn(values, part.assign(sampled.inputs)[0], part.ids, subjects, seed),
-        "map": projection.draw(sampled, part, counts, names, seed),
+        "map": projection.draw(sampled, part, counts, names, look_up, seed),
         "quality": measured,
     }
     return Found(sampled.scaler, part, discovery.model_copy(update=described))

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from genre_spark.clustering.counts import GroupCounts
 from genre_spark.clustering.results import (
+    MapTrack,
     Neighbour,
     Relation,
     SyntheticGenre,
@@ -18,7 +19,7 @@ from genre_spark.clustering.sample import Sample
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.artist_batches import ARTIST_KEY
 from genre_spark.features.scaling import FeatureScaler
-from genre_spark.schema import ARTIST, TITLE, TRACK_ID
+from genre_spark.schema import ALBUM, ARTIST, TITLE, TRACK_ID
 
 TYPICAL = 5
 _NEIGHBOURS = 3
@@ -36,7 +37,7 @@ def describe(
     Parameters
     ----------
     narrowed : DataFrame
-        From `artist_pass.narrow`, with `ARTIST` and `TITLE`.
+        From `artist_pass.narrow`, with `ARTIST`, `TITLE` and `ALBUM`.
     sample : Sample
         Of which medians and typical tracks are.
     counts : GroupCounts
@@ -48,7 +49,7 @@ def describe(
     rows, distances = part.assign(sample.inputs)
     order = np.lexsort((sample.ids, distances))
     typical = [order[rows[order] == row][:TYPICAL] for row in range(len(part.ids))]
-    by_id = _tracks(narrowed, sample.ids[np.concatenate(typical)].tolist())
+    by_id = named_tracks(narrowed, sample.ids[np.concatenate(typical)].tolist())
     raw, near = sample.raw, nearest(np.array(part.centers), part.ids)
     genres = counts.genres
     totals = _total(genres)
@@ -60,7 +61,10 @@ def describe(
             size=int(counts.sizes[row]),
             share=round(float(counts.sizes[row] / counts.sizes.sum()), 6),
             medians=_medians(raw[rows == row], counts.centroids[row], sample.scaler),
-            typical=tuple(by_id[one] for one in sample.ids[typical[row]]),
+            typical=tuple(
+                TypicalTrack(**by_id[one].model_dump(exclude={ALBUM}))
+                for one in sample.ids[typical[row]]
+            ),
             artists=_most(counts.artists[row], artists),
             nearest=near[row],
             genres=genres[row],
@@ -96,6 +100,12 @@ def artist_names(
     named = narrowed.filter(F.col(ARTIST_KEY).isin(sorted(keys))).groupBy(ARTIST_KEY)
     found = named.agg(F.min(ARTIST), F.count(F.lit(1))).collect()
     return {row[0]: (row[1], row[2]) for row in found}
+
+
+def named_tracks(narrowed: DataFrame, ids: list[str]) -> dict[str, MapTrack]:
+    """Tracks with their names, by id."""
+    wanted = narrowed.filter(F.col(TRACK_ID).isin(ids)).select(TRACK_ID, ARTIST, TITLE, ALBUM)
+    return {row[TRACK_ID]: MapTrack(**row.asDict()) for row in wanted.collect()}
 
 
 def lift(own: dict[str, int], totals: dict[str, int]) -> dict[str, float]:
@@ -169,11 +179,6 @@ def _medians(raw: np.ndarray, centroid: np.ndarray, scaler: FeatureScaler) -> di
         if scaled.name == scaled.feature:
             means[scaled.feature] = float(scaled.decode(np.array(value)))
     return means
-
-
-def _tracks(narrowed: DataFrame, ids: list[str]) -> dict[str, TypicalTrack]:
-    wanted = narrowed.filter(F.col(TRACK_ID).isin(ids)).select(TRACK_ID, ARTIST, TITLE)
-    return {row[TRACK_ID]: TypicalTrack(**row.asDict()) for row in wanted.collect()}
 
 
 def _most(

@@ -1,17 +1,19 @@
 """The catalogue in two dimensions, neighbours beside each other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from genre_spark.clustering.counts import GroupCounts
-from genre_spark.clustering.results import CatalogueMap, Landmark
+from genre_spark.clustering.results import CatalogueMap, Landmark, MapTrack
 from genre_spark.clustering.sample import Sample
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.schema import GENRE
 
-# Enough to show where synthetic genres lie, few enough for a page.
-MAP_TRACKS = 1500
+# On so many tracks the map is fitted; others, as many as a page can hold, are placed among them.
+_FITTED, _SHOWN = 1500, 6000
+# Fitted tracks between which another track is placed.
+_BETWEEN = 5
 _MOST_GENRES, _MOST_ARTISTS = 12, 16
 # A real genre of fewer sampled tracks has no place of its own.
 _FEWEST = 5
@@ -23,6 +25,7 @@ def draw(
     part: SyntheticPart,
     counts: GroupCounts,
     names: Mapping[int, tuple[str, int]],
+    look_up: Callable[[list[str]], Mapping[str, MapTrack]],
     seed: int,
 ) -> CatalogueMap:
     """A map of tracks, and on it synthetic genres, real genres and the largest artists.
@@ -34,6 +37,8 @@ def draw(
     counts : GroupCounts
     names : mapping of int to (str, int)
         From `profiles.artist_names`.
+    look_up : callable
+        Gives tracks with their names, by id.
     seed : int
 
     References
@@ -41,13 +46,19 @@ def draw(
     van der Maaten & Hinton (2008), "Visualizing Data using t-SNE", JMLR 9.
     """
     points = part.points(sample.inputs)
-    rows = part.assign(sample.inputs)[0][:MAP_TRACKS]
+    rows = part.assign(sample.inputs)[0][:_SHOWN]
     genres, artists = _genres(sample, points), _artists(counts, names)
-    all_points = [points[:MAP_TRACKS], np.array(part.centers), *genres.values(), *artists.values()]
-    places = _places(np.vstack(all_points), seed).round(3)
-    ends = np.cumsum([len(rows), len(part.ids), len(genres), len(artists)])
-    tracks, centers, of_genres, of_artists = np.split(places, ends[:-1])
+    fitted, rest = np.split(points[:_SHOWN], [_FITTED])
+    marks = [np.array(part.centers), *genres.values(), *artists.values()]
+    places = _places(np.vstack([fitted, *marks]), seed)
+    ends = np.cumsum([len(fitted), len(part.ids), len(genres), len(artists)])
+    tracks, centers, of_genres, of_artists = np.split(places.round(3), ends[:-1])
+    if len(rest):
+        tracks = np.vstack([tracks, _between(fitted, tracks, rest).round(3)])
+    ids = sample.ids[:_SHOWN].tolist()
+    named = look_up(ids)
     return CatalogueMap(
+        tracks=tuple(named[one] for one in ids),
         points=tuple(
             (*place, part.ids[row]) for place, row in zip(tracks.tolist(), rows, strict=True)
         ),
@@ -71,6 +82,15 @@ def _places(points: np.ndarray, seed: int) -> np.ndarray:
         n_jobs=1,
     )
     return fitted.fit_transform(points.astype(np.float32)).astype(float)
+
+
+def _between(fitted: np.ndarray, places: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where other points lie: among the nearest fitted ones, the nearer the closer."""
+    from sklearn.neighbors import NearestNeighbors
+
+    distances, at = NearestNeighbors(n_neighbors=_BETWEEN).fit(fitted).kneighbors(others)
+    weights = 1 / np.maximum(distances, 1e-9)
+    return np.asarray((places[at] * weights[..., None]).sum(axis=1) / weights.sum(axis=1)[:, None])
 
 
 def _genres(sample: Sample, points: np.ndarray) -> dict[str, np.ndarray]:

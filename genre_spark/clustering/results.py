@@ -19,6 +19,12 @@ class TypicalTrack(StrictModel):
     title: str | None
 
 
+class MapTrack(TypicalTrack):
+    """A track on the map."""
+
+    album: str | None
+
+
 class TypicalArtist(StrictModel):
     """An artist with many tracks in a synthetic genre.
 
@@ -167,6 +173,8 @@ class CatalogueMap(StrictModel):
     ----------
     points : tuple of (float, float, int)
         Where a track lies, and the id of its synthetic genre.
+    tracks : tuple of MapTrack
+        Whose points they are, in the same order; empty in bundles of earlier versions.
     centers : tuple of (float, float, int)
         Where the centers of synthetic genres lie, and their ids.
     genres : tuple of Landmark
@@ -176,6 +184,7 @@ class CatalogueMap(StrictModel):
     """
 
     points: tuple[tuple[Finite, Finite, int], ...]
+    tracks: tuple[MapTrack, ...] = ()
     centers: tuple[tuple[Finite, Finite, int], ...] = ()
     genres: tuple[Landmark, ...] = ()
     artists: tuple[Landmark, ...] = ()

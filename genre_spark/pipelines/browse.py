@@ -16,7 +16,7 @@ from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.published_files import MANIFEST
 from genre_spark.publishing import reader
 from genre_spark.publishing.manifest import Source as LabelledSource
-from genre_spark.reporting import browse_page
+from genre_spark.reporting import browse_page, html
 from genre_spark.schema import ALBUM, ARTIST, RUN_COLUMNS, TITLE, TRACK_ID
 from genre_spark.source import Dataset, is_shipped
 
@@ -50,7 +50,7 @@ def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) ->
     by_arrow = reader.by_arrow(request.labels, request.storage_options)
     spark = get_spark() if request.catalog or not by_arrow else None
     storage = storage_of(spark, request.output)
-    browse_page.check(storage, request.output)
+    html.check(storage, request.output, "labels")
     manifest = reader.manifest_of(spark, request.labels, request.storage_options)
     columns = [name for name in manifest.columns if name not in _NOT_SHOWN]
     tracks = reader.sample(

@@ -109,6 +109,29 @@ def sample(
         return pick(rows(spark, path, options), n, columns)
 
 
+def by_ids(
+    spark: SparkSession | None,
+    path: str,
+    ids: Sequence[str],
+    options: Mapping[str, str],
+    columns: Sequence[str],
+) -> list[dict[str, Any]]:
+    """The labelled rows of some tracks; a track that was not labelled is left out.
+
+    Raises
+    ------
+    InputError
+        Where they cannot be read.
+    """
+    with _reading(path):
+        table = rows(spark, path, options)
+        if isinstance(table, DataFrame):
+            found = table.filter(F.col(TRACK_ID).isin(list(ids))).select(*columns)
+            return [row.asDict() for row in found.collect()]
+        wanted = dataset.field(TRACK_ID).isin(pa.array(ids, pa.string()))
+        return list(table.to_table(columns=list(columns), filter=wanted).to_pylist())
+
+
 def pick(
     table: dataset.Dataset | DataFrame, n: int, columns: Sequence[str]
 ) -> list[dict[str, Any]]:

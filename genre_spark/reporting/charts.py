@@ -1,203 +1,189 @@
-"""Pictures of genres and labels: data in, a figure out."""
+"""Charts: data filled into the Vega-Lite specifications of ``templates``, on pages and as PNG."""
 
+import colorsys
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from math import gcd
 from typing import Any
 
-import matplotlib.ticker
 import numpy as np
-from matplotlib.collections import PathCollection
-from matplotlib.figure import Figure
 
-from genre_spark.reporting.style import (
-    BLUE,
-    GREY,
-    INK,
-    SERIES,
-    empty,
-    heatmap,
-    name_rows,
-    percent_axes,
-    percent_axis,
-)
+from genre_spark.reporting import html
+from genre_spark.reporting.document import Figure, Spec
+from genre_spark.reporting.text import one_line
 from genre_spark.schema import MODEL
-
-BINS = 20
-MOST_WRITTEN = 15
-_Z95 = 1.96
-# Between the marks of two series, in rows.
-_BESIDE = 0.3
 
 # A value, its lower and its upper bound.
 Interval = tuple[float, float, float]
 
-
-def bars(names: Sequence[str], values: Sequence[int]) -> Figure:
-    """Horizontal bars with their counts, the first on top."""
-    figure, (axes,) = empty(0.24 * len(names) + 0.7)
-    axes.barh(range(len(names)), values, color=BLUE, height=0.72)
-    for at, value in enumerate(values):
-        axes.annotate(
-            f"{value:,}", (value, at), xytext=(4, 0), textcoords="offset points", va="center"
-        )
-    name_rows(axes, names)
-    axes.set_xlabel("tracks")
-    axes.set_xlim(0, max(1, *values) * 1.12)
-    axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
-    return figure
+VEGA_LITE = "6.1"
+_WIDTH, _ROW, _SCALE = 560, 22, 2
+# Beyond this many columns, values are not written into a heat map.
+_MOST_WRITTEN = 15
+_Z95 = 1.96
+_LUMINANCE = 0.17
 
 
-def shares(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
-    """A table of shares of the row in [0, 1] as colours; a narrow one also as whole per cents."""
-    label, annotate = "share of the row", len(columns) <= MOST_WRITTEN
-    return heatmap(
-        values, rows, columns, label, annotate=annotate, cmap="Blues", vmin=0.0, vmax=1.0
+def bars(
+    values: Mapping[str, Interval | float],
+    title: str,
+    form: str = ",.0f",
+    top: float | None = None,
+    limit: float | None = None,
+) -> Spec:
+    """Horizontal bars with their values, in order; the bar of `MODEL` in colour if there is one.
+
+    Parameters
+    ----------
+    values : mapping of str to float or Interval
+        With bounds, whiskers are drawn.
+    title, form : str
+        Of the axis: its name, and its numbers in d3's notation.
+    top, limit : float, optional
+        End of the axis, and where a line is drawn.
+    """
+    rows = []
+    for name, value in values.items():
+        mean, low, high = value if isinstance(value, tuple) else (value,) * 3
+        own = name == MODEL or MODEL not in values
+        written = format(mean, ".1%" if form.endswith("%") else form)
+        bounds = {"low": low, "high": high}
+        rows.append({"name": name, "value": mean, "own": own, "text": written, **bounds})
+    limits = [] if limit is None else [{"at": limit}]
+    return _filled("bars", rows, len(rows), title=title, form=form, top=top, limits=limits)
+
+
+def marks(series: Mapping[str, Mapping[str, Interval]], title: str, form: str = ".1f") -> Spec:
+    """Points with whiskers: a row for each name, a colour for each series, and a line at 0."""
+    rows = [
+        {"name": name, "series": kind, "value": value, "low": low, "high": high}
+        for kind, found in series.items()
+        for name, (value, low, high) in found.items()
+    ]
+    legend = {"orient": "top"} if len(series) > 1 else None
+    return _filled("marks", rows, len(rows), title=title, form=form, legend=legend)
+
+
+def heatmap(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    far: float | None = None,
+) -> Spec:
+    """A table as colours; a narrow one also shows its values.
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(len(rows), len(columns))]
+        Shares in [0, 1]; with `far`, numbers around 0.
+    title : str
+        Of the values.
+    far : float, optional
+        Where a diverging scale ends.
+    """
+    form, written = ".0%" if far is None else "+.1f", len(columns) <= _MOST_WRITTEN
+    cells = [
+        {"row": row, "column": column, "value": round(float(values[i, j]), 4)}
+        | ({"text": format(values[i, j], form)} if written else {})
+        for i, row in enumerate(rows)
+        for j, column in enumerate(columns)
+    ]
+    scale: Spec = {"domainMin": 0, "nice": False}
+    if far is not None:
+        scale = {"domain": [-far, far], "domainMid": 0, "clamp": True, "interpolate": "rgb"}
+    return _filled("heatmap", cells, len(rows), title=title, form=form, scale=scale)
+
+
+def curve(
+    points: Iterable[tuple[float, ...]],
+    titles: tuple[str, str],
+    target: float | None = None,
+    accepted: tuple[float, float] | None = None,
+) -> Spec:
+    """A curve between two shares, beside the diagonal or a target.
+
+    Parameters
+    ----------
+    points : iterable of tuple
+        A third number is the share of the tracks that a point stands for.
+    titles : (str, str)
+        Of both axes.
+    target : float, optional
+        Without it the diagonal is drawn.
+    accepted : (float, float), optional
+        Where a diamond is drawn.
+    """
+    rows = [{"x": one[0], "y": one[1], "share": one[2] if len(one) > 2 else 0} for one in points]
+    floor: float = 0
+    guide: Spec = {"x": 0, "y": 0, "x2": 1, "y2": 1}
+    if target is not None:
+        floor = max(0.0, min(target, *(row["y"] for row in rows)) - 0.05)
+        guide |= {"y": target, "y2": target}
+    at = [{"x": accepted[0], "y": accepted[1]}] if accepted else []
+    x, y = titles
+    return _filled("curve", rows, x=x, y=y, floor=floor, guides=[guide], accepted=at)
+
+
+def lines(xs: Sequence[int], ys: Sequence[float | None], title: str, chosen: int) -> Spec:
+    """A measure of each tried number, with a line at the chosen one."""
+    rows = [{"x": x, "y": y} for x, y in zip(xs, ys, strict=True) if y is not None]
+    return _filled("lines", rows, title=title, chosen=chosen)
+
+
+def histogram(counts: Sequence[int], thresholds: Mapping[str, float]) -> Spec:
+    """Shares in bins of equal width over [0, 1], with thresholds; one above 1 is not drawn."""
+    total, n = max(1, sum(counts)), len(counts)
+    rows = [{"low": i / n, "high": (i + 1) / n, "share": c / total} for i, c in enumerate(counts)]
+    drawn = [{"at": at, "whose": whose} for whose, at in thresholds.items() if at <= 1]
+    return _filled("histogram", rows, step=1 / n, thresholds=drawn)
+
+
+def scatter(
+    tracks: Sequence[Mapping[str, Any]],
+    centers: Sequence[Mapping[str, Any]],
+    landmarks: Sequence[Mapping[str, Any]],
+    colours: Mapping[int, str],
+) -> Spec:
+    """The map: tracks in the colour of their synthetic genre, numbers at centers, names on top.
+
+    Parameters
+    ----------
+    tracks : sequence of mapping
+        ``x``, ``y``, ``id`` of the synthetic genre, and ``title, artist, album, synthetic, genre``.
+    centers, landmarks : sequence of mapping
+        ``x``, ``y``, and ``id`` or ``name``.
+    colours : mapping of int to str
+        By id.
+    """
+    return _filled(
+        "map",
+        tracks=tracks,
+        centers=centers,
+        landmarks=landmarks,
+        ids=list(colours),
+        colours=list(colours.values()),
     )
 
 
-def losses(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
-    """A table of shares that are lost as colours, what is not lost as white."""
-    label, annotate = "share of the labels lost", len(columns) <= MOST_WRITTEN
-    most = max(0.05, float(values.max()))
-    return heatmap(
-        values, rows, columns, label, annotate=annotate, cmap="Blues", vmin=0.0, vmax=most
-    )
+def palette(n: int) -> list[str]:
+    """Colours that are readable behind white text, neighbours far apart on the circle of hues."""
+    stride = next(step for step in range(max(1, round(0.38 * n)), n + 2) if gcd(step, n) == 1)
+    return [_readable(i * stride % n / n) for i in range(n)]
 
 
-def accuracies(panels: Mapping[str, Mapping[str, Interval]]) -> Figure:
-    """Bars of accuracy per panel, the best on top, `MODEL` in colour.
-
-    Parameters
-    ----------
-    panels : dict of str to dict of str to Interval
-        Title to names to accuracies with their bounds.
-    """
-    heights = [len(found) for found in panels.values()]
-    figure, all_axes = empty(0.32 * sum(heights) + 0.85 * len(heights), len(heights), heights)
-    for axes, (title, found) in zip(all_axes, panels.items(), strict=True):
-        names = sorted(found, key=lambda name: found[name][0], reverse=True)
-        values, low, high = np.array([found[name] for name in names]).T
-        colours = [BLUE if name == MODEL else GREY for name in names]
-        axes.barh(range(len(names)), values, color=colours, height=0.72)
-        spread = (np.maximum(values - low, 0), np.maximum(high - values, 0))
-        axes.errorbar(values, range(len(names)), xerr=spread, fmt="none", ecolor=INK, capsize=3)
-        for at, value in enumerate(values):
-            axes.text(high[at] + 0.012, at, f"{100 * value:.1f} %", va="center")
-        name_rows(axes, names, 44)
-        axes.set_title(title, loc="left", fontsize="medium", fontweight="bold")
-        percent_axis(axes.xaxis, 0, 1.1)
-    all_axes[-1].set_xlabel("accuracy")
-    return figure
+def _readable(hue: float) -> str:
+    """The lightest colour of a hue on which white text has a contrast of 4.5."""
+    for light in np.arange(0.5, 0, -0.01):
+        rgb = colorsys.hls_to_rgb(hue, light, 0.75)
+        # About the relative luminance of WCAG.
+        if np.dot(np.power(rgb, 2.2), (0.2126, 0.7152, 0.0722)) <= _LUMINANCE:
+            break
+    return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
 
 
-def reliability(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
-    """Accuracy over confidence; the larger a mark, the more tracks it stands for."""
-    figure, (axes,) = empty(4.6, width=5.4)
-    axes.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1, label="as sure as right")
-    for (name, points), (colour, marker, line) in zip(curves.items(), SERIES, strict=False):
-        confidence, accuracy, share = np.array(points).T
-        axes.plot(confidence, accuracy, color=colour, linestyle=line)
-        size = 20 + 300 * share
-        axes.scatter(confidence, accuracy, s=size, color=colour, marker=marker, label=name)
-    axes.set(xlabel="mean confidence", ylabel="share of right labels", aspect="equal")
-    percent_axes(axes, (0, 1.02), (0, 1.02))
-    # Points may lie anywhere, so the legend stands outside; there, marks are of one size.
-    legend = figure.legend(frameon=False, loc="outside lower left", ncols=1 + len(curves))
-    for handle in legend.legend_handles:
-        if isinstance(handle, PathCollection):
-            handle.set_sizes([40])
-    return figure
-
-
-def risk_coverage(
-    curves: Mapping[str, Sequence[Sequence[float]]],
-    accepted: Mapping[str, tuple[float, float]],
-    target: float,
-) -> Figure:
-    """Accuracy of the surest share of the labels.
-
-    Parameters
-    ----------
-    curves : dict of str to sequence of pairs
-        Name to (coverage, accuracy).
-    accepted : dict of str to pair
-        Name to (coverage, precision) of the labels that the model accepts, where there are any.
-    target : float
-        The precision that accepted labels are to have.
-    """
-    figure, (axes,) = empty(3.9)
-    for (name, points), (colour, marker, line) in zip(curves.items(), SERIES, strict=False):
-        axes.plot(*np.array(points).T, color=colour, linestyle=line, label=name)
-        if name in accepted:
-            axes.plot(*accepted[name], color=colour, marker=marker, markersize=9, linestyle="none")
-    axes.axhline(target, color=INK, linestyle=":", label=f"target {100 * target:.0f} %")
-    axes.set(xlabel="share of the tracks, the surest first", ylabel="share of right labels")
-    lowest = min(min(accuracy for _, accuracy in points) for points in curves.values())
-    percent_axes(axes, (0, 1.02), (max(0.0, min(lowest, target) - 0.05), 1.01))
-    axes.legend(frameon=False, loc="lower left")
-    return figure
-
-
-def confidence(counts: Sequence[int], thresholds: Mapping[str, float]) -> Figure:
-    """Histogram of confidence in `BINS` bins of equal width.
-
-    Parameters
-    ----------
-    counts : sequence of int
-    thresholds : dict of str to float
-        Whose labels are accepted from which confidence on; one above 1 is not drawn.
-    """
-    figure, (axes,) = empty(3.2)
-    heights = np.array(counts) / max(1, sum(counts))
-    edges = np.arange(BINS) / BINS
-    axes.bar(edges, heights, width=1 / BINS, align="edge", color=BLUE, edgecolor="white")
-    for (whose, least), style in zip(thresholds.items(), (":", "--"), strict=False):
-        if least <= 1:
-            label = f"accepted from {100 * least:.4g} % ({whose})"
-            axes.axvline(least, color=INK, linestyle=style, label=label)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, loc="upper left")
-    axes.set(xlabel="confidence of the label", ylabel="share of the tracks")
-    percent_axes(axes, (0, 1), (0, max(0.05, float(heights.max()) * 1.1)))
-    return figure
-
-
-def differences(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], label: str) -> Figure:
-    """Marks with their intervals, beside the line of no difference.
-
-    Parameters
-    ----------
-    panels : dict of str to dict of str to dict of str to Interval
-        Title to series to names to differences of shares; each series has the same names.
-    label : str
-        Of what the differences are.
-    """
-    rows = {title: list(next(iter(series.values()))) for title, series in panels.items()}
-    heights = [len(names) for names in rows.values()]
-    figure, all_axes = empty(0.32 * sum(heights) + 0.95 * len(heights), len(heights), heights)
-    for axes, (title, series) in zip(all_axes, panels.items(), strict=True):
-        axes.axvline(0, color=INK, linestyle=":", linewidth=1)
-        for i, ((name, found), (colour, marker, _)) in enumerate(
-            zip(series.items(), SERIES, strict=False)
-        ):
-            values, low, high = 100 * np.array([found[row] for row in rows[title]]).T
-            at = np.arange(len(values)) + _BESIDE * (i - (len(series) - 1) / 2)
-            spread = (np.maximum(values - low, 0), np.maximum(high - values, 0))
-            style: dict[str, Any] = {
-                "color": colour,
-                "marker": marker,
-                "linestyle": "none",
-                "capsize": 3,
-            }
-            axes.errorbar(values, at, xerr=spread, label=name, **style)
-        name_rows(axes, rows[title], 44)
-        axes.set_title(title, loc="left", fontsize="medium", fontweight="bold")
-    all_axes[-1].set_xlabel(label)
-    if max(map(len, panels.values())) > 1:
-        all_axes[0].legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    return figure
-
-
-def interval(share: float, n: int) -> Interval:
+def wilson(share: float, n: int) -> Interval:
     """A share that was counted on `n` independent tracks, with its 95 % bounds.
 
     References
@@ -210,10 +196,59 @@ def interval(share: float, n: int) -> Interval:
     return share, middle - root, middle + root
 
 
-def largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
-    """The names with the largest counts over all tables, the largest first."""
-    totals: dict[str, int] = {}
-    for table in tables:
-        for name, n in table.items():
-            totals[name] = totals.get(name, 0) + n
-    return sorted(totals, key=lambda name: (-totals[name], name))[:most]
+def themes() -> dict[str, Spec]:
+    """Vega-Lite's configuration for light and for dark pages."""
+    return dict(json.loads(html.asset("themes.json")))
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a picture, with its question on top."""
+    import vl_convert
+
+    views = [{**spec, "width": _WIDTH, "title": title} for title, spec in figure.charts.items()]
+    whole = views[0] if len(views) == 1 else {"vconcat": views}
+    whole = whole | {"title": {"text": one_line(figure.question, 200), "fontSize": 16}}
+    drawn: bytes = vl_convert.vegalite_to_png(
+        json.dumps(whole), vl_version=VEGA_LITE, scale=_SCALE, config=themes()["light"]
+    )
+    return drawn
+
+
+@cache
+def javascript() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one script, as ``window.vegaEmbed``."""
+    import vl_convert
+
+    script: str = vl_convert.javascript_bundle(
+        "window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE
+    )
+    return script
+
+
+def _filled(chart: str, rows: Sequence[Any] = (), n_rows: int = 0, **values: Any) -> Spec:
+    """A specification with its values; of texts from tables only safe lines are kept."""
+    given = values | {"rows": rows, "height": max(50, _ROW * n_rows)}
+    safe = {f"${name}": _clean(value) for name, value in given.items()}
+    spec: Spec = _replaced(json.loads(html.asset(f"{chart}.json")), safe)
+    spec["layer"] = [one for one in spec["layer"] if one.get("data") != {"values": []}]
+    return spec
+
+
+def _replaced(spec: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(spec, str):
+        return values.get(spec, spec)
+    if isinstance(spec, list):
+        return [_replaced(one, values) for one in spec]
+    if isinstance(spec, dict):
+        return {name: _replaced(one, values) for name, one in spec.items()}
+    return spec
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, Mapping):
+        return {name: _clean(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value

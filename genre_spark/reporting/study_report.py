@@ -1,6 +1,6 @@
-"""What a study found, for people: a page of tables, and pictures beside it."""
+"""What a study found: a page of tables in Markdown, and charts as PNG files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,32 +12,29 @@ from genre_spark.evaluation.study_results import (
     ScoresOverSeeds,
     StudiedProtocol,
 )
-from genre_spark.platform.safe_text import markdown as cell
-from genre_spark.reporting import accuracy_findings, charts
-from genre_spark.reporting.style import Picture
+from genre_spark.platform.safe_text import markdown
+from genre_spark.reporting import charts
+from genre_spark.reporting.document import Column, Figure, Table
 from genre_spark.reporting.text import (
-    PROTOCOLS,
     count,
-    gained,
-    in_text,
-    mean_and_std,
     never_learned,
+    over_seeds,
+    percent,
+    points,
+    protocol,
+    ratio,
 )
+from genre_spark.reporting.topics import accuracy, confidence
 from genre_spark.schema import MODEL
 
 PAGE = "evaluation.md"
-_MEASURES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "top3": "top 3",
-    "log_loss": "log loss",
-    "ece": "ECE",
-    "aurc": "AURC",
-}
+_MEASURES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "top3": "top 3", "log_loss": "log loss",
+             "ece": "ECE", "aurc": "AURC"}  # fmt: skip
+_WHOLE = "whole classifier"
 
 
 def write(study: PublishedStudy, folder: Path) -> None:
-    """Writes the page and its pictures into a new folder.
+    """Writes the page and its charts into a new folder.
 
     Parameters
     ----------
@@ -46,27 +43,36 @@ def write(study: PublishedStudy, folder: Path) -> None:
         Created here.
     """
     folder.mkdir()
-    shown = {PROTOCOLS[name].capitalize(): of for name, of in study.protocols.items()}
-    pictures = list(_pictures(shown, study))
-    for file, question, picture in pictures:
-        (folder / file).write_bytes(picture.titled(question))
-    lines = [
-        "# How good are the genres?",
-        _facts(study),
-        *_tables(shown, study.target_precision),
-        *[
-            f"## {question}\n\n![{question}]({file})\n\n{cell(p.finding)}"
-            for file, question, p in pictures
-        ],
-        *_curve(study.learning_curve),
-        "## How well is each genre recognised?",
-        _per_genre(shown, study.classes),
-    ]
+    figures = list(_figures(study))
+    for figure in figures:
+        (folder / f"{figure.name}.png").write_bytes(charts.png(figure))
+    lines = ["# How accurate are the genres?", _facts(study)]
+    for name, of in study.protocols.items():
+        lines += [f"## {protocol(name).capitalize()}", *_sections(name, of, study.target_precision)]
+    for one in figures:
+        picture = f"![{one.question}]({one.name}.png)"
+        lines += [f"## {one.question}", picture, markdown(one.finding)]
+    if study.learning_curve:
+        lines += ["## How many labels are needed?", _curve(study.learning_curve).markdown()]
+    lines += ["## How well is each genre recognised?", _per_genre(study).markdown()]
     (folder / PAGE).write_text("\n\n".join(lines) + "\n", encoding="utf-8")
 
 
+def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(_MEASURES)) -> Table:
+    """The classifier, its steps and the baselines, each with what the classifier gains over it."""
+
+    def row(title: str, one: ScoresOverSeeds, gain: object) -> tuple[object, ...]:
+        return title, *(getattr(one, measure) for measure in measures), gain
+
+    compared = of.ladder | of.baselines
+    rows = [row(_WHOLE, of.cnn, None), *(row(n, one, one.cnn_gain) for n, one in compared.items())]
+    columns = [Column(protocol(name)), *(Column(_MEASURES[one], over_seeds) for one in measures),
+               Column("classifier minus this, points (95% interval)", points)]  # fmt: skip
+    return Table(f"Scores, {protocol(name)}", columns, rows)
+
+
 def _facts(study: PublishedStudy) -> str:
-    skipped = [f"- no {PROTOCOLS[name]}: {why}" for name, why in study.skipped.items()]
+    skipped = [f"- not measured on {protocol(name)}: {why}" for name, why in study.skipped.items()]
     return "\n".join(
         [
             f"- catalogue: `{study.data.source}`, fingerprint `{study.data.rows.fingerprint}`",
@@ -79,166 +85,104 @@ def _facts(study: PublishedStudy) -> str:
     )
 
 
-def _tables(shown: Mapping[str, StudiedProtocol], target: float) -> Iterable[str]:
-    for title, metrics in shown.items():
-        yield f"## {title}"
-        head = ["", *_MEASURES.values(), "classifier minus this, points (95 % interval)"]
-        own, bounds = metrics.cnn, metrics.interval
-        compared = metrics.ladder | metrics.baselines
-        yield _table(
-            head,
-            [
-                ["**the whole classifier**", *_scores(own), ""],
-                *([name, *_scores(one), gained(one.cnn_gain)] for name, one in compared.items()),
-            ],
-        )
-        yield (
-            f"Accuracy {bounds.mean:.3f}, 95 % interval over artists {bounds.low:.3f} to"
-            f" {bounds.high:.3f}. {metrics.linked:.0%} of the held-out tracks share another"
-            " named artist or an album with a labelled track."
-            f" Held-out tracks: {', '.join(map(str, metrics.tracks))}."
-        )
-        yield _table(
-            ["target precision", "labels accepted", "of these right"],
-            (
-                [goal, mean_and_std(one.coverage), mean_and_std(one.precision)]
-                for goal, one in metrics.coverage_at.items()
-            ),
-        )
-        yield (
-            f"Labels accepted at a target precision of {target:.2f}: {mean_and_std(own.coverage)};"
-            f" of these right: {mean_and_std(own.precision)}. With hindsight, as many as"
-            f" {mean_and_std(own.attainable)} of the surest labels meet that precision."
-        )
-        if metrics.never_learned:
-            yield never_learned(map(cell, metrics.never_learned))
+def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[str]:
+    yield scores(name, of).markdown()
+    bounds, own = of.interval, of.cnn
+    yield (
+        f"Accuracy {ratio(bounds.mean)}, 95% interval over artists {ratio(bounds.low)} to"
+        f" {ratio(bounds.high)}. {percent(of.linked, 0)} of the held-out tracks share another named"
+        f" artist or an album with a labelled track. Held-out tracks: {', '.join(map(str, of.tracks))}."
+    )
+    columns = [Column("target precision"), Column("labels accepted", over_seeds),
+               Column("of these right", over_seeds)]  # fmt: skip
+    rows = [(goal, one.coverage, one.precision) for goal, one in of.coverage_at.items()]
+    yield Table("Accepted", columns, rows).markdown()
+    yield (
+        f"Labels accepted at a target precision of {target:.2f}: {over_seeds(own.coverage)}; of these"
+        f" right: {over_seeds(own.precision)}. With hindsight, {over_seeds(own.attainable)} of the"
+        " most confident labels reach that precision."
+    )
+    if of.never_learned:
+        yield never_learned(map(markdown, of.never_learned))
 
 
-def _scores(one: ScoresOverSeeds) -> list[str]:
-    return [mean_and_std(getattr(one, measure)) for measure in _MEASURES]
-
-
-def _curve(points: Sequence[CurvePoint]) -> Iterable[str]:
+def _curve(found: Sequence[CurvePoint]) -> Table:
     """Accuracy on new artists by number of labels."""
-    if not points:
-        return
-    steps = list(points[0].ladder)
-    gain = "synthetic genres' labels give, points (95 % interval)"
-    yield "## How many labels are needed?"
-    yield "Accuracy on one fold of new artists."
-    yield _table(
-        ["labels", *steps, gain],
-        (
-            [
-                count(point.labels),
-                *(f"{point.ladder[name]:.3f}" for name in steps),
-                gained(point.gain_by_synthetic_genres),
-            ]
-            for point in points
-        ),
-    )
+    steps = list(found[0].ladder)
+    columns = [Column("labels", count), *(Column(name, ratio) for name in steps),
+               Column("gain from labels of synthetic genres, points (95% interval)", points)]  # fmt: skip
+    rows = [(one.labels, *(one.ladder[name] for name in steps), one.gain_by_synthetic_genres)
+            for one in found]  # fmt: skip
+    return Table("Learning curve", columns, rows, "Accuracy on one fold of new artists.")
 
 
-def _per_genre(shown: Mapping[str, StudiedProtocol], classes: Sequence[str]) -> str:
-    head = [
-        "genre",
-        *(
-            f"{what}, {title.lower()}"
-            for title in shown
-            for what in ("tracks", "precision", "recall", "F1")
-        ),
+def _per_genre(study: PublishedStudy) -> Table:
+    kinds = ("support", "precision", "recall", "f1-score")
+    columns = [Column("genre")] + [
+        Column(f"{'tracks' if kind == 'support' else kind}, {protocol(name)}", over_seeds)
+        for name in study.protocols
+        for kind in kinds
     ]
-    keys = ("precision", "recall", "f1-score")
-
-    def row(genre: str) -> list[str]:
-        own = [metrics.per_genre[genre] for metrics in shown.values()]
-        cells = (
-            [f"{one['support'].mean:.0f}", *(mean_and_std(one[key]) for key in keys)] for one in own
-        )
-        return [cell(genre), *(one for part in cells for one in part)]
-
-    return _table(head, map(row, classes))
+    rows = [
+        (genre, *(of.per_genre[genre][kind] for of in study.protocols.values() for kind in kinds))
+        for genre in study.classes
+    ]
+    return Table("Each genre", columns, rows)
 
 
-def _pictures(
-    shown: Mapping[str, StudiedProtocol], study: PublishedStudy
-) -> Iterable[tuple[str, str, Picture]]:
-    """File, question and answer of each picture."""
-    yield "accuracy.png", "Is the classifier better than the baselines?", _accuracy(shown)
-    if parts := _parts(shown):
-        yield "parts.png", "What does the whole classifier gain over each step?", parts
-    for protocol, metrics in study.protocols.items():
-        title = PROTOCOLS[protocol]
-        counts = np.array(metrics.confusion)
-        yield (
-            f"confusion_{protocol}.png",
-            f"Which genres are confused ({title})?",
-            accuracy_findings.confusion(counts, study.classes),
-        )
-    curves = {title: _curves(metrics) for title, metrics in shown.items()}
-    yield (
-        "confidence.png",
-        "Does 80 % confidence mean 80 % right?",
-        accuracy_findings.reliability(curves),
-    )
-    yield (
-        "coverage.png",
-        "How accurate are the surest labels?",
-        accuracy_findings.risk_coverage(curves, study.target_precision),
-    )
+def _figures(study: PublishedStudy) -> Iterator[Figure]:
+    titled = {protocol(name): of for name, of in study.protocols.items()}
+    yield _accuracy(titled)
+    if any(len(of.ladder) > 1 for of in titled.values()):
+        yield _parts(titled)
+    for name, of in study.protocols.items():
+        finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
+        question = f"Which genres are confused ({protocol(name)})?"
+        yield Figure(f"confusion_{name}", question, finding, {"confusion": chart})
+    eces = {title: of.cnn.ece.mean for title, of in titled.items()}
+    accepted = {
+        title: (of.cnn.coverage.mean, of.cnn.precision.mean)
+        for title, of in titled.items()
+        if of.cnn.coverage.mean and of.cnn.precision.mean is not None
+    }
+    yield confidence.reliability(titled, eces)
+    yield confidence.risk_coverage(titled, accepted, study.target_precision)
 
 
-def _curves(metrics: StudiedProtocol) -> accuracy_findings.Curves:
-    """The curves of all splits, with the CNN's mean measures."""
-    own = metrics.cnn
-    return accuracy_findings.Curves(
-        metrics.reliability,
-        metrics.risk_coverage,
-        own.ece.mean,
-        own.coverage.mean,
-        own.precision.mean,
-    )
-
-
-def _accuracy(shown: Mapping[str, StudiedProtocol]) -> Picture:
-    sentences, panels = [], {}
-    for title, metrics in shown.items():
-        name, best = metrics.strongest_baseline
-        sentences.append(
-            f"{title}: {gained(best.cnn_gain)} points of accuracy between the classifier and the best"
+def _accuracy(titled: Mapping[str, StudiedProtocol]) -> Figure:
+    findings, panels = [], {}
+    for title, of in titled.items():
+        name, best = of.strongest_baseline
+        findings.append(
+            f"{title.capitalize()}: {points(best.cnn_gain)} points of accuracy over the best"
             f" baseline, {name}."
         )
-        found = {MODEL: metrics.cnn, **metrics.baselines}
-        panels[title] = {name: _bounds(one.accuracy) for name, one in found.items()}
-    return Picture(" ".join(sentences), charts.accuracies(panels))
+        found = {
+            name: _bounds(one.accuracy) for name, one in {MODEL: of.cnn, **of.baselines}.items()
+        }
+        order = sorted(found, key=lambda one: -found[one][0])
+        panels[title] = charts.bars({one: found[one] for one in order}, "accuracy", ".0%", 1.0)
+    question = "Is the classifier better than the baselines?"
+    return Figure("accuracy", question, " ".join(findings), panels)
 
 
-def _parts(shown: Mapping[str, StudiedProtocol]) -> Picture | None:
-    sentences, panels = [], {}
-    for title, metrics in shown.items():
-        gains = {name: one.cnn_gain for name, one in list(metrics.ladder.items())[:-1]}
+def _parts(titled: Mapping[str, StudiedProtocol]) -> Figure:
+    findings, panels = [], {}
+    for title, of in titled.items():
+        gains = {name: one.cnn_gain for name, one in list(of.ladder.items())[:-1]}
         if not gains:
             continue
         most = max(gains, key=lambda name: gains[name].mean)
-        sentences.append(
-            f"{title}: the whole classifier is ahead of the step {in_text(most)}"
-            f" by {gained(gains[most])} points."
-        )
-        panels[title] = {
-            "gain": {name: (one.mean, one.low, one.high) for name, one in gains.items()}
+        findings.append(f"{title.capitalize()}: {points(gains[most])} points over “{most}”.")
+        bounds = {
+            name: (100 * one.mean, 100 * one.low, 100 * one.high) for name, one in gains.items()
         }
-    if not panels:
-        return None
-    label = "points of accuracy more than the step, 95 % intervals"
-    return Picture(" ".join(sentences), charts.differences(panels, label))
+        panels[title] = charts.marks({"gain": bounds}, "points of accuracy, 95% intervals")
+    question = "What does the whole classifier gain over each step?"
+    return Figure("parts", question, " ".join(findings), panels)
 
 
 def _bounds(measure: OverSeeds) -> charts.Interval:
-    """The lowest and the highest of the seeds."""
+    """The mean with the lowest and the highest of the seeds."""
     values = [value for value in measure.values if value is not None]
     return measure.mean or 0.0, min(values, default=0.0), max(values, default=0.0)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

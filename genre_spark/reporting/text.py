@@ -1,16 +1,17 @@
-"""Words and numbers as the page has them: names, units, per cents."""
+"""Numbers, shares, intervals and names as text, the same on the terminal, in Markdown and on pages."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from genre_spark.bundle.genre_metrics import (
     AcceptedShare,
     Estimate,
     HeldOutMetrics,
+    Loss,
     Protocol,
-    ProtocolMetrics,
 )
-from genre_spark.evaluation.study_results import OverSeeds
+from genre_spark.catalog.rows import RowCounts
+from genre_spark.evaluation.study_results import AcceptanceOverSeeds, OverSeeds
 from genre_spark.platform import safe_text
 from genre_spark.platform.redaction import redact
 from genre_spark.schema import AudioFeature
@@ -20,29 +21,26 @@ PROTOCOLS: dict[Protocol, str] = {
     "new": "new artists",
     "unlinked": "new artists without a link",
 }
-# Measures of synthetic genres, by their fields in `results.Quality`.
-QUALITIES = {
-    "artist_coherence": "two tracks of an artist share a group, over chance",
-    "held_out_coherence": "the same, each half labelled without the other",
-    "album_coherence": "two tracks of an album share a group, over chance",
-    "adjusted_mutual_information": "adjusted mutual information with real genres",
-    "stability": "stability (adjusted Rand index, bootstraps)",
-    "explained_variance": "variance of the features explained",
-}
-_Value = TypeVar("_Value")
-_NONE = "–"
+NONE = "–"
 _DIGITS = {"BPM": 0, "dB": 1, "min": 1}
 
 
-def one_line(name: str, limit: int) -> str:
+def protocol(name: str) -> str:
+    """What people call a protocol."""
+    return {str(one): title for one, title in PROTOCOLS.items()}.get(name, plain(name))
+
+
+def shown(value: Any) -> str:
+    """A value without a form of its own."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return NONE if value is None else str(value)
+
+
+def one_line(name: str, limit: int = 80) -> str:
     """A name without what could change the text around it, such as a reversal of direction."""
-    line = " ".join(safe_text.plain(name).replace("\ufffd", " ").split())
+    line = " ".join(safe_text.plain(redact(name)).replace("\ufffd", " ").split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def in_text(name: str) -> str:
-    """A name within a sentence."""
-    return one_line(name, 80)
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -56,19 +54,19 @@ def plain(name: str) -> str:
 
 
 def in_units(declared: AudioFeature, raw: float | None) -> str:
-    """A raw value as people read it, in the feature's unit for display."""
+    """A raw value in the feature's unit for display, without the unit."""
     if raw is None:
-        return _NONE
+        return NONE
     if declared.name == "mode":
         return declared.high_word if raw >= 0.5 else declared.low_word
-    shown = raw / declared.per_unit
+    number = raw / declared.per_unit
     if declared.integer or declared.display_unit in _DIGITS:
-        text = f"{shown:.{_DIGITS.get(declared.display_unit, 0)}f}"
+        digits = f"{number:.{_DIGITS.get(declared.display_unit, 0)}f}"
     elif declared.low >= 0 and declared.high <= 1:
-        text = f"{shown:.2f}"
+        digits = f"{number:.2f}"
     else:
-        text = f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
-    return text.replace("-", "−")
+        digits = f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+    return digits.replace("-", "−")
 
 
 def place(source: str | None) -> str | None:
@@ -78,79 +76,92 @@ def place(source: str | None) -> str | None:
     return source and source.rstrip("/").rsplit("/", 1)[-1]
 
 
-def count(n: int | None) -> str:
-    """A whole number with its thousands apart."""
-    return _NONE if n is None else f"{int(n):,}"
+def count(n: float | None) -> str:
+    """A whole number with separators of thousands."""
+    return NONE if n is None else f"{round(n):,}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share in [0, 1] as per cents."""
-    return _NONE if share is None else f"{100 * share:.{digits}f}\u00a0%"
+    """A share in [0, 1] as a percentage; never 100% if anything is missing."""
+    if share is None:
+        return NONE
+    written = f"{100 * share:.{digits}f}%"
+    return (
+        f">{100 - 10**-digits:.{digits}f}%" if share < 1 and float(written[:-1]) == 100 else written
+    )
 
 
 def ratio(value: float | None) -> str:
     """A measure to three decimals."""
-    return _NONE if value is None else f"{value:.3f}"
+    return NONE if value is None else f"{value:.3f}"
 
 
-def mean_and_std(measure: OverSeeds) -> str:
-    """A mean over seeds to three decimals, and its standard deviation."""
-    text = ratio(measure.mean)
-    return text if measure.std is None else f"{text} ± {measure.std:.3f}"
+def interval(estimate: Estimate) -> str:
+    """A share with its 95 % interval."""
+    return f"{percent(estimate.mean)} ({100 * estimate.low:.1f}–{100 * estimate.high:.1f})"
 
 
-def gained(gain: Estimate) -> str:
-    """A difference in points, with its interval."""
+def points(gain: Estimate | None) -> str:
+    """A difference of shares in percentage points, with its interval."""
+    if gain is None:
+        return ""
     mean, low, high = (100 * share for share in (gain.mean, gain.low, gain.high))
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
 
 
-def never_learned(genres: Iterable[str]) -> str:
-    """Genres that the new-artist protocol could not measure."""
-    return f"Held out whole, being of few artists, and so never right: {', '.join(genres)}."
+def over_seeds(measure: OverSeeds) -> str:
+    """A mean over seeds with its standard deviation."""
+    mean = ratio(measure.mean)
+    return mean if measure.std is None else f"{mean} ± {measure.std:.3f}"
 
 
-def accepted(one: AcceptedShare) -> str:
-    """Coverage, and the precision that was reached."""
-    precision = "" if one.precision is None else f" ({one.precision:.3f} right)"
-    return f"{one.coverage:.2f}{precision}"
+def loss(one: Loss) -> str:
+    """Lost accuracy in percentage points, with its standard deviation over repeats."""
+    return f"{100 * one.mean:.1f} ± {100 * one.std:.1f}"
 
 
-def attainable(metrics: HeldOutMetrics, target: float) -> str:
-    """Which precision accepted labels meet; what can be met where the target cannot."""
-    goal = f"{target:.2f}"
-    if metrics.coverage:
-        return f"{metrics.coverage:.0%} of the labels at a precision of {goal}"
-    met = [name for name, one in metrics.coverage_at.items() if one.coverage]
-    if not met:
-        return f"none: held-out tracks promise no precision from 0.80 to {goal}"
-    best = max(met)
-    return (
-        f"none: {goal} cannot be promised; {best} can, for"
-        f" {metrics.coverage_at[best].coverage:.0%} of the labels"
-        f" (train with --set target_precision={best})"
+def accepted(one: AcceptedShare | AcceptanceOverSeeds) -> str:
+    """Coverage, with the precision that was reached."""
+    if isinstance(one, AcceptanceOverSeeds):
+        return f"{over_seeds(one.coverage)} ({over_seeds(one.precision)} right)"
+    return percent(one.coverage) + (
+        "" if one.precision is None else f" ({percent(one.precision)} right)"
     )
 
 
-def by_protocol(
-    title: str,
-    protocols: Mapping[Protocol, ProtocolMetrics],
-    part: Callable[[ProtocolMetrics], Mapping[str, _Value]],
-    form: Callable[[_Value], str],
-) -> list[tuple[str, ...]]:
-    """A table with a row per name in a part of the protocols, and a column per protocol.
+def never_learned(genres: Iterable[str]) -> str:
+    """Genres that a protocol could not measure."""
+    return f"Held out completely, because few artists have them, and so never right: {', '.join(genres)}."
 
-    Parameters
-    ----------
-    title : str
-        Of the first column.
-    protocols : mapping of str to ProtocolMetrics
-    part : callable
-        What is shown of each protocol; all have the same names.
-    form : callable
-        A value as text.
-    """
-    names = part(next(iter(protocols.values()))) if protocols else {}
-    head = (title, *(PROTOCOLS[name] for name in protocols))
-    rows = [(name, *(form(part(of)[name]) for of in protocols.values())) for name in names]
-    return [head, *rows]
+
+def attainable(metrics: HeldOutMetrics, target: float) -> str:
+    """What share of the labels reaches the target precision, or which precision is reachable."""
+    if metrics.coverage:
+        return f"{percent(metrics.coverage, 0)} of the labels at a precision of {target:.2f}"
+    met = [name for name, one in metrics.coverage_at.items() if one.coverage]
+    if not met:
+        return f"none: no precision from 0.80 to {target:.2f} is reached on held-out tracks"
+    best = max(met)
+    return (
+        f"none at {target:.2f}; {percent(metrics.coverage_at[best].coverage, 0)} of the labels at"
+        f" {best} (train with --set target_precision={best})"
+    )
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Names with their counts."""
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
+
+
+def quarantined(rows: RowCounts) -> str:
+    """Number of quarantined rows, with the reasons."""
+    return f"{rows.n_quarantined:,}" + (f" ({tally(rows.reasons)})" if rows.reasons else "")
+
+
+def largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
+    """The names with the largest counts over all tables, the largest first."""
+    totals: dict[str, int] = {}
+    for table in tables:
+        for name, n in table.items():
+            totals[name] = totals.get(name, 0) + n
+    return sorted(totals, key=lambda name: (-totals[name], name))[:most]

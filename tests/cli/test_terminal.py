@@ -113,7 +113,7 @@ def test_codes_that_a_terminal_would_obey_are_not_printed(shown):
 def test_stability_and_rules_are_reported_and_nothing_of_a_change_that_was_not_asked_for(capsys):
     summaries.show_bundle(Terminal(), DISCOVERY)
     told = capsys.readouterr().out
-    assert "same groups over seeds (adjusted Rand index): 0.987 ± 0.010" in told
+    assert "stability over seeds (adjusted Rand index): 0.987 ± 0.010" in told
     assert "rules agree with synthetic genres on unseen tracks: 91.2%" in told
     assert "accuracy" not in told
     assert "compared with" not in told
@@ -139,7 +139,7 @@ def test_what_became_of_earlier_synthetic_genres_is_reported(capsys):
         "new: 7, 8",
         "retired: 1, 2",
         "split: 3 into 3, 7",
-        "merged: 0, 1 in 0",
+        "merged: 0, 1 into 0",
     ):
         assert line in lines
 

@@ -1,39 +1,32 @@
 """The page's pictures as files."""
 
 import json
-from importlib.resources import files
 
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 from genre_spark.errors import OutputError
 from genre_spark.platform.storage import LocalStorage
-from genre_spark.reporting import export
-from genre_spark.reporting.style import Answer, Picture
+from genre_spark.reporting import charts, export, html
+from genre_spark.reporting.document import Figure
 
 DISK = LocalStorage()
 
 
-def answer(name):
-    figure = Figure(figsize=(2, 1))
-    figure.subplots().plot([1, 2])
-    return Answer(name, f"What of {name}?", "Line chart", Picture(f"{name} rises.", figure))
+def figure(name):
+    chart = charts.lines([1, 2], [0.5, 0.7], "number", 2)
+    return Figure(name, f"What of {name}?", f"{name} rises.", {name: chart})
 
 
 def write(folder, *names):
     path = export.check_target(DISK, str(folder), [])
-    return export.write(DISK, path, map(answer, names))
+    return export.write(DISK, path, map(figure, names))
 
 
-def test_each_picture_is_a_file_with_its_question_above_it(tmp_path):
+def test_each_figure_is_a_file_with_its_question_and_answer_in_a_list(tmp_path):
     folder = tmp_path / "pictures"
     assert write(folder, "map", "sizes") == 2
     assert {path.name for path in folder.iterdir()} == {"map.png", "sizes.png", "_pictures.json"}
-    untitled = answer("map").picture
-    with Image.open(folder / "map.png") as image:
-        assert image.height > untitled.height
-        assert image.width == pytest.approx(untitled.width, abs=1)
+    assert (folder / "map.png").read_bytes().startswith(b"\x89PNG")
     told = json.loads((folder / "_pictures.json").read_text())["pictures"]
     assert told["map.png"] == {"question": "What of map?", "answer": "map rises."}
 
@@ -61,22 +54,15 @@ def test_pictures_among_which_somebody_put_a_file_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["# A card\n", "<html>mine</html>", "", b"\xff\x00"])
-def test_a_page_replaces_no_file_but_a_page_of_an_earlier_report(tmp_path, content):
+@pytest.mark.parametrize("command", ["report", "labels"])
+def test_a_page_replaces_no_file_but_an_earlier_page_of_its_command(tmp_path, command, content):
     file = tmp_path / "model_card.md"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    before = file.read_bytes()
-    page = f"<!DOCTYPE html>{export.PAGE_MARK}"
-    with pytest.raises(OutputError, match="exists and is no page of genre-spark report"):
-        export.write_page(LocalStorage(), str(file), page)
-    assert file.read_bytes() == before
-    for text in (page, f"{page} again"):
-        export.write_page(LocalStorage(), str(tmp_path / "page.html"), text)
-        assert (tmp_path / "page.html").read_text() == text
-
-
-def test_the_page_has_the_mark_by_which_it_may_be_replaced():
-    template = files("genre_spark.reporting") / "templates" / "report.html"
-    assert export.PAGE_MARK in template.read_text(encoding="utf-8")[:500]
+    with pytest.raises(OutputError, match=f"exists and is no page of genre-spark {command}"):
+        html.check(DISK, str(file), command)
+    html.check(DISK, str(tmp_path / "new.html"), command)
+    file.write_text(f"<!DOCTYPE html>{html.mark(command)}")
+    html.check(DISK, str(file), command)
 
 
 def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):

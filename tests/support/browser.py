@@ -1,96 +1,113 @@
-"""A page as a real browser sees it: Chromium, headless, with nothing but its command line."""
+"""A page in a real browser: Chromium, headless, driven by selenium; tests skip where it is missing."""
 
 import json
-import re
 import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+
+import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-# The page stands in a frame as wide as a phone, so that its own rules for widths apply.
-_FRAME = """<!DOCTYPE html><meta charset="utf-8">
-<iframe id="frame" src="{page}" width="{width}" height="900" style="border:0"></iframe>
-<script id="found" type="application/json"></script>
-<script>
-document.getElementById("frame").onload = () => {{
-  const frame = document.getElementById("frame"), page = frame.contentDocument;
-  page.querySelectorAll("details").forEach(one => one.open = true);
-  const images = [...page.images];
-  const ids = [...page.querySelectorAll("[id]")].map(one => one.id);
-  document.getElementById("found").textContent = JSON.stringify({{
-    width: page.documentElement.scrollWidth,
-    images: images.length,
-    missing: images.filter(one => !one.complete || !one.naturalWidth).length,
-    unnamed: images.filter(one => !one.alt).length,
-    requests: frame.contentWindow.performance.getEntriesByType("resource").map(one => one.name),
-    levels: [...page.querySelectorAll("h1,h2,h3,h4")].map(one => +one.tagName[1]),
-    repeated: ids.filter((id, i) => ids.indexOf(id) !== i),
-    scripts: page.scripts.length,
-  }});
-}};
-</script>
-"""
+PHONE, DESK, WIDE = 390, 1200, 1920
+_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a browser found on a page.
+@contextmanager
+def started(downloads: str = "") -> Iterator["Browser"]:
+    """A browser; skips the test if Chromium or its driver is not installed."""
+    binary, driver = (
+        next(filter(None, map(shutil.which, NAMES)), None),
+        shutil.which("chromedriver"),
+    )
+    if not binary or not driver:
+        pytest.skip("no browser: needs Debian's chromium and chromium-driver")
+    from selenium import webdriver
 
-    Attributes
-    ----------
-    width : int
-        Of the content in pixels; more than the window's is a page that scrolls sideways.
-    images, missing, unnamed : int
-        Pictures, those that did not load, and those without a text.
-    requests : list of str
-        What it loaded beside the page.
-    levels : list of int
-        Of the headings, in order.
-    repeated : list of str
-        Ids that stand twice.
-    scripts : int
-    console : list of str
-        What it wrote to the console.
-    """
-
-    width: int
-    images: int
-    missing: int
-    unnamed: int
-    requests: list[str]
-    levels: list[int]
-    repeated: list[str]
-    scripts: int
-    console: list[str]
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in _FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.add_experimental_option("prefs", {"download.default_directory": downloads})
+    chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    try:
+        yield Browser(chrome)
+    finally:
+        chrome.quit()
 
 
-def find() -> str | None:
-    """The browser's path, None where there is none."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
+class Browser:
+    """What tests do with a page."""
 
+    def __init__(self, chrome):
+        self.chrome = chrome
 
-def look(browser: str, page: Path, folder: Path, width: int) -> Seen:
-    """Loads a page in a window so many pixels wide; `folder` takes what that needs."""
-    outer = folder / "frame.html"
-    outer.write_text(_FRAME.format(page=page.as_uri(), width=width), encoding="utf-8")
-    done = _load(browser, outer.as_uri(), folder)
-    found = re.search(r'<script id="found"[^>]*>(.*?)</script>', done.stdout, re.DOTALL)
-    if not found or not found[1]:
-        raise AssertionError(f"{browser} did not load {page}: {done.stderr[-2000:]}")
-    console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
-    return Seen(**json.loads(found[1]), console=console)
+    def open(self, path, width=DESK, dark=False, fragment=""):
+        """Loads a page in a window so many pixels wide."""
+        device = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+        self.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        # The same page with another fragment would not be loaded again.
+        self.chrome.get("about:blank")
+        self.chrome.get_log("browser")
+        self.chrome.get(path.as_uri() + fragment)
 
+    def run(self, script, *arguments):
+        """The value of a script."""
+        return self.chrome.execute_script(f"return {script}", *arguments)
 
-def dom(browser: str, url: str, folder: Path) -> str:
-    """What a page's scripts have made of it, as HTML; `folder` takes what that needs."""
-    return _load(browser, url, folder).stdout
+    def find(self, selector):
+        """The elements of a CSS selector."""
+        return self.chrome.find_elements("css selector", selector)
 
+    def text(self, selector):
+        """The text of an element."""
+        return self.run("document.querySelector(arguments[0]).textContent", selector)
 
-def _load(browser: str, url: str, folder: Path) -> subprocess.CompletedProcess:
-    command = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--allow-file-access-from-files", "--enable-logging=stderr", "--window-size=1280,1000",
-        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", "--dump-dom", url,
-    ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    def wait(self, condition):
+        """Until a script gives something true."""
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        return WebDriverWait(self.chrome, 60).until(lambda _: self.run(condition))
+
+    def draw_all(self):
+        """Draws every chart, as printing does."""
+        self.run("dispatchEvent(new Event('beforeprint'))")
+        self.wait(
+            "[...document.querySelectorAll('.chart')].every(one => one.querySelector('canvas'))"
+        )
+
+    def faults(self):
+        """Sideways scrolling, requests, repeated ids, and what the console reports."""
+        wide = self.run("document.documentElement.scrollWidth - innerWidth")
+        requests = self.run("performance.getEntriesByType('resource').map(one => one.name)")
+        ids = self.run("[...document.querySelectorAll('[id]')].map(one => one.id)")
+        repeated = {one for one in ids if ids.count(one) > 1}
+        return {
+            name: found
+            for name, found in {
+                "pixels too wide": max(0, wide),
+                "requests": requests,
+                "repeated ids": repeated,
+                "console": [line["message"] for line in self.chrome.get_log("browser")],
+            }.items()
+            if found
+        }
+
+    def violations(self):
+        """Serious violations of accessibility that axe-core finds, by rule."""
+        axe = pytest.importorskip("axe_selenium_python", reason="axe is not installed")
+        script = files(axe) / "node_modules" / "axe-core" / "axe.min.js"
+        # Not as an element of the page, whose policy forbids it.
+        self.chrome.execute_script(script.read_text("utf-8"))
+        self.chrome.set_script_timeout(120)
+        found = self.chrome.execute_async_script(
+            "const done = arguments[0]; axe.run().then(one => done(JSON.stringify(one.violations)))"
+        )
+        return {
+            one["id"]: [node["html"][:200] for node in one["nodes"]][:3]
+            for one in json.loads(found)
+            if one["impact"] in ("serious", "critical")
+        }

@@ -1,0 +1,176 @@
+"""What a report is made of: tables, figures, cards and tiles, which each medium renders in one place."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from genre_spark.bundle.manifest import Manifest
+from genre_spark.platform.safe_text import markdown
+from genre_spark.publishing.manifest import Manifest as LabelledManifest
+from genre_spark.reporting import text
+
+Row = tuple[Any, ...]
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its name, and how its values are written."""
+
+    name: str
+    form: Callable[[Any], str] = text.shown
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values; the first column names the row.
+
+    Attributes
+    ----------
+    title : str
+    columns : sequence of Column
+    rows : sequence of sequence
+        Values as they are, so that a page can sort them.
+    note : str
+        Finding, or how to read it.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    note: str = ""
+    kind: ClassVar[str] = "table"
+
+    def texts(self) -> list[tuple[str, ...]]:
+        """The head and the rows, as every medium shows them."""
+        head = tuple(column.name for column in self.columns)
+        forms = [column.form for column in self.columns]
+        return [head, *(tuple(f(v) for f, v in zip(forms, row, strict=True)) for row in self.rows)]
+
+    def markdown(self) -> str:
+        """The table in Markdown, with its note below it."""
+        head, *rows = self.texts()
+        lines = [map(markdown, head), ["---"] * len(head), *(map(markdown, row) for row in rows)]
+        drawn = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"{drawn}\n\n{markdown(self.note)}" if self.note else drawn
+
+
+def facts(title: str, pairs: Mapping[str, Any]) -> Table:
+    """A table of names and values, without those that are absent."""
+    rows = [(name, value) for name, value in pairs.items() if value not in (None, "")]
+    return Table(title, (Column("fact"), Column("value")), rows)
+
+
+def sort_key(value: Any) -> float | str:
+    """By what a page sorts a value: its number, or the mean of an estimate."""
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else int(value)
+    if isinstance(value, int | float):
+        return float(value)
+    for name in ("mean", "coverage"):
+        if hasattr(value, name):
+            return sort_key(getattr(value, name))
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A question, its answer in one sentence, and charts that show it.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without the ending, and of its anchor.
+    question, finding : str
+    charts : mapping of str to dict
+        Vega-Lite specifications by title; the title of a single one is not shown.
+    note : str
+        How to read it, and what it was measured on.
+    """
+
+    name: str
+    question: str
+    finding: str
+    charts: Mapping[str, Spec]
+    note: str = ""
+    kind: ClassVar[str] = "figure"
+
+
+@dataclass(frozen=True)
+class Map(Figure):
+    """A figure with a legend that isolates (id, name and colour), and a search if tracks have names."""
+
+    legend: Sequence[tuple[int, str, str]] = ()
+    searchable: bool = False
+    kind: ClassVar[str] = "map"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One synthetic genre: what it is called, and facts about it."""
+
+    id: int
+    name: str
+    colour: str
+    size: str
+    called: str
+    facts: Mapping[str, Sequence[str]]
+    rules: Sequence[str] = ()
+    rules_note: str = ""
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Cards below a heading."""
+
+    title: str
+    cards: Sequence[Card]
+    note: str = ""
+    kind: ClassVar[str] = "cards"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number at the top of the page; `level` is ok, warn or stop by a gate, empty without one."""
+
+    label: str
+    value: str
+    detail: str = ""
+    level: str = ""
+
+
+Part = Table | Figure | Cards
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A section of the page; `name` is its anchor, `lead` its first paragraph."""
+
+    name: str
+    title: str
+    lead: str
+    parts: Sequence[Part]
+    tiles: Sequence[Tile] = ()
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Its figures, in order."""
+        return [part for part in self.parts if isinstance(part, Figure)]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a report is about.
+
+    Attributes
+    ----------
+    model : bundle.manifest.Manifest
+    labels : publishing.manifest.Manifest or None
+        Of a catalogue that was labelled.
+    labelled : mapping of str to dict
+        Labelled rows of tracks on the map, by id.
+    """
+
+    model: Manifest
+    labels: LabelledManifest | None = None
+    labelled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

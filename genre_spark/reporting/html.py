@@ -1,0 +1,99 @@
+"""Pages as one HTML file that loads nothing: templates, embedded data, and the scripts they may run."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from genre_spark.errors import OutputError
+from genre_spark.platform import safe_text
+from genre_spark.platform.redaction import redact
+from genre_spark.platform.storage import Storage
+from genre_spark.reporting.document import sort_key
+
+_HEAD = 2000
+
+
+def render(command: str, scripts: Sequence[str], **content: Any) -> str:
+    """The page of a command; of scripts, only these can run on it.
+
+    Parameters
+    ----------
+    command : str
+        Its template is ``templates/<command>.html``.
+    scripts : sequence of str
+        JavaScript, inlined in order.
+    **content
+        Values for the template; texts are escaped, `embedded` gives data for the scripts.
+    """
+    environment = Environment(
+        loader=PackageLoader("genre_spark.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(sort_key=sort_key)
+    # Within a script's text, this would end it.
+    inlined = [script.replace("</script", "<\\/script") for script in scripts]
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in inlined)
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
+    page = environment.get_template(f"{command}.html")
+    return page.render(
+        mark=Markup(mark(command)),
+        policy=Markup(policy),
+        scripts=list(map(Markup, inlined)),
+        **content,
+    )
+
+
+def embedded(value: Any) -> Markup:
+    """JSON for a script element of a page: nothing in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def asset(name: str) -> str:
+    """The text of a file in ``templates``."""
+    file = resources.files("genre_spark.reporting") / "templates" / name
+    return file.read_text(encoding="utf-8")
+
+
+def mark(command: str) -> str:
+    """The element at the beginning of a page by which a later run may replace it."""
+    return f'<meta name="generator" content="genre-spark {command}">'
+
+
+def check(storage: Storage, output: str, command: str) -> None:
+    """Refuses to replace anything but an earlier page of the same command.
+
+    Raises
+    ------
+    OutputError
+    """
+    if not storage.exists(output):
+        return
+    if storage.is_dir(output) or mark(command) not in storage.beginning(output, _HEAD):
+        raise OutputError(
+            f"--output {output}: exists and is no page of genre-spark {command}; it was not changed."
+            " Choose another name, or delete it"
+        )
+
+
+def _sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _visible(value: Any) -> Any:
+    """What a template shows: text from tables and paths is made safe, markup is left as it is."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return safe_text.plain(redact(value))
+    return value

@@ -1,0 +1,1 @@
+"""Topics of a report, one module each: its tables, findings and charts."""

@@ -1,0 +1,236 @@
+"""Accuracy of genres on held-out tracks: protocols, steps, baselines, confusions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from genre_spark.bundle.genre_metrics import (
+    GenreMetrics,
+    GenreScores,
+    HeldOutMetrics,
+    ProtocolMetrics,
+    Scores,
+)
+from genre_spark.reporting import charts
+from genre_spark.reporting.document import Column, Figure, Part, Subject, Table, Tile, Topic
+from genre_spark.reporting.text import (
+    count,
+    interval,
+    never_learned,
+    one_line,
+    percent,
+    plain,
+    protocol,
+    ratio,
+)
+from genre_spark.schema import MODEL
+
+# More genres would not be legible in a chart; the tables have them all.
+MOST_CONFUSED = 30
+_MOST_PAIRS = 10
+_MEASURES = {"macro_f1": "macro-F1", "top3": "top 3", "ece": "ECE", "aurc": "AURC"}
+_RATIOS = {"log_loss", "aurc"}
+# With fewer, a 95 % interval of an accuracy is wider than ± 0.18.
+_FEWEST_TRACKS = 30
+
+
+def topic(subject: Subject) -> Topic | None:
+    """The section on accuracy; None for a bundle without genres."""
+    genres = subject.model.genres
+    if not genres or not genres.protocols:
+        return None
+    lead = (
+        "On tracks held out from everything that was fitted on labels. Known artists have other"
+        " labelled tracks, new artists have none; “without a link” means that no named artist and no"
+        " album of the track has a labelled track. Scales and centers are fitted on all tracks,"
+        " without labels."
+    )
+    lead += "".join(f" {line}" for line in remarks(genres))
+    parts: list[Part | None] = [
+        headline(genres), _baselines(genres), steps(genres), _confusion(genres), _pairs(genres),
+        _per_genre(genres),
+    ]  # fmt: skip
+    return Topic("accuracy", "Accuracy", lead, [one for one in parts if one], _tiles(genres))
+
+
+def headline(genres: GenreMetrics, brief: bool = False) -> Table:
+    """Accuracy of each protocol next to its best baseline; unless brief, with all other scores."""
+    others = [] if brief else [name for name in Scores.model_fields if name != "accuracy"]
+    rows = [
+        (protocol(name), of.tracks, of.interval.model_copy(update={"mean": of.accuracy}),
+         of.best_baseline[1], of.best_baseline[0], of.baselines.get("majority"),
+         *(getattr(of, measure) for measure in others))
+        for name, of in genres.protocols.items()
+    ]  # fmt: skip
+    columns = [Column("held out"), Column("tracks", count), Column("accuracy (95% interval)", interval),
+               Column("best baseline", percent), Column("which"), Column("majority", percent)]  # fmt: skip
+    columns += [
+        Column(_MEASURES.get(measure, plain(measure)), ratio if measure in _RATIOS else percent)
+        for measure in others
+    ]
+    return Table("Accuracy on held-out tracks", columns, rows)
+
+
+def steps(genres: GenreMetrics) -> Table | None:
+    """Accuracy of each step of the classifier: an ablation."""
+    return _by_protocol("accuracy of", genres, lambda of: of.ladder, percent,
+                        "What each part adds (ablation)")  # fmt: skip
+
+
+def baselines(genres: GenreMetrics) -> Table | None:
+    """Accuracy of each baseline."""
+    return _by_protocol("baseline", genres, lambda of: of.baselines, percent, "Baselines")
+
+
+def remarks(genres: GenreMetrics) -> list[str]:
+    """What small or unusual numbers mean, and what was not measured."""
+    said = [f"Not measured on {protocol(name)}: {why}." for name, why in genres.skipped.items()]
+    for name, of in genres.protocols.items():
+        title, majority = protocol(name), of.baselines.get("majority")
+        if of.tracks < _FEWEST_TRACKS:
+            said.append(
+                f"{title}: only {of.tracks:,} tracks were held out, fewer than {_FEWEST_TRACKS}:"
+                " these numbers are mostly random."
+            )
+        if majority is not None and of.accuracy < majority:
+            said.append(
+                f"{title}: accuracy {percent(of.accuracy)} is below {percent(majority)}, the accuracy"
+                " of the most frequent genre for every track: do not use these genres."
+            )
+        if of.coverage == 0:
+            said.append(
+                f"{title}: no label reaches a precision of {percent(genres.target_precision, 0)}, so"
+                " genre_accepted will be false, however high the accuracy is."
+            )
+        if of.never_learned:
+            said.append(f"{title}: {never_learned(map(one_line, of.never_learned))}")
+    return said
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The most frequent confusion in a sentence, and the matrix as a chart."""
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    wrong = _mistakes(counts)
+    order = np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")
+    shown = np.sort(order[:MOST_CONFUSED])
+    names = [classes[i] for i in shown]
+    finding = "No held-out track has a wrong label."
+    if wrong.any():
+        true, given = map(int, np.unravel_index(wrong.argmax(), wrong.shape))
+        finding = (
+            f"The most frequent confusion: {one_line(classes[true])} labelled as"
+            f" {one_line(classes[given])}, {count(wrong[true, given])} of"
+            f" {count(counts[true].sum())} tracks."
+        )
+    return finding, charts.heatmap(shares[np.ix_(shown, shown)], names, names, "share of the row")
+
+
+def _by_protocol(
+    head: str,
+    genres: GenreMetrics,
+    part: Callable[[ProtocolMetrics], Mapping[str, Any]],
+    form: Callable[[Any], str],
+    title: str,
+) -> Table | None:
+    """A row for each name in a part of the metrics, a column for each protocol."""
+    names = dict.fromkeys(name for of in genres.protocols.values() for name in part(of))
+    columns = [Column(head), *(Column(protocol(name), form) for name in genres.protocols)]
+    rows = [(name, *(part(of).get(name) for of in genres.protocols.values())) for name in names]
+    return Table(title, columns, rows) if rows else None
+
+
+def _baselines(genres: GenreMetrics) -> Figure:
+    findings, panels = [], {}
+    for name, of in genres.protocols.items():
+        best, accuracy = of.best_baseline
+        title = protocol(name)
+        findings.append(
+            f"{title.capitalize()}: {100 * abs(of.accuracy - accuracy):.1f} points"
+            f" {'behind' if of.accuracy < accuracy else 'ahead of'} the best baseline, {best}."
+        )
+        found = {MODEL: of.accuracy} | of.baselines
+        order = sorted(found, key=lambda one: -found[one])
+        bounded = {one: charts.wilson(found[one], of.tracks) for one in order}
+        panels[title] = charts.bars(bounded, "accuracy", ".0%", 1.0)
+    return Figure(
+        "baselines", "Is the model better than simple baselines?", " ".join(findings), panels,
+        "A lookup gives the most frequent genre of the labelled tracks of the artist or album."
+        " Whiskers: 95% intervals for independent tracks; tracks of one artist are not"
+        " independent, so the true intervals are wider.",
+    )  # fmt: skip
+
+
+def _last(genres: GenreMetrics) -> tuple[str, HeldOutMetrics]:
+    """The protocol on which confusions are shown: the one with the most tracks of new artists."""
+    name = "new" if "new" in genres.protocols else next(iter(genres.protocols))
+    return protocol(name), genres.protocols[name]
+
+
+def _confusion(genres: GenreMetrics) -> Figure:
+    title, of = _last(genres)
+    finding, chart = confusion(np.array(of.confusion), genres.classes)
+    note = f"{title.capitalize()}, {count(of.tracks)} tracks. Rows are true genres."
+    if len(genres.classes) > MOST_CONFUSED:
+        note += f" Shown are the {MOST_CONFUSED} genres with the most mistakes."
+    return Figure("confusion", "Which genres are confused?", finding, {"confusion": chart}, note)
+
+
+def _pairs(genres: GenreMetrics) -> Table | None:
+    counts = np.array(_last(genres)[1].confusion)
+    wrong = _mistakes(counts)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
+    pairs = [map(int, np.unravel_index(i, counts.shape)) for i in order if wrong.flat[i]]
+    rows = [
+        (one_line(genres.classes[t]), one_line(genres.classes[g]), counts[t, g].item(),
+         float(counts[t, g] / counts[t].sum()))
+        for t, g in pairs
+    ]  # fmt: skip
+    columns = [Column("true genre"), Column("label"), Column("tracks", count),
+               Column("share of the true genre", percent)]  # fmt: skip
+    return Table("The most frequent confusions", columns, rows) if rows else None
+
+
+def _per_genre(genres: GenreMetrics) -> Table:
+    """Precision, recall and F1 of each genre and protocol."""
+    kinds = {
+        name: GenreScores.model_fields[name] for name in ("support", *GenreScores.model_fields)
+    }
+    columns = [Column("genre")]
+    for name in genres.protocols:
+        columns += [
+            Column(
+                f"{_SCORES.get(kind, kind)}, {protocol(name)}",
+                count if kind == "support" else percent,
+            )
+            for kind in kinds
+        ]
+    rows = [
+        (one_line(genre), *(getattr(of.per_genre[genre], kind)
+                            for of in genres.protocols.values() for kind in kinds))
+        for genre in genres.classes
+    ]  # fmt: skip
+    return Table("Precision, recall and F1 of each genre", columns, rows)
+
+
+_SCORES = {"support": "tracks", "f1_score": "F1"}
+
+
+def _tiles(genres: GenreMetrics) -> list[Tile]:
+    """Accuracy of known and new artists; amber behind the best baseline, red below the majority."""
+    tiles = []
+    for name, of in genres.protocols.items():
+        if name == "unlinked":
+            continue
+        best, accuracy = of.best_baseline
+        level = "ok" if of.accuracy >= accuracy else "warn"
+        if of.accuracy < of.baselines.get("majority", 0.0):
+            level = "stop"
+        detail = f"best baseline {percent(accuracy)} ({best})"
+        tiles.append(Tile(f"Accuracy, {protocol(name)}", percent(of.accuracy), detail, level))
+    return tiles
+
+
+def _mistakes(counts: np.ndarray) -> np.ndarray:
+    """The confusion matrix without its diagonal."""
+    return counts * ~np.eye(len(counts), dtype=bool)

@@ -1,0 +1,130 @@
+"""Confidence: calibration, risk and coverage, and which labels are accepted."""
+
+from collections.abc import Mapping
+from typing import Protocol as Interface
+
+from genre_spark.bundle.genre_metrics import AcceptedShare, GenreMetrics
+from genre_spark.bundle.manifest import Manifest
+from genre_spark.classifier.head import KINDS, NEW
+from genre_spark.evaluation.study_results import AcceptanceOverSeeds
+from genre_spark.reporting import charts
+from genre_spark.reporting.document import Column, Figure, Part, Subject, Table, Tile, Topic
+from genre_spark.reporting.text import accepted, attainable, percent, protocol
+
+_USUAL = 0.8
+
+
+class Curves(Interface):
+    """Curves of held-out tracks; see `genre_metrics.HeldOutMetrics`."""
+
+    @property
+    def reliability(self) -> tuple[tuple[float, float, float], ...]:
+        """Mean confidence, accuracy and share of the tracks of each bin."""
+
+    @property
+    def risk_coverage(self) -> tuple[tuple[float, float], ...]:
+        """Coverage, and accuracy of the labels with the highest confidence."""
+
+
+def topic(subject: Subject) -> Topic | None:
+    """The section on confidence; None for a bundle without genres."""
+    genres, part = subject.model.genres, subject.model.scoring.genres
+    if not genres or not genres.protocols or part is None:
+        return None
+    target = percent(part.acceptance.target, 0)
+    lead = (
+        f"A label is accepted if its confidence is high enough that {target} of the accepted labels"
+        " are right, as measured on held-out tracks."
+    )
+    titled = {protocol(name): of for name, of in genres.protocols.items()}
+    points = {title: (of.coverage, of.precision) for title, of in titled.items()
+              if of.coverage and of.precision is not None}  # fmt: skip
+    eces = {title: of.ece for title, of in titled.items()}
+    parts: list[Part] = [
+        reliability(titled, eces), risk_coverage(titled, points, part.acceptance.target),
+        acceptance(genres),
+    ]  # fmt: skip
+    return Topic("confidence", "Confidence", lead, parts, _tiles(subject))
+
+
+def acceptance(genres: GenreMetrics) -> Table:
+    """Share of the labels accepted at each target precision, and the precision reached."""
+    names = dict.fromkeys(goal for of in genres.protocols.values() for goal in of.coverage_at)
+    columns = [Column("target precision"), *(Column(protocol(name), _accepted) for name in
+               genres.protocols)]  # fmt: skip
+    rows = [
+        (goal, *(of.coverage_at.get(goal) for of in genres.protocols.values())) for goal in names
+    ]
+    note = ". ".join(f"{name}: {share}" for name, share in accepted_shares(genres).items())
+    return Table("Labels accepted by target precision", columns, rows, f"{note}.")
+
+
+def accepted_shares(genres: GenreMetrics) -> dict[str, str]:
+    """For each protocol, how many labels are accepted at the target precision."""
+    return {
+        f"accepted, {protocol(name)}": attainable(of, genres.target_precision)
+        for name, of in genres.protocols.items()
+    }
+
+
+def reliability(curves: Mapping[str, Curves], eces: Mapping[str, float | None]) -> Figure:
+    """Whether confidence equals accuracy."""
+    findings, panels = [], {}
+    for title, of in curves.items():
+        sure, right, _ = min(of.reliability, key=lambda point: abs(point[0] - _USUAL))
+        finding = f"{title.capitalize()}: of labels with a confidence of {percent(sure, 0)}, {percent(right, 0)} are right"
+        if (ece := eces[title]) is not None:
+            finding += f" (expected calibration error {100 * ece:.1f} points)"
+        findings.append(f"{finding}.")
+        titles = ("mean confidence", "share of right labels")
+        panels[title] = charts.curve(of.reliability, titles)
+    return Figure(
+        "reliability", "Is a label with 80% confidence right in 80% of the cases?",
+        " ".join(findings), panels,
+        "Above the dotted line the model is underconfident, below it overconfident. Larger points"
+        " stand for more tracks.",
+    )  # fmt: skip
+
+
+def risk_coverage(
+    curves: Mapping[str, Curves], points: Mapping[str, tuple[float, float]], target: float
+) -> Figure:
+    """How accurate the labels with the highest confidence are."""
+    findings, panels = [], {}
+    for title, of in curves.items():
+        if at := points.get(title):
+            findings.append(
+                f"{title.capitalize()}: {percent(at[0])} of the labels are accepted, {percent(at[1])}"
+                " of them right."
+            )
+        else:
+            findings.append(f"{title.capitalize()}: no label is accepted.")
+        titles = ("share of the tracks, highest confidence first", "share of right labels")
+        panels[title] = charts.curve(of.risk_coverage, titles, target=target, accepted=at)
+    return Figure(
+        "risk-coverage", "How accurate are the most confident labels?", " ".join(findings), panels,
+        f"Diamond: the accepted labels. Dotted line: the target precision of {percent(target, 0)}.",
+    )  # fmt: skip
+
+
+def thresholds(manifest: Manifest) -> dict[str, float]:
+    """Least confidence of an accepted label, by kind of artist; above 1 none is accepted."""
+    part = manifest.scoring.genres
+    if part is None:
+        return {}
+    if not part.has_artists:
+        return {"all artists": part.acceptance.threshold(NEW)}
+    return {f"{kind} artists": part.acceptance.threshold(kind) for kind in KINDS[::-1]}
+
+
+def _accepted(one: AcceptedShare | AcceptanceOverSeeds | None) -> str:
+    return "" if one is None else accepted(one)
+
+
+def _tiles(subject: Subject) -> list[Tile]:
+    labels, genres = subject.labels, subject.model.genres
+    if labels is None or labels.labels.accepted is None or genres is None:
+        return []
+    share = labels.labels.accepted
+    detail = f"target precision {percent(genres.target_precision, 0)}"
+    return [Tile("Accepted labels", percent(share), detail, "ok" if share else "warn")]

@@ -1,0 +1,57 @@
+"""Rows that were read, and the quarantine."""
+
+from genre_spark.catalog.rows import RowCounts
+from genre_spark.reporting.document import Column, Subject, Table, Tile, Topic
+from genre_spark.reporting.text import count, percent, plain
+
+_COUNTS = {
+    "read": "rows read",
+    "accepted": "tracks accepted",
+    "n_quarantined": "rows quarantined",
+    "duplicates": "of these, repeated rows only",
+    "imputed": "tracks with imputed features",
+    "ambiguous": "tracks with several genres",
+    "with_genre": "tracks with one genre",
+}
+
+
+def topic(subject: Subject) -> Topic:
+    """The section on rows, of the model's catalogue and of the labelled one."""
+    model, labels = subject.model, subject.labels
+    catalogues: dict[str, RowCounts] = {"model’s catalogue": model.data.rows}
+    if labels:
+        catalogues["labelled catalogue"] = labels.rows
+    columns = [Column("rows"), *(Column(name, count) for name in catalogues)]
+    counts = [
+        (title, *(getattr(rows, name) for rows in catalogues.values()))
+        for name, title in _COUNTS.items()
+    ]
+    parts = [Table("Rows", columns, counts)]
+    if reasons := list(dict.fromkeys(one for rows in catalogues.values() for one in rows.reasons)):
+        found = [
+            (plain(reason), *(rows.reasons.get(reason, 0) for rows in catalogues.values()))
+            for reason in reasons
+        ]
+        columns = [Column("reason"), *columns[1:]]
+        parts.append(Table("Quarantine", columns, found, "A row can have several reasons."))
+    lead = (
+        "Every row either becomes a track or goes to the quarantine with its reasons. Tracks with"
+        " several genres are labelled and used for training with fractional weight; no accuracy"
+        " counts them."
+    )
+    if model.left_out:
+        lead += f" Not used, because they are absent or constant: {', '.join(model.left_out)}."
+    return Topic("data", "Data and quarantine", lead, parts, [_tile(subject)])
+
+
+def _tile(subject: Subject) -> Tile:
+    labels = subject.labels
+    rows = labels.rows if labels else subject.model.data.rows
+    damaged = (rows.n_quarantined - rows.duplicates) / max(1, rows.read)
+    level = ""
+    if labels:
+        level = "stop" if damaged > labels.settings.catalog.max_quarantined else "ok"
+    detail = f"{count(rows.n_quarantined)} of {count(rows.read)} rows quarantined"
+    if rows.duplicates:
+        detail += f", {count(rows.duplicates)} only repeated"
+    return Tile("Tracks", count(rows.accepted), f"{detail} ({percent(damaged)} damaged)", level)

@@ -1,0 +1,59 @@
+"""Drift: how far the labelled catalogue is from the one the model was made from."""
+
+from genre_spark.monitoring.drift import ranked
+from genre_spark.monitoring.drift_results import OK, Drift
+from genre_spark.reporting import charts
+from genre_spark.reporting.document import Column, Figure, Subject, Table, Tile, Topic
+from genre_spark.reporting.text import count, listed, percent, plain, ratio
+
+_LEVELS = {"ok": "within limits", "warn": "beyond a limit", "stop": "far beyond a limit"}
+
+
+def topic(subject: Subject) -> Topic | None:
+    """The section on drift; None without a labelled catalogue."""
+    if subject.labels is None:
+        return None
+    drift = subject.labels.drift
+    limits = drift.limits
+    lead = (
+        "Population stability index (PSI) and Kolmogorov–Smirnov distance (KS) to the model’s"
+        f" catalogue; 0 is the same distribution. Limits: PSI {limits.warn_psi}, KS"
+        f" {limits.warn_ks}, and {percent(limits.warn_missing)} more tracks without a value."
+    )
+    finding = _finding(drift)
+    tile = Tile("Drift", _LEVELS[drift.level] if drift.assessed else "not assessed", finding,
+                drift.level if drift.assessed else "")  # fmt: skip
+    parts = [one for one in (_figure(drift, finding), _table(drift)) if one]
+    return Topic("drift", "Drift", lead, parts, [tile])
+
+
+def _finding(drift: Drift) -> str:
+    if not drift.assessed:
+        return f"Fewer than {count(drift.limits.min_tracks)} tracks: distances would be random."
+    far = [plain(name) for name, one in ranked(drift) if one.level != OK]
+    return f"Beyond a limit: {listed(far)}." if far else "Nothing is beyond a limit."
+
+
+def _figure(drift: Drift, finding: str) -> Figure | None:
+    values: dict[str, charts.Interval | float] = {
+        plain(name): one.psi for name, one in ranked(drift) if one.psi is not None
+    }
+    if not values:
+        return None
+    question = "Which features and labels have drifted?"
+    limit = drift.limits.warn_psi
+    top = 1.1 * max(limit, *(one.psi or 0.0 for _, one in ranked(drift)))
+    chart = charts.bars(values, "PSI; dotted: the limit", ".2f", top, limit)
+    return Figure("drift-psi", question, finding, {"psi": chart})
+
+
+def _table(drift: Drift) -> Table:
+    rows = [
+        (plain(name), one.psi, one.ks, getattr(one, "missing", None),
+         getattr(one, "missing_before", None), _LEVELS[one.level])
+        for name, one in ranked(drift)
+    ]  # fmt: skip
+    columns = [Column("feature or label"), Column("PSI", ratio), Column("KS", ratio),
+               Column("without a value", percent), Column("in the model’s catalogue", percent),
+               Column("level")]  # fmt: skip
+    return Table("Distances to the model’s catalogue", columns, rows)

@@ -1,0 +1,59 @@
+"""The model, and the run that labelled a catalogue."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from genre_spark.reporting.document import Subject, Table, Tile, Topic, facts
+from genre_spark.reporting.text import percent, place
+from genre_spark.reporting.topics.confidence import thresholds
+
+
+def topic(subject: Subject) -> Topic:
+    """The section on the model."""
+    parts = [_facts(subject)]
+    if subject.labels:
+        settings = dict(_flat(subject.labels.settings.model_dump()))
+        parts.append(facts("Settings of the scoring run", settings))
+    model = subject.model
+    tile = Tile("Model", model.created_at[:10], f"{model.kind} bundle {model.model_id}")
+    return Topic("model", "Model", "", parts, [tile])
+
+
+def _facts(subject: Subject) -> Table:
+    model, labels, part = subject.model, subject.labels, subject.model.scoring.genres
+    pairs: dict[str, Any] = {
+        "model": f"{model.model_id} ({model.kind})",
+        "created at": model.created_at,
+        "catalogue": place(model.data.source),
+        "fingerprint of its tracks": model.data.rows.fingerprint,
+        "seed": model.seed,
+        "genre-spark": model.genre_spark_version,
+        "source revision": model.source_revision,
+        "libraries": ", ".join(f"{name} {version}" for name, version in model.libraries.items()),
+        "features": ", ".join(model.scoring.scaler.features),
+    }
+    if part:
+        pairs |= {
+            "uses words": part.reads_text,
+            "target precision": percent(part.acceptance.target),
+        }
+        pairs |= {
+            f"accepted from, {whose}": percent(least) if least <= 1 else "no label is accepted"
+            for whose, least in thresholds(model).items()
+        }
+    if labels:
+        pairs |= {
+            "labelled at": labels.scored_at,
+            "labelled catalogue": place(labels.source.path),
+            "fingerprint of the labelled tracks": labels.rows.fingerprint,
+            "labelled by genre-spark": labels.software.get("genre-spark"),
+        }
+    return facts("Facts", pairs)
+
+
+def _flat(settings: Mapping[str, Any], start: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{start}{name}.")
+        else:
+            yield start + name, str(value)

@@ -1,0 +1,366 @@
+"""Synthetic genres: the map, a card for each, their quality, and how their number was chosen."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from genre_spark.bundle.manifest import ScoringPart
+from genre_spark.clustering.changes import Change
+from genre_spark.clustering.quality_results import Candidate, QualityComparison
+from genre_spark.clustering.results import CatalogueMap, Discovery, GenreRules, SyntheticGenre
+from genre_spark.reporting import charts
+from genre_spark.reporting.document import (
+    Card,
+    Cards,
+    Column,
+    Figure,
+    Map,
+    Subject,
+    Table,
+    Topic,
+    facts,
+)
+from genre_spark.reporting.text import (
+    count,
+    in_units,
+    largest,
+    listed,
+    one_line,
+    percent,
+    plain,
+)
+from genre_spark.schema import feature
+
+# Measures of synthetic genres, by their fields in `quality_results.Quality`.
+_QUALITIES = {
+    "artist_coherence": "two tracks of an artist share a group, ratio to random",
+    "held_out_coherence": "the same, each half labelled without the other",
+    "album_coherence": "two tracks of an album share a group, ratio to random",
+    "adjusted_mutual_information": "adjusted mutual information with real genres",
+    "stability": "stability (adjusted Rand index over bootstraps)",
+    "explained_variance": "explained variance of the features",
+}
+_MOST_HELD = 20
+_MOST_SAID, _NOTABLE = 3, 0.4
+_MOST_CALLED, _LEAST_CALLED = 3, 0.1
+# Beyond this many standard deviations a heat map has one colour.
+_FAR = 2.5
+
+
+def topic(subject: Subject) -> Topic:
+    """The section on a bundle's synthetic genres."""
+    model = subject.model
+    found, owner = model.clusters, model.scoring.synthetic.owner
+    lead = (
+        "Groups of tracks that sound alike, found from the audio features alone, without labels."
+        " Their names describe the sound; “people call it” lists the real genres of their"
+        " labelled tracks. Agreement with real genres is never an accuracy: synthetic genres do not"
+        " try to be the real ones."
+    )
+    if not owner:
+        lead += (
+            " The catalogue has too few artists or albums with several tracks, so tracks are"
+            " compared by their own features; such groups are weaker."
+        )
+    figures = [
+        _map(subject), _cards(found, model.scoring), _held(found), _centroids(found, model.scoring),
+        quality(found.quality), _choice(found.candidates, found.k), _profiles(found, model.scoring),
+        changes(found.change),
+    ]  # fmt: skip
+    return Topic("synthetic", "Synthetic genres", lead, [one for one in figures if one])
+
+
+def listing(found: Discovery) -> Table:
+    """Each synthetic genre with its size and the real genres it leans to."""
+    rows = [(one.id, one.name, one.size, one.share, called(one)) for one in found.synthetic_genres]
+    columns = [Column("id"), Column("name"), Column("tracks", count), Column("share", percent),
+               Column("people call it")]  # fmt: skip
+    return Table("Synthetic genres", columns, rows, stability(found))
+
+
+def quality(found: QualityComparison | None) -> Table | None:
+    """Synthetic genres, plain KMeans at the same k, and the method on permuted features."""
+    if found is None:
+        return None
+    compared = (found.synthetic_genres, found.plain_kmeans, found.permuted)
+    rows = [
+        (title, *(getattr(one, name) for one in compared))
+        for name, title in _QUALITIES.items()
+        if getattr(compared[0], name) is not None
+    ]
+    columns = [Column("quality"), *(Column(name, "{:.2f}".format) for name in
+               ("synthetic genres", "plain KMeans", "permuted features"))]  # fmt: skip
+    note = (
+        f"On {count(found.tracks)} tracks. Plain KMeans: the same number of groups on the scaled"
+        " features. Permuted: the method on features shuffled between tracks, in which there is"
+        " nothing to find."
+    )
+    return Table("Quality of the groups", columns, rows, note)
+
+
+def stability(found: Discovery) -> str:
+    """Stability, and agreement of the rules, in a sentence each."""
+    said = []
+    if found.stability:
+        parts = [f"{mean:.2f} ± {std:.2f} over {name}"
+                 for name, (mean, std) in found.stability.summary().items()]  # fmt: skip
+        said.append(f"Stability (adjusted Rand index): {listed(parts)}.")
+    if found.rules:
+        said.append(
+            f"{found.rules.n_leaves} rules agree with them on {percent(found.rules.agreement)} of"
+            f" {count(found.rules.unseen)} unseen tracks."
+        )
+    return " ".join(said)
+
+
+def changes(change: Change | None) -> Table | None:
+    """What became of the synthetic genres of an earlier bundle."""
+    if change is None:
+        return None
+    return facts(
+        "Changes of the synthetic genres",
+        {
+            "compared with": change.previous,
+            "tracks that keep their id": percent(1 - change.moved),
+            "kept": _ids([one.id for one in change.matched]),
+            "new": _ids(change.new),
+            "retired": _ids(change.retired),
+            "split": "; ".join(f"{one.id} into {_ids(one.into)}" for one in change.split),
+            "merged": "; ".join(f"{_ids(one.of)} into {one.id}" for one in change.merged),
+        },
+    )
+
+
+def called(genre: SyntheticGenre) -> str:
+    """What people call it: the real genres that it leans to, with their shares."""
+    total = sum(genre.genres.values())
+    shares = {name: n / total for name, n in genre.genres.items()} if total else {}
+    lean = {name: share for name, share in shares.items() if genre.lift.get(name, 1.0) >= 1.0}
+    order = sorted(lean or shares, key=lambda name: (-shares[name], name))
+    said = [name for name in order if shares[name] >= _LEAST_CALLED][:_MOST_CALLED]
+    return ", ".join(f"{one_line(name, 40)} {percent(shares[name], 0)}" for name in said)
+
+
+def _ids(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids))
+
+
+def _numbered(found: Discovery) -> dict[int, str]:
+    return {genre.id: f"{genre.id} {genre.name}" for genre in found.synthetic_genres}
+
+
+def _colours(found: Discovery) -> dict[int, str]:
+    names = _numbered(found)
+    return dict(zip(names, charts.palette(len(names)), strict=True))
+
+
+def _map(subject: Subject) -> Map | None:
+    found = subject.model.clusters
+    plan, names, colours = found.map, _numbered(found), _colours(found)
+    if plan is None or not plan.points:
+        return None
+    tracks = list(_tracks(plan, names, subject.labelled))
+    centers = [{"x": x, "y": y, "id": one} for x, y, one in plan.centers if one in names]
+    landmarks = [{"x": one.x, "y": one.y, "name": one.name} for one in plan.genres]
+    note = (
+        f"{count(len(tracks))} tracks{'' if len(tracks) == subject.model.data.rows.accepted else ', drawn randomly'};"
+        " t-SNE: neighbours are alike, distances between far groups mean nothing. Drag to move,"
+        " scroll to zoom."
+    )
+    return Map(
+        "map",
+        "Where are the synthetic genres, and where is an artist?",
+        _nearest(found.synthetic_genres),
+        {"map": charts.scatter(tracks, centers, landmarks, colours)},
+        note,
+        [(one, names[one], colours[one]) for one in names],
+        searchable=any(one.title or one.artist for one in plan.tracks),
+    )
+
+
+def _nearest(genres: Sequence[SyntheticGenre]) -> str:
+    near = [(one.nearest[0].distance, one) for one in genres if one.nearest]
+    if not near:
+        return f"{len(genres)} synthetic genres."
+    _, first = min(near, key=lambda pair: pair[0])
+    other = next((one.name for one in genres if one.id == first.nearest[0].id), "another")
+    return (
+        f"{len(genres)} synthetic genres; the most alike are {one_line(first.name)} and"
+        f" {one_line(other)}."
+    )
+
+
+def _tracks(
+    plan: CatalogueMap, names: Mapping[int, str], labelled: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The points of the map with what is known of their tracks."""
+    named = [one.model_dump() for one in plan.tracks] or [{}] * len(plan.points)
+    for (x, y, own), track in zip(plan.points, named, strict=True):
+        texts = {key: track.get(key) or "" for key in ("title", "artist", "album")}
+        row = labelled.get(track.get("track_id", ""), {})
+        sure = row.get("genre_confidence")
+        genre = (
+            f"{row['genre']} {percent(sure, 0)}" if row.get("genre") and sure is not None else ""
+        )
+        yield {"x": x, "y": y, "id": own, **texts,
+               "synthetic": names.get(own, str(own)), "genre": genre}  # fmt: skip
+
+
+def _cards(found: Discovery, scoring: ScoringPart) -> Cards:
+    names, colours = _numbered(found), _colours(found)
+    rules = {one.id: one for one in found.rules.genres} if found.rules else {}
+    cards = [
+        _card(one, names, colours[one.id], scoring, rules.get(one.id))
+        for one in found.synthetic_genres
+    ]
+    note = (
+        "Behind a real genre: its share of the labelled tracks. Typical tracks are the nearest to"
+        " the center. Rules are for reading; labels do not depend on them."
+    )
+    return Cards("What is in each synthetic genre?", cards, note)
+
+
+def _card(
+    genre: SyntheticGenre,
+    names: Mapping[int, str],
+    colour: str,
+    scoring: ScoringPart,
+    rules: GenreRules | None,
+) -> Card:
+    typical = [" – ".join(filter(None, (one.artist, one.title))) or one.track_id
+               for one in genre.typical]  # fmt: skip
+    artists = [f"{one_line(one.name)} ({count(one.tracks)})" for one in genre.artists]
+    measured = "" if rules is None or rules.recall is None else (
+        f"They find {percent(rules.recall, 0)} of its unseen tracks"
+        + ("." if rules.precision is None
+           else f"; {percent(rules.precision, 0)} of the tracks they find are in it.")
+    )  # fmt: skip
+    return Card(
+        id=genre.id,
+        name=names[genre.id],
+        colour=colour,
+        size=f"{count(genre.size)} tracks, {percent(genre.share)}",
+        called=called(genre),
+        facts={
+            "Sound": [_sound(genre, scoring)],
+            # One recording is often listed under several ids.
+            "Typical tracks": list(dict.fromkeys(map(one_line, typical))),
+            "Largest artists": [", ".join(artists)] if artists else [],
+            "Most alike": [", ".join(names.get(one.id, "") for one in genre.nearest[:2])],
+        },
+        rules=rules.sentences if rules else (),
+        rules_note=measured,
+    )
+
+
+def _sound(genre: SyntheticGenre, scoring: ScoringPart) -> str:
+    """The features in which it differs most, each with its median."""
+    pairs = [
+        (scaled.feature, value)
+        for scaled, value in zip(scoring.scaler.scaled_features, genre.centroid, strict=True)
+        if feature(scaled.feature).encoding != "circular"  # a circle has neither high nor low
+    ]
+    order = sorted(pairs, key=lambda pair: -abs(pair[1]))[:_MOST_SAID]
+    notable = [(name, value) for name, value in order if abs(value) >= _NOTABLE]
+    said = [
+        f"{plain(name)} {_median(name, genre)} ({abs(value):.1f} SD {'above' if value > 0 else 'below'})"
+        for name, value in notable
+    ]
+    return listed(said) if said else "near the average track"
+
+
+def _median(name: str, genre: SyntheticGenre) -> str:
+    declared = feature(name)
+    unit = declared.display_unit
+    return f"{in_units(declared, genre.medians.get(name))}{' ' + unit if unit else ''}"
+
+
+def _held(found: Discovery) -> Figure | None:
+    tables = [genre.genres for genre in found.synthetic_genres]
+    columns = largest(tables, _MOST_HELD)
+    totals = np.array([sum(table.values()) for table in tables])
+    if not totals.any():
+        return None
+    names, others = list(_numbered(found).values()), len(set().union(*tables)) - len(columns)
+    counts = np.array([[table.get(name, 0) for name in columns] for table in tables])
+    shares = counts / np.maximum(1, totals)[:, None]
+    row, column = map(int, np.unravel_index(shares.argmax(), shares.shape))
+    finding = (
+        f"The purest is {one_line(names[row])}: {percent(shares[row, column])} of its"
+        f" {count(totals[row])} labelled tracks are {one_line(columns[column])}."
+    )
+    note = "Shares of the row."
+    if found.relation:
+        one = found.relation
+        note += (
+            f" Over {count(one.labelled)} labelled tracks, {percent(one.purity)} have the most"
+            f" frequent real genre of their synthetic genre ({percent(one.chance)} with a single"
+            f" group); normalised mutual information {one.nmi:.2f}."
+        )
+    if others:
+        shares = np.column_stack([shares, 1 - shares.sum(axis=1)])
+        columns.append(f"other ({others})")
+    chart = charts.heatmap(shares, names, columns, "share of the row")
+    question = "Which real genres are in each?"
+    return Figure("held", question, finding, {"held": chart}, note)
+
+
+def _centroids(found: Discovery, scoring: ScoringPart) -> Figure:
+    names = list(_numbered(found).values())
+    values = np.array([genre.centroid for genre in found.synthetic_genres])
+    columns = [plain(one.name) for one in scoring.scaler.scaled_features]
+    row, column = map(int, np.unravel_index(np.abs(values).argmax(), values.shape))
+    far = float(values[row, column])
+    finding = (
+        f"{one_line(names[row])} differs most: its {columns[column]} is {abs(far):.1f} standard"
+        f" deviations {'above' if far > 0 else 'below'} the average track."
+    )
+    note = "Red is above the average track, blue below."
+    if any(one.name != one.feature for one in scoring.scaler.scaled_features):
+        note += " The key is a circle, drawn as its two coordinates."
+    order = sorted(scoring.synthetic.metric.dimensions, key=lambda one: -one.ratio)
+    compared = dict.fromkeys(scoring.scaler.scaled_features[one.column].feature for one in order)
+    note += f" Tracks are compared by {listed([plain(name) for name in compared])}, in this order."
+    limit = min(_FAR, max(0.5, float(np.abs(values).max())))
+    chart = charts.heatmap(values, names, columns, "standard deviations", far=limit)
+    return Figure("centroids", "What distinguishes each?", finding, {"centroids": chart}, note)
+
+
+def _choice(tried: Sequence[Candidate], k: int) -> Figure | None:
+    if len(tried) < 2:
+        return None
+    stable = max(tried, key=lambda one: one.stability)
+    measures: dict[str, list[float | None]] = {
+        "Stability (adjusted Rand index)": [one.stability for one in tried],
+        "Silhouette": [one.silhouette for one in tried],
+    }
+    if all(one.artist_agreement is not None for one in tried):
+        title = "Agreement of an artist’s tracks (kappa)"
+        measures[title] = [one.artist_agreement for one in tried]
+    ks = [one.k for one in tried]
+    return Figure(
+        "choice",
+        f"Why {k} synthetic genres?",
+        f"Of {len(tried)} numbers tried, {stable.k} has the best stability ({stable.stability:.2f});"
+        f" {k} were chosen.",
+        {name: charts.lines(ks, values, "number of synthetic genres", k)
+         for name, values in measures.items()},
+        "Higher is better. Among numbers with a stability of at least 0.80 the one with the highest"
+        " kappa is chosen.",
+    )  # fmt: skip
+
+
+def _profiles(found: Discovery, scoring: ScoringPart) -> Table:
+    """Medians of each synthetic genre."""
+    # A circle has no median.
+    shown = [one for one in map(feature, scoring.scaler.features) if one.encoding != "circular"]
+    forms = [lambda raw, one=one: in_units(one, raw) for one in shown]
+    names = [f"{plain(one.name)} ({one.display_unit})" if one.display_unit else plain(one.name)
+             for one in shown]  # fmt: skip
+    columns = [Column("synthetic genre"), Column("tracks", count), *map(Column, names, forms)]
+    rows = [
+        (name, genre.size, *(genre.medians.get(one.name) for one in shown))
+        for name, genre in zip(_numbered(found).values(), found.synthetic_genres, strict=True)
+    ]
+    return Table("Medians of each synthetic genre", columns, rows)
