@@ -115,6 +115,7 @@ class PublishingSettings(StrictModel):
     """How a labelled catalogue lies in files, and how it replaces another."""
 
     table_format: Literal["parquet", "delta"] = "parquet"
+    max_shrink: Share = 0.5
     partition_by: PartitionColumn | None
     rows_per_file: Annotated[_Int, Field(ge=0)]
     allow_gap: StrictBool
@@ -201,6 +202,26 @@ def load_settings(
     return validated(Settings, values, origins, str(conf_dir() / "default.yaml"))
 
 
+class _RepeatedKeyError(Exception):
+    """A key is twice in one mapping."""
+
+
+class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
+    """Safe YAML in which a key that is twice is an error: of two values one would be ignored."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node."""
+        lines: dict[Any, int] = {}
+        for key, _ in node.value:
+            line, name = key.start_mark.line + 1, key.value if isinstance(key.value, str) else None
+            if name in lines:
+                raise _RepeatedKeyError(
+                    f"line {line}: {name} is there twice, first in line {lines[name]}"
+                )
+            lines |= {name: line} if name is not None else {}
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, Any]:
     """The mapping in a YAML file.
 
@@ -217,9 +238,12 @@ def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, An
     """
     try:
         text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text) or {}
+        # A subclass of the safe loader.
+        values = yaml.load(text, _UniqueKeys) or {}
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path}: cannot be read: {_reason(err)}") from err
+    except _RepeatedKeyError as err:
+        raise ConfigError(f"{path}: {err}") from err
     except yaml.YAMLError as err:
         raise ConfigError(f"{path}: not YAML: {_yaml_reason(err)}") from err
     if not isinstance(values, dict):

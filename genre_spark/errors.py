@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-# As shells have it of a process that was interrupted.
+# As shells have it of a process that a signal ended: 128 and its number.
 STOPPED = 130
-TERMINATED = 143
+SIGNALS = {129: "SIGHUP", STOPPED: "SIGINT", 131: "SIGQUIT", 143: "SIGTERM"}
 
 
 class GenreSparkError(Exception):
@@ -66,9 +66,17 @@ class OutputError(GenreSparkError):
     exit_code = 6
 
 
+class StoppedError(BaseException):
+    """A signal asked the process to end; nothing on the way catches it."""
+
+    def __init__(self, number: int, message: str):
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+
 def exit_code(err: BaseException) -> int:
     """What a process exits with that an error has ended."""
-    if isinstance(err, GenreSparkError):
+    if isinstance(err, GenreSparkError | StoppedError):
         return err.exit_code
     if isinstance(err, KeyboardInterrupt):
         return STOPPED

@@ -173,6 +173,12 @@ def evaluate(
     is_flag=True,
     help="Also give the features that support each label most.",
 )
+@setting(
+    "publishing.max_shrink",
+    "--allow-shrink",
+    flag_value=1.0,
+    help="Publish even if most of the published tracks are gone.",
+)
 @TABLE_FORMAT
 @setting(
     "publishing.partition_by",

@@ -1,9 +1,11 @@
 """The console script: all commands in one group, and what becomes of their errors."""
 
+import errno
 import logging
-import signal
+import os
 import sys
-from typing import Any
+from collections.abc import Sequence
+from itertools import pairwise
 
 import click
 
@@ -13,8 +15,9 @@ from genre_spark.cli.commands import cluster, demo, evaluate, report, score, tra
 from genre_spark.cli.labels_commands import labels, schema
 from genre_spark.cli.models_commands import models
 from genre_spark.cli.warm_commands import warm
-from genre_spark.errors import STOPPED, TERMINATED, GenreSparkError
+from genre_spark.errors import STOPPED, GenreSparkError, OutputError, StoppedError
 from genre_spark.monitoring import json_logs
+from genre_spark.platform import signals
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import plain
 
@@ -45,15 +48,6 @@ for _command in (
     cli.add_command(_command)
 
 
-class _TerminatedError(BaseException):
-    """A signal asked the process to end; nothing on the way catches it."""
-
-
-def _terminate(*_: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise _TerminatedError
-
-
 def main() -> None:
     """The console script."""
     run(cli)
@@ -61,9 +55,9 @@ def main() -> None:
 
 def run(command: click.Command) -> None:
     """Runs a command; what a user can cause ends in one line and its exit code."""
-    # So that locks and temporary files go, as after Ctrl-C; by itself it would end at once.
-    signal.signal(signal.SIGTERM, _terminate)
+    signals.raise_at_signals()
     try:
+        _refuse_empty(sys.argv[1:])
         sys.exit(command(standalone_mode=False))
     except GenreSparkError as err:
         _fail(str(err), err.exit_code)
@@ -73,18 +67,38 @@ def run(command: click.Command) -> None:
     except ModuleNotFoundError as err:
         extra = _EXTRAS.get(err.name or "", "train")
         _fail(f"{err.name} is not installed; type: pip install 'genre-spark[{extra}]'", 2)
-    except _TerminatedError:
-        _fail("terminated", TERMINATED)
+    except StoppedError as err:
+        _fail(str(err), err.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("stopped", STOPPED)
+    except OSError as err:
+        if err.errno != errno.ENOSPC or err.filename is not None:
+            _unexpected(err)
+        # What is left in the buffer could not be written at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail("standard output: no space left", OutputError.exit_code)
     except Exception as err:  # the last line of defence: one line, the rest under -v
-        logging.getLogger(__name__).debug("unexpected", exc_info=True)
-        from genre_spark.platform import spark_errors
+        _unexpected(err)
 
-        if known := spark_errors.explained(err):
-            _fail(f"{known} (-v shows more)", known.exit_code)
-        message = spark_errors.cause(err) if spark_errors.is_of_spark(err) else _first_line(err)
-        _fail(f"unexpected {type(err).__name__}: {message} (-v shows more)", 1)
+
+def _unexpected(err: Exception) -> None:
+    logging.getLogger(__name__).debug("unexpected", exc_info=True)
+    from genre_spark.platform import spark_errors
+
+    if known := spark_errors.explained(err):
+        _fail(f"{known} (-v shows more)", known.exit_code)
+    message = spark_errors.cause(err) if spark_errors.is_of_spark(err) else _first_line(err)
+    _fail(f"unexpected {type(err).__name__}: {message} (-v shows more)", 1)
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuses an option whose value is empty, as a variable that is not set leaves it."""
+    for option, value in pairwise(arguments):
+        if option.startswith("--") and "=" not in option and value == "":
+            raise click.UsageError(f"{option} is empty")
+    for option in arguments:
+        if option.startswith("--") and option.endswith("="):
+            raise click.UsageError(f"{option[:-1]} is empty")
 
 
 # What is needed for an option alone; all else that may be missing is needed for training.

@@ -74,10 +74,12 @@ class Job:
         table : str, optional
             Path of the largest table that the command reads.
         """
+        from genre_spark.platform import signals
         from genre_spark.platform.progress import Watch, stages_of
 
         if self.session is None:
             self.session = self._started(table)
+            signals.raise_at_signals()
             watch = Watch(stages_of(self.session), self.terminal)
             self._open.callback(watch.stop)
             watch.start()

@@ -2,16 +2,17 @@
 
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from genre_spark.config import conf_dir
 from genre_spark.errors import ConfigError
-from genre_spark.platform import stderr_filter
+from genre_spark.platform import signals, stderr_filter
 from genre_spark.platform.java import OLDEST, find_java_home, install_command
 from genre_spark.platform.java_options import java_options
 
@@ -49,6 +50,7 @@ _STATIC = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 _VARIABLES = ("SPARK_HOME", "PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "SPARK_DIST_CLASSPATH",
               "SPARK_LOCAL_IP", "SPARK_LOCAL_DIRS", "HADOOP_CONF_DIR", "JAVA_TOOL_OPTIONS",
               "PYTHONPATH")  # fmt: skip
+_MASTER = re.compile(r"local(-cluster)?(\[[\d*][\d*,. ]*\])?|yarn|(spark|k8s)://\S+")
 _SUBMIT = "PYSPARK_SUBMIT_ARGS"
 _BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 # A server that stays: its ports ask for a secret, and while it rests it gives memory back.
@@ -98,10 +100,11 @@ def get_session(
         _prepare_environment()
         settings |= {"spark.master": master or "local[*]", **local_properties(small=small)}
     builder = SparkSession.builder.appName("genre-spark").config(map=dict(settings))
+    _check_master(master)
     try:
-        if not with_notices:
-            _start_java(settings)
-        session = builder.getOrCreate()
+        with signals.ending_children():
+            _start_java(settings, with_notices)
+            session = builder.getOrCreate()
     except Exception as err:  # py4j and pyspark raise many kinds here, all fatal
         raise ConfigError(_not_started(err)) from err
     _suit_one_machine(session)
@@ -238,16 +241,29 @@ def local_properties(path: Path | None = None, small: bool = False) -> dict[str,
     return {"spark.driver.extraJavaOptions": java_options(small), **properties}
 
 
-def _start_java(settings: dict[str, str]) -> None:
-    """Starts Spark's Java here, where its standard error can be led through a filter."""
+def _check_master(master: str | None) -> None:
+    """Refuses what is no master before Java starts, which would say so in fifty lines."""
+    if master and not _MASTER.fullmatch(master):
+        raise ConfigError(
+            f"--master {master}: no such master; there are local[N], local[*], spark://HOST:PORT, yarn and"
+            " k8s://URL"
+        )
+
+
+def _start_java(settings: dict[str, str], with_notices: bool) -> None:
+    """Starts Spark's Java here, where its standard error can be led through a filter.
+
+    In a process group of its own no key of the terminal reaches it: it ends with this process.
+    """
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
 
     if under_spark_submit() or SparkContext._gateway:
         return
     conf = SparkConf().setAppName("genre-spark").setAll(list(settings.items()))
-    with stderr_filter.stderr_without() as stderr:
-        gateway = launch_gateway(conf, {"stderr": stderr})  # type: ignore[no-untyped-call]
+    with nullcontext() if with_notices else stderr_filter.stderr_without() as stderr:
+        options = {"start_new_session": True, **({"stderr": stderr} if stderr is not None else {})}
+        gateway = launch_gateway(conf, options)  # type: ignore[no-untyped-call]
     SparkContext(conf=conf, gateway=gateway)
 
 

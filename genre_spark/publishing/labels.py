@@ -17,6 +17,7 @@ from genre_spark.catalog.reader import reading
 from genre_spark.catalog.row_counts import check_gate, check_quotes
 from genre_spark.catalog.rows import GatedRows
 from genre_spark.catalog.validation import DUPLICATE
+from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift
 from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
 from genre_spark.platform import atomic_directory
@@ -108,8 +109,10 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
     """Stages everything but the manifest, and builds that."""
     started = time.monotonic()
     request = run.request
+    _check_shrink(run, run.catalogue.n_rows)
     features = _feature_shifts(run)
     staged, facts, because = _stage_labels(run)
+    _check_shrink(run, staged.content.rows)
     counts = _stage_quarantine(run, staged)
     labels = drift.of_labels(request.bundle.profile.labels, staged.labels)
     old = run.target.old.manifest if run.target.old else None
@@ -140,6 +143,23 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
         files=run.target.files(),
     )
     return manifest, staged
+
+
+def _check_shrink(run: _Run, n_tracks: int) -> None:
+    """Stops where so few tracks would replace many, as after an export that broke off.
+
+    Raises
+    ------
+    GateError
+    """
+    old, most = run.target.old, run.request.settings.publishing.max_shrink
+    before = old.manifest.rows.labelled if old and old.manifest else 0
+    if before and n_tracks < (1 - most) * before:
+        raise GateError(
+            f"{run.request.source.path}: {n_tracks:,} tracks would replace the {before:,} in"
+            f" {run.request.output}: {1 - n_tracks / before:.0%} would be gone, the limit is {most:.0%}. If that"
+            " is meant, give --allow-shrink, or --set max_shrink=SHARE"
+        )
 
 
 def _feature_shifts(run: _Run) -> dict[str, FeatureShift]:

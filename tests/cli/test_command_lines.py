@@ -53,6 +53,13 @@ MISTAKES = {
     "unknown setting": (["--catalog", "x", "--set", "speed=9"], 2, "speed: unknown key"),
     "unknown dataset": (["--catalog", "x", "--dataset", "mine"], 2, "neither a file nor one of"),
     "unknown option": (["--catalog", "x", "--fast"], 2, "No such option"),
+    "empty option": (["--catalog", ""], 2, "--catalog is empty"),
+    "empty option with =": (["--catalog="], 2, "--catalog is empty"),
+    "key twice": (
+        ["--catalog", "x", "--dataset", "{tmp}/twice.yaml"],
+        2,
+        "line 3: artist is there twice",
+    ),
     "output is the input": (["--catalog", "{tmp}/out"], 6, "lies inside the input"),
 }
 
@@ -64,6 +71,7 @@ def mistakes(tmp_path_factory):
     (folder / "no_id.csv").write_text(",".join(FEATURE_NAMES) + "\n" + ",".join("1" * 12) + "\n")
     (folder / "empty.csv").write_text(header + "\n")
     (folder / "dirty.csv").write_text(header + "\n" + "a,,,,,,,,,,,,\n" + "b" + ",1" * 11 + ",9999")
+    (folder / "twice.yaml").write_text("columns:\n  artist: a\n  artist: b\n")
     (folder / "nested.json").write_text('{"track_id": "1", "tempo": {"bpm": 120}}\n')
     return folder
 

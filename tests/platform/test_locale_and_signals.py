@@ -49,7 +49,16 @@ def test_a_bundle_is_written_and_read_in_any_locale(tmp_path, locale):
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2000:]
 
 
-def test_a_command_that_is_asked_to_end_releases_its_lock(tmp_path):
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (signal.SIGTERM, "terminated"),
+        (signal.SIGINT, "stopped"),
+        (signal.SIGHUP, "the terminal is gone"),
+        (signal.SIGQUIT, "quit"),
+    ],
+)
+def test_a_command_that_is_asked_to_end_releases_its_lock(tmp_path, sent, said):
     program = textwrap.dedent("""
         import sys, time
 
@@ -82,8 +91,8 @@ def test_a_command_that_is_asked_to_end_releases_its_lock(tmp_path):
     )
     assert process.stdout.readline() == "ready\n"
     assert list(tmp_path.glob(".out.lock-*"))
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(sent)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 143, told
-    assert told == "genre-spark: terminated\n"
+    assert process.returncode == 128 + sent, told
+    assert told == f"genre-spark: {said}\n"
     assert list(tmp_path.iterdir()) == []

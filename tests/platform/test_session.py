@@ -27,3 +27,10 @@ def test_where_spark_does_not_start_variables_are_named_without_their_values(
     told = str(caught.value)
     assert "the environment sets PYSPARK_SUBMIT_ARGS, JAVA_TOOL_OPTIONS" in told
     assert "hunter2" not in told + capfd.readouterr().err
+
+
+@pytest.mark.parametrize("master", ["foo://x", "lokal", "spark://", "local[x]"])
+def test_what_is_no_master_is_refused_before_java_starts(master, monkeypatch):
+    monkeypatch.setattr(session, "_start_java", None)
+    with pytest.raises(ConfigError, match="no such master"):
+        session.get_session(master)
