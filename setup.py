@@ -105,7 +105,7 @@ setup(
     package_data={
         "genre_spark": ["py.typed"],
         "genre_spark.reporting": ["templates/*"],
-        "genre_spark.conf": ["*.yaml", "*.properties", "*.txt", "datasets/*", "spark/*"],
+        "genre_spark.conf": ["*.yaml", "*.json", "*.properties", "*.txt", "datasets/*", "spark/*"],
     },
     install_requires=[*EXECUTOR, *DRIVER],
     extras_require={

@@ -208,7 +208,8 @@ def score(
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
         scoring = opened.manifest.scoring
         needed, owner = scoring.scaler.features, scoring.owner
-        with scan_catalogue(spark, source, wanted.catalog, needed, owner) as catalogue:
+        ranges = opened.profile.ranges
+        with scan_catalogue(spark, source, wanted.catalog, needed, owner, ranges) as catalogue:
             sample = catalogue.sample
             found = distributions.binned_as(opened.profile, sample.tracks)
             shifts = drift.of_features(opened.profile.features, found)

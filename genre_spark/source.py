@@ -27,6 +27,8 @@ _TEXT_OPTIONS = (
     "quote",
     "escape",
     "multiline",
+    "comment",
+    "ignoreleadingwhitespace",
 )
 
 
@@ -104,6 +106,10 @@ class Dataset(StrictModel):
         Options for Spark's reader of that format.
     no_artist : tuple of str
         Words that mean "no artist" in this table, beyond the usual ones, in any case.
+    confirmed : tuple of str
+        Features whose values are right although they are unlike those of known tracks.
+    rows : str, optional
+        The column that lists the tracks, where a row holds many, as answers of an API do.
     about : str
         What the table is, for people.
     origin : Origin, optional
@@ -116,6 +122,8 @@ class Dataset(StrictModel):
     format: str | None = None
     options: dict[str, str] = {}
     no_artist: tuple[str, ...] = ()
+    confirmed: tuple[str, ...] = ()
+    rows: str | None = None
     about: str = ""
     origin: Origin | None = None
 
@@ -128,7 +136,8 @@ class Dataset(StrictModel):
         columns = [f"columns.{name}" for name, sql in self.columns.items() if not _is_name(sql)]
         formats = ["format"] if self.format not in (None, *_FILE_FORMATS) else []
         options = [f"options.{name}" for name in self.options if name.lower() not in _TEXT_OPTIONS]
-        return [*formats, *options, *columns]
+        rows = ["rows"] if self.rows and not _is_name(self.rows) else []
+        return [*formats, *options, *rows, *columns]
 
     @model_validator(mode="after")
     def _extras_are_new(self) -> "Dataset":
@@ -137,6 +146,13 @@ class Dataset(StrictModel):
             if name.lower() in taken:
                 raise ValueError(f"extra_features: {name} is a column already")
             taken.append(name.lower())
+        return self
+
+    @model_validator(mode="after")
+    def _confirmed_are_features(self) -> "Dataset":
+        unknown = sorted(set(self.confirmed) - {*FEATURE_NAMES, *self.extra_features})
+        if unknown:
+            raise ValueError(f"confirmed: {', '.join(unknown)}: no feature of that name")
         return self
 
     @model_validator(mode="after")

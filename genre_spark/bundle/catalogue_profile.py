@@ -67,6 +67,12 @@ class Profile(StrictModel):
     features: dict[str, FeatureProfile]
     labels: LabelProfile
 
+    @property
+    def ranges(self) -> dict[str, tuple[Finite, ...]]:
+        """Of each feature that has values: its lowest, 5 %, 95 % and highest."""
+        known = {name: one.quantiles for name, one in self.features.items() if one.quantiles}
+        return {name: (at[0], at[1], at[-2], at[-1]) for name, at in known.items()}
+
 
 @dataclass(frozen=True)
 class Binned:

@@ -1,14 +1,12 @@
 """What `inspect` reports of a table, with notes and the command to type next."""
 
 import shlex
-from dataclasses import asdict
 
 from genre_spark.catalog import value_counts
 from genre_spark.catalog.column_readings import Column
 from genre_spark.catalog.inspection import Found, LargestArtist
 from genre_spark.catalog.inspection_results import (
     InspectedColumn,
-    InspectedReading,
     InspectedRows,
     Inspection,
 )
@@ -36,10 +34,8 @@ def summary(
 
     Parameters
     ----------
-    found : Found
     catalog : str
         Path of the table.
-    settings : CatalogSettings
     dataset : str or None
         What the user mapped it with.
     draft : str or None
@@ -56,16 +52,29 @@ def summary(
         format=found.dataset.format,
         options=dict(found.dataset.options),
         columns=tuple(_column(one, read_as.get(one.name, [])) for one in found.columns),
-        mapping={name: InspectedReading(**asdict(one)) for name, one in found.readings.items()},
+        mapping=found.readings,
         features=found.features,
         rows=found.rows,
         genres=found.genres,
         artists=found.artists,
         placeholders=found.placeholders,
         notes=tuple(_notes(found, settings)),
+        questions=questions_of(found),
         draft=draft,
         next=_next(found, catalog, dataset, draft, fmt),
     )
+
+
+def questions_of(found: Found) -> tuple[str, ...]:
+    """What only a person can decide: of files and ids, of readings with rivals, of odd outcomes."""
+    readings = found.readings.values()
+    doubts = [
+        f"{one.name} is unlike known tracks: {one.doubt}. score stops unless the dataset file confirms it"
+        f" (confirmed: [{one.name}])"
+        for one in readings
+        if one.doubt
+    ]
+    return (*found.questions, *(one.question for one in readings if one.question), *doubts)
 
 
 def _column(one: Column, read_as: list[str]) -> InspectedColumn:
@@ -77,7 +86,7 @@ def _column(one: Column, read_as: list[str]) -> InspectedColumn:
         low=one.low,
         median=one.median,
         high=one.high,
-        sample=next(iter(one.samples), None),
+        sample=next(iter(one.values), None),
         read_as=tuple(read_as),
     )
 
@@ -114,6 +123,10 @@ def _notes(found: Found, settings: CatalogSettings) -> list[str]:
 def _of_reading(found: Found) -> list[str]:
     """With which options the table is read, where the usual ones would not do."""
     notes = []
+    if found.dataset.rows:
+        notes.append(
+            f"a row holds a list of tracks in {found.dataset.rows}, which is read item by item"
+        )
     for name, value in found.dataset.options.items():
         notes.append(f"read with {name} {value!r}: score needs a dataset file that says so")
     return notes
@@ -164,7 +177,7 @@ def _next(
     cluster = ("genre-spark", "cluster", "--catalog", catalog, *form)
     mapping = dataset or draft
     ready = found.rows and all(name == one.expression for name, one in found.readings.items())
-    if not mapping and (not ready or found.dataset.options):
+    if not mapping and (not ready or found.dataset.options or found.dataset.rows):
         words = ("genre-spark", "inspect", "--catalog", catalog, *form, "--output", "mine.yaml")
         write = shlex.join(words)
         return f"{write} (writes this mapping)"

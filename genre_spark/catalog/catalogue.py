@@ -3,14 +3,17 @@
 import functools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.catalog import (
+    known_tables,
     reader,
     row_counts,
     sampling,
@@ -23,10 +26,10 @@ from genre_spark.catalog.reader import Mapped
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.catalog.source_table import Source
 from genre_spark.config import CatalogSettings
-from genre_spark.errors import InputError
+from genre_spark.errors import GateError, InputError
 from genre_spark.platform.java_options import is_small
 from genre_spark.platform.session import is_classic
-from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS
+from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS, feature
 
 __all__ = [
     "Catalogue", "ScannedCatalogue", "Source", "filled", "open_catalogue", "scan_catalogue",
@@ -34,6 +37,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+# Share of a feature's values that lie within those of the model's own catalogue, if it is like them.
+_INSIDE = 0.95
 _COLUMNAR = (table_format.PARQUET, table_format.ORC, table_format.DELTA)
 
 
@@ -47,7 +52,6 @@ class ScannedCatalogue:
         As of `Catalogue`.
     n_rows : int
         Rows of the source.
-    sample : sampling.Sample
     left_out : tuple of str
         As of `Catalogue`.
     path : str
@@ -79,7 +83,6 @@ class Catalogue:
     ----------
     validated : DataFrame
         See `validation.validate`; read again each time where that is quick and the table large.
-    counts : RowCounts
     features : tuple of str
         What the rows were validated for.
     left_out : tuple of str
@@ -134,9 +137,6 @@ def open_catalogue(
 
     Parameters
     ----------
-    spark : SparkSession
-    source : Source
-    settings : CatalogSettings
     needed : tuple of str, optional
         Features of a bundle. Without it, all that the catalogue has are used.
 
@@ -165,10 +165,12 @@ def scan_catalogue(
     settings: CatalogSettings,
     needed: tuple[str, ...],
     owner: str = ARTIST,
+    ranges: Mapping[str, tuple[float, ...]] | None = None,
 ) -> Iterator[ScannedCatalogue]:
     """A catalogue for the time of a `score` job, checked by its gates on a sample of its rows.
 
-    Parameters are those of `open_catalogue`; `owner` is the column whose tracks are related.
+    Parameters are those of `open_catalogue`; `owner` is the column whose tracks are related,
+    `ranges` has the lowest, 5 %, 95 % and highest value of each feature in the model's catalogue.
 
     Raises
     ------
@@ -182,6 +184,7 @@ def scan_catalogue(
             text_checks.check(spark, source, sample.counts)
         value_counts.check(sample.values, source.path)
         _check_sample(opened, sample, settings.max_quarantined, source.path)
+        _check_likeness(source, sample.tracks, needed, ranges or {})
         yield ScannedCatalogue(
             opened.validated, opened.n_rows, sample, opened.left_out, source.path
         )
@@ -228,6 +231,45 @@ def _check_sample(
         row_counts.check_gate(counts, max_quarantined, path)
     elif counts.n_refused - 3 * math.sqrt(counts.n_refused) > max_quarantined * counts.read:
         row_counts.check_gate(counts, max_quarantined, of)
+
+
+def _is_like(values: np.ndarray, found: known_tables.Spread, model: tuple[float, ...]) -> bool:
+    """Whether values are like those that a model was made from."""
+    least, low, high, most = model
+    inside = np.mean((values >= least) & (values <= most)) if values.size else 1.0
+    return found.median is None or bool(low <= found.median <= high and inside >= _INSIDE)
+
+
+def _check_likeness(
+    source: Source,
+    tracks: pa.Table,
+    features: tuple[str, ...],
+    ranges: Mapping[str, tuple[float, ...]],
+) -> None:
+    """Stops where a feature is unlike those of known tracks and of the model's own, unless confirmed.
+
+    Raises
+    ------
+    GateError
+        Naming the feature, what it is like, and the usual causes.
+    """
+    odd = {}
+    for name in features:
+        values = tracks[name].drop_null().to_numpy()
+        found = known_tables.spread(name, values)
+        if name in ranges and _is_like(values, found, ranges[name]):
+            continue
+        if name not in source.dataset.confirmed and (why := known_tables.unlike(name, found)):
+            odd[name] = why
+        if feature(name).integer and (lost := known_tables.absent(name, values)):
+            logger.warning("%s: %s", source.path, lost)
+    if odd:
+        listed = "; ".join(f"{name}: {why}" for name, why in odd.items())
+        raise GateError(
+            f"{source.path}: unlike the tracks of known tables: {listed}. Mend the column's expression in a"
+            " dataset file (genre-spark inspect --output FILE.yaml writes one), or, if these values are"
+            f" right, confirm them there: confirmed: [{', '.join(odd)}]"
+        )
 
 
 def persisted(stack: ExitStack, rows: DataFrame) -> DataFrame:

@@ -1,69 +1,103 @@
 """Describes the columns of a table: their types, how full they are, what is in them."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog.column_readings import Column, quoted
-from genre_spark.catalog.mapping_inference import could_be_read, could_identify
+from genre_spark.catalog.mapping_inference import could_be_read, meanings
 from genre_spark.catalog.reader import OURS
+from genre_spark.schema import TRACK_ID
 
-_SAMPLES = 200
+# Rows of a sample by which readings are decided: at least, where the table has so many.
+SAMPLE = 20_000
+# Characters of a value that are looked at.
+_LONGEST = 1000
 _NO_NUMBERS = ("array", "map", "struct", "binary", "date", "timestamp")
-# Of a wider table only columns that a name could mean are looked at in all rows.
+# Of a wider table only columns that a name could mean are looked at.
 _NARROW = 40
 # Fields of structs are columns too, down to so many structs, and so many of them.
 _DEPTH, _MOST_FIELDS = 4, 2000
 
 
-def describe(table: DataFrame) -> list[Column]:
-    """All columns, in one pass and a look at some rows; of wide tables only what could be used."""
+def describe(table: DataFrame, n_rows: int) -> list[Column]:
+    """All columns: facts of the whole table, and values of a sample by rows' contents, in one pass.
+
+    The order of the rows changes nothing. Of wide tables only columns that could be used are looked at.
+
+    Parameters
+    ----------
+    n_rows : int
+        Its rows.
+    """
     fields = [one for one in _fields(table.schema) if one[0] not in OURS]
     wide = len(fields) > _NARROW
     looked_at = [one for one in fields if not wide or could_be_read(one[0])]
-    facts = [_facts(name, sql, kind) for name, sql, kind in looked_at]
-    (total, *found) = table.agg(F.count(F.lit(1)), *facts).collect()[0]
-    facts_of = {one[0]: fact for one, fact in zip(looked_at, found, strict=True)}
-    some = _samples(table, fields)
+    if not looked_at:
+        return [Column(name, kind, 0.0, n_rows=n_rows) for name, _, kind in fields]
+    facts = Observation()
+    each = [
+        _facts(f, sql, kind, TRACK_ID in meanings(name))
+        for f, (name, sql, kind) in enumerate(looked_at)
+    ]
+    texts = [
+        F.left(F.expr(sql).cast("string"), F.lit(_LONGEST)).alias(str(i))
+        for i, (_, sql, _) in enumerate(looked_at)
+    ]
+    observed = table.observe(facts, *[one for some in each for one in some])
+    share = max(1, n_rows // SAMPLE)
+    of_rows = F.pmod(F.xxhash64(*texts), F.lit(share)) == 0
+    sampled = observed.select(*texts).filter(of_rows) if share > 1 else observed.select(*texts)
+    rows = sampled.toArrow()
+    found = facts.get
+    values = {one[0]: _counted(rows.column(i)) for i, one in enumerate(looked_at)}
+    number = {one[0]: i for i, one in enumerate(looked_at)}
     return [
-        _column(name, sql, kind, facts_of.get(name), some[i], total)
-        for i, (name, sql, kind) in enumerate(fields)
+        _column(one, found, number.get(one[0]), values.get(one[0], {}), n_rows) for one in fields
     ]
 
 
 def _column(
-    name: str, sql: str, kind: str, fact: Any, samples: tuple[str, ...], total: int
+    field: tuple[str, str, str],
+    found: Mapping[str, Any],
+    i: int | None,
+    values: dict[str, int],
+    n_rows: int,
 ) -> Column:
+    name, sql, kind = field
     nested = "" if sql == quoted(name) else sql
-    if fact is None:
-        share = len(samples) / max(1, min(total, _SAMPLES))
-        return Column(name, kind, share, samples=samples, nested=nested, n_rows=total)
+    if i is None:
+        return Column(name, kind, 0.0, nested=nested, n_rows=n_rows)
+    filled, distinct = found[f"filled{i}"], found[f"distinct{i}"]
     return Column(
         name=name,
         kind=kind,
-        filled=fact["filled"] / max(1, total),
-        numeric=fact["numbers"] / max(1, fact["filled"]),
-        low=fact["low"],
-        median=fact["median"],
-        high=fact["high"],
-        samples=samples,
-        distinct=fact["distinct"] and min(1.0, fact["distinct"] / max(1, fact["filled"])),
+        filled=filled / max(1, n_rows),
+        numeric=found[f"numbers{i}"] / max(1, filled),
+        **{end: found[f"{end}{i}"] for end in ("low", "median", "high")},
+        values=values,
+        distinct=distinct and min(1.0, distinct / max(1, filled)),
         nested=nested,
-        n_rows=total,
+        n_rows=n_rows,
     )
 
 
-def _samples(table: DataFrame, fields: list[tuple[str, str, str]]) -> list[tuple[str, ...]]:
-    """Values of some rows, per column, those that are filled."""
-    texts = F.array(*[F.left(F.expr(sql).cast("string"), F.lit(1000)) for _, sql, _ in fields])
-    rows = [row[0] for row in table.select(texts).limit(_SAMPLES).collect()]
-    return [tuple(row[i] for row in rows if (row[i] or "").strip()) for i in range(len(fields))]
+def _counted(texts: pa.ChunkedArray) -> dict[str, int]:
+    """Values that are not blank, in their own order, with their rows."""
+    counted = pc.value_counts(texts.drop_null()).to_pylist()
+    pairs = ((one["values"], one["counts"]) for one in counted if one["values"].strip())
+    return dict(sorted(pairs))
 
 
-def _fields(schema: T.StructType, above: str = "", depth: int = 0) -> list[tuple[str, str, str]]:
+def _fields(
+    schema: T.StructType, above: str = "", depth: int = 0, in_list: bool = False
+) -> list[tuple[str, str, str]]:
     """Name, expression and type of each column; a struct's fields in its place."""
     found: list[tuple[str, str, str]] = []
     for one in schema.fields:
@@ -72,27 +106,29 @@ def _fields(schema: T.StructType, above: str = "", depth: int = 0) -> list[tuple
             sql = quoted(one.name)
         kind = one.dataType
         inner = kind.elementType if isinstance(kind, T.ArrayType) else kind
-        if isinstance(inner, T.StructType) and depth < _DEPTH and len(found) < _MOST_FIELDS:
-            nested = _fields(inner, f"{name}.", depth + 1)
-            listed = isinstance(kind, T.ArrayType)
+        listed = isinstance(kind, T.ArrayType)
+        # A list within a list has no fields that an expression could name.
+        few = depth < _DEPTH and len(found) < _MOST_FIELDS
+        if isinstance(inner, T.StructType) and not (listed and in_list) and few:
+            nested = _fields(inner, f"{name}.", depth + 1, in_list or listed)
             found += [(n, s, f"array<{k}>" if listed else k) for n, s, k in nested]
         else:
             found.append((name, sql, kind.simpleString()))
     return found
 
 
-def _facts(name: str, sql: str, kind: str) -> SparkColumn:
-    """Aggregate: see `Column`."""
+def _facts(i: int, sql: str, kind: str, is_id: bool) -> list[SparkColumn]:
+    """Aggregates: see `Column`."""
     column = F.expr(sql)
     text = column.cast("string")
     number = F.lit(None).cast("double") if kind.startswith(_NO_NUMBERS) else finite(column)
-    distinct = F.approx_count_distinct(text) if could_identify(name) else F.lit(None)
-    return F.struct(
-        F.count_if(F.trim(text) != "").alias("filled"),
-        F.count(number).alias("numbers"),
-        *extent(number),
-        distinct.alias("distinct"),
-    )
+    facts = {
+        "filled": F.count_if(F.trim(text) != ""),
+        "numbers": F.count(number),
+        "distinct": F.approx_count_distinct(text, 0.01) if is_id else F.lit(None).cast("bigint"),
+        **dict(zip(("low", "median", "high"), extent(number), strict=True)),
+    }
+    return [value.alias(f"{name}{i}") for name, value in facts.items()]
 
 
 def finite(column: SparkColumn) -> SparkColumn:

@@ -1,25 +1,37 @@
-"""Reads a column of a stranger's table as one of genre-spark's: a Spark SQL expression for it."""
+"""Reads a column of an unknown table as one of genre-spark's: candidates are tried on its values.
 
+A candidate is a form (`forms`) and a scale. Each is applied to the column's values; how many it
+understands, and whether the outcome is like tracks of known tables, decides between them.
+"""
+
+import html
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from genre_spark.catalog import musical_keys, written_numbers
+import numpy as np
+
+from genre_spark.catalog import artist_names, forms, known_tables
+from genre_spark.catalog.forms import PLAIN, UNITS, Form, Number
+from genre_spark.catalog.placeholders import means_nothing
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GENRE, TEXT_COLUMNS, TRACK_ID, feature
 
 YEAR = "year"
 SHARES = tuple(n for n in FEATURE_NAMES if feature(n).high == 1 and not feature(n).integer)
-# In whichever quotes and brackets Python printed it.
-_PRINTED = re.compile(r"""(?s)^[\[{](["']).*[\]}]$""")
-_FIRST_PRINTED = r"""regexp_extract({0}, '(?s)^[\\[{{](["\'])(.*?)\\1(, |[\\]}}]$)', 2)"""
-_DATE = re.compile(r"(1[89]|2[01])\d\d($|\D)")
-_DATE_LAST = re.compile(r"\d{1,2}[./-]\d{1,2}[./-](1[89]|2[01])\d\d\s*$")
-_SECOND, _MINUTE, _DAY = 1000, 60_000, 86_400_000
-# Beyond a day durations are in micro- or nanoseconds, as pandas stores time spans.
-_NANOSECONDS = 10**10
-# Where fewer values are numbers as they stand, they may be written in another way.
-_PLAIN_NUMBERS = 0.95
+# Different values that candidates are tried on.
+_TRIED = 2000
+# Share of the values that a reading has to understand, and that differ between it and a rival.
+_LEAST, _DIFFERENT = 0.5, 0.02
+_MOSTLY = 0.9
 _WHOLE = re.compile(r"-?\d+\.0$")
+_DATE = re.compile(r"\s*(\d{4}([-/.]\d{1,2}){1,2}([T ].*)?|\d{1,2}([-/.])\d{1,2}\4\d{2,4})\s*$")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_NO_TEXT = ("array", "map", "struct")
+_DATES = ("date", "timestamp")
+_ENTITIES = {"&quot;": '"', "&#39;": "\\'", "&apos;": "\\'", "&lt;": "<", "&gt;": ">", "&amp;": "&"}
+_ENTITY = re.compile("|".join(_ENTITIES))
 
 
 @dataclass(frozen=True)
@@ -28,15 +40,14 @@ class Column:
 
     Attributes
     ----------
-    name : str
     kind : str
         Spark's name of its type.
     filled, numeric : float
         Share of the rows that have a value, and of those with one that is a number, in [0, 1].
     low, median, high : float or None
         Of the numbers.
-    samples : tuple of str
-        Some values.
+    values : mapping of str to int
+        Different values of a sample from all over the table, with their rows in it.
     distinct : float or None
         Distinct values as a share of those that are filled, in [0, 1]; None where not counted.
     nested : str
@@ -52,7 +63,7 @@ class Column:
     low: float | None = None
     median: float | None = None
     high: float | None = None
-    samples: tuple[str, ...] = ()
+    values: Mapping[str, int] = field(default_factory=dict)
     distinct: float | None = None
     nested: str = ""
     n_rows: int = 0
@@ -67,13 +78,18 @@ class Column:
         """Whether its values count rows: whole numbers from 0 or 1 to at most their number."""
         if self.numeric < 1 or self.low not in (0, 1) or self.high is None:
             return False
-        return self.high <= self.n_rows and all(one.isdigit() for one in self.samples)
+        return self.high <= self.n_rows and all(one.isdigit() for one in self.values)
 
-    def mostly(self, test: Callable[[str], object]) -> bool:
-        """Whether nearly all values pass a test."""
-        return bool(self.samples) and sum(map(bool, map(test, self.samples))) >= 0.9 * len(
-            self.samples
-        )
+    def share(self, test: Callable[[str], object]) -> float:
+        """Share of the sampled rows whose value passes a test."""
+        passed = sum(n for value, n in self.values.items() if test(value))
+        return passed / max(1, sum(self.values.values()))
+
+    @cached_property
+    def tried(self) -> dict[str, int]:
+        """At most `_TRIED` of the values without words for "no value", whatever their order."""
+        given = {v: n for v, n in self.values.items() if not means_nothing(v, "")}
+        return dict(sorted(given.items(), key=lambda one: zlib.crc32(one[0].encode()))[:_TRIED])
 
 
 @dataclass(frozen=True)
@@ -90,12 +106,27 @@ class Reading:
         The column that it was taken for; empty where it is made of others.
     why : str
         What was done to its values; empty where they are taken as they are.
+    question : str
+        What only a person can decide; empty where there is no doubt.
+    rival : str
+        The expression of the other reading.
+    doubt : str
+        Why the outcome is unlike tracks of known tables.
+    examples : tuple of (str, str)
+        Values of the table, and what becomes of them.
+    not_understood : float
+        Share of the rows whose value is not understood, in [0, 1].
     """
 
     name: str
     expression: str
     source: str
     why: str = ""
+    question: str = ""
+    rival: str = ""
+    doubt: str = ""
+    examples: tuple[tuple[str, str], ...] = ()
+    not_understood: float = 0.0
 
 
 def quoted(name: str) -> str:
@@ -103,137 +134,261 @@ def quoted(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name) else f"`{name.replace('`', '``')}`"
 
 
-Read = Callable[[Column, str], tuple[str, str] | None]
+def words(name: str) -> list[str]:
+    """Words of a column's name, in lower case."""
+    return [word.lower() for word in _WORD.findall(name)]
 
 
-def reader(name: str, percent: bool) -> Read:
-    """How a column of that name is read: to an expression and what it does, or to None."""
-    if name in TEXT_COLUMNS:
-        return {ARTIST: _list, GENRE: _genre, TRACK_ID: _id}.get(name, _text)
-    if name in SHARES:
-        return lambda column, sql: _share(column, sql, percent)
-    return {"key": _key, "mode": _mode, "duration_ms": _duration, YEAR: _year}.get(name, _number)
-
-
-def typical(column: Column) -> float | None:
-    """The median of its numbers, however they are written."""
-    if column.numeric >= _PLAIN_NUMBERS:
-        return column.median
-    written = written_numbers.understand(column.samples, column.sql)
-    return written.median if written.understood > column.numeric else column.median
-
-
-def is_list(column: Column) -> bool:
-    """Whether a column holds several names."""
-    found = _list(column, column.sql)
-    return found is not None and found[0] != column.sql
-
-
-def _text(column: Column, sql: str) -> tuple[str, str] | None:
-    return None if column.kind.startswith(("array", "map", "struct", "binary")) else (sql, "")
-
-
-def _id(column: Column, sql: str) -> tuple[str, str] | None:
-    """Whole numbers that a program wrote with a decimal are ids without it."""
-    if column.kind == "string" and column.mostly(_WHOLE.match):
-        return f"regexp_replace({sql}, r'\\.0$', '')", "whole numbers"
-    return _text(column, sql)
-
-
-def _list(column: Column, sql: str) -> tuple[str, str] | None:
-    """The first of several."""
-    if column.kind == "array<string>":
-        return f"{sql}[0]", "the first of a list"
-    if column.kind != "string":
-        return _text(column, sql)
-    if column.mostly(_PRINTED.match):
-        return _FIRST_PRINTED.format(sql), "the first of a printed list"
-    if any(";" in value for value in column.samples):
-        return f"split({sql}, ';')[0]", "the first of those before a semicolon"
-    return _text(column, sql)
-
-
-def _genre(column: Column, sql: str) -> tuple[str, str] | None:
-    """The first of several; genres, unlike artists, have no commas in their names."""
-    found = _list(column, sql)
-    several = column.kind == "string" and column.name.lower().endswith("genres")
-    if found == (sql, "") and several and any("," in value for value in column.samples):
-        return f"split({sql}, ',')[0]", "the first of those before a comma"
-    return found
-
-
-def _number(column: Column, sql: str) -> tuple[str, str] | None:
-    written = _written(column, sql)
-    return (written.sql, ", ".join(written.why)) if written else None
-
-
-def _written(column: Column, sql: str, grouped: bool = False) -> written_numbers.Written | None:
-    """How a column's numbers are read; None where most of its values are none."""
-    plain = written_numbers.Written(sql, (), column.numeric)
-    if column.kind == "string" and (column.numeric < _PLAIN_NUMBERS or grouped):
-        found = written_numbers.understand(column.samples, sql, grouped)
-        if found.understood > column.numeric or (found.why and found.understood >= column.numeric):
-            plain = found
-    return plain if plain.understood >= 0.5 else None
-
-
-def _share(column: Column, sql: str, percent: bool) -> tuple[str, str] | None:
-    written = _written(column, sql)
-    if written is None:
+def read_as(name: str, column: Column) -> Reading | None:
+    """A column as the one of that name; None where its values cannot be that."""
+    if not column.filled:
         return None
-    if percent or written.unit == "%":
-        return f"{written.sql} / 100", ", ".join((*written.why, "percent"))
-    return written.sql, ", ".join(written.why)
+    return _text(name, column) if name in TEXT_COLUMNS else _feature(name, column)
 
 
-def _key(column: Column, sql: str) -> tuple[str, str] | None:
-    found = musical_keys.pitch_class(column.samples, sql) if column.numeric < 0.5 else None
-    return found or _number(column, sql)
+# Texts
 
 
-def _mode(column: Column, sql: str) -> tuple[str, str] | None:
-    found = musical_keys.mode(column.samples, sql) if column.numeric < 0.5 else None
-    return found or _number(column, sql)
-
-
-def _duration(column: Column, sql: str) -> tuple[str, str] | None:
-    """Units are recognised by what is written behind numbers, else by how long most tracks last."""
-    odd = column.kind == "string" and column.numeric < _PLAIN_NUMBERS
-    if odd and (found := written_numbers.duration(column.samples, sql)):
-        return found
-    written = _written(column, sql, grouped=column.kind == "string")
-    if written is None:
+def _text(name: str, column: Column) -> Reading | None:
+    decoded = column if name == TRACK_ID else _decoded(column)
+    why = "HTML entities decoded" if decoded is not column else ""
+    if name in (ARTIST, GENRE) and (found := several(name, decoded)):
+        whole = ", ".join(filter(None, (why, found.why)))
+        return Reading(name, found.first, column.name, whole, found.question, found.rival)
+    # A date is no name, whatever its column is called.
+    if column.kind.startswith((*_NO_TEXT, *_DATES)) or column.share(_DATE.match) >= _MOSTLY:
         return None
-    typical = written.median if written.why else column.median
-    known = written_numbers.milliseconds(written.unit)
-    factor, unit = (known, written.unit) if known else _unit_of(typical)
-    why = ", ".join((*written.why, *([unit] if unit and not known else [])))
-    if factor == 1:
-        return written.sql, why
-    return (f"{written.sql} * {factor}" if factor > 1 else f"{written.sql} / {1 / factor:.0f}"), why
+    if name != TRACK_ID and column.name.lower().startswith("release") and _is_year(column):
+        return None
+    if column.kind == "binary":
+        return Reading(name, f"cast({column.sql} as string)", column.name, "bytes that are text")
+    if name == TRACK_ID and column.kind == "string" and column.share(_WHOLE.match) >= _MOSTLY:
+        # Whole numbers that a program wrote with a decimal are ids without it.
+        whole = f"regexp_replace({column.sql}, r'\\.0$', '')"
+        return Reading(name, whole, column.name, "whole numbers")
+    return Reading(name, decoded.sql, column.name, why)
 
 
-def _unit_of(typical: float | None) -> tuple[float, str]:
-    """Milliseconds of a unit in which most tracks would last so long, and its name."""
-    if typical is None:
-        return 1, ""
-    if typical < 20:
-        return _MINUTE, "minutes"
-    if typical < 10_000:
-        return _SECOND, "seconds"
-    if typical > _NANOSECONDS:
-        return 1e-6, "nanoseconds"
-    return (1e-3, "microseconds") if typical > _DAY else (1, "")
+def several(name: str, column: Column) -> artist_names.Names | None:
+    """How a column with several names in a value is read."""
+    return artist_names.understand(name, column.kind, column.sql, column.values, column.name)
 
 
-def _year(column: Column, sql: str) -> tuple[str, str] | None:
-    if column.kind in ("date", "timestamp", "timestamp_ntz"):
-        return f"year({sql})", "of a date"
-    limits = feature(YEAR)
-    if column.numeric == 1 and limits.low <= (column.median or 0) <= limits.high:
-        return sql, ""
-    if column.mostly(_DATE.match):
-        return f"cast(substring({sql}, 1, 4) as int)", "of a date"
-    if column.mostly(_DATE_LAST.match):
-        return f"cast(right(trim({sql}), 4) as int)", "of a date"
-    return None
+def _decoded(column: Column) -> Column:
+    """A text column without the entities of HTML that are in its values; itself where there are none."""
+    found = {entity for text in column.values for entity in _ENTITY.findall(text)}
+    if not found or column.kind != "string":
+        return column
+    sql = column.sql
+    for entity, meant in _ENTITIES.items():
+        if entity in found:
+            sql = f"replace({sql}, '{entity}', '{meant}')"
+    values: dict[str, int] = {}
+    for text, n in column.values.items():
+        values[html.unescape(text)] = values.get(html.unescape(text), 0) + n
+    return replace(column, nested=sql, values=values)
+
+
+def _is_year(column: Column) -> bool:
+    return (
+        column.share(lambda text: (year := PLAIN.number(text)) and 1860 <= year <= 2100) >= _MOSTLY
+    )
+
+
+# Features
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What numbers are multiplied by and what is added, in a column for which that makes sense.
+
+    `asks` is set where a plainer reading would be possible too.
+    """
+
+    factor: float = 1
+    plus: float = 0
+    why: str = ""
+    asks: bool = False
+    if_true: Callable[[np.ndarray], bool] = lambda values: True
+
+    def sql(self, numbers: str) -> str:
+        """SQL for the scaled numbers."""
+        if self.factor == -1:
+            return f"-{numbers}" if numbers.isidentifier() else f"-({numbers})"
+        if self.plus:
+            return f"{numbers} {'-' if self.plus < 0 else '+'} {abs(self.plus):g}"
+        if self.factor == 1:
+            return numbers
+        by = self.factor if self.factor > 1 else 1 / self.factor
+        return f"{numbers} {'*' if self.factor > 1 else '/'} {by:.0f}"
+
+
+_AS_IS = _Scale()
+# What never exceeds 1 is no percentage.
+_PERCENT = _Scale(0.01, why="percent", if_true=lambda values: values.max() > 1)
+_SIGN = _Scale(
+    -1, 0, "all are above 0: the sign is missing", True, lambda values: values.min() >= 0
+)
+_FROM_1 = _Scale(
+    1, -1, "counted from 1", True, lambda values: set(values) - {-1} >= {1, 12} and 0 not in values
+)
+_TIMES = tuple(
+    _Scale(factor, why=why)
+    for factor, why in (
+        (1, ""), (1000, "seconds"), (60_000, "minutes"), (1e-3, "microseconds"), (1e-6, "nanoseconds"),
+        (86_400_000, "parts of a day"),
+    )
+)  # fmt: skip
+_SCALES = {
+    **dict.fromkeys(SHARES, (_AS_IS, _PERCENT)),
+    "loudness": (_AS_IS, _SIGN),
+    "key": (_FROM_1, _AS_IS),
+    "duration_ms": _TIMES,
+}
+_FORMS: dict[str, tuple[Form, ...]] = {
+    "key": forms.KEYS,
+    "mode": (*forms.MODES, *map(forms.MinorKeys, forms.KEYS)),
+    "duration_ms": forms.CLOCKS,
+    YEAR: forms.DATES,
+}
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A form and a scale, with what they make of a column's values.
+
+    Attributes
+    ----------
+    outcome : float array of shape (n,)
+        NaN for a value that is not understood, or not possible.
+    understood : float
+        Share of the rows, in [0, 1].
+    alike : bool
+        Whether the outcome is like tracks, as far as few values tell.
+    doubt : str
+        Why it is unlike them.
+    by_name : bool
+        Whether the column's name states this unit.
+    """
+
+    form: Form
+    scale: _Scale
+    outcome: np.ndarray
+    understood: float
+    alike: bool
+    doubt: str
+    by_name: bool
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """The larger, the better; of equal ones the first counts."""
+        return self.by_name, self.alike, round(self.understood, 2)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a plainer reading would be possible too."""
+        return self.form.asks or self.scale.asks
+
+    @property
+    def why(self) -> str:
+        """What is done to values."""
+        return ", ".join(filter(None, (self.form.why, self.scale.why)))
+
+    def sql(self, column: str) -> str:
+        """The whole expression."""
+        return self.scale.sql(self.form.sql(column))
+
+
+def _feature(name: str, column: Column) -> Reading | None:
+    if name == YEAR and column.kind.startswith(_DATES):
+        return Reading(name, f"year({column.sql})", column.name, "of a date")
+    if column.kind.startswith((*_NO_TEXT, *_DATES, "binary")):
+        return None
+    candidates = [one for one in _candidates(name, column) if one.understood >= _LEAST]
+    if not candidates:
+        return None
+    best = max(candidates, key=lambda one: one.rank)
+    rivals = [one for one in candidates if _is_rival(one, best, column)]
+    rival = max(rivals, key=lambda one: one.rank, default=None)
+    question = _question(name, column, best, rival)
+    expression = best.sql(column.sql)
+    other = rival.sql(column.sql) if rival else ""
+    return Reading(name, expression, column.name, best.why, question, other, best.doubt)
+
+
+def _candidates(name: str, column: Column) -> Iterator[_Candidate]:
+    texts = column.tried
+    weights = np.array(list(texts.values()), np.int64)
+    limits, named = feature(name), _named_unit(name, column)
+    own = () if column.kind in _NUMERIC else _FORMS.get(name, ())
+    numbers = [PLAIN] if column.kind in _NUMERIC else forms.numbers_of(texts)
+    if column.kind in _NUMERIC and name == "mode":
+        own = forms.MODES
+    for form in (*numbers, *own):
+        values = np.array([_or_nan(form.number(text)) for text in texts], float)
+        known = values[~np.isnan(values)]
+        # Keys without a minor one among them say nothing of modes.
+        if not known.size or (isinstance(form, forms.MinorKeys) and known.min() > 0):
+            continue
+        for scale in _scales(name, form):
+            if not scale.if_true(known):
+                continue
+            outcome = values * scale.factor + scale.plus
+            possible = (outcome >= limits.low) & (outcome <= limits.high)
+            if limits.integer:
+                possible &= outcome == np.rint(outcome)
+            found = known_tables.spread(name, outcome[possible], weights[possible])
+            yield _Candidate(
+                form,
+                scale,
+                np.where(possible, outcome, np.nan),
+                float(weights[possible].sum() / max(1, weights.sum())),
+                known_tables.unlike(name, found, fewest=1) is None,
+                known_tables.unlike(name, found) or "",
+                isinstance(form, Number) and scale.factor == named,
+            )
+
+
+_NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double")
+
+
+def _or_nan(number: float | None) -> float:
+    return np.nan if number is None else number
+
+
+def _scales(name: str, form: Form) -> tuple[_Scale, ...]:
+    if not isinstance(form, Number):
+        return (_AS_IS,)
+    if name == "duration_ms" and form.unit in UNITS:
+        return (_Scale(UNITS[form.unit]),)
+    if name in SHARES and form.unit == "%":
+        return (_Scale(0.01, why="percent"),)
+    return _SCALES.get(name, (_AS_IS,))
+
+
+def _named_unit(name: str, column: Column) -> float | None:
+    """Milliseconds of the unit that a column of durations has in its name."""
+    if name != "duration_ms":
+        return None
+    return next((UNITS[word] for word in reversed(words(column.name)) if word in UNITS), None)
+
+
+def _is_rival(one: _Candidate, best: _Candidate, column: Column) -> bool:
+    """Whether another reading is as good as the best, with another outcome."""
+    plainer = best.asks and not one.asks
+    if one is best or best.by_name or not (plainer or one.rank >= best.rank):
+        return False
+    weights = np.array(list(column.tried.values()))
+    same = np.isclose(one.outcome, best.outcome, equal_nan=True)
+    return float(weights[~same].sum() / weights.sum()) > _DIFFERENT
+
+
+def _question(name: str, column: Column, best: _Candidate, rival: _Candidate | None) -> str:
+    if best.asks:
+        return f"{name}: {best.why}; is that so?"
+    if rival is None:
+        return ""
+    value = next(iter(column.tried))
+    i = 0
+    ours, theirs = (f"{one.outcome[i]:.6g}" for one in (best, rival))
+    return f"{name}: is {value!r} {ours} ({best.why or 'as it is'}) or {theirs} ({rival.why or 'as it is'})?"

@@ -48,7 +48,7 @@ def render(
     readings: Mapping[str, Reading],
     columns: Iterable[str],
     stored: Dataset | None = None,
-    doubtful: str | None = None,
+    remarks: Iterable[str] = (),
 ) -> str:
     """The file's text: the mapping, what was done to values, what is missing and what is unused.
 
@@ -58,23 +58,24 @@ def render(
         Path of the catalogue.
     file : str
         Path of the dataset file.
-    readings : mapping of str to Reading
     columns : iterable of str
         All columns of the table.
     stored : Dataset, optional
         Its format and the options to read it with.
-    doubtful : str, optional
-        An artist that may be none.
+    remarks : iterable of str
+        Comments, such as what only a person can decide.
     """
     lines = [
         _line(name, readings.get(name)) for name in _ORDER if name != ARTISTS or name in readings
     ]
+    odd = [name for name, one in readings.items() if one.doubt]
     extras = "" if YEAR in readings else "# "
     unused = set(columns) - {one.source for one in readings.values()}
     return (
         _HEAD.format(table=plain(redact(table)), file=plain(file))
+        + "".join(map(_comment, remarks))
         + (_stored(stored) if stored else "")
-        + (f"# no_artist: [{_value(doubtful)}]  # if this is no artist\n" if doubtful else "")
+        + (f"# confirmed: [{', '.join(odd)}]  # if these values are right\n" if odd else "")
         + "columns:\n"
         + "".join(f"{line}\n" for line in lines)
         + f"{extras}extra_features: [{YEAR}]  # numeric columns that the models also read\n"
@@ -102,6 +103,8 @@ def _stored(dataset: Dataset) -> str:
     if dataset.options:
         pairs = (f"{name}: {_quoted(value)}" for name, value in dataset.options.items())
         lines += f"options: {{{', '.join(pairs)}}}\n"
+    if dataset.rows:
+        lines += f"rows: {value(dataset.rows)}  # the list in which a row holds many tracks\n"
     return lines
 
 
@@ -110,11 +113,12 @@ def _line(name: str, reading: Reading | None) -> str:
         why = f"; {_WITHOUT[name]}" if name in _WITHOUT else ""
         return f"  # {name}:  # no column looks like it{why}"
     why = f"  # {plain(reading.why)}" if reading.why else ""
-    return f"  {name}: {_value(reading.expression)}{why}"
+    other = f"\n  # {name}: {value(reading.rival)}  # the other reading" if reading.rival else ""
+    return f"  {name}: {value(reading.expression)}{why}{other}"
 
 
-def _value(expression: str) -> str:
-    """Without quotes where it is one word that YAML takes for a text."""
+def value(expression: str) -> str:
+    """A text in YAML, without quotes where it is one word that YAML takes for a text."""
     if expression.isidentifier() and yaml.safe_load(expression) == expression:
         return expression
     return _quoted(expression)

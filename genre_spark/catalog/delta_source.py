@@ -38,7 +38,6 @@ def read(
 
     Parameters
     ----------
-    spark : SparkSession
     path : str
         The table's folder.
     options : mapping of str to str

@@ -34,8 +34,6 @@ def fetch(source: Download, target: Path, advance: Advance, max_bytes: int = MAX
 
     Parameters
     ----------
-    source : Download
-    target : Path
     advance : callable
         Told the bytes that are there, and how many there should be if that is known.
     max_bytes : int

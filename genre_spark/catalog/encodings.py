@@ -22,6 +22,8 @@ _BY_SCRIPT = (
     ("euc_jp", "EUC-JP", _KANA, 0.3),
     ("cp949", "x-windows-949", _HANGUL, 0.9),
 )
+# Kanji of the first level without kana; these bytes lead none of the other encodings' usual characters.
+_KANJI = ("cp932", "windows-31j", rb"[\x88-\x97][\x40-\x7e\x80-\xfc]", 0.8)
 _BY_BYTES = (
     ("gb18030", "GB18030", rb"[\xb0-\xd7][\xa1-\xfe]", 0.8),
     ("big5", "Big5", rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]", 0.8),
@@ -40,6 +42,22 @@ _SINGLE = {
     "cp850": "IBM850",
 }
 _AS_GOOD = 0.01
+# Bytes of the Turkish letters that windows-1252 reads as Icelandic ones, and of letters that Icelandic
+# has and Turkish has not.
+_TURKISH = {b"\xdd", b"\xde", b"\xf0", b"\xfd", b"\xfe", b"\xd0"}
+_NOT_TURKISH = {b"\xe1", b"\xe6", b"\xed", b"\xf3", b"\xfa", b"\xc6", b"\xc1"}
+# What else such bytes are often taken for.
+_EASTERN = ("windows-31j", "GB18030", "Big5", "x-windows-949", "EUC-JP")
+_RIVALS = {
+    "windows-1252": ("windows-1254", "windows-1250", "x-MacRoman"),
+    "windows-1254": ("windows-1252", "windows-1250"),
+    "windows-1250": ("windows-1252", "windows-1251"),
+    "windows-1251": ("KOI8-R", "windows-1252", *_EASTERN),
+    "KOI8-R": ("windows-1251",),
+    "IBM850": ("windows-1252", "x-MacRoman"),
+    "x-MacRoman": ("windows-1252", "IBM850"),
+    **dict.fromkeys(_EASTERN, _EASTERN),
+}
 _FIELD = re.compile(rb"""[^,;\t|"\r\n]+""")
 # iconv's names where they differ from Java's.
 _OF_ICONV = {"windows-31j": "CP932", "x-windows-949": "CP949", "x-MacRoman": "MACINTOSH"}
@@ -55,10 +73,14 @@ class Encoding:
         Java's name of the likely encoding; None for UTF-8.
     damaged : bool
         Whether the file is UTF-8 for the most part, with some bytes that are not.
+    readings : tuple of (str, str)
+        A text of the file as this encoding has it, then as others would that fit; empty where the
+        encoding is certain.
     """
 
     name: str | None
     damaged: bool = False
+    readings: tuple[tuple[str, str], ...] = ()
 
 
 UTF8 = Encoding(None)
@@ -90,7 +112,7 @@ def detect(file: BinaryIO) -> Encoding:
             break
     if not odd:
         return UTF8
-    return Encoding(_guess(odd), damaged=n_valid > len(odd))
+    return _guess(odd, damaged=n_valid > len(odd))
 
 
 def of_iconv(name: str) -> str:
@@ -100,7 +122,7 @@ def of_iconv(name: str) -> str:
 
 def python_codec(name: str) -> str:
     """Python's codec of an encoding that `detect` named."""
-    java = {one[1]: one[0] for one in (*_BY_SCRIPT, *_BY_BYTES)}
+    java = {one[1]: one[0] for one in (*_BY_SCRIPT, _KANJI, *_BY_BYTES)}
     single = {java_name: codec for codec, java_name in _SINGLE.items()}
     return (java | single).get(name, name)
 
@@ -143,28 +165,39 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _guess(lines: list[bytes]) -> str:
+def _guess(lines: list[bytes], damaged: bool) -> Encoding:
     fields = [field for line in lines for field in _FIELD.findall(line) if not field.isascii()]
     text = b"\n".join(fields)[: 2 * _ENOUGH]
-    return _multi_byte(text) or _single_byte(text)
+    found = _multi_byte(text) or _single_byte(text)
+    example = max(fields[:1000], key=lambda one: sum(byte > 127 for byte in one))[:40]
+    readings: dict[str, str] = {}
+    for name in (found, *_RIVALS.get(found, ())):
+        decoded = example.decode(python_codec(name), "replace")
+        if "\ufffd" not in decoded and decoded not in readings.values():
+            readings[name] = decoded
+    return Encoding(found, damaged, tuple(readings.items()))
 
 
 def _multi_byte(text: bytes) -> str | None:
+    if _has_pairs(text, *_KANJI):
+        return _KANJI[1]
     for codec, name, letters, least in _BY_SCRIPT:
         decoded = text.decode(codec, "replace")
         foreign = re.findall(r"[^\x00-\x7f]", decoded)
         found = re.findall(letters, decoded)
         if decoded.count("\ufffd") <= 0.01 * len(foreign) and len(found) >= least * len(foreign):
             return name
-    for codec, name, pairs, least in _BY_BYTES:
-        decoded = text.decode(codec, "replace")
-        foreign = re.findall(r"[^\x00-\x7f]", decoded)
-        if decoded.count("\ufffd") > 0.01 * len(foreign):
-            continue
-        high = len(re.findall(rb"[\x80-\xff]", text))
-        if 2 * len(re.findall(pairs, text)) >= least * high and 2 * len(foreign) >= least * high:
-            return name
-    return None
+    return next((one[1] for one in _BY_BYTES if _has_pairs(text, *one)), None)
+
+
+def _has_pairs(text: bytes, codec: str, _: str, pairs: bytes, least: float) -> bool:
+    """Whether bytes are mostly pairs of an encoding's usual characters."""
+    decoded = text.decode(codec, "replace")
+    foreign = re.findall(r"[^\x00-\x7f]", decoded)
+    if decoded.count("\ufffd") > 0.01 * len(foreign):
+        return False
+    high = len(re.findall(rb"[\x80-\xff]", text))
+    return 2 * len(re.findall(pairs, text)) >= least * high and 2 * len(foreign) >= least * high
 
 
 def _single_byte(text: bytes) -> str:
@@ -180,4 +213,7 @@ def _single_byte(text: bytes) -> str:
         if match.chaos <= best + _AS_GOOD
         for codec in (match.encoding, *match.could_be_from_charset)
     }
-    return next((name for codec, name in _SINGLE.items() if codec in fitting), "windows-1252")
+    found = next((name for codec, name in _SINGLE.items() if codec in fitting), "windows-1252")
+    high = set(re.findall(rb"[\x80-\xff]", text))
+    is_turkish = high & _TURKISH and not high & _NOT_TURKISH
+    return "windows-1254" if found == "windows-1252" and is_turkish else found

@@ -1,6 +1,7 @@
 """What `inspect` finds in a table, as it prints it."""
 
 from genre_spark._model import Count, Share, StrictModel
+from genre_spark.catalog.column_readings import Reading
 from genre_spark.catalog.rows import RowCounts
 
 
@@ -15,7 +16,6 @@ class InspectedColumn(StrictModel):
         Share of the rows that have a value.
     numeric : float
         Share of the values that are numbers.
-    low, median, high : float or None
     sample : str or None
         One of the values.
     read_as : tuple of str
@@ -33,15 +33,6 @@ class InspectedColumn(StrictModel):
     read_as: tuple[str, ...]
 
 
-class InspectedReading(StrictModel):
-    """How one of genre-spark's columns is read; see `column_readings.Reading`."""
-
-    name: str
-    expression: str
-    source: str
-    why: str
-
-
 class FeatureFacts(StrictModel):
     """Values of one feature.
 
@@ -49,7 +40,6 @@ class FeatureFacts(StrictModel):
     ----------
     missing, not_a_number, out_of_range : int
         Rows without a value that can be taken.
-    low, median, high : float or None
     possible : tuple of float
         The lowest and the highest possible value.
     """
@@ -76,20 +66,16 @@ class Inspection(StrictModel):
     ----------
     catalog : str
         Its path.
-    format : str or None
     options : dict of str to str
         With which it is read.
-    columns : tuple of InspectedColumn
-    mapping : dict of str to InspectedReading
-    features : dict of str to FeatureFacts
     rows : InspectedRows or None
         None where no column identifies a track, or none is a feature.
     genres : dict of str to int
         The largest, with their tracks.
-    artists : int
     placeholders : dict of str to dict of str to int
         Per text column the words that mean "no value", with their rows.
-    notes : tuple of str
+    questions : tuple of str
+        What only a person can decide; the draft has the likelier answers.
     draft : str or None
         The dataset file that was written.
     next : str
@@ -100,12 +86,13 @@ class Inspection(StrictModel):
     format: str | None
     options: dict[str, str]
     columns: tuple[InspectedColumn, ...]
-    mapping: dict[str, InspectedReading]
+    mapping: dict[str, Reading]
     features: dict[str, FeatureFacts]
     rows: InspectedRows | None
     genres: dict[str, Count]
     artists: Count
     placeholders: dict[str, dict[str, Count]]
     notes: tuple[str, ...]
+    questions: tuple[str, ...]
     draft: str | None
     next: str

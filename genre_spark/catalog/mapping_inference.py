@@ -3,17 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from genre_spark.catalog import musical_keys
-from genre_spark.catalog.column_readings import (
-    SHARES,
-    YEAR,
-    Column,
-    Read,
-    Reading,
-    is_list,
-    reader,
-    typical,
-)
+from genre_spark.catalog.column_readings import YEAR, Column, Reading, read_as, several, words
+from genre_spark.catalog.forms import UNITS
+from genre_spark.catalog.placeholders import means_nothing
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
@@ -53,15 +45,14 @@ _NUMBER_NAMES = {
     "liveness": "liveness live",
     "valence": "valence val positivity happiness",
     "tempo": "tempo bpm tempobpm beatsperminute beatsperminutebpm",
-    "duration_ms": "durationms duration dur length lengthms lengthduration durations durationsec"
-    " durationsecs durationseconds durationmin durationmins durationminutes",
-    YEAR: "year releaseyear yearreleased albumyear releasedate albumreleasedate datereleased date",
+    # Without the words of units, which are read too.
+    "duration_ms": "duration dur length lengthduration runtime playtime",
+    YEAR: "year releaseyear yearreleased albumyear releasedate albumreleasedate datereleased date release",
 }
 _FILLERS = {"audio", "feature", "features", "mean", "pct", "percent", "percentage", "score", "song"}
 _FILLERS |= {"spotify", "track", "value"}
 # Structs in which answers of Spotify hold their facts of a track.
 _NESTING = {"track", "item", "items", "song"}
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 # An id with fewer distinct values, beside the most distinct of the others, is passed over.
 _AS_DISTINCT = 0.8
@@ -69,54 +60,47 @@ _AS_DISTINCT = 0.8
 
 def guess(columns: Sequence[Column]) -> dict[str, Reading]:
     """How each of genre-spark's columns could be read; only those for which there is something."""
-    percent = _in_percent(columns)
     found: dict[str, Reading] = {}
     for name, names in (_TEXT_NAMES | _NUMBER_NAMES).items():
-        read = reader(name, percent)
-        taken = {one.source for one in found.values()}
-        candidates = [
-            column for column in _called(columns, name, names) if column.name not in taken
-        ]
+        candidates = _called(columns, name, names)
         if name == TRACK_ID:
             candidates = _identifying(candidates)
-        readings = filter(None, (_as_reading(name, column, read) for column in candidates))
-        if first := next(readings, None):
+        if first := next(filter(None, (read_as(name, one) for one in candidates)), None):
             found[name] = first
     by_name = {column.name: column for column in columns}
     key = by_name.get(found["key"].source) if "key" in found and "mode" not in found else None
-    if key and (mode := musical_keys.mode_of_key(key.samples, key.sql)):
-        found["mode"] = Reading("mode", mode[0], key.name, mode[1])
-    if ARTIST in found and (artist := by_name.get(found[ARTIST].source)) and is_list(artist):
-        found[ARTISTS] = Reading(ARTISTS, artist.sql, artist.name, "all of the list")
-    if TRACK_ID not in found and {ARTIST, TITLE} <= set(found):
-        found = {TRACK_ID: _made_id(found), **found}
+    if key and (mode := read_as("mode", key)):
+        found["mode"] = mode
+    if ARTIST in found and (artist := by_name.get(found[ARTIST].source)):
+        listed = several(ARTIST, artist)
+        if listed and listed.first == found[ARTIST].expression and listed.why:
+            found[ARTISTS] = Reading(ARTISTS, listed.all, artist.name, "all of the list")
     return found | _left_out(columns, found)
+
+
+def meanings(name: str) -> list[str]:
+    """The columns of genre-spark's that a column of that name could be taken for."""
+    column = Column(name, "string", 1.0)
+    return [
+        to for to, names in (_TEXT_NAMES | _NUMBER_NAMES).items() if _called([column], to, names)
+    ]
 
 
 def could_be_read(name: str) -> bool:
     """Whether a column of that name could be taken for one of genre-spark's."""
-    column = Column(name, "string", 1.0)
-    return any(_called([column], to, names) for to, names in (_TEXT_NAMES | _NUMBER_NAMES).items())
-
-
-def could_identify(name: str) -> bool:
-    """Whether a column of that name could be an id of tracks."""
-    return bool(_called([Column(name, "string", 1.0)], TRACK_ID, _TEXT_NAMES[TRACK_ID]))
-
-
-def _as_reading(name: str, column: Column, read: Read) -> Reading | None:
-    found = read(column, column.sql) if column.filled else None
-    return found and Reading(name, found[0], column.name, found[1])
+    return bool(meanings(name))
 
 
 def _called(columns: Iterable[Column], name: str, names: str) -> list[Column]:
     """Columns that have one of the names, the likeliest first."""
     fillers = _NESTING if name in TEXT_COLUMNS else _FILLERS
+    fillers = fillers | set(UNITS) if name == "duration_ms" else fillers
     by_name: dict[str, list[Column]] = {}
     for column in columns:
-        words = [word.lower() for word in _WORD.findall(column.name)]
-        plain = "".join(words)
-        bare = "".join(word for word in words if word not in fillers) or plain
+        # Of a number that MongoDB wrote, {"$numberInt": "5"}, the type is no name.
+        own = words(re.sub(r"\.\$\w+$", "", column.name))
+        plain = "".join(own)
+        bare = "".join(word for word in own if word not in fillers) or plain
         # A column `track_name` is a title, and `track.album.name` an album.
         if name in TEXT_COLUMNS and "." not in column.name:
             bare = plain
@@ -138,7 +122,8 @@ def _left_out(columns: Iterable[Column], found: Mapping[str, Reading]) -> dict[s
 
     Otherwise a mapping that does not name them would take them as they are.
     """
-    own = {column.name.lower(): column for column in columns if column.filled}
+    # A struct by its first field.
+    own = {c.name.split(".")[0].lower(): c for c in reversed(list(columns)) if c.filled}
     missing = [n for n in (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES) if n not in found and n in own]
     return {name: _not_read(name, own[name]) for name in missing if _is_unfit(name, own[name])}
 
@@ -148,18 +133,14 @@ def _is_unfit(name: str, column: Column) -> bool:
 
 
 def _not_read(name: str, column: Column) -> Reading:
-    example = " ".join(next(iter(column.samples), "").split())[:40]
+    odd = next((one for one in column.values if not means_nothing(one, name)), "")
+    example = " ".join(odd.split())[:40]
     return Reading(name, NOT_READ, "", f"the table's {name} is not understood: {example!r}")
 
 
-def _in_percent(columns: Sequence[Column]) -> bool:
-    """Whether shares are written as 0 to 100: most of them are then above 1 in most rows."""
-    shares = [c for name in SHARES for c in _called(columns, name, _NUMBER_NAMES[name])]
-    medians = [typical(column) for column in shares]
-    known = [one for one in medians if one is not None]
-    return bool(known) and 2 * sum(1 < one <= 100 for one in known) > len(known)
-
-
-def _made_id(found: Mapping[str, Reading]) -> Reading:
-    artist, title = found[ARTIST].expression, found[TITLE].expression
-    return Reading(TRACK_ID, f"md5(concat_ws('|', {artist}, {title}))", "", "made of both")
+def made_ids(found: Mapping[str, Reading]) -> list[str]:
+    """SQL for ids where no column is one: of artist and title, with ever more that tells tracks apart."""
+    if not {ARTIST, TITLE} <= set(found):
+        return []
+    parts = [found[n].expression for n in (ARTIST, TITLE, ALBUM, "duration_ms", YEAR) if n in found]
+    return [f"md5(concat_ws('|', {', '.join(parts[:n])}))" for n in range(2, len(parts) + 1)]

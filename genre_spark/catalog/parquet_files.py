@@ -47,7 +47,6 @@ def read(spark: SparkSession, path: str, files: list[str], options: dict[str, st
 
     Parameters
     ----------
-    spark : SparkSession
     path : str
         Of the table, for messages.
     files : list of str

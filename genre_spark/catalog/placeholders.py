@@ -31,7 +31,7 @@ def words(column: str, extra: Iterable[str] = ()) -> set[str]:
         More such words, in any case.
     """
     more = {one.strip(_AROUND).lower() for one in extra}
-    return _WORDS.get(column, _MISSING | {"none", "-", "?"}) | more
+    return _WORDS.get(column, _UNNAMED) | more
 
 
 def placeholder_sql(text: str, column: str, extra: Iterable[str] = ()) -> str:

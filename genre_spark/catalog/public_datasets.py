@@ -16,11 +16,8 @@ class KnownTable:
 
     Attributes
     ----------
-    name : str
     how_to_get : str
         A command, or where to go.
-    dataset : Dataset
-    origin : Origin
     """
 
     name: str

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
@@ -29,7 +30,7 @@ from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.platform.hadoop import spark_message, storage_of, without_globs
 from genre_spark.platform.session import is_classic
 from genre_spark.platform.spark_errors import cause, environment_error
-from genre_spark.platform.storage import is_remote
+from genre_spark.platform.storage import is_remote, local_path
 from genre_spark.schema import ARTIST, ARTISTS, FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
 from genre_spark.source import Dataset
 
@@ -44,7 +45,8 @@ OURS = (CORRUPT, REASONS, SWALLOWED)
 _OPTIONS = {PARQUET: {"mergeSchema": "true"}, "orc": {"mergeSchema": "true"}}
 # Spark's errors that a look at each file on its own may resolve.
 _BY_FILE = ("PARQUET_TYPE_ILLEGAL", "CANNOT_MERGE", "DECIMAL_PRECISION", "TIME", "FAILED_MERGE")
-_REFUSED_TYPES = (T.ArrayType, T.MapType, T.StructType, T.BinaryType)
+_FIRST_BYTES = {PARQUET: (b"PAR1",), "orc": (b"ORC",)}
+_REFUSED_TYPES = (T.ArrayType, T.MapType, T.StructType)
 # Characters of a value that are kept to show it.
 _EXAMPLE = 60
 _NO_COLUMN = "null"
@@ -91,13 +93,44 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
     refuse_logged_table(storage, path)
     fmt = fmt or dataset.format or guess_format(storage, path)
     with reading(f"{path}: cannot be read as {fmt}"):
+        files, folders = files_in(spark, path, location)
+        options = {**folders, **dataset.options}
         if fmt == CSV:
-            table = csv_files.read(spark, path, location, dataset.options)
+            table = csv_files.read(spark, path, location, files, options)
         else:
-            table = _load(spark, path, location, fmt, dataset.options)
-    if not table.columns:
-        raise InputError(f"{path}: is empty: no header and no rows")
-    return table
+            table = _load(spark, path, location, files, fmt, options)
+        if not table.columns:
+            raise InputError(f"{path}: is empty: no header and no rows")
+        return table.selectExpr(f"inline({_nested(dataset.rows)})") if dataset.rows else table
+
+
+def files_in(spark: SparkSession, path: str, location: str) -> tuple[list[str], dict[str, str]]:
+    """URIs of a table's files, and the option with which Spark reads those in its subfolders.
+
+    Raises
+    ------
+    InputError
+        Where some subfolders are partitions (``year=2024``) and others are not.
+    """
+    if not storage_of(spark, path).is_dir(path):
+        return text_files.files_of(spark, location, recursive=False), {}
+    files = text_files.files_of(spark, location)
+    # The table's folder is above all files; of a single one, its own.
+    above = [unquote(file).rpartition("/")[0] for file in files]
+    root = unquote(location if "://" in location else os.path.abspath(local_path(path))).rstrip("/")
+    inner = [one.partition(root)[2].strip("/").split("/") for one in above]
+    folders = {folder for one in inner for folder in one if folder}
+    plain = {folder for folder in folders if "=" not in folder}
+    if plain and plain != folders:
+        raise InputError(
+            f"{path}: holds folders of partitions ({min(folders - plain)}) beside others"
+            f" ({min(plain)}): give the path of one of them"
+        )
+    return files, {"recursiveFileLookup": "true"} if plain else {}
+
+
+def _nested(column: str) -> str:
+    return ".".join(map(sql_name, column.split(".")))
 
 
 def locate(spark: SparkSession, path: str) -> str:
@@ -158,6 +191,13 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     wanted = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *dataset.extra_features)
     given = {name: _expression(source, dataset, name, own, path) for name in wanted}
     found = {name: expression for name, expression in given.items() if expression is not None}
+    listed = dataset.columns.get(ARTISTS)
+    if ARTISTS in found and (
+        ARTIST not in found or dataset.columns.get(ARTIST) == listed is not None
+    ):
+        # The first of the list, where nothing else is said of the artist.
+        kind = _types(source, {ARTISTS: found[ARTISTS]}, path)[ARTISTS]
+        found[ARTIST] = f"get({artist_names.all_of(found[ARTISTS], kind)}, 0)"
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
     types = _types(source, found, path)
@@ -189,24 +229,26 @@ def odd_name(column: str) -> str:
 
 
 def _load(
-    spark: SparkSession, path: str, location: str, fmt: str, given: dict[str, str]
+    spark: SparkSession,
+    path: str,
+    location: str,
+    files: list[str],
+    fmt: str,
+    given: dict[str, str],
 ) -> DataFrame:
     options = {**_OPTIONS.get(fmt, {}), **given}
-    if fmt == JSON and "multiLine" not in given:
-        options |= _json_options(spark, location, given)
+    if fmt == JSON and files and "multiLine" not in given:
+        one = text_files.look(spark, files[0], path, given.get("encoding"))
+        options |= {"multiLine": "true"} if text_files.is_many_lines(one.text) else {}
     try:
         return spark.read.format(fmt).options(**options).load(location)
     except (PySparkException, Py4JJavaError) as err:
+        for uri in files[:1]:
+            text_files.refuse_binary(spark, uri, path, _FIRST_BYTES.get(fmt, ()))
+            text_files.look(spark, uri, path)
         if fmt != PARQUET or not any(one in str(err) for one in _BY_FILE):
             raise
-    files = text_files.files_of(spark, location)
     return parquet_files.read(spark, path, files, given)
-
-
-def _json_options(spark: SparkSession, location: str, given: dict[str, str]) -> dict[str, str]:
-    files = text_files.files_of(spark, location)
-    text = text_files.head(spark, files[0], given.get("encoding")) if files else ""
-    return {"multiLine": "true"} if text_files.starts_as_array(text) else {}
 
 
 def _expression(
@@ -240,12 +282,12 @@ def _raw(source: DataFrame, dataset: Dataset, name: str, own: list[str], column:
     """What the source has for a column: the one column that its expression reads, if it is one."""
     if name not in dataset.columns:
         return column
-    used = _read_by(dataset.columns[name], own)
+    used = read_by(dataset.columns[name], own)
     simple = {f.name for f in source.schema if isinstance(f.dataType, T.AtomicType)}
     return sql_name(used[0]) if len(used) == 1 and used[0] in simple else column
 
 
-def _read_by(expression: str, own: list[str]) -> list[str]:
+def read_by(expression: str, own: list[str]) -> list[str]:
     """Columns of the table that a SQL expression names."""
     bare = re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", " ", expression)
     quoted = {one.replace("``", "`").lower() for one in re.findall(r"`((?:[^`]|``)+)`", bare)}
@@ -265,7 +307,7 @@ def _types(source: DataFrame, found: dict[str, str], path: str) -> dict[str, T.D
     for field in fields:
         kind, is_text = field.dataType, field.name in (*TEXT_COLUMNS, ARTISTS)
         refused = isinstance(kind, _REFUSED_TYPES) and field.name != ARTISTS
-        if refused or (not is_text and isinstance(kind, T.DatetimeType)):
+        if refused or (not is_text and isinstance(kind, T.DatetimeType | T.BinaryType)):
             needed = "text" if is_text else "a number"
             raise InputError(
                 f"{path}: column {field.name} is {kind.simpleString()}, needed is {needed};"
@@ -293,7 +335,10 @@ def _text(
         value = f"IF(NOT {nothing}, {text}, NULL)"
     else:
         damaged = f"contains(make_valid_utf8({text}), '\ufffd')"
-        value = f"IF(NOT {nothing} AND NOT {damaged}, trim({text}), NULL)"
+        # A list is no name; what it means is said by a mapping.
+        own = name == ARTIST and name not in dataset.columns
+        listed = f" AND NOT coalesce({artist_names.printed_sql(text)}, false)" if own else ""
+        value = f"IF(NOT {nothing} AND NOT {damaged}{listed}, trim({text}), NULL)"
     shown = f"left(string({raw}), {_EXAMPLE})"
     if extra:
         # From here on a table's own word is the usual one.

@@ -89,8 +89,6 @@ def collect(
     ----------
     validated : DataFrame
         From `validation.validate`.
-    n_rows : int
-    features : tuple of str
     owner : str
         Column whose tracks are related.
     """

@@ -19,8 +19,6 @@ class Source:
     ----------
     path : str
         For a table that is loaded already, what messages call it.
-    dataset : Dataset
-    fmt : str or None
     loaded : DataFrame or None
         The table, where somebody else has read it.
     version : int or None

@@ -29,7 +29,6 @@ _SHEETS = {"xlsx", "xls", "xlsm", "ods", "numbers"}
 _MAGIC = {b"PAR1": PARQUET, b"ORC": ORC}
 # Tables whose log says which files count: the files alone hold deleted and outdated rows.
 _LOGS = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
-_WILDCARDS = "*?[]{}"
 # A partitioned table nests its files; its log is at its root.
 _LEVELS = 5
 

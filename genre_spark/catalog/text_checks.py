@@ -1,6 +1,6 @@
 """Finds out why a text table was read badly: its encoding, or how it escapes quotes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
@@ -21,25 +21,26 @@ def check(spark: SparkSession, source: "Source", counts: "GatedRows") -> None:
     InputError
     """
     fmt, path = source.format(spark), source.path
-    if fmt not in (table_format.CSV, table_format.JSON):
+    damaged = any(one.damaged for one in counts.values.values())
+    if fmt not in (table_format.CSV, table_format.JSON) or not (damaged or counts.n_malformed):
         return
-    location = reader.locate(spark, path)
-    check_encoding(spark, path, location, counts.values)
+    files, _ = reader.files_in(spark, path, reader.locate(spark, path))
+    check_encoding(spark, path, files, counts.values)
     if fmt == table_format.CSV:
-        check_escapes(spark, path, location, counts.n_malformed, source.dataset.options)
+        check_escapes(spark, path, files, counts.n_malformed, source.dataset.options)
 
 
 def check_encoding(
-    spark: SparkSession, path: str, location: str, values: "Mapping[str, ValueCounts]"
+    spark: SparkSession, path: str, files: Sequence[str], values: "Mapping[str, ValueCounts]"
 ) -> None:
     """Refuses a text table in another encoding than UTF-8, once values turned out to be damaged.
 
     Parameters
     ----------
-    spark : SparkSession
-    path, location : str
-        Of the table, for messages and as Spark reads it.
-    values : mapping of str to ValueCounts
+    path : str
+        Of the table, for messages.
+    files : sequence of str
+        Their URIs.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def check_encoding(
     damaged = {name: one for name, one in values.items() if one.damaged}
     if not damaged:
         return
-    encoding, file = text_files.encoding_of(spark, text_files.files_of(spark, location))
+    encoding, file = text_files.encoding_of(spark, path, files)
     if encoding.name is None or encoding.damaged:
         return
     listed = ", ".join(f"{one.damaged:,} values of {name}" for name, one in damaged.items())
@@ -64,14 +65,12 @@ def check_encoding(
 
 
 def check_escapes(
-    spark: SparkSession, path: str, location: str, n_malformed: int, given: Mapping[str, str]
+    spark: SparkSession, path: str, files: Sequence[str], n_malformed: int, given: Mapping[str, str]
 ) -> None:
     """Refuses a CSV table whose malformed rows are due to quotes escaped by a backslash.
 
     Parameters
     ----------
-    spark : SparkSession
-    path, location : str
     n_malformed : int
         Rows that are malformed, or hold other rows.
     given : mapping of str to str
@@ -84,8 +83,7 @@ def check_escapes(
     """
     if not n_malformed or "escape" in given:
         return
-    files = text_files.files_of(spark, location)
-    text = text_files.head(spark, files[0], given.get("encoding")) if files else ""
+    text = text_files.look(spark, files[0], path, given.get("encoding")).text if files else ""
     if text_files.dialect_of(text, given.get("sep") or ",").escape != '"':
         raise InputError(
             f'{path}: {n_malformed:,} rows are malformed: quotes in its texts are written \\", as'

@@ -186,7 +186,8 @@ _NONE = "cast(array() AS array<string>)"
 _NO_ID = (
     f"(length({TRACK_ID}) > {MAX_ID_LENGTH}"
     rf" OR {TRACK_ID} RLIKE '[\\p{{Cntrl}}\ufffd]'"
-    rf" OR {TRACK_ID} RLIKE '^-?\\d(\\.\\d+)?[eE]\\+?\\d+$'"
+    # An exponent without a point or a plus may be a hexadecimal id.
+    rf" OR {TRACK_ID} RLIKE '^-?\\d(\\.\\d+[eE]\\+?|[eE]\\+)\\d+$'"
     f" OR NOT is_valid_utf8({TRACK_ID}))"
 )
 
@@ -202,8 +203,12 @@ def _possible(name: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    """SQL: whether a number means that the analysis found nothing: 0 or -1 where impossible."""
-    return f"{sql_name(name)} IN (0.0D, -1.0D)"
+    """SQL: whether a number means that the analysis found nothing: 0 or -1 where impossible.
+
+    A mode of -1 is how some write minor.
+    """
+    codes = "(0.0D)" if name == "mode" else "(0.0D, -1.0D)"
+    return f"{sql_name(name)} IN {codes}"
 
 
 def _odd(name: str, possible: str) -> str:

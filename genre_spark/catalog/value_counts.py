@@ -32,10 +32,8 @@ class NotTaken(NamedTuple):
 
     Attributes
     ----------
-    column : str
     kind : str
         `PLACEHOLDER`, `BLANK`, `DAMAGED` or `NOT_UNDERSTOOD`.
-    rows : int
     text : str
         The first of them in the order of their characters.
     """
@@ -92,7 +90,6 @@ def summed(understood: Mapping[str, int], found: Iterable[NotTaken]) -> dict[str
     ----------
     understood : mapping of str to int
         Rows of each column whose value was taken.
-    found : iterable of NotTaken
     """
     counts: dict[str, dict[str, int]] = {}
     examples: dict[str, str] = {}

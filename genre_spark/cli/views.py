@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genre_spark.catalog.column_readings import Reading
 from genre_spark.catalog.inspection_results import (
-    FeatureFacts,
     InspectedColumn,
-    InspectedReading,
     InspectedRows,
     Inspection,
 )
@@ -76,16 +75,23 @@ def show_browse(terminal: Terminal, made: "BrowsePage") -> None:
 
 
 def show_inspection(terminal: Terminal, found: Inspection) -> None:
-    """What is in a table, and what to do next."""
+    """What becomes of a table's values, what is not certain, and what to do next."""
     if terminal.shown_as_json(found):
         return
-    terminal.table([_COLUMN_HEAD, *map(_column, found.columns)])
-    if found.features:
-        rows = [_feature(name, found.mapping[name], one) for name, one in found.features.items()]
-        terminal.table([_FEATURE_HEAD, *rows])
+    if not found.rows:
+        terminal.table([_COLUMN_HEAD, *map(_column, found.columns)])
+    rows = [_read(found, one) for one in found.mapping.values()]
+    terminal.table([_READ_HEAD, *rows])
     if found.rows:
         terminal.pairs(_fates(found.rows, found.genres, found.artists))
-    terminal.pairs({f"note {i}": note for i, note in enumerate(found.notes, start=1)})
+    unused = [one.name for one in found.columns if not one.read_as]
+    terminal.pairs(
+        {"not used": f"{', '.join(unused[:_UNUSED])}{' …' * (len(unused) > _UNUSED)}"}
+        if unused
+        else {}
+    )
+    for kind, lines in (("question", found.questions), ("note", found.notes)):
+        terminal.pairs({f"{kind} {i}": line for i, line in enumerate(lines, start=1)})
     terminal.pairs({"mapping": found.draft or "", "next": found.next})
 
 
@@ -118,8 +124,9 @@ def show_labelled(terminal: Terminal, found: "LabelledCatalogue") -> None:
 
 
 _COLUMN_HEAD = ("column", "type", "filled", "lowest", "median", "highest", "for example", "read as")
-_FEATURE_HEAD = ("feature", "is", "missing", "no number", "out of range", "lowest", "median",
-                 "highest", "possible")  # fmt: skip
+_READ_HEAD = ("column", "from", "value → becomes", "missing", "odd", "lowest", "median", "highest")
+# Columns that are named though they are not used, and characters of a value.
+_UNUSED, _LONGEST = 12, 28
 
 
 def _fates(rows: InspectedRows, genres: Mapping[str, int], artists: int) -> dict[str, str]:
@@ -146,25 +153,36 @@ def _column(one: InspectedColumn) -> tuple[str, ...]:
     return one.name, _kind(one), _share(one.filled), *numbers, shown, ", ".join(one.read_as)
 
 
-def _feature(name: str, reading: InspectedReading, one: FeatureFacts) -> tuple[str, ...]:
-    violations = (f"{n:,}" for n in (one.missing, one.not_a_number, one.out_of_range))
-    numbers = map(_number, (one.low, one.median, one.high))
-    return name, reading.expression, *violations, *numbers, _possible(*one.possible)
+def _read(found: Inspection, one: Reading) -> tuple[str, ...]:
+    """How one column is read: an example, and how many values are missing or odd."""
+    facts = found.features.get(one.name)
+    value, outcome = one.examples[len(one.examples) // 2] if one.examples else ("", "")
+    shown = _short(value) if value.strip() == outcome else f"{_short(value)} → {_short(outcome)}"
+    odd = f"{one.not_understood:.1%}" if one.not_understood else ""
+    source = (
+        f"{one.source or one.expression[:_LONGEST]} ({one.why[:40]})" if one.why else one.source
+    )
+    if facts is None:
+        return one.name, source, shown, "", odd, "", "", ""
+    missing = f"{facts.missing:,}" if facts.missing else ""
+    return (
+        one.name,
+        source,
+        shown,
+        missing,
+        odd,
+        *map(_number, (facts.low, facts.median, facts.high)),
+    )
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return f"{text[: _LONGEST - 1]}…" if len(text) > _LONGEST else text
 
 
 def _kind(one: InspectedColumn) -> str:
     """In a CSV file all is text."""
     return ("number" if one.numeric == 1 else "text") if one.kind == "string" else one.kind
-
-
-def _possible(low: float, high: float) -> str:
-    if high >= _ANY:
-        return "any number"
-    return f"above 0 to {high:g}" if 0 < low < _TINY else f"{low:g} to {high:g}"
-
-
-# Bounds beyond and below which a feature has none, or leaves out zero alone; see `schema`.
-_ANY, _TINY = 1e300, 1e-6
 
 
 def _number(value: float | None) -> str:

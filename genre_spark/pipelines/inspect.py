@@ -30,6 +30,7 @@ def run(spark: SparkSession, request: InspectRequest) -> Inspection:
 def _drafted(found: Found, catalog: str, file: str) -> str:
     """The guessed mapping as a dataset file."""
     names = [column.name for column in found.columns]
-    artist = advice.doubtful_artist(found)
-    no_artist = artist.name if artist else None
-    return dataset_file.render(catalog, file, found.readings, names, found.dataset, no_artist)
+    remarks = [f"? {one}" for one in advice.questions_of(found)]
+    if artist := advice.doubtful_artist(found):
+        remarks.append(f"no_artist: [{dataset_file.value(artist.name)}]  # if this is no artist")
+    return dataset_file.render(catalog, file, found.readings, names, found.dataset, remarks)

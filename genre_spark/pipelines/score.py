@@ -26,7 +26,8 @@ def run(
     report_progress(f"reading {source.path}")
     scoring = opened.manifest.scoring
     needed, owner = scoring.scaler.features, scoring.owner
-    with scan_catalogue(spark, source, settings.catalog, needed, owner) as catalogue:
+    ranges = opened.profile.ranges
+    with scan_catalogue(spark, source, settings.catalog, needed, owner, ranges) as catalogue:
         n_tracks = catalogue.n_rows
         report_progress(
             f"labelling {n_tracks:,} tracks with model {opened.manifest.model_id}", n_tracks

@@ -219,7 +219,7 @@ TABLES = {
     ),
     "no byte": (lambda p: csv(p, ""), "is empty: no header and no rows"),
     "a header and no rows": (lambda p: csv(p, HEADER), "has no rows"),
-    "no header": (lambda p: csv(p, rows_of(3)), "appears more than once"),
+    "no header": (lambda p: csv(p, rows_of(3)), "its first line holds values"),
     "a column that appears twice": (
         lambda p: csv(p, HEADER.replace("title", "tempo") + rows_of(3)),
         "column tempo appears more than once",
@@ -240,15 +240,15 @@ TABLES = {
     "files with other orders of columns": (
         lambda p: (csv(p, HEADER + rows_of(3), "a.csv"),
                    csv(p, swap(HEADER, "energy", "valence") + rows_of(3), "b.csv"), p / "*.csv")[2],
-        "CSV header does not conform to the schema",
+        (6, 3),
     ),
     "files with other numbers of columns": (
         lambda p: (csv(p, HEADER + rows_of(3), "a.csv"), csv(p, "track_id\nx\n", "b.csv"), p / "*.csv")[2],
-        "CSV header",
+        (4, 3),
     ),
     "a packed table that is cut off": (lambda p: packed(p, 0.6), "cannot be read"),
     "a packed table that is not packed": (
-        lambda p: csv(p, HEADER + rows_of(3), "tracks.csv.gz"), "cannot be read"
+        lambda p: csv(p, HEADER + rows_of(3), "tracks.csv.gz"), "is not gzip, as its name says"
     ),
     "Parquet without its end": (lambda p: cut(p, 0.9), "cannot be read"),
     "Parquet of which almost nothing is left": (lambda p: cut(p, 0.001), "cannot be read"),
@@ -283,7 +283,7 @@ TABLES = {
         lambda p: parquet(p, table(3, tempo=[date(2020, 1, 1)] * 3)), "column tempo is date"
     ),
     "Parquet with bytes as ids": (
-        lambda p: parquet(p, table(3, track_id=[b"\xff", b"\x00", b"a"])), "column track_id is binary"
+        lambda p: parquet(p, table(3, track_id=[b"\xff", b"\x00", b"a"])), (3, 1)
     ),
     "Parquet with whole numbers as ids": (lambda p: parquet(p, table(3, track_id=[1, 2, 3])), (3, 3)),
     "a format that is none": (lambda p: csv(p, "x", "tracks.avro2"), "has none of the known endings"),

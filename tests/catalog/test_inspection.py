@@ -109,9 +109,10 @@ def test_the_command_writes_a_file_to_edit_and_leaves_it_alone_after(spark, stra
         patch.setattr("genre_spark.cli.job.Job.spark", lambda job, table=None: spark)
         told = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
         summary = json.loads(told.stdout)
-        assert summary["mapping"]["tempo"] == {
-            "name": "tempo", "expression": "BPM", "source": "BPM", "why": "",
-        }  # fmt: skip
+        tempo = summary["mapping"]["tempo"]
+        assert (tempo["expression"], tempo["source"], tempo["why"]) == ("BPM", "BPM", "")
+        assert all(float(value) == float(outcome) for value, outcome in tempo["examples"])
+        assert tempo["not_understood"] == pytest.approx(1 / 205)
         assert summary["next"].startswith(f"look {file} over, edit it, then: genre-spark cluster ")
         assert yaml.safe_load(file.read_text())["columns"]["tempo"] == "BPM"
         plain = CliRunner().invoke(

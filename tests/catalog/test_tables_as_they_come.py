@@ -452,7 +452,6 @@ def test_of_a_wide_table_only_what_could_be_used_is_looked_at_in_all_rows(spark,
     by_name = {column.name: column for column in found.columns}
     assert by_name["tempo"].median is not None
     assert by_name["mfcc_7"].median is None
-    assert by_name["mfcc_7"].samples[0] == "0.5"
     assert found.rows.accepted == N
 
 

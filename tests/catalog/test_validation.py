@@ -424,7 +424,7 @@ def refusal(spark, source, error=InputError, needed=None, allowed=CATALOG):
 
 
 def test_a_header_without_rows_is_refused(spark, source):
-    assert refusal(spark, source("track_id,energy,tempo")) == ": has no rows"
+    assert refusal(spark, source("track_id,energy,tempo")) == ": has no rows, only a header"
 
 
 def test_a_table_of_nothing_but_bad_rows_is_refused(spark, source):

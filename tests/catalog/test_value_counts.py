@@ -68,7 +68,7 @@ def test_the_first_text_that_was_not_taken_is_the_example():
     [
         ("tempo", "fast", "not_understood"),
         ("tempo", "[n/a]", "placeholder"),
-        ("tempo", "unknown", "not_understood"),
+        ("tempo", "unknown", "placeholder"),
         ("artist", "unknown", "placeholder"),
         ("artist", "  ", "blank"),
         ("artist", "[]", "placeholder"),

@@ -1,0 +1,330 @@
+"""Forms in which people write numbers, durations, keys and modes: data, rendered to SQL and to Python."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+_BLANKS = "\u00a0\u202f '\u2019"
+_MINUS = "\u2212"
+
+SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
+# Milliseconds of a unit, by what people write behind a number or in a column's name.
+UNITS = {
+    **dict.fromkeys(("ns", "nanoseconds"), 1e-6),
+    **dict.fromkeys(("us", "\u00b5s", "microseconds"), 1e-3),
+    **dict.fromkeys(("ms", "msec", "msecs", "millis", "milliseconds", "millisecond"), 1),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), SECOND),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), MINUTE),
+    **dict.fromkeys(("h", "hour", "hours", "hrs"), HOUR),
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """Plain numbers, with a unit behind each, thousands set apart, decimal commas.
+
+    Attributes
+    ----------
+    unit : str
+        In lower case; empty where there is none.
+    thousands : str
+        The characters that set them apart.
+    comma : bool
+        Whether decimals follow a comma.
+    minus : bool
+        Whether there are typographic minus signs.
+    """
+
+    unit: str = ""
+    thousands: str = ""
+    comma: bool = False
+    minus: bool = False
+
+    @cached_property
+    def pattern(self) -> str:
+        """What such a number is, without its unit."""
+        mark = "[.,]" if self.comma and not self.thousands else r"\."
+        if self.thousands and (self.comma or self.thousands == "."):
+            mark = ","
+        if self.thousands:
+            digits = rf"\d{{1,3}}(?:[{re.escape(self.thousands)}]\d{{3}})*(?:{mark}\d+)?"
+        else:
+            digits = rf"(?:\d+(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?"
+        return rf"[-+{_MINUS}]?{digits}"
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        behind = rf"\s*{re.escape(self.unit)}\.?" if self.unit else ""
+        return re.compile(rf"\s*({self.pattern}){behind}\s*", re.I)
+
+    @property
+    def asks(self) -> bool:
+        """No other reading of such texts is plainer."""
+        return False
+
+    @property
+    def why(self) -> str:
+        """What is done to values."""
+        parts = (f"in {self.unit}" * bool(self.unit), "thousands set apart" * bool(self.thousands),
+                 "decimal commas" * self.comma, "typographic minus" * self.minus)  # fmt: skip
+        return ", ".join(filter(None, parts))
+
+    def number(self, text: str) -> float | None:
+        """The number that a text is, None for any other text."""
+        found = self._compiled.fullmatch(text)
+        if found is None or (_MINUS in text and not self.minus):
+            return None
+        digits = found[1].translate({ord(one): None for one in self.thousands})
+        return float(digits.replace(",", ".").replace(_MINUS, "-"))
+
+    def sql(self, column: str) -> str:
+        """Spark SQL whose cast to double is the number; null or no number for other texts."""
+        found = column
+        if self.unit:
+            behind = raw(rf"(?i)\s*{re.escape(self.unit)}\.?\s*$")
+            found = f"regexp_replace({found}, {behind}, '')"
+        if self.thousands:
+            # What has other groups than three digits would become another number.
+            shape = raw(rf"^\s*{self.pattern}\s*$")
+            found = f'translate(if({found} rlike {shape}, {found}, null), "{self.thousands}", "")'
+        if self.comma or self.minus:
+            found = f"translate({found}, ',{_MINUS}', '.-')"
+        return found
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Durations of several parts.
+
+    Attributes
+    ----------
+    forms : tuple of (pattern, weights, plus)
+        A pattern whose groups count so many milliseconds each, and what is added; the first that fits.
+    asks : bool
+        Whether it is another reading than the usual one of such texts.
+    """
+
+    forms: tuple[tuple[str, tuple[float, ...], float], ...]
+    why: str
+    asks: bool = False
+
+    def number(self, text: str) -> float | None:
+        """Milliseconds of a text, None for any other text."""
+        for pattern, weights, plus in self.forms:
+            if found := re.search(pattern, text):
+                pairs = zip(found.groups(), weights, strict=True)
+                return plus + sum(float((part or "0").replace(",", ".")) * w for part, w in pairs)
+        return None
+
+    def sql(self, column: str) -> str:
+        """Spark SQL for the milliseconds; null for other texts."""
+        whens = (
+            f"when {column} rlike {raw(p)} then {_summed(column, p, w, n)}"
+            for p, w, n in self.forms
+        )
+        return f"case {' '.join(whens)} end"
+
+
+def _summed(column: str, pattern: str, weights: tuple[float, ...], plus: float) -> str:
+    parts = [
+        f"coalesce(try_cast(replace(regexp_extract({column}, {raw(pattern)}, {i}), ',', '.') as double), 0)"
+        f" * {weight:.0f}"
+        for i, weight in enumerate(weights, start=1)
+    ]
+    return " + ".join([*parts, f"{plus:.0f}"] if plus else parts)
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words that stand for numbers.
+
+    Attributes
+    ----------
+    table : mapping of str to int
+        By the word as `steps` leave it.
+    steps : tuple of (pattern, str)
+        What is replaced first.
+    fold : bool
+        Whether case does not count.
+    """
+
+    table: Mapping[str, int]
+    why: str
+    steps: tuple[tuple[str, str], ...] = ()
+    fold: bool = True
+    asks: bool = False
+
+    def number(self, text: str) -> float | None:
+        """What a word stands for, None for any other."""
+        return self.table.get(self._normal(text))
+
+    def sql(self, column: str) -> str:
+        """Spark SQL for the number; null for other texts."""
+        pairs = ", ".join(f"'{word}', {number}" for word, number in self.table.items())
+        word = f"lower(trim({column}))" if self.fold else f"trim({column})"
+        for pattern, by in self.steps:
+            word = f"regexp_replace({word}, {raw(pattern)}, '{by}')"
+        return f"element_at(map({pairs}), {word})"
+
+    def _normal(self, text: str) -> str:
+        text = text.strip().lower() if self.fold else text.strip()
+        for pattern, by in self.steps:
+            text = re.sub(pattern, by, text)
+        return text
+
+
+@dataclass(frozen=True)
+class MinorKeys:
+    """Modes that keys name, such as Am or 8A: 1 for a known key that is not minor."""
+
+    keys: Words
+    why: str = "named by the key"
+    asks: bool = False
+    minor: str = r"(minor|min|moll|[^M]m|\d\s*[Am])\s*$"
+
+    def number(self, text: str) -> float | None:
+        """1 for major, 0 for minor, None for what is no key."""
+        known = self.keys.number(text) is not None
+        return float(re.search(self.minor, text) is None) if known else None
+
+    def sql(self, column: str) -> str:
+        """Spark SQL for the mode; null for what is no key."""
+        minor = f"{column} rlike r'(?:{self.minor})'"
+        return f"case when {self.keys.sql(column)} is not null then if({minor}, 0, 1) end"
+
+
+def raw(pattern: str) -> str:
+    """A pattern as a SQL literal."""
+    return f"r'{pattern}'" if "'" not in pattern else f'r"{pattern}"'
+
+
+PLAIN = Number()
+_SECONDS = r"([0-5]?\d(?:[.,]\d+)?)"
+_FROM_HOURS = r":([0-5]\d):00(?:[.,]0+)?\s*"
+CLOCKS = (
+    Clock(((rf"^\s*(?:0 days?,? )?(?:(\d+):)?(\d+):{_SECONDS}\s*$", (HOUR, MINUTE, SECOND), 0),),
+          "hours, minutes and seconds"),
+    Clock(((rf"(?i)^\s*12{_FROM_HOURS}AM\s*$", (SECOND,), 0),
+           (rf"(?i)^\s*12{_FROM_HOURS}PM\s*$", (SECOND,), 12 * MINUTE),
+           (rf"(?i)^\s*0*(\d+){_FROM_HOURS}PM\s*$", (MINUTE, SECOND), 12 * MINUTE),
+           (rf"(?i)^\s*0*(\d+){_FROM_HOURS}(?:AM)?\s*$", (MINUTE, SECOND), 0)),
+          "minutes and seconds that a spreadsheet took for hours and minutes", asks=True),
+    Clock(((r"^\s*(\d+)\s*['′’]\s*([0-5]?\d)\s*(?:''|[\x22″”])?\s*$", (MINUTE, SECOND), 0),),
+          "minutes and seconds"),
+    Clock(((r"(?i)^\s*(?:PT)?(?=\s*\d)(?:\s*(\d+) *h[a-z]*)?(?:[\s,]*(\d+) *m(?:in[a-z]*)?\.?)?"
+            r"(?:[\s,]*(\d+(?:\.\d+)?) *s[a-z]*\.?)?\s*$", (HOUR, MINUTE, SECOND), 0),),
+          "hours, minutes and seconds"),
+)  # fmt: skip
+
+_NOTES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+_SOLFEGE = {"do": 0, "re": 2, "mi": 4, "fa": 5, "sol": 7, "la": 9, "si": 11, "ti": 11}
+_GERMAN = {"c": 0, "cis": 1, "des": 1, "d": 2, "dis": 3, "es": 3, "e": 4, "f": 5, "fis": 6, "ges": 6,
+           "g": 7, "gis": 8, "as": 8, "a": 9, "ais": 10, "b": 10, "h": 11}  # fmt: skip
+# How a text becomes a note: signs and words of accidentals, then what follows the note.
+_STEPS = (
+    (r"\s+|-", ""),
+    (r"♯|sharp", "#"),
+    (r"♭|flat", "b"),
+    (r"/.*$", ""),
+    (r"(major|maj|minor|min|dur|moll|m)$", ""),
+)
+
+
+def _with_accidentals(notes: dict[str, int]) -> dict[str, int]:
+    signs = {"": 0, "#": 1, "b": -1}
+    return {f"{n}{s}": (i + step) % 12 for n, i in notes.items() for s, step in signs.items()}
+
+
+def _wheel(c_major: int, major: str, minor: str) -> dict[str, int]:
+    """A wheel of fifths, on which the number of C major is given."""
+    places = {n: 7 * (n - c_major) % 12 for n in range(1, 13)}
+    majors = {f"{n}{major}": note for n, note in places.items()}
+    return majors | {f"{n}{minor}": (note + 9) % 12 for n, note in places.items()}
+
+
+_WHEEL = ((r"\s+", ""), (r"^0", ""))
+KEYS = (
+    Words(_with_accidentals(_NOTES), "notes", _STEPS),
+    Words(_GERMAN, "notes, German", _STEPS),
+    Words(_with_accidentals(_SOLFEGE), "notes, solfège", _STEPS),
+    Words(_wheel(8, "b", "a"), "Camelot wheel", _WHEEL),
+    Words(_wheel(1, "d", "m"), "Open Key wheel", _WHEEL),
+)
+_WHOLE = ((r"\.0+$", ""),)
+MODES = (
+    Words({"major": 1, "maj": 1, "dur": 1, "minor": 0, "min": 0, "moll": 0}, "words"),
+    Words({"M": 1, "m": 0}, "letters", fold=False),
+    Words({"true": 1, "false": 0}, "truth values"),
+    Words({"1": 1, "-1": 0}, "minor is -1", _WHOLE, asks=True),
+    Words({"1": 1, "2": 0}, "minor is 2", _WHOLE, asks=True),
+)
+
+
+@dataclass(frozen=True)
+class Year:
+    """Years, alone or in dates.
+
+    Attributes
+    ----------
+    pattern : str
+        With one group: the year.
+    template : str
+        SQL for the year of ``{0}``.
+    """
+
+    pattern: str
+    template: str
+    why: str = "of a date"
+    asks: bool = False
+
+    def number(self, text: str) -> float | None:
+        """The year, None for what is no date."""
+        found = re.search(self.pattern, text)
+        return float(found[1]) if found else None
+
+    def sql(self, column: str) -> str:
+        """Spark SQL for the year."""
+        return self.template.format(column)
+
+
+Form = Number | Clock | Words | MinorKeys | Year
+
+_A_YEAR = r"((?:1[89]|2[01])\d\d)"
+DATES = (
+    Year(rf"^\s*{_A_YEAR}(?:$|\D)", "cast(substring({0}, 1, 4) as int)"),
+    Year(rf"\d{{1,2}}[./-]\d{{1,2}}[./-]{_A_YEAR}\s*$", "cast(right(trim({0}), 4) as int)"),
+)
+_BEHIND = re.compile(r"[\d.,]\s*(%|[^\W\d_][^\W\d_./]*)\.?\s*$")
+_GROUPS = re.compile(r"^[-+\u2212]?\d{1,3}([.,'\u2019\u00a0\u202f ])\d{3}")
+# Of what is written behind numbers, so many are tried.
+_MOST_UNITS = 3
+
+
+def numbers_of(texts: Mapping[str, int]) -> list[Number]:
+    """The forms of numbers that a column's texts could be in, the plainest first.
+
+    Parameters
+    ----------
+    texts : mapping of str to int
+        Values with their rows.
+    """
+    units: Counter[str] = Counter()
+    marks = set()
+    for text, n in texts.items():
+        if found := _BEHIND.search(text):
+            units[found[1].lower()] += n
+        if found := _GROUPS.search(text.strip()):
+            # Blanks of several widths look alike.
+            marks.add(_BLANKS if found[1] in _BLANKS else found[1])
+    commas = (False, True) if any("," in text for text in texts) else (False,)
+    minus = any(_MINUS in text for text in texts)
+    named = ["", *(unit for unit, _ in units.most_common(_MOST_UNITS) if unit != "e")]
+    return [
+        Number(unit, mark, comma, minus)
+        for unit in named
+        for mark in ("", *sorted(marks))
+        for comma in commas
+        if not (mark == "," and comma) and not (mark == "." and not comma and len(commas) > 1)
+    ]
