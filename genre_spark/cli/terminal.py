@@ -1,6 +1,7 @@
 """What is printed: one line of progress, then tables; or JSON for machines."""
 
 import json
+import re
 import shlex
 import sys
 import time
@@ -21,6 +22,7 @@ from genre_spark.platform.safe_text import plain
 
 # Seconds between two lines on how far a step has come, where each stays.
 _BETWEEN_LINES = 30.0
+_NUMBERS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +77,26 @@ class Terminal:
         self._status: Status | None = None
 
     def report_progress(self, message: str, tracks: int = 0) -> None:
-        """One line of progress: replaced by the next in a terminal, a line of its own elsewhere."""
-        self.step = Step(message, tracks)
-        self._line(message)
+        """One line of progress: replaced by the next in a terminal, a line of its own elsewhere.
+
+        Elsewhere a line that differs from the last in its numbers only, such as the next epoch, is
+        shown at most every `_BETWEEN_LINES` seconds.
+        """
+        before, self.step = self.step, Step(message, tracks)
+        same = _NUMBERS.sub("", message) == _NUMBERS.sub("", before.message)
+        if self._is_watched() or not same or self._is_time():
+            self._line(message)
 
     def add(self, how_far: str) -> None:
         """Shows how far the step has come: at once in a terminal, now and then elsewhere."""
-        watched = self._progress.is_terminal and not self._write_line
-        if how_far and (watched or time.monotonic() - self._last_line_at >= _BETWEEN_LINES):
+        if how_far and (self._is_watched() or self._is_time()):
             self._line(f"{self.step.message}: {how_far}")
+
+    def _is_watched(self) -> bool:
+        return self._progress.is_terminal and not self._write_line
+
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._last_line_at >= _BETWEEN_LINES
 
     def _line(self, message: str) -> None:
         if self._silent:

@@ -13,6 +13,12 @@ _LENGTHS = (2, 3, 1)
 _MOST_WORDS = 7
 # Said where no adjective is true of most tracks.
 _FILLER = "mixed"
+# True, but hardly said of music: used only where the other words do not tell two genres apart.
+_WEAK = {"major", "minor", "electric", "studio", "vocal"}
+# Where a word stands before the noun, of 0 to 3: age and length, tempo, all others, instruments.
+_PLACES = {"old": 0, "recent": 0, "short": 0, "long": 0, "fast": 1, "slow": 1} | dict.fromkeys(
+    ("acoustic", "electric", "live", "studio", "instrumental"), 3
+)
 # Features whose words say nearly the same: a name has a word of one of them.
 _ALIKE = ({"energy", "loudness"},)
 _NOUN = "tracks"
@@ -155,15 +161,22 @@ def _attempts(words: Sequence[Word], noun: str) -> Iterator[str]:
     """Names of these words, the most telling ones first."""
     # The noun says it already.
     words = [word for word in words if word.text not in _SAID_BY.get(noun, ())]
-    for length in _LENGTHS:
-        for chosen in combinations(words[:_MOST_WORDS], length):
-            if len({word.family for word in chosen}) == length:
-                yield " ".join([*(word.text for word in chosen), noun])
+    strong = [word for word in words if word.text not in _WEAK]
+    for usable in (strong, words):
+        for length in _LENGTHS:
+            for chosen in combinations(usable[:_MOST_WORDS], length):
+                if len({word.family for word in chosen}) == length:
+                    placed = sorted((word.text for word in chosen), key=_place)
+                    yield " ".join([*placed, noun])
     if not words:
         yield f"{_FILLER} {noun}"
 
 
 _SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": ("wordy", "vocal")}
+
+
+def _place(word: str) -> int:
+    return _PLACES.get(word, 2)
 
 
 def _family(name: str, column: int) -> int:

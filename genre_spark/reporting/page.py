@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genre_spark.reporting import charts, html
-from genre_spark.reporting.document import Figure, Subject
+from genre_spark.reporting.document import Figure, Subject, Tile, Topic
 from genre_spark.reporting.topics import (
     accuracy,
     confidence,
@@ -17,7 +17,9 @@ from genre_spark.reporting.topics import (
 )
 
 # In the order of the page; each has a function `topic`, which gives None where it has nothing to show.
-TOPICS = (data, synthetic_genres, labelled, drift, accuracy, confidence, importance, model)
+TOPICS = (synthetic_genres, labelled, drift, accuracy, confidence, importance, data, model)
+# Of the tiles at the top.
+_ORDER = ("data", "confidence", "accuracy", "drift", "model")
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,16 @@ def compose(subject: Subject) -> Page:
         scripts,
         model=subject.model,
         topics=topics,
-        tiles=[(topic, tile) for topic in topics for tile in topic.tiles],
+        tiles=_tiles(topics),
         charts=html.embedded(_charts(figures)),
     )
     return Page(page, figures)
+
+
+def _tiles(topics: Sequence[Topic]) -> list[tuple[str, Tile]]:
+    """The tiles with the anchors of their topics."""
+    tiles = [(topic.name, tile) for topic in topics for tile in topic.tiles]
+    return sorted(tiles, key=lambda one: _ORDER.index(one[0]))
 
 
 def _charts(figures: Sequence[Figure]) -> dict[str, object]:

@@ -149,3 +149,16 @@ def test_the_next_command_can_be_copied_by_people_and_machines_get_none(capsys):
     assert capsys.readouterr().out == "next: genre-spark score --catalog 'my tracks.csv'\n"
     Terminal(as_json=True).show_next("score")
     assert capsys.readouterr().out == ""
+
+
+def test_epochs_are_one_line_where_each_line_stays(capsys):
+    terminal = Terminal()
+    for line in (
+        "network, epoch 1 of 3",
+        "network, epoch 2 of 3",
+        "words",
+        "network, epoch 1 of 3",
+    ):
+        terminal.report_progress(line)
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == ["network, epoch 1 of 3", "words", "network, epoch 1 of 3"]

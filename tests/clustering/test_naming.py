@@ -52,7 +52,7 @@ def test_a_name_says_what_sets_a_genre_apart_the_most_telling_first():
     raw[:, column("acousticness")] = np.where(np.arange(len(raw)) < 180, 0.9, 0.1)
     raw[:, column("instrumentalness")] = np.where(genres, 0.9, 0.0)
     names = naming.name_all(raw, genres, 2, FEATURE_NAMES)
-    assert names == ["fast acoustic songs", "slow electric instrumentals"]
+    assert names == ["fast acoustic songs", "slow danceable instrumentals"]
 
 
 def test_equal_groups_get_numbers_at_last_and_kept_names_stay():

@@ -445,9 +445,9 @@ def level_of(page, topic):
 def test_tiles_show_the_gates_and_lead_to_their_sections(page):
     bundle, labels = make(), labels_of(make())
     assert [name.split()[0] for name in tiles(page)] == [
-        "data", "drift", "accuracy", "accuracy", "confidence", "model",
+        "data", "confidence", "accuracy", "accuracy", "drift", "model",
     ]  # fmt: skip
-    assert list(tiles(page).values()) == ["ok", "warn", "ok", "ok", "ok", ""]
+    assert list(tiles(page).values()) == ["ok", "ok", "ok", "ok", "warn", ""]
     damaged = labels["rows"] | {"quarantined": 200, "accepted": 800}
     assert level_of(render(bundle, labels | {"rows": damaged}), "data") == {"stop"}
     behind = with_metrics(with_metrics(bundle, "new", accuracy=0.7), "known", accuracy=0.1)
