@@ -1,4 +1,4 @@
-"""Models as things with names: ``ROOT/NAME/VERSION``, and aliases such as ``NAME@champion``.
+"""Model registry: ``ROOT/NAME/VERSION``, and aliases such as ``NAME@champion``.
 
 What an alias means is never rewritten: each promotion is a file of its own,
 ``NAME/_promotions/000001.json`` and so on, and the latest one counts. So readers never find half an

@@ -25,7 +25,9 @@ from genre_spark.schema import PARTITION_COLUMNS
 @place("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
 @TABLE_FORMAT
 @place(
-    "--previous", metavar="BUNDLE", help="Keep the ids and names of this one's that are the same."
+    "--previous",
+    metavar="BUNDLE",
+    help="Keep ids and names of synthetic genres that match those of this bundle.",
 )
 @table_options
 @run_options
@@ -120,13 +122,13 @@ def train(
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Splits of each protocol; each takes as long as some four trainings.",
+    help="Splits per protocol; each takes about as long as four trainings.",
 )
 @click.option(
     "--ablations/--no-ablations",
     default=True,
     show_default=True,
-    help="Also fit the classifier on fewer labels: a learning curve.",
+    help="Also fit the classifier on fewer labels (learning curve).",
 )
 @table_options
 @run_options
@@ -159,13 +161,15 @@ def evaluate(
     " --output labelled"
 )
 @CATALOG
-@place("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
+@place("--model", required=True, metavar="BUNDLE", help="A bundle made by cluster or train.")
 @place("--output", required=True, metavar="DIR", help="The labelled catalogue.")
 @click.option(
-    "--incremental", is_flag=True, help="Score only what is new or changed; the result is the same."
+    "--incremental", is_flag=True, help="Score only new and changed tracks, with the same result."
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Do all but publish, and show what would be published."
+    "--dry-run",
+    is_flag=True,
+    help="Do everything except publishing, and show what would be published.",
 )
 @setting(
     "scoring.explain",
@@ -184,7 +188,7 @@ def evaluate(
     "publishing.partition_by",
     "--partition-by",
     type=click.Choice(PARTITION_COLUMNS),
-    help="A directory per value of that column, for readers that want some of them.",
+    help="Write one directory per value of a column.",
 )
 @table_options
 @run_options
@@ -221,10 +225,10 @@ def score(
     epilog="Example: genre-spark report --model models/reference --labels labelled"
     " --output report.html"
 )
-@place("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
-@place("--labels", metavar="DIR", help="A catalogue that was labelled with it.")
+@place("--model", required=True, metavar="BUNDLE", help="A bundle made by cluster or train.")
+@place("--labels", metavar="DIR", help="A catalogue labelled with this model.")
 @place("--output", required=True, metavar="FILE.html", help="The page.")
-@place("--pictures", metavar="DIR", help="Also write its pictures there, as PNG files.")
+@place("--pictures", metavar="DIR", help="Also write its charts there as PNG files.")
 @run_options
 def report(
     run: RunOptions, model: str, labels: str | None, output: str, pictures: str | None
@@ -254,7 +258,7 @@ def report(
     default="genre-spark-demo",
     show_default=True,
     metavar="DIR",
-    help="Where everything goes; the folder of an earlier demo is replaced.",
+    help="Output folder; that of an earlier demo is replaced.",
 )
 @run_options
 def demo(run: RunOptions, output: str) -> None:

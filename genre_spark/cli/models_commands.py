@@ -22,7 +22,7 @@ REGISTRY = setting(
 
 @click.group()
 def models() -> None:
-    """Models as things with names: NAME/VERSION, and aliases such as NAME@champion."""
+    """Model registry: NAME/VERSION, and aliases such as NAME@champion."""
 
 
 @models.command("list", epilog="Example: genre-spark models list --registry models")

@@ -162,7 +162,7 @@ MASTER = click.option("--master", metavar="URL", help="Spark's master, to run wi
 WARM = click.option(
     "--warm",
     is_flag=True,
-    help="Use a Spark that stays and starts the next command in seconds (GENRE_SPARK_WARM=1).",
+    help="Use a local Spark that keeps running, so that the next command starts in seconds (GENRE_SPARK_WARM=1).",
 )
 REMOTE = click.option("--remote", metavar="URL", help="Use a Spark Connect server: sc://HOST:PORT.")
 
@@ -206,17 +206,17 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _apply(
         click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print the summary and errors only."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more; show tracebacks."),
+        click.option("-v", "--verbose", is_flag=True, help="Verbose output, with tracebacks."),
     )(_grouped(command, "out", OutputOptions))
 
 
-CONFIG = place("--config", metavar="FILE", help="Settings that replace defaults.")
+CONFIG = place("--config", metavar="FILE", help="Settings that override the defaults.")
 OVERRIDES = click.option(
     "--set",
     "overrides",
     metavar="KEY=VALUE",
     multiple=True,
-    help="One setting of conf/default.yaml; may be given often.",
+    help="Override one setting of conf/default.yaml (repeatable).",
 )
 
 
@@ -233,23 +233,23 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         MASTER,
         WARM,
         REMOTE,
-        click.option("--seed", type=int, help="Seed of all that is random."),
+        click.option("--seed", type=int, help="Random seed."),
         output_options,
         click.option(
             "--log-format",
             type=click.Choice([TEXT, JSON]),
             default=TEXT,
-            help="json: one object a line on standard error, each with the id of the run.",
+            help="json: one object per line on standard error, with the run id.",
         ),
         click.option(
             "--metrics",
             metavar="FILE|URL",
-            help="Where Prometheus finds how it went: a textfile, or a Pushgateway's address.",
+            help="Write Prometheus metrics to a textfile or a Pushgateway URL.",
         ),
         click.option(
             "--openlineage",
             metavar="FILE|URL",
-            help="Where lineage goes, one event of OpenLineage: a file it is added to, or a server.",
+            help="Append an OpenLineage event to a file, or send it to a server.",
         ),
     )(_as_run(command))
 

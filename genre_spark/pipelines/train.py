@@ -74,7 +74,7 @@ def run(
                 genres=trained.metrics,
             )
             n_tracks = catalogue.counts.accepted
-            report_progress(f"labelling {n_tracks:,} tracks, to know what is usual", n_tracks)
+            report_progress(f"profiling labels of {n_tracks:,} tracks", n_tracks)
             made = Bundle(folder, manifest, onnx, base.profile)
             profile = _profile(spark, catalogue, made, settings.scoring.max_group)
             files.write_files(folder, manifest, profile, model_card.render(manifest))
