@@ -60,7 +60,7 @@ def registry(bundles, tmp_path_factory):
     mlflow.create_experiment("genres", artifact_location=(folder / "artifacts").as_uri())
 
     class Page:
-        html, answers = "<p>report</p>", {}
+        html, figures = "<p>report</p>", ()
 
     with pytest.MonkeyPatch.context() as patch:
         # The page of a bundle without rules or map is tested elsewhere.

@@ -93,7 +93,7 @@ def test_a_study_of_one_seed_is_published_with_its_page(command, table, clusters
     found = command(*given, "--seeds", 1, "--no-ablations")
     assert found["protocols"]["new"]["tracks"] == [300]
     assert found["learning_curve"] == []
-    assert (study / "evaluation.md").read_text(encoding="utf-8").startswith("# How good")
+    assert (study / "evaluation.md").read_text(encoding="utf-8").startswith("# How accurate")
 
 
 def test_a_candidate_is_compared_with_the_champion_on_artists_new_to_both(

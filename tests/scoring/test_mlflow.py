@@ -51,7 +51,7 @@ def store(tmp_path, monkeypatch):
 def logged(opened, store, monkeypatch):
     # The page of a bundle without rules or map is tested elsewhere.
     class Page:
-        html, answers = "<p>report</p>", {}
+        html, figures = "<p>report</p>", ()
 
     monkeypatch.setattr(mlflow_run, "compose", lambda *_: Page)
     settings = load_settings(overrides=("seed=7",))
