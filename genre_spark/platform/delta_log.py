@@ -18,6 +18,11 @@ from genre_spark.platform.table_files import one_line, root_of
 LOG = "_delta_log"
 # In the metadata of the commits that genre-spark makes.
 RUN_ID, MANIFEST = "genre_spark.run_id", "genre_spark.manifest"
+# Of the tables that genre-spark makes. (deltalake takes no table property that it does not know.)
+DESCRIPTION = "Made by genre-spark"
+# Operations that change how rows are stored, and not the rows.
+_SAME_ROWS = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD FEATURE",
+              "UPDATE METADATA", "UPDATE FIELD METADATA", "COMPUTE STATS", "FSCK")  # fmt: skip
 
 
 def is_table(path: str, options: Mapping[str, str]) -> bool:
@@ -56,14 +61,35 @@ def open_table(path: str, options: Mapping[str, str], version: int | None = None
         raise InputError(f"{path}: {of}cannot be read as Delta: {one_line(err)}") from err
 
 
+def is_ours(table: DeltaTable) -> bool:
+    """Whether genre-spark made the table. Its description says so even after the log was cleaned."""
+    return table.metadata().description == DESCRIPTION
+
+
 def commits(table: DeltaTable) -> list[dict[str, Any]]:
     """The commits by genre-spark that the log still holds, the latest first."""
     return [one for one in table.history() if RUN_ID in one]
 
 
-def published_manifest(table: DeltaTable) -> dict[str, Any] | None:
-    """The manifest of a labelled catalogue; None where the log holds none of genre-spark's."""
-    for one in commits(table):
+def published_manifest(table: DeltaTable, path: str) -> dict[str, Any] | None:
+    """The manifest of the rows in the newest version; None if the log no longer holds its commit.
+
+    Raises
+    ------
+    InputError
+        If somebody else has changed the rows since.
+    """
+    upto = table.version()
+    for one in table.history():
+        if one["version"] > upto:
+            continue
         if MANIFEST in one:
             return dict(json.loads(one[MANIFEST]))
+        if one["operation"] == "RESTORE":
+            upto = int(one["operationParameters"]["version"])
+        elif one["operation"] not in _SAME_ROWS:
+            raise InputError(
+                f"{path}: version {one['version']} is not by genre-spark ({one['operation']}); score"
+                " again, or restore the version before"
+            )
     return None

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlparse
 
 from genre_spark.errors import InputError, OutputError
@@ -18,6 +19,7 @@ from genre_spark.errors import InputError, OutputError
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 MAX_FILES = 100  # of what is fetched whole: a bundle has half a dozen
+_HEAD = 2**16  # bytes in which the mark of an own file is looked for
 MAX_SMALL = 8 * 2**20  # bytes of a file that is read whole: a manifest of 80,000 files has so many
 
 
@@ -51,11 +53,50 @@ def read_small(path: Path, folder: Path | None = None) -> bytes:
     real, inside = path.resolve(strict=True), (folder or path.parent).resolve()
     if not real.is_relative_to(inside):
         raise InputError(f"{path}: is a link to a file outside of {inside}")
-    # Opening a device can already do something, and a pipe waits for somebody to write.
-    if not stat.S_ISREG(real.stat().st_mode):
-        raise InputError(f"{path}: is not a plain file")
-    with open(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+    with _opened(real) as file:
         return within_limit(file.read(MAX_SMALL + 1), str(path))
+
+
+def _opened(path: Path) -> BinaryIO:
+    # Opening a device can already do something, and a pipe waits for somebody to write.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise InputError(f"{path}: is not a plain file")
+    return open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a file that readers see whole, old or new, whenever the process is killed."""
+    real = path.resolve()
+    if real.exists() and not real.is_file():  # /dev/stdout, or a pipe
+        real.write_bytes(content)
+        return
+    made = real.with_name(f".{real.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        made.write_bytes(content)
+        if real.exists():
+            shutil.copymode(real, made)
+        made.replace(real)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def check_own(path: Path, mark: str) -> None:
+    """Refuses to write to a file that has something else in it than genre-spark writes there.
+
+    Parameters
+    ----------
+    path : Path
+    mark : str
+        Stands near the beginning of each file that may be replaced, or appended to.
+
+    Raises
+    ------
+    OutputError
+    """
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        return
+    if mark not in LocalStorage().beginning(str(path), _HEAD):
+        raise OutputError(f"{path}: holds something else; it is left as it is")
 
 
 def within_limit(content: bytes, path: str) -> bytes:
@@ -144,7 +185,7 @@ class Storage(ABC):
 
     @abstractmethod
     def write_text(self, path: str, text: str) -> None:
-        """Writes a small UTF-8 file, over an old one if there is one."""
+        """Writes a small UTF-8 file, over an old one if there is one; on a local disk in one step."""
 
     @abstractmethod
     def create_new(self, path: str, text: str) -> bool:
@@ -257,12 +298,12 @@ class LocalStorage(Storage):
         return read_small(local_path(path)).decode("utf-8")
 
     def beginning(self, path: str, n_bytes: int) -> str:
-        with local_path(path).open("rb") as file:
+        with _opened(local_path(path)) as file:
             return file.read(n_bytes).decode("utf-8", errors="replace")
 
     def write_text(self, path: str, text: str) -> None:
         with _writing(path):
-            local_path(path).write_text(text, encoding="utf-8")
+            replace_file(local_path(path), text.encode("utf-8"))
 
     def create_new(self, path: str, text: str) -> bool:
         whole = local_path(f"{path}-{uuid.uuid4().hex}")

@@ -19,7 +19,13 @@ from pyarrow import parquet as pq
 
 from genre_spark.errors import InputError, OutputError
 from genre_spark.platform.safe_text import plain
-from genre_spark.platform.storage import MAX_SMALL, is_remote, local_path, within_limit
+from genre_spark.platform.storage import (
+    MAX_SMALL,
+    LocalStorage,
+    is_remote,
+    local_path,
+    within_limit,
+)
 
 # Requests to an object store wait most of their time.
 _PARALLEL = 8
@@ -80,18 +86,21 @@ class TableFiles:
         """Writes a small UTF-8 file."""
         with _writing(self.root):
             self._fs.create_dir(path.rpartition("/")[0], recursive=True)
+            if not is_remote(self.root):
+                LocalStorage().write_text(f"{self.root}/{path}", text)
+                return
             with self._fs.open_output_stream(path) as file:
                 file.write(text.encode("utf-8"))
 
     def delete(self, path: str) -> None:
-        """Deletes a file."""
-        with _writing(self.root):
+        """Deletes a file, if it is there."""
+        with _writing(self.root), suppress(FileNotFoundError):
             self._fs.delete_file(path)
 
-    def delete_folder(self, path: str) -> None:
-        """Deletes a folder with all that is below it, if it is there."""
-        with _writing(self.root), suppress(FileNotFoundError):
-            self._fs.delete_dir(path)
+    def delete_empty(self, folder: str) -> None:
+        """Deletes a folder and those in it, if no file is left in them; stores have none."""
+        if not is_remote(self.root):
+            LocalStorage().delete_empty(f"{self.root}/{folder}")
 
     def upload(self, source: Path, folder: str) -> None:
         """Copies the files below a local folder that readers need, to below `folder`."""

@@ -1,9 +1,12 @@
 """Publishes a labelled catalogue as a Delta table: Spark writes the files, one commit shows them.
 
 Each run writes into a folder of its own, ``run-ID``, inside the table's. What no commit names is no
-part of the table, so that a killed run leaves nothing that a reader finds; the next one deletes it.
-The quarantine is a second table, ``OUTPUT_quarantine``, which is committed first; the commit of the
-labels names its version. The manifest is in the metadata of the labels' commit.
+part of the table, so that a killed run leaves nothing that a reader finds; the next one deletes what
+a note of that run (``_genre_spark/started-ID``) says it wrote. The quarantine is a second table,
+``OUTPUT_quarantine``, which is committed first; the commit of the labels names its version, so that
+whoever reads it at that version has what belongs to the labels. Rows of a run whose labels were not
+committed are taken back, by that run or by the next. The manifest is in the metadata of the labels'
+commit and, since logs are cleaned after 30 days, in ``_genre_spark/manifest-ID.json``.
 """
 
 import json
@@ -16,20 +19,21 @@ from pathlib import Path
 from typing import Any
 
 from deltalake import Schema
+from deltalake.transaction import AddAction
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from genre_spark.catalog import delta_source
 from genre_spark.catalog.columns import by_name
 from genre_spark.config import Settings
-from genre_spark.errors import OutputError
+from genre_spark.errors import InputError, OutputError
 from genre_spark.platform import atomic_directory, delta_log, locks
 from genre_spark.platform.redaction import redact_all
 from genre_spark.platform.storage import LocalStorage, is_remote
 from genre_spark.platform.table_files import TableFiles, root_of
-from genre_spark.publishing.delta_folder import LOCKS, DeltaFolder, folder_of
+from genre_spark.publishing.delta_folder import LOCKS, TAKEN_BACK, DeltaFolder, folder_of
 from genre_spark.publishing.destination import Destination, Format
-from genre_spark.publishing.manifest import Manifest, published
+from genre_spark.publishing.manifest import Manifest, Published, published
 
 _QUARANTINE_VERSION = "genre_spark.quarantine_version"
 _FACTS = ("model_id", "scored_at", "checksum")
@@ -76,7 +80,7 @@ class DeltaFormat(Format):
                     " left as it is. Choose another directory"
                 )
             return
-        if not delta_log.commits(found.table):
+        if not (delta_log.is_ours(found.table) or delta_log.commits(found.table)):
             raise OutputError(
                 f"--output {found.path}: is a Delta table that genre-spark did not write; it is left"
                 " as it is. Choose another directory"
@@ -107,16 +111,14 @@ class DeltaFormat(Format):
             ]
             for table in tables:
                 table.delete_leftovers()
+            tables[1] = _without_unpublished(*tables)
             target = DeltaDestination(self._spark, tables[0], tables[1], run)
-            with _timestamps_as_delta_has_them(self._spark):
-                try:
-                    yield target
-                    if switch:
-                        target.upload()
-                        require_lock()
-                        target.commit()
-                finally:
-                    target.discard()
+            with _timestamps_as_delta_has_them(self._spark), target.noted():
+                yield target
+                if switch:
+                    target.upload()
+                    require_lock()
+                    target.commit()
 
 
 class DeltaDestination(Destination):
@@ -133,11 +135,11 @@ class DeltaDestination(Destination):
             self._local = Path(tempfile.mkdtemp(prefix="genre-spark-"))
         self.staging = self._staging(labels, "labels")
         self.quarantine = self._staging(quarantine, "quarantine")
-        content = None if labels.table is None else delta_log.published_manifest(labels.table)
-        self.old = None if content is None else published(content)
+        self.old = _old(labels)
         self._content: dict[str, Any] = {}
         self._schemas: tuple[T.StructType, T.StructType] | None = None
-        self._committed = False
+        # By table: whether it names the run's files; None if that is not known.
+        self._committed: dict[str, bool | None] = {}
 
     def published(self, columns: Collection[str]) -> DataFrame:
         """The rows of the table's present version."""
@@ -168,35 +170,90 @@ class DeltaDestination(Destination):
                 LocalStorage().sync(staged)
 
     def commit(self) -> None:
-        """Commits the quarantine, then the labels, which name its version."""
+        """Commits the quarantine, then the labels, which name its version.
+
+        Where the labels are refused, the quarantine gets its earlier rows back.
+        """
         if self._schemas is None:
             raise OutputError(f"{self._labels.path}: nothing was written for it; the old one stays")
         labels, quarantined = (Schema.from_json(schema.json()) for schema in self._schemas)
         of_run = {delta_log.RUN_ID: self.run_id}
         added, rejected = self._labels.added(self._folder), self._quarantine.added(self._folder)
-        # From here on files may be a part of a table, whatever this process learns of it.
-        self._committed = True
-        version = self._quarantine.commit(rejected, quarantined, of_run)
         facts = {
             f"genre_spark.{name}": value
             for name, value in {**_counts(self._content), **_of(self._content, _FACTS)}.items()
         }
         text = json.dumps(self._content, ensure_ascii=False, allow_nan=False)
+        self._labels.keep_manifest(self.run_id, text)
+        version = self._commit(self._quarantine, rejected, quarantined, of_run)
         whole = {**of_run, **facts, _QUARANTINE_VERSION: version, delta_log.MANIFEST: text}
-        self._labels.commit(added, labels, whole)
+        try:
+            self._commit(self._labels, added, labels, whole)
+        except OutputError:
+            before = self._quarantine.version
+            self._quarantine.take_back(before if before >= 0 else None, self.run_id)
+            raise
 
-    def discard(self) -> None:
-        """Deletes what was staged, unless a commit may name it."""
-        if self._local:
-            shutil.rmtree(self._local, ignore_errors=True)
-        if not self._committed:
-            for table in (self._labels, self._quarantine):
-                table.files.delete_folder(self._folder)
+    def _commit(
+        self, table: DeltaFolder, added: list[AddAction], schema: Schema, facts: dict[str, Any]
+    ) -> int:
+        # Whatever ends this process meanwhile, the next run finds in the log what became of it.
+        self._committed[table.path] = None
+        try:
+            version = table.commit(added, schema, facts)
+        except OutputError:
+            del self._committed[table.path]
+            raise
+        self._committed[table.path] = True
+        return version
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Notes where the run writes; what it wrote and did not commit is deleted at the end."""
+        tables = (self._labels, self._quarantine)
+        for table in tables:
+            table.begin(self.run_id)
+        try:
+            yield
+        finally:
+            if self._local:
+                shutil.rmtree(self._local, ignore_errors=True)
+            for table in tables:
+                if (committed := self._committed.get(table.path, False)) is not None:
+                    table.end(self.run_id, committed)
 
     def _staging(self, table: DeltaFolder, name: str) -> str:
         if self._local:
             return str(self._local / name)
         return f"{delta_source.spark_path(table.path)}/{self._folder}"
+
+
+def _old(labels: DeltaFolder) -> Published | None:
+    """The catalogue that is published by now. Incremental runs compare it with its manifest."""
+    try:
+        content = labels.manifest()
+    except InputError:  # somebody changed it: it is replaced all the same, as its history keeps it
+        commits = delta_log.commits(labels.table) if labels.table else []
+        texts = [one[delta_log.MANIFEST] for one in commits if delta_log.MANIFEST in one]
+        content = json.loads(texts[0]) if texts else None
+    return None if content is None else published(content)
+
+
+def _without_unpublished(labels: DeltaFolder, quarantine: DeltaFolder) -> DeltaFolder:
+    """The quarantine without rows of a run that was killed before it committed its labels."""
+    if quarantine.table is None:
+        return quarantine
+    latest = next(iter(delta_log.commits(quarantine.table)), {TAKEN_BACK: ""})
+    named = delta_log.commits(labels.table) if labels.table else []
+    if TAKEN_BACK in latest or any(
+        one[delta_log.RUN_ID] == latest[delta_log.RUN_ID] for one in named
+    ):
+        return quarantine
+    if labels.table is not None and not named:  # its log was cleaned
+        return quarantine
+    version = int(named[0][_QUARANTINE_VERSION]) if named else None
+    quarantine.take_back(version, latest[delta_log.RUN_ID])
+    return DeltaFolder.at(quarantine.path, quarantine.options)
 
 
 def quarantine_of(output: str) -> str:

@@ -180,15 +180,15 @@ def look(
 
 def _delta(path: str, options: Mapping[str, str]) -> tuple["DeltaTable", Manifest]:
     """A labelled catalogue in Delta, and its manifest."""
-    from genre_spark.platform import delta_log
+    from genre_spark.publishing.delta_folder import DeltaFolder
 
-    table = delta_log.open_table(path, options)
-    content = delta_log.published_manifest(table)
-    if content is None:
+    found = DeltaFolder.at(path, options)
+    content = found.manifest()
+    if found.table is None or content is None:
         raise InputError(
             f"{path}: not a labelled catalogue: no commit of genre-spark is in its log"
         )
-    return table, checked(content, path)
+    return found.table, checked(content, path)
 
 
 @contextmanager

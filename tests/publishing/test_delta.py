@@ -1,6 +1,7 @@
 """Labelled catalogues as Delta tables: what is committed, what readers find, and what is refused."""
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from genre_spark.config import load_settings
 from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.pipelines.requests import ScoreRequest
-from genre_spark.publishing import destination
+from genre_spark.publishing import destination, reader
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS
 from genre_spark.source import Dataset
 
@@ -141,21 +142,52 @@ def out(spark, model, tmp_path):
     return tmp_path / "out"
 
 
-def test_a_run_that_others_overtook_is_refused(spark, model, out):
-    settings = load_settings(overrides=DELTA)
-    format_of = destination.format_of(spark, str(out), settings)
-    with format_of.publishing(switch=False, run_id=None) as target:
+def commit_over(spark, out):
+    """A commit of the present rows, and none quarantined, after somebody else's commit to the labels."""
+    with destination.format_of(spark, str(out), SETTINGS).publishing(False, None) as target:
         published = target.published(list(LABELLED_COLUMNS))
         published.write.parquet(target.staging)
         published.limit(0).write.parquet(target.quarantine)
         target.complete(target.old.manifest, published)
         one = deltalake.DeltaTable(str(out)).to_pyarrow_table().slice(0, 1)
         deltalake.write_deltalake(str(out), one, mode="append")
-        with pytest.raises(OutputError, match=r"out: somebody else committed version 1 while this"):
-            target.commit()
-    assert len(rows(out)) == 21
+        target.commit()
+
+
+def test_a_run_that_others_overtook_is_refused_and_takes_its_quarantine_back(spark, model, out):
+    score(spark, dirty(), model, out)
+    with pytest.raises(OutputError, match=r"out: somebody else committed version 2 while this"):
+        commit_over(spark, out)
+    assert len(rows(out)) == 61
+    assert len(rows(f"{out}_quarantine")) == 5
+    with pytest.raises(InputError, match=r"version 2 is not by genre-spark \(WRITE\)"):
+        reader.look(spark, str(out), 1)
+    assert len([one for one in out.iterdir() if one.name.startswith("run-")]) == 2
+    deltalake.DeltaTable(str(out)).restore(0)
+    assert reader.look(spark, str(out), 1).manifest.rows.labelled == 20
+    found = score(spark, dirty(), model, out, incremental=True)
+    assert found["incremental"]["in_full_because"] is None
+    commit = last_commit(out)
+    assert commit["genre_spark.quarantine_version"] == last_commit(f"{out}_quarantine")["version"]
+    assert len(rows(out)) == reader.look(spark, str(out), 1).manifest.rows.labelled == 60
+
+
+def test_a_table_whose_log_was_cleaned_is_still_known_and_keeps_its_files(spark, model, out):
+    deltalake.DeltaTable(str(out)).alter.set_column_metadata("genre", {"comment": "label"})
+    log = out / "_delta_log"
+    for path in log.iterdir():
+        os.utime(path, (0, 0))
+    table = deltalake.DeltaTable(str(out))
+    table.create_checkpoint()
+    table.cleanup_metadata()
+    assert "genre_spark.run_id" not in str(deltalake.DeltaTable(str(out)).history())
+    assert reader.look(spark, str(out), 1).manifest.rows.labelled == 20
+    (note,) = [path.name for path in out.glob("run-*")]
+    (out / "_genre_spark" / f"started-{note.removeprefix('run-')}").write_text(
+        "killed after its commit"
+    )
     score(spark, start(20), model, out)
-    assert len(rows(out)) == 20
+    assert len(rows(out, version=table.version())) == len(rows(out)) == 20
 
 
 def test_two_runs_at_once_are_one_too_many(spark, model, out):
@@ -167,15 +199,29 @@ def test_two_runs_at_once_are_one_too_many(spark, model, out):
         score(spark, start(20), model, out)
 
 
-def test_files_of_a_run_that_never_committed_are_no_part_and_deleted_by_the_next(spark, model, out):
-    left = [out / "run-0123456789ab", Path(f"{out}_quarantine") / "run-0123456789ab"]
-    for folder in left:
-        folder.mkdir()
-        (folder / "part-0.parquet").write_bytes(b"PAR1")
-    assert len(rows(out)) == 20
+def test_of_a_run_that_never_committed_what_it_wrote_is_deleted_and_nothing_else(spark, model, out):
+    name = "part-00000-01234567-89ab-cdef-0123-456789abcdef-c000.snappy.parquet"
+    attempt = f"_temporary/0/_temporary/attempt_1/{name}"
+    for table in (out, Path(f"{out}_quarantine")):
+        for run, files in (
+            ("0" * 12, [name, attempt, "_SUCCESS"]),
+            ("1" * 12, [name, "notes.txt"]),
+            ("2" * 12, [name]),
+        ):
+            for file in files:
+                (table / f"run-{run}" / file).parent.mkdir(parents=True, exist_ok=True)
+                (table / f"run-{run}" / file).write_bytes(b"PAR1")
+            if run != "2" * 12:  # a folder that no run has noted is anybody's
+                (table / "_genre_spark" / f"started-{run}").write_text(run)
     score(spark, start(20), model, out)
-    assert not any(folder.exists() for folder in left)
+    for table in (out, Path(f"{out}_quarantine")):
+        assert not (table / "run-000000000000").exists()
+        assert [path.name for path in (table / "run-111111111111").iterdir()] == ["notes.txt"]
+        assert (table / "run-222222222222" / name).exists()
+        assert not any((table / "_genre_spark").glob("started-*"))
     assert len(rows(out)) == 20
+    with pytest.raises(OutputError, match="run-222222222222 is there already; give another run id"):
+        score(spark, start(20), model, out, run_id="2" * 12)
 
 
 def test_what_is_no_table_of_genre_spark_is_left_alone(spark, model, out, tmp_path):
