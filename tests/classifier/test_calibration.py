@@ -32,6 +32,21 @@ def test_few_tracks_are_never_enough_for_certainty():
     assert threshold_of(np.ones(30), np.ones(30, bool), 0.9) == calibration.NEVER
 
 
+def test_the_starts_share_the_risk_of_being_wrong():
+    # Of n tracks that are all right, the Clopper-Pearson bound is risk ** (1 / n).
+    assert 0.05 ** (1 / 50) > 0.93 > (0.05 / 4) ** (1 / 50) > 0.91
+    assert threshold_of(np.ones(50), np.ones(50, bool), 0.93) == calibration.NEVER
+    assert threshold_of(np.ones(50), np.ones(50, bool), 0.91) == 1.0
+
+
+def test_a_label_at_exactly_a_threshold_meets_its_precision():
+    thresholds = dict.fromkeys(calibration.KINDS, (0.8, 0.6))
+    accepted = calibration.Acceptance(target=0.9, levels=(0.95, 0.9), thresholds=thresholds)
+    confidence = np.array([0.8, np.nextafter(0.8, 0), 0.6, np.nextafter(0.6, 0)])
+    found = accepted.precision(confidence, np.zeros(4, np.int64))
+    np.testing.assert_array_equal(found, [0.95, 0.9, 0.9, np.nan])
+
+
 def test_tracks_of_one_artist_prove_less_than_tracks_of_many():
     rng = np.random.default_rng(2)
     artists = np.arange(3000) // 30

@@ -24,6 +24,13 @@ def test_large_artists_are_held_out_at_their_share_over_seeds():
     assert (abs(times - 20) < 16).all()
 
 
+def test_which_groups_meet_in_a_fold_depends_on_the_seed():
+    groups = np.repeat(np.arange(20), 3)
+    dealt = [splits.grouped(np.zeros(60, np.int64), groups, 5, seed)[::3] for seed in range(40)]
+    for other in (1, 5, 15):
+        assert {bool(fold[0] == fold[other]) for fold in dealt} == {True, False}
+
+
 def test_two_test_folds_of_different_seeds_share_tracks_by_chance_only():
     labels, artists = with_large_artists()
     tests = [splits.grouped(labels, artists, 5, seed) == 0 for seed in range(30)]

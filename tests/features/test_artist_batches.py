@@ -93,6 +93,10 @@ def test_an_artist_with_too_many_tracks_is_cut_into_parts(spark, tracks):
     narrowed = narrow(many, SCALER, parts).groupBy(module.GROUP).count().collect()
     assert len(narrowed) == sum(parts.values())
     assert max(row["count"] for row in narrowed) < 120
+    sizes = [row["count"] for row in many.groupBy("artist").count().collect()]
+    for most in (70, *sizes):
+        expected = sorted(-(-size // most) for size in sizes if size > most)
+        assert sorted(oversized_artists(many, 300, most).values()) == expected
 
 
 def test_a_track_without_an_artist_is_alone_even_if_its_id_is_an_artists_name(tracks):

@@ -1,6 +1,7 @@
 """Why a track got its labels, without Spark."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from support.generated import make_manifest
 from support.networks import constant, make_network
 from test_worker import NAMES, PASSED, label, partition
 
+from genre_spark.features.track_inputs import TrackInputs
 from genre_spark.schema import EVIDENCE, FEATURE_NAMES, WHY_COLUMNS, WHY_GENRE, WHY_SYNTHETIC
 from genre_spark.scoring import explanations
 from genre_spark.scoring.explanations import MAX_FEATURES
@@ -65,6 +67,34 @@ def test_only_features_that_the_network_reads_explain_the_genre(model):
     explained = label([partition()], *model, explain=True)
     why = explained[WHY_GENRE].to_pylist()
     assert {reason["feature"] for row in why for reason in row} == {READ}
+
+
+def test_a_genre_is_explained_by_what_speaks_for_it_and_not_by_what_speaks_against_it(model):
+    scoring, _ = model
+    tempo = np.array([one.feature == READ for one in scoring.scaler.scaled_features])
+    zeros = np.zeros((2, len(tempo)), np.float32)
+    inputs = TrackInputs(
+        scaled=np.where(tempo, np.float32(3), zeros), album_mean=zeros, album_deviation=zeros,
+        artist_mean=zeros, other_artists=None, **dict.fromkeys(("artist", "album"), np.arange(2)),
+        **dict.fromkeys(("artist_tracks", "album_tracks"), np.ones(2, np.int64)),
+    )  # fmt: skip
+
+    class Fast:
+        """Gives fast tracks the first genre."""
+
+        def track_log_probabilities(self, inputs, nearest):
+            return inputs.scaled[:, tempo] * np.array([[1.0, -1.0]])
+
+    two = scoring.model_copy(
+        update={"genres": scoring.genres.model_copy(update={"classes": ("a", "b")})}
+    )
+    found = explanations.Explainer(two, Fast()).explain(
+        inputs, np.zeros(2, int), pa.array(["a", "b"])
+    )
+    of_first, of_second = found[WHY_GENRE].to_pylist()
+    assert [one["feature"] for one in of_first] == [READ]
+    assert of_first[0]["effect"] > 0
+    assert of_second == []
 
 
 def test_explanations_come_after_the_same_labels(model):

@@ -37,6 +37,14 @@ def partition(n=40, seed=2, artists=8):
     )
 
 
+def test_no_genre_is_twice_among_the_first_three_even_if_all_others_are_impossible():
+    probabilities, none = np.array([[0.0, 1.0, 0.0, 0.0]]), np.zeros(1, bool)
+    found = columns.genre_columns(probabilities, ("a", "b", "c", "d"), np.ones(1), none)
+    (top,) = found["genre_top3"].to_pylist()
+    assert top[0] == {"genre": "b", "probability": 1.0}
+    assert len({one["genre"] for one in top}) == 3
+
+
 def label(rows, scoring, onnx=None, explain=False):
     labeller = Labeller(scoring, onnx, explain)
     found = [labeller.label(batch) for batch in labeller.batches(iter(rows))]
