@@ -31,6 +31,8 @@ _CSV = {
     "multiLine": "true",
     "mode": "PERMISSIVE",
     "columnNameOfCorruptRecord": CORRUPT,
+    # A small compressed file may hold a value of gigabytes.
+    "maxCharsPerColumn": "2000000",
 }
 # Characters of a column's name in a message.
 _LONGEST_NAME = 80

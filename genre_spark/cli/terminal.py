@@ -140,7 +140,7 @@ class Terminal:
                 print("\t".join(row))
             return
         # Rather a line more than half an id.
-        table = Table(*(Column(name, overflow="fold") for name in head))
+        table = Table(*(Column(escape(name), overflow="fold") for name in head))
         for row in rest:
             table.add_row(*map(escape, row))
         self._results.print(table)
@@ -148,14 +148,14 @@ class Terminal:
     def pairs(self, pairs: Mapping[str, str]) -> None:
         """Two columns in a terminal, ``name: value`` lines elsewhere."""
         self.close()
-        said = {name: _printable(value) for name, value in pairs.items() if value}
+        said = {_printable(name): _printable(value) for name, value in pairs.items() if value}
         if not self._results.is_terminal:
             for name, value in said.items():
                 print(f"{name}: {value}")
             return
         table = Table.grid(padding=(0, 2))
         for name, value in said.items():
-            table.add_row(name, escape(value))
+            table.add_row(escape(name), escape(value))
         self._results.print(table)
 
     def show(

@@ -3,6 +3,7 @@
 import json
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from genre_spark.platform.redaction import redact, redact_all
@@ -74,6 +75,13 @@ def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
     formatter = _Lines(run_id, command) if kind == JSON else _Text()
     for handler in logging.getLogger().handlers:
         handler.setFormatter(formatter)
+        if not verbose:
+            handler.addFilter(_is_not_of_py4j)
+
+
+def _is_not_of_py4j(record: logging.LogRecord) -> bool:
+    """It logs, as nobody, the stack of a call that Java did not live to answer; the error says so."""
+    return "py4j" not in Path(record.pathname).parts
 
 
 def are_json() -> bool:

@@ -11,6 +11,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
@@ -31,7 +32,7 @@ from genre_spark.bundle.registry import MLFLOW, is_in_mlflow
 from genre_spark.monitoring.drift_results import OK, Drift
 from genre_spark.monitoring.finished_run import Facts, FinishedRun, Labelled, Place
 from genre_spark.platform.redaction import redact
-from genre_spark.platform.storage import is_remote, local_path
+from genre_spark.platform.storage import check_own, is_remote, local_path
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ _PRODUCER = f"https://pypi.org/project/genre-spark/{__version__}"
 # As OpenLineage's other integrations call them.
 _NAMESPACE, _API_KEY = "OPENLINEAGE_NAMESPACE", "OPENLINEAGE_API_KEY"
 _SECONDS = 5.0
+_OWN = '"https://openlineage.io/spec/'  # of the schema of each event
 
 Assertion = facets.data_quality_assertions_dataset.Assertion
 
@@ -59,6 +61,7 @@ def send(target: str, run: FinishedRun, summary: Any) -> None:
             config = HttpConfig(url=target, timeout=_SECONDS, retry=retry, auth=_auth())
             transport: Any = HttpTransport(config)
         else:
+            check_own(Path(target), _OWN)
             transport = FileTransport(FileConfig(log_file_path=target, append=True))
         OpenLineageClient(transport=transport).emit(event(run, Facts.of(summary)))
     except Exception as err:  # a bad URL, an answer that is none: no failure of the run

@@ -14,10 +14,12 @@ from genre_spark import __version__
 from genre_spark.monitoring.drift_results import LEVELS, Drift
 from genre_spark.monitoring.finished_run import Facts, FinishedRun, LabelFacts
 from genre_spark.platform.redaction import redact
+from genre_spark.platform.storage import check_own
 
 logger = logging.getLogger(__name__)
 
 _JOB = "genre_spark"
+_OWN = "genre_spark_exit_code"  # in each file of metrics
 _SUCCEEDED = "genre_spark_succeeded_timestamp_seconds"
 
 # Name, help, labels and value of one sample.
@@ -42,6 +44,7 @@ def send(target: str, run: FinishedRun, summary: Any) -> None:
             # Adds: after a failure, the time of the last success stays what it was.
             pushadd_to_gateway(target, _JOB, registry, grouping_key={"command": run.command})
         else:
+            check_own(Path(target), _OWN)
             if run.exit_code:
                 samples += _last_success(Path(target), run.command)
             write_to_textfile(target, _registry(samples, run.command))

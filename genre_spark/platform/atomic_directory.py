@@ -12,6 +12,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
@@ -41,6 +42,8 @@ __all__ = [
     "check_target", "hide", "publishing", "read_manifest", "require_manifest", "staged_files",
     "write_manifest",
 ]  # fmt: skip
+
+MOUNTS = Path("/proc/self/mountinfo")
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +77,7 @@ def check_target(
         not publish, or a switch there has a gap.
     """
     path = storage.resolve(output)
-    if os.path.ismount(path):
+    if _is_mount(path):
         raise OutputError(
             f"{option} {output}: is a mount point, which cannot be exchanged for another directory;"
             f" give a folder inside it: {output.rstrip('/')}/labelled"
@@ -201,6 +204,18 @@ def _overlap(storage: Storage, path: str, given: str) -> bool:
     as_deep = "/".join(path.split("/")[: source.count("/") + 1])
     pattern = re.sub(r"\{.*?\}", "*", source)
     return as_deep == source or fnmatch.fnmatchcase(as_deep, pattern) or _inside(source, path)
+
+
+def _is_mount(path: str) -> bool:
+    """Also of a folder of the same disk that is mounted here too, which only Linux tells."""
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    # proc(5): the fifth field, in which blanks are \\040 and the like.
+    places = (line.split()[4] for line in lines if len(line.split()) > 4)
+    found = {re.sub(r"\\([0-7]{3})", lambda one: chr(int(one[1], 8)), place) for place in places}
+    return os.path.ismount(path) or path in found
 
 
 def _inside(path: str, other: str) -> bool:

@@ -55,6 +55,7 @@ _HEARTBEAT_SECONDS = 60.0
 # Runs that start in the same instant all withdraw; then each tries again after a random time.
 _ATTEMPTS = 4
 _LONGEST_PAUSE = 0.5
+_UNKNOWN = "unknown"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 # Locks that this process holds: any other file with its process id was left by a failed release.
@@ -144,7 +145,10 @@ def _is_alive(storage: LockStorage, lock: str, token: str, holder: Mapping[str, 
         if holder.get("pid") == os.getpid():
             return token in _held
         started = _started(holder.get("pid"))
-        return started is not None and started == holder.get("started")
+        if started is None:
+            return False
+        if _UNKNOWN not in (started, holder.get("started")):
+            return started == holder.get("started")
     age = storage.age(lock)
     return age is not None and age <= LEASE_SECONDS
 
@@ -206,7 +210,11 @@ def _machine() -> str:
 
 
 def _started(pid: Any) -> str | None:
-    """When a process started, since ids are given again; None where there is no such process."""
+    """When a process started, since ids are given again; None if there is no such process.
+
+    `_UNKNOWN` where nobody may look (``hidepid``) or where there is no ``/proc`` (macOS): then the
+    lease decides.
+    """
     try:
         os.kill(int(pid), 0)
     except PermissionError:
@@ -218,5 +226,5 @@ def _started(pid: Any) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         state, *fields = stat.rpartition(")")[2].split()
     except OSError:
-        return "unknown"
+        return _UNKNOWN
     return None if state == "Z" else fields[18]

@@ -2,8 +2,10 @@
 
 import os
 import re
+import subprocess
 
 from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
 from genre_spark.errors import ConfigError, GenreSparkError, InputError, OutputError
@@ -70,6 +72,11 @@ def is_of_spark(err: Exception) -> bool:
 
 def explained(err: Exception) -> GenreSparkError | None:
     """An error of Spark by its documented meaning, None where it has none (an unexpected one)."""
+    if _java_ended(err):
+        return InputError(
+            "Java ended, probably out of memory: give it more (spark.driver.memory), or look for a"
+            " huge value in the table"
+        )
     if not is_of_spark(err):
         return None
     if found := environment_error(err):
@@ -80,6 +87,22 @@ def explained(err: Exception) -> GenreSparkError | None:
     if any(sign in message for sign in _INPUT):
         return InputError(f"a table cannot be read: {cause(err)}")
     return None
+
+
+def _java_ended(err: Exception) -> bool:
+    """Whether the Java that this process started is gone."""
+    process = getattr(SparkContext._gateway, "proc", None)
+    if process is None or not isinstance(err, Py4JError | OSError | EOFError):
+        return False
+    try:
+        process.wait(_LAST_SECONDS if not isinstance(err, Py4JJavaError) else 0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+# That a Java which reports no more may take to end.
+_LAST_SECONDS = 2.0
 
 
 def _all(err: Exception) -> str:

@@ -23,10 +23,10 @@ from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
 from genre_spark.platform import atomic_directory
 from genre_spark.publishing import destination, incremental, run_metadata, writer
 from genre_spark.publishing.destination import Destination
-from genre_spark.publishing.file_layout import Layout
 from genre_spark.publishing.manifest import Incremental, LabelledRows, Labels, Manifest
 from genre_spark.publishing.request import LabelRequest, PublishedLabels
 from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
+from genre_spark.publishing.writer import Layout
 from genre_spark.scoring import job, worker
 from genre_spark.scoring.job import Tracks
 from genre_spark.versions import scoring_software

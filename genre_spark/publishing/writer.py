@@ -1,4 +1,4 @@
-"""Writes tables and compares what is read back with what was written, to the last row."""
+"""Writes tables into files and compares what is read back with what was written, to the last row."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,14 +7,15 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameWriter, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark.catalog.columns import by_name
+from genre_spark.config import PublishingSettings
 from genre_spark.errors import GenreSparkError, OutputError
 from genre_spark.platform.hadoop import without_globs
 from genre_spark.platform.spark_errors import cause, environment_error
-from genre_spark.publishing.file_layout import Layout
+from genre_spark.schema import TRACK_ID
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,52 @@ class Content:
 
     rows: int
     checksum: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Files of a labelled catalogue.
+
+    Attributes
+    ----------
+    partition_by : str or None
+        Column whose values get a directory each.
+    rows_per_file : int
+        About so many; 0 for a file per task.
+    """
+
+    partition_by: str | None = None
+    rows_per_file: int = 0
+
+    @classmethod
+    def of(cls, settings: PublishingSettings) -> "Layout":
+        """As the settings ask for."""
+        return cls(settings.partition_by, settings.rows_per_file)
+
+    def arrange(self, table: DataFrame, n_rows: int) -> DataFrame:
+        """The rows in the tasks that write them.
+
+        Parameters
+        ----------
+        table : DataFrame
+        n_rows : int
+            Its rows.
+        """
+        if self.partition_by:
+            # Otherwise each task would write a file into each directory. Spark makes these tasks
+            # as large as it likes them: a large directory is written by several.
+            return table.hint("rebalance", self.partition_by)
+        if self.rows_per_file:
+            return table.repartition(max(1, round(n_rows / self.rows_per_file)), TRACK_ID)
+        return table
+
+    def writer(self, table: DataFrame) -> DataFrameWriter:
+        """Writes an arranged table."""
+        writer = table.write
+        if self.partition_by:
+            writer = writer.partitionBy(self.partition_by)
+            writer = writer.option("maxRecordsPerFile", self.rows_per_file)
+        return writer
 
 
 def write(
@@ -93,7 +140,9 @@ def aggregate(table: DataFrame, aggregates: Mapping[str, Column]) -> dict[str, A
 
 def checksum(columns: Sequence[str]) -> Column:
     """Aggregate: sum of the hashes of all rows [bigint]; it wraps, as ANSI mode is off."""
-    return F.sum(F.xxhash64(*map(by_name, columns)))
+    values = [by_name(name) for name in columns]
+    # Spark's hash passes over nulls: without their places, a value could move into the next column.
+    return F.sum(F.xxhash64(*values, F.array(*[value.isNull() for value in values])))
 
 
 @contextmanager

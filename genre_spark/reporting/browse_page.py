@@ -1,5 +1,6 @@
 """A page to search and correct a labelled catalogue: one file with the tracks in it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,8 @@ def _about(manifest: Manifest, n: int) -> str:
 def _short(value: Any) -> Any:
     """Numbers as precise as somebody reads them, within lists and structs too."""
     if isinstance(value, float):
-        return round(value, _DIGITS)
+        # JSON has neither NaN nor infinity, and a page with one would stay empty.
+        return round(value, _DIGITS) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {name: _short(of) for name, of in value.items()}
     if isinstance(value, list | tuple):

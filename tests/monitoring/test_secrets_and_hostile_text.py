@@ -1,6 +1,7 @@
 """Logs and metrics: neither secrets nor what a terminal would obey."""
 
 import logging
+import os
 
 import pytest
 
@@ -45,3 +46,18 @@ def test_a_url_that_is_none_is_a_warning_without_its_password(caplog, url):
     metrics.send(url, FinishedRun("score", "a", exit_code=0, seconds=1), {})
     assert "metrics could not be written" in caplog.text
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["prometheus", "openlineage"])
+def test_a_file_of_somebody_else_is_neither_replaced_nor_appended_to(caplog, tmp_path, kind):
+    sender = pytest.importorskip(f"genre_spark.monitoring.{kind}")
+    mine, own = tmp_path / "notes.txt", tmp_path / "own"
+    mine.write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    run = FinishedRun("score", "a", exit_code=0, seconds=1)
+    for target in (mine, tmp_path / "pipe", own, own):
+        sender.send(str(target), run, {})
+    assert mine.read_text() == "mine"
+    assert "notes.txt: holds something else; it is left as it is" in caplog.text
+    assert len(caplog.records) == 2
+    assert own.stat().st_size

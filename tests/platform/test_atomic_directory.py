@@ -119,6 +119,21 @@ def dead():
     return process.pid
 
 
+# Refused outputs
+
+
+def test_a_folder_that_is_mounted_from_the_same_disk_is_no_output(tmp_path, monkeypatch):
+    (tmp_path / "my data").mkdir()
+    place = str(tmp_path / "my data").replace(" ", "\\040")
+    (tmp_path / "mounts").write_text(f"36 35 98:0 /other {place} rw master:1 - ext4 /dev/sda1 rw\n")
+    monkeypatch.setattr(atomic_directory, "MOUNTS", tmp_path / "mounts")
+    told = refusal(
+        OutputError, atomic_directory.check_target, LocalStorage(), str(tmp_path / "my data"), []
+    )
+    assert "is a mount point, which cannot be exchanged" in told
+    atomic_directory.check_target(LocalStorage(), str(tmp_path / "my data" / "labelled"), [])
+
+
 # Publishing
 
 
@@ -694,6 +709,19 @@ def test_the_lock_of_a_process_that_ended_but_was_not_waited_for_is_taken_over(t
         time.sleep(0.01)
     put(LocalStorage(), out, "first")
     process.wait()
+    assert beside(tmp_path) == set()
+
+
+@pytest.mark.parametrize("started", [locks._UNKNOWN, locks._started(os.getppid())])
+def test_where_nobody_may_look_a_lock_of_this_machine_holds_until_its_lease_ends(
+    tmp_path, monkeypatch, started
+):
+    out = str(tmp_path / "out")
+    lock = hold(LocalStorage(), out, machine=locks._machine(), pid=os.getppid(), started=started)
+    monkeypatch.setattr(locks, "_started", lambda pid: locks._UNKNOWN)
+    assert "another run is writing there" in refusal(OutputError, put, LocalStorage(), out, "first")
+    grow_old(lock)
+    put(LocalStorage(), out, "first")
     assert beside(tmp_path) == set()
 
 

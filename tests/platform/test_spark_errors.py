@@ -1,5 +1,8 @@
 """Errors of Spark, Java and Python workers: their causes, and exit codes by their meaning."""
 
+import subprocess
+import sys
+
 import pytest
 from pyspark.sql import functions as F
 
@@ -59,3 +62,30 @@ def test_a_file_that_cannot_be_read_is_the_inputs_error_wherever_it_is_found(spa
 def test_errors_of_others_are_none_of_sparks():
     assert spark_errors.explained(ValueError("x")) is None
     assert not spark_errors.is_of_spark(ValueError("x"))
+
+
+_JAVA_ENDS = """
+import click
+from pyspark import SparkContext
+from genre_spark.cli.entry_point import run
+from genre_spark.monitoring import json_logs
+from genre_spark.platform.session import get_session
+
+@click.command()
+def command():
+    json_logs.configure("text", False, "run", "score")
+    spark = get_session("local[1]", with_notices=False)
+    SparkContext._gateway.proc.kill()
+    spark.range(9).count()
+
+run(command)
+"""
+
+
+def test_a_java_that_ended_is_said_so_in_one_line():
+    done = subprocess.run([sys.executable, "-c", _JAVA_ENDS], capture_output=True, text=True)
+    assert done.returncode == InputError.exit_code
+    assert done.stderr == (
+        "genre-spark: Java ended, probably out of memory: give it more (spark.driver.memory), or look"
+        " for a huge value in the table (-v shows more)\n"
+    )

@@ -213,6 +213,11 @@ def test_checksums_are_of_the_content_whatever_its_order(spark):
     changed = table.selectExpr("id", "if(id = 7, '8', name) name")
     assert writer.count(changed).checksum != whole.checksum
     assert writer.count(table.filter("id < 0")) == writer.Content(0, "0" * 16)
+    empty = "cast(null as string)"
+    one, other = (spark.range(1).selectExpr(*columns) for columns in (
+        ["'x' a", f"{empty} b"], [f"{empty} a", "'x' b"]
+    ))  # fmt: skip
+    assert writer.count(one).checksum != writer.count(other).checksum
 
 
 def test_a_clean_table_takes_few_executions_and_small_plans(spark, model, tmp_path):

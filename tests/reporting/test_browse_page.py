@@ -61,6 +61,14 @@ def test_the_page_holds_its_tracks_as_data_and_no_secret(page):
     assert "1.2346" in text
 
 
+def test_a_label_that_is_no_number_does_not_make_the_page_empty():
+    bad = {"genre_confidence": float("nan"), "genre_why": [{"effect": float("inf")}]}
+    html = browse_page.render(manifest(1), [{**tracks(1)[0], **bad}])
+    text = re.search(r'<script id="data"[^>]*>(.*?)</script>', html, re.DOTALL)
+    data = json.loads(text[1], parse_constant=pytest.fail)
+    assert data["rows"][0][data["columns"].index("genre_confidence")] is None
+
+
 def test_an_empty_catalogue_has_a_page_too(tmp_path):
     text = browse_page.render(manifest(0), [])
     assert '"rows":[]' in text
