@@ -17,6 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.status import Status
 from rich.table import Column, Table
 
+from genre_spark.platform.progress import Countdown
 from genre_spark.platform.redaction import redact, redact_all
 from genre_spark.platform.safe_text import plain
 
@@ -69,6 +70,7 @@ class Terminal:
         self.shown: Any = {}
         self.step = Step("", 0)
         self._last_line_at = 0.0
+        self._countdown = Countdown()
         self._write_line = progress
         self._as_json = as_json
         self._silent = silent
@@ -84,8 +86,9 @@ class Terminal:
         """
         before, self.step = self.step, Step(message, tracks)
         same = _NUMBERS.sub("", message) == _NUMBERS.sub("", before.message)
+        shown = self._countdown.message(message, time.monotonic())
         if self._is_watched() or not same or self._is_time():
-            self._line(message)
+            self._line(shown)
 
     def add(self, how_far: str) -> None:
         """Shows how far the step has come: at once in a terminal, now and then elsewhere."""

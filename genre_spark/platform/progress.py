@@ -1,5 +1,6 @@
 """How far Spark has come with what is being done: tracks, their rate, and the time left."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -77,6 +78,26 @@ class Pace:
         return f"pass {len(self._begun)}, {how_many}, {left} left"
 
 
+class Countdown:
+    """Time left of steps whose lines end in a count, such as ``epoch 3 of 24``."""
+
+    def __init__(self) -> None:
+        self._of, self._first, self._begun = "", 0, 0.0
+
+    def message(self, line: str, now: float) -> str:
+        """The line, with the time left once two counts are known; `now` in seconds."""
+        counted = _COUNTED.search(line)
+        if not counted:
+            return line
+        done, of = int(counted[1]), int(counted[2])
+        step = line[: counted.start()] + counted[2]
+        if step != self._of or done <= self._first:
+            self._of, self._first, self._begun = step, done, now
+            return line
+        seconds = (now - self._begun) / (done - self._first) * (of - done)
+        return f"{line}, {_clock(seconds)} left"
+
+
 class Watch:
     """Adds to the line of progress, from `start` to `stop`, how far Spark has come.
 
@@ -145,6 +166,7 @@ def _stages_on_connect(spark: "SparkSession") -> Callable[[], list[Stage]]:
     return lambda: list(latest)
 
 
+_COUNTED = re.compile(r"(\d+) of (\d+)$")
 # Seconds between looks.
 _EVERY = 1.0
 

@@ -9,13 +9,21 @@ import pytest
 from genre_spark.cli import terminal
 from genre_spark.cli.terminal import Terminal
 from genre_spark.platform import progress
-from genre_spark.platform.progress import Pace, Watch, stages_of
+from genre_spark.platform.progress import Countdown, Pace, Watch, stages_of
 
 
 def test_tracks_rate_and_time_left_follow_from_the_share_that_is_done():
     pace = Pace(4_000_000)
     assert pace.message(7, 0.0, now=10.0) == ""
     assert pace.message(7, 0.25, now=30.0) == "pass 1, 1,000,000 tracks, 50,000 a second, 1:00 left"
+
+
+def test_counted_lines_show_the_time_left_from_the_second_on():
+    countdown = Countdown()
+    lines = [("epoch 1 of 24", 10), ("epoch 4 of 24", 40), ("words", 41), ("epoch 1 of 24", 50)]
+    assert [countdown.message(line, now) for line, now in lines] == [
+        "epoch 1 of 24", "epoch 4 of 24, 3:20 left", "words", "epoch 1 of 24",
+    ]  # fmt: skip
 
 
 def test_a_new_pass_starts_from_zero():
