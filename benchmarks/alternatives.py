@@ -150,9 +150,24 @@ def label(tracks: DataFrame, bundle: Bundle, predict: Callable, output: str) -> 
     predicted.unpersist()
 
 
+class _OnSpark:
+    """What encodings need, on Spark columns."""
+
+    def __getattr__(self, name: str) -> Callable[..., Column]:
+        return getattr(F, name)
+
+    def clip(self, value: Column, low: float, high: float) -> Column:
+        return F.least(F.greatest(value, F.lit(low)), F.lit(high))
+
+
 def _with_groups(tracks: DataFrame, scaler: FeatureScaler) -> DataFrame:
     """Adds ``_features`` (raw) and ``_numbers``: the track, its artist and its album."""
-    scaled = {f"_scaled{i}": column for i, column in enumerate(scaler.to_spark())}
+    missing = F.lit(float("nan"))
+    features = {name: F.coalesce(F.col(name), missing) for name in scaler.features}
+    scaled = {
+        f"_scaled{i}": one.encode(_OnSpark(), features[one.feature])
+        for i, one in enumerate(scaler.scaled_features)
+    }
     keyed = tracks.withColumns(
         {
             **scaled,
@@ -171,11 +186,10 @@ def _with_groups(tracks: DataFrame, scaler: FeatureScaler) -> DataFrame:
         )
         keyed = keyed.join(totals, on=group)
         numbers.append(F.col(f"{group}_numbers"))
-    features: Column = F.array(*scaler.imputed().values())
     return keyed.select(
         TRACK_ID,
         "_artist",
-        features.alias("_features"),
+        F.array(*features.values()).alias("_features"),
         F.concat(*numbers).cast("array<float>").alias("_numbers"),
     )
 

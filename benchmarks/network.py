@@ -75,7 +75,7 @@ def _batch(opened: files.Bundle) -> pa.RecordBatch:
         columns.FEATURES: lists(raw),
         columns.TITLE_TEXT: pa.array(tracks[TITLE], pa.string()),
         columns.ALBUM_TEXT: pa.array(tracks[ALBUM], pa.string()),
-        worker.N_IMPUTED: pa.array(np.zeros(n, np.int32)),
+        worker.MISSING: pa.array(np.zeros(n, np.int64)),
         worker.HAS_GENRE: pa.nulls(n, pa.bool_()),
         worker.IS_AMBIGUOUS: pa.nulls(n, pa.bool_()),
         worker.OWN_HASH: pa.array(np.arange(n)),

@@ -28,7 +28,7 @@ from genre_spark.features.artist_batches import (
 )
 from genre_spark.schema import ALBUM, ARTIST, TITLE, TRACK_ID
 from genre_spark.scoring.columns import lists
-from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, N_IMPUTED, OWN_HASH, Labeller
+from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller
 
 _PARTITION = 1_000_000
 
@@ -70,12 +70,9 @@ def label(catalog: str, model: str, output: str) -> None:
 
 
 def _rows(tracks: pl.DataFrame, keys: dict[str, pa.Array], scoring: ScoringPart) -> pa.RecordBatch:
-    n, medians = (
-        len(tracks),
-        dict(zip(scoring.scaler.features, scoring.scaler.medians, strict=True)),
-    )
-    filled = tracks.select(
-        pl.col(name).fill_null(medians[name]).cast(pl.Float32) for name in medians
+    n = len(tracks)
+    raw = tracks.select(
+        pl.col(name).cast(pl.Float32).fill_null(float("nan")) for name in scoring.scaler.features
     )
     lone = pa.array(-1 - np.arange(n))
     columns = {
@@ -83,8 +80,8 @@ def _rows(tracks: pl.DataFrame, keys: dict[str, pa.Array], scoring: ScoringPart)
         GROUP: pc.coalesce(keys[ARTIST], lone),
         ARTIST_KEY: keys[ARTIST],
         ALBUM_KEY: keys[ALBUM],
-        FEATURES: lists(filled.to_numpy(order="c")),
-        N_IMPUTED: pa.array(np.zeros(n, np.int32)),
+        FEATURES: lists(raw.to_numpy(order="c")),
+        MISSING: pa.array(np.zeros(n, np.int64)),
         HAS_GENRE: pa.nulls(n, pa.bool_()),
         IS_AMBIGUOUS: pa.nulls(n, pa.bool_()),
         OWN_HASH: pa.array(np.arange(n)),

@@ -211,10 +211,10 @@ def score(
         ranges = opened.profile.ranges
         with scan_catalogue(spark, source, wanted.catalog, needed, owner, ranges) as catalogue:
             sample = catalogue.sample
-            found = distributions.binned_as(opened.profile, sample.tracks)
+            found = distributions.binned_as(opened.profile, sample.with_features)
             shifts = drift.of_features(opened.profile.features, found)
-            n_tracks = min(sample.tracks.num_rows, opened.profile.tracks)
-            drifted = drift.assess(n_tracks, shifts, {}, wanted.drift, catalogue.left_out)
+            coverage = drift.Coverage.of(sample, opened.profile)
+            drifted = drift.assess(coverage, shifts, {}, wanted.drift, catalogue.left_out)
             drift.check(drifted, source.path)
             oversized = sample.oversized_artists(wanted.scoring.max_group)
             shared_out = Tracks(catalogue.tracks, catalogue.n_rows, oversized)

@@ -119,6 +119,14 @@ def feature(name: str) -> AudioFeature:
     return _BY_NAME.get(name) or AudioFeature(name, -_MAX_FINITE, _MAX_FINITE)
 
 
+def unknown(name: str) -> tuple[float, ...]:
+    """What analysers write for "nothing found" in a feature that cannot have the value.
+
+    A mode of -1 is how some write minor.
+    """
+    return (0.0,) if name == "mode" else (0.0, -1.0)
+
+
 FEATURE_NAMES = tuple(feature.name for feature in AUDIO_FEATURES)
 
 # The labelled catalogue, as Spark's DDL: the contract with those who read it.

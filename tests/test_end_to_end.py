@@ -91,7 +91,7 @@ def test_every_row_is_labelled_or_in_quarantine(made):
     assert rows["reasons"]["too_many_imputed"] == DIRTY
     quarantined = pd.read_parquet(folder / "labelled" / "_quarantine")
     assert len(labels(folder / "labelled")) + len(quarantined) == rows["read"]
-    assert set(quarantined[quarantined["energy"].isna()]["track_id"]) == {
+    assert set(quarantined[quarantined["energy"] == "damaged"]["track_id"]) == {
         f"dirty{i}" for i in range(DIRTY)
     }
 

@@ -19,7 +19,7 @@ class FeatureProfile(StrictModel):
     quantiles : tuple of float
         At `LEVELS`, in raw units; empty where the catalogue had no value.
     missing : float
-        Share of tracks without a value.
+        Share of tracks without a value, of those that have any feature.
     bin_edges : tuple of float
         The distinct inner quantiles; bin i holds values in (edges[i - 1], edges[i]].
     counts : tuple of int
@@ -63,6 +63,7 @@ class Profile(StrictModel):
     """What a catalogue was like that a bundle was made from: the content of ``profile.json``."""
 
     tracks: Count
+    without_features: Share = 0.0
     levels: tuple[Share, ...] = LEVELS
     features: dict[str, FeatureProfile]
     labels: LabelProfile

@@ -104,8 +104,9 @@ class Catalogue:
 
     @property
     def sampled(self) -> DataFrame:
-        """As many of the tracks as represent all of them."""
-        return sampling.bounded(self.tracks, self.counts.accepted)
+        """As many of the tracks with features as represent all of them."""
+        found = validation.with_features(self.tracks, self.features)
+        return sampling.bounded(found, self.counts.accepted - self.counts.without_features)
 
     def scanned(self, path: str, owner: str = ARTIST) -> ScannedCatalogue:
         """The same catalogue, to be labelled.
@@ -308,16 +309,19 @@ def filled(mapped: Mapped) -> tuple[str, ...]:
 def _left_out(
     mapped: Mapped, source: Source, wanted: tuple[str, ...], max_imputed: int
 ) -> tuple[str, ...]:
-    """What the catalogue lacks; refused where no track could be complete enough."""
+    """What the catalogue lacks; refused where it has some features, but too few columns of them.
+
+    Of a table with no feature at all, no column was overlooked.
+    """
     absent = tuple(name for name in wanted if name not in mapped.features)
-    if len(absent) > max_imputed:
+    if max_imputed < len(absent) < len(wanted):
         raise InputError(
             f"{source.path}: lacks {', '.join(absent)}, which the model reads; at most"
-            f" {max_imputed} can be imputed. Map them in a dataset file, or allow more with"
+            f" {max_imputed} may be absent. Map them in a dataset file, or allow more with"
             " --set max_imputed=N"
         )
     known = (*FEATURE_NAMES, *source.dataset.extra_features)
     unused = tuple(name for name in known if name not in wanted)
     if absent:
-        logger.warning("%s: imputed for every track: %s", source.path, ", ".join(absent))
+        logger.warning("%s: missing for every track: %s", source.path, ", ".join(absent))
     return absent + unused

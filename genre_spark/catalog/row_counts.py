@@ -4,7 +4,7 @@ import math
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
+from pyspark.sql.types import DoubleType, StringType
 
 from genre_spark.catalog import value_counts
 from genre_spark.catalog.columns import by_name
@@ -17,6 +17,7 @@ from genre_spark.catalog.validation import (
     REPEATED,
     USABLE,
     VIOLATIONS,
+    WITHOUT_FEATURES,
 )
 from genre_spark.catalog.value_counts import NotTaken
 from genre_spark.errors import GateError, InputError
@@ -31,6 +32,7 @@ from genre_spark.schema import (
 def count(validated: DataFrame) -> RowCounts:
     """Row counts; one pass for the totals, one for what was not taken if there is."""
     good = F.col(USABLE)
+    features = [one.name for one in validated.schema if isinstance(one.dataType, DoubleType)]
     content = content_hash(validated)
     columns = value_counts.columns_of(validated)
     (totals,) = validated.agg(
@@ -40,17 +42,21 @@ def count(validated: DataFrame) -> RowCounts:
         F.count_if(good & F.col(AMBIGUOUS)).alias("ambiguous"),
         F.count_if(good & F.col(GENRE).isNotNull()).alias("with_genre"),
         F.count_if(good & (F.col(N_IMPUTED) > 0)).alias("imputed"),
+        F.count_if(good & F.col(WITHOUT_FEATURES)).alias("without_features"),
+        F.array(*[F.count_if(good & by_name(name).isNull()) for name in features]).alias("missing"),
         F.lower(F.hex(F.bit_xor(F.when(good, content)))).alias("fingerprint"),
         F.array(*[F.count(by_name(name)) for name in columns]).alias("understood"),
         F.array(*[F.count(by_name(odd_name(name))) for name in columns]).alias("odd"),
     ).collect()
     plain = totals.asDict()
+    missing = dict(zip(features, plain.pop("missing"), strict=True))
     understood = dict(zip(columns, plain.pop("understood"), strict=True))
     odd = dict(zip(columns, plain.pop("odd"), strict=True))
     all_good = totals["read"] == totals["accepted"]
     found = _not_taken(validated, [name for name, n in odd.items() if n], not all_good)
     return RowCounts(
         **{**plain, "fingerprint": totals["fingerprint"] or ""},
+        missing={name: n for name, n in missing.items() if n},
         values=value_counts.summed(understood, [one for one in found if one.column]),
         reasons={one.kind: one.rows for one in found if not one.column},
     )
@@ -78,6 +84,7 @@ def content_hash(validated: DataFrame) -> Column:
     internal = (
         VIOLATIONS,
         N_IMPUTED,
+        WITHOUT_FEATURES,
         REASONS,
         USABLE,
         REPEATED,

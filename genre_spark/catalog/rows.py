@@ -85,7 +85,11 @@ class RowCounts(GatedRows):
     with_genre : int
         Tracks with exactly one genre.
     imputed : int
-        Tracks with at least one imputed feature.
+        Tracks that lack at least one feature.
+    without_features : int
+        Tracks that lack all of them.
+    missing : dict of str to int
+        Tracks that lack each feature; those that no track lacks are left out.
     fingerprint : str
         Hash of the accepted tracks, in whatever order they come.
     """
@@ -93,4 +97,6 @@ class RowCounts(GatedRows):
     ambiguous: Count
     with_genre: Count
     imputed: Count
+    without_features: Count = 0
+    missing: dict[str, Count] = {}
     fingerprint: str

@@ -1,5 +1,6 @@
 """Tracks sampled by the hash of their ids: the same however a catalogue is partitioned or ordered."""
 
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,8 @@ from genre_spark.schema import ARTIST, TRACK_ID
 
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.
 ENOUGH = 100_000
+# Columns of a sample before its features.
+_FIRST = (validation.USABLE, validation.REASONS, ARTIST)
 
 
 def one_in(share: int) -> Column:
@@ -56,6 +59,18 @@ class Sample:
         """The rows that are tracks."""
         return self.rows.filter(self.rows[validation.USABLE])
 
+    @property
+    def with_features(self) -> pa.Table:
+        """The tracks that have any feature."""
+        tracks = self.tracks
+        columns = [tracks[name].is_valid() for name in tracks.column_names[len(_FIRST) :]]
+        return tracks.filter(functools.reduce(pc.or_, columns))
+
+    @property
+    def without_features(self) -> float:
+        """Share of the tracks that have no feature, in [0, 1]."""
+        return 1.0 - self.with_features.num_rows / max(1, self.tracks.num_rows)
+
     def oversized_artists(self, max_group: int) -> dict[int, int]:
         """As `artist_pass.oversized_artists`."""
         keys = self.tracks[ARTIST].drop_null().to_numpy()
@@ -94,7 +109,7 @@ def collect(
     """
     share = max(1, n_rows // ENOUGH)
     key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
-    kept = (validation.USABLE, validation.REASONS, ARTIST, *features)
+    kept = (*_FIRST, *features)
     used = value_counts.columns_of(validated)
     taken = {f"_taken_{name}": f"{sql_name(name)} IS NOT NULL" for name in used}
     odd = {odd_name(name): f"make_valid_utf8({sql_name(odd_name(name))})" for name in used}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.columns import sql_name
+from genre_spark.catalog.columns import by_name, sql_name
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
@@ -22,12 +22,14 @@ from genre_spark.schema import (
     TEXT_COLUMNS,
     TRACK_ID,
     feature,
+    unknown,
 )
 
 logger = logging.getLogger(__name__)
 
 VIOLATIONS = "violations"
 N_IMPUTED = "n_imputed"
+WITHOUT_FEATURES = "without_features"
 USABLE = "usable"
 REPEATED = "repeated"
 REASONS = "reasons"
@@ -89,7 +91,7 @@ def validate(
     features : tuple of str
         Features of the model. One that the catalogue lacks counts as missing in each row.
     max_imputed : int
-        Most features a track may lack.
+        Most features of a row that may be impossible or unreadable; any number may be missing.
     repeated : RepeatedIds, optional
         From `repeated_ids`, if it has been found already.
     keep : callable, optional
@@ -99,8 +101,8 @@ def validate(
     -------
     DataFrame
         The text columns; the features as double, null where missing or impossible; `VIOLATIONS`
-        and `REASONS` as array<string>; `GENRES`; `N_IMPUTED`, how many violations there are; `USABLE`, whether
-        there is no reason; `REPEATED`, whether another row is kept instead; `AMBIGUOUS`; `SOURCE`,
+        and `REASONS` as array<string>; `GENRES`; `N_IMPUTED`, how many violations there are;
+        `WITHOUT_FEATURES`, whether there is one for each feature; `USABLE`, whether there is no reason; `REPEATED`, whether another row is kept instead; `AMBIGUOUS`; `SOURCE`,
         null for accepted rows.
     """
     rows = _each(mapped, features, max_imputed)
@@ -122,7 +124,12 @@ def validate(
 def accepted(validated: DataFrame) -> DataFrame:
     """The rows that are tracks."""
     odd = [name for name in validated.columns if name.startswith(odd_name(""))]
-    return validated.filter(USABLE).drop(USABLE, REPEATED, REASONS, SOURCE, *odd)
+    return validated.filter(USABLE).drop(USABLE, REPEATED, REASONS, SOURCE, WITHOUT_FEATURES, *odd)
+
+
+def with_features(tracks: DataFrame, features: Sequence[str]) -> DataFrame:
+    """The tracks that have any of the features."""
+    return tracks.filter(F.coalesce(*map(by_name, features)).isNotNull())
 
 
 def quarantined(validated: DataFrame) -> DataFrame:
@@ -158,7 +165,10 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         quoted(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
         quoted(f"unusable:{TRACK_ID}"): f"coalesce({_NO_ID}, false)",
     }
-    too_many = f"({n_imputed} > {max_imputed})"
+    damaged = " + ".join(
+        f"int({_is_damaged(name, possible[name])})" for name in features if name in mapped.features
+    )
+    too_many = f"({damaged or 0} > {max_imputed})"
     unusable = f"({' OR '.join([*of_row.values(), too_many])})"
     of_features = f"IF({too_many}, array_append({violations}, {quoted(TOO_MANY)}), {_NONE})"
     reasons = f"concat({_listed(of_row)}, {of_features})"
@@ -166,6 +176,7 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     validated = {
         **{odd_name(name): _odd(name, possible[name]) for name in in_source},
         N_IMPUTED: n_imputed,
+        WITHOUT_FEATURES: f"({n_imputed}) = {len(features)}",
         VIOLATIONS: f"IF({n_imputed} > 0, {violations}, {_NONE})",
         USABLE: f"NOT {unusable}",
         REASONS: f"IF({unusable}, {reasons}, {_NONE})",
@@ -203,12 +214,15 @@ def _possible(name: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    """SQL: whether a number means that the analysis found nothing: 0 or -1 where impossible.
+    """SQL: whether a number means that the analysis found nothing: 0 or -1 where impossible."""
+    return f"{sql_name(name)} IN ({', '.join(f'{value!r}D' for value in unknown(name))})"
 
-    A mode of -1 is how some write minor.
-    """
-    codes = "(0.0D)" if name == "mode" else "(0.0D, -1.0D)"
-    return f"{sql_name(name)} IN {codes}"
+
+def _is_damaged(name: str, possible: str) -> str:
+    """SQL: whether there is a value which is impossible or unreadable, and not just missing."""
+    value, odd = sql_name(name), sql_name(odd_name(name))
+    unread = f"{odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)}"
+    return f"NOT {possible} AND IF({value} IS NULL, {unread}, NOT {_unknown(name)})"
 
 
 def _odd(name: str, possible: str) -> str:
@@ -224,7 +238,8 @@ def _violation(name: str, in_source: bool) -> str:
     if not in_source:
         return missing
     return (
-        f"CASE WHEN {sql_name(name)} IS NOT NULL THEN {quoted(f'out_of_range:{name}')}"
+        f"CASE WHEN {_unknown(name)} THEN {missing}"
+        f" WHEN {sql_name(name)} IS NOT NULL THEN {quoted(f'out_of_range:{name}')}"
         f" WHEN {odd} IS NULL OR {placeholder_sql(odd, name)} THEN {missing}"
         f" ELSE {quoted(f'not_a_number:{name}')} END"
     )

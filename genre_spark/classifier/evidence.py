@@ -100,6 +100,7 @@ class Evidence:
         ----------
         inputs : TrackInputs
         synthetic : np.ndarray [shape=(n_tracks,), dtype=int64]
+            Row of each track's synthetic genre; -1 without one.
         targets : np.ndarray [shape=(n_tracks, n_genres), dtype=float32]
         """
         asked = _keys(inputs, synthetic)
@@ -149,7 +150,7 @@ def _keys(inputs: TrackInputs, synthetic: np.ndarray) -> list[Keys]:
         _single(inputs.artist, inputs.artist != 0),
         inputs.other_artists,
         _single(inputs.album, inputs.album != 0),
-        _single(synthetic, np.ones(len(synthetic), dtype=bool)),
+        _single(synthetic, synthetic >= 0),
     ]
 
 

@@ -35,7 +35,9 @@ _BUCKETS = 1_000_000
 _FEWEST_LABELS = 50
 # Tracks of a genre that are kept, where there are as many, however large the others are.
 _FEWEST_KEPT = 100
-_MATRICES = ("scaled", "artist_mean", "album_mean", "album_deviation")
+_MATRICES = (
+    "scaled", "artist_counts", "album_counts", "artist_mean", "album_mean", "album_deviation",
+)  # fmt: skip
 _TEXTS = ("title", "album_name")
 
 
@@ -48,7 +50,7 @@ class LabelledTracks:
     inputs : TrackInputs
         Statistics of artist and album are those of all tracks of the catalogue.
     synthetic : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each track's synthetic genre.
+        Row of each track's synthetic genre; -1 without one.
     targets : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
         Shares of the genres that a track stands under; they sum to 1.
     classes : tuple of str

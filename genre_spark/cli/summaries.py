@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.cli.terminal import Terminal
 from genre_spark.monitoring.drift import beyond
 from genre_spark.monitoring.drift_results import WARN, Drift
@@ -37,6 +38,7 @@ def show_bundle(terminal: Terminal, summary: "BundleSummary") -> None:
         {
             "tracks": f"{rows.accepted:,} of {rows.read:,} rows",
             "quarantined": quarantined(rows),
+            **_lacking(rows),
             "not used (absent or constant)": ", ".join(summary.left_out),
             "synthetic genres": _numbered(summary.synthetic_genres),
             **stability,
@@ -78,7 +80,7 @@ def show_labels(terminal: Terminal, made: "PublishedLabels") -> None:
         {
             "labelled": f"{rows.labelled:,} of {rows.read:,} rows",
             "quarantined": quarantined(rows),
-            "tracks with imputed features": f"{rows.imputed:,}",
+            **_lacking(rows),
             "synthetic genres": _numbered(list(labels.synthetic_genres)),
             "genres": tally(dict(list(labels.genres.items())[:10])),
             "accepted": _share(labels.accepted),
@@ -123,6 +125,15 @@ def _accuracy(terminal: Terminal, genres: "GenreMetrics") -> None:
     terminal.pairs(confidence.accepted_shares(genres))
     remarks = accuracy.remarks(genres)
     terminal.pairs({f"note {i}": line for i, line in enumerate(remarks, start=1)})
+
+
+def _lacking(rows: RowCounts) -> dict[str, str]:
+    """How many tracks lack features, and which; nothing where none does."""
+    if not rows.imputed:
+        return {}
+    found = f"{rows.imputed:,}" + (f" ({tally(rows.missing)})" if rows.missing else "")
+    without = {"tracks without any feature": f"{rows.without_features:,}"}
+    return {"tracks that lack features": found, **(without if rows.without_features else {})}
 
 
 def _drift(drift: "Drift") -> str:

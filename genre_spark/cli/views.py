@@ -132,7 +132,7 @@ _UNUSED, _LONGEST = 12, 28
 def _fates(rows: InspectedRows, genres: Mapping[str, int], artists: int) -> dict[str, str]:
     """What would become of the rows; what is 0 is left out."""
     counts = {
-        "tracks with imputed features": rows.imputed,
+        "tracks that lack features": rows.imputed,
         "tracks with a genre": rows.with_genre,
         "tracks under several genres": rows.ambiguous,
         "artists": artists,

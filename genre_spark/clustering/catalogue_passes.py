@@ -45,12 +45,12 @@ def moments(narrowed: DataFrame, scaler: FeatureScaler) -> Moments:
             yield _lists(np.sum(rows, axis=0)[None], pa.float64())
 
     rows = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<double>").collect()
-    empty = np.zeros(3 + 3 * scaler.n_scaled)
+    empty = np.zeros(6 * scaler.n_scaled)
     return Moments.unpack(np.sum([empty, *(row[0] for row in rows)], axis=0))
 
 
 def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) -> DataFrame:
-    """Each track as it is compared: one column `POINT`, an ML vector.
+    """Each track that centers are fitted to, as it is compared: one column `POINT`, an ML vector.
 
     Parameters are those of `moments`; `metric` is the fitted comparison.
     """
@@ -58,8 +58,8 @@ def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) ->
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             own = batch.inputs
-            compared = metric.points(own.scaled, own.artist_mean, own.artist_tracks)
-            yield _lists(compared, pa.float32())
+            compared = metric.points(own.scaled, own.artist_mean, own.artist_counts)
+            yield _lists(compared[metric.can_fit(own.scaled, compared)], pa.float32())
 
     found = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<float>")
     return found.select(array_to_vector(F.col(POINT)).alias(POINT))

@@ -11,7 +11,8 @@ from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.artist_batches import ArtistBatch
 from genre_spark.schema import GENRE
 
-# One row per count; `sums` are of scaled features or of points, `row` is -1 where all rows count.
+# One row per count; `row` is -1 where all rows count. `sums` are of points, or of scaled features and
+# then of the tracks that have them.
 SCHEMA = "kind string, row int, key string, n bigint, sums array<double>"
 _COLUMNS = {
     "kind": pa.string(),
@@ -53,7 +54,7 @@ class GroupCounts:
     def of(cls, table: pa.Table, part: SyntheticPart, n_scaled: int) -> "GroupCounts":
         """Adds up what partitions counted."""
         k = len(part.ids)
-        sizes, sums = np.zeros(k, np.int64), np.zeros((k, n_scaled))
+        sizes, sums = np.zeros(k, np.int64), np.zeros((k, 2 * n_scaled))
         genres: list[Counter[str]] = [Counter() for _ in range(k)]
         artists: list[Counter[int]] = [Counter() for _ in range(k)]
         largest: dict[int, tuple[int, np.ndarray]] = {}
@@ -70,7 +71,8 @@ class GroupCounts:
                 before, total = largest.get(int(key), (0, np.zeros(len(one["sums"]))))
                 largest[int(key)] = (before + n, total + one["sums"])
         means = {key: (n, total / n) for key, (n, total) in largest.items()}
-        return cls(sizes, sums / np.maximum(1, sizes)[:, None], genres, artists, means)
+        totals, known = sums[:, :n_scaled], sums[:, n_scaled:]
+        return cls(sizes, totals / np.maximum(1, known), genres, artists, means)
 
 
 def of_partition(batches: Iterator[ArtistBatch], part: SyntheticPart) -> Iterator[pa.RecordBatch]:
@@ -89,8 +91,9 @@ def of_partition(batches: Iterator[ArtistBatch], part: SyntheticPart) -> Iterato
     largest: _All = []
     for batch in batches:
         rows, _ = part.assign(batch.inputs)
-        sizes += np.bincount(rows, minlength=k)
-        added = _sums(batch.inputs.scaled, rows, k)
+        assigned = rows >= 0
+        sizes += np.bincount(rows[assigned], minlength=k)
+        added = _sums(batch.inputs.scaled[assigned], rows[assigned], k)
         sums = added if sums is None else sums + added
         genres.update(_pairs(batch.rows[GENRE], rows))
         artists = _most(artists + _artists(batch, rows, k))
@@ -105,15 +108,16 @@ def of_partition(batches: Iterator[ArtistBatch], part: SyntheticPart) -> Iterato
 
 
 def _sums(values: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
-    """Sums of values [shape=(n_tracks, m)] per row [shape=(k, m), dtype=float64]."""
-    return np.stack([np.bincount(rows, column, k) for column in values.T], axis=1)
+    """Sums of values [shape=(n_tracks, m)] per row, and their numbers [shape=(k, 2 * m)]."""
+    both = np.concatenate([np.nan_to_num(values, nan=0.0), ~np.isnan(values)], axis=1)
+    return np.stack([np.bincount(rows, column, k) for column in both.T], axis=1)
 
 
 def _pairs(genres: pa.Array, rows: np.ndarray) -> dict[tuple[int, str], int]:
     """Labelled tracks of each row and real genre."""
     coded = genres.dictionary_encode()
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    named, n = codes >= 0, len(coded.dictionary)
+    named, n = (codes >= 0) & (rows >= 0), len(coded.dictionary)
     both, times = np.unique(rows[named] * n + codes[named], return_counts=True)
     names = coded.dictionary.to_pylist()
     return {(int(b // n), names[b % n]): int(t) for b, t in zip(both, times, strict=True)}
@@ -121,7 +125,7 @@ def _pairs(genres: pa.Array, rows: np.ndarray) -> dict[tuple[int, str], int]:
 
 def _artists(batch: ArtistBatch, rows: np.ndarray, k: int) -> _All:
     """Tracks of each named artist in each row; of a part of an artist, those of the part."""
-    named = batch.inputs.artist != 0
+    named = (batch.inputs.artist != 0) & (rows >= 0)
     both, times = np.unique(batch.groups.code[named] * k + rows[named], return_counts=True)
     keys = batch.inputs.artist[batch.groups.starts]
     order = np.argsort(-times, kind="stable")
@@ -138,12 +142,14 @@ def _first_of_each(rows: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def _largest(batch: ArtistBatch, part: SyntheticPart) -> _All:
+    """The largest artists' tracks of which all dimensions are known, and the sums of their points."""
     groups, points = batch.groups, part.points(batch.inputs).astype(np.float64)
-    keys = batch.inputs.artist[groups.starts]
-    named = np.flatnonzero(keys)
-    order = named[np.argsort(-groups.sizes[named], kind="stable")][:_ARTISTS]
-    sums = groups.sums(points)
-    return [(_LARGEST, -1, str(keys[i]), int(groups.sizes[i]), sums[i].tolist()) for i in order]
+    keys, unknown = batch.inputs.artist[groups.starts], np.isnan(points).any(axis=1, keepdims=True)
+    sizes = groups.sums(np.where(unknown, 0, 1))[:, 0]
+    named = np.flatnonzero((keys != 0) & (sizes > 0))
+    order = named[np.argsort(-sizes[named], kind="stable")][:_ARTISTS]
+    sums = groups.sums(np.where(unknown, 0.0, points))
+    return [(_LARGEST, -1, str(keys[i]), int(sizes[i]), sums[i].tolist()) for i in order]
 
 
 def _most(found: _All) -> _All:

@@ -47,9 +47,9 @@ class Tracks:
     accepted : DataFrame
         All accepted tracks.
     sampled : DataFrame
-        A bounded part of them, drawn by chance, to which scaling is fitted.
-    n : int
-        How many are accepted.
+        A bounded part of those with features, drawn by chance, to which scaling is fitted.
+    n, n_with_features : int
+        How many are accepted, and of these have features.
     features : tuple of str
         Features to use where they vary.
     groups : tuple of str
@@ -59,6 +59,7 @@ class Tracks:
     accepted: DataFrame
     sampled: DataFrame
     n: int
+    n_with_features: int
     features: tuple[str, ...]
     groups: tuple[str, ...]
 
@@ -103,7 +104,7 @@ def discover(tracks: Tracks, settings: Settings, previous: Previous | None = Non
     if previous:
         matching.check(previous, scaler)
         scaler = previous.scaler
-    with _compared(tracks, scaler, settings) as compared:
+    with _compared(tracks, scaler, settings, previous) as compared:
         if previous:
             matching.check_owner(previous, compared.owner)
         part, stability, chosen = _fit(compared, settings, previous)
@@ -113,7 +114,9 @@ def discover(tracks: Tracks, settings: Settings, previous: Previous | None = Non
 
 
 @contextmanager
-def _compared(tracks: Tracks, scaler: FeatureScaler, settings: Settings) -> Iterator[_Compared]:
+def _compared(
+    tracks: Tracks, scaler: FeatureScaler, settings: Settings, previous: Previous | None
+) -> Iterator[_Compared]:
     """By artist; by album where too few artists have several tracks; else each track alone."""
     wanted = settings.clustering
     for owner in (*[name for name in (ARTIST, ALBUM) if name in tracks.groups], None):
@@ -123,10 +126,12 @@ def _compared(tracks: Tracks, scaler: FeatureScaler, settings: Settings) -> Iter
                 fitted = metric.plain(scaler)
             else:
                 moments = catalogue_passes.moments(narrowed, scaler)
-                if moments.artists < metric.MIN_ARTISTS:
+                if moments.artists.max() < metric.MIN_ARTISTS:
                     continue
                 fitted = metric.fit(moments, scaler, wanted, owner)
-            sampled = sample.draw(narrowed, tracks.n, scaler, wanted.sample_size, settings.seed)
+            metrics = [fitted, *([previous.synthetic.metric] if previous else [])]
+            size, n = wanted.sample_size, tracks.n_with_features
+            sampled = sample.draw(narrowed, n, scaler, metrics, size, settings.seed)
             yield _Compared(narrowed, owner, fitted, sampled)
             return
         finally:
@@ -150,7 +155,7 @@ def _fit(
     """Earlier synthetic genres as they are, where they still fit, or new ones without names."""
     sampled, wanted, seed = compared.sample, settings.clustering, settings.seed
     own = sampled.inputs
-    points = compared.metric.points(own.scaled, own.artist_mean, own.artist_tracks)
+    points = compared.metric.points(own.scaled, own.artist_mean, own.artist_counts)
     candidates = model_selection.try_each_k(points, sampled.group, wanted, seed)
     k = model_selection.choose(candidates, len(previous.synthetic.ids) if previous else None)
     start, stability = model_selection.fit_best(points, k, wanted, seed)

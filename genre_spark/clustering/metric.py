@@ -1,6 +1,6 @@
 """How tracks are compared: by artists' levels, in standard deviations within artists."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -23,6 +23,8 @@ MIN_ARTISTS = 30
 # How improbable a difference between artists must be, were there none.
 _SIGNIFICANCE = 0.001
 _MIN_VARIANCE = 1e-6
+# Of the tracks that have the most frequent feature: a feature of fewer is not compared.
+_FEWEST_KNOWN = 0.5
 
 
 class Dimension(StrictModel):
@@ -70,42 +72,56 @@ class ClusterMetric(StrictModel):
         """Whether the place of a track depends on its artist's other tracks."""
         return any(dimension.ratio > 0 for dimension in self.dimensions)
 
-    def levels(self, artist_mean: np.ndarray, artist_tracks: np.ndarray) -> np.ndarray:
-        """The usual value of each track's artist.
+    def levels(self, artist_mean: np.ndarray, artist_counts: np.ndarray) -> np.ndarray:
+        """The usual value of each track's artist; NaN where no track of the artist has the feature.
 
         Parameters
         ----------
         artist_mean : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
             In scaled units.
-        artist_tracks : np.ndarray [shape=(n_tracks,), dtype=int64]
+        artist_counts : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
+            Tracks of the artist that have the feature.
 
         Returns
         -------
         np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
             In scaled units.
         """
-        known = artist_tracks.astype(np.float32)[:, None] * self._each("ratio")
+        known = artist_counts[:, self.columns] * self._each("ratio")
         return artist_mean[:, self.columns] * (known / (known + np.float32(1)))
 
     def points(
-        self, scaled: np.ndarray, artist_mean: np.ndarray, artist_tracks: np.ndarray
+        self, scaled: np.ndarray, artist_mean: np.ndarray, artist_counts: np.ndarray
     ) -> np.ndarray:
         """Tracks as they are compared.
 
-        Each number is computed on its own, so that a track has the same place in every batch.
+        Each number is computed on its own, so that a track has the same place in every batch. A
+        track that lacks a feature takes its artist's level, which is the value to expect of it.
 
         Parameters
         ----------
         scaled : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
-        artist_mean, artist_tracks : np.ndarray
+        artist_mean, artist_counts : np.ndarray
             As `levels` takes them.
 
         Returns
         -------
         np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
+            NaN where neither the track nor its artist has the feature.
         """
-        own = scaled[:, self.columns].astype(np.float32) * self._each("track_weight")
-        return (self.levels(artist_mean, artist_tracks) + own) / self._each("deviation")
+        levels = self.levels(artist_mean, artist_counts)
+        own = scaled[:, self.columns].astype(np.float32)
+        own = np.where(np.isnan(own), levels, own) * self._each("track_weight")
+        return (levels + own) / self._each("deviation")
+
+    def can_fit(self, scaled: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Whether centers may be fitted to a track [shape=(n_tracks,), dtype=bool].
+
+        It has features of its own, so that artists do not count for tracks that nobody analysed,
+        and `points` has every dimension of it.
+        """
+        has_own = ~np.isnan(scaled[:, self.columns]).all(axis=1)
+        return has_own & ~np.isnan(points).any(axis=1)
 
     def _each(self, name: str) -> np.ndarray:
         return np.array([getattr(one, name) for one in self.dimensions], np.float32)
@@ -113,22 +129,20 @@ class ClusterMetric(StrictModel):
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over all artists with at least two tracks; those of parts of a catalogue add up.
+    """Sums over artists with at least two tracks that have a feature; those of parts of a catalogue add up.
 
     Attributes
     ----------
-    artists, tracks : float
-        How many there are.
-    squared : float
-        Sum of the squared numbers of tracks.
+    artists, tracks, squared : np.ndarray [shape=(n_scaled,), dtype=float64]
+        Numbers of artists and of their tracks; sum of the squared numbers of tracks.
     sums, between, within : np.ndarray [shape=(n_scaled,), dtype=float64]
         Sum of all values; of tracks times the squared mean of each artist; and of squared
         differences from the artist's mean.
     """
 
-    artists: float
-    tracks: float
-    squared: float
+    artists: np.ndarray
+    tracks: np.ndarray
+    squared: np.ndarray
     sums: np.ndarray
     between: np.ndarray
     within: np.ndarray
@@ -137,39 +151,41 @@ class Moments:
     def of(cls, batch: "ArtistBatch") -> "Moments":
         """Those of a batch of complete artists."""
         groups, scaled = batch.groups, batch.inputs.scaled.astype(np.float64)
-        counted = (groups.sizes > 1) & (batch.inputs.artist[groups.starts] != 0)
-        n = groups.sizes[counted, None].astype(np.float64)
-        means = groups.sums(scaled)[counted] / n
-        within = groups.sums(scaled**2)[counted] - n * means**2
+        is_named = batch.inputs.artist[groups.starts] != 0
+        counts = np.where(is_named[:, None], groups.counts(scaled), 0)
+        rows = (counts > 1).any(axis=1)
+        n = np.where(counts > 1, counts, 0)[rows].astype(np.float64)
+        values, least = np.nan_to_num(scaled, nan=0.0), np.maximum(n, 1.0)
+        means = np.where(n, groups.sums(values)[rows] / least, 0.0)
+        within = np.where(n, groups.sums(values**2)[rows] - n * means**2, 0.0)
         return cls(
-            artists=float(len(n)),
-            tracks=float(n.sum()),
-            squared=float((n**2).sum()),
+            artists=(n > 0).sum(axis=0).astype(np.float64),
+            tracks=n.sum(axis=0),
+            squared=(n**2).sum(axis=0),
             sums=(n * means).sum(axis=0),
             between=(n * means**2).sum(axis=0),
             within=within.sum(axis=0),
         )
 
     def packed(self) -> np.ndarray:
-        """All numbers in a row [dtype=float64]; rows may be added."""
-        counts = [self.artists, self.tracks, self.squared]
-        return np.concatenate([counts, self.sums, self.between, self.within])
+        """All numbers in a row [shape=(6 * n_scaled,), dtype=float64]; rows may be added."""
+        return np.concatenate([getattr(self, field.name) for field in fields(self)])
 
     @classmethod
     def unpack(cls, row: np.ndarray) -> "Moments":
         """From `packed`."""
-        sums, between, within = row[3:].reshape(3, -1)
-        artists, tracks, squared = row[:3].tolist()
-        return cls(artists, tracks, squared, sums, between, within)
+        return cls(*row.reshape(len(fields(cls)), -1))
 
     def mean_squares(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean squares between and within artists, per scaled feature."""
-        total = self.between - self.sums**2 / self.tracks
-        within = self.within / max(1.0, self.tracks - self.artists)
-        return total / max(1.0, self.artists - 1), np.maximum(within, _MIN_VARIANCE)
+        total = self.between - self.sums**2 / np.maximum(1.0, self.tracks)
+        within = self.within / np.maximum(1.0, self.tracks - self.artists)
+        return total / np.maximum(1.0, self.artists - 1), np.maximum(within, _MIN_VARIANCE)
 
     def ratios(self) -> np.ndarray:
         """Variance between over variance within artists [shape=(n_scaled,)]; 0 where not significant.
+
+        Also 0 for a feature that few tracks have: most could not be compared by it.
 
         References
         ----------
@@ -179,10 +195,12 @@ class Moments:
         from scipy.stats import f
 
         between, within = self.mean_squares()
-        per_artist = (self.tracks - self.squared / self.tracks) / max(1.0, self.artists - 1)
-        chance = f.sf(between / within, self.artists - 1, self.tracks - self.artists)
-        ratio = np.maximum(0.0, between / within - 1.0) / per_artist
-        return np.where(chance < _SIGNIFICANCE, ratio, 0.0)
+        tracks, artists = self.tracks, np.maximum(1.0, self.artists - 1)
+        per_artist = (tracks - self.squared / np.maximum(1.0, tracks)) / artists
+        chance = f.sf(between / within, self.artists - 1, tracks - self.artists)
+        ratio = np.maximum(0.0, between / within - 1.0) / np.maximum(per_artist, _MIN_VARIANCE)
+        is_frequent = tracks >= _FEWEST_KNOWN * tracks.max()
+        return np.where((chance < _SIGNIFICANCE) & is_frequent, ratio, 0.0)
 
 
 def fit(

@@ -48,9 +48,10 @@ class Word:
     family: int
 
     def holds(self, raw: np.ndarray) -> np.ndarray:
-        """Whether it is true of each track [shape=(n_tracks, n_features)]."""
+        """Whether it is true of each track [shape=(n_tracks, n_features)]: 1, 0, or NaN if unknown."""
         values = raw[:, self.column]
-        return values > self.limit if self.above else values <= self.limit
+        true = values > self.limit if self.above else values <= self.limit
+        return np.where(np.isnan(values), np.nan, true)
 
 
 def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
@@ -62,14 +63,15 @@ def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
     Parameters
     ----------
     raw : np.ndarray [shape=(n_tracks, n_features)]
-        A sample of the catalogue, nothing missing.
+        A sample of the catalogue; NaN where missing.
     features : sequence of str
     """
     words = []
     for column, declared in enumerate(map(feature, features)):
-        if np.ptp(raw[:, column]) == 0:
+        values = raw[~np.isnan(raw[:, column]), column]
+        if not len(values) or np.ptp(values) == 0:
             continue
-        median = float(np.median(raw[:, column]))
+        median = float(np.median(values))
         for text, above in ((declared.high_word, True), (declared.low_word, False)):
             if text:
                 limit = _limit(declared, median, above)
@@ -83,14 +85,15 @@ def nouns(raw: np.ndarray, features: Sequence[str]) -> dict[str, np.ndarray]:
     if "instrumentalness" not in features:
         return of_all
     bound = feature("instrumentalness").word_bound
-    instrumental = raw[:, list(features).index("instrumentalness")] > bound
+    values = raw[:, list(features).index("instrumentalness")]
+    instrumental, sung = values > bound, values <= bound
     spoken = np.zeros(len(raw), dtype=bool)
     if "speechiness" in features:
         # Above it a track is "probably made entirely of spoken words" (Spotify for Developers).
         spoken = raw[:, list(features).index("speechiness")] > 0.66
     return {
         "instrumentals": instrumental & ~spoken,
-        "songs": ~instrumental & ~spoken,
+        "songs": sung & ~spoken,
         "speech": spoken,
         **of_all,
     }
@@ -108,7 +111,7 @@ def name_all(
     Parameters
     ----------
     raw : np.ndarray [shape=(n_tracks, n_features)]
-        A sample of the catalogue, nothing missing.
+        A sample of the catalogue; NaN where missing.
     genres : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track's synthetic genre.
     k : int
@@ -140,11 +143,16 @@ def _telling(true: np.ndarray, own: np.ndarray, words: Sequence[Word]) -> list[W
     """Words true of most of the own tracks and less often of others, the most telling first."""
     if not own.any() or not len(words):
         return []
-    inside = true[:, own].mean(axis=1)
-    outside = true[:, ~own].mean(axis=1) if not own.all() else np.zeros(len(words))
+    inside = _means(true[:, own])
+    outside = _means(true[:, ~own]) if not own.all() else np.zeros(len(words))
     gains = np.where((inside > 0.5) & (inside > outside), inside - outside, 0.0)
     order = np.argsort(-gains, kind="stable")
     return [words[i] for i in order if gains[i] > 0]
+
+
+def _means(true: np.ndarray) -> np.ndarray:
+    """Of each row, over what is known; 0 where nothing is."""
+    return np.nansum(true, axis=1) / np.maximum(1, (~np.isnan(true)).sum(axis=1))
 
 
 def _name(words: Sequence[Word], noun: str, taken: Collection[str]) -> str:

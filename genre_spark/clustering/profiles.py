@@ -171,14 +171,17 @@ def _purity(own: dict[str, int]) -> float | None:
 
 
 def _medians(raw: np.ndarray, centroid: np.ndarray, scaler: FeatureScaler) -> dict[str, float]:
-    """Of a group's tracks; where none is sampled, the group's mean."""
-    if len(raw):
-        return dict(zip(scaler.features, np.median(raw, axis=0).tolist(), strict=True))
+    """Of a group's sampled tracks; of a feature that none of them has, the group's mean."""
     means = dict(zip(scaler.features, scaler.medians, strict=True))
     for scaled, value in zip(scaler.scaled_features, centroid, strict=True):
         if scaled.name == scaled.feature:
             means[scaled.feature] = float(scaled.decode(np.array(value)))
-    return means
+    known = [column[~np.isnan(column)] for column in raw.T]
+    return means | {
+        name: float(np.median(values))
+        for name, values in zip(scaler.features, known, strict=True)
+        if len(values)
+    }
 
 
 def _most(

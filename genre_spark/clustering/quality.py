@@ -42,17 +42,18 @@ def compare(
 
     Notes
     -----
-    Plain KMeans is fitted to the scaled features. For the null, the sample's tracks exchange each
+    Plain KMeans is fitted to the scaled features; it and the null take the catalogue's means for missing ones. For the null, the sample's tracks exchange each
     feature by chance, so that neither an artist's tracks nor a track's features have anything in
     common; metric and method stay.
     """
     k, inputs, half = len(part.ids), sample.inputs, _halves(sample.group, seed)
-    exchanged = np.random.default_rng(seed).permuted(inputs.scaled, axis=0)
+    scaled = _filled(inputs.scaled)
+    exchanged = np.random.default_rng(seed).permuted(scaled, axis=0)
     shuffled = with_means(replace(inputs, scaled=exchanged), sample.group)
     centers, null = model_selection.fit_best(part.points(shuffled), k, settings, seed)
     null_part = part.model_copy(update={"centers": tuple(map(tuple, centers.tolist()))})
-    plain_centers, plain = model_selection.fit_best(inputs.scaled, k, settings, seed)
-    plain_rows = nearest(inputs.scaled, plain_centers)[0]
+    plain_centers, plain = model_selection.fit_best(scaled, k, settings, seed)
+    plain_rows = nearest(scaled, plain_centers)[0]
     found = {
         "synthetic_genres": (inputs, _labels(sample, part, inputs, half, stability)),
         "plain_kmeans": (inputs, _Labels(plain_rows, plain_rows, _mean(plain.bootstraps))),
@@ -136,9 +137,12 @@ def _labels(
 ) -> _Labels:
     halves = sample.group * 2 + half
     apart = with_means(inputs, halves)
-    tracks = np.minimum(np.bincount(halves)[halves], inputs.artist_tracks)
-    by_half = part.assign(replace(apart, artist_tracks=tracks))[0]
-    return _Labels(part.assign(inputs)[0], by_half, stability)
+    return _Labels(part.assign(inputs)[0], part.assign(apart)[0], stability)
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """Values with the catalogue's mean, 0, in place of those that are unknown."""
+    return np.nan_to_num(values, nan=0.0)
 
 
 def _halves(group: np.ndarray, seed: int) -> np.ndarray:
@@ -163,11 +167,13 @@ def _over_chance(shared: float, rows: np.ndarray) -> float:
 
 def _explained(values: np.ndarray, rows: np.ndarray, k: int) -> float:
     """Share of the variance of all columns that lies between groups."""
-    n = np.bincount(rows, minlength=k)
-    sums = np.stack([np.bincount(rows, column, k) for column in values.T], axis=1)
-    means = sums / np.maximum(1, n)[:, None]
-    between = (n[:, None] * (means - values.mean(axis=0)) ** 2).sum()
-    return float(between / ((values - values.mean(axis=0)) ** 2).sum())
+    known = ~np.isnan(values)
+    total = np.nanmean(values, axis=0)
+    values = np.where(known, values, total)
+    n = np.stack([np.bincount(rows, column, k) for column in known.T], axis=1)
+    sums = np.stack([np.bincount(rows, column, k) for column in (values * known).T], axis=1)
+    between = (n * (sums / np.maximum(1, n) - total) ** 2).sum()
+    return float(between / ((values - total) ** 2).sum())
 
 
 def _mean(values: tuple[float, ...]) -> float:

@@ -81,7 +81,7 @@ def table(
     subjects : list of Subject
         One per column.
     """
-    levels = metric.levels(sample.inputs.artist_mean, sample.inputs.artist_tracks)
+    levels = metric.levels(sample.inputs.artist_mean, sample.inputs.artist_counts)
     compared = [
         (i, sample.scaler.scaled_features[column]) for i, column in enumerate(metric.columns)
     ]
@@ -106,7 +106,7 @@ def learn(
     Parameters
     ----------
     values : np.ndarray [shape=(n_tracks, n_subjects), dtype=float64]
-        In the features' units, in random order, nothing missing.
+        In the features' units, in random order; tracks that lack one, NaN, take no part.
     genres : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track's synthetic genre in `ids`.
     ids : sequence of int
@@ -118,6 +118,8 @@ def learn(
     ----------
     Breiman et al. (1984), "Classification and Regression Trees", grown best first.
     """
+    whole = ~np.isnan(values).any(axis=1)
+    values, genres = values[whole], genres[whole]
     n_unseen = max(1, int(len(values) * _UNSEEN_SHARE))
     seen, unseen = slice(n_unseen, None), slice(0, n_unseen)
     leaves = grow(values[seen], genres[seen], LEAVES_PER_GENRE * len(ids), subjects, seed)

@@ -8,6 +8,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark.clustering.metric import ClusterMetric
+from genre_spark.errors import InputError
 from genre_spark.features.artist_batches import FEATURES, GROUP, artist_batches
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureScaler
@@ -20,7 +22,7 @@ _MOST_OF_ARTIST = 200
 
 @dataclass(frozen=True)
 class Sample:
-    """Tracks in random order.
+    """Tracks that centers can be fitted to, in random order.
 
     Attributes
     ----------
@@ -48,7 +50,7 @@ class Sample:
 
     @property
     def raw(self) -> np.ndarray:
-        """Features [shape=(n_tracks, n_features), dtype=float64] in their units."""
+        """Features [shape=(n_tracks, n_features), dtype=float64] in their units; NaN where missing."""
         flat = self.rows[FEATURES].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(len(self), -1).astype(np.float64)
 
@@ -60,7 +62,7 @@ class Sample:
 
 
 def with_means(inputs: TrackInputs, group: np.ndarray) -> TrackInputs:
-    """The same tracks with their scaled features' means over groups.
+    """The same tracks with their scaled features' means over groups, and how many these are of.
 
     Parameters
     ----------
@@ -69,13 +71,21 @@ def with_means(inputs: TrackInputs, group: np.ndarray) -> TrackInputs:
         In [0, n).
     """
     order = np.argsort(group, kind="stable")
-    means = np.empty_like(inputs.artist_mean)
-    groups = Groups.of(group[order])
-    means[order] = groups.means(inputs.scaled[order])[groups.code]
-    return replace(inputs, artist_mean=means)
+    means, counts = np.empty_like(inputs.artist_mean), np.empty_like(inputs.artist_mean)
+    groups, scaled = Groups.of(group[order]), inputs.scaled[order]
+    means[order] = groups.means(scaled)[groups.code]
+    counts[order] = groups.counts(scaled)[groups.code]
+    return replace(inputs, artist_mean=means, artist_counts=counts)
 
 
-def draw(narrowed: DataFrame, n_tracks: int, scaler: FeatureScaler, size: int, seed: int) -> Sample:
+def draw(
+    narrowed: DataFrame,
+    n_tracks: int,
+    scaler: FeatureScaler,
+    metrics: Sequence[ClusterMetric],
+    size: int,
+    seed: int,
+) -> Sample:
     """Draws artists until there are enough tracks; the same in each run on the same catalogue.
 
     Parameters
@@ -83,11 +93,18 @@ def draw(narrowed: DataFrame, n_tracks: int, scaler: FeatureScaler, size: int, s
     narrowed : DataFrame
         From `artist_pass.narrow`, with `GENRE`.
     n_tracks : int
-        How many there are.
+        How many have features.
     scaler : FeatureScaler
+    metrics : sequence of ClusterMetric
+        Tracks that any of them cannot place are left out.
     size : int
         Tracks at most.
     seed : int
+
+    Raises
+    ------
+    InputError
+        Where no track can be placed.
     """
     share = max(1, n_tracks // (2 * size))
     sampled = narrowed.filter(F.pmod(F.xxhash64(F.lit(seed), GROUP), F.lit(share)) == 0)
@@ -97,9 +114,22 @@ def draw(narrowed: DataFrame, n_tracks: int, scaler: FeatureScaler, size: int, s
     starts = np.cumsum([0, *(len(batch.groups.starts) for batch in batches)])
     pairs = zip(batches, starts, strict=False)
     group = np.concatenate([batch.groups.code + start for batch, start in pairs])
-    chosen = _choose(group, size, np.random.default_rng(seed))
-    inputs = _take(_join([batch.inputs for batch in batches]), chosen)
+    inputs = _join([batch.inputs for batch in batches])
+    usable = np.flatnonzero(np.all([_can_fit(one, inputs) for one in metrics], axis=0))
+    if not len(usable):
+        raise InputError(
+            f"no track has all of the features that tracks are compared by"
+            f" ({', '.join(scaler.features)}), of its own or from its artist's other tracks;"
+            " leave out those that few tracks have (columns: FEATURE: 'null' in a dataset file)"
+        )
+    chosen = usable[_choose(group[usable], size, np.random.default_rng(seed))]
+    inputs = _take(inputs, chosen)
     return Sample(scaler, rows.take(pa.array(chosen)).combine_chunks(), inputs, group[chosen])
+
+
+def _can_fit(metric: ClusterMetric, inputs: TrackInputs) -> np.ndarray:
+    points = metric.points(inputs.scaled, inputs.artist_mean, inputs.artist_counts)
+    return metric.can_fit(inputs.scaled, points)
 
 
 def _choose(group: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

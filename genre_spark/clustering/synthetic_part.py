@@ -48,8 +48,8 @@ class SyntheticPart(StrictModel):
         return self.metric.relates_artists
 
     def points(self, inputs: TrackInputs) -> np.ndarray:
-        """Tracks as they are compared [shape=(n_tracks, n_dimensions), dtype=float32]."""
-        return self.metric.points(inputs.scaled, inputs.artist_mean, inputs.artist_tracks)
+        """Tracks as they are compared [shape=(n_tracks, n_dimensions), dtype=float32]; see `metric`."""
+        return self.metric.points(inputs.scaled, inputs.artist_mean, inputs.artist_counts)
 
     def assign(self, inputs: TrackInputs) -> tuple[np.ndarray, np.ndarray]:
         """The synthetic genre of each track.
@@ -62,9 +62,9 @@ class SyntheticPart(StrictModel):
         Returns
         -------
         rows : np.ndarray [shape=(n_tracks,), dtype=int64]
-            Of `ids`, not the ids.
+            Of `ids`, not the ids; -1 for a track of which, and of whose artist, nothing is known.
         distances : np.ndarray [shape=(n_tracks,), dtype=float32]
-            Euclidean, in the units of `metric`.
+            Euclidean, in the units of `metric`; NaN where there is no row.
         """
         return nearest(self.points(inputs), np.array(self.centers))
 
@@ -73,29 +73,46 @@ def nearest(points: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.nda
     """The nearest center of each point, and the distance from it.
 
     Squares are added dimension by dimension, in the same order for every track: a matrix product
-    gives other last digits for a track alone than for the same track among others.
+    gives other last digits for a track alone than for the same track among others. Dimensions in
+    which a point is unknown take no part, and the squared distance over the others is scaled up by
+    their number.
 
     Parameters
     ----------
     points : np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
+        NaN where unknown.
     centers : np.ndarray [shape=(k, n_dimensions), dtype=float32]
 
     Returns
     -------
     rows : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Of equally near centers the first.
+        Of equally near centers the first; -1 where nothing is known.
     distances : np.ndarray [shape=(n_tracks,), dtype=float32]
+        NaN where nothing is known.
+
+    References
+    ----------
+    Dixon (1979), "Pattern Recognition with Partly Missing Data", IEEE Trans. SMC 9.
     """
     columns = np.ascontiguousarray(points.T, np.float32)
     rows = np.zeros(len(points), np.int64)
     least = np.full(len(points), np.inf, np.float32)
     squared, difference = np.empty_like(least), np.empty_like(least)
+    unknown = np.isnan(columns)
+    is_partial = bool(unknown.any())
     for row, center in enumerate(centers.astype(np.float32)):
         squared.fill(0)
         for column, value in zip(columns, center, strict=True):
             np.subtract(column, value, out=difference)
             np.multiply(difference, difference, out=difference)
+            if is_partial:
+                np.nan_to_num(difference, copy=False, nan=0.0)
             squared += difference
         np.copyto(rows, row, where=squared < least)
         np.minimum(least, squared, out=least)
+    if is_partial:
+        known = (len(columns) - unknown.sum(axis=0)).astype(np.float32)
+        rows[known == 0] = -1
+        with np.errstate(invalid="ignore", divide="ignore"):  # nothing is known: 0 / 0
+            least *= np.float32(len(columns)) / known
     return rows, np.sqrt(least)

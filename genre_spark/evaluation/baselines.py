@@ -89,7 +89,8 @@ def _lookup(counts: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
 def _context(tracks: LabelledTracks) -> np.ndarray:
     """All that is known of a track's sound: its tensor, and the mean of its artist."""
     tensor = build(tracks.inputs, tracks.bin_edges).reshape(len(tracks), -1)
-    return np.concatenate([tensor, tracks.inputs.artist_mean], axis=1)
+    artist = np.nan_to_num(tracks.inputs.artist_mean, nan=0.0)
+    return np.concatenate([tensor, artist], axis=1)
 
 
 def _pooled(probabilities: np.ndarray, tracks: LabelledTracks) -> np.ndarray:

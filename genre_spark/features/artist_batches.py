@@ -42,6 +42,11 @@ class ArtistBatch:
     inputs: TrackInputs
     groups: Groups
 
+    @property
+    def n_missing(self) -> np.ndarray:
+        """Features that each track lacks [shape=(n_tracks,), dtype=int64]."""
+        return np.isnan(_raw(self.rows)).sum(axis=1)
+
 
 def artist_batches(
     batches: Iterator[pa.RecordBatch], scaler: FeatureScaler
@@ -97,8 +102,7 @@ def _batch(
     rows: pa.RecordBatch, scaler: FeatureScaler, group: np.ndarray | None = None
 ) -> ArtistBatch:
     n = rows.num_rows
-    raw = rows[FEATURES].flatten().to_numpy(zero_copy_only=False).reshape(n, len(scaler.features))
-    scaled = scaler.to_numpy(raw)
+    scaled = scaler.to_numpy(_raw(rows))
     artist, album = (_keys(rows[name]) for name in (ARTIST_KEY, ALBUM_KEY))
     own = np.arange(1, n + 1)
     by_artist = Groups.of(rows[GROUP].to_numpy() if group is None else group)
@@ -113,6 +117,8 @@ def _batch(
         other_artists=Keys.none(n) if others is None else Keys.of(others),
         artist_tracks=by_artist.sizes[by_artist.code],
         album_tracks=by_album.sizes[by_album.code],
+        artist_counts=by_artist.counts(scaled).astype(np.float32)[by_artist.code],
+        album_counts=by_album.counts(scaled).astype(np.float32)[by_album.code],
         artist_mean=by_artist.means(scaled)[by_artist.code],
         album_mean=means[by_album.code],
         album_deviation=deviations[by_album.code],
@@ -120,6 +126,12 @@ def _batch(
         album_name=_text(rows, ALBUM_TEXT),
     )
     return ArtistBatch(rows, inputs, by_artist)
+
+
+def _raw(rows: pa.RecordBatch) -> np.ndarray:
+    """Features in their units [shape=(n_tracks, n_features), dtype=float32]; NaN where missing."""
+    flat = rows[FEATURES].flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(rows.num_rows, -1)
 
 
 def _keys(column: pa.Array) -> np.ndarray:

@@ -60,10 +60,12 @@ def narrow(
     -------
     DataFrame
         `TRACK_ID`, the keys of group, artist and album as bigint (null without artist or album),
-        keys of further artists as array<bigint>, features as array<float>, medians in place of
+        keys of further artists as array<bigint>, features as array<float>, NaN in place of
         nulls.
     """
-    features = [column.cast("float") for column in scaler.imputed().values()]
+    # A float array without nulls is one buffer to Arrow; NaN marks what is missing.
+    missing = F.lit(float("nan")).cast("float")
+    features = [F.coalesce(F.col(name).cast("float"), missing) for name in scaler.features]
     artist, album = artist_key(owner), album_key()
     texts = {TITLE_TEXT: F.col(TITLE), ALBUM_TEXT: F.col(ALBUM)} if with_text else {}
     columns = {

@@ -50,10 +50,19 @@ class Groups:
         """Sums of whole numbers [shape=(n_tracks, ...), dtype=int64] per group; they may wrap."""
         return np.add.reduceat(values, self.starts, axis=0) if len(values) else values
 
+    def counts(self, values: np.ndarray) -> np.ndarray:
+        """Tracks per group whose value is not NaN [shape=(n_groups, m), dtype=int64]."""
+        known = ~np.isnan(values)
+        if known.all():
+            return np.repeat(self.sizes[:, None], values.shape[1], axis=1)
+        return self.sums(known.astype(np.int64))
+
     def means(self, values: np.ndarray) -> np.ndarray:
-        """Means [shape=(n_groups, m), dtype=float32] of values [shape=(n_tracks, m)]."""
-        means = self.sums(_fixed(values)) / self.sizes[:, None] / FIXED_UNIT
-        return means.astype(np.float32)
+        """Means [shape=(n_groups, m), dtype=float32] of values [shape=(n_tracks, m)] that are not NaN.
+
+        NaN for a group without any.
+        """
+        return self._averaged(_fixed(values), self.counts(values)).astype(np.float32)
 
     def means_and_deviations(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means and standard deviations (of the population) per group.
@@ -61,17 +70,25 @@ class Groups:
         Parameters
         ----------
         values : np.ndarray [shape=(n_tracks, m)]
+            NaN takes no part.
 
         Returns
         -------
         means, deviations : np.ndarray [shape=(n_groups, m), dtype=float32]
+            NaN for a group without a value.
         """
-        fixed, sizes = _fixed(values), self.sizes[:, None]
-        means = self.sums(fixed) / sizes / FIXED_UNIT
-        squares = self.sums(fixed * fixed) / sizes / FIXED_UNIT**2
+        fixed, counts = _fixed(values), self.counts(values)
+        means = self._averaged(fixed, counts)
+        squares = self._averaged(fixed * fixed, counts) / FIXED_UNIT
         deviations = np.sqrt(np.maximum(squares - means * means, 0.0))
         return means.astype(np.float32), deviations.astype(np.float32)
 
+    def _averaged(self, fixed: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):  # 0 / 0: no track has the feature
+            return self.sums(fixed) / counts / FIXED_UNIT
+
 
 def _fixed(values: np.ndarray) -> np.ndarray:
-    return np.rint(values * np.float32(FIXED_UNIT)).astype(np.int64)
+    """Values in whole `FIXED_UNIT` parts; 0, which adds nothing to a sum, in place of NaN."""
+    scaled = np.rint(values * np.float32(FIXED_UNIT))
+    return np.where(np.isnan(scaled), np.float32(0), scaled).astype(np.int64)

@@ -13,7 +13,7 @@ from genre_spark.features.tensor import N_BINS
 from genre_spark.schema import feature
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 # A scaled value lies at most this many standard deviations from the centre, however wild a feature
 # is: one absurd value must not own a cluster, an artist's mean, or a neuron.
@@ -39,11 +39,6 @@ class _Spark:
         from pyspark.sql import functions as F
 
         return getattr(F, name)
-
-    def clip(self, value: "Column", low: float, high: float) -> "Column":
-        from pyspark.sql import functions as F
-
-        return F.least(F.greatest(value, F.lit(low)), F.lit(high))
 
 
 _SEMITONE = 2 * math.pi / 12
@@ -115,7 +110,7 @@ class FeatureScaler(BaseModel):
     features : tuple of str
         Features in order, extras last.
     medians : tuple of float
-        What a missing value of each feature is replaced with, in the feature's unit.
+        Of the catalogue, in the feature's unit.
     scaled_features : tuple of ScaledFeature
         Scaled dimensions in order; a circular feature has two.
     """
@@ -155,29 +150,13 @@ class FeatureScaler(BaseModel):
         Returns
         -------
         np.ndarray [shape=(n_tracks, n_scaled), dtype=that of `raw`]
-            Within ± `LIMIT`.
+            Within ± `LIMIT`; NaN where the feature is missing.
         """
-        filled = np.where(np.isnan(raw), np.asarray(self.medians, dtype=raw.dtype), raw)
         at = {name: i for i, name in enumerate(self.features)}
         columns = [
-            scaled.encode(_Numpy, filled[:, at[scaled.feature]]) for scaled in self.scaled_features
+            scaled.encode(_Numpy, raw[:, at[scaled.feature]]) for scaled in self.scaled_features
         ]
         return np.stack(columns, axis=1)
-
-    def to_spark(self) -> list["Column"]:
-        """The same as Spark columns over the feature columns, nulls imputed."""
-        filled = self.imputed()
-        return [
-            scaled.encode(_Spark(), filled[scaled.feature]).alias(scaled.name)
-            for scaled in self.scaled_features
-        ]
-
-    def imputed(self) -> dict[str, "Column"]:
-        """Each feature's column with its median in place of nulls."""
-        from pyspark.sql import functions as F
-
-        pairs = zip(self.features, self.medians, strict=True)
-        return {name: F.coalesce(F.col(name), F.lit(median)) for name, median in pairs}
 
 
 def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureScaler:

@@ -31,14 +31,18 @@ def build(inputs: TrackInputs, edges: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(n_tracks, n_scaled, n_channels), dtype=float32]
-        Channels in the order of `CHANNELS`.
+        Channels in the order of `CHANNELS`; 0, the catalogue's mean, where a value is unknown.
     """
     n, n_scaled = inputs.scaled.shape
     tensor = np.empty((n, n_scaled, len(CHANNELS)), np.float32)
-    tensor[:, :, 0] = inputs.scaled
-    tensor[:, :, 1 : N_BINS + 1] = _bins(inputs.scaled, edges)
-    tensor[:, :, -4] = inputs.album_mean
-    tensor[:, :, -3] = inputs.album_deviation
+    scaled, mean, deviation = (
+        np.nan_to_num(one, nan=0.0)
+        for one in (inputs.scaled, inputs.album_mean, inputs.album_deviation)
+    )
+    tensor[:, :, 0] = scaled
+    tensor[:, :, 1 : N_BINS + 1] = _bins(scaled, edges)
+    tensor[:, :, -4] = mean
+    tensor[:, :, -3] = deviation
     # A count is the same for every row. Half of all groups have few tracks: log(n) - 1/2 lies
     # around 0.
     tensor[:, :, -2] = (np.log(inputs.artist_tracks) - 0.5)[:, None]

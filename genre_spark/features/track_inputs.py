@@ -56,17 +56,19 @@ class TrackInputs:
     Attributes
     ----------
     scaled : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
-        Scaled features; see `scaling.FeatureScaler`.
+        Scaled features; see `scaling.FeatureScaler`. NaN where missing.
     artist, album : np.ndarray [shape=(n_tracks,), dtype=int64]
         Keys (hashes) of the artist's and the album's name; 0 where there is none.
     other_artists : Keys
         Of the further artists named on the track.
     artist_tracks, album_tracks : np.ndarray [shape=(n_tracks,), dtype=int64]
         Tracks of the artist, and of the artist's album, in the catalogue; at least 1.
+    artist_counts, album_counts : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
+        Of these, those that have the feature, which the statistics are of.
     artist_mean : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
-        Mean of the artist's tracks.
+        Mean of the artist's tracks; NaN where none has the feature.
     album_mean, album_deviation : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
-        Mean and standard deviation of the artist's album.
+        Mean and standard deviation of the artist's album, alike.
     title, album_name : pa.StringArray or None
         Words; None where no model reads them.
     """
@@ -77,6 +79,8 @@ class TrackInputs:
     other_artists: Keys
     artist_tracks: np.ndarray
     album_tracks: np.ndarray
+    artist_counts: np.ndarray
+    album_counts: np.ndarray
     artist_mean: np.ndarray
     album_mean: np.ndarray
     album_deviation: np.ndarray
@@ -90,6 +94,11 @@ class TrackInputs:
     def has_artist(self) -> np.ndarray:
         """Whether a track names an artist [shape=(n_tracks,), dtype=bool]."""
         return self.artist != 0
+
+    @property
+    def has_features(self) -> np.ndarray:
+        """Whether a track has any feature [shape=(n_tracks,), dtype=bool]."""
+        return ~np.isnan(self.scaled).all(axis=1)
 
     def take(self, rows: np.ndarray) -> "TrackInputs":
         """Some of the tracks, by index [dtype=int64]; statistics stay those of whole groups."""

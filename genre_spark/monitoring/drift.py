@@ -1,7 +1,8 @@
 """Compares a catalogue with the one that its model was made from, by the bundle's profile."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from genre_spark.bundle.catalogue_profile import (
     Binned,
     FeatureProfile,
     LabelProfile,
+    Profile,
 )
 from genre_spark.config import DriftSettings
 from genre_spark.errors import GateError
@@ -24,6 +26,9 @@ from genre_spark.monitoring.drift_results import (
     Level,
 )
 
+if TYPE_CHECKING:
+    from genre_spark.catalog.sampling import Sample
+
 # Jeffreys' prior: a bin that is empty by chance is no infinite distance.
 _PRIOR = 0.5
 
@@ -31,6 +36,30 @@ CONFIDENCE = "confidence"
 MIXES = ("synthetic_genres", "genres")
 _MOST_NAMED = 5
 _MOST_LABELS = 2
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many tracks of a catalogue, and of its model's, have features.
+
+    Attributes
+    ----------
+    tracks : int
+        With features, in the smaller of the two catalogues; of too few nothing can be said.
+    without_features, without_features_before : float
+        Share of the tracks of either that have none.
+    """
+
+    tracks: int
+    without_features: float = 0.0
+    without_features_before: float = 0.0
+
+    @classmethod
+    def of(cls, sample: "Sample", profile: Profile) -> "Coverage":
+        """Of a catalogue's sample, and of the catalogue that a bundle was made from."""
+        before = profile.tracks * (1.0 - profile.without_features)
+        tracks = min(sample.with_features.num_rows, round(before))
+        return cls(tracks, sample.without_features, profile.without_features)
 
 
 def psi(expected: Sequence[int], found: Sequence[int]) -> float:
@@ -111,7 +140,7 @@ def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, LabelShift
 
 
 def assess(
-    tracks: int,
+    coverage: Coverage,
     features: Mapping[str, FeatureShift],
     labels: Mapping[str, LabelShift],
     settings: DriftSettings,
@@ -121,13 +150,14 @@ def assess(
 
     Parameters
     ----------
-    tracks : int
-        In the smaller of the two catalogues; of too few nothing can be said.
+    coverage : Coverage
+        More tracks without features than before only warn: sources of features cover what they
+        cover, and such tracks are labelled by what else is known.
     features, labels : mapping
         From `of_features` and `of_labels`.
     settings : DriftSettings
     absent : collection of str
-        Features that the catalogue has no column of: they are imputed, as was announced, and only
+        Features that the catalogue has no column of: they are missing, as was announced, and only
         warn.
 
     Returns
@@ -135,7 +165,7 @@ def assess(
     Drift
         Its level is the worst of all.
     """
-    assessed = tracks >= settings.min_tracks
+    assessed = coverage.tracks >= settings.min_tracks
 
     def level(one: FeatureShift | LabelShift, harmless: bool) -> Level:
         return _level(one, settings, harmless) if assessed else OK
@@ -152,9 +182,13 @@ def assess(
     }
     levels = [one.level for one in assessed_features.values()]
     levels += [one.level for one in assessed_labels.values()]
+    more = coverage.without_features - coverage.without_features_before
+    levels.append(WARN if more > settings.warn_missing else OK)
     return Drift(
         assessed=assessed,
-        level=max(levels, key=LEVELS.index, default=OK),
+        level=max(levels, key=LEVELS.index),
+        without_features=round(coverage.without_features, 6),
+        without_features_before=round(coverage.without_features_before, 6),
         features=assessed_features,
         labels=assessed_labels,
         limits=settings,
@@ -193,7 +227,10 @@ def beyond(drift: Drift, level: Level) -> list[str]:
     """What is at a level, the farthest first, in words for people."""
     found = [(name, one) for name, one in ranked(drift) if one.level == level]
     more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
-    return [_in_words(name, one) for name, one in found[:_MOST_NAMED]] + more
+    without, before = drift.without_features, drift.without_features_before
+    few = [f"{without:.0%} of the tracks have no features, {before:.0%} in the model's catalogue"]
+    is_few = level == WARN and without - before > drift.limits.warn_missing
+    return (few if is_few else []) + [_in_words(*one) for one in found[:_MOST_NAMED]] + more
 
 
 # What a reader calls the parts that are no feature.

@@ -33,10 +33,15 @@ class LabelShift(SparseModel):
 
 
 class Drift(StrictModel):
-    """How unlike the model's catalogue this one is."""
+    """How unlike the model's catalogue this one is.
+
+    Features are compared over the tracks that have any; `without_features` is the share of the others.
+    """
 
     assessed: bool
     level: Level
+    without_features: Share = 0.0
+    without_features_before: Share = 0.0
     features: dict[str, FeatureShift]
     labels: dict[str, LabelShift]
     limits: DriftSettings

@@ -56,16 +56,18 @@ class Accuracy(_Facts):
 
 
 class Rows(_Facts):
-    """Rows by what became of them, and quarantined rows by reason."""
+    """Rows by what became of them, quarantined rows by reason, tracks by feature that they lack."""
 
     counts: dict[str, int] = {}
     reasons: dict[str, int] = {}
+    missing: dict[str, int] = {}
 
     @classmethod
     def of(cls, rows: Mapping[str, Any]) -> "Rows":
         """From the rows of a summary, where all numbers are counts."""
         counts = {name: value for name, value in rows.items() if isinstance(value, int)}
-        return cls(counts=counts, reasons=rows.get("reasons") or {})
+        found = {name: rows.get(name) or {} for name in ("reasons", "missing")}
+        return cls(counts=counts, **found)
 
 
 class Labelled(_Facts):

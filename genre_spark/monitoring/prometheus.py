@@ -82,6 +82,8 @@ def _of_facts(facts: Facts) -> Iterator[Sample]:
         yield "genre_spark_rows", "Rows of the catalogue.", {"state": state}, n
     for reason, n in facts.rows.reasons.items():
         yield "genre_spark_quarantined_rows", "Rows quarantined.", {"reason": reason}, n
+    for feature, n in facts.rows.missing.items():
+        yield "genre_spark_tracks_lacking", "Tracks without a feature.", {"feature": feature}, n
     if facts.labels:
         yield from _of_labels(facts.labels)
     if facts.drift:

@@ -9,7 +9,7 @@ from genre_spark.bundle import files, store
 from genre_spark.bundle.catalogue_profile import LabelProfile, Profile
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
-from genre_spark.catalog import sampling
+from genre_spark.catalog import sampling, validation
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.clustering.discover import Tracks, discover
 from genre_spark.config import Settings
@@ -80,12 +80,15 @@ def _checked(spark: SparkSession, request: ClusterRequest) -> Bundle | None:
 def _discover(
     catalogue: Catalogue, source: Source, settings: Settings, previous: Bundle | None
 ) -> tuple[Manifest, Profile]:
-    n_tracks = catalogue.counts.accepted
+    n_tracks, n_without = catalogue.counts.accepted, catalogue.counts.without_features
     needed = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE, *catalogue.features)
     tracks = catalogue.tracks.select(*needed)
-    sampled = sampling.bounded(tracks, n_tracks).persist()
+    with_features = validation.with_features(tracks, catalogue.features)
+    sampled = sampling.bounded(with_features, n_tracks - n_without).persist()
     try:
-        given = Tracks(tracks, sampled, n_tracks, catalogue.features, catalogue.groups)
+        given = Tracks(
+            tracks, sampled, n_tracks, n_tracks - n_without, catalogue.features, catalogue.groups
+        )
         found = discover(given, settings, previous.as_previous() if previous else None)
         unused = tuple(name for name in catalogue.features if name not in found.scaler.features)
         manifest = new_manifest(
@@ -100,6 +103,7 @@ def _discover(
         sizes = {genre.name: genre.size for genre in found.discovery.synthetic_genres}
         return manifest, Profile(
             tracks=n_tracks,
+            without_features=n_without / n_tracks,
             features=distributions.feature_profiles(sampled, found.scaler.features),
             labels=LabelProfile(synthetic_genres=sizes),
         )

@@ -92,4 +92,5 @@ def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_group:
         Tracks.of(catalogue.tracks, n, max_group, made.manifest.scoring.owner), made, now
     )
     labels = distributions.label_profile(distributions.label_groups(labelled))
-    return Profile(tracks=n, features=features, labels=labels)
+    without = catalogue.counts.without_features / n
+    return Profile(tracks=n, without_features=without, features=features, labels=labels)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -165,7 +165,7 @@ def _check_shrink(run: _Run, n_tracks: int) -> None:
 def _feature_shifts(run: _Run) -> dict[str, FeatureShift]:
     """How far each feature is from the model's catalogue, by the sample; stops before any label."""
     profile = run.request.bundle.profile
-    found = distributions.binned_as(profile, run.catalogue.sample.tracks)
+    found = distributions.binned_as(profile, run.catalogue.sample.with_features)
     shifts = drift.of_features(profile.features, found)
     _drift(run, shifts, {})
     return shifts
@@ -174,9 +174,10 @@ def _feature_shifts(run: _Run) -> dict[str, FeatureShift]:
 def _drift(
     run: _Run, features: Mapping[str, FeatureShift], labels: Mapping[str, LabelShift]
 ) -> Drift:
-    tracks = min(run.catalogue.sample.tracks.num_rows, run.request.bundle.profile.tracks)
+    sample, profile = run.catalogue.sample, run.request.bundle.profile
     settings, absent = run.request.settings.drift, run.catalogue.left_out
-    drifted = drift.assess(tracks, features, labels, settings, absent)
+    coverage = drift.Coverage.of(sample, profile)
+    drifted = drift.assess(coverage, features, labels, settings, absent)
     drift.check(drifted, run.request.source.path)
     return drifted
 
@@ -191,19 +192,33 @@ def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
     layout = Layout.of(run.request.settings.publishing)
     with _labels(run) as labels, reading(f"{run.request.source.path}: cannot be read any more"):
         arranged = layout.arrange(labels.table, run.catalogue.n_rows)
-        counted = {} if labels.hashes is not None else _aggregates()
+        aggregates = _aggregates(_features(run))
+        counted = {} if labels.hashes is not None else aggregates
         written, found = writer.write(arranged, run.target.staging, layout, counted)
         if labels.hashes is not None:
-            found = writer.aggregate(labels.hashes, _aggregates())
+            found = writer.aggregate(labels.hashes, aggregates)
     staged = verify_labels(run.spark, run.target.staging, written, run.request.columns)
     writer.check_schema(staged.table, run.request.columns)
-    facts = {**found, "fingerprint": found["fingerprint"] or ""}
+    missing = {name: found.pop(f"missing_{name}", 0) for name in _features(run)}
+    facts = {
+        **found,
+        "missing": {name: n for name, n in missing.items() if n},
+        "fingerprint": found["fingerprint"] or "",
+    }
     return staged, facts, labels.in_full_because
 
 
-def _aggregates() -> dict[str, Column]:
+def _features(run: _Run) -> tuple[str, ...]:
+    return run.request.bundle.manifest.scoring.scaler.features
+
+
+def _aggregates(features: Sequence[str]) -> dict[str, Column]:
     """Aggregates over all tracks, of columns that are not published."""
+    bits = job.missing_bits(features)
+    missing = F.col(worker.MISSING)
     return {
+        **{f"missing_{n}": F.count_if(missing.bitwiseAND(bit) != 0) for n, bit in bits},
+        "without_features": F.count_if(missing == sum(bit for _, bit in bits)),
         "with_genre": F.count_if(worker.HAS_GENRE),
         "ambiguous": F.count_if(worker.IS_AMBIGUOUS),
         "fingerprint": F.lower(F.hex(F.bit_xor(worker.OWN_HASH))),

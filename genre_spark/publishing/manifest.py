@@ -37,14 +37,15 @@ _TYPES: dict[str, dict[str, Any]] = {
 }
 _SHARE = {"minimum": 0, "maximum": 1}
 _BY_CLUSTERS = "null with a clusters bundle"
+_BY_FEATURES = "null where neither the track nor its artist's other tracks have features"
 # What a type does not tell.
 _MEANINGS: dict[str, dict[str, Any]] = {
     TRACK_ID: {"minLength": 1, "maxLength": MAX_ID_LENGTH, "description": "each stands once"},
-    "synthetic_genre_id": {"minimum": 0, "description": "stable id"},
-    "synthetic_genre": {"minLength": 1, "description": "name"},
+    "synthetic_genre_id": {"minimum": 0, "description": f"stable id; {_BY_FEATURES}"},
+    "synthetic_genre": {"minLength": 1, "description": f"name; {_BY_FEATURES}"},
     "synthetic_genre_distance": {
         "minimum": 0,
-        "description": "to its center, in the units in which tracks are compared",
+        "description": f"to its center, in the units in which tracks are compared; {_BY_FEATURES}",
     },
     "genre": {"description": f"most probable genre; {_BY_CLUSTERS}"},
     "genre_confidence": {**_SHARE, "description": f"calibrated probability; {_BY_CLUSTERS}"},
@@ -57,7 +58,7 @@ _MEANINGS: dict[str, dict[str, Any]] = {
         "description": f"genre_precision is at least target_precision; {_BY_CLUSTERS}"
     },
     "genre_top3": {"maxItems": 3, "description": f"the most probable first; {_BY_CLUSTERS}"},
-    "n_imputed": {"minimum": 0, "description": "features that were imputed"},
+    "n_imputed": {"minimum": 0, "description": "features that the track lacks"},
     "model_id": {"pattern": "^[0-9a-f]{16}$", "description": "content hash of the model"},
     "input_hash": {"description": "hash of what the model read for this track"},
     "scored_at": {"description": "when the run began that made this row"},
@@ -69,9 +70,10 @@ _MEANINGS: dict[str, dict[str, Any]] = {
 # As published manifests have them.
 _ORDER_OF_ROWS = (
     "read", "accepted", "duplicates", "ambiguous", "with_genre", "labelled", "imputed",
-    "quarantined", "fingerprint", "reasons", "values",
+    "without_features", "missing", "quarantined", "fingerprint", "reasons", "values",
 )  # fmt: skip
 _NULLABLE = {
+    "synthetic_genre_id", "synthetic_genre", "synthetic_genre_distance",
     "genre", "genre_confidence", "genre_precision", "genre_accepted", "genre_top3", "genre_why",
 }  # fmt: skip
 

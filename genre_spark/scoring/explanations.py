@@ -1,8 +1,7 @@
 """Why a track got its labels: how much each of its features speaks for them.
 
 For the synthetic genre the answer is exact. For the genre it is what the CNN's log-probability of
-the track alone loses when a feature is replaced by the catalogue's median; that is one more run of
-the network for each feature.
+the track alone loses when a feature is missing; that is one more run of the network for each feature.
 """
 
 from collections.abc import Sequence
@@ -39,9 +38,6 @@ class Explainer:
         self._scoring = scoring
         self._genres = genres
         self._belongs = features_of_columns(scoring.scaler)
-        # A track of median features; medians lie well within the limits of scaled features.
-        median = scoring.scaler.to_numpy(np.array([scoring.scaler.medians], dtype=np.float32))
-        self._median = median[0]
 
     def explain(
         self, inputs: TrackInputs, nearest: np.ndarray, genres: pa.Array
@@ -52,7 +48,7 @@ class Explainer:
         ----------
         inputs : TrackInputs
         nearest : np.ndarray [shape=(n_tracks,), dtype=int64]
-            Row of each track's synthetic genre.
+            Row of each track's synthetic genre, -1 without one.
         genres : pa.Array [string]
             The label of each track.
         """
@@ -66,7 +62,7 @@ class Explainer:
         why_genre = pa.nulls(len(inputs), pa.list_(_EFFECT))
         if self._genres is not None and self._scoring.genres is not None:
             classes = pa.array(self._scoring.genres.classes)
-            winners = pc.index_in(genres, classes).to_numpy(zero_copy_only=False)
+            winners = pc.index_in(genres, classes).fill_null(0).to_numpy(zero_copy_only=False)
             why_genre = strongest(self._for_genre(self._genres, inputs, nearest, winners), names)
         return {WHY_SYNTHETIC: strongest(margins, names), WHY_GENRE: why_genre}
 
@@ -94,12 +90,14 @@ class Explainer:
         return whole[:, None] - np.stack(without, axis=1)
 
     def _occluded(self, inputs: TrackInputs, columns: np.ndarray) -> TrackInputs:
-        """The tracks with the median in some columns, of their albums too."""
+        """The tracks without the features of some columns, and their albums without them too."""
+        missing = np.float32(np.nan)
         return replace(
             inputs,
-            scaled=np.where(columns, self._median, inputs.scaled),
-            album_mean=np.where(columns, self._median, inputs.album_mean),
-            album_deviation=np.where(columns, np.float32(0), inputs.album_deviation),
+            scaled=np.where(columns, missing, inputs.scaled),
+            album_mean=np.where(columns, missing, inputs.album_mean),
+            album_deviation=np.where(columns, missing, inputs.album_deviation),
+            album_counts=np.where(columns, np.float32(0), inputs.album_counts),
         )
 
 
@@ -118,7 +116,7 @@ def for_synthetic_genre(
     Parameters
     ----------
     points : np.ndarray [shape=(n_tracks, n_dimensions)]
-        In the units in which tracks are compared.
+        In the units in which tracks are compared; NaN where unknown, which speaks for nothing.
     centers : np.ndarray [shape=(k, n_dimensions)]
     belonging : np.ndarray [shape=(n_features, n_dimensions)]
         Which dimensions are of which feature.
@@ -131,10 +129,11 @@ def for_synthetic_genre(
     """
     if len(centers) < 2 or not len(points):
         return np.zeros((len(points), len(belonging)))
-    relative = (centers**2).sum(axis=1) - 2.0 * (points @ centers.T)
+    known, filled = ~np.isnan(points), np.nan_to_num(points, nan=0.0)
+    relative = known @ (centers**2).T - 2.0 * (filled @ centers.T)
     first, second = np.argsort(relative, axis=1, kind="stable")[:, :2].T
-    gained = (points - centers[second]) ** 2 - (points - centers[first]) ** 2
-    return gained @ belonging.T
+    gained = (filled - centers[second]) ** 2 - (filled - centers[first]) ** 2
+    return np.where(known, gained, 0.0) @ belonging.T
 
 
 def strongest(effects: np.ndarray, features: Sequence[str]) -> pa.Array:

@@ -30,9 +30,10 @@ from genre_spark.schema import (
     TITLE,
     TRACK_ID,
     feature,
+    unknown,
 )
 from genre_spark.scoring.columns import lists
-from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, N_IMPUTED, OWN_HASH, Labeller
+from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller
 
 # What Spark hashes with.
 _SEED = 42
@@ -49,7 +50,7 @@ class InMemoryScorer:
     bundle : Bundle
         Of either kind.
     max_imputed : int
-        Most features a track may lack.
+        Most impossible or unreadable features of a track; any number may be missing.
     """
 
     def __init__(self, bundle: Bundle, max_imputed: int):
@@ -64,8 +65,8 @@ class InMemoryScorer:
         Parameters
         ----------
         tracks : pd.DataFrame
-            Columns by their canonical names. Features that are absent, or whose values are
-            impossible, are imputed; ``artist``, ``artists``, ``album`` and ``title`` are optional.
+            Columns by their canonical names. Each may be absent but ``track_id``; features that
+            are absent, or whose values are impossible, are missing.
 
         Returns
         -------
@@ -73,19 +74,19 @@ class InMemoryScorer:
             `COLUMNS`, one row per row of `tracks`, with its index. A row that `score` would
             quarantine has an id at most; ids that come twice are labelled twice.
         """
-        raw = np.stack([_clean(tracks, name) for name in self._scoring.scaler.features], axis=1)
-        n_imputed = np.isnan(raw).sum(axis=1)
+        found = [_clean(tracks, name) for name in self._scoring.scaler.features]
+        raw, damaged = (np.stack(columns, axis=1) for columns in zip(*found, strict=True))
         ids = _texts(tracks, TRACK_ID)
-        usable = _are_ids(ids) & (n_imputed <= self._max_imputed)
-        found = self._labelled(tracks[usable], raw[usable], n_imputed[usable])
+        usable = _are_ids(ids) & (damaged.sum(axis=1) <= self._max_imputed)
+        labelled = self._labelled(tracks[usable], raw[usable])
         # A row that was not labelled takes nulls.
         places = pa.array(np.cumsum(usable) - 1, mask=~usable)
-        labels = found.take(places).to_pandas(types_mapper=_NULLABLE.get)
+        labels = labelled.take(places).to_pandas(types_mapper=_NULLABLE.get)
         labels[TRACK_ID] = ids.to_numpy()
         return labels.set_index(tracks.index)
 
-    def _labelled(self, tracks: pd.DataFrame, raw: np.ndarray, n_imputed: np.ndarray) -> pa.Table:
-        rows = self._rows(tracks, raw, n_imputed)
+    def _labelled(self, tracks: pd.DataFrame, raw: np.ndarray) -> pa.Table:
+        rows = self._rows(tracks, raw)
         labels = [self._labeller.label(batch) for batch in self._labeller.batches(iter([rows]))]
         model = pa.array([self._model_id] * len(tracks), pa.string())
         if not labels:
@@ -95,10 +96,9 @@ class InMemoryScorer:
         order = np.argsort(found[OWN_HASH].to_numpy())
         return found.take(pa.array(order)).append_column("model_id", model).select(COLUMNS)
 
-    def _rows(self, tracks: pd.DataFrame, raw: np.ndarray, n_imputed: np.ndarray) -> pa.RecordBatch:
+    def _rows(self, tracks: pd.DataFrame, raw: np.ndarray) -> pa.RecordBatch:
         """The columns that a worker reads; see `artist_pass.narrow`."""
-        scaler, n = self._scoring.scaler, len(tracks)
-        filled = np.where(np.isnan(raw), np.asarray(scaler.medians), raw).astype(np.float32)
+        n = len(tracks)
         artist, ids = _keys(_texts(tracks, ARTIST)), _texts(tracks, TRACK_ID)
         lone = _keys(pd.Series([f"{TRACK_ID}\0{one}" for one in ids]))
         columns = {
@@ -106,8 +106,8 @@ class InMemoryScorer:
             GROUP: pc.coalesce(artist, lone),
             ARTIST_KEY: artist,
             ALBUM_KEY: _keys(_texts(tracks, ALBUM)),
-            FEATURES: lists(filled),
-            N_IMPUTED: pa.array(n_imputed.astype(np.int32)),
+            FEATURES: lists(raw.astype(np.float32)),
+            MISSING: pa.nulls(n, pa.int64()),
             HAS_GENRE: pa.nulls(n, pa.bool_()),
             IS_AMBIGUOUS: pa.nulls(n, pa.bool_()),
             OWN_HASH: pa.array(np.arange(n)),
@@ -123,16 +123,28 @@ class InMemoryScorer:
 _NULLABLE = {pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
 
 
-def _clean(tracks: pd.DataFrame, name: str) -> np.ndarray:
-    """A feature's values [shape=(n_tracks,), dtype=float64], NaN where missing or impossible."""
+def _clean(tracks: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A feature's values, NaN where missing or impossible, and where it is impossible or unreadable.
+
+    Returns
+    -------
+    values : np.ndarray [shape=(n_tracks,), dtype=float64]
+    damaged : np.ndarray [shape=(n_tracks,), dtype=bool]
+        As `validation` has it: a value that means that nothing was found is missing.
+    """
     if name not in tracks:
-        return np.full(len(tracks), np.nan)
+        return np.full(len(tracks), np.nan), np.zeros(len(tracks), dtype=bool)
     values = pd.to_numeric(tracks[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     limits = feature(name)
     possible = (values >= limits.low) & (values <= limits.high)
     if limits.integer:
         possible &= values == np.round(values)
-    return np.where(possible, values, np.nan)
+    unread = np.isnan(values)
+    damaged = ~possible & ~unread & ~np.isin(values, unknown(name))
+    if unread.any():
+        texts = tracks[name].astype("string").fillna("")[unread]
+        damaged[unread] = [not means_nothing(text, name) for text in texts]
+    return np.where(possible, values, np.nan), damaged
 
 
 def _texts(tracks: pd.DataFrame, name: str) -> pd.Series:

@@ -1,15 +1,16 @@
 """Labels every track of a catalogue with a bundle: one narrow shuffle, one Python stage."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.catalog import row_counts, validation
+from genre_spark.catalog.columns import sql_name
 from genre_spark.features.artist_batches import GROUP
 from genre_spark.features.artist_pass import (
     by_artist,
@@ -25,7 +26,7 @@ from genre_spark.schema import (
 from genre_spark.scoring.worker import (
     HAS_GENRE,
     IS_AMBIGUOUS,
-    N_IMPUTED,
+    MISSING,
     OWN_HASH,
     Payload,
     hash_partition,
@@ -35,7 +36,7 @@ from genre_spark.scoring.worker import (
 Work = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 # Beside the labels, for those who count what went through; dropped before anything is published.
-PASSED = {HAS_GENRE: "boolean", IS_AMBIGUOUS: "boolean", OWN_HASH: "bigint"}
+PASSED = {HAS_GENRE: "boolean", IS_AMBIGUOUS: "boolean", OWN_HASH: "bigint", MISSING: "bigint"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _artist_batches(
 def _inputs(tracks: Tracks, scoring: ScoringPart) -> DataFrame:
     table = tracks.table
     passed = {
-        N_IMPUTED: F.col(validation.N_IMPUTED),
+        MISSING: _missing(scoring.scaler.features),
         HAS_GENRE: F.col(GENRE).isNotNull(),
         IS_AMBIGUOUS: F.col(validation.AMBIGUOUS),
         OWN_HASH: row_counts.content_hash(table),
@@ -137,6 +138,18 @@ def _inputs(tracks: Tracks, scoring: ScoringPart) -> DataFrame:
     return narrow(
         table, scoring.scaler, tracks.oversized, scoring.reads_text, passed, scoring.owner
     )
+
+
+def _missing(features: Sequence[str]) -> Column:
+    """A bit for each feature that a track lacks, the first one's the lowest [bigint]."""
+    # An expression as text: one call to Java.
+    bits = [f"IF({sql_name(name)} IS NULL, {bit}L, 0L)" for name, bit in missing_bits(features)]
+    return F.expr(" + ".join(bits))
+
+
+def missing_bits(features: Sequence[str]) -> list[tuple[str, int]]:
+    """Features, and the bit of `MISSING` of each; a bigint has room for 63."""
+    return [(name, 1 << i) for i, name in enumerate(features[:63])]
 
 
 def labelling(payload: Payload) -> Work:

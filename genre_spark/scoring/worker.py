@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from genre_spark.bundle.files import Bundle
 
 # Columns that pass through a worker unchanged; see `job.labelled`.
-OWN_HASH, N_IMPUTED, HAS_GENRE, IS_AMBIGUOUS = "_own_hash", "_n_imputed", "_has_genre", "_ambiguous"
+OWN_HASH, MISSING, HAS_GENRE, IS_AMBIGUOUS = "_own_hash", "_missing", "_has_genre", "_ambiguous"
 
-_PASSED = (HAS_GENRE, IS_AMBIGUOUS, OWN_HASH)
+_PASSED = (HAS_GENRE, IS_AMBIGUOUS, OWN_HASH, MISSING)
 _OPENED: dict[tuple[str, bool], "Labeller"] = {}
 
 
@@ -75,7 +75,8 @@ def label_partition(
     Yields
     ------
     pa.RecordBatch
-        The labelled columns but those of the run, then `HAS_GENRE`, `IS_AMBIGUOUS` and `OWN_HASH`.
+        The labelled columns but those of the run, then `HAS_GENRE`, `IS_AMBIGUOUS`, `OWN_HASH` and
+        `MISSING`.
     """
     labeller = _opened(payload)
     for batch in labeller.batches(batches):
@@ -134,13 +135,18 @@ class Labeller:
         """The labels of a batch; see `label_partition`."""
         rows, (nearest, distances) = batch.rows, self._scoring.synthetic.assign(batch.inputs)
         genres = self._label_genres(batch, nearest)
+        # Nothing is known of a track, nor of its artist's other tracks.
+        unplaced = nearest < 0
+        places = pa.array(nearest, mask=unplaced)
         columns = {
             TRACK_ID: rows[TRACK_ID],
-            "synthetic_genre_id": self._ids.take(pa.array(nearest)),
-            "synthetic_genre": self._names.take(pa.array(nearest)),
-            "synthetic_genre_distance": pa.array(distances.astype(np.float32, copy=False)),
+            "synthetic_genre_id": self._ids.take(places),
+            "synthetic_genre": self._names.take(places),
+            "synthetic_genre_distance": pa.array(
+                distances.astype(np.float32, copy=False), mask=unplaced
+            ),
             **genres,
-            "n_imputed": rows[N_IMPUTED],
+            "n_imputed": pa.array(batch.n_missing.astype(np.int32)),
             "input_hash": _input_hashes(rows, self._scoring.relates_artists),
         }
         if self._explainer:

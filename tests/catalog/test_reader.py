@@ -272,14 +272,14 @@ def test_column_names_with_dots_and_quotes_are_only_names(spark):
     from genre_spark.catalog import validation
 
     names = ["track_id", "tempo", "release.date", "it`s", "a b"]
-    table = spark.createDataFrame([("1", None, "x", "y", "z")], ", ".join(
+    table = spark.createDataFrame([("1", 900.0, "x", "y", "z")], ", ".join(
         f"`{name.replace('`', '``')}` {'double' if name == 'tempo' else 'string'}" for name in names
     ))  # fmt: skip
     mapped = map_columns(table, Dataset(), "memory")
     validated = validation.validate(mapped, ("tempo",), max_imputed=0)
     row = validation.quarantined(validated).first().asDict()
     assert {name: row[name] for name in names} == dict(
-        zip(names, ("1", None, "x", "y", "z"), strict=True)
+        zip(names, ("1", 900.0, "x", "y", "z"), strict=True)
     )
 
 

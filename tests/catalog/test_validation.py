@@ -38,13 +38,13 @@ VALUES = {
     ("tempo", "-Infinity"): "out_of_range",
     ("tempo", "1e400"): "out_of_range",
     ("tempo", None): "missing",
-    ("tempo", "0"): "out_of_range",
+    ("tempo", "0"): "missing",
     ("tempo", "-120"): "out_of_range",
     ("tempo", "350"): None,
     ("tempo", "350.1"): "out_of_range",
     ("tempo", " 1.2E2 "): None,
     ("key", "5.5"): "out_of_range",
-    ("key", "-1"): "out_of_range",
+    ("key", "-1"): "missing",
     ("key", "12"): "out_of_range",
     ("key", "0"): None,
     ("key", "11.0"): None,
@@ -55,14 +55,14 @@ VALUES = {
     ("energy", "1.0000001"): "out_of_range",
     ("energy", "-0.0000001"): "out_of_range",
     ("energy", "-0.0"): None,
-    ("danceability", "0"): "out_of_range",
+    ("danceability", "0"): "missing",
     ("loudness", "12"): None,
     ("loudness", "-70.1"): "out_of_range",
     ("duration_ms", "4000"): None,
     ("duration_ms", "999"): "out_of_range",
     ("year", "1999.5"): "out_of_range",
-    ("year", "0"): "out_of_range",
-    ("time_signature", "0"): "out_of_range",
+    ("year", "0"): "missing",
+    ("time_signature", "0"): "missing",
     ("popularity", "-1e200"): None,
     ("popularity", "NaN"): "missing",
     ("popularity", "Infinity"): "out_of_range",
@@ -123,18 +123,23 @@ def test_a_row_goes_to_quarantine_with_every_reason(spark):
         track(None, playlist="no id"),
         track("   ", playlist="blank id"),
         track("2", playlist="two", tempo="fast", key="12"),
-        track("3", playlist="three", tempo="fast", key="12", mode=None),
-        track(None, playlist="all", tempo="fast", key="12", mode=None),
+        track("3", playlist="three", tempo="fast", key="12", mode="2", energy=None),
+        track("4", playlist="nothing", **dict.fromkeys(NAMES)),
+        track(None, playlist="all", tempo="fast", key="12", mode="2", energy=None),
     ]
     assert reasons_of(spark, rows, max_imputed=2) == {
         "good": [],
         "no id": ["missing:track_id"],
         "blank id": ["missing:track_id"],
         "two": [],
-        "three": ["missing:mode", "not_a_number:tempo", "out_of_range:key", "too_many_imputed"],
-        "all": [
-            "missing:mode", "missing:track_id", "not_a_number:tempo", "out_of_range:key",
+        "nothing": [],
+        "three": [
+            "missing:energy", "not_a_number:tempo", "out_of_range:key", "out_of_range:mode",
             "too_many_imputed",
+        ],
+        "all": [
+            "missing:energy", "missing:track_id", "not_a_number:tempo", "out_of_range:key",
+            "out_of_range:mode", "too_many_imputed",
         ],
     }  # fmt: skip
 
@@ -148,8 +153,9 @@ def test_a_feature_that_the_catalogue_lacks_is_missing_in_every_row(spark):
         "2": ["out_of_range:key", "missing:tempo"],
     }
     counts = row_counts.count(validated)
-    assert (counts.accepted, counts.imputed) == (1, 1)
-    assert counts.reasons == {"missing:tempo": 1, "out_of_range:key": 1, "too_many_imputed": 1}
+    assert (counts.accepted, counts.imputed, counts.without_features) == (2, 2, 0)
+    assert counts.missing == {"key": 1, "tempo": 2}
+    assert counts.reasons == {}
 
 
 def test_a_quarantined_row_keeps_its_original_columns_and_an_accepted_one_drops_them(spark):
@@ -283,15 +289,19 @@ MAX_IMPUTED = 1
 
 
 def expected(rows):
-    """The same validation in plain Python: counts, and per kept id its number of faults."""
+    """The same validation in plain Python: counts, and per kept id its number of faults.
+
+    Missing values are faults of which there may be any number.
+    """
     groups, reasons = defaultdict(list), Counter()
     for row in rows:
         faults = [
             ("missing" if row[n] in (None, "NaN") else "not_a_number" if row[n] in ("x", "loud")
-             else "out_of_range") + f":{n}"
+             else "missing" if row[n] == "0" else "out_of_range") + f":{n}"
             for n in NARROW if row[n] not in USUAL[n]
         ]  # fmt: skip
-        told = [*faults, "too_many_imputed"] if len(faults) > MAX_IMPUTED else []
+        damaged = [one for one in faults if not one.startswith("missing:")]
+        told = [*faults, "too_many_imputed"] if len(damaged) > MAX_IMPUTED else []
         told += ["missing:track_id"] if row["track_id"] is None else []
         reasons.update(told)
         if row["track_id"] is not None:
@@ -363,7 +373,7 @@ def test_a_value_in_one_column_is_not_the_same_value_in_another(spark):
 def counted(read, accepted, duplicates=0, **reasons):
     return RowCounts(
         read=read, accepted=accepted, duplicates=duplicates, ambiguous=0, with_genre=0, imputed=0,
-        fingerprint="", reasons=reasons, values={},
+        without_features=0, missing={}, fingerprint="", reasons=reasons, values={},
     )  # fmt: skip
 
 
@@ -445,9 +455,17 @@ def test_a_table_without_audio_features_is_refused(spark, source):
 def test_a_table_that_lacks_too_much_of_what_the_model_reads_is_refused(spark, source):
     source = source("track_id,energy", "1,0.5")
     assert refusal(spark, source, needed=("energy", "tempo", "key")) == (
-        ": lacks tempo, key, which the model reads; at most 1 can be imputed. Map them in a"
+        ": lacks tempo, key, which the model reads; at most 1 may be absent. Map them in a"
         " dataset file, or allow more with --set max_imputed=N"
     )
+
+
+def test_a_table_without_any_of_the_features_has_tracks_that_lack_all_of_them(spark, source):
+    source = source("track_id,artist", "1,A", "2,B")
+    with open_catalogue(spark, source, CATALOG, needed=("energy", "tempo", "key")) as catalogue:
+        counts = catalogue.counts
+    assert (counts.accepted, counts.imputed, counts.without_features) == (2, 2, 2)
+    assert counts.missing == {"energy": 2, "tempo": 2, "key": 2}
 
 
 def test_a_column_without_a_number_is_left_out_for_all_instead_of_missed_in_each_row(spark, source):

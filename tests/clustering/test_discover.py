@@ -28,7 +28,7 @@ SETTINGS = load_settings(
 
 
 def as_given(tracks, groups=(ARTIST, ALBUM)):
-    return Tracks(tracks, tracks, tracks.count(), FEATURE_NAMES, groups)
+    return Tracks(tracks, tracks, *[tracks.count()] * 2, FEATURE_NAMES, groups)
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +63,28 @@ def labels(narrowed, found):
 
 
 def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(narrowed, found):
-    once = sample.draw(narrowed, N_TRACKS, found.scaler, 100, seed=1)
+    once = sample.draw(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 100, seed=1)
     assert len(once) == 100
-    again = sample.draw(narrowed.repartition(5, "_group"), N_TRACKS, found.scaler, 100, seed=1)
+    again = sample.draw(
+        narrowed.repartition(5, "_group"),
+        N_TRACKS,
+        found.scaler,
+        [found.synthetic.metric],
+        100,
+        seed=1,
+    )
     assert once.ids.tolist() == again.ids.tolist()
     np.testing.assert_array_equal(once.inputs.artist_mean, again.inputs.artist_mean)
-    other = sample.draw(narrowed, N_TRACKS, found.scaler, 100, seed=2)
+    other = sample.draw(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 100, seed=2)
     assert once.ids.tolist() != other.ids.tolist()
-    assert len(sample.draw(narrowed, N_TRACKS, found.scaler, 10_000, seed=1)) == N_TRACKS
+    assert (
+        len(sample.draw(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 10_000, seed=1))
+        == N_TRACKS
+    )
 
 
 def test_the_sample_has_whole_artists_in_random_order(narrowed, found):
-    drawn = sample.draw(narrowed, N_TRACKS, found.scaler, 300, seed=1)
+    drawn = sample.draw(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 300, seed=1)
     counts = np.bincount(drawn.group)[drawn.group]
     assert (counts == drawn.inputs.artist_tracks).mean() > 0.95
     assert (np.diff(drawn.group) != 0).mean() > 0.9

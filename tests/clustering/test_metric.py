@@ -29,6 +29,7 @@ def batch(scaled, artists):
     inputs = TrackInputs(
         scaled=scaled, artist=artists, album=none, other_artists=Keys.none(len(artists)),
         artist_tracks=groups.sizes[groups.code], album_tracks=none + 1, artist_mean=means,
+        artist_counts=groups.counts(scaled)[groups.code].astype(np.float32), album_counts=means,
         album_mean=scaled, album_deviation=0 * scaled,
     )  # fmt: skip
     return ArtistBatch(None, inputs, groups)
@@ -58,8 +59,40 @@ def test_moments_of_parts_add_up_to_those_of_the_whole():
 def test_tracks_without_an_artist_and_artists_with_one_track_do_not_change_variances():
     both = batch([[0, 0, 0], [2, 0, 0], [9, 9, 9], [5, 5, 5], [6, 6, 6]], [1, 1, 2, 0, 0])
     found = Moments.of(both)
-    assert (found.artists, found.tracks) == (1, 2)
+    assert (found.artists.tolist(), found.tracks.tolist()) == ([1] * 3, [2] * 3)
     np.testing.assert_allclose(found.within, [2, 0, 0])
+
+
+def test_variances_are_over_the_tracks_that_have_the_feature():
+    tracks = drawn((1, 1, 1), n_artists=60)
+    scaled, artists = tracks.inputs.scaled, tracks.inputs.artist
+    known = np.random.default_rng(3).random(len(scaled)) < 0.6
+    with_gaps = np.where((np.arange(3) == TEMPO) & ~known[:, None], np.nan, scaled)
+    found = Moments.of(batch(with_gaps, artists)).packed().reshape(6, -1)
+    alone = Moments.of(batch(scaled[known], artists[known])).packed().reshape(6, -1)
+    np.testing.assert_allclose(found[:, TEMPO], alone[:, TEMPO], rtol=1e-12)
+    whole = Moments.of(tracks).packed().reshape(6, -1)
+    np.testing.assert_array_equal(found[:, ENERGY], whole[:, ENERGY])
+
+
+def test_a_feature_that_few_tracks_have_is_not_compared():
+    tracks = drawn((1, 1, 1))
+    scaled = tracks.inputs.scaled.copy()
+    scaled[len(scaled) // 3 :, TEMPO] = np.nan
+    moments = Moments.of(batch(scaled, tracks.inputs.artist))
+    assert metric.fit(moments, SCALER, SETTINGS, "artist").columns == [ENERGY, VALENCE]
+
+
+def test_a_track_that_lacks_a_feature_takes_its_artists_level_and_one_of_nobody_has_no_place():
+    one = ClusterMetric(dimensions=(Dimension(column=1, ratio=1, track_weight=0.2, deviation=2),))
+    nan = np.nan
+    scaled = np.array([[0, nan, 0], [nan, nan, nan], [0, 5.0, 0]], np.float32)
+    mean = np.array([[0, 3.0, 0], [nan, nan, nan], [0, 5.0, 0]], np.float32)
+    counts = np.array([[1, 1, 1], [0, 0, 0], [1, 1, 1]], np.float32)
+    points = one.points(scaled, mean, counts)
+    np.testing.assert_allclose(points[[0, 2], 0], [(1.5 + 0.2 * 1.5) / 2, (2.5 + 1) / 2], rtol=1e-6)
+    assert np.isnan(points[1, 0])
+    assert one.can_fit(scaled, points).tolist() == [False, False, True]
 
 
 def test_a_feature_in_which_artists_do_not_differ_is_not_compared():
@@ -83,9 +116,10 @@ def test_where_artists_do_not_differ_there_are_no_synthetic_genres():
 def test_an_artists_level_is_its_mean_shrunk_the_more_the_fewer_tracks_it_has():
     one = ClusterMetric(dimensions=(Dimension(column=1, ratio=1, track_weight=0.2, deviation=2),))
     mean = np.array([[0, 3.0, 0], [0, 3.0, 0]], np.float32)
-    np.testing.assert_allclose(one.levels(mean, np.array([1, 9])), [[1.5], [2.7]], rtol=1e-6)
+    counts = np.array([[1, 1, 1], [1, 9, 1]], np.float32)
+    np.testing.assert_allclose(one.levels(mean, counts), [[1.5], [2.7]], rtol=1e-6)
     scaled = np.array([[0, 5.0, 0], [0, -5.0, 0]], np.float32)
-    points = one.points(scaled, mean, np.array([1, 9]))
+    points = one.points(scaled, mean, counts)
     np.testing.assert_allclose(points, [[(1.5 + 1) / 2], [(2.7 - 1) / 2]], rtol=1e-6)
 
 
@@ -93,7 +127,7 @@ def test_an_artists_level_is_its_mean_shrunk_the_more_the_fewer_tracks_it_has():
 def test_a_track_has_the_same_place_to_the_last_bit_in_every_batch(seed, n):
     rng = np.random.default_rng(seed)
     scaled, mean = rng.normal(size=(2, n, SCALER.n_scaled)).astype(np.float32)
-    tracks = rng.integers(1, 99, n)
+    tracks = rng.integers(1, 99, (n, SCALER.n_scaled)).astype(np.float32)
     compared = make_metric(SCALER, ratio=0.7)
     whole = compared.points(scaled, mean, tracks)
     row = int(rng.integers(n))
@@ -109,5 +143,5 @@ def test_without_artists_scaled_features_are_compared_but_no_key():
     }
     assert not compared.relates_artists
     scaled = np.random.default_rng(0).normal(size=(5, scaler.n_scaled)).astype(np.float32)
-    points = compared.points(scaled, scaled + 9, np.full(5, 3))
+    points = compared.points(scaled, scaled + 9, np.full_like(scaled, 3))
     np.testing.assert_array_equal(points, scaled[:, compared.columns])

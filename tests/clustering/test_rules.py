@@ -115,7 +115,7 @@ def test_rules_read_the_tracks_own_values_and_the_artists_usual_ones():
     )
     raw = table[["energy", "key", "tempo"]].to_numpy(float)
     mean = np.random.default_rng(0).normal(size=(40, len(names))).astype(np.float32)
-    inputs = SimpleNamespace(artist_mean=mean, artist_tracks=np.full(40, 3))
+    inputs = SimpleNamespace(artist_mean=mean, artist_counts=np.full_like(mean, 3))
     sample = SimpleNamespace(scaler=scaler, raw=raw, inputs=inputs)
     values, subjects = rules.table(sample, compared, "artist")
     assert subjects == [

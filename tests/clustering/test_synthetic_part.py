@@ -31,11 +31,19 @@ def test_of_equally_near_centers_the_first_is_taken():
     assert distances.tolist() == [1.0, 1.0]
 
 
+def test_an_unknown_dimension_takes_no_part_and_a_point_of_nothing_has_no_group():
+    centers = np.array([[0.0, 0.0], [3.0, 4.0]])
+    points = np.array([[2.0, np.nan], [np.nan, np.nan], [2.0, 0.0]], np.float32)
+    rows, distances = nearest(points, centers)
+    assert rows.tolist() == [1, -1, 0]
+    np.testing.assert_allclose(distances, [2**0.5, np.nan, 2.0], rtol=1e-6)
+
+
 def test_a_copy_with_other_centers_assigns_by_these():
     part = make_manifest(k=12).scoring.synthetic
     raw = make_tracks(50, seed=2)[list(FEATURE_NAMES)].to_numpy(float)
     scaled = make_manifest(k=12).scoring.scaler.to_numpy(raw).astype(np.float32)
-    inputs = SimpleNamespace(scaled=scaled, artist_mean=scaled, artist_tracks=np.ones(50, int))
+    inputs = SimpleNamespace(scaled=scaled, artist_mean=scaled, artist_counts=np.ones_like(scaled))
     rows, distances = part.assign(inputs)
     turned = part.model_copy(update={"centers": part.centers[::-1]})
     again, as_far = turned.assign(inputs)

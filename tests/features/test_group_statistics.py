@@ -1,5 +1,7 @@
 """Statistics of groups of consecutive tracks."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,17 +15,23 @@ def keys_of(sizes):
     return np.repeat(np.arange(len(sizes)), sizes)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=6))
-def test_means_and_deviations_are_those_of_each_group_alone(sizes):
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.floats(0, 1), st.integers(0, 99))
+def test_statistics_are_those_of_each_groups_known_values_alone(sizes, share, seed):
     keys = keys_of(sizes)
-    groups = Groups.of(keys)
-    means, deviations = groups.means_and_deviations(SCALED[: len(keys)])
-    for i in range(len(sizes)):
-        own = SCALED[: len(keys)][keys == i]
-        np.testing.assert_allclose(means[i], own.mean(axis=0), atol=2e-5)
-        np.testing.assert_allclose(deviations[i], own.std(axis=0), atol=5e-3)
+    groups, values = Groups.of(keys), SCALED[: len(keys)].copy()
+    values[np.random.default_rng(seed).random(values.shape) < share] = np.nan
+    means, deviations = groups.means_and_deviations(values)
+    for i, column in itertools.product(range(len(sizes)), range(values.shape[1])):
+        own = values[keys == i, column]
+        own = own[~np.isnan(own)]
+        assert groups.counts(values)[i, column] == len(own)
+        found = means[i, column], deviations[i, column]
+        if len(own):
+            np.testing.assert_allclose(found, (own.mean(), own.std()), atol=5e-3)
+        else:
+            assert np.isnan(found).all()
     assert groups.sizes.tolist() == sizes
-    np.testing.assert_array_equal(groups.means(SCALED[: len(keys)]), means)
+    np.testing.assert_array_equal(groups.means(values), means)
 
 
 def test_statistics_do_not_depend_on_the_order_of_a_groups_tracks():

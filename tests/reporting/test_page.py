@@ -51,6 +51,8 @@ ROWS = {
     "ambiguous": 7,
     "with_genre": 600,
     "imputed": 3,
+    "without_features": 1,
+    "missing": {"tempo": 3},
     "fingerprint": "46f40886baf347a5",
     "reasons": {"duplicate_track_id": 40, "tempo_out_of_range": 20},
     "values": {},

@@ -13,7 +13,7 @@ from genre_spark.scoring.worker import Labeller, Payload, hash_partition, label_
 
 CLASSES = ("a", "b", "c", "d")
 NAMES = [name for name in LABELLED_COLUMNS if name not in RUN_COLUMNS]
-PASSED = [worker.HAS_GENRE, worker.IS_AMBIGUOUS, worker.OWN_HASH]
+PASSED = [worker.HAS_GENRE, worker.IS_AMBIGUOUS, worker.OWN_HASH, worker.MISSING]
 
 
 def partition(n=40, seed=2, artists=8):
@@ -29,7 +29,7 @@ def partition(n=40, seed=2, artists=8):
             wire.ARTIST_KEY: pa.array(artist, pa.int64()),
             wire.ALBUM_KEY: pa.array(tracks["album"].factorize()[0] + 100, pa.int64()),
             wire.FEATURES: columns.lists(raw),
-            worker.N_IMPUTED: pa.array([0] * n, pa.int32()),
+            worker.MISSING: pa.array([0] * n, pa.int64()),
             worker.HAS_GENRE: pa.array([True] * n),
             worker.IS_AMBIGUOUS: pa.array([False] * n),
             worker.OWN_HASH: pa.array(np.arange(n) * 7919 + 1),

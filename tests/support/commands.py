@@ -102,7 +102,7 @@ def write_catalogue(folder):
     tracks = make_tracks(1200, seed=5, artists=120)
     tracks = tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
     dirty = tracks.head(DIRTY).assign(track_id=[f"dirty{i}" for i in range(DIRTY)])
-    dirty[["energy", "valence", "tempo", "loudness"]] = ""
+    dirty[["energy", "valence", "tempo", "loudness"]] = "damaged"
     path = folder / "tracks.csv"
     pd.concat([tracks, tracks.head(REPEATED), dirty]).to_csv(path, index=False)
     return path

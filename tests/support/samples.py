@@ -49,6 +49,8 @@ def make_inputs(scaled, artist, album, title=None, album_name=None):
         other_artists=Keys.none(len(scaled)),
         artist_tracks=by_artist.sizes[by_artist.code],
         album_tracks=by_album.sizes[by_album.code],
+        artist_counts=by_artist.counts(scaled).astype(np.float32)[by_artist.code],
+        album_counts=by_album.counts(scaled).astype(np.float32)[by_album.code],
         artist_mean=by_artist.means(scaled)[by_artist.code],
         album_mean=means[by_album.code],
         album_deviation=deviations[by_album.code],

@@ -33,7 +33,7 @@ function describe(row) {
     ["Labelled tracks counted as evidence", get(row, "genre_evidence")],
     ["Features that support the synthetic genre", why(get(row, "synthetic_genre_why"))],
     ["Distance to the center of the synthetic genre", get(row, "synthetic_genre_distance")?.toFixed(2)],
-    ["Imputed features", get(row, "n_imputed")]];
+    ["Missing features", get(row, "n_imputed")]];
   return pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
 }
 function show(row) {

@@ -9,10 +9,17 @@ _COUNTS = {
     "accepted": "tracks accepted",
     "n_quarantined": "rows quarantined",
     "duplicates": "of these, repeated rows only",
-    "imputed": "tracks with imputed features",
+    "imputed": "tracks that lack features",
+    "without_features": "of these, without any feature",
     "ambiguous": "tracks with several genres",
     "with_genre": "tracks with one genre",
 }
+
+# Title of a table, the counts that it shows, its first column, a note.
+_COUNTED_BY = (
+    ("Quarantine", "reasons", "reason", "A row can have several reasons."),
+    ("Missing features", "missing", "tracks that lack", ""),
+)
 
 
 def topic(subject: Subject) -> Topic:
@@ -27,13 +34,11 @@ def topic(subject: Subject) -> Topic:
         for name, title in _COUNTS.items()
     ]
     parts = [Table("Rows", columns, counts)]
-    if reasons := list(dict.fromkeys(one for rows in catalogues.values() for one in rows.reasons)):
-        found = [
-            (plain(reason), *(rows.reasons.get(reason, 0) for rows in catalogues.values()))
-            for reason in reasons
-        ]
-        columns = [Column("reason"), *columns[1:]]
-        parts.append(Table("Quarantine", columns, found, "A row can have several reasons."))
+    for title, name, head, note in _COUNTED_BY:
+        by_catalogue = [getattr(rows, name) for rows in catalogues.values()]
+        if found := list(dict.fromkeys(one for counted in by_catalogue for one in counted)):
+            lines = [(plain(one), *(by.get(one, 0) for by in by_catalogue)) for one in found]
+            parts.append(Table(title, [Column(head), *columns[1:]], lines, note))
     lead = (
         "Every row either becomes a track or goes to the quarantine with its reasons. Tracks with"
         " several genres are labelled and used for training with fractional weight; no accuracy"
