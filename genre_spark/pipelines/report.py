@@ -60,6 +60,8 @@ def _on_map(
 ) -> dict[str, dict[str, Any]]:
     """The labels of the tracks that the bundle's map shows, by id."""
     drawn = model.clusters.map
-    ids = [track.track_id for track in drawn.tracks] if drawn else []
+    if not drawn or not drawn.tracks:  # a bundle of an earlier version
+        return {}
+    ids = [track.track_id for track in drawn.tracks]
     rows = reader.by_ids(spark, request.labels or "", ids, request.storage_options, _SHOWN)
     return {row[TRACK_ID]: row for row in rows}

@@ -181,3 +181,13 @@ def test_a_catalogue_that_lost_a_file_is_reported(folders, tmp_path):
     files(tmp_path / "out")[0].write_bytes(b"PAR1")
     with pytest.raises(InputError, match="cannot be read"):
         published.look(None, str(tmp_path / "out"), 5)
+
+
+def test_labelled_rows_are_found_by_their_ids_without_spark(tmp_path):
+    rows = {"track_id": ["a", "b", "c"], "genre": ["rock", None, "jazz"]}
+    pq.write_table(pa.table(rows), tmp_path / "part-0.parquet")
+    found = published.by_ids(None, str(tmp_path), ["c", "b", "gone"], {}, ("track_id", "genre"))
+    assert found == [{"track_id": "b", "genre": None}, {"track_id": "c", "genre": "jazz"}]
+    (tmp_path / "part-1.parquet").write_text("no table")
+    with pytest.raises(InputError, match="cannot be read"):
+        published.by_ids(None, str(tmp_path), ["c"], {}, ("track_id",))
