@@ -121,3 +121,14 @@ def test_the_changelog_has_the_version():
 def test_pyspark_is_one_that_is_promised():
     major, minor = map(int, metadata.version("pyspark").split(".")[:2])
     assert (4, 0) <= (major, minor) < (4, 4)
+
+
+def test_the_lock_has_the_versions_of_the_constraints_and_a_hash_of_each_file():
+    pinned = r"^([\w.-]+)==([\w.+]+)"
+    wanted = dict(re.findall(pinned, (ROOT / "constraints.txt").read_text().lower(), re.MULTILINE))
+    wanted = {name.replace("_", "-"): version for name, version in wanted.items()}
+    entries = re.split(r"\n(?=\w)", (ROOT / "requirements.lock").read_text())[1:]
+    locked = dict(re.match(pinned, entry).groups() for entry in entries)
+    assert len(locked) > 100
+    assert {name: wanted.get(name, version) for name, version in locked.items()} == locked
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
