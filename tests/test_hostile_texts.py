@@ -96,3 +96,16 @@ def test_names_of_a_stranger_in_refusals_are_only_texts(shell, folder):
     check_shown(
         shell("score", "--catalog", folder / HOSTILE, "--model", HOSTILE, "--output", "x", expect=4)
     )
+
+
+def test_a_value_of_a_packed_table_that_would_fill_memory_is_refused(shell, folder):
+    tracks = make_tracks(20, seed=3)[["track_id", "artist", *FEATURE_NAMES]]
+    tracks.loc[10, "artist"] = "a" * 30_000_000
+    path = folder / "packed.csv.gz"
+    tracks.to_csv(path, index=False)
+    assert path.stat().st_size < 100_000
+    model, out = folder / "registry" / "m", folder / "none"
+    told = shell("score", "--catalog", path, "--model", model, "--output", out, expect=3)
+    assert "2000000" in told
+    assert "Traceback" not in told
+    assert not out.exists()
