@@ -200,7 +200,7 @@ TABLES = {
         lambda p: csv(p, HEADER + rows_of(3), encoding="utf-16-le"), "is not UTF-8; name its encoding"
     ),
     "Parquet that is called CSV": (
-        lambda p: csv(p, make_tracks(3, seed=1).to_parquet()), "is Parquet and not CSV: give its format"
+        lambda p: csv(p, make_tracks(3, seed=1).to_parquet()), "is Parquet: rename it to .parquet"
     ),
     "a header in Latin-1": (
         lambda p: csv(p, HEADER.replace("title", "título") + rows_of(3), encoding="latin-1"),

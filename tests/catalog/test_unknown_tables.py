@@ -169,8 +169,8 @@ def test_forms_mean_the_same_in_sql_and_in_python(spark):
     for i, form in enumerate(FORMS):
         for text, row in zip(texts, found, strict=True):
             expected = form.number(text)
-            if expected is None and isinstance(form, forms.Number):
-                continue  # what is no such number may still be a plain one
+            if expected is None and isinstance(form, forms.Number | forms.Year):
+                continue  # what is no such number may still be a plain one, or no possible year
             assert row[i] == (expected if expected is None else pytest.approx(expected)), (
                 form,
                 text,
