@@ -4,10 +4,12 @@ import logging
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from genre_spark.config import conf_dir
@@ -256,12 +258,17 @@ def _start_java(settings: dict[str, str], with_notices: bool) -> None:
     In a process group of its own no key of the terminal reaches it: it ends with this process.
     """
     from pyspark import SparkConf, SparkContext
+    from pyspark.core import context
     from pyspark.java_gateway import launch_gateway
 
+    # pyspark's own handler of Ctrl-C calls Java within the call that is interrupted, and says so.
+    unheard = SimpleNamespace(SIGINT=signal.SIGINT, signal=lambda *_: None)
+    setattr(context, "signal", unheard)  # noqa: B010 - not an attribute for mypy
     if under_spark_submit() or SparkContext._gateway:
         return
     conf = SparkConf().setAppName("genre-spark").setAll(list(settings.items()))
-    with nullcontext() if with_notices else stderr_filter.stderr_without() as stderr:
+    quiet = nullcontext() if with_notices else stderr_filter.stderr_without()
+    with quiet as stderr, signals.ending_children():
         options = {"start_new_session": True, **({"stderr": stderr} if stderr is not None else {})}
         gateway = launch_gateway(conf, options)  # type: ignore[no-untyped-call]
     SparkContext(conf=conf, gateway=gateway)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from genre_spark.platform import signals
+
 ROOT = Path(__file__).resolve().parents[2]
 PATH = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
 
@@ -96,3 +98,18 @@ def test_a_command_that_is_asked_to_end_releases_its_lock(tmp_path, sent, said):
     assert process.returncode == 128 + sent, told
     assert told == f"genre-spark: {said}\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are listed on Linux alone")
+@pytest.mark.parametrize("own_session", [True, False])
+def test_what_was_started_when_somebody_interrupts_is_ended(own_session):
+    started = []
+
+    def interrupted():
+        with signals.ending_children():
+            started.append(subprocess.Popen(["sleep", "100"], start_new_session=own_session))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert started[0].wait(timeout=10) == -signal.SIGKILL
