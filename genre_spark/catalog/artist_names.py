@@ -30,6 +30,8 @@ _PLURALS = ("s", "(s)")
 # Share of the values with a separator of which a part also stands alone, if it separates; few
 # such values, or a share between, are a question.
 _SEPARATES, _FEW = 0.5, 3
+# Fewer values, in a smaller share of the rows, are left as they are.
+_RARE = 0.01
 # Share of the rows from which on a separator that separates nothing is worth a question.
 _OFTEN = 0.1
 # Parts that are looked for in a whole table.
@@ -111,7 +113,8 @@ def understand(
         found = with_marks[0] if with_marks else found
         if with_marks and not any("&" in text and ";" in text for text in found.examples):
             return _at(found, sql, "")
-    if found.alone >= _SEPARATES:
+    many = sum(found.mark in text for text in values) >= _FEW or found.rows >= _RARE * rows
+    if found.alone >= _SEPARATES and many:
         return _at(found, sql, _doubt(name, found, rows, values))
     marks = [mark for mark in _SEPARATORS if name != ARTIST or mark not in ("/", ",")]
     often = max((_separated(values, mark) for mark in marks), key=lambda one: one.rows)

@@ -157,7 +157,8 @@ def _read(found: Inspection, one: Reading) -> tuple[str, ...]:
     """How one column is read: an example, and how many values are missing or odd."""
     facts = found.features.get(one.name)
     value, outcome = one.examples[len(one.examples) // 2] if one.examples else ("", "")
-    shown = _short(value) if value.strip() == outcome else f"{_short(value)} → {_short(outcome)}"
+    value, outcome = _short(value), _short(outcome)
+    shown = value if value == outcome else f"{value} → {outcome}"
     odd = f"{one.not_understood:.1%}" if one.not_understood else ""
     source = (
         f"{one.source or one.expression[:_LONGEST]} ({one.why[:40]})" if one.why else one.source
