@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -27,7 +27,7 @@ _DEPTH, _MOST_FIELDS = 4, 2000
 
 
 def describe(table: DataFrame, n_rows: int) -> list[Column]:
-    """All columns: facts of the whole table, and values of a sample by rows' contents, in one pass.
+    """All columns: facts of the whole table, and values of a sample by rows' contents.
 
     The order of the rows changes nothing. Of wide tables only columns that could be used are looked at.
 
@@ -41,21 +41,15 @@ def describe(table: DataFrame, n_rows: int) -> list[Column]:
     looked_at = [one for one in fields if not wide or could_be_read(one[0])]
     if not looked_at:
         return [Column(name, kind, 0.0, n_rows=n_rows) for name, _, kind in fields]
-    facts = Observation()
     each = [
-        _facts(f, sql, kind, TRACK_ID in meanings(name))
-        for f, (name, sql, kind) in enumerate(looked_at)
+        _facts(i, sql, kind, TRACK_ID in meanings(name))
+        for i, (name, sql, kind) in enumerate(looked_at)
     ]
-    texts = [
-        F.left(F.expr(sql).cast("string"), F.lit(_LONGEST)).alias(str(i))
-        for i, (_, sql, _) in enumerate(looked_at)
-    ]
-    observed = table.observe(facts, *[one for some in each for one in some])
+    found = table.agg(*[one for some in each for one in some]).collect()[0].asDict()
+    texts = [F.left(F.expr(sql).cast("string"), F.lit(_LONGEST)) for _, sql, _ in looked_at]
     share = max(1, n_rows // SAMPLE)
-    of_rows = F.pmod(F.xxhash64(*texts), F.lit(share)) == 0
-    sampled = observed.select(*texts).filter(of_rows) if share > 1 else observed.select(*texts)
-    rows = sampled.toArrow()
-    found = facts.get
+    sampled = table.filter(F.pmod(F.xxhash64(*texts), F.lit(share)) == 0) if share > 1 else table
+    rows = sampled.select(*[text.alias(str(i)) for i, text in enumerate(texts)]).toArrow()
     values = {one[0]: _counted(rows.column(i)) for i, one in enumerate(looked_at)}
     number = {one[0]: i for i, one in enumerate(looked_at)}
     return [
