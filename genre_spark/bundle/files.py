@@ -16,7 +16,8 @@ from genre_spark.bundle.catalogue_profile import Profile
 from genre_spark.bundle.manifest import Manifest, model_id
 from genre_spark.bundle.security import UntrustedError
 from genre_spark.classifier.genre_part import GenrePart
-from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
+from genre_spark.classifier.head import n_artist_inputs
+from genre_spark.classifier.onnx_graph import ARTISTS, ARTISTS_OUTPUT, INPUT, OUTPUT
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError
 from genre_spark.features.tensor import CHANNELS
@@ -133,8 +134,12 @@ def _vet_plain(path: Path) -> None:
 
 
 def _vet_network(path: Path, onnx: bytes, genres: GenrePart, n_scaled: int) -> None:
-    inputs = {INPUT: (n_scaled, len(CHANNELS))}
-    outputs = {OUTPUT: (len(genres.classes),)}
+    inputs: security.Shapes = {INPUT: (n_scaled, len(CHANNELS))}
+    outputs: security.Shapes = {OUTPUT: (len(genres.classes),)}
+    if genres.artist_network:
+        n_inputs = n_artist_inputs(n_scaled, len(genres.classes))
+        inputs = {**inputs, ARTISTS: (n_inputs,)}
+        outputs = {**outputs, ARTISTS_OUTPUT: (len(genres.classes),)}
     with _naming(path / ONNX):
         security.check_onnx(onnx, inputs, outputs)
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 MEMBERS = 5
 FILTERS = 8
 UNITS = (64, 32)
+# Of the artist network.
+ARTIST_UNITS = (56, 32)
 _DROPOUT = (0.05, 0.2)
 
 
@@ -32,11 +34,30 @@ def build(n_scaled: int, n_channels: int, n_classes: int) -> "keras.Model":
     return Model(image, _dense(n_classes)(found), name="cnn")
 
 
+def build_artist(n_inputs: int, n_classes: int) -> "keras.Model":
+    """Build the network from what is known of an artist to logits [shape=(MEMBERS, n_classes)]."""
+    from keras import Model, layers
+
+    given = layers.Input((n_inputs,), name="artists")
+    found = layers.RepeatVector(MEMBERS)(layers.Dropout(_DROPOUT[0])(given))
+    for units in ARTIST_UNITS:
+        found = layers.Dropout(_DROPOUT[1])(_dense(units, "silu")(found))
+    return Model(given, _dense(n_classes)(found), name="artist")
+
+
 def flops(n_scaled: int, n_channels: int, n_classes: int) -> int:
-    """Count multiplications and additions of one track."""
-    sizes = (n_scaled * FILTERS, *UNITS, n_classes)
-    dense = sum(a * b for a, b in itertools.pairwise(sizes))
-    return 2 * MEMBERS * (n_scaled * n_channels * FILTERS + dense)
+    """Count multiplications and additions of one track, without those of its artist."""
+    mixed = n_scaled * n_channels * FILTERS
+    return 2 * MEMBERS * (mixed + _products(n_scaled * FILTERS, *UNITS, n_classes))
+
+
+def artist_flops(n_inputs: int, n_classes: int) -> int:
+    """Count multiplications and additions of one artist."""
+    return 2 * MEMBERS * _products(n_inputs, *ARTIST_UNITS, n_classes)
+
+
+def _products(*sizes: int) -> int:
+    return sum(a * b for a, b in itertools.pairwise(sizes))
 
 
 def _dense(units: int, activation: str | None = None) -> Any:

@@ -18,7 +18,9 @@ NEVER = 2.0
 _RISK = 0.05
 _FEWEST_ACCEPTED = 50
 _STEPS = 100
-_STARTS = (0.02, 0.1, 0.3, 0.6)
+# The sequence of tests begins at this share of the tracks, and at this many times the artists that
+# are the fewest to be certain of the target if all of their labels are right.
+_START, _MARGIN = 0.1, 3
 
 
 class Confidences(NamedTuple):
@@ -94,10 +96,10 @@ def fit_threshold(
 ) -> float:
     """The least confidence above which labels meet a precision, with 95 % certainty.
 
-    From each of several coverages thresholds are tested from strict to lenient, by the
-    Clopper-Pearson bound, until one fails; the most lenient that passed is taken. Tests in a fixed
-    order need no correction for their number, and the starts share the risk. Several starts are
-    needed because a strict threshold leaves too few tracks to be certain of anything.
+    Thresholds are tested from strict to lenient, by the Clopper-Pearson bound, until one fails; the
+    most lenient that passed is taken. Tests in a fixed order need no correction for their number.
+    They begin where a tenth of the tracks, and enough artists, are above the threshold: a stricter
+    one leaves too few to be certain of anything. Neither depends on which labels are right.
 
     Tracks of one artist are right or wrong together, so they count as fewer: as many independent
     ones as would give the same variance of the precision between samples of artists.
@@ -127,12 +129,19 @@ def fit_threshold(
     order = np.argsort(-confidence, kind="stable")
     sure, codes = correct[order].astype(float), np.unique(artists, return_inverse=True)[1][order]
     lenient = 0
-    for start in _STARTS:
-        for n in _sequence(int(start * len(order)), len(order)):
-            if _lower_bound(sure[:n], codes[:n], _RISK / len(_STARTS)) < target:
-                break
-            lenient = max(lenient, n)
+    for n in _sequence(_first(codes, target), len(order)):
+        if _lower_bound(sure[:n], codes[:n], _RISK) < target:
+            break
+        lenient = n
     return float(confidence[order[lenient - 1]]) if lenient else NEVER
+
+
+def _first(artists: np.ndarray, target: float) -> int:
+    """How many tracks the first test is of."""
+    needed = _MARGIN * np.log(_RISK) / np.log(target)
+    first = np.sort(np.unique(artists, return_index=True)[1])
+    with_enough = first[int(needed)] if needed < len(first) else len(artists)
+    return max(int(_START * len(artists)), int(with_enough))
 
 
 def _lower_bound(correct: np.ndarray, artists: np.ndarray, risk: float) -> float:

@@ -1,25 +1,43 @@
 """Fits the whole classifier on labelled tracks: network, words, evidence, weights, thresholds."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.classifier import evidence, head, network, onnx_graph, splits, word_model
+from genre_spark.classifier import (
+    architecture,
+    evidence,
+    export,
+    head,
+    network,
+    splits,
+    text_models,
+)
 from genre_spark.classifier.architecture import MEMBERS
 from genre_spark.classifier.calibration import Acceptance, Confidences
 from genre_spark.classifier.evidence import Evidence
-from genre_spark.classifier.genre_part import GenrePart, PackedCounts, WordPart
-from genre_spark.classifier.head import KINDS, KNOWN, LADDER, NEW, TERMS, Head, kinds_of
+from genre_spark.classifier.genre_part import DocumentPart, GenrePart, PackedCounts, WordPart
+from genre_spark.classifier.head import (
+    KINDS,
+    KNOWN,
+    LADDER,
+    NEW,
+    TERMS,
+    Head,
+    LogProbabilities,
+    kinds_of,
+)
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.classifier.predictor import Combination, Predictions
 from genre_spark.classifier.softmax import softmax
 from genre_spark.classifier.training_set import LabelledTracks
-from genre_spark.classifier.word_model import word_log_probabilities
 from genre_spark.config import NetworkSettings
-from genre_spark.features.tensor import build
+from genre_spark.features.group_statistics import Groups
+from genre_spark.features.tensor import artist_statistics, build
+from genre_spark.features.track_inputs import Keys, TrackInputs
 from genre_spark.features.words import Vocabulary
 from genre_spark.platform.progress import ReportProgress
 
@@ -31,6 +49,8 @@ _LEFT_OUT: dict[str, Callable[[LabelledTracks], np.ndarray]] = {
     NEW: lambda tracks: tracks.artists,
     KNOWN: lambda tracks: tracks.recordings,
 }
+# Epochs of the artist network for each one of the network of tracks: artists are fewer.
+_ARTIST_EPOCHS = 3
 # Held-out tracks that weights of a kind's own need; below, those of new artists serve.
 _FEWEST_OF_KIND = 50
 
@@ -55,11 +75,11 @@ class HeldOutTerms:
 
     def fit(self, used: tuple[str, ...] = TERMS) -> Head:
         """Fit weights."""
-        return Head(weights=head.fit(self.terms, self.targets, used))
+        return head.fit(self.terms, self.targets, used)
 
     def confidences(self, fitted: Head) -> Confidences:
         """Predict with weights, and compare with the labels of tracks under one genre."""
-        found = softmax(np.tensordot(fitted.vector, self.terms, 1))
+        found = softmax(fitted.logits(self.terms))
         correct = found.argmax(axis=1) == self.targets.argmax(axis=1)
         certain = self.targets.max(axis=1) == 1.0
         confidence = found.max(axis=1)
@@ -72,9 +92,10 @@ class FittedClassifier:
 
     Attributes
     ----------
-    model : keras.Model
+    models : tuple of keras.Model
+        The network of tracks, and that of artists.
     onnx : bytes
-        The same network.
+        Both.
     part : GenrePart
     held_out : dict of str to HeldOutTerms
         By kind of track, of the tracks that it learned from.
@@ -82,7 +103,7 @@ class FittedClassifier:
         By what is used, then by kind of track.
     """
 
-    model: "keras.Model"
+    models: tuple["keras.Model", "keras.Model"]
     onnx: bytes
     part: GenrePart
     held_out: Mapping[str, HeldOutTerms]
@@ -94,13 +115,24 @@ class FittedClassifier:
 
     def predict(self, tracks: LabelledTracks) -> Predictions:
         """Predict genres of complete artists."""
-        logs = self.track_log_probabilities(tracks)
-        return self._combination.predict(logs, tracks.inputs, tracks.groups, tracks.synthetic)
+        return self._combination.predict(self._network, *self._given(tracks))
 
     def terms(self, tracks: LabelledTracks) -> np.ndarray:
         """Compute the terms of complete artists [shape=(n_terms, n_tracks, n_classes)]."""
-        logs = self.track_log_probabilities(tracks)
-        return self._combination.terms(logs, tracks.inputs, tracks.groups, tracks.synthetic)
+        return self._combination.terms(self._network, *self._given(tracks))
+
+    def _given(
+        self, tracks: LabelledTracks
+    ) -> tuple[np.ndarray, TrackInputs, Groups, np.ndarray, Keys]:
+        network = self.track_log_probabilities(tracks)
+        return network, tracks.inputs, tracks.groups, tracks.synthetic, tracks.artist_documents
+
+    def check_export(self, tracks: LabelledTracks) -> None:
+        """Compare ONNX with Keras on real tracks and their artists; see `export.check_parity`."""
+        logs = LogProbabilities.of(self.track_log_probabilities(tracks), tracks.groups)
+        given = logs.artist_inputs(artist_statistics(tracks.inputs, tracks.groups))
+        probes = build(tracks.inputs, tracks.bin_edges), given
+        export.check_parity(self.onnx, self.models, probes)
 
     def climb(self, terms: np.ndarray, kinds: np.ndarray) -> dict[str, np.ndarray]:
         """Predict with each step of the ladder.
@@ -119,8 +151,10 @@ class FittedClassifier:
         """
         found = {}
         for name, heads in self.ladder.items():
-            weights = np.stack([heads[kind].vector for kind in KINDS], axis=1)
-            found[name] = softmax(np.einsum("fn,fnk->nk", weights[:, kinds], terms))
+            logits = np.zeros(terms.shape[1:], np.float32)
+            for code, kind in enumerate(KINDS):
+                logits[kinds == code] = heads[kind].logits(terms[:, kinds == code])
+            found[name] = softmax(logits)
         return found
 
     def kinds(self, tracks: LabelledTracks) -> np.ndarray:
@@ -169,37 +203,49 @@ def fit(
         Receives progress as one line.
     """
     fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
-    tensor = build(tracks.inputs, tracks.bin_edges)
-    examples = network.Examples(tensor, tracks.targets, tracks.artists)
+    tensor, groups = build(tracks.inputs, tracks.bin_edges), tracks.groups
     model = network.fit(
-        examples,
+        network.Examples(tensor, tracks.targets, (groups.sizes**-0.5)[groups.code]),
         fold,
         settings,
         seed,
         lambda done, of: report_progress(f"network, epoch {done} of {of}"),
     )
-    members = network.member_log_probabilities(model, tensor)
-    report_progress("words, evidence and weights")
-    prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
     # To the network a known artist's tracks are as a new one's: it does not see the artist.
-    unseen = members[np.arange(len(tracks)), fold]
-    by_recording = splits.grouped(tracks.labels, tracks.recordings, MEMBERS, seed)
-    words, *held_out_words = _fit_words(tracks, (fold, by_recording))
-    held_out = {
-        kind: _held_out(tracks, unseen, own, prior, kind)
-        for kind, own in zip(_LEFT_OUT, held_out_words, strict=True)
-    }
+    unseen = _of_own_member(model, tensor, fold)
+    report_progress("words, documents, artists, evidence and weights")
+    by_artist = fold[groups.starts]
+    words, of_words = _fit_words(tracks, fold, seed)
+    shares, weights = groups.means(tracks.targets), groups.sizes**0.5
+    document, told = _fit_documents(tracks.artist_documents, shares, weights, by_artist)
+    logs = {kind: LogProbabilities.of(unseen, groups, of_words.get(kind), told) for kind in KINDS}
+    given = logs[NEW].artist_inputs(artist_statistics(tracks.inputs, groups))
+    artist_model = network.fit(
+        network.Examples(given, shares, weights),
+        by_artist,
+        settings.model_copy(update={"epochs": _ARTIST_EPOCHS * settings.epochs}),
+        seed,
+        build=architecture.build_artist,
+    )
+    artists = _of_own_member(artist_model, given, by_artist)
+    prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
+    held_out = {kind: _held_out(tracks, logs[kind], artists, prior, kind) for kind in KINDS}
     enough = {
         kind: one if len(one.rows) >= _FEWEST_OF_KIND else held_out[NEW]
         for kind, one in held_out.items()
     }
-    return _assemble(model, tracks, words, prior, enough, target)
+    return _assemble((model, artist_model), tracks, (words, document), prior, enough, target)
+
+
+def _of_own_member(model: "keras.Model", inputs: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Log-probabilities of the member that did not learn from each row."""
+    return network.member_log_probabilities(model, inputs)[np.arange(len(inputs)), fold]
 
 
 def _assemble(
-    model: "keras.Model",
+    models: tuple["keras.Model", "keras.Model"],
     tracks: LabelledTracks,
-    words: WordPart | None,
+    texts: tuple[WordPart | None, DocumentPart | None],
     prior: np.ndarray,
     held_out: Mapping[str, HeldOutTerms],
     target: float,
@@ -214,7 +260,9 @@ def _assemble(
     part = GenrePart(
         classes=tracks.classes,
         prior=tuple(prior.tolist()),
-        words=words,
+        words=texts[0],
+        document=texts[1],
+        artist_network=True,
         artist=PackedCounts.of(found.artist),
         named=PackedCounts.of(found.named),
         album=PackedCounts.of(found.album),
@@ -223,48 +271,69 @@ def _assemble(
         has_artists=tracks.has_artists,
         acceptance=Acceptance.fit(sure, target),
     )
-    _, n_scaled, n_channels = model.input_shape
-    onnx = onnx_graph.write(model.get_weights(), n_scaled, n_channels, len(prior))
-    return FittedClassifier(model, onnx.SerializeToString(), part, held_out, ladder)
+    return FittedClassifier(models, export.to_onnx(*models), part, held_out, ladder)
+
+
+def _fit_documents(
+    texts: Keys, shares: np.ndarray, weights: np.ndarray, fold: np.ndarray
+) -> tuple[DocumentPart | None, np.ndarray | None]:
+    """A model of artists' documents, and their held-out log-probabilities."""
+    if not len(texts.values):
+        return None, None
+    weights = weights / weights.mean()
+
+    def fit(rows: np.ndarray) -> DocumentPart:
+        return text_models.fit_documents(texts.take(rows), shares[rows], weights[rows])
+
+    logs = np.zeros(shares.shape, np.float32)
+    for train, test in _sides(fold):
+        logs[test] = text_models.document_log_probabilities(fit(train), texts.take(test))
+    return fit(np.arange(len(fold))), logs
 
 
 def _fit_words(
-    tracks: LabelledTracks, folds: tuple[np.ndarray, np.ndarray]
-) -> tuple[WordPart | None, np.ndarray | None, np.ndarray | None]:
-    """A model of words, and held-out log-probabilities by artist and by recording."""
+    tracks: LabelledTracks, fold: np.ndarray, seed: int
+) -> tuple[WordPart | None, dict[str, np.ndarray]]:
+    """A model of words, and held-out log-probabilities by kind of track."""
     vocabulary = Vocabulary.of(tracks.inputs, tracks.artists)
     if not len(vocabulary):
-        return None, None, None
-    _, code, n_tracks = np.unique(tracks.artists, return_inverse=True, return_counts=True)
-    weights = n_tracks[code] ** -0.5
+        return None, {}
+    weights = (tracks.groups.sizes**-0.5)[tracks.groups.code]
     weights /= weights.mean()
-    held_out = []
-    for fold in folds:
-        logs = np.zeros(tracks.targets.shape, np.float32)
-        for member in np.unique(fold):
-            train, test = np.flatnonzero(fold != member), np.flatnonzero(fold == member)
-            if not len(train):
-                continue
-            own = word_model.fit(
-                vocabulary, tracks.inputs.take(train), tracks.targets[train], weights[train]
+
+    def fit(rows: np.ndarray) -> WordPart:
+        inputs = tracks.inputs.take(rows)
+        return text_models.fit_words(vocabulary, inputs, tracks.targets[rows], weights[rows])
+
+    folds = {NEW: fold, KNOWN: splits.grouped(tracks.labels, tracks.recordings, MEMBERS, seed)}
+    held_out = {}
+    for kind, own in folds.items():
+        held_out[kind] = np.zeros(tracks.targets.shape, np.float32)
+        for train, test in _sides(own):
+            held_out[kind][test] = text_models.word_log_probabilities(
+                fit(train), vocabulary, tracks.inputs.take(test)
             )
-            logs[test] = word_log_probabilities(own, vocabulary, tracks.inputs.take(test))
-        held_out.append(logs)
-    by_artist, by_recording = held_out
-    fitted = word_model.fit(vocabulary, tracks.inputs, tracks.targets, weights)
-    return fitted, by_artist, by_recording
+    return fit(np.arange(len(tracks))), held_out
+
+
+def _sides(fold: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows to learn from and rows to predict, for each fold that leaves some to learn from."""
+    for number in np.unique(fold):
+        train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        if len(train):
+            yield train, test
 
 
 def _held_out(
     tracks: LabelledTracks,
-    unseen: np.ndarray,
-    words: np.ndarray | None,
+    logs: LogProbabilities,
+    artists: np.ndarray,
     prior: np.ndarray,
     kind: str,
 ) -> HeldOutTerms:
     together = _LEFT_OUT[kind](tracks)
     counts = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, together)
-    found = head.terms(unseen, words, counts, prior.astype(np.float32), tracks.groups)
+    found = head.terms(logs, artists, counts, prior.astype(np.float32))
     rows = np.flatnonzero(kinds_of(counts) == KINDS.index(kind))
-    stacked = head.stack(found, unseen.shape)[:, rows]
+    stacked = head.stack(found, tracks.targets.shape)[:, rows]
     return HeldOutTerms(stacked, tracks.targets[rows], tracks.artists[rows], rows)

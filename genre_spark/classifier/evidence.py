@@ -144,6 +144,32 @@ def left_out(
     return np.maximum(counts - _sum_up(tables, asked), 0.0)
 
 
+def by_folds(
+    inputs: TrackInputs, synthetic: np.ndarray, targets: np.ndarray, fold: np.ndarray
+) -> np.ndarray:
+    """Count the labelled tracks of the other folds that tell of each one.
+
+    From `left_out` anything with more freedom than a few weights reads a track's own label: it is
+    what is missing. Here all tracks of a fold miss the same ones.
+
+    Parameters
+    ----------
+    inputs, synthetic, targets
+        As in `Evidence.of`.
+    fold : np.ndarray [shape=(n_tracks,), dtype=int64]
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks, 4, n_genres), dtype=float32]
+    """
+    counts = np.zeros((len(inputs), len(EVIDENCE), targets.shape[1]), np.float32)
+    for number in np.unique(fold):
+        told, asked = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        others = Evidence.of(inputs.take(told), synthetic[told], targets[told])
+        counts[asked] = others.look_up(inputs.take(asked), synthetic[asked])
+    return counts
+
+
 def _keys(inputs: TrackInputs, synthetic: np.ndarray) -> list[Keys]:
     """What each track is counted by, table by table; a missing name (0) is no key."""
     return [

@@ -1,6 +1,5 @@
-"""Writes the network for ONNX Runtime, once it is known to agree with Keras."""
+"""Writes the networks for ONNX Runtime, and checks that they agree with Keras."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,41 +16,47 @@ if TYPE_CHECKING:
 PARITY = 1e-5
 
 
-def export(model: "keras.Model", onnx_file: Path, probe: np.ndarray) -> None:
-    """Write the network for ONNX Runtime, and check that it agrees with Keras.
+def to_onnx(model: "keras.Model", artist_model: "keras.Model") -> bytes:
+    """Write the network of tracks and that of artists as one ONNX model."""
+    _, n_scaled, n_channels = model.input_shape
+    written = onnx_graph.write(
+        model.get_weights(),
+        artist_model.get_weights(),
+        n_scaled,
+        n_channels,
+        model.output_shape[-1],
+    )
+    return written.SerializeToString()
+
+
+def check_parity(
+    onnx: bytes,
+    models: tuple["keras.Model", "keras.Model"],
+    probes: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Compare ONNX with Keras on real tracks and artists.
 
     Parameters
     ----------
-    model : keras.Model
-        From `network.fit`.
-    onnx_file : Path
-        To write, in an existing directory.
-    probe : np.ndarray [shape=(n_tracks, n_scaled, n_channels), dtype=float32]
-        Real tracks on which the two are compared.
+    onnx : bytes
+        From `to_onnx`.
+    models : tuple of keras.Model
+        Of tracks, and of artists.
+    probes : tuple of np.ndarray
+        Inputs of either.
 
     Raises
     ------
     GenreSparkError
         Where they do not agree.
     """
-    n_scaled, n_channels = probe.shape[1:]
-    written = onnx_graph.write(model.get_weights(), n_scaled, n_channels, model.output_shape[-1])
-    onnx_file.write_bytes(written.SerializeToString())
-    expected = mean_log_probabilities(member_log_probabilities(model, probe))
-    check_parity(expected, onnx_file, probe)
-
-
-def check_parity(expected: np.ndarray, onnx: Path, probe: np.ndarray) -> None:
-    """Compare ONNX with the expected log-probabilities [shape=(n_tracks, n_classes)].
-
-    Raises
-    ------
-    GenreSparkError
-    """
-    found = Network(onnx.read_bytes()).log_probabilities(probe)
-    difference = float(np.abs(np.exp(found) - np.exp(expected)).max())
-    if difference > PARITY or (found.argmax(axis=1) != expected.argmax(axis=1)).any():
-        raise GenreSparkError(
-            f"the exported network differs from Keras by {difference:.1e} on {len(probe)} tracks,"
-            f" the limit is {PARITY:.0e}; nothing was written"
-        )
+    opened = Network(onnx)
+    found = opened.log_probabilities(probes[0]), opened.artist_log_probabilities(probes[1])
+    for model, probe, logs in zip(models, probes, found, strict=True):
+        expected = mean_log_probabilities(member_log_probabilities(model, probe))
+        difference = float(np.abs(np.exp(logs) - np.exp(expected)).max())
+        if difference > PARITY or (logs.argmax(axis=1) != expected.argmax(axis=1)).any():
+            raise GenreSparkError(
+                f"the exported network differs from Keras by {difference:.1e} on {len(probe)} rows,"
+                f" the limit is {PARITY:.0e}; nothing was written"
+            )

@@ -8,8 +8,16 @@ from pydantic import Field, model_validator
 from genre_spark._model import Finite, StrictModel
 from genre_spark.classifier.calibration import Acceptance
 from genre_spark.classifier.evidence import CountTable, Evidence
-from genre_spark.classifier.head import KINDS, NETWORK_MEAN_TERMS, WORD_TERMS, Head
+from genre_spark.classifier.head import (
+    ARTIST_TERMS,
+    DOCUMENT_TERMS,
+    KINDS,
+    NETWORK_MEAN_TERMS,
+    WORD_TERMS,
+    Head,
+)
 from genre_spark.classifier.packed_array import PackedArray
+from genre_spark.features.documents import BITS
 from genre_spark.features.words import MAX_WORDS, Vocabulary
 
 
@@ -91,6 +99,29 @@ class WordPart(StrictModel):
         return Vocabulary(list(self.titles), list(self.albums))
 
 
+class DocumentPart(StrictModel):
+    """A linear model of artists' documents.
+
+    Attributes
+    ----------
+    weights : PackedArray [shape=(n_classes, 2 ** BITS)]
+        Of the hashed n-grams, as whole multiples of `unit`.
+    unit : float
+    bias : tuple of float
+        Logits of an artist without a title.
+    """
+
+    weights: PackedArray
+    unit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    bias: tuple[Finite, ...]
+
+    @model_validator(mode="after")
+    def _shape_fits(self) -> "DocumentPart":
+        if self.weights.dtype != "<i2" or self.weights.shape != (len(self.bias), 2**BITS):
+            raise ValueError(f"weights of documents have the shape {self.weights.shape}")
+        return self
+
+
 class GenrePart(StrictModel):
     """What scoring needs of the real genres beside the network.
 
@@ -101,6 +132,9 @@ class GenrePart(StrictModel):
     prior : tuple of float
         Share of each genre among the labelled tracks.
     words : WordPart, optional
+    document : DocumentPart, optional
+    artist_network : bool
+        Whether the ONNX file has the artist network beside the tracks' one.
     artist, named, album, synthetic : PackedCounts
         See `evidence.Evidence`.
     heads : dict of str to Head
@@ -114,6 +148,8 @@ class GenrePart(StrictModel):
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     prior: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     words: WordPart | None
+    document: DocumentPart | None
+    artist_network: bool
     artist: PackedCounts
     named: PackedCounts
     album: PackedCounts
@@ -125,8 +161,10 @@ class GenrePart(StrictModel):
     @model_validator(mode="after")
     def _parts_fit(self) -> "GenrePart":
         n = len(self.classes)
-        if len(self.prior) != n or (self.words and len(self.words.bias) != n):
-            raise ValueError(f"prior or words are not of {n} genres")
+        linear = [one.bias for one in (self.words, self.document) if one]
+        biases = [head.bias for head in self.heads.values() if head.bias]
+        if any(len(one) != n for one in (self.prior, *linear, *biases)):
+            raise ValueError(f"prior, words, documents or heads are not of {n} genres")
         for table in (self.artist, self.named, self.album, self.synthetic):
             table.check(n)
         if set(self.heads) != set(KINDS) or set(self.acceptance.thresholds) != set(KINDS):
@@ -134,20 +172,37 @@ class GenrePart(StrictModel):
         return self
 
     @property
+    def reads_words(self) -> bool:
+        """Whether words of titles and album names count."""
+        return self.words is not None and self._uses((*WORD_TERMS, *ARTIST_TERMS))
+
+    @property
+    def reads_documents(self) -> bool:
+        """Whether artists' documents count."""
+        return self.document is not None and self._uses((*DOCUMENT_TERMS, *ARTIST_TERMS))
+
+    @property
     def reads_text(self) -> bool:
-        """Whether words of titles and album names are needed."""
-        return self.words is not None and any(head.uses(WORD_TERMS) for head in self.heads.values())
+        """Whether titles and album names are needed."""
+        return self.reads_words or self.reads_documents
+
+    @property
+    def reads_statistics(self) -> bool:
+        """Whether the artist network counts."""
+        return self.artist_network and self._uses(ARTIST_TERMS)
 
     @property
     def relates_artists(self) -> bool:
         """Whether a label depends on the other tracks of its artist."""
-        means = any(head.uses(NETWORK_MEAN_TERMS) for head in self.heads.values())
-        return self.has_artists or means
+        return self.has_artists or self._uses(NETWORK_MEAN_TERMS)
 
     @property
     def artist_keys(self) -> np.ndarray:
         """Artists with labelled tracks [dtype=int64], in order."""
         return self.artist.keys.array
+
+    def _uses(self, terms: tuple[str, ...]) -> bool:
+        return any(head.uses(terms) for head in self.heads.values())
 
     def evidence(self) -> Evidence:
         """Unpack the counts of labelled tracks."""

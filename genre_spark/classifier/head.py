@@ -6,18 +6,21 @@ one set of weights for each kind of track.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from genre_spark._model import Finite, StrictModel
 from genre_spark.classifier.softmax import log_softmax
 from genre_spark.features.group_statistics import Groups
+from genre_spark.features.tensor import n_statistics
 
 # Kinds of tracks with weights and thresholds of their own: their codes are their places.
 KINDS = (NEW, KNOWN) = ("new", "known")
 
 NETWORK_TERMS = ("network",)
 NETWORK_MEAN_TERMS = ("network, artist mean", "network, artist mean by log n")
+ARTIST_TERMS, DOCUMENT_TERMS = ("artist network",), ("artist document",)
 WORD_TERMS = ("words", "words, artist mean", "words, artist mean by log n")
 # Label counts, as (group in the order of `evidence.EVIDENCE`, smoothing, also as the artist's mean):
 # the smaller the smoothing, the fewer labelled tracks are believed.
@@ -33,13 +36,17 @@ _SYNTHETIC_TERMS = ("synthetic genre", f"synthetic genre{_MEAN}")
 EVIDENCE_TERMS = tuple(
     term for name, (*_, pooled) in _COUNTS.items() for term in (name, name + _MEAN)[: 1 + pooled]
 )
-TERMS = (*NETWORK_TERMS, *NETWORK_MEAN_TERMS, *WORD_TERMS, *EVIDENCE_TERMS)
+TERMS = (
+    *NETWORK_TERMS, *NETWORK_MEAN_TERMS, *ARTIST_TERMS, *WORD_TERMS, *DOCUMENT_TERMS, *EVIDENCE_TERMS,
+)  # fmt: skip
 # What each step of the ladder uses; the last one is what is shipped.
 _POOLED = (*NETWORK_TERMS, *NETWORK_MEAN_TERMS)
 LADDER = {
     "CNN on a track's sound alone": NETWORK_TERMS,
     "pooled over the artist": _POOLED,
     "with words": (*_POOLED, *WORD_TERMS),
+    "with the artist's document": (*_POOLED, *WORD_TERMS, *DOCUMENT_TERMS),
+    "with the artist network": (*_POOLED, *WORD_TERMS, *DOCUMENT_TERMS, *ARTIST_TERMS),
     "with labels of artists and albums": tuple(
         name for name in TERMS if name not in _SYNTHETIC_TERMS
     ),
@@ -48,24 +55,99 @@ LADDER = {
 
 # A genre that one track rules out may still be the artist's.
 _FLOOR = 0.01
-_RIDGE = 1e-3
+# Log-probabilities as an input of a network: about as large as scaled features.
+_TOLD_UNIT = 0.5
+_RIDGE, _BIAS_RIDGE = 1e-3, 1e-3
 _MAX_WEIGHT = 5.0
 _START = 0.3
 
 
 class Head(StrictModel):
-    """Weights of `TERMS` for one kind of track; those that are left out count nothing."""
+    """Weights of the terms for one kind of track.
+
+    Attributes
+    ----------
+    weights : dict of str to float
+        Of `TERMS`; those that are left out count nothing.
+    bias : tuple of float
+        Added to the logit of each genre. Terms that agree on what is frequent say it more than once.
+    """
 
     weights: dict[str, Finite]
+    bias: tuple[Finite, ...] = ()
 
     def uses(self, terms: Sequence[str]) -> bool:
         """Whether any of the terms counts."""
         return any(self.weights.get(name) for name in terms)
 
+    def logits(self, stacked: np.ndarray) -> np.ndarray:
+        """Add up terms [shape=(n_terms, n_tracks, n_classes)]."""
+        return np.tensordot(self.vector, stacked, 1) + np.array(self.bias or 0.0, np.float32)
+
     @property
     def vector(self) -> np.ndarray:
         """Weights in the order of `TERMS` [dtype=float32]."""
         return np.array([self.weights.get(name, 0.0) for name in TERMS], np.float32)
+
+
+@dataclass(frozen=True)
+class LogProbabilities:
+    """What is told of tracks and of their artists, before labels are counted.
+
+    Attributes
+    ----------
+    network, words : np.ndarray [shape=(n_tracks, n_classes)]
+        Of the CNN; of the words, None without.
+    network_mean, words_mean, documents : np.ndarray [shape=(n_groups, n_classes)]
+        Means over the artist's tracks; of the artist's document.
+    groups : Groups
+        Consecutive tracks of one artist.
+    """
+
+    network: np.ndarray
+    network_mean: np.ndarray
+    words: np.ndarray | None
+    words_mean: np.ndarray | None
+    documents: np.ndarray | None
+    groups: Groups
+
+    @classmethod
+    def of(
+        cls,
+        network: np.ndarray,
+        groups: Groups,
+        words: np.ndarray | None = None,
+        documents: np.ndarray | None = None,
+    ) -> "LogProbabilities":
+        """Floor and pool log-probabilities of tracks (`documents`: of artists)."""
+        network = _floored(network)
+        words = None if words is None else _floored(words)
+        return cls(
+            network=network,
+            network_mean=groups.means(network),
+            words=words,
+            words_mean=None if words is None else groups.means(words),
+            documents=None if documents is None else _floored(documents),
+            groups=groups,
+        )
+
+    def artist_inputs(self, statistics: np.ndarray) -> np.ndarray:
+        """All that is known of artists, as the artist network reads it, 0 for what there is not.
+
+        Parameters
+        ----------
+        statistics : np.ndarray [shape=(n_groups, n_statistics)]
+            From `tensor.artist_statistics`.
+        """
+        nothing = np.zeros_like(self.network_mean)
+        told = (self.network_mean, self.words_mean, self.documents)
+        given = [nothing if one is None else one * np.float32(_TOLD_UNIT) for one in told]
+        return np.concatenate([statistics, *given], axis=1, dtype=np.float32)
+
+
+def n_artist_inputs(n_scaled: int, n_classes: int) -> int:
+    """Count the columns of `LogProbabilities.artist_inputs`."""
+    return n_statistics(n_scaled) + 3 * n_classes
 
 
 def kinds_of(counts: np.ndarray) -> np.ndarray:
@@ -81,24 +163,19 @@ def kinds_of(counts: np.ndarray) -> np.ndarray:
 
 
 def terms(
-    network: np.ndarray,
-    words: np.ndarray | None,
-    counts: np.ndarray,
-    prior: np.ndarray,
-    groups: Groups,
+    logs: LogProbabilities, artists: np.ndarray | None, counts: np.ndarray, prior: np.ndarray
 ) -> Iterator[np.ndarray | None]:
     """Compute the terms of the sum, one by one.
 
     Parameters
     ----------
-    network, words : np.ndarray [shape=(n_tracks, n_classes)]
-        Log-probabilities; None without words.
+    logs : LogProbabilities
+    artists : np.ndarray [shape=(n_groups, n_classes)] or None
+        Log-probabilities of the artist network; None where it counts nothing.
     counts : np.ndarray [shape=(n_tracks, 4, n_classes)]
         Labelled tracks by group and genre; see `evidence`.
     prior : np.ndarray [shape=(n_classes,)]
         Shares of the genres.
-    groups : Groups
-        Consecutive tracks of one artist.
 
     Yields
     ------
@@ -107,16 +184,18 @@ def terms(
         to its prior: 0 for a track without labelled tracks in that group. All but the artist's own
         also count as their mean over the artist's tracks.
     """
-    log_n = np.log(groups.sizes).astype(np.float32)[groups.code, None]
-    for one in (network, words):
-        if one is None:
+    groups, code = logs.groups, logs.groups.code
+    log_n = np.log(groups.sizes).astype(np.float32)[code, None]
+    of_artists = None if artists is None else _floored(artists)
+    for own, mean, other in (
+        (logs.network, logs.network_mean, of_artists),
+        (logs.words, logs.words_mean, logs.documents),
+    ):
+        if own is None or mean is None:
             yield from (None, None, None)
-            continue
-        floored = np.log(np.exp(one) + np.float32(_FLOOR))
-        yield floored
-        mean = groups.means(floored)[groups.code]
-        yield mean
-        yield mean * log_n
+        else:
+            yield from (own, mean[code], mean[code] * log_n)
+        yield None if other is None else other[code]
     for group, smoothing, pooled in _COUNTS.values():
         ratio = _log_ratio(counts[:, group], prior, smoothing)
         yield ratio
@@ -124,7 +203,7 @@ def terms(
             yield groups.means(ratio)[groups.code]
 
 
-def fit(stacked: np.ndarray, targets: np.ndarray, used: Sequence[str] = TERMS) -> dict[str, float]:
+def fit(stacked: np.ndarray, targets: np.ndarray, used: Sequence[str] = TERMS) -> Head:
     """Fit the weights under which held-out labels are likeliest.
 
     Parameters
@@ -138,31 +217,39 @@ def fit(stacked: np.ndarray, targets: np.ndarray, used: Sequence[str] = TERMS) -
 
     Returns
     -------
-    dict of str to float
-        Weights in [0, 5] of the terms that count. The likelihood is convex in them.
+    Head
+        Weights in [0, 5] of the terms that count, and biases. The likelihood is convex in them.
     """
     from scipy.optimize import minimize
 
     names = [name for i, name in enumerate(TERMS) if name in used and stacked[i].any()]
     x = stacked[[TERMS.index(name) for name in names]]
-    n = max(1, len(targets))
+    n, n_classes = max(1, len(targets)), targets.shape[1]
+    ridge = np.array([_RIDGE] * len(names) + [_BIAS_RIDGE] * n_classes)
 
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        logs = log_softmax(np.tensordot(weights.astype(np.float32), x, 1))
-        gradient = np.tensordot(x, np.exp(logs) - targets, ([1, 2], [0, 1])) / n
-        value = -(targets * logs).sum() / n + _RIDGE * (weights**2).sum()
-        return float(value), gradient.astype(float) + 2.0 * _RIDGE * weights
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, bias = np.split(flat.astype(np.float32), [len(names)])
+        logs = log_softmax(np.tensordot(weights, x, 1) + bias)
+        wrong = np.exp(logs) - targets
+        gradient = np.concatenate([np.tensordot(x, wrong, ([1, 2], [0, 1])), wrong.sum(axis=0)]) / n
+        value = -(targets * logs).sum() / n + (ridge * flat**2).sum()
+        return float(value), gradient.astype(float) + 2.0 * ridge * flat
 
-    bounds = [(0.0, _MAX_WEIGHT)] * len(names)
-    start = np.full(len(names), _START)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return {name: round(float(w), 6) for name, w in zip(names, found.x, strict=True) if w > 0}
+    bounds = [(0.0, _MAX_WEIGHT)] * len(names) + [(-_MAX_WEIGHT, _MAX_WEIGHT)] * n_classes
+    start = np.concatenate([np.full(len(names), _START), np.zeros(n_classes)])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x.round(6).tolist()
+    weights = {name: w for name, w in zip(names, found, strict=False) if w > 0}
+    return Head(weights=weights, bias=tuple(found[len(names) :]))
 
 
 def stack(found: Iterator[np.ndarray | None], shape: tuple[int, int]) -> np.ndarray:
     """Stack terms [shape=(n_terms, n_tracks, n_classes)], 0 for those that there are not."""
     nothing = np.zeros(shape, np.float32)
     return np.stack([nothing if one is None else one for one in found])
+
+
+def _floored(logs: np.ndarray) -> np.ndarray:
+    return np.log(np.exp(logs) + np.float32(_FLOOR))
 
 
 def _log_ratio(counts: np.ndarray, prior: np.ndarray, smoothing: float) -> np.ndarray:

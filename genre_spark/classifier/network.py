@@ -32,20 +32,20 @@ OnEpoch = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled tracks as the network reads them.
+    """Labelled tracks, or artists, as a network reads them.
 
     Attributes
     ----------
-    tensor : np.ndarray [shape=(n_tracks, n_scaled, n_channels), dtype=float32]
-    targets : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
+    inputs : np.ndarray [shape=(n, ...), dtype=float32]
+        Tensors of tracks, or statistics of artists.
+    targets : np.ndarray [shape=(n, n_classes), dtype=float32]
         Shares of the genres; they sum to 1.
-    artists : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Equal for tracks of one artist.
+    weights : np.ndarray [shape=(n,)]
     """
 
-    tensor: np.ndarray
+    inputs: np.ndarray
     targets: np.ndarray
-    artists: np.ndarray
+    weights: np.ndarray
 
 
 def fit(
@@ -54,6 +54,7 @@ def fit(
     settings: NetworkSettings,
     seed: int,
     on_epoch: OnEpoch = lambda epoch, epochs: None,
+    build: Callable[..., "keras.Model"] = architecture.build,
 ) -> "keras.Model":
     """Fit the members' weights.
 
@@ -66,6 +67,8 @@ def fit(
     seed : int
     on_epoch : callable
         Receives the number of epochs done and their total.
+    build : callable
+        Of `architecture`: makes the model from the shape of one input and the number of genres.
 
     Returns
     -------
@@ -81,8 +84,7 @@ def fit(
     keras = quiet_keras()
     keras.utils.set_random_seed(seed)
     n, n_classes = examples.targets.shape
-    _, n_scaled, n_channels = examples.tensor.shape
-    model = architecture.build(n_scaled, n_channels, n_classes)
+    model = build(*examples.inputs.shape[1:], n_classes)
     batch, epochs = _schedule(n, settings)
     # Larger batches have steadier gradients, which bear longer steps.
     rate = min(_MAX_RATE, settings.learning_rate * (batch / _BATCH_OF_RATE) ** 0.5)
@@ -97,9 +99,9 @@ def fit(
         on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, epochs)
     )
     model.fit(
-        examples.tensor,
+        examples.inputs,
         np.repeat(examples.targets[:, None], MEMBERS, axis=1),
-        sample_weight=_weights(fold, examples.artists),
+        sample_weight=_weights(fold, examples.weights),
         epochs=epochs,
         batch_size=batch,
         callbacks=[report],
@@ -108,9 +110,9 @@ def fit(
     return model
 
 
-def member_log_probabilities(model: "keras.Model", tensor: np.ndarray) -> np.ndarray:
-    """Log-probabilities of each member [shape=(n_tracks, MEMBERS, n_classes), dtype=float32]."""
-    return log_softmax(model.predict(tensor, batch_size=_BATCH, verbose=0))
+def member_log_probabilities(model: "keras.Model", inputs: np.ndarray) -> np.ndarray:
+    """Log-probabilities of each member [shape=(n, MEMBERS, n_classes), dtype=float32]."""
+    return log_softmax(model.predict(inputs, batch_size=_BATCH, verbose=0))
 
 
 def mean_log_probabilities(members: np.ndarray) -> np.ndarray:
@@ -136,13 +138,8 @@ def _schedule(n_tracks: int, settings: NetworkSettings) -> tuple[int, int]:
     return batch, max(settings.epochs, math.ceil(settings.min_steps * batch / n_tracks))
 
 
-def _weights(fold: np.ndarray, artists: np.ndarray) -> np.ndarray:
-    """Of each track for each member [shape=(n_tracks, MEMBERS), dtype=float32].
-
-    Tracks of one artist repeat each other: an artist counts as the root of their number.
-    """
-    _, code, n_tracks = np.unique(artists, return_inverse=True, return_counts=True)
-    weights = n_tracks[code] ** -0.5
+def _weights(fold: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Of each example for each member [shape=(n, MEMBERS), dtype=float32]."""
     learns = np.arange(MEMBERS) != fold[:, None]
     return (learns * (weights / weights.mean())[:, None]).astype(np.float32)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 INPUT, OUTPUT = "tensor", "log_probabilities"
+ARTISTS, ARTISTS_OUTPUT = "artists", "artist_log_probabilities"
 # What ONNX Runtime 1.20 reads, and the first with all that is used here.
 OPSET, _IR_VERSION = 15, 8
 # All that `write` may use: a bundle whose network has any other operator is refused.
@@ -22,9 +23,13 @@ OPERATORS = frozenset({"Concat", "Gemm", "LogSoftmax", "Mul", "ReduceMean", "Res
 
 
 def write(
-    weights: Sequence[np.ndarray], n_scaled: int, n_channels: int, n_classes: int
+    weights: Sequence[np.ndarray],
+    artist_weights: Sequence[np.ndarray],
+    n_scaled: int,
+    n_channels: int,
+    n_classes: int,
 ) -> "ModelProto":
-    """Write the mean log-probabilities of the members as an ONNX model.
+    """Write the mean log-probabilities of the members of both networks as one ONNX model.
 
     Parameters
     ----------
@@ -32,27 +37,35 @@ def write(
         Of `architecture.build`'s model: kernels and biases of the convolution
         [shape=(1, n_channels, MEMBERS * FILTERS)], and of the dense layers
         [shape=(MEMBERS, n_inputs, n_units)].
+    artist_weights : sequence of np.ndarray
+        Of `architecture.build_artist`'s model: kernels and biases of the dense layers.
     n_scaled, n_channels, n_classes : int
 
     Returns
     -------
     onnx.ModelProto
         From `INPUT` [shape=(n_tracks, n_scaled, n_channels), dtype=float32] to `OUTPUT`
-        [shape=(n_tracks, n_classes)].
+        [shape=(n_tracks, n_classes)], and from `ARTISTS` [shape=(n_artists, n_inputs)] to
+        `ARTISTS_OUTPUT` [shape=(n_artists, n_classes)].
     """
     from onnx import TensorProto, helper
 
     graph = _Graph()
-    members = _members(graph, weights, n_scaled, n_channels)
-    beside = graph.reshape(graph.add("Concat", *members, axis=1), -1, MEMBERS, n_classes)
-    mean = graph.add("ReduceMean", beside, axes=[1], keepdims=0)
-    graph.add("LogSoftmax", mean, output=OUTPUT, axis=1)
-    shapes = ["tracks", n_scaled, n_channels], ["tracks", n_classes]
-    given, found = (
+    graph.mean(_members(graph, weights, n_scaled, n_channels), n_classes, OUTPUT)
+    layers = list(zip(artist_weights[::2], artist_weights[1::2], strict=True))
+    artists = [graph.chain(ARTISTS, layers, member) for member in range(MEMBERS)]
+    graph.mean(artists, n_classes, ARTISTS_OUTPUT)
+    shapes: dict[str, list[str | int]] = {
+        INPUT: ["tracks", n_scaled, n_channels],
+        ARTISTS: ["artists", artist_weights[0].shape[1]],
+        OUTPUT: ["tracks", n_classes],
+        ARTISTS_OUTPUT: ["artists", n_classes],
+    }
+    values = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in zip((INPUT, OUTPUT), shapes, strict=True)
-    )
-    made = helper.make_graph(graph.nodes, "network", [given], [found], graph.constants)
+        for name, shape in shapes.items()
+    ]
+    made = helper.make_graph(graph.nodes, "network", values[:2], values[2:], graph.constants)
     opset = helper.make_opsetid("", OPSET)
     return helper.make_model(made, opset_imports=[opset], ir_version=_IR_VERSION)
 
@@ -86,6 +99,21 @@ class _Graph:
     def dense(self, value: str, kernel: np.ndarray, bias: np.ndarray) -> str:
         return self.add("Gemm", value, self.constant(kernel), self.constant(bias))
 
+    def chain(
+        self, value: str, layers: Sequence[tuple[np.ndarray, np.ndarray]], member: int
+    ) -> str:
+        """Log-probabilities from the dense layers of one member."""
+        for kernel, bias in layers[:-1]:
+            value = self.silu(self.dense(value, kernel[member], bias[member]))
+        kernel, bias = layers[-1]
+        return self.add("LogSoftmax", self.dense(value, kernel[member], bias[member]), axis=1)
+
+    def mean(self, members: Sequence[str], n_classes: int, output: str) -> None:
+        """Mean log-probabilities of the members, which again add up to 1."""
+        beside = self.reshape(self.add("Concat", *members, axis=1), -1, MEMBERS, n_classes)
+        mean = self.add("ReduceMean", beside, axes=[1], keepdims=0)
+        self.add("LogSoftmax", mean, output=output, axis=1)
+
     def silu(self, value: str) -> str:
         return self.add("Mul", value, self.add("Sigmoid", value))
 
@@ -100,8 +128,5 @@ def _members(
     for member in range(MEMBERS):
         mixed = graph.silu(graph.dense(image, mix[:, member], biases[member]))
         found = graph.reshape(mixed, -1, n_scaled * FILTERS)
-        for own, own_bias in dense[:-1]:
-            found = graph.silu(graph.dense(found, own[member], own_bias[member]))
-        logits = graph.dense(found, dense[-1][0][member], dense[-1][1][member])
-        members.append(graph.add("LogSoftmax", logits, axis=1))
+        members.append(graph.chain(found, dense, member))
     return members

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.classifier.onnx_graph import INPUT
+from genre_spark.classifier.onnx_graph import ARTISTS, ARTISTS_OUTPUT, INPUT, OUTPUT
 from genre_spark.errors import BundleError
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ class Network:
 
     def __init__(self, onnx: bytes):
         self._session = open_session(onnx)
+        # Rows of zeros, for the network that is not asked.
+        self._nothing = {
+            one.name: np.zeros((2, *one.shape[1:]), np.float32)
+            for one in self._session.get_inputs()
+        }
 
     def log_probabilities(self, tensor: np.ndarray) -> np.ndarray:
         """Compute log-probabilities of the genres.
@@ -39,15 +44,22 @@ class Network:
         BundleError
             Where a log-probability is not finite, which no check of a few tracks can rule out.
         """
+        return self._run(INPUT, OUTPUT, tensor)
+
+    def artist_log_probabilities(self, inputs: np.ndarray) -> np.ndarray:
+        """Compute log-probabilities of artists from `LogProbabilities.artist_inputs`; see above."""
+        return self._run(ARTISTS, ARTISTS_OUTPUT, inputs)
+
+    def _run(self, name: str, output: str, rows: np.ndarray) -> np.ndarray:
         # One row alone ONNX Runtime multiplies in another order, with other last digits.
-        given = np.repeat(tensor, 2, axis=0) if len(tensor) == 1 else tensor
-        (found,) = self._session.run(None, {INPUT: given})
+        given = np.repeat(rows, 2, axis=0) if len(rows) == 1 else rows
+        (found,) = self._session.run([output], self._nothing | {name: given})
         if not np.isfinite(found).all():
             raise BundleError(
                 "the model's network gives numbers that are not finite for some tracks; no label"
                 " can be trusted. Use another model"
             )
-        return found[: len(tensor)]
+        return found[: len(rows)]
 
 
 def open_session(onnx: bytes) -> "InferenceSession":

@@ -10,6 +10,8 @@ from pydantic import model_validator
 
 from genre_spark._model import StrictModel
 
+DType = Literal["<i8", "<i4", "<i2", "<f4"]
+
 # Far more than 200,000 labelled tracks need.
 _MAX_BYTES = 64 * 2**20
 
@@ -19,17 +21,17 @@ class PackedArray(StrictModel):
 
     Attributes
     ----------
-    dtype : {'<i8', '<i4', '<f4'}
+    dtype : {'<i8', '<i4', '<i2', '<f4'}
     shape : tuple of int
     data : str
     """
 
-    dtype: Literal["<i8", "<i4", "<f4"]
+    dtype: DType
     shape: tuple[int, ...]
     data: str
 
     @classmethod
-    def of(cls, array: np.ndarray, dtype: Literal["<i8", "<i4", "<f4"]) -> "PackedArray":
+    def of(cls, array: np.ndarray, dtype: DType) -> "PackedArray":
         """Pack an array."""
         data = zlib.compress(array.astype(dtype).tobytes(), 6)
         return cls(dtype=dtype, shape=array.shape, data=base64.b64encode(data).decode("ascii"))

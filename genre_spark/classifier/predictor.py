@@ -6,14 +6,15 @@ import numpy as np
 
 from genre_spark.classifier.evidence import EVIDENCE
 from genre_spark.classifier.genre_part import GenrePart
-from genre_spark.classifier.head import KINDS, kinds_of, stack, terms
+from genre_spark.classifier.head import KINDS, LogProbabilities, kinds_of, stack, terms
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.classifier.softmax import softmax
-from genre_spark.classifier.word_model import word_log_probabilities
+from genre_spark.classifier.text_models import document_log_probabilities, word_log_probabilities
+from genre_spark.features import documents
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureScaler
-from genre_spark.features.tensor import build
-from genre_spark.features.track_inputs import TrackInputs
+from genre_spark.features.tensor import artist_statistics, build
+from genre_spark.features.track_inputs import Keys, TrackInputs
 
 # Evidence that is reported: labelled tracks of the artist, of other artists and of the album.
 _REPORTED = EVIDENCE[:3]
@@ -52,25 +53,48 @@ class Combination:
     def __init__(self, part: GenrePart):
         self._evidence = part.evidence()
         self._prior = np.array(part.prior, np.float32)
-        self._words = part.words
+        self._part = part
         self._vocabulary = part.words.vocabulary if part.words else None
-        self._reads_text = part.reads_text
         # [shape=(n_terms, n_kinds)]
-        self._weights = np.stack([part.heads[kind].vector for kind in KINDS], axis=1)
+        heads = [part.heads[kind] for kind in KINDS]
+        self._weights = np.stack([head.vector for head in heads], axis=1)
+        nothing = (0.0,) * len(part.classes)
+        self._bias = np.array([head.bias or nothing for head in heads], np.float32)
         self._acceptance = part.acceptance
 
     def predict(
-        self, network: np.ndarray, inputs: TrackInputs, groups: Groups, synthetic: np.ndarray
+        self,
+        networks: Network,
+        network: np.ndarray,
+        inputs: TrackInputs,
+        groups: Groups,
+        synthetic: np.ndarray,
+        texts: Keys | None = None,
     ) -> Predictions:
-        """Predict from the network's log-probabilities [shape=(n_tracks, n_classes)].
+        """Predict from the network's log-probabilities.
 
-        Parameters are otherwise those of `GenrePredictor.predict`.
+        Parameters
+        ----------
+        networks : Network
+            Has the artist network.
+        network : np.ndarray [shape=(n_tracks, n_classes)]
+        inputs, groups, synthetic
+            As in `GenrePredictor.predict`.
+        texts : Keys, optional
+            Documents of the artists, where `inputs` are not all of their tracks.
         """
+        part = self._part
+        logs = LogProbabilities.of(
+            network,
+            groups,
+            self._word_logs(inputs) if part.reads_words else None,
+            self._document_logs(inputs, groups, texts) if part.reads_documents else None,
+        )
+        artists = _artist_logs(networks, logs, inputs) if part.reads_statistics else None
         counts = self._evidence.look_up(inputs, synthetic)
         kinds = kinds_of(counts)
-        logits = np.zeros_like(network)
-        words = self._word_logs(inputs) if self._reads_text else None
-        found = terms(network, words, counts, self._prior, groups)
+        logits = self._bias[kinds]
+        found = terms(logs, artists, counts, self._prior)
         for weights, term in zip(self._weights, found, strict=True):
             if term is not None and weights.any():
                 logits += weights[kinds, None] * term
@@ -84,17 +108,38 @@ class Combination:
         )
 
     def terms(
-        self, network: np.ndarray, inputs: TrackInputs, groups: Groups, synthetic: np.ndarray
+        self,
+        networks: Network,
+        network: np.ndarray,
+        inputs: TrackInputs,
+        groups: Groups,
+        synthetic: np.ndarray,
+        texts: Keys,
     ) -> np.ndarray:
         """Compute all `TERMS` [shape=(n_terms, n_tracks, n_classes)]; see `predict`."""
-        counts = self._evidence.look_up(inputs, synthetic)
-        found = terms(network, self._word_logs(inputs), counts, self._prior, groups)
+        told = self._document_logs(inputs, groups, texts)
+        logs = LogProbabilities.of(network, groups, self._word_logs(inputs), told)
+        artists = _artist_logs(networks, logs, inputs)
+        found = terms(logs, artists, self._evidence.look_up(inputs, synthetic), self._prior)
         return stack(found, network.shape)
 
     def _word_logs(self, inputs: TrackInputs) -> np.ndarray | None:
-        if self._words is None or self._vocabulary is None:
+        if self._part.words is None or self._vocabulary is None:
             return None
-        return word_log_probabilities(self._words, self._vocabulary, inputs)
+        return word_log_probabilities(self._part.words, self._vocabulary, inputs)
+
+    def _document_logs(
+        self, inputs: TrackInputs, groups: Groups, texts: Keys | None
+    ) -> np.ndarray | None:
+        if self._part.document is None:
+            return None
+        texts = documents.of_artists(inputs, groups) if texts is None else texts
+        return document_log_probabilities(self._part.document, texts)
+
+
+def _artist_logs(networks: Network, logs: LogProbabilities, inputs: TrackInputs) -> np.ndarray:
+    statistics = artist_statistics(inputs, logs.groups)
+    return networks.artist_log_probabilities(logs.artist_inputs(statistics))
 
 
 class GenrePredictor:
@@ -126,7 +171,7 @@ class GenrePredictor:
             Row of each track's synthetic genre.
         """
         network = self.track_log_probabilities(inputs)
-        return self._combination.predict(network, inputs, groups, synthetic)
+        return self._combination.predict(self._network, network, inputs, groups, synthetic)
 
     def track_log_probabilities(
         self, inputs: TrackInputs, synthetic: np.ndarray | None = None

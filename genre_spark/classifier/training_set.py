@@ -19,7 +19,7 @@ from genre_spark.classifier.evidence import mix
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
-from genre_spark.features import artist_pass
+from genre_spark.features import artist_pass, documents
 from genre_spark.features.artist_batches import artist_batches
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureScaler
@@ -36,7 +36,8 @@ _FEWEST_LABELS = 50
 # Tracks of a genre that are kept, where there are as many, however large the others are.
 _FEWEST_KEPT = 100
 _MATRICES = (
-    "scaled", "artist_counts", "album_counts", "artist_mean", "album_mean", "album_deviation",
+    "scaled", "artist_counts", "album_counts", "artist_mean", "artist_deviation", "album_mean",
+    "album_deviation",
 )  # fmt: skip
 _TEXTS = ("title", "album_name")
 
@@ -58,6 +59,10 @@ class LabelledTracks:
         Equal for tracks of one artist; a track without one is an artist of its own.
     recordings : np.ndarray [shape=(n_tracks,), dtype=int64]
         Equal for tracks with the same artist and title: one recording, issued several times.
+    documents : Keys
+        Hashed character n-grams of all titles and album names of each artist; see `documents`.
+    document : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Place of the document of each track's artist.
     bin_edges : np.ndarray [shape=(N_BINS + 1, n_scaled)]
         Quantiles of the scaled features.
     features : tuple of str
@@ -70,6 +75,8 @@ class LabelledTracks:
     classes: tuple[str, ...]
     artists: np.ndarray
     recordings: np.ndarray
+    documents: Keys
+    document: np.ndarray
     bin_edges: np.ndarray
     features: tuple[str, ...]
 
@@ -92,6 +99,11 @@ class LabelledTracks:
         return bool(self.inputs.has_artist.any())
 
     @property
+    def artist_documents(self) -> Keys:
+        """The document of each of `groups`."""
+        return self.documents.take(self.document[self.groups.starts])
+
+    @property
     def groups(self) -> Groups:
         """Tracks by artist."""
         return Groups.of(self.artists)
@@ -106,6 +118,7 @@ class LabelledTracks:
             targets=self.targets[at],
             artists=self.artists[at],
             recordings=self.recordings[at],
+            document=self.document[at],
         )
 
     def fingerprint(self) -> str:
@@ -168,7 +181,9 @@ def collect(
     def with_statistics(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in artist_batches(batches, scaler):
             chosen = np.flatnonzero(batch.rows[_CHOSEN].to_numpy(zero_copy_only=False))
-            yield _pack(batch.rows.take(pa.array(chosen)), batch.inputs.take(chosen))
+            found = documents.of_artists(batch.inputs, batch.groups)
+            once = documents.on_first(found, batch.groups.code[chosen])
+            yield _pack(batch.rows.take(pa.array(chosen)), batch.inputs.take(chosen), once)
 
     table = together.mapInArrow(with_statistics, _SCHEMA).orderBy(TRACK_ID).toArrow()
     return _unpack(table, scaler, synthetic, classes)
@@ -178,26 +193,25 @@ _SCHEMA = ", ".join(
     [
         f"{TRACK_ID} string, {GENRES} array<string>, {_TITLE_KEY} bigint, {_ID_KEY} bigint",
         "artist bigint, album bigint, artist_tracks bigint, album_tracks bigint",
-        "other_artists array<bigint>, title string, album_name string",
+        "other_artists array<bigint>, document array<bigint>, title string, album_name string",
         *[f"{name} array<float>" for name in _MATRICES],
     ]
 )
 
 
-def _pack(rows: pa.RecordBatch, inputs: TrackInputs) -> pa.RecordBatch:
+def _pack(rows: pa.RecordBatch, inputs: TrackInputs, document: Keys) -> pa.RecordBatch:
     """Columns of `_SCHEMA`."""
     plain = {name: rows[name] for name in (TRACK_ID, GENRES, _TITLE_KEY, _ID_KEY)}
     keys = ("artist", "album", "artist_tracks", "album_tracks")
     numbers = {name: pa.array(getattr(inputs, name).astype(np.int64)) for name in keys}
-    others = pa.ListArray.from_arrays(
-        pa.array(inputs.other_artists.offsets.astype(np.int32)),
-        pa.array(inputs.other_artists.values),
-    )
+    keyed = {"other_artists": _key_lists(inputs.other_artists), "document": _key_lists(document)}
     texts = {name: getattr(inputs, name) for name in _TEXTS}
     matrices = {name: _lists(getattr(inputs, name)) for name in _MATRICES}
-    return pa.RecordBatch.from_pydict(
-        plain | numbers | {"other_artists": others} | texts | matrices
-    )
+    return pa.RecordBatch.from_pydict(plain | numbers | keyed | texts | matrices)
+
+
+def _key_lists(keys: Keys) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(keys.offsets.astype(np.int32)), pa.array(keys.values))
 
 
 def _lists(values: np.ndarray) -> pa.ListArray:
@@ -228,6 +242,8 @@ def _unpack(
     artists = np.where(inputs.has_artist, inputs.artist, arrays[_ID_KEY])
     has_title = inputs.has_artist & columns["title"].is_valid().to_numpy(zero_copy_only=False)
     recordings = np.where(has_title, mix(inputs.artist, arrays[_TITLE_KEY]), arrays[_ID_KEY])
+    order = np.argsort(artists, kind="stable")
+    groups, texts = Groups.of(artists[order]), Keys.of(columns["document"]).take(order)
     found = LabelledTracks(
         inputs=inputs,
         synthetic=synthetic.assign(inputs)[0],
@@ -235,10 +251,13 @@ def _unpack(
         classes=classes,
         artists=artists,
         recordings=recordings,
+        # Parts of a large artist have a document each.
+        documents=Keys(texts.offsets[np.append(groups.starts, len(order))], texts.values),
+        document=groups.code[np.argsort(order, kind="stable")],
         bin_edges=scaler.bin_edges,
         features=tuple(one.feature for one in scaler.scaled_features),
     )
-    return found.take(np.argsort(artists, kind="stable"))
+    return found.take(order)
 
 
 def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:

@@ -5,20 +5,25 @@ from typing import Any
 
 import numpy as np
 
+from genre_spark.classifier import evidence, head, splits
 from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.evidence import Evidence
-from genre_spark.classifier.head import KINDS, TERMS
+from genre_spark.classifier.head import EVIDENCE_TERMS, KINDS, KNOWN, TERMS, LogProbabilities
+from genre_spark.classifier.text_models import word_log_probabilities
 from genre_spark.classifier.training_set import LabelledTracks
-from genre_spark.classifier.word_model import word_log_probabilities
-from genre_spark.features.tensor import build
+from genre_spark.features.tensor import artist_statistics, build
 
 MAJORITY = "majority"
 ARTIST_LOOKUP, ALBUM_LOOKUP = "artist lookup", "album lookup"
 LOOKUP_OR_FOREST = "artist lookup, else random forest"
 WORDS = "words alone"
 FOREST, POOLED_FOREST = "random forest", "random forest, pooled"
-SAME_INPUTS = "random forest, same inputs"
+# Of the track alone, then of all that the classifier reads.
+PERCEPTRON, REGRESSION = "perceptron on the track, pooled", "logistic regression, pooled"
+SAME_FOREST, SAME_BOOSTING = "random forest, same inputs", "gradient boosting, same inputs"
 
+_FOLDS = 5
+_EVIDENCE = [TERMS.index(name) for name in EVIDENCE_TERMS]
 _TREES, _MIN_LEAF = 100, 2
 # Of gradient boosting, which grows a tree per genre and round: rounds are cut where genres are
 # many, and the steps lengthened.
@@ -75,9 +80,16 @@ def predict(
         logs = word_log_probabilities(words, words.vocabulary, held_out.inputs)
         yield WORDS, np.exp(logs)
     if everything:
-        yield SAME_INPUTS, _same_inputs(fitted, learned, held_out, terms, (x, y), seed)
-        for name, model in _slow(learned, seed).items():
-            yield name, _pooled(_fit(model, x, learned, y, _MOST_TRACKS), held_out)
+        track = [build(one.inputs, one.bin_edges) for one in (learned, held_out)]
+        flat = [one.reshape(len(one), -1) for one in track]
+        for name, (given, asked), model in (
+            (PERCEPTRON, flat, _perceptron(seed)),
+            (REGRESSION, (x, y), _regression()),
+        ):
+            yield name, _pooled(_fit(model, given, learned, asked, _MOST_TRACKS), held_out)
+        same = _SameInputs(fitted, learned, held_out, terms, (x, y), seed)
+        yield SAME_FOREST, same.predict(_forest(seed))
+        yield SAME_BOOSTING, same.predict(_boosting(len(learned.classes), seed))
 
 
 def _lookup(counts: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
@@ -87,9 +99,9 @@ def _lookup(counts: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
 
 
 def _context(tracks: LabelledTracks) -> np.ndarray:
-    """All that is known of a track's sound: its tensor, and the mean of its artist."""
+    """All that is known of a track's sound: its tensor, and the statistics of its artist."""
     tensor = build(tracks.inputs, tracks.bin_edges).reshape(len(tracks), -1)
-    artist = np.nan_to_num(tracks.inputs.artist_mean, nan=0.0)
+    artist = artist_statistics(tracks.inputs, tracks.groups)[tracks.groups.code]
     return np.concatenate([tensor, artist], axis=1)
 
 
@@ -101,29 +113,58 @@ def _pooled(probabilities: np.ndarray, tracks: LabelledTracks) -> np.ndarray:
     return found / found.sum(axis=1, keepdims=True)
 
 
-def _same_inputs(
-    fitted: FittedClassifier,
-    learned: LabelledTracks,
-    held_out: LabelledTracks,
-    terms: np.ndarray,
-    contexts: tuple[np.ndarray, np.ndarray],
-    seed: int,
+class _SameInputs:
+    """Sound, words, documents and evidence, for a model for each kind of track.
+
+    While a model learns, evidence is counted by folds of artists (for known ones, of recordings).
+    """
+
+    def __init__(
+        self,
+        fitted: FittedClassifier,
+        learned: LabelledTracks,
+        held_out: LabelledTracks,
+        terms: np.ndarray,
+        contexts: tuple[np.ndarray, np.ndarray],
+        seed: int,
+    ):
+        self._learned, self._held_out = learned, held_out
+        kinds, (x, y) = fitted.kinds(held_out), contexts
+        self._sides = []
+        for kind, one in fitted.held_out.items():
+            asked = np.flatnonzero(kinds == KINDS.index(kind))
+            if not len(asked):
+                continue
+            told = one.terms.copy()
+            told[_EVIDENCE] = _counted_by_folds(fitted, learned, kind, seed)[_EVIDENCE][:, one.rows]
+            given = np.concatenate([x[one.rows], _flat(told)], axis=1)
+            wanted = np.concatenate([y[asked], _flat(terms[:, asked])], axis=1)
+            self._sides.append((one.rows, given, asked, wanted))
+
+    def predict(self, model: Any) -> np.ndarray:
+        """Predict the held-out tracks, pooled over the artist."""
+        found = np.zeros((len(self._held_out), len(self._learned.classes)))
+        for rows, given, asked, wanted in self._sides:
+            found[asked] = _fit(model, given, self._learned.take(rows), wanted, _MOST_TRACKS)
+        return _pooled(found, self._held_out)
+
+
+def _counted_by_folds(
+    fitted: FittedClassifier, learned: LabelledTracks, kind: str, seed: int
 ) -> np.ndarray:
-    """A forest on sound, words and evidence; one for new artists, and one for known ones."""
-    x, y = contexts
-    kinds = fitted.kinds(held_out)
-    found = np.zeros((len(held_out), len(learned.classes)))
-    for kind, one in fitted.held_out.items():
-        if (rows := kinds == KINDS.index(kind)).any():
-            given = np.concatenate([x[one.rows], _flat(one.terms)], axis=1)
-            asked = np.concatenate([y[rows], _flat(terms[:, rows])], axis=1)
-            found[rows] = _fit(_forest(seed), given, learned.take(one.rows), asked)
-    return found
+    """Terms of evidence [shape=(n_terms, n_tracks, n_classes)]; the others are of no use."""
+    together = learned.recordings if kind == KNOWN else learned.artists
+    fold = splits.grouped(learned.labels, together, _FOLDS, seed)
+    counts = evidence.by_folds(learned.inputs, learned.synthetic, learned.targets, fold)
+    nothing, prior = np.zeros(learned.targets.shape, np.float32), fitted.part.prior
+    logs = LogProbabilities.of(nothing, learned.groups)
+    found = head.terms(logs, None, counts, np.array(prior, np.float32))
+    return head.stack(found, learned.targets.shape)
 
 
 def _flat(terms: np.ndarray) -> np.ndarray:
-    """Terms without those of the network [shape=(n_tracks, n_terms * n_classes)]."""
-    kept = [i for i, name in enumerate(TERMS) if not name.startswith("network")]
+    """Terms without those of the networks [shape=(n_tracks, n_terms * n_classes)]."""
+    kept = [i for i, name in enumerate(TERMS) if "network" not in name]
     return terms[kept].transpose(1, 0, 2).reshape(terms.shape[1], -1)
 
 
@@ -133,22 +174,35 @@ def _forest(seed: int) -> Any:
     return RandomForestClassifier(_TREES, min_samples_leaf=_MIN_LEAF, n_jobs=2, random_state=seed)
 
 
-def _slow(learned: LabelledTracks, seed: int) -> dict[str, Any]:
+def _boosting(n_classes: int, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    rounds = np.clip(_MOST_TREES // len(learned.classes), _FEWEST_ROUNDS, _MOST_ROUNDS)
-    boosting = HistGradientBoostingClassifier(
+    rounds = np.clip(_MOST_TREES // n_classes, _FEWEST_ROUNDS, _MOST_ROUNDS)
+    return HistGradientBoostingClassifier(
         max_iter=int(rounds),
         learning_rate=0.1 * (_MOST_ROUNDS / rounds) ** 0.5,
+        max_leaf_nodes=15,
         max_features=0.2,
         early_stopping=False,
         random_state=seed,
     )
-    regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
-    return {"gradient boosting, pooled": boosting, "logistic regression, pooled": regression}
+
+
+def _perceptron(seed: int) -> Any:
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    network = MLPClassifier((64,), alpha=0.01, max_iter=30, batch_size=256, random_state=seed)
+    return make_pipeline(StandardScaler(), network)
+
+
+def _regression() -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
 
 
 def _fit(

@@ -12,9 +12,12 @@ from genre_spark.classifier.training_set import LabelledTracks
 _REPEATS = 3
 _MOST_TRACKS = 1000
 _LEAST = 1e-12
+# Fields with a value of each scaled feature.
+_STATISTICS = ("artist_mean", "artist_deviation", "album_mean", "album_deviation")
 # Fields of a track's inputs, by input.
 _INPUTS = {
     "track": ("scaled",),
+    "artist": ("artist_mean", "artist_deviation", "artist_tracks"),
     "album": ("album_mean", "album_deviation", "album_tracks"),
     "words": ("title", "album_name"),
     "artist's labels": ("artist",),
@@ -33,8 +36,8 @@ def importance(
     The input is exchanged before the network, and everything after it stays as in scoring: pooling
     over the artist, words, evidence, weights. Of an artist the other tracks are changed too.
 
-    A *feature* is exchanged for the track alone (``own``), and together with the album's statistics
-    of it (``all``). An *input* is exchanged whole. Parts with the same information stand in for each other,
+    A *feature* is exchanged for the track alone (``own``), and together with the artist's
+    and the album's statistics of it (``all``). An *input* is exchanged whole. Parts with the same information stand in for each other,
     so that each may lose little. The losses describe what this classifier uses, not what genres are.
 
     Parameters
@@ -63,7 +66,7 @@ def importance(
         name: [i for i, one in enumerate(tracks.features) if one == name]
         for name in dict.fromkeys(tracks.features)
     }
-    everywhere = ("scaled", "album_mean", "album_deviation")
+    everywhere = ("scaled", *_STATISTICS)
     features = {
         name: FeatureLosses(
             own=bench.loss(_columns(own, ("scaled",))), all=bench.loss(_columns(own, everywhere))
@@ -71,7 +74,8 @@ def importance(
         for name, own in columns.items()
     }
     inputs = {name: bench.loss(_fields(fields)) for name, fields in _INPUTS.items()}
-    inputs["synthetic genre's labels"] = bench.loss(_synthetic)
+    inputs["artist's document"] = bench.loss(_of_tracks("document"))
+    inputs["synthetic genre's labels"] = bench.loss(_of_tracks("synthetic"))
     return Importance(tracks=len(counted), repeats=_REPEATS, features=features, inputs=inputs)
 
 
@@ -96,8 +100,11 @@ def _fields(fields: Sequence[str]) -> Change:
     return change
 
 
-def _synthetic(tracks: LabelledTracks, order: np.ndarray) -> LabelledTracks:
-    return replace(tracks, synthetic=tracks.synthetic[order])
+def _of_tracks(field: str) -> Change:
+    def change(tracks: LabelledTracks, order: np.ndarray) -> LabelledTracks:
+        return replace(tracks, **{field: getattr(tracks, field)[order]})
+
+    return change
 
 
 class _Bench:

@@ -109,6 +109,7 @@ def _batch(
     # A track without an album is an album of its own.
     by_album = Groups.of(by_artist.code, np.where(album == 0, own, album), album == 0)
     means, deviations = by_album.means_and_deviations(scaled)
+    artist_mean, artist_deviation = by_artist.means_and_deviations(scaled)
     others = rows[OTHER_ARTISTS] if OTHER_ARTISTS in rows.schema.names else None
     inputs = TrackInputs(
         scaled=scaled,
@@ -119,9 +120,10 @@ def _batch(
         album_tracks=by_album.sizes[by_album.code],
         artist_counts=by_artist.counts(scaled).astype(np.float32)[by_artist.code],
         album_counts=by_album.counts(scaled).astype(np.float32)[by_album.code],
-        artist_mean=by_artist.means(scaled)[by_artist.code],
+        artist_mean=artist_mean[by_artist.code],
         album_mean=means[by_album.code],
         album_deviation=deviations[by_album.code],
+        artist_deviation=artist_deviation[by_artist.code],
         title=_text(rows, TITLE_TEXT),
         album_name=_text(rows, ALBUM_TEXT),
     )

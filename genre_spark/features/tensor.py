@@ -1,7 +1,8 @@
-"""From tracks to the input tensor of the network, in numpy."""
+"""From tracks and artists to the inputs of the networks, in numpy."""
 
 import numpy as np
 
+from genre_spark.features.group_statistics import Groups
 from genre_spark.features.track_inputs import TrackInputs
 
 # Steps in which a scaled feature is also given, so that a network can separate what lies close
@@ -48,6 +49,35 @@ def build(inputs: TrackInputs, edges: np.ndarray) -> np.ndarray:
     tensor[:, :, -2] = (np.log(inputs.artist_tracks) - 0.5)[:, None]
     tensor[:, :, -1] = (np.log(inputs.album_tracks) - 0.5)[:, None]
     return tensor
+
+
+def n_statistics(n_scaled: int) -> int:
+    """Count the columns of `artist_statistics`."""
+    return 2 * n_scaled + 2
+
+
+def artist_statistics(inputs: TrackInputs, groups: Groups) -> np.ndarray:
+    """Build the artist network's input.
+
+    Parameters
+    ----------
+    inputs : TrackInputs
+    groups : Groups
+        Consecutive tracks of one artist.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_groups, n_statistics), dtype=float32]
+        Means and standard deviations of the artist's scaled features (0 where no track has one),
+        the logarithm of its number of tracks with features, and whether it has one alone.
+    """
+    first = groups.starts
+    n = np.maximum(inputs.artist_counts[first].max(axis=1, keepdims=True), 1.0)
+    if inputs.artist_deviation is None:
+        raise ValueError("the tracks come without their artists' deviations")
+    known = (np.nan_to_num(one[first]) for one in (inputs.artist_mean, inputs.artist_deviation))
+    parts = (*known, np.log(n) - 0.5, n == 1)
+    return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
 def _bins(scaled: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -69,6 +69,8 @@ class TrackInputs:
         Mean of the artist's tracks; NaN where none has the feature.
     album_mean, album_deviation : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
         Mean and standard deviation of the artist's album, alike.
+    artist_deviation : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32] or None
+        Standard deviation of the artist's tracks; None where no model reads it.
     title, album_name : pa.StringArray or None
         Words; None where no model reads them.
     """
@@ -84,6 +86,7 @@ class TrackInputs:
     artist_mean: np.ndarray
     album_mean: np.ndarray
     album_deviation: np.ndarray
+    artist_deviation: np.ndarray | None = None
     title: pa.StringArray | None = None
     album_name: pa.StringArray | None = None
 

@@ -10,7 +10,6 @@ from genre_spark.bundle import files, store
 from genre_spark.bundle.catalogue_profile import Profile
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Catalogue, open_catalogue
-from genre_spark.features.tensor import build
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import (
     BundleSummary,
@@ -38,7 +37,6 @@ def run(
     spark: SparkSession, request: TrainRequest, report_progress: ReportProgress = _log
 ) -> BundleSummary:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster.run`."""
-    from genre_spark.classifier import export
     from genre_spark.classifier.network import quiet_keras
     from genre_spark.evaluation import training
 
@@ -59,11 +57,9 @@ def run(
         with store.new_bundle(spark, output) as folder:
             report_progress("exporting the network")
             probe = labelled.take(np.arange(min(_PROBE, len(labelled))))
-            tensor = build(probe.inputs, scaler.bin_edges)
-            model = trained.classifier.model
-            export.export(model, folder / files.ONNX, tensor)
-            part = trained.classifier.part
-            onnx = (folder / files.ONNX).read_bytes()
+            part, onnx = trained.classifier.part, trained.classifier.onnx
+            trained.classifier.check_export(probe)
+            (folder / files.ONNX).write_bytes(onnx)
             manifest = new_manifest(
                 base.manifest.scoring.model_copy(update={"genres": part}),
                 onnx,

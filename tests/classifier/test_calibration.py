@@ -105,10 +105,10 @@ SURE = np.linspace(0.5, 1, 50)
     ],
 )
 def test_labels_are_accepted_up_to_the_precision_that_is_certain(wrong, artists, right, n):
-    """The bound of Clopper and Pearson at a risk of 5 %, shared by four starts."""
+    """The bound of Clopper and Pearson at a risk of 5 %."""
     from scipy.stats import beta
 
-    bound = beta.ppf(0.0125, right, n - right + 1)
+    bound = beta.ppf(0.05, right, n - right + 1)
     correct = ~np.isin(np.arange(50), wrong)
     assert threshold_of(SURE, correct, bound - 1e-4, artists) == 0.5
     assert threshold_of(SURE, correct, bound + 1e-4, artists) == calibration.NEVER

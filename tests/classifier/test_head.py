@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genre_spark.classifier import head
-from genre_spark.classifier.head import TERMS, Head
+from genre_spark.classifier.head import TERMS, Head, LogProbabilities
 from genre_spark.classifier.softmax import log_softmax, softmax
 from genre_spark.features.group_statistics import Groups
 
@@ -23,12 +23,13 @@ def stacked(labels, rng, network=1.0, words=None, counts=None):
     counts = np.zeros((n, 4, 3), np.float32) if counts is None else counts
     given = None if words is None else told(labels, words, rng)
     groups = Groups.of(np.arange(n) // 4)
-    found = head.terms(told(labels, network, rng), given, counts, PRIOR, groups)
+    logs = LogProbabilities.of(told(labels, network, rng), groups, given)
+    found = head.terms(logs, None, counts, PRIOR)
     return head.stack(found, (n, 3))
 
 
 def fitted(stack, labels):
-    return head.fit(stack, np.eye(3)[labels])
+    return head.fit(stack, np.eye(3)[labels]).weights
 
 
 def test_words_without_information_get_next_to_no_weight_and_others_get_some():
@@ -79,12 +80,14 @@ def test_pooling_gives_all_tracks_of_an_artist_the_same_mean():
 
 def terms_of_three_tracks():
     """By name, the terms of two tracks of an artist and one of another, without words."""
+    artists = np.log(np.array([[0.2, 0.4, 0.4], [0.1, 0.8, 0.1]], np.float32))
     network = np.log(np.array([[0.9, 0.1, 0.0], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]], np.float32))
     counts = np.zeros((3, 4, 3), np.float32)
     counts[0, 0] = [2, 0, 0]
     counts[1, 3] = [0, 1, 3]
     prior = np.array([0.5, 0.25, 0.25], np.float32)
-    found = list(head.terms(network, None, counts, prior, Groups.of(np.array([1, 1, 2]))))
+    logs = LogProbabilities.of(network, Groups.of(np.array([1, 1, 2])))
+    found = list(head.terms(logs, artists, counts, prior))
     return dict(zip(TERMS, found, strict=True))
 
 
@@ -98,7 +101,9 @@ def test_terms_are_what_one_computes_by_hand():
     np.testing.assert_allclose(found["network, artist mean"], [mean, mean, own[2]], atol=2e-5)
     by_log_n = found["network, artist mean by log n"]
     np.testing.assert_allclose(by_log_n, [mean * np.log(2)] * 2 + [own[2] * 0], atol=2e-5)
-    assert {found[name] is None for name in head.WORD_TERMS} == {True}
+    artists = np.log([[0.21, 0.41, 0.41], [0.21, 0.41, 0.41], [0.11, 0.81, 0.11]])
+    np.testing.assert_allclose(found["artist network"], artists, rtol=1e-6)
+    assert {found[name] is None for name in (*head.WORD_TERMS, "artist document")} == {True}
     # Two labels of the first genre: (2 / 0.5 + s) / (2 + s), and s / (2 + s) of the others.
     for name, s in (("artist", 0.5), ("artist, slowly", 5.0)):
         expected = np.log([(4 + s) / (2 + s), s / (2 + s), s / (2 + s)])
@@ -111,32 +116,41 @@ def test_terms_are_what_one_computes_by_hand():
 
 
 def of_one_term(n_right, n, strength=1.0, name="network"):
-    """A term that speaks for the first of two genres, which is right on some tracks."""
-    stacked = np.zeros((len(TERMS), n, 2), np.float32)
-    stacked[TERMS.index(name), :, 0] = strength
-    return stacked, np.eye(2)[(np.arange(n) >= n_right).astype(int)]
+    """A term that speaks for either of two genres, and is right on some tracks of both."""
+    stacked = np.zeros((len(TERMS), 2 * n, 2), np.float32)
+    spoken = np.arange(2 * n) // n
+    stacked[TERMS.index(name), np.arange(2 * n), spoken] = strength
+    return stacked, np.eye(2)[np.where(np.arange(2 * n) % n < n_right, spoken, 1 - spoken)]
 
 
 @pytest.mark.parametrize(("n_right", "n"), [(3, 4), (600, 800), (1, 1)])
 def test_a_weight_is_where_the_likelihood_with_its_ridge_is_largest(n_right, n):
-    weight = head.fit(*of_one_term(n_right, n))["network"]
+    weight = head.fit(*of_one_term(n_right, n)).weights["network"]
     # The derivative of the loss by the weight: σ(w) − p + 2 · 0.001 · w.
     assert 1 / (1 + np.exp(-weight)) + 0.002 * weight == pytest.approx(n_right / n, abs=1e-4)
     assert weight == round(weight, 6) != round(weight, 3)
 
 
 def test_weights_are_neither_negative_nor_above_five():
-    assert head.fit(*of_one_term(1, 4)) == {}
-    assert head.fit(*of_one_term(4, 4, strength=0.05)) == {"network": 5.0}
-    weight = head.fit(*of_one_term(3, 4, strength=3.0))["network"]
+    assert head.fit(*of_one_term(1, 4)).weights == {}
+    assert head.fit(*of_one_term(4, 4, strength=0.05)).weights == {"network": 5.0}
+    weight = head.fit(*of_one_term(3, 4, strength=3.0)).weights["network"]
     assert 0.3 < weight < 0.4
+
+
+def test_what_all_terms_say_too_often_of_a_frequent_genre_is_taken_back():
+    stacked = np.zeros((len(TERMS), 100, 2), np.float32)
+    stacked[TERMS.index("network"), :, 0] = 2.0
+    found = head.fit(stacked, np.eye(2)[(np.arange(100) >= 60).astype(int)])
+    shown = softmax(np.array([2.0 * found.weights.get("network", 0.0), 0.0]) + found.bias)
+    assert shown[0] == pytest.approx(0.6, abs=0.01)
 
 
 def test_only_terms_that_may_count_are_fitted():
     stacked, targets = of_one_term(3, 4)
     stacked[TERMS.index("album")] = stacked[TERMS.index("network")]
-    assert set(head.fit(stacked, targets)) == {"network", "album"}
-    assert set(head.fit(stacked, targets, ("album", "words"))) == {"album"}
+    assert set(head.fit(stacked, targets).weights) == {"network", "album"}
+    assert set(head.fit(stacked, targets, ("album", "words")).weights) == {"album"}
 
 
 def test_a_head_uses_the_terms_that_have_a_weight():

@@ -9,12 +9,13 @@ from support.samples import make_sample
 from genre_spark.bundle import security
 from genre_spark.classifier import architecture, network, splits
 from genre_spark.classifier.architecture import MEMBERS
-from genre_spark.classifier.export import PARITY, check_parity, export
-from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
+from genre_spark.classifier.export import check_parity, to_onnx
+from genre_spark.classifier.head import n_artist_inputs
+from genre_spark.classifier.onnx_graph import ARTISTS, ARTISTS_OUTPUT, INPUT, OUTPUT
 from genre_spark.classifier.onnx_session import Network
 from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
-from genre_spark.features.tensor import CHANNELS, build
+from genre_spark.features.tensor import CHANNELS, artist_statistics, build
 
 SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "batch_size=64")).network
 
@@ -26,12 +27,28 @@ def fitted(given, seed=1):
 
 def fitted_without(given, fold, seed=1):
     tensor = build(given.inputs, given.bin_edges)
-    examples = network.Examples(tensor, given.targets, given.artists)
+    examples = network.Examples(tensor, given.targets, np.ones(len(given)))
     return network.fit(examples, fold, SETTINGS, seed), fold, tensor
 
 
-def test_the_network_stays_small_with_many_features_and_genres():
-    assert architecture.flops(n_scaled=16, n_channels=len(CHANNELS), n_classes=20) <= 150_000
+@pytest.fixture(scope="module")
+def exported(eagerly):
+    """Both networks in Keras, their inputs, and the ONNX file of the two."""
+    given = make_sample(200)
+    model, fold, tensor = fitted(given)
+    statistics = artist_statistics(given.inputs, given.groups)
+    shares = given.groups.means(given.targets)
+    examples = network.Examples(statistics, shares, np.ones(len(shares)))
+    first = given.groups.starts
+    artists = network.fit(examples, fold[first], SETTINGS, 1, build=architecture.build_artist)
+    return (model, artists), (tensor, statistics), to_onnx(model, artists)
+
+
+@pytest.mark.parametrize(("n_scaled", "n_classes", "tracks_of_artist"), [(13, 6, 1), (16, 20, 3)])
+def test_the_networks_stay_small(n_scaled, n_classes, tracks_of_artist):
+    of_track = architecture.flops(n_scaled, len(CHANNELS), n_classes)
+    of_artist = architecture.artist_flops(n_artist_inputs(n_scaled, n_classes), n_classes)
+    assert of_track + of_artist / tracks_of_artist <= 150_000
 
 
 def test_a_member_learns_nothing_from_the_artists_that_it_holds_out(eagerly):
@@ -46,26 +63,27 @@ def test_a_member_learns_nothing_from_the_artists_that_it_holds_out(eagerly):
     assert np.abs(after[:, 0] - before[:, 0]).max() > 0.01
 
 
-def test_the_export_agrees_with_keras_and_a_different_network_is_refused(eagerly, tmp_path):
-    given = make_sample(200)
-    model, _, tensor = fitted(given)
-    export(model, tmp_path / "cnn.onnx", tensor)
-    expected = network.mean_log_probabilities(network.member_log_probabilities(model, tensor))
-    found = Network((tmp_path / "cnn.onnx").read_bytes()).log_probabilities(tensor)
-    np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=PARITY)
-    inputs, outputs = {INPUT: tensor.shape[1:]}, {OUTPUT: expected.shape[1:]}
-    security.check_onnx((tmp_path / "cnn.onnx").read_bytes(), inputs, outputs)
-    assert {path.name for path in tmp_path.iterdir()} == {"cnn.onnx"}
-    with pytest.raises(GenreSparkError, match="nothing was written"):
-        check_parity(np.roll(expected, 1, axis=1), tmp_path / "cnn.onnx", tensor)
+def test_the_export_agrees_with_keras_and_a_different_network_is_refused(exported):
+    models, probes, onnx = exported
+    check_parity(onnx, models, probes)
+    inputs = {INPUT: probes[0].shape[1:], ARTISTS: probes[1].shape[1:]}
+    security.check_onnx(onnx, inputs, {OUTPUT: (6,), ARTISTS_OUTPUT: (6,)})
+    for one in models:
+        kept = one.get_weights()
+        one.set_weights([0.5 * kept[0], *kept[1:]])
+        with pytest.raises(GenreSparkError, match="nothing was written"):
+            check_parity(onnx, models, probes)
+        one.set_weights(kept)
 
 
-def test_a_track_alone_gets_the_same_digits_as_among_others(eagerly, tmp_path):
-    model, _, tensor = fitted(make_sample(200))
-    export(model, tmp_path / "cnn.onnx", tensor)
-    opened = Network((tmp_path / "cnn.onnx").read_bytes())
-    together = opened.log_probabilities(tensor)
-    np.testing.assert_array_equal(opened.log_probabilities(tensor[3:4]), together[3:4])
+def test_a_track_or_artist_alone_gets_the_same_digits_as_among_others(exported):
+    _, (tensor, statistics), onnx = exported
+    opened = Network(onnx)
+    for run, rows in (
+        (opened.log_probabilities, tensor),
+        (opened.artist_log_probabilities, statistics),
+    ):
+        np.testing.assert_array_equal(run(rows[3:4]), run(rows)[3:4])
 
 
 def test_members_of_the_network_have_weights_of_their_own(eagerly):

@@ -150,6 +150,8 @@ def make_genre_part(
         classes=classes,
         prior=(1.0 / n,) * n,
         words=None,
+        document=None,
+        artist_network=False,
         artist=make_counts(artists, n) if pooled else nothing,
         named=nothing,
         album=nothing,

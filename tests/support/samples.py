@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from genre_spark.classifier.training_set import LabelledTracks
+from genre_spark.features import documents
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.tensor import assign
 from genre_spark.features.track_inputs import Keys, TrackInputs
@@ -24,13 +25,17 @@ def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), 
     scaler = make_scaler(tracks)
     scaled = scaler.to_numpy(tracks[list(FEATURE_NAMES)].to_numpy(np.float32))
     inputs = make_inputs(scaled, artist[order], album[order], tracks["title"], tracks["album"])
+    artists = np.where(inputs.artist, inputs.artist, own)
+    groups = Groups.of(artists)
     return LabelledTracks(
         inputs=inputs,
         synthetic=assign(scaled, scaled[:12])[0],
         targets=np.eye(len(genres), dtype=np.float32)[[genres.index(g) for g in tracks["genre"]]],
         classes=tuple(genres),
-        artists=np.where(inputs.artist, inputs.artist, own),
+        artists=artists,
         recordings=recordings,
+        documents=documents.of_artists(inputs, groups),
+        document=groups.code,
         bin_edges=scaler.bin_edges,
         features=tuple(one.feature for one in scaler.scaled_features),
     )
@@ -42,6 +47,7 @@ def make_inputs(scaled, artist, album, title=None, album_name=None):
     by_artist = Groups.of(np.where(artist, artist, own), artist == 0)
     by_album = Groups.of(by_artist.code, np.where(album, album, own), album == 0)
     means, deviations = by_album.means_and_deviations(scaled)
+    artist_mean, artist_deviation = by_artist.means_and_deviations(scaled)
     return TrackInputs(
         scaled=scaled,
         artist=artist.astype(np.int64),
@@ -51,7 +57,8 @@ def make_inputs(scaled, artist, album, title=None, album_name=None):
         album_tracks=by_album.sizes[by_album.code],
         artist_counts=by_artist.counts(scaled).astype(np.float32)[by_artist.code],
         album_counts=by_album.counts(scaled).astype(np.float32)[by_album.code],
-        artist_mean=by_artist.means(scaled)[by_artist.code],
+        artist_mean=artist_mean[by_artist.code],
+        artist_deviation=artist_deviation[by_artist.code],
         album_mean=means[by_album.code],
         album_deviation=deviations[by_album.code],
         title=None if title is None else pa.array(title, pa.string()),

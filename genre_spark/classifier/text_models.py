@@ -1,0 +1,143 @@
+"""Linear models of texts: the words of a track, and the document of an artist."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genre_spark.classifier.genre_part import DocumentPart, WordPart
+from genre_spark.classifier.packed_array import PackedArray
+from genre_spark.classifier.softmax import log_softmax
+from genre_spark.features import documents
+from genre_spark.features.track_inputs import Keys, TrackInputs
+from genre_spark.features.words import Vocabulary
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+# Inverse strength of the ridge penalty. The fits stop early, which also regularises.
+_WORD_C, _WORD_ITERATIONS = 0.2, 15
+_DOCUMENT_C, _DOCUMENT_ITERATIONS = 3.0, 20
+_LEAST_SHARE = 1e-6
+# Largest weight of a bucket as a 16-bit number.
+_LARGEST = 2**15 - 1
+
+
+def fit_words(
+    vocabulary: Vocabulary, inputs: TrackInputs, targets: np.ndarray, weights: np.ndarray
+) -> WordPart:
+    """Fit a multinomial logistic regression on which words a track has.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    inputs : TrackInputs
+    targets : np.ndarray [shape=(n_tracks, n_classes)]
+        Shares of the genres.
+    weights : np.ndarray [shape=(n_tracks,)]
+        Of the tracks.
+    """
+    from scipy.sparse import csr_matrix
+
+    found = vocabulary.look_up(inputs)
+    shape = (len(inputs), len(vocabulary))
+    x = csr_matrix((np.ones(len(found.words)), (found.tracks, found.words)), shape)
+    kernel, bias = _fit(x, targets, weights, _WORD_C, _WORD_ITERATIONS)
+    return WordPart(
+        titles=tuple(vocabulary.titles),
+        albums=tuple(vocabulary.albums),
+        weights=PackedArray.of(kernel.astype(np.float32), "<f4"),
+        bias=tuple(bias.tolist()),
+    )
+
+
+def word_log_probabilities(
+    part: WordPart, vocabulary: Vocabulary, inputs: TrackInputs
+) -> np.ndarray:
+    """Compute log-probabilities from the words of tracks [shape=(n_tracks, n_classes)].
+
+    Parameters
+    ----------
+    part : WordPart
+    vocabulary : Vocabulary
+        Of `part`.
+    inputs : TrackInputs
+    """
+    found = vocabulary.look_up(inputs)
+    bias = np.array(part.bias, np.float32)
+    logits = np.tile(bias, (len(inputs), 1))
+    weights = part.weights.array
+    for genre in range(len(bias)):
+        sums = np.bincount(found.tracks, weights[found.words, genre], minlength=len(inputs))
+        logits[:, genre] += sums.astype(np.float32)
+    return log_softmax(logits)
+
+
+def fit_documents(texts: Keys, targets: np.ndarray, weights: np.ndarray) -> DocumentPart:
+    """Fit a multinomial logistic regression on the n-grams of artists.
+
+    Parameters
+    ----------
+    texts : Keys
+        One document per artist; see `documents.of_artists`.
+    targets : np.ndarray [shape=(n_artists, n_classes)]
+        Mean shares of the genres.
+    weights : np.ndarray [shape=(n_artists,)]
+    """
+    from scipy.sparse import csr_matrix
+
+    lengths = np.diff(texts.offsets)
+    values = np.repeat(np.maximum(lengths, 1) ** -0.5, lengths)
+    shape = (len(lengths), 2**documents.BITS)
+    x = csr_matrix((values, texts.values, texts.offsets), shape)
+    # What one artist alone has says nothing of others.
+    shared = np.flatnonzero(np.bincount(texts.values, minlength=shape[1]) > 1)
+    own, bias = _fit(x[:, shared], targets, weights, _DOCUMENT_C, _DOCUMENT_ITERATIONS)
+    kernel = np.zeros((shape[1], targets.shape[1]))
+    kernel[shared] = own
+    unit = float(np.abs(kernel).max()) / _LARGEST or 1.0
+    return DocumentPart(
+        weights=PackedArray.of(np.rint(kernel.T / unit), "<i2"),
+        unit=unit,
+        bias=tuple(bias.tolist()),
+    )
+
+
+def document_log_probabilities(part: DocumentPart, texts: Keys) -> np.ndarray:
+    """Compute log-probabilities from artists' documents [shape=(n_artists, n_classes)].
+
+    Weights are whole numbers, so that their sums do not depend on the order of the tracks.
+    """
+    lengths = np.diff(texts.offsets)
+    logits = np.empty((len(lengths), len(part.bias)), np.float32)
+    scale = part.unit * np.maximum(lengths, 1) ** -0.5
+    for genre, (weights, bias) in enumerate(zip(part.weights.array, part.bias, strict=True)):
+        running = np.cumsum(weights[texts.values], dtype=np.int64)
+        sums = np.diff(np.append(0, running)[texts.offsets])
+        logits[:, genre] = sums * scale + bias
+    return log_softmax(logits)
+
+
+def _fit(
+    x: "csr_matrix", targets: np.ndarray, weights: np.ndarray, c: float, iterations: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the columns [shape=(n_columns, n_classes)], and the logarithms of the shares."""
+    from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
+
+    transposed, n_classes = x.T.tocsr(), targets.shape[1]
+    shares = np.maximum(np.average(targets, axis=0, weights=weights), _LEAST_SHARE)
+    bias = np.log(shares / shares.sum())
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        kernel = flat.reshape(-1, n_classes)
+        logs = log_softmax(x @ kernel + bias)
+        gradient = transposed @ ((np.exp(logs) - targets) * weights[:, None])
+        value = -(weights[:, None] * targets * logs).sum() + flat @ flat / (2.0 * c)
+        return float(value), (gradient + kernel / c).ravel()
+
+    options: Any = {"maxiter": iterations}
+    # On several threads the small products of each step take longer.
+    with threadpool_limits(1):
+        start = np.zeros(x.shape[1] * n_classes)
+        fitted = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+    return fitted.x.reshape(-1, n_classes), bias
