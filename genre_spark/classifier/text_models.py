@@ -89,6 +89,8 @@ def fit_documents(texts: Keys, targets: np.ndarray, weights: np.ndarray) -> Docu
     values = np.repeat(np.maximum(lengths, 1) ** -0.5, lengths)
     shape = (len(lengths), 2**documents.BITS)
     x = csr_matrix((values, texts.values, texts.offsets), shape)
+    # The order of an artist's tracks must not change the last digits.
+    x.sort_indices()
     # What one artist alone has says nothing of others.
     shared = np.flatnonzero(np.bincount(texts.values, minlength=shape[1]) > 1)
     own, bias = _fit(x[:, shared], targets, weights, _DOCUMENT_C, _DOCUMENT_ITERATIONS)

@@ -193,7 +193,7 @@ _SCHEMA = ", ".join(
     [
         f"{TRACK_ID} string, {GENRES} array<string>, {_TITLE_KEY} bigint, {_ID_KEY} bigint",
         "artist bigint, album bigint, artist_tracks bigint, album_tracks bigint",
-        "other_artists array<bigint>, document array<bigint>, title string, album_name string",
+        "other_artists array<bigint>, document array<int>, title string, album_name string",
         *[f"{name} array<float>" for name in _MATRICES],
     ]
 )

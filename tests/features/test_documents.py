@@ -21,7 +21,7 @@ def document(titles, albums=None, artists=None):
     )
     groups = Groups.of(np.zeros(n, int) if artists is None else np.array(artists))
     found = documents.of_artists(inputs, groups)
-    return [found.values[a:b].tolist() for a, b in itertools.pairwise(found.offsets)]
+    return [sorted(found.values[a:b].tolist()) for a, b in itertools.pairwise(found.offsets)]
 
 
 def test_each_three_letters_of_a_text_count_once_in_any_case_and_never_across_texts():
