@@ -24,7 +24,7 @@ from genre_spark.features.tensor import CHANNELS
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import plain
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"
