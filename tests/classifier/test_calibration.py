@@ -32,11 +32,11 @@ def test_few_tracks_are_never_enough_for_certainty():
     assert threshold_of(np.ones(30), np.ones(30, bool), 0.9) == calibration.NEVER
 
 
-def test_the_starts_share_the_risk_of_being_wrong():
+def test_the_one_sequence_has_the_whole_risk_of_being_wrong():
     # Of n tracks that are all right, the Clopper-Pearson bound is risk ** (1 / n).
-    assert 0.05 ** (1 / 50) > 0.93 > (0.05 / 4) ** (1 / 50) > 0.91
-    assert threshold_of(np.ones(50), np.ones(50, bool), 0.93) == calibration.NEVER
-    assert threshold_of(np.ones(50), np.ones(50, bool), 0.91) == 1.0
+    assert 0.943 > 0.05 ** (1 / 50) > 0.94
+    assert threshold_of(np.ones(50), np.ones(50, bool), 0.943) == calibration.NEVER
+    assert threshold_of(np.ones(50), np.ones(50, bool), 0.94) == 1.0
 
 
 def test_a_label_at_exactly_a_threshold_meets_its_precision():
