@@ -1,5 +1,7 @@
 """What an alias means, and the evidence for it: the content of a promotion's file."""
 
+from pydantic import ConfigDict
+
 from genre_spark._model import Count, Finite, SparseModel, StrictModel
 from genre_spark.bundle.genre_metrics import Protocol
 
@@ -29,21 +31,20 @@ class ComparedAccuracy(SparseModel):
 
 
 class Evidence(SparseModel):
-    """By what a candidate was compared with the champion.
+    """Comparison of a candidate with the champion; other fields, of earlier versions, are ignored.
 
     Attributes
     ----------
     by : str
-        How: ``splits`` or ``catalogue``.
-    trusts : str or None
-        What was not measured here but stated.
+        ``catalogue``.
     source : str or None
         The catalogue.
     protocols : dict of Protocol to ComparedAccuracy
     """
 
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
     by: str
-    trusts: str | None = None
     source: str | None = None
     protocols: dict[Protocol, ComparedAccuracy]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import Protocol, ProtocolMetrics
-from genre_spark.bundle.promotions import Promotion
+from genre_spark.bundle.promotions import ComparedAccuracy, Promotion
 from genre_spark.bundle.registry import Entry, ListedManifest
-from genre_spark.evaluation.difference import ChangedShare, Difference, Pairs, largest
+from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Pairs, largest
 from genre_spark.reporting.text import PROTOCOLS
 
 # Pairs of name and value, or a table whose first row is its head.
@@ -101,7 +101,7 @@ def promotion(path: str, given: Promotion) -> View:
             )
             for name, one in given.evidence.protocols.items()
         ]
-        parts = [[head, *rows], pairs | {"trusts": given.evidence.trusts or ""}]
+        parts = [[head, *rows], pairs]
     return {"path": path, **given.model_dump()}, parts
 
 
@@ -116,8 +116,9 @@ def difference(found: Difference) -> View:
         "synthetic genres that change": _of(synthetic.changed, n)
         + ("" if synthetic.same_ids else " (other discoveries: their ids are not comparable)"),
         "accepted": ", ".join(f"{name.replace('_', ' ')} {k:,}" for name, k in genres.accepted),
-        "right, where the catalogue has a genre": f"{_of(known.right_before, known.tracks)} before,"
+        "accuracy on labelled tracks, training tracks included": f"{_of(known.right_before, known.tracks)} before,"
         f" {_of(known.right_after, known.tracks)} after",
+        "accuracy on artists new to both": _compared(found.new_artists),
         "from → to": "; ".join(largest(genres.flows, _MOST_LINES)),
         "features that spoke": "; ".join(largest(found.why.features or (), _MOST_LINES)),
     }
@@ -129,6 +130,16 @@ def difference(found: Difference) -> View:
     ]
     summary = found.model_dump(mode="json", by_alias=True)
     return summary, [pairs, *(table for table in tables if len(table) > 1)]
+
+
+def _compared(found: ComparedAccuracy | None) -> str:
+    """Accuracies on new artists; empty if nothing can be compared."""
+    if not found or not found.tracks:
+        return ""
+    return (
+        f"{found.champion:.4f} before, {found.candidate:.4f} after, on {found.tracks:,} tracks of"
+        f" {found.artists:,} artists"
+    )
 
 
 def _listed_accuracy(manifest: ListedManifest | None, protocol: Protocol) -> str:

@@ -1,4 +1,4 @@
-"""The commands on models that have names."""
+"""The commands of the model registry."""
 
 import click
 
@@ -83,14 +83,14 @@ def verify(run: RunOptions, model: tuple[str, ...]) -> None:
 @click.option(
     "--catalog",
     metavar="PATH",
-    help="Labelled tracks, to compare with the champion on those of artists new to both.",
+    help="Labelled tracks to compare with the champion on; only artists new to both count.",
 )
 @click.option("--rollback", is_flag=True, help="Back to a version that had the alias before.")
 @REGISTRY
 @table_options
 @run_options
 def promote(table: TableOptions, run: RunOptions, model: str, alias: str, rollback: bool) -> None:
-    """Gives a model an alias; it becomes champion only if it is no less accurate than that."""
+    """Gives a model an alias; it replaces a champion only if it is no less accurate."""
     with job_of(run) as job:
         from genre_spark.cli import model_views
         from genre_spark.evaluation import promotion_gate
