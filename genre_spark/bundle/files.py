@@ -19,10 +19,11 @@ from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.classifier.head import n_artist_inputs
 from genre_spark.classifier.onnx_graph import ARTISTS, ARTISTS_OUTPUT, INPUT, OUTPUT
 from genre_spark.clustering.matching import Previous
-from genre_spark.errors import BundleError
+from genre_spark.errors import BundleError, InputError
 from genre_spark.features.tensor import CHANNELS
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import plain
+from genre_spark.platform.storage import read_small
 
 FORMAT_VERSION = 8
 MANIFEST = "bundle.json"
@@ -155,10 +156,10 @@ def _naming(file: Path) -> Iterator[None]:
 
 def _verify_sums(path: Path) -> None:
     try:
-        listed = (path / SUMS).read_bytes().decode("utf-8")
+        listed = read_small(path / SUMS).decode("utf-8")
         pairs = (line.split("  ", 1) for line in listed.splitlines())
         sums = {name: found for found, name in pairs}
-    except (OSError, ValueError) as err:
+    except (InputError, OSError, ValueError) as err:
         raise BundleError(f"{path}: {SUMS} is missing or damaged") from err
     found = _names(path)
     if found != set(sums):
@@ -201,7 +202,9 @@ def _parse_manifest(path: Path) -> Manifest:
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:
     try:
-        content = json.loads((path / name).read_bytes(), parse_constant=_refuse_constant)
+        content = json.loads(read_small(path / name), parse_constant=_refuse_constant)
+    except InputError as err:
+        raise BundleError(str(err)) from err
     except (ValueError, RecursionError) as err:
         raise BundleError(f"{path}: {name} is damaged") from err
     if not isinstance(content, dict):

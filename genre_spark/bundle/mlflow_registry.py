@@ -16,16 +16,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
+import yaml
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from genre_spark.bundle.promotions import Promotion
 from genre_spark.bundle.registry import MLFLOW
-from genre_spark.errors import BundleError, ConfigError, OutputError
+from genre_spark.errors import BundleError, ConfigError, InputError, OutputError
 from genre_spark.platform.redaction import redact
+from genre_spark.platform.storage import MAX_FILES, read_small
 
 MODEL_ID = "genre_spark.model_id"
+# The module that MLflow loads a bundle by.
+LOADER = "genre_spark.scoring.mlflow_model"
 _PROMOTED = "genre_spark.promoted."
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 _NAME = re.compile(r"[^/:@'\"]+")
@@ -53,20 +58,52 @@ def resolve(reference: str) -> str:
     return f"{MLFLOW}{name}/{version}"
 
 
-def download(reference: str, folder: Path) -> Path:
+def download(reference: str, folder: Path, max_bytes: int) -> Path:
     """The bundle of a registered model, copied to below a local folder; unverified.
 
     Raises
     ------
     BundleError
-        Where it cannot be fetched, or is no model of genre-spark.
+        If it cannot be fetched, has too many files or bytes, or is no model of genre-spark.
     """
     with _asking(reference):
-        copied = mlflow.artifacts.download_artifacts(resolve(reference), dst_path=str(folder))
-        flavor = Model.load(copied).flavors.get("python_function", {})
-    if flavor.get("loader_module") != "genre_spark.scoring.mlflow_model":
-        raise BundleError(f"{reference}: is a model of MLflow, but none of genre-spark")
-    return Path(copied) / flavor["data"]
+        uri = resolve(reference)
+        sizes = list(_sizes(get_artifact_repository(uri)))
+        if len(sizes) > MAX_FILES or sum(sizes) > max_bytes:
+            raise BundleError(
+                f"{reference}: has {len(sizes)} files of {sum(sizes):,} bytes or more; at most"
+                f" {MAX_FILES} files of {max_bytes:,} bytes are fetched"
+            )
+        copied = mlflow.artifacts.download_artifacts(uri, dst_path=str(folder))
+    return _bundle_in(Path(copied), reference)
+
+
+def _sizes(artifacts: ArtifactRepository) -> Iterator[int]:
+    """Bytes of a model's files, as far as the store tells; ends at one file beyond `MAX_FILES`."""
+    folders, found = [""], 0
+    while folders:
+        for one in artifacts.list_artifacts(folders.pop() or None):
+            found += 1  # folders count too, so that this ends
+            if found > MAX_FILES + 1:
+                return
+            if one.is_dir:
+                folders.append(one.path)
+            else:
+                yield one.file_size or 0
+
+
+def _bundle_in(model: Path, reference: str) -> Path:
+    """The bundle's folder in a copied model, by the file MLmodel, which is not trusted."""
+    foreign = f"{reference}: is a model of MLflow, but none of genre-spark"
+    try:
+        content = yaml.safe_load(read_small(model / "MLmodel"))
+        flavor = content["flavors"]["python_function"]
+        loader, bundle = flavor["loader_module"], (model / flavor["data"]).resolve()
+    except (InputError, OSError, yaml.YAMLError, LookupError, TypeError, ValueError) as err:
+        raise BundleError(foreign) from err
+    if loader != LOADER or not bundle.is_relative_to(model.resolve()) or not bundle.is_dir():
+        raise BundleError(foreign)
+    return bundle
 
 
 def check_name(name: str) -> None:

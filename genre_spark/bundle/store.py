@@ -64,7 +64,7 @@ def _fetched(spark: SparkSession | None, path: str, folder: Path) -> Path:
         # Needs the extra `mlflow`.
         from genre_spark.bundle import mlflow_registry
 
-        return mlflow_registry.download(path, folder)
+        return mlflow_registry.download(path, folder, MAX_BYTES)
     copy = folder / "bundle"
     try:
         storage_of(spark, path).download(path, copy, MAX_BYTES)

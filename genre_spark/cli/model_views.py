@@ -8,6 +8,7 @@ from genre_spark.bundle.genre_metrics import Protocol, ProtocolMetrics
 from genre_spark.bundle.promotions import ComparedAccuracy, Promotion
 from genre_spark.bundle.registry import Entry, ListedManifest
 from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Pairs, largest
+from genre_spark.platform.redaction import redact
 from genre_spark.reporting.text import PROTOCOLS
 
 # Pairs of name and value, or a table whose first row is its head.
@@ -79,6 +80,7 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
 
 def verdicts(errors: Mapping[str, str | None]) -> View:
     """Which bundles can be trusted."""
+    errors = {redact(name): error for name, error in errors.items()}
     shown = {name: error or "verified" for name, error in errors.items()}
     return {
         "verified": [name for name, error in errors.items() if not error],

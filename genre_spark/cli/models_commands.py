@@ -60,6 +60,7 @@ def verify(run: RunOptions, model: tuple[str, ...]) -> None:
         from genre_spark.bundle.store import open_bundle
         from genre_spark.cli import model_views
         from genre_spark.errors import BundleError
+        from genre_spark.platform.redaction import redact
 
         wanted = model or [entry.path for entry in job.entries()]
         errors: dict[str, str | None] = {}
@@ -72,7 +73,9 @@ def verify(run: RunOptions, model: tuple[str, ...]) -> None:
         job.terminal.show(*model_views.verdicts(errors))
         bad = [name for name, error in errors.items() if error]
         if bad:
-            raise BundleError(f"{len(bad)} of {len(errors)} bundles cannot be trusted: {bad[0]} …")
+            raise BundleError(
+                f"{len(bad)} of {len(errors)} bundles cannot be trusted: {redact(bad[0])} …"
+            )
 
 
 @models.command(

@@ -136,3 +136,40 @@ def test_a_model_of_somebody_else_is_refused(registry):
 def test_names_that_mlflow_would_not_take_are_refused_before_the_work(registry):
     with pytest.raises(ConfigError, match="--register a/b: MLflow takes no name"):
         mlflow_run.check("a/b")
+
+
+@pytest.mark.parametrize(
+    "mlmodel",
+    [
+        "",
+        "- a list",
+        "flavors: 7",
+        "flavors: {python_function: {loader_module: genre_spark.scoring.mlflow_model}}",
+        "flavors: {python_function: {loader_module: genre_spark.scoring.mlflow_model, data: [1]}}",
+        "flavors: {python_function: {loader_module: genre_spark.scoring.mlflow_model, data: ..}}",
+        "flavors: {python_function: {loader_module: genre_spark.scoring.mlflow_model, data: /}}",
+        "flavors: {python_function: {loader_module: os, data: bundle}}",
+        "a: " + "x" * 2**23,
+        "{",
+    ],
+)
+def test_a_model_file_of_a_stranger_leads_nowhere_else(tmp_path, mlmodel):
+    (tmp_path / "model" / "bundle").mkdir(parents=True)
+    (tmp_path / "model" / "MLmodel").write_text(mlmodel)
+    with pytest.raises(BundleError, match=r"models:/mine/1: .* none of genre-spark"):
+        mlflow_registry._bundle_in(tmp_path / "model", "models:/mine/1")
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_FILES", 3), ("max_bytes", 100)])
+def test_a_model_of_too_many_files_or_bytes_is_refused_before_it_is_fetched(
+    registry, tmp_path, monkeypatch, limit, value
+):
+    def fetch(*_, **__):
+        pytest.fail("fetched")
+
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", fetch)
+    if limit == "MAX_FILES":
+        monkeypatch.setattr(mlflow_registry, limit, value)
+    max_bytes = value if limit == "max_bytes" else 2**30
+    with pytest.raises(BundleError, match="are fetched"):
+        mlflow_registry.download("models:/mine/1", tmp_path, max_bytes)

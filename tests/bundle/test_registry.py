@@ -16,7 +16,7 @@ from genre_spark.bundle import registry as models
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.promotions import ComparedAccuracy, Evidence, Promotion
 from genre_spark.catalog.catalogue import Source
-from genre_spark.cli import cli
+from genre_spark.cli import cli, model_views
 from genre_spark.config import load_settings
 from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
 from genre_spark.evaluation import model_comparison, promotion_gate
@@ -285,6 +285,11 @@ def test_verify_names_every_bundle_that_cannot_be_trusted(registry, capsys):
         command("verify", "--registry", registry, "--json")
     faults = json.loads(capsys.readouterr().out)["faults"]
     assert [name.rsplit("/", 1)[1] for name in faults] == ["2", "3"]
+
+
+def test_verify_shows_no_password_of_a_path():
+    summary, parts = model_views.verdicts({"s3://u:secret@b/a": "bad", "s3://u:secret@b/c": None})
+    assert "secret" not in str((summary, parts))
 
 
 def test_a_registry_that_is_not_there_is_refused(tmp_path):
