@@ -21,7 +21,7 @@ from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
 from genre_spark.config import load_settings
-from genre_spark.monitoring import distributions, drift
+from genre_spark.monitoring import distributions
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import train as train_pipeline
 from genre_spark.pipelines.requests import ClusterRequest, TrainRequest
@@ -211,11 +211,9 @@ def score(
         ranges = opened.profile.ranges
         with scan_catalogue(spark, source, wanted.catalog, needed, owner, ranges) as catalogue:
             sample = catalogue.sample
-            found = distributions.binned_as(opened.profile, sample.with_features)
-            shifts = drift.of_features(opened.profile.features, found)
-            coverage = drift.Coverage.of(sample, opened.profile)
-            drifted = drift.assess(coverage, shifts, {}, wanted.drift, catalogue.left_out)
-            drift.check(drifted, source.path)
+            distributions.check_drift(
+                opened.profile, sample, wanted.drift, catalogue.left_out, source.path
+            )
             oversized = sample.oversized_artists(wanted.scoring.max_group)
             shared_out = Tracks(catalogue.tracks, catalogue.n_rows, oversized)
             # What is released at the end of the block is computed again when Spark needs it.

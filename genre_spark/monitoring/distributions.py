@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,10 @@ from genre_spark.bundle.catalogue_profile import (
     LabelProfile,
     Profile,
 )
+from genre_spark.catalog.sampling import Sample
+from genre_spark.config import DriftSettings
+from genre_spark.monitoring import drift
+from genre_spark.monitoring.drift_results import Drift
 from genre_spark.schema import WHY_GENRE, WHY_SYNTHETIC
 
 
@@ -58,6 +62,38 @@ def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
         name: _binned_column(tracks[name].combine_chunks(), np.array(one.bin_edges, np.float64))
         for name, one in profile.features.items()
     }
+
+
+def check_drift(
+    profile: Profile,
+    sample: Sample,
+    settings: DriftSettings,
+    absent: Collection[str],
+    path: str,
+) -> Drift:
+    """The gate of drift, before anything is labelled: a sample of tracks against a bundle's profile.
+
+    Parameters
+    ----------
+    profile : Profile
+    sample : Sample
+        Of the catalogue's rows.
+    settings : DriftSettings
+    absent : collection of str
+        As of `drift.assess`.
+    path : str
+        Of the catalogue, for the message.
+
+    Raises
+    ------
+    GateError
+        If a distance is beyond its limit.
+    """
+    shifts = drift.of_features(profile.features, binned_as(profile, sample.with_features))
+    coverage = drift.Coverage.of(sample, profile)
+    found = drift.assess(coverage, shifts, {}, settings, absent)
+    drift.check(found, path)
+    return found
 
 
 def _binned_column(column: pa.Array, edges: np.ndarray) -> Binned:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,7 @@ _PRIOR = 0.5
 CONFIDENCE = "confidence"
 MIXES = ("synthetic_genres", "genres")
 _MOST_NAMED = 5
+_Shift = TypeVar("_Shift", FeatureShift, LabelShift)
 _MOST_LABELS = 2
 
 
@@ -166,33 +167,38 @@ def assess(
         Its level is the worst of all.
     """
     assessed = coverage.tracks >= settings.min_tracks
-
-    def level(one: FeatureShift | LabelShift, harmless: bool) -> Level:
-        return _level(one, settings, harmless) if assessed else OK
-
-    # A model is always less sure of artists that it does not know: that is no fault of the
-    # catalogue, and what `genre_accepted` is for. And a part of a catalogue, such as the new
-    # releases or one genre, has another mix of labels than the whole: labels never stop.
-    assessed_features = {
-        name: one.model_copy(update={"level": level(one, name in absent)})
+    found = {
+        name: _levelled(one, assessed, settings, harmless=name in absent)
         for name, one in features.items()
     }
-    assessed_labels = {
-        name: one.model_copy(update={"level": level(one, True)}) for name, one in labels.items()
-    }
-    levels = [one.level for one in assessed_features.values()]
-    levels += [one.level for one in assessed_labels.values()]
     more = coverage.without_features - coverage.without_features_before
-    levels.append(WARN if more > settings.warn_missing else OK)
-    return Drift(
+    levels = [WARN if more > settings.warn_missing else OK, *(one.level for one in found.values())]
+    of_features = Drift(
         assessed=assessed,
         level=max(levels, key=LEVELS.index),
         without_features=round(coverage.without_features, 6),
         without_features_before=round(coverage.without_features_before, 6),
-        features=assessed_features,
-        labels=assessed_labels,
+        features=found,
+        labels={},
         limits=settings,
     )
+    return with_labels(of_features, labels)
+
+
+def with_labels(found: Drift, labels: Mapping[str, LabelShift]) -> Drift:
+    """The drift of features with that of labels, which warns and never stops.
+
+    A model is always less sure of artists that it does not know: that is no fault of the
+    catalogue, and what `genre_accepted` is for. And a part of a catalogue, such as the new releases
+    or one genre, has another mix of labels than the whole.
+    """
+    levelled = {
+        name: _levelled(one, found.assessed, found.limits, harmless=True)
+        for name, one in labels.items()
+    }
+    levels = [found.level, *(one.level for one in levelled.values())]
+    level = max(levels, key=LEVELS.index)
+    return found.model_copy(update={"labels": levelled, "level": level})
 
 
 def check(drift: Drift, path: str) -> None:
@@ -250,6 +256,12 @@ def _in_words(name: str, one: FeatureShift | LabelShift) -> str:
         differs = ", ".join(one.largest)
     distances = ", ".join(f"{what} {n:.2f}" for what, n in parts.items() if n is not None)
     return f"{_CALLED.get(name, name)}{': ' if differs else ''}{differs} ({distances})"
+
+
+def _levelled(one: _Shift, assessed: bool, settings: DriftSettings, *, harmless: bool) -> _Shift:
+    """A shift with its level; a harmless one only warns."""
+    level = _level(one, settings, harmless) if assessed else OK
+    return one.model_copy(update={"level": level})
 
 
 def _level(one: FeatureShift | LabelShift, settings: DriftSettings, harmless: bool) -> Level:

@@ -19,7 +19,6 @@ from genre_spark.catalog.rows import GatedRows
 from genre_spark.catalog.validation import DUPLICATE
 from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift
-from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
 from genre_spark.platform import atomic_directory
 from genre_spark.publishing import destination, incremental, run_metadata, writer
 from genre_spark.publishing.destination import Destination
@@ -110,11 +109,17 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
     started = time.monotonic()
     request = run.request
     _check_shrink(run, run.catalogue.n_rows)
-    features = _feature_shifts(run)
+    profile = request.bundle.profile
+    drifted = distributions.check_drift(
+        profile,
+        run.catalogue.sample,
+        request.settings.drift,
+        run.catalogue.left_out,
+        request.source.path,
+    )
     staged, facts, because = _stage_labels(run)
     _check_shrink(run, staged.content.rows)
     counts = _stage_quarantine(run, staged)
-    labels = drift.of_labels(request.bundle.profile.labels, staged.labels)
     old = run.target.old.manifest if run.target.old else None
     manifest = Manifest(
         made_by=atomic_directory.MADE_BY,
@@ -136,7 +141,7 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
         checksum=staged.content.checksum,
         schema=request.columns,
         labels=_label_counts(run, staged),
-        drift=_drift(run, features, labels),
+        drift=drift.with_labels(drifted, drift.of_labels(profile.labels, staged.labels)),
         settings=request.settings,
         finished_at=_now(),
         seconds=round(time.monotonic() - started, 1),
@@ -160,26 +165,6 @@ def _check_shrink(run: _Run, n_tracks: int) -> None:
             f" {run.request.output}: {1 - n_tracks / before:.0%} would be gone, the limit is {most:.0%}. If that"
             " is meant, give --allow-shrink, or --set max_shrink=SHARE"
         )
-
-
-def _feature_shifts(run: _Run) -> dict[str, FeatureShift]:
-    """How far each feature is from the model's catalogue, by the sample; stops before any label."""
-    profile = run.request.bundle.profile
-    found = distributions.binned_as(profile, run.catalogue.sample.with_features)
-    shifts = drift.of_features(profile.features, found)
-    _drift(run, shifts, {})
-    return shifts
-
-
-def _drift(
-    run: _Run, features: Mapping[str, FeatureShift], labels: Mapping[str, LabelShift]
-) -> Drift:
-    sample, profile = run.catalogue.sample, run.request.bundle.profile
-    settings, absent = run.request.settings.drift, run.catalogue.left_out
-    coverage = drift.Coverage.of(sample, profile)
-    drifted = drift.assess(coverage, features, labels, settings, absent)
-    drift.check(drifted, run.request.source.path)
-    return drifted
 
 
 def _label_counts(run: _Run, staged: Staged) -> Labels:
