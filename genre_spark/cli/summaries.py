@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.cli.terminal import Terminal
-from genre_spark.monitoring.drift import beyond
-from genre_spark.monitoring.drift_results import WARN, Drift
+from genre_spark.monitoring.drift import WARN, Drift, beyond
 from genre_spark.reporting import study_report
 from genre_spark.reporting.text import percent, protocol, quarantined, tally
 from genre_spark.reporting.topics import accuracy, confidence, synthetic_genres

@@ -20,7 +20,7 @@ from genre_spark.bundle.catalogue_profile import (
 from genre_spark.catalog.sampling import Sample
 from genre_spark.config import DriftSettings
 from genre_spark.monitoring import drift
-from genre_spark.monitoring.drift_results import Drift
+from genre_spark.monitoring.drift import Drift
 from genre_spark.schema import WHY_GENRE, WHY_SYNTHETIC
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
+from genre_spark._model import Finite, Share, SparseModel, StrictModel
 from genre_spark.bundle.catalogue_profile import (
     CONFIDENCE_BINS,
     Binned,
@@ -15,19 +16,51 @@ from genre_spark.bundle.catalogue_profile import (
 )
 from genre_spark.config import DriftSettings
 from genre_spark.errors import GateError
-from genre_spark.monitoring.drift_results import (
-    LEVELS,
-    OK,
-    STOP,
-    WARN,
-    Drift,
-    FeatureShift,
-    LabelShift,
-    Level,
-)
 
 if TYPE_CHECKING:
     from genre_spark.catalog.sampling import Sample
+
+Level = Literal["ok", "warn", "stop"]
+LEVELS: tuple[Level, ...] = ("ok", "warn", "stop")
+OK, WARN, STOP = LEVELS
+
+
+class FeatureShift(StrictModel):
+    """How far a feature is from the model's catalogue."""
+
+    psi: Finite | None
+    ks: Share | None
+    missing: Share
+    missing_before: Share
+    direction: Literal["higher", "lower"] | None
+    level: Level
+
+
+class LabelShift(SparseModel):
+    """How far a label mix, or the confidence, is from the model's catalogue."""
+
+    psi: Finite
+    ks: Share | None
+    mean: Share | None = None
+    mean_before: Share | None = None
+    largest: tuple[str, ...] = ()
+    level: Level
+
+
+class Drift(StrictModel):
+    """How unlike the model's catalogue this one is.
+
+    Features are compared over the tracks that have any; `without_features` is the share of the others.
+    """
+
+    assessed: bool
+    level: Level
+    without_features: Share = 0.0
+    without_features_before: Share = 0.0
+    features: dict[str, FeatureShift]
+    labels: dict[str, LabelShift]
+    limits: DriftSettings
+
 
 # Jeffreys' prior: a bin that is empty by chance is no infinite distance.
 _PRIOR = 0.5
@@ -35,8 +68,8 @@ _PRIOR = 0.5
 CONFIDENCE = "confidence"
 MIXES = ("synthetic_genres", "genres")
 _MOST_NAMED = 5
-_Shift = TypeVar("_Shift", FeatureShift, LabelShift)
 _MOST_LABELS = 2
+_Shift = TypeVar("_Shift", FeatureShift, LabelShift)
 
 
 @dataclass(frozen=True)

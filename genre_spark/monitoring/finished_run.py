@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from genre_spark.bundle.catalogue_profile import LabelProfile
-from genre_spark.monitoring.drift_results import Drift
+from genre_spark.monitoring.drift import Drift
 
 
 @dataclass(frozen=True)

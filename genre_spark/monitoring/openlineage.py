@@ -29,7 +29,7 @@ from openlineage.client.transport.http import (
 
 from genre_spark import __version__
 from genre_spark.bundle.registry import MLFLOW, is_in_mlflow
-from genre_spark.monitoring.drift_results import OK, Drift
+from genre_spark.monitoring.drift import OK, Drift
 from genre_spark.monitoring.finished_run import Facts, FinishedRun, Labelled, Place
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.storage import check_own, is_remote, local_path

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, writ
 from prometheus_client.parser import text_string_to_metric_families
 
 from genre_spark import __version__
-from genre_spark.monitoring.drift_results import LEVELS, Drift
+from genre_spark.monitoring.drift import LEVELS, Drift
 from genre_spark.monitoring.finished_run import Facts, FinishedRun, LabelFacts
 from genre_spark.platform.redaction import redact
 from genre_spark.platform.storage import check_own

@@ -17,7 +17,7 @@ from genre_spark.bundle.catalogue_profile import LabelProfile
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
-from genre_spark.monitoring.drift_results import Drift
+from genre_spark.monitoring.drift import Drift
 from genre_spark.platform.published_files import MANIFEST, read_manifest, require_manifest
 from genre_spark.platform.storage import Storage
 from genre_spark.schema import LABELLED_COLUMNS, MAX_ID_LENGTH, TRACK_ID, WHY_COLUMNS

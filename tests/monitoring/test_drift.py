@@ -11,8 +11,14 @@ from genre_spark.bundle.catalogue_profile import Binned, LabelProfile
 from genre_spark.config import load_settings
 from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift
-from genre_spark.monitoring.drift import Coverage
-from genre_spark.monitoring.drift_results import OK, STOP, WARN, FeatureShift, LabelShift
+from genre_spark.monitoring.drift import (
+    OK,
+    STOP,
+    WARN,
+    Coverage,
+    FeatureShift,
+    LabelShift,
+)
 from genre_spark.schema import FEATURE_NAMES
 
 LIMITS = load_settings().drift

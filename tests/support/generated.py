@@ -20,7 +20,7 @@ from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import load_settings
 from genre_spark.features.scaling import ENCODINGS, LIMIT, FeatureScaler, ScaledFeature, _Numpy
 from genre_spark.features.tensor import N_BINS
-from genre_spark.monitoring.drift_results import Drift, FeatureShift, LabelShift
+from genre_spark.monitoring.drift import Drift, FeatureShift, LabelShift
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
 
 GENRES = ("country", "deep-house", "dubstep", "hip-hop", "metal", "rock")

@@ -1,7 +1,6 @@
 """Drift: how far the labelled catalogue is from the one the model was made from."""
 
-from genre_spark.monitoring.drift import ranked
-from genre_spark.monitoring.drift_results import OK, Drift
+from genre_spark.monitoring.drift import OK, Drift, ranked
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import Column, Figure, Subject, Table, Tile, Topic
 from genre_spark.reporting.text import count, listed, percent, plain, ratio
