@@ -24,16 +24,6 @@ MAX_ID_LENGTH = 1000
 GROUPS = (ARTIST, ALBUM)
 
 
-def context_column(group: str) -> str:
-    """Column that holds the packed statistics of a track's group."""
-    return f"_{group}_context"
-
-
-def key_column(group: str) -> str:
-    """Column of a number that stands for a track's group: its name's hash."""
-    return f"_{group}"
-
-
 @dataclass(frozen=True)
 class AudioFeature:
     """One audio feature of a track, as Spotify's API defined it.

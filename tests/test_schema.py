@@ -6,12 +6,10 @@ from genre_spark.features.scaling import ENCODINGS
 from genre_spark.schema import (
     AUDIO_FEATURES,
     FEATURE_NAMES,
-    GROUPS,
     KNOWN_EXTRAS,
     LABELLED_COLUMNS,
     TEXT_COLUMNS,
     WHY_COLUMNS,
-    context_column,
     feature,
     labelled_columns,
 )
@@ -57,12 +55,6 @@ def test_an_extra_nobody_declared_may_take_every_finite_value():
     extra = feature("popularity")
     assert extra.name == "popularity"
     assert extra.low < -1e299 < 1e299 < extra.high < float("inf")
-
-
-def test_context_columns_collide_with_nothing():
-    columns = [context_column(group) for group in GROUPS]
-    assert len(set(columns)) == len(GROUPS)
-    assert not set(columns) & {*TEXT_COLUMNS, *FEATURE_NAMES, *LABELLED_COLUMNS}
 
 
 def test_the_labelled_catalogue_is_the_contract_of_the_design():

@@ -1,6 +1,5 @@
 """Reads a source table and maps its columns to canonical ones."""
 
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -33,8 +32,6 @@ from genre_spark.platform.spark_errors import cause, environment_error
 from genre_spark.platform.storage import is_remote, local_path
 from genre_spark.schema import ARTIST, ARTISTS, FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
 from genre_spark.source import Dataset
-
-logger = logging.getLogger(__name__)
 
 SOURCE = "_source"
 # In a quarantine that is read again, these are of the last run.

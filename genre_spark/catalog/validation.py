@@ -1,6 +1,5 @@
 """Judges rows: which are tracks, which go to quarantine, and why."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,8 +23,6 @@ from genre_spark.schema import (
     feature,
     unknown,
 )
-
-logger = logging.getLogger(__name__)
 
 VIOLATIONS = "violations"
 N_IMPUTED = "n_imputed"
