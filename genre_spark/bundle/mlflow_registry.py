@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import mlflow
@@ -68,28 +69,24 @@ def download(reference: str, folder: Path, max_bytes: int) -> Path:
     """
     with _asking(reference):
         uri = resolve(reference)
-        sizes = list(_sizes(get_artifact_repository(uri)))
+        sizes = list(islice(_sizes(get_artifact_repository(uri)), MAX_FILES + 1))
         if len(sizes) > MAX_FILES or sum(sizes) > max_bytes:
             raise BundleError(
-                f"{reference}: has {len(sizes)} files of {sum(sizes):,} bytes or more; at most"
-                f" {MAX_FILES} files of {max_bytes:,} bytes are fetched"
+                f"{reference}: has {len(sizes)} files and folders of {sum(sizes):,} bytes or"
+                f" more; at most {MAX_FILES} of {max_bytes:,} bytes are fetched"
             )
         copied = mlflow.artifacts.download_artifacts(uri, dst_path=str(folder))
     return _bundle_in(Path(copied), reference)
 
 
 def _sizes(artifacts: ArtifactRepository) -> Iterator[int]:
-    """Bytes of a model's files, as far as the store tells; ends at one file beyond `MAX_FILES`."""
-    folders, found = [""], 0
+    """Bytes of a model's files, as far as the store tells; 0 for each folder."""
+    folders = [""]
     while folders:
         for one in artifacts.list_artifacts(folders.pop() or None):
-            found += 1  # folders count too, so that this ends
-            if found > MAX_FILES + 1:
-                return
             if one.is_dir:
                 folders.append(one.path)
-            else:
-                yield one.file_size or 0
+            yield one.file_size or 0
 
 
 def _bundle_in(model: Path, reference: str) -> Path:
