@@ -1,6 +1,6 @@
 """genre_spark: labels whole music catalogues with synthetic and real genres, on Spark.
 
-For notebooks: `cluster`, `train`, `score`, `quarantine` and `open_model`; see `genre_spark.api`.
+For notebooks: `cluster`, `train`, `score`, `suggest`, `quarantine` and `open_model`; see `genre_spark.api`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from genre_spark.api import open_model as open_model
     from genre_spark.api import quarantine as quarantine
     from genre_spark.api import score as score
+    from genre_spark.api import suggest as suggest
     from genre_spark.api import train as train
 
 __version__ = "0.1.0"
-_API = ("cluster", "open_model", "quarantine", "score", "train")
+_API = ("cluster", "open_model", "quarantine", "score", "suggest", "train")
 
 
 def __getattr__(name: str) -> Any:

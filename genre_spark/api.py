@@ -23,6 +23,7 @@ from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
 from genre_spark.config import load_settings
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines import cluster as cluster_pipeline
+from genre_spark.pipelines import suggest as suggest_pipeline
 from genre_spark.pipelines import train as train_pipeline
 from genre_spark.pipelines.requests import ClusterRequest, TrainRequest
 from genre_spark.platform.progress import plainly
@@ -133,6 +134,57 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
             spark, TrainRequest(source, base, output, wanted), plainly(report_progress)
         )
         return store.open_bundle(spark, output, "full")
+
+
+def suggest(  # noqa: PLR0913 - of a notebook, by keyword
+    spark: SparkSession,
+    tracks: DataFrame,
+    bundle: Bundle | str,
+    *,
+    number: int = 50,
+    answers: Mapping[str, str] | None = None,
+    dataset: str | Dataset | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> DataFrame:
+    """Chooses the tracks whose labels teach most about a catalogue, each of another artist.
+
+    Parameters
+    ----------
+    bundle : Bundle or str
+        What `cluster`, `train` or `open_model` gave, or its path or name.
+    number : int
+        Tracks at most.
+    answers : mapping of str to str, optional
+        Genres by ``track_id``; ``?`` for a track that nobody can label.
+    spark, tracks, dataset, settings
+        As of `cluster`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of the command's CSV, the most informative question first.
+
+    Raises
+    ------
+    InputError
+        Where answers are of other tracks, or there is nothing left to ask.
+
+    Examples
+    --------
+    >>> genre_spark.suggest(spark, tracks.drop("genre"), "model", number=3).count()
+    3
+    """
+    require_classic(spark, "suggest")
+    with borrowed(spark):
+        opened = _opened(spark, bundle, settings)
+        wanted, source = load_settings(given=settings), _source(tracks, dataset)
+        needed = opened.manifest.scoring.scaler.features
+        with open_catalogue(spark, source, wanted.catalog, needed) as catalogue:
+            found = suggest_pipeline.suggest(
+                catalogue, opened, wanted, number, answers or {}, source.path
+            )
+        rows = [[row[name] for name in suggest_pipeline.COLUMNS] for row in found.rows]
+        return spark.createDataFrame(rows, suggest_pipeline.SCHEMA)
 
 
 def open_model(

@@ -123,6 +123,8 @@ def test_a_bundle_says_in_few_words_what_it_is(spark, model):
 
 def test_the_package_offers_the_api_and_nothing_that_is_not_there():
     assert genre_spark.score is api.score
-    assert {"cluster", "train", "score", "quarantine", "open_model"} <= set(dir(genre_spark))
+    assert {"cluster", "train", "score", "quarantine", "open_model", "suggest"} <= set(
+        dir(genre_spark)
+    )
     with pytest.raises(AttributeError, match="no attribute 'sing'"):
         getattr(genre_spark, "sing")  # noqa: B009

@@ -56,7 +56,7 @@ def test_the_examples_of_the_api_hold(spark, notebook, monkeypatch):
     tracks = spark.createDataFrame(make_tracks(400, seed=3)).cache()
     shared = {"genre_spark": genre_spark, "spark": spark, "tracks": tracks, "F": F}
     runner = doctest.DocTestRunner()
-    for name in ("cluster", "train", "open_model", "score", "quarantine"):
+    for name in ("cluster", "train", "open_model", "score", "suggest", "quarantine"):
         (example,) = doctest.DocTestFinder().find(getattr(api, name), name, globs=shared)
         assert example.examples
         runner.run(example)

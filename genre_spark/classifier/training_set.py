@@ -67,6 +67,8 @@ class LabelledTracks:
         Quantiles of the scaled features.
     features : tuple of str
         The audio feature of each scaled one.
+    ids : np.ndarray [shape=(n_tracks,), dtype=object], optional
+        `TRACK_ID` of each track.
     """
 
     inputs: TrackInputs
@@ -79,6 +81,7 @@ class LabelledTracks:
     document: np.ndarray
     bin_edges: np.ndarray
     features: tuple[str, ...]
+    ids: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.artists)
@@ -119,6 +122,7 @@ class LabelledTracks:
             artists=self.artists[at],
             recordings=self.recordings[at],
             document=self.document[at],
+            ids=None if self.ids is None else self.ids[at],
         )
 
     def fingerprint(self) -> str:
@@ -256,6 +260,7 @@ def _unpack(
         document=groups.code[np.argsort(order, kind="stable")],
         bin_edges=scaler.bin_edges,
         features=tuple(one.feature for one in scaler.scaled_features),
+        ids=columns[TRACK_ID].to_numpy(zero_copy_only=False),
     )
     return found.take(order)
 

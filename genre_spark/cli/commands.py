@@ -6,6 +6,7 @@ import click
 
 from genre_spark.cli.job import job_of
 from genre_spark.cli.options import (
+    ANSWERS,
     CATALOG,
     TABLE_FORMAT,
     RunOptions,
@@ -69,15 +70,17 @@ def cluster(
 @click.option(
     "--register", metavar="NAME", help="With --mlflow: also register it there, as models:/NAME/1 …"
 )
+@ANSWERS
 @table_options
 @run_options
-def train(
+def train(  # noqa: PLR0913  # an argument for each option
     table: TableOptions,
     run: RunOptions,
     clusters: str,
     output: str,
     mlflow: bool,
     register: str | None,
+    answers: tuple[str, ...],
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with job_of(run) as job:
@@ -94,7 +97,7 @@ def train(
             mlflow_run.check(register)
 
         source = table.source(job.settings)
-        request = TrainRequest(source, job.model(clusters), output, job.settings)
+        request = TrainRequest(source, job.model(clusters), output, job.settings, answers)
         summary = pipeline.run(
             job.spark(request.source.path), request, job.terminal.report_progress
         )
@@ -130,15 +133,17 @@ def train(
     show_default=True,
     help="Also fit the classifier on fewer labels (learning curve).",
 )
+@ANSWERS
 @table_options
 @run_options
-def evaluate(
+def evaluate(  # noqa: PLR0913  # an argument for each option
     table: TableOptions,
     run: RunOptions,
     clusters: str,
     output: str,
     seeds: int,
     ablations: bool,
+    answers: tuple[str, ...],
 ) -> None:
     """Evaluates the classifier: honest splits, all baselines, each of its steps, fewer labels."""
     with job_of(run) as job:
@@ -148,12 +153,59 @@ def evaluate(
 
         source = table.source(job.settings)
         request = EvaluateRequest(
-            source, job.model(clusters), output, job.settings, seeds, ablations
+            source, job.model(clusters), output, job.settings, seeds, ablations, answers
         )
         summary = pipeline.run(
             job.spark(request.source.path), request, job.terminal.report_progress
         )
         summaries.show_study(job.terminal, summary)
+
+
+@click.command(
+    epilog="Example: genre-spark suggest --catalog tracks.parquet --model models/mine --number 50"
+    " --output questions.csv"
+)
+@CATALOG
+@place("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
+@place(
+    "--output",
+    required=True,
+    metavar="FILE.csv|.html",
+    help="A new file: a table, or a page to answer on.",
+)
+@click.option(
+    "--number",
+    type=click.IntRange(min=1, max=2_000),
+    default=50,
+    show_default=True,
+    help="Tracks to label, each of another artist.",
+)
+@click.option(
+    "--check", is_flag=True, help="Ask about labels that are likely wrong instead, by a new model."
+)
+@ANSWERS
+@table_options
+@run_options
+def suggest(  # noqa: PLR0913  # an argument for each option
+    table: TableOptions,
+    run: RunOptions,
+    model: str,
+    output: str,
+    number: int,
+    check: bool,
+    answers: tuple[str, ...],
+) -> None:
+    """Chooses the tracks whose labels teach most about a catalogue."""
+    with job_of(run) as job:
+        from genre_spark.cli import summaries
+        from genre_spark.pipelines import suggest as pipeline
+
+        source = table.source(job.settings)
+        request = pipeline.SuggestRequest(
+            source, job.model(model), output, job.settings, number, answers, check
+        )
+        summary = pipeline.run(job.spark(source.path), request, job.terminal.report_progress)
+        summaries.show_questions(job.terminal, summary)
 
 
 @click.command(

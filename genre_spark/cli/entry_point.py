@@ -11,7 +11,7 @@ import click
 
 from genre_spark import __version__
 from genre_spark.cli.catalog_commands import datasets, fetch, inspect
-from genre_spark.cli.commands import cluster, demo, evaluate, report, score, train
+from genre_spark.cli.commands import cluster, demo, evaluate, report, score, suggest, train
 from genre_spark.cli.labels_commands import labels, schema
 from genre_spark.cli.models_commands import models
 from genre_spark.cli.warm_commands import warm
@@ -42,8 +42,8 @@ def cli() -> None:
 
 
 for _command in (
-    cluster, train, evaluate, score, report, demo, datasets, fetch, inspect, labels, schema, models,
-    warm,
+    cluster, suggest, train, evaluate, score, report, demo, datasets, fetch, inspect, labels, schema,
+    models, warm,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -157,6 +157,12 @@ DATASET = click.option(
     metavar="NAME|FILE",
     help="How the table's columns map to genre-spark's: one of conf/datasets, or a file.",
 )
+ANSWERS = place(
+    "--answers",
+    multiple=True,
+    metavar="FILE.csv",
+    help="Genres of single tracks, in place of the catalogue's (track_id, genre); repeatable.",
+)
 MASTER = click.option("--master", metavar="URL", help="Spark's master, to run without a cluster.")
 
 WARM = click.option(

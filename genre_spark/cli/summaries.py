@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from genre_spark.evaluation.study_results import StudySummary
     from genre_spark.pipelines.bundles import BundleSummary
     from genre_spark.pipelines.demo import DemoResult
+    from genre_spark.pipelines.suggest import Suggested
     from genre_spark.publishing.manifest import Manifest, Replaced
     from genre_spark.publishing.request import PublishedLabels
 
@@ -50,6 +51,20 @@ def show_bundle(terminal: Terminal, summary: "BundleSummary") -> None:
         terminal.pairs(dict(changes.rows))
     logged = in_mlflow.get("registered") or in_mlflow.get("model_uri", "")
     terminal.pairs({"model id": summary.model_id, "bundle": summary.bundle, "in MLflow": logged})
+
+
+def show_questions(terminal: Terminal, summary: "Suggested") -> None:
+    """Which tracks to label, and what the answers inform."""
+    if terminal.shown_as_json(summary):
+        return
+    terminal.pairs(
+        {
+            "questions": f"{summary.number:,}",
+            "informed": f"{summary.tracks:,} tracks",
+            "labels taken into account": f"{summary.labelled:,}",
+            "file": summary.questions,
+        }
+    )
 
 
 def show_study(terminal: Terminal, summary: "StudySummary") -> None:

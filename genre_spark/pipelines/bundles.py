@@ -1,5 +1,6 @@
 """What `cluster` and `train` share: the manifest and the summary of a new bundle."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from genre_spark.bundle.manifest import (
     ScoringPart,
     model_id,
 )
+from genre_spark.catalog import answers
 from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier import training_set
@@ -42,10 +44,12 @@ def new_manifest(
     )
 
 
-def labelled_sample(catalogue: Catalogue, base: Bundle, settings: Settings) -> LabelledTracks:
-    """The labelled tracks of a catalogue, as arrays on the driver."""
+def labelled_sample(
+    catalogue: Catalogue, base: Bundle, settings: Settings, given: Mapping[str, str], path: str
+) -> LabelledTracks:
+    """The labelled tracks of a catalogue, as arrays on the driver; `given` are answers."""
     return training_set.collect(
-        catalogue.tracks,
+        answers.apply(catalogue.tracks, given, path),
         catalogue.counts.accepted,
         base.manifest.scoring.scaler,
         base.manifest.scoring.synthetic,

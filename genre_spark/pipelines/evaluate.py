@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from genre_spark import __version__
 from genre_spark.bundle import store
+from genre_spark.catalog import answers
 from genre_spark.catalog.catalogue import open_catalogue
 from genre_spark.pipelines.bundles import catalogue_facts, labelled_sample
 from genre_spark.pipelines.requests import EvaluateRequest
@@ -38,6 +39,7 @@ def run(
     path = atomic_directory.check_target(
         storage, output, [source.path, request.clusters], atomic_directory.STUDY, allow_gap=gap
     )
+    given = answers.read_files(storage, request.answers)
     base = store.open_bundle(spark, request.clusters)
     # Locked from the start: a study takes long, and a second one should be refused at once.
     with atomic_directory.publishing(storage, path, kind=atomic_directory.STUDY) as target:
@@ -45,7 +47,7 @@ def run(
         with open_catalogue(
             spark, source, settings.catalog, base.manifest.scoring.scaler.features
         ) as catalogue:
-            labelled = labelled_sample(catalogue, base, settings)
+            labelled = labelled_sample(catalogue, base, settings, given, source.path)
             study = cross_validation.run(
                 labelled,
                 settings,

@@ -50,12 +50,15 @@ class TrainRequest:
     output : str
         Directory of the new bundle.
     settings : Settings
+    answers : tuple of str
+        CSV files whose genres replace the catalogue's.
     """
 
     source: "Source"
     clusters: str
     output: str
     settings: Settings
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class EvaluateRequest:
         Splits of known artists, at least 1.
     with_ablations : bool
         Whether the classifier is also fitted on fewer labels.
+    answers : tuple of str
+        CSV files whose genres replace the catalogue's.
     """
 
     source: "Source"
@@ -82,6 +87,7 @@ class EvaluateRequest:
     settings: Settings
     n_seeds: int
     with_ablations: bool = True
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

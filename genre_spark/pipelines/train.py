@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from genre_spark.bundle import files, store
 from genre_spark.bundle.catalogue_profile import Profile
 from genre_spark.bundle.files import Bundle
+from genre_spark.catalog import answers
 from genre_spark.catalog.catalogue import Catalogue, open_catalogue
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import (
@@ -44,12 +45,13 @@ def run(
     store.check_absent(spark, output)
     storage = storage_of(spark, output)
     atomic_directory.check_apart(storage, output, [source.path, request.clusters])
+    given = answers.read_files(storage, request.answers)
     base = store.open_bundle(spark, request.clusters)
     scaler = base.manifest.scoring.scaler
     report_progress(f"reading {source.path}")
     ThreadPoolExecutor(1).submit(quiet_keras)  # its import takes seconds, and so does reading
     with open_catalogue(spark, source, settings.catalog, scaler.features) as catalogue:
-        labelled = labelled_sample(catalogue, base, settings)
+        labelled = labelled_sample(catalogue, base, settings, given, source.path)
         report_progress(
             f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks"
         )

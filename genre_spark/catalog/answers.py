@@ -1,0 +1,156 @@
+"""Answers: genres that somebody gave to single tracks, in place of the catalogue's own."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from genre_spark.catalog.placeholders import means_nothing
+from genre_spark.errors import InputError
+from genre_spark.platform.safe_text import plain
+from genre_spark.platform.storage import Storage
+from genre_spark.schema import GENRE, GENRES, TRACK_ID
+
+# "None of these" or "I don't know": no genre, and not to be asked again.
+UNANSWERABLE = "?"
+# Column of tracks: whether somebody has answered, with a genre or with `UNANSWERABLE`.
+ANSWERED = "_answered"
+_DELIMITERS = ",;\t"
+_SHOWN = 3
+
+
+def read(files: Mapping[str, str]) -> dict[str, str]:
+    """Genre of each answered track, `UNANSWERABLE` for a question that cannot be answered.
+
+    A question without an answer is left out.
+
+    Parameters
+    ----------
+    files : mapping of str to str
+        Content of each CSV file by its path; it has the columns ``track_id`` and ``genre``.
+
+    Raises
+    ------
+    InputError
+        Where a column is missing, or a track has several answers.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    contradictions: list[str] = []
+    for path, content in files.items():
+        for line, track_id, genre in _rows(path, content):
+            place = f"{path}, line {line}"
+            before = found.setdefault(track_id, (genre, place))
+            if before[0].lower() != genre.lower():
+                contradictions.append(
+                    f"{track_id} is {before[0]} ({before[1]}) and {genre} ({place})"
+                )
+    if contradictions:
+        raise InputError(
+            f"answers contradict each other on {len(contradictions)} tracks:"
+            f" {_some(contradictions)}; keep one answer for each"
+        )
+    return {track_id: genre for track_id, (genre, _) in found.items()}
+
+
+def read_files(storage: Storage, paths: Sequence[str]) -> dict[str, str]:
+    """`read` of CSV files on any storage.
+
+    Raises
+    ------
+    InputError
+        Also where a file is missing or is not UTF-8.
+    """
+    contents = {}
+    for path in dict.fromkeys(paths):
+        if not storage.exists(path) or storage.is_dir(path):
+            raise InputError(f"{path}: no such file; --answers takes CSV files")
+        try:
+            contents[path] = storage.read_text(path)
+        except UnicodeDecodeError as err:
+            raise InputError(
+                f"{path}: is not UTF-8 (byte {err.start:,}); save it as CSV in UTF-8"
+            ) from err
+    return read(contents)
+
+
+def apply(tracks: DataFrame, answers: Mapping[str, str], path: str) -> DataFrame:
+    """Tracks whose genres are those of the answers, where there are any, with the column `ANSWERED`.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Accepted tracks.
+    answers : mapping of str to str
+        From `read`.
+    path : str
+        The catalogue's, for messages.
+
+    Raises
+    ------
+    InputError
+        Where an answered track is not among the tracks.
+    """
+    if not answers:
+        return tracks.withColumn(ANSWERED, F.lit(False))
+    given = tracks.sparkSession.createDataFrame(
+        list(answers.items()), f"{TRACK_ID} string, _answer string"
+    )
+    _check_known(tracks, given, path)
+    answer = F.nullif(F.col("_answer"), F.lit(UNANSWERABLE))
+    columns: dict[str, Column] = {
+        GENRE: F.coalesce(answer, F.col(GENRE)),
+        ANSWERED: F.col("_answer").isNotNull(),
+    }
+    if GENRES in tracks.columns:
+        columns[GENRES] = F.when(answer.isNull(), F.col(GENRES))
+    joined = tracks.join(F.broadcast(given), TRACK_ID, "left")
+    return joined.withColumns(columns).drop("_answer")
+
+
+def _check_known(tracks: DataFrame, given: DataFrame, path: str) -> None:
+    known = tracks.join(F.broadcast(given), TRACK_ID, "left_semi").select(TRACK_ID)
+    unknown = sorted(row[0] for row in given.select(TRACK_ID).subtract(known).collect())
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} of {given.count()} answered tracks are not among the tracks of {path},"
+            f" such as {_some(unknown)}; check that the answers are of this catalogue and that"
+            f" {TRACK_ID} was not rounded or reformatted by a spreadsheet"
+        )
+
+
+def _rows(path: str, content: str) -> list[tuple[int, str, str]]:
+    """Line, track and genre of each answer in a file."""
+    text = content.removeprefix("\ufeff")
+    header = text.split("\n", 1)[0]
+    delimiter = max(_DELIMITERS, key=header.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+    for column in (TRACK_ID, GENRE):
+        if column not in names:
+            raise InputError.from_missing_column(path, column, map(plain, names))
+    try:
+        rows = [
+            (
+                reader.line_num,
+                (row[names[TRACK_ID]] or "").strip(),
+                (row[names[GENRE]] or "").strip(),
+            )
+            for row in reader
+        ]
+    except csv.Error as err:
+        raise InputError(f"{path}, line {reader.line_num}: is not CSV ({err})") from err
+    if nameless := [line for line, track_id, genre in rows if genre and not track_id]:
+        raise InputError(f"{path}, line {nameless[0]}: an answer without {TRACK_ID}")
+    return [
+        (line, track_id, UNANSWERABLE if means_nothing(genre, GENRE) else genre)
+        for line, track_id, genre in rows
+        if genre
+    ]
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = ", …" if len(texts) > _SHOWN else ""
+    return ", ".join(plain(one) for one in islice(texts, _SHOWN)) + more

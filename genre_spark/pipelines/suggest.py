@@ -1,0 +1,364 @@
+"""`genre-spark suggest`: chooses the tracks whose labels teach most about a catalogue."""
+
+import csv
+import io
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from genre_spark._model import Count, StrictModel
+from genre_spark.bundle import store
+from genre_spark.bundle.files import Bundle
+from genre_spark.catalog import answers as answer_files
+from genre_spark.catalog import genre_names
+from genre_spark.catalog.answers import ANSWERED
+from genre_spark.catalog.catalogue import Catalogue, open_catalogue
+from genre_spark.classifier import questions, representation
+from genre_spark.classifier.questions import LabelledArtists, Question
+from genre_spark.classifier.representation import ARTISTS_SCHEMA, Artists
+from genre_spark.classifier.similar_artists import Space
+from genre_spark.config import Settings
+from genre_spark.errors import InputError, OutputError
+from genre_spark.features import artist_pass
+from genre_spark.features.artist_batches import ALBUM_TEXT, TITLE_TEXT, ArtistBatch, artist_batches
+from genre_spark.pipelines.bundles import labelled_sample
+from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.progress import ReportProgress, plainly
+from genre_spark.platform.redaction import redact
+from genre_spark.reporting import questions_page
+from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
+
+if TYPE_CHECKING:
+    from genre_spark.catalog.catalogue import Source
+
+logger = logging.getLogger(__name__)
+_log = plainly(logger.info)
+
+COLUMNS = (TRACK_ID, ARTIST, TITLE, ALBUM, GENRE, "tracks", "why")
+# The same as Spark's DDL.
+SCHEMA = ", ".join(f"{name} {'bigint' if name == 'tracks' else 'string'}" for name in COLUMNS)
+_NAME, _ORDER = "_artist_name", "_order"
+_SHOWN = {TRACK_ID: TRACK_ID, ARTIST: _NAME, TITLE: TITLE_TEXT, ALBUM: ALBUM_TEXT}
+# Artists on the map of the page.
+_MOST_PLACES = 600
+# Spreadsheets run cells that begin so as formulas.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class SuggestRequest:
+    """Choose tracks to label.
+
+    Attributes
+    ----------
+    source : Source
+    model : str
+        Path of a bundle of either kind; its scaling of features is used.
+    output : str
+        A new file: a page if its name ends in .html, else CSV.
+    settings : Settings
+    number : int
+        Questions at most.
+    answers : tuple of str
+        CSV files with answers to earlier questions.
+    check : bool
+        Ask about labels that are likely wrong instead; trains a classifier.
+    """
+
+    source: "Source"
+    model: str
+    output: str
+    settings: Settings
+    number: int
+    answers: tuple[str, ...] = ()
+    check: bool = False
+
+
+class Suggested(StrictModel):
+    """Questions that were written.
+
+    Attributes
+    ----------
+    questions : str
+        The file.
+    number : int
+    tracks : int
+        Tracks that the answers inform.
+    labelled : int
+        Labelled artists, or with ``--check`` tracks, that were taken into account.
+    """
+
+    questions: str
+    number: Count
+    tracks: Count
+    labelled: Count
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """Chosen tracks.
+
+    Attributes
+    ----------
+    rows : list of dict
+        By `COLUMNS`, with the artist's place on the map as ``x`` and ``y``, from 0 to 100.
+    labelled : int
+        Labelled artists or tracks that they rest on.
+    genres : list of str
+        To choose from.
+    places : list of (float, float)
+        Of other artists on the map; empty without a map.
+    """
+
+    rows: list[dict[str, Any]]
+    labelled: int
+    genres: list[str]
+    places: list[tuple[float, float]]
+
+
+def run(
+    spark: SparkSession, request: SuggestRequest, report_progress: ReportProgress = _log
+) -> Suggested:
+    """Writes a file of questions; see `SuggestRequest`.
+
+    Raises
+    ------
+    GenreSparkError
+        Where the catalogue, the bundle or the answers are refused, or the output exists.
+    """
+    storage = storage_of(spark, request.output)
+    if storage.exists(request.output):
+        raise OutputError(
+            f"--output {request.output}: exists, and may hold answers; choose another name"
+        )
+    given = answer_files.read_files(storage, request.answers)
+    bundle = store.open_bundle(spark, request.model)
+    needed = bundle.manifest.scoring.scaler.features
+    report_progress(f"reading {request.source.path}")
+    with open_catalogue(spark, request.source, request.settings.catalog, needed) as catalogue:
+        if request.check:
+            found = check(catalogue, bundle, request, given, report_progress)
+        else:
+            report_progress("comparing artists")
+            found = suggest(
+                catalogue, bundle, request.settings, request.number, given, request.source.path
+            )
+    storage.write_text(request.output, _content(found, request))
+    informed = sum(row["tracks"] for row in found.rows)
+    return Suggested(
+        questions=request.output,
+        number=len(found.rows),
+        tracks=informed,
+        labelled=found.labelled,
+    )
+
+
+def suggest(
+    catalogue: Catalogue,
+    bundle: Bundle,
+    settings: Settings,
+    number: int,
+    answers: Mapping[str, str],
+    path: str,
+) -> Suggestions:
+    """Choose tracks of an open catalogue.
+
+    Raises
+    ------
+    InputError
+        Where every artist has a label already, or answers are of other tracks.
+    """
+    tracks = answer_files.apply(catalogue.tracks, answers, path)
+    table = draw_artists(tracks, catalogue.counts.accepted, bundle, settings)
+    if not len(table):
+        raise InputError(f"{path}: has no tracks to ask about")
+    artists = Artists.of(table, catalogue.counts.accepted)
+    space = Space.of(artists, settings.seed)
+    genres = _spelled_alike(table["genres"].to_pylist())
+    labelled = LabelledArtists.of(genres)
+    askable = table[TRACK_ID].is_valid().to_numpy() & ~table["asked"].to_numpy()
+    chosen = questions.choose(space, artists, askable, labelled, number, settings.seed)
+    if not chosen:
+        raise InputError(
+            f"{path}: every artist has been asked about, or has a labelled track; train with the answers"
+        )
+    shown = table.select([TRACK_ID, ARTIST, TITLE, ALBUM]).take([one.artist for one in chosen])
+    places = _places(space, artists)
+    rows = [
+        {**row, GENRE: "", "tracks": one.tracks, "why": _why(one)}
+        | dict(zip("xy", places[one.artist], strict=True))
+        for row, one in zip(shown.to_pylist(), chosen, strict=True)
+    ]
+    frequent = Counter(genre for own in genres for genre in own).most_common()
+    step = max(1, len(places) // _MOST_PLACES)
+    return Suggestions(
+        rows, sum(1 for own in genres if own), [name for name, _ in frequent], places[::step]
+    )
+
+
+def check(
+    catalogue: Catalogue,
+    bundle: Bundle,
+    request: SuggestRequest,
+    given: Mapping[str, str],
+    report_progress: ReportProgress,
+) -> Suggestions:
+    """Find labels that held-out predictions contradict, the clearest first.
+
+    Raises
+    ------
+    InputError
+        Where there are too few labels to train, or none is likely wrong.
+    """
+    from genre_spark.classifier import estimator
+    from genre_spark.evaluation import label_errors
+
+    settings, path = request.settings, request.source.path
+    labelled = labelled_sample(catalogue, bundle, settings, given, path)
+    target = settings.training.target_precision
+    fitted = estimator.fit(labelled, settings.network, target, settings.seed, report_progress)
+    classes = labelled.classes
+    held_out = label_errors.held_out(fitted, len(labelled), len(classes))
+    # A track under several genres contradicts itself.
+    held_out[~labelled.certain] = np.nan
+    errors = label_errors.find(held_out, labelled.labels)
+    if not len(errors.rows) or labelled.ids is None:
+        raise InputError(f"{path}: no label is likely wrong")
+    shown = slice(None, request.number)
+    ids, likely = labelled.ids[errors.rows][shown], errors.likely[shown]
+    names = _names(catalogue.tracks, ids)
+    told = zip(ids, labelled.labels[errors.rows], likely, errors.confidence, strict=False)
+    rows = [
+        {
+            **names[track_id],
+            GENRE: "",
+            "tracks": 1,
+            "why": f"labelled {classes[label]}; without this label {classes[other]} ({sure:.2f})",
+            "x": 0.0,
+            "y": 0.0,
+        }
+        for track_id, label, other, sure in told
+    ]
+    return Suggestions(rows, len(labelled), list(classes), [])
+
+
+def _names(tracks: DataFrame, ids: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Id, artist, title and album of some tracks, by id."""
+    wanted = tracks.sparkSession.createDataFrame([(one,) for one in ids], f"{TRACK_ID} string")
+    found = tracks.join(F.broadcast(wanted), TRACK_ID, "left_semi")
+    rows = found.select(TRACK_ID, ARTIST, TITLE, ALBUM).collect()
+    return {row[TRACK_ID]: row.asDict() for row in rows}
+
+
+def _spelled_alike(genres: list[list[str]]) -> list[list[str]]:
+    """Genres with one spelling where they differ only in case."""
+    changed = genre_names.spellings(Counter(genre for own in genres for genre in own))
+    return [[changed.get(genre, genre) for genre in own] for own in genres]
+
+
+def _content(found: Suggestions, request: SuggestRequest) -> str:
+    """The page, or the CSV, by the name of the output."""
+    if not request.output.lower().endswith(".html"):
+        return to_csv(found.rows)
+    path = redact(request.source.path)
+    return questions_page.render(found.rows, COLUMNS, found.genres, found.places, path)
+
+
+def _places(space: Space, artists: Artists) -> list[tuple[float, float]]:
+    """Artists on a map: the two directions in which they differ most, cut at the outermost 1 %."""
+    points = space.representation.artists(artists.mean, artists.tracks, artists.grams)[:, :2]
+    if points.shape[1] < 2:
+        points = np.hstack([points, np.zeros_like(points)])
+    low, high = np.quantile(points, [0.01, 0.99], axis=0)
+    scaled = np.clip((points - low) / np.maximum(high - low, 1e-9), 0, 1) * 90 + 5
+    return [(round(float(x), 1), round(float(y), 1)) for x, y in scaled]
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Questions as CSV with a byte-order mark, by which spreadsheets recognise UTF-8."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        names = [_harmless(row[name]) for name in (ARTIST, TITLE, ALBUM)]
+        writer.writerow([row[TRACK_ID], *names, row[GENRE], row["tracks"], row["why"]])
+    return "\ufeff" + text.getvalue()
+
+
+def _harmless(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _why(question: Question) -> str:
+    of = f"stands for {question.tracks:,} tracks like it"
+    if not question.candidates:
+        return of
+    return f"{' or '.join(question.candidates)}? {of}"
+
+
+def draw_artists(tracks: DataFrame, n_tracks: int, bundle: Bundle, settings: Settings) -> pa.Table:
+    """Artists with their labels and one track to ask about each, sorted by artist."""
+    scoring, limit = bundle.manifest.scoring, settings.scoring.max_group
+    others = {
+        _NAME: F.col(ARTIST),
+        GENRE: F.col(GENRE),
+        ANSWERED: F.col(ANSWERED),
+        _ORDER: F.xxhash64(F.lit(settings.seed), TRACK_ID),
+    }
+    owner = scoring.synthetic.owner or ARTIST
+    parts = artist_pass.oversized_artists(tracks, n_tracks, limit, owner)
+    narrowed = artist_pass.narrow(tracks, scoring.scaler, parts, True, others, owner)
+    together = artist_pass.by_artist(narrowed, n_tracks)
+    scaler = scoring.scaler
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in artist_batches(batches, scaler):
+            yield _rows(batch, n_tracks)
+
+    return (
+        together.mapInArrow(work, _SCHEMA)
+        .toArrow()
+        .sort_by([("artist_key", "ascending"), (TRACK_ID, "ascending")])
+    )
+
+
+_SCHEMA = (
+    f"{ARTISTS_SCHEMA}, genres array<string>, asked boolean,"
+    f" {TRACK_ID} string, {ARTIST} string, {TITLE} string, {ALBUM} string"
+)
+
+
+def _rows(batch: ArtistBatch, n_tracks: int) -> pa.RecordBatch:
+    """Rows of `_SCHEMA`: of the drawn artists, and of all that were asked about."""
+    groups = batch.groups
+    answered, genre = batch.rows[ANSWERED].to_numpy(zero_copy_only=False), batch.rows[GENRE]
+    asked = np.logical_or.reduceat(answered, groups.starts)
+    chosen = np.union1d(representation.draw(batch, n_tracks), np.flatnonzero(asked))
+    has_genre = genre.is_valid().to_numpy(zero_copy_only=False)
+    genres, candidate = [], []
+    order = batch.rows[_ORDER].to_numpy()
+    for group in chosen:
+        own = np.arange(groups.starts[group], groups.starts[group] + groups.sizes[group])
+        named = own[has_genre[own]]
+        genres.append(genre.take(pa.array(named)).to_pylist())
+        # An artist with any label is known already.
+        free = own if not len(named) else own[:0]
+        candidate.append(int(free[order[free].argmin()]) if len(free) else None)
+    picked = pa.array(candidate, pa.int64())
+    columns = representation.artist_rows(batch, chosen)
+    return pa.RecordBatch.from_pydict(
+        {
+            **{name: columns[name] for name in columns.schema.names},
+            "genres": pa.array(genres, pa.list_(pa.string())),
+            "asked": pa.array(asked[chosen]),
+            **{name: batch.rows[of].take(picked) for name, of in _SHOWN.items()},
+        }
+    )

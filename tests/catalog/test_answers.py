@@ -1,0 +1,74 @@
+"""Answers in CSV files: read as people and spreadsheets write them, refused where they are unclear."""
+
+import pytest
+
+from genre_spark.catalog import answers
+from genre_spark.errors import InputError
+from genre_spark.platform.storage import LocalStorage
+
+UNDERSTOOD = {
+    "plain": "track_id,genre\na,Rock\nb,jazz\n",
+    "marked as UTF-8": "\ufefftrack_id,genre\na,Rock\nb,jazz\n",
+    "semicolons, other columns, spaces": "title;Genre;track_id\nx; Rock ; a\ny;jazz;b\n",
+    "carriage returns and quotes": 'track_id,title,genre\r\na,"one, ""two""\r\n",Rock\r\nb,,jazz\r\n',
+    "unanswered rows": "track_id,genre\na,Rock\nc,\nd\nb,jazz\n",
+    "said twice alike": "track_id,genre\na,Rock\nb,jazz\na,rock\n",
+}
+REFUSED = {
+    "track_id,label\na,Rock\n": "no column 'genre'; found: track_id, label",
+    "": "no column 'track_id'",
+    "track_id,genre\na,Rock\na,jazz\n": r"contradict each other on 1 tracks: a is Rock"
+    r" \(x\.csv, line 2\) and jazz \(x\.csv, line 3\)",
+    "track_id,genre\na,Rock\n,jazz\n": "x.csv, line 3: an answer without track_id",
+}
+
+
+@pytest.mark.parametrize("name", UNDERSTOOD)
+def test_answers_are_read_however_they_were_saved(name):
+    assert answers.read({"x.csv": UNDERSTOOD[name]}) == {"a": "Rock", "b": "jazz"}
+
+
+@pytest.mark.parametrize("said", ["?", "Unknown", " nan "])
+def test_who_does_not_know_gives_no_genre(said):
+    assert answers.read({"x.csv": f"track_id,genre\na,{said}\n"}) == {"a": answers.UNANSWERABLE}
+
+
+@pytest.mark.parametrize("content", REFUSED)
+def test_what_is_unclear_is_refused_with_its_place(content):
+    with pytest.raises(InputError, match=REFUSED[content]):
+        answers.read({"x.csv": content})
+
+
+def test_files_that_contradict_each_other_are_named():
+    with pytest.raises(InputError, match=r"Rock \(one, line 2\) and \? \(two, line 2\)"):
+        answers.read({"one": "track_id,genre\na,Rock\n", "two": "track_id,genre\na,?\n"})
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_other_encodings_are_refused(tmp_path, encoding):
+    path = tmp_path / "answers.csv"
+    path.write_text("track_id,genre\na,Pärt\n", encoding=encoding)
+    with pytest.raises(InputError, match="is not UTF-8"):
+        answers.read_files(LocalStorage(), [str(path)])
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        answers.read_files(LocalStorage(), [str(tmp_path / "none.csv")])
+
+
+def test_answers_replace_genres_and_unknown_ids_are_refused(spark):
+    tracks = spark.createDataFrame(
+        [("a", "pop", None), ("b", None, ["pop", "folk"]), ("c", "pop", None), ("d", "folk", None)],
+        "track_id string, genre string, genres array<string>",
+    )
+    given = {"a": "Rock", "b": "jazz", "c": answers.UNANSWERABLE}
+    found = {row[0]: row[1:] for row in answers.apply(tracks, given, "t").collect()}
+    assert found == {
+        "a": ("Rock", None, True),
+        "b": ("jazz", None, True),
+        "c": ("pop", None, True),
+        "d": ("folk", None, False),
+    }
+    with pytest.raises(InputError, match="1 of 2 answered tracks are not among the tracks of t"):
+        answers.apply(tracks, {"a": "Rock", "A": "Rock"}, "t")

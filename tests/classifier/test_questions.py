@@ -1,0 +1,116 @@
+"""Which tracks to ask about: all regions, unsure ones first, each artist once."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.sparse import csr_matrix
+from support.samples import make_inputs
+
+from genre_spark.classifier import questions, representation, similar_artists
+from genre_spark.classifier.questions import LabelledArtists
+from genre_spark.classifier.representation import Artists
+from genre_spark.classifier.similar_artists import Space
+from genre_spark.features.group_statistics import Groups
+
+N = 240
+
+
+def make_artists(seed=1):
+    """Artists of three kinds, of which one has as many tracks as the others together."""
+    rng = np.random.default_rng(seed)
+    kind = np.arange(N) % 3
+    tracks = np.where(kind == 0, 8, 4)
+    mean = (np.eye(3)[kind] * 4 + rng.normal(size=(N, 3)) * 0.3).astype(np.float32)
+    difference = rng.normal(size=(N, 3)).astype(np.float32)
+    grams = csr_matrix((N, 4096), dtype=np.float32)
+    return Artists(tracks, tracks.astype(float), mean, difference, grams), kind
+
+
+@pytest.fixture(scope="module")
+def made():
+    artists, kind = make_artists()
+    return Space.of(artists, seed=3), artists, kind
+
+
+def ask(made, number, labelled=None, askable=None):
+    space, artists, _ = made
+    none = LabelledArtists.of([[]] * N)
+    free = np.ones(N, bool) if askable is None else askable
+    return questions.choose(space, artists, free, labelled or none, number, seed=5)
+
+
+def test_questions_cover_the_catalogue_by_its_tracks(made):
+    found = ask(made, 40)
+    asked = [one.artist for one in found]
+    assert len(set(asked)) == 40
+    shares = np.bincount(made[2][asked], minlength=3) / 40
+    np.testing.assert_allclose(shares, [0.5, 0.25, 0.25], atol=0.13)
+    assert sum(one.tracks for one in found) == made[1].tracks.sum()
+    assert found == ask(made, 40)
+    assert all(one.candidates == () for one in found)
+
+
+def test_who_was_asked_about_is_not_asked_again_and_few_artists_are_all_asked(made):
+    askable = np.arange(N) < 7
+    assert sorted(one.artist for one in ask(made, 40, askable=askable)) == list(range(7))
+    assert ask(made, 5, askable=np.zeros(N, bool)) == []
+
+
+def test_after_some_answers_unsure_regions_are_asked_about(made):
+    kind = made[2]
+    # Answers on the third kind contradict each other.
+    said = [["rock"] if k == 0 else ["jazz"] if k == 1 else [("rock", "jazz")[i % 2]]
+            for i, k in enumerate(kind)]  # fmt: skip
+    asked = np.arange(N) < 120
+    labelled = LabelledArtists.of([one if a else [] for one, a in zip(said, asked, strict=True)])
+    found = ask(made, 20, labelled, ~asked)
+    assert all(one.artist >= 120 for one in found)
+    assert np.mean([kind[one.artist] == 2 for one in found]) > 0.6
+    assert set(found[0].candidates) == {"rock", "jazz"}
+
+
+def test_artists_of_one_track_each_are_compared_by_their_features(made):
+    single = dataclasses.replace(made[1], difference=np.zeros((N, 3), np.float32))
+    space = Space.of(single, seed=3)
+    points = space.representation.artists(single.mean, single.tracks, single.grams)
+    inner = np.linalg.norm(points[0] - points[3])
+    assert inner < np.linalg.norm(points[0] - points[1]) / 2
+
+
+def test_few_labels_reach_all_similar_artists(made):
+    space, artists, kind = made
+    points = space.representation.artists(artists.mean, artists.tracks, artists.grams)
+    known = np.arange(9)
+    fitted = similar_artists.fit(
+        space, points[known], artists.mean[known], np.eye(3)[kind[known]], known
+    )
+    found = fitted.predict(points, artists.mean)
+    assert (found.argmax(axis=1) == kind).mean() > 0.95
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_titles_of_a_kind_lie_together_and_order_plays_no_part():
+    titles = ["Amor y corazón", "El corazón del amor", "Funky bass groove", "Groove the funky bass"]
+    artist = np.arange(1, 5)
+    scaled = np.zeros((4, 2), np.float32)
+    inputs = make_inputs(scaled, artist, artist, title=titles)
+    grams = representation.title_grams(inputs, Groups.of(artist)).toarray()
+    assert grams.sum() == sum(2 * (len(one.encode()) + 2) - 5 for one in titles)
+    unit = grams / np.linalg.norm(grams, axis=1, keepdims=True)
+    alike = unit @ unit.T
+    assert min(alike[0, 1], alike[2, 3]) > 2 * alike[:2, 2:].max()
+    empty = make_inputs(scaled, artist, artist, title=[None] * 4)
+    assert representation.title_grams(empty, Groups.of(artist)).nnz == 0
+
+
+def test_artists_are_drawn_in_proportion_to_their_tracks(monkeypatch):
+    monkeypatch.setattr(representation, "MOST_ARTISTS", 500)
+    artist = np.repeat(np.arange(1, 2001), np.tile([1, 3], 1000))
+    inputs = make_inputs(np.zeros((4000, 2), np.float32), artist, artist)
+    rows = pa.RecordBatch.from_pydict({"_group": pa.array(artist * 7919)})
+    batch = representation.ArtistBatch(rows, inputs, Groups.of(artist))
+    drawn = representation.draw(batch, 4000)
+    np.testing.assert_allclose(np.mean(drawn % 2), 0.75, atol=0.06)
+    np.testing.assert_allclose(len(drawn), 500, rtol=0.12)
