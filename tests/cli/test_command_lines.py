@@ -70,7 +70,8 @@ def mistakes(tmp_path_factory):
     header = ",".join(("track_id", *FEATURE_NAMES))
     (folder / "no_id.csv").write_text(",".join(FEATURE_NAMES) + "\n" + ",".join("1" * 12) + "\n")
     (folder / "empty.csv").write_text(header + "\n")
-    (folder / "dirty.csv").write_text(header + "\n" + "a,,,,,,,,,,,,\n" + "b" + ",1" * 11 + ",9999")
+    usual = ",0.5,0.5,5,-6,1,0.1,0.1,0.1,0.1,0.5,120,200000\n"
+    (folder / "dirty.csv").write_text(f"{header}\n{usual}b{usual}")  # one without an id
     (folder / "twice.yaml").write_text("columns:\n  artist: a\n  artist: b\n")
     (folder / "nested.json").write_text('{"track_id": "1", "tempo": {"bpm": 120}}\n')
     return folder
