@@ -219,7 +219,11 @@ def _labels(scaled: np.ndarray, scores: np.ndarray, scoring: ScoringPart) -> dic
         "synthetic_genre": pa.array(np.array(scoring.synthetic.names)[rows]),
         "synthetic_genre_distance": pa.array(distances.astype(np.float32)),
         **genre_columns(
-            probabilities, scoring.genres.classes, np.where(accepted, 0.9, np.nan), accepted
+            probabilities,
+            scoring.genres.classes,
+            np.ones(len(accepted), bool),
+            np.where(accepted, 0.9, np.nan),
+            accepted,
         ),
     }
 

@@ -31,7 +31,7 @@ from genre_spark.classifier.head import (
     kinds_of,
 )
 from genre_spark.classifier.onnx_session import Network
-from genre_spark.classifier.predictor import Combination, Predictions
+from genre_spark.classifier.predictor import Combination, Predictions, of_features
 from genre_spark.classifier.softmax import softmax
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import NetworkSettings
@@ -205,14 +205,18 @@ def fit(
     fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
     tensor, groups = build(tracks.inputs, tracks.bin_edges), tracks.groups
     model = network.fit(
-        network.Examples(tensor, tracks.targets, (groups.sizes**-0.5)[groups.code]),
+        network.Examples(
+            tensor,
+            tracks.targets,
+            (groups.sizes**-0.5)[groups.code] * tracks.inputs.has_features,
+        ),
         fold,
         settings,
         seed,
         lambda done, of: report_progress(f"network, epoch {done} of {of}"),
     )
     # To the network a known artist's tracks are as a new one's: it does not see the artist.
-    unseen = _of_own_member(model, tensor, fold)
+    unseen = of_features(_of_own_member(model, tensor, fold), tracks.inputs)
     report_progress("words, documents, artists, evidence and weights")
     by_artist = fold[groups.starts]
     words, of_words = _fit_words(tracks, fold, seed)
@@ -334,6 +338,7 @@ def _held_out(
     together = _LEFT_OUT[kind](tracks)
     counts = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, together)
     found = head.terms(logs, artists, counts, prior.astype(np.float32))
-    rows = np.flatnonzero(kinds_of(counts) == KINDS.index(kind))
+    is_kind = kinds_of(counts) == KINDS.index(kind)
+    rows = np.flatnonzero(is_kind & tracks.inputs.has_features)
     stacked = head.stack(found, tracks.targets.shape)[:, rows]
     return HeldOutTerms(stacked, tracks.targets[rows], tracks.artists[rows], rows)

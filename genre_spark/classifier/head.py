@@ -119,12 +119,15 @@ class LogProbabilities:
         words: np.ndarray | None = None,
         documents: np.ndarray | None = None,
     ) -> "LogProbabilities":
-        """Floor and pool log-probabilities of tracks (`documents`: of artists)."""
+        """Floor and pool log-probabilities of tracks (`documents`: of artists).
+
+        NaN in `network` is a track without features: it has no term, and takes no part in the mean.
+        """
         network = _floored(network)
         words = None if words is None else _floored(words)
         return cls(
-            network=network,
-            network_mean=groups.means(network),
+            network=np.nan_to_num(network),
+            network_mean=np.nan_to_num(groups.means(network)),
             words=words,
             words_mean=None if words is None else groups.means(words),
             documents=None if documents is None else _floored(documents),

@@ -28,6 +28,8 @@ class Predictions:
     ----------
     probabilities : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
         Calibrated.
+    known : np.ndarray [shape=(n_tracks,), dtype=bool]
+        Whether anything is known of the track; without, it has no genre.
     precision : np.ndarray [shape=(n_tracks,)]
         Precision that such genres meet with 95 % certainty; NaN where none can be promised.
     accepted : np.ndarray [shape=(n_tracks,), dtype=bool]
@@ -37,9 +39,18 @@ class Predictions:
     """
 
     probabilities: np.ndarray
+    known: np.ndarray
     precision: np.ndarray
     accepted: np.ndarray
     evidence: np.ndarray
+
+
+def of_features(network: np.ndarray, inputs: TrackInputs) -> np.ndarray:
+    """The network's log-probabilities, NaN for tracks without features, of which it knows nothing."""
+    has_features = inputs.has_features
+    if has_features.all():
+        return network
+    return np.where(has_features[:, None], network, np.float32(np.nan))
 
 
 class Combination:
@@ -85,7 +96,7 @@ class Combination:
         """
         part = self._part
         logs = LogProbabilities.of(
-            network,
+            of_features(network, inputs),
             groups,
             self._word_logs(inputs) if part.reads_words else None,
             self._document_logs(inputs, groups, texts) if part.reads_documents else None,
@@ -100,8 +111,11 @@ class Combination:
                 logits += weights[kinds, None] * term
         probabilities = softmax(logits)
         precision = self._acceptance.precision(probabilities.max(axis=1), kinds)
+        # Thresholds were fitted on tracks with features: they promise nothing for others.
+        precision[~inputs.has_features] = np.nan
         return Predictions(
             probabilities=probabilities,
+            known=self._is_known(inputs, groups, counts),
             precision=precision,
             accepted=precision >= self._acceptance.target,
             evidence=np.rint(counts[:, : len(_REPORTED)].sum(axis=(1, 2))).astype(np.int64),
@@ -118,10 +132,22 @@ class Combination:
     ) -> np.ndarray:
         """Compute all `TERMS` [shape=(n_terms, n_tracks, n_classes)]; see `predict`."""
         told = self._document_logs(inputs, groups, texts)
-        logs = LogProbabilities.of(network, groups, self._word_logs(inputs), told)
+        logs = LogProbabilities.of(
+            of_features(network, inputs), groups, self._word_logs(inputs), told
+        )
         artists = _artist_logs(networks, logs, inputs)
         found = terms(logs, artists, self._evidence.look_up(inputs, synthetic), self._prior)
         return stack(found, network.shape)
+
+    def _is_known(self, inputs: TrackInputs, groups: Groups, counts: np.ndarray) -> np.ndarray:
+        """Whether features, labels or texts of a track, or of its artist's others, tell of its genre."""
+        known = inputs.has_features | counts.any(axis=(1, 2))
+        if known.all():
+            return known
+        for text in (inputs.title, inputs.album_name):
+            if text is not None and self._part.reads_text:
+                known |= text.is_valid().to_numpy(zero_copy_only=False)
+        return np.logical_or.reduceat(known, groups.starts)[groups.code]
 
     def _word_logs(self, inputs: TrackInputs) -> np.ndarray | None:
         if self._part.words is None or self._vocabulary is None:

@@ -47,7 +47,9 @@ _MEANINGS: dict[str, dict[str, Any]] = {
         "minimum": 0,
         "description": f"to its center, in the units in which tracks are compared; {_BY_FEATURES}",
     },
-    "genre": {"description": f"most probable genre; {_BY_CLUSTERS}"},
+    "genre": {
+        "description": f"most probable genre; null where nothing is known of the track; {_BY_CLUSTERS}"
+    },
     "genre_confidence": {**_SHARE, "description": f"calibrated probability; {_BY_CLUSTERS}"},
     "genre_precision": {
         **_SHARE,

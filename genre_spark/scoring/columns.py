@@ -16,6 +16,7 @@ def lists(values: np.ndarray) -> pa.ListArray:
 def genre_columns(
     probabilities: np.ndarray,
     classes: tuple[str, ...],
+    known: np.ndarray,
     precision: np.ndarray,
     accepted: np.ndarray,
 ) -> dict[str, pa.Array]:
@@ -25,6 +26,8 @@ def genre_columns(
     ----------
     probabilities : np.ndarray [shape=(n_tracks, n_classes)]
     classes : tuple of str
+    known : np.ndarray [shape=(n_tracks,), dtype=bool]
+        Whether anything is known of the track; else its genre is null.
     precision : np.ndarray [shape=(n_tracks,)]
         Precision that such labels meet; NaN where none can be promised.
     accepted : np.ndarray [shape=(n_tracks,), dtype=bool]
@@ -39,12 +42,13 @@ def genre_columns(
         fields=list(_PROBABILITY),
     )
     offsets = pa.array(np.arange(0, n * n_top + 1, n_top, dtype=np.int32))
+    unknown = pa.array(~known)
     return {
-        "genre": names.take(pa.array(best[:, 0])),
-        "genre_confidence": pa.array(values[:, 0].astype(np.float32)),
+        "genre": names.take(pa.array(best[:, 0], mask=~known)),
+        "genre_confidence": pa.array(values[:, 0].astype(np.float32), mask=~known),
         "genre_precision": pa.array(precision, from_pandas=True),
         "genre_accepted": pa.array(accepted),
-        "genre_top3": pa.ListArray.from_arrays(offsets, top),
+        "genre_top3": pa.ListArray.from_arrays(offsets, top, mask=unknown),
     }
 
 

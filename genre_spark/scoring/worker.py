@@ -160,8 +160,13 @@ class Labeller:
             n = batch.rows.num_rows
             return {**no_genres(n), EVIDENCE: pa.nulls(n, pa.int32())}
         found = self._genres.predict(batch.inputs, batch.groups, nearest)
-        classes = self._scoring.genres.classes
-        columns = genre_columns(found.probabilities, classes, found.precision, found.accepted)
+        columns = genre_columns(
+            found.probabilities,
+            self._scoring.genres.classes,
+            found.known,
+            found.precision,
+            found.accepted,
+        )
         if self._explainer:
             columns[EVIDENCE] = pa.array(found.evidence.astype(np.int32))
         return columns

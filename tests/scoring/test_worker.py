@@ -3,6 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.generated import make_manifest, make_tracks
 from support.networks import make_network
 
@@ -39,7 +41,9 @@ def partition(n=40, seed=2, artists=8):
 
 def test_no_genre_is_twice_among_the_first_three_even_if_all_others_are_impossible():
     probabilities, none = np.array([[0.0, 1.0, 0.0, 0.0]]), np.zeros(1, bool)
-    found = columns.genre_columns(probabilities, ("a", "b", "c", "d"), np.ones(1), none)
+    found = columns.genre_columns(
+        probabilities, ("a", "b", "c", "d"), np.array([True]), np.ones(1), none
+    )
     (top,) = found["genre_top3"].to_pylist()
     assert top[0] == {"genre": "b", "probability": 1.0}
     assert len({one["genre"] for one in top}) == 3
@@ -77,6 +81,59 @@ def test_labels_do_not_depend_on_the_order_and_the_batches_of_a_partition(model)
     shuffled = whole.take(pa.array(np.random.default_rng(3).permutation(60)))
     parts = [shuffled.slice(0, 17), shuffled.slice(17, 20), shuffled.slice(37)]
     assert label([whole], *model).equals(label(parts, *model))
+
+
+def without(rows, missing):
+    """The same tracks with NaN for features [shape=(n_tracks, n_features), dtype=bool]."""
+    raw = rows[wire.FEATURES].flatten().to_numpy(zero_copy_only=False).reshape(missing.shape)
+    at = rows.schema.get_field_index(wire.FEATURES)
+    spoiled = np.where(missing, np.float32(np.nan), raw)
+    return rows.set_column(at, wire.FEATURES, columns.lists(spoiled))
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(0, 1))
+def test_labels_of_tracks_that_lack_any_features_do_not_depend_on_their_order(
+    model, seed, bare, gaps
+):
+    rng, n = np.random.default_rng(seed), 60
+    missing = (rng.random((n, 1)) < bare) | (rng.random((n, len(FEATURE_NAMES))) < gaps / 2)
+    whole = without(partition(n), missing)
+    shuffled = whole.take(pa.array(rng.permutation(n)))
+    parts = [shuffled.slice(0, 17), shuffled.slice(17, 20), shuffled.slice(37)]
+    found = label([whole], *model, explain=True)
+    assert found.equals(label(parts, *model, explain=True))
+    # In the order of their ids, as `found` is.
+    order = np.argsort(whole["track_id"].to_numpy(zero_copy_only=False), kind="stable")
+    assert found["n_imputed"].to_pylist() == missing.sum(axis=1)[order].tolist()
+    promised = found["genre_precision"].is_valid().to_numpy()
+    assert not (promised & missing.all(axis=1)[order]).any()
+
+
+def test_a_track_without_features_takes_the_synthetic_genre_of_its_artists_level(model):
+    missing = np.zeros((60, len(FEATURE_NAMES)), bool)
+    missing[5], missing[0] = True, True  # of an artist with others, and without an artist
+    rows = without(partition(60), missing)
+    found = label([rows], *model)
+    by_id = dict(zip(found["track_id"].to_pylist(), found.to_pylist(), strict=True))
+    alone, other = (by_id[rows["track_id"][i].as_py()] for i in (0, 5))
+    assert other["synthetic_genre_id"] is not None
+    assert other["genre"] is not None
+    assert other["n_imputed"] == len(FEATURE_NAMES)
+    assert {alone[name] for name in ("synthetic_genre_id", "synthetic_genre")} == {None}
+    assert {alone[name] for name in ("synthetic_genre_distance", "genre", "genre_top3")} == {None}
+    assert alone["genre_accepted"] is False
+
+
+def test_tracks_that_lack_features_leave_statistics_to_the_others(model):
+    missing = np.zeros((60, len(FEATURE_NAMES)), bool)
+    missing[7] = True
+    rows = partition(60)
+    rest = rows.filter(pa.array(np.arange(60) != 7))
+    kept = ["track_id", "synthetic_genre_id", "synthetic_genre_distance"]
+    found = label([without(rows, missing)], *model).select(kept)
+    own = pa.compute.field("track_id") != rows["track_id"][7].as_py()
+    assert found.filter(own).equals(label([rest], *model).select(kept))
 
 
 def test_an_artists_other_tracks_count_where_the_model_pools_them(model):
@@ -139,7 +196,7 @@ def test_tracks_of_an_artist_that_swap_their_content_change_all_of_its_hashes():
 def test_the_three_best_genres_come_in_order_with_their_probabilities():
     chances = np.array([[0.1, 0.2, 0.65, 0.05], [0.4, 0.4, 0.1, 0.1]])
     found = columns.genre_columns(
-        chances, CLASSES, np.array([0.95, np.nan]), np.array([True, False])
+        chances, CLASSES, np.array([True, True]), np.array([0.95, np.nan]), np.array([True, False])
     )
     assert found["genre"].to_pylist() == ["c", "a"]
     assert found["genre_precision"].to_pylist() == [0.95, None]
@@ -150,7 +207,9 @@ def test_the_three_best_genres_come_in_order_with_their_probabilities():
 
 
 def test_with_two_genres_there_are_two_best():
-    found = columns.genre_columns(np.array([[0.3, 0.7]]), ("a", "b"), np.ones(1), np.array([True]))
+    found = columns.genre_columns(
+        np.array([[0.3, 0.7]]), ("a", "b"), np.array([True]), np.ones(1), np.array([True])
+    )
     assert [best["genre"] for best in found["genre_top3"].to_pylist()[0]] == ["b", "a"]
 
 
