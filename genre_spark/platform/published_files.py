@@ -95,8 +95,9 @@ def require_manifest(storage: Storage, path: str) -> dict[str, Any]:
     """
     manifest = read_manifest(storage, path)
     if manifest is None:
-        with suppress(OSError, ValueError):  # a pipe, or too large a file, is named as such
-            storage.read_text(f"{path}/{MANIFEST}")
+        if storage.exists(f"{path}/{MANIFEST}"):
+            with suppress(OSError, ValueError):  # a pipe, or too large a file, is named as such
+                storage.read_text(f"{path}/{MANIFEST}")
         raise InputError(f"{path}: not a labelled catalogue: it has no {MANIFEST} of genre-spark")
     return manifest
 

@@ -74,7 +74,7 @@ USUAL = {"one artist", "no artists"}
 @pytest.mark.parametrize(
     "name", [one if one in USUAL else pytest.param(one, marks=pytest.mark.long) for one in SAMPLES]
 )
-def test_what_little_there_is_to_learn_is_learned(eagerly, name):
+def test_what_little_there_is_to_learn_is_learned(name):
     given = SAMPLES[name]()
     test = np.flatnonzero(evaluation.folds(given, "known", 0.2, 1) == 0)
     found, _ = hold_out(given, test, SETTINGS, 1, lambda *_: None, everything=False)
@@ -103,7 +103,7 @@ def test_new_artists_are_left_out_where_there_are_too_few_with_the_reason(name, 
     assert evaluation.protocols(SAMPLES[name]()) == {"known": None, "new": reason}
 
 
-def test_training_leaves_out_new_artists_and_says_why(eagerly):
+def test_training_leaves_out_new_artists_and_says_why():
     trained = training.train(SAMPLES["one artist"](), SETTINGS, lambda *_: None)
     assert set(trained.metrics.protocols) == {"known"}
     assert trained.metrics.skipped == {"new": "the labelled tracks are of 1 artists, 20 are needed"}

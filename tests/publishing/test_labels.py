@@ -138,7 +138,7 @@ def test_a_catalogue_of_another_kind_stops_before_it_is_published(spark, model, 
     table = tmp_path / "loud.parquet"
     start().assign(tempo=349).to_parquet(table)
     settings = load_settings(overrides=("min_tracks=10",))
-    source = Source(str(table), Dataset())
+    source = Source(str(table), Dataset(confirmed=("tempo",)))
     for dry_run in (True, False):
         request = ScoreRequest(source, model, str(folder), settings, dry_run=dry_run)
         with pytest.raises(GateError, match=r"too unlike .*: tempo: higher \(PSI .*, KS "):

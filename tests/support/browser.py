@@ -74,9 +74,8 @@ class Browser:
 
     def draw_all(self):
         """Draws every chart, as printing does."""
-        self.run("dispatchEvent(new Event('beforeprint'))")
         self.wait(
-            "[...document.querySelectorAll('.chart')].every(one => one.querySelector('canvas'))"
+            "dispatchEvent(new Event('beforeprint')) && [...document.querySelectorAll('.chart')].every(one => one.querySelector('canvas'))"
         )
 
     def faults(self):

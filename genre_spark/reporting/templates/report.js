@@ -1,11 +1,15 @@
 "use strict";
 const { themes, figures } = JSON.parse(document.getElementById("charts").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const begun = new Set(), views = new Map();
+const drawn = new Map(), views = new Map();
+
+// One drawing of a chart after the other: the colours may change while it is drawn.
+function draw(node) {
+  drawn.set(node, (drawn.get(node) ?? Promise.resolve()).then(() => embed(node)));
+}
 
 // `ast` evaluates expressions without eval, which the page's policy forbids.
-async function draw(node) {
-  begun.add(node);
+async function embed(node) {
   const spec = figures[node.dataset.figure][node.dataset.chart];
   const options = { mode: "vega-lite", actions: false, ast: true, config: dark.matches ? themes.dark : themes.light,
     renderer: "canvas", tooltip: { theme: dark.matches ? "dark" : "light" } };
@@ -48,8 +52,8 @@ if (map) {
 const nodes = [...document.querySelectorAll(".chart")];
 const near = new IntersectionObserver(entries => entries.filter(one => one.isIntersecting).forEach(one => {
   near.unobserve(one.target);
-  if (!begun.has(one.target)) draw(one.target);
+  if (!drawn.has(one.target)) draw(one.target);
 }), { rootMargin: "800px" });
 nodes.forEach(node => near.observe(node));
-dark.addEventListener("change", () => begun.forEach(draw));
-addEventListener("beforeprint", () => nodes.filter(node => !begun.has(node)).forEach(draw));
+dark.addEventListener("change", () => [...drawn.keys()].forEach(draw));
+addEventListener("beforeprint", () => nodes.filter(node => !drawn.has(node)).forEach(draw));
