@@ -146,6 +146,18 @@ def test_a_catalogue_of_another_kind_stops_before_it_is_published(spark, model, 
     assert files(folder) == before
 
 
+def test_a_catalogue_that_lost_more_than_half_of_its_tracks_replaces_none(
+    spark, model, whole, tmp_path
+):
+    folder, _ = whole
+    before, table = files(folder), tmp_path / "few.parquet"
+    start().head(20).to_parquet(table)
+    request = ScoreRequest(Source(str(table), Dataset()), model, str(folder), load_settings())
+    with pytest.raises(GateError, match=r"20 tracks would replace the 60 in .*--allow-shrink"):
+        score_pipeline.run(spark, request)
+    assert files(folder) == before
+
+
 def test_labels_of_another_mix_warn_and_are_published(spark, model, tmp_path):
     """A part of a catalogue may be all country; the bundle's profile knows one synthetic genre."""
     lenient = load_settings(
