@@ -15,7 +15,7 @@ from support.generated import make_tracks
 from genre_spark.catalog import advice, forms, inspection, known_tables, text_files
 from genre_spark.catalog.artist_names import all_of
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
-from genre_spark.catalog.column_readings import Column
+from genre_spark.catalog.column_readings import SHARES, Column
 from genre_spark.catalog.dataset_file import render
 from genre_spark.catalog.encodings import detect
 from genre_spark.catalog.mapping_inference import guess, made_ids
@@ -376,12 +376,14 @@ def test_hexadecimal_ids_are_ids(spark, tmp_path):
 
 
 def damage(table, drawn):
-    """A good table with one change that people make, as the bytes of a CSV file."""
-    shares = [
-        name
-        for name in FEATURE_NAMES
-        if name not in ("key", "mode", "loudness", "tempo", "duration_ms")
-    ]
+    """A good table with one change that people make, as the bytes of a CSV file.
+
+    Nobody can see a share divided by 100 where known tables have such small values in plenty: their
+    lowest 1 % of acousticness, instrumentalness and energy are below 0.01 already.
+    """
+    by = drawn.choice([100, 1000, 0.01])
+    least = by if by < 1 else 0.0
+    shares = [name for name in SHARES if known_tables.usual(name).low >= least]
     name, share = drawn.choice(["loudness", "tempo", "duration_ms"]), drawn.choice(shares)
     part = np.random.default_rng(drawn.randrange(2**32)).random(len(table)) < drawn.choice(
         [0.3, 0.6, 1]
@@ -397,9 +399,7 @@ def damage(table, drawn):
     if kind == "scale":
         table = table.assign(**{name: table[name].where(~part, table[name] * scale)})
     elif kind == "share":
-        table = table.assign(
-            **{share: table[share].where(~part, table[share] * drawn.choice([100, 1000, 0.01]))}
-        )
+        table = table.assign(**{share: table[share].where(~part, table[share] * by)})
     elif kind == "order":
         table = table.sample(frac=1, random_state=drawn.randrange(999))[
             drawn.sample(list(table), len(table.columns))
@@ -419,12 +419,10 @@ def damage(table, drawn):
     return kind, lines.encode(codec if kind == "text" else "utf-8")
 
 
-@pytest.mark.parametrize("n", [8, pytest.param(50, marks=pytest.mark.long)])
-def test_no_damage_of_a_good_table_is_silent(spark, tmp_path, n):
-    good, seed = (
-        tracks().sort_values("track_id").reset_index(drop=True),
-        random.SystemRandom().randrange(2**32),
-    )
+@pytest.mark.parametrize(("n", "seed"), [(8, 1), pytest.param(50, None, marks=pytest.mark.long)])
+def test_no_damage_of_a_good_table_is_silent(spark, tmp_path, n, seed):
+    good = tracks().sort_values("track_id").reset_index(drop=True)
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     drawn = random.Random(seed)
     for i in range(n):
         kind, content = damage(good, drawn)
