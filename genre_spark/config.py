@@ -111,6 +111,9 @@ class ScoringSettings(StrictModel):
     explain: StrictBool
 
 
+Verify = Literal["footers", "full"]
+
+
 class PublishingSettings(StrictModel):
     """How a labelled catalogue lies in files, and how it replaces another."""
 
@@ -119,6 +122,7 @@ class PublishingSettings(StrictModel):
     partition_by: PartitionColumn | None
     rows_per_file: Annotated[_Int, Field(ge=0)]
     allow_gap: StrictBool
+    verify: Verify = "footers"
 
 
 class DeltaSettings(StrictModel):

@@ -3,9 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import dataset
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
@@ -140,7 +143,36 @@ def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] 
     )
 
 
-def label_profile(groups: Sequence[Row]) -> LabelProfile:
+def grouped_labels(labelled: dataset.Dataset) -> list[dict[str, Any]]:
+    """As `label_groups`, without Spark; by the second of `scored_at`, with ``imputed`` tracks."""
+    names = ["synthetic_genre", "genre", "genre_accepted", "genre_confidence", "scored_at"]
+    groups = []
+    for batch in labelled.to_batches(columns=[*names, "n_imputed"]):
+        table = pa.table(batch)
+        # In the precision in which Spark multiplies.
+        scaled = pc.multiply(table["genre_confidence"], pa.scalar(CONFIDENCE_BINS, pa.float32()))
+        bins = pc.min_element_wise(pc.floor(scaled), CONFIDENCE_BINS - 1, skip_nulls=False)
+        keys = {name: table[name] for name in names[:3]}
+        keys["confidence_bin"] = bins.cast(pa.int32())
+        keys["at"] = (
+            pc.floor_temporal(table["scored_at"], unit="second")
+            .cast(pa.timestamp("s"))
+            .cast(pa.int64())
+        )
+        values = {
+            "confidence": table["genre_confidence"].cast(pa.float64()),
+            "imputed": pc.greater(table["n_imputed"], 0).cast(pa.int64()),
+        }
+        counted = (
+            pa.table({**keys, **values})
+            .group_by(list(keys))
+            .aggregate([([], "count_all"), ("confidence", "sum"), ("imputed", "sum")])
+        )
+        groups.append(counted.rename_columns([*keys, "tracks", *values]))
+    return [row for counted in groups for row in counted.to_pylist()]
+
+
+def label_profile(groups: Sequence[Row | Mapping[str, Any]]) -> LabelProfile:
     """How many tracks have which label, and how sure, from `label_groups`."""
     counts = {name: _totals(groups, name) for name in LABEL_GROUPS}
     accepted, sure = counts["genre_accepted"], sum(counts["confidence_bin"].values())
@@ -155,7 +187,7 @@ def label_profile(groups: Sequence[Row]) -> LabelProfile:
     )
 
 
-def _totals(groups: Sequence[Row], name: str) -> dict[str, int]:
+def _totals(groups: Sequence[Row | Mapping[str, Any]], name: str) -> dict[str, int]:
     """Tracks by a label, the most frequent first; nulls do not count."""
     counted: Counter[str] = Counter()
     for row in groups:

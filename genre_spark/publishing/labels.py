@@ -17,6 +17,7 @@ from genre_spark.catalog.reader import reading
 from genre_spark.catalog.row_counts import check_gate, check_quotes
 from genre_spark.catalog.rows import GatedRows
 from genre_spark.catalog.validation import DUPLICATE
+from genre_spark.config import Verify
 from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift
 from genre_spark.platform import atomic_directory
@@ -24,7 +25,12 @@ from genre_spark.publishing import destination, incremental, run_metadata, write
 from genre_spark.publishing.destination import Destination
 from genre_spark.publishing.manifest import Incremental, LabelledRows, Labels, Manifest
 from genre_spark.publishing.request import LabelRequest, PublishedLabels
-from genre_spark.publishing.verification import Staged, verify_labels, verify_quarantine
+from genre_spark.publishing.verification import (
+    Staged,
+    counted,
+    verify_labels,
+    verify_quarantine,
+)
 from genre_spark.publishing.writer import Layout
 from genre_spark.scoring import job, worker
 from genre_spark.scoring.job import Tracks
@@ -42,6 +48,10 @@ class _Run:
     request: LabelRequest
     target: Destination
     scored_at: str
+
+    @property
+    def verify(self) -> Verify:
+        return self.request.settings.publishing.verify
 
 
 @dataclass(frozen=True)
@@ -173,17 +183,18 @@ def _label_counts(run: _Run, staged: Staged) -> Labels:
 
 
 def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
-    """Writes the labels and reads them back; facts on the tracks are counted on the way."""
+    """Writes the labels and verifies them; facts on the tracks are counted on the way."""
     layout = Layout.of(run.request.settings.publishing)
     with _labels(run) as labels, reading(f"{run.request.source.path}: cannot be read any more"):
         arranged = layout.arrange(labels.table, run.catalogue.n_rows)
-        aggregates = _aggregates(_features(run))
-        counted = {} if labels.hashes is not None else aggregates
-        written, found = writer.write(arranged, run.target.staging, layout, counted)
+        columns, of_tracks = run.request.columns, _aggregates(_features(run))
+        wanted = counted(columns) | ({} if labels.hashes is not None else of_tracks)
+        written, found = writer.write(arranged, run.target.staging, layout, wanted)
+        expected = {name: value for name, value in found.items() if name not in of_tracks}
         if labels.hashes is not None:
-            found = writer.aggregate(labels.hashes, aggregates)
-    staged = verify_labels(run.spark, run.target.staging, written, run.request.columns)
-    writer.check_schema(staged.table, run.request.columns)
+            found = writer.aggregate(labels.hashes, of_tracks)
+    staged = verify_labels(run.spark, run.target.staging, written, expected, columns, run.verify)
+    found = {name: found[name] for name in of_tracks}
     missing = {name: found.pop(f"missing_{name}", 0) for name in _features(run)}
     facts = {
         **found,
@@ -222,7 +233,7 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
     with reading(f"{run.request.source.path}: cannot be read any more"):
         written, _ = writer.write(rows, path)
     run.target.hide_quarantine()
-    reasons = verify_quarantine(run.spark, path, written)
+    reasons = verify_quarantine(run.spark, path, written, run.verify)
     writer.reconcile(read, labelled, written.rows)
     counts = GatedRows(
         read=read,

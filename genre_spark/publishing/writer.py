@@ -5,17 +5,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, DataFrameWriter, Observation, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from genre_spark.catalog.columns import by_name
 from genre_spark.config import PublishingSettings
 from genre_spark.errors import GenreSparkError, OutputError
 from genre_spark.platform.hadoop import without_globs
 from genre_spark.platform.spark_errors import cause, environment_error
-from genre_spark.schema import TRACK_ID
+from genre_spark.schema import PARTITION_COLUMNS, TRACK_ID
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,10 @@ def reading_back(path: str) -> Iterator[None]:
     """Raises `OutputError` where what was written cannot be read."""
     try:
         yield
+    except (pa.ArrowException, OSError) as err:
+        raise OutputError(
+            f"{path}: could not be read back: {' '.join(str(err).split())}; nothing was published"
+        ) from err
     except (PySparkException, Py4JJavaError) as err:
         raise environment_error(err) or OutputError(
             f"{path}: could not be read back: {cause(err)}; nothing was published"
@@ -213,8 +219,14 @@ def check_schema(labelled: DataFrame, columns: Mapping[str, str]) -> None:
     GenreSparkError
         Where columns or types are others.
     """
-    found = {field.name: field.dataType.simpleString() for field in labelled.schema}
-    if found != columns:
+    check_types(labelled.schema, columns)
+
+
+def check_types(schema: StructType, columns: Mapping[str, str], partial: bool = False) -> None:
+    """As `check_schema`; a partial schema may lack the column that is in the names of directories."""
+    found = {field.name: field.dataType.simpleString() for field in schema}
+    absent = set(PARTITION_COLUMNS) - set(found) if partial else ()
+    if found != {name: kind for name, kind in columns.items() if name not in absent}:
         raise GenreSparkError(f"columns are {found}, should be {columns}")
 
 

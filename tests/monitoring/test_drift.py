@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import dataset
 from support.generated import make_profile, make_tracks
 
 from genre_spark.bundle.catalogue_profile import Binned, LabelProfile
@@ -204,11 +205,16 @@ def test_a_catalogue_of_nothing_is_measured_without_a_failure():
     assert {one.psi for one in measured.values()} == {None}
 
 
-def test_the_label_profile_counts_labels_confidence_and_acceptance(spark):
+def test_the_label_profile_counts_labels_confidence_and_acceptance(spark, tmp_path):
     rows = [("a", "rock", 0.97, True), ("a", "rock", 1.0, True), ("b", "pop", 0.5, False)]
     names = "synthetic_genre string, genre string, genre_confidence float, genre_accepted boolean"
     labelled = spark.createDataFrame(rows, names)
     found = distributions.label_profile(distributions.label_groups(labelled))
+    run = labelled.selectExpr("*", "1 AS n_imputed", "timestamp'2026-01-01 00:00:00Z' AS scored_at")
+    run.write.parquet(str(tmp_path / "labels"))
+    groups = distributions.grouped_labels(dataset.dataset(tmp_path / "labels"))
+    assert distributions.label_profile(groups) == found
+    assert {(one["at"], one["imputed"] // one["tracks"]) for one in groups} == {(1767225600, 1)}
     assert found.synthetic_genres == {"a": 2, "b": 1}
     assert found.genres == {"rock": 2, "pop": 1}
     assert found.confidence == {"19": 2, "10": 1}

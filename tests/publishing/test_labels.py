@@ -1,5 +1,6 @@
 """What score promises beside labels: accounts, provenance, gates, and dry runs that change nothing."""
 
+import dataclasses
 import json
 
 import pandas as pd
@@ -7,7 +8,7 @@ import pytest
 from pyarrow import parquet as pq
 from support import edits
 from support.contract import violations
-from support.edits import make_models, score, start
+from support.edits import SETTINGS, make_models, score, start
 
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
@@ -169,20 +170,31 @@ def test_labels_of_another_mix_warn_and_are_published(spark, model, tmp_path):
     assert len(pd.read_parquet(tmp_path / "out")) == 60
 
 
-@pytest.mark.parametrize("lost", ["a row", "a byte"])
+FULL = SETTINGS.model_copy(
+    update={"publishing": SETTINGS.publishing.model_copy(update={"verify": "full"})}
+)
+# What is written beyond what is in the files, how it is verified, and the message.
+LOST = {
+    "a row": ({"rows": 61}, {}, SETTINGS, "rows: 61 when it was written, 60 in the files"),
+    "a value": ({}, {"nulls of genre": 7}, SETTINGS, "nulls of genre: 7 when it was written, 0 in"),
+    "an extreme": ({}, {"largest track_id": "~"}, SETTINGS, "largest track_id: ~ when it was"),
+    "a byte": ({"checksum": "f" * 16}, {}, FULL, "60 rows were written, checksum ffff"),
+}
+
+
+@pytest.mark.parametrize("lost", LOST)
 def test_what_the_disk_did_not_keep_is_never_published(spark, model, whole, monkeypatch, lost):
     folder, _ = whole
     before, write = files(folder), writer.write
+    content, more, settings, message = LOST[lost]
 
     def write_and_lose(table, path, *options):
         written, facts = write(table, path, *options)
-        if lost == "a row":
-            return writer.Content(written.rows + 1, written.checksum), facts
-        return writer.Content(written.rows, "f" * 16), facts
+        return dataclasses.replace(written, **content), facts | more
 
     monkeypatch.setattr(writer, "write", write_and_lose)
-    with pytest.raises(GenreSparkError, match=r"rows were written.*nothing was published"):
-        score(spark, start(), model, folder)
+    with pytest.raises(GenreSparkError, match=rf"{message}.*nothing was published"):
+        score(spark, start(), model, folder, settings=settings)
     assert files(folder) == before
     assert not list(folder.parent.glob(".out*"))
 
@@ -199,7 +211,7 @@ def test_a_damaged_quarantine_is_never_published(spark, model, whole, monkeypatc
     monkeypatch.setattr(writer, "write", write_and_lose)
     bad = start().head(2).assign(track_id=None)
     with pytest.raises(GenreSparkError, match="_quarantine: 2 rows were written"):
-        score(spark, pd.concat([start(), bad]), model, folder)
+        score(spark, pd.concat([start(), bad]), model, folder, settings=FULL)
     assert files(folder) == before
 
 
