@@ -186,7 +186,10 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     _refuse_variables(source, path)
     own = [name for name in source.columns if name not in OURS]
     wanted = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *dataset.extra_features)
-    given = {name: _expression(source, dataset, name, own, path) for name in wanted}
+    given = {name: _expression(source, dataset, name, own) for name in wanted}
+    _check_expressions(
+        source, dataset, [n for n in wanted if given[n] and n in dataset.columns], path
+    )
     found = {name: expression for name, expression in given.items() if expression is not None}
     listed = dataset.columns.get(ARTISTS)
     if ARTISTS in found and (
@@ -248,31 +251,46 @@ def _load(
     return parquet_files.read(spark, path, files, given)
 
 
-def _expression(
-    source: DataFrame, dataset: Dataset, name: str, own: list[str], path: str
-) -> str | None:
-    """The column's SQL expression if the table can give it, None where it has nothing of the kind."""
+def _expression(source: DataFrame, dataset: Dataset, name: str, own: list[str]) -> str | None:
+    """The column's SQL expression, not yet checked; None where the table has nothing of the kind."""
     if name not in dataset.columns:
         same = [column for column in own if column.lower() == name.lower()]
         return sql_name(same[0]) if same else None
     expression = dataset.columns[name]
-    if expression.strip().lower() == _NO_COLUMN:
-        return None
-    try:
-        # Beside another column, so that an expression over several rows is refused; inside a
-        # cast, so that one that makes several rows is.
-        tried = source.select(F.lit(1), by_name(source.columns[0]), F.array(F.expr(expression)))
-        if not is_classic(source.sparkSession):
-            _ = tried.schema  # looked at only when somebody asks
-    except ParseException as err:
-        raise ConfigError(f"dataset: columns: {name}: not a SQL expression: {expression}") from err
-    except AnalysisException as err:
-        raise InputError(
-            f"{path}: column {name} cannot be made from '{expression}': {spark_message(err)};"
-            f" found: {', '.join(own)}"
-        ) from err
     # The line break ends a comment.
-    return f"({expression}\n)"
+    return None if expression.strip().lower() == _NO_COLUMN else f"({expression}\n)"
+
+
+def _check_expressions(source: DataFrame, dataset: Dataset, names: list[str], path: str) -> None:
+    """Refuses what the table cannot give; all at once, since on Connect each is a round trip."""
+    try:
+        _analyse(source, [dataset.columns[name] for name in names])
+        return
+    except PySparkException:  # of which one is told below
+        pass
+    for name in names:
+        expression = dataset.columns[name]
+        try:
+            _analyse(source, [expression])
+        except ParseException as err:
+            raise ConfigError(
+                f"dataset: columns: {name}: not a SQL expression: {expression}"
+            ) from err
+        except AnalysisException as err:
+            own = ", ".join(column for column in source.columns if column not in OURS)
+            raise InputError(
+                f"{path}: column {name} cannot be made from '{expression}': {spark_message(err)};"
+                f" found: {own}"
+            ) from err
+
+
+def _analyse(source: DataFrame, expressions: list[str]) -> None:
+    # Beside another column, so that an expression over several rows is refused; inside a cast, so
+    # that one that makes several rows is.
+    columns = [F.array(F.expr(expression)) for expression in expressions]
+    tried = source.select(F.lit(1), by_name(source.columns[0]), *columns)
+    if not is_classic(source.sparkSession):
+        _ = tried.schema  # looked at only when somebody asks
 
 
 def _raw(source: DataFrame, dataset: Dataset, name: str, own: list[str], column: str) -> str:

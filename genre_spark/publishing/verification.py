@@ -141,8 +141,7 @@ def verify_quarantine(
             writer.verify(path, written, writer.count(table))
             each = table.select(F.explode(_REASONS).alias(_REASONS)).groupBy(_REASONS).count()
             return {row[0]: row[1] for row in each.orderBy(_REASONS).collect()}
-        folder = str(local_path(path))
-        files = dataset.dataset(folder, format="parquet", ignore_prefixes=["."])
+        files = dataset.dataset(str(local_path(path)), format="parquet")
         _check_footers(path, files.files, {"rows": written.rows}, {})
         reasons = files.to_table(columns=[_REASONS])[_REASONS].combine_chunks().flatten()
     found = {one["values"]: one["counts"] for one in pc.value_counts(reasons).to_pylist()}

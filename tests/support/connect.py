@@ -12,7 +12,9 @@ from pyarrow import parquet as pq
 from pyspark.sql import SparkSession
 
 import genre_spark
+from genre_spark.catalog import reader
 from genre_spark.errors import GenreSparkError
+from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
 LENIENT = {"max_quarantined": 1, "max_imputed": 1}
@@ -38,6 +40,10 @@ def main(tracks: str, model: str, folder: str) -> None:
     pq.write_table(found.drop("scored_at").toArrow(), f"{folder}/labels.parquet")
     aside = genre_spark.quarantine(spark, table, model, settings=LENIENT)
     pq.write_table(aside.toArrow(), f"{folder}/quarantine.parquet")
+    analyses, analyze = [], spark.client._analyze
+    spark.client._analyze = lambda **given: [analyses.append(given), analyze(**given)][1]
+    same = Dataset(columns={name: name for name in FEATURE_NAMES})
+    reader.map_columns(table, same, "a table")
     odd = Dataset(columns={"tempo": "no_such + 1"})
     said = {
         "cluster": refused(genre_spark.cluster, spark, table, f"{folder}/clusters"),
@@ -47,6 +53,7 @@ def main(tracks: str, model: str, folder: str) -> None:
             genre_spark.score, spark, table.withColumn("${env:PATH}", table["tempo"]), model
         ),
         "mapping": refused(genre_spark.score, spark, table, model, dataset=odd),
+        "analyses": len(analyses),
         "ansi": [before, {key: spark.conf.get(key) for key in before}],
     }
     Path(folder, "said.json").write_text(json.dumps(said), encoding="utf-8")
