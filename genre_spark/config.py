@@ -231,7 +231,6 @@ def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, An
 
     Parameters
     ----------
-    path : Traversable
     as_typed : tuple of str
         Keys that lead to a mapping whose values are texts, as they were typed.
 
@@ -339,8 +338,6 @@ def validated(
 
     Parameters
     ----------
-    model : type
-    values : dict
     origins : dict of str to str
         The file or option that each key stands in.
     default_origin : str

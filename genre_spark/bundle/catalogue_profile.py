@@ -49,7 +49,6 @@ class LabelProfile(StrictModel):
         Tracks per label; no genres with a clusters bundle.
     confidence : dict of str to int
         Tracks per bin of confidence, `CONFIDENCE_BINS` of equal width, by the bin's number.
-    accepted, mean_confidence : float or None
     """
 
     synthetic_genres: dict[str, Count]

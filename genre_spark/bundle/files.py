@@ -50,7 +50,6 @@ class Bundle:
     ----------
     path : Path
         Where its files are, or were while a copy of it was read.
-    manifest : Manifest
     onnx : bytes or None
         The network; None in a clusters bundle.
     profile : Profile

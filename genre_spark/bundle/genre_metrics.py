@@ -73,7 +73,6 @@ class HeldOutMetrics(Scores, Counted):
         The largest share of the surest labels that meets the target precision, with hindsight.
     confusion : tuple of tuple of int [shape=(n_classes, n_classes)]
         Rows are true genres.
-    per_genre : dict of str to GenreScores
     reliability : tuple of (float, float, float)
         Per bin of confidence its mean, the accuracy and the share of the tracks.
     risk_coverage : tuple of (float, float)
@@ -161,9 +160,6 @@ class GenreMetrics(StrictModel):
 
     Attributes
     ----------
-    classes : tuple of str
-    target_precision : float
-    protocols : dict of Protocol to ProtocolMetrics
     skipped : dict of str to str
         Protocols that were not measured, each with the reason.
     """

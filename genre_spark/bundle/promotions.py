@@ -11,8 +11,6 @@ class ComparedAccuracy(SparseModel):
 
     Attributes
     ----------
-    tracks : int
-    champion, candidate : float
     labelled : int or None
         Labelled tracks of the catalogue; this and the following of a comparison on a catalogue.
     artists : int or None
@@ -39,7 +37,6 @@ class Evidence(SparseModel):
         ``catalogue``.
     source : str or None
         The catalogue.
-    protocols : dict of Protocol to ComparedAccuracy
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -54,7 +51,6 @@ class Promotion(StrictModel):
 
     Attributes
     ----------
-    alias, version, model_id : str
     at : str
         ISO 8601.
     evidence : Evidence or None

@@ -59,13 +59,10 @@ class Entry:
 
     Attributes
     ----------
-    name : str
     version : str or None
         None for a bundle that stands right under the root.
-    path : str
     manifest : ListedManifest or None
         None where it cannot be read.
-    aliases : tuple of str
     """
 
     name: str
@@ -158,10 +155,8 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
 
     Parameters
     ----------
-    storage : Storage
     folder : str
         Of the model.
-    promotion : Promotion
     seen : int
         How many promotions there were when it was decided.
 

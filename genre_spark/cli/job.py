@@ -41,13 +41,10 @@ class Job:
 
     Attributes
     ----------
-    settings : Settings
-    terminal : Terminal
     master : str or None
         Spark's master URL.
     run_id : str
         In the logs, in the metrics, and in the manifest of what is published.
-    verbose : bool
     warm : bool
         Whether Spark is the warm server of this machine.
     remote : str or None

@@ -26,7 +26,6 @@ class TableOptions:
     ----------
     catalog : str
         Empty where none was given.
-    dataset, fmt : str or None
     """
 
     catalog: str = ""
@@ -77,7 +76,6 @@ class RunOptions:
 
     Attributes
     ----------
-    out : OutputOptions
     command : str
         Its name, for logs and metrics.
     config : str or None
@@ -86,7 +84,6 @@ class RunOptions:
         Settings as ``key=value``.
     settings : mapping
         Settings by options of their own; see `setting`.
-    seed : int or None
     master : str or None
         Spark's master URL.
     warm : bool

@@ -32,7 +32,6 @@ class Step:
 
     Attributes
     ----------
-    message : str
     tracks : int
         It is done with so many; 0 where that is not known.
     """

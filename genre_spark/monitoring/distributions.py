@@ -34,7 +34,6 @@ def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, Fe
     ----------
     tracks : DataFrame
         With a double column per feature, null where missing.
-    features : sequence of str
     """
     columns = [F.percentile_approx(name, list(LEVELS), 10_000) for name in features]
     ((values,),) = tracks.agg(F.array(*columns)).collect()
@@ -57,7 +56,6 @@ def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
 
     Parameters
     ----------
-    profile : Profile
     tracks : pa.Table
         With a double column per feature, null where missing.
     """
@@ -78,10 +76,8 @@ def check_drift(
 
     Parameters
     ----------
-    profile : Profile
     sample : Sample
         Of the catalogue's rows.
-    settings : DriftSettings
     absent : collection of str
         As of `drift.assess`.
     path : str
@@ -114,7 +110,6 @@ def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] 
 
     Parameters
     ----------
-    labelled : DataFrame
     *aggregates : Column
         Further aggregates of each group.
     by : sequence of Column

@@ -189,7 +189,6 @@ def assess(
         cover, and such tracks are labelled by what else is known.
     features, labels : mapping
         From `of_features` and `of_labels`.
-    settings : DriftSettings
     absent : collection of str
         Features that the catalogue has no column of: they are missing, as was announced, and only
         warn.

@@ -18,9 +18,6 @@ class FinishedRun:
     ----------
     command : str
         Such as ``score`` or ``models promote``.
-    run_id : str
-    exit_code : int
-    seconds : float
     """
 
     command: str
@@ -92,12 +89,6 @@ class Facts(_Facts):
         What was read.
     made : tuple of str
         Paths of a bundle, a report or a study.
-    published : tuple of Labelled
-    model_id : str or None
-    rows : Rows
-    labels : LabelFacts or None
-    drift : Drift or None
-    protocols : dict of str to Accuracy
     """
 
     source: Place | None = None

@@ -33,7 +33,6 @@ def send(target: str, run: FinishedRun, summary: Any) -> None:
     ----------
     target : str
         A file, or the URL of a Pushgateway (``http://host:9091``).
-    run : FinishedRun
     summary
         Of the command, as it is printed for machines; of a failed one nothing.
     """

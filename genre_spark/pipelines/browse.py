@@ -38,7 +38,6 @@ def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) ->
     ----------
     get_spark : callable
         Gives a session; called only where one is needed.
-    request : BrowseRequest
 
     Raises
     ------

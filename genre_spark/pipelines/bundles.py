@@ -76,15 +76,12 @@ class BundleSummary(SparseModel):
     ----------
     bundle : str
         Its path.
-    kind, model_id : str
     source : str
         The catalogue.
-    rows : RowCounts
     left_out, synthetic_genres : tuple of str
         Features that are not used; names.
     rules_agreement, stability, quality, change
         Of synthetic genres, where they were measured; see `clustering.results.Discovery`.
-    genres : GenreMetrics or None
     mlflow : dict of str to str or None
         Of the logged run, where one was asked for.
     labels : dict or None

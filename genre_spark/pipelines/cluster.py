@@ -36,14 +36,8 @@ def run(
 
     Parameters
     ----------
-    spark : SparkSession
-    request : ClusterRequest
     report_progress : callable
         Called with one line on what is being done.
-
-    Returns
-    -------
-    BundleSummary
     """
     source, output, settings = request.source, request.output, request.settings
     earlier = _checked(spark, request)

@@ -35,8 +35,6 @@ class DemoResult:
 
     Attributes
     ----------
-    trained : BundleSummary
-    scored : PublishedLabels
     report : str
         Path of the page.
     """
@@ -86,14 +84,8 @@ def run(
 
     Parameters
     ----------
-    spark : SparkSession
-    request : DemoRequest
     report_progress : callable
         Called with one line on what is being done.
-
-    Returns
-    -------
-    DemoResult
     """
     from genre_spark.catalog.catalogue import Source
     from genre_spark.pipelines import cluster, score, train

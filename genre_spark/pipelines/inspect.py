@@ -11,13 +11,7 @@ from genre_spark.pipelines.requests import InspectRequest
 
 
 def run(spark: SparkSession, request: InspectRequest) -> Inspection:
-    """Looks into a table; without a mapping it guesses one, and writes it if asked to.
-
-    Parameters
-    ----------
-    spark : SparkSession
-    request : InspectRequest
-    """
+    """Looks into a table; without a mapping it guesses one, and writes it if asked to."""
     path, settings = request.source.path, request.settings
     found = inspect(spark, request.source, request.mapping is not None, settings)
     if request.output:

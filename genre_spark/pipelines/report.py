@@ -21,7 +21,6 @@ def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, str]:
     ----------
     spark : SparkSession, optional
         Needed for paths that only Hadoop can reach.
-    request : ReportRequest
 
     Raises
     ------

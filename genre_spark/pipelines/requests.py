@@ -18,10 +18,8 @@ class ClusterRequest:
 
     Attributes
     ----------
-    source : Source
     output : str
         Directory of the new bundle.
-    settings : Settings
     labels : str or None
         Where to publish the catalogue, labelled with the new bundle.
     previous : str or None
@@ -44,12 +42,10 @@ class TrainRequest:
 
     Attributes
     ----------
-    source : Source
     clusters : str
         Path of a bundle with synthetic genres.
     output : str
         Directory of the new bundle.
-    settings : Settings
     answers : tuple of str
         CSV files whose genres replace the catalogue's.
     """
@@ -67,12 +63,10 @@ class EvaluateRequest:
 
     Attributes
     ----------
-    source : Source
     clusters : str
         Path of a bundle with synthetic genres.
     output : str
         Directory of the study.
-    settings : Settings
     n_seeds : int
         Splits of known artists, at least 1.
     with_ablations : bool
@@ -96,12 +90,10 @@ class ScoreRequest:
 
     Attributes
     ----------
-    source : Source
     model : str
         Path of a bundle.
     output : str
         Directory of the labelled catalogue.
-    settings : Settings
     incremental : bool
         Reuse the published labels that still hold.
     dry_run : bool
@@ -186,8 +178,6 @@ class InspectRequest:
 
     Attributes
     ----------
-    source : Source
-    settings : CatalogSettings
     mapping : str or None
         Name or file of the mapping in `source`; None to guess one.
     output : str or None
@@ -210,7 +200,6 @@ class DemoRequest:
         From `demo.table`.
     output : Path
         From `demo.make_room`.
-    settings : Settings
     """
 
     catalog: Path

@@ -58,12 +58,10 @@ class SuggestRequest:
 
     Attributes
     ----------
-    source : Source
     model : str
         Path of a bundle of either kind; its scaling of features is used.
     output : str
         A new file: a page if its name ends in .html, else CSV.
-    settings : Settings
     number : int
         Questions at most.
     answers : tuple of str
@@ -88,7 +86,6 @@ class Suggested(StrictModel):
     ----------
     questions : str
         The file.
-    number : int
     tracks : int
         Tracks that the answers inform.
     labelled : int

@@ -60,9 +60,6 @@ def check_target(
 
     Parameters
     ----------
-    storage : Storage
-    output : str
-    inputs : list of str
     kind : Kind
         Of what is published.
     option : str
@@ -138,7 +135,6 @@ def publishing(
 
     Parameters
     ----------
-    storage : Storage
     path : str
         From `check_target`.
     switch : bool

@@ -70,7 +70,6 @@ def held(
 
     Parameters
     ----------
-    storage : LockStorage
     output : str
         What is locked, for messages.
     stem : str

@@ -105,7 +105,6 @@ class Watch:
     ----------
     active : callable
         Gives the stages that run; see `stages_of`.
-    terminal : Terminal
     """
 
     def __init__(self, active: Callable[[], list[Stage]], terminal: "Terminal"):

@@ -210,7 +210,6 @@ def require_classic(spark: "SparkSession", work: str) -> None:
 
     Parameters
     ----------
-    spark : SparkSession
     work : str
         What needs a classic session, for the message.
 

@@ -38,7 +38,6 @@ def read_small(path: Path, folder: Path | None = None) -> bytes:
 
     Parameters
     ----------
-    path : Path
     folder : Path, optional
         Links may not lead out of it; by default the file's own folder.
 
@@ -85,7 +84,6 @@ def check_own(path: Path, mark: str) -> None:
 
     Parameters
     ----------
-    path : Path
     mark : str
         Stands near the beginning of each file that may be replaced, or appended to.
 

@@ -50,10 +50,8 @@ class DeltaFormat(Format):
 
     Parameters
     ----------
-    spark : SparkSession
     output : str
         The table's folder: a local path, or any URI that deltalake reaches.
-    settings : Settings
     """
 
     def __init__(self, spark: SparkSession, output: str, settings: Settings):

@@ -37,7 +37,6 @@ class DeltaFolder:
     ----------
     path : str
         Its folder.
-    files : TableFiles
     options : mapping
         Storage options.
     table : DeltaTable or None
@@ -176,7 +175,6 @@ class DeltaFolder:
 
         Parameters
         ----------
-        version : int or None
         run_id : str
             Of the run whose rows were not published.
         """

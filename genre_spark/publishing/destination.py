@@ -22,7 +22,6 @@ class Destination(ABC):
 
     Attributes
     ----------
-    run_id : str
     staging, quarantine : str
         Where Spark writes the labels and the quarantined rows.
     old : Published or None
@@ -44,7 +43,6 @@ class Destination(ABC):
 
         Parameters
         ----------
-        manifest : Manifest
         labels : DataFrame
             As read back.
         """
@@ -107,8 +105,6 @@ class DirectoryFormat(Format):
 
     Parameters
     ----------
-    spark : SparkSession
-    output : str
     allow_gap : bool
         See `atomic_directory.check_target`.
     """

@@ -49,7 +49,6 @@ def split(tracks: Tracks, bundle: Bundle, published: DataFrame) -> Iterator[Spli
     ----------
     tracks : Tracks
         Validated for the bundle's features.
-    bundle : Bundle
     published : DataFrame
         From `reusable`.
     """

@@ -60,7 +60,6 @@ class _Labels:
 
     Attributes
     ----------
-    table : DataFrame
     hashes : DataFrame or None
         Of all tracks, where some labels are reused; else the facts are counted in `table`.
     in_full_because : str or None
@@ -79,15 +78,10 @@ def publish_labels(
 
     Parameters
     ----------
-    spark : SparkSession
     catalogue : ScannedCatalogue
         Open, validated for the bundle's features.
     request : LabelRequest
         Its output has passed `Format.check`.
-
-    Returns
-    -------
-    PublishedLabels
 
     Raises
     ------

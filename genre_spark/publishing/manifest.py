@@ -212,7 +212,6 @@ class Published:
     ----------
     manifest : Manifest or None
         None where another version of genre-spark wrote it.
-    summary : Replaced
     """
 
     manifest: Manifest | None

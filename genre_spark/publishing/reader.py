@@ -34,8 +34,6 @@ class LabelledCatalogue:
 
     Attributes
     ----------
-    path : str
-    manifest : Manifest
     samples : list of dict
         Some tracks, by the names of columns.
     """
@@ -156,15 +154,10 @@ def look(
     ----------
     spark : SparkSession, optional
         Needed for a path that only Hadoop can reach.
-    path : str
     n_samples : int
         Tracks to show: the same ones each time, from all over the catalogue.
     options : mapping of str to str
         Storage options, for a Delta table.
-
-    Returns
-    -------
-    LabelledCatalogue
 
     Raises
     ------

@@ -17,10 +17,6 @@ class LabelRequest:
 
     Attributes
     ----------
-    source : Source
-    bundle : Bundle
-    output : str
-    settings : Settings
     incremental : bool
         Keep the published labels that still hold.
     dry_run : bool
@@ -54,10 +50,8 @@ class PublishedLabels:
 
     Attributes
     ----------
-    path : str
     published : bool
         False for a dry run.
-    manifest : Manifest
     replaces : Replaced or None
         The catalogue that was there.
     changes : Changes or None

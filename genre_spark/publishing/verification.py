@@ -42,9 +42,6 @@ class Staged:
 
     Attributes
     ----------
-    table : DataFrame
-    content : Content
-    labels : LabelProfile
     imputed : int
         Tracks with imputed features.
     scored_at : dict of str to int
@@ -77,9 +74,6 @@ def verify_labels(
 
     Parameters
     ----------
-    spark : SparkSession
-    path : str
-    written : Content
     facts : mapping
         The values of `counted`.
     columns : mapping of str to str

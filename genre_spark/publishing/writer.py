@@ -26,7 +26,6 @@ class Content:
 
     Attributes
     ----------
-    rows : int
     checksum : str
         Of the content of all rows, in whatever order; 16 hexadecimal digits.
     """
@@ -60,7 +59,6 @@ class Layout:
 
         Parameters
         ----------
-        table : DataFrame
         n_rows : int
             Its rows.
         """
@@ -94,16 +92,10 @@ def write(
     table : DataFrame
         Arranged for the layout. Columns whose names start with ``_`` are for `facts` and not
         written.
-    path : str
     layout : Layout, optional
         A file per task where there is none.
     facts : mapping of str to Column, optional
         Further aggregates over the rows.
-
-    Returns
-    -------
-    content : Content
-    facts : dict
 
     Raises
     ------
@@ -210,7 +202,6 @@ def check_schema(labelled: DataFrame, columns: Mapping[str, str]) -> None:
 
     Parameters
     ----------
-    labelled : DataFrame
     columns : mapping of str to str
         Spark's type of each; see `labelled_columns`.
 

@@ -25,7 +25,6 @@ def genre_columns(
     Parameters
     ----------
     probabilities : np.ndarray [shape=(n_tracks, n_classes)]
-    classes : tuple of str
     known : np.ndarray [shape=(n_tracks,), dtype=bool]
         Whether anything is known of the track; else its genre is null.
     precision : np.ndarray [shape=(n_tracks,)]

@@ -29,7 +29,6 @@ class Explainer:
 
     Parameters
     ----------
-    scoring : ScoringPart
     genres : GenrePredictor or None
         None with a clusters bundle, whose genres are null.
     """
@@ -46,7 +45,6 @@ class Explainer:
 
         Parameters
         ----------
-        inputs : TrackInputs
         nearest : np.ndarray [shape=(n_tracks,), dtype=int64]
             Row of each track's synthetic genre, -1 without one.
         genres : pa.Array [string]
@@ -142,7 +140,6 @@ def strongest(effects: np.ndarray, features: Sequence[str]) -> pa.Array:
     Parameters
     ----------
     effects : np.ndarray [shape=(n_tracks, n_features)]
-    features : sequence of str
 
     Returns
     -------

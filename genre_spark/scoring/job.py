@@ -74,7 +74,6 @@ def labelled(
 
     Parameters
     ----------
-    tracks : Tracks
     bundle : Bundle
         Verified; a clusters bundle leaves the genre columns null.
     scored_at : str

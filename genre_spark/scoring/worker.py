@@ -41,9 +41,6 @@ class Payload:
 
     Attributes
     ----------
-    model_id : str
-    scoring_json : str
-    onnx : bytes or None
     explain : bool
         Whether labels come with their explanations.
     """
@@ -67,7 +64,6 @@ def label_partition(
 
     Parameters
     ----------
-    payload : Payload
     batches : iterator of pa.RecordBatch
         With the columns of `job.labelled`'s narrow table. All tracks of an artist group are in one
         partition if the model relates them.
@@ -108,7 +104,6 @@ class Labeller:
 
     Parameters
     ----------
-    scoring : ScoringPart
     onnx : bytes or None
         The network; None labels with synthetic genres only.
     explain : bool
