@@ -118,7 +118,7 @@ class Playground:
         began = time.monotonic()
         process = start(command, arguments)
         if process.wait():
-            self.faults.append(f"{command} failed: {process.stderr.read()[-400:]}")
+            self.faults.append(f"{command} failed: {said(process)[-400:]}")
         self.seconds[command] = time.monotonic() - began
         self.times.write_text(json.dumps(self.seconds), encoding="utf-8")
 
@@ -169,15 +169,15 @@ class Playground:
         """Counts what became of a run, and names what should not have."""
         moment = f"{command} killed at {share:.2f}"
         # A run may refuse an output in which it finds the foreign file: it is left alone then.
-        said = process.stderr.read() if process.returncode == OutputError.exit_code else ""
-        if "what genre-spark did not publish" in said or "never overwritten" in said:
+        told = said(process) if process.returncode == OutputError.exit_code else ""
+        if "what genre-spark did not publish" in told or "never overwritten" in told:
             self.found[f"{command}: refused, {_REFUSED}"] += 1
             return
-        if "appeared while a new one was being made" in said:
+        if "appeared while a new one was being made" in told:
             self.found[f"{command}: nothing published, {_REFUSED}"] += 1
             return
         if process.returncode not in (0, -signal.SIGKILL):
-            self.faults.append(f"{moment}: blocked: {(said or process.stderr.read())[-400:]}")
+            self.faults.append(f"{moment}: blocked: {said(process)[-400:]}")
             return
         try:
             if command == "score":
@@ -239,15 +239,24 @@ def find_foreign(output: Path, content: str) -> list[Path]:
 
 
 def start(command: str, arguments: list[str]) -> subprocess.Popen:
-    """A run of the console script in a process group of its own."""
-    return subprocess.Popen(
+    """A run of the console script in a process group of its own; `said` gives its errors."""
+    # A pipe that nobody reads would stop a run that says much.
+    errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
+    process = subprocess.Popen(
         [*_START, command, *arguments, "--master", "local[2]"],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        stderr=errors,
         start_new_session=True,
         cwd=ROOT,
     )
+    process.stderr = errors
+    return process
+
+
+def said(process: subprocess.Popen) -> str:
+    """What a run that ended wrote to its standard error."""
+    process.stderr.seek(0)
+    return process.stderr.read()
 
 
 Catalogue = tuple[dict, pd.DataFrame, pd.DataFrame]

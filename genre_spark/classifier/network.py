@@ -1,6 +1,5 @@
 """Fits the CNN: members that each hold out one part of the artists."""
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,16 +94,17 @@ def fit(
         ),
         steps_per_execution=_STEPS_AT_ONCE,
     )
-    report = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, epochs)
-    )
     model.fit(
         examples.inputs,
         np.repeat(examples.targets[:, None], MEMBERS, axis=1),
         sample_weight=_weights(fold, examples.weights),
         epochs=epochs,
         batch_size=batch,
-        callbacks=[report],
+        callbacks=[
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, epochs)
+            )
+        ],
         verbose=0,
     )
     return model
@@ -135,7 +135,8 @@ def quiet_keras() -> Any:
 def _schedule(n_tracks: int, settings: NetworkSettings) -> tuple[int, int]:
     """Batch size and epochs: about as many steps for few tracks as for many."""
     batch = int(np.clip(n_tracks // _STEPS_PER_EPOCH, _MIN_BATCH, settings.batch_size))
-    return batch, max(settings.epochs, math.ceil(settings.min_steps * batch / n_tracks))
+    steps = -(-n_tracks // batch)
+    return batch, max(settings.epochs, -(-settings.min_steps // steps))
 
 
 def _weights(fold: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -91,3 +91,18 @@ def test_members_of_the_network_have_weights_of_their_own(eagerly):
     members = network.member_log_probabilities(model, tensor)
     assert members.shape == (200, MEMBERS, 6)
     assert all(np.abs(members[:, 0] - members[:, i]).max() > 1e-3 for i in range(1, MEMBERS))
+
+
+def test_the_fewest_artists_take_no_more_steps_than_many(eagerly):
+    totals = set()
+    few = network.Examples(np.zeros((3, 4), np.float32), np.eye(3, dtype=np.float32), np.ones(3))
+    settings = SETTINGS.model_copy(update={"min_steps": 6})
+    network.fit(
+        few,
+        np.arange(3),
+        settings,
+        1,
+        lambda _, epochs: totals.add(epochs),
+        architecture.build_artist,
+    )
+    assert totals == {6}
