@@ -1,6 +1,16 @@
-"""What is computed over all tracks of a catalogue: each a function from the narrow table by artist."""
+"""Passes over all tracks of a catalogue: variances, KMeans, and counts of synthetic genres.
 
-from collections.abc import Callable, Iterator
+Each takes the narrow table of `artist_pass.narrow`, with all tracks of an artist in one partition.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from itertools import chain
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -9,8 +19,6 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.clustering import counts
-from genre_spark.clustering.counts import GroupCounts
 from genre_spark.clustering.metric import ClusterMetric, Moments
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.artist_batches import (
@@ -24,20 +32,106 @@ from genre_spark.features.artist_batches import (
 from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import GENRE
 
+logger = logging.getLogger(__name__)
+
 # Column of points for MLlib.
 POINT = "_point"
+_COUNTS = "_counts"
 _READ = (GROUP, ARTIST_KEY, ALBUM_KEY, FEATURES)
+# Artists that a partition reports per synthetic genre, and in all; fewer are shown.
+_ARTISTS = 20
+
+
+@dataclass(frozen=True)
+class GroupCounts:
+    """Counts per synthetic genre; those of parts of a catalogue add up.
+
+    Attributes
+    ----------
+    sums : np.ndarray [shape=(k, 1 + 2 * n_scaled), dtype=float64]
+        Tracks; sums of the scaled features; tracks that have each of them.
+    genres : list of Counter of str
+        Labelled tracks per real genre.
+    artists : list of Counter of int
+        Tracks of the artists with the most tracks, by key.
+    largest : dict of int to np.ndarray [shape=(1 + n_dimensions,), dtype=float64]
+        Tracks of the largest artists that have every dimension, and sums of their points, by key.
+    """
+
+    sums: np.ndarray
+    genres: list[Counter[str]]
+    artists: list[Counter[int]]
+    largest: dict[int, np.ndarray]
+
+    @classmethod
+    def of(cls, batch: ArtistBatch, part: SyntheticPart) -> "GroupCounts":
+        """Those of a batch of complete artists, which has `GENRE` among the columns of its rows."""
+        k, inputs, groups = len(part.ids), batch.inputs, batch.groups
+        rows, _ = part.assign(inputs)
+        scaled = inputs.scaled[rows >= 0]
+        known = ~np.isnan(scaled)
+        columns = [np.ones(len(scaled)), *np.nan_to_num(scaled, nan=0.0).T, *known.T]
+        points = part.points(inputs).astype(np.float64)
+        points = np.column_stack([np.ones(len(points)), points])
+        has_place = ~np.isnan(points).any(axis=1, keepdims=True)
+        of_artist = groups.sums(np.where(has_place, points, 0.0))
+        keys = inputs.artist[groups.starts]
+        named = np.flatnonzero((keys != 0) & (of_artist[:, 0] > 0))
+        order = named[np.argsort(-of_artist[named, 0], kind="stable")][:_ARTISTS]
+        return cls(
+            np.stack([np.bincount(rows[rows >= 0], one, k) for one in columns], axis=1),
+            _by_row(rows, batch.rows[GENRE].to_pylist(), k),
+            _by_row(rows, inputs.artist.tolist(), k),
+            _totals((int(keys[i]), of_artist[i]) for i in order),
+        )
+
+    def __add__(self, other: "GroupCounts") -> "GroupCounts":
+        return GroupCounts(
+            self.sums + other.sums,
+            list(map(add, self.genres, other.genres)),
+            list(map(add, self.artists, other.artists)),
+            _totals(chain(self.largest.items(), other.largest.items())),
+        )
+
+    def with_few_artists(self) -> "GroupCounts":
+        """The same counts, of the `_ARTISTS` artists with the most tracks only."""
+        artists = [
+            Counter(dict(sorted(one.items(), key=lambda own: (-own[1], str(own[0])))[:_ARTISTS]))
+            for one in self.artists
+        ]
+        most = sorted(self.largest, key=lambda key: (-self.largest[key][0], str(key)))[:_ARTISTS]
+        return GroupCounts(self.sums, self.genres, artists, {k: self.largest[k] for k in most})
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Tracks of each synthetic genre [shape=(k,), dtype=int64]."""
+        return self.sums[:, 0].astype(np.int64)
+
+    @property
+    def centroids(self) -> np.ndarray:
+        """Means of the scaled features [shape=(k, n_scaled), dtype=float64]."""
+        totals, known = np.split(self.sums[:, 1:], 2, axis=1)
+        return totals / np.maximum(1, known)
+
+    def to_json(self) -> str:
+        """As a worker sends it to the driver."""
+        largest = {key: sums.tolist() for key, sums in self.largest.items()}
+        return json.dumps([self.sums.tolist(), self.genres, self.artists, largest])
+
+    @classmethod
+    def from_json(cls, text: str) -> "GroupCounts":
+        """From `to_json`."""
+        sums, genres, artists, largest = json.loads(text)
+        return cls(
+            np.array(sums),
+            list(map(Counter, genres)),
+            [Counter({int(key): n for key, n in one.items()}) for one in artists],
+            {int(key): np.array(one) for key, one in largest.items()},
+        )
 
 
 def moments(narrowed: DataFrame, scaler: FeatureScaler) -> Moments:
-    """How tracks vary between and within artists.
-
-    Parameters
-    ----------
-    narrowed : DataFrame
-        From `artist_pass.narrow`, artists complete in partitions.
-    scaler : FeatureScaler
-    """
+    """Variances of tracks between and within artists."""
 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:
         rows = [Moments.of(batch).packed() for batch in batches]
@@ -50,10 +144,7 @@ def moments(narrowed: DataFrame, scaler: FeatureScaler) -> Moments:
 
 
 def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) -> DataFrame:
-    """Each track that centers are fitted to, as it is compared: one column `POINT`, an ML vector.
-
-    Parameters are those of `moments`; `metric` is the fitted comparison.
-    """
+    """The tracks that centers are fitted to: one column `POINT`, an ML vector."""
 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -65,23 +156,73 @@ def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) ->
     return found.select(array_to_vector(F.col(POINT)).alias(POINT))
 
 
+def fit_kmeans(points: DataFrame, centers: np.ndarray, max_iterations: int) -> np.ndarray:
+    """Centers of MLlib's KMeans on all points, started from the sample's centers.
+
+    Parameters
+    ----------
+    points : DataFrame
+        From `points`; kept in memory, or on disk, during the fit.
+    centers : np.ndarray [shape=(k, n_dimensions)]
+    max_iterations : int
+
+    Returns
+    -------
+    np.ndarray [shape=(k, n_dimensions), dtype=float64]
+
+    Notes
+    -----
+    The sample's centers are the tightest of many starts, each of which would cost a fit to the whole
+    catalogue; k-means|| started again often ends in a looser and always in another optimum.
+    ``pyspark.ml`` cannot start from centers, MLlib's own class can (`setInitialModel`): it is
+    called through the JVM.
+
+    References
+    ----------
+    Lloyd (1982), "Least squares quantization in PCM"; Spark's MLlib guide, "Clustering".
+    """
+    context: Any = points.sparkSession.sparkContext
+    jvm: Any = context._jvm
+    start = jvm.org.apache.spark.mllib.clustering.KMeansModel(_vectors(context, centers))
+    solver = jvm.org.apache.spark.mllib.clustering.KMeans().setK(len(centers))
+    # MLlib's RDD of vectors. If MLlib keeps the points itself, it computes them twice.
+    no_columns = context._gateway.new_array(jvm.java.lang.String, 0)
+    old = jvm.org.apache.spark.mllib.util.MLUtils.convertVectorColumnsFromML(
+        points.select(POINT)._jdf, no_columns
+    )
+    encoder = jvm.org.apache.spark.sql.Encoders.udt(jvm.org.apache.spark.mllib.linalg.VectorUDT())
+    level = jvm.org.apache.spark.storage.StorageLevel.MEMORY_AND_DISK()
+    rows = getattr(old, "as")(encoder).rdd().persist(level)
+    try:
+        fitted = solver.setMaxIterations(max_iterations).setInitialModel(start).run(rows)
+        logger.info("KMeans: k=%d, cost %.1f", len(centers), fitted.trainingCost())
+        # The last digits depend on the order in which Spark added.
+        return np.array([list(one.toArray()) for one in fitted.clusterCenters()]).round(9)
+    finally:
+        rows.unpersist(False)
+
+
 def group_counts(narrowed: DataFrame, scaler: FeatureScaler, part: SyntheticPart) -> GroupCounts:
-    """Sizes, means, artists and real genres of all synthetic genres.
+    """Counts of the synthetic genres over all tracks, which are labelled as in scoring.
 
     Parameters
     ----------
     narrowed : DataFrame
-        As `moments` takes it, with `GENRE`.
+        With `GENRE`.
     scaler : FeatureScaler
     part : SyntheticPart
-        Labels every track, as in scoring.
     """
 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:
-        yield from counts.of_partition(batches, part)
+        total = None
+        for batch in batches:
+            own = GroupCounts.of(batch, part)
+            total = (total + own if total else own).with_few_artists()
+        if total:
+            yield pa.RecordBatch.from_pydict({_COUNTS: [total.to_json()]})
 
-    found = _map(narrowed.select(*_READ, GENRE), scaler, work, counts.SCHEMA)
-    return GroupCounts.of(found.toArrow(), part, scaler.n_scaled)
+    rows = _map(narrowed.select(*_READ, GENRE), scaler, work, f"{_COUNTS} string").collect()
+    return reduce(add, (GroupCounts.from_json(row[0]) for row in rows))
 
 
 def _map(
@@ -96,9 +237,37 @@ def _map(
     return rows.mapInArrow(in_worker, schema)
 
 
-def _lists(values: np.ndarray, kind: Any) -> pa.RecordBatch:
+def _by_row(rows: np.ndarray, names: Iterable[Hashable], k: int) -> list[Counter[Any]]:
+    """Tracks of each name per row; tracks without a row (-1) or a name are left out."""
+    counters: list[Counter[Any]] = [Counter() for _ in range(k)]
+    for (row, name), n in Counter(zip(rows.tolist(), names, strict=True)).items():
+        if row >= 0 and name:
+            counters[row][name] = n
+    return counters
+
+
+def _totals(parts: Iterable[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
+    """Sums by key; an artist with very many tracks comes in several parts."""
+    totals: dict[int, np.ndarray] = {}
+    for key, sums in parts:
+        totals[key] = totals.get(key, 0.0) + sums
+    return totals
+
+
+def _lists(values: np.ndarray, kind: pa.DataType) -> pa.RecordBatch:
     """Rows of an array [shape=(n, m)] as one column of lists."""
-    n, m = values.shape
     flat = pa.array(np.ascontiguousarray(values).ravel(), kind)
-    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * m)
-    return pa.RecordBatch.from_arrays([pa.ListArray.from_arrays(offsets, flat)], [POINT])
+    lists = pa.FixedSizeListArray.from_arrays(flat, values.shape[1]).cast(pa.list_(kind))
+    return pa.RecordBatch.from_arrays([lists], [POINT])
+
+
+def _vectors(context: Any, centers: np.ndarray) -> Any:
+    """Centers as an array of MLlib's vectors, on the JVM."""
+    jvm, new_array = context._jvm, context._gateway.new_array
+    vectors = new_array(jvm.org.apache.spark.mllib.linalg.Vector, len(centers))
+    for i, center in enumerate(centers.tolist()):
+        values = new_array(jvm.double, len(center))
+        for j, value in enumerate(center):
+            values[j] = value
+        vectors[i] = jvm.org.apache.spark.mllib.linalg.Vectors.dense(values)
+    return vectors

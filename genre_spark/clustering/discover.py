@@ -1,4 +1,4 @@
-"""From a table of tracks to its synthetic genres: metric, number, fit, and what they are."""
+"""From a table of tracks to its synthetic genres: metric, number, fit and description."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 
 from genre_spark.clustering import (
     catalogue_passes,
-    kmeans,
     matching,
     metric,
     model_selection,
@@ -22,10 +21,9 @@ from genre_spark.clustering import (
     rules,
     sample,
 )
-from genre_spark.clustering.matching import Previous
+from genre_spark.clustering.matching import Lineage, Previous
 from genre_spark.clustering.metric import ClusterMetric
-from genre_spark.clustering.quality_results import Stability
-from genre_spark.clustering.results import Discovery
+from genre_spark.clustering.results import Discovery, Stability
 from genre_spark.clustering.sample import Sample
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import Settings
@@ -40,20 +38,20 @@ _TRACKS_PER_PARTITION = 50_000
 
 @dataclass(frozen=True)
 class Tracks:
-    """What is clustered.
+    """A catalogue to cluster.
 
     Attributes
     ----------
     accepted : DataFrame
         All accepted tracks.
     sampled : DataFrame
-        A bounded part of those with features, drawn by chance, to which scaling is fitted.
+        A bounded random sample of those with features, to which scaling is fitted.
     n, n_with_features : int
-        How many are accepted, and of these have features.
+        Accepted tracks, and those of them that have features.
     features : tuple of str
-        Features to use where they vary.
+        Features to use if they vary.
     groups : tuple of str
-        Of `schema.GROUPS`, those that the catalogue has.
+        Those of `schema.GROUPS` that the catalogue has.
     """
 
     accepted: DataFrame
@@ -66,7 +64,7 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Found:
-    """Synthetic genres: what scoring needs of them, and all else."""
+    """Synthetic genres: the parts that scoring needs, and the results for people."""
 
     scaler: FeatureScaler
     synthetic: SyntheticPart
@@ -84,14 +82,7 @@ class _Compared:
 
 
 def discover(tracks: Tracks, settings: Settings, previous: Previous | None = None) -> Found:
-    """Discovers the synthetic genres of a catalogue.
-
-    Parameters
-    ----------
-    tracks : Tracks
-    settings : Settings
-    previous : Previous, optional
-        Whose ids and names are kept where synthetic genres are the same.
+    """Discovers the synthetic genres of a catalogue; those that `previous` has too keep id and name.
 
     Raises
     ------
@@ -160,10 +151,13 @@ def _fit(
     k = model_selection.choose(candidates, len(previous.synthetic.ids) if previous else None)
     start, stability = model_selection.fit_best(points, k, wanted, seed)
     found = Discovery(k=k, candidates=candidates, stability=stability)
-    if previous and _still_fit(previous, sampled, points, start):
-        return previous.synthetic, stability, found
+    before = previous.synthetic if previous else None
+    if before and len(before.ids) == k:
+        earlier = before.assign(own)[0]
+        if model_selection.still_fit(points, earlier, start):
+            return before, stability, found
     of_all = catalogue_passes.points(compared.narrowed, sampled.scaler, compared.metric)
-    centers = kmeans.fit(of_all, start, wanted.max_iterations)
+    centers = catalogue_passes.fit_kmeans(of_all, start, wanted.max_iterations)
     part = SyntheticPart(
         ids=tuple(range(k)),
         names=tuple(map(str, range(k))),
@@ -172,16 +166,6 @@ def _fit(
         owner=compared.owner,
     )
     return part, stability, found
-
-
-def _still_fit(
-    previous: Previous, sampled: Sample, points: np.ndarray, centers: np.ndarray
-) -> bool:
-    """Whether earlier synthetic genres are as many, and about as tight, as the new ones."""
-    if len(previous.synthetic.ids) != len(centers):
-        return False
-    before = matching.earlier_rows(previous, sampled)
-    return model_selection.still_fit(points, before, centers)
 
 
 def _identify(
@@ -193,9 +177,9 @@ def _identify(
     order = np.lexsort((np.arange(k), -sizes))
     part = part.model_copy(update={"centers": tuple(part.centers[row] for row in order)})
     genres = part.assign(sampled.inputs)[0]
-    line = matching.begin(k)
+    line = Lineage(tuple(range(k)))
     if previous:
-        before = matching.earlier_rows(previous, sampled)
+        before = previous.synthetic.assign(sampled.inputs)[0]
         line = matching.follow(previous, before, genres, k)
     names = naming.name_all(sampled.raw, genres, k, sampled.scaler.features, line.names)
     named = {"ids": line.ids, "names": tuple(names)}
@@ -211,8 +195,7 @@ def _describe(
 ) -> Found:
     """Profiles, rules, map and quality."""
     sampled, narrowed, seed = compared.sample, compared.narrowed, settings.seed
-    mean_stability = float(np.mean(stability.bootstraps))
-    measured = quality.compare(sampled, part, mean_stability, settings.clustering, seed)
+    measured = quality.compare(sampled, part, stability.mean, settings.clustering, seed)
     if part.owner is None:
         quality.check_structure(measured)
     counts = catalogue_passes.group_counts(narrowed, sampled.scaler, part)

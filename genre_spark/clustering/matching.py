@@ -1,17 +1,13 @@
-"""What became of the synthetic genres of an earlier bundle: ids that survive a new fit."""
+"""Matching with the synthetic genres of an earlier bundle: ids that survive a new fit."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from genre_spark.clustering.changes import Change, Match, Merge, Split
+from genre_spark.clustering.results import Change, Match, Merge, Split
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.errors import BundleError
 from genre_spark.features.scaling import FeatureScaler
-
-if TYPE_CHECKING:
-    from genre_spark.clustering.sample import Sample
 
 # Two synthetic genres are the same where they share at least this part of the larger one.
 _SAME = 0.5
@@ -27,9 +23,6 @@ class Previous:
     ----------
     path : str
         For messages.
-    model_id : str
-    scaler : FeatureScaler
-    synthetic : SyntheticPart
     retired : tuple of int
         Ids that were used before it.
     """
@@ -53,13 +46,12 @@ class Lineage:
         Of the rows that were there before.
     retired : tuple of int
         Ids that must not be used again.
-    change : Change or None
     """
 
     ids: tuple[int, ...]
-    names: dict[int, str]
-    retired: tuple[int, ...]
-    change: Change | None
+    names: dict[int, str] = field(default_factory=dict)
+    retired: tuple[int, ...] = ()
+    change: Change | None = None
 
 
 def check(previous: Previous, scaler: FeatureScaler) -> None:
@@ -92,19 +84,6 @@ def check_owner(previous: Previous, owner: str | None) -> None:
             f"{previous.path}: its synthetic genres compare tracks {before}, those of this"
             f" catalogue {now}: they cannot be matched; run without --previous"
         )
-
-
-def earlier_rows(previous: Previous, sample: "Sample") -> np.ndarray:
-    """Row of each sampled track in the earlier bundle [shape=(n_tracks,), dtype=int64].
-
-    The sample is scaled as the earlier bundle has it.
-    """
-    return previous.synthetic.assign(sample.inputs)[0]
-
-
-def begin(k: int) -> Lineage:
-    """Ids of a first fit: those of its rows."""
-    return Lineage(tuple(range(k)), {}, (), None)
 
 
 def follow(previous: Previous, before: np.ndarray, now: np.ndarray, k: int) -> Lineage:
@@ -154,10 +133,9 @@ def _change(previous: str, shared: np.ndarray, before: np.ndarray, now: np.ndarr
     return Change(
         previous=previous,
         tracks=int(shared.sum()),
-        moved=round(float(shared[~stayed].sum() / max(1, shared.sum())), 4),
+        moved=shared[~stayed].sum() / max(1, shared.sum()),
         matched=tuple(
-            Match(id=int(before[i]), kept=round(float(of_earlier[i, j]), 4))
-            for i, j in np.argwhere(stayed)
+            Match(id=int(before[i]), kept=of_earlier[i, j]) for i, j in np.argwhere(stayed)
         ),
         new=tuple(sorted(set(now.tolist()) - set(before.tolist()))),
         retired=tuple(sorted(set(before.tolist()) - set(now.tolist()))),

@@ -1,13 +1,14 @@
-"""How many synthetic genres there are, measured on a bounded sample."""
+"""Choice of the number of synthetic genres, on a bounded sample."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
+from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from genre_spark.clustering.quality_results import Candidate, Stability
+from genre_spark.clustering.results import Candidate, Stability
 from genre_spark.clustering.synthetic_part import nearest
 from genre_spark.config import ClusteringSettings
 from genre_spark.errors import InputError
@@ -23,14 +24,13 @@ _SILHOUETTE_TRACKS = 2500
 _TRIED_TRACKS = 8000
 _TRIED_BOOTSTRAPS = 5
 _REPEATS = 5
-# Mean adjusted Rand index over bootstraps from which on the same groups are found again.
+# Lowest mean adjusted Rand index over bootstraps of a stable number.
 _STABLE = 0.80
 # Earlier groups are kept where their sum of squared distances is at most this times the least.
 _AS_TIGHT = 1.05
 # Shares of the tracks below and above which a synthetic genre is of little use.
 _SMALLEST, _LARGEST = 0.01, 0.30
-# What an earlier number of groups may lack of these limits, so that it does not change by chance
-# alone: a mean over five bootstraps has a standard error of up to 0.05.
+# Wider limits for an earlier number of groups, so that it does not change randomly: a mean over five bootstraps has a standard error of up to 0.05.
 _STABLE_BEFORE, _SMALLEST_BEFORE, _LARGEST_BEFORE = 0.70, 0.005, 0.35
 
 
@@ -80,26 +80,27 @@ def choose(candidates: Sequence[Candidate], previous_k: int | None = None) -> in
         Kept unless it clearly fails the limits: a catalogue should not change its genres lightly.
     """
     earlier = next((c for c in candidates if c.k == previous_k), None)
-    if earlier and _may_stay(earlier):
+    if (
+        earlier
+        and earlier.stability >= _STABLE_BEFORE
+        and earlier.smallest >= _SMALLEST_BEFORE
+        and earlier.largest <= _LARGEST_BEFORE
+    ):
         return earlier.k
     sized = [c for c in candidates if c.smallest >= _SMALLEST and c.largest <= _LARGEST]
     compared = sized or candidates
     stable = [c for c in compared if c.stability >= _STABLE]
     if not stable:
         return max(compared, key=lambda candidate: candidate.stability).k
-    return max(stable, key=_usefulness).k
-
-
-def _may_stay(earlier: Candidate) -> bool:
-    """Whether an earlier number of groups is still within its wider limits."""
-    is_sized = earlier.smallest >= _SMALLEST_BEFORE and earlier.largest <= _LARGEST_BEFORE
-    return is_sized and earlier.stability >= _STABLE_BEFORE
+    # How separate groups are, where the catalogue names no artists.
+    agreed = [(c.silhouette if c.artist_agreement is None else c.artist_agreement) for c in stable]
+    return stable[int(np.argmax(agreed))].k
 
 
 def fit_best(
     points: np.ndarray, k: int, settings: ClusteringSettings, seed: int
 ) -> tuple[np.ndarray, Stability]:
-    """The tightest of several fits, and how little they depend on chance.
+    """The tightest of several fits, and their stability.
 
     Returns
     -------
@@ -140,28 +141,51 @@ def still_fit(points: np.ndarray, earlier: np.ndarray, centers: np.ndarray) -> b
     return float(((points - means[earlier]) ** 2).sum()) <= _AS_TIGHT * least
 
 
-def agreement_of_artists(rows: np.ndarray, group: np.ndarray, k: int) -> float | None:
-    """How often two tracks of one artist share a group, corrected for chance as Cohen's kappa is.
+def agreement(
+    rows: np.ndarray, group: np.ndarray, k: int, half: np.ndarray | None = None
+) -> tuple[float, float] | None:
+    """Probability that two tracks of one group share a synthetic genre, and that two random ones do.
 
-    0 is chance and 1 always, whatever k is; None where no artist has two tracks.
+    Parameters
+    ----------
+    rows : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Synthetic genre of each track, in [0, k).
+    group : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Artist or album of each track.
+    k : int
+    half : np.ndarray [shape=(n_tracks,), dtype=int64], optional
+        0 or 1: only tracks in different halves of a group are compared.
+
+    Returns
+    -------
+    tuple of float or None
+        None where no group has two tracks to compare.
     """
     n_groups = int(group.max()) + 1
-    shared = np.bincount(group * k + rows, minlength=n_groups * k).reshape(n_groups, k)
-    n = shared.sum(axis=1)
-    if not (pairs := (n * (n - 1)).sum()):
-        return None
-    chance = ((np.bincount(rows) / len(rows)) ** 2).sum()
-    return float(((shared * (shared - 1)).sum() / pairs - chance) / max(1e-9, 1 - chance))
+
+    def counts(tracks: np.ndarray) -> np.ndarray:
+        both = group[tracks] * k + rows[tracks]
+        return np.bincount(both, minlength=n_groups * k).reshape(n_groups, k)
+
+    if half is None:
+        one = counts(np.ones(len(rows), bool))
+        other, total = one - 1, one.sum(axis=1)
+        pairs = (total * (total - 1)).sum()
+    else:
+        one, other = counts(half == 0), counts(half == 1)
+        pairs = (one.sum(axis=1) * other.sum(axis=1)).sum()
+    random = ((np.bincount(rows) / len(rows)) ** 2).sum()
+    return (float((one * other).sum() / pairs), float(random)) if pairs else None
 
 
-def _usefulness(candidate: Candidate) -> float:
-    """Agreement of artists; how separate groups are where the catalogue names none."""
-    agreement = candidate.artist_agreement
-    return candidate.silhouette if agreement is None else agreement
+def kappa(rows: np.ndarray, group: np.ndarray, k: int) -> float | None:
+    """`agreement` corrected for chance: 0 is random and 1 always, whatever k is."""
+    found = agreement(rows, group, k)
+    return (found[0] - found[1]) / max(1e-9, 1 - found[1]) if found else None
 
 
 def _at_once(work: Callable[[int], Result], numbers: Iterable[int]) -> list[Result]:
-    """What the work makes of each number; a core for each, since fits run outside Python's lock."""
+    """Results of the work for each number; a core for each, since fits release the GIL."""
     import loky
     from threadpoolctl import threadpool_limits
 
@@ -179,18 +203,16 @@ def _try(
     centers = _fit(tried, k, settings, seed).cluster_centers_
     labels = nearest(points, centers)[0]
     shares = np.bincount(labels, minlength=k) / len(labels)
-    some = slice(0, _SILHOUETTE_TRACKS)
+    some, own = slice(0, _SILHOUETTE_TRACKS), labels[:_TRIED_TRACKS]
     varied = len(set(labels[some])) > 1
-    own = labels[:_TRIED_TRACKS]
     agreements = [_bootstrap(tried, own, k, settings, seed, i) for i in range(_TRIED_BOOTSTRAPS)]
-    of_artists = agreement_of_artists(labels, group, k)
     return Candidate(
         k=k,
-        artist_agreement=None if of_artists is None else round(of_artists, 4),
-        silhouette=round(float(silhouette_score(points[some], labels[some])), 4) if varied else 0.0,
-        stability=round(float(np.mean(agreements)), 4),
-        smallest=round(float(shares.min()), 4),
-        largest=round(float(shares.max()), 4),
+        artist_agreement=kappa(labels, group, k),
+        silhouette=silhouette_score(points[some], labels[some]) if varied else 0.0,
+        stability=fmean(agreements),
+        smallest=shares.min(),
+        largest=shares.max(),
     )
 
 

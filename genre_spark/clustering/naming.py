@@ -2,16 +2,16 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations, count
 
 import numpy as np
 
 from genre_spark.schema import AudioFeature, feature
 
-# Adjectives before the noun; of the many that may be true, those that say most.
+# Numbers of adjectives, in the order in which they are tried, and of words to choose from.
 _LENGTHS = (2, 3, 1)
 _MOST_WORDS = 7
-# Said where no adjective is true of most tracks.
+# Used if no adjective is true of most tracks.
 _FILLER = "mixed"
 # True, but hardly said of music: used only where the other words do not tell two genres apart.
 _WEAK = {"major", "minor", "electric", "studio", "vocal"}
@@ -22,6 +22,8 @@ _PLACES = {"old": 0, "recent": 0, "short": 0, "long": 0, "fast": 1, "slow": 1} |
 # Features whose words say nearly the same: a name has a word of one of them.
 _ALIKE = ({"energy", "loudness"},)
 _NOUN = "tracks"
+# Words that a noun makes superfluous.
+_SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": ("wordy", "vocal")}
 
 
 @dataclass(frozen=True)
@@ -151,40 +153,29 @@ def _telling(true: np.ndarray, own: np.ndarray, words: Sequence[Word]) -> list[W
 
 
 def _means(true: np.ndarray) -> np.ndarray:
-    """Of each row, over what is known; 0 where nothing is."""
+    """Mean of each row without NaN; 0 for a row of NaN."""
     return np.nansum(true, axis=1) / np.maximum(1, (~np.isnan(true)).sum(axis=1))
 
 
 def _name(words: Sequence[Word], noun: str, taken: Collection[str]) -> str:
-    for name in _attempts(words, noun):
-        if name not in taken:
-            return name
-    first, number = next(_attempts(words, noun)), 2
-    while f"{first} {number}" in taken:
-        number += 1
-    return f"{first} {number}"
+    """The first free name of these words; with a number, if none is free."""
+    names = list(_attempts(words, noun))
+    numbered = (f"{names[0]} {number}" for number in count(2))
+    return next(name for name in chain(names, numbered) if name not in taken)
 
 
 def _attempts(words: Sequence[Word], noun: str) -> Iterator[str]:
     """Names of these words, the most telling ones first."""
-    # The noun says it already.
     words = [word for word in words if word.text not in _SAID_BY.get(noun, ())]
     strong = [word for word in words if word.text not in _WEAK]
     for usable in (strong, words):
         for length in _LENGTHS:
             for chosen in combinations(usable[:_MOST_WORDS], length):
                 if len({word.family for word in chosen}) == length:
-                    placed = sorted((word.text for word in chosen), key=_place)
+                    placed = sorted((w.text for w in chosen), key=lambda text: _PLACES.get(text, 2))
                     yield " ".join([*placed, noun])
     if not words:
         yield f"{_FILLER} {noun}"
-
-
-_SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": ("wordy", "vocal")}
-
-
-def _place(word: str) -> int:
-    return _PLACES.get(word, 2)
 
 
 def _family(name: str, column: int) -> int:

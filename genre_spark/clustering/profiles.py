@@ -1,12 +1,13 @@
-"""What each synthetic genre is, in numbers that people can read."""
+"""Profile of each synthetic genre: size, medians, typical tracks and artists, real genres."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.clustering.counts import GroupCounts
+from genre_spark.clustering.catalogue_passes import GroupCounts
 from genre_spark.clustering.results import (
     MapTrack,
     Neighbour,
@@ -51,27 +52,26 @@ def describe(
     typical = [order[rows[order] == row][:TYPICAL] for row in range(len(part.ids))]
     by_id = named_tracks(narrowed, sample.ids[np.concatenate(typical)].tolist())
     raw, near = sample.raw, nearest(np.array(part.centers), part.ids)
-    genres = counts.genres
-    totals = _total(genres)
+    totals, sizes, centroids = _total(counts.genres), counts.sizes, counts.centroids
     return tuple(
         SyntheticGenre(
             id=part.ids[row],
             name=part.names[row],
-            centroid=tuple(counts.centroids[row].round(9).tolist()),
-            size=int(counts.sizes[row]),
-            share=round(float(counts.sizes[row] / counts.sizes.sum()), 6),
-            medians=_medians(raw[rows == row], counts.centroids[row], sample.scaler),
+            centroid=tuple(centroids[row].round(9).tolist()),
+            size=int(sizes[row]),
+            share=round(float(sizes[row] / sizes.sum()), 6),
+            medians=_medians(raw[rows == row], centroids[row], sample.scaler),
             typical=tuple(
                 TypicalTrack(**by_id[one].model_dump(exclude={ALBUM}))
                 for one in sample.ids[typical[row]]
             ),
             artists=_most(counts.artists[row], artists),
             nearest=near[row],
-            genres=genres[row],
-            purity=_purity(genres[row]),
-            lift=lift(genres[row], totals),
+            genres=genres,
+            purity=max(genres.values()) / genres.total() if genres else None,
+            lift=lift(genres, totals),
         )
-        for row in range(len(part.ids))
+        for row, genres in enumerate(counts.genres)
     )
 
 
@@ -81,7 +81,7 @@ def nearest(centers: np.ndarray, ids: Sequence[int]) -> list[tuple[Neighbour, ..
     order = np.argsort(distances, axis=1, kind="stable")
     return [
         tuple(
-            Neighbour(id=ids[other], distance=round(float(distances[row, other]), 4))
+            Neighbour(id=ids[other], distance=distances[row, other])
             for other in [other for other in order[row] if other != row][:_NEIGHBOURS]
         )
         for row in range(len(centers))
@@ -108,40 +108,33 @@ def named_tracks(narrowed: DataFrame, ids: list[str]) -> dict[str, MapTrack]:
     return {row[TRACK_ID]: MapTrack(**row.asDict()) for row in wanted.collect()}
 
 
-def lift(own: dict[str, int], totals: dict[str, int]) -> dict[str, float]:
-    """How many times as frequent each real genre is in one synthetic genre as over all."""
-    n_own, n_all = sum(own.values()), sum(totals.values())
-    return {name: round(n / n_own / (totals[name] / n_all), 4) for name, n in own.items()}
+def lift(own: Counter[str], totals: Counter[str]) -> dict[str, float]:
+    """Per real genre, its share in one synthetic genre divided by its share of all labelled tracks."""
+    return {name: n / own.total() / (totals[name] / totals.total()) for name, n in own.items()}
 
 
-def relate(tables: Sequence[dict[str, int]]) -> Relation | None:
-    """How synthetic genres relate to the real ones; None without any labelled track.
+def relate(tables: Sequence[Counter[str]]) -> Relation | None:
+    """Relation of synthetic to real genres; None without any labelled track.
 
     Parameters
     ----------
-    tables : sequence of dict
+    tables : sequence of Counter
         Per synthetic genre, the labelled tracks of each real genre.
     """
     totals = _total(tables)
-    labelled = sum(totals.values())
-    if not labelled:
+    if not totals:
         return None
     purest = sum(max(table.values()) for table in tables if table)
     return Relation(
-        labelled=labelled,
-        purity=round(purest / labelled, 4),
-        chance=round(max(totals.values()) / labelled, 4),
-        nmi=round(nmi(tables), 4),
+        labelled=totals.total(),
+        purity=purest / totals.total(),
+        chance=max(totals.values()) / totals.total(),
+        nmi=nmi(tables),
     )
 
 
-def nmi(tables: Sequence[dict[str, int]]) -> float:
-    """Normalised mutual information of synthetic and real genres, in [0, 1].
-
-    Parameters
-    ----------
-    tables : sequence of dict
-        Per synthetic genre, the labelled tracks of each real genre.
+def nmi(tables: Sequence[Counter[str]]) -> float:
+    """Normalised mutual information of synthetic and real genres, in [0, 1]; 0 for a single group.
 
     References
     ----------
@@ -149,8 +142,8 @@ def nmi(tables: Sequence[dict[str, int]]) -> float:
     """
     from scipy.stats import entropy
 
-    names = sorted({name for table in tables for name in table})
-    counts = np.array([[table.get(name, 0) for name in names] for table in tables], dtype=float)
+    names = _total(tables)
+    counts = np.array([[table[name] for name in names] for table in tables], dtype=float)
     if not counts.sum():
         return 0.0
     rows, columns = entropy(counts.sum(axis=1)), entropy(counts.sum(axis=0))
@@ -158,16 +151,8 @@ def nmi(tables: Sequence[dict[str, int]]) -> float:
     return float(max(0.0, 2 * shared / (rows + columns))) if rows + columns else 0.0
 
 
-def _total(tables: Sequence[dict[str, int]]) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for table in tables:
-        for name, n in table.items():
-            totals[name] = totals.get(name, 0) + n
-    return totals
-
-
-def _purity(own: dict[str, int]) -> float | None:
-    return round(max(own.values()) / sum(own.values()), 4) if own else None
+def _total(tables: Sequence[Counter[str]]) -> Counter[str]:
+    return sum(tables, Counter())
 
 
 def _medians(raw: np.ndarray, centroid: np.ndarray, scaler: FeatureScaler) -> dict[str, float]:
@@ -191,6 +176,5 @@ def _most(
     known = [(n, *names[key]) for key, n in counts.items() if key in names]
     known.sort(key=lambda one: (-one[0], one[1]))
     return tuple(
-        TypicalArtist(name=name, tracks=n, share=round(n / total, 4))
-        for n, name, total in known[:TYPICAL]
+        TypicalArtist(name=name, tracks=n, share=n / total) for n, name, total in known[:TYPICAL]
     )

@@ -1,18 +1,18 @@
-"""The catalogue in two dimensions, neighbours beside each other."""
+"""Map of the catalogue in two dimensions (t-SNE)."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from genre_spark.clustering.counts import GroupCounts
+from genre_spark.clustering.catalogue_passes import GroupCounts
 from genre_spark.clustering.results import CatalogueMap, Landmark, MapTrack
 from genre_spark.clustering.sample import Sample
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.schema import GENRE
 
-# On so many tracks the map is fitted; others, as many as a page can hold, are placed among them.
+# Tracks that the map is fitted to, and all that a page can hold: the others are interpolated.
 _FITTED, _SHOWN = 1500, 6000
-# Fitted tracks between which another track is placed.
+# Fitted tracks that another track is interpolated from.
 _BETWEEN = 5
 _MOST_GENRES, _MOST_ARTISTS = 12, 16
 # A real genre of fewer sampled tracks has no place of its own.
@@ -47,7 +47,9 @@ def draw(
     """
     points = part.points(sample.inputs)
     rows = part.assign(sample.inputs)[0][:_SHOWN]
-    genres, artists = _genres(sample, points), _artists(counts, names)
+    genres, means = _genres(sample, points), counts.largest
+    largest = sorted((key for key in means if key in names), key=lambda key: -names[key][1])
+    artists = {names[key][0]: means[key][1:] / means[key][0] for key in largest[:_MOST_ARTISTS]}
     fitted, rest = np.split(points[:_SHOWN], [_FITTED])
     marks = [np.array(part.centers), *genres.values(), *artists.values()]
     places = _places(np.vstack([fitted, *marks]), seed)
@@ -99,12 +101,6 @@ def _genres(sample: Sample, points: np.ndarray) -> dict[str, np.ndarray]:
     sizes = np.bincount(sample.genres[sample.genres >= 0], minlength=len(names))
     order = np.argsort(-sizes, kind="stable")[:_MOST_GENRES]
     return {names[i]: points[sample.genres == i].mean(axis=0) for i in order if sizes[i] >= _FEWEST}
-
-
-def _artists(counts: GroupCounts, names: Mapping[int, tuple[str, int]]) -> dict[str, np.ndarray]:
-    """Mean point of the artists with the most tracks, by name."""
-    known = sorted((key for key in counts.largest if key in names), key=lambda key: -names[key][1])
-    return {names[key][0]: counts.largest[key][1] for key in known[:_MOST_ARTISTS]}
 
 
 def _landmarks(means: Mapping[str, np.ndarray], places: np.ndarray) -> tuple[Landmark, ...]:

@@ -1,14 +1,116 @@
-"""What a discovery found, as the bundle keeps it: for people, the report and the next discovery."""
+"""Results of a discovery, as the bundle holds them."""
 
+from statistics import fmean, pstdev
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from genre_spark._model import Finite, StrictModel
-from genre_spark.clustering.changes import Change
-from genre_spark.clustering.quality_results import Candidate, QualityComparison, Stability
+from genre_spark._model import Finite, Share, StrictModel
 
-Share = Annotated[float, Field(ge=0, le=1)]
+# Published with four digits.
+_FOUR_DIGITS = AfterValidator(lambda value: round(value, 4))
+_Measure = Annotated[Finite, _FOUR_DIGITS]
+_Share = Annotated[Share, _FOUR_DIGITS]
+_Fits = Annotated[tuple[Finite, ...], Field(min_length=1)]
+
+
+class Candidate(StrictModel):
+    """A number of synthetic genres that was tried on a bounded sample.
+
+    Attributes
+    ----------
+    artist_agreement : float or None
+        How often two tracks of one artist share a synthetic genre, as Cohen's kappa: 0 is random,
+        1 always. None for a catalogue in which no artist has two tracks.
+    silhouette : float
+        In [-1, 1]; 1 is well separated.
+    stability : float
+        Mean adjusted Rand index of fits to resampled tracks against the fit to all; 1 is the same.
+    smallest, largest : float
+        Share of the tracks in the smallest and the largest synthetic genre.
+    """
+
+    k: int
+    artist_agreement: _Measure | None
+    silhouette: _Measure
+    stability: _Measure
+    smallest: _Share
+    largest: _Share
+
+
+class Stability(StrictModel):
+    """Adjusted Rand index between fits of the chosen number to a sample of so many tracks.
+
+    Attributes
+    ----------
+    seeds : tuple of float
+        Of each pair of fits that differ in their seed.
+    bootstraps : tuple of float
+        Of each fit to tracks drawn with replacement, against the fit to all.
+    """
+
+    tracks: int
+    seeds: _Fits
+    bootstraps: _Fits
+
+    @property
+    def mean(self) -> float:
+        """Mean over bootstraps."""
+        return fmean(self.bootstraps)
+
+    def summary(self) -> dict[str, tuple[float, float]]:
+        """Mean and standard deviation of each, by its name."""
+        both = {"seeds": self.seeds, "bootstraps": self.bootstraps}
+        return {name: (fmean(values), pstdev(values)) for name, values in both.items()}
+
+
+class Quality(StrictModel):
+    """Quality of groups of tracks.
+
+    Attributes
+    ----------
+    artist_coherence, album_coherence : float or None
+        Probability that two tracks of one artist (of an artist's album) share a group, as a ratio
+        to two random tracks. None without artists (albums).
+    held_out_coherence : float or None
+        As `artist_coherence`, where each half of an artist's tracks is labelled without the other.
+    stability : float
+        Mean adjusted Rand index of fits to resampled tracks against the fit to all.
+    explained_variance : float
+        Share of the variance of the scaled features that lies between groups.
+    adjusted_mutual_information : float or None
+        With real genres: 0 is random, 1 the same. None without labelled tracks.
+
+    References
+    ----------
+    Vinh, Epps & Bailey (2010), "Information theoretic measures for clusterings comparison", JMLR 11.
+    """
+
+    artist_coherence: _Measure | None
+    held_out_coherence: _Measure | None
+    album_coherence: _Measure | None
+    stability: _Measure
+    explained_variance: _Measure
+    adjusted_mutual_information: _Measure | None
+
+
+class QualityComparison(StrictModel):
+    """Synthetic genres next to plain KMeans at the same k, and to the method on permuted features.
+
+    Attributes
+    ----------
+    tracks : int
+        On which all are measured.
+    plain_kmeans : Quality
+        KMeans on the scaled features.
+    permuted : Quality
+        The method on features shuffled between tracks, in which there is nothing to find.
+    """
+
+    tracks: int
+    synthetic_genres: Quality
+    plain_kmeans: Quality
+    permuted: Quality
 
 
 class TypicalTrack(StrictModel):
@@ -26,26 +128,18 @@ class MapTrack(TypicalTrack):
 
 
 class TypicalArtist(StrictModel):
-    """An artist with many tracks in a synthetic genre.
-
-    Attributes
-    ----------
-    tracks : int
-        Of the artist, in this synthetic genre.
-    share : float
-        Of the artist's tracks that are.
-    """
+    """An artist, its tracks in a synthetic genre, and their share of all tracks of the artist."""
 
     name: str
     tracks: int
-    share: Share
+    share: _Share
 
 
 class Neighbour(StrictModel):
-    """Another synthetic genre, and how far off it lies: Euclidean, in clustering units."""
+    """Another synthetic genre and its Euclidean distance, in the units of `ClusterMetric.points`."""
 
     id: int
-    distance: Finite
+    distance: _Measure
 
 
 class SyntheticGenre(StrictModel):
@@ -54,15 +148,13 @@ class SyntheticGenre(StrictModel):
     Attributes
     ----------
     id : int
-        Stable id; never that of another one of an earlier generation.
+        Stable; never that of another one of an earlier generation.
     name : str
-        Two to four words, distinct over the set, each true of most of its tracks.
+        Two to four words, unique, each true of most of its tracks.
     centroid : tuple of float
         Mean of its tracks, in scaled units, one per scaled feature.
-    size : int
-        Tracks nearest to it.
-    share : float
-        Of the catalogue's tracks.
+    size, share : int, float
+        Its tracks, and their share of the catalogue.
     medians : dict of str to float
         Of its tracks' features, in raw units; of a large catalogue, over a sample of artists.
     typical : tuple of TypicalTrack
@@ -70,13 +162,13 @@ class SyntheticGenre(StrictModel):
     artists : tuple of TypicalArtist
         Those with the most tracks in it; empty for a catalogue without artists.
     nearest : tuple of Neighbour
-        Other synthetic genres, the nearest first.
+        The nearest first.
     genres : dict of str to int
         Labelled tracks per real genre, for information; they take no part in the fit.
     purity : float or None
         Share of its labelled tracks that have its most frequent real genre; None without any.
     lift : dict of str to float
-        Per real genre, how many times as frequent it is here as over all labelled tracks.
+        Per real genre, its share here divided by its share of all labelled tracks.
     """
 
     id: int
@@ -89,16 +181,15 @@ class SyntheticGenre(StrictModel):
     artists: tuple[TypicalArtist, ...] = ()
     nearest: tuple[Neighbour, ...] = ()
     genres: dict[str, int] = {}
-    purity: Share | None = None
-    lift: dict[str, Finite] = {}
+    purity: _Share | None = None
+    lift: dict[str, _Measure] = {}
 
 
 class Relation(StrictModel):
-    """How synthetic genres relate to the real ones over all labelled tracks; never an accuracy.
+    """Relation of synthetic to real genres over all labelled tracks; never an accuracy.
 
     Attributes
     ----------
-    labelled : int
     purity : float
         Share of tracks that have the most frequent real genre of their synthetic genre.
     chance : float
@@ -108,33 +199,27 @@ class Relation(StrictModel):
     """
 
     labelled: int
-    purity: Share
-    chance: Share
-    nmi: Share
+    purity: _Share
+    chance: _Share
+    nmi: _Share
 
 
 class GenreRules(StrictModel):
-    """Rules of one synthetic genre; a track belongs to it where any of the sentences holds.
+    """Rules of one synthetic genre: a track belongs to it if any of the sentences holds.
 
     Attributes
     ----------
-    id : int
     sentences : tuple of str
         The one that covers the most tracks first.
     recall, precision : float or None
         On unseen tracks: share of its tracks that the rules find, and of the tracks found that
-        are its; None where there are none to count.
+        are its; None if there are none to count.
     """
 
     id: int
     sentences: tuple[str, ...]
-    recall: Share | None
-    precision: Share | None
-
-    @property
-    def leaves(self) -> int:
-        """Leaves of the tree that give this synthetic genre."""
-        return len(self.sentences)
+    recall: _Share | None
+    precision: _Share | None
 
 
 class Rules(StrictModel):
@@ -143,23 +228,20 @@ class Rules(StrictModel):
     Attributes
     ----------
     agreement : float
-        Share of unseen tracks to which the rules give the synthetic genre they have. It says
-        nothing of real genres.
-    unseen : int
-        Those tracks.
+        Share of the `unseen` tracks to which the rules give their synthetic genre. It is
+        independent of real genres.
     n_leaves : int
         At most four per synthetic genre.
-    genres : tuple of GenreRules
     """
 
-    agreement: Share
+    agreement: _Share
     unseen: int
     n_leaves: int
     genres: tuple[GenreRules, ...]
 
 
 class Landmark(StrictModel):
-    """Something with a name on the map: a real genre's center, or an artist's mean."""
+    """A named place on the map: the mean of a real genre or of an artist."""
 
     name: str
     x: Finite
@@ -167,20 +249,18 @@ class Landmark(StrictModel):
 
 
 class CatalogueMap(StrictModel):
-    """Some tracks of the catalogue in two dimensions, for a picture.
+    """Some tracks of the catalogue in two dimensions.
 
     Attributes
     ----------
     points : tuple of (float, float, int)
-        Where a track lies, and the id of its synthetic genre.
+        Place of a track, and the id of its synthetic genre.
     tracks : tuple of MapTrack
-        Whose points they are, in the same order; empty in bundles of earlier versions.
+        Of the points, in the same order; empty in bundles of earlier versions.
     centers : tuple of (float, float, int)
-        Where the centers of synthetic genres lie, and their ids.
-    genres : tuple of Landmark
-        Means of the tracks of the most frequent real genres.
-    artists : tuple of Landmark
-        Means of the artists with the most tracks.
+        Places of the centers of synthetic genres, and their ids.
+    genres, artists : tuple of Landmark
+        The most frequent real genres, and the artists with the most tracks.
     """
 
     points: tuple[tuple[Finite, Finite, int], ...]
@@ -190,8 +270,54 @@ class CatalogueMap(StrictModel):
     artists: tuple[Landmark, ...] = ()
 
 
+class Match(StrictModel):
+    """A synthetic genre with the same id in both bundles, and the share of its tracks it kept."""
+
+    id: int
+    kept: _Share
+
+
+class Split(StrictModel):
+    """An earlier synthetic genre whose tracks now lie in several."""
+
+    id: int
+    into: tuple[int, ...]
+
+
+class Merge(StrictModel):
+    """A synthetic genre that holds most of several earlier ones."""
+
+    id: int
+    of: tuple[int, ...]
+
+
+class Change(StrictModel):
+    """Changes since the synthetic genres of an earlier bundle.
+
+    Attributes
+    ----------
+    previous : str
+        Its model_id.
+    tracks : int
+        In the sample that both assigned.
+    moved : float
+        Share of these whose id changed.
+    new, retired : tuple of int
+        Ids that came, and that went.
+    """
+
+    previous: str
+    tracks: int
+    moved: _Share
+    matched: tuple[Match, ...]
+    new: tuple[int, ...]
+    retired: tuple[int, ...]
+    split: tuple[Split, ...]
+    merged: tuple[Merge, ...]
+
+
 class Discovery(StrictModel):
-    """All of it.
+    """Everything that was found; parts are None or empty if they do not apply.
 
     Attributes
     ----------
@@ -199,16 +325,10 @@ class Discovery(StrictModel):
         The chosen number of synthetic genres.
     candidates : tuple of Candidate
         Every number that was tried, in order.
-    stability : Stability or None
-    quality : QualityComparison or None
     synthetic_genres : tuple of SyntheticGenre
         In the order of `ScoringPart.synthetic`.
-    relation : Relation or None
-        None where no track has a real genre.
-    rules : Rules or None
-    map : CatalogueMap or None
     retired : tuple of int
-        Ids of this and all earlier generations that are no longer used; they stay taken.
+        Ids of this and all earlier generations that are no longer used; they stay reserved.
     change : Change or None
         Against the bundle given by ``--previous``.
     """

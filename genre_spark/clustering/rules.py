@@ -128,7 +128,7 @@ def learn(
     order = sorted(range(len(leaves)), key=lambda i: -covered[i])
     sentences = [(leaves[i].genre, sentence(leaves[i], subjects)) for i in order]
     return Rules(
-        agreement=round(float((given == genres[unseen]).mean()), 4),
+        agreement=(given == genres[unseen]).mean(),
         unseen=n_unseen,
         n_leaves=len(leaves),
         genres=tuple(
@@ -273,4 +273,4 @@ def _is_switch(declared: AudioFeature) -> bool:
 
 
 def _share(hits: np.ndarray) -> float | None:
-    return round(float(hits.mean()), 4) if len(hits) else None
+    return float(hits.mean()) if len(hits) else None

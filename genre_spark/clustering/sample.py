@@ -1,4 +1,4 @@
-"""A bounded sample of complete artists on the driver, on which k is chosen and quality is measured."""
+"""A bounded sample of tracks on the driver, on which k is chosen and quality is measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -115,7 +115,13 @@ def draw(
     pairs = zip(batches, starts, strict=False)
     group = np.concatenate([batch.groups.code + start for batch, start in pairs])
     inputs = _join([batch.inputs for batch in batches])
-    usable = np.flatnonzero(np.all([_can_fit(one, inputs) for one in metrics], axis=0))
+    can_fit = [
+        one.can_fit(
+            inputs.scaled, one.points(inputs.scaled, inputs.artist_mean, inputs.artist_counts)
+        )
+        for one in metrics
+    ]
+    usable = np.flatnonzero(np.all(can_fit, axis=0))
     if not len(usable):
         raise InputError(
             f"no track has all of the features that tracks are compared by"
@@ -123,17 +129,12 @@ def draw(
             " leave out those that few tracks have (columns: FEATURE: 'null' in a dataset file)"
         )
     chosen = usable[_choose(group[usable], size, np.random.default_rng(seed))]
-    inputs = _take(inputs, chosen)
-    return Sample(scaler, rows.take(pa.array(chosen)).combine_chunks(), inputs, group[chosen])
-
-
-def _can_fit(metric: ClusterMetric, inputs: TrackInputs) -> np.ndarray:
-    points = metric.points(inputs.scaled, inputs.artist_mean, inputs.artist_counts)
-    return metric.can_fit(inputs.scaled, points)
+    taken = rows.take(pa.array(chosen)).combine_chunks()
+    return Sample(scaler, taken, inputs.take(chosen), group[chosen])
 
 
 def _choose(group: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Tracks in random order: of artists drawn by chance, bounded per artist and in all."""
+    """Tracks in random order: of randomly drawn artists, bounded per artist and in all."""
     order = rng.permutation(len(group))
     by_artist = order[np.argsort(rng.permutation(group.max() + 1)[group[order]], kind="stable")]
     groups = Groups.of(group[by_artist])
@@ -143,19 +144,10 @@ def _choose(group: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
 
 def _join(parts: Sequence[TrackInputs]) -> TrackInputs:
     """Numbers of all parts; other artists and words take no part in clustering."""
-    n = sum(len(part.artist) for part in parts)
+    n = sum(len(part) for part in parts)
     arrays = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
         for field in fields(TrackInputs)
         if isinstance(getattr(parts[0], field.name), np.ndarray)
     }
     return TrackInputs(**arrays, other_artists=Keys.none(n))
-
-
-def _take(inputs: TrackInputs, rows: np.ndarray) -> TrackInputs:
-    arrays = {
-        field.name: getattr(inputs, field.name)[rows]
-        for field in fields(TrackInputs)
-        if isinstance(getattr(inputs, field.name), np.ndarray)
-    }
-    return TrackInputs(**arrays, other_artists=Keys.none(len(rows)))

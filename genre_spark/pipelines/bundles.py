@@ -20,8 +20,7 @@ from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier import training_set
 from genre_spark.classifier.training_set import LabelledTracks
-from genre_spark.clustering.changes import Change
-from genre_spark.clustering.quality_results import QualityComparison
+from genre_spark.clustering.results import Change, QualityComparison
 from genre_spark.config import Settings
 from genre_spark.platform.redaction import redact
 

@@ -5,7 +5,7 @@ from support.generated import make_drift, make_rows
 
 from genre_spark.cli import summaries
 from genre_spark.cli.terminal import Terminal
-from genre_spark.clustering.changes import Change, Match, Merge, Split
+from genre_spark.clustering.results import Change, Match, Merge, Split
 from genre_spark.config import load_settings
 from genre_spark.pipelines.bundles import BundleSummary, MeanAndDeviation
 from genre_spark.publishing.manifest import (

@@ -1,5 +1,6 @@
 """The fit on a whole catalogue, and what is described of it."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from support.generated import make_manifest, make_tracks
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.clustering import catalogue_passes, kmeans, model_selection, profiles, sample
+from genre_spark.clustering import catalogue_passes, model_selection, profiles, sample
 from genre_spark.clustering.catalogue_passes import POINT
 from genre_spark.clustering.discover import Tracks, discover
 from genre_spark.clustering.synthetic_part import nearest
@@ -94,7 +95,9 @@ def test_the_fit_on_all_tracks_ends_where_no_center_moves(narrowed, found):
     points = catalogue_passes.points(narrowed, found.scaler, found.synthetic.metric)
     places = np.array([row[0].toArray() for row in points.select(POINT).collect()])
     rng = np.random.default_rng(0)
-    centers = kmeans.fit(points, places[rng.choice(len(places), 12, replace=False)], 40)
+    centers = catalogue_passes.fit_kmeans(
+        points, places[rng.choice(len(places), 12, replace=False)], 40
+    )
     rows = nearest(places.astype(np.float32), centers)[0]
     means = np.array([places[rows == i].mean(axis=0) for i in range(12)])
     np.testing.assert_allclose(centers, means, atol=0.02)
@@ -258,7 +261,7 @@ def test_neighbours_are_the_nearest_others():
     ids=["identical", "independent", "one of each", "no labels", "nothing"],
 )
 def test_nmi_is_1_for_the_same_groups_and_0_for_independent_groups(tables, expected):
-    assert profiles.nmi(tables) == pytest.approx(expected, abs=1e-12)
+    assert profiles.nmi(list(map(Counter, tables))) == pytest.approx(expected, abs=1e-12)
 
 
 tables = st.lists(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 50)), max_size=6)
@@ -272,12 +275,14 @@ def test_nmi_is_that_of_scikit_learn(tables):
     if len({i for i, _ in pairs}) < 2 and len({g for _, g in pairs}) < 2:
         return  # scikit-learn calls two sets of one group the same
     expected = normalized_mutual_info_score(*zip(*pairs, strict=True))
-    assert profiles.nmi(tables) == pytest.approx(expected, abs=1e-9)
+    assert profiles.nmi(list(map(Counter, tables))) == pytest.approx(expected, abs=1e-9)
 
 
 def test_purity_and_lift_compare_with_the_whole_and_nothing_is_reported_without_labels():
-    tables = [{"rock": 8, "pop": 2}, {"pop": 10}]
+    tables = [Counter(rock=8, pop=2), Counter(pop=10)]
     relation = profiles.relate(tables)
     assert (relation.labelled, relation.purity, relation.chance) == (20, 0.9, 0.6)
-    assert profiles.lift(tables[0], {"rock": 8, "pop": 12}) == {"rock": 2.0, "pop": 0.3333}
-    assert profiles.relate([{}, {}]) is None
+    assert profiles.lift(tables[0], Counter(rock=8, pop=12)) == pytest.approx(
+        {"rock": 2, "pop": 1 / 3}
+    )
+    assert profiles.relate([Counter(), Counter()]) is None

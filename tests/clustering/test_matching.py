@@ -93,11 +93,6 @@ def test_ids_are_distinct_and_never_those_of_the_retired(seed, k):
     assert found.change.moved == pytest.approx(moved.mean(), abs=1e-4)
 
 
-def test_a_first_fit_numbers_from_0():
-    assert matching.begin(3).ids == (0, 1, 2)
-    assert matching.begin(3).change is None
-
-
 def test_a_bundle_of_other_features_is_refused():
     features = tuple(name for name in FEATURE_NAMES if name != "tempo")
     with pytest.raises(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genre_spark.clustering import model_selection
-from genre_spark.clustering.quality_results import Candidate, Stability
+from genre_spark.clustering.results import Candidate, Stability
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
 
@@ -84,7 +84,7 @@ def test_without_artists_the_most_separate_of_stable_numbers_is_chosen():
 
 def test_agreement_of_artists_is_0_by_chance_and_1_where_artists_never_part():
     artists = np.repeat(np.arange(60), 10)
-    agreement = model_selection.agreement_of_artists
+    agreement = model_selection.kappa
     assert agreement(artists % 5, artists, 5) == pytest.approx(1)
     scattered = np.random.default_rng(1).integers(5, size=600)
     assert agreement(scattered, artists, 5) == pytest.approx(0, abs=0.03)
@@ -147,7 +147,7 @@ def test_no_more_groups_are_tried_than_there_are_distinct_tracks():
 def test_agreement_of_five_tracks_is_what_one_counts_by_hand():
     rows, artists = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1])
     # 4 of 8 ordered pairs of an artist's tracks agree, (2/5)² + (3/5)² would by chance.
-    agreement = model_selection.agreement_of_artists(rows, artists, 2)
+    agreement = model_selection.kappa(rows, artists, 2)
     assert agreement == pytest.approx((4 / 8 - 0.52) / (1 - 0.52))
 
 

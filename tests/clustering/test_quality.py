@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genre_spark.clustering.quality import coherence, held_out_coherence
+from genre_spark.clustering.quality import coherence
 
 
 def test_artists_that_lie_in_one_group_each_are_coherent_and_scattered_ones_are_not():
@@ -16,11 +16,11 @@ def test_artists_that_lie_in_one_group_each_are_coherent_and_scattered_ones_are_
 
 def test_held_out_coherence_compares_the_halves_of_an_artist_only():
     artists, half = np.repeat(np.arange(40), 10), np.tile([0, 1], 200)
-    assert held_out_coherence(artists % 4, artists, half, 4) == pytest.approx(4)
+    assert coherence(artists % 4, artists, 4, half) == pytest.approx(4)
     # Each half agrees in itself, and not with the other.
     apart = (artists + half) % 4
     assert coherence(apart, artists, 4) > 1.5
-    assert held_out_coherence(apart, artists, half, 4) == 0
+    assert coherence(apart, artists, 4, half) == 0
 
 
 # Tracks of artist 0: two of group 0 and one of group 1; of artist 1: two of group 1.
@@ -35,6 +35,6 @@ def test_coherence_of_five_tracks_is_what_one_counts_by_hand():
 def test_held_out_coherence_of_five_tracks_is_what_one_counts_by_hand():
     half = np.array([0, 1, 1, 0, 1])
     # Artist 0: (0, 0) and (0, 1); artist 1: (1, 1).
-    found = held_out_coherence(ROWS, ARTISTS, half, 2)
+    found = coherence(ROWS, ARTISTS, 2, half)
     assert found == pytest.approx((2 / 3) / (0.16 + 0.36))
-    assert held_out_coherence(ROWS, ARTISTS, np.zeros(5, int), 2) is None
+    assert coherence(ROWS, ARTISTS, 2, np.zeros(5, int)) is None

@@ -6,9 +6,15 @@ from typing import Any
 import numpy as np
 
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.clustering.changes import Change
-from genre_spark.clustering.quality_results import Candidate, QualityComparison
-from genre_spark.clustering.results import CatalogueMap, Discovery, GenreRules, SyntheticGenre
+from genre_spark.clustering.results import (
+    Candidate,
+    CatalogueMap,
+    Change,
+    Discovery,
+    GenreRules,
+    QualityComparison,
+    SyntheticGenre,
+)
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
     Card,
