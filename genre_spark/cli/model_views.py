@@ -7,7 +7,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import Protocol, ProtocolMetrics
 from genre_spark.bundle.promotions import ComparedAccuracy, Promotion
 from genre_spark.bundle.registry import Entry, ListedManifest
-from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Pairs, largest
+from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Flow, Pairs
 from genre_spark.platform.redaction import redact
 from genre_spark.reporting.text import PROTOCOLS
 
@@ -117,12 +117,14 @@ def difference(found: Difference) -> View:
         "genres that change": _of(genres.changed, n),
         "synthetic genres that change": _of(synthetic.changed, n)
         + ("" if synthetic.same_ids else " (other discoveries: their ids are not comparable)"),
-        "accepted": ", ".join(f"{name.replace('_', ' ')} {k:,}" for name, k in genres.accepted),
-        "accuracy on labelled tracks, training tracks included": f"{_of(known.right_before, known.tracks)} before,"
-        f" {_of(known.right_after, known.tracks)} after",
+        "accepted": ", ".join(
+            f"{name.replace('_', ' ')} {k:,}" for name, k in genres.accepted.items()
+        ),
+        "accuracy on labelled tracks, training tracks included": f"{_of(known['right_before'], known['tracks'])} before,"
+        f" {_of(known['right_after'], known['tracks'])} after",
         "accuracy on artists new to both": _compared(found.new_artists),
-        "from → to": "; ".join(largest(genres.flows, _MOST_LINES)),
-        "features that spoke": "; ".join(largest(found.why.features or (), _MOST_LINES)),
+        "from → to": "; ".join(_flows(genres.flows)),
+        "features that spoke": "; ".join(_flows(found.why.features or ())),
     }
     tables = [
         _changed("synthetic genre before", genres.by_synthetic_genre),
@@ -132,6 +134,12 @@ def difference(found: Difference) -> View:
     ]
     summary = found.model_dump(mode="json", by_alias=True)
     return summary, [pairs, *(table for table in tables if len(table) > 1)]
+
+
+def _flows(flows: Sequence[Flow]) -> list[str]:
+    """The largest flows in words."""
+    return [f"{one.before or 'none'} → {one.after or 'none'}: {one.tracks:,}" for one in
+            flows[:_MOST_LINES]]  # fmt: skip
 
 
 def _compared(found: ComparedAccuracy | None) -> str:

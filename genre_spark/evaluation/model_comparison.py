@@ -1,12 +1,12 @@
 """Compares two models on one catalogue: accuracy on new artists, and which labels change and why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark._model import Count, SparseModel, StrictModel
@@ -24,28 +24,16 @@ from genre_spark.scoring.job import Tracks
 # Columns of the table: the catalogue's genre, and the labels of either model.
 TRUTH = "truth"
 BEFORE, AFTER = "before", "after"
-_KEY = "_artist"
+_KEY, _CHANGED = "_artist", "changed"
 # Stands for null in a join.
 _NO_GENRE = ""
-
-
-# Of the flows from label to label, the largest.
+# Flows from label to label that are listed, the largest first.
 _MOST_FLOWS = 50
 _STEP = 0.1
-
-_CHANGED = "changed"
 _MADE_OF = ("seed", "left_out", "genre_spark_version", "source_revision", "created_at")
-
 
 # By name: a value of the model before, and one of the model after.
 Pairs = dict[str, tuple[Any, Any]]
-
-
-class NamedModel(StrictModel):
-    """A model that is compared."""
-
-    path: str
-    model_id: str
 
 
 class Flow(StrictModel):
@@ -63,55 +51,33 @@ class ChangedShare(StrictModel):
     changed: Count
 
 
-class ChangedAcceptance(StrictModel):
-    """Tracks whose genre is accepted.
-
-    Attributes
-    ----------
-    kept, gained, lost : int
-        By both models, by the new one alone, by the old one alone.
-    changed_though_accepted : int
-        Of `kept`, those whose genre changed.
-    """
-
-    kept: Count
-    gained: Count
-    lost: Count
-    changed_though_accepted: Count
-
-
-class KnownGenres(StrictModel):
-    """Tracks whose genre the catalogue has, training tracks included."""
-
-    tracks: Count
-    right_before: Count
-    right_after: Count
-
-
 class ChangedGenres(StrictModel):
-    """How many genres change, where, and how many known ones are met.
+    """Genres that change, and those that agree with the catalogue.
 
     Attributes
     ----------
-    changed : int
     flows : tuple of Flow
         The largest ones.
     by_synthetic_genre, by_confidence : dict of str to ChangedShare
         By the old model's label of the track.
-    accepted : ChangedAcceptance
-    labelled : KnownGenres
+    accepted : dict of str to int
+        Tracks whose genre is accepted: ``kept`` by both models, ``gained`` by the new one alone,
+        ``lost`` by the old one alone; ``changed_though_accepted``: of `kept`, those that changed.
+    labelled : dict of str to int
+        ``tracks`` that have a genre in the catalogue, training tracks included, and those that are
+        ``right_before`` and ``right_after``.
     """
 
     changed: Count
     flows: tuple[Flow, ...]
     by_synthetic_genre: dict[str, ChangedShare]
     by_confidence: dict[str, ChangedShare]
-    accepted: ChangedAcceptance
-    labelled: KnownGenres
+    accepted: dict[str, Count]
+    labelled: dict[str, Count]
 
 
 class ChangedSyntheticGenres(StrictModel):
-    """How many synthetic genres change; ids mean the same in both models where `same_ids`."""
+    """Synthetic genres that change; with `same_ids`, ids mean the same in both models."""
 
     same_ids: bool
     changed: Count
@@ -128,38 +94,35 @@ class Reasons(SparseModel):
     importance : dict of str to dict of str to pair
         Per protocol, the accuracy that depends on each input and feature.
     artists : dict of str to ChangedShare
-        By whether the models have learned from the artist.
+        By whether each model has learned from the artist.
     features : tuple of Flow or None
         The strongest feature of labels that changed; with `explain`.
     """
 
     making: Pairs
-    importance: dict[str, dict[str, tuple[float | None, float | None]]]
+    importance: dict[str, Pairs]
     artists: dict[str, ChangedShare]
     features: tuple[Flow, ...] | None = None
 
 
 class Difference(StrictModel):
-    """What changes where one model takes another's place.
+    """What changes if one model replaces another.
 
     Attributes
     ----------
-    before, after : NamedModel
-    source : str
+    before, after : dict of str to str
+        ``path`` and ``model_id``.
     tracks : int
         That both models accept.
     only_before, only_after : int
         That one alone accepts.
-    genres : ChangedGenres
     new_artists : ComparedAccuracy or None
         Accuracy on labelled tracks of artists that neither has learned from, as `promote` compares
         it; None if a model does not record its artists.
-    synthetic_genres : ChangedSyntheticGenres
-    why : Reasons
     """
 
-    before: NamedModel
-    after: NamedModel
+    before: dict[str, str]
+    after: dict[str, str]
     source: str
     tracks: Count
     only_before: Count
@@ -168,14 +131,6 @@ class Difference(StrictModel):
     new_artists: ComparedAccuracy | None
     synthetic_genres: ChangedSyntheticGenres
     why: Reasons
-
-
-def largest(flows: Sequence[Flow], limit: int) -> list[str]:
-    """Flows in words, the largest first."""
-    return [
-        f"{flow.before or 'none'} → {flow.after or 'none'}: {flow.tracks:,}"
-        for flow in flows[:limit]
-    ]
 
 
 def compare(
@@ -188,45 +143,31 @@ def compare(
 ) -> Difference:
     """Labels a catalogue with two models and compares the labels.
 
-    Parameters
-    ----------
-    spark : SparkSession
-    source : Source
-    before, after : Bundle
-    settings : Settings
-    explain : bool
-        Also give the features that supported changed labels most; takes some ten times as long.
-
-    Returns
-    -------
-    Difference
+    With `explain`, also the features that supported changed labels most: some ten times as slow.
     """
+    old, new = before.manifest, after.manifest
+    records = records_artists(old) and records_artists(new)
     with labelled_by_both(spark, source, before, after, settings, explain) as tracks:
-        is_both = F.col(BEFORE).isNotNull() & F.col(AFTER).isNotNull()
-        both = tracks.filter(is_both).withColumn(_CHANGED, _differs("genre"))
-        genres, synthetic = (_flows(both, label) for label in ("genre", "synthetic_genre"))
+        was, is_now = F.col(BEFORE).isNotNull(), F.col(AFTER).isNotNull()
+        both = tracks.filter(was & is_now).withColumn(_CHANGED, _differs("genre"))
+        synthetic = _flows(both.filter(_differs("synthetic_genre")), "{}.synthetic_genre")
         return Difference(
-            before=_named(before),
-            after=_named(after),
+            **{
+                side: {"path": str(one.path), "model_id": one.manifest.model_id}
+                for side, one in ((BEFORE, before), (AFTER, after))
+            },
             source=source.path,
-            **_accepted_by(tracks),
-            genres=ChangedGenres(
-                changed=_total(genres),
-                flows=genres[:_MOST_FLOWS],
-                by_synthetic_genre=_share_by(both, F.col(f"{BEFORE}.synthetic_genre")),
-                by_confidence=_share_by(both, _confidence()),
-                accepted=_acceptance(both),
-                labelled=_met(both),
+            **_counts(
+                tracks, tracks=was & is_now, only_before=was & ~is_now, only_after=~was & is_now
             ),
-            new_artists=on_new_artists(tracks, before.manifest, after.manifest)
-            if records_artists(before.manifest) and records_artists(after.manifest)
-            else None,
+            genres=_changed_genres(both),
+            new_artists=on_new_artists(tracks, old, new) if records else None,
             synthetic_genres=ChangedSyntheticGenres(
-                same_ids=_same_line(before.manifest, after.manifest),
-                changed=_total(synthetic),
+                same_ids=_same_ids(old, new),
+                changed=sum(flow.tracks for flow in synthetic),
                 flows=synthetic[:_MOST_FLOWS],
             ),
-            why=_why(both, before.manifest, after.manifest, explain),
+            why=_why(both, old, new, explain),
         )
 
 
@@ -240,15 +181,6 @@ def labelled_by_both(
     explain: bool = False,
 ) -> Iterator[DataFrame]:
     """A catalogue with the labels of two models, cached for as long as the block lasts.
-
-    Parameters
-    ----------
-    spark : SparkSession
-    source : Source
-    before, after : Bundle
-    settings : Settings
-    explain : bool
-        Whether both give reasons.
 
     Yields
     ------
@@ -323,25 +255,32 @@ def on_new_artists(tracks: DataFrame, before: Manifest, after: Manifest) -> Comp
     is_usable = F.col(TRUTH).isin(*genres) & F.col(BEFORE).isNotNull() & F.col(AFTER).isNotNull()
     unseen = ~F.col(f"{BEFORE}.known") & ~F.col(f"{AFTER}.known")
     was, is_now = _right()
-    (found,) = (
-        tracks.filter(is_usable)
-        .agg(
-            F.count(F.lit(1)).alias("labelled"),
-            F.count_if(unseen).alias("tracks"),
-            F.count_distinct(F.when(unseen, F.col(f"{AFTER}.artist_key"))).alias("artists"),
-            F.count_if(unseen & was).alias("champion"),
-            F.count_if(unseen & is_now).alias("candidate"),
-            F.count_if(unseen & was & ~is_now).alias("lost"),
-            F.count_if(unseen & ~was & is_now).alias("won"),
-        )
-        .collect()
+    artists = F.count_distinct(F.when(unseen, F.col(f"{AFTER}.artist_key")))
+    counts = _counts(
+        tracks.filter(is_usable),
+        artists.alias("artists"),
+        labelled=F.lit(True),
+        tracks=unseen,
+        champion=unseen & was,
+        candidate=unseen & is_now,
+        lost=unseen & was & ~is_now,
+        won=unseen & ~was & is_now,
     )
-    counts = found.asDict()
     shares = {
         name: round(counts.pop(name) / max(1, counts["tracks"]), 6)
         for name in ("champion", "candidate")
     }
     return ComparedAccuracy(**shares, **counts)
+
+
+def making(before: Manifest, after: Manifest) -> Pairs:
+    """What the models were made of and how they decide, where they differ."""
+    pairs = _pairs(_properties(before), _properties(after))
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _pairs(one: Mapping[str, Any], other: Mapping[str, Any]) -> Pairs:
+    return {name: (one.get(name), other.get(name)) for name in dict.fromkeys((*one, *other))}
 
 
 def _right() -> tuple[Column, Column]:
@@ -350,54 +289,22 @@ def _right() -> tuple[Column, Column]:
     return was, is_now
 
 
-def making(before: Manifest, after: Manifest) -> Pairs:
-    """What the models were made of and how they decide, where they differ."""
-    one, other = _properties(before), _properties(after)
-    pairs = {name: (one.get(name), other.get(name)) for name in dict.fromkeys((*one, *other))}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def importance(
-    before: Manifest, after: Manifest
-) -> dict[str, dict[str, tuple[float | None, float | None]]]:
-    """Per protocol, the accuracy that depends on each input and feature."""
-    one, other = _importance(before), _importance(after)
-    return {
-        protocol: {
-            name: (one.get(protocol, {}).get(name), other.get(protocol, {}).get(name))
-            for name in dict.fromkeys((*one.get(protocol, {}), *other.get(protocol, {})))
-        }
-        for protocol in dict.fromkeys((*one, *other))
-    }
-
-
-def _named(one: Bundle) -> NamedModel:
-    return NamedModel(path=str(one.path), model_id=one.manifest.model_id)
-
-
 def _differs(label: str) -> Column:
     return ~F.col(f"{BEFORE}.{label}").eqNullSafe(F.col(f"{AFTER}.{label}"))
 
 
-def _accepted_by(tracks: DataFrame) -> dict[str, int]:
-    was, is_now = F.col(BEFORE).isNotNull(), F.col(AFTER).isNotNull()
-    return _counts(tracks, tracks=was & is_now, only_before=was & ~is_now, only_after=~was & is_now)
+def _counts(table: DataFrame, *others: Column, **conditions: Column) -> dict[str, int]:
+    """Rows on which each condition holds, and other aggregates, in one job."""
+    counted = [F.count_if(condition).alias(name) for name, condition in conditions.items()]
+    (found,) = table.agg(*counted, *others).collect()
+    return found.asDict()
 
 
-def _flows(both: DataFrame, label: str) -> tuple[Flow, ...]:
-    """All flows from label to label, the largest first."""
-    names = [F.col(f"{side}.{label}").alias(side) for side in (BEFORE, AFTER)]
-    moved = both.filter(_differs(label)).groupBy(*names).count()
-    rows = moved.orderBy(F.desc("count"), BEFORE, AFTER).collect()
-    return tuple(map(_flow, rows))
-
-
-def _flow(row: Row) -> Flow:
-    return Flow.model_validate({"from": row[BEFORE], "to": row[AFTER], "tracks": row["count"]})
-
-
-def _total(flows: Sequence[Flow]) -> int:
-    return sum(flow.tracks for flow in flows)
+def _flows(changed: DataFrame, value: str) -> tuple[Flow, ...]:
+    """All flows between values of both models, the largest first; ``{}`` stands for the model."""
+    names = [F.expr(value.format(side)).alias(side) for side in (BEFORE, AFTER)]
+    rows = changed.groupBy(*names).count().orderBy(F.desc("count"), BEFORE, AFTER).collect()
+    return tuple(Flow(**{"from": old, "to": new, "tracks": n}) for old, new, n in rows)
 
 
 def _share_by(both: DataFrame, what: Column) -> dict[str, ChangedShare]:
@@ -409,28 +316,27 @@ def _share_by(both: DataFrame, what: Column) -> dict[str, ChangedShare]:
     return {row["at"]: ChangedShare(tracks=row["tracks"], changed=row[_CHANGED]) for row in rows}
 
 
-def _confidence() -> Column:
-    """The lower end of the tenth in which the old model's confidence lies."""
-    steps = F.floor(F.col(f"{BEFORE}.genre_confidence") / _STEP)
-    return F.format_number(F.least(steps, F.lit(9)) * _STEP, 1)
-
-
-def _acceptance(both: DataFrame) -> ChangedAcceptance:
-    was, is_now = (F.col(f"{side}.genre_accepted") for side in (BEFORE, AFTER))
-    counts = _counts(
-        both,
-        kept=was & is_now,
-        gained=~was & is_now,
-        lost=was & ~is_now,
-        changed_though_accepted=was & is_now & F.col(_CHANGED),
-    )
-    return ChangedAcceptance(**counts)
-
-
-def _met(both: DataFrame) -> KnownGenres:
+def _changed_genres(both: DataFrame) -> ChangedGenres:
+    flows = _flows(both.filter(_CHANGED), "{}.genre")
+    tenth = F.least(F.floor(F.col(f"{BEFORE}.genre_confidence") / _STEP), F.lit(9))
+    old, new = (F.col(f"{side}.genre_accepted") for side in (BEFORE, AFTER))
     was, is_now = _right()
-    counts = _counts(both, tracks=F.col(TRUTH).isNotNull(), right_before=was, right_after=is_now)
-    return KnownGenres(**counts)
+    return ChangedGenres(
+        changed=sum(flow.tracks for flow in flows),
+        flows=flows[:_MOST_FLOWS],
+        by_synthetic_genre=_share_by(both, F.col(f"{BEFORE}.synthetic_genre")),
+        by_confidence=_share_by(both, F.format_number(tenth * _STEP, 1)),
+        accepted=_counts(
+            both,
+            kept=old & new,
+            gained=~old & new,
+            lost=old & ~new,
+            changed_though_accepted=old & new & F.col(_CHANGED),
+        ),
+        labelled=_counts(
+            both, tracks=F.col(TRUTH).isNotNull(), right_before=was, right_after=is_now
+        ),
+    )
 
 
 def _why(both: DataFrame, before: Manifest, after: Manifest, explain: bool) -> Reasons:
@@ -438,32 +344,21 @@ def _why(both: DataFrame, before: Manifest, after: Manifest, explain: bool) -> R
         F.when(F.coalesce(F.col(f"{side}.known"), F.lit(False)), "known").otherwise("new")
         for side in (BEFORE, AFTER)
     )
-    return Reasons(
+    measured = _pairs(_importance(before), _importance(after))
+    reasons = Reasons(
         making=making(before, after),
-        importance=importance(before, after),
+        importance={
+            name: _pairs(one or {}, other or {}) for name, (one, other) in measured.items()
+        },
         artists=_share_by(both, F.concat(was, F.lit(" → "), is_now)),
-        **({"features": _features(both)} if explain else {}),
     )
+    if not explain:
+        return reasons
+    flows = _flows(both.filter(_CHANGED), f"get({{}}.{WHY_GENRE}, 0).feature")
+    return reasons.model_copy(update={"features": flows[:_MOST_FLOWS]})
 
 
-def _features(both: DataFrame) -> tuple[Flow, ...]:
-    """Which feature supported changed labels most, under either model."""
-    first = [
-        F.get(F.col(f"{side}.{WHY_GENRE}"), F.lit(0))["feature"].alias(side)
-        for side in (BEFORE, AFTER)
-    ]
-    counted = both.filter(_CHANGED).groupBy(*first).count()
-    rows = counted.orderBy(F.desc("count"), BEFORE, AFTER).limit(_MOST_FLOWS).collect()
-    return tuple(map(_flow, rows))
-
-
-def _counts(table: DataFrame, **conditions: Column) -> dict[str, int]:
-    counted = [F.count_if(condition).alias(name) for name, condition in conditions.items()]
-    (found,) = table.agg(*counted).collect()
-    return found.asDict()
-
-
-def _same_line(before: Manifest, after: Manifest) -> bool:
+def _same_ids(before: Manifest, after: Manifest) -> bool:
     """Whether a synthetic genre's id means the same in both."""
     change = after.clusters.change
     followed = change is not None and change.previous == before.model_id

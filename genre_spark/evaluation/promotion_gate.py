@@ -33,28 +33,27 @@ def promote(
     settings: Settings,
     rollback: bool = False,
 ) -> Promotion:
-    """Gives a model an alias; the champion's only if it stands the comparison.
+    """Gives a model an alias; ``champion`` only if it passes the gate.
 
     Parameters
     ----------
     spark : SparkSession, optional
-        Needed with a catalogue, and for what only Hadoop can reach.
+        Needed with a catalogue, and for paths that only Hadoop can reach.
     path : str
         Of the bundle: ``…/NAME/VERSION``, or ``models:/NAME/VERSION`` of MLflow's registry.
     alias : str
-        ``champion`` has a gate; any other is free.
     source : Source, optional
         Labelled tracks to compare with the champion on.
     settings : Settings
     rollback : bool
-        Back to a version that has had the alias before: its gate was met then.
+        Back to a version that has had the alias before: it passed the gate then.
 
     Raises
     ------
     GateError
-        Where the champion is better, or nothing can be concluded.
+        If the champion is better, or there are too few tracks to compare on.
     BundleError
-        Where a champion could not give genres, a rollback is none, or there is no version.
+        If a champion has no genres, a version never had the alias, or does not exist.
     ConfigError
         If there is a champion, and no catalogue to compare with it on.
     """
@@ -68,7 +67,11 @@ def promote(
         raise BundleError(f"{path}: has never been {alias}; promote it without --rollback")
     evidence = None
     if alias == models.CHAMPION and not rollback:
-        _require_genres(candidate)
+        if candidate.manifest.kind != "full":
+            raise BundleError(
+                f"{candidate.source}: is a {candidate.manifest.kind} bundle, which has no accuracy;"
+                f" the {models.CHAMPION} has to be a full one: run train"
+            )
         champion = aliases.current(alias)
         if champion and champion[1] != model_id:
             old = store.open_bundle(spark, champion[0])
@@ -138,11 +141,3 @@ def check(evidence: Evidence, max_loss: float) -> None:
                 f" champion's {one.champion:.4f} on the same {one.tracks:,} tracks;"
                 f" it may lose {max_loss:g}. Keep the champion, or allow more with --set max_loss=X"
             )
-
-
-def _require_genres(candidate: Bundle) -> None:
-    if candidate.manifest.kind != "full":
-        raise BundleError(
-            f"{candidate.source}: is a {candidate.manifest.kind} bundle, whose accuracy nobody can"
-            f" tell; the {models.CHAMPION} has to be a full one: run train"
-        )
