@@ -16,7 +16,7 @@ from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.published_files import MANIFEST
 from genre_spark.publishing import reader
 from genre_spark.publishing.manifest import Source as LabelledSource
-from genre_spark.reporting import browse_page, html
+from genre_spark.reporting import html, pages
 from genre_spark.schema import ALBUM, ARTIST, RUN_COLUMNS, TITLE, TRACK_ID
 from genre_spark.source import Dataset, is_shipped
 
@@ -57,7 +57,7 @@ def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) ->
     )
     if spark is not None and request.catalog:
         tracks = _named(spark, manifest.source, request, tracks)
-    storage.write_text(request.output, browse_page.render(manifest, tracks))
+    storage.write_text(request.output, pages.labels(manifest, tracks))
     return BrowsePage(page=request.output, tracks=len(tracks), of=manifest.rows.labelled)
 
 

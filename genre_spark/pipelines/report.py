@@ -30,9 +30,8 @@ def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, str]:
         Where `output` is a file that is no page of a report, or `pictures` holds anything but
         pictures of an earlier report.
     """
-    from genre_spark.reporting import export, html
+    from genre_spark.reporting import export, html, pages
     from genre_spark.reporting.document import Subject
-    from genre_spark.reporting.page import compose
 
     model, labels, output = request.model, request.labels, request.output
     pictures = request.pictures
@@ -44,7 +43,7 @@ def run(spark: SparkSession | None, request: ReportRequest) -> dict[str, str]:
         taken = [path for path in (model, labels, output) if path]
         directory = export.check_target(storage, pictures, taken, request.allow_gap)
     rows = _on_map(spark, request, opened.manifest) if labels else {}
-    page = compose(Subject(opened.manifest, manifest, rows))
+    page = pages.report(Subject(opened.manifest, manifest, rows))
     html.check(storage_of(spark, output), output, "report")
     storage_of(spark, output).write_text(output, page.html)
     summary = {"report": output}

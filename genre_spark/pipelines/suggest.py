@@ -32,7 +32,7 @@ from genre_spark.pipelines.bundles import labelled_sample
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import ReportProgress, plainly
 from genre_spark.platform.redaction import redact
-from genre_spark.reporting import questions_page
+from genre_spark.reporting import pages
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def _content(found: Suggestions, request: SuggestRequest) -> str:
     if not request.output.lower().endswith(".html"):
         return to_csv(found.rows)
     path = redact(request.source.path)
-    return questions_page.render(found.rows, COLUMNS, found.genres, found.places, path)
+    return pages.questions(found.rows, COLUMNS, found.genres, found.places, path)
 
 
 def _places(space: Space, artists: Artists) -> list[tuple[float, float]]:

@@ -21,7 +21,6 @@ VEGA_LITE = "6.1"
 _WIDTH, _ROW, _SCALE = 560, 22, 2
 # Beyond this many columns, values are not written into a heat map.
 _MOST_WRITTEN = 15
-_Z95 = 1.96
 _LUMINANCE = 0.17
 
 
@@ -184,16 +183,11 @@ def _readable(hue: float) -> str:
 
 
 def wilson(share: float, n: int) -> Interval:
-    """A share that was counted on `n` independent tracks, with its 95 % bounds.
+    """A share of `n` independent tracks with its 95 % bounds (Wilson's interval)."""
+    from scipy.stats import binomtest
 
-    References
-    ----------
-    Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
-    """
-    weight = _Z95**2 / max(1, n)
-    middle = (share + weight / 2) / (1 + weight)
-    root = (weight * (share * (1 - share) + weight / 4)) ** 0.5 / (1 + weight)
-    return share, middle - root, middle + root
+    found = binomtest(round(share * n), max(1, n)).proportion_ci(method="wilson")
+    return share, float(found.low), float(found.high)
 
 
 def themes() -> dict[str, Spec]:

@@ -96,6 +96,15 @@ class Figure:
     kind: ClassVar[str] = "figure"
 
 
+def panels(
+    name: str, question: str, parts: Mapping[str, tuple[str, Spec]], note: str = ""
+) -> Figure:
+    """A figure with a finding and a chart for each protocol, by its title."""
+    findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in parts.items()]
+    specs = {title: chart for title, (_, chart) in parts.items()}
+    return Figure(name, question, " ".join(findings), specs, note)
+
+
 @dataclass(frozen=True)
 class Map(Figure):
     """A figure with a legend that isolates (id, name and colour), and a search if tracks have names."""

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -19,8 +19,8 @@ from genre_spark.reporting.document import sort_key
 _HEAD = 2000
 
 
-def render(command: str, scripts: Sequence[str], **content: Any) -> str:
-    """The page of a command; of scripts, only these can run on it.
+def render(command: str, scripts: Sequence[str], data: Mapping[str, Any], **content: Any) -> str:
+    """The page of a command; only the given scripts can run on it.
 
     Parameters
     ----------
@@ -28,8 +28,10 @@ def render(command: str, scripts: Sequence[str], **content: Any) -> str:
         Its template is ``templates/<command>.html``.
     scripts : sequence of str
         JavaScript, inlined in order.
+    data : mapping
+        For the scripts, as JSON in the element ``data``.
     **content
-        Values for the template; texts are escaped, `embedded` gives data for the scripts.
+        Values for the template; texts are escaped.
     """
     environment = Environment(
         loader=PackageLoader("genre_spark.reporting"),
@@ -46,19 +48,13 @@ def render(command: str, scripts: Sequence[str], **content: Any) -> str:
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
     page = environment.get_template(f"{command}.html")
     return page.render(
+        command=command,
         mark=Markup(mark(command)),
         policy=Markup(policy),
         scripts=list(map(Markup, inlined)),
+        data=_embedded(data),
         **content,
     )
-
-
-def embedded(value: Any) -> Markup:
-    """JSON for a script element of a page: nothing in it can end the element."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
 
 
 def asset(name: str) -> str:
@@ -86,6 +82,14 @@ def check(storage: Storage, output: str, command: str) -> None:
             f"--output {output}: exists and is no page of genre-spark {command}; it was not changed."
             " Choose another name, or delete it"
         )
+
+
+def _embedded(value: Any) -> Markup:
+    """JSON for a script element of a page: nothing in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
 
 
 def _sha256(script: str) -> str:

@@ -21,9 +21,8 @@ from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
 from genre_spark.platform.redaction import redact, redact_all
 from genre_spark.platform.storage import LocalStorage
-from genre_spark.reporting import export
+from genre_spark.reporting import export, pages
 from genre_spark.reporting.document import Subject
-from genre_spark.reporting.page import compose
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, LABELLED_COLUMNS, TITLE, TRACK_ID
 from genre_spark.scoring import mlflow_model
 from genre_spark.scoring.in_memory import COLUMNS
@@ -136,7 +135,7 @@ def _tags(manifest: Manifest, run_id: str) -> dict[str, str]:
 
 
 def _log_page(opened: Bundle) -> None:
-    page = compose(Subject(opened.manifest))
+    page = pages.report(Subject(opened.manifest))
     mlflow.log_text(page.html, PAGE)
     with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
         made = str(Path(folder) / PICTURES)

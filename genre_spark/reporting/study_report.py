@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genre_spark.bundle.genre_metrics import Estimate
 from genre_spark.evaluation.study_results import (
     CurvePoint,
     OverSeeds,
@@ -14,7 +15,7 @@ from genre_spark.evaluation.study_results import (
 )
 from genre_spark.platform.safe_text import markdown
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Column, Figure, Table
+from genre_spark.reporting.document import Column, Figure, Spec, Table, panels
 from genre_spark.reporting.text import (
     count,
     never_learned,
@@ -150,39 +151,33 @@ def _figures(study: PublishedStudy) -> Iterator[Figure]:
 
 
 def _accuracy(titled: Mapping[str, StudiedProtocol]) -> Figure:
-    findings, panels = [], {}
-    for title, of in titled.items():
+    def bounds(measure: OverSeeds) -> charts.Interval:
+        values = [value for value in measure.values if value is not None]
+        return measure.mean or 0.0, min(values, default=0.0), max(values, default=0.0)
+
+    def panel(of: StudiedProtocol) -> tuple[str, Spec]:
         name, best = of.strongest_baseline
-        findings.append(
-            f"{title.capitalize()}: {points(best.cnn_gain)} points of accuracy over the best"
-            f" baseline, {name}."
-        )
-        found = {
-            name: _bounds(one.accuracy) for name, one in {MODEL: of.cnn, **of.baselines}.items()
-        }
+        found = {one: bounds(of.accuracy) for one, of in {MODEL: of.cnn, **of.baselines}.items()}
         order = sorted(found, key=lambda one: -found[one][0])
-        panels[title] = charts.bars({one: found[one] for one in order}, "accuracy", ".0%", 1.0)
+        chart = charts.bars({one: found[one] for one in order}, "accuracy", ".0%", 1.0)
+        return f"{points(best.cnn_gain)} points of accuracy over the best baseline, {name}.", chart
+
     question = "Is the classifier better than the baselines?"
-    return Figure("accuracy", question, " ".join(findings), panels)
+    return panels("accuracy", question, {title: panel(of) for title, of in titled.items()})
 
 
 def _parts(titled: Mapping[str, StudiedProtocol]) -> Figure:
-    findings, panels = [], {}
-    for title, of in titled.items():
-        gains = {name: one.cnn_gain for name, one in list(of.ladder.items())[:-1]}
-        if not gains:
-            continue
+    def panel(gains: Mapping[str, Estimate]) -> tuple[str, Spec]:
         most = max(gains, key=lambda name: gains[name].mean)
-        findings.append(f"{title.capitalize()}: {points(gains[most])} points over “{most}”.")
         bounds = {
             name: (100 * one.mean, 100 * one.low, 100 * one.high) for name, one in gains.items()
         }
-        panels[title] = charts.marks({"gain": bounds}, "points of accuracy, 95% intervals")
-    question = "What does the whole classifier gain over each step?"
-    return Figure("parts", question, " ".join(findings), panels)
+        chart = charts.marks({"gain": bounds}, "points of accuracy, 95% intervals")
+        return f"{points(gains[most])} points over “{most}”.", chart
 
-
-def _bounds(measure: OverSeeds) -> charts.Interval:
-    """The mean with the lowest and the highest of the seeds."""
-    values = [value for value in measure.values if value is not None]
-    return measure.mean or 0.0, min(values, default=0.0), max(values, default=0.0)
+    steps = {
+        title: {name: one.cnn_gain for name, one in list(of.ladder.items())[:-1]}
+        for title, of in titled.items()
+    }
+    parts = {title: panel(gains) for title, gains in steps.items() if gains}
+    return panels("parts", "What does the whole classifier gain over each step?", parts)

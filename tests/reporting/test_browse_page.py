@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from genre_spark.reporting import browse_page
+from genre_spark.reporting import pages
 
 HOSTILE = "</script><img src=http://127.0.0.1:9/x onerror=alert(1)> & \u2028 '\""
 
@@ -46,13 +46,13 @@ def tracks(n=250):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("browse") / "browse.html"
-    path.write_text(browse_page.render(manifest(4000), tracks()), encoding="utf-8")
+    path.write_text(pages.labels(manifest(4000), tracks()), encoding="utf-8")
     return path
 
 
 def test_the_page_holds_its_tracks_as_data_and_no_secret(page):
     text = page.read_text(encoding="utf-8")
-    data = json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', text, re.S)[1])
+    data = json.loads(re.search(r'<script id="page-data"[^>]*>(.*?)</script>', text, re.S)[1])
     assert [len(data["rows"]), data["rows"][0][0]] == [250, HOSTILE]
     assert data["genres"] == ["jazz", "rock"]
     assert "A sample of 250 of 4,000 tracks of https://***@" in text
@@ -63,12 +63,12 @@ def test_the_page_holds_its_tracks_as_data_and_no_secret(page):
 
 def test_a_label_that_is_no_number_does_not_make_the_page_empty():
     bad = {"genre_confidence": float("nan"), "genre_why": [{"effect": float("inf")}]}
-    html = browse_page.render(manifest(1), [{**tracks(1)[0], **bad}])
-    text = re.search(r'<script id="data"[^>]*>(.*?)</script>', html, re.DOTALL)
+    html = pages.labels(manifest(1), [{**tracks(1)[0], **bad}])
+    text = re.search(r'<script id="page-data"[^>]*>(.*?)</script>', html, re.DOTALL)
     data = json.loads(text[1], parse_constant=pytest.fail)
     assert data["rows"][0][data["columns"].index("genre_confidence")] is None
 
 
 def test_an_empty_catalogue_has_a_page_too(tmp_path):
-    text = browse_page.render(manifest(0), [])
+    text = pages.labels(manifest(0), [])
     assert '"rows":[]' in text

@@ -18,8 +18,7 @@ from genre_spark.config import load_settings
 from genre_spark.features.scaling import FeatureScaler, ScaledFeature
 from genre_spark.features.tensor import N_BINS
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
-from genre_spark.reporting import charts, model_card
-from genre_spark.reporting import page as report
+from genre_spark.reporting import charts, model_card, pages
 from genre_spark.reporting.document import Column, Figure, Subject, Table, facts
 from genre_spark.reporting.text import percent
 from genre_spark.source import Dataset
@@ -323,7 +322,7 @@ def labels_of(bundle):
 
 def compose(bundle, labels, labelled=None):
     labels = labels and LabelledManifest.model_validate(labels)
-    return report.compose(Subject(bundle.manifest, labels, labelled or {}))
+    return pages.report(Subject(bundle.manifest, labels, labelled or {}))
 
 
 def render(bundle, labels):
@@ -343,7 +342,7 @@ def text_of(page):
 
 
 def charts_of(page):
-    return json.loads(re.search(r'<script id="charts"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+    return json.loads(re.search(r'<script id="page-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
 
 
 def questions(page):
@@ -536,7 +535,7 @@ def test_no_folder_and_no_password_is_shown(page):
 def test_hostile_names_are_text_in_markup_and_data_that_no_script_element_ends():
     bundle = make(names=HOSTILE, classes=HOSTILE)
     page = render(bundle, labels_of(bundle))
-    data = re.search(r'<script id="charts"[^>]*>(.*?)</script>', page, re.DOTALL)[1]
+    data = re.search(r'<script id="page-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1]
     assert "<" not in data
     assert json.loads(data)["figures"]["label-mix"]["genre"]["data"]["values"][0]["name"]
     markup = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
@@ -615,12 +614,23 @@ def test_the_same_input_gives_the_same_page(page):
     assert render(bundle, labels_of(bundle)) == page
 
 
+def test_accepted_labels_of_tracks_that_the_model_learned_from_are_not_the_number_of_the_tile():
+    bundle = make()
+    labels = labels_of(bundle)
+    other = compose(bundle, labels).html
+    assert re.search(r"Accepted labels <span.*?<strong>77.0%</strong>", other)
+    labels["rows"]["fingerprint"] = bundle.manifest.data.rows.fingerprint
+    own = compose(bundle, labels).html
+    assert re.search(r"Accepted labels, held-out known artists <span.*?<strong>90.0%</strong>", own)
+    assert "77.0% with the tracks that the model learned from" in own
+
+
 def test_an_interval_holds_its_share_and_narrows_with_more_tracks():
-    _, low, high = charts.wilson(np.array([0.0, 0.5, 1.0]), 100)
-    assert np.all((low >= -1e-12) & (high <= 1 + 1e-12) & (low < high))
-    assert (low[1], high[1]) == pytest.approx((0.4038, 0.5962), abs=1e-4)
-    _, lower, higher = charts.wilson(0.5, 10_000)
-    assert high[1] - low[1] > higher - lower > 0
+    bounds = [charts.wilson(share, 100)[1:] for share in (0.0, 0.5, 1.0)]
+    assert all(0 <= low < high <= 1 for low, high in bounds)
+    assert bounds[1] == pytest.approx((0.4038, 0.5962), abs=1e-4)
+    _, low, high = charts.wilson(0.5, 10_000)
+    assert 0.1924 > high - low > 0
 
 
 def test_one_table_has_the_same_texts_on_the_terminal_and_in_markdown():

@@ -9,7 +9,7 @@ from support import browser
 from test_browse_page import manifest, tracks
 from test_page import HOSTILE, compose, labels_of, make, names_of
 
-from genre_spark.reporting import browse_page
+from genre_spark.reporting import pages
 
 LONG = tuple(f"{name} of very many words that never seem to end" for name in names_of("loud", 24))
 BUNDLES = {
@@ -45,7 +45,7 @@ def reports(folder):
 @pytest.fixture(scope="module")
 def labels(folder):
     path = folder / "browse.html"
-    path.write_text(browse_page.render(manifest(4000), tracks()), encoding="utf-8")
+    path.write_text(pages.labels(manifest(4000), tracks()), encoding="utf-8")
     return path
 
 

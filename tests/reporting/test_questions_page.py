@@ -8,7 +8,7 @@ from support import browser
 
 from genre_spark.catalog import answers
 from genre_spark.pipelines.suggest import COLUMNS
-from genre_spark.reporting import questions_page
+from genre_spark.reporting import pages
 
 HOSTILE = '</script><script>alert(1)</script>"<img src=x onerror=alert(1)>'
 QUESTIONS = [
@@ -37,7 +37,7 @@ def chromium():
 
 @pytest.fixture
 def page(tmp_path):
-    made = questions_page.render(QUESTIONS, COLUMNS, ["rock", "pop"], [(1.0, 2.0)], HOSTILE)
+    made = pages.questions(QUESTIONS, COLUMNS, ["rock", "pop"], [(1.0, 2.0)], HOSTILE)
     path = tmp_path / "questions.html"
     path.write_text(made, encoding="utf-8")
     return path

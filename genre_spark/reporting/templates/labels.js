@@ -1,5 +1,5 @@
 "use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = JSON.parse(document.getElementById("page-data").textContent);
 const at = Object.fromEntries(data.columns.map((name, i) => [name, i]));
 const get = (row, name) => name in at ? row[at[name]] : null;
 const form = document.getElementById("filters"), list = document.getElementById("tracks");

@@ -1,5 +1,5 @@
 "use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = JSON.parse(document.getElementById("page-data").textContent);
 const by = id => document.getElementById(id), NONE = "?", SVG = "http://www.w3.org/2000/svg";
 const own = { answers: {}, added: [], at: 0 };
 try { Object.assign(own, JSON.parse(localStorage.getItem(data.key) || "{}")); } catch { /* begins anew */ }

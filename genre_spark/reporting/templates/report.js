@@ -1,5 +1,5 @@
 "use strict";
-const { themes, figures } = JSON.parse(document.getElementById("charts").textContent);
+const { themes, figures } = JSON.parse(document.getElementById("page-data").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const drawn = new Map(), views = new Map();
 

@@ -13,7 +13,17 @@ from genre_spark.bundle.genre_metrics import (
     Scores,
 )
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Column, Figure, Part, Subject, Table, Tile, Topic
+from genre_spark.reporting.document import (
+    Column,
+    Figure,
+    Part,
+    Spec,
+    Subject,
+    Table,
+    Tile,
+    Topic,
+    panels,
+)
 from genre_spark.reporting.text import (
     count,
     interval,
@@ -141,20 +151,19 @@ def _by_protocol(
 
 
 def _baselines(genres: GenreMetrics) -> Figure:
-    findings, panels = [], {}
-    for name, of in genres.protocols.items():
+    def panel(of: HeldOutMetrics) -> tuple[str, Spec]:
         best, accuracy = of.best_baseline
-        title = protocol(name)
-        findings.append(
-            f"{title.capitalize()}: {100 * abs(of.accuracy - accuracy):.1f} points"
-            f" {'behind' if of.accuracy < accuracy else 'ahead of'} the best baseline, {best}."
-        )
+        side = "behind" if of.accuracy < accuracy else "ahead of"
+        gain = 100 * abs(of.accuracy - accuracy)
         found = {MODEL: of.accuracy} | of.baselines
         order = sorted(found, key=lambda one: -found[one])
         bounded = {one: charts.wilson(found[one], of.tracks) for one in order}
-        panels[title] = charts.bars(bounded, "accuracy", ".0%", 1.0)
-    return Figure(
-        "baselines", "Is the model better than simple baselines?", " ".join(findings), panels,
+        chart = charts.bars(bounded, "accuracy", ".0%", 1.0)
+        return f"{gain:.1f} points {side} the best baseline, {best}.", chart
+
+    return panels(
+        "baselines", "Is the model better than simple baselines?",
+        {protocol(name): panel(of) for name, of in genres.protocols.items()},
         "A lookup gives the most frequent genre of the labelled tracks of the artist or album."
         " Whiskers: 95% intervals for independent tracks; tracks of one artist are not"
         " independent, so the true intervals are wider.",

@@ -8,7 +8,17 @@ from genre_spark.bundle.manifest import Manifest
 from genre_spark.classifier.head import KINDS, NEW
 from genre_spark.evaluation.study_results import AcceptanceOverSeeds
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Column, Figure, Part, Subject, Table, Tile, Topic
+from genre_spark.reporting.document import (
+    Column,
+    Figure,
+    Part,
+    Spec,
+    Subject,
+    Table,
+    Tile,
+    Topic,
+    panels,
+)
 from genre_spark.reporting.text import accepted, attainable, percent, protocol
 
 _USUAL = 0.8
@@ -69,18 +79,20 @@ def accepted_shares(genres: GenreMetrics) -> dict[str, str]:
 
 def reliability(curves: Mapping[str, Curves], eces: Mapping[str, float | None]) -> Figure:
     """Whether confidence equals accuracy."""
-    findings, panels = [], {}
-    for title, of in curves.items():
+
+    def panel(title: str, of: Curves) -> tuple[str, Spec]:
         sure, right, _ = min(of.reliability, key=lambda point: abs(point[0] - _USUAL))
-        finding = f"{title.capitalize()}: of labels with a confidence of {percent(sure, 0)}, {percent(right, 0)} are right"
+        finding = (
+            f"of labels with a confidence of {percent(sure, 0)}, {percent(right, 0)} are right"
+        )
         if (ece := eces[title]) is not None:
             finding += f" (expected calibration error {100 * ece:.1f} points)"
-        findings.append(f"{finding}.")
         titles = ("mean confidence", "share of right labels")
-        panels[title] = charts.curve(of.reliability, titles)
-    return Figure(
+        return f"{finding}.", charts.curve(of.reliability, titles)
+
+    return panels(
         "reliability", "Is a label with 80% confidence right in 80% of the cases?",
-        " ".join(findings), panels,
+        {title: panel(title, of) for title, of in curves.items()},
         "Above the dotted line the model is underconfident, below it overconfident. Larger points"
         " stand for more tracks.",
     )  # fmt: skip
@@ -90,19 +102,19 @@ def risk_coverage(
     curves: Mapping[str, Curves], points: Mapping[str, tuple[float, float]], target: float
 ) -> Figure:
     """How accurate the labels with the highest confidence are."""
-    findings, panels = [], {}
-    for title, of in curves.items():
-        if at := points.get(title):
-            findings.append(
-                f"{title.capitalize()}: {percent(at[0])} of the labels are accepted, {percent(at[1])}"
-                " of them right."
+
+    def panel(of: Curves, at: tuple[float, float] | None) -> tuple[str, Spec]:
+        finding = "no label is accepted."
+        if at:
+            finding = (
+                f"{percent(at[0])} of the labels are accepted, {percent(at[1])} of them right."
             )
-        else:
-            findings.append(f"{title.capitalize()}: no label is accepted.")
         titles = ("share of the tracks, highest confidence first", "share of right labels")
-        panels[title] = charts.curve(of.risk_coverage, titles, target=target, accepted=at)
-    return Figure(
-        "risk-coverage", "How accurate are the most confident labels?", " ".join(findings), panels,
+        return finding, charts.curve(of.risk_coverage, titles, target=target, accepted=at)
+
+    return panels(
+        "risk-coverage", "How accurate are the most confident labels?",
+        {title: panel(of, points.get(title)) for title, of in curves.items()},
         f"Diamond: the accepted labels. Dotted line: the target precision of {percent(target, 0)}.",
     )  # fmt: skip
 
@@ -122,9 +134,19 @@ def _accepted(one: AcceptedShare | AcceptanceOverSeeds | None) -> str:
 
 
 def _tiles(subject: Subject) -> list[Tile]:
+    """Accepted labels; of a catalogue that the model learned from, those of held-out tracks."""
     labels, genres = subject.labels, subject.model.genres
     if labels is None or labels.labels.accepted is None or genres is None:
         return []
     share = labels.labels.accepted
-    detail = f"target precision {percent(genres.target_precision, 0)}"
-    return [Tile("Accepted labels", percent(share), detail, "ok" if share else "warn")]
+    shown = f"target precision {percent(genres.target_precision, 0)}"
+    if labels.rows.fingerprint != subject.model.data.rows.fingerprint:
+        shown += ", tracks that the model learned from included"
+        return [Tile("Accepted labels", percent(share), shown, "ok" if share else "warn")]
+    (whose, held_out), *others = (
+        (protocol(name), of.coverage) for name, of in genres.protocols.items()
+    )
+    details = [f"{percent(of)} of {name}" for name, of in others[:1]]
+    details += [shown, f"{percent(share)} with the tracks that the model learned from"]
+    title = f"Accepted labels, held-out {whose}"
+    return [Tile(title, percent(held_out), ", ".join(details), "ok" if held_out else "warn")]

@@ -6,7 +6,15 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Loss
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Column, Figure, Subject, Table, Topic
+from genre_spark.reporting.document import (
+    Column,
+    Figure,
+    Spec,
+    Subject,
+    Table,
+    Topic,
+    panels,
+)
 from genre_spark.reporting.text import count, loss, one_line, percent, plain, protocol
 from genre_spark.reporting.topics.accuracy import MOST_CONFUSED
 
@@ -51,29 +59,28 @@ def _measured(genres: GenreMetrics) -> dict[str, Importance]:
 
 
 def _inputs(measured: dict[str, Importance]) -> Figure:
-    findings, panels = [], {}
-    for title, found in measured.items():
+    def panel(found: Importance) -> tuple[str, Spec]:
         lost = {_INPUTS.get(name, name): one.accuracy for name, one in found.inputs.items()}
-        findings.append(_most(title, lost))
-        panels[title] = charts.marks({"input": _bounds(lost)}, _LOST)
+        return _most(lost), charts.marks({"input": _bounds(lost)}, _LOST)
+
     note = (
         "Shuffled are all features of the track or its album, its words, or the labels counted for"
         f" its artist, other artists, album or synthetic genre. {_rests_on(measured)}"
     )
     question = "Does it use the sound, the words or the labels?"
-    return Figure("inputs", question, " ".join(findings), panels, note)
+    return panels("inputs", question, {name: panel(of) for name, of in measured.items()}, note)
 
 
 def _features(measured: dict[str, Importance]) -> Figure:
-    findings, panels = [], {}
-    for title, found in measured.items():
+    def panel(found: Importance) -> tuple[str, Spec]:
         lost = {plain(name): one.all.accuracy for name, one in found.features.items()}
         own = {plain(name): one.own.accuracy for name, one in found.features.items()}
-        findings.append(_most(title, lost))
         series = {"in all channels": _bounds(lost), "of the track only": _bounds(own)}
-        panels[title] = charts.marks(series, _LOST)
+        return _most(lost), charts.marks(series, _LOST)
+
     note = f"“In all channels” includes the statistics of the album. {_rests_on(measured)}"
-    return Figure("features", "Which features does it use?", " ".join(findings), panels, note)
+    parts = {name: panel(of) for name, of in measured.items()}
+    return panels("features", "Which features does it use?", parts, note)
 
 
 def _of_genres(title: str, found: Importance, classes: Sequence[str]) -> Figure:
@@ -93,9 +100,9 @@ def _of_genres(title: str, found: Importance, classes: Sequence[str]) -> Figure:
     return Figure("features-of-genres", question, finding, {"genres": chart}, note)
 
 
-def _most(title: str, lost: dict[str, Loss]) -> str:
+def _most(lost: dict[str, Loss]) -> str:
     name = max(lost, key=lambda one: lost[one].mean)
-    return f"{title.capitalize()}: mostly {name} ({100 * lost[name].mean:.1f} points)."
+    return f"mostly {name} ({100 * lost[name].mean:.1f} points)."
 
 
 def _bounds(lost: dict[str, Loss]) -> dict[str, charts.Interval]:

@@ -38,7 +38,7 @@ from genre_spark.reporting.text import (
 )
 from genre_spark.schema import feature
 
-# Measures of synthetic genres, by their fields in `quality_results.Quality`.
+# Measures of synthetic genres, by their fields in `results.Quality`.
 _QUALITIES = {
     "artist_coherence": "two tracks of an artist share a group, ratio to random",
     "held_out_coherence": "the same, each half labelled without the other",

@@ -1,0 +1,122 @@
+"""The pages: the report, the page of labels and the page of questions, each one HTML file."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from genre_spark.platform.redaction import redact
+from genre_spark.publishing.manifest import Manifest
+from genre_spark.reporting import charts, html
+from genre_spark.reporting.document import Figure, Subject
+from genre_spark.reporting.topics import (
+    accuracy,
+    confidence,
+    data,
+    drift,
+    importance,
+    labelled,
+    model,
+    synthetic_genres,
+)
+
+# In the order of the page; each has a function `topic`, which gives None if it has nothing to show.
+TOPICS = (synthetic_genres, labelled, drift, accuracy, confidence, importance, data, model)
+# Of the tiles at the top.
+_ORDER = ("data", "confidence", "accuracy", "drift", "model")
+_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Report:
+    """The page as HTML that loads nothing, and the figures on it."""
+
+    html: str
+    figures: Sequence[Figure]
+
+
+def report(subject: Subject) -> Report:
+    """The page on a bundle and a labelled catalogue; topics that it does not have are left out."""
+    topics = [topic for module in TOPICS if (topic := module.topic(subject))]
+    figures = [figure for topic in topics for figure in topic.figures]
+    tiles = [(topic.name, tile) for topic in topics for tile in topic.tiles]
+    page = html.render(
+        "report",
+        [charts.javascript(), html.asset("components.js"), html.asset("report.js")],
+        {"themes": charts.themes(), "figures": {one.name: one.charts for one in figures}},
+        model=subject.model,
+        topics=topics,
+        tiles=sorted(tiles, key=lambda one: _ORDER.index(one[0])),
+    )
+    return Report(page, figures)
+
+
+def labels(manifest: Manifest, tracks: Sequence[Mapping[str, Any]]) -> str:
+    """The page to search and correct a labelled catalogue, as HTML.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of the labelled catalogue.
+    tracks : sequence of mapping
+        Labelled rows, all with the same columns; with ``title``, ``artist`` and ``album`` if they
+        are known.
+    """
+    columns = list(tracks[0]) if tracks else ["track_id"]
+    rows = [[_short(track[name]) for name in columns] for track in tracks]
+    n, total = len(tracks), manifest.rows.labelled
+    part = f"A sample of {n:,} of {total:,} tracks" if n < total else f"{n:,} tracks"
+    return html.render(
+        "labels",
+        [html.asset("components.js"), html.asset("labels.js")],
+        {"columns": columns, "rows": rows, "genres": sorted(manifest.labels.genres)},
+        about=f"{part} of {redact(str(manifest.source.path))}, labelled {manifest.scored_at[:10]} by"
+        f" model {manifest.model_id}.",
+    )
+
+
+def questions(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    genres: Sequence[str],
+    places: Sequence[tuple[float, float]],
+    path: str,
+) -> str:
+    """The page to answer which genres tracks have, as HTML.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Questions: ``track_id, artist, title, album, tracks, why`` and ``x, y``, from 0 to 100.
+    columns : sequence of str
+        Of the CSV that the page exports.
+    genres : sequence of str
+        To choose from, the most frequent first; others can be added on the page.
+    places : sequence of (float, float)
+        Other artists on the map.
+    path : str
+        The catalogue's.
+    """
+    ids = "\n".join(str(one["track_id"]) for one in rows)
+    data = {
+        # The browser keeps the answers under this key: the same questions continue.
+        "key": f"genre-spark questions {hashlib.sha256(ids.encode()).hexdigest()[:16]}",
+        "columns": list(columns),
+        "genres": list(genres),
+        "questions": [dict(one) for one in rows],
+        "map": [list(place) for place in places],
+    }
+    about = f"{len(rows):,} tracks of {path}."
+    return html.render("questions", [html.asset("questions.js")], data, about=about)
+
+
+def _short(value: Any) -> Any:
+    """Numbers with few digits, within lists and structs too; JSON has neither NaN nor infinity."""
+    if isinstance(value, float):
+        return round(value, _DIGITS) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _short(of) for name, of in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(one) for one in value]
+    return value
