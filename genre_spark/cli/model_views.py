@@ -9,13 +9,11 @@ from genre_spark.bundle.promotions import ComparedAccuracy, Promotion
 from genre_spark.bundle.registry import Entry, ListedManifest
 from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Flow, Pairs
 from genre_spark.platform.redaction import redact
-from genre_spark.reporting.text import PROTOCOLS
+from genre_spark.reporting.text import PROTOCOLS, one_line, tally
 
 # Pairs of name and value, or a table whose first row is its head.
 Part = Mapping[str, str] | Sequence[Sequence[str]]
 View = tuple[dict[str, Any], list[Part]]
-
-_MOST_LINES = 10
 
 
 def listing(entries: Sequence[Entry]) -> View:
@@ -117,14 +115,12 @@ def difference(found: Difference) -> View:
         "genres that change": _of(genres.changed, n),
         "synthetic genres that change": _of(synthetic.changed, n)
         + ("" if synthetic.same_ids else " (other discoveries: their ids are not comparable)"),
-        "accepted": ", ".join(
-            f"{name.replace('_', ' ')} {k:,}" for name, k in genres.accepted.items()
-        ),
+        "accepted": tally(genres.accepted).replace("_", " "),
         "accuracy on labelled tracks, training tracks included": f"{_of(known['right_before'], known['tracks'])} before,"
         f" {_of(known['right_after'], known['tracks'])} after",
         "accuracy on artists new to both": _compared(found.new_artists),
-        "from → to": "; ".join(_flows(genres.flows)),
-        "features that spoke": "; ".join(_flows(found.why.features or ())),
+        "from → to": _flows(genres.flows),
+        "features that spoke": _flows(found.why.features or ()),
     }
     tables = [
         _changed("synthetic genre before", genres.by_synthetic_genre),
@@ -136,10 +132,11 @@ def difference(found: Difference) -> View:
     return summary, [pairs, *(table for table in tables if len(table) > 1)]
 
 
-def _flows(flows: Sequence[Flow]) -> list[str]:
+def _flows(flows: Sequence[Flow]) -> str:
     """The largest flows in words."""
-    return [f"{one.before or 'none'} → {one.after or 'none'}: {one.tracks:,}" for one in
-            flows[:_MOST_LINES]]  # fmt: skip
+    return "; ".join(
+        f"{one.before or 'none'} → {one.after or 'none'}: {one.tracks:,}" for one in flows[:10]
+    )
 
 
 def _compared(found: ComparedAccuracy | None) -> str:
@@ -163,19 +160,19 @@ def _numbers(metrics: ProtocolMetrics) -> dict[str, float]:
 
 
 def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, ...]]:
-    rows = sorted(found.items(), key=lambda item: -item[1].changed)
-    shares = [(name, f"{one.tracks:,}", _of(one.changed, one.tracks)) for name, one in rows]
-    return [(title, "tracks", "genres that change"), *shares]
+    rows = [(name, f"{one.tracks:,}", _of(one.changed, one.tracks)) for name, one in sorted(
+            found.items(), key=lambda item: -item[1].changed)]  # fmt: skip
+    return [(title, "tracks", "genres that change"), *rows]
 
 
 def _made(found: Pairs) -> list[tuple[str, ...]]:
-    pairs = [(name, *map(_short, pair)) for name, pair in found.items()]
-    return [("made of, or decides by", "before", "after"), *pairs]
+    head = ("made of, or decides by", "before", "after")
+    return [head, *((name, *map(_short, pair)) for name, pair in found.items())]
 
 
 def _short(value: Any) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    parts = value if isinstance(value, list | tuple) else [value]
+    return one_line(", ".join(map(str, parts)), 60)
 
 
 def _of(part: int, whole: int) -> str:

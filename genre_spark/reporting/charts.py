@@ -166,6 +166,12 @@ def scatter(
     )
 
 
+def largest(values: np.ndarray) -> tuple[int, int]:
+    """Row and column of the largest value."""
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    return int(row), int(column)
+
+
 def palette(n: int) -> list[str]:
     """Colours that are readable behind white text, neighbours far apart on the circle of hues."""
     stride = next(step for step in range(max(1, round(0.38 * n)), n + 2) if gcd(step, n) == 1)

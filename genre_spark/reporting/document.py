@@ -161,11 +161,6 @@ class Topic:
     parts: Sequence[Part]
     tiles: Sequence[Tile] = ()
 
-    @property
-    def figures(self) -> list[Figure]:
-        """Its figures, in order."""
-        return [part for part in self.parts if isinstance(part, Figure)]
-
 
 @dataclass(frozen=True)
 class Subject:

@@ -39,7 +39,7 @@ class Report:
 def report(subject: Subject) -> Report:
     """The page on a bundle and a labelled catalogue; topics that it does not have are left out."""
     topics = [topic for module in TOPICS if (topic := module.topic(subject))]
-    figures = [figure for topic in topics for figure in topic.figures]
+    figures = [part for topic in topics for part in topic.parts if isinstance(part, Figure)]
     tiles = [(topic.name, tile) for topic in topics for tile in topic.tiles]
     page = html.render(
         "report",

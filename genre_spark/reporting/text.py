@@ -11,7 +11,7 @@ from genre_spark.bundle.genre_metrics import (
     Protocol,
 )
 from genre_spark.catalog.rows import RowCounts
-from genre_spark.evaluation.study_results import AcceptanceOverSeeds, OverSeeds
+from genre_spark.evaluation.study_results import OverSeeds
 from genre_spark.platform import safe_text
 from genre_spark.platform.redaction import redact
 from genre_spark.schema import AudioFeature
@@ -120,13 +120,12 @@ def loss(one: Loss) -> str:
     return f"{100 * one.mean:.1f} ± {100 * one.std:.1f}"
 
 
-def accepted(one: AcceptedShare | AcceptanceOverSeeds) -> str:
+def accepted(one: AcceptedShare | None) -> str:
     """Coverage, with the precision that was reached."""
-    if isinstance(one, AcceptanceOverSeeds):
-        return f"{over_seeds(one.coverage)} ({over_seeds(one.precision)} right)"
-    return percent(one.coverage) + (
-        "" if one.precision is None else f" ({percent(one.precision)} right)"
-    )
+    if one is None:
+        return ""
+    right = "" if one.precision is None else f" ({percent(one.precision)} right)"
+    return percent(one.coverage) + right
 
 
 def never_learned(genres: Iterable[str]) -> str:

@@ -127,7 +127,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, dict[str
     names = [classes[i] for i in shown]
     finding = "No held-out track has a wrong label."
     if wrong.any():
-        true, given = map(int, np.unravel_index(wrong.argmax(), wrong.shape))
+        true, given = charts.largest(wrong)
         finding = (
             f"The most frequent confusion: {one_line(classes[true])} labelled as"
             f" {one_line(classes[given])}, {count(wrong[true, given])} of"

@@ -1,12 +1,11 @@
 """Confidence: calibration, risk and coverage, and which labels are accepted."""
 
 from collections.abc import Mapping
-from typing import Protocol as Interface
 
-from genre_spark.bundle.genre_metrics import AcceptedShare, GenreMetrics
+from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.classifier.head import KINDS, NEW
-from genre_spark.evaluation.study_results import AcceptanceOverSeeds
+from genre_spark.evaluation.study_results import StudiedProtocol
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
     Column,
@@ -24,16 +23,8 @@ from genre_spark.reporting.text import accepted, attainable, percent, protocol
 _USUAL = 0.8
 
 
-class Curves(Interface):
-    """Curves of held-out tracks; see `genre_metrics.HeldOutMetrics`."""
-
-    @property
-    def reliability(self) -> tuple[tuple[float, float, float], ...]:
-        """Mean confidence, accuracy and share of the tracks of each bin."""
-
-    @property
-    def risk_coverage(self) -> tuple[tuple[float, float], ...]:
-        """Coverage, and accuracy of the labels with the highest confidence."""
+# Both have curves of held-out tracks.
+Curves = HeldOutMetrics | StudiedProtocol
 
 
 def topic(subject: Subject) -> Topic | None:
@@ -60,7 +51,7 @@ def topic(subject: Subject) -> Topic | None:
 def acceptance(genres: GenreMetrics) -> Table:
     """Share of the labels accepted at each target precision, and the precision reached."""
     names = dict.fromkeys(goal for of in genres.protocols.values() for goal in of.coverage_at)
-    columns = [Column("target precision"), *(Column(protocol(name), _accepted) for name in
+    columns = [Column("target precision"), *(Column(protocol(name), accepted) for name in
                genres.protocols)]  # fmt: skip
     rows = [
         (goal, *(of.coverage_at.get(goal) for of in genres.protocols.values())) for goal in names
@@ -127,10 +118,6 @@ def thresholds(manifest: Manifest) -> dict[str, float]:
     if not part.has_artists:
         return {"all artists": part.acceptance.threshold(NEW)}
     return {f"{kind} artists": part.acceptance.threshold(kind) for kind in KINDS[::-1]}
-
-
-def _accepted(one: AcceptedShare | AcceptanceOverSeeds | None) -> str:
-    return "" if one is None else accepted(one)
 
 
 def _tiles(subject: Subject) -> list[Tile]:

@@ -1,6 +1,6 @@
 """Permutation importance: which features and inputs the classifier uses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -42,16 +42,14 @@ def topic(subject: Subject) -> Topic | None:
     return Topic("importance", "What the model uses", lead, parts)
 
 
-def tables(genres: GenreMetrics) -> list[Table]:
+def tables(genres: GenreMetrics) -> Iterator[Table]:
     """What is lost without each input and each feature, the most first; one table per protocol."""
-    found = []
     for title, one in _measured(genres).items():
         lost = {f"input: {_INPUTS.get(name, name)}": of.accuracy for name, of in one.inputs.items()}
         lost |= {f"feature: {plain(name)}": of.all.accuracy for name, of in one.features.items()}
         rows = sorted(lost.items(), key=lambda pair: -pair[1].mean)
         columns = [Column(title), Column(_LOST, loss)]
-        found.append(Table(f"Importance, {title}", columns, rows))
-    return found
+        yield Table(f"Importance, {title}", columns, rows)
 
 
 def _measured(genres: GenreMetrics) -> dict[str, Importance]:
@@ -87,7 +85,7 @@ def _of_genres(title: str, found: Importance, classes: Sequence[str]) -> Figure:
     tables = [one.all.accuracy.per_genre for one in found.features.values()]
     lost = np.array([[table.get(genre, 0.0) for table in tables] for genre in classes])
     shown = np.sort(np.argsort(-lost.max(axis=1), kind="stable")[:MOST_CONFUSED])
-    row, column = map(int, np.unravel_index(lost.argmax(), lost.shape))
+    row, column = charts.largest(lost)
     names = [plain(name) for name in found.features]
     finding = (
         f"The largest loss: {percent(lost[row, column])} of the right labels of"

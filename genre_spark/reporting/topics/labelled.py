@@ -97,7 +97,7 @@ def _explanations(
     names = sorted(tables, key=lambda name: (-sum(tables[name].values()), name))[:_MOST_MIXED]
     counts = np.array([[tables[name].get(feature, 0) for feature in features] for name in names])
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    row, column = map(int, np.unravel_index(shares.argmax(), shares.shape))
+    row, column = charts.largest(shares)
     columns = [plain(feature) for feature in features]
     finding = (
         f"The clearest case is {one_line(names[row])}: {columns[column]}, for"

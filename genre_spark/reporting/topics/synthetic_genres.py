@@ -291,7 +291,7 @@ def _held(found: Discovery) -> Figure | None:
     names, others = list(_numbered(found).values()), len(set().union(*tables)) - len(columns)
     counts = np.array([[table.get(name, 0) for name in columns] for table in tables])
     shares = counts / np.maximum(1, totals)[:, None]
-    row, column = map(int, np.unravel_index(shares.argmax(), shares.shape))
+    row, column = charts.largest(shares)
     finding = (
         f"The purest is {one_line(names[row])}: {percent(shares[row, column])} of its"
         f" {count(totals[row])} labelled tracks are {one_line(columns[column])}."
@@ -316,7 +316,7 @@ def _centroids(found: Discovery, scoring: ScoringPart) -> Figure:
     names = list(_numbered(found).values())
     values = np.array([genre.centroid for genre in found.synthetic_genres])
     columns = [plain(one.name) for one in scoring.scaler.scaled_features]
-    row, column = map(int, np.unravel_index(np.abs(values).argmax(), values.shape))
+    row, column = charts.largest(np.abs(values))
     far = float(values[row, column])
     finding = (
         f"{one_line(names[row])} differs most: its {columns[column]} is {abs(far):.1f} standard"
