@@ -126,14 +126,13 @@ def _tiles(subject: Subject) -> list[Tile]:
     if labels is None or labels.labels.accepted is None or genres is None:
         return []
     share = labels.labels.accepted
-    shown = f"target precision {percent(genres.target_precision, 0)}"
+    target = f"target precision {percent(genres.target_precision, 0)}"
     if labels.rows.fingerprint != subject.model.data.rows.fingerprint:
-        shown += ", tracks that the model learned from included"
-        return [Tile("Accepted labels", percent(share), shown, "ok" if share else "warn")]
+        detail = f"{target}; includes tracks that the model learned from"
+        return [Tile("Accepted labels", percent(share), detail, "ok" if share else "warn")]
     (whose, held_out), *others = (
         (protocol(name), of.coverage) for name, of in genres.protocols.items()
     )
-    details = [f"{percent(of)} of {name}" for name, of in others[:1]]
-    details += [shown, f"{percent(share)} with the tracks that the model learned from"]
-    title = f"Accepted labels, held-out {whose}"
-    return [Tile(title, percent(held_out), ", ".join(details), "ok" if held_out else "warn")]
+    details = [f"of held-out {whose}", *(f"{percent(of)} of {name}" for name, of in others[:1])]
+    detail = f"{', '.join(details)}; {target}; {percent(share)} with the tracks it learned from"
+    return [Tile("Accepted labels", percent(held_out), detail, "ok" if held_out else "warn")]

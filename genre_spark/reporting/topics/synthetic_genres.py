@@ -352,8 +352,8 @@ def _choice(tried: Sequence[Candidate], k: int) -> Figure | None:
         f" {k} were chosen.",
         {name: charts.lines(ks, values, "number of synthetic genres", k)
          for name, values in measures.items()},
-        "Higher is better. Among numbers with a stability of at least 0.80 the one with the highest"
-        " kappa is chosen.",
+        "Higher is better. Chosen is the highest kappa among numbers with a stability of at least"
+        " 0.80; if there is none, the best stability.",
     )  # fmt: skip
 
 
