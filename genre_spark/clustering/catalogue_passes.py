@@ -148,9 +148,8 @@ def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) ->
 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            own = batch.inputs
-            compared = metric.points(own.scaled, own.artist_mean, own.artist_counts)
-            yield _lists(compared[metric.can_fit(own.scaled, compared)], pa.float32())
+            usable = metric.can_fit(batch.inputs)
+            yield _lists(metric.points(batch.inputs)[usable], pa.float32())
 
     found = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<float>")
     return found.select(array_to_vector(F.col(POINT)).alias(POINT))

@@ -145,15 +145,14 @@ def _fit(
 ) -> tuple[SyntheticPart, Stability, Discovery]:
     """Earlier synthetic genres as they are, where they still fit, or new ones without names."""
     sampled, wanted, seed = compared.sample, settings.clustering, settings.seed
-    own = sampled.inputs
-    points = compared.metric.points(own.scaled, own.artist_mean, own.artist_counts)
+    points = compared.metric.points(sampled.inputs)
     candidates = model_selection.try_each_k(points, sampled.group, wanted, seed)
     k = model_selection.choose(candidates, len(previous.synthetic.ids) if previous else None)
     start, stability = model_selection.fit_best(points, k, wanted, seed)
     found = Discovery(k=k, candidates=candidates, stability=stability)
     before = previous.synthetic if previous else None
     if before and len(before.ids) == k:
-        earlier = before.assign(own)[0]
+        earlier = before.assign(sampled.inputs)[0]
         if model_selection.still_fit(points, earlier, start):
             return before, stability, found
     of_all = catalogue_passes.points(compared.narrowed, sampled.scaler, compared.metric)

@@ -1,4 +1,4 @@
-"""How tracks are compared: by artists' levels, in standard deviations within artists."""
+"""The metric of tracks: levels of artists, in standard deviations within artists."""
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +9,7 @@ from pydantic import Field
 from genre_spark._model import StrictModel
 from genre_spark.errors import InputError
 from genre_spark.features.scaling import FeatureScaler
+from genre_spark.features.track_inputs import TrackInputs
 from genre_spark.schema import feature
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 # Variances of fewer artists are too uncertain to compare.
 MIN_ARTISTS = 30
-# How improbable a difference between artists must be, were there none.
+# Of the F test.
 _SIGNIFICANCE = 0.001
 _MIN_VARIANCE = 1e-6
 # Of the tracks that have the most frequent feature: a feature of fewer is not compared.
@@ -72,56 +73,35 @@ class ClusterMetric(StrictModel):
         """Whether the place of a track depends on its artist's other tracks."""
         return any(dimension.ratio > 0 for dimension in self.dimensions)
 
-    def levels(self, artist_mean: np.ndarray, artist_counts: np.ndarray) -> np.ndarray:
-        """The usual value of each track's artist; NaN where no track of the artist has the feature.
+    def levels(self, inputs: TrackInputs) -> np.ndarray:
+        """The usual value of each track's artist, in scaled units.
 
-        Parameters
-        ----------
-        artist_mean : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
-            In scaled units.
-        artist_counts : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
-            Tracks of the artist that have the feature.
-
-        Returns
-        -------
-        np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
-            In scaled units.
+        [shape=(n_tracks, n_dimensions), dtype=float32]; NaN if no track of the artist has the
+        feature.
         """
-        known = artist_counts[:, self.columns] * self._each("ratio")
-        return artist_mean[:, self.columns] * (known / (known + np.float32(1)))
+        known = inputs.artist_counts[:, self.columns] * self._each("ratio")
+        return inputs.artist_mean[:, self.columns] * (known / (known + np.float32(1)))
 
-    def points(
-        self, scaled: np.ndarray, artist_mean: np.ndarray, artist_counts: np.ndarray
-    ) -> np.ndarray:
-        """Tracks as they are compared.
+    def points(self, inputs: TrackInputs) -> np.ndarray:
+        """Tracks as they are compared [shape=(n_tracks, n_dimensions), dtype=float32].
 
         Each number is computed on its own, so that a track has the same place in every batch. A
-        track that lacks a feature takes its artist's level, which is the value to expect of it.
-
-        Parameters
-        ----------
-        scaled : np.ndarray [shape=(n_tracks, n_scaled), dtype=float32]
-        artist_mean, artist_counts : np.ndarray
-            As `levels` takes them.
-
-        Returns
-        -------
-        np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
-            NaN where neither the track nor its artist has the feature.
+        track that lacks a feature takes its artist's level, the value to expect of it; NaN where its
+        artist lacks the feature too.
         """
-        levels = self.levels(artist_mean, artist_counts)
-        own = scaled[:, self.columns].astype(np.float32)
+        levels = self.levels(inputs)
+        own = inputs.scaled[:, self.columns].astype(np.float32)
         own = np.where(np.isnan(own), levels, own) * self._each("track_weight")
         return (levels + own) / self._each("deviation")
 
-    def can_fit(self, scaled: np.ndarray, points: np.ndarray) -> np.ndarray:
+    def can_fit(self, inputs: TrackInputs) -> np.ndarray:
         """Whether centers may be fitted to a track [shape=(n_tracks,), dtype=bool].
 
         It has features of its own, so that artists do not count for tracks that nobody analysed,
         and `points` has every dimension of it.
         """
-        has_own = ~np.isnan(scaled[:, self.columns]).all(axis=1)
-        return has_own & ~np.isnan(points).any(axis=1)
+        has_own = ~np.isnan(inputs.scaled[:, self.columns]).all(axis=1)
+        return has_own & ~np.isnan(self.points(inputs)).any(axis=1)
 
     def _each(self, name: str) -> np.ndarray:
         return np.array([getattr(one, name) for one in self.dimensions], np.float32)

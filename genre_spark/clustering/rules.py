@@ -81,7 +81,7 @@ def table(
     subjects : list of Subject
         One per column.
     """
-    levels = metric.levels(sample.inputs.artist_mean, sample.inputs.artist_counts)
+    levels = metric.levels(sample.inputs)
     compared = [
         (i, sample.scaler.scaled_features[column]) for i, column in enumerate(metric.columns)
     ]

@@ -1,7 +1,7 @@
 """A bounded sample of tracks on the driver, on which k is chosen and quality is measured."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +10,10 @@ from pyspark.sql import functions as F
 
 from genre_spark.clustering.metric import ClusterMetric
 from genre_spark.errors import InputError
-from genre_spark.features.artist_batches import FEATURES, GROUP, artist_batches
+from genre_spark.features.artist_batches import FEATURES, GROUP, ArtistBatch, sorted_by_group
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureScaler
-from genre_spark.features.track_inputs import Keys, TrackInputs
+from genre_spark.features.track_inputs import TrackInputs
 from genre_spark.schema import GENRE, TRACK_ID
 
 # Tracks of one artist at most: the sample is to have many artists.
@@ -108,20 +108,10 @@ def draw(
     """
     share = max(1, n_tracks // (2 * size))
     sampled = narrowed.filter(F.pmod(F.xxhash64(F.lit(seed), GROUP), F.lit(share)) == 0)
-    table = sampled.toArrow().sort_by(TRACK_ID).combine_chunks()
-    batches = list(artist_batches(iter(table.to_batches()), scaler))
-    rows = pa.Table.from_batches([batch.rows for batch in batches])
-    starts = np.cumsum([0, *(len(batch.groups.starts) for batch in batches)])
-    pairs = zip(batches, starts, strict=False)
-    group = np.concatenate([batch.groups.code + start for batch, start in pairs])
-    inputs = _join([batch.inputs for batch in batches])
-    can_fit = [
-        one.can_fit(
-            inputs.scaled, one.points(inputs.scaled, inputs.artist_mean, inputs.artist_counts)
-        )
-        for one in metrics
-    ]
-    usable = np.flatnonzero(np.all(can_fit, axis=0))
+    table = sampled.toArrow().sort_by(TRACK_ID)
+    batch = ArtistBatch.of(next(sorted_by_group(table.to_batches())), scaler)
+    inputs, group = batch.inputs, batch.groups.code
+    usable = np.flatnonzero(np.all([one.can_fit(inputs) for one in metrics], axis=0))
     if not len(usable):
         raise InputError(
             f"no track has all of the features that tracks are compared by"
@@ -129,8 +119,8 @@ def draw(
             " leave out those that few tracks have (columns: FEATURE: 'null' in a dataset file)"
         )
     chosen = usable[_choose(group[usable], size, np.random.default_rng(seed))]
-    taken = rows.take(pa.array(chosen)).combine_chunks()
-    return Sample(scaler, taken, inputs.take(chosen), group[chosen])
+    rows = pa.Table.from_batches([batch.rows]).take(pa.array(chosen)).combine_chunks()
+    return Sample(scaler, rows, inputs.take(chosen), group[chosen])
 
 
 def _choose(group: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -140,14 +130,3 @@ def _choose(group: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
     groups = Groups.of(group[by_artist])
     within = np.arange(len(group)) - groups.starts[groups.code]
     return rng.permutation(by_artist[within < _MOST_OF_ARTIST][:size])
-
-
-def _join(parts: Sequence[TrackInputs]) -> TrackInputs:
-    """Numbers of all parts; other artists and words take no part in clustering."""
-    n = sum(len(part) for part in parts)
-    arrays = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(TrackInputs)
-        if isinstance(getattr(parts[0], field.name), np.ndarray)
-    }
-    return TrackInputs(**arrays, other_artists=Keys.none(n))

@@ -49,7 +49,7 @@ class SyntheticPart(StrictModel):
 
     def points(self, inputs: TrackInputs) -> np.ndarray:
         """Tracks as they are compared [shape=(n_tracks, n_dimensions), dtype=float32]; see `metric`."""
-        return self.metric.points(inputs.scaled, inputs.artist_mean, inputs.artist_counts)
+        return self.metric.points(inputs)
 
     def assign(self, inputs: TrackInputs) -> tuple[np.ndarray, np.ndarray]:
         """The synthetic genre of each track.

@@ -5,7 +5,7 @@ sorts its rows.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,39 @@ class ArtistBatch:
     inputs: TrackInputs
     groups: Groups
 
+    @classmethod
+    def of(
+        cls, rows: pa.RecordBatch, scaler: FeatureScaler, group: np.ndarray | None = None
+    ) -> "ArtistBatch":
+        """From rows in the order of `GROUP`, or of another group for each."""
+        n = rows.num_rows
+        scaled = scaler.to_numpy(_raw(rows))
+        artist, album = (_keys(rows[name]) for name in (ARTIST_KEY, ALBUM_KEY))
+        own = np.arange(1, n + 1)
+        by_artist = Groups.of(rows[GROUP].to_numpy() if group is None else group)
+        # A track without an album is an album of its own.
+        by_album = Groups.of(by_artist.code, np.where(album == 0, own, album), album == 0)
+        means, deviations = by_album.means_and_deviations(scaled)
+        artist_mean, artist_deviation = by_artist.means_and_deviations(scaled)
+        others = rows[OTHER_ARTISTS] if OTHER_ARTISTS in rows.schema.names else None
+        inputs = TrackInputs(
+            scaled=scaled,
+            artist=artist,
+            album=album,
+            other_artists=Keys.none(n) if others is None else Keys.of(others),
+            artist_tracks=by_artist.sizes[by_artist.code],
+            album_tracks=by_album.sizes[by_album.code],
+            artist_counts=by_artist.counts(scaled).astype(np.float32)[by_artist.code],
+            album_counts=by_album.counts(scaled).astype(np.float32)[by_album.code],
+            artist_mean=artist_mean[by_artist.code],
+            album_mean=means[by_album.code],
+            album_deviation=deviations[by_album.code],
+            artist_deviation=artist_deviation[by_artist.code],
+            title=_text(rows, TITLE_TEXT),
+            album_name=_text(rows, ALBUM_TEXT),
+        )
+        return cls(rows, inputs, by_artist)
+
     @property
     def n_missing(self) -> np.ndarray:
         """Features that each track lacks [shape=(n_tracks,), dtype=int64]."""
@@ -66,7 +99,7 @@ def artist_batches(
     """
     for rows in sorted_by_group(batches):
         for first, end in _cuts(rows[GROUP].to_numpy()):
-            yield _batch(rows.slice(first, end - first), scaler)
+            yield ArtistBatch.of(rows.slice(first, end - first), scaler)
 
 
 def single_tracks(
@@ -75,10 +108,10 @@ def single_tracks(
     """The tracks of a partition, each a group of its own, for models that do not relate tracks."""
     for rows in batches:
         if rows.num_rows:
-            yield _batch(rows, scaler, np.arange(rows.num_rows))
+            yield ArtistBatch.of(rows, scaler, np.arange(rows.num_rows))
 
 
-def sorted_by_group(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def sorted_by_group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """All rows of a partition as one batch, in the order of `GROUP`, then of `ALBUM_KEY` if given."""
     held = [batch for batch in batches if batch.num_rows]
     if not held:
@@ -96,38 +129,6 @@ def _cuts(keys: np.ndarray) -> Iterator[tuple[int, int]]:
     inner = np.unique(starts[wanted[wanted < len(starts)]])
     edges = [0, *inner.tolist(), len(keys)]
     yield from itertools.pairwise(edges)
-
-
-def _batch(
-    rows: pa.RecordBatch, scaler: FeatureScaler, group: np.ndarray | None = None
-) -> ArtistBatch:
-    n = rows.num_rows
-    scaled = scaler.to_numpy(_raw(rows))
-    artist, album = (_keys(rows[name]) for name in (ARTIST_KEY, ALBUM_KEY))
-    own = np.arange(1, n + 1)
-    by_artist = Groups.of(rows[GROUP].to_numpy() if group is None else group)
-    # A track without an album is an album of its own.
-    by_album = Groups.of(by_artist.code, np.where(album == 0, own, album), album == 0)
-    means, deviations = by_album.means_and_deviations(scaled)
-    artist_mean, artist_deviation = by_artist.means_and_deviations(scaled)
-    others = rows[OTHER_ARTISTS] if OTHER_ARTISTS in rows.schema.names else None
-    inputs = TrackInputs(
-        scaled=scaled,
-        artist=artist,
-        album=album,
-        other_artists=Keys.none(n) if others is None else Keys.of(others),
-        artist_tracks=by_artist.sizes[by_artist.code],
-        album_tracks=by_album.sizes[by_album.code],
-        artist_counts=by_artist.counts(scaled).astype(np.float32)[by_artist.code],
-        album_counts=by_album.counts(scaled).astype(np.float32)[by_album.code],
-        artist_mean=artist_mean[by_artist.code],
-        album_mean=means[by_album.code],
-        album_deviation=deviations[by_album.code],
-        artist_deviation=artist_deviation[by_artist.code],
-        title=_text(rows, TITLE_TEXT),
-        album_name=_text(rows, ALBUM_TEXT),
-    )
-    return ArtistBatch(rows, inputs, by_artist)
 
 
 def _raw(rows: pa.RecordBatch) -> np.ndarray:

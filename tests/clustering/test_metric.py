@@ -1,5 +1,7 @@
 """How tracks are compared: by what artists differ in."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,6 +35,11 @@ def batch(scaled, artists):
         album_mean=scaled, album_deviation=0 * scaled,
     )  # fmt: skip
     return ArtistBatch(None, inputs, groups)
+
+
+def given_inputs(scaled, mean, counts):
+    """As much of tracks as the comparison reads."""
+    return SimpleNamespace(scaled=scaled, artist_mean=mean, artist_counts=counts)
 
 
 def drawn(between, n_artists=400, n_tracks=5, seed=0):
@@ -89,10 +96,10 @@ def test_a_track_that_lacks_a_feature_takes_its_artists_level_and_one_of_nobody_
     scaled = np.array([[0, nan, 0], [nan, nan, nan], [0, 5.0, 0]], np.float32)
     mean = np.array([[0, 3.0, 0], [nan, nan, nan], [0, 5.0, 0]], np.float32)
     counts = np.array([[1, 1, 1], [0, 0, 0], [1, 1, 1]], np.float32)
-    points = one.points(scaled, mean, counts)
+    points = one.points(given_inputs(scaled, mean, counts))
     np.testing.assert_allclose(points[[0, 2], 0], [(1.5 + 0.2 * 1.5) / 2, (2.5 + 1) / 2], rtol=1e-6)
     assert np.isnan(points[1, 0])
-    assert one.can_fit(scaled, points).tolist() == [False, False, True]
+    assert one.can_fit(given_inputs(scaled, mean, counts)).tolist() == [False, False, True]
 
 
 def test_a_feature_in_which_artists_do_not_differ_is_not_compared():
@@ -117,9 +124,11 @@ def test_an_artists_level_is_its_mean_shrunk_the_more_the_fewer_tracks_it_has():
     one = ClusterMetric(dimensions=(Dimension(column=1, ratio=1, track_weight=0.2, deviation=2),))
     mean = np.array([[0, 3.0, 0], [0, 3.0, 0]], np.float32)
     counts = np.array([[1, 1, 1], [1, 9, 1]], np.float32)
-    np.testing.assert_allclose(one.levels(mean, counts), [[1.5], [2.7]], rtol=1e-6)
+    np.testing.assert_allclose(
+        one.levels(given_inputs(mean, mean, counts)), [[1.5], [2.7]], rtol=1e-6
+    )
     scaled = np.array([[0, 5.0, 0], [0, -5.0, 0]], np.float32)
-    points = one.points(scaled, mean, counts)
+    points = one.points(given_inputs(scaled, mean, counts))
     np.testing.assert_allclose(points, [[(1.5 + 1) / 2], [(2.7 - 1) / 2]], rtol=1e-6)
 
 
@@ -129,9 +138,9 @@ def test_a_track_has_the_same_place_to_the_last_bit_in_every_batch(seed, n):
     scaled, mean = rng.normal(size=(2, n, SCALER.n_scaled)).astype(np.float32)
     tracks = rng.integers(1, 99, (n, SCALER.n_scaled)).astype(np.float32)
     compared = make_metric(SCALER, ratio=0.7)
-    whole = compared.points(scaled, mean, tracks)
+    whole = compared.points(given_inputs(scaled, mean, tracks))
     row = int(rng.integers(n))
-    alone = compared.points(scaled[row : row + 1], mean[row : row + 1], tracks[row : row + 1])
+    alone = compared.points(given_inputs(*(one[row : row + 1] for one in (scaled, mean, tracks))))
     np.testing.assert_array_equal(alone[0], whole[row])
 
 
@@ -143,5 +152,5 @@ def test_without_artists_scaled_features_are_compared_but_no_key():
     }
     assert not compared.relates_artists
     scaled = np.random.default_rng(0).normal(size=(5, scaler.n_scaled)).astype(np.float32)
-    points = compared.points(scaled, scaled + 9, np.full_like(scaled, 3))
+    points = compared.points(given_inputs(scaled, scaled + 9, np.full_like(scaled, 3)))
     np.testing.assert_array_equal(points, scaled[:, compared.columns])
