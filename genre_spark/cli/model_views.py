@@ -91,17 +91,11 @@ def promotion(path: str, given: Promotion) -> View:
     pairs = {"promoted": f"{path} is {given.alias}", "model id": given.model_id}
     parts: list[Part] = [pairs]
     if given.evidence:
-        head = ("held out", "tracks", "champion so far", "this model")
         rows = [
-            (
-                PROTOCOLS[name],
-                f"{one.tracks:,}",
-                f"{one.champion:.4f}",
-                f"{one.candidate:.4f}",
-            )
+            (PROTOCOLS[name], f"{one.tracks:,}", f"{one.champion:.4f}", f"{one.candidate:.4f}")
             for name, one in given.evidence.protocols.items()
         ]
-        parts = [[head, *rows], pairs]
+        parts = [[("held out", "tracks", "champion so far", "this model"), *rows], pairs]
     return {"path": path, **given.model_dump()}, parts
 
 
@@ -128,8 +122,8 @@ def difference(found: Difference) -> View:
         _changed("artist to the models", found.why.artists),
         _made(found.why.making),
     ]
-    summary = found.model_dump(mode="json", by_alias=True)
-    return summary, [pairs, *(table for table in tables if len(table) > 1)]
+    shown = [pairs, *(table for table in tables if len(table) > 1)]
+    return found.model_dump(mode="json", by_alias=True), shown
 
 
 def _flows(flows: Sequence[Flow]) -> str:
@@ -166,8 +160,10 @@ def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, .
 
 
 def _made(found: Pairs) -> list[tuple[str, ...]]:
-    head = ("made of, or decides by", "before", "after")
-    return [head, *((name, *map(_short, pair)) for name, pair in found.items())]
+    return [
+        ("made of, or decides by", "before", "after"),
+        *((name, *map(_short, pair)) for name, pair in found.items()),
+    ]
 
 
 def _short(value: Any) -> str:

@@ -109,7 +109,6 @@ def _compared(
     tracks: Tracks, scaler: FeatureScaler, settings: Settings, previous: Previous | None
 ) -> Iterator[_Compared]:
     """By artist; by album where too few artists have several tracks; else each track alone."""
-    wanted = settings.clustering
     for owner in (*[name for name in (ARTIST, ALBUM) if name in tracks.groups], None):
         narrowed = _narrowed(tracks, scaler, settings, owner).persist()
         try:
@@ -119,9 +118,9 @@ def _compared(
                 moments = catalogue_passes.moments(narrowed, scaler)
                 if moments.artists.max() < metric.MIN_ARTISTS:
                     continue
-                fitted = metric.fit(moments, scaler, wanted, owner)
+                fitted = metric.fit(moments, scaler, settings.clustering, owner)
             metrics = [fitted, *([previous.synthetic.metric] if previous else [])]
-            size, n = wanted.sample_size, tracks.n_with_features
+            n, size = tracks.n_with_features, settings.clustering.sample_size
             sampled = sample.draw(narrowed, n, scaler, metrics, size, settings.seed)
             yield _Compared(narrowed, owner, fitted, sampled)
             return

@@ -109,9 +109,9 @@ def draw(
     share = max(1, n_tracks // (2 * size))
     sampled = narrowed.filter(F.pmod(F.xxhash64(F.lit(seed), GROUP), F.lit(share)) == 0)
     table = sampled.toArrow().sort_by(TRACK_ID)
-    batch = ArtistBatch.of(next(sorted_by_group(table.to_batches())), scaler)
-    inputs, group = batch.inputs, batch.groups.code
-    usable = np.flatnonzero(np.all([one.can_fit(inputs) for one in metrics], axis=0))
+    batch = ArtistBatch.of(next(sorted_by_group(iter(table.to_batches()))), scaler)
+    group = batch.groups.code
+    usable = np.flatnonzero(np.all([one.can_fit(batch.inputs) for one in metrics], axis=0))
     if not len(usable):
         raise InputError(
             f"no track has all of the features that tracks are compared by"
@@ -120,7 +120,7 @@ def draw(
         )
     chosen = usable[_choose(group[usable], size, np.random.default_rng(seed))]
     rows = pa.Table.from_batches([batch.rows]).take(pa.array(chosen)).combine_chunks()
-    return Sample(scaler, rows, inputs.take(chosen), group[chosen])
+    return Sample(scaler, rows, batch.inputs.take(chosen), group[chosen])
 
 
 def _choose(group: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

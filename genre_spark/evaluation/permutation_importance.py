@@ -1,6 +1,6 @@
-"""Which features, and which other inputs, decide a track's genre."""
+"""Permutation importance of features and of other inputs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,22 +23,25 @@ _INPUTS = {
     "artist's labels": ("artist",),
     "other artists' labels": ("other_artists",),
     "album's labels": ("album",),
+    "artist's document": ("document",),
+    "synthetic genre's labels": ("synthetic",),
 }
-
-Change = Callable[[LabelledTracks, np.ndarray], LabelledTracks]
+# Those that are not of `LabelledTracks.inputs`.
+_OF_TRACKS = ("document", "synthetic")
 
 
 def importance(
     fitted: FittedClassifier, tracks: LabelledTracks, rows: np.ndarray, seed: int
 ) -> Importance:
-    """Measure what is lost on held-out tracks where a part of the input is another track's.
+    """Loss on held-out tracks when a part of the input is shuffled between tracks.
 
-    The input is exchanged before the network, and everything after it stays as in scoring: pooling
-    over the artist, words, evidence, weights. Of an artist the other tracks are changed too.
+    The input is shuffled before the network, and everything after it stays as in scoring: pooling
+    over the artist, words, evidence, weights. The artist's other tracks are changed too.
 
-    A *feature* is exchanged for the track alone (``own``), and together with the artist's
-    and the album's statistics of it (``all``). An *input* is exchanged whole. Parts with the same information stand in for each other,
-    so that each may lose little. The losses describe what this classifier uses, not what genres are.
+    A *feature* is shuffled for the track alone (``own``), and together with the artist's and the
+    album's statistics of it (``all``). An *input* is shuffled as a whole. Parts with the same
+    information replace each other, so each may lose little. The losses describe what this classifier
+    uses, not what genres are.
 
     Parameters
     ----------
@@ -66,45 +69,31 @@ def importance(
         name: [i for i, one in enumerate(tracks.features) if one == name]
         for name in dict.fromkeys(tracks.features)
     }
-    everywhere = ("scaled", *_STATISTICS)
     features = {
         name: FeatureLosses(
-            own=bench.loss(_columns(own, ("scaled",))), all=bench.loss(_columns(own, everywhere))
+            own=bench.loss(("scaled",), own), all=bench.loss(("scaled", *_STATISTICS), own)
         )
         for name, own in columns.items()
     }
-    inputs = {name: bench.loss(_fields(fields)) for name, fields in _INPUTS.items()}
-    inputs["artist's document"] = bench.loss(_of_tracks("document"))
-    inputs["synthetic genre's labels"] = bench.loss(_of_tracks("synthetic"))
+    inputs = {name: bench.loss(fields) for name, fields in _INPUTS.items()}
     return Importance(tracks=len(counted), repeats=_REPEATS, features=features, inputs=inputs)
 
 
-def _columns(columns: Sequence[int], fields: Sequence[str]) -> Change:
-    def change(tracks: LabelledTracks, order: np.ndarray) -> LabelledTracks:
-        changed = {}
-        for name in fields:
-            values = getattr(tracks.inputs, name).copy()
-            values[:, columns] = values[order][:, columns]
-            changed[name] = values
-        return replace(tracks, inputs=replace(tracks.inputs, **changed))
-
-    return change
-
-
-def _fields(fields: Sequence[str]) -> Change:
-    def change(tracks: LabelledTracks, order: np.ndarray) -> LabelledTracks:
-        other = tracks.inputs.take(order)
-        changed = {name: getattr(other, name) for name in fields}
-        return replace(tracks, inputs=replace(tracks.inputs, **changed))
-
-    return change
-
-
-def _of_tracks(field: str) -> Change:
-    def change(tracks: LabelledTracks, order: np.ndarray) -> LabelledTracks:
-        return replace(tracks, **{field: getattr(tracks, field)[order]})
-
-    return change
+def _exchanged(
+    tracks: LabelledTracks, order: np.ndarray, fields: Sequence[str], columns: Sequence[int] | None
+) -> LabelledTracks:
+    """The tracks with fields, or some columns of them, of the tracks in another order."""
+    other, changed = tracks.take(order), {}
+    for name in fields:
+        is_own = name in _OF_TRACKS
+        own, values = (getattr(one if is_own else one.inputs, name) for one in (tracks, other))
+        if columns is not None:
+            own = own.copy()
+            own[:, columns] = values[:, columns]
+            values = own
+        changed[name] = values
+    outer = {name: changed.pop(name) for name in fields if name in _OF_TRACKS}
+    return replace(tracks, inputs=replace(tracks.inputs, **changed), **outer)
 
 
 class _Bench:
@@ -125,12 +114,11 @@ class _Bench:
         self._orders = [rng.permutation(len(tracks)) for _ in range(_REPEATS)]
         self._before = self._success(tracks)
 
-    def loss(self, change: Change) -> Losses:
-        """Measure what is lost with a part of the input of another track."""
+    def loss(self, fields: Sequence[str], columns: Sequence[int] | None = None) -> Losses:
+        """Losses with fields of the input, or some of their columns, of another track."""
+        changed = (_exchanged(self._tracks, order, fields, columns) for order in self._orders)
         # [shape=(n_repeats, n_measures, n_counted)]
-        lost = np.array(
-            [self._before - self._success(change(self._tracks, order)) for order in self._orders]
-        )
+        lost = np.array([self._before - self._success(tracks) for tracks in changed])
         return Losses(
             accuracy=self._statistics(lost[:, 0]), log_likelihood=self._statistics(lost[:, 1])
         )

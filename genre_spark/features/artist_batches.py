@@ -5,7 +5,7 @@ sorts its rows.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,13 +50,14 @@ class ArtistBatch:
         n = rows.num_rows
         scaled = scaler.to_numpy(_raw(rows))
         artist, album = (_keys(rows[name]) for name in (ARTIST_KEY, ALBUM_KEY))
-        own = np.arange(1, n + 1)
         by_artist = Groups.of(rows[GROUP].to_numpy() if group is None else group)
         # A track without an album is an album of its own.
-        by_album = Groups.of(by_artist.code, np.where(album == 0, own, album), album == 0)
+        by_album = Groups.of(
+            by_artist.code, np.where(album == 0, np.arange(1, n + 1), album), album == 0
+        )
         means, deviations = by_album.means_and_deviations(scaled)
         artist_mean, artist_deviation = by_artist.means_and_deviations(scaled)
-        others = rows[OTHER_ARTISTS] if OTHER_ARTISTS in rows.schema.names else None
+        others = _optional(rows, OTHER_ARTISTS)
         inputs = TrackInputs(
             scaled=scaled,
             artist=artist,
@@ -70,8 +71,8 @@ class ArtistBatch:
             album_mean=means[by_album.code],
             album_deviation=deviations[by_album.code],
             artist_deviation=artist_deviation[by_artist.code],
-            title=_text(rows, TITLE_TEXT),
-            album_name=_text(rows, ALBUM_TEXT),
+            title=_optional(rows, TITLE_TEXT),
+            album_name=_optional(rows, ALBUM_TEXT),
         )
         return cls(rows, inputs, by_artist)
 
@@ -111,7 +112,7 @@ def single_tracks(
             yield ArtistBatch.of(rows, scaler, np.arange(rows.num_rows))
 
 
-def sorted_by_group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def sorted_by_group(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """All rows of a partition as one batch, in the order of `GROUP`, then of `ALBUM_KEY` if given."""
     held = [batch for batch in batches if batch.num_rows]
     if not held:
@@ -141,5 +142,5 @@ def _keys(column: pa.Array) -> np.ndarray:
     return column.fill_null(0).to_numpy(zero_copy_only=False)
 
 
-def _text(rows: pa.RecordBatch, name: str) -> pa.StringArray | None:
+def _optional(rows: pa.RecordBatch, name: str) -> pa.Array | None:
     return rows[name] if name in rows.schema.names else None

@@ -151,7 +151,7 @@ def _by_protocol(
 
 
 def _baselines(genres: GenreMetrics) -> Figure:
-    def panel(of: HeldOutMetrics) -> tuple[str, Spec]:
+    def panel(of: ProtocolMetrics) -> tuple[str, Spec]:
         best, accuracy = of.best_baseline
         side = "behind" if of.accuracy < accuracy else "ahead of"
         gain = 100 * abs(of.accuracy - accuracy)
