@@ -122,8 +122,8 @@ def difference(found: Difference) -> View:
         _changed("artist to the models", found.why.artists),
         _made(found.why.making),
     ]
-    shown = [pairs, *(table for table in tables if len(table) > 1)]
-    return found.model_dump(mode="json", by_alias=True), shown
+    summary = found.model_dump(mode="json", by_alias=True)
+    return summary, [pairs, *(table for table in tables if len(table) > 1)]
 
 
 def _flows(flows: Sequence[Flow]) -> str:
