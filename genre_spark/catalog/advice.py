@@ -66,7 +66,7 @@ def summary(
 
 
 def questions_of(found: Found) -> tuple[str, ...]:
-    """What only a person can decide: of files and ids, of readings with rivals, of odd outcomes."""
+    """Questions for the user: on files and ids, ambiguous readings and odd outcomes."""
     readings = found.readings.values()
     doubts = [
         f"{one.name} is unlike known tracks: {one.doubt}. score stops unless the dataset file confirms it"
@@ -92,7 +92,7 @@ def _column(one: Column, read_as: list[str]) -> InspectedColumn:
 
 
 def doubtful_artist(found: Found) -> LargestArtist | None:
-    """The largest artist, if it has so many tracks and albums that it may stand for "no artist"."""
+    """The largest artist, if it has so many tracks and albums that it may mean "no artist"."""
     one, rows = found.largest_artist, found.rows
     if one is None or rows is None or one.tracks < _MANY_TRACKS:
         return None
@@ -104,13 +104,13 @@ def _notes(found: Found, settings: CatalogSettings) -> list[str]:
     has = {name: one for name, one in found.readings.items() if one.expression != NOT_READ}
     notes = _of_reading(found)
     if TRACK_ID not in has:
-        notes.append("no column has a value of its own for each track; map one to track_id")
+        notes.append("no column is unique for each track; map one to track_id")
     absent = [name for name in FEATURE_NAMES if name not in has]
     unread = [name for name in found.readings if name not in has]
     notes += [found.readings[name].why or f"{name} is left out" for name in unread]
     absent = [name for name in absent if name not in unread]
     if absent:
-        notes.append(f"no column looks like {', '.join(absent)}: the models do without")
+        notes.append(f"no column looks like {', '.join(absent)}: they are not used")
     if sum(name in has for name in FEATURE_NAMES) < _FEWEST:
         notes.append(f"at least {_FEWEST} features are needed; map columns to them")
     if ARTIST not in has:
@@ -125,10 +125,10 @@ def _of_reading(found: Found) -> list[str]:
     notes = []
     if found.dataset.rows:
         notes.append(
-            f"a row holds a list of tracks in {found.dataset.rows}, which is read item by item"
+            f"each row has a list of tracks in {found.dataset.rows}, which is read item by item"
         )
     for name, value in found.dataset.options.items():
-        notes.append(f"read with {name} {value!r}: score needs a dataset file that says so")
+        notes.append(f"read with {name} {value!r}: score needs a dataset file with this option")
     return notes
 
 
@@ -139,11 +139,11 @@ def _of_values(found: Found, rows: InspectedRows) -> list[str]:
         notes += value_counts.messages(name, one.model_copy(update={"placeholder": 0}))
     for name, words in found.placeholders.items():
         counted = ", ".join(f"{word!r} {n:,}" for word, n in list(words.items())[:_MOST_WORDS])
-        notes.append(f"{name}: these words are taken for no value: {counted}")
+        notes.append(f"{name}: read as missing: {counted}")
     if (artist := doubtful_artist(found)) is not None:
         notes.append(
             f"the largest artist is {artist.name!r}: {artist.tracks:,} tracks on {artist.albums:,}"
-            f" albums. If that is no artist, name it in the dataset file (no_artist:"
+            f" albums. If this is not an artist, list it in the dataset file (no_artist:"
             f" [{artist.name!r}])"
         )
     return notes
@@ -157,13 +157,13 @@ def _of_rows(found: Found, rows: InspectedRows, settings: CatalogSettings) -> li
             low, high = one.possible
             notes.append(
                 f"{name}: {wrong / rows.read:.0%} of the values are impossible (possible are"
-                f" {low:.6g} to {high:.6g}); is it another unit, or another column?"
+                f" {low:.6g} to {high:.6g}); is it another unit or column?"
             )
     if rows.duplicates > _MOST_ROWS * rows.read:
         notes.append("most rows repeat a track_id; is it an id of tracks?")
     if rows.refused > settings.max_quarantined:
         notes.append(
-            f"{rows.refused:.1%} of the rows would be quarantined for faults of their own, the"
+            f"{rows.refused:.1%} of the rows would be quarantined as invalid, the"
             f" limit is {settings.max_quarantined:.1%}: cluster, train and score would stop"
         )
     return notes

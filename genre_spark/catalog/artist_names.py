@@ -120,7 +120,7 @@ def understand(
     often = max((_separated(values, mark) for mark in marks), key=lambda one: one.rows)
     if often.rows >= _OFTEN * rows:
         split = _at(often, sql, "")
-        question = f"{name}: {often.rows / rows:.0%} of the rows hold {often.mark!r}, such as {often.examples[0]!r}; each is taken for one name: are they several?"
+        question = f"{name}: {often.rows / rows:.0%} of the rows contain {often.mark!r}, such as {often.examples[0]!r}; each is read as one name: are they several?"
         return Names(sql, sql, "", question, split.first)
     return None
 
@@ -204,8 +204,8 @@ def _doubt(name: str, found: _Separated, rows: int, values: Mapping[str, int]) -
     if sure and name == ARTIST:
         return ""
     return (
-        f"{name}: {found.rows / rows:.0%} of the rows hold {found.mark.strip()!r}, such as"
-        f" {found.examples[0]!r}: the first is taken. Or is each one name?"
+        f"{name}: {found.rows / rows:.0%} of the rows contain {found.mark.strip()!r}, such as"
+        f" {found.examples[0]!r}: the first name is read. Or is each one name?"
     )
 
 

@@ -19,10 +19,10 @@ _HEAD = """\
 # here is taken from the table's column of the same name, if there is one.
 """
 _WITHOUT = {
-    TRACK_ID: "needed: a value of its own for each track",
+    TRACK_ID: "needed: unique for each track",
     ARTIST: "accuracy on known artists depends on it",
     ALBUM: "tracks of one album inform each other",
-    TITLE: "finds recordings that stand in the table several times",
+    TITLE: "finds recordings that are in the table several times",
     GENRE: "cluster and score need none; train learns from it",
 }
 
@@ -104,7 +104,7 @@ def _stored(dataset: Dataset) -> str:
         pairs = (f"{name}: {_quoted(value)}" for name, value in dataset.options.items())
         lines += f"options: {{{', '.join(pairs)}}}\n"
     if dataset.rows:
-        lines += f"rows: {value(dataset.rows)}  # the list in which a row holds many tracks\n"
+        lines += f"rows: {value(dataset.rows)}  # the list of tracks within a row\n"
     return lines
 
 

@@ -120,7 +120,7 @@ def files_in(spark: SparkSession, path: str, location: str) -> tuple[list[str], 
     plain = {folder for folder in folders if "=" not in folder}
     if plain and plain != folders:
         raise InputError(
-            f"{path}: holds folders of partitions ({min(folders - plain)}) beside others"
+            f"{path}: contains partition folders ({min(folders - plain)}) next to others"
             f" ({min(plain)}): give the path of one of them"
         )
     return files, {"recursiveFileLookup": "true"} if plain else {}

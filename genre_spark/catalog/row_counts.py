@@ -120,7 +120,7 @@ def check_quotes(validated: DataFrame, counts: GatedRows, path: str) -> None:
         unclosed = validated.filter(F.array_contains(REASONS, UNCLOSED)).select(TRACK_ID)
         ((example,),) = unclosed.limit(1).collect()
         raise InputError(
-            f"{path}: a quote is never closed: {counts.reasons[UNCLOSED]} rows hold others within"
+            f"{path}: a quote is never closed: {counts.reasons[UNCLOSED]} rows contain others within"
             f" a value, one has the track_id {example!r:.100}. Close it, or double it where it is"
             " part of a text. If the file does not quote at all, give a dataset file with"
             " options: {quote: ''}"

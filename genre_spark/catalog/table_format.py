@@ -88,7 +88,7 @@ def refuse_logged_table(storage: Storage, path: str) -> None:
                 else "Export its current rows as Parquet and give those"
             )
             raise InputError(
-                f"{path}: is in a {kind} table ({folder}), whose files also hold rows that were"
+                f"{path}: is in a {kind} table ({folder}), whose files also contain rows that were"
                 f" deleted or replaced. {remedy}"
             )
         parent = folder.rstrip("/").rpartition("/")[0]
@@ -136,7 +136,7 @@ def _of_files(path: str, files: list[str]) -> str:
     found = {_FORMATS.get(_checked_ending(file), "") for file in files} - {""}
     if len(found) > 1:
         raise InputError(
-            f"{path}: holds files of several formats ({', '.join(sorted(found))});"
+            f"{path}: contains files of several formats ({', '.join(sorted(found))});"
             " give a pattern such as 'folder/*.csv', or --format"
         )
     if found:

@@ -426,7 +426,7 @@ def _check_header(one: Look, rows: list[tuple[int, list[str]]], label: str) -> N
         return
     if numeric and _numbers(header, numeric) * 2 > len(numeric):
         raise InputError(
-            f"{label}: its first line holds values and not the names of columns, such as"
+            f"{label}: its first line has values and not the names of columns, such as"
             f" {header[0][:30]!r}, {header[numeric[0]][:30]!r}: put a line with their names above it"
         )
     more = [

@@ -12,7 +12,7 @@ from genre_spark.catalog.placeholders import means_nothing, placeholder_sql, quo
 from genre_spark.catalog.reader import odd_name
 from genre_spark.catalog.rows import ValueCounts
 from genre_spark.errors import InputError
-from genre_spark.schema import ARTIST, GENRE, TEXT_COLUMNS, feature
+from genre_spark.schema import TEXT_COLUMNS, feature
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,6 @@ _STRUCT = "struct<column: string, kind: string, text: string>"
 _COUNTED = (NOT_UNDERSTOOD, PLACEHOLDER, DAMAGED)
 _SHOWN = (NOT_UNDERSTOOD, DAMAGED)
 _DAMAGED = "\ufffd"
-_MEANS = {ARTIST: "no artist", GENRE: "no genre"}
 
 
 class NotTaken(NamedTuple):
@@ -134,7 +133,7 @@ def messages(name: str, one: ValueCounts) -> list[str]:
     if one.not_understood:
         kind = "is no name" if name in TEXT_COLUMNS else f"is not {_possible(name)}"
         lines.append(
-            f"{name}: {one.not_understood:,} values are not understood, for example"
+            f"{name}: {one.not_understood:,} values cannot be read, for example"
             f" {one.example!r} {kind}: treated as missing"
         )
     if one.damaged:
@@ -143,8 +142,10 @@ def messages(name: str, one: ValueCounts) -> list[str]:
             " treated as missing"
         )
     if one.placeholder and name in TEXT_COLUMNS:
-        meant = _MEANS.get(name, f"no {name}")
-        lines.append(f"{name}: {one.placeholder:,} rows hold a word that means {meant}")
+        lines.append(
+            f'{name}: {one.placeholder:,} rows contain a placeholder (for example "unknown") and are'
+            " read as missing"
+        )
     return lines
 
 

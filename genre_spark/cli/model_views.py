@@ -114,7 +114,7 @@ def difference(found: Difference) -> View:
         f" {_of(known['right_after'], known['tracks'])} after",
         "accuracy on artists new to both": _compared(found.new_artists),
         "from → to": _flows(genres.flows),
-        "features that spoke": _flows(found.why.features or ()),
+        "features that supported changed labels": _flows(found.why.features or ()),
     }
     tables = [
         _changed("synthetic genre before", genres.by_synthetic_genre),

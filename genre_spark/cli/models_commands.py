@@ -16,7 +16,7 @@ REGISTRY = setting(
     "models.registry",
     "--registry",
     metavar="PATH",
-    help="Where models stand, NAME/VERSION each.  [the setting models.registry]",
+    help="Folder of models, NAME/VERSION.  [the setting models.registry]",
 )
 
 
@@ -41,7 +41,7 @@ def list_models(run: RunOptions) -> None:
 @REGISTRY
 @run_options
 def show(run: RunOptions, model: str) -> None:
-    """Shows a model: what it is made of, how good it is, and when it was promoted."""
+    """Shows a model: its data, accuracy and promotions."""
     with job_of(run) as job:
         from genre_spark.bundle.store import open_bundle
         from genre_spark.cli import model_views
@@ -82,13 +82,13 @@ def verify(run: RunOptions, model: tuple[str, ...]) -> None:
     epilog="Example: genre-spark models promote mine/2 --catalog labelled-tracks.parquet"
 )
 @click.argument("model")
-@click.option("--alias", default="champion", show_default=True, help="What it is to be.")
+@click.option("--alias", default="champion", show_default=True, help="The alias.")
 @click.option(
     "--catalog",
     metavar="PATH",
     help="Labelled tracks to compare with the champion on; only artists new to both count.",
 )
-@click.option("--rollback", is_flag=True, help="Back to a version that had the alias before.")
+@click.option("--rollback", is_flag=True, help="Return to a version that had the alias before.")
 @REGISTRY
 @table_options
 @run_options
@@ -111,7 +111,9 @@ def promote(table: TableOptions, run: RunOptions, model: str, alias: str, rollba
 @click.argument("before")
 @click.argument("after")
 @CATALOG
-@click.option("--explain", is_flag=True, help="Also which features spoke for labels that changed.")
+@click.option(
+    "--explain", is_flag=True, help="Also report the features that supported changed labels."
+)
 @REGISTRY
 @table_options
 @run_options

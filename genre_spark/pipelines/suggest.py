@@ -295,7 +295,7 @@ def _harmless(value: Any) -> str:
 
 
 def _why(question: Question) -> str:
-    of = f"stands for {question.tracks:,} tracks like it"
+    of = f"represents {question.tracks:,} similar tracks"
     if not question.candidates:
         return of
     return f"{' or '.join(question.candidates)}? {of}"

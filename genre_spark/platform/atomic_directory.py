@@ -83,8 +83,8 @@ def check_target(
         raise OutputError(
             f"{option} {output}: an object store renames file by file, and readers could find half"
             " of what is published. Publish a Delta table (--table-format delta, for labels), or"
-            " to HDFS or a local disk, or, where nobody reads meanwhile and one run at a time is"
-            " sure, --set allow_gap=true"
+            " to HDFS or a local disk, or, if nobody reads during a run and runs never"
+            " overlap, --set allow_gap=true"
         )
     check_apart(storage, output, inputs, option)
     if storage.is_dir(f"{path}/_delta_log"):

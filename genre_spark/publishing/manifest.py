@@ -40,7 +40,7 @@ _BY_CLUSTERS = "null with a clusters bundle"
 _BY_FEATURES = "null where neither the track nor its artist's other tracks have features"
 # What a type does not tell.
 _MEANINGS: dict[str, dict[str, Any]] = {
-    TRACK_ID: {"minLength": 1, "maxLength": MAX_ID_LENGTH, "description": "each stands once"},
+    TRACK_ID: {"minLength": 1, "maxLength": MAX_ID_LENGTH, "description": "unique"},
     "synthetic_genre_id": {"minimum": 0, "description": f"stable id; {_BY_FEATURES}"},
     "synthetic_genre": {"minLength": 1, "description": f"name; {_BY_FEATURES}"},
     "synthetic_genre_distance": {

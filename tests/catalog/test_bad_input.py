@@ -182,11 +182,11 @@ def swap(text, one, other):
 TABLES = {
     "unclosed quote in the last column": (
         lambda p: csv(p, HEADER + line("a") + line("b")[:-2] + "\n" + rows_of(3).replace('"', "")),
-        "a quote is never closed: 1 rows hold others within a value, one has the track_id 'b'",
+        "a quote is never closed: 1 rows contain others within a value, one has the track_id 'b'",
     ),
     "unclosed quote in the first column": (
         lambda p: csv(p, HEADER + line("a") + '"b,' + rows_of(3).replace('"', "")),
-        "a quote is never closed: 1 rows hold others within a value",
+        "a quote is never closed: 1 rows contain others within a value",
     ),
     "unclosed quote in the middle of a table that quotes everything": (
         lambda p: csv(p, HEADER + line("a") + line("b").replace('"C"', '"C') + rows_of(3)),
@@ -219,7 +219,7 @@ TABLES = {
     ),
     "no byte": (lambda p: csv(p, ""), "is empty: no header and no rows"),
     "a header and no rows": (lambda p: csv(p, HEADER), "has no rows"),
-    "no header": (lambda p: csv(p, rows_of(3)), "its first line holds values"),
+    "no header": (lambda p: csv(p, rows_of(3)), "its first line has values"),
     "a column that appears twice": (
         lambda p: csv(p, HEADER.replace("title", "tempo") + rows_of(3)),
         "column tempo appears more than once",

@@ -134,7 +134,7 @@ def test_a_table_of_which_nothing_is_known_is_described_all_the_same(spark, tmp_
         ("c2", 0.5, 0.1),
     ]
     notes = advice.summary(found, "t", SETTINGS, None, None).notes
-    assert notes[0] == "no column has a value of its own for each track; map one to track_id"
+    assert notes[0] == "no column is unique for each track; map one to track_id"
     assert any("at least 3 features are needed" in note for note in notes)
 
 
@@ -172,7 +172,7 @@ def notes(rows=None, features=None, without=()):
 @pytest.mark.parametrize(
     ("case", "told"),
     [
-        ({"without": ("key", "mode")}, "no column looks like key, mode: the models do without"),
+        ({"without": ("key", "mode")}, "no column looks like key, mode: they are not used"),
         ({"without": ("artist",)}, "no column looks like an artist"),
         ({"without": ("genre",)}, "no genres: cluster and score need none; train does"),
         ({"rows": {"with_genre": 0}}, "no genres: cluster and score need none; train does"),

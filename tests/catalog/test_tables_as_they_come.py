@@ -170,7 +170,7 @@ def test_values_that_are_not_understood_are_counted_with_an_example(
     counts, _ = read(spark, csv(tracks, tmp_path / "tracks.csv"))
     one = counts.values["tempo"]
     assert (one.understood, one.not_understood, one.placeholder) == (N - 5, 3, 1)
-    assert "tempo: 3 values are not understood, for example '120 BPM'" in caplog.text
+    assert "tempo: 3 values cannot be read, for example '120 BPM'" in caplog.text
 
 
 def test_keys_that_are_all_unknown_are_no_error(spark, tracks, tmp_path):
@@ -213,7 +213,7 @@ def test_words_for_no_artist_are_no_artist_and_are_counted(spark, tracks, tmp_pa
     found, _ = inspected(spark, path, tmp_path)
     assert found.placeholders["artist"]["nan"] == 1
     assert any(
-        note.startswith("artist: these words are taken for no value") for note in notes(found)
+        note.startswith("artist: read as missing") for note in notes(found)
     )
 
 

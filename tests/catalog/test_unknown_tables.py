@@ -77,7 +77,7 @@ MODES, KEYS = (
 READ = {
     "a list as JSON": (renamed("artist", "artists", lambda a: [json.dumps([one, "B"]) for one in a]), "artist", "artists", ""),
     "a list as numpy prints it": (renamed("artist", "artists", lambda a: [f"['{one}' 'B']" for one in a]), "artists", "artists", ""),
-    "a semicolon in names": (changed("artist", lambda a: [f"Moss {i % 5}; Fern {i}" for i in range(N)]), "artist", "artist", "each is taken for one name"),
+    "a semicolon in names": (changed("artist", lambda a: [f"Moss {i % 5}; Fern {i}" for i in range(N)]), "artist", "artist", "each is read as one name"),
     "entities of HTML": (changed("artist", lambda a: "Salt &amp; " + a), "artist", "replace(artist, '&amp;', '&')", ""),
     "lists only far below": (changed("artist", lambda a: [*a[:80], *(a[80:] + ";" + a[:40].values)]), "artist", "split(artist, ';')[0]", ""),
     "lists parted by bars": (changed("artist", lambda a: [*a[:60], *(a[60:] + "|" + a[:60].values)]), "artists", "split(artist, r'\\|')", ""),
@@ -213,7 +213,7 @@ OTHER = {
     "a workbook": (b"PK\x03\x04....", "is a workbook or another zip archive"),
     "a line for Excel": (b"sep=;\na;b\n1;2\n", "is for Excel alone"),
     "a header alone": (text(HEADER).encode(), "has no rows, only a header"),
-    "no header": (text(*LINES).encode(), "its first line holds values"),
+    "no header": (text(*LINES).encode(), "its first line has values"),
     "lines above": (text("Exported by X", "Date: today", "", HEADER, *LINES).encode(), "line 4 looks like the header"),
     "two headers": (text(HEADER, "id,name,bpm,share,share", *LINES).encode(), "line 2 looks like a further line"),
     "row names": (text(HEADER, *(f"{i},{one}" for i, one in enumerate(LINES))).encode(), "the first column has no name"),
