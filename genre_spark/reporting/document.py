@@ -10,15 +10,9 @@ from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import text
 
 Row = tuple[Any, ...]
+# How values are written, by the name of the column.
+Columns = dict[str, Callable[[Any], str]]
 Spec = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table: its name, and how its values are written."""
-
-    name: str
-    form: Callable[[Any], str] = text.shown
 
 
 @dataclass(frozen=True)
@@ -28,7 +22,6 @@ class Table:
     Attributes
     ----------
     title : str
-    columns : sequence of Column
     rows : sequence of sequence
         Values as they are, so that a page can sort them.
     note : str
@@ -36,16 +29,16 @@ class Table:
     """
 
     title: str
-    columns: Sequence[Column]
+    columns: Mapping[str, Callable[[Any], str]]
     rows: Sequence[Row]
     note: str = ""
     kind: ClassVar[str] = "table"
 
     def texts(self) -> list[tuple[str, ...]]:
         """The head and the rows, as every medium shows them."""
-        head = tuple(column.name for column in self.columns)
-        forms = [column.form for column in self.columns]
-        return [head, *(tuple(f(v) for f, v in zip(forms, row, strict=True)) for row in self.rows)]
+        forms = self.columns.values()
+        rows = (tuple(f(v) for f, v in zip(forms, row, strict=True)) for row in self.rows)
+        return [tuple(self.columns), *rows]
 
     def markdown(self) -> str:
         """The table in Markdown, with its note below it."""
@@ -58,7 +51,7 @@ class Table:
 def facts(title: str, pairs: Mapping[str, Any]) -> Table:
     """A table of names and values, without those that are absent."""
     rows = [(name, value) for name, value in pairs.items() if value not in (None, "")]
-    return Table(title, (Column("fact"), Column("value")), rows)
+    return Table(title, dict.fromkeys(("fact", "value"), text.shown), rows)
 
 
 def sort_key(value: Any) -> float | str:

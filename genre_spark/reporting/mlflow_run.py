@@ -1,10 +1,8 @@
 """Logs a trained bundle as a run of MLflow: parameters, metrics, pictures, and the model itself."""
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import mlflow.pyfunc
@@ -23,6 +21,7 @@ from genre_spark.platform.redaction import redact, redact_all
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.reporting import export, pages
 from genre_spark.reporting.document import Subject
+from genre_spark.reporting.text import flat
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, LABELLED_COLUMNS, TITLE, TRACK_ID
 from genre_spark.scoring import mlflow_model
 from genre_spark.scoring.in_memory import COLUMNS
@@ -103,7 +102,7 @@ def register(logged: Mapping[str, str], opened: Bundle, name: str) -> dict[str, 
 def _log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str, str]:
     manifest = opened.manifest
     with mlflow.start_run(run_name=name, tags=_tags(manifest, run_id)) as run:
-        mlflow.log_params(dict(_flat(redact_all(settings.model_dump(mode="json")))))
+        mlflow.log_params(dict(flat(redact_all(settings.model_dump(mode="json")))))
         mlflow.log_metrics(dict(_metrics(manifest)))
         _log_page(opened)
         made = mlflow.pyfunc.log_model(
@@ -160,14 +159,6 @@ def _metrics(manifest: Manifest) -> Iterator[tuple[str, float]]:
 def _plain(name: str) -> str:
     """MLflow takes few signs in a name."""
     return "".join(c if c.isalnum() or c in "_-. /" else "_" for c in name)
-
-
-def _flat(values: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{at}{name}.")
-        else:
-            yield f"{at}{name}", json.dumps(value) if isinstance(value, list) else value
 
 
 def _signature(manifest: Manifest) -> ModelSignature:

@@ -15,7 +15,7 @@ from genre_spark.evaluation.study_results import (
 )
 from genre_spark.platform.safe_text import markdown
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Column, Figure, Spec, Table, panels
+from genre_spark.reporting.document import Columns, Figure, Spec, Table, panels
 from genre_spark.reporting.text import (
     count,
     never_learned,
@@ -24,6 +24,7 @@ from genre_spark.reporting.text import (
     points,
     protocol,
     ratio,
+    shown,
 )
 from genre_spark.reporting.topics import accuracy, confidence
 from genre_spark.schema import MODEL
@@ -67,8 +68,8 @@ def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(_MEAS
 
     compared = of.ladder | of.baselines
     rows = [row(_WHOLE, of.cnn, None), *(row(n, one, one.cnn_gain) for n, one in compared.items())]
-    columns = [Column(protocol(name)), *(Column(_MEASURES[one], over_seeds) for one in measures),
-               Column("classifier minus this, points (95% interval)", points)]  # fmt: skip
+    columns: Columns = {protocol(name): shown, **{_MEASURES[one]: over_seeds for one in measures},
+               "classifier minus this, points (95% interval)": points}  # fmt: skip
     return Table(f"Scores, {protocol(name)}", columns, rows)
 
 
@@ -94,8 +95,8 @@ def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[str]:
         f" {ratio(bounds.high)}. {percent(of.linked, 0)} of the held-out tracks share another named"
         f" artist or an album with a labelled track. Held-out tracks: {', '.join(map(str, of.tracks))}."
     )
-    columns = [Column("target precision"), Column("labels accepted", over_seeds),
-               Column("of these right", over_seeds)]  # fmt: skip
+    columns = {"target precision": shown, "labels accepted": over_seeds,
+               "of these right": over_seeds}  # fmt: skip
     rows = [(goal, one.coverage, one.precision) for goal, one in of.coverage_at.items()]
     yield Table("Accepted", columns, rows).markdown()
     yield (
@@ -110,8 +111,8 @@ def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[str]:
 def _curve(found: Sequence[CurvePoint]) -> Table:
     """Accuracy on new artists by number of labels."""
     steps = list(found[0].ladder)
-    columns = [Column("labels", count), *(Column(name, ratio) for name in steps),
-               Column("gain from labels of synthetic genres, points (95% interval)", points)]  # fmt: skip
+    columns: Columns = {"labels": count, **dict.fromkeys(steps, ratio),
+               "gain from labels of synthetic genres, points (95% interval)": points}  # fmt: skip
     rows = [(one.labels, *(one.ladder[name] for name in steps), one.gain_by_synthetic_genres)
             for one in found]  # fmt: skip
     return Table("Learning curve", columns, rows, "Accuracy on one fold of new artists.")
@@ -119,11 +120,11 @@ def _curve(found: Sequence[CurvePoint]) -> Table:
 
 def _per_genre(study: PublishedStudy) -> Table:
     kinds = ("support", "precision", "recall", "f1-score")
-    columns = [Column("genre")] + [
-        Column(f"{'tracks' if kind == 'support' else kind}, {protocol(name)}", over_seeds)
+    columns = {"genre": shown} | {
+        f"{'tracks' if kind == 'support' else kind}, {protocol(name)}": over_seeds
         for name in study.protocols
         for kind in kinds
-    ]
+    }
     rows = [
         (genre, *(of.per_genre[genre][kind] for of in study.protocols.values() for kind in kinds))
         for genre in study.classes

@@ -1,6 +1,6 @@
 """Numbers, shares, intervals and names as text, the same on the terminal, in Markdown and on pages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from genre_spark.bundle.genre_metrics import (
@@ -164,3 +164,12 @@ def largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
         for name, n in table.items():
             totals[name] = totals.get(name, 0) + n
     return sorted(totals, key=lambda name: (-totals[name], name))[:most]
+
+
+def flat(values: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values by dotted names; lists as text."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{at}{name}.")
+        else:
+            yield f"{at}{name}", str(value) if isinstance(value, list) else value

@@ -212,9 +212,7 @@ def test_words_for_no_artist_are_no_artist_and_are_counted(spark, tracks, tmp_pa
     assert counts.values["artist"].placeholder == 10
     found, _ = inspected(spark, path, tmp_path)
     assert found.placeholders["artist"]["nan"] == 1
-    assert any(
-        note.startswith("artist: read as missing") for note in notes(found)
-    )
+    assert any(note.startswith("artist: read as missing") for note in notes(found))
 
 
 def test_a_table_may_have_its_own_word_for_no_artist(spark, tracks, tmp_path):

@@ -19,8 +19,8 @@ from genre_spark.features.scaling import FeatureScaler, ScaledFeature
 from genre_spark.features.tensor import N_BINS
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import charts, model_card, pages
-from genre_spark.reporting.document import Column, Figure, Subject, Table, facts
-from genre_spark.reporting.text import percent
+from genre_spark.reporting.document import Figure, Subject, Table, facts
+from genre_spark.reporting.text import percent, shown
 from genre_spark.source import Dataset
 
 SCALED = {
@@ -635,7 +635,7 @@ def test_an_interval_holds_its_share_and_narrows_with_more_tracks():
 
 
 def test_one_table_has_the_same_texts_on_the_terminal_and_in_markdown():
-    table = Table("T", (Column("a|b"), Column("share", percent)), [("x*", 0.5), ("y", None)], "n")
+    table = Table("T", {"a|b": shown, "share": percent}, [("x*", 0.5), ("y", None)], "n")
     assert table.texts() == [("a|b", "share"), ("x*", "50.0%"), ("y", "–")]
     assert table.markdown() == "| a\\|b | share |\n| --- | --- |\n| x\\* | 50.0% |\n| y | – |\n\nn"
     assert facts("F", {"a": 1, "b": None, "c": ""}).rows == [("a", 1)]

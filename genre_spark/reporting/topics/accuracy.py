@@ -14,7 +14,7 @@ from genre_spark.bundle.genre_metrics import (
 )
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
-    Column,
+    Columns,
     Figure,
     Part,
     Spec,
@@ -33,6 +33,7 @@ from genre_spark.reporting.text import (
     plain,
     protocol,
     ratio,
+    shown,
 )
 from genre_spark.schema import MODEL
 
@@ -73,12 +74,12 @@ def headline(genres: GenreMetrics, brief: bool = False) -> Table:
          *(getattr(of, measure) for measure in others))
         for name, of in genres.protocols.items()
     ]  # fmt: skip
-    columns = [Column("held out"), Column("tracks", count), Column("accuracy (95% interval)", interval),
-               Column("best baseline", percent), Column("which"), Column("majority", percent)]  # fmt: skip
-    columns += [
-        Column(_MEASURES.get(measure, plain(measure)), ratio if measure in _RATIOS else percent)
+    columns: Columns = {"held out": shown, "tracks": count, "accuracy (95% interval)": interval,
+               "best baseline": percent, "which": shown, "majority": percent}  # fmt: skip
+    columns |= {
+        _MEASURES.get(measure, plain(measure)): ratio if measure in _RATIOS else percent
         for measure in others
-    ]
+    }
     return Table("Accuracy on held-out tracks", columns, rows)
 
 
@@ -145,7 +146,7 @@ def _by_protocol(
 ) -> Table | None:
     """A row for each name in a part of the metrics, a column for each protocol."""
     names = dict.fromkeys(name for of in genres.protocols.values() for name in part(of))
-    columns = [Column(head), *(Column(protocol(name), form) for name in genres.protocols)]
+    columns = {head: shown} | {protocol(name): form for name in genres.protocols}
     rows = [(name, *(part(of).get(name) for of in genres.protocols.values())) for name in names]
     return Table(title, columns, rows) if rows else None
 
@@ -195,8 +196,8 @@ def _pairs(genres: GenreMetrics) -> Table | None:
          float(counts[t, g] / counts[t].sum()))
         for t, g in pairs
     ]  # fmt: skip
-    columns = [Column("true genre"), Column("label"), Column("tracks", count),
-               Column("share of the true genre", percent)]  # fmt: skip
+    columns = {"true genre": shown, "label": shown, "tracks": count,
+               "share of the true genre": percent}  # fmt: skip
     return Table("The most frequent confusions", columns, rows) if rows else None
 
 
@@ -205,15 +206,11 @@ def _per_genre(genres: GenreMetrics) -> Table:
     kinds = {
         name: GenreScores.model_fields[name] for name in ("support", *GenreScores.model_fields)
     }
-    columns = [Column("genre")]
-    for name in genres.protocols:
-        columns += [
-            Column(
-                f"{_SCORES.get(kind, kind)}, {protocol(name)}",
-                count if kind == "support" else percent,
-            )
-            for kind in kinds
-        ]
+    columns = {"genre": shown} | {
+        f"{_SCORES.get(kind, kind)}, {protocol(name)}": count if kind == "support" else percent
+        for name in genres.protocols
+        for kind in kinds
+    }
     rows = [
         (one_line(genre), *(getattr(of.per_genre[genre], kind)
                             for of in genres.protocols.values() for kind in kinds))

@@ -8,7 +8,6 @@ from genre_spark.classifier.head import KINDS, NEW
 from genre_spark.evaluation.study_results import StudiedProtocol
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
-    Column,
     Figure,
     Part,
     Spec,
@@ -18,7 +17,7 @@ from genre_spark.reporting.document import (
     Topic,
     panels,
 )
-from genre_spark.reporting.text import accepted, attainable, percent, protocol
+from genre_spark.reporting.text import accepted, attainable, percent, protocol, shown
 
 _USUAL = 0.8
 
@@ -51,8 +50,7 @@ def topic(subject: Subject) -> Topic | None:
 def acceptance(genres: GenreMetrics) -> Table:
     """Share of the labels accepted at each target precision, and the precision reached."""
     names = dict.fromkeys(goal for of in genres.protocols.values() for goal in of.coverage_at)
-    columns = [Column("target precision"), *(Column(protocol(name), accepted) for name in
-               genres.protocols)]  # fmt: skip
+    columns = {"target precision": shown} | {protocol(n): accepted for n in genres.protocols}
     rows = [
         (goal, *(of.coverage_at.get(goal) for of in genres.protocols.values())) for goal in names
     ]

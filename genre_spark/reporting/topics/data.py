@@ -1,8 +1,8 @@
 """Rows that were read, and the quarantine."""
 
 from genre_spark.catalog.rows import RowCounts
-from genre_spark.reporting.document import Column, Subject, Table, Tile, Topic
-from genre_spark.reporting.text import count, percent, plain
+from genre_spark.reporting.document import Columns, Subject, Table, Tile, Topic
+from genre_spark.reporting.text import count, percent, plain, shown
 
 _COUNTS = {
     "read": "rows read",
@@ -28,17 +28,17 @@ def topic(subject: Subject) -> Topic:
     catalogues: dict[str, RowCounts] = {"model’s catalogue": model.data.rows}
     if labels:
         catalogues["labelled catalogue"] = labels.rows
-    columns = [Column("rows"), *(Column(name, count) for name in catalogues)]
+    columns: Columns = dict.fromkeys(catalogues, count)
     counts = [
         (title, *(getattr(rows, name) for rows in catalogues.values()))
         for name, title in _COUNTS.items()
     ]
-    parts = [Table("Rows", columns, counts)]
+    parts = [Table("Rows", {"rows": shown} | columns, counts)]
     for title, name, head, note in _COUNTED_BY:
         by_catalogue = [getattr(rows, name) for rows in catalogues.values()]
         if found := list(dict.fromkeys(one for counted in by_catalogue for one in counted)):
             lines = [(plain(one), *(by.get(one, 0) for by in by_catalogue)) for one in found]
-            parts.append(Table(title, [Column(head), *columns[1:]], lines, note))
+            parts.append(Table(title, {head: shown} | columns, lines, note))
     lead = (
         "Every row either becomes a track or goes to the quarantine with its reasons. Tracks with"
         " several genres are labelled and used for training with fractional weight; no accuracy"

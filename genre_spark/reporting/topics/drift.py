@@ -2,8 +2,8 @@
 
 from genre_spark.monitoring.drift import OK, Drift, ranked
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Column, Figure, Subject, Table, Tile, Topic
-from genre_spark.reporting.text import count, listed, percent, plain, ratio
+from genre_spark.reporting.document import Columns, Figure, Subject, Table, Tile, Topic
+from genre_spark.reporting.text import count, listed, percent, plain, ratio, shown
 
 _LEVELS = {"ok": "within limits", "warn": "beyond a limit", "stop": "far beyond a limit"}
 
@@ -52,7 +52,6 @@ def _table(drift: Drift) -> Table:
          getattr(one, "missing_before", None), _LEVELS[one.level])
         for name, one in ranked(drift)
     ]  # fmt: skip
-    columns = [Column("feature or label"), Column("PSI", ratio), Column("KS", ratio),
-               Column("without a value", percent), Column("in the model’s catalogue", percent),
-               Column("level")]  # fmt: skip
+    columns: Columns = {"feature or label": shown, "PSI": ratio, "KS": ratio, "without a value": percent,
+               "in the model’s catalogue": percent, "level": shown}  # fmt: skip
     return Table("Distances to the model’s catalogue", columns, rows)

@@ -7,7 +7,6 @@ import numpy as np
 from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Loss
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
-    Column,
     Figure,
     Spec,
     Subject,
@@ -15,7 +14,7 @@ from genre_spark.reporting.document import (
     Topic,
     panels,
 )
-from genre_spark.reporting.text import count, loss, one_line, percent, plain, protocol
+from genre_spark.reporting.text import count, loss, one_line, percent, plain, protocol, shown
 from genre_spark.reporting.topics.accuracy import MOST_CONFUSED
 
 _LOST = "points of accuracy lost"
@@ -48,7 +47,7 @@ def tables(genres: GenreMetrics) -> Iterator[Table]:
         lost = {f"input: {_INPUTS.get(name, name)}": of.accuracy for name, of in one.inputs.items()}
         lost |= {f"feature: {plain(name)}": of.all.accuracy for name, of in one.features.items()}
         rows = sorted(lost.items(), key=lambda pair: -pair[1].mean)
-        columns = [Column(title), Column(_LOST, loss)]
+        columns = {title: shown, _LOST: loss}
         yield Table(f"Importance, {title}", columns, rows)
 
 

@@ -1,10 +1,9 @@
 """The model, and the run that labelled a catalogue."""
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from genre_spark.reporting.document import Subject, Table, Tile, Topic, facts
-from genre_spark.reporting.text import percent, place
+from genre_spark.reporting.text import flat, percent, place
 from genre_spark.reporting.topics.confidence import thresholds
 
 
@@ -12,7 +11,7 @@ def topic(subject: Subject) -> Topic:
     """The section on the model."""
     parts = [_facts(subject)]
     if subject.labels:
-        settings = dict(_flat(subject.labels.settings.model_dump()))
+        settings = dict(flat(subject.labels.settings.model_dump()))
         parts.append(facts("Settings of the scoring run", settings))
     model = subject.model
     tile = Tile("Model", model.created_at[:10], f"{model.kind} bundle {model.model_id}")
@@ -49,11 +48,3 @@ def _facts(subject: Subject) -> Table:
             "labelled by genre-spark": labels.software.get("genre-spark"),
         }
     return facts("Facts", pairs)
-
-
-def _flat(settings: Mapping[str, Any], start: str = "") -> Iterable[tuple[str, str]]:
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{start}{name}.")
-        else:
-            yield start + name, str(value)

@@ -19,7 +19,7 @@ from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
     Card,
     Cards,
-    Column,
+    Columns,
     Figure,
     Map,
     Subject,
@@ -35,6 +35,7 @@ from genre_spark.reporting.text import (
     one_line,
     percent,
     plain,
+    shown,
 )
 from genre_spark.schema import feature
 
@@ -80,8 +81,8 @@ def topic(subject: Subject) -> Topic:
 def listing(found: Discovery) -> Table:
     """Each synthetic genre with its size and the real genres it leans to."""
     rows = [(one.id, one.name, one.size, one.share, called(one)) for one in found.synthetic_genres]
-    columns = [Column("id"), Column("name"), Column("tracks", count), Column("share", percent),
-               Column("people call it")]  # fmt: skip
+    columns = {"id": shown, "name": shown, "tracks": count, "share": percent,
+               "people call it": shown}  # fmt: skip
     return Table("Synthetic genres", columns, rows, stability(found))
 
 
@@ -95,8 +96,8 @@ def quality(found: QualityComparison | None) -> Table | None:
         for name, title in _QUALITIES.items()
         if getattr(compared[0], name) is not None
     ]
-    columns = [Column("quality"), *(Column(name, "{:.2f}".format) for name in
-               ("synthetic genres", "plain KMeans", "permuted features"))]  # fmt: skip
+    names = ("synthetic genres", "plain KMeans", "permuted features")
+    columns = {"quality": shown, **dict.fromkeys(names, "{:.2f}".format)}
     note = (
         f"On {count(found.tracks)} tracks. Plain KMeans: the same number of groups on the scaled"
         " features. Permuted: the method on features shuffled between tracks, in which there is"
@@ -360,13 +361,17 @@ def _choice(tried: Sequence[Candidate], k: int) -> Figure | None:
 def _profiles(found: Discovery, scoring: ScoringPart) -> Table:
     """Medians of each synthetic genre."""
     # A circle has no median.
-    shown = [one for one in map(feature, scoring.scaler.features) if one.encoding != "circular"]
-    forms = [lambda raw, one=one: in_units(one, raw) for one in shown]
+    known = [one for one in map(feature, scoring.scaler.features) if one.encoding != "circular"]
+    forms = [lambda raw, one=one: in_units(one, raw) for one in known]
     names = [f"{plain(one.name)} ({one.display_unit})" if one.display_unit else plain(one.name)
-             for one in shown]  # fmt: skip
-    columns = [Column("synthetic genre"), Column("tracks", count), *map(Column, names, forms)]
+             for one in known]  # fmt: skip
+    columns: Columns = {
+        "synthetic genre": shown,
+        "tracks": count,
+        **dict(zip(names, forms, strict=True)),
+    }
     rows = [
-        (name, genre.size, *(genre.medians.get(one.name) for one in shown))
+        (name, genre.size, *(genre.medians.get(one.name) for one in known))
         for name, genre in zip(_numbered(found).values(), found.synthetic_genres, strict=True)
     ]
     return Table("Medians of each synthetic genre", columns, rows)
