@@ -242,7 +242,7 @@ def start(command: str, arguments: list[str]) -> subprocess.Popen:
     """A run of the console script in a process group of its own; `said` gives its errors."""
     # A pipe that nobody reads would stop a run that says much.
     errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
-    process = subprocess.Popen(
+    process: subprocess.Popen = subprocess.Popen(
         [*_START, command, *arguments, "--master", "local[2]"],
         stdout=subprocess.DEVNULL,
         stderr=errors,
