@@ -19,6 +19,10 @@ os.environ.setdefault(
     "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
 )
 
+# Two processes test at once, with a core each: threads of more would wait for each other.
+for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(threads, "1")
+
 # The same examples in every run: a failure is a change of the code, never of the weather.
 settings.register_profile(
     "suite",
