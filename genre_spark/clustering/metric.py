@@ -97,7 +97,7 @@ class ClusterMetric(StrictModel):
     def can_fit(self, inputs: TrackInputs) -> np.ndarray:
         """Whether centers may be fitted to a track [shape=(n_tracks,), dtype=bool].
 
-        It has features of its own, so that artists do not count for tracks that nobody analysed,
+        It has features of its own, so that artists do not count for tracks without analysis,
         and `points` has every dimension of it.
         """
         has_own = ~np.isnan(inputs.scaled[:, self.columns]).all(axis=1)

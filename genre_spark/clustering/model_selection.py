@@ -49,7 +49,7 @@ def try_each_k(
     Raises
     ------
     InputError
-        Where there are too few distinct tracks for the smallest k.
+        If there are too few distinct tracks for the smallest k.
 
     References
     ----------

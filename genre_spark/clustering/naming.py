@@ -13,13 +13,13 @@ _LENGTHS = (2, 3, 1)
 _MOST_WORDS = 7
 # Used if no adjective is true of most tracks.
 _FILLER = "mixed"
-# True, but hardly said of music: used only where the other words do not tell two genres apart.
+# Unusual words for music: used only if no other words distinguish two genres.
 _WEAK = {"major", "minor", "electric", "studio", "vocal"}
-# Where a word stands before the noun, of 0 to 3: age and length, tempo, all others, instruments.
+# Position of a word before the noun, from 0 to 3: age and length, tempo, all others, instruments.
 _PLACES = {"old": 0, "recent": 0, "short": 0, "long": 0, "fast": 1, "slow": 1} | dict.fromkeys(
     ("acoustic", "electric", "live", "studio", "instrumental"), 3
 )
-# Features whose words say nearly the same: a name has a word of one of them.
+# Features with nearly synonymous words: a name has a word of one of them.
 _ALIKE = ({"energy", "loudness"},)
 _NOUN = "tracks"
 # Words that a noun makes superfluous.
@@ -40,7 +40,7 @@ class Word:
     limit : float
         In the feature's unit.
     family : int
-        Words of one family say nearly the same, or the contrary.
+        Words of one family are near synonyms or opposites.
     """
 
     text: str
@@ -57,7 +57,7 @@ class Word:
 
 
 def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
-    """Every adjective that can be said of tracks of this catalogue.
+    """Every adjective that can describe tracks of this catalogue.
 
     A word compares with the catalogue's median and with the value that bounds its meaning: no track
     is energetic, in whatever catalogue, with an energy below 0.5.

@@ -39,7 +39,7 @@ class Candidate(StrictModel):
 
 
 class Stability(StrictModel):
-    """Adjusted Rand index between fits of the chosen number to a sample of so many tracks.
+    """Adjusted Rand index between fits of the chosen number to a sample of `tracks`.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ _SMALLEST_LEAF = 5
 
 @dataclass(frozen=True)
 class Subject:
-    """What a column of values is about.
+    """The feature of a column of values.
 
     Attributes
     ----------
@@ -268,7 +268,7 @@ def _shown(declared: AudioFeature, value: float) -> str:
 
 
 def _is_switch(declared: AudioFeature) -> bool:
-    """Whether there are but two values, each with a word."""
+    """Whether a feature has two values only, each with a word."""
     return declared.integer and (declared.low, declared.high) == (0, 1)
 
 

@@ -93,7 +93,7 @@ def draw(
     narrowed : DataFrame
         From `artist_pass.narrow`, with `GENRE`.
     n_tracks : int
-        How many have features.
+        Tracks with features.
     scaler : FeatureScaler
     metrics : sequence of ClusterMetric
         Tracks that any of them cannot place are left out.

@@ -18,12 +18,12 @@ class SyntheticPart(StrictModel):
     ids : tuple of int
     names : tuple of str
     metric : ClusterMetric
-        How tracks are compared with the centers.
+        Metric of tracks and centers.
     centers : tuple of tuple of float
         A track belongs to the nearest; one number per dimension of `metric`.
     owner : {"artist", "album"} or None
         Column whose tracks are compared together, and which `artist_pass.narrow` takes as the
-        artist; None where each track stands for itself.
+        artist; None where tracks are compared one by one.
     """
 
     ids: tuple[int, ...]

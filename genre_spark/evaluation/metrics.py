@@ -23,7 +23,7 @@ from genre_spark.classifier.calibration import (
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.errors import InputError
 
-# Below, hardly any artist is held out, and what is measured on new ones is of one or two.
+# With fewer, only one or two artists are held out.
 _FEWEST_ARTISTS = 20
 _DRAWS = 1000
 _PERCENTILES = (2.5, 97.5)
@@ -145,7 +145,7 @@ def measure(found: Predicted, classes: tuple[str, ...], target: float) -> HeldOu
 
 
 def acceptance(correct: np.ndarray, accepted: np.ndarray) -> AcceptedShare:
-    """How many labels are accepted [shape=(n_tracks,), dtype=bool], and how many of these right."""
+    """Share of accepted labels [shape=(n_tracks,), dtype=bool], and of right ones among them."""
     precision = float(correct[accepted].mean()) if accepted.any() else None
     return AcceptedShare(coverage=float(accepted.mean()), precision=precision)
 
@@ -230,7 +230,7 @@ def interval(
 
 
 def area_under_risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Mean share of wrong labels over all shares of the surest tracks, in [0, 1]; lower is better.
+    """Mean share of wrong labels over all shares of the most confident labels, in [0, 1]; lower is better.
 
     References
     ----------

@@ -90,7 +90,7 @@ class Reasons(SparseModel):
     Attributes
     ----------
     making : dict of str to pair
-        What the models were made of and how they decide, where they differ.
+        Differences of the models' data, software, weights and thresholds.
     importance : dict of str to dict of str to pair
         Per protocol, the accuracy that depends on each input and feature.
     artists : dict of str to ChangedShare
@@ -274,7 +274,7 @@ def on_new_artists(tracks: DataFrame, before: Manifest, after: Manifest) -> Comp
 
 
 def making(before: Manifest, after: Manifest) -> Pairs:
-    """What the models were made of and how they decide, where they differ."""
+    """Differences of the models' data, software, weights and thresholds."""
     pairs = _pairs(_properties(before), _properties(after))
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -301,7 +301,7 @@ def _counts(table: DataFrame, *others: Column, **conditions: Column) -> dict[str
 
 
 def _flows(changed: DataFrame, value: str) -> tuple[Flow, ...]:
-    """All flows between values of both models, the largest first; ``{}`` stands for the model."""
+    """All flows between values of both models, the largest first; ``{}`` is the model's column."""
     names = [F.expr(value.format(side)).alias(side) for side in (BEFORE, AFTER)]
     rows = changed.groupBy(*names).count().orderBy(F.desc("count"), BEFORE, AFTER).collect()
     return tuple(Flow(**{"from": old, "to": new, "tracks": n}) for old, new, n in rows)
@@ -366,7 +366,7 @@ def _same_ids(before: Manifest, after: Manifest) -> bool:
 
 
 def _properties(manifest: Manifest) -> dict[str, Any]:
-    """What a model was made of, and how it decides, by name."""
+    """Data, software, weights and thresholds of a model, by name."""
     part, scaler = manifest.scoring.genres, manifest.scoring.scaler
     rows = manifest.data.rows
     found = {

@@ -149,7 +149,7 @@ class _Bench:
 def _whole_artists(artists: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     """All tracks of some of the artists of these rows, up to about `_MOST_TRACKS` of them.
 
-    Of an artist with very many tracks there are some, which stand for the others.
+    An artist with very many tracks is represented by some of them.
     """
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(np.unique(artists[rows]))

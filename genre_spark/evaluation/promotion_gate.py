@@ -1,8 +1,8 @@
 """The gate of `models promote`: a new champion is no less accurate than the present one.
 
 Both models label a labelled catalogue, whole, so that each artist has its context. Their accuracies
-are compared on the tracks of artists that neither has learned from. The accuracies that bundles state
-play no part: `model_id` does not cover them, and whoever writes a bundle can state anything.
+are compared on the tracks of artists that neither has learned from. The accuracies stored in bundles
+are not used: `model_id` does not cover them, and the author of a bundle can write any.
 """
 
 from pyspark.sql import SparkSession

@@ -90,7 +90,7 @@ class StudiedProtocol(StrictModel):
 
 
 class CurvePoint(StrictModel):
-    """Accuracy of the classifier's steps with so many labels."""
+    """Accuracy of the classifier's steps with this number of labels."""
 
     labels: Count
     ladder: dict[str, Share]

@@ -101,12 +101,12 @@ def curve(
     target: float | None = None,
     accepted: tuple[float, float] | None = None,
 ) -> Spec:
-    """A curve between two shares, beside the diagonal or a target.
+    """A curve between two shares, with the diagonal or a target.
 
     Parameters
     ----------
     points : iterable of tuple
-        A third number is the share of the tracks that a point stands for.
+        A third number is the share of the tracks of a point.
     titles : (str, str)
         Of both axes.
     target : float, optional

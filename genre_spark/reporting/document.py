@@ -1,4 +1,4 @@
-"""What a report is made of: tables, figures, cards and tiles, which each medium renders in one place."""
+"""Elements of a report: tables, figures, cards and tiles, rendered in one place per medium."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -157,7 +157,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a report is about.
+    """The subject of a report.
 
     Attributes
     ----------

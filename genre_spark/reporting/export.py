@@ -19,7 +19,7 @@ def check_target(storage: Storage, output: str, inputs: list[str], allow_gap: bo
     Raises
     ------
     OutputError
-        Where it holds anything but pictures of an earlier report, or what is read or written, or
+        If it holds anything but pictures of an earlier report, overlaps with an input or output, or
         is an object store, unless `allow_gap`.
     """
     return atomic_directory.check_target(storage, output, inputs, GALLERY, "--pictures", allow_gap)

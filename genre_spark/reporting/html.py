@@ -97,7 +97,7 @@ def _sha256(script: str) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """What a template shows: text from tables and paths is made safe, markup is left as it is."""
+    """Escapes text from tables and paths for templates; markup stays as it is."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return safe_text.plain(redact(value))
     return value

@@ -26,7 +26,7 @@ from genre_spark.schema import ALBUM, ARTIST, ARTISTS, LABELLED_COLUMNS, TITLE, 
 from genre_spark.scoring import mlflow_model
 from genre_spark.scoring.in_memory import COLUMNS
 
-# Where in a run the model and its pictures stand.
+# Paths of the model and its pictures in a run.
 MODEL, PICTURES, PAGE = "model", "pictures", "report.html"
 _TYPES = {
     "string": DataType.string,
@@ -37,7 +37,7 @@ _TYPES = {
 
 
 def check(name: str | None = None) -> None:
-    """Asks MLflow's server for anything at all: before the work, and not only after it.
+    """Checks that MLflow's server answers, before the work starts.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def check(name: str | None = None) -> None:
     Raises
     ------
     ConfigError
-        Where it does not answer, or takes no such name.
+        If it does not answer, or refuses the name.
     """
     if name is not None:
         mlflow_registry.check_name(name)
@@ -82,7 +82,7 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str) -> dict[str,
     Raises
     ------
     OutputError
-        Where MLflow does not take it.
+        If MLflow refuses it.
     """
     try:
         return _log(opened, settings, run_id, name)

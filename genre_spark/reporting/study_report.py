@@ -1,4 +1,4 @@
-"""What a study found: a page of tables in Markdown, and charts as PNG files."""
+"""Report of a study: tables in Markdown, and charts as PNG files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

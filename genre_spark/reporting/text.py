@@ -26,7 +26,7 @@ _DIGITS = {"BPM": 0, "dB": 1, "min": 1}
 
 
 def protocol(name: str) -> str:
-    """What people call a protocol."""
+    """Title of a protocol."""
     return {str(one): title for one, title in PROTOCOLS.items()}.get(name, plain(name))
 
 

@@ -95,7 +95,7 @@ def baselines(genres: GenreMetrics) -> Table | None:
 
 
 def remarks(genres: GenreMetrics) -> list[str]:
-    """What small or unusual numbers mean, and what was not measured."""
+    """Warnings about small or unusual numbers, and about protocols that were not measured."""
     said = [f"Not measured on {protocol(name)}: {why}." for name, why in genres.skipped.items()]
     for name, of in genres.protocols.items():
         title, majority = protocol(name), of.baselines.get("majority")

@@ -42,7 +42,7 @@ def topic(subject: Subject) -> Topic | None:
 
 
 def tables(genres: GenreMetrics) -> Iterator[Table]:
-    """What is lost without each input and each feature, the most first; one table per protocol."""
+    """Losses without each input and each feature, the largest first; one table per protocol."""
     for title, one in _measured(genres).items():
         lost = {f"input: {_INPUTS.get(name, name)}": of.accuracy for name, of in one.inputs.items()}
         lost |= {f"feature: {plain(name)}": of.all.accuracy for name, of in one.features.items()}

@@ -122,7 +122,7 @@ def stability(found: Discovery) -> str:
 
 
 def changes(change: Change | None) -> Table | None:
-    """What became of the synthetic genres of an earlier bundle."""
+    """Changes since the synthetic genres of an earlier bundle."""
     if change is None:
         return None
     return facts(
@@ -140,7 +140,7 @@ def changes(change: Change | None) -> Table | None:
 
 
 def called(genre: SyntheticGenre) -> str:
-    """What people call it: the real genres that it leans to, with their shares."""
+    """The real genres that a synthetic genre leans to, with their shares."""
     total = sum(genre.genres.values())
     shares = {name: n / total for name, n in genre.genres.items()} if total else {}
     lean = {name: share for name, share in shares.items() if genre.lift.get(name, 1.0) >= 1.0}
@@ -201,7 +201,7 @@ def _nearest(genres: Sequence[SyntheticGenre]) -> str:
 def _tracks(
     plan: CatalogueMap, names: Mapping[int, str], labelled: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """The points of the map with what is known of their tracks."""
+    """The points of the map with their tracks' names and labels."""
     named = [one.model_dump() for one in plan.tracks] or [{}] * len(plan.points)
     for (x, y, own), track in zip(plan.points, named, strict=True):
         texts = {key: track.get(key) or "" for key in ("title", "artist", "album")}
