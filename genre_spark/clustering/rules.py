@@ -9,6 +9,7 @@ import numpy as np
 from genre_spark.clustering.metric import ClusterMetric
 from genre_spark.clustering.results import GenreRules, Rules
 from genre_spark.clustering.sample import Sample
+from genre_spark.platform.safe_text import enumerated
 from genre_spark.schema import AudioFeature, feature
 
 if TYPE_CHECKING:
@@ -173,7 +174,8 @@ def sentence(leaf: Leaf, subjects: Sequence[Subject]) -> str:
         subject = subjects[column]
         by_owner.setdefault(subject.owner, []).append(_condition(subject, *bounds))
     parts = [
-        ("the track " if owner is None else f"the {owner} usually ") + _and(sorted(conditions))
+        ("the track " if owner is None else f"the {owner} usually ")
+        + enumerated(sorted(conditions))
         for owner, conditions in sorted(by_owner.items(), key=lambda one: one[0] is None)
     ]
     return "; ".join(parts) or "every track"
@@ -257,10 +259,6 @@ def _switch(declared: AudioFeature, low: float, high: float, usual: bool) -> str
     if not np.isinf(high):
         ends.append(f"at most {high:.0%}")
     return f"{word} in {' and '.join(ends)} of tracks"
-
-
-def _and(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _shown(declared: AudioFeature, value: float) -> str:

@@ -3,6 +3,7 @@
 import html as _html
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # Joiners within words of several scripts and within emoji; all other format characters may reverse
 # or hide what stands beside them.
@@ -49,3 +50,8 @@ def html(text: str) -> str:
 def _safe(character: str) -> str:
     unsafe = unicodedata.category(character) in _UNSAFE and character not in _KEPT
     return _REPLACEMENT if unsafe else character
+
+
+def enumerated(parts: Sequence[str]) -> str:
+    """Parts as a sentence lists them: ``a, b and c``."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -1,6 +1,6 @@
 """Numbers, shares, intervals and names as text, the same on the terminal, in Markdown and on pages."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from genre_spark.bundle.genre_metrics import (
@@ -41,11 +41,6 @@ def one_line(name: str, limit: int = 80) -> str:
     """A name without what could change the text around it, such as a reversal of direction."""
     line = " ".join(safe_text.plain(redact(name)).replace("\ufffd", " ").split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Parts as a sentence lists them."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def plain(name: str) -> str:

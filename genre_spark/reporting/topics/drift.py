@@ -1,9 +1,10 @@
 """Drift: how far the labelled catalogue is from the one the model was made from."""
 
 from genre_spark.monitoring.drift import OK, Drift, ranked
+from genre_spark.platform.safe_text import enumerated
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import Columns, Figure, Subject, Table, Tile, Topic
-from genre_spark.reporting.text import count, listed, percent, plain, ratio, shown
+from genre_spark.reporting.text import count, percent, plain, ratio, shown
 
 _LEVELS = {"ok": "within limits", "warn": "beyond a limit", "stop": "far beyond a limit"}
 
@@ -30,7 +31,7 @@ def _finding(drift: Drift) -> str:
     if not drift.assessed:
         return f"Fewer than {count(drift.limits.min_tracks)} tracks: distances would be random."
     far = [plain(name) for name, one in ranked(drift) if one.level != OK]
-    return f"Beyond a limit: {listed(far)}." if far else "Nothing is beyond a limit."
+    return f"Beyond a limit: {enumerated(far)}." if far else "Nothing is beyond a limit."
 
 
 def _figure(drift: Drift, finding: str) -> Figure | None:

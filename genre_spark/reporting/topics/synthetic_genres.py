@@ -15,6 +15,7 @@ from genre_spark.clustering.results import (
     QualityComparison,
     SyntheticGenre,
 )
+from genre_spark.platform.safe_text import enumerated
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
     Card,
@@ -31,7 +32,6 @@ from genre_spark.reporting.text import (
     count,
     in_units,
     largest,
-    listed,
     one_line,
     percent,
     plain,
@@ -112,7 +112,7 @@ def stability(found: Discovery) -> str:
     if found.stability:
         parts = [f"{mean:.2f} ± {std:.2f} over {name}"
                  for name, (mean, std) in found.stability.summary().items()]  # fmt: skip
-        said.append(f"Stability (adjusted Rand index): {listed(parts)}.")
+        said.append(f"Stability (adjusted Rand index): {enumerated(parts)}.")
     if found.rules:
         said.append(
             f"{found.rules.n_leaves} rules agree with them on {percent(found.rules.agreement)} of"
@@ -274,7 +274,7 @@ def _sound(genre: SyntheticGenre, scoring: ScoringPart) -> str:
         f"{plain(name)} {_median(name, genre)} ({abs(value):.1f} SD {'above' if value > 0 else 'below'})"
         for name, value in notable
     ]
-    return listed(said) if said else "near the average track"
+    return enumerated(said) if said else "near the average track"
 
 
 def _median(name: str, genre: SyntheticGenre) -> str:
@@ -328,7 +328,9 @@ def _centroids(found: Discovery, scoring: ScoringPart) -> Figure:
         note += " The key is a circle, drawn as its two coordinates."
     order = sorted(scoring.synthetic.metric.dimensions, key=lambda one: -one.ratio)
     compared = dict.fromkeys(scoring.scaler.scaled_features[one.column].feature for one in order)
-    note += f" Tracks are compared by {listed([plain(name) for name in compared])}, in this order."
+    note += (
+        f" Tracks are compared by {enumerated([plain(name) for name in compared])}, in this order."
+    )
     limit = min(_FAR, max(0.5, float(np.abs(values).max())))
     chart = charts.heatmap(values, names, columns, "standard deviations", far=limit)
     return Figure("centroids", "What distinguishes each?", finding, {"centroids": chart}, note)
