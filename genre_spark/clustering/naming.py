@@ -74,10 +74,11 @@ def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
         if not len(values) or np.ptp(values) == 0:
             continue
         median = float(np.median(values))
+        family = next((-1 - i for i, names in enumerate(_ALIKE) if declared.name in names), column)
         for text, above in ((declared.high_word, True), (declared.low_word, False)):
             if text:
                 limit = _limit(declared, median, above)
-                words.append(Word(text, column, above, limit, _family(declared.name, column)))
+                words.append(Word(text, column, above, limit, family))
     return words
 
 
@@ -176,11 +177,6 @@ def _attempts(words: Sequence[Word], noun: str) -> Iterator[str]:
                     yield " ".join([*placed, noun])
     if not words:
         yield f"{_FILLER} {noun}"
-
-
-def _family(name: str, column: int) -> int:
-    alike = [i for i, names in enumerate(_ALIKE) if name in names]
-    return -1 - alike[0] if alike else column
 
 
 def _limit(declared: AudioFeature, median: float, above: bool) -> float:

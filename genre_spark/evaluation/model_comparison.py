@@ -217,19 +217,14 @@ def _labelled(
         n, largest = catalogue.counts.accepted, settings.scoring.max_group
         shared_out = Tracks.of(catalogue.tracks, n, largest, bundle.manifest.scoring.owner)
         labels = job.labelled(shared_out, bundle, now(), explain).drop(*job.PASSED)
-        known = _known(spark, bundle.manifest)
+        part = bundle.manifest.scoring.genres
+        keys = pa.table({_KEY: pa.array(part.artist_keys if part else [], pa.int64())})
+        known = spark.createDataFrame(keys).withColumn("_known", F.lit(True))
         joined = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")
         is_known = F.when(F.col(_KEY).isNotNull(), F.col("_known").isNotNull())
         columns: list[Column] = [F.col(column) for column in labels.columns]
         of_model = F.struct(*columns, F.col(_KEY).alias("artist_key"), is_known.alias("known"))
         yield joined.select(TRACK_ID, TRUTH, of_model.alias(name))
-
-
-def _known(spark: SparkSession, manifest: Manifest) -> DataFrame:
-    """Keys of the artists of a model's labelled sample."""
-    part = manifest.scoring.genres
-    keys = pa.array(part.artist_keys if part else [], pa.int64())
-    return spark.createDataFrame(pa.table({_KEY: keys})).withColumn("_known", F.lit(True))
 
 
 def records_artists(manifest: Manifest) -> bool:

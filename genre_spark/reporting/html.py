@@ -44,7 +44,8 @@ def render(command: str, scripts: Sequence[str], data: Mapping[str, Any], **cont
     environment.globals.update(sort_key=sort_key)
     # Within a script's text, this would end it.
     inlined = [script.replace("</script", "<\\/script") for script in scripts]
-    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in inlined)
+    digests = (base64.b64encode(hashlib.sha256(one.encode()).digest()) for one in inlined)
+    hashes = " ".join(f"'sha256-{digest.decode()}'" for digest in digests)
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
     page = environment.get_template(f"{command}.html")
     return page.render(
@@ -90,10 +91,6 @@ def _embedded(value: Any) -> Markup:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
-
-
-def _sha256(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _visible(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Logs a trained bundle as a run of MLflow: parameters, metrics, pictures, and the model itself."""
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -149,16 +150,12 @@ def _metrics(manifest: Manifest) -> Iterator[tuple[str, float]]:
             if isinstance(value, int | float):
                 yield f"{protocol}/{name}", float(value)
         for name, accuracy in of.baselines.items():
-            yield f"{protocol}/baseline/{_plain(name)}", accuracy
+            # MLflow allows few characters in a name.
+            yield f"{protocol}/baseline/" + re.sub(r"[^\w\-. /]", "_", name), accuracy
     for name, value in manifest.data.rows:
         if isinstance(value, int):
             yield f"rows/{name}", float(value)
     yield "synthetic_genres", float(manifest.clusters.k)
-
-
-def _plain(name: str) -> str:
-    """MLflow takes few signs in a name."""
-    return "".join(c if c.isalnum() or c in "_-. /" else "_" for c in name)
 
 
 def _signature(manifest: Manifest) -> ModelSignature:
