@@ -118,6 +118,8 @@ def unknown(name: str) -> tuple[float, ...]:
 
 
 FEATURE_NAMES = tuple(feature.name for feature in AUDIO_FEATURES)
+# Which of them a track lacks is counted by the bits of a bigint.
+MAX_FEATURES = 63
 
 # The labelled catalogue, as Spark's DDL: the contract with those who read it.
 LABELLED_COLUMNS = {

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from genre_spark._model import StrictModel
 from genre_spark.config import conf_dir, read_yaml, validated
 from genre_spark.errors import ConfigError
-from genre_spark.schema import ARTISTS, FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.schema import ARTISTS, FEATURE_NAMES, MAX_FEATURES, TEXT_COLUMNS
 
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Count = Annotated[int, Field(ge=1)]
@@ -141,7 +141,12 @@ class Dataset(StrictModel):
 
     @model_validator(mode="after")
     def _extras_are_new(self) -> "Dataset":
-        taken = [*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES]
+        taken, most = [*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES], MAX_FEATURES - len(FEATURE_NAMES)
+        if len(self.extra_features) > most:
+            raise ValueError(
+                f"extra_features: {len(self.extra_features)} are named, at most {most} can be read;"
+                " name those that tell most of genres"
+            )
         for name in self.extra_features:
             if name.lower() in taken:
                 raise ValueError(f"extra_features: {name} is a column already")

@@ -287,6 +287,11 @@ def test_an_extra_feature_that_is_a_column_already_is_refused(extras):
         Dataset(extra_features=extras)
 
 
+def test_more_features_than_can_be_counted_are_refused():
+    with pytest.raises(ValueError, match="extra_features: 52 are named, at most 51 can be read"):
+        Dataset(extra_features=tuple(f"extra_{i}" for i in range(52)))
+
+
 @pytest.mark.parametrize("name", ["psi", "ks", "missing"])
 def test_drift_that_would_stop_before_it_warns_is_refused(name):
     told = refusal(load_settings, None, (f"warn_{name}=0.9", f"stop_{name}=0.1"))

@@ -25,7 +25,7 @@ from genre_spark.platform.redaction import redact
 from genre_spark.platform.safe_text import plain
 from genre_spark.platform.storage import read_small
 
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"

@@ -7,8 +7,9 @@ from pydantic import Field
 from genre_spark._model import Count, Finite, Share, SparseModel, StrictModel
 
 # Held-out tracks of artists with other labelled tracks, of artists without, and those of the
-# latter that share no named artist and no album with a labelled track.
-Protocol = Literal["known", "new", "unlinked"]
+# latter that share no named artist and no album with a labelled track; then tracks without features,
+# of which there are as many as make a third of all tracks.
+Protocol = Literal["known", "new", "unlinked", "known_without_features", "new_without_features"]
 
 
 class Estimate(StrictModel):

@@ -23,8 +23,10 @@ from genre_spark.classifier.genre_part import DocumentPart, GenrePart, PackedCou
 from genre_spark.classifier.head import (
     KINDS,
     KNOWN,
+    KNOWN_WITHOUT,
     LADDER,
     NEW,
+    NEW_WITHOUT,
     TERMS,
     Head,
     LogProbabilities,
@@ -49,10 +51,13 @@ _LEFT_OUT: dict[str, Callable[[LabelledTracks], np.ndarray]] = {
     NEW: lambda tracks: tracks.artists,
     KNOWN: lambda tracks: tracks.recordings,
 }
+# Of the tracks with features, the share that is learned from again with gaps.
+_WITH_GAPS = 0.25
 # Epochs of the artist network for each one of the network of tracks: artists are fewer.
 _ARTIST_EPOCHS = 3
-# Held-out tracks that weights of a kind's own need; below, those of new artists serve.
+# Held-out tracks that weights of a kind's own need; below, those of another kind serve.
 _FEWEST_OF_KIND = 50
+_INSTEAD = {KNOWN: NEW, NEW_WITHOUT: NEW, KNOWN_WITHOUT: NEW_WITHOUT}
 
 
 @dataclass(frozen=True)
@@ -61,29 +66,27 @@ class HeldOutTerms:
 
     Attributes
     ----------
-    terms : np.ndarray [shape=(n_terms, n_tracks, n_classes)]
-    targets : np.ndarray [shape=(n_tracks, n_classes)]
-    artists : np.ndarray [shape=(n_tracks,), dtype=int64]
-    rows : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Place of each among the tracks that were learned from.
+    terms : np.ndarray [shape=(n_terms, n_rows, n_classes)]
+    rows : np.ndarray [shape=(n_rows,), dtype=int64]
+        Their places among `tracks`.
+    tracks : LabelledTracks
+        Those that were learned from; a third of them without features, where the terms are of such.
     """
 
     terms: np.ndarray
-    targets: np.ndarray
-    artists: np.ndarray
     rows: np.ndarray
+    tracks: LabelledTracks
 
     def fit(self, used: tuple[str, ...] = TERMS) -> Head:
         """Fit weights."""
-        return head.fit(self.terms, self.targets, used)
+        return head.fit(self.terms, self.tracks.targets[self.rows], used)
 
     def confidences(self, fitted: Head) -> Confidences:
         """Predict with weights, and compare with the labels of tracks under one genre."""
         found = softmax(fitted.logits(self.terms))
-        correct = found.argmax(axis=1) == self.targets.argmax(axis=1)
-        certain = self.targets.max(axis=1) == 1.0
-        confidence = found.max(axis=1)
-        return Confidences(confidence[certain], correct[certain], self.artists[certain])
+        own = self.tracks.take(self.rows)
+        correct, confidence = found.argmax(axis=1) == own.labels, found.max(axis=1)
+        return Confidences(confidence[own.certain], correct[own.certain], own.artists[own.certain])
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,8 @@ class FittedClassifier:
 
     def check_export(self, tracks: LabelledTracks) -> None:
         """Compare ONNX with Keras on real tracks and their artists; see `export.check_parity`."""
-        logs = LogProbabilities.of(self.track_log_probabilities(tracks), tracks.groups)
+        network = of_features(self.track_log_probabilities(tracks), tracks.inputs)
+        logs = LogProbabilities.of(network, tracks.groups)
         given = logs.artist_inputs(artist_statistics(tracks.inputs, tracks.groups))
         probes = build(tracks.inputs, tracks.bin_edges), given
         export.check_parity(self.onnx, self.models, probes)
@@ -159,7 +163,8 @@ class FittedClassifier:
 
     def kinds(self, tracks: LabelledTracks) -> np.ndarray:
         """Look up the kind of each track, as its place in `head.KINDS` [dtype=int64]."""
-        return kinds_of(self._evidence.look_up(tracks.inputs, tracks.synthetic))
+        counts = self._evidence.look_up(tracks.inputs, tracks.synthetic)
+        return kinds_of(counts, tracks.inputs.has_features)
 
     def is_linked(self, tracks: LabelledTracks) -> np.ndarray:
         """Whether other artists or albums of an artist have labelled tracks [dtype=bool].
@@ -203,42 +208,74 @@ def fit(
         Receives progress as one line.
     """
     fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
-    tensor, groups = build(tracks.inputs, tracks.bin_edges), tracks.groups
+    groups = tracks.groups
+    examples, of = _track_examples(tracks, seed)
     model = network.fit(
-        network.Examples(
-            tensor,
-            tracks.targets,
-            (groups.sizes**-0.5)[groups.code] * tracks.inputs.has_features,
-        ),
-        fold,
+        examples,
+        fold[of],
         settings,
         seed,
-        lambda done, of: report_progress(f"network, epoch {done} of {of}"),
+        lambda done, epochs: report_progress(f"network, epoch {done} of {epochs}"),
     )
-    # To the network a known artist's tracks are as a new one's: it does not see the artist.
-    unseen = of_features(_of_own_member(model, tensor, fold), tracks.inputs)
     report_progress("words, documents, artists, evidence and weights")
     by_artist = fold[groups.starts]
     words, of_words = _fit_words(tracks, fold, seed)
     shares, weights = groups.means(tracks.targets), groups.sizes**0.5
     document, told = _fit_documents(tracks.artist_documents, shares, weights, by_artist)
-    logs = {kind: LogProbabilities.of(unseen, groups, of_words.get(kind), told) for kind in KINDS}
-    given = logs[NEW].artist_inputs(artist_statistics(tracks.inputs, groups))
+    # As the tracks are, and with a third of them without features.
+    versions = (tracks, tracks.without_features(seed))
+    # To the network a known artist's tracks are as a new one's: it does not see the artist.
+    unseen = [
+        of_features(_of_own_member(model, build(own.inputs, own.bin_edges), fold), own.inputs)
+        for own in versions
+    ]
+    given = [
+        LogProbabilities.of(one, groups, of_words.get(NEW), told).artist_inputs(
+            artist_statistics(own.inputs, groups)
+        )
+        for own, one in zip(versions, unseen, strict=True)
+    ]
     artist_model = network.fit(
-        network.Examples(given, shares, weights),
-        by_artist,
+        network.Examples(np.concatenate(given), np.tile(shares, (2, 1)), np.tile(weights, 2)),
+        np.tile(by_artist, 2),
         settings.model_copy(update={"epochs": _ARTIST_EPOCHS * settings.epochs}),
         seed,
         build=architecture.build_artist,
     )
-    artists = _of_own_member(artist_model, given, by_artist)
+    artists = [_of_own_member(artist_model, one, by_artist) for one in given]
     prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
-    held_out = {kind: _held_out(tracks, logs[kind], artists, prior, kind) for kind in KINDS}
-    enough = {
-        kind: one if len(one.rows) >= _FEWEST_OF_KIND else held_out[NEW]
-        for kind, one in held_out.items()
-    }
-    return _assemble((model, artist_model), tracks, (words, document), prior, enough, target)
+    held_out: dict[str, HeldOutTerms] = {}
+    for i, kind in enumerate(KINDS):
+        at, like = divmod(i, len(_LEFT_OUT))
+        logs = LogProbabilities.of(unseen[at], groups, of_words.get(KINDS[like]), told)
+        one = _held_out(versions[at], logs, artists[at], prior, kind)
+        is_enough = kind == NEW or len(one.rows) >= _FEWEST_OF_KIND
+        held_out[kind] = one if is_enough else held_out[_INSTEAD[kind]]
+    return _assemble((model, artist_model), tracks, (words, document), prior, held_out, target)
+
+
+def _track_examples(tracks: LabelledTracks, seed: int) -> tuple[network.Examples, np.ndarray]:
+    """Tracks with features, and some of them again with gaps; and the row that each example is of.
+
+    Of each of the latter a share of the features is missing, on the track alone or with all tracks
+    of its artist, as sources leave gaps.
+    """
+    rng, has_features = np.random.default_rng(seed), tracks.inputs.has_features
+    heard = np.flatnonzero(has_features if has_features.any() else ~has_features)
+    again = np.sort(rng.permutation(heard)[: int(_WITH_GAPS * len(heard))])
+    names = np.unique(tracks.features, return_inverse=True)[1]
+    n, n_features = len(again), names.max() + 1
+    gaps = (rng.random((n, n_features)) < rng.random((n, 1)))[:, names]
+    inputs = tracks.inputs.take(again).without_columns(gaps, gaps & (rng.random((n, 1)) < 0.5))
+    of = np.concatenate([heard, again])
+    examples = network.Examples(
+        np.concatenate(
+            [build(one, tracks.bin_edges) for one in (tracks.inputs.take(heard), inputs)]
+        ),
+        tracks.targets[of],
+        (tracks.groups.sizes**-0.5)[tracks.groups.code[of]],
+    )
+    return examples, of
 
 
 def _of_own_member(model: "keras.Model", inputs: np.ndarray, fold: np.ndarray) -> np.ndarray:
@@ -335,10 +372,9 @@ def _held_out(
     prior: np.ndarray,
     kind: str,
 ) -> HeldOutTerms:
-    together = _LEFT_OUT[kind](tracks)
+    code = KINDS.index(kind)
+    together = _LEFT_OUT[KINDS[code % len(_LEFT_OUT)]](tracks)
     counts = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, together)
     found = head.terms(logs, artists, counts, prior.astype(np.float32))
-    is_kind = kinds_of(counts) == KINDS.index(kind)
-    rows = np.flatnonzero(is_kind & tracks.inputs.has_features)
-    stacked = head.stack(found, tracks.targets.shape)[:, rows]
-    return HeldOutTerms(stacked, tracks.targets[rows], tracks.artists[rows], rows)
+    rows = np.flatnonzero(kinds_of(counts, tracks.inputs.has_features) == code)
+    return HeldOutTerms(head.stack(found, tracks.targets.shape)[:, rows], rows, tracks)

@@ -16,7 +16,9 @@ from genre_spark.features.group_statistics import Groups
 from genre_spark.features.tensor import n_statistics
 
 # Kinds of tracks with weights and thresholds of their own: their codes are their places.
-KINDS = (NEW, KNOWN) = ("new", "known")
+KINDS = (NEW, KNOWN, NEW_WITHOUT, KNOWN_WITHOUT) = (
+    "new", "known", "new_without_features", "known_without_features",
+)  # fmt: skip
 
 NETWORK_TERMS = ("network",)
 NETWORK_MEAN_TERMS = ("network, artist mean", "network, artist mean by log n")
@@ -153,16 +155,18 @@ def n_artist_inputs(n_scaled: int, n_classes: int) -> int:
     return n_statistics(n_scaled) + 3 * n_classes
 
 
-def kinds_of(counts: np.ndarray) -> np.ndarray:
+def kinds_of(counts: np.ndarray, has_features: np.ndarray) -> np.ndarray:
     """Kind of each track, as its place in `KINDS` [shape=(n_tracks,), dtype=int64].
 
     Parameters
     ----------
     counts : np.ndarray [shape=(n_tracks, 4, n_classes)]
         Labelled tracks by group and genre; see `evidence`.
+    has_features : np.ndarray [shape=(n_tracks,), dtype=bool]
+        Whether a track has any.
     """
     has_labels = counts[:, 0].sum(axis=1) > 0
-    return np.where(has_labels, KINDS.index(KNOWN), KINDS.index(NEW))
+    return has_labels * KINDS.index(KNOWN) + ~has_features * KINDS.index(NEW_WITHOUT)
 
 
 def terms(

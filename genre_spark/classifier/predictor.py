@@ -103,7 +103,7 @@ class Combination:
         )
         artists = _artist_logs(networks, logs, inputs) if part.reads_statistics else None
         counts = self._evidence.look_up(inputs, synthetic)
-        kinds = kinds_of(counts)
+        kinds = kinds_of(counts, inputs.has_features)
         logits = self._bias[kinds]
         found = terms(logs, artists, counts, self._prior)
         for weights, term in zip(self._weights, found, strict=True):
@@ -111,11 +111,11 @@ class Combination:
                 logits += weights[kinds, None] * term
         probabilities = softmax(logits)
         precision = self._acceptance.precision(probabilities.max(axis=1), kinds)
-        # Thresholds were fitted on tracks with features: they promise nothing for others.
-        precision[~inputs.has_features] = np.nan
+        known = self._is_known(inputs, groups, counts)
+        precision[~known] = np.nan
         return Predictions(
             probabilities=probabilities,
-            known=self._is_known(inputs, groups, counts),
+            known=known,
             precision=precision,
             accepted=precision >= self._acceptance.target,
             evidence=np.rint(counts[:, : len(_REPORTED)].sum(axis=(1, 2))).astype(np.int64),

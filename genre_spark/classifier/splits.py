@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# Of labelled tracks, at least this share is taken as lacking features, where they are fitted or measured.
+_WITHOUT_FEATURES = 1 / 3
+
 
 def grouped(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
     """Deal groups to folds in random order, genres evenly.
@@ -40,3 +43,26 @@ def grouped(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> 
         fold[group] = np.lexsort((ties, filled.sum(axis=0), of_genre))[0]
         filled[:, fold[group]] += counts[group]
     return fold[code]
+
+
+def without_features(has_features: np.ndarray, albums: np.ndarray, seed: int) -> np.ndarray:
+    """Draw tracks to lose their features, so that a third has none: half of them by whole albums.
+
+    Parameters
+    ----------
+    has_features : np.ndarray [shape=(n_tracks,), dtype=bool]
+        Where a third of the tracks has none already, nothing is drawn.
+    albums : np.ndarray [shape=(n_tracks,), dtype=int64]
+        0 without one.
+    seed : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks,), dtype=bool]
+    """
+    lacking = 1.0 - has_features.mean()
+    share = max(0.0, (_WITHOUT_FEATURES - lacking) / max(1.0 - lacking, 1e-9))
+    rng, n = np.random.default_rng(seed), len(albums)
+    _, code = np.unique(np.where(albums == 0, -1 - np.arange(n), albums), return_inverse=True)
+    of_album = rng.random(n)[code] < share / 2
+    return has_features & (of_album | (rng.random(n) < share / 2 / (1.0 - share / 2)))

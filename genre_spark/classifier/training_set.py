@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.catalog import genre_names
+from genre_spark.classifier import splits
 from genre_spark.classifier.evidence import mix
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import Settings
@@ -69,6 +70,8 @@ class LabelledTracks:
         The audio feature of each scaled one.
     ids : np.ndarray [shape=(n_tracks,), dtype=object], optional
         `TRACK_ID` of each track.
+    part : SyntheticPart, optional
+        What `synthetic` comes from.
     """
 
     inputs: TrackInputs
@@ -82,6 +85,7 @@ class LabelledTracks:
     bin_edges: np.ndarray
     features: tuple[str, ...]
     ids: np.ndarray | None = None
+    part: SyntheticPart | None = None
 
     def __len__(self) -> int:
         return len(self.artists)
@@ -124,6 +128,15 @@ class LabelledTracks:
             document=self.document[at],
             ids=None if self.ids is None else self.ids[at],
         )
+
+    def without_features(self, seed: int) -> "LabelledTracks":
+        """The same tracks, a third of them without features; see `splits.without_features`."""
+        rows = splits.without_features(self.inputs.has_features, self.inputs.album, seed)
+        inputs = self.inputs.without(rows, self.artists)
+        synthetic = np.where(rows, -1, self.synthetic)
+        if self.part is not None:
+            synthetic = self.part.assign(inputs)[0]
+        return replace(self, inputs=inputs, synthetic=synthetic)
 
     def fingerprint(self) -> str:
         """Identify the tracks and their genres, in whatever order; 16 hexadecimal digits."""
@@ -196,7 +209,7 @@ def collect(
 _SCHEMA = ", ".join(
     [
         f"{TRACK_ID} string, {GENRES} array<string>, {_TITLE_KEY} bigint, {_ID_KEY} bigint",
-        "artist bigint, album bigint, artist_tracks bigint, album_tracks bigint",
+        "artist bigint, album bigint, artist_tracks bigint",
         "other_artists array<bigint>, document array<int>, title string, album_name string",
         *[f"{name} array<float>" for name in _MATRICES],
     ]
@@ -206,7 +219,7 @@ _SCHEMA = ", ".join(
 def _pack(rows: pa.RecordBatch, inputs: TrackInputs, document: Keys) -> pa.RecordBatch:
     """Columns of `_SCHEMA`."""
     plain = {name: rows[name] for name in (TRACK_ID, GENRES, _TITLE_KEY, _ID_KEY)}
-    keys = ("artist", "album", "artist_tracks", "album_tracks")
+    keys = ("artist", "album", "artist_tracks")
     numbers = {name: pa.array(getattr(inputs, name).astype(np.int64)) for name in keys}
     keyed = {"other_artists": _key_lists(inputs.other_artists), "document": _key_lists(document)}
     texts = {name: getattr(inputs, name) for name in _TEXTS}
@@ -261,6 +274,7 @@ def _unpack(
         bin_edges=scaler.bin_edges,
         features=tuple(one.feature for one in scaler.scaled_features),
         ids=columns[TRACK_ID].to_numpy(zero_copy_only=False),
+        part=synthetic,
     )
     return found.take(order)
 

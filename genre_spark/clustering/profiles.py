@@ -156,8 +156,8 @@ def _total(tables: Sequence[Counter[str]]) -> Counter[str]:
 
 
 def _medians(raw: np.ndarray, centroid: np.ndarray, scaler: FeatureScaler) -> dict[str, float]:
-    """Of a group's sampled tracks; of a feature that none of them has, the group's mean."""
-    means = dict(zip(scaler.features, scaler.medians, strict=True))
+    """Of a group's sampled tracks; of a feature that none of them has, the group's mean if it has one."""
+    means = {}
     for scaled, value in zip(scaler.scaled_features, centroid, strict=True):
         if scaled.name == scaled.feature:
             means[scaled.feature] = float(scaled.decode(np.array(value)))

@@ -8,7 +8,14 @@ import numpy as np
 from genre_spark.classifier import evidence, head, splits
 from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.evidence import Evidence
-from genre_spark.classifier.head import EVIDENCE_TERMS, KINDS, KNOWN, TERMS, LogProbabilities
+from genre_spark.classifier.head import (
+    EVIDENCE_TERMS,
+    KINDS,
+    KNOWN,
+    KNOWN_WITHOUT,
+    TERMS,
+    LogProbabilities,
+)
 from genre_spark.classifier.text_models import word_log_probabilities
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.features.tensor import artist_statistics, build
@@ -87,7 +94,7 @@ def predict(
             (REGRESSION, (x, y), _regression()),
         ):
             yield name, _pooled(_fit(model, given, learned, asked, _MOST_TRACKS), held_out)
-        same = _SameInputs(fitted, learned, held_out, terms, (x, y), seed)
+        same = _SameInputs(fitted, held_out, terms, y, seed)
         yield SAME_FOREST, same.predict(_forest(seed))
         yield SAME_BOOSTING, same.predict(_boosting(len(learned.classes), seed))
 
@@ -122,30 +129,30 @@ class _SameInputs:
     def __init__(
         self,
         fitted: FittedClassifier,
-        learned: LabelledTracks,
         held_out: LabelledTracks,
         terms: np.ndarray,
-        contexts: tuple[np.ndarray, np.ndarray],
+        context: np.ndarray,
         seed: int,
     ):
-        self._learned, self._held_out = learned, held_out
-        kinds, (x, y) = fitted.kinds(held_out), contexts
+        self._classes, self._held_out = fitted.part.classes, held_out
+        kinds = fitted.kinds(held_out)
         self._sides = []
         for kind, one in fitted.held_out.items():
             asked = np.flatnonzero(kinds == KINDS.index(kind))
             if not len(asked):
                 continue
             told = one.terms.copy()
-            told[_EVIDENCE] = _counted_by_folds(fitted, learned, kind, seed)[_EVIDENCE][:, one.rows]
-            given = np.concatenate([x[one.rows], _flat(told)], axis=1)
-            wanted = np.concatenate([y[asked], _flat(terms[:, asked])], axis=1)
-            self._sides.append((one.rows, given, asked, wanted))
+            counted = _counted_by_folds(fitted, one.tracks, kind, seed)
+            told[_EVIDENCE] = counted[_EVIDENCE][:, one.rows]
+            given = np.concatenate([_context(one.tracks)[one.rows], _flat(told)], axis=1)
+            wanted = np.concatenate([context[asked], _flat(terms[:, asked])], axis=1)
+            self._sides.append((one.tracks.take(one.rows), given, asked, wanted))
 
     def predict(self, model: Any) -> np.ndarray:
         """Predict the held-out tracks, pooled over the artist."""
-        found = np.zeros((len(self._held_out), len(self._learned.classes)))
-        for rows, given, asked, wanted in self._sides:
-            found[asked] = _fit(model, given, self._learned.take(rows), wanted, _MOST_TRACKS)
+        found = np.zeros((len(self._held_out), len(self._classes)))
+        for learned, given, asked, wanted in self._sides:
+            found[asked] = _fit(model, given, learned, wanted, _MOST_TRACKS)
         return _pooled(found, self._held_out)
 
 
@@ -153,7 +160,8 @@ def _counted_by_folds(
     fitted: FittedClassifier, learned: LabelledTracks, kind: str, seed: int
 ) -> np.ndarray:
     """Terms of evidence [shape=(n_terms, n_tracks, n_classes)]; the others are of no use."""
-    together = learned.recordings if kind == KNOWN else learned.artists
+    is_known = kind in (KNOWN, KNOWN_WITHOUT)
+    together = learned.recordings if is_known else learned.artists
     fold = splits.grouped(learned.labels, together, _FOLDS, seed)
     counts = evidence.by_folds(learned.inputs, learned.synthetic, learned.targets, fold)
     nothing, prior = np.zeros(learned.targets.shape, np.float32), fitted.part.prior

@@ -24,7 +24,7 @@ from genre_spark.evaluation.study_results import (
     StudiedProtocol,
     Study,
 )
-from genre_spark.evaluation.training import unlinked
+from genre_spark.evaluation.training import by_protocol
 from genre_spark.platform.progress import ReportProgress, after, plainly
 
 logger = logging.getLogger(__name__)
@@ -71,11 +71,12 @@ def run(
     found: dict[Protocol, StudiedProtocol] = {}
     for protocol in (name for name, reason in protocols.items() if not reason):
         used = seeds if protocol == "known" else seeds[:n_repetitions]
-        held_out = [_repetition(tracks, protocol, settings, seed, report_progress) for seed in used]
-        found[protocol] = _summary(tracks, held_out, settings)
-        rest = [one for one in map(unlinked, held_out) if one] if protocol == "new" else []
-        if rest:
-            found["unlinked"] = _summary(tracks, rest, settings)
+        held_out = [
+            by_protocol(protocol, *_repetition(tracks, protocol, settings, seed, report_progress))
+            for seed in used
+        ]
+        for name in dict.fromkeys(name for one in held_out for name in one):
+            found[name] = _summary(tracks, [one[name] for one in held_out if name in one], settings)
     return Study(
         classes=tracks.classes,
         tracks=len(tracks),
@@ -127,8 +128,8 @@ def _repetition(
     settings: Settings,
     seed: int,
     report_progress: ReportProgress,
-) -> HeldOut:
-    """One split of known artists, or all folds of new ones."""
+) -> list[HeldOut]:
+    """One split of known artists, or all folds of new ones: with features, and without."""
     fold = evaluation.folds(tracks, protocol, settings.training.test_share, seed)
     numbers = np.unique(fold).tolist() if protocol == "new" else [0]
     parts = []
@@ -137,8 +138,8 @@ def _repetition(
             f"{protocol} artists, seed {seed}, fold {i} of {len(numbers)}: ", report_progress
         )
         test = np.flatnonzero(fold == number)
-        parts.append(hold_out(tracks, test, settings, seed, report)[0])
-    return join(parts)
+        parts.append(hold_out(tracks, test, settings, seed, report)[:2])
+    return [join(list(side)) for side in zip(*parts, strict=True)]
 
 
 def _summary(

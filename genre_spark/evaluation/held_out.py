@@ -101,7 +101,7 @@ def hold_out(
     seed: int,
     report_progress: ReportProgress,
     everything: bool = True,
-) -> tuple[HeldOut, FittedClassifier]:
+) -> tuple[HeldOut, HeldOut, FittedClassifier]:
     """Fit on all other tracks, and predict these.
 
     Parameters
@@ -114,15 +114,39 @@ def hold_out(
     report_progress : callable
     everything : bool
         Whether the slow baselines are fitted too.
+
+    Returns
+    -------
+    with_features : HeldOut
+        Tracks with features, where all are as they are.
+    without_features : HeldOut
+        Tracks without, where a third of all tracks has none; baselines learn from such tracks too.
+    fitted : FittedClassifier
     """
     train = np.setdiff1d(np.arange(len(tracks)), test)
     target = settings.training.target_precision
     fitted = estimator.fit(tracks.take(train), settings.network, target, seed, report_progress)
+    report_progress("baselines")
+    found = []
+    for own in (tracks, tracks.without_features(seed)):
+        side = _predicted(own, train, test, fitted, seed, everything)
+        is_kept = own.inputs.has_features[test] == (own is tracks)
+        found.append(side.take(is_kept & own.certain[test]))
+    return found[0], found[1], fitted
+
+
+def _predicted(
+    tracks: LabelledTracks,
+    train: np.ndarray,
+    test: np.ndarray,
+    fitted: FittedClassifier,
+    seed: int,
+    everything: bool,
+) -> HeldOut:
     # An artist's tracks inform each other, on whichever side of the split they are.
     predicted = fitted.predict(tracks)
     ladder = fitted.climb(fitted.terms(tracks), fitted.kinds(tracks))
-    report_progress("baselines")
-    found = HeldOut(
+    return HeldOut(
         rows=test,
         probabilities=predicted.probabilities[test],
         accepted=predicted.accepted[test],
@@ -132,4 +156,3 @@ def hold_out(
         baselines=dict(baselines.predict(tracks, train, test, fitted, seed, everything)),
         never_learned=tuple(metrics.never_learned(tracks, train, test)),
     )
-    return found.take(tracks.certain[test]), fitted

@@ -33,7 +33,8 @@ def held_out(fitted: FittedClassifier, n_tracks: int, n_classes: int) -> np.ndar
     NaN for tracks of a kind that is too rare to be predicted.
     """
     found = np.full((n_tracks, n_classes), np.nan)
-    for kind, terms in fitted.held_out.items():
+    # Tracks that have features are predicted with them.
+    for kind, terms in reversed(list(fitted.held_out.items())):
         weights = fitted.part.heads[kind].vector
         found[terms.rows] = softmax(np.tensordot(weights, terms.terms, 1))
     return found

@@ -13,12 +13,13 @@ _REPEATS = 3
 _MOST_TRACKS = 1000
 _LEAST = 1e-12
 # Fields with a value of each scaled feature.
-_STATISTICS = ("artist_mean", "artist_deviation", "album_mean", "album_deviation")
+_ARTIST = ("artist_mean", "artist_deviation", "artist_counts")
+_ALBUM = ("album_mean", "album_deviation", "album_counts")
 # Fields of a track's inputs, by input.
 _INPUTS = {
     "track": ("scaled",),
-    "artist": ("artist_mean", "artist_deviation", "artist_tracks"),
-    "album": ("album_mean", "album_deviation", "album_tracks"),
+    "artist": _ARTIST,
+    "album": _ALBUM,
     "words": ("title", "album_name"),
     "artist's labels": ("artist",),
     "other artists' labels": ("other_artists",),
@@ -71,7 +72,7 @@ def importance(
     }
     features = {
         name: FeatureLosses(
-            own=bench.loss(("scaled",), own), all=bench.loss(("scaled", *_STATISTICS), own)
+            own=bench.loss(("scaled",), own), all=bench.loss(("scaled", *_ARTIST, *_ALBUM), own)
         )
         for name, own in columns.items()
     }

@@ -20,8 +20,8 @@ from genre_spark.platform.progress import ReportProgress, after, plainly
 logger = logging.getLogger(__name__)
 _log = plainly(logger.info)
 
-# Of fewer held-out tracks without a link, no accuracy is published.
-_FEWEST_UNLINKED = 50
+# Of fewer held-out tracks of a special kind, no accuracy is published.
+_FEWEST_OF_KIND = 50
 
 
 @dataclass(frozen=True)
@@ -95,23 +95,30 @@ def summarise(
     return measured
 
 
-def unlinked(found: HeldOut) -> HeldOut | None:
-    """Tracks of which neither another named artist nor the album was learned from, if enough."""
-    kept = found.take(~found.linked)
-    return kept if len(kept.rows) >= _FEWEST_UNLINKED else None
+def by_protocol(
+    protocol: Protocol, with_features: HeldOut, without: HeldOut
+) -> dict[Protocol, HeldOut]:
+    """Held-out tracks by what they stand for: as they are; without a link, or features, if enough."""
+    found: dict[Protocol, HeldOut] = {protocol: with_features}
+    if protocol == "new":
+        found["unlinked"] = with_features.take(~with_features.linked)
+    found["new_without_features" if protocol == "new" else "known_without_features"] = without
+    fewest = dict.fromkeys(found, _FEWEST_OF_KIND) | {protocol: 1}
+    return {name: one for name, one in found.items() if len(one.rows) >= fewest[name]}
 
 
 def _evaluate(
     tracks: LabelledTracks, protocol: Protocol, settings: Settings, report_progress: ReportProgress
 ) -> dict[Protocol, ProtocolMetrics]:
-    """Metrics of one split; of new artists, also of those without any link."""
+    """Metrics of one split, by protocol."""
     fold = evaluation.folds(tracks, protocol, settings.training.test_share, settings.seed)
     test = np.flatnonzero(fold == 0)
     report = after(f"fitting on {protocol} artists: ", report_progress)
-    found, fitted = hold_out(tracks, test, settings, settings.seed, report, everything=False)
+    heard, bare, fitted = hold_out(tracks, test, settings, settings.seed, report, everything=False)
     report("which features decide")
     target = settings.training.target_precision
     importance = permutation_importance.importance(fitted, tracks, test, settings.seed)
-    measured = {protocol: summarise(tracks, found, target, importance)}
-    rest = unlinked(found) if protocol == "new" else None
-    return measured | ({"unlinked": summarise(tracks, rest, target)} if rest else {})
+    return {
+        name: summarise(tracks, found, target, importance if name == protocol else None)
+        for name, found in by_protocol(protocol, heard, bare).items()
+    }

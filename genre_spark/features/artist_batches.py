@@ -64,7 +64,6 @@ class ArtistBatch:
             album=album,
             other_artists=Keys.none(n) if others is None else Keys.of(others),
             artist_tracks=by_artist.sizes[by_artist.code],
-            album_tracks=by_album.sizes[by_album.code],
             artist_counts=by_artist.counts(scaled).astype(np.float32)[by_artist.code],
             album_counts=by_album.counts(scaled).astype(np.float32)[by_album.code],
             artist_mean=artist_mean[by_artist.code],

@@ -109,8 +109,6 @@ class FeatureScaler(BaseModel):
     ----------
     features : tuple of str
         Features in order, extras last.
-    medians : tuple of float
-        Of the catalogue, in the feature's unit.
     scaled_features : tuple of ScaledFeature
         Scaled dimensions in order; a circular feature has two.
     """
@@ -118,13 +116,10 @@ class FeatureScaler(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     features: tuple[str, ...]
-    medians: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
     scaled_features: tuple[ScaledFeature, ...]
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "FeatureScaler":
-        if len(self.medians) != len(self.features):
-            raise ValueError(f"{len(self.medians)} medians for {len(self.features)} features")
         if {scaled.feature for scaled in self.scaled_features} != set(self.features):
             raise ValueError("scaled features and features do not belong together")
         return self
@@ -160,7 +155,7 @@ class FeatureScaler(BaseModel):
 
 
 def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureScaler:
-    """Medians, centres and standard deviations of a catalogue, in one pass; missing values take no part.
+    """Centres and standard deviations of a catalogue, in one pass; missing values take no part.
 
     Parameters
     ----------
@@ -181,17 +176,13 @@ def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureScaler:
     ]
     encoded = [code(_Spark(), F.col(name)) for name, _, code in encodings]
     (fitted,) = tracks.agg(
-        F.array([F.percentile_approx(name, 0.5, 10_000).cast("double") for name in features]),
         F.array([F.avg(value) for value in encoded]),
         F.array([F.stddev_pop(value) for value in encoded]),
         F.array([F.percentile_approx(value, _LEVELS, 10_000) for value in encoded]),
     ).collect()
-    medians = dict(zip(features, fitted[0], strict=True))
     scaled = tuple(
         _scaled(name, suffix, center, deviation, quantiles)
-        for (name, suffix, _), center, deviation, quantiles in zip(
-            encodings, *fitted[1:], strict=True
-        )
+        for (name, suffix, _), center, deviation, quantiles in zip(encodings, *fitted, strict=True)
         if deviation is not None and deviation > _MIN_DEVIATION
     )
     used = tuple(name for name in features if any(one.feature == name for one in scaled))
@@ -200,9 +191,7 @@ def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureScaler:
             f"only {len(used)} audio features vary over the catalogue"
             f" ({', '.join(used) or 'none'}), at least {FEWEST_FEATURES} are needed"
         )
-    return FeatureScaler(
-        features=used, medians=tuple(medians[n] for n in used), scaled_features=scaled
-    )
+    return FeatureScaler(features=used, scaled_features=scaled)
 
 
 def _scaled(

@@ -9,7 +9,7 @@ from genre_spark.reporting.topics import accuracy, confidence, importance, synth
 _LIMITS = """Accuracies are of tracks held out from all fitting on labels; for new artists, of artists
 held out. Without a link means: no other named artist and no album of the track has a labelled track.
 The accuracy of known artists depends on the labels of the artist's other tracks: see the artist lookup
-among the baselines. Medians, scales, bin edges and centers are fitted on all tracks, without labels.
+among the baselines. Scales, bin edges and centers are fitted on all tracks, without labels.
 One fold is held out of each kind; `evaluate` holds out every artist. The figures apply to catalogues
 like the one named above. A genre without labelled tracks is never predicted."""
 _SHUFFLED = """Permutation importance: accuracy lost on held-out tracks when a part of the input is shuffled

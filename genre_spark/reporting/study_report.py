@@ -81,7 +81,7 @@ def _facts(study: PublishedStudy) -> str:
             f"- {count(study.tracks)} labelled tracks, {len(study.classes)} genres",
             f"- seeds of known artists: {', '.join(map(str, study.seeds))}; ± is the standard deviation over them",
             f"- new artists: every artist held out once in each of {study.repetitions} repetitions",
-            "- fitted on all tracks, without labels: medians, scales, bin edges and centers",
+            "- fitted on all tracks, without labels: scales, bin edges and centers",
             *skipped,
         ]
     )

@@ -20,6 +20,8 @@ PROTOCOLS: dict[Protocol, str] = {
     "known": "known artists",
     "new": "new artists",
     "unlinked": "new artists without a link",
+    "known_without_features": "known artists, no features",
+    "new_without_features": "new artists, no features",
 }
 NONE = "–"
 _DIGITS = {"BPM": 0, "dB": 1, "min": 1}

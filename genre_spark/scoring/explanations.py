@@ -5,7 +5,6 @@ the track alone loses when a feature is missing; that is one more run of the net
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -82,21 +81,12 @@ class Explainer:
         whole = genres.track_log_probabilities(inputs, nearest)[rows, winners]
         # One feature at a time: all at once would take as many times the memory.
         without = [
-            genres.track_log_probabilities(self._occluded(inputs, columns), nearest)[rows, winners]
+            genres.track_log_probabilities(inputs.without_columns(columns, columns), nearest)[
+                rows, winners
+            ]
             for columns in self._belongs
         ]
         return whole[:, None] - np.stack(without, axis=1)
-
-    def _occluded(self, inputs: TrackInputs, columns: np.ndarray) -> TrackInputs:
-        """The tracks without the features of some columns, and their albums without them too."""
-        missing = np.float32(np.nan)
-        return replace(
-            inputs,
-            scaled=np.where(columns, missing, inputs.scaled),
-            album_mean=np.where(columns, missing, inputs.album_mean),
-            album_deviation=np.where(columns, missing, inputs.album_deviation),
-            album_counts=np.where(columns, np.float32(0), inputs.album_counts),
-        )
 
 
 def features_of_columns(scaler: FeatureScaler) -> np.ndarray:

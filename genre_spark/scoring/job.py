@@ -147,8 +147,8 @@ def _missing(features: Sequence[str]) -> Column:
 
 
 def missing_bits(features: Sequence[str]) -> list[tuple[str, int]]:
-    """Features, and the bit of `MISSING` of each; a bigint has room for 63."""
-    return [(name, 1 << i) for i, name in enumerate(features[:63])]
+    """Features, and the bit of `MISSING` of each."""
+    return [(name, 1 << i) for i, name in enumerate(features)]
 
 
 def labelling(payload: Payload) -> Work:

@@ -338,7 +338,8 @@ def test_the_model_id_depends_on_all_that_decides_a_label_and_on_nothing_else(ma
     manifest = make_manifest(NETWORK)
     scoring = manifest.scoring
     other_classes = scoring.genres.model_copy(update={"classes": (*GENRES[1:], GENRES[0])})
-    other_scaler = scoring.scaler.model_copy(update={"medians": (*scoring.scaler.medians[1:], 0.0)})
+    other_order = scoring.scaler.scaled_features[::-1]
+    other_scaler = scoring.scaler.model_copy(update={"scaled_features": other_order})
     ids = [
         model_id(scoring, NETWORK),
         model_id(scoring, NETWORK + b"!"),
@@ -648,7 +649,7 @@ NETWORKS = {
     ),
     "two inputs": (
         make_network(change=with_another_input),
-        "reads (13, 11) for tensor, (2,) for more per track, should read (13, 11) for tensor",
+        "reads (13, 12) for tensor, (2,) for more per track, should read (13, 12) for tensor",
     ),
     "two outputs": (
         make_network(change=with_two_outputs), "gives log_probabilities, logits, should give log_probabilities"
@@ -657,7 +658,7 @@ NETWORKS = {
         make_network(change=without_outputs), "gives nothing, should give log_probabilities"
     ),
     "no input": (
-        make_network(change=of_nothing), "reads nothing per track, should read (13, 11) for tensor"
+        make_network(change=of_nothing), "reads nothing per track, should read (13, 12) for tensor"
     ),
     "whole numbers": (make_network(change=of_whole_numbers), "computes what is not float32"),
     "labels by chance": (
@@ -707,11 +708,11 @@ NETWORKS = {
     ),
     "other features": (
         make_network(scaled=12),
-        "reads (12, 11) for tensor per track, should read (13, 11) for tensor",
+        "reads (12, 12) for tensor per track, should read (13, 12) for tensor",
     ),
     "other channels": (make_network(channels=3), "reads (13, 3) for tensor per track, "),
     "other classes": (make_network(classes=5), "gives (5,) per track, should give (6,)"),
-    "another input": (make_network(names=("sound", "log_probabilities")), "reads (13, 11) for sound per track, "),
+    "another input": (make_network(names=("sound", "log_probabilities")), "reads (13, 12) for sound per track, "),
     "outputs of other names": (make_network(change=misnamed), "gives another, should give log_probabilities"),
     "text": (b"an onnx network", "is not an ONNX network"),
     "a pickle": (pickle.dumps({"weights": [1.0]}), "is not an ONNX network"),

@@ -64,7 +64,7 @@ def registry(bundles, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         # The page of a bundle without rules or map is tested elsewhere.
-        patch.setattr(mlflow_run, "compose", lambda *_: Page)
+        patch.setattr(mlflow_run.pages, "report", lambda *_: Page)
         # `set_experiment` would hold for the tests after these.
         patch.setenv("MLFLOW_EXPERIMENT_NAME", "genres")
         for one in bundles:

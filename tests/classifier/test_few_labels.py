@@ -7,7 +7,7 @@ import pytest
 from support.generated import GENRES, make_manifest, make_tracks
 from support.samples import make_sample
 
-from genre_spark.classifier import training_set
+from genre_spark.classifier import estimator, training_set
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
 from genre_spark.evaluation import metrics as evaluation
@@ -77,7 +77,7 @@ USUAL = {"one artist", "no artists"}
 def test_what_little_there_is_to_learn_is_learned(name):
     given = SAMPLES[name]()
     test = np.flatnonzero(evaluation.folds(given, "known", 0.2, 1) == 0)
-    found, _ = hold_out(given, test, SETTINGS, 1, lambda *_: None, everything=False)
+    found, *_ = hold_out(given, test, SETTINGS, 1, lambda *_: None, everything=False)
     metrics = found.measure(given, 0.93)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, rtol=1e-5)
     side = np.setdiff1d(np.arange(len(given)), test)
@@ -86,6 +86,20 @@ def test_what_little_there_is_to_learn_is_learned(name):
     # Of what is accepted, if anything is of so little, hardly any is wrong.
     wrong = found.probabilities.argmax(axis=1) != given.labels[found.rows]
     assert wrong[found.accepted].sum() <= 0.2 * found.accepted.sum()
+
+
+def test_labels_of_tracks_without_features_are_learned_and_such_tracks_have_their_own_weights():
+    given = make_sample(400)
+    bare = given.artists % 3 == 0
+    lacking = dataclasses.replace(given, inputs=given.inputs.without(bare, given.artists))
+    short = SETTINGS.network.model_copy(update={"epochs": 1, "min_steps": 0})
+    fitted = estimator.fit(lacking, short, 0.93, 1, lambda *_: None)
+    assert set(given.artists[bare]) <= set(fitted.part.artist_keys)
+    for kind, terms in fitted.held_out.items():
+        has_features = terms.tracks.inputs.has_features[terms.rows]
+        assert set(has_features) == {"without" not in kind}
+    found = fitted.predict(lacking).probabilities.argmax(axis=1) == given.labels
+    assert found[bare].mean() > 0.9
 
 
 @pytest.mark.parametrize(

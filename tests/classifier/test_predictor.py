@@ -52,6 +52,20 @@ def test_probabilities_sum_to_one_and_the_threshold_of_the_artists_kind_decides(
     np.testing.assert_array_equal(found.evidence, own.astype(int))
 
 
+def test_tracks_without_features_have_weights_and_thresholds_of_their_own():
+    given = make_sample(300)
+    known = int(given.inputs.artist[0])
+    own = given.inputs.artist == known
+    bare = dataclasses.replace(given, inputs=given.inputs.without(own, given.artists))
+    part = make_genre_part(artists=[known])
+    heads = part.heads | {"known_without_features": Head(weights={"artist": 5.0})}
+    acceptance = make_acceptance(known_without_features=0.5)
+    found = predict(part.model_copy(update={"heads": heads, "acceptance": acceptance}), bare)
+    assert (found.probabilities[own].argmax(axis=1) == 0).all()
+    np.testing.assert_array_equal(found.precision == 0.95, own)
+    np.testing.assert_array_equal(found.accepted, own)
+
+
 def test_labels_of_the_artist_move_its_tracks_and_no_others():
     given = make_sample(300)
     known = int(given.inputs.artist[0])

@@ -53,3 +53,14 @@ def test_folds_keep_groups_together_and_are_filled_as_far_as_there_are_groups(n_
     assert len(np.unique(found)) == min(5, n_groups)
     for group in range(n_groups):
         assert len(np.unique(found[groups == group])) == 1
+
+
+def test_a_third_of_the_tracks_loses_its_features_half_of_these_with_their_whole_album():
+    albums = np.repeat(np.arange(1, 3001), 4)
+    every = np.ones(len(albums), bool)
+    rows = splits.without_features(every, albums, seed=1)
+    assert rows.mean() == pytest.approx(1 / 3, abs=0.02)
+    assert rows.reshape(-1, 4).all(axis=1).mean() == pytest.approx(1 / 6, abs=0.02)
+    lacking = ~(albums % 3 > 0)
+    assert not splits.without_features(~lacking, albums, seed=1).any()
+    assert not (splits.without_features(albums % 9 > 0, albums, seed=1) & (albums % 9 == 0)).any()

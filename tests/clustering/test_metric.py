@@ -30,7 +30,7 @@ def batch(scaled, artists):
     none = np.zeros(len(artists), np.int64)
     inputs = TrackInputs(
         scaled=scaled, artist=artists, album=none, other_artists=Keys.none(len(artists)),
-        artist_tracks=groups.sizes[groups.code], album_tracks=none + 1, artist_mean=means,
+        artist_tracks=groups.sizes[groups.code], artist_mean=means, artist_deviation=0 * scaled,
         artist_counts=groups.counts(scaled)[groups.code].astype(np.float32), album_counts=means,
         album_mean=scaled, album_deviation=0 * scaled,
     )  # fmt: skip

@@ -74,10 +74,10 @@ def test_new_artists_without_a_link_are_those_without_shared_artists_and_albums(
     from genre_spark.evaluation.held_out import hold_out
 
     test = np.flatnonzero(fold == 0)
-    linked, _ = hold_out(
+    linked, *_ = hold_out(
         dataclasses.replace(given, inputs=inputs), test, SETTINGS, 1, lambda *_: None, False
     )
-    apart, _ = hold_out(given, test, SETTINGS, 1, lambda *_: None, False)
+    apart, *_ = hold_out(given, test, SETTINGS, 1, lambda *_: None, False)
     assert linked.linked.all()
     shared = np.isin(given.inputs.album[test], given.inputs.album[fold != 0])
     artists = given.artists[test]

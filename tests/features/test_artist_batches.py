@@ -40,7 +40,7 @@ def by_id(batches):
             batch.rows["track_id"].to_pylist(),
             batch.inputs.artist_mean,
             batch.inputs.album_mean,
-            batch.inputs.album_tracks,
+            batch.inputs.album_counts[:, 0],
             strict=True,
         )
         found |= {one: (artist, album, int(n)) for one, artist, album, n in rows}

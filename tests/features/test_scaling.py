@@ -95,7 +95,6 @@ def test_the_raw_array_is_left_as_it_was(scaler):
 def test_keys_lie_on_a_circle_where_b_is_as_near_to_c_as_c_sharp(step):
     key = FeatureScaler(
         features=("key",),
-        medians=(0.0,),
         scaled_features=(
             make_scaled_feature("key", "_cos", center=0.0, scale=0.7),
             make_scaled_feature("key", "_sin", center=0.0, scale=0.7),
@@ -123,9 +122,6 @@ def test_fit_agrees_with_pandas_and_scales_to_mean_0_and_spread_1(tracks):
         assert one.center == pytest.approx(other.center)
         assert one.scale == pytest.approx(other.scale)
     rows = make_tracks(400, seed=5)[list(FEATURE_NAMES)]
-    for name, median in zip(fitted.features, fitted.medians, strict=True):
-        # Of an even number of values Spark takes the lower middle one.
-        assert median == np.sort(rows[name])[199]
     scaled = fitted.to_numpy(rows.to_numpy(float))
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=0.02)
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=0.05)
@@ -153,7 +149,6 @@ def test_fit_leaves_out_features_that_are_constant_or_empty(tracks):
     fitted = scaling.fit(table, FEATURE_NAMES)
     assert fitted.features == tuple(n for n in FEATURE_NAMES if n not in ("tempo", "key"))
     assert {one.feature for one in fitted.scaled_features} == set(fitted.features)
-    assert len(fitted.medians) == len(fitted.features)
 
 
 def test_of_a_circular_feature_an_axis_that_does_not_vary_is_left_out_alone(tracks):
@@ -186,8 +181,6 @@ def test_three_features_suffice(tracks):
 @pytest.mark.parametrize(
     "broken",
     [
-        {"medians": (1.0,)},
-        {"medians": (1.0, float("nan"))},
         {"features": ("energy", "tempo")},
         {"scaled_features": ()},
         {"unknown": 1},

@@ -70,7 +70,7 @@ def scaler():
         ScaledFeature(name=name, feature=feature, center=0.0, scale=1.0, bin_edges=edges)
         for name, feature in SCALED.items()
     )
-    return FeatureScaler(features=FEATURES, medians=MEDIANS, scaled_features=scaled_features)
+    return FeatureScaler(features=FEATURES, scaled_features=scaled_features)
 
 
 def discovery(names, genres, centroids):

@@ -75,8 +75,8 @@ def test_a_genre_is_explained_by_what_speaks_for_it_and_not_by_what_speaks_again
     zeros = np.zeros((2, len(tempo)), np.float32)
     inputs = TrackInputs(
         scaled=np.where(tempo, np.float32(3), zeros), album_mean=zeros, album_deviation=zeros,
-        artist_mean=zeros, other_artists=None, **dict.fromkeys(("artist", "album"), np.arange(2)),
-        **dict.fromkeys(("artist_tracks", "album_tracks"), np.ones(2, np.int64)),
+        artist_mean=zeros, artist_deviation=zeros, other_artists=None, artist=np.arange(2),
+        album=np.arange(2), artist_tracks=np.ones(2, np.int64),
         **dict.fromkeys(("artist_counts", "album_counts"), zeros + 1),
     )  # fmt: skip
 

@@ -53,7 +53,7 @@ def logged(opened, store, monkeypatch):
     class Page:
         html, figures = "<p>report</p>", ()
 
-    monkeypatch.setattr(mlflow_run, "compose", lambda *_: Page)
+    monkeypatch.setattr(mlflow_run.pages, "report", lambda *_: Page)
     settings = load_settings(overrides=("seed=7",))
     return mlflow_run.log(opened, settings, "0123456789ab", "models/mine/1")
 
@@ -129,20 +129,16 @@ def test_labels_in_one_process_are_those_of_spark(spark, opened):
     tracks.loc[100:109, "artist"] = None
     tracks.loc[110:119, "album"] = " "
     tracks.loc[120:129, "tempo"] = "fast"
+    missing = np.random.default_rng(1).random((300, len(FEATURES))) < 0.3
+    missing[:120:4], missing[120:130] = True, False
+    tracks[list(FEATURES)] = tracks[list(FEATURES)].mask(missing)
     spark_rows, single = together(spark, tracks, opened)
     assert spark_rows["genre"].nunique() > 1
-    for name in ("synthetic_genre_id", "synthetic_genre", "n_imputed", "model_id"):
-        assert (spark_rows[name] == single[name]).all(), name
-    np.testing.assert_allclose(
-        spark_rows["synthetic_genre_distance"].to_numpy(float),
-        single["synthetic_genre_distance"].to_numpy(float),
-        rtol=1e-5,
-    )
-    for name in ("genre", "genre_accepted"):
-        assert (spark_rows[name] == single[name]).all(), name
-    difference = (spark_rows["genre_confidence"] - single["genre_confidence"]).abs()
-    assert difference.max() < 1e-6
-    assert (single["n_imputed"] == 1).sum() == 10
+    for name in (one for one in COLUMNS if one not in ("track_id", "genre_top3")):
+        ours, theirs = (rows[name].astype(object) for rows in (spark_rows, single))
+        assert (ours.isna() == theirs.isna()).all(), name
+        assert (ours.dropna() == theirs.dropna()).all(), name
+    assert (single["n_imputed"] == len(FEATURES)).sum() >= 30
 
 
 def test_rows_that_score_would_set_aside_get_no_label(spark, opened):

@@ -142,14 +142,13 @@ def spoil_a_feature(tracks, rng):
     )
 
 
-def give_the_median(tracks, rng):
-    """The value that would have been imputed: only `n_imputed` tells the difference."""
-    value = make_manifest(features=FEATURES).scoring.scaler.medians[FEATURES.index("tempo")]
-    return _set(tracks, _some(tracks, rng, 1), "tempo", rng.choice([value, "x"]))
-
-
 def spoil_a_row(tracks, rng):
     return _set(tracks, _some(tracks, rng, 2), list(FEATURES), "x")
+
+
+def lose_features(tracks, rng):
+    gone = rng.permutation(FEATURES)[: int(rng.integers(1, len(FEATURES) + 1))]
+    return _set(tracks, _some(tracks, rng), list(gone), "nan")
 
 
 def mend(tracks, rng):
@@ -208,9 +207,9 @@ def shuffle(tracks, rng):
 EDITS = {
     edit.__name__: edit
     for edit in (
-        add, remove, remove_an_artist, change_a_feature, spoil_a_feature, give_the_median,
-        spoil_a_row, mend, move_to_an_artist, rename_an_artist, lose_the_artist, move_to_an_album,
-        swap_two, add_twins, repeat_rows, lose_an_id, shuffle,
+        add, remove, remove_an_artist, change_a_feature, spoil_a_feature,
+        spoil_a_row, lose_features, mend, move_to_an_artist, rename_an_artist, lose_the_artist,
+        move_to_an_album, swap_two, add_twins, repeat_rows, lose_an_id, shuffle,
     )
 }  # fmt: skip
 BY_STEPS, AT_ONCE = "by steps", "at once"

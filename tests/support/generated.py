@@ -93,7 +93,7 @@ def make_tracks(
 
 
 def make_scaler(tracks: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -> FeatureScaler:
-    """What `features.fit` finds, but by pandas: medians, and mean and standard deviation of each."""
+    """What `features.fit` finds, but by pandas: mean and standard deviation of each."""
     scaled_features = []
     for name in features:
         for suffix, encode in ENCODINGS[feature(name).encoding].items():
@@ -102,10 +102,7 @@ def make_scaler(tracks: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -
             scaled = np.clip((values - center) / scale, -LIMIT, LIMIT)
             edges = np.quantile(scaled, np.linspace(0, 1, N_BINS + 1))
             scaled_features.append(make_scaled_feature(name, suffix, center, scale, edges))
-    medians = tuple(float(tracks[name].median()) for name in features)
-    return FeatureScaler(
-        features=tuple(features), medians=medians, scaled_features=tuple(scaled_features)
-    )
+    return FeatureScaler(features=tuple(features), scaled_features=tuple(scaled_features))
 
 
 def make_scaled_feature(
@@ -156,9 +153,11 @@ def make_genre_part(
         named=nothing,
         album=nothing,
         synthetic=nothing,
-        heads={"new": Head(weights=new), "known": Head(weights=new | {"artist": 0.5})},
+        heads={
+            kind: Head(weights=new | ({"artist": 0.5} if "known" in kind else {})) for kind in KINDS
+        },
         has_artists=pooled,
-        acceptance=make_acceptance(known=0.7, new=0.8),
+        acceptance=make_acceptance(known=0.7, new=0.8, known_without_features=0.3),
     )
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 
 from genre_spark.classifier.training_set import LabelledTracks
+from genre_spark.clustering.synthetic_part import nearest
 from genre_spark.features import documents
 from genre_spark.features.group_statistics import Groups
-from genre_spark.features.tensor import assign
 from genre_spark.features.track_inputs import Keys, TrackInputs
 from genre_spark.schema import FEATURE_NAMES
 from support.generated import GENRES, make_scaler, make_tracks
@@ -29,7 +29,7 @@ def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), 
     groups = Groups.of(artists)
     return LabelledTracks(
         inputs=inputs,
-        synthetic=assign(scaled, scaled[:12])[0],
+        synthetic=nearest(scaled, scaled[:12])[0],
         targets=np.eye(len(genres), dtype=np.float32)[[genres.index(g) for g in tracks["genre"]]],
         classes=tuple(genres),
         artists=artists,
@@ -54,7 +54,6 @@ def make_inputs(scaled, artist, album, title=None, album_name=None):
         album=album.astype(np.int64),
         other_artists=Keys.none(len(scaled)),
         artist_tracks=by_artist.sizes[by_artist.code],
-        album_tracks=by_album.sizes[by_album.code],
         artist_counts=by_artist.counts(scaled).astype(np.float32)[by_artist.code],
         album_counts=by_album.counts(scaled).astype(np.float32)[by_album.code],
         artist_mean=artist_mean[by_artist.code],

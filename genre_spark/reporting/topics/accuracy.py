@@ -54,7 +54,8 @@ def topic(subject: Subject) -> Topic | None:
     lead = (
         "On tracks held out from everything that was fitted on labels. Known artists have other"
         " labelled tracks, new artists have none; “without a link” means that no named artist and no"
-        " album of the track has a labelled track. Scales and centers are fitted on all tracks,"
+        " album of the track has a labelled track, “no features” that a track has none, as a third"
+        " of all tracks then. Scales and centers are fitted on all tracks,"
         " without labels."
     )
     lead += "".join(f" {line}" for line in remarks(genres))

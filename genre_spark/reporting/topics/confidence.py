@@ -115,7 +115,7 @@ def thresholds(manifest: Manifest) -> dict[str, float]:
         return {}
     if not part.has_artists:
         return {"all artists": part.acceptance.threshold(NEW)}
-    return {f"{kind} artists": part.acceptance.threshold(kind) for kind in KINDS[::-1]}
+    return {protocol(kind): part.acceptance.threshold(kind) for kind in KINDS}
 
 
 def _tiles(subject: Subject) -> list[Tile]:
