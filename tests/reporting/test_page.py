@@ -615,14 +615,15 @@ def test_the_same_input_gives_the_same_page(page):
 
 
 def test_accepted_labels_of_tracks_that_the_model_learned_from_are_not_the_number_of_the_tile():
-    bundle = make()
+    bundle = make(protocols=("known", "known_without_features", "new"))
     labels = labels_of(bundle)
     other = compose(bundle, labels).html
     assert re.search(r"Accepted labels <span.*?<strong>77.0%</strong>", other)
     labels["rows"]["fingerprint"] = bundle.manifest.data.rows.fingerprint
     own = compose(bundle, labels).html
     assert re.search(r"Accepted labels <span.*?<strong>90.0%</strong>", own)
-    assert "of held-out known artists" in own
+    assert "of held-out known artists, 90.0% of new artists; target" in own
+    assert [name.split()[0] for name in tiles(own)].count("accuracy") == 2
     assert "77.0% with the tracks it learned from" in own
 
 

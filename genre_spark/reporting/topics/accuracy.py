@@ -54,8 +54,8 @@ def topic(subject: Subject) -> Topic | None:
     lead = (
         "On tracks held out from everything that was fitted on labels. Known artists have other"
         " labelled tracks, new artists have none; “without a link” means that no named artist and no"
-        " album of the track has a labelled track, “no features” that a track has none, as a third"
-        " of all tracks then. Scales and centers are fitted on all tracks,"
+        " album of the track has a labelled track. “No features”: the features of a third of the"
+        " tracks are removed, and these are measured. Scales and centers are fitted on all tracks,"
         " without labels."
     )
     lead += "".join(f" {line}" for line in remarks(genres))
@@ -227,7 +227,7 @@ def _tiles(genres: GenreMetrics) -> list[Tile]:
     """Accuracy of known and new artists; amber behind the best baseline, red below the majority."""
     tiles = []
     for name, of in genres.protocols.items():
-        if name == "unlinked":
+        if name not in ("known", "new"):
             continue
         best, accuracy = of.best_baseline
         level = "ok" if of.accuracy >= accuracy else "warn"

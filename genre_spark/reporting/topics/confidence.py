@@ -129,8 +129,10 @@ def _tiles(subject: Subject) -> list[Tile]:
         detail = f"{target}; includes tracks that the model learned from"
         return [Tile("Accepted labels", percent(share), detail, "ok" if share else "warn")]
     (whose, held_out), *others = (
-        (protocol(name), of.coverage) for name, of in genres.protocols.items()
+        (protocol(name), genres.protocols[name].coverage)
+        for name in ("known", "new")
+        if name in genres.protocols
     )
-    details = [f"of held-out {whose}", *(f"{percent(of)} of {name}" for name, of in others[:1])]
+    details = [f"of held-out {whose}", *(f"{percent(of)} of {name}" for name, of in others)]
     detail = f"{', '.join(details)}; {target}; {percent(share)} with the tracks it learned from"
     return [Tile("Accepted labels", percent(held_out), detail, "ok" if held_out else "warn")]
