@@ -1,18 +1,26 @@
-"""What `inspect` reports of a table, with notes and the command to type next."""
+"""What to do about an inspected table: questions, notes, the drafted dataset file, the next command."""
 
 import shlex
+from collections.abc import Iterator
+from pathlib import Path
 
-from genre_spark.catalog import value_counts
-from genre_spark.catalog.column_readings import Column
-from genre_spark.catalog.inspection import Found, LargestArtist
+import yaml
+
+from genre_spark.catalog.column_readings import YEAR
 from genre_spark.catalog.inspection_results import (
-    InspectedColumn,
     InspectedRows,
     Inspection,
+    LargestArtist,
+    Reading,
 )
 from genre_spark.catalog.mapping_inference import NOT_READ
+from genre_spark.catalog.row_counts import messages
 from genre_spark.config import CatalogSettings
-from genre_spark.schema import ARTIST, FEATURE_NAMES, GENRE, TRACK_ID
+from genre_spark.errors import OutputError
+from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import plain
+from genre_spark.schema import ALBUM, ARTIST, ARTISTS, FEATURE_NAMES, GENRE, TITLE, TRACK_ID
+from genre_spark.source import Dataset
 
 # Fewer describe a track too little.
 _FEWEST = 3
@@ -21,53 +29,25 @@ _MOST_ROWS = 0.5
 _MANY_TRACKS, _MANY_ALBUMS, _LARGE_SHARE = 20, 10, 0.01
 _MOST_WORDS = 5
 
-
-def summary(
-    found: Found,
-    catalog: str,
-    settings: CatalogSettings,
-    dataset: str | None,
-    draft: str | None,
-    fmt: str | None = None,
-) -> Inspection:
-    """What `inspect` found, for people and machines.
-
-    Parameters
-    ----------
-    catalog : str
-        Path of the table.
-    dataset : str or None
-        What the user mapped it with.
-    draft : str or None
-        The dataset file that was written.
-    fmt : str or None
-        The format that the user named.
-    """
-    read_as: dict[str, list[str]] = {}
-    for one in found.readings.values():
-        described = f"{one.name} ({one.why})" if one.why else one.name
-        read_as.setdefault(one.source, []).append(described)
-    return Inspection(
-        catalog=catalog,
-        format=found.dataset.format,
-        options=dict(found.dataset.options),
-        columns=tuple(_column(one, read_as.get(one.name, [])) for one in found.columns),
-        mapping=found.readings,
-        features=found.features,
-        rows=found.rows,
-        genres=found.genres,
-        artists=found.artists,
-        placeholders=found.placeholders,
-        notes=tuple(_notes(found, settings)),
-        questions=questions_of(found),
-        draft=draft,
-        next=_next(found, catalog, dataset, draft, fmt),
-    )
+_HEAD = """\
+# How the columns of {table} are read; drafted by genre-spark inspect. Check it, then try it:
+#   genre-spark inspect --catalog {table} --dataset {file}
+# Each value is a Spark SQL expression over the table's own columns. A column that is not named
+# here is taken from the table's column of the same name, if there is one.
+"""
+_WITHOUT = {
+    TRACK_ID: "needed: unique for each track",
+    ARTIST: "accuracy on known artists depends on it",
+    ALBUM: "tracks of one album inform each other",
+    TITLE: "finds recordings that are in the table several times",
+    GENRE: "cluster and score need none; train learns from it",
+}
+_ORDER = (TRACK_ID, ARTIST, ARTISTS, ALBUM, TITLE, GENRE, *FEATURE_NAMES, YEAR)
 
 
-def questions_of(found: Found) -> tuple[str, ...]:
+def questions(found: Inspection) -> tuple[str, ...]:
     """Questions for the user: on files and ids, ambiguous readings and odd outcomes."""
-    readings = found.readings.values()
+    readings = found.mapping.values()
     doubts = [
         f"{one.name} is unlike known tracks: {one.doubt}. score stops unless the dataset file confirms it"
         f" (confirmed: [{one.name}])"
@@ -77,110 +57,171 @@ def questions_of(found: Found) -> tuple[str, ...]:
     return (*found.questions, *(one.question for one in readings if one.question), *doubts)
 
 
-def _column(one: Column, read_as: list[str]) -> InspectedColumn:
-    return InspectedColumn(
-        name=one.name,
-        kind=one.kind,
-        filled=one.filled,
-        numeric=one.numeric,
-        low=one.low,
-        median=one.median,
-        high=one.high,
-        sample=next(iter(one.values), None),
-        read_as=tuple(read_as),
-    )
-
-
-def doubtful_artist(found: Found) -> LargestArtist | None:
-    """The largest artist, if it has so many tracks and albums that it may mean "no artist"."""
-    one, rows = found.largest_artist, found.rows
-    if one is None or rows is None or one.tracks < _MANY_TRACKS:
-        return None
-    large = one.tracks >= _LARGE_SHARE * rows.accepted
-    return one if large and one.albums >= _MANY_ALBUMS else None
-
-
-def _notes(found: Found, settings: CatalogSettings) -> list[str]:
-    has = {name: one for name, one in found.readings.items() if one.expression != NOT_READ}
-    notes = _of_reading(found)
-    if TRACK_ID not in has:
-        notes.append("no column is unique for each track; map one to track_id")
-    absent = [name for name in FEATURE_NAMES if name not in has]
-    unread = [name for name in found.readings if name not in has]
-    notes += [found.readings[name].why or f"{name} is left out" for name in unread]
-    absent = [name for name in absent if name not in unread]
-    if absent:
-        notes.append(f"no column looks like {', '.join(absent)}: they are not used")
-    if sum(name in has for name in FEATURE_NAMES) < _FEWEST:
-        notes.append(f"at least {_FEWEST} features are needed; map columns to them")
-    if ARTIST not in has:
-        notes.append("no column looks like an artist; accuracy on known artists depends on it")
-    if GENRE not in has or (found.rows and not found.rows.with_genre):
-        notes.append("no genres: cluster and score need none; train does")
-    return notes + (_of_rows(found, found.rows, settings) if found.rows else [])
-
-
-def _of_reading(found: Found) -> list[str]:
-    """With which options the table is read, where the usual ones would not do."""
-    notes = []
+def notes(found: Inspection, settings: CatalogSettings) -> Iterator[str]:
+    """What else to know of a table: its options, what it lacks, and what becomes of its values."""
     if found.dataset.rows:
-        notes.append(
-            f"each row has a list of tracks in {found.dataset.rows}, which is read item by item"
-        )
-    for name, value in found.dataset.options.items():
-        notes.append(f"read with {name} {value!r}: score needs a dataset file with this option")
-    return notes
+        yield f"each row has a list of tracks in {found.dataset.rows}, which is read item by item"
+    for name, value in found.options.items():
+        yield f"read with {name} {value!r}: score needs a dataset file with this option"
+    has = {name for name, one in found.mapping.items() if one.expression != NOT_READ}
+    if TRACK_ID not in has:
+        yield "no column is unique for each track; map one to track_id"
+    for name, one in found.mapping.items():
+        if name not in has:
+            yield one.why or f"{name} is left out"
+    if absent := [name for name in FEATURE_NAMES if name not in found.mapping]:
+        yield f"no column looks like {', '.join(absent)}: they are not used"
+    if len(has.intersection(FEATURE_NAMES)) < _FEWEST:
+        yield f"at least {_FEWEST} features are needed; map columns to them"
+    if ARTIST not in has:
+        yield "no column looks like an artist; accuracy on known artists depends on it"
+    if GENRE not in has or (found.rows and not found.rows.with_genre):
+        yield "no genres: cluster and score need none; train does"
+    if found.rows:
+        yield from _of_rows(found, found.rows, settings)
 
 
-def _of_values(found: Found, rows: InspectedRows) -> list[str]:
-    """Values that are not taken, words that mean nothing, and an artist that may be one of these."""
-    notes = []
-    for name, one in rows.values.items():
-        notes += value_counts.messages(name, one.model_copy(update={"placeholder": 0}))
+def _of_rows(found: Inspection, rows: InspectedRows, settings: CatalogSettings) -> Iterator[str]:
+    for name, values in rows.values.items():
+        yield from messages(name, values.model_copy(update={"placeholder": 0}))
     for name, words in found.placeholders.items():
         counted = ", ".join(f"{word!r} {n:,}" for word, n in list(words.items())[:_MOST_WORDS])
-        notes.append(f"{name}: read as missing: {counted}")
-    if (artist := doubtful_artist(found)) is not None:
-        notes.append(
+        yield f"{name}: read as missing: {counted}"
+    if artist := _doubtful_artist(found):
+        yield (
             f"the largest artist is {artist.name!r}: {artist.tracks:,} tracks on {artist.albums:,}"
             f" albums. If this is not an artist, list it in the dataset file (no_artist:"
             f" [{artist.name!r}])"
         )
-    return notes
-
-
-def _of_rows(found: Found, rows: InspectedRows, settings: CatalogSettings) -> list[str]:
-    notes = _of_values(found, rows)
     for name, one in found.features.items():
         wrong = one.not_a_number + one.out_of_range
         if wrong > _MOST_ROWS * rows.read:
             low, high = one.possible
-            notes.append(
+            yield (
                 f"{name}: {wrong / rows.read:.0%} of the values are impossible (possible are"
                 f" {low:.6g} to {high:.6g}); is it another unit or column?"
             )
     if rows.duplicates > _MOST_ROWS * rows.read:
-        notes.append("most rows repeat a track_id; is it an id of tracks?")
+        yield "most rows repeat a track_id; is it an id of tracks?"
     if rows.refused > settings.max_quarantined:
-        notes.append(
+        yield (
             f"{rows.refused:.1%} of the rows would be quarantined as invalid, the"
             f" limit is {settings.max_quarantined:.1%}: cluster, train and score would stop"
         )
-    return notes
 
 
-def _next(
-    found: Found, catalog: str, dataset: str | None, draft: str | None, fmt: str | None
+def _doubtful_artist(found: Inspection) -> LargestArtist | None:
+    """The largest artist, if it has so many tracks and albums that it may mean "no artist"."""
+    one, rows = found.largest_artist, found.rows
+    if one is None or rows is None or one.tracks < max(_MANY_TRACKS, _LARGE_SHARE * rows.accepted):
+        return None
+    return one if one.albums >= _MANY_ALBUMS else None
+
+
+def next_command(
+    found: Inspection, dataset: str | None, draft: str | None, fmt: str | None = None
 ) -> str:
+    """What to type next.
+
+    Parameters
+    ----------
+    dataset : str or None
+        What the user mapped the table with.
+    draft : str or None
+        The dataset file that was written.
+    fmt : str or None
+        The format that the user named.
+    """
     # A draft names the format itself.
     form = ("--format", fmt) if fmt and not draft else ()
-    cluster = ("genre-spark", "cluster", "--catalog", catalog, *form)
     mapping = dataset or draft
-    ready = found.rows and all(name == one.expression for name, one in found.readings.items())
-    if not mapping and (not ready or found.dataset.options or found.dataset.rows):
-        words = ("genre-spark", "inspect", "--catalog", catalog, *form, "--output", "mine.yaml")
-        write = shlex.join(words)
-        return f"{write} (writes this mapping)"
-    given = ("--dataset", mapping) if mapping else ()
-    then = shlex.join((*cluster, *given, "--output", "models/mine"))
+    ready = found.rows and all(name == one.expression for name, one in found.mapping.items())
+    if not mapping and (not ready or found.options or found.dataset.rows):
+        words = ("genre-spark", "inspect", "--catalog", found.catalog, *form)
+        return f"{shlex.join((*words, '--output', 'mine.yaml'))} (writes this mapping)"
+    given = (*form, "--dataset", mapping) if mapping else form
+    cluster = ("genre-spark", "cluster", "--catalog", found.catalog, *given)
+    then = shlex.join((*cluster, "--output", "models/mine"))
     return f"look {draft} over, edit it, then: {then}" if draft else then
+
+
+def check_absent(file: Path) -> None:
+    """Refuses to replace a dataset file: it may hold somebody's work.
+
+    Raises
+    ------
+    OutputError
+    """
+    if file.exists():
+        raise OutputError(f"--output {file}: exists; choose another name, or delete it yourself")
+
+
+def write(found: Inspection, file: Path) -> None:
+    """Writes the guessed mapping as a dataset file.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(render(found, str(file)), encoding="utf-8")
+    except OSError as err:
+        raise OutputError(f"{file}: cannot be written: {err.strerror}") from err
+
+
+def render(found: Inspection, file: str) -> str:
+    """A dataset file's text: the mapping, questions, what was done to values, what is unused."""
+    readings, remarks = found.mapping, [f"? {one}" for one in found.questions]
+    if artist := _doubtful_artist(found):
+        remarks.append(f"no_artist: [{_value(artist.name)}]  # if this is no artist")
+    odd = [name for name, one in readings.items() if one.doubt]
+    used = {one.source for one in readings.values()}
+    unused = ", ".join(one.name for one in found.columns if one.name not in used)
+    return (
+        _HEAD.format(table=plain(redact(found.catalog)), file=plain(file))
+        + "".join(map(_comment, remarks))
+        + _stored(found.dataset)
+        + (f"# confirmed: [{', '.join(odd)}]  # if these values are right\n" if odd else "")
+        + "columns:\n"
+        + "".join(_line(n, readings.get(n)) for n in _ORDER if n != ARTISTS or n in readings)
+        + ("" if YEAR in readings else "# ")
+        + f"extra_features: [{YEAR}]  # numeric columns that the models also read\n"
+        + _comment(f"not used: {unused}")
+    )
+
+
+def _stored(dataset: Dataset) -> str:
+    """Format and options, as the file has them."""
+    lines = f"format: {dataset.format}\n" if dataset.format else ""
+    if dataset.options:
+        pairs = (f"{name}: {_quoted(value)}" for name, value in dataset.options.items())
+        lines += f"options: {{{', '.join(pairs)}}}\n"
+    if dataset.rows:
+        lines += f"rows: {_value(dataset.rows)}  # the list of tracks within a row\n"
+    return lines
+
+
+def _line(name: str, reading: Reading | None) -> str:
+    if reading is None:
+        why = f"; {_WITHOUT[name]}" if name in _WITHOUT else ""
+        return f"  # {name}:  # no column looks like it{why}\n"
+    why = f"  # {plain(reading.why)}" if reading.why else ""
+    other = f"  # {name}: {_value(reading.rival)}  # the other reading\n" if reading.rival else ""
+    return f"  {name}: {_value(reading.expression)}{why}\n{other}"
+
+
+def _value(expression: str) -> str:
+    """A text in YAML, without quotes where it is one word that YAML takes for a text."""
+    if expression.isidentifier() and yaml.safe_load(expression) == expression:
+        return expression
+    return _quoted(expression)
+
+
+def _quoted(text: str) -> str:
+    return yaml.safe_dump(text, width=100_000, allow_unicode=True, default_style='"').strip()
+
+
+def _comment(text: str) -> str:
+    """Names may hold line breaks, which would end a comment."""
+    return f"# {plain(text)}\n"

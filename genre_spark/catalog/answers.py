@@ -8,7 +8,7 @@ from itertools import islice
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.placeholders import means_nothing
+from genre_spark.catalog.columns import means_nothing
 from genre_spark.errors import InputError
 from genre_spark.platform.safe_text import plain
 from genre_spark.platform.storage import Storage

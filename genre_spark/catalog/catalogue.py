@@ -1,14 +1,14 @@
-"""Opens a catalogue for a job: read, mapped, validated, counted, and checked by the gates."""
+"""Where a catalogue stands; opens it for a job: read, mapped, validated, counted, held to the gates."""
 
 import functools
 import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -17,62 +17,107 @@ from genre_spark.catalog import (
     reader,
     row_counts,
     sampling,
-    table_format,
-    text_checks,
+    text_files,
     validation,
-    value_counts,
 )
 from genre_spark.catalog.reader import Mapped
-from genre_spark.catalog.rows import RowCounts
-from genre_spark.catalog.source_table import Source
+from genre_spark.catalog.rows import GatedRows, RowCounts
+from genre_spark.catalog.source_files import (
+    CSV,
+    DELTA,
+    JSON,
+    ORC,
+    PARQUET,
+    SourceFiles,
+    is_delta,
+    reading,
+)
 from genre_spark.config import CatalogSettings
-from genre_spark.errors import GateError, InputError
+from genre_spark.errors import ConfigError, GateError, InputError
 from genre_spark.platform.java_options import is_small
 from genre_spark.platform.session import is_classic
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS, feature
+from genre_spark.source import Dataset
 
-__all__ = [
-    "Catalogue", "ScannedCatalogue", "Source", "filled", "open_catalogue", "scan_catalogue",
-]  # fmt: skip
+__all__ = ["Catalogue", "Source", "filled", "open_catalogue", "scan_catalogue"]
 
 logger = logging.getLogger(__name__)
 
 # Share of a feature's values that lie within those of the model's own catalogue, if it is like them.
 _INSIDE = 0.95
-_COLUMNAR = (table_format.PARQUET, table_format.ORC, table_format.DELTA)
+_COLUMNAR = (PARQUET, ORC, DELTA)
 
 
 @dataclass(frozen=True)
-class ScannedCatalogue:
-    """A catalogue that is about to be labelled: its rows are counted on their way.
+class Source:
+    """Where a catalogue stands and how it is read.
 
     Attributes
     ----------
-    validated : DataFrame
-        As of `Catalogue`.
-    n_rows : int
-        Rows of the source.
-    left_out : tuple of str
-        As of `Catalogue`.
     path : str
-        For messages.
+        For a table that is loaded already, what messages call it.
+    loaded : DataFrame or None
+        The table, where somebody else has read it.
+    version : int or None
+        Of a Delta table; None for the newest.
+    storage_options : mapping of str to str
+        With which deltalake reaches a Delta table.
     """
 
-    validated: DataFrame
-    n_rows: int
-    sample: sampling.Sample
-    left_out: tuple[str, ...]
     path: str
+    dataset: Dataset
+    fmt: str | None = None
+    loaded: DataFrame | None = None
+    version: int | None = None
+    storage_options: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def tracks(self) -> DataFrame:
-        """The accepted tracks."""
-        return validation.accepted(self.validated)
+    def is_delta(self) -> bool:
+        """Whether it is a Delta table."""
+        given = self.fmt or self.dataset.format
+        return given == DELTA or (not given and is_delta(self.path))
 
-    @property
-    def quarantined(self) -> DataFrame:
-        """The quarantined rows, whole, with their reasons."""
-        return validation.quarantined(self.validated)
+    def at_version(self) -> "Source":
+        """The same table, of which a later commit changes nothing.
+
+        Raises
+        ------
+        ConfigError
+            Where a version is asked for of a table that has none.
+        InputError
+            Where a Delta table cannot be read, or has no such version.
+        """
+        if not self.is_delta:
+            if self.version is not None:
+                raise ConfigError(
+                    f"{self.path}: catalog.version={self.version} is of Delta tables; this is none"
+                )
+            return self
+        from genre_spark.platform import delta_log
+
+        table = delta_log.open_table(self.path, self.storage_options, self.version)
+        return replace(self, fmt=DELTA, version=table.version())
+
+    def read(self, spark: SparkSession) -> DataFrame:
+        """The table as it stands."""
+        if self.loaded is not None:
+            return self.loaded
+        if self.is_delta:
+            # Needs the extra `delta`.
+            from genre_spark.catalog import delta_source
+
+            with reading(f"{self.path}: cannot be read as {DELTA}"):
+                return delta_source.read(spark, self.path, self.storage_options, self.version)
+        return reader.read(spark, self.path, self.dataset, self.fmt)
+
+    def format(self, spark: SparkSession) -> str:
+        """Spark's name of the table's format; empty where somebody else has read it."""
+        if self.loaded is not None:
+            return ""
+        if self.is_delta:
+            return DELTA
+        given = self.fmt or self.dataset.format
+        return given or SourceFiles.of(spark, self.path).format()
 
 
 @dataclass(frozen=True)
@@ -83,19 +128,37 @@ class Catalogue:
     ----------
     validated : DataFrame
         See `validation.validate`; read again each time where that is quick and the table large.
+    n_rows : int
+        Rows of the source.
     features : tuple of str
         What the rows were validated for.
     left_out : tuple of str
         Audio features and extras that the catalogue lacks.
     groups : tuple of str
         Context groups that the catalogue has.
+    path : str
+        For messages.
+    owner : str
+        Column whose tracks are related.
     """
 
     validated: DataFrame
-    counts: RowCounts
+    n_rows: int
     features: tuple[str, ...]
     left_out: tuple[str, ...]
     groups: tuple[str, ...]
+    path: str
+    owner: str = ARTIST
+
+    @cached_property
+    def counts(self) -> RowCounts:
+        """Row counts, of all rows."""
+        return row_counts.count(self.validated)
+
+    @cached_property
+    def sample(self) -> sampling.Sample:
+        """Rows on the driver."""
+        return sampling.collect(self.validated, self.n_rows, self.features, self.owner)
 
     @property
     def tracks(self) -> DataFrame:
@@ -107,19 +170,6 @@ class Catalogue:
         """As many of the tracks with features as represent all of them."""
         found = validation.with_features(self.tracks, self.features)
         return sampling.bounded(found, self.counts.accepted - self.counts.without_features)
-
-    def scanned(self, path: str, owner: str = ARTIST) -> ScannedCatalogue:
-        """The same catalogue, to be labelled.
-
-        Parameters
-        ----------
-        path : str
-            For messages.
-        owner : str
-            Column whose tracks are related.
-        """
-        sample = sampling.collect(self.validated, self.counts.read, self.features, owner)
-        return ScannedCatalogue(self.validated, self.counts.read, sample, self.left_out, path)
 
     @property
     def quarantined(self) -> DataFrame:
@@ -148,15 +198,14 @@ def open_catalogue(
     """
     with ExitStack() as stack:
         keep = is_small(source.path)  # to plan its queries takes longer than to keep it
-        opened = _opened(stack, spark, source, settings, needed, keep)
-        with reader.reading(f"{source.path}: cannot be read"):
-            counts = row_counts.count(opened.validated)
-            text_checks.check(spark, source, counts)
-        row_counts.check_quotes(opened.validated, counts, source.path)
-        value_counts.check(counts.values, source.path)
+        catalogue = _opened(stack, spark, source, settings, needed, keep)
+        with reading(f"{source.path}: cannot be read"):
+            counts = catalogue.counts
+            check_text(spark, source, counts)
+        row_counts.check_quotes(catalogue.validated, counts, source.path)
+        row_counts.check_values(counts.values, source.path)
         row_counts.check_gate(counts, settings.max_quarantined, source.path)
-        groups = tuple(group for group in GROUPS if group in opened.mapped.columns)
-        yield Catalogue(opened.validated, counts, opened.features, opened.left_out, groups)
+        yield catalogue
 
 
 @contextmanager
@@ -167,7 +216,7 @@ def scan_catalogue(
     needed: tuple[str, ...],
     owner: str = ARTIST,
     ranges: Mapping[str, tuple[float, ...]] | None = None,
-) -> Iterator[ScannedCatalogue]:
+) -> Iterator[Catalogue]:
     """A catalogue for the time of a `score` job, checked by its gates on a sample of its rows.
 
     Parameters are those of `open_catalogue`; `owner` is the column whose tracks are related,
@@ -179,25 +228,14 @@ def scan_catalogue(
         Where the catalogue cannot be read or mapped, has no rows, or clearly too few good ones.
     """
     with ExitStack() as stack:
-        opened = _opened(stack, spark, source, settings, needed)
-        with reader.reading(f"{source.path}: cannot be read"):
-            sample = sampling.collect(opened.validated, opened.n_rows, needed, owner)
-            text_checks.check(spark, source, sample.counts)
-        value_counts.check(sample.values, source.path)
-        _check_sample(opened, sample, settings.max_quarantined, source.path)
-        _check_likeness(source, sample.tracks, needed, ranges or {})
-        yield ScannedCatalogue(
-            opened.validated, opened.n_rows, sample, opened.left_out, source.path
-        )
-
-
-@dataclass(frozen=True)
-class _Opened:
-    validated: DataFrame
-    mapped: Mapped
-    n_rows: int
-    features: tuple[str, ...]
-    left_out: tuple[str, ...]
+        catalogue = replace(_opened(stack, spark, source, settings, needed), owner=owner)
+        with reading(f"{source.path}: cannot be read"):
+            sample = catalogue.sample
+            check_text(spark, source, sample.counts)
+        row_counts.check_values(sample.values, source.path)
+        _check_sample(catalogue, settings.max_quarantined)
+        _check_likeness(source, catalogue, ranges or {})
+        yield catalogue
 
 
 def _opened(
@@ -207,31 +245,49 @@ def _opened(
     settings: CatalogSettings,
     needed: tuple[str, ...] | None,
     keep: bool = False,
-) -> _Opened:
+) -> Catalogue:
     table = source.read(spark)
     mapped = reader.map_columns(table, source.dataset, source.path)
-    with reader.reading(f"{source.path}: cannot be read"):
+    with reading(f"{source.path}: cannot be read"):
         wanted = needed or filled(mapped)
         left_out = _left_out(mapped, source, wanted, settings.max_imputed)
         repeated = validation.repeated_ids(mapped)
+    keeping = None
     if is_classic(spark):
         stack.callback(repeated.keys.unpersist)
-    keep = is_classic(spark) and (keep or not _is_quickly_read(spark, table, source))
-    keeping = functools.partial(persisted, stack) if keep else None
+        if keep or not _is_quickly_read(spark, table, source):
+            keeping = functools.partial(persisted, stack)
     validated = validation.validate(mapped, wanted, settings.max_imputed, repeated, keeping)
-    return _Opened(validated, mapped, repeated.n_rows, wanted, left_out)
+    groups = tuple(group for group in GROUPS if group in mapped.columns)
+    return Catalogue(validated, repeated.n_rows, wanted, left_out, groups, source.path)
 
 
-def _check_sample(
-    opened: _Opened, sample: sampling.Sample, max_quarantined: float, path: str
-) -> None:
+def check_text(spark: SparkSession, source: Source, counts: GatedRows) -> None:
+    """Stops where a text table is in another encoding, or escapes quotes in another way.
+
+    Raises
+    ------
+    InputError
+    """
+    damaged = {name: one for name, one in counts.values.items() if one.damaged}
+    if not (damaged or counts.n_malformed):
+        return
+    fmt = source.format(spark)
+    if fmt in (CSV, JSON):
+        files = SourceFiles.of(spark, source.path)
+        text_files.refuse_encoding(files, damaged)
+        if fmt == CSV:
+            text_files.refuse_escapes(files, counts.n_malformed, source.dataset.options)
+
+
+def _check_sample(catalogue: Catalogue, max_quarantined: float) -> None:
     """Stops where a sample shows that too few rows are good; a close call is left to the count."""
-    counts, of = sample.counts, f"{path}: 1 in {sample.share} rows"
-    if sample.share == 1:
-        row_counts.check_quotes(opened.validated, counts, path)
+    share, counts, path = catalogue.sample.share, catalogue.sample.counts, catalogue.path
+    if share == 1:
+        row_counts.check_quotes(catalogue.validated, counts, path)
         row_counts.check_gate(counts, max_quarantined, path)
     elif counts.n_refused - 3 * math.sqrt(counts.n_refused) > max_quarantined * counts.read:
-        row_counts.check_gate(counts, max_quarantined, of)
+        row_counts.check_gate(counts, max_quarantined, f"{path}: 1 in {share} rows")
 
 
 def _is_like(values: np.ndarray, found: known_tables.Spread, model: tuple[float, ...]) -> bool:
@@ -242,10 +298,7 @@ def _is_like(values: np.ndarray, found: known_tables.Spread, model: tuple[float,
 
 
 def _check_likeness(
-    source: Source,
-    tracks: pa.Table,
-    features: tuple[str, ...],
-    ranges: Mapping[str, tuple[float, ...]],
+    source: Source, catalogue: Catalogue, ranges: Mapping[str, tuple[float, ...]]
 ) -> None:
     """Stops where a feature is unlike those of known tracks and of the model's own, unless confirmed.
 
@@ -254,16 +307,18 @@ def _check_likeness(
     GateError
         Naming the feature, what it is like, and the usual causes.
     """
-    odd = {}
-    for name in features:
+    odd, tracks = {}, catalogue.sample.tracks
+    for name in catalogue.features:
         values = tracks[name].drop_null().to_numpy()
         found = known_tables.spread(name, values)
         if name in ranges and _is_like(values, found, ranges[name]):
             continue
         if name not in source.dataset.confirmed and (why := known_tables.unlike(name, found)):
             odd[name] = why
-        if feature(name).integer and (lost := known_tables.absent(name, values)):
-            logger.warning("%s: %s", source.path, lost)
+            continue
+        lost = known_tables.absent(name, values) if feature(name).integer else None
+        if told := lost or known_tables.remark(name, found):
+            logger.warning("%s: %s", source.path, told)
     if odd:
         listed = "; ".join(f"{name}: {why}" for name, why in odd.items())
         raise GateError(

@@ -8,14 +8,14 @@ import html
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from genre_spark.catalog import artist_names, forms, known_tables
+from genre_spark.catalog import forms, known_tables, names
+from genre_spark.catalog.columns import means_nothing
 from genre_spark.catalog.forms import PLAIN, UNITS, Form, Number
-from genre_spark.catalog.placeholders import means_nothing
+from genre_spark.catalog.inspection_results import Column, Reading
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GENRE, TEXT_COLUMNS, TRACK_ID, feature
 
 YEAR = "year"
@@ -34,104 +34,10 @@ _ENTITIES = {"&quot;": '"', "&#39;": "\\'", "&apos;": "\\'", "&lt;": "<", "&gt;"
 _ENTITY = re.compile("|".join(_ENTITIES))
 
 
-@dataclass(frozen=True)
-class Column:
-    """What is in a column of the source table.
-
-    Attributes
-    ----------
-    kind : str
-        Spark's name of its type.
-    filled, numeric : float
-        Share of the rows that have a value, and of those with one that is a number, in [0, 1].
-    low, median, high : float or None
-        Of the numbers.
-    values : mapping of str to int
-        Different values of a sample from all over the table, with their rows in it.
-    distinct : float or None
-        Distinct values as a share of those that are filled, in [0, 1]; None where not counted.
-    nested : str
-        Its expression where it is a field of a struct.
-    n_rows : int
-        Of the table.
-    """
-
-    name: str
-    kind: str
-    filled: float
-    numeric: float = 0.0
-    low: float | None = None
-    median: float | None = None
-    high: float | None = None
-    values: Mapping[str, int] = field(default_factory=dict)
-    distinct: float | None = None
-    nested: str = ""
-    n_rows: int = 0
-
-    @property
-    def sql(self) -> str:
-        """The column in a SQL expression."""
-        return self.nested or quoted(self.name)
-
-    @property
-    def is_row_number(self) -> bool:
-        """Whether its values count rows: whole numbers from 0 or 1 to at most their number."""
-        if self.numeric < 1 or self.low not in (0, 1) or self.high is None:
-            return False
-        return self.high <= self.n_rows and all(one.isdigit() for one in self.values)
-
-    def share(self, test: Callable[[str], object]) -> float:
-        """Share of the sampled rows whose value passes a test."""
-        passed = sum(n for value, n in self.values.items() if test(value))
-        return passed / max(1, sum(self.values.values()))
-
-    @cached_property
-    def tried(self) -> dict[str, int]:
-        """At most `_TRIED` of the values without words for "no value", whatever their order."""
-        given = {v: n for v, n in self.values.items() if not means_nothing(v, "")}
-        return dict(sorted(given.items(), key=lambda one: zlib.crc32(one[0].encode()))[:_TRIED])
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How one of genre-spark's columns is read.
-
-    Attributes
-    ----------
-    name : str
-        Of genre-spark's column.
-    expression : str
-        Spark SQL over the source's columns.
-    source : str
-        The column that it was taken for; empty where it is made of others.
-    why : str
-        What was done to its values; empty where they are taken as they are.
-    question : str
-        What only a person can decide; empty where there is no doubt.
-    rival : str
-        The expression of the other reading.
-    doubt : str
-        Why the outcome is unlike tracks of known tables.
-    examples : tuple of (str, str)
-        Values of the table, and what becomes of them.
-    not_understood : float
-        Share of the rows whose value is not understood, in [0, 1].
-    """
-
-    name: str
-    expression: str
-    source: str
-    why: str = ""
-    question: str = ""
-    rival: str = ""
-    doubt: str = ""
-    examples: tuple[tuple[str, str], ...] = ()
-    not_understood: float = 0.0
-
-
-def quoted(name: str) -> str:
-    """A column's name as SQL has it."""
-    return name if re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name) else f"`{name.replace('`', '``')}`"
+def _tried(column: Column) -> dict[str, int]:
+    """At most `_TRIED` of the values without words for "no value", whatever their order."""
+    given = {v: n for v, n in column.values.items() if not means_nothing(v, "")}
+    return dict(sorted(given.items(), key=lambda one: zlib.crc32(one[0].encode()))[:_TRIED])
 
 
 def words(name: str) -> list[str]:
@@ -152,7 +58,7 @@ def read_as(name: str, column: Column) -> Reading | None:
 def _text(name: str, column: Column) -> Reading | None:
     decoded = column if name == TRACK_ID else _decoded(column)
     why = "HTML entities decoded" if decoded is not column else ""
-    if name in (ARTIST, GENRE) and (found := several(name, decoded)):
+    if name in (ARTIST, GENRE) and (found := names.understand(name, decoded)):
         whole = ", ".join(filter(None, (why, found.why)))
         return Reading(name, found.first, column.name, whole, found.question, found.rival)
     # A date is no name, whatever its column is called.
@@ -167,11 +73,6 @@ def _text(name: str, column: Column) -> Reading | None:
         whole = f"regexp_replace({column.sql}, r'\\.0$', '')"
         return Reading(name, whole, column.name, "whole numbers")
     return Reading(name, decoded.sql, column.name, why)
-
-
-def several(name: str, column: Column) -> artist_names.Names | None:
-    """How a column with several names in a value is read."""
-    return artist_names.understand(name, column.kind, column.sql, column.values, column.name)
 
 
 def _decoded(column: Column) -> Column:
@@ -304,21 +205,40 @@ def _feature(name: str, column: Column) -> Reading | None:
         return Reading(name, f"year({column.sql})", column.name, "of a date")
     if column.kind.startswith((*_NO_TEXT, *_DATES, "binary")):
         return None
-    candidates = [one for one in _candidates(name, column) if one.understood >= _LEAST]
+    texts = _tried(column)
+    weights = np.array(list(texts.values()), np.int64)
+    candidates = [
+        one for one in _candidates(name, column, texts, weights) if one.understood >= _LEAST
+    ]
     if not candidates:
         return None
     best = max(candidates, key=lambda one: one.rank)
-    rivals = [one for one in candidates if _is_rival(one, best, column)]
+
+    def differs(one: _Candidate) -> np.ndarray:
+        return ~np.isclose(one.outcome, best.outcome, equal_nan=True)
+
+    # As good as the best, or plainer, with another outcome.
+    rivals = [
+        one
+        for one in candidates
+        if not best.by_name
+        and ((best.asks and not one.asks) or one.rank >= best.rank)
+        and weights[differs(one)].sum() > _DIFFERENT * weights.sum()
+    ]
     rival = max(rivals, key=lambda one: one.rank, default=None)
-    question = _question(name, column, best, rival)
-    expression = best.sql(column.sql)
+    question = f"{name}: {best.why}; is that so?" if best.asks else ""
+    if rival and not question:
+        i = int(np.argmax(differs(rival)))
+        ours, theirs = (f"{one.outcome[i]:.6g} ({one.why or 'as it is'})" for one in (best, rival))
+        question = f"{name}: is {list(texts)[i]!r} {ours} or {theirs}?"
     other = rival.sql(column.sql) if rival else ""
+    expression = best.sql(column.sql)
     return Reading(name, expression, column.name, best.why, question, other, best.doubt)
 
 
-def _candidates(name: str, column: Column) -> Iterator[_Candidate]:
-    texts = column.tried
-    weights = np.array(list(texts.values()), np.int64)
+def _candidates(
+    name: str, column: Column, texts: Mapping[str, int], weights: np.ndarray
+) -> Iterator[_Candidate]:
     limits, named = feature(name), _named_unit(name, column)
     own = () if column.kind in _NUMERIC else _FORMS.get(name, ())
     numbers = [PLAIN] if column.kind in _NUMERIC else forms.numbers_of(texts)
@@ -371,24 +291,3 @@ def _named_unit(name: str, column: Column) -> float | None:
     if name != "duration_ms":
         return None
     return next((UNITS[word] for word in reversed(words(column.name)) if word in UNITS), None)
-
-
-def _is_rival(one: _Candidate, best: _Candidate, column: Column) -> bool:
-    """Whether another reading is as good as the best, with another outcome."""
-    plainer = best.asks and not one.asks
-    if one is best or best.by_name or not (plainer or one.rank >= best.rank):
-        return False
-    weights = np.array(list(column.tried.values()))
-    same = np.isclose(one.outcome, best.outcome, equal_nan=True)
-    return float(weights[~same].sum() / weights.sum()) > _DIFFERENT
-
-
-def _question(name: str, column: Column, best: _Candidate, rival: _Candidate | None) -> str:
-    if best.asks:
-        return f"{name}: {best.why}; is that so?"
-    if rival is None:
-        return ""
-    value = next(iter(column.tried))
-    i = 0
-    ours, theirs = (f"{one.outcome[i]:.6g}" for one in (best, rival))
-    return f"{name}: is {value!r} {ours} ({best.why or 'as it is'}) or {theirs} ({rival.why or 'as it is'})?"

@@ -1,11 +1,30 @@
-"""Small expressions over columns of any table."""
+"""Columns of any table in SQL: their names, their texts, and words that stand for no value."""
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
+
+if TYPE_CHECKING:  # the command line starts without Spark
+    from pyspark.sql import Column
+    from pyspark.sql.types import DataType
 
 # Beyond it a double cannot hold every whole number, so that two ids may have become one.
 _EXACT = 2**53
+# What programs write for a missing value (pandas, R, SQL, Excel, Hive, Python), and what people
+# write. Brackets and quotes around them do not count.
+_MISSING = {"", "nan", "nat", "null", "<na>", "<null>", "na", "n/a", "#n/a", "\\n", "empty_field"}
+# A title may be "Unknown" or "None", a name rarely.
+_UNNAMED = _MISSING | {"none", "unknown", "<unknown>", "undefined", "-", "?"}
+_WORDS = {
+    ARTIST: _UNNAMED | {"unknown artist", "<unknown artist>", "no artist", "various artists"},
+    ALBUM: _UNNAMED | {"unknown album"},
+    TITLE: _MISSING,
+    GENRE: _UNNAMED | {"unknown genre", "no genre"},
+}
+# An id may be a short word by chance, so only the spellings that programs use count.
+_IDS = {"", "nan", "NaN", "None", "NULL", "null", "<NA>", "N/A", "#N/A", "\\N"}
+_AROUND = "[]{}()'\" "
 
 
 def sql_name(name: str) -> str:
@@ -13,20 +32,62 @@ def sql_name(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def by_name(name: str) -> Column:
+def readable_name(name: str) -> str:
+    """The same, without quotes where it needs none."""
+    return name if name.isascii() and name.isidentifier() else sql_name(name)
+
+
+def by_name(name: str) -> "Column":
     """A column by its name, whatever characters that has."""
+    from pyspark.sql import functions as F
+
     return F.col(sql_name(name))
 
 
-def as_text(column: str, kind: T.DataType) -> str:
+def literal(text: str) -> str:
+    """A text as a SQL literal."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{escaped}'"
+
+
+def as_text(column: str, kind: "DataType") -> str:
     """SQL: a column as string; whole numbers that are stored as fractions without ``.0`` or exponent.
 
     pandas stores whole numbers as doubles where one is missing.
     """
-    if isinstance(kind, T.FloatType | T.DoubleType):
+    if kind.typeName() in ("float", "double"):
         exact = f"{column} = rint({column}) AND abs({column}) <= {_EXACT}"
         text = f"IF({exact}, string(bigint({column})), string({column}))"
         return f"IF(isnan({column}), NULL, {text})"
-    if isinstance(kind, T.DecimalType) and kind.scale:
+    if getattr(kind, "scale", 0):  # of decimals
         return rf"regexp_replace(string({column}), '\\.0+$', '')"
     return f"string({column})"
+
+
+def placeholders(column: str, extra: Iterable[str] = ()) -> set[str]:
+    """Lower-case words that mean "no value" in a text column, or one of numbers, and `extra` ones."""
+    if column == TRACK_ID:
+        return _IDS
+    return _WORDS.get(column, _UNNAMED) | {one.strip(_AROUND).lower() for one in extra}
+
+
+def placeholder_sql(text: str, column: str, extra: Iterable[str] = ()) -> str:
+    """SQL: whether the string that `text` gives means "no value"; null for null."""
+    listed = placeholders(column, extra)
+    # As ``IN``, with one literal for Spark to plan instead of one per word, here and in each use.
+    among = f"array_contains(split({literal(chr(10).join(sorted(listed)))}, '\\n'),"
+    if column == TRACK_ID:
+        return f"{among} trim({text}))"
+    # Many values are longer than any such word, and need no other comparison.
+    longest = max(map(len, listed)) + len(_AROUND)
+    return f"(length({text}) <= {longest} AND {among} lower(btrim({text}, {literal(_AROUND)}))))"
+
+
+def means_nothing(text: str, column: str, extra: Iterable[str] = ()) -> bool:
+    """The same of a Python text.
+
+    >>> means_nothing(" NaN", "artist"), means_nothing("Nan Goldin", "artist")
+    (True, False)
+    """
+    word = text.strip(" ") if column == TRACK_ID else text.strip(_AROUND).lower()
+    return word in placeholders(column, extra)

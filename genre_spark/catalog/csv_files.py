@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from urllib.parse import unquote
 
-from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog import text_files
 from genre_spark.catalog.columns import by_name
-from genre_spark.catalog.table_format import separator
+from genre_spark.catalog.source_files import SourceFiles, separator, shown
 from genre_spark.errors import InputError
 from genre_spark.platform.hadoop import without_globs
 
@@ -39,28 +39,20 @@ _LONGEST_NAME = 80
 # Of a narrower table, text with a line break may well look like a line of the table.
 _FEWEST_COLUMNS = 4
 _MARKS = {"sep": ",", "quote": '"'}
+_NEEDED = {
+    "ignoreLeadingWhiteSpace": "a blank follows each separator",
+    "comment": "its first lines are comments",
+}
 _UNNAMED = re.compile(r"_c\d+")
 # Stands between the joined values of a row.
 _JOINT = "\x01"
 
 
-def read(
-    spark: SparkSession, path: str, location: str, files: Sequence[str], given: dict[str, str]
-) -> DataFrame:
+def read(files: SourceFiles, given: dict[str, str]) -> DataFrame:
     """A CSV table with columns `CORRUPT` and `SWALLOWED`; no columns where there is no header.
 
-    Files with other columns, or in another order, are put together by the columns' names.
-
-    Parameters
-    ----------
-    path : str
-        Of the table, for messages.
-    location : str
-        The same as Spark reads it.
-    files : sequence of str
-        URIs of its files.
-    given : dict of str to str
-        The user's options of Spark's reader.
+    Files with other columns, or in another order, are put together by the columns' names. `given` are
+    the user's options of Spark's reader.
 
     Raises
     ------
@@ -68,78 +60,63 @@ def read(
         Where a file is something else, two columns have the same name, or the table is written in
         another way than the options say.
     """
+    spark, path, location = files.spark, files.path, files.location
     options = {**_CSV, **given}
-    if found := separator(files[0] if files else path):
+    if found := separator(files.uris[0] if files.uris else path):
         options.setdefault("sep", found)
-    found_in = text_files.written(spark, path, files, given)
-    headers = set(found_in.headers.values())
-    if options["header"] == "true" and len(headers) >= 1:
-        _refuse_dialect(path, found_in, given, options)
-        known = found_in.headers
-        usual = known.get(files[0], min(headers))  # of an empty file, and of those not looked at
-        groups = [(h, [f for f in files if known.get(f, usual) == h]) for h in sorted(headers)]
-        parts = [
-            _typed(spark, path, [_named(i, name) for i, name in enumerate(header)], options).csv(
-                location if len(groups) == 1 else [without_globs(unquote(one)) for one in some]
-            )
-            for header, some in groups
-        ]
-        if len(groups) > 1:
-            _report_columns(path, groups)
+    first, known = text_files.written(files, given)
+    if options["header"] == "true" and known:
+        _refuse_dialect(path, first, next(iter(known.values())), given, options)
+        # Of an empty file, and of those that were not looked at.
+        usual = known.get(files.uris[0], min(known.values()))
+        groups: dict[tuple[str, ...], list[str]] = {one: [] for one in sorted(known.values())}
+        for uri in files.uris:
+            groups[known.get(uri, usual)].append(uri)
+        _report_columns(path, groups)
     else:
         # With multiLine Spark looks for a file by a name in which it takes wildcards once more.
         of_header = {**options, "multiLine": "false"} if not location.endswith(path) else options
-        names = [
-            one for one in spark.read.options(**of_header).csv(location).columns if one != CORRUPT
-        ]
-        if not names:
+        names = spark.read.options(**of_header).csv(location).columns
+        groups = {tuple(one for one in names if one != CORRUPT): []}
+        if () in groups:
             return spark.createDataFrame([], T.StructType())
-        parts = [_typed(spark, path, names, options).csv(location)]
-    marked = [_marked(one, options) for one in parts]
-    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), marked)
+    parts = []
+    for header, some in groups.items():
+        # Spark's own name for a column without; it cannot hold such columns to it.
+        names = [name or f"_c{i}" for i, name in enumerate(header)]
+        refuse_repeated(names, path)
+        enforced = "true" if any(_UNNAMED.fullmatch(name) for name in names) else "false"
+        # All is text: what is not a number becomes a reason and not an error.
+        schema = T.StructType([T.StructField(one, T.StringType()) for one in (*names, CORRUPT)])
+        where = location if len(groups) == 1 else [without_globs(unquote(one)) for one in some]
+        table = (
+            spark.read.options(**{"enforceSchema": enforced, **options}).schema(schema).csv(where)
+        )
+        parts.append(table.withColumn(SWALLOWED, _swallowed(names, options)))
+    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
 
 
-def _typed(
-    spark: SparkSession, path: str, names: Sequence[str], options: dict[str, str]
-) -> DataFrameReader:
-    """A reader of all columns as text: what is not a number becomes a reason and not an error."""
-    refuse_repeated(names, path)
-    fields = [T.StructField(name, T.StringType()) for name in (*names, CORRUPT)]
-    # Spark cannot hold a column without a name to its own name for it.
-    enforced = "true" if any(_UNNAMED.fullmatch(name) for name in names) else "false"
-    return spark.read.options(**{"enforceSchema": enforced, **options}).schema(T.StructType(fields))
-
-
-def _named(i: int, name: str) -> str:
-    """A column's name, as Spark calls one without."""
-    return name or f"_c{i}"
-
-
-def _marked(table: DataFrame, options: dict[str, str]) -> DataFrame:
-    fields = table.schema.fields
-    return table.withColumn(SWALLOWED, _swallowed(len(fields) - 1, fields, options))
-
-
-def _report_columns(path: str, groups: list[tuple[tuple[str, ...], list[str]]]) -> None:
+def _report_columns(path: str, groups: Mapping[tuple[str, ...], Sequence[str]]) -> None:
     """Reports columns that some files lack; an order of their own changes nothing."""
-    (first, (one, *_)), *others = groups
+    (first, (one, *_)), *others = groups.items()
     for header, (other, *_) in others:
-        for lacks, has, names in (
-            (other, one, set(first) - set(header)),
-            (one, other, set(header) - set(first)),
-        ):
+        pairs = ((other, one, {*first} - {*header}), (one, other, {*header} - {*first}))
+        for lacks, has, names in pairs:
             if names:
                 logger.warning(
                     "%s: %s has no column %s, which %s has: missing in its rows",
-                    path, text_files.shown(lacks), ", ".join(sorted(names)), text_files.shown(has),
+                    path, shown(lacks), ", ".join(sorted(names)), shown(has),
                 )  # fmt: skip
 
 
 def _refuse_dialect(
-    path: str, found: text_files.Written, given: Mapping[str, str], options: Mapping[str, str]
+    path: str,
+    found: text_files.Look,
+    header: Sequence[str],
+    given: Mapping[str, str],
+    options: Mapping[str, str],
 ) -> None:
     """Refuses a table that needs other options than those in use."""
-    header = next(iter(found.headers.values()))
     if (
         "encoding" not in given
         and found.encoding.name
@@ -157,13 +134,8 @@ def _refuse_dialect(
             f" header has {dialect.columns - 1}; {_remedy('sep', dialect.sep)}"
         )
     needed = text_files.needed_options(dialect)
-    for name in ("ignoreLeadingWhiteSpace", "comment"):
+    for name, what in _NEEDED.items():
         if name in needed and name not in given:
-            what = (
-                "a blank follows each separator"
-                if dialect.blanks
-                else "its first lines are comments"
-            )
             raise InputError(f"{path}: {what}; {_remedy(name, needed[name])}")
 
 
@@ -190,13 +162,13 @@ def refuse_repeated(columns: Sequence[str], path: str) -> None:
         )
 
 
-def _swallowed(n_columns: int, fields: list[T.StructField], options: dict[str, str]) -> Column:
+def _swallowed(columns: Sequence[str], options: Mapping[str, str]) -> Column:
     """Whether a value has a whole line of the table in it, as after a quote that nobody closed."""
-    if n_columns < _FEWEST_COLUMNS:
+    if len(columns) < _FEWEST_COLUMNS:
         return F.lit(False)
     sep, quote = (re.escape(options.get(name) or default) for name, default in _MARKS.items())
     text = f"[^{sep}{quote}{_JOINT}\r\n]*"
-    line = f"\n{text}(?:{sep}{text}){{{n_columns - 1}}}(?:\r|\n|{_JOINT}|$)"
+    line = f"\n{text}(?:{sep}{text}){{{len(columns) - 1}}}(?:\r|\n|{_JOINT}|$)"
     # One search over all values, and none in most rows, which have no line break.
-    joined = F.concat_ws(_JOINT, *[by_name(field.name) for field in fields])
+    joined = F.concat_ws(_JOINT, *map(by_name, (*columns, CORRUPT)))
     return joined.contains("\n") & joined.rlike(line)

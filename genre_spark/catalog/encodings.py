@@ -3,7 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 # Bytes that are read at once, that are searched at most, and that are enough for a guess.
@@ -14,49 +14,49 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
-# Codec, Java's name, and the characters of which texts in that language mostly consist, once decoded.
-# Chinese is recognised by the frequent characters of its standards, whose bytes lie together.
-_KANA, _HANGUL = "[\u3041-\u30fa]", "[\uac00-\ud7a3]"
-_BY_SCRIPT = (
-    ("cp932", "windows-31j", _KANA, 0.3),
-    ("euc_jp", "EUC-JP", _KANA, 0.3),
-    ("cp949", "x-windows-949", _HANGUL, 0.9),
-)
-# Kanji of the first level without kana; these bytes lead none of the other encodings' usual characters.
-_KANJI = ("cp932", "windows-31j", rb"[\x88-\x97][\x40-\x7e\x80-\xfc]", 0.8)
-_BY_BYTES = (
-    ("gb18030", "GB18030", rb"[\xb0-\xd7][\xa1-\xfe]", 0.8),
-    ("big5", "Big5", rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]", 0.8),
-)
-# Single-byte codecs, the more usual first: short texts often fit several equally well.
+# Java's names of encodings and Python's codecs; of those of single bytes the more usual first: short
+# texts often fit several equally well.
+_EASTERN = {"windows-31j": "cp932", "EUC-JP": "euc_jp", "x-windows-949": "cp949", "GB18030": "gb18030",
+            "Big5": "big5"}  # fmt: skip
 _SINGLE = {
-    "cp1252": "windows-1252",
-    "cp1251": "windows-1251",
-    "koi8_r": "KOI8-R",
-    "cp1250": "windows-1250",
-    "cp1253": "windows-1253",
-    "cp1254": "windows-1254",
-    "cp1255": "windows-1255",
-    "cp1256": "windows-1256",
-    "mac_roman": "x-MacRoman",
-    "cp850": "IBM850",
+    "windows-1252": "cp1252",
+    "windows-1251": "cp1251",
+    "KOI8-R": "koi8_r",
+    "windows-1250": "cp1250",
+    "windows-1253": "cp1253",
+    "windows-1254": "cp1254",
+    "windows-1255": "cp1255",
+    "windows-1256": "cp1256",
+    "x-MacRoman": "mac_roman",
+    "IBM850": "cp850",
 }
+# Of what texts in an encoding mostly consist, and their least share: letters once decoded, or pairs of
+# bytes, since the frequent characters of these standards lie together.
+_KANA, _HANGUL = "[\u3041-\u30fa]", "[\uac00-\ud7a3]"
+_SIGNS: tuple[tuple[str, str | bytes, float], ...] = (
+    # Kanji of the first level without kana; these bytes lead none of the other encodings' usual characters.
+    ("windows-31j", rb"[\x88-\x97][\x40-\x7e\x80-\xfc]", 0.8),
+    ("windows-31j", _KANA, 0.3),
+    ("EUC-JP", _KANA, 0.3),
+    ("x-windows-949", _HANGUL, 0.9),
+    ("GB18030", rb"[\xb0-\xd7][\xa1-\xfe]", 0.8),
+    ("Big5", rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]", 0.8),
+)
 _AS_GOOD = 0.01
 # Bytes of the Turkish letters that windows-1252 reads as Icelandic ones, and of letters that Icelandic
 # has and Turkish has not.
 _TURKISH = {b"\xdd", b"\xde", b"\xf0", b"\xfd", b"\xfe", b"\xd0"}
 _NOT_TURKISH = {b"\xe1", b"\xe6", b"\xed", b"\xf3", b"\xfa", b"\xc6", b"\xc1"}
 # What else such bytes are often taken for.
-_EASTERN = ("windows-31j", "GB18030", "Big5", "x-windows-949", "EUC-JP")
 _RIVALS = {
     "windows-1252": ("windows-1254", "windows-1250", "x-MacRoman"),
     "windows-1254": ("windows-1252", "windows-1250"),
     "windows-1250": ("windows-1252", "windows-1251"),
-    "windows-1251": ("KOI8-R", "windows-1252", *_EASTERN),
+    "windows-1251": ("KOI8-R", "windows-1252", "windows-31j"),
     "KOI8-R": ("windows-1251",),
     "IBM850": ("windows-1252", "x-MacRoman"),
     "x-MacRoman": ("windows-1252", "IBM850"),
-    **dict.fromkeys(_EASTERN, _EASTERN),
+    **dict.fromkeys(_EASTERN, tuple(_EASTERN)),
 }
 _FIELD = re.compile(rb"""[^,;\t|"\r\n]+""")
 # iconv's names where they differ from Java's.
@@ -76,11 +76,14 @@ class Encoding:
     readings : tuple of (str, str)
         A text of the file as this encoding has it, then as others would that fit; empty where the
         encoding is certain.
+    plain : bool
+        Whether all is ASCII, which is in any encoding.
     """
 
     name: str | None
     damaged: bool = False
     readings: tuple[tuple[str, str], ...] = ()
+    plain: bool = field(default=False, compare=False)
 
 
 UTF8 = Encoding(None)
@@ -111,7 +114,7 @@ def detect(file: BinaryIO) -> Encoding:
         if size >= _ENOUGH:
             break
     if not odd:
-        return UTF8
+        return Encoding(None, plain=not n_valid)
     return _guess(odd, damaged=n_valid > len(odd))
 
 
@@ -122,9 +125,7 @@ def of_iconv(name: str) -> str:
 
 def python_codec(name: str) -> str:
     """Python's codec of an encoding that `detect` named."""
-    java = {one[1]: one[0] for one in (*_BY_SCRIPT, _KANJI, *_BY_BYTES)}
-    single = {java_name: codec for codec, java_name in _SINGLE.items()}
-    return (java | single).get(name, name)
+    return (_EASTERN | _SINGLE).get(name, name)
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -179,25 +180,17 @@ def _guess(lines: list[bytes], damaged: bool) -> Encoding:
 
 
 def _multi_byte(text: bytes) -> str | None:
-    if _has_pairs(text, *_KANJI):
-        return _KANJI[1]
-    for codec, name, letters, least in _BY_SCRIPT:
-        decoded = text.decode(codec, "replace")
-        foreign = re.findall(r"[^\x00-\x7f]", decoded)
-        found = re.findall(letters, decoded)
-        if decoded.count("\ufffd") <= 0.01 * len(foreign) and len(found) >= least * len(foreign):
+    n_high = len(re.findall(rb"[\x80-\xff]", text))
+    for name, sign, least in _SIGNS:
+        decoded = text.decode(_EASTERN[name], "replace")
+        n_foreign = len(re.findall(r"[^\x00-\x7f]", decoded))
+        if isinstance(sign, str):
+            fits = len(re.findall(sign, decoded)) >= least * n_foreign
+        else:
+            fits = 2 * min(len(re.findall(sign, text)), n_foreign) >= least * n_high
+        if fits and decoded.count("\ufffd") <= 0.01 * n_foreign:
             return name
-    return next((one[1] for one in _BY_BYTES if _has_pairs(text, *one)), None)
-
-
-def _has_pairs(text: bytes, codec: str, _: str, pairs: bytes, least: float) -> bool:
-    """Whether bytes are mostly pairs of an encoding's usual characters."""
-    decoded = text.decode(codec, "replace")
-    foreign = re.findall(r"[^\x00-\x7f]", decoded)
-    if decoded.count("\ufffd") > 0.01 * len(foreign):
-        return False
-    high = len(re.findall(rb"[\x80-\xff]", text))
-    return 2 * len(re.findall(pairs, text)) >= least * high and 2 * len(foreign) >= least * high
+    return None
 
 
 def _single_byte(text: bytes) -> str:
@@ -205,15 +198,11 @@ def _single_byte(text: bytes) -> str:
     # The driver has it; executors, which import this module's callers, need not.
     import charset_normalizer
 
-    matches = charset_normalizer.from_bytes(text, cp_isolation=list(_SINGLE), threshold=0.9)
-    best = min((match.chaos for match in matches), default=0.0)
-    fitting = {
-        codec
-        for match in matches
-        if match.chaos <= best + _AS_GOOD
-        for codec in (match.encoding, *match.could_be_from_charset)
-    }
-    found = next((name for codec, name in _SINGLE.items() if codec in fitting), "windows-1252")
+    found = charset_normalizer.from_bytes(text, cp_isolation=[*_SINGLE.values()], threshold=0.9)
+    best = min((match.chaos for match in found), default=0.0) + _AS_GOOD
+    good = [match for match in found if match.chaos <= best]
+    fitting = {one for match in good for one in (match.encoding, *match.could_be_from_charset)}
+    name = next((name for name, codec in _SINGLE.items() if codec in fitting), "windows-1252")
     high = set(re.findall(rb"[\x80-\xff]", text))
     is_turkish = high & _TURKISH and not high & _NOT_TURKISH
-    return "windows-1254" if found == "windows-1252" and is_turkish else found
+    return "windows-1254" if name == "windows-1252" and is_turkish else name

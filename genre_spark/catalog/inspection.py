@@ -1,38 +1,49 @@
 """Looks into a table: its columns, how they could be mapped, and what would become of its rows."""
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog import (
-    artist_names,
+    advice,
     catalogue,
     forms,
     known_tables,
+    names,
     reader,
     row_counts,
     sampling,
-    text_checks,
     text_files,
     validation,
 )
 from genre_spark.catalog.catalogue import Source
-from genre_spark.catalog.column_facts import SAMPLE, describe, extent, finite
-from genre_spark.catalog.column_readings import YEAR, Column, Reading
-from genre_spark.catalog.columns import sql_name
+from genre_spark.catalog.column_readings import YEAR
+from genre_spark.catalog.columns import readable_name, sql_name
 from genre_spark.catalog.encodings import Encoding
-from genre_spark.catalog.inspection_results import FeatureFacts, InspectedRows
+from genre_spark.catalog.inspection_results import (
+    Column,
+    FeatureFacts,
+    InspectedRows,
+    Inspection,
+    LargestArtist,
+    Reading,
+)
 from genre_spark.catalog.mapping_inference import could_be_read, guess, made_ids, meanings
-from genre_spark.catalog.placeholders import placeholder_sql
-from genre_spark.catalog.reader import SOURCE, Mapped, odd_name
+from genre_spark.catalog.reader import OURS, SOURCE, Mapped
+from genre_spark.catalog.row_counts import NotTaken
 from genre_spark.catalog.rows import RowCounts
-from genre_spark.catalog.table_format import CSV, JSON
+from genre_spark.catalog.source_files import CSV, JSON, SourceFiles, reading
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import InputError
 from genre_spark.schema import (
@@ -55,52 +66,21 @@ _FEWEST = 3
 _AS_DISTINCT, _REPEATS = 0.98, 0.01
 # Characters of an example, and other encodings that are shown.
 _SHOWN, _RIVALS = 60, 2
-
-
-@dataclass(frozen=True)
-class LargestArtist:
-    """The artist with the most tracks, with their number and that of their albums."""
-
-    name: str
-    tracks: int
-    albums: int
-
-
-@dataclass(frozen=True)
-class Found:
-    """What is in a table.
-
-    Attributes
-    ----------
-    readings : dict of str to Reading
-        How each of genre-spark's columns is read.
-    rows : InspectedRows or None
-        None where no column identifies a track, or none is a feature.
-    genres : dict of str to int
-        The largest, with their tracks.
-    dataset : Dataset
-        With which the table was read: its format, options and columns.
-    placeholders : dict of str to dict
-        Of each text column that is used, the words that mean "no value", with their rows.
-    questions : tuple of str
-        What only a person can decide about the files and ids; `readings` have those of columns.
-    """
-
-    columns: tuple[Column, ...]
-    readings: dict[str, Reading]
-    features: dict[str, FeatureFacts]
-    rows: InspectedRows | None
-    genres: dict[str, int]
-    artists: int
-    dataset: Dataset = field(default_factory=Dataset)
-    placeholders: dict[str, dict[str, int]] = field(default_factory=dict)
-    largest_artist: LargestArtist | None = None
-    questions: tuple[str, ...] = ()
+# Rows of a sample by which readings are decided: at least, where the table has so many.
+_SAMPLE = 20_000
+# Characters of a value that are looked at.
+_LONGEST = 1000
+_NESTED = ("array", "map", "struct")
+_NO_NUMBERS = (*_NESTED, "binary", "date", "timestamp")
+# Of a wider table only columns that a name could mean are looked at.
+_NARROW = 40
+# Fields of structs are columns too, down to so many structs, and so many of them.
+_DEPTH, _MOST_FIELDS = 4, 2000
 
 
 def inspect(
     spark: SparkSession, source: Source, mapped_by_user: bool, settings: CatalogSettings
-) -> Found:
+) -> Inspection:
     """Looks into a table, which is read whole once and kept meanwhile.
 
     Parameters
@@ -115,49 +95,185 @@ def inspect(
     GenreSparkError
         Where the table cannot be read, or the user's mapping does not fit it.
     """
-    questions: tuple[str, ...] = ()
+    asked: list[str] = []
     if not mapped_by_user:
-        source, questions = _as_written(spark, source)
-    with ExitStack() as stack, reader.reading(f"{source.path}: cannot be read"):
+        source = _as_written(spark, source, asked)
+    with ExitStack() as stack, reading(f"{source.path}: cannot be read"):
         table, columns = _described(stack, spark, source)
-        if not mapped_by_user and (listed := _list_of_tracks(table, columns)):
-            source = replace(source, dataset=source.dataset.model_copy(update={"rows": listed}))
-            table, columns = _described(stack, spark, source)
-        names = [column.name for column in columns]
         if mapped_by_user:
-            readings, dataset = _given(source.dataset, names), source.dataset
+            mapping, dataset = _given(source.dataset, [one.name for one in columns]), source.dataset
         else:
+            if listed := _list_of_tracks(columns):
+                dataset = source.dataset.model_copy(update={"rows": listed})
+                source = replace(source, dataset=dataset)
+                table, columns = _described(stack, spark, source)
             columns = [_with_parts(table, one) for one in columns]
-            readings, asked = _with_id(table, guess(columns))
-            dataset, questions = as_dataset(readings, source.dataset), (*questions, *asked)
-        found = Found(tuple(columns), readings, {}, None, {}, 0, dataset, questions=questions)
-        if TRACK_ID not in readings:
-            return found
-        mapped = reader.map_columns(table, dataset, source.path)
-        if not mapped.features:
-            return found
-        found, counts = _validate(found, mapped, settings.max_imputed)
-        text_checks.check(spark, source, counts)
-        return found
+            mapping = _with_id(table, guess(columns), asked)
+            dataset = as_dataset(mapping, source.dataset)
+        found = Inspection(
+            catalog=source.path,
+            format=dataset.format,
+            options=dict(dataset.options),
+            columns=tuple(columns),
+            mapping=mapping,
+            dataset=dataset,
+        )
+        if TRACK_ID in mapping:
+            mapped = reader.map_columns(table, dataset, source.path)
+            if mapped.features:
+                found, counts = _validate(found, mapped, settings.max_imputed)
+                catalogue.check_text(spark, source, counts)
+    found = found.model_copy(update={"questions": tuple(asked)})
+    notes, questions = tuple(advice.notes(found, settings)), advice.questions(found)
+    return found.model_copy(
+        update={"columns": _with_use(found), "notes": notes, "questions": questions}
+    )
+
+
+def _with_use(found: Inspection) -> tuple[Column, ...]:
+    """Columns with what is taken from each."""
+    read_as: dict[str, list[str]] = {}
+    for one in found.mapping.values():
+        described = f"{one.name} ({one.why})" if one.why else one.name
+        read_as.setdefault(one.source, []).append(described)
+    return tuple(replace(one, read_as=tuple(read_as.get(one.name, ()))) for one in found.columns)
+
+
+# How the files are written
+
+
+def _as_written(spark: SparkSession, source: Source, asked: list[str]) -> Source:
+    """The source with the format and the options that its files show; a guessed encoding is asked."""
+    fmt, given = source.format(spark), source.dataset.options
+    options: dict[str, str] = {}
+    if fmt in (CSV, JSON):
+        with reading(f"{source.path}: cannot be read as {fmt}"):
+            files = SourceFiles.of(spark, source.path)
+            encoding, options = text_files.options_for(files, fmt, given)
+        if "encoding" in options and encoding.readings:
+            asked.append(_of_encoding(encoding))
+    update = {"format": fmt, "options": {**options, **given}}
+    return replace(source, dataset=source.dataset.model_copy(update=update))
+
+
+def _of_encoding(encoding: Encoding) -> str:
+    (name, text), *others = encoding.readings
+    rest = ", ".join(f"{other!r} in {codec}" for codec, other in others[:_RIVALS])
+    return f"encoding: {name} is guessed: a text reads {text!r}" + (f", or {rest}" if rest else "")
+
+
+# Columns
 
 
 def _described(
     stack: ExitStack, spark: SparkSession, source: Source
 ) -> tuple[DataFrame, list[Column]]:
-    """The table, kept until the end of a block, and its columns."""
+    """The table, kept until the end of a block, and its columns.
+
+    Facts are of the whole table, values of a sample by rows' contents: the order of the rows changes
+    nothing. Of wide tables only columns that could be used are looked at.
+    """
     table = catalogue.persisted(stack, source.read(spark))
-    n_rows = table.count()
+    columns = [one for one in _fields(table.schema) if one.name not in OURS]
+    wide = len(columns) > _NARROW
+    looked_at = [i for i, one in enumerate(columns) if not wide or could_be_read(one.name)]
+    facts = [one for i in looked_at for one in _facts(i, columns[i])]
+    found = table.agg(F.count(F.lit(1)).alias("rows"), *facts).collect()[0].asDict()
+    n_rows = found["rows"]
     if not n_rows:
         raise InputError(f"{source.path}: has no rows")
-    return table, describe(table, n_rows)
+    columns = [replace(one, n_rows=n_rows) for one in columns]
+    if looked_at:
+        texts = [f"left(string({columns[i].sql}), {_LONGEST}) AS `{i}`" for i in looked_at]
+        plain = [
+            columns[i].sql
+            for i in looked_at
+            if not columns[i].kind.startswith((*_NESTED, "variant"))
+        ]
+        share = max(1, n_rows // _SAMPLE)
+        # By the values as they are: to write numbers as texts takes longer than all else.
+        chosen = f"pmod(xxhash64({', '.join(plain)}), {share}) = 0" if plain else "true"
+        rows = table.filter(chosen).selectExpr(*texts).toArrow()
+        for i, values in zip(looked_at, rows.columns, strict=True):
+            columns[i] = _with_facts(columns[i], found, i, values)
+    return table, columns
+
+
+def _with_facts(column: Column, found: Mapping[str, Any], i: int, texts: pa.ChunkedArray) -> Column:
+    filled, distinct, low = (found[f"{fact}{i}"] for fact in ("filled", "distinct", "low"))
+    counted = pc.value_counts(texts.drop_null()).to_pylist()
+    values = {one["values"]: one["counts"] for one in counted if one["values"].strip()}
+    return replace(
+        column,
+        filled=filled / column.n_rows,
+        numeric=found[f"numbers{i}"] / max(1, filled),
+        low=low,
+        median=None if low is None else _median(texts),
+        high=found[f"high{i}"],
+        # In an order of their own, whatever that of the rows.
+        values=dict(sorted(values.items())),
+        sample=min(values, default=None),
+        distinct=distinct and min(1.0, distinct / max(1, filled)),
+    )
+
+
+def _median(values: pa.ChunkedArray) -> float | None:
+    """The median of the numbers among values of a sample."""
+    numbers = pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(float)
+    finite = numbers[np.isfinite(numbers)]
+    return float(np.median(finite)) if finite.size else None
+
+
+def _fields(
+    schema: T.StructType, above: str = "", depth: int = 0, listed: str = ""
+) -> list[Column]:
+    """Each column, of which nothing is known yet; a struct's fields in its place."""
+    found: list[Column] = []
+    for one in schema.fields:
+        name = f"{above}{one.name}"
+        inner = one.dataType.elementType if isinstance(one.dataType, T.ArrayType) else one.dataType
+        is_list = inner is not one.dataType
+        few = depth < _DEPTH and len(found) < _MOST_FIELDS
+        # A list within a list has no fields that an expression could name.
+        if isinstance(inner, T.StructType) and not (is_list and listed) and few:
+            fields = _fields(inner, f"{name}.", depth + 1, name if is_list else listed)
+            found += [replace(f, kind=f"array<{f.kind}>") if is_list else f for f in fields]
+        else:
+            nested = ".".join(map(readable_name, name.split("."))) if above else ""
+            kind = one.dataType.simpleString()
+            found.append(Column(name, kind, 0.0, nested=nested, listed=listed))
+    return found
+
+
+def _facts(i: int, column: Column) -> list[SparkColumn]:
+    """Aggregates: see `Column`."""
+    value, kind = F.expr(column.sql), column.kind
+    text = value.cast("string")
+    number = F.lit(None).cast("double") if kind.startswith(_NO_NUMBERS) else _finite(value)
+    is_id = TRACK_ID in meanings(column.name)
+    return [
+        (F.count_if(F.trim(text) != "") if kind == "string" else F.count(value)).alias(
+            f"filled{i}"
+        ),
+        F.count(number).alias(f"numbers{i}"),
+        (F.approx_count_distinct(text, 0.01) if is_id else F.lit(None)).alias(f"distinct{i}"),
+        F.min(number).alias(f"low{i}"),
+        F.max(number).alias(f"high{i}"),
+    ]
+
+
+def _finite(column: SparkColumn) -> SparkColumn:
+    """A column as double, null where it is no number or infinite."""
+    number = column.try_cast("double")
+    return F.when(F.abs(number) < F.lit(float("inf")), number)
 
 
 def _with_parts(table: DataFrame, column: Column) -> Column:
     """A sampled column of names with the parts of its values that are values elsewhere in the table."""
-    names = {ARTIST, GENRE} & set(meanings(column.name))
-    if column.n_rows <= SAMPLE or column.kind != "string" or not names:
+    meant = {ARTIST, GENRE} & set(meanings(column.name))
+    if column.n_rows <= _SAMPLE or column.kind != "string" or not meant:
         return column
-    parts = artist_names.parts(column.values) - set(column.values)
+    parts = names.parts(column.values) - set(column.values)
     if not parts:
         return column
     there = table.filter(F.trim(F.expr(column.sql)).isin(sorted(parts))).select(F.expr(column.sql))
@@ -166,50 +282,28 @@ def _with_parts(table: DataFrame, column: Column) -> Column:
     )
 
 
-def _list_of_tracks(table: DataFrame, columns: Sequence[Column]) -> str | None:
+# The mapping
+
+
+def _list_of_tracks(columns: Sequence[Column]) -> str | None:
     """The list in which a row holds many tracks, as in answers of an API; None where rows are tracks."""
-    lists = {name: {f.name for f in fields} for name, fields in _lists_in(table.schema)}
-    own = {
-        n
-        for n in (column.name for column in columns)
-        if not any(n.startswith(f"{one}.") for one in lists)
-    }
-    best = max(lists, key=lambda name: _meant(lists[name]), default=None)
-    return (
-        best
-        if best and _meant(lists[best]) >= _FEWEST and _meant(lists[best]) > _meant(own)
-        else None
-    )
-
-
-def _lists_in(schema: T.StructType, above: str = "") -> Iterator[tuple[str, list[T.StructField]]]:
-    """Lists of structs, down to those in a struct, with the fields of their items."""
-    for one in schema.fields:
-        kind, name = one.dataType, f"{above}{one.name}"
-        if isinstance(kind, T.ArrayType) and isinstance(kind.elementType, T.StructType):
-            inner = kind.elementType.fields
-            deep = [
-                f
-                for field in inner
-                if isinstance(field.dataType, T.StructType)
-                for f in field.dataType.fields
-            ]
-            yield name, [*inner, *deep]
-        elif isinstance(kind, T.StructType) and not above:
-            yield from _lists_in(kind, f"{name}.")
-
-
-def _meant(names: Iterable[str]) -> int:
-    return sum(map(could_be_read, names))
+    names_in: dict[str, set[str]] = {}
+    for one in columns:
+        own = one.name.rpartition(".")[2] if one.listed else one.name
+        names_in.setdefault(one.listed, set()).add(own)
+    meant = {listed: sum(map(could_be_read, own)) for listed, own in names_in.items()}
+    n_of_rows = meant.pop("", 0)
+    best = max(meant, key=lambda listed: meant[listed], default=None)
+    return best if best and meant[best] >= max(_FEWEST, n_of_rows + 1) else None
 
 
 def _with_id(
-    table: DataFrame, readings: dict[str, Reading]
-) -> tuple[dict[str, Reading], tuple[str, ...]]:
+    table: DataFrame, readings: dict[str, Reading], asked: list[str]
+) -> dict[str, Reading]:
     """Readings with an id made of columns where none is one: of as few as tell the tracks apart."""
     made = made_ids(readings) if TRACK_ID not in readings else []
     if not made:
-        return readings, ()
+        return readings
     counts = [F.approx_count_distinct(F.expr(sql), 0.01) for sql in made]
     (row,) = table.agg(F.count(F.lit(1)), *counts).collect()
     n_rows, distinct = row[0], row[1:]
@@ -221,7 +315,8 @@ def _with_id(
     repeats = 1 - distinct[best] / n_rows
     if repeats > _REPEATS:
         question += f", as about {repeats:.0%} of the rows do"
-    return {TRACK_ID: Reading(TRACK_ID, made[best], "", "made of these"), **readings}, (question,)
+    asked.append(question)
+    return {TRACK_ID: Reading(TRACK_ID, made[best], "", "made of these"), **readings}
 
 
 def as_dataset(readings: Mapping[str, Reading], stored: Dataset | None = None) -> Dataset:
@@ -234,33 +329,13 @@ def as_dataset(readings: Mapping[str, Reading], stored: Dataset | None = None) -
     )
 
 
-def _as_written(spark: SparkSession, source: Source) -> tuple[Source, tuple[str, ...]]:
-    """The source with the format and the options that its files show, and a question if they are guessed."""
-    location, path = reader.locate(spark, source.path), source.path
-    fmt, given = source.format(spark), source.dataset.options
-    with reader.reading(f"{path}: cannot be read as {fmt}"):
-        if fmt not in (CSV, JSON):
-            return replace(source, dataset=source.dataset.model_copy(update={"format": fmt})), ()
-        files, _ = reader.files_in(spark, path, location)
-        encoding, options = text_files.options_for(spark, path, files, fmt, given)
-    dataset = source.dataset.model_copy(update={"format": fmt, "options": {**options, **given}})
-    questions = (_of_encoding(encoding),) if "encoding" in options and encoding.readings else ()
-    return replace(source, dataset=dataset), questions
-
-
-def _of_encoding(encoding: Encoding) -> str:
-    (name, text), *others = encoding.readings
-    rest = ", ".join(f"{other!r} in {codec}" for codec, other in others[:_RIVALS])
-    return f"encoding: {name} is guessed: a text reads {text!r}" + (f", or {rest}" if rest else "")
-
-
-def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
+def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
     """A user's mapping, with the columns that need none."""
-    own = {name.lower(): name for name in names}
+    own = {name.lower(): name for name in columns}
     known = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *dataset.extra_features)
     same = {name: own[name.lower()] for name in known if name.lower() in own}
     expressions = {**same, **dataset.columns}
-    used = {name: reader.read_by(one, names) for name, one in expressions.items()}
+    used = {name: reader.read_by(one, columns) for name, one in expressions.items()}
     return {
         name: Reading(name, expressions[name], used[name][0] if len(used[name]) == 1 else "")
         for name in known
@@ -268,55 +343,106 @@ def _given(dataset: Dataset, names: list[str]) -> dict[str, Reading]:
     }
 
 
-def _validate(found: Found, mapped: Mapped, max_imputed: int) -> tuple[Found, RowCounts]:
+# Rows
+
+
+def _validate(found: Inspection, mapped: Mapped, max_imputed: int) -> tuple[Inspection, RowCounts]:
     """What would become of the rows."""
-    features = catalogue.filled(mapped)
+    # Whether there are values, and the ends of all of them, in one pass.
+    ends = [
+        function(_finite(F.col(name))).alias(f"{end}_{name}")
+        for name in mapped.features
+        for end, function in (("low", F.min), ("high", F.max))
+    ]
+    (row,) = mapped.rows.agg(*map(validation.has_values, mapped.features), *ends).collect()
+    features = tuple(name for name in mapped.features if row[name]) or mapped.features
     with ExitStack() as stack:
         repeated = validation.repeated_ids(mapped)
         stack.callback(repeated.keys.unpersist)
         keep = functools.partial(catalogue.persisted, stack)
         validated = validation.validate(mapped, features, max_imputed, repeated, keep)
         counts = row_counts.count(validated)
-        readings = _outcomes(found, mapped, counts)
         tracks = validation.accepted(validated)
         sizes = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
-        ((n_artists,),) = tracks.agg(F.count_distinct(ARTIST)).collect()
         largest = sizes.orderBy(F.desc("count"), GENRE).limit(_GENRES).collect()
-        completed = replace(
-            found,
-            features=_features(mapped, validated, features),
-            rows=InspectedRows(**dict(counts), refused=counts.refused_share),
-            genres={row[GENRE]: row["count"] for row in largest},
-            artists=n_artists,
-            placeholders=_placeholders(validated, mapped),
-            largest_artist=_largest_artist(tracks),
-            readings={**found.readings, **readings},
-        )
-        return completed, counts
+        not_taken = row_counts.not_taken(validated, validation.VIOLATIONS)
+        sample = _sampled(found, mapped, max(1, counts.read // _SAMPLE))
+        n_of = {one.kind: one.rows for one in not_taken if not one.column}
+        facts = {
+            name: FeatureFacts(
+                **{kind: n_of.get(f"{kind}:{name}", 0) for kind in _VIOLATIONS},
+                low=row[f"low_{name}"],
+                median=_median(sample[f"to_{name}"]),
+                high=row[f"high_{name}"],
+                possible=(feature(name).low, feature(name).high),
+            )
+            for name in features
+        }
+        update = {
+            "mapping": found.mapping | _outcomes(found, mapped, counts, sample),
+            "features": facts,
+            "rows": InspectedRows(**dict(counts), refused=counts.refused_share),
+            "genres": {row[GENRE]: row["count"] for row in largest},
+            "placeholders": _placeholders(not_taken),
+            **_artists(tracks),
+        }
+        return found.model_copy(update=update), counts
 
 
-def _outcomes(found: Found, mapped: Mapped, counts: RowCounts) -> dict[str, Reading]:
-    """Readings with examples of what becomes of values, and doubts about the outcome, by a sample."""
-    read = {n: one for n, one in found.readings.items() if n in (*mapped.columns, *mapped.features)}
+_VIOLATIONS = ("missing", "not_a_number", "out_of_range")
+
+
+def _artists(tracks: DataFrame) -> dict[str, Any]:
+    """How many artists there are, and the one with the most tracks."""
+    each = tracks.filter(F.col(ARTIST).isNotNull()).groupBy(ARTIST)
+    sizes = each.agg(F.count(F.lit(1)).alias("n"), F.count_distinct(ALBUM).alias("albums"))
+    # Of two as large, the first by name.
+    largest = F.min(F.struct(-F.col("n"), ARTIST, "albums"))
+    ((n_artists, row),) = sizes.agg(F.count(F.lit(1)), largest).collect()
+    if row is None:
+        return {"artists": 0}
+    return {
+        "artists": n_artists,
+        "largest_artist": LargestArtist(name=row[1], tracks=-row[0], albums=row[2]),
+    }
+
+
+def _placeholders(not_taken: Sequence[NotTaken]) -> dict[str, dict[str, int]]:
+    """Of each text column the words that mean "no value", the usual first."""
+    words: dict[str, dict[str, int]] = {}
+    for one in sorted(not_taken, key=lambda one: -one.rows):
+        if one.kind == validation.PLACEHOLDER and one.column in TEXT_COLUMNS:
+            words.setdefault(one.column, {})[one.word] = one.rows
+    return words
+
+
+def _sampled(found: Inspection, mapped: Mapped, share: int) -> pa.Table:
+    """What one in so many rows has in each column that is read (``from_``), and what becomes of it."""
+    read = [name for name in found.mapping if name in (*mapped.columns, *mapped.features)]
     sources = {column.name: column.sql for column in found.columns}
-    from_ = {n: sources.get(one.source, "''") for n, one in read.items()}
     texts = [
-        f"left(string({SOURCE}.{sql}), {_SHOWN}) AS `from_{n}`"
-        for n, sql in from_.items()
-        if sql != "''"
+        f"left(string({SOURCE}.{sources[source]}), {_SHOWN}) AS `from_{name}`"
+        for name in read
+        if (source := found.mapping[name].source) in sources
     ]
-    outcomes = [f"{sql_name(n)} AS `to_{n}`" for n in read]
-    of_rows = sampling.one_in(max(1, counts.read // SAMPLE))
-    rows = mapped.rows.filter(of_rows).selectExpr(*texts, *outcomes).toArrow()
+    outcomes = [f"{sql_name(name)} AS `to_{name}`" for name in read]
+    return mapped.rows.filter(sampling.one_in(share)).selectExpr(*texts, *outcomes).toArrow()
+
+
+def _outcomes(
+    found: Inspection, mapped: Mapped, counts: RowCounts, sample: pa.Table
+) -> dict[str, Reading]:
+    """Readings with examples of what becomes of values, and doubts about the outcome."""
     completed = {}
-    for name, one in read.items():
-        examples = (
-            _examples(rows[f"from_{name}"], rows[f"to_{name}"]) if from_[name] != "''" else ()
-        )
-        odd = counts.values[name].not_understood / counts.read if name in counts.values else 0.0
-        one = replace(one, examples=examples, not_understood=odd)
-        doubtful = name in mapped.features and name not in found.dataset.confirmed
-        completed[name] = _doubted(one, rows[f"to_{name}"]) if doubtful else one
+    for name, one in found.mapping.items():
+        if f"from_{name}" in sample.column_names:
+            examples = _examples(sample[f"from_{name}"], sample[f"to_{name}"])
+            one = replace(one, examples=examples)
+        if name in counts.values:
+            one = replace(one, not_understood=counts.values[name].not_understood / counts.read)
+        if name in mapped.features and name not in found.dataset.confirmed:
+            one = _doubted(one, sample[f"to_{name}"])
+        completed[name] = one
     return completed
 
 
@@ -325,8 +451,12 @@ def _doubted(one: Reading, outcomes: pa.ChunkedArray) -> Reading:
     limits, values = feature(one.name), outcomes.drop_null().to_numpy()
     values = values[(values >= limits.low) & (values <= limits.high)]
     lost = known_tables.absent(one.name, values) if limits.integer else None
-    doubt = known_tables.unlike(one.name, known_tables.spread(one.name, values))
-    return replace(one, doubt=doubt or "", question=one.question or lost or "")
+    found = known_tables.spread(one.name, values)
+    if doubt := known_tables.unlike(one.name, found):
+        one = replace(one, doubt=doubt)
+    else:
+        lost = lost or known_tables.remark(one.name, found)
+    return replace(one, question=one.question or lost or "")
 
 
 def _examples(values: pa.ChunkedArray, outcomes: pa.ChunkedArray) -> tuple[tuple[str, str], ...]:
@@ -343,59 +473,6 @@ def _examples(values: pa.ChunkedArray, outcomes: pa.ChunkedArray) -> tuple[tuple
 
 
 def _is_same(value: str, outcome: str | float) -> bool:
-    return (
-        value.strip() == outcome
-        if isinstance(outcome, str)
-        else forms.PLAIN.number(value) == outcome
-    )
-
-
-def _placeholder_of(name: str) -> str:
-    """SQL: a column's name and its word that means "no value", if it has one."""
-    odd = odd_name(name)
-    found = f"{placeholder_sql(odd, name)} AND trim({odd}) != ''"
-    return f"IF({found}, named_struct('name', '{name}', 'word', trim({odd})), NULL)"
-
-
-def _placeholders(validated: DataFrame, mapped: Mapped) -> dict[str, dict[str, int]]:
-    """Of each text column that is used, the words that mean "no value", with their rows."""
-    used = [name for name in TEXT_COLUMNS if name in mapped.columns and name != TRACK_ID]
-    words = [_placeholder_of(name) for name in used]
-    if not words:
-        return {}
-    each = validated.select(
-        F.expr(f"explode(array_compact(array({', '.join(words)})))").alias("one")
-    )
-    found: dict[str, dict[str, int]] = {}
-    for row in each.groupBy("one.name", "one.word").count().orderBy(F.desc("count")).collect():
-        found.setdefault(row["name"], {})[row["word"]] = row["count"]
-    return found
-
-
-def _largest_artist(tracks: DataFrame) -> LargestArtist | None:
-    sizes = tracks.filter(F.col(ARTIST).isNotNull()).groupBy(ARTIST)
-    counted = sizes.agg(F.count(F.lit(1)).alias("n"), F.count_distinct(ALBUM).alias("albums"))
-    row = counted.orderBy(F.desc("n"), ARTIST).first()
-    return LargestArtist(row[ARTIST], row["n"], row["albums"]) if row else None
-
-
-def _features(
-    mapped: Mapped, validated: DataFrame, features: tuple[str, ...]
-) -> dict[str, FeatureFacts]:
-    ranges = [F.struct(*extent(finite(F.col(name)))) for name in features]
-    (at,) = mapped.rows.agg(*ranges).collect()
-    violations = (
-        validated.select(F.explode(validation.VIOLATIONS).alias("violation"))
-        .groupBy("violation")
-        .count()
-    )
-    n_of = {row["violation"]: row["count"] for row in violations.collect()}
-    kinds = ("missing", "not_a_number", "out_of_range")
-    return {
-        name: FeatureFacts(
-            **{kind: n_of.get(f"{kind}:{name}", 0) for kind in kinds},
-            **at[i].asDict(),
-            possible=(feature(name).low, feature(name).high),
-        )
-        for i, name in enumerate(features)
-    }
+    if isinstance(outcome, str):
+        return value.strip() == outcome
+    return forms.PLAIN.number(value) == outcome

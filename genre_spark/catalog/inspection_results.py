@@ -1,21 +1,41 @@
-"""What `inspect` finds in a table, as it prints it."""
+"""What `inspect` finds in a table; what is found is what is printed, but for the excluded fields."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
 
 from genre_spark._model import Count, Share, StrictModel
-from genre_spark.catalog.column_readings import Reading
+from genre_spark.catalog.columns import readable_name
 from genre_spark.catalog.rows import RowCounts
+from genre_spark.source import Dataset
+
+_HIDDEN = Field(exclude=True)
 
 
-class InspectedColumn(StrictModel):
-    """A column of the table.
+@dataclass(frozen=True)
+class Column:
+    """A column of the source table.
 
     Attributes
     ----------
-    name, kind : str
-        Its name and Spark's type.
-    filled : float
-        Share of the rows that have a value.
-    numeric : float
-        Share of the values that are numbers.
+    kind : str
+        Spark's name of its type.
+    filled, numeric : float
+        Share of the rows that have a value, and of those with one that is a number, in [0, 1].
+    low, median, high : float or None
+        Of the numbers.
+    values : mapping of str to int
+        Different values of a sample from all over the table, with their rows in it.
+    distinct : float or None
+        Distinct values as a share of those that are filled, in [0, 1]; None where not counted.
+    nested : str
+        Its expression where it is a field of a struct.
+    listed : str
+        The list of structs that it is in; empty where it is in none.
+    n_rows : int
+        Of the table.
     sample : str or None
         One of the values.
     read_as : tuple of str
@@ -25,24 +45,75 @@ class InspectedColumn(StrictModel):
     name: str
     kind: str
     filled: float
-    numeric: float
-    low: float | None
-    median: float | None
-    high: float | None
-    sample: str | None
-    read_as: tuple[str, ...]
+    numeric: float = 0.0
+    low: float | None = None
+    median: float | None = None
+    high: float | None = None
+    values: Annotated[Mapping[str, int], _HIDDEN] = field(default_factory=dict)
+    distinct: Annotated[float | None, _HIDDEN] = None
+    nested: Annotated[str, _HIDDEN] = ""
+    listed: Annotated[str, _HIDDEN] = ""
+    n_rows: Annotated[int, _HIDDEN] = 0
+    sample: str | None = None
+    read_as: tuple[str, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """The column in a SQL expression."""
+        return self.nested or readable_name(self.name)
+
+    @property
+    def is_row_number(self) -> bool:
+        """Whether its values count rows: whole numbers from 0 or 1 to at most their number."""
+        if self.numeric < 1 or self.low not in (0, 1) or self.high is None:
+            return False
+        return self.high <= self.n_rows and all(one.isdigit() for one in self.values)
+
+    def share(self, test: Callable[[str], object]) -> float:
+        """Share of the sampled rows whose value passes a test."""
+        passed = sum(n for value, n in self.values.items() if test(value))
+        return passed / max(1, sum(self.values.values()))
 
 
-class FeatureFacts(StrictModel):
-    """Values of one feature.
+@dataclass(frozen=True)
+class Reading:
+    """How one of genre-spark's columns is read.
 
     Attributes
     ----------
-    missing, not_a_number, out_of_range : int
-        Rows without a value that can be taken.
-    possible : tuple of float
-        The lowest and the highest possible value.
+    name : str
+        Of genre-spark's column.
+    expression : str
+        Spark SQL over the source's columns.
+    source : str
+        The column that it was taken for; empty where it is made of others.
+    why : str
+        What was done to its values; empty where they are taken as they are.
+    question : str
+        What only a person can decide; empty where there is no doubt.
+    rival : str
+        The expression of the other reading.
+    doubt : str
+        Why the outcome is unlike tracks of known tables.
+    examples : tuple of (str, str)
+        Values of the table, and what becomes of them.
+    not_understood : float
+        Share of the rows whose value is not understood, in [0, 1].
     """
+
+    name: str
+    expression: str
+    source: str
+    why: str = ""
+    question: str = ""
+    rival: str = ""
+    doubt: str = ""
+    examples: tuple[tuple[str, str], ...] = ()
+    not_understood: float = 0.0
+
+
+class FeatureFacts(StrictModel):
+    """Values of one feature: rows without one that can be taken, extremes, and possible extremes."""
 
     missing: Count
     not_a_number: Count
@@ -59,6 +130,14 @@ class InspectedRows(RowCounts):
     refused: Share
 
 
+class LargestArtist(StrictModel):
+    """The artist with the most tracks, with their number and that of their albums."""
+
+    name: str
+    tracks: Count
+    albums: Count
+
+
 class Inspection(StrictModel):
     """What is in a table, how it would be read, and what to do next.
 
@@ -68,6 +147,8 @@ class Inspection(StrictModel):
         Its path.
     options : dict of str to str
         With which it is read.
+    mapping : dict of str to Reading
+        How each of genre-spark's columns is read.
     rows : InspectedRows or None
         None where no column identifies a track, or none is a feature.
     genres : dict of str to int
@@ -80,19 +161,23 @@ class Inspection(StrictModel):
         The dataset file that was written.
     next : str
         The command to type next.
+    dataset : Dataset
+        With which the table was read: its format, options and columns.
     """
 
     catalog: str
-    format: str | None
-    options: dict[str, str]
-    columns: tuple[InspectedColumn, ...]
+    format: str | None = None
+    options: dict[str, str] = {}
+    columns: tuple[Column, ...]
     mapping: dict[str, Reading]
-    features: dict[str, FeatureFacts]
-    rows: InspectedRows | None
-    genres: dict[str, Count]
-    artists: Count
-    placeholders: dict[str, dict[str, Count]]
-    notes: tuple[str, ...]
-    questions: tuple[str, ...]
-    draft: str | None
-    next: str
+    features: dict[str, FeatureFacts] = {}
+    rows: InspectedRows | None = None
+    genres: dict[str, Count] = {}
+    artists: Count = 0
+    placeholders: dict[str, dict[str, Count]] = {}
+    notes: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    draft: str | None = None
+    next: str = ""
+    dataset: Annotated[Dataset, _HIDDEN] = Dataset()
+    largest_artist: Annotated[LargestArtist | None, _HIDDEN] = None

@@ -1,7 +1,6 @@
 """What tracks of the public tables are like, and whether a column's values are like that."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,25 +14,31 @@ from genre_spark.schema import feature
 FEWEST = 10
 # Share of the values that may lie beyond the known ones, and beyond nearly all of them.
 _MOST_BEYOND, _MOST_BEYOND_USUAL = 0.03, 0.2
+# Real tracks go beyond the known ones by so much of the range of these; loudness by 4 dB.
+_MARGIN = 0.1
 # Of a small table, more than so many values; twice as many of the usual ones.
 _AT_LEAST = 5
 # A value that is common in every known table, so often expected and never there, was lost.
 _EXPECTED = 12
-# Changes of values that people make without saying so: how to undo each, in words and numbers.
-_CAUSES: tuple[tuple[str, Callable[[float], float]], ...] = (
-    ("its sign is missing or wrong (-{0})", lambda x: -x),
-    ("it is in percent ({0} / 100)", lambda x: x / 100),
-    ("it was divided by 100 ({0} * 100)", lambda x: x * 100),
-    ("it is in seconds ({0} * 1000)", lambda x: x * 1000),
-    ("it is in minutes ({0} * 60000)", lambda x: x * 60_000),
-    ("minutes were taken for hours ({0} / 60)", lambda x: x / 60),
-    ("it is in microseconds ({0} / 1000)", lambda x: x / 1000),
-    ("it is in nanoseconds ({0} / 1000000)", lambda x: x / 1e6),
-    ("it is in beats per second ({0} * 60)", lambda x: x * 60),
-    ("60 were added ({0} - 60)", lambda x: x - 60),
+# Changes of values that people make without saying so, and how to undo each: a factor, and what is added.
+_OF_SHARES = (
+    ("it is in percent ({0} / 100)", 0.01, 0),
+    ("it was divided by 100 ({0} * 100)", 100, 0),
 )
-_OF_UNITS = {"duration_ms": ("in seconds", "in minutes", "for hours", "microseconds", "nanoseconds"),
-             "tempo": ("per second",), "loudness": ("sign", "60 were")}  # fmt: skip
+_CAUSES: dict[str, tuple[tuple[str, float, float], ...]] = {
+    "loudness": (
+        ("its sign is missing or wrong (-{0})", -1, 0),
+        ("60 were added ({0} - 60)", 1, -60),
+    ),
+    "tempo": (("it is in beats per second ({0} * 60)", 60, 0),),
+    "duration_ms": (
+        ("it is in seconds ({0} * 1000)", 1000, 0),
+        ("it is in minutes ({0} * 60000)", 60_000, 0),
+        ("minutes were taken for hours ({0} / 60)", 1 / 60, 0),
+        ("it is in microseconds ({0} / 1000)", 1e-3, 0),
+        ("it is in nanoseconds ({0} / 1000000)", 1e-6, 0),
+    ),
+}
 
 
 class Usual(StrictModel):
@@ -79,14 +84,16 @@ class Spread:
     ----------
     n : int
         How many there are.
-    unusual, unknown : float
-        Shares of them outside of `Usual.low` to `high`, and of `least` to `most`, in [0, 1].
+    unusual, unknown, far : float
+        Shares of them outside of `Usual.low` to `high`, of `least` to `most`, and of these with a
+        margin, in [0, 1].
     """
 
     n: int
     median: float | None
-    unusual: float
-    unknown: float
+    unusual: float = 0.0
+    unknown: float = 0.0
+    far: float = 0.0
 
 
 def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> Spread:
@@ -103,15 +110,20 @@ def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> 
     """
     known = usual(name)
     if known is None or not values.size:
-        return Spread(0, None, 0, 0)
+        return Spread(0, None)
     weights = np.ones(values.size, np.int64) if weights is None else weights
     order = np.argsort(values, kind="stable")
     summed = np.cumsum(weights[order])
     n = int(summed[-1])
     median = float(values[order][np.searchsorted(summed, n / 2)])
+    margin = _MARGIN * (known.most - known.least)
     outside = [
         float(weights[(values < low) | (values > high)].sum() / n)
-        for low, high in ((known.low, known.high), (known.least, known.most))
+        for low, high in (
+            (known.low, known.high),
+            (known.least, known.most),
+            (known.least - margin, known.most + margin),
+        )
     ]
     return Spread(n, median, *outside)
 
@@ -132,14 +144,24 @@ def unlike(name: str, found: Spread, fewest: int = FEWEST) -> str | None:
     where = f"{known.low:.6g} to {known.high:.6g}"
     if not known.low <= median <= known.high:
         return f"its median is {median:.6g}, in known tables {where}{_causes(name, median, known)}"
-    if found.unknown > max(_MOST_BEYOND, _AT_LEAST / found.n):
-        ends = f"{known.least:.6g} to {known.most:.6g}"
-        return (
-            f"{found.unknown:.0%} of its values are outside of {ends}, where known tables have them"
-        )
+    if found.far > max(_MOST_BEYOND, _AT_LEAST / found.n):
+        return _beyond(found, known)
     if found.unusual > max(_MOST_BEYOND_USUAL, 2 * _AT_LEAST / found.n):
         return f"{found.unusual:.0%} of its values are outside of {where}, where known tables have 98 %"
     return None
+
+
+def remark(name: str, found: Spread) -> str | None:
+    """What is worth a look, although tracks may be so: more values than usual just beyond known ones."""
+    known = usual(name)
+    if known is None or not found.n or found.unknown <= max(_MOST_BEYOND, _AT_LEAST / found.n):
+        return None
+    return f"{name}: {_beyond(found, known)}"
+
+
+def _beyond(found: Spread, known: Usual) -> str:
+    ends = f"{known.least:.6g} to {known.most:.6g}"
+    return f"{found.unknown:.0%} of its values are outside of {ends}, where known tables have them"
 
 
 def absent(name: str, values: np.ndarray) -> str | None:
@@ -155,10 +177,9 @@ def absent(name: str, values: np.ndarray) -> str | None:
 
 
 def _causes(name: str, median: float, known: Usual) -> str:
-    words = _OF_UNITS.get(name, ("percent", "by 100") if feature(name).high == 1 else ())
     found = [
         cause.format(name)
-        for cause, undo in _CAUSES
-        if any(word in cause for word in words) and known.low <= undo(median) <= known.high
+        for cause, factor, plus in _CAUSES.get(name, _OF_SHARES if feature(name).high == 1 else ())
+        if known.low <= median * factor + plus <= known.high
     ]
     return f"; perhaps {' or '.join(found)}" if found else ""

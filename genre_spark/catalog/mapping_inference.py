@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from genre_spark.catalog.column_readings import YEAR, Column, Reading, read_as, several, words
+from genre_spark.catalog.column_readings import YEAR, read_as, words
+from genre_spark.catalog.columns import means_nothing
 from genre_spark.catalog.forms import UNITS
-from genre_spark.catalog.placeholders import means_nothing
+from genre_spark.catalog.inspection_results import Column, Reading
+from genre_spark.catalog.names import understand
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
@@ -72,7 +74,7 @@ def guess(columns: Sequence[Column]) -> dict[str, Reading]:
     if key and (mode := read_as("mode", key)):
         found["mode"] = mode
     if ARTIST in found and (artist := by_name.get(found[ARTIST].source)):
-        listed = several(ARTIST, artist)
+        listed = understand(ARTIST, artist)
         if listed and listed.first == found[ARTIST].expression and listed.why:
             found[ARTISTS] = Reading(ARTISTS, listed.all, artist.name, "all of the list")
     return found | _left_out(columns, found)
@@ -124,18 +126,16 @@ def _left_out(columns: Iterable[Column], found: Mapping[str, Reading]) -> dict[s
     """
     # A struct by its first field.
     own = {c.name.split(".")[0].lower(): c for c in reversed(list(columns)) if c.filled}
-    missing = [n for n in (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES) if n not in found and n in own]
-    return {name: _not_read(name, own[name]) for name in missing if _is_unfit(name, own[name])}
-
-
-def _is_unfit(name: str, column: Column) -> bool:
-    return name != ARTISTS or not column.kind.startswith(("string", "array<string"))
-
-
-def _not_read(name: str, column: Column) -> Reading:
-    odd = next((one for one in column.values if not means_nothing(one, name)), "")
-    example = " ".join(odd.split())[:40]
-    return Reading(name, NOT_READ, "", f"the table's {name} is not understood: {example!r}")
+    left_out = {}
+    for name in (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES):
+        column = own.get(name)
+        lists_names = column and column.kind.startswith(("string", "array<string"))
+        if column is None or name in found or (name == ARTISTS and lists_names):
+            continue
+        odd = next((one for one in column.values if not means_nothing(one, name)), "")
+        why = f"the table's {name} is not understood: {' '.join(odd.split())[:40]!r}"
+        left_out[name] = Reading(name, NOT_READ, "", why)
+    return left_out
 
 
 def made_ids(found: Mapping[str, Reading]) -> list[str]:

@@ -44,9 +44,14 @@ def described(name: str) -> KnownTable:
     ConfigError
         Where there is none of that name.
     """
-    origin = _origin(name)
+    if name not in dataset_names():
+        raise ConfigError(f"{name}: no such dataset; there are {', '.join(dataset_names())}")
+    dataset = load_dataset(name)
+    origin = dataset.origin
+    if origin is None:
+        raise ConfigError(f"{name}: its dataset file does not say where the table comes from")
     how = f"genre-spark fetch {name}" if origin.download else origin.how
-    return KnownTable(name, how, _load(name), origin)
+    return KnownTable(name, how, dataset, origin)
 
 
 def where_to(name: str, output: str | None) -> Path:
@@ -57,8 +62,8 @@ def where_to(name: str, output: str | None) -> Path:
     ConfigError
         Where there is none of that name, or it is not hosted openly; then it says where to go.
     """
-    _download(name)
-    return Path(output or _origin(name).file)
+    origin, _ = _hosted(name)
+    return Path(output or origin.file)
 
 
 class Fetched(StrictModel):
@@ -73,34 +78,22 @@ class Fetched(StrictModel):
 
 def get(name: str, target: Path, advance: Advance) -> Fetched:
     """Downloads a table to `target`, from `where_to`; see `download.fetch`."""
-    fetched = fetch(_download(name), target, advance)
+    origin, download = _hosted(name)
+    fetched = fetch(download, target, advance)
     return Fetched(
         dataset=name,
         path=str(target),
         bytes=target.stat().st_size,
         fetched=fetched,
-        licence=_origin(name).licence,
+        licence=origin.licence,
     )
 
 
-def _load(name: str) -> Dataset:
-    if name not in dataset_names():
-        raise ConfigError(f"{name}: no such dataset; there are {', '.join(dataset_names())}")
-    return load_dataset(name)
-
-
-def _origin(name: str) -> Origin:
-    origin = _load(name).origin
-    if origin is None:
-        raise ConfigError(f"{name}: its dataset file does not say where the table comes from")
-    return origin
-
-
-def _download(name: str) -> Download:
-    origin = _origin(name)
+def _hosted(name: str) -> tuple[Origin, Download]:
+    origin = described(name).origin
     if origin.download is None:
         raise ConfigError(
             f"{name} is not among the tables that can be fetched. How to get {origin.file}:"
             f" {origin.how} ({origin.page}); then give it as --catalog, with --dataset {name}"
         )
-    return origin.download
+    return origin, origin.download

@@ -1,40 +1,61 @@
-"""Counts the rows of a catalogue, and holds them to the gates."""
+"""Counts the rows of a catalogue and their values that were not taken, and holds them to the gates."""
 
+import logging
 import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StringType
 
-from genre_spark.catalog import value_counts
 from genre_spark.catalog.columns import by_name
-from genre_spark.catalog.reader import SOURCE, odd_name
-from genre_spark.catalog.rows import UNCLOSED, GatedRows, RowCounts
+from genre_spark.catalog.reader import SOURCE
+from genre_spark.catalog.rows import UNCLOSED, GatedRows, RowCounts, ValueCounts
 from genre_spark.catalog.validation import (
     AMBIGUOUS,
+    DAMAGED,
     N_IMPUTED,
+    NOT_TAKEN,
+    NOT_UNDERSTOOD,
+    PLACEHOLDER,
     REASONS,
     REPEATED,
     USABLE,
     VIOLATIONS,
     WITHOUT_FEATURES,
 )
-from genre_spark.catalog.value_counts import NotTaken
 from genre_spark.errors import GateError, InputError
-from genre_spark.schema import (
-    ARTISTS,
-    GENRE,
-    GENRES,
-    TRACK_ID,
-)
+from genre_spark.schema import ARTISTS, GENRE, GENRES, TEXT_COLUMNS, TRACK_ID, feature
+
+logger = logging.getLogger(__name__)
+
+_COUNTED = (NOT_UNDERSTOOD, PLACEHOLDER, DAMAGED)
+_SHOWN = (NOT_UNDERSTOOD, DAMAGED)
+# Columns of a validated table that a model does not read.
+_INTERNAL = (VIOLATIONS, N_IMPUTED, WITHOUT_FEATURES, REASONS, USABLE, REPEATED, AMBIGUOUS, SOURCE,
+             NOT_TAKEN, GENRE, ARTISTS, GENRES)  # fmt: skip
+
+
+class NotTaken(NamedTuple):
+    """Rows with one kind of value that was not taken, and the first of these values.
+
+    `word` is the placeholder; a reason for quarantine, or another word for a row, has no column.
+    """
+
+    column: str
+    kind: str
+    word: str
+    rows: int
+    text: str
 
 
 def count(validated: DataFrame) -> RowCounts:
     """Row counts; one pass for the totals, one for what was not taken if there is."""
     good = F.col(USABLE)
     features = [one.name for one in validated.schema if isinstance(one.dataType, DoubleType)]
-    content = content_hash(validated)
-    columns = value_counts.columns_of(validated)
+    columns = read_columns(features)
     (totals,) = validated.agg(
         F.count(F.lit(1)).alias("read"),
         F.count_if(good).alias("accepted"),
@@ -43,36 +64,71 @@ def count(validated: DataFrame) -> RowCounts:
         F.count_if(good & F.col(GENRE).isNotNull()).alias("with_genre"),
         F.count_if(good & (F.col(N_IMPUTED) > 0)).alias("imputed"),
         F.count_if(good & F.col(WITHOUT_FEATURES)).alias("without_features"),
+        F.lower(F.hex(F.bit_xor(F.when(good, content_hash(validated))))).alias("fingerprint"),
         F.array(*[F.count_if(good & by_name(name).isNull()) for name in features]).alias("missing"),
-        F.lower(F.hex(F.bit_xor(F.when(good, content)))).alias("fingerprint"),
         F.array(*[F.count(by_name(name)) for name in columns]).alias("understood"),
-        F.array(*[F.count(by_name(odd_name(name))) for name in columns]).alias("odd"),
+        F.count_if(F.size(NOT_TAKEN) > 0).alias("odd"),
     ).collect()
     plain = totals.asDict()
     missing = dict(zip(features, plain.pop("missing"), strict=True))
     understood = dict(zip(columns, plain.pop("understood"), strict=True))
-    odd = dict(zip(columns, plain.pop("odd"), strict=True))
-    all_good = totals["read"] == totals["accepted"]
-    found = _not_taken(validated, [name for name, n in odd.items() if n], not all_good)
+    odd, good_rows = plain.pop("odd"), totals["read"] == totals["accepted"]
+    found = not_taken(validated, REASONS) if odd or not good_rows else []
     return RowCounts(
         **{**plain, "fingerprint": totals["fingerprint"] or ""},
         missing={name: n for name, n in missing.items() if n},
-        values=value_counts.summed(understood, [one for one in found if one.column]),
+        values=summed(understood, [one for one in found if one.column]),
         reasons={one.kind: one.rows for one in found if not one.column},
     )
 
 
-def _not_taken(validated: DataFrame, columns: list[str], reasons: bool) -> list[NotTaken]:
-    """Values that were not taken, and reasons for quarantine as kinds without a column."""
-    if not columns and not reasons:
-        return []
-    of_reasons = f"transform({REASONS}, r -> named_struct('column', '', 'kind', r, 'text', ''))"
-    each = F.concat(F.expr(of_reasons), value_counts.values_not_taken(columns))
-    exploded = validated.select(F.explode(each).alias("one"))
-    counted = exploded.groupBy("one.column", "one.kind").agg(
+def read_columns(features: Iterable[str]) -> tuple[str, ...]:
+    """Columns of which values are counted: all but the id."""
+    return (*(name for name in TEXT_COLUMNS if name != TRACK_ID), *features)
+
+
+def not_taken(validated: DataFrame, listed: str) -> list[NotTaken]:
+    """Values that were not taken, and the words of an array column such as `REASONS`."""
+    of_row = f"transform({listed}, one -> named_struct('column', '', 'kind', one, 'text', ''))"
+    each = validated.selectExpr(f"explode(concat({of_row}, {NOT_TAKEN})) AS one")
+    word = F.expr(f"IF(one.kind = '{PLACEHOLDER}', trim(one.text), '')").alias("word")
+    counted = each.groupBy("one.column", "one.kind", word).agg(
         F.count(F.lit(1)).alias("rows"), F.min("one.text").alias("text")
     )
-    return [NotTaken(*row) for row in counted.orderBy("column", "kind").collect()]
+    return [NotTaken(*row) for row in counted.orderBy("column", "kind", "word").collect()]
+
+
+def not_taken_of(values: pa.ChunkedArray) -> list[NotTaken]:
+    """The same of rows on the driver: their column `NOT_TAKEN`."""
+    each = pa.Table.from_struct_array(values.combine_chunks().flatten())
+    counted = each.group_by(["column", "kind", "text"]).aggregate([([], "count_all")]).to_pylist()
+    return [
+        NotTaken(one["column"], one["kind"], one["text"], one["count_all"], one["text"])
+        for one in counted
+    ]
+
+
+def summed(understood: Mapping[str, int], found: Iterable[NotTaken]) -> dict[str, ValueCounts]:
+    """Columns with values that were not taken, and how many of which kind.
+
+    Parameters
+    ----------
+    understood : mapping of str to int
+        Rows of each column whose value was taken.
+    """
+    counts: dict[str, dict[str, int]] = {}
+    examples: dict[str, str] = {}
+    for one in found:
+        of_column = counts.setdefault(one.column, dict.fromkeys(_COUNTED, 0))
+        if one.kind in _COUNTED:
+            of_column[one.kind] += one.rows
+        if one.kind in _SHOWN:
+            examples[one.column] = min(one.text, examples.get(one.column, one.text))
+    return {
+        name: ValueCounts(understood=n, example=examples.get(name), **counts[name])
+        for name, n in understood.items()
+        if any(counts.get(name, {}).values())
+    }
 
 
 def content_hash(validated: DataFrame) -> Column:
@@ -81,31 +137,69 @@ def content_hash(validated: DataFrame) -> Column:
     xxhash64 skips nulls: without a value for none, (artist X, no album) would equal (no artist,
     album X).
     """
-    internal = (
-        VIOLATIONS,
-        N_IMPUTED,
-        WITHOUT_FEATURES,
-        REASONS,
-        USABLE,
-        REPEATED,
-        AMBIGUOUS,
-        SOURCE,
-        GENRE,
-        ARTISTS,
-        GENRES,
-    )
-    kinds = {
-        one.name: one.dataType
-        for one in validated.schema
-        if one.name not in internal and not one.name.startswith(odd_name(""))
-    }
     columns = [
-        F.coalesce(F.col(name), F.lit("" if isinstance(kind, StringType) else -math.inf))
-        for name, kind in kinds.items()
+        F.coalesce(
+            F.col(one.name), F.lit("" if isinstance(one.dataType, StringType) else -math.inf)
+        )
+        for one in validated.schema
+        if one.name not in _INTERNAL
     ]
     if ARTISTS in validated.columns:
         columns.append(F.coalesce(F.col(ARTISTS), F.array().cast("array<string>")))
     return F.xxhash64(*columns)
+
+
+def check_values(values: Mapping[str, ValueCounts], path: str) -> None:
+    """Refuses a table with a column of which no value is understood; reports all others.
+
+    Raises
+    ------
+    InputError
+        Naming the column, the number of its values, one of them, and the remedy.
+    """
+    for name, one in values.items():
+        if one.not_understood and not one.understood:
+            needed = "a name" if name in TEXT_COLUMNS else _possible(name)
+            raise InputError(
+                f"{path}: column {name} has {one.not_understood:,} values and none is"
+                f" {needed}, for example {one.example!r}; map it in a dataset file"
+                f" (columns: {name}: <SQL expression>; genre-spark inspect --output FILE.yaml"
+                f" suggests one), or leave it out (columns: {name}: 'null')"
+            )
+    for name, one in values.items():
+        for message in messages(name, one):
+            logger.warning("%s: %s", path, message)
+
+
+def messages(name: str, one: ValueCounts) -> list[str]:
+    """A summary of a column's values, for people."""
+    lines = []
+    if one.not_understood:
+        kind = "is no name" if name in TEXT_COLUMNS else f"is not {_possible(name)}"
+        lines.append(
+            f"{name}: {one.not_understood:,} values cannot be read, for example"
+            f" {one.example!r} {kind}: treated as missing"
+        )
+    if one.damaged:
+        lines.append(
+            f"{name}: {one.damaged:,} values have damaged characters, for example {one.example!r}:"
+            " treated as missing"
+        )
+    if one.placeholder and name in TEXT_COLUMNS:
+        lines.append(
+            f'{name}: {one.placeholder:,} rows contain a placeholder (for example "unknown") and are'
+            " read as missing"
+        )
+    return lines
+
+
+def _possible(name: str) -> str:
+    limits = feature(name)
+    if abs(limits.high) >= 1e300:
+        return "a number"
+    whole = "a whole number" if limits.integer else "a number"
+    low = 0 if 0 < limits.low < 1e-6 else limits.low
+    return f"{whole} from {low:g} to {limits.high:g}" + (f" {limits.unit}" if limits.unit else "")
 
 
 def check_quotes(validated: DataFrame, counts: GatedRows, path: str) -> None:

@@ -1,7 +1,8 @@
 """Tracks sampled by the hash of their ids: the same however a catalogue is partitioned or ordered."""
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -9,16 +10,16 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import validation, value_counts
-from genre_spark.catalog.columns import by_name, sql_name
-from genre_spark.catalog.reader import odd_name
+from genre_spark.catalog import row_counts
+from genre_spark.catalog.columns import by_name
 from genre_spark.catalog.rows import GatedRows, ValueCounts
+from genre_spark.catalog.validation import DUPLICATE, NOT_TAKEN, REASONS, USABLE
 from genre_spark.schema import ARTIST, TRACK_ID
 
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.
 ENOUGH = 100_000
 # Columns of a sample before its features.
-_FIRST = (validation.USABLE, validation.REASONS, ARTIST)
+_FIRST = (USABLE, REASONS, ARTIST)
 
 
 def one_in(share: int) -> Column:
@@ -45,19 +46,19 @@ class Sample:
     share : int
         One row in so many is in it; 1 where it is the whole catalogue.
     rows : pa.Table
-        `validation.USABLE`, `validation.REASONS`, the key of the artist, the features as double.
+        `USABLE`, `REASONS`, the key of the artist, the features as double.
     values : dict of str to ValueCounts
         Values of these rows that were not taken.
     """
 
     share: int
     rows: pa.Table
-    values: dict[str, ValueCounts] = field(default_factory=dict)
+    values: dict[str, ValueCounts]
 
     @property
     def tracks(self) -> pa.Table:
         """The rows that are tracks."""
-        return self.rows.filter(self.rows[validation.USABLE])
+        return self.rows.filter(self.rows[USABLE])
 
     @property
     def with_features(self) -> pa.Table:
@@ -82,14 +83,13 @@ class Sample:
     @property
     def counts(self) -> GatedRows:
         """What became of the rows of the sample."""
-        usable = self.rows[validation.USABLE]
-        reasons = self.rows.filter(pc.invert(usable))[validation.REASONS]
+        reasons = self.rows.filter(pc.invert(self.rows[USABLE]))[REASONS]
         counted = pc.value_counts(reasons.combine_chunks().flatten())
         by_reason = {row["values"]: row["counts"] for row in counted.to_pylist()}
         return GatedRows(
             read=self.rows.num_rows,
             accepted=self.rows.num_rows - len(reasons),
-            duplicates=by_reason.get(validation.DUPLICATE, 0),
+            duplicates=by_reason.get(DUPLICATE, 0),
             reasons=by_reason,
             values=self.values,
         )
@@ -98,36 +98,15 @@ class Sample:
 def collect(
     validated: DataFrame, n_rows: int, features: tuple[str, ...], owner: str = ARTIST
 ) -> Sample:
-    """A sample of at most about 200,000 rows.
-
-    Parameters
-    ----------
-    validated : DataFrame
-        From `validation.validate`.
-    owner : str
-        Column whose tracks are related.
-    """
+    """A sample of at most about 200,000 rows; `owner` is the column whose tracks are related."""
     share = max(1, n_rows // ENOUGH)
     key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
-    kept = (*_FIRST, *features)
-    used = value_counts.columns_of(validated)
-    taken = {f"_taken_{name}": f"{sql_name(name)} IS NOT NULL" for name in used}
-    odd = {odd_name(name): f"make_valid_utf8({sql_name(odd_name(name))})" for name in used}
-    of_values = [F.expr(text).alias(name) for name, text in {**taken, **odd}.items()]
+    used = row_counts.read_columns(features)
+    taken = [by_name(name).isNotNull().alias(f"_taken_{name}") for name in used]
     sampled = validated.filter(one_in(share))
-    own = map(by_name, (validation.USABLE, validation.REASONS))
-    rows = sampled.select(*own, key, *map(by_name, features), *of_values).toArrow()
-    understood = {name: pc.sum(rows[f"_taken_{name}"]).as_py() or 0 for name in used}
-    found = [one for name in used for one in _not_taken(name, rows[odd_name(name)])]
-    return Sample(share, rows.select(kept), value_counts.summed(understood, found))
-
-
-def _not_taken(name: str, texts: pa.ChunkedArray) -> list[value_counts.NotTaken]:
-    """The different values of a column that were not taken."""
-    counted = pc.value_counts(texts.drop_null()).to_pylist()
-    return [
-        value_counts.NotTaken(
-            name, value_counts.kind_of(name, one["values"]), one["counts"], one["values"]
-        )
-        for one in counted
-    ]
+    rows = sampled.select(
+        USABLE, REASONS, key, *map(by_name, features), NOT_TAKEN, *taken
+    ).toArrow()
+    understood = {name: cast(int, pc.sum(rows[f"_taken_{name}"]).as_py() or 0) for name in used}
+    values = row_counts.summed(understood, row_counts.not_taken_of(rows[NOT_TAKEN]))
+    return Sample(share, rows.select((*_FIRST, *features)), values)

@@ -6,54 +6,26 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
-from typing import Any, BinaryIO, cast
-from urllib.parse import unquote, urlparse
-
-import pyarrow as pa
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from genre_spark.catalog.encodings import UTF8, Encoding, detect, of_iconv, python_codec
-from genre_spark.catalog.table_format import CSV, separator
+from genre_spark.catalog.rows import ValueCounts
+from genre_spark.catalog.source_files import CSV, HEAD, SourceFiles, separator, shown
 from genre_spark.errors import InputError
-from genre_spark.platform.hadoop import read_head
-from genre_spark.platform.session import is_classic
-from genre_spark.platform.storage import is_remote
 
 SEPARATORS = (",", ";", "\t", "|", "^", "~", "\x01")
 _NAMES = {"\t": "tabs", "\x01": "characters \\x01"}
-_HEAD, _ROWS = 2**20, 200
+_ROWS = 200
 # Files of a folder that are looked at, and those that are searched whole for their encoding.
 _FILES, _SEARCHED = 200, 20
 # Lines above a header, and below it, that may be something else.
 _ABOVE, _BELOW = 30, 3
 csv.field_size_limit(2**30)
+_NUMBER = re.compile(r"(?i)[-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?%*|[-+]?(nan|inf|infinity)")
 
-# What files are that are no text, by their first bytes, and the remedy.
-_PACKED = {
-    b"\x1f\x8b": ("gzip", ".gz"),
-    b"\x28\xb5\x2f\xfd": ("zstd", ".zst"),
-    b"BZh": ("bzip2", ".bz2"),
-}
-_UNPACKED_BY = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
-_BY_SPARK = (".lz4", ".snappy", ".deflate")
-_BINARY = {
-    b"\xfd7zXZ": "is xz, which Spark does not read: unpack it",
-    b"7z\xbc\xaf": "is a 7z archive: unpack it",
-    b"PK\x03\x04": "is a workbook or another zip archive: save it as CSV, or unpack it",
-    b"PAR1": "is Parquet: rename it to .parquet, or give --format parquet",
-    b"ORC": "is ORC: rename it to .orc, or give --format orc",
-    b"Obj\x01": "is Avro: write it as Parquet or CSV",
-    b"ARROW1": "is an Arrow file (Feather): write it as Parquet or CSV",
-    b"SQLite format 3": "is a database (SQLite): export its table as CSV",
-    b"\x89HDF": "is HDF5: write its table as Parquet or CSV",
-    b"%PDF": "is a PDF: get the table as CSV",
-    b"\xd0\xcf\x11\xe0": "is a workbook (.xls): save it as CSV (UTF-8)",
-}
+# What texts are that are no tables, and the remedy.
 _TEXTS = {
     r"\s*<(!doctype html|html|head|body)\b": "is a web page (HTML), perhaps one to sign in: download the table itself",
     r"\s*<(\?xml|[a-z]+[ >])": "is XML: export the table as CSV or JSON",
@@ -83,9 +55,9 @@ class Dialect:
         Around texts; empty where nothing is quoted.
     """
 
-    sep: str
-    escape: str
-    columns: int
+    sep: str = ","
+    escape: str = '"'
+    columns: int = 0
     blanks: bool = False
     comment: str = ""
     quote: str = '"'
@@ -103,113 +75,64 @@ class Look:
         The first megabyte, up to its last whole line, with newlines as line ends.
     whole : bool
         Whether that is all.
+    dialect : Dialect
+        How it is written, if it is CSV.
     """
 
-    file: str
-    encoding: Encoding
-    text: str
-    whole: bool = True
-
-
-@dataclass(frozen=True)
-class Written:
-    """How the files of a CSV table are written.
-
-    Attributes
-    ----------
-    headers : dict of str to tuple of str
-        Columns of each file by its URI, of those that were looked at.
-    """
-
-    dialect: Dialect
+    file: str = ""
     encoding: Encoding = UTF8
-    headers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    text: str = ""
+    whole: bool = True
+    dialect: Dialect = Dialect()
+
+    @property
+    def first_line(self) -> str:
+        """Up to its line end."""
+        return self.text.partition("\n")[0]
+
+    def rows(self, most: int = _ROWS) -> list[tuple[int, list[str]]]:
+        """Rows of a CSV text that are not empty, with the line on which each ends."""
+        return list(islice(_rows(self.text, self.dialect), most))
 
 
-def files_of(spark: SparkSession, location: str, recursive: bool = True) -> list[str]:
-    """URIs of a table's files.
-
-    Parameters
-    ----------
-    location : str
-        A path or pattern as Spark reads it.
-    recursive : bool
-        Whether those in subfolders count too.
-    """
-    lookup = "true" if recursive else "false"
-    return sorted(spark.read.option("recursiveFileLookup", lookup).text(location).inputFiles())
-
-
-def look(spark: SparkSession, uri: str, label: str, encoding: str | None = None) -> Look:
-    """The beginning of a file.
-
-    Parameters
-    ----------
-    label : str
-        What messages call it.
-    encoding : str, optional
-        That the user named.
+def look(files: SourceFiles, uri: str, encoding: str | None = None) -> Look:
+    """The beginning of a file; `encoding` is what the user named.
 
     Raises
     ------
     InputError
         Where it is no text, or something else than a table.
     """
-    name, content = shown(uri), _beginning(spark, uri)
+    with files.unpacked(uri) as file:
+        try:
+            content = file.read(HEAD)
+        except (OSError, EOFError, ValueError):
+            content = b""
     found = detect(io.BytesIO(content))
     codec = encoding or (found.name if not found.damaged else None) or "utf-8-sig"
     text = content.decode(python_codec(codec), "replace").lstrip("\ufeff")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for pattern, kind in _TEXTS.items():
         if re.match(pattern, text, re.I):
-            raise InputError(f"{label}: {kind}")
-    whole = len(content) < _HEAD
-    return Look(name, found, text if whole else text.rpartition("\n")[0], whole)
-
-
-def refuse_binary(spark: SparkSession, uri: str, label: str, formats: Sequence[bytes] = ()) -> None:
-    """Refuses a file that is something else, by its first bytes.
-
-    Parameters
-    ----------
-    label : str
-        What messages call it.
-    formats : sequence of bytes
-        First bytes of what it should be.
-
-    Raises
-    ------
-    InputError
-    """
-    name, first = shown(uri), _bytes_of(spark, uri, 512).read(512)
-    if any(first.startswith(mark) for mark in formats):
-        return
-    ending = Path(name).suffix.lower()
-    for mark, (kind, suffix) in _PACKED.items():
-        if first.startswith(mark) and ending != suffix:
-            raise InputError(f"{label}: is {kind}: rename it to {name}{suffix}")
-        if first and ending == suffix and not first.startswith(mark):
-            raise InputError(
-                f"{label}: is not {kind}, as its name says: rename it without {suffix}"
-            )
-    for mark, kind in _BINARY.items():
-        if first.startswith(mark):
-            raise InputError(f"{label}: {kind}")
+            raise InputError(f"{files.label(uri)}: {kind}")
+    whole = len(content) < HEAD
+    return Look(shown(uri), found, text if whole else text.rpartition("\n")[0], whole)
 
 
 def written(
-    spark: SparkSession, path: str, files: Sequence[str], given: Mapping[str, str]
-) -> Written:
-    """How the files of a CSV table are written, all in one way.
+    files: SourceFiles, given: Mapping[str, str]
+) -> tuple[Look, dict[str, tuple[str, ...]]]:
+    """How the files of a CSV table are written, all in one way, by the first that is not empty.
 
     Parameters
     ----------
-    path : str
-        Of the table, for messages.
-    files : sequence of str
-        Their URIs.
     given : mapping of str to str
         The user's options of Spark's reader.
+
+    Returns
+    -------
+    Look, dict of str to tuple of str
+        The latter has the columns of each file by its URI, of those that were looked at.
 
     Raises
     ------
@@ -217,35 +140,35 @@ def written(
         Where one is no such file, has its header elsewhere, or is written in another way than the first.
     """
     sep, encoding = given.get("sep") or given.get("delimiter"), given.get("encoding")
-    if (sep and len(sep) > 1) or "lineSep" in given:  # what Spark alone can read
-        return Written(Dialect(sep or ",", '"', 0))
     headers: dict[str, tuple[str, ...]] = {}
-    first: tuple[Look, Dialect] | None = None
-    for uri in files[:_FILES]:
-        label = _label(path, uri, files)
-        refuse_binary(spark, uri, label)
-        one = look(spark, uri, label, encoding)
+    first: Look | None = None
+    # Longer separators and other line ends are what Spark alone can read.
+    can_be_read = len(sep or "") < 2 and "lineSep" not in given
+    for uri in files.uris[:_FILES] if can_be_read else ():
+        label = files.label(uri)
+        files.refuse_binary(uri)
+        one = look(files, uri, encoding)
         if not one.text.strip():
             continue
         if _is_json(one.text):
             raise InputError(f"{label}: is JSON: rename it to .json, or give --format json")
-        same = first is not None and _line(first[0]) == _line(one)
-        dialect = first[1] if first and same else _dialect(one.text, sep, given)
-        if first is None:
-            first = one, dialect
-        _refuse_other(path, first, (one, dialect))
-        rows = list(islice(_rows(one.text, dialect), _ROWS))
+        same = first is not None and first.first_line == one.first_line
+        dialect = first.dialect if first and same else dialect_of(one.text, given)
+        one = replace(one, dialect=dialect)
+        first = first or one
+        _refuse_other(files.path, first, one)
         if given.get("header", "true") == "true":
-            _check_header(one, rows, label)
+            rows = one.rows()
+            _check_header(one.file, rows, label)
             headers[uri] = tuple(rows[0][1]) if rows else ()
     if first is None:
-        return Written(Dialect(sep or ",", '"', 0))
-    if len(files) == 1 and headers and first[0].whole and not _has_rows(first[0], first[1]):
-        raise InputError(f"{path}: has no rows, only a header")
-    return Written(first[1], first[0].encoding, headers)
+        return Look(dialect=Dialect(sep or ",")), {}
+    if len(files.uris) == 1 and headers and first.whole and len(first.rows(2)) < 2:
+        raise InputError(f"{files.path}: has no rows, only a header")
+    return first, headers
 
 
-def encoding_of(spark: SparkSession, path: str, files: Sequence[str]) -> tuple[Encoding, str]:
+def encoding_of(files: SourceFiles) -> tuple[Encoding, str]:
     """The encoding of a table's files, searched whole, and the file that shows it.
 
     Raises
@@ -254,52 +177,87 @@ def encoding_of(spark: SparkSession, path: str, files: Sequence[str]) -> tuple[E
         Where two of them are in different encodings.
     """
     found = {}
-    for uri in files[:_SEARCHED]:
-        with _opened(spark, uri) as stream:
+    for uri in files.uris[:_SEARCHED]:
+        with files.unpacked(uri) as stream:
             found[shown(uri)] = detect(stream)
-    odd = {file: one for file, one in found.items() if one != UTF8}
+    odd = [(file, one) for file, one in found.items() if one != UTF8]
     if not odd:
-        return UTF8, shown(files[0]) if files else ""
-    (file, encoding), *others = odd.items()
-    other = next(((f, e.name) for f, e in others if e.name != encoding.name), None)
-    if other is None and len(odd) < len(found) and not encoding.damaged:
-        # Files of plain ASCII are in any encoding.
-        other = next(
-            ((f, "UTF-8") for f in found if f not in odd and not _is_ascii(spark, files, f)), None
-        )
-    if other:
-        raise InputError(
-            f"{path}: {other[0]} is {other[1]} and {file} is {encoding.name or 'damaged UTF-8'}: files of"
-            f" one table need one encoding; convert one: {convert_command(file, encoding)}"
-        )
+        return UTF8, shown(files.uris[0]) if files.uris else ""
+    file, encoding = odd[0]
+    for other, one in found.items():
+        # Damaged UTF-8 goes with UTF-8, and plain ASCII with anything.
+        alike = one.plain or one.name == encoding.name or (encoding.damaged and one == UTF8)
+        if not alike:
+            raise InputError(
+                f"{files.path}: {other} is {one.name or 'UTF-8'} and {file} is"
+                f" {encoding.name or 'damaged UTF-8'}: files of one table need one encoding; convert"
+                f" one: {convert_command(file, encoding)}"
+            )
     return encoding, file
 
 
-def options_for(
-    spark: SparkSession, path: str, files: Sequence[str], fmt: str, given: Mapping[str, str]
-) -> tuple[Encoding, dict[str, str]]:
-    """The encoding of a text table, and options with which Spark reads it, beyond the given ones.
+def refuse_encoding(files: SourceFiles, damaged: Mapping[str, ValueCounts]) -> None:
+    """Refuses a text table in another encoding than UTF-8, once values of columns turned out damaged.
+
+    A file that is UTF-8 but for some bytes is not refused.
+
+    Raises
+    ------
+    InputError
+        Naming the column, the number of its values, the likely encoding, and two remedies.
+    """
+    encoding, file = encoding_of(files) if damaged else (UTF8, "")
+    if encoding.name is None or encoding.damaged:
+        return
+    listed = ", ".join(f"{one.damaged:,} values of {name}" for name, one in damaged.items())
+    example = next(iter(damaged.values())).example
+    raise InputError(
+        f"{files.path}: {listed} are not UTF-8, for example {example!r}; {file} looks like"
+        f" {encoding.name}: give a dataset file with options: {{encoding: {encoding.name}}}"
+        " (genre-spark inspect --output FILE.yaml writes one), or convert it:"
+        f" {convert_command(file, encoding)}"
+    )
+
+
+def refuse_escapes(files: SourceFiles, n_malformed: int, given: Mapping[str, str]) -> None:
+    """Refuses a CSV table whose malformed rows are due to quotes escaped by a backslash.
 
     Parameters
     ----------
-    path : str
-        Of the table, for messages.
-    files : sequence of str
-        Their URIs.
-    fmt : str
-        ``csv`` or ``json``.
+    n_malformed : int
+        Rows that are malformed, or hold other rows.
     given : mapping of str to str
-        The user's own options.
+        The user's options of Spark's reader.
+
+    Raises
+    ------
+    InputError
+        Naming the number of rows and the option.
     """
-    for uri in files[:_FILES]:
-        refuse_binary(spark, uri, _label(path, uri, files))
+    if not n_malformed or "escape" in given or not files.uris:
+        return
+    text = look(files, files.uris[0], given.get("encoding")).text
+    if dialect_of(text, {"sep": ",", **given}).escape != '"':
+        raise InputError(
+            f'{files.path}: {n_malformed:,} rows are malformed: quotes in its texts are written \\", as'
+            " Spark writes them; give a dataset file with options: {escape: '\\'} (genre-spark"
+            " inspect --output FILE.yaml writes one)"
+        )
+
+
+def options_for(
+    files: SourceFiles, fmt: str, given: Mapping[str, str]
+) -> tuple[Encoding, dict[str, str]]:
+    """The encoding of a CSV or JSON table, and options with which Spark reads it, beyond the given ones."""
+    for uri in files.uris[:_FILES]:
+        files.refuse_binary(uri)
     options = {}
-    encoding, _ = encoding_of(spark, path, files)
+    encoding, _ = encoding_of(files)
     if encoding.name and not encoding.damaged:
         options["encoding"] = encoding.name
-    if fmt == CSV and files:
-        found = written(spark, path, files, {**options, **given}).dialect
-        usual = separator(files[0]) or ","
+    if fmt == CSV and files.uris:
+        found = written(files, {**options, **given})[0].dialect
+        usual = separator(files.uris[0]) or ","
         options |= {"sep": found.sep} if found.columns > 1 and found.sep != usual else {}
         options |= needed_options(found)
     return encoding, {name: value for name, value in options.items() if name not in given}
@@ -314,20 +272,12 @@ def needed_options(dialect: Dialect) -> dict[str, str]:
     }
 
 
-def dialect_of(text: str, sep: str | None = None) -> Dialect:
-    """How a CSV text is written.
-
-    Parameters
-    ----------
-    sep : str, optional
-        Where it is known already.
-    """
-    comment = "#" if text.startswith("#") else ""
-    text = "\n".join(
-        line
-        for line in text.split("\n", 2 * _ROWS)[: 2 * _ROWS]
-        if not comment or not line.startswith("#")
-    )
+def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:
+    """How a CSV text is written, by the user's options and by its beginning."""
+    comment = given.get("comment", "#" if text.startswith("#") else "")
+    lines = text.split("\n", 2 * _ROWS)[: 2 * _ROWS]
+    text = "\n".join(line for line in lines if not comment or not line.startswith(comment))
+    sep = given.get("sep") or given.get("delimiter")
     found = [
         _fits(text, one, escape, blanks)
         for one in ((sep,) if sep else SEPARATORS)
@@ -335,7 +285,13 @@ def dialect_of(text: str, sep: str | None = None) -> Dialect:
         for blanks in (False, True)
     ]
     best = max(found, key=lambda fit: fit[0])[1]
-    return Dialect(best.sep, best.escape, best.columns, best.blanks, comment)
+    return replace(
+        best,
+        comment=comment,
+        escape=given.get("escape", best.escape),
+        quote=given.get("quote", best.quote),
+        blanks=best.blanks or given.get("ignoreLeadingWhiteSpace") == "true",
+    )
 
 
 def is_many_lines(text: str) -> bool:
@@ -354,118 +310,68 @@ def convert_command(file: str, encoding: Encoding) -> str:
     return f"iconv -f {of_iconv(encoding.name or '')} -t UTF-8 {shlex.quote(file)} > {shlex.quote(f'utf8-{file}')}"
 
 
-def shown(uri: str) -> str:
-    """The name of a file, for messages."""
-    return unquote(uri).rpartition("/")[2]
-
-
 # The parts of a look
 
 
-def _label(path: str, uri: str, files: Sequence[str]) -> str:
-    return path if len(files) == 1 else f"{path}: {shown(uri)}"
-
-
-def _dialect(text: str, sep: str | None, given: Mapping[str, str]) -> Dialect:
-    """How a text is written, by what the user says and by its beginning."""
-    found = dialect_of(text, sep)
-    return replace(
-        found,
-        escape=given.get("escape", found.escape),
-        quote=given.get("quote", found.quote),
-        comment=given.get("comment", found.comment),
-        blanks=found.blanks or given.get("ignoreLeadingWhiteSpace") == "true",
-    )
-
-
-def _refuse_other(path: str, first: tuple[Look, Dialect], other: tuple[Look, Dialect]) -> None:
+def _refuse_other(path: str, one: Look, other: Look) -> None:
     """Refuses a file that is written in another way than the first one."""
-    (one, dialect), (two, second) = first, other
-    pairs = {
-        "separated by": (called(dialect.sep), called(second.sep)),
-        "in the encoding": (one.encoding.name or "UTF-8", two.encoding.name or "UTF-8"),
-    }
+    pairs = {"separated by": (called(one.dialect.sep), called(other.dialect.sep))}
+    if not (one.text.isascii() or other.text.isascii()):
+        codecs = (one.encoding.name or "UTF-8", other.encoding.name or "UTF-8")
+        pairs["in the encoding"] = codecs
     for kind, (a, b) in pairs.items():
-        if a != b and not (
-            kind == "in the encoding" and (one.text.isascii() or two.text.isascii())
-        ):
+        if a != b:
             raise InputError(
-                f"{path}: {one.file} is {kind} {a} and {two.file} is {kind} {b}: write all files of one"
-                " table in one way"
+                f"{path}: {one.file} is {kind} {a} and {other.file} is {kind} {b}: write all files of"
+                " one table in one way"
             )
 
 
-def _check_header(one: Look, rows: list[tuple[int, list[str]]], label: str) -> None:
+def _check_header(name: str, rows: list[tuple[int, list[str]]], label: str) -> None:
     """Refuses a table whose header is not its first line, or is none."""
-    if len(rows) < 2:
-        return
-    name, widths = one.file, Counter(len(row) for _, row in rows[1:])
-    (usual, n), header = widths.most_common(1)[0], rows[0][1]
+    header = rows[0][1] if rows else []
+    widths = Counter(len(row) for _, row in rows[1:])
+    usual, n = max(widths.items(), key=lambda one: one[1], default=(0, 0))
     if usual < 3:
         return
-    numeric = [
-        i
-        for i in range(usual)
-        if _mostly_numbers([row[i] for _, row in rows[len(rows) // 2 :] if len(row) == usual])
-    ]
-    if usual == len(header) + 1 and n >= 0.95 * (len(rows) - 1):
+    if usual == len(header) + 1 and n >= 0.95 * widths.total():
         raise InputError(
             f"{label}: its rows have {usual} values and its header {len(header)}: the first column has no"
             f" name, as R writes row names; put one in front: sed '1s/^/row,/' {shlex.quote(name)}"
         )
+    later = [row for _, row in rows[len(rows) // 2 :] if len(row) == usual]
+    numeric = [
+        i for i in range(usual) if later and _numbers(row[i] for row in later) >= 0.8 * len(later)
+    ]
     if len(header) != usual:
         for line, row in rows[1:_ABOVE] if numeric else ():
-            if (
-                len(row) == usual == len({*map(str.strip, row)} - {""})
-                and _numbers(row, numeric) == 0
-            ):
+            named = len(row) == usual == len({*map(str.strip, row)} - {""})
+            if named and not _numbers(row[i] for i in numeric):
                 raise InputError(
                     f"{label}: line {line} looks like the header: delete the lines above it: tail -n +{line}"
                     f" {shlex.quote(name)} > table-{shlex.quote(name)}"
                 )
         return
-    if numeric and _numbers(header, numeric) * 2 > len(numeric):
+    if _numbers(header[i] for i in numeric) * 2 > len(numeric):
         raise InputError(
             f"{label}: its first line has values and not the names of columns, such as"
             f" {header[0][:30]!r}, {header[numeric[0]][:30]!r}: put a line with their names above it"
         )
-    more = [
-        line for line, row in rows[1 : 1 + _BELOW] if len(row) == usual and _is_no_row(row, numeric)
-    ]
-    if more and len(rows) > 2 * _BELOW and more[0] == rows[1][0]:
+    # A further line of the header has words where the others have numbers.
+    more = []
+    for line, row in rows[1 : 1 + _BELOW] if len(numeric) > 2 and len(rows) > 2 * _BELOW else ():
+        words = [row[i] for i in numeric if row[i].strip()] if len(row) == usual else []
+        if (len(words) - _numbers(words)) * 2 > len(numeric):
+            more.append(line)
+    if more and more[0] == rows[1][0]:
         raise InputError(
             f"{label}: line {more[-1]} looks like a further line of the header: keep one such line"
         )
 
 
-def _is_no_row(row: list[str], numeric: list[int]) -> bool:
-    """Whether a row has words where the others have numbers."""
-    words = sum(bool(row[i].strip()) and not _is_number(row[i]) for i in numeric)
-    return len(numeric) > 2 and words * 2 > len(numeric)
-
-
-def _numbers(row: list[str], at: list[int]) -> int:
-    return sum(_is_number(row[i]) for i in at)
-
-
-def _mostly_numbers(values: list[str]) -> bool:
-    return bool(values) and sum(map(_is_number, values)) >= 0.8 * len(values)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.strip().replace(",", ".").rstrip("%"))
-    except ValueError:
-        return False
-    return True
-
-
-def _line(one: Look) -> str:
-    return one.text.partition("\n")[0]
-
-
-def _has_rows(one: Look, dialect: Dialect) -> bool:
-    return len(list(islice(_rows(one.text, dialect), 2))) > 1
+def _numbers(texts: Iterable[str]) -> int:
+    """How many of the texts are numbers."""
+    return sum(_NUMBER.fullmatch(text.strip()) is not None for text in texts)
 
 
 def _is_json(text: str) -> bool:
@@ -482,14 +388,8 @@ def _parses(text: str) -> bool:
         return False
 
 
-def _is_ascii(spark: SparkSession, files: Sequence[str], name: str) -> bool:
-    uri = next(one for one in files if shown(one) == name)
-    with _opened(spark, uri) as file:
-        return file.read(16 * _HEAD).isascii()
-
-
-def _csv_reader(text: str, dialect: Dialect) -> Any:
-    return csv.reader(
+def _rows(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(
         io.StringIO(text),
         delimiter=dialect.sep,
         quotechar=dialect.quote or '"',
@@ -498,11 +398,6 @@ def _csv_reader(text: str, dialect: Dialect) -> Any:
         escapechar=None if dialect.escape in ('"', "") else dialect.escape,
         skipinitialspace=dialect.blanks,
     )
-
-
-def _rows(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not empty, with the line on which each ends."""
-    reader = _csv_reader(text, dialect)
     try:
         for row in reader:
             is_comment = dialect.comment and row and row[0].startswith(dialect.comment)
@@ -536,55 +431,3 @@ def _fits(text: str, sep: str, escape: str, blanks: bool) -> tuple[tuple[float, 
         float(escape == '"'),
     )
     return (*score, *habit), Dialect(sep, escape, columns, blanks)
-
-
-def _beginning(spark: SparkSession, uri: str) -> bytes:
-    with _opened(spark, uri) as file:
-        try:
-            return file.read(_HEAD)
-        except (OSError, EOFError, ValueError):
-            return b""
-
-
-def _opened(spark: SparkSession, uri: str) -> BinaryIO:
-    """A file's bytes, unpacked: whole where it is local, the first megabytes elsewhere."""
-    ending = Path(shown(uri)).suffix.lower()
-    if ending in _BY_SPARK:
-        return io.BytesIO(_lines_of(spark, uri))
-    raw = _bytes_of(spark, uri, 4 * _HEAD)
-    if ending in _UNPACKED_BY:
-        packed = pa.PythonFile(raw, mode="r")
-        return cast(BinaryIO, io.BufferedReader(cast(Any, _Stream(packed, _UNPACKED_BY[ending]))))
-    return raw
-
-
-class _Stream(io.RawIOBase):
-    """An unpacked file, as Python reads it; ends where a packed file breaks off."""
-
-    def __init__(self, packed: pa.NativeFile, codec: str):
-        self._stream = pa.CompressedInputStream(packed, codec)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            found = self._stream.read(len(buffer))
-        except OSError:
-            return 0
-        buffer[: len(found)] = found
-        return len(found)
-
-
-def _lines_of(spark: SparkSession, uri: str) -> bytes:
-    """The first lines of a file in a packing that Hadoop alone knows, as it unpacks them."""
-    lines = spark.read.text(uri).limit(5 * _ROWS).select(F.col("value").cast("binary"))
-    return b"\n".join(row[0] for row in lines.collect())
-
-
-def _bytes_of(spark: SparkSession, uri: str, size: int) -> BinaryIO:
-    if is_remote(uri):
-        return io.BytesIO(read_head(spark, uri, size) if is_classic(spark) else b"")
-    local = Path(unquote(urlparse(uri).path))
-    # The files of a Connect server are not always on this machine.
-    return local.open("rb") if local.is_file() else io.BytesIO(b"")

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.columns import by_name, sql_name
+from genre_spark.catalog.columns import by_name, literal, placeholder_sql, sql_name
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
-from genre_spark.catalog.placeholders import placeholder_sql, quoted
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
 from genre_spark.catalog.reader import SOURCE, Mapped, odd_name
 from genre_spark.catalog.rows import MALFORMED, UNCLOSED
@@ -31,6 +30,12 @@ USABLE = "usable"
 REPEATED = "repeated"
 REASONS = "reasons"
 AMBIGUOUS = "ambiguous"
+# Values of the row that were not taken, as structs of column, kind and text.
+NOT_TAKEN = "not_taken"
+PLACEHOLDER, BLANK, DAMAGED = "placeholder", "blank", "damaged"
+NOT_UNDERSTOOD = "not_understood"
+_STRUCTS = "array<struct<column: string, kind: string, text: string>>"
+_REPLACED = "\ufffd"
 _ID_KEY = "_id"
 DUPLICATE = "duplicate_track_id"
 TOO_MANY = "too_many_imputed"
@@ -100,7 +105,7 @@ def validate(
         The text columns; the features as double, null where missing or impossible; `VIOLATIONS`
         and `REASONS` as array<string>; `GENRES`; `N_IMPUTED`, how many violations there are;
         `WITHOUT_FEATURES`, whether there is one for each feature; `USABLE`, whether there is no reason; `REPEATED`, whether another row is kept instead; `AMBIGUOUS`; `SOURCE`,
-        null for accepted rows.
+        null for accepted rows; `NOT_TAKEN`.
     """
     rows = _each(mapped, features, max_imputed)
     keep = keep or (lambda rows: rows)
@@ -120,8 +125,9 @@ def validate(
 
 def accepted(validated: DataFrame) -> DataFrame:
     """The rows that are tracks."""
-    odd = [name for name in validated.columns if name.startswith(odd_name(""))]
-    return validated.filter(USABLE).drop(USABLE, REPEATED, REASONS, SOURCE, WITHOUT_FEATURES, *odd)
+    return validated.filter(USABLE).drop(
+        USABLE, REPEATED, REASONS, SOURCE, WITHOUT_FEATURES, NOT_TAKEN
+    )
 
 
 def with_features(tracks: DataFrame, features: Sequence[str]) -> DataFrame:
@@ -157,17 +163,17 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         {_violation(name, name in mapped.features): f"NOT {possible[name]}" for name in features}
     )
     of_row = {
-        quoted(MALFORMED): f"{sql_name(CORRUPT)} IS NOT NULL",
-        quoted(UNCLOSED): sql_name(SWALLOWED),
-        quoted(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
-        quoted(f"unusable:{TRACK_ID}"): f"coalesce({_NO_ID}, false)",
+        literal(MALFORMED): f"{sql_name(CORRUPT)} IS NOT NULL",
+        literal(UNCLOSED): sql_name(SWALLOWED),
+        literal(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
+        literal(f"unusable:{TRACK_ID}"): f"coalesce({_NO_ID}, false)",
     }
     damaged = " + ".join(
         f"int({_is_damaged(name, possible[name])})" for name in features if name in mapped.features
     )
     too_many = f"({damaged or 0} > {max_imputed})"
     unusable = f"({' OR '.join([*of_row.values(), too_many])})"
-    of_features = f"IF({too_many}, array_append({violations}, {quoted(TOO_MANY)}), {_NONE})"
+    of_features = f"IF({too_many}, array_append({violations}, {literal(TOO_MANY)}), {_NONE})"
     reasons = f"concat({_listed(of_row)}, {of_features})"
     in_source = [name for name in features if name in mapped.features]
     validated = {
@@ -182,10 +188,30 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
             for name in features
         },
     }
-    of_texts = [odd_name(n) for n in TEXT_COLUMNS if n in mapped.columns and n != TRACK_ID]
+    of_texts = [name for name in TEXT_COLUMNS if name in mapped.columns and name != TRACK_ID]
+    odd = [*map(odd_name, of_texts), *map(odd_name, in_source)]
     expressions = [f"{text} AS {sql_name(name)}" for name, text in validated.items()]
-    kept = [sql_name(name) for name in (*TEXT_COLUMNS, ARTISTS, *of_texts, SOURCE)]
-    return mapped.rows.selectExpr(*kept, *expressions)
+    kept = [sql_name(name) for name in (*TEXT_COLUMNS, ARTISTS, *map(odd_name, of_texts), SOURCE)]
+    rows = mapped.rows.selectExpr(*kept, *expressions)
+    each = ", ".join(map(_not_taken, (*of_texts, *in_source)))
+    return rows.withColumn(
+        NOT_TAKEN, F.expr(f"cast(array_compact(array({each})) AS {_STRUCTS})")
+    ).drop(*odd)
+
+
+def _not_taken(name: str) -> str:
+    """SQL: a value that was not taken, with its kind."""
+    odd = sql_name(odd_name(name))
+    text = f"make_valid_utf8({odd})"
+    kind = (
+        # Blanks are among the words that mean nothing.
+        f"CASE WHEN {placeholder_sql(odd, name)}"
+        f" THEN IF(trim({odd}) != '', {literal(PLACEHOLDER)}, {literal(BLANK)})"
+        f" WHEN contains({text}, {literal(_REPLACED)}) THEN {literal(DAMAGED)}"
+        f" ELSE {literal(NOT_UNDERSTOOD)} END"
+    )
+    one = f"named_struct('column', {literal(name)}, 'kind', {kind}, 'text', {text})"
+    return f"IF({odd} IS NULL, NULL, {one})"
 
 
 _NONE = "cast(array() AS array<string>)"
@@ -231,14 +257,14 @@ def _odd(name: str, possible: str) -> str:
 
 def _violation(name: str, in_source: bool) -> str:
     """SQL: what is wrong with a value that is not possible."""
-    missing, odd = quoted(f"missing:{name}"), sql_name(odd_name(name))
+    missing, odd = literal(f"missing:{name}"), sql_name(odd_name(name))
     if not in_source:
         return missing
     return (
         f"CASE WHEN {_unknown(name)} THEN {missing}"
-        f" WHEN {sql_name(name)} IS NOT NULL THEN {quoted(f'out_of_range:{name}')}"
+        f" WHEN {sql_name(name)} IS NOT NULL THEN {literal(f'out_of_range:{name}')}"
         f" WHEN {odd} IS NULL OR {placeholder_sql(odd, name)} THEN {missing}"
-        f" ELSE {quoted(f'not_a_number:{name}')} END"
+        f" ELSE {literal(f'not_a_number:{name}')} END"
     )
 
 

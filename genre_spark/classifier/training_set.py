@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import genre_names
+from genre_spark.catalog import names
 from genre_spark.classifier import splits
 from genre_spark.classifier.evidence import mix
 from genre_spark.clustering.synthetic_part import SyntheticPart
@@ -177,8 +177,8 @@ def collect(
     """
     per_genre = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
     spelled = {row[GENRE]: row["count"] for row in per_genre.collect()}
-    tracks = genre_names.respelled(tracks, genre_names.spellings(spelled))
-    counts = genre_names.merged(spelled)
+    tracks = names.respelled(tracks, names.spellings(spelled))
+    counts = names.merged(spelled)
     classes = _usable_genres(counts, settings.training.min_per_genre)
     limit = settings.training.max_labels
     others = {

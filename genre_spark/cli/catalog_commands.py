@@ -68,13 +68,13 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
     if table.dataset and output:
         raise click.UsageError("--output writes a guessed mapping; --dataset has one already")
     with job_of(run) as job:
-        from genre_spark.catalog import dataset_file
+        from genre_spark.catalog import advice
         from genre_spark.cli import views
         from genre_spark.pipelines import inspect as pipeline
         from genre_spark.pipelines.requests import InspectRequest
 
         if output:
-            dataset_file.check_absent(Path(output))
+            advice.check_absent(Path(output))
         settings = job.settings.catalog
         request = InspectRequest(table.source(job.settings), settings, table.dataset, output)
         spark = job.spark(request.source.path)

@@ -3,12 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from genre_spark.catalog.column_readings import Reading
-from genre_spark.catalog.inspection_results import (
-    InspectedColumn,
-    InspectedRows,
-    Inspection,
-)
+from genre_spark.catalog.inspection_results import Column, InspectedRows, Inspection, Reading
 from genre_spark.catalog.public_datasets import Fetched, KnownTable
 from genre_spark.cli.terminal import Terminal
 from genre_spark.reporting.text import quarantined
@@ -145,7 +140,7 @@ def _fates(rows: InspectedRows, genres: Mapping[str, int], artists: int) -> dict
     }
 
 
-def _column(one: InspectedColumn) -> tuple[str, ...]:
+def _column(one: Column) -> tuple[str, ...]:
     values = (one.low, one.median, one.high)
     numbers = (_number(value) if one.numeric == 1 else "" for value in values)
     example = " ".join((one.sample or "").split())
@@ -181,7 +176,7 @@ def _short(text: str) -> str:
     return f"{text[: _LONGEST - 1]}…" if len(text) > _LONGEST else text
 
 
-def _kind(one: InspectedColumn) -> str:
+def _kind(one: Column) -> str:
     """In a CSV file all is text."""
     return ("number" if one.numeric == 1 else "text") if one.kind == "string" else one.kind
 

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from genre_spark._model import Count, StrictModel
 from genre_spark.catalog import reader as tables
-from genre_spark.catalog import table_format
+from genre_spark.catalog import source_files
 from genre_spark.catalog.catalogue import Source
 from genre_spark.errors import InputError
 from genre_spark.pipelines.requests import BrowseRequest
@@ -72,12 +72,12 @@ def _named(
     path = request.catalog or ""
     # The version that was labelled, if it is the same Delta table.
     version = source.version if path == source.path else None
-    fmt = table_format.DELTA if version is not None else None
+    fmt = source_files.DELTA if version is not None else None
     given = Source(path, dataset, fmt, None, version, request.storage_options)
     mapped = tables.map_columns(given.read(spark), dataset, path)
     ids = [(track[TRACK_ID],) for track in tracks]
     wanted = spark.createDataFrame(ids, f"{TRACK_ID} string")
-    with tables.reading(f"{path}: cannot be read"):
+    with source_files.reading(f"{path}: cannot be read"):
         rows = (
             mapped.rows.select(TRACK_ID, TITLE, ARTIST, ALBUM)
             .join(F.broadcast(wanted), on=TRACK_ID, how="left_semi")

@@ -53,8 +53,8 @@ def run(
         if request.labels:
             report_progress(f"labelling into {request.labels}", n_tracks)
             wanted = LabelRequest(source, made, request.labels, settings, run_id=request.run_id)
-            scanned = catalogue.scanned(source.path, manifest.scoring.owner)
-            labels = publish_labels(spark, scanned, wanted)
+            owned = replace(catalogue, owner=manifest.scoring.owner)
+            labels = publish_labels(spark, owned, wanted)
             summary = summary.model_copy(update={"labels": labels.summary()})
     return summary
 

@@ -17,9 +17,9 @@ from genre_spark._model import Count, StrictModel
 from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog import answers as answer_files
-from genre_spark.catalog import genre_names
 from genre_spark.catalog.answers import ANSWERED
 from genre_spark.catalog.catalogue import Catalogue, open_catalogue
+from genre_spark.catalog.names import spellings
 from genre_spark.classifier import questions, representation
 from genre_spark.classifier.questions import LabelledArtists, Question
 from genre_spark.classifier.representation import ARTISTS_SCHEMA, Artists
@@ -256,7 +256,7 @@ def _names(tracks: DataFrame, ids: np.ndarray) -> dict[str, dict[str, Any]]:
 
 def _spelled_alike(genres: list[list[str]]) -> list[list[str]]:
     """Genres with one spelling where they differ only in case."""
-    changed = genre_names.spellings(Counter(genre for own in genres for genre in own))
+    changed = spellings(Counter(genre for own in genres for genre in own))
     return [[changed.get(genre, genre) for genre in own] for own in genres]
 
 

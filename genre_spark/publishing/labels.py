@@ -12,10 +12,10 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.catalogue import ScannedCatalogue
-from genre_spark.catalog.reader import reading
+from genre_spark.catalog.catalogue import Catalogue
 from genre_spark.catalog.row_counts import check_gate, check_quotes
 from genre_spark.catalog.rows import GatedRows
+from genre_spark.catalog.source_files import reading
 from genre_spark.catalog.validation import DUPLICATE
 from genre_spark.config import Verify
 from genre_spark.errors import GateError
@@ -44,7 +44,7 @@ class _Run:
     """A request in progress: what its steps share."""
 
     spark: SparkSession
-    catalogue: ScannedCatalogue
+    catalogue: Catalogue
     request: LabelRequest
     target: Destination
     scored_at: str
@@ -72,13 +72,13 @@ class _Labels:
 
 
 def publish_labels(
-    spark: SparkSession, catalogue: ScannedCatalogue, request: LabelRequest
+    spark: SparkSession, catalogue: Catalogue, request: LabelRequest
 ) -> PublishedLabels:
     """Labels a catalogue into a directory that readers see whole, old or new.
 
     Parameters
     ----------
-    catalogue : ScannedCatalogue
+    catalogue : Catalogue
         Open, validated for the bundle's features.
     request : LabelRequest
         Its output has passed `Format.check`.

@@ -12,7 +12,7 @@ from pyarrow import dataset
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import table_format
+from genre_spark.catalog import source_files
 from genre_spark.errors import InputError
 from genre_spark.platform.hadoop import storage_of, without_globs
 from genre_spark.platform.published_files import MANIFEST
@@ -51,7 +51,7 @@ class LabelledCatalogue:
 def is_delta(path: str, options: Mapping[str, str]) -> bool:
     """Whether a path, local or on an object store, is a Delta table."""
     if not is_remote(path):
-        return table_format.is_delta(path)
+        return source_files.is_delta(path)
     try:
         from genre_spark.platform import delta_log
 

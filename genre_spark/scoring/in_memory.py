@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.catalog.placeholders import means_nothing
+from genre_spark.catalog.columns import means_nothing
 from genre_spark.features.artist_batches import (
     ALBUM_KEY,
     ALBUM_TEXT,

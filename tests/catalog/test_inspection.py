@@ -11,10 +11,13 @@ from support.generated import make_tracks
 
 from genre_spark.catalog import advice, inspection
 from genre_spark.catalog.catalogue import Source
-from genre_spark.catalog.column_readings import Column, Reading
-from genre_spark.catalog.dataset_file import render
-from genre_spark.catalog.inspection import Found
-from genre_spark.catalog.inspection_results import FeatureFacts, InspectedRows
+from genre_spark.catalog.inspection_results import (
+    Column,
+    FeatureFacts,
+    InspectedRows,
+    Inspection,
+    Reading,
+)
 from genre_spark.cli import cli
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
@@ -62,7 +65,7 @@ def found(spark, strange):
 
 
 def test_a_table_with_names_and_units_of_its_own_is_read_as_what_it_is(found):
-    assert set(found.readings) == {
+    assert set(found.mapping) == {
         "track_id", "title", "artist", "artists", "genre", "duration_ms", "tempo", "loudness", "key",
         "mode",
         *PERCENT,
@@ -94,8 +97,7 @@ def test_columns_are_described_as_they_stand(found):
 
 def test_a_drafted_file_finds_what_the_guess_found(spark, strange, found, tmp_path):
     file = tmp_path / "mine.yaml"
-    names = [column.name for column in found.columns]
-    file.write_text(render(str(strange), str(file), found.readings, names))
+    advice.write(found, file)
     again = inspection.inspect(spark, Source(str(strange), load_dataset(str(file))), True, SETTINGS)
     assert again.rows == found.rows
     assert again.features == found.features
@@ -128,12 +130,12 @@ def test_a_table_of_which_nothing_is_known_is_described_all_the_same(spark, tmp_
     path = tmp_path / "t.parquet"
     pd.DataFrame({"c1": ["a", "b"], "c2": [0.1, None]}).to_parquet(path)
     found = inspection.inspect(spark, Source(str(path), Dataset()), False, SETTINGS)
-    assert (found.readings, found.rows, found.features) == ({}, None, {})
+    assert (found.mapping, found.rows, found.features) == ({}, None, {})
     assert [(c.name, c.filled, c.high) for c in found.columns] == [
         ("c1", 1, None),
         ("c2", 0.5, 0.1),
     ]
-    notes = advice.summary(found, "t", SETTINGS, None, None).notes
+    notes = found.notes
     assert notes[0] == "no column is unique for each track; map one to track_id"
     assert any("at least 3 features are needed" in note for note in notes)
 
@@ -158,15 +160,14 @@ FEATURE = FeatureFacts(
 def notes(rows=None, features=None, without=()):
     names = [n for n in ("track_id", "artist", "genre", *FEATURE_NAMES) if n not in without]
     readings = {name: Reading(name, name, name) for name in names}
-    found = Found(
-        (Column("x", "string", 1.0),),
-        readings,
-        features or {},
-        READ.model_copy(update=rows or {}),
-        {},
-        0,
+    found = Inspection(
+        catalog="t.csv",
+        columns=(Column("x", "string", 1.0),),
+        mapping=readings,
+        features=features or {},
+        rows=READ.model_copy(update=rows or {}),
     )
-    return advice.summary(found, "t.csv", SETTINGS, None, None).notes
+    return list(advice.notes(found, SETTINGS))
 
 
 @pytest.mark.parametrize(
@@ -190,11 +191,11 @@ def test_what_would_stand_in_the_way_is_reported(case, told):
 
 
 def test_a_table_without_violations_needs_no_note():
-    assert notes(features={"tempo": FEATURE}) == ()
+    assert notes(features={"tempo": FEATURE}) == []
 
 
 def test_a_table_whose_columns_have_the_right_names_needs_no_file():
     readings = {name: Reading(name, name, name) for name in ("track_id", *FEATURE_NAMES)}
-    found = Found((), readings, {}, READ, {}, 0)
-    said = advice.summary(found, "t.csv", SETTINGS, None, None).next
+    found = Inspection(catalog="t.csv", columns=(), mapping=readings, rows=READ)
+    said = advice.next_command(found, None, None)
     assert said == "genre-spark cluster --catalog t.csv --output models/mine"

@@ -7,8 +7,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from genre_spark.catalog import dataset_file
-from genre_spark.catalog.column_readings import Column, Reading, quoted
+from genre_spark.catalog import advice
+from genre_spark.catalog.columns import readable_name
+from genre_spark.catalog.inspection_results import Column, Inspection, Reading
 from genre_spark.catalog.mapping_inference import guess, made_ids
 from genre_spark.errors import OutputError
 from genre_spark.schema import FEATURE_NAMES
@@ -43,7 +44,7 @@ def read(*columns):
 )
 def test_features_are_known_by_what_people_call_them(name, column):
     usual = {"duration_ms": 200_000, "tempo": 120, "loudness": -5}.get(name, 0.5)
-    assert read(numbers(column, usual)) == {name: quoted(column)}
+    assert read(numbers(column, usual)) == {name: readable_name(column)}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_features_are_known_by_what_people_call_them(name, column):
     ],
 )
 def test_texts_are_known_by_what_people_call_them(name, column):
-    assert read(words(column, "a")) == {name: quoted(column)}
+    assert read(words(column, "a")) == {name: readable_name(column)}
 
 
 def test_the_likelier_of_two_columns_is_taken_and_none_twice():
@@ -266,20 +267,27 @@ def load(text):
     return Dataset.model_validate(yaml.safe_load(text))
 
 
+def drafted(columns, readings):
+    found = Inspection(catalog="t.csv", columns=tuple(columns), mapping=readings)
+    return advice.render(found, "mine.yaml")
+
+
 NAMES = st.text(min_size=1, max_size=20)
 
 
 @given(st.dictionaries(st.sampled_from(FEATURE_NAMES), NAMES), st.lists(NAMES))
 @example({"key": "yes", "mode": "null"}, ["a\nb: c"])
 def test_a_drafted_file_says_what_was_guessed_whatever_columns_are_called(sources, others):
-    readings = {n: Reading(n, quoted(s), s, "a note") for n, s in sources.items()}
-    text = dataset_file.render("t.csv", "mine.yaml", readings, [*sources.values(), *others])
-    assert load(text).columns == {name: one.expression for name, one in readings.items()}
+    readings = {n: Reading(n, readable_name(s), s, "a note") for n, s in sources.items()}
+    columns = [Column(name, "string", 1.0) for name in (*sources.values(), *others)]
+    assert load(drafted(columns, readings)).columns == {
+        name: one.expression for name, one in readings.items()
+    }
 
 
 def test_a_drafted_file_reports_what_is_missing_and_what_is_unused():
     columns = [words("id", "a"), numbers("year", 1999), numbers("bpm", 120), words("isrc", "b")]
-    text = dataset_file.render("t.csv", "mine.yaml", guess(columns), [c.name for c in columns])
+    text = drafted(columns, guess(columns))
     assert load(text) == Dataset(
         columns={"track_id": "id", "tempo": "bpm", "year": "year"}, extra_features=("year",)
     )
@@ -290,4 +298,4 @@ def test_a_drafted_file_reports_what_is_missing_and_what_is_unused():
 def test_a_file_that_is_there_is_left_as_it_is(tmp_path):
     (tmp_path / "mine.yaml").write_text("mine")
     with pytest.raises(OutputError, match=r"mine\.yaml: exists"):
-        dataset_file.check_absent(tmp_path / "mine.yaml")
+        advice.check_absent(tmp_path / "mine.yaml")

@@ -14,7 +14,6 @@ from support.generated import make_tracks
 
 from genre_spark.catalog import advice, inspection
 from genre_spark.catalog.catalogue import Source, open_catalogue
-from genre_spark.catalog.dataset_file import render
 from genre_spark.config import CatalogSettings, load_settings
 from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.schema import FEATURE_NAMES
@@ -48,14 +47,8 @@ def refused(spark, path, dataset=None):
 def inspected(spark, path, folder, fmt=None):
     """What inspect finds, and the dataset file that it writes."""
     found = inspection.inspect(spark, Source(str(path), Dataset(), fmt), False, SETTINGS)
-    file = folder / "mine.yaml"
-    names = [column.name for column in found.columns]
-    file.write_text(render(str(path), str(file), found.readings, names, found.dataset))
-    return found, load_dataset(str(file))
-
-
-def notes(found, path="tracks"):
-    return advice.summary(found, str(path), SETTINGS, None, None).notes
+    advice.write(found, folder / "mine.yaml")
+    return found, load_dataset(str(folder / "mine.yaml"))
 
 
 def csv(tracks, path, **options):
@@ -186,7 +179,7 @@ def test_a_column_of_the_right_name_that_is_not_understood_is_left_out_and_repor
     tracks["key"] = "unclear"
     path = csv(tracks, tmp_path / "tracks.csv")
     found, dataset = inspected(spark, path, tmp_path)
-    assert "the table's key is not understood: 'unclear'" in notes(found)
+    assert "the table's key is not understood: 'unclear'" in found.notes
     assert "key" not in read(spark, path, dataset)[1]
 
 
@@ -212,7 +205,7 @@ def test_words_for_no_artist_are_no_artist_and_are_counted(spark, tracks, tmp_pa
     assert counts.values["artist"].placeholder == 10
     found, _ = inspected(spark, path, tmp_path)
     assert found.placeholders["artist"]["nan"] == 1
-    assert any(note.startswith("artist: read as missing") for note in notes(found))
+    assert any(note.startswith("artist: read as missing") for note in found.notes)
 
 
 def test_a_table_may_have_its_own_word_for_no_artist(spark, tracks, tmp_path):
@@ -241,7 +234,7 @@ def test_the_largest_artist_is_reported_where_it_has_many_albums(spark, tmp_path
     tracks.loc[:60, "album"] = [f"Album {i % 30}" for i in range(61)]
     found, _ = inspected(spark, csv(tracks, tmp_path / "tracks.csv"), tmp_path)
     assert any(
-        "the largest artist is 'Soundtrack': 61 tracks on 30" in note for note in notes(found)
+        "the largest artist is 'Soundtrack': 61 tracks on 30" in note for note in found.notes
     )
 
 
@@ -269,7 +262,7 @@ def test_an_id_that_repeats_is_passed_over_for_one_that_does_not(spark, tracks, 
     table = tracks.rename(columns={"track_id": "uri"}).assign(id=[i % 8 for i in range(N)])
     path = csv(table, tmp_path / "tracks.csv")
     found, dataset = inspected(spark, path, tmp_path)
-    assert found.readings["track_id"].expression == "uri"
+    assert found.mapping["track_id"].expression == "uri"
     assert read(spark, path, dataset)[0].accepted == N
 
 
@@ -338,9 +331,9 @@ def test_the_format_of_a_folder_is_in_the_file_that_inspect_writes(spark, tracks
     found, dataset = inspected(spark, folder, tmp_path, "csv")
     assert dataset.format == "csv"
     assert read(spark, folder, dataset)[0].accepted == N
-    command = advice.summary(found, str(folder), SETTINGS, None, "mine.yaml", "csv").next
+    command = advice.next_command(found, None, "mine.yaml", "csv")
     assert "--format" not in command
-    plain = advice.summary(found, str(folder), SETTINGS, None, None, "csv").next
+    plain = advice.next_command(found, None, None, "csv")
     assert shlex.split(plain)[4:6] == ["--format", "csv"]
 
 

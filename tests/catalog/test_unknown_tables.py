@@ -7,18 +7,20 @@ import random
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_tracks
 
 from genre_spark.catalog import advice, forms, inspection, known_tables, text_files
-from genre_spark.catalog.artist_names import all_of
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
-from genre_spark.catalog.column_readings import SHARES, Column
-from genre_spark.catalog.dataset_file import render
+from genre_spark.catalog.column_readings import SHARES
 from genre_spark.catalog.encodings import detect
+from genre_spark.catalog.inspection_results import Column
 from genre_spark.catalog.mapping_inference import guess, made_ids
+from genre_spark.catalog.names import all_of
+from genre_spark.catalog.source_files import SourceFiles
 from genre_spark.config import load_settings
 from genre_spark.errors import GateError, GenreSparkError, InputError
 from genre_spark.schema import FEATURE_NAMES
@@ -140,6 +142,17 @@ def test_an_outcome_that_is_unlike_known_tracks_is_a_doubt_with_the_usual_causes
     assert known_tables.unlike(name, known_tables.spread(name, values[:3])) is None
 
 
+def test_values_a_little_beyond_known_ones_are_told_and_stop_nothing():
+    loud = tracks()["loudness"].to_numpy().copy()
+    loud[::12] = 1.5
+    found = known_tables.spread("loudness", loud)
+    assert known_tables.unlike("loudness", found) is None
+    assert known_tables.remark("loudness", found).startswith(
+        "loudness: 8% of its values are outside"
+    )
+    assert known_tables.remark("loudness", known_tables.spread("loudness", loud[1:12])) is None
+
+
 def test_a_common_value_that_is_never_there_is_told():
     assert known_tables.absent("mode", np.ones(100)).startswith("mode is never 0")
     assert known_tables.absent("mode", np.arange(100) % 2) is None
@@ -221,7 +234,8 @@ OTHER = {
 
 
 def written(path, *files, given=None):
-    return text_files.written(None, str(path), [f"file://{one}" for one in files], given or {})
+    uris = [f"file://{one}" for one in files]
+    return text_files.written(SourceFiles(None, str(path), str(path), uris), given or {})
 
 
 @pytest.mark.parametrize("kind", OTHER)
@@ -246,9 +260,9 @@ def test_a_file_that_is_something_else_is_named_with_the_remedy(tmp_path, kind):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_how_a_text_is_written_is_seen_whatever_its_line_ends_are(tmp_path, lines, needed, end):
     (tmp_path / "t.csv").write_text(text(*lines, end=end), newline="")
-    found = written("t", tmp_path / "t.csv")
+    found, headers = written("t", tmp_path / "t.csv")
     assert text_files.needed_options(found.dialect) == needed
-    (header,) = found.headers.values()
+    (header,) = headers.values()
     assert header == tuple(HEADER.split(","))
 
 
@@ -258,7 +272,7 @@ def test_packed_text_is_looked_into(tmp_path, codec):
     path = tmp_path / f"t.csv.{ending}"
     with pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), codec) as packed:
         packed.write(text(*(one.replace(",", ";") for one in (HEADER, *LINES))).encode())
-    assert written("t", path).dialect.sep == ";"
+    assert written("t", path)[0].dialect.sep == ";"
 
 
 def test_files_that_are_written_differently_are_named(tmp_path):
@@ -297,11 +311,8 @@ def test_a_guessed_encoding_shows_a_text_as_others_would_read_it(tmp_path, codec
 
 def inspected(spark, path, folder):
     found = inspection.inspect(spark, Source(str(path), Dataset()), False, SETTINGS)
-    file, names = folder / "mine.yaml", [one.name for one in found.columns]
-    questions = advice.questions_of(found)
-    drafted = render(str(path), str(file), found.readings, names, found.dataset, questions)
-    file.write_text(drafted)
-    return found, load_dataset(str(file))
+    advice.write(found, folder / "mine.yaml")
+    return found, load_dataset(str(folder / "mine.yaml"))
 
 
 def rows_of(spark, path, dataset):
@@ -314,7 +325,7 @@ def test_score_stops_at_values_unlike_known_tracks_unless_they_are_confirmed(spa
         tmp_path / "t.csv", index=False
     )
     found, dataset = inspected(spark, tmp_path / "t.csv", tmp_path)
-    assert "duration_ms is unlike known tracks" in advice.questions_of(found)[0]
+    assert "duration_ms is unlike known tracks" in found.questions[0]
 
     def score(dataset, ranges=None):
         source = Source(str(tmp_path / "t.csv"), dataset)
@@ -436,9 +447,7 @@ def test_no_damage_of_a_good_table_is_silent(spark, tmp_path, n, seed):
             rows = rows_of(spark, path, dataset)
         except GenreSparkError:
             continue  # it is told in one line
-        told = " ".join(
-            [*advice.questions_of(found), *advice.summary(found, "t", SETTINGS, None, None).notes]
-        )
+        told = " ".join([*found.questions, *found.notes])
         for name in FEATURE_NAMES:
             same = (
                 name in rows

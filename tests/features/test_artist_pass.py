@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog import artist_names
+from genre_spark.catalog.names import all_of
 from genre_spark.features import artist_pass
 from genre_spark.schema import ARTIST, ARTISTS, TITLE
 
@@ -63,7 +63,7 @@ def test_no_text_takes_much_longer_than_plain_words_of_its_length(spark):
         table = spark.createDataFrame(rows, "start string, text string, end string, n int")
         text = F.concat("start", F.expr("repeat(text, int(n / length(text)))"), "end")
         made = table.select(text.alias(TITLE), F.lit("A").alias(ARTIST)).repartition(1)
-        listed = F.expr(artist_names.all_of(TITLE, T.StringType())).alias(ARTISTS)
+        listed = F.expr(all_of(TITLE, T.StringType())).alias(ARTISTS)
         keys = made.select(TITLE, ARTIST, listed).select(artist_pass.other_artist_keys(True))
         begin = time.perf_counter()
         keys.write.format("noop").mode("overwrite").save()

@@ -6,7 +6,7 @@ import sys
 import pytest
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.reader import reading
+from genre_spark.catalog.source_files import reading
 from genre_spark.errors import ConfigError, InputError
 from genre_spark.platform import spark_errors
 

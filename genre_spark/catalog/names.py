@@ -1,14 +1,16 @@
-"""Lists of names in one cell: one parser for all notations, and whether a separator separates."""
+"""Names of artists and genres: lists of them in one cell, and genres that differ only in case."""
 
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from genre_spark.catalog.placeholders import placeholder_sql, quoted
-from genre_spark.schema import ARTIST, ARTISTS
+from genre_spark.catalog.columns import literal, placeholder_sql
+from genre_spark.catalog.inspection_results import Column
+from genre_spark.schema import ARTIST, GENRE, GENRES
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType
 
 _NONE = "array<string>"
@@ -65,8 +67,6 @@ def all_of(column: str | None, kind: "DataType | None") -> str:
         SQL expression of texts (one name, several separated by semicolons, or a list as JSON,
         Python, numpy, Postgres or Spark print it), arrays of texts, or arrays of structs that have
         a ``name``.
-    kind : DataType, optional
-        Its type.
     """
     if column is None or kind is None:
         return f"cast(NULL AS {_NONE})"
@@ -76,48 +76,34 @@ def all_of(column: str | None, kind: "DataType | None") -> str:
     return f"IF(size({named}) > 0, {named}, NULL)"
 
 
-def understand(
-    name: str, kind: str, sql: str, values: Mapping[str, int], column: str
-) -> Names | None:
-    """How a column with several names in a value is read; None where each value is one name.
-
-    Parameters
-    ----------
-    name : str
-        Of genre-spark's column.
-    kind : str
-        Spark's name of the column's type.
-    sql : str
-        The column.
-    values : mapping of str to int
-        Values with their rows.
-    column : str
-        Its name.
-    """
-    if kind == "array<string>":
+def understand(name: str, column: Column) -> Names | None:
+    """How a column of `name` has several names in a value; None where each value is one name."""
+    sql, values = column.sql, column.values
+    if column.kind == "array<string>":
         return Names(f"{sql}[0]", sql, "the first of a list")
-    if kind != "string":
+    if column.kind != "string":
         return None
     rows = max(1, sum(values.values()))
     printed = sum(n for text, n in values.items() if is_printed(text))
     if printed >= _SEPARATES * rows:
         first = sql if name == ARTIST else f"get({parsed(sql)}, 0)"
         return Names(first, sql, "the first of a printed list")
-    found = max((_separated(values, mark) for mark in _SEPARATORS), key=lambda one: one.alone)
-    plural = (
-        column.lower().endswith(_PLURALS) and name in (ARTIST, ARTISTS)
-    ) or column.lower().endswith("genres")
+    each = {mark: _separated(values, mark) for mark in _SEPARATORS}
+    found = max(each.values(), key=lambda one: one.alone)
+    plural = column.name.lower().endswith("genres") or (
+        column.name.lower().endswith(_PLURALS) and name == ARTIST
+    )
     if found.alone < _SEPARATES and plural:
-        marks = [mark for mark in (";", "|", ",") if mark != "," or name != ARTIST]
-        with_marks = [one for mark in marks if (one := _separated(values, mark)).rows]
-        found = with_marks[0] if with_marks else found
-        if with_marks and not any("&" in text and ";" in text for text in found.examples):
-            return _at(found, sql, "")
+        marks = (";", "|") if name == ARTIST else (";", "|", ",")
+        if likely := [each[mark] for mark in marks if each[mark].rows]:
+            found = likely[0]
+            if not any("&" in text and ";" in text for text in found.examples):
+                return _at(found, sql, "")
     many = sum(found.mark in text for text in values) >= _FEW or found.rows >= _RARE * rows
     if found.alone >= _SEPARATES and many:
         return _at(found, sql, _doubt(name, found, rows, values))
-    marks = [mark for mark in _SEPARATORS if name != ARTIST or mark not in ("/", ",")]
-    often = max((_separated(values, mark) for mark in marks), key=lambda one: one.rows)
+    unusual = ("/", ",") if name == ARTIST else ()
+    often = max((one for one in each.values() if one.mark not in unusual), key=lambda one: one.rows)
     if often.rows >= _OFTEN * rows:
         split = _at(often, sql, "")
         question = f"{name}: {often.rows / rows:.0%} of the rows contain {often.mark!r}, such as {often.examples[0]!r}; each is read as one name: are they several?"
@@ -151,18 +137,18 @@ def is_printed(text: str) -> bool:
 
 def printed_sql(text: str) -> str:
     """SQL: whether a text is a list of quoted names or objects."""
-    begin, end = quoted("^[\\[{(]\\s{0,3}['\"{]"), quoted("['\"}]\\s{0,3}[\\]})]$")
+    begin, end = literal("^[\\[{(]\\s{0,3}['\"{]"), literal("['\"}]\\s{0,3}[\\]})]$")
     return f"(rlike({text}, {begin}) AND rlike({text}, {end}))"
 
 
 def parsed(text: str) -> str:
     """SQL: the items of lists as texts, null for what is no such list."""
-    text = f"btrim(string({text}), {quoted(_BLANKS)})"
+    text = f"btrim(string({text}), {literal(_BLANKS)})"
     inside = f"substring({text}, 2, length({text}) - 2)"
     listed = f"concat('[', {inside}, ']')"
     objects = f"from_json({listed}, 'array<struct<{_NAME}:string>>', {_LENIENT}).{_NAME}"
-    spaced = f"regexp_replace({listed}, {quoted(_GAP)}, '$1, $2')"
-    worded = f"concat('[', regexp_replace({inside}, {quoted(_BARE)}, '$1\"$2\"'), ']')"
+    spaced = f"regexp_replace({listed}, {literal(_GAP)}, '$1, $2')"
+    worded = f"concat('[', regexp_replace({inside}, {literal(_BARE)}, '$1\"$2\"'), ']')"
     plain = [f"from_json({one}, '{_NONE}', {_LENIENT})" for one in (listed, spaced, worded)]
     one = f"get_json_object({text}, '$.{_NAME}')"
     has_names = f"{listed} LIKE '[{{%'"
@@ -217,6 +203,49 @@ def _as_list(column: str, kind: "DataType") -> str:
         if isinstance(item, T.StructType) and _NAME in item.names:
             return f"cast(({column}).{_NAME} AS {_NONE})"
         return f"cast({column} AS {_NONE})"
-    text = f"btrim(string({column}), {quoted(_BLANKS)})"
-    printed = f"rlike({text}, {quoted(_PRINTED)}) AND rlike({text}, {quoted(_ENDS)})"
+    text = f"btrim(string({column}), {literal(_BLANKS)})"
+    printed = f"rlike({text}, {literal(_PRINTED)}) AND rlike({text}, {literal(_ENDS)})"
     return f"IF({printed}, {parsed(column)}, split({text}, ';'))"
+
+
+def spellings(counts: Mapping[str, int]) -> dict[str, str]:
+    """The spelling that stands for each other one; only spellings that change.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        Tracks of each genre as it is spelled.
+
+    Examples
+    --------
+    >>> spellings({"rock": 5, "ROCK": 2, "pop": 1})
+    {'ROCK': 'rock'}
+    """
+    best: dict[str, str] = {}
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        best.setdefault(name.lower(), name)
+    return {name: best[name.lower()] for name in counts if best[name.lower()] != name}
+
+
+def merged(counts: Mapping[str, int]) -> dict[str, int]:
+    """Tracks of each genre, whatever the case in which it is spelled."""
+    changed = spellings(counts)
+    total: dict[str, int] = {}
+    for name, n in counts.items():
+        kept = changed.get(name, name)
+        total[kept] = total.get(kept, 0) + n
+    return total
+
+
+def respelled(tracks: "DataFrame", changed: Mapping[str, str]) -> "DataFrame":
+    """Tracks with the spellings that `spellings` gave, in both columns of genres."""
+    from pyspark.sql import functions as F
+
+    pairs = [F.lit(one) for pair in changed.items() for one in pair]
+    if not pairs:
+        return tracks
+    kept = F.create_map(*pairs)
+    columns = {GENRE: F.coalesce(kept[F.col(GENRE)], GENRE)}
+    if GENRES in tracks.columns:
+        columns[GENRES] = F.transform(GENRES, lambda name: F.coalesce(kept[name], name))
+    return tracks.withColumns(columns)

@@ -2,11 +2,15 @@
 
 import pytest
 
-from genre_spark.catalog.table_format import guess_format, refuse_logged_table, separator
+from genre_spark.catalog.source_files import SourceFiles, refuse_logged_table, separator
 from genre_spark.errors import InputError
 from genre_spark.platform.storage import LocalStorage
 
 STORAGE = LocalStorage()
+
+
+def format_of(path, *files):
+    return SourceFiles(None, str(path), str(path), [f"file://{one}" for one in files]).format()
 
 
 def touch(path, content=b""):
@@ -33,7 +37,7 @@ def touch(path, content=b""):
     ],
 )
 def test_the_format_is_guessed_from_the_ending(path, fmt):
-    assert guess_format(STORAGE, path) == fmt
+    assert format_of(path) == fmt
 
 
 @pytest.mark.parametrize(
@@ -52,38 +56,34 @@ def test_the_format_is_guessed_from_the_ending(path, fmt):
 def test_other_endings_are_refused_with_the_remedy(tmp_path, name, told):
     touch(tmp_path / name, b"text")
     with pytest.raises(InputError) as refused:
-        guess_format(STORAGE, str(tmp_path / name))
+        format_of(tmp_path / name, tmp_path / name)
     assert told in str(refused.value)
 
 
 @pytest.mark.parametrize(("content", "fmt"), [(b"PAR1....", "parquet"), (b"ORC....", "orc")])
 def test_a_file_without_ending_is_known_by_its_first_bytes(tmp_path, content, fmt):
     touch(tmp_path / "part-00000", content)
-    assert guess_format(STORAGE, str(tmp_path / "part-00000")) == fmt
-    assert guess_format(STORAGE, str(tmp_path)) == fmt
+    assert format_of(tmp_path / "part-00000", tmp_path / "part-00000") == fmt
+    assert format_of(tmp_path, tmp_path / "part-00000") == fmt
 
 
 @pytest.mark.parametrize(
     ("names", "fmt"),
     [
-        (("a.csv", "b.csv", "_SUCCESS", ".hidden.parquet"), "csv"),
+        (("a.csv", "b.csv"), "csv"),
         (("genre=rock/part-0.parquet",), "parquet"),
         (("year=1999/month=1/part-0.json.gz",), "json"),
         (("a.jsonl", "b.ndjson"), "json"),
         ((), "parquet"),
     ],
 )
-def test_a_folder_has_the_format_of_its_files(tmp_path, names, fmt):
-    for name in names:
-        touch(tmp_path / name)
-    assert guess_format(STORAGE, str(tmp_path)) == fmt
+def test_a_folder_has_the_format_of_its_files(names, fmt):
+    assert format_of("/folder", *(f"/folder/{name}" for name in names)) == fmt
 
 
-def test_a_folder_of_several_formats_is_refused(tmp_path):
-    for name in ("a.csv", "b.parquet"):
-        touch(tmp_path / name)
+def test_a_folder_of_several_formats_is_refused():
     with pytest.raises(InputError, match=r"several formats \(csv, parquet\); give a pattern"):
-        guess_format(STORAGE, str(tmp_path))
+        format_of("/folder", "/folder/a.csv", "/folder/b.parquet")
 
 
 @pytest.mark.parametrize(

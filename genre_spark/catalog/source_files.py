@@ -1,0 +1,316 @@
+"""Where the files of a table are, and in which format, by their names and first bytes."""
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+from urllib.parse import unquote, urlparse
+
+import pyarrow as pa
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from genre_spark.errors import InputError, OutputError
+from genre_spark.platform.hadoop import read_head, storage_of, without_globs
+from genre_spark.platform.session import is_classic
+from genre_spark.platform.spark_errors import cause, environment_error
+from genre_spark.platform.storage import Storage, is_remote, local_path
+
+CSV, JSON, PARQUET, ORC, DELTA = "csv", "json", "parquet", "orc", "delta"
+_FORMATS = {
+    "csv": CSV,
+    "tsv": CSV,
+    "tab": CSV,
+    "psv": CSV,
+    "parquet": PARQUET,
+    "pq": PARQUET,
+    "parq": PARQUET,
+    "json": JSON,
+    "jsonl": JSON,
+    "ndjson": JSON,
+    "orc": ORC,
+}
+_SEPARATORS = {"tsv": "\t", "tab": "\t", "psv": "|"}
+# What Spark unpacks while it reads, and what it does not.
+_PACKERS = {"gz", "bz2", "zst", "lz4", "snappy", "deflate"}
+_ARCHIVES = {"zip", "7z", "rar", "tar", "tgz", "tbz", "tbz2", "txz", "xz", "z", "lzma", "br"}
+_SHEETS = {"xlsx", "xls", "xlsm", "ods", "numbers"}
+# Tables whose log says which files count: the files alone hold deleted and outdated rows.
+_LOGS = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
+# A partitioned table nests its files; its log is at its root.
+_LEVELS = 5
+# Bytes that are looked at, and lines of a file in a packing that Hadoop alone knows.
+HEAD, _LINES = 2**20, 1000
+
+# What files are that are no text, by their first bytes, and the remedy.
+_MAGIC = {b"PAR1": PARQUET, b"ORC": ORC}
+_PACKED = {
+    b"\x1f\x8b": ("gzip", ".gz"),
+    b"\x28\xb5\x2f\xfd": ("zstd", ".zst"),
+    b"BZh": ("bzip2", ".bz2"),
+}
+_UNPACKED_BY = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+_BY_SPARK = (".lz4", ".snappy", ".deflate")
+_BINARY = {
+    b"\xfd7zXZ": "is xz, which Spark does not read: unpack it",
+    b"7z\xbc\xaf": "is a 7z archive: unpack it",
+    b"PK\x03\x04": "is a workbook or another zip archive: save it as CSV, or unpack it",
+    b"PAR1": "is Parquet: rename it to .parquet, or give --format parquet",
+    b"ORC": "is ORC: rename it to .orc, or give --format orc",
+    b"Obj\x01": "is Avro: write it as Parquet or CSV",
+    b"ARROW1": "is an Arrow file (Feather): write it as Parquet or CSV",
+    b"SQLite format 3": "is a database (SQLite): export its table as CSV",
+    b"\x89HDF": "is HDF5: write its table as Parquet or CSV",
+    b"%PDF": "is a PDF: get the table as CSV",
+    b"\xd0\xcf\x11\xe0": "is a workbook (.xls): save it as CSV (UTF-8)",
+}
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The files of a table.
+
+    Attributes
+    ----------
+    path : str
+        As the user gave it.
+    location : str
+        The same as Spark reads it: a path that exists is meant as it stands, others may be patterns.
+    uris : sequence of str
+        Of each file.
+    folders : dict of str to str
+        The option with which Spark reads those in subfolders.
+    """
+
+    spark: SparkSession
+    path: str
+    location: str
+    uris: Sequence[str]
+    folders: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spark: SparkSession, path: str) -> "SourceFiles":
+        """The files of a path.
+
+        Raises
+        ------
+        InputError
+            Where there is nothing, Hadoop cannot open a file of that name, the path is a table whose
+            files hold deleted rows, or some subfolders are partitions (``year=2024``) and others not.
+        """
+        storage, location = storage_of(spark, path), _locate(spark, path)
+        refuse_logged_table(storage, path)
+        recursive = storage.is_dir(path)
+        lookup = spark.read.option("recursiveFileLookup", str(recursive).lower())
+        with reading(f"{path}: cannot be read"):
+            uris = sorted(lookup.text(location).inputFiles())
+        # The table's folder is above all files; of a single one, its own.
+        root = location if "://" in location else os.path.abspath(local_path(path))
+        above = [unquote(file).rpartition("/")[0] for file in uris if recursive]
+        inner = [one.partition(unquote(root).rstrip("/"))[2].split("/") for one in above]
+        folders = {folder for one in inner for folder in one if folder}
+        plain = {folder for folder in folders if "=" not in folder}
+        if plain and plain != folders:
+            raise InputError(
+                f"{path}: contains partition folders ({min(folders - plain)}) next to others"
+                f" ({min(plain)}): give the path of one of them"
+            )
+        return cls(spark, path, location, uris, {"recursiveFileLookup": "true"} if plain else {})
+
+    def label(self, uri: str) -> str:
+        """What messages call a file."""
+        return self.path if len(self.uris) == 1 else f"{self.path}: {shown(uri)}"
+
+    def first_bytes(self, uri: str, size: int) -> BinaryIO:
+        """A file as it is stored: whole where it is local, its beginning elsewhere."""
+        if is_remote(uri):
+            head = read_head(self.spark, uri, size) if is_classic(self.spark) else b""
+            return io.BytesIO(head)
+        local = Path(unquote(urlparse(uri).path))
+        # The files of a Connect server are not always on this machine.
+        return local.open("rb") if local.is_file() else io.BytesIO(b"")
+
+    def unpacked(self, uri: str) -> BinaryIO:
+        """A file's bytes, unpacked: whole where it is local, the first megabytes elsewhere."""
+        packing = Path(shown(uri)).suffix.lower()
+        if packing in _BY_SPARK:
+            text = self.spark.read.text(uri).limit(_LINES).select(F.col("value").cast("binary"))
+            return io.BytesIO(b"\n".join(row[0] for row in text.collect()))
+        raw = self.first_bytes(uri, 4 * HEAD)
+        if packing not in _UNPACKED_BY:
+            return raw
+        stream = _Stream(pa.PythonFile(raw, mode="r"), _UNPACKED_BY[packing])
+        return cast(BinaryIO, io.BufferedReader(cast(Any, stream)))
+
+    def refuse_binary(self, uri: str, fmt: str = "") -> None:
+        """Refuses a file that is something else than text, or than the format, by its first bytes.
+
+        Raises
+        ------
+        InputError
+        """
+        name, label, first = shown(uri), self.label(uri), self.first_bytes(uri, 512).read(512)
+        if any(first.startswith(mark) for mark, kind in _MAGIC.items() if kind == fmt):
+            return
+        packing = Path(name).suffix.lower()
+        for mark, (kind, suffix) in _PACKED.items():
+            if first.startswith(mark) and packing != suffix:
+                raise InputError(f"{label}: is {kind}: rename it to {name}{suffix}")
+            if first and packing == suffix and not first.startswith(mark):
+                raise InputError(
+                    f"{label}: is not {kind}, as its name says: rename it without {suffix}"
+                )
+        for mark, what in _BINARY.items():
+            if first.startswith(mark):
+                raise InputError(f"{label}: {what}")
+
+    def format(self) -> str:
+        """Spark's name of the table's format, by the endings of its path and files.
+
+        Raises
+        ------
+        InputError
+            Where Spark reads no such files, or the endings do not say.
+        """
+        for names in ((self.path,), self.uris):
+            found = {_FORMATS[end] for end in map(_checked_ending, names) if end in _FORMATS}
+            if len(found) > 1:
+                raise InputError(
+                    f"{self.path}: contains files of several formats ({', '.join(sorted(found))});"
+                    " give a pattern such as 'folder/*.csv', or --format"
+                )
+            if found:
+                return found.pop()
+        if not self.uris:
+            return PARQUET
+        head = self.first_bytes(self.uris[0], 4).read(4)
+        known = next((kind for mark, kind in _MAGIC.items() if head.startswith(mark)), None)
+        if known is None:
+            raise InputError(
+                f"{self.path}: {shown(self.uris[0])} has none of the known endings"
+                f" ({', '.join(f'.{one}' for one in _FORMATS)}); give --format csv, json, parquet or orc"
+            )
+        return known
+
+
+class _Stream(io.RawIOBase):
+    """An unpacked file, as Python reads it; ends where a packed file breaks off."""
+
+    def __init__(self, packed: pa.NativeFile, codec: str):
+        self._stream = pa.CompressedInputStream(packed, codec)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            found = self._stream.read(len(buffer))
+        except OSError:
+            return 0
+        buffer[: len(found)] = found
+        return len(found)
+
+
+@contextmanager
+def reading(failure: str) -> Iterator[None]:
+    """Reports whatever Spark finds wrong while it reads as the input's fault, or the machine's.
+
+    Raises
+    ------
+    ConfigError
+        Where Python workers or Java lack something.
+    InputError
+        Otherwise.
+    """
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as err:
+        raise environment_error(err) or InputError(f"{failure}: {cause(err)}") from err
+
+
+def shown(uri: str) -> str:
+    """The name of a file, for messages."""
+    return unquote(uri).rstrip("/").rpartition("/")[2]
+
+
+def separator(path: str) -> str | None:
+    """The separator between columns that a file's ending promises, None for a comma."""
+    return _SEPARATORS.get(_ending(path))
+
+
+def is_delta(path: str) -> bool:
+    """Whether a local path is the folder of a Delta table; of remote ones `--format` says so."""
+    return not is_remote(path) and (local_path(path) / "_delta_log").is_dir()
+
+
+def refuse_logged_table(storage: Storage, path: str) -> None:
+    """Refuses a folder of Delta, Iceberg or Hudi: its files hold deleted rows too.
+
+    Raises
+    ------
+    InputError
+        Where the path is such a table, or inside one.
+    """
+    folder = path
+    while _has_wildcard(folder) and not storage.exists(folder):
+        folder = folder.rstrip("/").rpartition("/")[0] or "."
+    for _ in range(_LEVELS):
+        names = set(storage.names(folder)) if storage.is_dir(folder) else set()
+        for mark in names & set(_LOGS):
+            inside = storage.names(f"{folder}/{mark}") if mark == "metadata" else []
+            if mark == "metadata" and not any(one.endswith(".metadata.json") for one in inside):
+                continue
+            remedy = (
+                f"Give its folder with --format {DELTA}"
+                if _LOGS[mark] == "Delta"
+                else "Export its current rows as Parquet and give those"
+            )
+            raise InputError(
+                f"{path}: is in a {_LOGS[mark]} table ({folder}), whose files also contain rows that were"
+                f" deleted or replaced. {remedy}"
+            )
+        parent = folder.rstrip("/").rpartition("/")[0]
+        if not parent or parent == folder:
+            return
+        folder = parent
+
+
+def _locate(spark: SparkSession, path: str) -> str:
+    try:
+        exists = storage_of(spark, path).exists(path)
+    except OutputError as err:
+        raise InputError(str(err)) from err
+    if not exists and not _has_wildcard(path):
+        raise InputError(f"{path}: no such file or directory")
+    if not is_remote(path) and ":" in path.removeprefix("file:"):
+        raise InputError(f"{path}: Hadoop reads no file with ':' in its path: rename it")
+    location = without_globs(path) if exists and _has_wildcard(path) else path
+    # A server has a working directory of its own.
+    here = is_classic(spark) or is_remote(path) or path.startswith("file:")
+    return location if here else os.path.join(os.getcwd(), location)
+
+
+def _has_wildcard(path: str) -> bool:
+    return any(character in path for character in "*?[{")
+
+
+def _ending(path: str) -> str:
+    """The last ending of a file's name in lower case, without that of a compression."""
+    suffixes = [s.lower().lstrip(".") for s in PurePosixPath(path.rstrip("/")).suffixes]
+    if suffixes and suffixes[-1] in _PACKERS:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+def _checked_ending(path: str) -> str:
+    last = PurePosixPath(path.rstrip("/")).suffix.lower().lstrip(".")
+    if last in _ARCHIVES:
+        raise InputError(f"{path}: ends on .{last}, which Spark does not read: unpack it")
+    if last in _SHEETS:
+        raise InputError(f"{path}: is a spreadsheet (.{last}): save it as CSV (UTF-8) or Parquet")
+    return _ending(path)
