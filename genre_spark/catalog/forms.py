@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+# Characters of a value that patterns look at: no number is longer, and no text makes them slow.
+_LONGEST = 100
 _BLANKS = "\u00a0\u202f '\u2019"
 _MINUS = "\u2212"
 
@@ -73,6 +75,7 @@ class Number:
 
     def number(self, text: str) -> float | None:
         """The number that a text is, None for any other text."""
+        text = text[:_LONGEST] if self.unit or self.thousands else text
         found = self._compiled.fullmatch(text)
         if found is None or (_MINUS in text and not self.minus):
             return None
@@ -81,7 +84,7 @@ class Number:
 
     def sql(self, column: str) -> str:
         """Spark SQL whose cast to double is the number; null or no number for other texts."""
-        found = column
+        found = _cut(column) if self.unit or self.thousands else column
         if self.unit:
             behind = raw(rf"(?i)\s*{re.escape(self.unit)}\.?\s*$")
             found = f"regexp_replace({found}, {behind}, '')"
@@ -113,16 +116,16 @@ class Clock:
     def number(self, text: str) -> float | None:
         """Milliseconds of a text, None for any other text."""
         for pattern, weights, plus in self.forms:
-            if found := re.search(pattern, text):
+            if found := re.search(pattern, text[:_LONGEST]):
                 pairs = zip(found.groups(), weights, strict=True)
                 return plus + sum(float((part or "0").replace(",", ".")) * w for part, w in pairs)
         return None
 
     def sql(self, column: str) -> str:
         """Spark SQL for the milliseconds; null for other texts."""
+        text = _cut(column)
         whens = (
-            f"when {column} rlike {raw(p)} then {_summed(column, p, w, n)}"
-            for p, w, n in self.forms
+            f"when {text} rlike {raw(p)} then {_summed(text, p, w, n)}" for p, w, n in self.forms
         )
         return f"case {' '.join(whens)} end"
 
@@ -158,21 +161,20 @@ class Words:
 
     def number(self, text: str) -> float | None:
         """What a word stands for, None for any other."""
-        return self.table.get(self._normal(text))
+        text = text[:_LONGEST].strip() if self.steps else text.strip()
+        text = text.lower() if self.fold else text
+        for pattern, by in self.steps:
+            text = re.sub(pattern, by, text)
+        return self.table.get(text)
 
     def sql(self, column: str) -> str:
         """Spark SQL for the number; null for other texts."""
         pairs = ", ".join(f"'{word}', {number}" for word, number in self.table.items())
-        word = f"lower(trim({column}))" if self.fold else f"trim({column})"
+        word = f"trim({_cut(column)})" if self.steps else f"trim({column})"
+        word = f"lower({word})" if self.fold else word
         for pattern, by in self.steps:
             word = f"regexp_replace({word}, {raw(pattern)}, '{by}')"
         return f"element_at(map({pairs}), {word})"
-
-    def _normal(self, text: str) -> str:
-        text = text.strip().lower() if self.fold else text.strip()
-        for pattern, by in self.steps:
-            text = re.sub(pattern, by, text)
-        return text
 
 
 @dataclass(frozen=True)
@@ -187,12 +189,16 @@ class MinorKeys:
     def number(self, text: str) -> float | None:
         """1 for major, 0 for minor, None for what is no key."""
         known = self.keys.number(text) is not None
-        return float(re.search(self.minor, text) is None) if known else None
+        return float(re.search(self.minor, text[:_LONGEST]) is None) if known else None
 
     def sql(self, column: str) -> str:
         """Spark SQL for the mode; null for what is no key."""
-        minor = f"{column} rlike r'(?:{self.minor})'"
+        minor = f"{_cut(column)} rlike r'(?:{self.minor})'"
         return f"case when {self.keys.sql(column)} is not null then if({minor}, 0, 1) end"
+
+
+def _cut(column: str) -> str:
+    return f"left({column}, {_LONGEST})"
 
 
 def raw(pattern: str) -> str:
@@ -313,6 +319,7 @@ def numbers_of(texts: Mapping[str, int]) -> list[Number]:
     units: Counter[str] = Counter()
     marks = set()
     for text, n in texts.items():
+        text = text[:_LONGEST]
         if found := _BEHIND.search(text):
             units[found[1].lower()] += n
         if found := _GROUPS.search(text.strip()):
