@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "genre_spark/__init__.py").read_text())[1]
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "genre_spark/versions.py").read_text())[1]
 
 # pandas 3 is not yet supported by pyspark 4.3.
 EXECUTOR = [

@@ -23,7 +23,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import ALBUM, ARTIST, TRACK_ID
-from genre_spark.scoring.columns import genre_columns
+from genre_spark.scoring.worker import genre_columns
 
 _BATCH = 8192
 _LAYERS = (480, 400)

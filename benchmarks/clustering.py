@@ -33,7 +33,6 @@ from genre_spark.clustering import catalogue_passes  # noqa: E402
 from genre_spark.config import load_settings  # noqa: E402
 from genre_spark.features.artist_pass import by_artist, narrow, oversized_artists  # noqa: E402
 from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
-from genre_spark.pipelines.requests import ClusterRequest  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.source import Dataset  # noqa: E402
 
@@ -86,7 +85,7 @@ def _points(tracks: DataFrame, n_tracks: int, opened: Bundle) -> DataFrame:
 
 def _cluster(spark: SparkSession, source: Source, output: Path) -> None:
     shutil.rmtree(output, ignore_errors=True)
-    cluster_pipeline.run(spark, ClusterRequest(source, str(output), _SETTINGS))
+    cluster_pipeline.run(spark, cluster_pipeline.ClusterRequest(source, str(output), _SETTINGS))
 
 
 if __name__ == "__main__":

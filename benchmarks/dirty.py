@@ -23,12 +23,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from kills import room  # noqa: E402
 from support.generated import make_tracks  # noqa: E402
 
+from genre_spark.bundle import files  # noqa: E402
 from genre_spark.catalog.catalogue import Source  # noqa: E402
 from genre_spark.config import load_settings  # noqa: E402
 from genre_spark.pipelines import score as score_pipeline  # noqa: E402
-from genre_spark.pipelines.requests import ScoreRequest  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.publishing import writer  # noqa: E402
+from genre_spark.publishing.labels import LabelRequest  # noqa: E402
 from genre_spark.schema import FEATURE_NAMES  # noqa: E402
 from genre_spark.source import Dataset  # noqa: E402
 
@@ -87,8 +88,8 @@ def _report_progress(message: str, tracks: int = 0) -> None:
 def score(spark: SparkSession, folder: Path, what: str, output: Path) -> None:
     """Labels the files of a pattern."""
     source = Source(f"{folder}/{what}/*.parquet", Dataset(), "parquet")
-    model = str(ROOT / "models" / "reference")
-    score_pipeline.run(spark, ScoreRequest(source, model, str(output), _SETTINGS), _report_progress)
+    model = files.load(ROOT / "models" / "reference")
+    score_pipeline.run(spark, LabelRequest(source, model, str(output), _SETTINGS), _report_progress)
 
 
 def compare(spark: SparkSession, folder: Path) -> dict:

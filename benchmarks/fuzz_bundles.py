@@ -38,7 +38,7 @@ from genre_spark.bundle import files  # noqa: E402
 from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.bundle.manifest import Manifest, model_id  # noqa: E402
 from genre_spark.classifier.onnx_session import Network  # noqa: E402
-from genre_spark.cli import model_views  # noqa: E402
+from genre_spark.cli import views  # noqa: E402
 from genre_spark.errors import BundleError  # noqa: E402
 from genre_spark.features.tensor import CHANNELS  # noqa: E402
 
@@ -132,7 +132,7 @@ def use(opened: Bundle) -> None:
         Where a log-probability is not finite.
     """
     scoring = opened.manifest.scoring
-    model_views.model(opened, ())
+    views.model(opened, ())
     if opened.onnx is None or scoring.genres is None:
         return
     tracks = np.random.default_rng(0).normal(size=(50, scoring.scaler.n_scaled, len(CHANNELS)))

@@ -41,14 +41,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.generated import make_tracks  # noqa: E402
 
-from genre_spark.bundle import store  # noqa: E402
+from genre_spark.bundle import files  # noqa: E402
 from genre_spark.errors import BundleError, OutputError  # noqa: E402
 from genre_spark.platform import atomic_directory  # noqa: E402
 
 with contextlib.suppress(ModuleNotFoundError):  # the extra `delta`, for --table-format delta
     from deltalake import DeltaTable
 
-    from genre_spark.platform import delta_log
+    from genre_spark.catalog import delta_source
 from genre_spark.platform.storage import LocalStorage  # noqa: E402
 
 QUICK = [
@@ -273,19 +273,19 @@ def directory(path: Path) -> Catalogue:
 def delta_tables(path: Path) -> Catalogue:
     """The same of a Delta table, with the quarantine at the version that its commit names."""
     table = DeltaTable(path)
-    commit = next(one for one in table.history() if delta_log.MANIFEST in one)
+    commit = next(one for one in table.history() if delta_source.MANIFEST in one)
     version = commit["genre_spark.quarantine_version"]
     quarantine = DeltaTable(f"{path}_quarantine", version=version)
     rows = table.to_pandas()
     rows["scored_at"] = rows["scored_at"].dt.tz_localize(None)
-    return json.loads(commit[delta_log.MANIFEST]), rows, quarantine.to_pandas()
+    return json.loads(commit[delta_source.MANIFEST]), rows, quarantine.to_pandas()
 
 
 def uncommitted(folder: Path) -> list[str]:
     """Folders of runs that no commit names."""
     found = []
     for path in (folder / "labelled", folder / "labelled_quarantine"):
-        runs = {f"run-{one[delta_log.RUN_ID]}" for one in delta_log.commits(DeltaTable(path))}
+        runs = {f"run-{one[delta_source.RUN_ID]}" for one in delta_source.commits(DeltaTable(path))}
         found += [str(one) for one in path.glob("run-*") if one.name not in runs]
     return found
 
@@ -317,7 +317,7 @@ def whole_catalogue(folder: Path, table_format: str = "parquet") -> str:
 def whole_bundle(path: Path) -> str:
     """``absent``, or ``made`` once it is verified; then it makes room for the next."""
     try:
-        store.open_local(str(path))
+        files.load(path)
     except BundleError:
         if path.exists():
             raise

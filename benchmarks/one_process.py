@@ -27,8 +27,7 @@ from genre_spark.features.artist_batches import (
     TITLE_TEXT,
 )
 from genre_spark.schema import ALBUM, ARTIST, TITLE, TRACK_ID
-from genre_spark.scoring.columns import lists
-from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller
+from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller, lists
 
 _PARTITION = 1_000_000
 

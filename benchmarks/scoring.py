@@ -43,8 +43,8 @@ from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
 from genre_spark.pipelines import demo  # noqa: E402
 from genre_spark.pipelines import score as score_pipeline  # noqa: E402
 from genre_spark.pipelines import train as train_pipeline  # noqa: E402
-from genre_spark.pipelines.requests import ClusterRequest, ScoreRequest, TrainRequest  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
+from genre_spark.publishing.labels import LabelRequest  # noqa: E402
 from genre_spark.schema import ALBUM, GENRE, GROUPS, TITLE  # noqa: E402
 from genre_spark.scoring import job as scoring  # noqa: E402
 from genre_spark.scoring.job import Tracks  # noqa: E402
@@ -116,9 +116,7 @@ def _candidates(
         return str(folder / f"out {name}")
 
     source = Source(catalog, Dataset(), "parquet")
-    job = partial(
-        score_pipeline.run, spark, ScoreRequest(source, given.model, out("job"), _SETTINGS)
-    )
+    job = partial(score_pipeline.run, spark, LabelRequest(source, opened, out("job"), _SETTINGS))
     copy = {COPY: partial(alternatives.copy, tracks, out("copy"))}
     if given.job:
         one = partial(_one_process, catalog, given.model, out("one.parquet"))
@@ -193,8 +191,10 @@ def _reads_tracks_alone(spark: SparkSession, folder: Path) -> Bundle:
         known = load_dataset(demo.PACKAGE)
         columns = {name: own for name, own in known.columns.items() if name not in GROUPS}
         source = Source(str(demo.table()), known.model_copy(update={"columns": columns}))
-        cluster_pipeline.run(spark, ClusterRequest(source, str(clusters), _QUICK))
-        train_pipeline.run(spark, TrainRequest(source, str(clusters), str(model), _QUICK))
+        cluster_pipeline.run(spark, cluster_pipeline.ClusterRequest(source, str(clusters), _QUICK))
+        train_pipeline.run(
+            spark, train_pipeline.TrainRequest(source, files.load(clusters), str(model), _QUICK)
+        )
     return files.load(model)
 
 

@@ -5,6 +5,8 @@ For notebooks: `cluster`, `train`, `score`, `suggest`, `quarantine` and `open_mo
 
 from typing import TYPE_CHECKING, Any
 
+from genre_spark.versions import __version__ as __version__
+
 if TYPE_CHECKING:
     from genre_spark.api import cluster as cluster
     from genre_spark.api import open_model as open_model
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from genre_spark.api import suggest as suggest
     from genre_spark.api import train as train
 
-__version__ = "0.1.0"
 _API = ("cluster", "open_model", "quarantine", "score", "suggest", "train")
 
 

@@ -1,6 +1,6 @@
 """The pydantic base of all files that genre-spark writes and reads, and field types they share."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -26,6 +26,11 @@ Count = Annotated[int, Field(ge=0)]
 Timestamp = Annotated[
     str, AfterValidator(_is_iso), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
+
+
+def now() -> str:
+    """The present time as a `Timestamp`, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class StrictModel(BaseModel):

@@ -11,12 +11,11 @@ other threads should not use it meanwhile; afterwards they are what they were.
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark.bundle import registry as models
+from genre_spark._model import now
 from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
@@ -25,7 +24,6 @@ from genre_spark.monitoring import distributions
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import suggest as suggest_pipeline
 from genre_spark.pipelines import train as train_pipeline
-from genre_spark.pipelines.requests import ClusterRequest, TrainRequest
 from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed, require_classic
 from genre_spark.scoring import job
@@ -33,9 +31,6 @@ from genre_spark.scoring.job import Tracks
 from genre_spark.source import Dataset, load_dataset
 
 logger = logging.getLogger(__name__)
-
-# What messages call a table that has no path.
-_NAME = "the DataFrame of tracks"
 
 
 def cluster(  # noqa: PLR0913 - of a notebook, by keyword
@@ -88,10 +83,10 @@ def cluster(  # noqa: PLR0913 - of a notebook, by keyword
     require_classic(spark, "cluster")
     with borrowed(spark):
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
-        earlier = models.locate(spark, previous, wanted.models.registry) if previous else None
-        request = ClusterRequest(source, output, wanted, previous=earlier)
+        earlier = open_model(spark, previous, settings) if previous else None
+        request = cluster_pipeline.ClusterRequest(source, output, wanted, None, earlier)
         cluster_pipeline.run(spark, request, plainly(report_progress))
-        return store.open_bundle(spark, output)
+        return _made(spark, output)
 
 
 def train(  # noqa: PLR0913 - of a notebook, by keyword
@@ -129,11 +124,10 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
     require_classic(spark, "train")
     with borrowed(spark):
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
-        base = models.locate(spark, clusters, wanted.models.registry)
-        train_pipeline.run(
-            spark, TrainRequest(source, base, output, wanted), plainly(report_progress)
-        )
-        return store.open_bundle(spark, output, "full")
+        base = open_model(spark, clusters, settings)
+        request = train_pipeline.TrainRequest(source, base, output, wanted)
+        train_pipeline.run(spark, request, plainly(report_progress))
+        return _made(spark, output)
 
 
 def suggest(  # noqa: PLR0913 - of a notebook, by keyword
@@ -210,9 +204,8 @@ def open_model(
     >>> genre_spark.open_model(spark, "model").manifest.kind
     'full'
     """
-    return store.open_bundle(
-        spark, models.locate(spark, model, load_settings(given=settings).models.registry)
-    )
+    wanted = load_settings(given=settings).models
+    return store.open_bundle(lambda: spark, model, wanted.registry)
 
 
 def score(
@@ -258,10 +251,10 @@ def score(
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
-        scoring = opened.manifest.scoring
-        needed, owner = scoring.scaler.features, scoring.owner
-        ranges = opened.profile.ranges
-        with scan_catalogue(spark, source, wanted.catalog, needed, owner, ranges) as catalogue:
+        needed, ranges = opened.manifest.scoring, opened.profile.ranges
+        with scan_catalogue(
+            spark, source, wanted.catalog, needed.scaler.features, needed.owner, ranges
+        ) as catalogue:
             sample = catalogue.sample
             distributions.check_drift(
                 opened.profile, sample, wanted.drift, catalogue.left_out, source.path
@@ -269,7 +262,7 @@ def score(
             oversized = sample.oversized_artists(wanted.scoring.max_group)
             shared_out = Tracks(catalogue.tracks, catalogue.n_rows, oversized)
             # What is released at the end of the block is computed again when Spark needs it.
-            return job.labelled(shared_out, opened, _now(), explain).drop(*job.PASSED)
+            return job.labelled(shared_out, opened, now(), explain).drop(*job.PASSED)
 
 
 def quarantine(
@@ -303,7 +296,7 @@ def quarantine(
 
 def _source(tracks: DataFrame, dataset: str | Dataset | None) -> Source:
     mapping = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-    return Source(_NAME, mapping, loaded=tracks)
+    return Source("the DataFrame of tracks", mapping, loaded=tracks)
 
 
 def _opened(
@@ -312,5 +305,6 @@ def _opened(
     return bundle if isinstance(bundle, Bundle) else open_model(spark, bundle, settings)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _made(spark: SparkSession, output: str) -> Bundle:
+    with store.on_disk(lambda: spark, output) as opened:
+        return opened

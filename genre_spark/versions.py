@@ -4,7 +4,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from genre_spark import __version__
+__version__ = "0.1.0"
 
 _SCORING_LIBRARIES = ("pyspark", "numpy", "pyarrow", "onnxruntime")
 # How labels and their hashes are computed; raised where the same model gives other ones.

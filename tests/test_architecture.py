@@ -64,7 +64,8 @@ def test_few_modules_stand_outside_the_folders():
 def test_finding_java_needs_the_standard_library_only_because_it_runs_before_set_up():
     assert libraries(TREES["platform.java"]) <= set(sys.stdlib_module_names)
     at_once = libraries(TREES["__init__"], functions=False, types=False)
-    assert at_once <= set(sys.stdlib_module_names)
+    assert at_once <= {PACKAGE, *sys.stdlib_module_names}
+    assert libraries(TREES["versions"]) <= set(sys.stdlib_module_names)
 
 
 def test_only_the_network_imports_keras_or_tensorflow_and_only_in_functions():

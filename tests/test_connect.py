@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from pyarrow import parquet as pq
+from support import edits
 from support.edits import make_models
 from test_api import LENIENT, dirty
 
@@ -20,7 +21,6 @@ from genre_spark.cli.entry_point import cli
 from genre_spark.config import load_settings
 from genre_spark.errors import ConfigError, OutputError
 from genre_spark.pipelines import score as score_pipeline
-from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.platform import warm_server
 from genre_spark.source import Dataset
 
@@ -104,7 +104,7 @@ ALLOWED = [word for key in LENIENT for word in ("--set", f"{key}={LENIENT[key]}"
 def test_commands_on_the_warm_server_publish_what_a_classic_session_does(spark, model, warm):
     settings = load_settings(given={**LENIENT, "scoring.explain": True})
     table = str(warm.folder / "tracks.parquet")
-    request = ScoreRequest(Source(table, Dataset()), model, str(warm.folder / "classic"), settings)
+    request = edits.request(Source(table, Dataset()), model, str(warm.folder / "classic"), settings)
     classic = score_pipeline.run(spark, request).manifest
     line = ["--model", model, "--output", "labels", "--explain", *ALLOWED, "--json"]
     warm("score", "--catalog", "tracks.parquet", *line)

@@ -10,10 +10,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from genre_spark import __version__
 from genre_spark.bundle import security
-from genre_spark.bundle.catalogue_profile import Profile
-from genre_spark.bundle.manifest import Manifest, model_id
+from genre_spark.bundle.manifest import Manifest, Profile, model_id
 from genre_spark.bundle.security import UntrustedError
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.classifier.head import n_artist_inputs
@@ -21,9 +19,9 @@ from genre_spark.classifier.onnx_graph import ARTISTS, ARTISTS_OUTPUT, INPUT, OU
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError, InputError
 from genre_spark.features.tensor import CHANNELS
-from genre_spark.platform.redaction import redact
-from genre_spark.platform.safe_text import plain
+from genre_spark.platform.safe_text import plain, redact
 from genre_spark.platform.storage import read_small
+from genre_spark.versions import __version__
 
 FORMAT_VERSION = 9
 MANIFEST = "bundle.json"
@@ -65,9 +63,14 @@ class Bundle:
     reference: str | None = None
 
     @property
+    def location(self) -> str:
+        """The path or reference that it was opened by, which may hold a password."""
+        return self.reference or str(self.path)
+
+    @property
     def source(self) -> str:
         """Where it came from, without passwords."""
-        return redact(self.reference or str(self.path))
+        return redact(self.location)
 
     def __repr__(self) -> str:
         return f"<{self.manifest.kind} bundle {self.manifest.model_id} of {self.source}>"
@@ -102,10 +105,15 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
     path = Path(path)
     if not (path / MANIFEST).is_file():
         raise BundleError(f"{path}: not a model bundle: it has no {MANIFEST}")
-    _vet_plain(path)
+    for file in sorted(path.iterdir()):
+        with _naming(file):
+            security.check_plain(file)
     _verify_sums(path)
     manifest = _parse_manifest(path)
-    _verify_files(path, manifest.kind)
+    if odd := sorted(_names(path) ^ _FILES[manifest.kind]):
+        raise BundleError(
+            f"{path}: {', '.join(odd)}: missing or not part of a {manifest.kind} bundle"
+        )
     if kind == "full" and manifest.kind != "full":
         raise BundleError(f"{path}: is a {manifest.kind} bundle, needed is a full one: run train")
     onnx = (path / ONNX).read_bytes() if manifest.kind == "full" else None
@@ -125,12 +133,6 @@ def write_files(directory: Path, manifest: Manifest, profile: Profile, card: str
     (directory / PROFILE).write_text(_pretty(profile), encoding="utf-8")
     (directory / CARD).write_text(card, encoding="utf-8")
     (directory / SUMS).write_text(_sums(directory, _FILES[manifest.kind]), encoding="utf-8")
-
-
-def _vet_plain(path: Path) -> None:
-    for file in sorted(path.iterdir()):
-        with _naming(file):
-            security.check_plain(file)
 
 
 def _vet_network(path: Path, onnx: bytes, genres: GenrePart, n_scaled: int) -> None:
@@ -178,12 +180,6 @@ def _names(path: Path) -> set[str]:
 
 def _sums(path: Path, names: set[str]) -> str:
     return "".join(f"{_sha256(path / name)}  {name}\n" for name in sorted(names))
-
-
-def _verify_files(path: Path, kind: str) -> None:
-    odd = sorted(_names(path) ^ _FILES[kind])
-    if odd:
-        raise BundleError(f"{path}: {', '.join(odd)}: missing or not part of a {kind} bundle")
 
 
 def _parse_manifest(path: Path) -> Manifest:

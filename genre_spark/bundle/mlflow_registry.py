@@ -23,10 +23,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from genre_spark.bundle.promotions import Promotion
-from genre_spark.bundle.registry import MLFLOW
+from genre_spark.bundle.registry import MLFLOW, Promotion
 from genre_spark.errors import BundleError, ConfigError, InputError, OutputError
-from genre_spark.platform.redaction import redact
+from genre_spark.platform.hadoop import GetSpark
+from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import MAX_FILES, read_small
 
 MODEL_ID = "genre_spark.model_id"
@@ -37,7 +37,7 @@ _REFERENCE = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>\d+)|@(?P<ali
 _NAME = re.compile(r"[^/:@'\"]+")
 
 
-def resolve(reference: str) -> str:
+def locate(get_spark: GetSpark, reference: str, root: str) -> str:
     """``models:/NAME/VERSION`` of a reference, which an alias may stand for.
 
     Raises
@@ -59,7 +59,7 @@ def resolve(reference: str) -> str:
     return f"{MLFLOW}{name}/{version}"
 
 
-def download(reference: str, folder: Path, max_bytes: int) -> Path:
+def download(get_spark: GetSpark, reference: str, folder: Path, max_bytes: int) -> Path:
     """The bundle of a registered model, copied to below a local folder; unverified.
 
     Raises
@@ -68,7 +68,7 @@ def download(reference: str, folder: Path, max_bytes: int) -> Path:
         If it cannot be fetched, has too many files or bytes, or is no model of genre-spark.
     """
     with _asking(reference):
-        uri = resolve(reference)
+        uri = locate(get_spark, reference, "")
         sizes = list(islice(_sizes(get_artifact_repository(uri)), MAX_FILES + 1))
         if len(sizes) > MAX_FILES or sum(sizes) > max_bytes:
             raise BundleError(
@@ -129,16 +129,16 @@ def register(model_uri: str, name: str, model_id: str) -> str:
     return f"{MLFLOW}{name}/{made.version}"
 
 
-class MlflowAliases:
-    """Aliases of a registered model; see `aliases.Aliases`.
+class VersionAliases:
+    """Aliases of a registered model; see `registry.Aliases`.
 
     Parameters
     ----------
     path : str
-        From `resolve`.
+        From `locate`.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, get_spark: GetSpark, path: str):
         self._path = path
         self._name, self.version = path.removeprefix(MLFLOW).rsplit("/", 1)
 

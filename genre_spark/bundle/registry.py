@@ -8,49 +8,112 @@ alias, two promotions at once cannot both be the next one, and the history is al
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated
+from typing import Protocol as Interface
 
-from pydantic import BaseModel
-from pyspark.sql import SparkSession
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
 
-from genre_spark._model import Share
+from genre_spark._model import Count, Finite, Share, SparseModel, StrictModel
 from genre_spark.bundle import files
 from genre_spark.bundle.genre_metrics import Protocol
-from genre_spark.bundle.promotions import Promotion
-from genre_spark.errors import BundleError, ConfigError, OutputError
-from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.storage import Storage, is_remote
+from genre_spark.errors import BundleError, ConfigError, InputError, OutputError
+from genre_spark.platform.hadoop import GetSpark, storage_at
+from genre_spark.platform.storage import LocalStorage, Storage, is_remote
 
 CHAMPION = "champion"
-PROMOTIONS = "_promotions"
 # Start of the references of MLflow's registry.
 MLFLOW = "models:/"
-
+PROMOTIONS = "_promotions"
 # No dots: abfs://container@account.dfs.core.windows.net names no alias.
 _ALIAS = r"[A-Za-z][\w-]*"
 _ALIASED = re.compile(rf"(?P<folder>.*[^/])@(?P<alias>{_ALIAS})")
 _VERSIONED = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-class ListedProtocol(BaseModel):
-    """What a list shows of one protocol of evaluation."""
+class ComparedAccuracy(SparseModel):
+    """Accuracies of two models on the same tracks.
 
-    accuracy: Share
+    Attributes
+    ----------
+    labelled : int or None
+        Labelled tracks of the catalogue; this and the following of a comparison on a catalogue.
+    artists : int or None
+        Of `tracks`.
+    won, lost : int or None
+        Tracks that only the candidate, or only the champion, labels right.
+    """
+
+    tracks: Count
+    champion: Finite
+    candidate: Finite
+    labelled: Count | None = None
+    artists: Count | None = None
+    won: Count | None = None
+    lost: Count | None = None
 
 
-class ListedGenres(BaseModel):
-    """What a list shows of the accuracy of genres."""
+class Evidence(SparseModel):
+    """Comparison of a candidate with the champion; other fields, of earlier versions, are ignored.
 
-    protocols: dict[Protocol, ListedProtocol] = {}
+    Attributes
+    ----------
+    by : str
+        ``catalogue``.
+    source : str or None
+        The catalogue.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    by: str
+    source: str | None = None
+    protocols: dict[Protocol, ComparedAccuracy]
 
 
-class ListedManifest(BaseModel):
+class Promotion(StrictModel):
+    """What an alias means from some time on.
+
+    Attributes
+    ----------
+    at : str
+        ISO 8601.
+    evidence : Evidence or None
+        By which the gate was met; None where there was nothing to compare with.
+    """
+
+    alias: str
+    version: str
+    model_id: str
+    at: str
+    evidence: Evidence | None = None
+
+
+class Aliases(Interface):
+    """Aliases of a model, as seen from one of its versions."""
+
+    version: str
+
+    def made(self) -> list[Promotion]:
+        """All promotions, the oldest first."""
+
+    def current(self, alias: str) -> tuple[str, str] | None:
+        """Path and model_id of the version that has an alias; None if no version has it."""
+
+    def give(self, promotion: Promotion, seen: int) -> None:
+        """Gives an alias to this version; `seen` as of `registry.promote`."""
+
+
+class Listed(BaseModel):
     """What a list shows of a ``bundle.json``, of any version of the format; all else is ignored."""
 
     kind: str
     model_id: str
     created_at: str
-    genres: ListedGenres | None = None
+    accuracy: dict[Protocol, Annotated[Share, BeforeValidator(itemgetter("accuracy"))]] = Field(
+        {}, validation_alias=AliasPath("genres", "protocols")
+    )
 
 
 @dataclass(frozen=True)
@@ -61,38 +124,27 @@ class Entry:
     ----------
     version : str or None
         None for a bundle that stands right under the root.
-    manifest : ListedManifest or None
+    manifest : Listed or None
         None where it cannot be read.
     """
 
     name: str
     version: str | None
     path: str
-    manifest: ListedManifest | None
+    manifest: Listed | None
     aliases: tuple[str, ...]
 
 
-def is_in_mlflow(reference: str) -> bool:
-    """Whether a reference is one of MLflow's registry."""
-    return reference.startswith(MLFLOW)
-
-
-def is_name(reference: str) -> bool:
-    """Whether a reference without a slash but with an alias, or ``NAME/VERSION``, could be one."""
-    found = _ALIASED.fullmatch(reference)
-    return bool(_VERSIONED.fullmatch(found["folder"] if found else reference))
-
-
-def locate(spark: SparkSession | None, reference: str, root: str) -> str:
+def locate(get_spark: GetSpark, reference: str, root: str) -> str:
     """The path of a bundle.
 
     Parameters
     ----------
-    spark : SparkSession, optional
-        Needed for what only Hadoop can reach.
+    get_spark : callable
+        Called for what only Hadoop can reach.
     reference : str
         A path; ``NAME@alias``, where NAME may be a path too; or ``NAME/VERSION``. What stands at
-        the path goes before what has the name. After ``models:/`` it is one of MLflow's registry.
+        the path goes before what has the name.
     root : str
         Where names are looked up.
 
@@ -101,25 +153,57 @@ def locate(spark: SparkSession | None, reference: str, root: str) -> str:
     BundleError
         Where an alias has never been given, or its bundle is no longer the one that it was given to.
     """
-    if is_in_mlflow(reference):
-        # Needs the extra `mlflow`.
-        from genre_spark.bundle import mlflow_registry
-
-        return mlflow_registry.resolve(reference)
     found = _ALIASED.fullmatch(reference)
     if not found and is_remote(reference):
         return reference
-    if not is_remote(reference) and storage_of(None, reference).exists(reference):
+    if not is_remote(reference) and LocalStorage().exists(reference):
         return reference
     if found:
         folder = found["folder"] if "/" in found["folder"] else f"{root}/{found['folder']}"
-        return _of_alias(storage_of(spark, folder), folder, found["alias"])
+        return _of_alias(storage_at(get_spark, folder), folder, found["alias"])
     named = f"{root}/{reference}"
-    is_there = is_name(reference) and storage_of(spark, named).exists(named)
-    return named if is_there else reference
+    is_name = _VERSIONED.fullmatch(reference)
+    return named if is_name and storage_at(get_spark, named).exists(named) else reference
 
 
-def entries(spark: SparkSession | None, root: str) -> list[Entry]:
+def download(get_spark: GetSpark, path: str, folder: Path, max_bytes: int) -> Path:
+    """A copy of a bundle, to below a local folder; unverified.
+
+    Raises
+    ------
+    BundleError
+        If it cannot be fetched.
+    """
+    copy = folder / "bundle"
+    try:
+        storage_at(get_spark, path).download(path, copy, max_bytes)
+    except InputError as err:
+        raise BundleError(f"{path}: cannot be fetched: {err}") from err
+    return copy
+
+
+class VersionAliases:
+    """Aliases of a folder of versions; see `Aliases`."""
+
+    def __init__(self, get_spark: GetSpark, path: str):
+        self._folder, _, self.version = path.rstrip("/").rpartition("/")
+        self._storage = storage_at(get_spark, path)
+
+    def made(self) -> list[Promotion]:
+        """See `promotions`."""
+        return promotions(self._storage, self._folder)
+
+    def current(self, alias: str) -> tuple[str, str] | None:
+        """The latest promotion to the alias."""
+        found = current(self.made()).get(alias)
+        return (_of_alias(self._storage, self._folder, alias), found.model_id) if found else None
+
+    def give(self, promotion: Promotion, seen: int) -> None:
+        """See `promote`."""
+        promote(self._storage, self._folder, promotion, seen)
+
+
+def entries(get_spark: GetSpark, root: str) -> list[Entry]:
     """All bundles of a registry, in order of their names and versions.
 
     Raises
@@ -127,13 +211,14 @@ def entries(spark: SparkSession | None, root: str) -> list[Entry]:
     BundleError
         Where there is no such folder.
     """
-    storage = storage_of(spark, root)
+    storage = storage_at(get_spark, root)
     if not storage.is_dir(root):
         raise BundleError(f"{root}: no such registry; name its folder with --registry PATH")
     found = []
     for name in _folders(storage, root):
         if storage.exists(f"{root}/{name}/{files.MANIFEST}"):
-            found.append(_entry(storage, name, None, f"{root}/{name}", ()))
+            path = f"{root}/{name}"
+            found.append(Entry(name, None, path, _manifest(storage, path), ()))
         else:
             found += _versions(storage, name, f"{root}/{name}")
     return found
@@ -197,11 +282,6 @@ def current(made: list[Promotion]) -> dict[str, Promotion]:
     return {one.alias: one for one in made}
 
 
-def now() -> str:
-    """The time of a promotion."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _of_alias(storage: Storage, folder: str, alias: str) -> str:
     made = current(promotions(storage, folder))
     if alias not in made:
@@ -230,21 +310,14 @@ def _versions(storage: Storage, name: str, folder: str) -> list[Entry]:
         path = f"{folder}/{version}"
         if storage.exists(f"{path}/{files.MANIFEST}"):
             aliases = tuple(alias for alias, one in made.items() if one.version == version)
-            found.append(_entry(storage, name, version, path, aliases))
+            found.append(Entry(name, version, path, _manifest(storage, path), aliases))
     return found
 
 
-def _entry(
-    storage: Storage, name: str, version: str | None, path: str, aliases: tuple[str, ...]
-) -> Entry:
-    return Entry(name, version, path, _manifest(storage, path), aliases)
-
-
-def _manifest(storage: Storage, path: str) -> ListedManifest | None:
+def _manifest(storage: Storage, path: str) -> Listed | None:
     """What ``bundle.json`` says, unverified; None where it cannot be listed."""
     try:
-        content = json.loads(storage.read_text(f"{path}/{files.MANIFEST}"))
-        return ListedManifest.model_validate(content)
+        return Listed.model_validate_json(storage.read_text(f"{path}/{files.MANIFEST}"))
     except Exception:  # a file system raises what it likes; `verify` says what is wrong
         return None
 

@@ -94,14 +94,14 @@ def _parse(content: bytes) -> "ModelProto":
 def _check_structure(model: "ModelProto") -> None:
     """Known operators in one flat graph, and constants among its initialisers only."""
     graph = model.graph
-    if any(_is_outside(tensor) for tensor in graph.initializer):
+    if any(one.external_data or one.data_location == one.EXTERNAL for one in graph.initializer):
         raise UntrustedError("keeps data in other files")
     if model.functions or model.training_info or graph.sparse_initializer:
         raise UntrustedError("has functions, training parts or sparse tensors")
     versions = [(one.domain, one.version) for one in model.opset_import]
     if versions != [("", OPSET)]:
         raise UntrustedError(f"uses operator sets {versions}, should use ONNX's own, {OPSET}")
-    odd = sorted({node.op_type for node in graph.node if node.domain} | _foreign(graph))
+    odd = sorted({n.op_type for n in graph.node if n.domain or n.op_type not in OPERATORS})
     if odd:
         raise UntrustedError(f"has operators that genre-spark does not write: {', '.join(odd)}")
     if len(graph.node) > MAX_NODES:
@@ -109,14 +109,6 @@ def _check_structure(model: "ModelProto") -> None:
     for attribute in (one for node in graph.node for one in node.attribute):
         if attribute.type not in (attribute.INT, attribute.INTS, attribute.FLOAT):
             raise UntrustedError(f"has an attribute {attribute.name} that is no number")
-
-
-def _foreign(graph: "GraphProto") -> set[str]:
-    return {node.op_type for node in graph.node} - OPERATORS
-
-
-def _is_outside(tensor: "TensorProto") -> bool:
-    return bool(tensor.external_data) or tensor.data_location == tensor.EXTERNAL
 
 
 def _check_tensor(tensor: "TensorProto") -> None:

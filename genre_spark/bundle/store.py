@@ -6,71 +6,61 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from pyspark.sql import SparkSession
 
-from genre_spark.bundle import files
+from genre_spark.bundle import files, registry
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.registry import is_in_mlflow
-from genre_spark.errors import BundleError, InputError, OutputError
+from genre_spark.bundle.registry import Aliases
+from genre_spark.errors import BundleError, OutputError
 from genre_spark.platform import atomic_directory
-from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.hadoop import GetSpark, storage_of
 from genre_spark.platform.storage import is_remote, local_path
 
 # Of a whole bundle; the network of a bundle has some hundred thousand weights.
 MAX_BYTES = 2**30
 
 
-def open_local(path: str, kind: Literal["clusters", "full"] | None = None) -> Bundle | None:
-    """A verified bundle, local or of MLflow, before Spark starts; None for one only Hadoop reaches."""
-    if is_in_mlflow(path):
-        with on_disk(None, path, kind) as opened:
-            return opened
-    if is_remote(path):
-        return None
-    if not local_path(path).exists():
-        raise BundleError(f"{path}: no such bundle")
-    return files.load(local_path(path), kind=kind)
+def _registry_of(reference: str) -> Any:
+    """The module that finds, fetches and promotes a bundle: MLflow's registry, or that of folders."""
+    if not reference.startswith(registry.MLFLOW):
+        return registry
+    # Needs the extra `mlflow`.
+    from genre_spark.bundle import mlflow_registry
+
+    return mlflow_registry
 
 
-def open_bundle(
-    spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None = None
-) -> Bundle:
-    """A verified bundle from wherever Hadoop reads."""
-    if local := open_local(path, kind):
-        return local
-    with on_disk(spark, path, kind) as opened:
+def open_bundle(get_spark: GetSpark, reference: str, root: str) -> Bundle:
+    """A verified bundle by its path or name; see `registry.locate`.
+
+    Raises
+    ------
+    BundleError
+        If it is not there, or cannot be trusted.
+    """
+    path = _registry_of(reference).locate(get_spark, reference, root)
+    with on_disk(get_spark, path) as opened:
         return opened
 
 
 @contextmanager
-def on_disk(
-    spark: SparkSession | None, path: str, kind: Literal["clusters", "full"] | None = None
-) -> Iterator[Bundle]:
+def on_disk(get_spark: GetSpark, path: str) -> Iterator[Bundle]:
     """A verified bundle whose files are on the local disk for as long as the block lasts."""
-    local = None if is_in_mlflow(path) else open_local(path, kind)
-    if local:
-        yield local
+    if not is_remote(path):
+        if not local_path(path).exists():
+            raise BundleError(f"{path}: no such bundle")
+        yield files.load(local_path(path))
         return
     with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
-        copy = files.load(_fetched(spark, path, Path(folder)), kind=kind)
-        yield replace(copy, reference=path)
+        copy = _registry_of(path).download(get_spark, path, Path(folder), MAX_BYTES)
+        yield replace(files.load(copy), reference=path)
 
 
-def _fetched(spark: SparkSession | None, path: str, folder: Path) -> Path:
-    """A copy of a bundle, to below a local folder; unverified."""
-    if is_in_mlflow(path):
-        # Needs the extra `mlflow`.
-        from genre_spark.bundle import mlflow_registry
-
-        return mlflow_registry.download(path, folder, MAX_BYTES)
-    copy = folder / "bundle"
-    try:
-        storage_of(spark, path).download(path, copy, MAX_BYTES)
-    except InputError as err:
-        raise BundleError(f"{path}: cannot be fetched: {err}") from err
-    return copy
+def aliases_of(get_spark: GetSpark, path: str) -> Aliases:
+    """The aliases of a model, as seen from the version at a path."""
+    return _registry_of(path).VersionAliases(get_spark, path)
 
 
 def check_absent(spark: SparkSession, output: str) -> None:

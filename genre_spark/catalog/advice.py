@@ -17,8 +17,7 @@ from genre_spark.catalog.mapping_inference import NOT_READ
 from genre_spark.catalog.row_counts import messages
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import OutputError
-from genre_spark.platform.redaction import redact
-from genre_spark.platform.safe_text import plain
+from genre_spark.platform.safe_text import plain, redact
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, FEATURE_NAMES, GENRE, TITLE, TRACK_ID
 from genre_spark.source import Dataset
 

@@ -34,8 +34,7 @@ from genre_spark.catalog.source_files import (
 )
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import ConfigError, GateError, InputError
-from genre_spark.platform.java_options import is_small
-from genre_spark.platform.session import is_classic
+from genre_spark.platform.session import is_classic, is_small
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS, feature
 from genre_spark.source import Dataset
 
@@ -93,9 +92,9 @@ class Source:
                     f"{self.path}: catalog.version={self.version} is of Delta tables; this is none"
                 )
             return self
-        from genre_spark.platform import delta_log
+        from genre_spark.catalog import delta_source
 
-        table = delta_log.open_table(self.path, self.storage_options, self.version)
+        table = delta_source.open_table(self.path, self.storage_options, self.version)
         return replace(self, fmt=DELTA, version=table.version())
 
     def read(self, spark: SparkSession) -> DataFrame:

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from genre_spark import __version__
 from genre_spark.errors import InputError, OutputError
 from genre_spark.source import Download
+from genre_spark.versions import __version__
 
 # Seconds without a byte after which a connection counts as broken.
 _PATIENCE = 30

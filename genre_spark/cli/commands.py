@@ -1,17 +1,24 @@
-"""The commands that make bundles, labels, studies and reports."""
+"""All commands but those of the model registry."""
 
+import json
 from pathlib import Path
 
 import click
 
-from genre_spark.cli.job import job_of
+from genre_spark.cli.job import job_of, terminal_of
 from genre_spark.cli.options import (
     ANSWERS,
     CATALOG,
+    DATASET,
     TABLE_FORMAT,
+    DatasetName,
+    OutputOptions,
+    Place,
     RunOptions,
     TableOptions,
+    output_options,
     place,
+    reader_options,
     run_options,
     setting,
     table_options,
@@ -37,17 +44,16 @@ def cluster(
 ) -> None:
     """Discovers synthetic genres."""
     with job_of(run) as job:
-        from genre_spark.cli import summaries
+        from genre_spark.cli import views
         from genre_spark.pipelines import cluster as pipeline
-        from genre_spark.pipelines.requests import ClusterRequest
 
         source = table.source(job.settings)
         earlier = job.model(previous) if previous else None
-        request = ClusterRequest(source, output, job.settings, labels, earlier, job.run_id)
-        summary = pipeline.run(
-            job.spark(request.source.path), request, job.terminal.report_progress
+        summary = job.run(
+            pipeline,
+            pipeline.ClusterRequest(source, output, job.settings, labels, earlier, job.run_id),
         )
-        summaries.show_bundle(job.terminal, summary)
+        job.terminal.show(summary, views.bundle(summary), summary.facts)
         same = table.words()
         if summary.rows.with_genre:
             job.terminal.show_next(
@@ -85,9 +91,8 @@ def train(  # noqa: PLR0913  # an argument for each option
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with job_of(run) as job:
         from genre_spark.bundle import store
-        from genre_spark.cli import summaries
+        from genre_spark.cli import views
         from genre_spark.pipelines import train as pipeline
-        from genre_spark.pipelines.requests import TrainRequest
 
         if register and not mlflow:
             raise ConfigError("--register NAME goes with --mlflow: what is logged is registered")
@@ -97,18 +102,17 @@ def train(  # noqa: PLR0913  # an argument for each option
             mlflow_run.check(register)
 
         source = table.source(job.settings)
-        request = TrainRequest(source, job.model(clusters), output, job.settings, answers)
-        summary = pipeline.run(
-            job.spark(request.source.path), request, job.terminal.report_progress
-        )
+        base = job.model(clusters)
+        request = pipeline.TrainRequest(source, base, output, job.settings, answers)
+        summary = job.run(pipeline, request)
         if mlflow:
             job.terminal.report_progress("logging to MLflow")
-            with store.on_disk(job.spark(), output) as made:
+            with store.on_disk(job.spark, output) as made:
                 logged = mlflow_run.log(made, job.settings, job.run_id, output)
                 if register:
                     logged |= mlflow_run.register(logged, made, register)
             summary = summary.model_copy(update={"mlflow": logged})
-        summaries.show_bundle(job.terminal, summary)
+        job.terminal.show(summary, views.bundle(summary), summary.facts)
         same = table.words()
         job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
@@ -147,18 +151,15 @@ def evaluate(  # noqa: PLR0913  # an argument for each option
 ) -> None:
     """Evaluates the classifier: honest splits, all baselines, each of its steps, fewer labels."""
     with job_of(run) as job:
-        from genre_spark.cli import summaries
+        from genre_spark.cli import views
         from genre_spark.pipelines import evaluate as pipeline
-        from genre_spark.pipelines.requests import EvaluateRequest
 
         source = table.source(job.settings)
-        request = EvaluateRequest(
+        request = pipeline.EvaluateRequest(
             source, job.model(clusters), output, job.settings, seeds, ablations, answers
         )
-        summary = pipeline.run(
-            job.spark(request.source.path), request, job.terminal.report_progress
-        )
-        summaries.show_study(job.terminal, summary)
+        summary = job.run(pipeline, request)
+        job.terminal.show(summary, views.study(summary))
 
 
 @click.command(
@@ -197,15 +198,15 @@ def suggest(  # noqa: PLR0913  # an argument for each option
 ) -> None:
     """Chooses the tracks whose labels teach most about a catalogue."""
     with job_of(run) as job:
-        from genre_spark.cli import summaries
+        from genre_spark.cli import views
         from genre_spark.pipelines import suggest as pipeline
 
         source = table.source(job.settings)
         request = pipeline.SuggestRequest(
             source, job.model(model), output, job.settings, number, answers, check
         )
-        summary = pipeline.run(job.spark(source.path), request, job.terminal.report_progress)
-        summaries.show_questions(job.terminal, summary)
+        summary = job.run(pipeline, request)
+        job.terminal.show(summary, views.questions(summary))
 
 
 @click.command(
@@ -254,23 +255,19 @@ def score(
 ) -> None:
     """Labels every track of a catalogue."""
     with job_of(run) as job:
-        from genre_spark.cli import summaries
+        from genre_spark.cli import views
         from genre_spark.pipelines import score as pipeline
-        from genre_spark.pipelines.requests import ScoreRequest
+        from genre_spark.publishing.labels import LabelRequest
 
-        source = table.source(job.settings)
-        model = job.model(model)
-        request = ScoreRequest(
-            source, model, output, job.settings, incremental, dry_run, job.run_id
+        source, bundle = table.source(job.settings), job.model(model)
+        made = job.run(
+            pipeline,
+            LabelRequest(source, bundle, output, job.settings, incremental, dry_run, job.run_id),
         )
-        summary = pipeline.run(
-            job.spark(request.source.path), request, job.terminal.report_progress
-        )
-        summaries.show_labels(job.terminal, summary)
+        job.terminal.show(made.summary(), views.labels(made), made.facts)
         if not dry_run:
-            job.terminal.show_next(
-                "report", "--model", model, "--labels", output, "--output", "report.html"
-            )
+            words = ("--model", bundle.location, "--labels", output, "--output", "report.html")
+            job.terminal.show_next("report", *words)
 
 
 @click.command(
@@ -287,21 +284,17 @@ def report(
 ) -> None:
     """Writes one HTML page on a model and on what it labelled."""
     with job_of(run) as job:
-        from genre_spark.bundle.registry import is_in_mlflow
-        from genre_spark.cli import summaries
+        from genre_spark.monitoring.finished_run import Facts
         from genre_spark.pipelines import report as pipeline
-        from genre_spark.pipelines.requests import ReportRequest
         from genre_spark.platform.storage import is_remote
 
-        gap = job.settings.publishing.allow_gap
-        options = job.settings.delta.storage_options
-        request = ReportRequest(job.model(model), output, labels, pictures, gap, options)
-        job.terminal.report_progress(f"reporting on {request.model}")
+        bundle = job.model(model)
+        job.terminal.report_progress(f"reporting on {bundle.location}")
         # Local pages need no Spark, and so no Java.
-        by_hadoop = [p for p in request.paths if is_remote(p) and not is_in_mlflow(p)]
-        spark = job.spark() if by_hadoop else None
-        summary = pipeline.run(spark, request)
-        summaries.show_report(job.terminal, summary)
+        by_hadoop = any(is_remote(path) for path in (labels, output, pictures) if path)
+        spark = job.spark() if by_hadoop else job.session
+        summary = pipeline.run(spark, bundle, output, job.settings, labels, pictures)
+        job.terminal.show(summary, [summary], Facts(made=(output,)))
 
 
 @click.command(epilog="Example: genre-spark demo --output genre-spark-demo")
@@ -316,13 +309,163 @@ def report(
 def demo(run: RunOptions, output: str) -> None:
     """Runs the whole way on a small real table: cluster, train, score, report."""
     with job_of(run) as job:
-        from genre_spark.cli import summaries
+        from genre_spark.cli import views
         from genre_spark.pipelines import demo as pipeline
-        from genre_spark.pipelines.requests import DemoRequest
 
-        request = DemoRequest(pipeline.table(), Path(output), job.settings)
-        pipeline.make_room(request.output)
-        summary = pipeline.run(
-            job.spark(str(request.catalog)), request, job.terminal.report_progress
-        )
-        summaries.show_demo(job.terminal, summary)
+        catalog, folder, progress = pipeline.table(), Path(output), job.terminal.report_progress
+        pipeline.make_room(folder)
+        made = pipeline.run(job.spark(str(catalog)), catalog, folder, job.settings, progress)
+        job.terminal.show(made.summary(), views.demo(made))
+
+
+@click.command(epilog="Example: genre-spark datasets tidytuesday")
+@click.argument("name", type=DatasetName(files=False), required=False)
+@output_options
+def datasets(out: OutputOptions, name: str | None) -> None:
+    """Lists well-known public tables, or describes one.
+
+    Each name is good for --dataset: it maps the table's columns to genre-spark's.
+    """
+    with terminal_of(out) as terminal:
+        from genre_spark.catalog import public_datasets
+        from genre_spark.cli import views
+
+        if name:
+            table = public_datasets.described(name)
+            terminal.show(table.summary(), views.dataset(table))
+        else:
+            tables = public_datasets.listed()
+            terminal.show([one.summary() for one in tables], views.datasets(tables))
+
+
+@click.command(epilog="Example: genre-spark fetch tidytuesday")
+@click.argument("name", type=DatasetName(files=False))
+@place("--output", metavar="FILE", help="Where it goes.  [its own name, in this folder]")
+@output_options
+def fetch(out: OutputOptions, name: str, output: str | None) -> None:
+    """Downloads a well-known table, or names the page to get it from.
+
+    A download that broke off goes on where it ended; the file has its name once its checksum is right.
+    """
+    with terminal_of(out) as terminal:
+        from genre_spark.catalog import public_datasets
+        from genre_spark.cli import views
+
+        target = public_datasets.where_to(name, output)
+        with terminal.downloading(f"fetching {name} to {target}") as advance:
+            table = public_datasets.get(name, target, advance)
+        terminal.show(table, views.fetched(table))
+
+
+@click.command(epilog="Example: genre-spark inspect --catalog tracks.csv.gz --output mine.yaml")
+@CATALOG
+@place("--output", metavar="FILE.yaml", help="Write the guessed mapping there, to be edited.")
+@table_options
+@run_options
+def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
+    """Shows what is in a table, how it would be read, and which rows would be quarantined.
+
+    Without --dataset it guesses which columns are which.
+    """
+    if table.dataset and output:
+        raise click.UsageError("--output writes a guessed mapping; --dataset has one already")
+    with job_of(run) as job:
+        from genre_spark.catalog import advice
+        from genre_spark.cli import views
+        from genre_spark.monitoring.finished_run import Facts
+        from genre_spark.pipelines import inspect as pipeline
+
+        if output:
+            advice.check_absent(Path(output))
+        source = table.source(job.settings)
+        spark = job.spark(source.path)
+        job.terminal.report_progress(f"looking into {table.catalog}")
+        found = pipeline.run(spark, source, job.settings.catalog, table.dataset, output)
+        job.terminal.show(found, views.inspection(found), Facts(rows=found.rows))
+
+
+@click.command(epilog="Example: genre-spark labels labelled --rows 5")
+@click.argument("labelled", metavar="DIR", type=Place())
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Tracks to show, from all over the catalogue.",
+)
+@place("--output", metavar="FILE.html", help="Instead write a page to search the tracks.")
+@click.option(
+    "--max-tracks",
+    type=click.IntRange(min=1, max=20_000),
+    default=5_000,
+    show_default=True,
+    help="On that page, from all over the catalogue.",
+)
+@place("--catalog", metavar="PATH", help="The labelled table: adds titles and artists to the page.")
+@DATASET
+@reader_options
+def labels(  # noqa: PLR0913  # an argument for each option
+    run: RunOptions,
+    labelled: str,
+    rows: int,
+    output: str | None,
+    max_tracks: int,
+    catalog: str | None,
+    dataset: str | None,
+) -> None:
+    """Shows what is in a labelled catalogue: how many tracks of which genre, and some of them.
+
+    A local directory and a Delta table need no Spark; --catalog does. Its columns are mapped as they
+    were for the labels; where that takes more than plain column names, by --dataset.
+    """
+    with job_of(run) as job:
+        from genre_spark.cli import views
+        from genre_spark.pipelines import browse
+        from genre_spark.publishing import reader
+        from genre_spark.source import load_dataset
+
+        options = job.settings.delta.storage_options
+        if output:
+            mapping = None if dataset is None else load_dataset(dataset)
+            made = browse.run(
+                job.spark,
+                browse.BrowseRequest(labelled, output, max_tracks, catalog, mapping, options),
+            )
+            job.terminal.show(made, views.browse(made))
+            return
+        if catalog or dataset:
+            raise ConfigError(
+                "--catalog, with --dataset, adds names to the page that --output FILE.html writes"
+            )
+        found = reader.LabelledTable(job.spark, labelled, options).look(rows)
+        job.terminal.show(found.summary(), views.labelled(found))
+
+
+@click.command(epilog="Example: genre-spark schema manifest > manifest.schema.json")
+@click.argument("part", metavar="PART", type=click.Choice(["labels", "manifest"]))
+def schema(part: str) -> None:
+    """Prints what readers of a labelled catalogue may rely on, as JSON Schema.
+
+    PART is labels, for a labelled row, or manifest, for _manifest.json.
+    """
+    from genre_spark.publishing import manifest
+
+    made = manifest.labelled_schema() if part == "labels" else manifest.manifest_schema()
+    click.echo(json.dumps(made, indent=1, ensure_ascii=False))
+
+
+@click.group()
+def warm() -> None:
+    """The Spark that --warm starts and leaves for the next command."""
+
+
+@warm.command(epilog="Example: genre-spark warm stop")
+@output_options
+def stop(out: OutputOptions) -> None:
+    """Stops it; by itself it ends half an hour after the last command."""
+    with terminal_of(out) as terminal:
+        from genre_spark.platform import warm_server
+
+        stopped = warm_server.stop()
+        shown = "stopped" if stopped else "none runs"
+        terminal.show({"stopped": stopped}, [{"warm Spark": shown}])

@@ -9,17 +9,27 @@ from itertools import pairwise
 
 import click
 
-from genre_spark import __version__
-from genre_spark.cli.catalog_commands import datasets, fetch, inspect
-from genre_spark.cli.commands import cluster, demo, evaluate, report, score, suggest, train
-from genre_spark.cli.labels_commands import labels, schema
+from genre_spark.cli.commands import (
+    cluster,
+    datasets,
+    demo,
+    evaluate,
+    fetch,
+    inspect,
+    labels,
+    report,
+    schema,
+    score,
+    suggest,
+    train,
+    warm,
+)
 from genre_spark.cli.models_commands import models
-from genre_spark.cli.warm_commands import warm
 from genre_spark.errors import STOPPED, GenreSparkError, OutputError, StoppedError
 from genre_spark.monitoring import json_logs
 from genre_spark.platform import signals
-from genre_spark.platform.redaction import redact
-from genre_spark.platform.safe_text import plain
+from genre_spark.platform.safe_text import plain, redact
+from genre_spark.versions import __version__
 
 EXIT_CODES = """\b
 Exit codes:

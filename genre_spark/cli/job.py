@@ -17,8 +17,7 @@ from genre_spark.monitoring import json_logs
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from genre_spark.bundle.promotions import Promotion
-    from genre_spark.bundle.registry import Entry
+    from genre_spark.bundle.files import Bundle
     from genre_spark.cli.options import OutputOptions, RunOptions
     from genre_spark.cli.terminal import Terminal
     from genre_spark.config import Settings
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Of how a command ended, and its summary.
-Send = Callable[["FinishedRun", Any], None]
+Send = Callable[["FinishedRun"], None]
 
 # Commands that run on Spark Connect too; the others need the driver's JVM, or no Spark.
 ON_CONNECT = ("inspect", "score", "labels", "report")
@@ -77,14 +75,14 @@ class Job:
         if self.session is None:
             self.session = self._started(table)
             signals.raise_at_signals()
-            watch = Watch(stages_of(self.session), self.terminal)
+            terminal = self.terminal
+            watch = Watch(stages_of(self.session), lambda: terminal.step, terminal.add)
             self._open.callback(watch.stop)
             watch.start()
         return self.session
 
     def _started(self, table: str | None) -> "SparkSession":
-        from genre_spark.platform.java_options import is_small
-        from genre_spark.platform.session import get_session, on_connect
+        from genre_spark.platform.session import get_session, is_small, on_connect
 
         batch_rows = self.settings.scoring.batch_rows
         if self.warm or self.remote:
@@ -101,44 +99,22 @@ class Job:
         self._open.close()
         self.terminal.close()
 
-    def model(self, reference: str) -> str:
-        """The path of a bundle, by its path or name; what is local is verified before Spark starts.
+    def model(self, reference: str) -> "Bundle":
+        """A verified bundle by its path or name; Spark is started for what only Hadoop can reach.
 
         Raises
         ------
         BundleError
-            Where it is not there, or cannot be trusted.
+            If it is not there, or cannot be trusted.
         """
-        from genre_spark.bundle import registry as models
         from genre_spark.bundle import store
 
-        root, in_mlflow = self.settings.models.registry, models.is_in_mlflow(reference)
-        by_hadoop = _is_remote(reference) or (models.is_name(reference) and _is_remote(root))
-        needs_spark = by_hadoop and not in_mlflow
-        path = models.locate(self.spark() if needs_spark else None, reference, root)
-        if not in_mlflow:  # a copy would be fetched twice
-            store.open_local(path)
-        return path
+        return store.open_bundle(self.spark, reference, self.settings.models.registry)
 
-    def entries(self) -> "list[Entry]":
-        """The models of the registry."""
-        from genre_spark.bundle import registry as models
-
-        root = self.settings.models.registry
-        return models.entries(self.spark() if _is_remote(root) else None, root)
-
-    def promotions(self, path: str) -> "list[Promotion]":
-        """What a version has been promoted to."""
-        from genre_spark.bundle.aliases import aliases_of
-
-        of = aliases_of(self.session, path)
-        return [one for one in of.made() if one.version == of.version]
-
-
-def _is_remote(path: str) -> bool:
-    from genre_spark.platform.storage import is_remote
-
-    return is_remote(path)
+    def run(self, pipeline: Any, request: Any) -> Any:
+        """What a pipeline makes of a request, on a session that suits its table."""
+        spark = self.spark(request.source.path)
+        return pipeline.run(spark, request, self.terminal.report_progress)
 
 
 @contextmanager
@@ -224,9 +200,9 @@ def _sender(metrics: str | None, lineage: str | None) -> Send:
 
         sends.append(functools.partial(openlineage.send, lineage))
 
-    def send(run: "FinishedRun", summary: Any) -> None:
+    def send(run: "FinishedRun") -> None:
         for one in sends:
-            one(run, summary)
+            one(run)
 
     return send
 
@@ -234,7 +210,7 @@ def _sender(metrics: str | None, lineage: str | None) -> Send:
 @contextmanager
 def _reported(command: str, run_id: str, terminal: "Terminal", send: Send) -> Iterator[None]:
     """Writes how a run ended to its log and to its metrics."""
-    from genre_spark.monitoring.finished_run import FinishedRun
+    from genre_spark.monitoring.finished_run import Facts, FinishedRun
 
     started, code = time.monotonic(), 0
     try:
@@ -243,10 +219,9 @@ def _reported(command: str, run_id: str, terminal: "Terminal", send: Send) -> It
         code = exit_code(err)
         raise
     finally:
-        shown = terminal.shown if code == 0 else {}
-        run = FinishedRun(command, run_id, code, round(time.monotonic() - started, 1))
+        seconds = round(time.monotonic() - started, 1)
         if code == 0:
-            logger.info(
-                "finished", extra={"exit_code": code, "seconds": run.seconds, "summary": shown}
-            )
-        send(run, shown)
+            ended = {"exit_code": code, "seconds": seconds, "summary": terminal.shown}
+            logger.info("finished", extra=ended)
+        facts = terminal.facts if code == 0 else Facts()
+        send(FinishedRun(command, run_id, code, seconds, facts))

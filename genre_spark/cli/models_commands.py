@@ -1,8 +1,10 @@
 """The commands of the model registry."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from genre_spark.cli.job import job_of
+from genre_spark.cli.job import Job, job_of
 from genre_spark.cli.options import (
     CATALOG,
     RunOptions,
@@ -12,12 +14,21 @@ from genre_spark.cli.options import (
     table_options,
 )
 
+if TYPE_CHECKING:
+    from genre_spark.bundle.registry import Entry
+
 REGISTRY = setting(
     "models.registry",
     "--registry",
     metavar="PATH",
     help="Folder of models, NAME/VERSION.  [the setting models.registry]",
 )
+
+
+def _entries(job: Job) -> "list[Entry]":
+    from genre_spark.bundle.registry import entries
+
+    return entries(job.spark, job.settings.models.registry)
 
 
 @click.group()
@@ -31,9 +42,9 @@ def models() -> None:
 def list_models(run: RunOptions) -> None:
     """Lists the models of a registry, with their accuracy and aliases."""
     with job_of(run) as job:
-        from genre_spark.cli import model_views
+        from genre_spark.cli import views
 
-        job.terminal.show(*model_views.listing(job.entries()))
+        job.terminal.show(*views.models(_entries(job)))
 
 
 @models.command(epilog="Example: genre-spark models show mine@champion")
@@ -43,11 +54,15 @@ def list_models(run: RunOptions) -> None:
 def show(run: RunOptions, model: str) -> None:
     """Shows a model: its data, accuracy and promotions."""
     with job_of(run) as job:
-        from genre_spark.bundle.store import open_bundle
-        from genre_spark.cli import model_views
+        from genre_spark.bundle.store import aliases_of
+        from genre_spark.cli import views
+        from genre_spark.monitoring.finished_run import Facts
 
-        path = job.model(model)
-        job.terminal.show(*model_views.model(open_bundle(job.session, path), job.promotions(path)))
+        opened = job.model(model)
+        of = aliases_of(job.spark, opened.location)
+        promotions = [one for one in of.made() if one.version == of.version]
+        facts = Facts(model_id=opened.manifest.model_id)
+        job.terminal.show(*views.model(opened, promotions), facts)
 
 
 @models.command(epilog="Example: genre-spark models verify mine@champion models/reference")
@@ -57,20 +72,19 @@ def show(run: RunOptions, model: str) -> None:
 def verify(run: RunOptions, model: tuple[str, ...]) -> None:
     """Verifies models to the last byte, or all of a registry; exit code 4 where one is bad."""
     with job_of(run) as job:
-        from genre_spark.bundle.store import open_bundle
-        from genre_spark.cli import model_views
+        from genre_spark.cli import views
         from genre_spark.errors import BundleError
-        from genre_spark.platform.redaction import redact
+        from genre_spark.platform.safe_text import redact
 
-        wanted = model or [entry.path for entry in job.entries()]
+        wanted = model or [entry.path for entry in _entries(job)]
         errors: dict[str, str | None] = {}
         for one in wanted:
             try:
-                open_bundle(job.session, job.model(one))
+                job.model(one)
                 errors[one] = None
             except BundleError as err:
                 errors[one] = str(err)
-        job.terminal.show(*model_views.verdicts(errors))
+        job.terminal.show(*views.verdicts(errors))
         bad = [name for name, error in errors.items() if error]
         if bad:
             raise BundleError(
@@ -95,14 +109,16 @@ def verify(run: RunOptions, model: tuple[str, ...]) -> None:
 def promote(table: TableOptions, run: RunOptions, model: str, alias: str, rollback: bool) -> None:
     """Gives a model an alias; it replaces a champion only if it is no less accurate."""
     with job_of(run) as job:
-        from genre_spark.cli import model_views
+        from genre_spark.cli import views
         from genre_spark.evaluation import promotion_gate
+        from genre_spark.monitoring.finished_run import Facts
 
         source = table.source(job.settings) if table.catalog else None
-        path = job.model(model)
+        opened = job.model(model)
         spark = job.spark(source.path) if source else job.session
-        given = promotion_gate.promote(spark, path, alias, source, job.settings, rollback)
-        job.terminal.show(*model_views.promotion(path, given))
+        given = promotion_gate.promote(spark, opened, alias, source, job.settings, rollback)
+        facts = Facts(model_id=given.model_id)
+        job.terminal.show(*views.promotion(opened.location, given), facts)
 
 
 @models.command(
@@ -120,14 +136,12 @@ def promote(table: TableOptions, run: RunOptions, model: str, alias: str, rollba
 def diff(table: TableOptions, run: RunOptions, before: str, after: str, explain: bool) -> None:
     """Labels a catalogue with two models: how many labels change, where, and why."""
     with job_of(run) as job:
-        from genre_spark.bundle.store import open_bundle
-        from genre_spark.cli import model_views
+        from genre_spark.cli import views
         from genre_spark.evaluation.model_comparison import compare
 
         source = table.source(job.settings)
-        paths = [job.model(one) for one in (before, after)]
+        one, other = job.model(before), job.model(after)
         spark = job.spark(source.path)
-        one, other = (open_bundle(spark, path) for path in paths)
         job.terminal.report_progress(f"labelling {table.catalog} with {before} and {after}")
         found = compare(spark, source, one, other, job.settings, explain)
-        job.terminal.show(*model_views.difference(found))
+        job.terminal.show(*views.difference(found))

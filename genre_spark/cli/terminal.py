@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,27 +16,16 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.status import Status
 from rich.table import Column, Table
 
-from genre_spark.platform.progress import Countdown
-from genre_spark.platform.redaction import redact, redact_all
-from genre_spark.platform.safe_text import plain
+from genre_spark.monitoring.finished_run import Facts
+from genre_spark.platform.progress import Countdown, Step
+from genre_spark.platform.safe_text import plain, redact, redact_all
+
+# Pairs of name and value, or a table whose first row is its head.
+Part = Mapping[str, str] | Sequence[Sequence[str]]
 
 # Seconds between two lines on how far a step has come, where each stays.
 _BETWEEN_LINES = 30.0
 _NUMBERS = re.compile(r"\d+")
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """Something that is being done.
-
-    Attributes
-    ----------
-    tracks : int
-        It is done with so many; 0 where that is not known.
-    """
-
-    message: str
-    tracks: int
 
 
 class Terminal:
@@ -56,6 +44,8 @@ class Terminal:
     ----------
     shown : mapping or sequence
         The summary that was shown last.
+    facts : Facts
+        What monitoring reports of it.
     step : Step
         The step in progress.
     """
@@ -67,6 +57,7 @@ class Terminal:
         progress: Callable[[str], None] | None = None,
     ):
         self.shown: Any = {}
+        self.facts = Facts()
         self.step = Step("", 0)
         self._last_line_at = 0.0
         self._countdown = Countdown()
@@ -162,11 +153,20 @@ class Terminal:
 
     def show(
         self,
-        summary: BaseModel | Mapping[str, Any],
-        parts: Iterable[Mapping[str, str] | Sequence[Sequence[str]]],
+        summary: BaseModel | Mapping[str, Any] | Sequence[Any],
+        parts: Iterable[Part],
+        facts: Facts | None = None,
     ) -> None:
-        """A summary for machines, or its parts for people: pairs, and tables with a head."""
-        if self.shown_as_json(summary):
+        """A summary for machines, or its parts for people; and its facts for monitoring."""
+        self.facts = facts or Facts()
+        self.shown = (
+            summary.model_dump(mode="json", by_alias=True)
+            if isinstance(summary, BaseModel)
+            else summary
+        )
+        if self._as_json:
+            self.close()
+            print(json.dumps(redact_all(self.shown), ensure_ascii=False))
             return
         for part in parts:
             if isinstance(part, Mapping):
@@ -178,18 +178,6 @@ class Terminal:
         """The command to type next, for people."""
         if not self._as_json:
             self.pairs({"next": shlex.join(("genre-spark", *words))})
-
-    def shown_as_json(self, summary: BaseModel | Mapping[str, Any] | Sequence[Any]) -> bool:
-        """Prints the summary for machines, if they asked for it."""
-        self.shown = (
-            summary.model_dump(mode="json", by_alias=True)
-            if isinstance(summary, BaseModel)
-            else summary
-        )
-        if self._as_json:
-            self.close()
-            print(json.dumps(redact_all(self.shown), ensure_ascii=False))
-        return self._as_json
 
 
 def _printable(text: str) -> str:

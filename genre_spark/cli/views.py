@@ -1,121 +1,119 @@
-"""Views of tables: known ones, an inspected one, a labelled one."""
+"""What commands print for people: pairs of name and value, and tables whose first row is the head."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any
 
-from genre_spark.catalog.inspection_results import Column, InspectedRows, Inspection, Reading
-from genre_spark.catalog.public_datasets import Fetched, KnownTable
-from genre_spark.cli.terminal import Terminal
-from genre_spark.reporting.text import quarantined
-from genre_spark.source import Origin
+from genre_spark.monitoring.drift import WARN, Drift, beyond
+from genre_spark.platform.safe_text import redact
+from genre_spark.reporting import study_report
+from genre_spark.reporting.text import PROTOCOLS, one_line, percent, protocol, quarantined, tally
+from genre_spark.reporting.topics import accuracy, confidence, synthetic_genres
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from genre_spark.bundle.files import Bundle
+    from genre_spark.bundle.genre_metrics import GenreMetrics, Protocol, ProtocolMetrics
+    from genre_spark.bundle.registry import ComparedAccuracy, Entry, Listed, Promotion
+    from genre_spark.catalog.inspection_results import Column, InspectedRows, Inspection, Reading
+    from genre_spark.catalog.public_datasets import Fetched, KnownTable
+    from genre_spark.catalog.rows import RowCounts
+    from genre_spark.cli.terminal import Part
+    from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Flow, Pairs
+    from genre_spark.evaluation.study_results import StudySummary
     from genre_spark.pipelines.browse import BrowsePage
+    from genre_spark.pipelines.bundles import BundleSummary
+    from genre_spark.pipelines.demo import DemoResult
+    from genre_spark.pipelines.suggest import Suggested
+    from genre_spark.publishing.labels import PublishedLabels
+    from genre_spark.publishing.manifest import Manifest, Published
     from genre_spark.publishing.reader import LabelledCatalogue
+    from genre_spark.source import Origin
+
+    View = tuple[dict[str, Any], list[Part]]
 
 
-def show_datasets(terminal: Terminal, tables: Sequence[KnownTable]) -> None:
+def datasets(tables: Sequence[KnownTable]) -> Iterator[Part]:
     """All known tables."""
-    if terminal.shown_as_json([one.summary() for one in tables]):
-        return
     rows = [("dataset", "rows", "genres", "file", "licence", "get it")]
     for one in tables:
         origin = one.origin
-        genres = "none" if origin.genres is None else f"{origin.genres:,}"
+        size = _size(origin)
         rows.append(
-            (one.name, f"{origin.rows:,}", genres, _size(origin), origin.licence, one.how_to_get)
+            (one.name, f"{origin.rows:,}", _genres(origin), size, origin.licence, one.how_to_get)
         )
-    terminal.table(rows)
+    yield rows
 
 
-def show_dataset(terminal: Terminal, table: KnownTable) -> None:
+def dataset(table: KnownTable) -> Iterator[Part]:
     """One known table."""
-    if terminal.shown_as_json(table.summary()):
-        return
-    origin, dataset = table.origin, table.dataset
-    terminal.pairs(
-        {
-            "dataset": table.name,
-            "about": dataset.about,
-            "page": origin.page,
-            "licence": origin.licence,
-            "file": f"{origin.file} {_size(origin)}".strip(),
-            "rows": f"{origin.rows:,}",
-            "genres": "none" if origin.genres is None else f"{origin.genres}",
-            "get it": table.how_to_get,
-            **{f"column {to}": by for to, by in dataset.columns.items()},
-            "extra features": ", ".join(dataset.extra_features),
-        }
-    )
+    origin, mapping = table.origin, table.dataset
+    yield {
+        "dataset": table.name,
+        "about": mapping.about,
+        "page": origin.page,
+        "licence": origin.licence,
+        "file": f"{origin.file} {_size(origin)}".strip(),
+        "rows": f"{origin.rows:,}",
+        "genres": _genres(origin),
+        "get it": table.how_to_get,
+        **{f"column {to}": by for to, by in mapping.columns.items()},
+        "extra features": ", ".join(mapping.extra_features),
+    }
 
 
-def show_fetched(terminal: Terminal, table: Fetched) -> None:
+def fetched(table: Fetched) -> Iterator[Part]:
     """Where a table is, and what to type next."""
-    if terminal.shown_as_json(table):
-        return
-    terminal.pairs(
-        {
-            "fetched" if table.fetched else "was there already": table.path,
-            "bytes": f"{table.bytes:,}",
-            "licence": table.licence,
-            "next": f"genre-spark inspect --catalog {table.path} --dataset {table.dataset}",
-        }
-    )
+    yield {
+        "fetched" if table.fetched else "was there already": table.path,
+        "bytes": f"{table.bytes:,}",
+        "licence": table.licence,
+        "next": f"genre-spark inspect --catalog {table.path} --dataset {table.dataset}",
+    }
 
 
-def show_browse(terminal: Terminal, made: "BrowsePage") -> None:
+def browse(made: BrowsePage) -> Iterator[Part]:
     """Where the page is, and how many tracks are on it."""
-    if not terminal.shown_as_json(made):
-        terminal.pairs({"page": made.page, "tracks": f"{made.tracks:,} of {made.of:,}"})
+    yield {"page": made.page, "tracks": f"{made.tracks:,} of {made.of:,}"}
 
 
-def show_inspection(terminal: Terminal, found: Inspection) -> None:
+def inspection(found: Inspection) -> Iterator[Part]:
     """What becomes of a table's values, what is not certain, and what to do next."""
-    if terminal.shown_as_json(found):
-        return
     if not found.rows:
-        terminal.table([_COLUMN_HEAD, *map(_column, found.columns)])
-    rows = [_read(found, one) for one in found.mapping.values()]
-    terminal.table([_READ_HEAD, *rows])
+        yield [_COLUMN_HEAD, *map(_column, found.columns)]
+    yield [_READ_HEAD, *(_read(found, one) for one in found.mapping.values())]
     if found.rows:
-        terminal.pairs(_fates(found.rows, found.genres, found.artists))
-    unused = [one.name for one in found.columns if not one.read_as]
-    terminal.pairs(
-        {"not used": f"{', '.join(unused[:_UNUSED])}{' …' * (len(unused) > _UNUSED)}"}
-        if unused
-        else {}
-    )
+        yield _fates(found.rows, found.genres, found.artists)
+    if unused := [one.name for one in found.columns if not one.read_as]:
+        yield {"not used": f"{', '.join(unused[:_UNUSED])}{' …' * (len(unused) > _UNUSED)}"}
     for kind, lines in (("question", found.questions), ("note", found.notes)):
-        terminal.pairs({f"{kind} {i}": line for i, line in enumerate(lines, start=1)})
-    terminal.pairs({"mapping": found.draft or "", "next": found.next})
+        yield {f"{kind} {i}": line for i, line in enumerate(lines, start=1)}
+    yield {"mapping": found.draft or "", "next": found.next}
 
 
-def show_labelled(terminal: Terminal, found: "LabelledCatalogue") -> None:
+def labelled(found: LabelledCatalogue) -> Iterator[Part]:
     """What is in a labelled catalogue."""
-    if terminal.shown_as_json(found.summary()):
-        return
     manifest = found.manifest
     labels, rows = manifest.labels, manifest.rows
-    terminal.pairs(
-        {
-            "tracks": f"{rows.labelled:,}",
-            "quarantined": quarantined(rows),
-            "scored": manifest.scored_at,
-            "model id": manifest.model_id,
-            "from": manifest.source.path,
-            "drift": manifest.drift.level if manifest.drift.assessed else "not assessed",
-        }
-    )
+    yield {
+        "tracks": f"{rows.labelled:,}",
+        "quarantined": quarantined(rows),
+        "scored": manifest.scored_at,
+        "model id": manifest.model_id,
+        "from": manifest.source.path,
+        "drift": manifest.drift.level if manifest.drift.assessed else "not assessed",
+    }
     for head, counts in (("synthetic genre", labels.synthetic_genres), ("genre", labels.genres)):
         if counts:
             shares = ((n, f"{c:,}", f"{c / rows.labelled:.1%}") for n, c in counts.items())
-            terminal.table([(head, "tracks", "share"), *shares])
+            yield [(head, "tracks", "share"), *shares]
     if labels.accepted is not None:
         sure = f"{labels.mean_confidence:.3f}"
-        terminal.pairs({"accepted": f"{labels.accepted:.1%}", "mean confidence": sure})
+        yield {"accepted": f"{labels.accepted:.1%}", "mean confidence": sure}
     if found.samples:
         rest = (tuple(map(_cell, one.values())) for one in found.samples)
-        terminal.table([tuple(found.samples[0]), *rest])
+        yield [tuple(found.samples[0]), *rest]
 
 
 _COLUMN_HEAD = ("column", "type", "filled", "lowest", "median", "highest", "for example", "read as")
@@ -152,7 +150,7 @@ def _read(found: Inspection, one: Reading) -> tuple[str, ...]:
     """How one column is read: an example, and how many values are missing or odd."""
     facts = found.features.get(one.name)
     value, outcome = one.examples[len(one.examples) // 2] if one.examples else ("", "")
-    value, outcome = _short(value), _short(outcome)
+    value, outcome = one_line(value, _LONGEST), one_line(outcome, _LONGEST)
     shown = value if value == outcome else f"{value} → {outcome}"
     odd = f"{one.not_understood:.1%}" if one.not_understood else ""
     source = (
@@ -169,11 +167,6 @@ def _read(found: Inspection, one: Reading) -> tuple[str, ...]:
         odd,
         *map(_number, (facts.low, facts.median, facts.high)),
     )
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return f"{text[: _LONGEST - 1]}…" if len(text) > _LONGEST else text
 
 
 def _kind(one: Column) -> str:
@@ -198,3 +191,302 @@ def _share(value: float) -> str:
 
 def _size(origin: Origin) -> str:
     return f"{origin.size / 1e6:.1f} MB" if origin.size else ""
+
+
+def _genres(origin: Origin) -> str:
+    return "none" if origin.genres is None else f"{origin.genres:,}"
+
+
+_PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
+
+
+def bundle(summary: BundleSummary) -> Iterator[Part]:
+    """What cluster or train made: accuracy first."""
+    if summary.genres:
+        yield from _accuracy(summary.genres)
+    rows = summary.rows
+    stability = {
+        f"stability over {name} (adjusted Rand index)": f"{of.mean:.3f} ± {of.std:.3f}"
+        for name, of in (summary.stability or {}).items()
+    }
+    yield {
+        "tracks": f"{rows.accepted:,} of {rows.read:,} rows",
+        "quarantined": quarantined(rows),
+        **_lacking(rows),
+        "not used (absent or constant)": ", ".join(summary.left_out),
+        "synthetic genres": _numbered(summary.synthetic_genres),
+        **stability,
+        "rules agree with synthetic genres on unseen tracks": _percent(summary.rules_agreement),
+    }
+    if not summary.genres and (quality := synthetic_genres.quality(summary.quality)):
+        yield quality.texts()
+    if changes := synthetic_genres.changes(summary.change):
+        yield dict(changes.rows)
+    in_mlflow = summary.mlflow or {}
+    logged = in_mlflow.get("registered") or in_mlflow.get("model_uri", "")
+    yield {"model id": summary.model_id, "bundle": summary.bundle, "in MLflow": logged}
+
+
+def questions(summary: Suggested) -> Iterator[Part]:
+    """Which tracks to label, and what the answers inform."""
+    yield {
+        "questions": f"{summary.number:,}",
+        "informed": f"{summary.tracks:,} tracks",
+        "labels taken into account": f"{summary.labelled:,}",
+        "file": summary.questions,
+    }
+
+
+def study(summary: StudySummary) -> Iterator[Part]:
+    """What evaluate found."""
+    yield {
+        "labelled tracks": f"{summary.tracks:,}",
+        "splits of known artists": f"{len(summary.seeds)}",
+        "repetitions of new artists, each held out once": f"{summary.repetitions}",
+        **{f"not measured on {protocol(one)}": why for one, why in summary.skipped.items()},
+    }
+    for name, of in summary.protocols.items():
+        yield study_report.scores(name, of, ("accuracy", "macro_f1", "ece")).texts()
+    yield {"tables and pictures": f"{summary.path}/evaluation.md"}
+
+
+def labels(made: PublishedLabels) -> Iterator[Part]:
+    """What score published."""
+    manifest = made.manifest
+    found, rows = manifest.labels, manifest.rows
+    yield {
+        "labelled": f"{rows.labelled:,} of {rows.read:,} rows",
+        "quarantined": quarantined(rows),
+        **_lacking(rows),
+        "synthetic genres": _numbered(list(found.synthetic_genres)),
+        "genres": tally(dict(list(found.genres.items())[:10])),
+        "accepted": _percent(found.accepted),
+        "drift": _drift(manifest.drift),
+        "scored": _scored(manifest),
+        "replaces": _replaced(made.replaces),
+        "would change": tally(made.changes.model_dump() if made.changes else {}),
+        "model id": manifest.model_id,
+        _PUBLISHED[made.published]: made.path,
+    }
+
+
+def demo(made: DemoResult) -> Iterator[Part]:
+    """What the demo found, and what to look at next."""
+    if made.trained.genres:
+        yield from _accuracy(made.trained.genres)
+    rows = made.scored.manifest.rows
+    yield {
+        "tracks": f"{rows.labelled:,} of {rows.read:,} rows",
+        "quarantined": quarantined(rows),
+        "synthetic genres": _numbered(made.trained.synthetic_genres),
+        "labelled catalogue": made.scored.path,
+        "model": made.trained.bundle,
+        "look at next": made.report,
+    }
+
+
+def _accuracy(genres: GenreMetrics) -> Iterator[Part]:
+    """The accuracies, and under them what is accepted and what to beware of."""
+    yield accuracy.headline(genres, brief=True).texts()
+    yield confidence.accepted_shares(genres)
+    yield {f"note {i}": line for i, line in enumerate(accuracy.remarks(genres), start=1)}
+
+
+def _lacking(rows: RowCounts) -> dict[str, str]:
+    """How many tracks lack features, and which; nothing where none does."""
+    if not rows.imputed:
+        return {}
+    found = f"{rows.imputed:,}" + (f" ({tally(rows.missing)})" if rows.missing else "")
+    without = {"tracks without any feature": f"{rows.without_features:,}"}
+    return {"tracks that lack features": found, **(without if rows.without_features else {})}
+
+
+def _drift(drift: Drift) -> str:
+    """What warns; nothing where nothing does."""
+    if not drift.assessed:
+        return f"not assessed: fewer than {drift.limits.min_tracks:,} tracks"
+    return ", ".join(beyond(drift, WARN))
+
+
+def _scored(manifest: Manifest) -> str:
+    """How much an incremental run scored; nothing of a full one."""
+    if not manifest.incremental.asked:
+        return ""
+    if because := manifest.incremental.in_full_because:
+        return f"all tracks: {because}"
+    rescored = sum(run.tracks for run in manifest.runs if run.run_id == manifest.run_id)
+    return f"{rescored:,} of {manifest.rows.labelled:,} tracks, the rest carried over"
+
+
+def _replaced(old: Published | None) -> str:
+    if old is None:
+        return ""
+    rows = (old.rows or {}).get("labelled", 0)
+    return f"{rows:,} tracks of {old.scored_at}, model {old.model_id}"
+
+
+def _numbered(names: Sequence[str]) -> str:
+    return f"{len(names)}: " + ", ".join(names)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else percent(share)
+
+
+def models(entries: Sequence[Entry]) -> View:
+    """The models of a registry."""
+    head = ("name", "version", "kind", *PROTOCOLS.values(), "made at", "aliases", "id")
+    rows = [
+        (
+            one.name,
+            one.version or "",
+            one.manifest.kind if one.manifest else "damaged",
+            *(_listed_accuracy(one.manifest, protocol) for protocol in PROTOCOLS),
+            one.manifest.created_at if one.manifest else "",
+            ", ".join(one.aliases),
+            one.manifest.model_id if one.manifest else "",
+        )
+        for one in entries
+    ]
+    summary = [
+        {**dict(zip(head, row, strict=True)), "path": one.path, "aliases": list(one.aliases)}
+        for row, one in zip(rows, entries, strict=True)
+    ]
+    return {"models": summary}, [[head, *rows]] if rows else [{"models": "none"}]
+
+
+def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
+    """One model, verified, and what it has been promoted to."""
+    manifest = opened.manifest
+    protocols = manifest.genres.protocols if manifest.genres else {}
+    genres = list(manifest.scoring.genres.classes) if manifest.scoring.genres else []
+    accuracy = {
+        f"accuracy, {title}": f"{protocols[p].accuracy:.3f}" if p in protocols else ""
+        for p, title in PROTOCOLS.items()
+    }
+    summary = {
+        "path": opened.source,
+        "kind": manifest.kind,
+        "model_id": manifest.model_id,
+        "created_at": manifest.created_at,
+        "genre_spark_version": manifest.genre_spark_version,
+        "source_revision": manifest.source_revision,
+        "seed": manifest.seed,
+        "data": manifest.data.model_dump(mode="json"),
+        "features": list(manifest.scoring.scaler.features),
+        "synthetic_genres": list(manifest.scoring.synthetic.names),
+        "genres": genres,
+        "protocols": {name: _numbers(of) for name, of in protocols.items()},
+        "promotions": [one.model_dump() for one in promotions],
+    }
+    pairs = {
+        "model": f"{manifest.model_id}, a verified {manifest.kind} bundle",
+        "made": f"{manifest.created_at}, genre-spark {manifest.genre_spark_version}",
+        "from": f"{manifest.data.source}, {manifest.data.rows.accepted:,} tracks",
+        "features": ", ".join(manifest.scoring.scaler.features),
+        "synthetic genres": ", ".join(manifest.scoring.synthetic.names),
+        "genres": ", ".join(genres),
+        **accuracy,
+        "promoted": "; ".join(f"{one.alias} {one.at}" for one in promotions),
+        "bundle": opened.source,
+    }
+    return summary, [pairs]
+
+
+def verdicts(errors: Mapping[str, str | None]) -> View:
+    """Which bundles can be trusted."""
+    errors = {redact(name): error for name, error in errors.items()}
+    shown = {name: error or "verified" for name, error in errors.items()}
+    return {
+        "verified": [name for name, error in errors.items() if not error],
+        "faults": {name: error for name, error in errors.items() if error},
+    }, [shown]
+
+
+def promotion(path: str, given: Promotion) -> View:
+    """What a model has become, and on what evidence."""
+    pairs = {"promoted": f"{path} is {given.alias}", "model id": given.model_id}
+    parts: list[Part] = [pairs]
+    if given.evidence:
+        rows = [
+            (PROTOCOLS[name], f"{one.tracks:,}", f"{one.champion:.4f}", f"{one.candidate:.4f}")
+            for name, one in given.evidence.protocols.items()
+        ]
+        parts = [[("held out", "tracks", "champion so far", "this model"), *rows], pairs]
+    return {"path": path, **given.model_dump()}, parts
+
+
+def difference(found: Difference) -> View:
+    """How many labels change, where, and why."""
+    genres, synthetic, n = found.genres, found.synthetic_genres, found.tracks
+    known = genres.labelled
+    pairs = {
+        "tracks": f"{n:,}; accepted by one model alone: {found.only_before:,} and"
+        f" {found.only_after:,}",
+        "genres that change": _of(genres.changed, n),
+        "synthetic genres that change": _of(synthetic.changed, n)
+        + ("" if synthetic.same_ids else " (other discoveries: their ids are not comparable)"),
+        "accepted": tally(genres.accepted).replace("_", " "),
+        "accuracy on labelled tracks, training tracks included": f"{_of(known['right_before'], known['tracks'])} before,"
+        f" {_of(known['right_after'], known['tracks'])} after",
+        "accuracy on artists new to both": _compared(found.new_artists),
+        "from → to": _flows(genres.flows),
+        "features that supported changed labels": _flows(found.why.features or ()),
+    }
+    tables = [
+        _changed("synthetic genre before", genres.by_synthetic_genre),
+        _changed("confidence before, from", genres.by_confidence),
+        _changed("artist to the models", found.why.artists),
+        _made(found.why.making),
+    ]
+    summary = found.model_dump(mode="json", by_alias=True)
+    return summary, [pairs, *(table for table in tables if len(table) > 1)]
+
+
+def _flows(flows: Sequence[Flow]) -> str:
+    """The largest flows in words."""
+    return "; ".join(
+        f"{one.before or 'none'} → {one.after or 'none'}: {one.tracks:,}" for one in flows[:10]
+    )
+
+
+def _compared(found: ComparedAccuracy | None) -> str:
+    """Accuracies on new artists; empty if nothing can be compared."""
+    if not found or not found.tracks:
+        return ""
+    return (
+        f"{found.champion:.4f} before, {found.candidate:.4f} after, on {found.tracks:,} tracks of"
+        f" {found.artists:,} artists"
+    )
+
+
+def _listed_accuracy(manifest: Listed | None, protocol: Protocol) -> str:
+    accuracy = manifest.accuracy if manifest else {}
+    return f"{accuracy[protocol]:.3f}" if protocol in accuracy else ""
+
+
+def _numbers(metrics: ProtocolMetrics) -> dict[str, float]:
+    """Metrics that are single numbers."""
+    return {name: value for name, value in metrics if isinstance(value, int | float)}
+
+
+def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, ...]]:
+    rows = sorted(found.items(), key=lambda item: -item[1].changed)
+    shares = [(name, f"{one.tracks:,}", _of(one.changed, one.tracks)) for name, one in rows]
+    return [(title, "tracks", "genres that change"), *shares]
+
+
+def _made(found: Pairs) -> list[tuple[str, ...]]:
+    return [
+        ("made of, or decides by", "before", "after"),
+        *((name, *map(_shortened, pair)) for name, pair in found.items()),
+    ]
+
+
+def _shortened(value: Any) -> str:
+    parts = value if isinstance(value, list | tuple) else [value]
+    return one_line(", ".join(map(str, parts)), 60)
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})" if whole else f"{part:,}"

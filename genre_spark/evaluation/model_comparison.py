@@ -9,11 +9,10 @@ from pydantic import Field
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark._model import Count, SparseModel, StrictModel
+from genre_spark._model import Count, SparseModel, StrictModel, now
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.bundle.promotions import ComparedAccuracy
-from genre_spark.bundle.registry import now
+from genre_spark.bundle.registry import ComparedAccuracy
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import Settings
 from genre_spark.features.artist_pass import artist_key

@@ -7,11 +7,11 @@ are not used: `model_id` does not cover them, and the author of a bundle can wri
 
 from pyspark.sql import SparkSession
 
+from genre_spark._model import now
 from genre_spark.bundle import registry as models
 from genre_spark.bundle import store
-from genre_spark.bundle.aliases import aliases_of
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.promotions import Evidence, Promotion
+from genre_spark.bundle.registry import Evidence, Promotion
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Settings
 from genre_spark.errors import BundleError, ConfigError, GateError
@@ -20,14 +20,14 @@ from genre_spark.evaluation.model_comparison import (
     on_new_artists,
     records_artists,
 )
-from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import redact
 
 CATALOGUE = "catalogue"
 
 
 def promote(
     spark: SparkSession | None,
-    path: str,
+    candidate: Bundle,
     alias: str,
     source: Source | None,
     settings: Settings,
@@ -39,8 +39,8 @@ def promote(
     ----------
     spark : SparkSession, optional
         Needed with a catalogue, and for paths that only Hadoop can reach.
-    path : str
-        Of the bundle: ``…/NAME/VERSION``, or ``models:/NAME/VERSION`` of MLflow's registry.
+    candidate : Bundle
+        From ``…/NAME/VERSION``, or from ``models:/NAME/VERSION`` of MLflow's registry.
     alias : str
     source : Source, optional
         Labelled tracks to compare with the champion on.
@@ -57,9 +57,9 @@ def promote(
     ConfigError
         If there is a champion, and no catalogue to compare with it on.
     """
+    path = candidate.location
     models.check_place(path, alias, settings.models.registry)
-    aliases = aliases_of(spark, path)
-    candidate = store.open_bundle(spark, path)
+    aliases = store.aliases_of(lambda: spark, path)
     model_id = candidate.manifest.model_id
     made = aliases.made()
     had = {(one.alias, one.version, one.model_id) for one in made}
@@ -74,11 +74,11 @@ def promote(
             )
         champion = aliases.current(alias)
         if champion and champion[1] != model_id:
-            old = store.open_bundle(spark, champion[0])
+            old = store.open_bundle(lambda: spark, champion[0], settings.models.registry)
             evidence = compared(spark, source, old, candidate, settings)
             check(evidence, settings.models.max_loss)
     given = Promotion(
-        alias=alias, version=aliases.version, model_id=model_id, at=models.now(), evidence=evidence
+        alias=alias, version=aliases.version, model_id=model_id, at=now(), evidence=evidence
     )
     aliases.give(given, seen=len(made))
     return given

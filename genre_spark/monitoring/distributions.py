@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from pyarrow import dataset
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from genre_spark.bundle.catalogue_profile import (
+from genre_spark.bundle.manifest import (
     CONFIDENCE_BINS,
     LEVELS,
     Binned,
@@ -33,22 +33,24 @@ def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, Fe
     Parameters
     ----------
     tracks : DataFrame
-        With a double column per feature, null where missing.
+        With a double column per feature, null where missing; from `sampling.bounded`, since the
+        driver counts them.
     """
     columns = [F.percentile_approx(name, list(LEVELS), 10_000) for name in features]
     ((values,),) = tracks.agg(F.array(*columns)).collect()
-    quantiles = dict(zip(features, values, strict=True))
-    edges = {name: tuple(sorted(set((quantiles[name] or ())[1:-1]))) for name in features}
-    found = _binned(tracks, edges)
+    table = tracks.select(*features).toArrow()
     return {
-        name: FeatureProfile(
-            quantiles=tuple(quantiles[name] or ()),
-            missing=found[name].missing,
-            bin_edges=edges[name],
-            counts=found[name].counts,
-        )
-        for name in features
+        name: _feature_profile(tuple(at or ()), table[name].combine_chunks())
+        for name, at in zip(features, values, strict=True)
     }
+
+
+def _feature_profile(quantiles: tuple[float, ...], column: pa.Array) -> FeatureProfile:
+    edges = tuple(sorted(set(quantiles[1:-1])))
+    found = _binned_column(column, np.array(edges, np.float64))
+    return FeatureProfile(
+        quantiles=quantiles, missing=found.missing, bin_edges=edges, counts=found.counts
+    )
 
 
 def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
@@ -213,45 +215,3 @@ def _first_reasons(labelled: DataFrame, label: str, why: str) -> dict[str, dict[
         if row["feature"] is not None:
             found.setdefault(row[label], {})[row["feature"]] = row["count"]
     return found
-
-
-def _binned(tracks: DataFrame, edges: Mapping[str, Sequence[float]]) -> dict[str, Binned]:
-    """Each feature's tracks, in one pass: every task counts its own."""
-    ordered = {name: np.array(own, dtype=np.float64) for name, own in edges.items()}
-    schema = "feature string, bin int, n bigint"
-    counted = tracks.select(*edges).mapInArrow(_counter(ordered), schema)
-    rows = counted.groupBy("feature", "bin").agg(F.sum("n").alias("n")).collect()
-    found = {(row["feature"], row["bin"]): row["n"] for row in rows}
-    return {name: _bins(name, len(own) + 1, found) for name, own in edges.items()}
-
-
-def _counter(
-    edges: Mapping[str, np.ndarray],
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        # The last place is for missing values.
-        totals = {name: np.zeros(len(own) + 2, dtype=np.int64) for name, own in edges.items()}
-        for batch in batches:
-            for name, own in edges.items():
-                values = batch[name].drop_null().to_numpy(zero_copy_only=False)
-                totals[name][:-1] += np.bincount(
-                    np.searchsorted(own, values), minlength=len(own) + 1
-                )
-                totals[name][-1] += batch[name].null_count
-        for name, counts in totals.items():
-            at = [*range(len(counts) - 1), None]
-            yield pa.RecordBatch.from_pydict(
-                {
-                    "feature": pa.array([name] * len(counts)),
-                    "bin": pa.array(at, pa.int32()),
-                    "n": pa.array(counts),
-                }
-            )
-
-    return work
-
-
-def _bins(name: str, n_bins: int, found: Mapping[tuple[str, int | None], int]) -> Binned:
-    counts = tuple(found.get((name, i), 0) for i in range(n_bins))
-    missing = found.get((name, None), 0)
-    return Binned(counts, missing / max(1, missing + sum(counts)))

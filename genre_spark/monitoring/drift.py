@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 
 from genre_spark._model import Finite, Share, SparseModel, StrictModel
-from genre_spark.bundle.catalogue_profile import (
+from genre_spark.bundle.manifest import (
     CONFIDENCE_BINS,
     Binned,
     FeatureProfile,

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from genre_spark.platform.redaction import redact, redact_all
-from genre_spark.platform.safe_text import plain
+from genre_spark.platform.safe_text import plain, redact, redact_all
 
 TEXT, JSON = "text", "json"
 # Fields of a line beside the message; set by `extra=` or for all lines of a run.
@@ -25,7 +24,10 @@ class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {"time": at, "level": record.levelname, **self._same}
-        line |= {"logger": record.name, "message": _safe_lines(record.getMessage())}
+        line |= {
+            "logger": record.name,
+            "message": "\n".join(map(_safe, record.getMessage().split("\n"))),
+        }
         line |= {
             name: redact_all(getattr(record, name)) for name in _FIELDS if hasattr(record, name)
         }
@@ -42,10 +44,6 @@ class _Text(logging.Formatter):
         if record.exc_info:
             line += f"\n{redact(self.formatException(record.exc_info))}"
         return line
-
-
-def _safe_lines(message: str) -> str:
-    return "\n".join(map(_safe, message.split("\n")))
 
 
 def _safe(message: str) -> str:

@@ -27,12 +27,12 @@ from openlineage.client.transport.http import (
     TokenProvider,
 )
 
-from genre_spark import __version__
-from genre_spark.bundle.registry import MLFLOW, is_in_mlflow
+from genre_spark.bundle.registry import MLFLOW
 from genre_spark.monitoring.drift import OK, Drift
-from genre_spark.monitoring.finished_run import Facts, FinishedRun, Labelled, Place
-from genre_spark.platform.redaction import redact
+from genre_spark.monitoring.finished_run import Facts, FinishedRun, Labelled
+from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import check_own, is_remote, local_path
+from genre_spark.versions import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +45,13 @@ _OWN = '"https://openlineage.io/spec/'  # of the schema of each event
 Assertion = facets.data_quality_assertions_dataset.Assertion
 
 
-def send(target: str, run: FinishedRun, summary: Any) -> None:
+def send(target: str, run: FinishedRun) -> None:
     """Appends the event of a run to a file, or posts it; a failure is a warning.
 
     Parameters
     ----------
     target : str
         A file, or the address of a server such as Marquez (``http://host:5000``).
-    run, summary
-        As of `prometheus.send`.
     """
     try:
         if target.startswith(("http://", "https://")):
@@ -63,7 +61,7 @@ def send(target: str, run: FinishedRun, summary: Any) -> None:
         else:
             check_own(Path(target), _OWN)
             transport = FileTransport(FileConfig(log_file_path=target, append=True))
-        OpenLineageClient(transport=transport).emit(event(run, Facts.of(summary)))
+        OpenLineageClient(transport=transport).emit(event(run))
     except Exception as err:  # a bad URL, an answer that is none: no failure of the run
         reason = redact(str(err)) or type(err).__name__
         logger.warning("%s: lineage could not be sent: %s", redact(target), reason)
@@ -74,25 +72,22 @@ def _auth() -> TokenProvider:
     return ApiKeyTokenProvider({"apiKey": key}) if key else TokenProvider({})
 
 
-def event(run: FinishedRun, facts: Facts) -> RunEvent:
+def event(run: FinishedRun) -> RunEvent:
     """The event of a run: COMPLETE with its datasets, or FAIL."""
-    failed = bool(run.exit_code)
+    facts, failed = run.facts, bool(run.exit_code)
+    # A UUID that is always the same for a run of genre-spark.
+    run_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_PRODUCER}#{run.run_id}"))
     namespace = os.environ.get(_NAMESPACE, "genre-spark")
     ended = datetime.now(UTC)
     return RunEvent(
         eventType=RunState.FAIL if failed else RunState.COMPLETE,
         eventTime=ended.isoformat(),
-        run=Run(_run_id(run.run_id), _run_facets(run)),
+        run=Run(run_id, _run_facets(run)),
         job=Job(namespace, f"genre-spark.{run.command.replace(' ', '.')}"),
         producer=_PRODUCER,
         inputs=[] if failed else list(_inputs(facts)),
         outputs=[] if failed else list(_outputs(facts)),
     )
-
-
-def _run_id(run_id: str) -> str:
-    """A UUID that is always the same for a run of genre-spark."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_PRODUCER}#{run_id}"))
 
 
 def _run_facets(run: FinishedRun) -> dict[str, RunFacet]:
@@ -111,10 +106,10 @@ def _inputs(facts: Facts) -> Iterator[InputDataset]:
     """The catalogue, with what is known of its quality; and the model."""
     if facts.source:
         yield InputDataset(
-            *_named(facts.source.path), facets=_version(facts.source), inputFacets=_quality(facts)
+            *_named(facts.source), facets=_version(facts), inputFacets=_quality(facts)
         )
     if facts.model:
-        yield InputDataset(*_named(facts.model.path))
+        yield InputDataset(*_named(facts.model))
 
 
 def _outputs(facts: Facts) -> Iterator[OutputDataset]:
@@ -131,7 +126,7 @@ def _labelled(made: Labelled) -> OutputDataset:
         schema.SchemaDatasetFacetFields(name=name, type=kind) for name, kind in made.columns.items()
     ]
     counted = facets.output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
-        rowCount=made.rows.counts["labelled"]
+        rowCount=made.n_rows
     )
     return OutputDataset(
         *_named(made.path),
@@ -140,22 +135,25 @@ def _labelled(made: Labelled) -> OutputDataset:
     )
 
 
-def _version(source: Place) -> dict[str, DatasetFacet]:
-    if source.version is None:
+def _version(facts: Facts) -> dict[str, DatasetFacet]:
+    if facts.source_version is None:
         return {}
-    version = facets.dataset_version_dataset.DatasetVersionDatasetFacet(str(source.version))
+    version = facets.dataset_version_dataset.DatasetVersionDatasetFacet(str(facts.source_version))
     return {"version": version}
 
 
 def _quality(facts: Facts) -> dict[str, InputDatasetFacet]:
     """Rows that were read, and each check with what it found."""
     found: dict[str, InputDatasetFacet] = {}
-    if "read" in facts.rows.counts:
+    checks: list[Assertion] = []
+    if facts.rows:
         metrics = facets.data_quality_metrics_input_dataset
         found["dataQualityMetrics"] = metrics.DataQualityMetricsInputDatasetFacet(
-            columnMetrics={}, rowCount=facts.rows.counts["read"]
+            columnMetrics={}, rowCount=facts.rows.read
         )
-    checks = [*_of_rows(facts.rows.reasons), *(_of_drift(facts.drift) if facts.drift else [])]
+        checks += _of_rows(facts.rows.reasons)
+    if facts.drift:
+        checks += _of_drift(facts.drift)
     if checks:
         quality = facets.data_quality_assertions_dataset
         found["dataQualityAssertions"] = quality.DataQualityAssertionsDatasetFacet(
@@ -186,7 +184,7 @@ def _of_drift(drift: Drift) -> Iterator[Assertion]:
 def _named(path: str) -> tuple[str, str]:
     """Namespace and name of a dataset, by the naming of OpenLineage."""
     given = redact(path)
-    if is_in_mlflow(given):
+    if given.startswith(MLFLOW):
         return "mlflow", given.removeprefix(MLFLOW)
     if not is_remote(given):
         return "file", os.path.abspath(local_path(given))

@@ -5,16 +5,16 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
 
-from genre_spark import __version__
+from genre_spark.bundle.manifest import LabelProfile
 from genre_spark.monitoring.drift import LEVELS, Drift
-from genre_spark.monitoring.finished_run import Facts, FinishedRun, LabelFacts
-from genre_spark.platform.redaction import redact
+from genre_spark.monitoring.finished_run import Facts, FinishedRun
+from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import check_own
+from genre_spark.versions import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -26,18 +26,16 @@ _SUCCEEDED = "genre_spark_succeeded_timestamp_seconds"
 Sample = tuple[str, str, dict[str, str], float]
 
 
-def send(target: str, run: FinishedRun, summary: Any) -> None:
+def send(target: str, run: FinishedRun) -> None:
     """Writes or pushes the metrics of a run; a failure of that is logged, and does not fail the run.
 
     Parameters
     ----------
     target : str
         A file, or the URL of a Pushgateway (``http://host:9091``).
-    summary
-        Of the command, as it is printed for machines; of a failed one nothing.
     """
     try:
-        samples = [*_of_run(run), *_of_facts(Facts.of(summary))]
+        samples = [*_of_run(run), *_of_facts(run.facts)]
         if target.startswith(("http://", "https://")):
             registry = _registry(samples, run.command)
             # Adds: after a failure, the time of the last success stays what it was.
@@ -77,11 +75,11 @@ def _of_facts(facts: Facts) -> Iterator[Sample]:
     if facts.model_id:
         labels = {"model_id": facts.model_id}
         yield "genre_spark_model_info", "The model that was made or used.", labels, 1
-    for state, n in facts.rows.counts.items():
+    for state, n in facts.counts.items():
         yield "genre_spark_rows", "Rows of the catalogue.", {"state": state}, n
-    for reason, n in facts.rows.reasons.items():
+    for reason, n in (facts.rows.reasons if facts.rows else {}).items():
         yield "genre_spark_quarantined_rows", "Rows quarantined.", {"reason": reason}, n
-    for feature, n in facts.rows.missing.items():
+    for feature, n in (facts.rows.missing if facts.rows else {}).items():
         yield "genre_spark_tracks_lacking", "Tracks without a feature.", {"feature": feature}, n
     if facts.labels:
         yield from _of_labels(facts.labels)
@@ -94,7 +92,7 @@ def _of_facts(facts: Facts) -> Iterator[Sample]:
             yield "genre_spark_coverage", "Share of labels accepted.", where, one.coverage
 
 
-def _of_labels(labels: LabelFacts) -> Iterator[Sample]:
+def _of_labels(labels: LabelProfile) -> Iterator[Sample]:
     kinds = {"genres": labels.genres, "synthetic_genres": labels.synthetic_genres}
     for kind, counts in kinds.items():
         for label, n in counts.items():

@@ -1,6 +1,7 @@
 """`genre-spark labels DIR --output FILE.html`: a page to search a labelled catalogue."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -11,9 +12,8 @@ from genre_spark.catalog import reader as tables
 from genre_spark.catalog import source_files
 from genre_spark.catalog.catalogue import Source
 from genre_spark.errors import InputError
-from genre_spark.pipelines.requests import BrowseRequest
-from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.published_files import MANIFEST
+from genre_spark.platform.atomic_directory import MANIFEST
+from genre_spark.platform.hadoop import GetSpark, storage_at
 from genre_spark.publishing import reader
 from genre_spark.publishing.manifest import Source as LabelledSource
 from genre_spark.reporting import html, pages
@@ -31,7 +31,35 @@ class BrowsePage(StrictModel):
     of: Count
 
 
-def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) -> BrowsePage:
+@dataclass(frozen=True)
+class BrowseRequest:
+    """Write a page to search a labelled catalogue.
+
+    Attributes
+    ----------
+    labels : str
+        A labelled catalogue.
+    output : str
+        The page; an earlier one is replaced, and no other file.
+    max_tracks : int
+        Of a larger catalogue so many, from all over it.
+    catalog : str or None
+        The table that was labelled: titles, artists and albums are taken from it.
+    dataset : Dataset or None
+        Its mapping; None for that of the labels, which must be plain.
+    storage_options : mapping of str to str
+        With which deltalake reaches Delta tables.
+    """
+
+    labels: str
+    output: str
+    max_tracks: int
+    catalog: str | None = None
+    dataset: Dataset | None = None
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(get_spark: GetSpark, request: BrowseRequest) -> BrowsePage:
     """Writes the page; see `BrowseRequest`.
 
     Parameters
@@ -46,16 +74,13 @@ def run(get_spark: Callable[[], SparkSession | None], request: BrowseRequest) ->
     OutputError
         Where the output is another file.
     """
-    by_arrow = reader.by_arrow(request.labels, request.storage_options)
-    spark = get_spark() if request.catalog or not by_arrow else None
-    storage = storage_of(spark, request.output)
+    storage = storage_at(get_spark, request.output)
     html.check(storage, request.output, "labels")
-    manifest = reader.manifest_of(spark, request.labels, request.storage_options)
+    table = reader.LabelledTable(get_spark, request.labels, request.storage_options)
+    manifest = table.manifest
     columns = [name for name in manifest.columns if name not in _NOT_SHOWN]
-    tracks = reader.sample(
-        spark, request.labels, request.max_tracks, request.storage_options, columns
-    )
-    if spark is not None and request.catalog:
+    tracks = table.sample(request.max_tracks, columns)
+    if request.catalog and (spark := get_spark()):
         tracks = _named(spark, manifest.source, request, tracks)
     storage.write_text(request.output, pages.labels(manifest, tracks))
     return BrowsePage(page=request.output, tracks=len(tracks), of=manifest.rows.labelled)

@@ -1,11 +1,12 @@
 """What `cluster` and `train` share: the manifest and the summary of a new bundle."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from genre_spark import __version__, versions
-from genre_spark._model import SparseModel, StrictModel
+from pydantic import PlainSerializer
+
+from genre_spark import versions
+from genre_spark._model import SparseModel, StrictModel, now
 from genre_spark.bundle import files
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import GenreMetrics
@@ -22,7 +23,10 @@ from genre_spark.classifier import training_set
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.clustering.results import Change, QualityComparison
 from genre_spark.config import Settings
-from genre_spark.platform.redaction import redact
+from genre_spark.monitoring.finished_run import Facts
+from genre_spark.platform.safe_text import redact
+from genre_spark.publishing.labels import PublishedLabels
+from genre_spark.versions import __version__
 
 
 def new_manifest(
@@ -33,7 +37,7 @@ def new_manifest(
         format_version=files.FORMAT_VERSION,
         kind="full" if part.genres else "clusters",
         model_id=model_id(part, onnx),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=now(),
         genre_spark_version=__version__,
         source_revision=versions.source_revision(),
         libraries=versions.library_versions(),
@@ -83,8 +87,8 @@ class BundleSummary(SparseModel):
         Of synthetic genres, where they were measured; see `clustering.results.Discovery`.
     mlflow : dict of str to str or None
         Of the logged run, where one was asked for.
-    labels : dict or None
-        Summary of the labelled catalogue, where one was asked for.
+    labels : PublishedLabels or None
+        The labelled catalogue, where one was asked for.
     """
 
     bundle: str
@@ -100,7 +104,19 @@ class BundleSummary(SparseModel):
     change: Change | None = None
     genres: GenreMetrics | None = None
     mlflow: dict[str, str] | None = None
-    labels: dict[str, Any] | None = None
+    labels: Annotated[PublishedLabels, PlainSerializer(PublishedLabels.summary)] | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """The same for monitoring."""
+        return Facts(
+            source=self.source,
+            made=(self.bundle,),
+            published=self.labels.facts.published if self.labels else (),
+            model_id=self.model_id,
+            rows=self.rows,
+            protocols=dict((self.genres.protocols if self.genres else {}).items()),
+        )
 
     @classmethod
     def of(cls, manifest: Manifest, output: str) -> "BundleSummary":

@@ -1,36 +1,52 @@
 """`genre-spark cluster`: discovers synthetic genres and writes a clusters bundle."""
 
-import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files, store
-from genre_spark.bundle.catalogue_profile import LabelProfile, Profile
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import Manifest, ScoringPart
+from genre_spark.bundle.manifest import LabelProfile, Manifest, Profile, ScoringPart
 from genre_spark.catalog import sampling, validation
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.clustering.discover import Tracks, discover
 from genre_spark.config import Settings
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import BundleSummary, catalogue_facts, new_manifest
-from genre_spark.pipelines.requests import ClusterRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.progress import ReportProgress, plainly
-from genre_spark.publishing import destination
-from genre_spark.publishing.labels import publish_labels
-from genre_spark.publishing.request import LabelRequest
+from genre_spark.platform.progress import ReportProgress, to_log
+from genre_spark.publishing.labels import LabelRequest, destination_of, publish_labels
 from genre_spark.reporting import model_card
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 
-logger = logging.getLogger(__name__)
-_log = plainly(logger.info)
+
+@dataclass(frozen=True)
+class ClusterRequest:
+    """Discover synthetic genres and write a clusters bundle.
+
+    Attributes
+    ----------
+    output : str
+        Directory of the new bundle.
+    labels : str or None
+        Where to publish the catalogue, labelled with the new bundle.
+    previous : Bundle or None
+        An earlier bundle, whose ids and names are kept where synthetic genres are the same.
+    run_id : str or None
+        Of the labelled catalogue; 12 hexadecimal digits.
+    """
+
+    source: Source
+    output: str
+    settings: Settings
+    labels: str | None = None
+    previous: Bundle | None = None
+    run_id: str | None = None
 
 
 def run(
-    spark: SparkSession, request: ClusterRequest, report_progress: ReportProgress = _log
+    spark: SparkSession, request: ClusterRequest, report_progress: ReportProgress = to_log
 ) -> BundleSummary:
     """Discovers synthetic genres and writes a clusters bundle.
 
@@ -40,12 +56,12 @@ def run(
         Called with one line on what is being done.
     """
     source, output, settings = request.source, request.output, request.settings
-    earlier = _checked(spark, request)
+    _check_outputs(spark, request)
     report_progress(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
         n_tracks = catalogue.counts.accepted
         report_progress(f"discovering synthetic genres of {n_tracks:,} tracks", n_tracks)
-        manifest, profile = _discover(catalogue, source, settings, earlier)
+        manifest, profile = _discover(catalogue, source, settings, request.previous)
         with store.new_bundle(spark, output) as folder:
             files.write_files(folder, manifest, profile, model_card.render(manifest))
             made = replace(files.load(folder), reference=output)
@@ -55,20 +71,17 @@ def run(
             wanted = LabelRequest(source, made, request.labels, settings, run_id=request.run_id)
             owned = replace(catalogue, owner=manifest.scoring.owner)
             labels = publish_labels(spark, owned, wanted)
-            summary = summary.model_copy(update={"labels": labels.summary()})
+            summary = summary.model_copy(update={"labels": labels})
     return summary
 
 
-def _checked(spark: SparkSession, request: ClusterRequest) -> Bundle | None:
-    """The previous bundle; paths that cannot be written are refused before any work."""
+def _check_outputs(spark: SparkSession, request: ClusterRequest) -> None:
+    """Refuses paths that cannot be written, before any work."""
     output, read = request.output, [request.source.path]
     store.check_absent(spark, output)
     atomic_directory.check_apart(storage_of(spark, output), output, read)
-    previous = store.open_bundle(spark, request.previous) if request.previous else None
     if request.labels:
-        labels = destination.format_of(spark, request.labels, request.settings)
-        labels.check([*read, output])
-    return previous
+        destination_of(spark, request.labels, request.settings).check([*read, output])
 
 
 def _discover(

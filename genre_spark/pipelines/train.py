@@ -1,16 +1,17 @@
 """`genre-spark train`: trains the network on the labelled sample and writes a full bundle."""
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files, store
-from genre_spark.bundle.catalogue_profile import Profile
 from genre_spark.bundle.files import Bundle
+from genre_spark.bundle.manifest import Profile
 from genre_spark.catalog import answers
-from genre_spark.catalog.catalogue import Catalogue, open_catalogue
+from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
+from genre_spark.config import Settings
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import (
     BundleSummary,
@@ -18,24 +19,40 @@ from genre_spark.pipelines.bundles import (
     labelled_sample,
     new_manifest,
 )
-from genre_spark.pipelines.requests import TrainRequest
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.progress import ReportProgress, plainly
+from genre_spark.platform.progress import ReportProgress, to_log
 from genre_spark.reporting import model_card
 from genre_spark.scoring import job
 from genre_spark.scoring.job import Tracks
-
-logger = logging.getLogger(__name__)
-_log = plainly(logger.info)
-
 
 # Tracks on which the exported network is compared with Keras.
 _PROBE = 5000
 
 
+@dataclass(frozen=True)
+class TrainRequest:
+    """Train the classifier on the labelled tracks and write a full bundle.
+
+    Attributes
+    ----------
+    clusters : Bundle
+        With synthetic genres.
+    output : str
+        Directory of the new bundle.
+    answers : tuple of str
+        CSV files whose genres replace the catalogue's.
+    """
+
+    source: Source
+    clusters: Bundle
+    output: str
+    settings: Settings
+    answers: tuple[str, ...] = ()
+
+
 def run(
-    spark: SparkSession, request: TrainRequest, report_progress: ReportProgress = _log
+    spark: SparkSession, request: TrainRequest, report_progress: ReportProgress = to_log
 ) -> BundleSummary:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster.run`."""
     from genre_spark.classifier.network import quiet_keras
@@ -44,9 +61,9 @@ def run(
     source, output, settings = request.source, request.output, request.settings
     store.check_absent(spark, output)
     storage = storage_of(spark, output)
-    atomic_directory.check_apart(storage, output, [source.path, request.clusters])
+    atomic_directory.check_apart(storage, output, [source.path, request.clusters.location])
     given = answers.read_files(storage, request.answers)
-    base = store.open_bundle(spark, request.clusters)
+    base = request.clusters
     scaler = base.manifest.scoring.scaler
     report_progress(f"reading {source.path}")
     ThreadPoolExecutor(1).submit(quiet_keras)  # its import takes seconds, and so does reading
@@ -83,9 +100,8 @@ def run(
 def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_group: int) -> Profile:
     """The catalogue, and what the new model makes of it."""
     now, n = made.manifest.created_at, catalogue.counts.accepted
-    features = distributions.feature_profiles(
-        catalogue.sampled, made.manifest.scoring.scaler.features
-    )
+    needed = made.manifest.scoring.scaler.features
+    features = distributions.feature_profiles(catalogue.sampled, needed)
     labelled = job.labelled(
         Tracks.of(catalogue.tracks, n, max_group, made.manifest.scoring.owner), made, now
     )

@@ -11,41 +11,161 @@ import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from genre_spark.errors import OutputError
+from genre_spark.errors import InputError, OutputError
 from genre_spark.platform import locks
-from genre_spark.platform.published_files import (
-    CATALOGUE,
-    MADE_BY,
-    MANIFEST,
-    QUARANTINE,
-    STUDY,
-    Kind,
-    Target,
-    divide,
-    hide,
-    is_partial,
-    listed,
-    read_manifest,
-    require_manifest,
-)
-from genre_spark.platform.redaction import redact_all
+from genre_spark.platform.safe_text import redact_all
 from genre_spark.platform.storage import MAX_SMALL, Storage
 
-# The manifest's names belong to what is published here.
-__all__ = [
-    "CATALOGUE", "MADE_BY", "MANIFEST", "QUARANTINE", "STUDY", "Kind", "Target", "check_apart",
-    "check_target", "hide", "publishing", "read_manifest", "require_manifest", "staged_files",
-    "write_manifest",
-]  # fmt: skip
+MANIFEST = "_manifest.json"
+QUARANTINE = "_quarantine"
+QUARANTINED = ".quarantined"
+MADE_BY = "genre-spark"
+_PARQUET = ".parquet"
+
 
 MOUNTS = Path("/proc/self/mountinfo")
-
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of directory that genre-spark publishes.
+
+    Attributes
+    ----------
+    manifest : str
+        The file that says who made it, and lists its files.
+    """
+
+    manifest: str
+
+
+CATALOGUE = Kind(MANIFEST)
+STUDY = Kind("evaluation.json")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a catalogue is published, and the names that are used beside it meanwhile."""
+
+    path: str
+    run_id: str
+
+    @property
+    def parent(self) -> str:
+        """The directory that holds the catalogue's."""
+        above = self.path.rpartition("/")[0]
+        # The root of a file system keeps its slash: `hdfs://host:8020` alone is no path.
+        return above if urlparse(above).path.strip("/") else f"{above}/"
+
+    @property
+    def hidden(self) -> str:
+        """Common start of the names beside the catalogue; readers of the parent skip it."""
+        return f".{self.path.rpartition('/')[2]}."
+
+    @property
+    def staging(self) -> str:
+        """Where the new catalogue is made."""
+        return self._beside(f"{self.hidden}staging-{self.run_id}")
+
+    @property
+    def retired(self) -> str:
+        """A whole catalogue that waits for the switch, or that was switched off."""
+        return self._beside(f"{self.hidden}retired-{self.run_id}")
+
+    @property
+    def kept(self) -> str:
+        """Where files go that stood in the catalogue and that genre-spark did not publish."""
+        return self._beside(f"{self.path.rpartition('/')[2]}.kept-{self.run_id}")
+
+    @property
+    def lock(self) -> str:
+        """Start of the lock files' paths; see `locks`."""
+        return self._beside(f"{self.hidden}lock-")
+
+    def _beside(self, name: str) -> str:
+        return f"{self.path.rpartition('/')[0]}/{name}"
+
+
+def read_manifest(storage: Storage, path: str, kind: Kind = CATALOGUE) -> dict[str, Any] | None:
+    """The manifest of a published directory; None where there is none of genre-spark's."""
+    try:
+        manifest = json.loads(storage.read_text(f"{path}/{kind.manifest}"))
+    except Exception:  # a file system raises what it likes; whatever it is, there is no manifest
+        return None
+    return manifest if isinstance(manifest, dict) and manifest.get("made_by") == MADE_BY else None
+
+
+def require_manifest(storage: Storage, path: str) -> dict[str, Any]:
+    """The manifest of a labelled catalogue.
+
+    Raises
+    ------
+    InputError
+        Where the path is not a labelled catalogue.
+    """
+    manifest = read_manifest(storage, path)
+    if manifest is None:
+        if storage.exists(f"{path}/{MANIFEST}"):
+            with suppress(OSError, ValueError):  # a pipe, or too large a file, is named as such
+                storage.read_text(f"{path}/{MANIFEST}")
+        raise InputError(f"{path}: not a labelled catalogue: it has no {MANIFEST} of genre-spark")
+    return manifest
+
+
+def hide(storage: Storage, quarantine: str) -> None:
+    """Gives Parquet files another ending.
+
+    DuckDB and Polars would take whatever ends on ``.parquet`` below a directory for its table.
+    Spark, pandas, and whoever names the quarantine itself, read any name.
+    """
+    for name in storage.names(quarantine):
+        if name.endswith(_PARQUET):
+            hidden = name.removesuffix(_PARQUET) + QUARANTINED
+            storage.rename(f"{quarantine}/{name}", f"{quarantine}/{hidden}")
+
+
+def divide(storage: Storage, path: str, kind: Kind | None) -> tuple[list[str], list[str]]:
+    """Files at a path that its manifest lists with their sizes, the manifest last; and all others.
+
+    Where the path is a file and no directory, it is the only other.
+    """
+    if not storage.exists(path):
+        return [], []
+    found = storage.files(path)
+    if found is None:
+        return [], [path.rpartition("/")[2]]
+    listed = _listed_files(storage, path, kind)
+    if kind and listed is not None:
+        listed = {**listed, kind.manifest: found.get(kind.manifest)}
+    ours = {name for name, size in found.items() if listed and listed.get(name) == size}
+    last = kind.manifest if kind else ""
+    return sorted(ours, key=lambda name: (name == last, name)), sorted(set(found) - ours)
+
+
+def _listed_files(storage: Storage, path: str, kind: Kind | None) -> dict[str, int | None] | None:
+    """What the manifest of a directory lists; None where there is no such list."""
+    manifest = read_manifest(storage, path, kind) if kind else None
+    files = manifest.get("files") if manifest else None
+    return files if isinstance(files, dict) else None
+
+
+def is_partial(storage: Storage, path: str, kind: Kind | None) -> bool:
+    """Whether a published directory has lost some of its files."""
+    listed, found = _listed_files(storage, path, kind), storage.files(path) or {}
+    return bool(set(listed or {}) - set(found))
+
+
+def listed(names: list[str], limit: int = 3) -> str:
+    """Names for a message."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def check_target(
@@ -156,7 +276,11 @@ def publishing(
             _recover(storage, target, kind)
             yield target
             if switch:
-                _stage_durably(storage, target)
+                if not storage.exists(target.staging):
+                    raise OutputError(
+                        f"{target.path}: nothing was written for it; the old one stays"
+                    )
+                storage.sync(target.staging)
                 require_lock()
                 _switch(storage, target, kind)
         finally:
@@ -199,7 +323,11 @@ def _overlap(storage: Storage, path: str, given: str) -> bool:
     # The part of the output that is as deep as the pattern is what the pattern can match.
     as_deep = "/".join(path.split("/")[: source.count("/") + 1])
     pattern = re.sub(r"\{.*?\}", "*", source)
-    return as_deep == source or fnmatch.fnmatchcase(as_deep, pattern) or _inside(source, path)
+    return (
+        as_deep == source
+        or fnmatch.fnmatchcase(as_deep, pattern)
+        or f"{source}/".startswith(f"{path.rstrip('/')}/")
+    )
 
 
 def _is_mount(path: str) -> bool:
@@ -212,10 +340,6 @@ def _is_mount(path: str) -> bool:
     places = (line.split()[4] for line in lines if len(line.split()) > 4)
     found = {re.sub(r"\\([0-7]{3})", lambda one: chr(int(one[1], 8)), place) for place in places}
     return os.path.ismount(path) or path in found
-
-
-def _inside(path: str, other: str) -> bool:
-    return f"{path}/".startswith(f"{other.rstrip('/')}/")
 
 
 def _recover(storage: Storage, target: Target, kind: Kind | None) -> None:
@@ -232,12 +356,6 @@ def _recover(storage: Storage, target: Target, kind: Kind | None) -> None:
             _discard(storage, of_run, kind)
         else:
             storage.rename(of_run.retired, target.path)
-
-
-def _stage_durably(storage: Storage, target: Target) -> None:
-    if not storage.exists(target.staging):
-        raise OutputError(f"{target.path}: nothing was written for it; the old one stays")
-    storage.sync(target.staging)
 
 
 def _switch(storage: Storage, target: Target, kind: Kind | None) -> None:

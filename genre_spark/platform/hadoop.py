@@ -1,7 +1,7 @@
 """Storage on whatever Spark reads: the local disk, HDFS, object stores."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,14 @@ def storage_of(spark: SparkSession | None, path: str) -> Storage:
     if not is_remote(path) and not is_remote(default):
         return LocalStorage()
     return HadoopStorage(spark, path)
+
+
+GetSpark = Callable[[], SparkSession | None]
+
+
+def storage_at(get_spark: GetSpark, path: str) -> Storage:
+    """The storage that holds a path; Spark is asked for, and maybe started, for a remote one only."""
+    return storage_of(get_spark() if is_remote(path) else None, path)
 
 
 # Spark's words for where it failed.

@@ -1,5 +1,6 @@
 """How far Spark has come with what is being done: tracks, their rate, and the time left."""
 
+import logging
 import re
 import threading
 import time
@@ -10,8 +11,6 @@ from genre_spark.platform.session import is_classic
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-    from genre_spark.cli.terminal import Terminal
 
 
 class Stage(NamedTuple):
@@ -37,6 +36,17 @@ def plainly(report_progress: Callable[[str], None]) -> ReportProgress:
 def after(prefix: str, report_progress: ReportProgress) -> ReportProgress:
     """The same lines, with something before each."""
     return lambda message, tracks=0: report_progress(prefix + message, tracks)
+
+
+# For work that nobody watches.
+to_log = plainly(logging.getLogger(__name__).info)
+
+
+class Step(NamedTuple):
+    """Something that is being done, and with how many tracks; 0 where that is not known."""
+
+    message: str
+    tracks: int
 
 
 class Pace:
@@ -105,11 +115,20 @@ class Watch:
     ----------
     active : callable
         Gives the stages that run; see `stages_of`.
+    step : callable
+        Gives the step in progress: a new object for each step.
+    add : callable
+        Takes how far the step has come.
     """
 
-    def __init__(self, active: Callable[[], list[Stage]], terminal: "Terminal"):
-        self._active, self._terminal = active, terminal
-        self._step: object = None
+    def __init__(
+        self,
+        active: Callable[[], list[Stage]],
+        step: Callable[[], Step],
+        add: Callable[[str], None],
+    ):
+        self._active, self._get_step, self._add = active, step, add
+        self._step: Step | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -131,13 +150,13 @@ class Watch:
 
     def look(self) -> None:
         """Looks once."""
-        step = self._terminal.step
+        step = self._get_step()
         if step is not self._step:
             self._step, self._pace = step, Pace(step.tracks)
         if running := [stage for stage in self._active() if stage.tasks > 1]:
             largest = max(running, key=lambda stage: stage.tasks)
             share = largest.done / largest.tasks
-            self._terminal.add(self._pace.message(largest.number, share, time.monotonic()))
+            self._add(self._pace.message(largest.number, share, time.monotonic()))
 
 
 def stages_of(spark: "SparkSession") -> Callable[[], list[Stage]]:

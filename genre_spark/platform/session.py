@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -14,15 +15,30 @@ from typing import TYPE_CHECKING, cast
 
 from genre_spark.config import conf_dir
 from genre_spark.errors import ConfigError
-from genre_spark.platform import signals, stderr_filter
+from genre_spark.platform import signals
 from genre_spark.platform.java import OLDEST, find_java_home, install_command
-from genre_spark.platform.java_options import java_options
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-logger = logging.getLogger(__name__)
+# Java's second compiler takes a third of a short run's processor time, and pays only in a longer one:
+# from about a million tracks on. Without it Java leaves less room for compiled code than a job needs.
+_SHORT_RUN = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
+# Bytes of a table whose jobs are short.
+_SMALL = 32 * 2**20
 
+
+_NOTICES = re.compile(
+    # Spark asks for a module that is not final yet, and says so to every user.
+    rb"WARNING: Using incubator modules"
+    # There is no native BLAS; Spark's own is used.
+    rb"|netlib-\w+: JNI_OnLoad"
+    # Newer Javas, of calls that Spark and Hadoop make.
+    rb"|WARNING: (A terminally deprecated|A restricted|Use --enable-native-access|Restricted methods)"
+    rb"|WARNING: (Please consider reporting this|sun\.misc\.Unsafe|java\.lang\.System::)"
+    rb"|Picked up (JAVA_TOOL|JDK_JAVA)_OPTIONS"
+)
+logger = logging.getLogger(__name__)
 # What correctness rests on, wherever the job runs.
 _SEMANTICS = {
     # A text in a number is a fault of its row; under ANSI it would kill the task.
@@ -61,6 +77,52 @@ _RESTING = (
     "-XX:G1PeriodicGCInterval=20000 -XX:-G1PeriodicGCInvokesConcurrent"
     " -XX:MinHeapFreeRatio=10 -XX:MaxHeapFreeRatio=20"
 )
+
+
+def java_options(small: bool = False) -> str:
+    """Options in one text, as ``spark.driver.extraJavaOptions`` has them.
+
+    Parameters
+    ----------
+    small : bool
+        Whether the job is a short one; see `is_small`.
+    """
+    logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
+    return " ".join([f"-Dlog4j2.configurationFile={logs}", *(_SHORT_RUN if small else ())])
+
+
+def is_small(path: str) -> bool:
+    """Whether a table lies on this machine and is of at most 32 MiB."""
+    table = Path(path)
+    try:
+        files = table.rglob("*") if table.is_dir() else [table]
+        sizes = [file.stat().st_size for file in files if not file.is_dir()]
+    except OSError:
+        return False
+    return sum(sizes) <= _SMALL
+
+
+@contextmanager
+def stderr_without() -> Iterator[int]:
+    """A file descriptor for a new process's standard error: it reaches ours without the notices."""
+    read, write = os.pipe()
+    reader = threading.Thread(target=_pass_on, args=(read, 2), daemon=True)
+    reader.start()
+    try:
+        yield write
+    except BaseException:
+        os.close(write)
+        # What a process says that dies at once is the most important of all.
+        reader.join(timeout=5)
+        raise
+    os.close(write)
+
+
+def _pass_on(read: int, to: int) -> None:
+    with os.fdopen(read, "rb") as lines:
+        for line in lines:
+            if not _NOTICES.match(line):
+                os.write(to, line)
 
 
 def get_session(
@@ -266,7 +328,7 @@ def _start_java(settings: dict[str, str], with_notices: bool) -> None:
     if under_spark_submit() or SparkContext._gateway:
         return
     conf = SparkConf().setAppName("genre-spark").setAll(list(settings.items()))
-    quiet = nullcontext() if with_notices else stderr_filter.stderr_without()
+    quiet = nullcontext() if with_notices else stderr_without()
     with quiet as stderr, signals.ending_children():
         options = {"start_new_session": True, **({"stderr": stderr} if stderr is not None else {})}
         gateway = launch_gateway(conf, options)  # type: ignore[no-untyped-call]

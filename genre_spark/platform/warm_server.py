@@ -88,7 +88,11 @@ def watch(folder: Path, pid: int, idle: float) -> None:
     while _pid(folder) == pid and _is_alive(pid):
         time.sleep(min(30.0, max(0.2, idle / 4)))
         with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
-            if free and _pid(folder) == pid and time.time() - _used_at(folder) > idle:
+            if (
+                free
+                and _pid(folder) == pid
+                and time.time() - (folder / "use").stat().st_mtime > idle
+            ):
                 _end(folder)
 
 
@@ -164,10 +168,6 @@ def _locked(folder: Path, kind: int) -> Iterator[IO[str] | None]:
             yield None
             return
         yield file
-
-
-def _used_at(folder: Path) -> float:
-    return (folder / "use").stat().st_mtime
 
 
 def _reach(master: str, properties: Mapping[str, str]) -> str:

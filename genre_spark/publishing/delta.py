@@ -27,12 +27,12 @@ from genre_spark.catalog import delta_source
 from genre_spark.catalog.columns import by_name
 from genre_spark.config import Settings
 from genre_spark.errors import InputError, OutputError
-from genre_spark.platform import atomic_directory, delta_log, locks
-from genre_spark.platform.redaction import redact_all
+from genre_spark.platform import atomic_directory, locks
+from genre_spark.platform.safe_text import redact_all
 from genre_spark.platform.storage import LocalStorage, is_remote
 from genre_spark.platform.table_files import TableFiles, root_of
 from genre_spark.publishing.delta_folder import LOCKS, TAKEN_BACK, DeltaFolder, folder_of
-from genre_spark.publishing.destination import Destination, Format
+from genre_spark.publishing.destination import Destination
 from genre_spark.publishing.manifest import Manifest, Published, published
 
 _QUARANTINE_VERSION = "genre_spark.quarantine_version"
@@ -45,7 +45,7 @@ _STORABLE = (
 )  # fmt: skip
 
 
-class DeltaFormat(Format):
+class DeltaTables(Destination):
     """A Delta table, and beside it a second one of quarantined rows.
 
     Parameters
@@ -58,6 +58,11 @@ class DeltaFormat(Format):
         self._spark, self._output = spark, output.rstrip("/")
         self._options = settings.delta.storage_options
         self._partition = settings.publishing.partition_by
+        self._local: Path | None = None
+        self._content: dict[str, Any] = {}
+        self._schemas: tuple[T.StructType, T.StructType] | None = None
+        # By table: whether it names the run's files; None if that is not known.
+        self._committed: dict[str, bool | None] = {}
 
     def check(self, inputs: list[str]) -> None:
         """Refuses what is no table of genre-spark's, or a store that Spark's executors cannot reach."""
@@ -78,7 +83,7 @@ class DeltaFormat(Format):
                     " left as it is. Choose another directory"
                 )
             return
-        if not (delta_log.is_ours(found.table) or delta_log.commits(found.table)):
+        if not (delta_source.is_ours(found.table) or delta_source.commits(found.table)):
             raise OutputError(
                 f"--output {found.path}: is a Delta table that genre-spark did not write; it is left"
                 " as it is. Choose another directory"
@@ -96,48 +101,33 @@ class DeltaFormat(Format):
         return [self._partition] if self._partition else []
 
     @contextmanager
-    def publishing(self, switch: bool, run_id: str | None) -> Iterator["DeltaDestination"]:
-        """See `Format.publishing`."""
+    def publishing(self, switch: bool, run_id: str | None) -> Iterator["DeltaTables"]:
+        """See `Destination.publishing`."""
         files = TableFiles(root_of(self._output), self._options)
-        run = run_id or uuid.uuid4().hex[:12]
         if not is_remote(self._output):
             LocalStorage().make_dirs(root_of(self._output))
         with locks.held(files, self._output, f"{LOCKS}/lock-") as require_lock:
-            tables = [
-                DeltaFolder.at(path, self._options)
-                for path in (self._output, quarantine_of(self._output))
-            ]
-            for table in tables:
-                table.delete_leftovers()
-            tables[1] = _without_unpublished(*tables)
-            target = DeltaDestination(self._spark, tables[0], tables[1], run)
-            with _timestamps_as_delta_has_them(self._spark), target.noted():
-                yield target
+            self._begin(run_id or uuid.uuid4().hex[:12])
+            with _timestamps_as_delta_has_them(self._spark), self._noted():
+                yield self
                 if switch:
-                    target.upload()
+                    self._upload()
                     require_lock()
-                    target.commit()
+                    self.commit()
 
-
-class DeltaDestination(Destination):
-    """A Delta table that is being published."""
-
-    def __init__(
-        self, spark: SparkSession, labels: DeltaFolder, quarantine: DeltaFolder, run_id: str
-    ):
-        self._spark, self._labels, self._quarantine = spark, labels, quarantine
-        self.run_id = run_id
-        self._folder = folder_of(run_id)
-        self._local: Path | None = None
-        if not delta_source.reaches(spark, labels.path):
+    def _begin(self, run_id: str) -> None:
+        """Finds both tables as they are now, without what killed runs left."""
+        paths = (self._output, quarantine_of(self._output))
+        labels, quarantine = (DeltaFolder.at(path, self._options) for path in paths)
+        for table in (labels, quarantine):
+            table.delete_leftovers()
+        self._labels, self._quarantine = labels, _without_unpublished(labels, quarantine)
+        self.run_id, self._folder = run_id, folder_of(run_id)
+        if not delta_source.reaches(self._spark, labels.path):
             self._local = Path(tempfile.mkdtemp(prefix="genre-spark-"))
         self.staging = self._staging(labels, "labels")
         self.quarantine = self._staging(quarantine, "quarantine")
         self.old = _old(labels)
-        self._content: dict[str, Any] = {}
-        self._schemas: tuple[T.StructType, T.StructType] | None = None
-        # By table: whether it names the run's files; None if that is not known.
-        self._committed: dict[str, bool | None] = {}
 
     def published(self, columns: Collection[str]) -> DataFrame:
         """The rows of the table's present version."""
@@ -159,7 +149,7 @@ class DeltaDestination(Destination):
         quarantined = self._spark.read.parquet(self.quarantine).schema
         self._schemas = (labels.schema, quarantined)
 
-    def upload(self) -> None:
+    def _upload(self) -> None:
         """Brings files to a store that Spark cannot reach, and local ones safely to the disk."""
         for table, staged in ((self._labels, self.staging), (self._quarantine, self.quarantine)):
             if self._local:
@@ -175,7 +165,7 @@ class DeltaDestination(Destination):
         if self._schemas is None:
             raise OutputError(f"{self._labels.path}: nothing was written for it; the old one stays")
         labels, quarantined = (Schema.from_json(schema.json()) for schema in self._schemas)
-        of_run = {delta_log.RUN_ID: self.run_id}
+        of_run = {delta_source.RUN_ID: self.run_id}
         added, rejected = self._labels.added(self._folder), self._quarantine.added(self._folder)
         facts = {
             f"genre_spark.{name}": value
@@ -184,7 +174,7 @@ class DeltaDestination(Destination):
         text = json.dumps(self._content, ensure_ascii=False, allow_nan=False)
         self._labels.keep_manifest(self.run_id, text)
         version = self._commit(self._quarantine, rejected, quarantined, of_run)
-        whole = {**of_run, **facts, _QUARANTINE_VERSION: version, delta_log.MANIFEST: text}
+        whole = {**of_run, **facts, _QUARANTINE_VERSION: version, delta_source.MANIFEST: text}
         try:
             self._commit(self._labels, added, labels, whole)
         except OutputError:
@@ -206,7 +196,7 @@ class DeltaDestination(Destination):
         return version
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
+    def _noted(self) -> Iterator[None]:
         """Notes where the run writes; what it wrote and did not commit is deleted at the end."""
         tables = (self._labels, self._quarantine)
         for table in tables:
@@ -231,8 +221,8 @@ def _old(labels: DeltaFolder) -> Published | None:
     try:
         content = labels.manifest()
     except InputError:  # somebody changed it: it is replaced all the same, as its history keeps it
-        commits = delta_log.commits(labels.table) if labels.table else []
-        texts = [one[delta_log.MANIFEST] for one in commits if delta_log.MANIFEST in one]
+        commits = delta_source.commits(labels.table) if labels.table else []
+        texts = [one[delta_source.MANIFEST] for one in commits if delta_source.MANIFEST in one]
         content = json.loads(texts[0]) if texts else None
     return None if content is None else published(content)
 
@@ -241,16 +231,16 @@ def _without_unpublished(labels: DeltaFolder, quarantine: DeltaFolder) -> DeltaF
     """The quarantine without rows of a run that was killed before it committed its labels."""
     if quarantine.table is None:
         return quarantine
-    latest = next(iter(delta_log.commits(quarantine.table)), {TAKEN_BACK: ""})
-    named = delta_log.commits(labels.table) if labels.table else []
+    latest = next(iter(delta_source.commits(quarantine.table)), {TAKEN_BACK: ""})
+    named = delta_source.commits(labels.table) if labels.table else []
     if TAKEN_BACK in latest or any(
-        one[delta_log.RUN_ID] == latest[delta_log.RUN_ID] for one in named
+        one[delta_source.RUN_ID] == latest[delta_source.RUN_ID] for one in named
     ):
         return quarantine
     if labels.table is not None and not named:  # its log was cleaned
         return quarantine
     version = int(named[0][_QUARANTINE_VERSION]) if named else None
-    quarantine.take_back(version, latest[delta_log.RUN_ID])
+    quarantine.take_back(version, latest[delta_source.RUN_ID])
     return DeltaFolder.at(quarantine.path, quarantine.options)
 
 

@@ -13,9 +13,9 @@ from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
+from genre_spark.catalog import delta_source
 from genre_spark.errors import OutputError
-from genre_spark.platform import delta_log
-from genre_spark.platform.published_files import listed
+from genre_spark.platform.atomic_directory import listed
 from genre_spark.platform.table_files import TableFiles, one_line, root_of
 
 logger = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class DeltaFolder:
     @classmethod
     def at(cls, path: str, options: Mapping[str, str]) -> "DeltaFolder":
         """The table at a path, as it is now."""
-        found = delta_log.is_table(path, options)
-        table = delta_log.open_table(path, options) if found else None
+        found = delta_source.is_table(path, options)
+        table = delta_source.open_table(path, options) if found else None
         return cls(path, TableFiles(root_of(path), options), options, table)
 
     def begin(self, run_id: str) -> None:
@@ -98,7 +98,7 @@ class DeltaFolder:
         if self.table is None:
             return set()
         live = (_RUN.search(one) for one in self.table.file_uris())
-        logged = {one[delta_log.RUN_ID] for one in delta_log.commits(self.table)}
+        logged = {one[delta_source.RUN_ID] for one in delta_source.commits(self.table)}
         return logged | {found[1] for found in live if found}
 
     def keep_manifest(self, run_id: str, text: str) -> None:
@@ -115,7 +115,7 @@ class DeltaFolder:
         """
         if self.table is None:
             return None
-        if logged := delta_log.published_manifest(self.table, self.path):
+        if logged := delta_source.published_manifest(self.table, self.path):
             return logged
         runs = {found and found[1] for found in map(_RUN.search, self.table.file_uris())}
         if len(runs) != 1 or not (run_id := runs.pop()) or not self.files.exists(_manifest(run_id)):
@@ -137,7 +137,7 @@ class DeltaFolder:
     @property
     def foreign(self) -> list[str]:
         """Names in the folder that neither genre-spark nor Delta has put there."""
-        ours = (LOCKS, delta_log.LOG)
+        ours = (LOCKS, delta_source.LOG)
         return [name for name in self.files.names("") if not (name in ours or _RUN.fullmatch(name))]
 
     def commit(self, added: list[AddAction], schema: Schema, facts: dict[str, Any]) -> int:
@@ -156,7 +156,7 @@ class DeltaFolder:
             if self.table is None:
                 create_table_with_add_actions(
                     root_of(self.path), schema, added, partition_by=partitions,
-                    description=delta_log.DESCRIPTION, storage_options=dict(self.options),
+                    description=delta_source.DESCRIPTION, storage_options=dict(self.options),
                     commit_properties=properties,
                 )  # fmt: skip
             else:
@@ -166,7 +166,7 @@ class DeltaFolder:
                 )  # fmt: skip
         except (CommitFailedError, DeltaError, OSError) as err:
             # A store may have taken a commit whose answer was lost.
-            if not self._has(facts[delta_log.RUN_ID]):
+            if not self._has(facts[delta_source.RUN_ID]):
                 raise self._not_committed(err) from err
         return self.version + 1
 
@@ -178,8 +178,8 @@ class DeltaFolder:
         run_id : str
             Of the run whose rows were not published.
         """
-        table = delta_log.open_table(self.path, self.options)
-        facts = {delta_log.RUN_ID: run_id, TAKEN_BACK: "true"}
+        table = delta_source.open_table(self.path, self.options)
+        facts = {delta_source.RUN_ID: run_id, TAKEN_BACK: "true"}
         properties = CommitProperties(custom_metadata=facts, max_commit_retries=0)
         try:
             if version is None:
@@ -205,8 +205,8 @@ class DeltaFolder:
         """Whether a commit of a run is in the log."""
         if self._version() < 0:
             return False
-        table = delta_log.open_table(self.path, self.options)
-        return any(one[delta_log.RUN_ID] == run_id for one in delta_log.commits(table))
+        table = delta_source.open_table(self.path, self.options)
+        return any(one[delta_source.RUN_ID] == run_id for one in delta_source.commits(table))
 
     def _not_committed(self, err: Exception) -> OutputError:
         if (now := self._version()) > self.version:
@@ -219,9 +219,9 @@ class DeltaFolder:
         )
 
     def _version(self) -> int:
-        if not delta_log.is_table(self.path, self.options):
+        if not delta_source.is_table(self.path, self.options):
             return -1
-        return int(delta_log.open_table(self.path, self.options).version())
+        return int(delta_source.open_table(self.path, self.options).version())
 
 
 def folder_of(run_id: str) -> str:

@@ -6,22 +6,19 @@ from contextlib import AbstractContextManager, contextmanager
 
 from pyspark.sql import DataFrame, SparkSession
 
-from genre_spark.config import Settings
 from genre_spark.platform import atomic_directory
-from genre_spark.platform.atomic_directory import Target
 from genre_spark.platform.hadoop import storage_of
-from genre_spark.platform.storage import Storage
 from genre_spark.publishing import writer
 from genre_spark.publishing.manifest import Manifest, Published, find
 
-DELTA = "delta"
-
 
 class Destination(ABC):
-    """A catalogue that is being published.
+    """A catalogue that is published in one format.
 
     Attributes
     ----------
+    run_id : str
+        This and the following are set by `publishing`.
     staging, quarantine : str
         Where Spark writes the labels and the quarantined rows.
     old : Published or None
@@ -32,6 +29,32 @@ class Destination(ABC):
     staging: str
     quarantine: str
     old: Published | None
+
+    @abstractmethod
+    def check(self, inputs: list[str]) -> None:
+        """Refuses an output that cannot be written safely, before any work.
+
+        Raises
+        ------
+        OutputError
+        """
+
+    @abstractmethod
+    def publishing(self, switch: bool, run_id: str | None) -> AbstractContextManager["Destination"]:
+        """Locks the output, and gives itself; what the block writes is published at its end.
+
+        Parameters
+        ----------
+        switch : bool
+            False throws away what was written.
+        run_id : str or None
+            12 hexadecimal digits; None for a new one.
+
+        Raises
+        ------
+        OutputError
+            Where another run publishes there, or has done so meanwhile.
+        """
 
     @abstractmethod
     def published(self, columns: Collection[str]) -> DataFrame:
@@ -60,48 +83,8 @@ class Destination(ABC):
         """Keeps readers of the labels from reading the quarantine too."""
 
 
-class Format(ABC):
-    """A way to publish at one place."""
-
-    @abstractmethod
-    def check(self, inputs: list[str]) -> None:
-        """Refuses an output that cannot be written safely, before any work.
-
-        Raises
-        ------
-        OutputError
-        """
-
-    @abstractmethod
-    def publishing(self, switch: bool, run_id: str | None) -> AbstractContextManager[Destination]:
-        """Locks the output; what is written in the block is published at its end.
-
-        Parameters
-        ----------
-        switch : bool
-            False throws away what was written.
-        run_id : str or None
-            12 hexadecimal digits; None for a new one.
-
-        Raises
-        ------
-        OutputError
-            Where another run publishes there, or has done so meanwhile.
-        """
-
-
-def format_of(spark: SparkSession, output: str, settings: Settings) -> Format:
-    """How the settings want an output to be published."""
-    if settings.publishing.table_format == DELTA:
-        # Needs the extra `delta`.
-        from genre_spark.publishing.delta import DeltaFormat
-
-        return DeltaFormat(spark, output, settings)
-    return DirectoryFormat(spark, output, settings.publishing.allow_gap)
-
-
-class DirectoryFormat(Format):
-    """A plain directory of Parquet files, switched in one step.
+class Directory(Destination):
+    """A plain directory of Parquet files, switched in one step; the quarantine is a folder in it.
 
     Parameters
     ----------
@@ -122,17 +105,10 @@ class DirectoryFormat(Format):
         """See `atomic_directory.publishing`."""
         path = self._storage.resolve(self._output)
         with atomic_directory.publishing(self._storage, path, switch, run_id) as target:
-            yield Directory(self._spark, self._storage, target)
-
-
-class Directory(Destination):
-    """A directory that is being published; the quarantine is a folder in it."""
-
-    def __init__(self, spark: SparkSession, storage: Storage, target: Target):
-        self._spark, self._storage, self._target = spark, storage, target
-        self.run_id, self.staging = target.run_id, target.staging
-        self.quarantine = f"{target.staging}/{atomic_directory.QUARANTINE}"
-        self.old = find(storage, target.path)
+            self._target, self.run_id, self.staging = target, target.run_id, target.staging
+            self.quarantine = f"{target.staging}/{atomic_directory.QUARANTINE}"
+            self.old = find(self._storage, target.path)
+            yield self
 
     def published(self, columns: Collection[str]) -> DataFrame:
         """The rows in the directory."""
@@ -148,5 +124,5 @@ class Directory(Destination):
         atomic_directory.write_manifest(self._storage, self._target, content)
 
     def hide_quarantine(self) -> None:
-        """See `published_files.hide`."""
+        """See `atomic_directory.hide`."""
         atomic_directory.hide(self._storage, self.quarantine)

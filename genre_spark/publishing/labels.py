@@ -2,41 +2,198 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.catalogue import Catalogue
+from genre_spark._model import Count, StrictModel, now
+from genre_spark.bundle.files import Bundle
+from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.catalog.row_counts import check_gate, check_quotes
 from genre_spark.catalog.rows import GatedRows
 from genre_spark.catalog.source_files import reading
 from genre_spark.catalog.validation import DUPLICATE
-from genre_spark.config import Verify
+from genre_spark.config import Settings, Verify
 from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift
+from genre_spark.monitoring.finished_run import Facts, Labelled
 from genre_spark.platform import atomic_directory
-from genre_spark.publishing import destination, incremental, run_metadata, writer
-from genre_spark.publishing.destination import Destination
-from genre_spark.publishing.manifest import Incremental, LabelledRows, Labels, Manifest
-from genre_spark.publishing.request import LabelRequest, PublishedLabels
-from genre_spark.publishing.verification import (
+from genre_spark.publishing import incremental, writer
+from genre_spark.publishing.destination import Destination, Directory
+from genre_spark.publishing.manifest import (
+    Incremental,
+    LabelledRows,
+    Labels,
+    Manifest,
+    Model,
+    Published,
+    Run,
+)
+from genre_spark.publishing.manifest import Source as LabelledSource
+from genre_spark.publishing.writer import (
+    Layout,
     Staged,
     counted,
     verify_labels,
     verify_quarantine,
 )
-from genre_spark.publishing.writer import Layout
+from genre_spark.schema import TRACK_ID, labelled_columns
 from genre_spark.scoring import job, worker
 from genre_spark.scoring.job import Tracks
 from genre_spark.versions import scoring_software
 
 logger = logging.getLogger(__name__)
+
+
+class Changes(StrictModel):
+    """Tracks that a new catalogue adds, removes, labels otherwise, and leaves as they are."""
+
+    added: Count
+    removed: Count
+    relabelled: Count
+    unchanged: Count
+
+
+def runs(
+    tracks: Mapping[str, int], old: Manifest | None, run_id: str, scored_at: str
+) -> tuple[Run, ...]:
+    """The runs that labelled the rows, the latest first: more than one after incremental scoring.
+
+    Parameters
+    ----------
+    tracks : mapping of str to int
+        Rows by the time at which they were labelled.
+    old : Manifest or None
+        Of the catalogue that is replaced.
+    run_id, scored_at : str
+        Of this run.
+    """
+    ids = {run.scored_at: run.run_id for run in (old.runs if old else ())}
+    ids[scored_at] = run_id
+    return tuple(
+        Run(run_id=ids.get(at), scored_at=at, tracks=tracks[at])
+        for at in sorted(tracks, reverse=True)
+    )
+
+
+def _changes(labelled: DataFrame, published: DataFrame) -> Changes:
+    """Compares a new catalogue with the published one."""
+    label = F.struct("synthetic_genre_id", "genre").alias("label")
+    before = published.select(TRACK_ID, label).withColumnRenamed("label", "before")
+    both = labelled.select(TRACK_ID, label).join(before, on=TRACK_ID, how="full")
+    is_new, is_old = F.col("label").isNotNull(), F.col("before").isNotNull()
+    same = F.col("label").eqNullSafe(F.col("before"))
+    (counted,) = both.agg(
+        F.count_if(is_new & ~is_old).alias("added"),
+        F.count_if(~is_new & is_old).alias("removed"),
+        F.count_if(is_new & is_old & ~same).alias("relabelled"),
+        F.count_if(same).alias("unchanged"),
+    ).collect()
+    return Changes(**counted.asDict())
+
+
+def model_of(bundle: Bundle) -> Model:
+    """The bundle that makes the labels."""
+    return Model(path=bundle.source, created_at=bundle.manifest.created_at)
+
+
+def source_of(source: Source, fingerprint: str) -> LabelledSource:
+    """The table that is labelled; the fingerprint is of its tracks."""
+    version = {} if source.version is None else {"version": source.version}
+    return LabelledSource(
+        path=source.path,
+        format=source.fmt,
+        dataset=source.dataset,
+        fingerprint=fingerprint,
+        **version,
+    )
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """What is to be labelled, with what, and where to.
+
+    Attributes
+    ----------
+    incremental : bool
+        Keep the published labels that still hold.
+    dry_run : bool
+        Do all but publish.
+    run_id : str or None
+        12 hexadecimal digits; None for one of its own.
+    """
+
+    source: Source
+    bundle: Bundle
+    output: str
+    settings: Settings
+    incremental: bool = False
+    dry_run: bool = False
+    run_id: str | None = None
+
+    @property
+    def explain(self) -> bool:
+        """Whether to say why."""
+        return self.settings.scoring.explain
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What the labelled catalogue consists of; see `labelled_columns`."""
+        return labelled_columns(self.explain)
+
+
+@dataclass(frozen=True)
+class PublishedLabels:
+    """What `publish_labels` did.
+
+    Attributes
+    ----------
+    published : bool
+        False for a dry run.
+    replaces : Published or None
+        The catalogue that was there.
+    changes : Changes or None
+        Of a dry run over a published catalogue.
+    """
+
+    path: str
+    published: bool
+    manifest: Manifest
+    replaces: Published | None
+    changes: Changes | None
+
+    @property
+    def facts(self) -> Facts:
+        """The same for monitoring."""
+        found = self.manifest
+        made = Labelled(self.path, found.columns, found.rows.labelled)
+        return Facts(
+            source=found.source.path,
+            source_version=found.source.version,
+            model=found.model.path,
+            published=(made,) if self.published else (),
+            model_id=found.model_id,
+            rows=found.rows,
+            labels=found.labels,
+            drift=found.drift,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """The same for machines: the manifest without its list of files, and the rest."""
+        manifest = self.manifest.model_dump(
+            mode="json", by_alias=True, exclude={"made_by", "files"}
+        )
+        changes = {"changes": self.changes.model_dump()} if self.changes else {}
+        replaces = self.replaces.model_dump() if self.replaces else None
+        return {
+            "path": self.path, "published": self.published, "replaces": replaces,
+            **changes, **manifest,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,6 +228,16 @@ class _Labels:
     in_full_because: str | None = None
 
 
+def destination_of(spark: SparkSession, output: str, settings: Settings) -> Destination:
+    """An output in the format that the settings want."""
+    if settings.publishing.table_format == "delta":
+        # Needs the extra `delta`.
+        from genre_spark.publishing.delta import DeltaTables
+
+        return DeltaTables(spark, output, settings)
+    return Directory(spark, output, settings.publishing.allow_gap)
+
+
 def publish_labels(
     spark: SparkSession, catalogue: Catalogue, request: LabelRequest
 ) -> PublishedLabels:
@@ -81,7 +248,7 @@ def publish_labels(
     catalogue : Catalogue
         Open, validated for the bundle's features.
     request : LabelRequest
-        Its output has passed `Format.check`.
+        Its output has passed `Destination.check`.
 
     Raises
     ------
@@ -93,19 +260,18 @@ def publish_labels(
     GenreSparkError
         Where rows are not accounted for; nothing is published then.
     """
-    output = destination.format_of(spark, request.output, request.settings)
+    output = destination_of(spark, request.output, request.settings)
     with output.publishing(not request.dry_run, request.run_id) as target:
         old = target.old
-        run = _Run(spark, catalogue, request, target, _now())
+        run = _Run(spark, catalogue, request, target, now())
         manifest, staged = _stage(run)
         target.complete(manifest, staged.table)
         changes = None
         if request.dry_run and old:
             with reading(f"{request.output}: the published catalogue cannot be read"):
                 published = target.published(request.columns)
-                changes = run_metadata.changes(staged.table, published)
-    replaces = old.summary if old else None
-    return PublishedLabels(request.output, not request.dry_run, manifest, replaces, changes)
+                changes = _changes(staged.table, published)
+    return PublishedLabels(request.output, not request.dry_run, manifest, old, changes)
 
 
 def _stage(run: _Run) -> tuple[Manifest, Staged]:
@@ -125,16 +291,17 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
     _check_shrink(run, staged.content.rows)
     counts = _stage_quarantine(run, staged)
     old = run.target.old.manifest if run.target.old else None
+    reasons = {"reasons": distributions.reasons(staged.table)} if request.explain else {}
     manifest = Manifest(
         made_by=atomic_directory.MADE_BY,
         run_id=run.target.run_id,
         scored_at=run.scored_at,
         model_id=request.bundle.manifest.model_id,
-        model=run_metadata.model_of(request.bundle),
-        source=run_metadata.source_of(request.source, facts["fingerprint"]),
+        model=model_of(request.bundle),
+        source=source_of(request.source, facts["fingerprint"]),
         software=scoring_software(),
         incremental=Incremental(asked=request.incremental, in_full_because=because),
-        runs=run_metadata.runs(staged.scored_at, old, run.target.run_id, run.scored_at),
+        runs=runs(staged.scored_at, old, run.target.run_id, run.scored_at),
         rows=LabelledRows(
             **dict(counts),
             **facts,
@@ -144,10 +311,10 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
         ),
         checksum=staged.content.checksum,
         schema=request.columns,
-        labels=_label_counts(run, staged),
+        labels=Labels(**dict(staged.labels), **reasons),
         drift=drift.with_labels(drifted, drift.of_labels(profile.labels, staged.labels)),
         settings=request.settings,
-        finished_at=_now(),
+        finished_at=now(),
         seconds=round(time.monotonic() - started, 1),
         files=run.target.files(),
     )
@@ -169,11 +336,6 @@ def _check_shrink(run: _Run, n_tracks: int) -> None:
             f" {run.request.output}: {1 - n_tracks / before:.0%} would be gone, the limit is {most:.0%}. If that"
             " is meant, give --allow-shrink, or --set max_shrink=SHARE"
         )
-
-
-def _label_counts(run: _Run, staged: Staged) -> Labels:
-    reasons = distributions.reasons(staged.table) if run.request.explain else None
-    return Labels(**dict(staged.labels), **({"reasons": reasons} if reasons is not None else {}))
 
 
 def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
@@ -265,7 +427,3 @@ def _published(run: _Run) -> DataFrame | str:
     if isinstance(found, str):
         logger.warning("%s: scored in full: %s", run.request.output, found)
     return found
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

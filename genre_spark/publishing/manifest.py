@@ -1,7 +1,6 @@
 """The manifest of a labelled catalogue, and what readers may rely on, as JSON Schema."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -13,12 +12,12 @@ from pydantic import (
 )
 
 from genre_spark._model import Count, SparseModel, StrictModel, Timestamp
-from genre_spark.bundle.catalogue_profile import LabelProfile
+from genre_spark.bundle.manifest import LabelProfile
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.monitoring.drift import Drift
-from genre_spark.platform.published_files import MANIFEST, read_manifest, require_manifest
+from genre_spark.platform.atomic_directory import MANIFEST, read_manifest, require_manifest
 from genre_spark.platform.storage import Storage
 from genre_spark.schema import LABELLED_COLUMNS, MAX_ID_LENGTH, TRACK_ID, WHY_COLUMNS
 from genre_spark.source import Dataset
@@ -195,27 +194,20 @@ class Manifest(StrictModel):
     files: dict[str, Count]
 
 
-class Replaced(BaseModel):
-    """What is said of the catalogue that is replaced, whichever version wrote its manifest."""
+class Published(BaseModel):
+    """A published catalogue, whichever version of genre-spark wrote its manifest.
+
+    Attributes
+    ----------
+    manifest : Manifest or None
+        None where another version wrote it; not part of summaries.
+    """
 
     run_id: str | None = None
     scored_at: str | None = None
     model_id: str | None = None
     rows: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Published:
-    """A published catalogue.
-
-    Attributes
-    ----------
-    manifest : Manifest or None
-        None where another version of genre-spark wrote it.
-    """
-
-    manifest: Manifest | None
-    summary: Replaced
+    manifest: Manifest | None = Field(None, exclude=True)
 
 
 def find(storage: Storage, path: str) -> Published | None:
@@ -227,13 +219,13 @@ def find(storage: Storage, path: str) -> Published | None:
 def published(content: dict[str, Any]) -> Published:
     """A published catalogue, by the content of its manifest."""
     try:
-        manifest = Manifest.model_validate(content)
+        return Published.model_validate(content | {"manifest": Manifest.model_validate(content)})
     except ValidationError:
-        manifest = None
+        pass
     try:
-        return Published(manifest, Replaced.model_validate(content))
+        return Published.model_validate(content)
     except ValidationError:
-        return Published(manifest, Replaced())
+        return Published()
 
 
 def require(storage: Storage, path: str) -> Manifest:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from genre_spark.errors import OutputError
 from genre_spark.platform import safe_text
-from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import Storage
 from genre_spark.reporting.document import sort_key
 

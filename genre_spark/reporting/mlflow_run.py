@@ -12,13 +12,12 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array, Object, Property
 
-from genre_spark import __version__
 from genre_spark.bundle import mlflow_registry
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
-from genre_spark.platform.redaction import redact, redact_all
+from genre_spark.platform.safe_text import redact, redact_all
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.reporting import export, pages
 from genre_spark.reporting.document import Subject
@@ -26,6 +25,7 @@ from genre_spark.reporting.text import flat
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, LABELLED_COLUMNS, TITLE, TRACK_ID
 from genre_spark.scoring import mlflow_model
 from genre_spark.scoring.in_memory import COLUMNS
+from genre_spark.versions import __version__
 
 # Paths of the model and its pictures in a run.
 MODEL, PICTURES, PAGE = "model", "pictures", "report.html"

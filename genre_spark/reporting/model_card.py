@@ -1,8 +1,7 @@
 """The model card: what a bundle is, in Markdown, from the same tables as the report."""
 
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.platform.redaction import redact
-from genre_spark.platform.safe_text import code, markdown
+from genre_spark.platform.safe_text import code, markdown, redact
 from genre_spark.reporting.document import Table
 from genre_spark.reporting.topics import accuracy, confidence, importance, synthetic_genres
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import redact
 from genre_spark.publishing.manifest import Manifest
 from genre_spark.reporting import charts, html
 from genre_spark.reporting.document import Figure, Subject

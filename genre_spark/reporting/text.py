@@ -13,7 +13,7 @@ from genre_spark.bundle.genre_metrics import (
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.evaluation.study_results import OverSeeds
 from genre_spark.platform import safe_text
-from genre_spark.platform.redaction import redact
+from genre_spark.platform.safe_text import redact
 from genre_spark.schema import AudioFeature
 
 PROTOCOLS: dict[Protocol, str] = {

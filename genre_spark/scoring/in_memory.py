@@ -32,8 +32,7 @@ from genre_spark.schema import (
     feature,
     unknown,
 )
-from genre_spark.scoring.columns import lists
-from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller
+from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller, lists
 
 # What Spark hashes with.
 _SEED = 42
@@ -174,11 +173,9 @@ def _keys(names: pd.Series) -> pa.Array:
 
 def _other_keys(named: pd.Series) -> pa.ListArray:
     """Keys of the artists named on each track beside its first one."""
-    others = [list(names)[1:] if _is_list(names) else [] for names in named]
+    others = [
+        list(names)[1:] if isinstance(names, list | tuple | np.ndarray) else [] for names in named
+    ]
     offsets = np.concatenate([[0], np.cumsum([len(one) for one in others])]).astype(np.int32)
     flat = pd.Series([name for one in others for name in one], dtype=object)
     return pa.ListArray.from_arrays(pa.array(offsets), _keys(flat))
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple | np.ndarray)

@@ -110,7 +110,8 @@ def input_hashes(tracks: Tracks, bundle: Bundle) -> DataFrame:
     scoring = bundle.manifest.scoring
     rows = _artist_batches(tracks, scoring, (TRACK_ID, GROUP, *PASSED))
     columns = {TRACK_ID: "string", "input_hash": "bigint", **PASSED}
-    return rows.mapInArrow(_hashing(scoring.relates_artists), _ddl(columns))
+    relates = scoring.relates_artists  # which alone travels to the workers
+    return rows.mapInArrow(lambda batches: hash_partition(relates, batches), _ddl(columns))
 
 
 def _artist_batches(
@@ -156,13 +157,6 @@ def labelling(payload: Payload) -> Work:
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return label_partition(payload, batches)
-
-    return work
-
-
-def _hashing(relates_artists: bool) -> Work:
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return hash_partition(relates_artists, batches)
 
     return work
 

@@ -13,7 +13,6 @@ from support.generated import (
 from support.networks import make_network
 
 from genre_spark.bundle import files, store
-from genre_spark.bundle.aliases import aliases_of
 from genre_spark.config import load_settings
 from genre_spark.errors import BundleError, ConfigError
 from genre_spark.evaluation import promotion_gate
@@ -74,30 +73,35 @@ def registry(bundles, tmp_path_factory):
     mlflow.set_tracking_uri(before)
 
 
+def opened_by(reference):
+    return store.open_bundle(lambda: None, reference, "models")
+
+
 def test_a_registered_bundle_is_opened_by_its_version_and_labels_as_before(registry, bundles):
     assert registry == {"registered": "models:/mine/2"}
-    opened = store.open_bundle(None, "models:/mine/1", "full")
+    opened = opened_by("models:/mine/1")
     assert opened.manifest == bundles[0].manifest
     assert opened.source == "models:/mine/1"
     tracks = start(20).astype(dict.fromkeys(FEATURES, float))
     found, expected = (InMemoryScorer(one, 9).label(tracks) for one in (opened, bundles[0]))
     assert np.array_equal(found["genre"], expected["genre"])
-    with store.on_disk(None, "models:/mine/2") as on_disk:
+    with store.on_disk(lambda: None, "models:/mine/2") as on_disk:
         assert (on_disk.path / files.ONNX).read_bytes() == bundles[1].onnx
 
 
 def test_promotions_set_aliases_and_hold_the_champion_to_its_gate(registry):
     def promote(version, **options):
-        path = f"models:/mine/{version}"
-        return promotion_gate.promote(None, path, "champion", None, SETTINGS, **options)
+        bundle = opened_by(f"models:/mine/{version}")
+        return promotion_gate.promote(None, bundle, "champion", None, SETTINGS, **options)
 
     with pytest.raises(BundleError, match="mine/2: has never been champion"):
         promote(2, rollback=True)
     promote(1)
-    assert mlflow_registry.resolve("models:/mine@champion") == "models:/mine/1"
+    assert mlflow_registry.locate(None, "models:/mine@champion", "") == "models:/mine/1"
     with pytest.raises(ConfigError, match="give labelled tracks to compare the models on"):
         promote(2)
-    given = promotion_gate.promote(None, "models:/mine/2", "challenger", None, SETTINGS)
+    second = opened_by("models:/mine/2")
+    given = promotion_gate.promote(None, second, "challenger", None, SETTINGS)
     assert given.version == "2"
     client = mlflow.MlflowClient()
     client.set_registered_model_alias("mine", "champion", "2")  # somebody, in MLflow's pages
@@ -105,7 +109,7 @@ def test_promotions_set_aliases_and_hold_the_champion_to_its_gate(registry):
         promote(1)
     promote(1, rollback=True)
     assert client.get_model_version_by_alias("mine", "champion").version in (1, "1")
-    made = aliases_of(None, "models:/mine/1").made()
+    made = store.aliases_of(lambda: None, "models:/mine/1").made()
     assert {(one.alias, one.version) for one in made} == {("champion", "1"), ("challenger", "2")}
 
 
@@ -119,7 +123,7 @@ def test_promotions_set_aliases_and_hold_the_champion_to_its_gate(registry):
 )
 def test_what_is_not_registered_is_refused_in_one_line(registry, reference, said):
     with pytest.raises(BundleError, match=said):
-        store.open_bundle(None, reference)
+        opened_by(reference)
 
 
 def test_a_model_of_somebody_else_is_refused(registry):
@@ -130,7 +134,7 @@ def test_a_model_of_somebody_else_is_refused(registry):
         made = mlflow.pyfunc.log_model(name="model", python_model=other, pip_requirements=["a"])
     mlflow.register_model(made.model_uri, "theirs")
     with pytest.raises(BundleError, match="is a model of MLflow, but none of genre-spark"):
-        store.open_bundle(None, "models:/theirs/1")
+        opened_by("models:/theirs/1")
 
 
 def test_names_that_mlflow_would_not_take_are_refused_before_the_work(registry):
@@ -172,4 +176,4 @@ def test_a_model_of_too_many_files_or_bytes_is_refused_before_it_is_fetched(
         monkeypatch.setattr(mlflow_registry, limit, value)
     max_bytes = value if limit == "max_bytes" else 2**30
     with pytest.raises(BundleError, match="are fetched"):
-        mlflow_registry.download("models:/mine/1", tmp_path, max_bytes)
+        mlflow_registry.download(None, "models:/mine/1", tmp_path, max_bytes)

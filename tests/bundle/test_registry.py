@@ -11,18 +11,19 @@ from support.generated import make_genre_metrics, make_manifest, make_metrics, m
 from support.networks import make_network
 
 from genre_spark import api
+from genre_spark._model import now
 from genre_spark.bundle import files, store
 from genre_spark.bundle import registry as models
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.promotions import ComparedAccuracy, Evidence, Promotion
+from genre_spark.bundle.registry import ComparedAccuracy, Evidence, Promotion
 from genre_spark.catalog.catalogue import Source
-from genre_spark.cli import cli, model_views
+from genre_spark.cli import cli, views
 from genre_spark.config import load_settings
 from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
 from genre_spark.evaluation import model_comparison, promotion_gate
 from genre_spark.platform.hadoop import HadoopStorage
 from genre_spark.platform.storage import LocalStorage
-from genre_spark.publishing import run_metadata
+from genre_spark.publishing.labels import model_of
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
@@ -56,20 +57,21 @@ def registry(tmp_path):
 
 def promote(registry, version, **options):
     arguments = {"alias": "champion", "source": None, "settings": SETTINGS, **options}
-    return promotion_gate.promote(None, f"{registry}/mine/{version}", **arguments)
+    bundle = store.open_bundle(lambda: None, f"{registry}/mine/{version}", str(registry))
+    return promotion_gate.promote(None, bundle, **arguments)
 
 
 def crown(registry, version):
     """Makes a version the champion, as if it had met the gate."""
     folder = registry / "mine"
     model_id = json.loads((folder / version / files.MANIFEST).read_text())["model_id"]
-    given = Promotion(alias="champion", version=version, model_id=model_id, at=models.now())
+    given = Promotion(alias="champion", version=version, model_id=model_id, at=now())
     seen = len(models.promotions(LocalStorage(), str(folder)))
     models.promote(LocalStorage(), str(folder), given, seen)
 
 
 def located(reference, registry):
-    return models.locate(None, reference, str(registry))
+    return models.locate(lambda: None, reference, str(registry))
 
 
 def command(*arguments, capsys=None):
@@ -107,9 +109,9 @@ def test_a_bundle_in_an_object_store_is_named_by_its_uri_without_the_password(
         def download(self, path, target, limit):
             shutil.copytree(registry / "mine" / "1", target)
 
-    monkeypatch.setattr(store, "storage_of", lambda *_: Box())
-    opened = store.open_bundle(None, "s3a://KEY:secret@box/mine/1")
-    assert run_metadata.model_of(opened).path == "s3a://***@box/mine/1"
+    monkeypatch.setattr(models, "storage_at", lambda *_: Box())
+    opened = store.open_bundle(lambda: None, "s3a://KEY:secret@box/mine/1", "models")
+    assert model_of(opened).path == "s3a://***@box/mine/1"
 
 
 def test_an_alias_that_was_never_given_is_refused_with_those_that_were(registry):
@@ -136,14 +138,12 @@ def test_the_latest_promotion_counts_and_the_others_are_kept(registry):
     assert [(one.alias, one.version) for one in made] == [
         ("champion", "1"), ("champion", "2"), ("challenger", "3"),
     ]  # fmt: skip
-    found = {one.version: one.aliases for one in models.entries(None, str(registry))}
+    found = {one.version: one.aliases for one in models.entries(lambda: None, str(registry))}
     assert found == {None: (), "1": (), "2": ("champion",), "3": ("challenger",)}
 
 
 def promotion(evidence=None):
-    return Promotion(
-        alias="champion", version="1", model_id="id", at=models.now(), evidence=evidence
-    )
+    return Promotion(alias="champion", version="1", model_id="id", at=now(), evidence=evidence)
 
 
 def test_of_two_promotions_at_once_one_is_refused(registry):
@@ -270,7 +270,7 @@ def test_the_commands_have_output_for_people_too(registry, capsys):
     command("promote", "mine/1", "--registry", registry)
     assert f"promoted: {registry}/mine/1 is champion" in capsys.readouterr().out
     given = promotion(compared(0.9, 0.95))
-    assert ("new artists", "200", "0.9000", "0.9500") in model_views.promotion("a", given)[1][0]
+    assert ("new artists", "200", "0.9000", "0.9500") in views.promotion("a", given)[1][0]
     command("list", "--registry", registry)
     assert "mine\t2\tfull\t0.900\t" in capsys.readouterr().out
 
@@ -285,7 +285,7 @@ def test_verify_names_every_bundle_that_cannot_be_trusted(registry, capsys):
 
 
 def test_verify_shows_no_password_of_a_path():
-    summary, parts = model_views.verdicts({"s3://u:secret@b/a": "bad", "s3://u:secret@b/c": None})
+    summary, parts = views.verdicts({"s3://u:secret@b/a": "bad", "s3://u:secret@b/c": None})
     assert "secret" not in str((summary, parts))
 
 

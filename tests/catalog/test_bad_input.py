@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet as pq
+from support import edits
 from support.edits import FEATURES
 from support.generated import make_manifest, make_profile, make_tracks
 
@@ -22,7 +23,6 @@ from genre_spark.config import CatalogSettings, load_settings
 from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import score as score_pipeline
-from genre_spark.pipelines.requests import ClusterRequest, ScoreRequest
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
@@ -359,7 +359,7 @@ def test_an_odd_catalogue_is_labelled_to_the_last_row(spark, clusters, tmp_path,
     tracks.to_parquet(tmp_path / "tracks.parquet")
     source = Source(str(tmp_path / "tracks.parquet"), Dataset())
     out = tmp_path / "out"
-    found = score_pipeline.run(spark, ScoreRequest(source, clusters, str(out), load_settings()))
+    found = score_pipeline.run(spark, edits.request(source, clusters, out, load_settings()))
     rows = pd.read_parquet(out)
     assert len(rows) == found.manifest.rows.labelled == len(tracks)
     assert set(rows["track_id"]) == set(tracks["track_id"])
@@ -386,7 +386,7 @@ def test_a_catalogue_without_enough_to_discover_is_refused(spark, tmp_path, kind
     source = Source(str(tmp_path / "tracks.parquet"), Dataset())
     with pytest.raises(GenreSparkError) as refused:
         cluster_pipeline.run(
-            spark, ClusterRequest(source, str(tmp_path / "model"), load_settings())
+            spark, cluster_pipeline.ClusterRequest(source, str(tmp_path / "model"), load_settings())
         )
     assert refused.value.exit_code == 3
     assert told in str(refused.value)

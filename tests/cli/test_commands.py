@@ -150,7 +150,7 @@ def test_quiet_leaves_the_summary_and_errors_alone(capsys):
     with job.terminal_of(OutputOptions(as_json=True, quiet=True)) as terminal:
         terminal.report_progress("reading")
         job.logging.getLogger("genre_spark.x").warning("half of it is missing")
-        terminal.shown_as_json({"rows": 1})
+        terminal.show({"rows": 1}, [])
     told = capsys.readouterr()
     assert (json.loads(told.out), told.err) == ({"rows": 1}, "")
     # And the next command may speak again.

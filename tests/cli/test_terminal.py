@@ -1,25 +1,26 @@
 """What people see of a scored catalogue and of a discovery."""
 
+from dataclasses import replace
+
 import pytest
 from support.generated import make_drift, make_rows
 
-from genre_spark.cli import summaries
+from genre_spark.cli import views
 from genre_spark.cli.terminal import Terminal
 from genre_spark.clustering.results import Change, Match, Merge, Split
 from genre_spark.config import load_settings
 from genre_spark.pipelines.bundles import BundleSummary, MeanAndDeviation
+from genre_spark.publishing.labels import Changes, PublishedLabels
 from genre_spark.publishing.manifest import (
     Incremental,
     LabelledRows,
     Labels,
     Manifest,
     Model,
-    Replaced,
+    Published,
     Run,
     Source,
 )
-from genre_spark.publishing.request import PublishedLabels
-from genre_spark.publishing.run_metadata import Changes
 from genre_spark.source import Dataset
 
 DRIFT = make_drift(tempo=0.31, energy=0.0)
@@ -68,7 +69,7 @@ def shown(capsys):
     def show(published=True, replaces=None, changes=None, **manifest):
         whole = MANIFEST.model_copy(update=manifest)
         made = PublishedLabels("out", published, whole, replaces, changes)
-        summaries.show_labels(Terminal(), made)
+        Terminal().show(made.summary(), views.labels(made))
         return dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
 
     return show
@@ -96,7 +97,7 @@ def test_an_incremental_run_says_how_much_it_scored(shown):
 
 
 def test_a_dry_run_says_what_would_be_replaced_and_changed(shown):
-    old = Replaced(run_id="a", scored_at="2024-01-01", model_id="m", rows={"labelled": 9})
+    old = Published(run_id="a", scored_at="2024-01-01", model_id="m", rows={"labelled": 9})
     changes = Changes(added=2, removed=1, relabelled=0, unchanged=7)
     said = shown(published=False, replaces=old, changes=changes)
     assert said["would be published at"] == "out"
@@ -111,7 +112,7 @@ def test_codes_that_a_terminal_would_obey_are_not_printed(shown):
 
 
 def test_stability_and_rules_are_reported_and_nothing_of_a_change_that_was_not_asked_for(capsys):
-    summaries.show_bundle(Terminal(), DISCOVERY)
+    Terminal().show(DISCOVERY, views.bundle(DISCOVERY))
     told = capsys.readouterr().out
     assert "stability over seeds (adjusted Rand index): 0.987 ± 0.010" in told
     assert "rules agree with synthetic genres on unseen tracks: 91.2%" in told
@@ -130,7 +131,8 @@ def test_what_became_of_earlier_synthetic_genres_is_reported(capsys):
         split=(Split(id=3, into=(3, 7)),),
         merged=(Merge(id=0, of=(0, 1)),),
     )
-    summaries.show_bundle(Terminal(), DISCOVERY.model_copy(update={"change": change}))
+    summary = DISCOVERY.model_copy(update={"change": change})
+    Terminal().show(summary, views.bundle(summary))
     lines = capsys.readouterr().out.splitlines()
     for line in (
         "compared with: fedc",
@@ -162,3 +164,12 @@ def test_epochs_are_one_line_where_each_line_stays(capsys):
         terminal.report_progress(line)
     shown = capsys.readouterr().err.splitlines()
     assert shown == ["network, epoch 1 of 3", "words", "network, epoch 1 of 3"]
+
+
+def test_of_clusters_with_labels_the_catalogue_is_published_and_labels_are_no_counts():
+    made = PublishedLabels("out", True, MANIFEST, None, None)
+    facts = DISCOVERY.model_copy(update={"labels": made}).facts
+    assert (facts.made, facts.counts["read"], facts.labels) == (("models/mine",), 100, None)
+    assert [(one.path, one.n_rows) for one in facts.published] == [("out", 10)]
+    assert made.facts.counts["labelled"] == 10
+    assert replace(made, published=False).facts.published == ()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pyarrow import dataset
 from support.generated import make_profile, make_tracks
 
-from genre_spark.bundle.catalogue_profile import Binned, LabelProfile
+from genre_spark.bundle.manifest import Binned, LabelProfile
 from genre_spark.config import load_settings
 from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.generated import make_drift
+from support.generated import make_drift, make_metrics, make_rows
 
 from genre_spark import errors
+from genre_spark.bundle.manifest import LabelProfile
 from genre_spark.errors import ConfigError, GateError
 from genre_spark.monitoring import json_logs
 from genre_spark.monitoring.finished_run import Facts, FinishedRun
@@ -23,15 +24,15 @@ from prometheus_client.parser import text_string_to_metric_families  # noqa: E40
 from genre_spark.monitoring import prometheus as metrics  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-DONE = FinishedRun("score", "0123456789ab", exit_code=0, seconds=3.5)
-FAILED = replace(DONE, exit_code=5)
-SUMMARY = {
-    "model_id": "fedc",
-    "rows": {"read": 12, "labelled": 10, "quarantined": 2, "fingerprint": "x",
-             "reasons": {"missing:tempo": 2}},
-    "labels": {"genres": {'drum "n" bass': 10}, "synthetic_genres": {"loud": 10}, "accepted": 0.5},
-    "drift": make_drift(tempo=0.3, energy=None).model_dump(mode="json"),
-}  # fmt: skip
+FACTS = Facts(
+    model_id="fedc",
+    rows=make_rows(12, 10).model_copy(update={"reasons": {"missing:tempo": 2}}),
+    labels=LabelProfile(genres={'drum "n" bass': 10}, synthetic_genres={"loud": 10}, accepted=0.5),
+    drift=make_drift(tempo=0.3, energy=None),
+    protocols={"new": make_metrics(accuracy=0.8, coverage=0.4)},
+)
+DONE = FinishedRun("score", "0123456789ab", exit_code=0, seconds=3.5, facts=FACTS)
+FAILED = replace(DONE, exit_code=5, facts=Facts())
 
 
 def samples(text):
@@ -43,8 +44,8 @@ def samples(text):
     }
 
 
-def written(path, run, summary=SUMMARY):
-    metrics.send(str(path), run, summary)
+def written(path, run):
+    metrics.send(str(path), run)
     return samples(path.read_text())
 
 
@@ -56,11 +57,12 @@ def test_a_textfile_holds_what_a_run_has_come_to(tmp_path):
     found = written(tmp_path / "score.prom", DONE)
     assert found[of("exit_code")] == 0
     assert found[of("seconds")] == 3.5
-    assert found[of("rows", state="labelled")] == 10
+    assert found[of("rows", state="accepted")] == 10
     assert found[of("quarantined_rows", reason="missing:tempo")] == 2
     assert found[of("tracks", kind="genres", label='drum "n" bass')] == 10
     assert found[of("accepted")] == 0.5
     assert found[of("drift_level")] == 1
+    assert found[of("accuracy", artists="new")] == 0.8
     assert found[of("drift_psi", of="tempo")] == 0.3
     assert of("drift_psi", of="energy") not in found
     assert list(tmp_path.iterdir()) == [tmp_path / "score.prom"]
@@ -70,48 +72,19 @@ def test_after_a_failure_the_last_success_is_still_reported(tmp_path):
     path = tmp_path / "score.prom"
     before = written(path, DONE)
     for _ in range(2):
-        after = written(path, FAILED, {})
+        after = written(path, FAILED)
     assert after[of("exit_code")] == 5
     assert after[of("succeeded_timestamp_seconds")] == before[of("succeeded_timestamp_seconds")]
-    assert of("rows", state="labelled") not in after
+    assert of("rows", state="accepted") not in after
 
 
 def test_a_first_run_that_fails_reports_no_success(tmp_path):
-    assert of("succeeded_timestamp_seconds") not in written(tmp_path / "score.prom", FAILED, {})
-
-
-def test_the_accuracy_of_a_training_is_reported(tmp_path):
-    genres = {"protocols": {"new": {"accuracy": 0.8, "coverage": 0.4}}}
-    found = written(tmp_path / "train.prom", DONE, {"genres": genres})
-    assert found[of("accuracy", artists="new")] == 0.8
-
-
-def test_a_list_of_genres_is_no_accuracy(tmp_path):
-    found = written(tmp_path / "show.prom", DONE, {"model_id": "fedc", "genres": ["rock"]})
-    assert not any("accuracy" in key[0] for key in found)
-
-
-def test_of_clusters_with_labels_the_rows_of_both_are_known_and_labels_are_no_counts():
-    labelled = {"path": "out", "published": True, "schema": {"track_id": "string"},
-                "rows": {"read": 12, "labelled": 10}}  # fmt: skip
-    facts = Facts.of({"bundle": "made", "rows": {"read": 13}, "labels": labelled})
-    assert (facts.made, facts.rows.counts) == (("made",), {"read": 13})
-    assert facts.labels is None
-    assert [one.rows.counts["labelled"] for one in facts.published] == [10]
-
-
-def test_a_summary_that_is_not_understood_is_a_warning_and_no_failure(tmp_path, caplog):
-    metrics.send(str(tmp_path / "score.prom"), DONE, {"model_id": ["a", "b"]})
-    assert "metrics could not be written" in caplog.text
-
-
-def test_a_summary_that_is_a_list_has_no_facts():
-    assert Facts.of([{"rows": {"read": 3}}]) == Facts()
+    assert of("succeeded_timestamp_seconds") not in written(tmp_path / "score.prom", FAILED)
 
 
 def test_metrics_that_cannot_be_written_are_reported_and_fail_nothing(tmp_path, caplog):
-    metrics.send(str(tmp_path / "no" / "folder.prom"), DONE, SUMMARY)
-    metrics.send("http://127.0.0.1:9", DONE, SUMMARY)
+    metrics.send(str(tmp_path / "no" / "folder.prom"), DONE)
+    metrics.send("http://127.0.0.1:9", DONE)
     assert caplog.text.count("metrics could not be written") == 2
 
 
@@ -131,7 +104,7 @@ def test_metrics_are_pushed_to_a_gateway():
     with http.server.HTTPServer(("127.0.0.1", 0), Gateway) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        metrics.send(f"http://127.0.0.1:{server.server_port}", DONE, SUMMARY)
+        metrics.send(f"http://127.0.0.1:{server.server_port}", DONE)
         thread.join(10)
     ((path, body),) = seen
     assert path == "/metrics/job/genre_spark/command/score"

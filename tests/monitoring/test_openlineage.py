@@ -7,24 +7,24 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from support.generated import make_drift
+from support.generated import make_drift, make_rows
 
 pytest.importorskip("openlineage.client", reason="OpenLineage is absent: the extra `openlineage`")
 
 from genre_spark.monitoring import openlineage
-from genre_spark.monitoring.finished_run import Facts, FinishedRun
+from genre_spark.monitoring.finished_run import Facts, FinishedRun, Labelled
 
-RUN = FinishedRun("score", "0123456789ab", exit_code=0, seconds=3.5)
-SUMMARY = {
-    "path": "s3a://music/labelled",
-    "published": True,
-    "source": {"path": "hdfs://node:8020/tracks", "version": 7},
-    "model": {"path": "models:/mine/3"},
-    "model_id": "0123456789abcdef",
-    "rows": {"read": 65, "labelled": 60, "reasons": {"missing:track_id": 2, "malformed_row": 3}},
-    "schema": {"track_id": "string", "genre_confidence": "float"},
-    "drift": make_drift(tempo=0.5, energy=None).model_dump(mode="json"),
-}
+COLUMNS = {"track_id": "string", "genre_confidence": "float"}
+REASONS = {"missing:track_id": 2, "malformed_row": 3}
+FACTS = Facts(
+    source="hdfs://node:8020/tracks",
+    source_version=7,
+    model="models:/mine/3",
+    published=(Labelled("s3a://music/labelled", COLUMNS, 60),),
+    rows=make_rows(65, 60).model_copy(update={"reasons": REASONS}),
+    drift=make_drift(tempo=0.5, energy=None),
+)
+RUN = FinishedRun("score", "0123456789ab", exit_code=0, seconds=3.5, facts=FACTS)
 
 
 def sent(path):
@@ -33,7 +33,7 @@ def sent(path):
 
 @pytest.fixture
 def event(tmp_path):
-    openlineage.send(str(tmp_path / "lineage.jsonl"), RUN, SUMMARY)
+    openlineage.send(str(tmp_path / "lineage.jsonl"), RUN)
     (found,) = sent(tmp_path / "lineage.jsonl")
     return found
 
@@ -63,13 +63,13 @@ def test_an_event_holds_counts_columns_quality_and_the_version_that_was_read(eve
     ]
     assert output["outputFacets"]["outputStatistics"]["rowCount"] == 60
     fields = [(one["name"], one["type"]) for one in output["facets"]["schema"]["fields"]]
-    assert fields == list(SUMMARY["schema"].items())
+    assert fields == list(COLUMNS.items())
 
 
 def test_events_are_added_to_a_file_and_a_failed_run_is_one_too(tmp_path):
     path = tmp_path / "lineage.jsonl"
-    openlineage.send(str(path), RUN, SUMMARY)
-    openlineage.send(str(path), replace(RUN, command="models promote", exit_code=5), {})
+    openlineage.send(str(path), RUN)
+    openlineage.send(str(path), replace(RUN, command="models promote", exit_code=5))
     first, second = sent(path)
     assert (second["eventType"], second["job"]["name"]) == ("FAIL", "genre-spark.models.promote")
     assert second["run"]["facets"]["errorMessage"]["message"] == "exit code 5"
@@ -78,8 +78,8 @@ def test_events_are_added_to_a_file_and_a_failed_run_is_one_too(tmp_path):
 
 
 def test_a_dry_run_has_no_output_and_secrets_stay_here(tmp_path):
-    summary = {**SUMMARY, "published": False, "source": {"path": "https://me:word@host/tracks.csv"}}
-    event = openlineage.event(RUN, Facts.of(summary))
+    facts = replace(FACTS, published=(), source="https://me:word@host/tracks.csv")
+    event = openlineage.event(replace(RUN, facts=facts))
     assert event.outputs == []
     assert "word" not in str(event)
 
@@ -101,7 +101,7 @@ def test_an_event_is_posted_to_a_server(monkeypatch):
 
     server = HTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    openlineage.send(f"http://127.0.0.1:{server.server_port}", RUN, SUMMARY)
+    openlineage.send(f"http://127.0.0.1:{server.server_port}", RUN)
     server.shutdown()
     ((path, authorization, event),) = Server.posted
     assert (path, authorization) == ("/api/v1/lineage", "Bearer secret")
@@ -110,8 +110,8 @@ def test_an_event_is_posted_to_a_server(monkeypatch):
 
 def test_lineage_that_cannot_be_sent_is_a_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="genre_spark"):
-        openlineage.send("http://user:word@127.0.0.1:9", RUN, SUMMARY)
-        openlineage.send(str(tmp_path / "no" / "lineage.jsonl"), RUN, SUMMARY)
+        openlineage.send("http://user:word@127.0.0.1:9", RUN)
+        openlineage.send(str(tmp_path / "no" / "lineage.jsonl"), RUN)
     said = [one.getMessage() for one in caplog.records]
     said = [one for one in said if "could not be sent" in one]
     assert len(said) == 2

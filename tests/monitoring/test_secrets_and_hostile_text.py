@@ -43,7 +43,7 @@ def test_no_log_holds_a_password(logged, kind):
 @pytest.mark.parametrize("url", ["http://me:secret@[bad", "http://me:secret@host:port/", "http://"])
 def test_a_url_that_is_none_is_a_warning_without_its_password(caplog, url):
     metrics = pytest.importorskip("genre_spark.monitoring.prometheus")
-    metrics.send(url, FinishedRun("score", "a", exit_code=0, seconds=1), {})
+    metrics.send(url, FinishedRun("score", "a", exit_code=0, seconds=1))
     assert "metrics could not be written" in caplog.text
     assert "secret" not in caplog.text
 
@@ -56,7 +56,7 @@ def test_a_file_of_somebody_else_is_neither_replaced_nor_appended_to(caplog, tmp
     os.mkfifo(tmp_path / "pipe")
     run = FinishedRun("score", "a", exit_code=0, seconds=1)
     for target in (mine, tmp_path / "pipe", own, own):
-        sender.send(str(target), run, {})
+        sender.send(str(target), run)
     assert mine.read_text() == "mine"
     assert "notes.txt: holds something else; it is left as it is" in caplog.text
     assert len(caplog.records) == 2

@@ -1,13 +1,17 @@
 """Commands refuse an output that would destroy what they read, before any work."""
 
+from pathlib import Path
+
 import pytest
 
+from genre_spark.bundle import files
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import OutputError
 from genre_spark.pipelines import cluster, demo, train
-from genre_spark.pipelines.requests import ClusterRequest, TrainRequest
 from genre_spark.source import Dataset
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("output", ["tracks/model", "tracks"])
@@ -15,10 +19,11 @@ def test_a_bundle_is_not_written_into_the_table_that_it_is_made_from(tmp_path, o
     (tmp_path / "tracks").mkdir()
     source, settings = Source(str(tmp_path / "tracks"), Dataset()), load_settings()
     written = str(tmp_path / output)
+    base = files.load(ROOT / "models" / "reference")
     with pytest.raises(OutputError, match="lies inside the input"):
-        cluster.run(None, ClusterRequest(source, written, settings))
+        cluster.run(None, cluster.ClusterRequest(source, written, settings))
     with pytest.raises(OutputError, match="lies inside the input"):
-        train.run(None, TrainRequest(source, str(tmp_path / "clusters"), written, settings))
+        train.run(None, train.TrainRequest(source, base, written, settings))
 
 
 def earlier_demo(folder):

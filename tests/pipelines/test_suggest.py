@@ -8,6 +8,7 @@ import pytest
 from support.edits import make_models
 from support.generated import make_tracks
 
+from genre_spark.bundle import files
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError, OutputError
@@ -41,7 +42,7 @@ def ask(spark, tmp_path_factory):
         output = folder / name
         settings = load_settings(overrides=("epochs=4", "min_steps=20"))
         request = suggest.SuggestRequest(
-            source, model, str(output), settings, number, tuple(paths), check
+            source, files.load(model), str(output), settings, number, tuple(paths), check
         )
         return suggest.run(spark, request), output.read_text("utf-8")
 

@@ -19,7 +19,7 @@ from unittest import mock
 import pytest
 
 from genre_spark.errors import InputError, OutputError
-from genre_spark.platform import atomic_directory, locks, published_files
+from genre_spark.platform import atomic_directory, locks
 from genre_spark.platform.atomic_directory import (
     MANIFEST,
     check_target,
@@ -605,7 +605,7 @@ def test_an_object_store_is_refused_unless_a_gap_is_allowed(storage, tmp_path, m
     assert told == (
         f"--output {output}: an object store renames file by file, and readers could find half of"
         " what is published. Publish a Delta table (--table-format delta, for labels), or to HDFS"
-        " or a local disk, or, where nobody reads meanwhile and one run at a time is sure, --set"
+        " or a local disk, or, if nobody reads during a run and runs never overlap, --set"
         " allow_gap=true"
     )
     assert check_target(storage, output, [], allow_gap=True) == storage.resolve(output)
@@ -1062,7 +1062,7 @@ def test_object_stores_are_distinguished_from_file_systems_by_their_scheme(schem
     ],
 )
 def test_a_message_names_three_files_and_counts_the_others(names, told):
-    assert published_files.listed(names) == told
+    assert atomic_directory.listed(names) == told
 
 
 def test_a_published_directory_is_its_listed_files_the_manifest_last_and_all_others(tmp_path):
@@ -1071,35 +1071,35 @@ def test_a_published_directory_is_its_listed_files_the_manifest_last_and_all_oth
     (tmp_path / "out" / "zz.txt").write_text("mine")
     (tmp_path / "out" / "aa.txt").write_text("mine")
     (tmp_path / "out" / "part-first.parquet").write_text("longer than it was")
-    ours, others = published_files.divide(storage, path, published_files.CATALOGUE)
+    ours, others = atomic_directory.divide(storage, path, atomic_directory.CATALOGUE)
     assert ours == ["part-0.parquet", MANIFEST]
     assert others == ["aa.txt", "part-first.parquet", "zz.txt"]
     # Of another kind, or of none, nothing there is ours.
-    for kind in (published_files.STUDY, None):
-        assert published_files.divide(storage, path, kind) == ([], sorted([*ours, *others]))
+    for kind in (atomic_directory.STUDY, None):
+        assert atomic_directory.divide(storage, path, kind) == ([], sorted([*ours, *others]))
 
 
 def test_a_manifest_of_another_kind_and_one_without_a_list_have_no_effect(tmp_path):
     storage, path = LocalStorage(), f"{tmp_path}/out"
-    with publishing(storage, path, kind=published_files.STUDY) as target:
+    with publishing(storage, path, kind=atomic_directory.STUDY) as target:
         storage.make_dirs(target.staging)
         storage.write_text(f"{target.staging}/page.html", "page")
-        write_manifest(storage, target, {}, published_files.STUDY)
-    ours, others = published_files.divide(storage, path, published_files.STUDY)
+        write_manifest(storage, target, {}, atomic_directory.STUDY)
+    ours, others = atomic_directory.divide(storage, path, atomic_directory.STUDY)
     assert (ours, others) == (["page.html", "evaluation.json"], [])
-    assert not published_files.is_partial(storage, path, published_files.STUDY)
+    assert not atomic_directory.is_partial(storage, path, atomic_directory.STUDY)
     (tmp_path / "out" / "page.html").unlink()
-    assert published_files.is_partial(storage, path, published_files.STUDY)
-    assert not published_files.is_partial(storage, path, published_files.CATALOGUE)
+    assert atomic_directory.is_partial(storage, path, atomic_directory.STUDY)
+    assert not atomic_directory.is_partial(storage, path, atomic_directory.CATALOGUE)
     manifest = {"made_by": "genre-spark", "files": ["page.html"]}
     storage.write_text(f"{path}/evaluation.json", json.dumps(manifest))
-    assert published_files.divide(storage, path, published_files.STUDY)[0] == []
+    assert atomic_directory.divide(storage, path, atomic_directory.STUDY)[0] == []
 
 
 def test_a_quarantine_is_hidden_from_readers_that_look_for_parquet_files(tmp_path):
     for name in ("part-0.parquet", "part-1.c000.snappy.parquet", "_SUCCESS"):
         (tmp_path / name).write_text(name)
-    published_files.hide(LocalStorage(), str(tmp_path))
+    atomic_directory.hide(LocalStorage(), str(tmp_path))
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "part-0.quarantined": "part-0.parquet",
         "part-1.c000.snappy.quarantined": "part-1.c000.snappy.parquet",

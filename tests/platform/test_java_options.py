@@ -4,8 +4,7 @@ import os
 
 import pytest
 
-from genre_spark.platform.java_options import is_small
-from genre_spark.platform.session import local_properties
+from genre_spark.platform.session import is_small, local_properties
 
 LIMIT = 32 * 2**20
 

@@ -48,7 +48,7 @@ def plain(monkeypatch):
 def test_spark_is_watched_while_it_works(spark, plain, monkeypatch, capsys):
     monkeypatch.setattr(terminal, "_BETWEEN_LINES", 0)
     plain.report_progress("resting", tracks=800)
-    watch = Watch(stages_of(spark), plain)
+    watch = Watch(stages_of(spark), lambda: plain.step, plain.add)
     watch.start()
     spark.sparkContext.parallelize(range(8), 8).foreach(lambda _: time.sleep(0.3))
     watch.stop()
@@ -81,7 +81,7 @@ def test_a_spark_that_has_gone_ends_the_watch_without_a_word(plain, capsys):
         asked.set()
         raise ConnectionRefusedError
 
-    watch = Watch(gone, plain)
+    watch = Watch(gone, lambda: plain.step, plain.add)
     watch.start()
     assert asked.wait(timeout=60)
     watch.stop()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genre_spark.platform.redaction import redact, redact_all
+from genre_spark.platform.safe_text import redact, redact_all
 
 SECRET = "wJalr/XUtn+FEMI=K7"
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from genre_spark.platform import stderr_filter
+from genre_spark.platform import session
 
 NOTICES = [
     "WARNING: Using incubator modules: jdk.incubator.vector",
@@ -25,7 +25,7 @@ def test_known_notices_are_dropped_and_all_else_is_passed_on(tmp_path):
     said = "\n".join([*NOTICES[:2], *WORDS, *NOTICES[2:], "the end, without a line break"])
     (tmp_path / "said").write_text(said)
     with (tmp_path / "screen").open("wb") as screen:
-        stderr_filter._pass_on(os.open(tmp_path / "said", os.O_RDONLY), screen.fileno())
+        session._pass_on(os.open(tmp_path / "said", os.O_RDONLY), screen.fileno())
     told = (tmp_path / "screen").read_text().splitlines()
     assert told == [*WORDS, "the end, without a line break"]
 
@@ -33,6 +33,6 @@ def test_known_notices_are_dropped_and_all_else_is_passed_on(tmp_path):
 def test_the_last_words_of_a_process_that_dies_at_once_are_reported_before_its_error(capfd):
     code = "import sys; print(*sys.argv[1:], sep='\\n', file=sys.stderr); sys.exit(1)"
     command = [sys.executable, "-c", code, *WORDS, NOTICES[0]]
-    with pytest.raises(subprocess.CalledProcessError), stderr_filter.stderr_without() as stderr:
+    with pytest.raises(subprocess.CalledProcessError), session.stderr_without() as stderr:
         subprocess.run(command, stderr=stderr, check=True)
     assert capfd.readouterr().err.splitlines() == WORDS

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from genre_spark.errors import InputError
+from genre_spark.platform.atomic_directory import MANIFEST, require_manifest
 from genre_spark.platform.hadoop import HadoopStorage
-from genre_spark.platform.published_files import MANIFEST, require_manifest
 from genre_spark.platform.storage import MAX_FILES, MAX_SMALL, LocalStorage, read_small
 
 

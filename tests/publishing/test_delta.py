@@ -16,8 +16,8 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.pipelines import score as score_pipeline
-from genre_spark.pipelines.requests import ScoreRequest
-from genre_spark.publishing import destination, reader
+from genre_spark.publishing import reader
+from genre_spark.publishing.labels import destination_of
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS
 from genre_spark.source import Dataset
 
@@ -144,7 +144,7 @@ def out(spark, model, tmp_path):
 
 def commit_over(spark, out):
     """A commit of the present rows, and none quarantined, after somebody else's commit to the labels."""
-    with destination.format_of(spark, str(out), SETTINGS).publishing(False, None) as target:
+    with destination_of(spark, str(out), SETTINGS).publishing(False, None) as target:
         published = target.published(list(LABELLED_COLUMNS))
         published.write.parquet(target.staging)
         published.limit(0).write.parquet(target.quarantine)
@@ -161,15 +161,19 @@ def test_a_run_that_others_overtook_is_refused_and_takes_its_quarantine_back(spa
     assert len(rows(out)) == 61
     assert len(rows(f"{out}_quarantine")) == 5
     with pytest.raises(InputError, match=r"version 2 is not by genre-spark \(WRITE\)"):
-        reader.look(spark, str(out), 1)
+        reader.LabelledTable(lambda: spark, str(out)).look(1)
     assert len([one for one in out.iterdir() if one.name.startswith("run-")]) == 2
     deltalake.DeltaTable(str(out)).restore(0)
-    assert reader.look(spark, str(out), 1).manifest.rows.labelled == 20
+    assert reader.LabelledTable(lambda: spark, str(out)).look(1).manifest.rows.labelled == 20
     found = score(spark, dirty(), model, out, incremental=True)
     assert found["incremental"]["in_full_because"] is None
     commit = last_commit(out)
     assert commit["genre_spark.quarantine_version"] == last_commit(f"{out}_quarantine")["version"]
-    assert len(rows(out)) == reader.look(spark, str(out), 1).manifest.rows.labelled == 60
+    assert (
+        len(rows(out))
+        == reader.LabelledTable(lambda: spark, str(out)).look(1).manifest.rows.labelled
+        == 60
+    )
 
 
 def test_a_table_whose_log_was_cleaned_is_still_known_and_keeps_its_files(spark, model, out):
@@ -181,7 +185,7 @@ def test_a_table_whose_log_was_cleaned_is_still_known_and_keeps_its_files(spark,
     table.create_checkpoint()
     table.cleanup_metadata()
     assert "genre_spark.run_id" not in str(deltalake.DeltaTable(str(out)).history())
-    assert reader.look(spark, str(out), 1).manifest.rows.labelled == 20
+    assert reader.LabelledTable(lambda: spark, str(out)).look(1).manifest.rows.labelled == 20
     (note,) = [path.name for path in out.glob("run-*")]
     (out / "_genre_spark" / f"started-{note.removeprefix('run-')}").write_text(
         "killed after its commit"
@@ -191,9 +195,9 @@ def test_a_table_whose_log_was_cleaned_is_still_known_and_keeps_its_files(spark,
 
 
 def test_two_runs_at_once_are_one_too_many(spark, model, out):
-    format_of = destination.format_of(spark, str(out), SETTINGS)
+    target = destination_of(spark, str(out), SETTINGS)
     with (
-        format_of.publishing(switch=False, run_id=None),
+        target.publishing(switch=False, run_id=None),
         pytest.raises(OutputError, match="another run is writing there"),
     ):
         score(spark, start(20), model, out)
@@ -268,7 +272,7 @@ def test_a_delta_catalogue_is_read_at_a_version_without_deleted_rows(spark, cata
 def test_the_version_that_was_labelled_is_in_the_manifest(spark, catalogue, model, tmp_path):
     path, _ = catalogue
     source = Source(path, Dataset(), version=1).at_version()
-    request = ScoreRequest(source, model, str(tmp_path / "out"), edits.SETTINGS)
+    request = edits.request(source, model, str(tmp_path / "out"), edits.SETTINGS)
     found = score_pipeline.run(spark, request, lambda *_: None)
     assert found.manifest.rows.labelled == 50
     manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())

@@ -10,7 +10,6 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError, OutputError
 from genre_spark.pipelines import score as score_pipeline
-from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.publishing import reader
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
@@ -48,19 +47,19 @@ def test_a_catalogue_on_s3_becomes_labels_on_s3(spark, model, options, settings,
     tracks = start(40).astype(dict.fromkeys(FEATURE_NAMES, str))
     deltalake.write_deltalake(TRACKS, tracks, storage_options=options)
     source = Source(TRACKS, Dataset(), "delta", storage_options=options).at_version()
-    request = ScoreRequest(source, model, OUT, settings)
+    request = edits.request(source, model, OUT, settings)
     found = score_pipeline.run(spark, request, lambda *_: None)
     assert found.manifest.rows.labelled == len(rows(options)) == 40
     edits.score(spark, start(40), model, tmp_path / "plain")
     expected = edits.labels(tmp_path / "plain")["genre"].tolist()
     assert rows(options)["genre"].tolist() == expected
 
-    again = ScoreRequest(source, model, OUT, settings, incremental=True)
+    again = edits.request(source, model, OUT, settings, incremental=True)
     found = score_pipeline.run(spark, again, lambda *_: None)
     assert found.manifest.incremental.in_full_because is None
     assert rows(options).equals(rows(options, version=0))
 
-    seen = reader.look(None, OUT, 3, options)
+    seen = reader.LabelledTable(lambda: None, OUT, options).look(3)
     assert len(seen.samples) == 3
     commit = deltalake.DeltaTable(OUT, storage_options=options).history(1)[0]
     manifest = json.loads(commit["genre_spark.manifest"])
@@ -75,7 +74,7 @@ def test_outputs_inside_inputs_and_buckets_that_are_not_there_are_refused(
 ):
     source = Source(f"{OUT}/tracks", Dataset(), "delta", storage_options=options)
     with pytest.raises(OutputError, match="lies inside the input"):
-        score_pipeline.run(spark, ScoreRequest(source, model, OUT, settings), lambda *_: None)
+        score_pipeline.run(spark, edits.request(source, model, OUT, settings), lambda *_: None)
     nowhere = Source("s3://nowhere/tracks", Dataset(), "delta", storage_options=options)
     with pytest.raises(InputError, match=r"s3://nowhere/tracks: .*NoSuchBucket"):
         nowhere.at_version()

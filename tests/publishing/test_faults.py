@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from support import edits
 from support.edits import FEATURES, SETTINGS, score, start
 from support.generated import make_manifest, make_profile
 
@@ -18,7 +19,6 @@ from genre_spark.catalog import catalogue, row_counts, validation
 from genre_spark.catalog.catalogue import Source
 from genre_spark.errors import InputError, OutputError
 from genre_spark.pipelines import score as score_pipeline
-from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.publishing import writer
 from genre_spark.scoring import job
 from genre_spark.source import Dataset
@@ -201,7 +201,7 @@ def test_any_other_input_deleted_once_it_was_read_is_not_missed(
     tracks(50).to_csv(table, index=False)
     deleting(monkeypatch)
     source = Source(str(table), Dataset())
-    score_pipeline.run(spark, ScoreRequest(source, model, str(out), SETTINGS))
+    score_pipeline.run(spark, edits.request(source, model, str(out), SETTINGS))
     assert published(out) == 50
 
 

@@ -14,7 +14,6 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import GateError, GenreSparkError
 from genre_spark.pipelines import score as score_pipeline
-from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.publishing import writer
 from genre_spark.publishing.manifest import checked
 from genre_spark.schema import LABELLED_COLUMNS
@@ -141,7 +140,7 @@ def test_a_catalogue_of_another_kind_stops_before_it_is_published(spark, model, 
     settings = load_settings(overrides=("min_tracks=10",))
     source = Source(str(table), Dataset(confirmed=("tempo",)))
     for dry_run in (True, False):
-        request = ScoreRequest(source, model, str(folder), settings, dry_run=dry_run)
+        request = edits.request(source, model, str(folder), settings, dry_run=dry_run)
         with pytest.raises(GateError, match=r"too unlike .*: tempo: higher \(PSI .*, KS "):
             score_pipeline.run(spark, request)
     assert files(folder) == before
@@ -153,7 +152,7 @@ def test_a_catalogue_that_lost_more_than_half_of_its_tracks_replaces_none(
     folder, _ = whole
     before, table = files(folder), tmp_path / "few.parquet"
     start().head(20).to_parquet(table)
-    request = ScoreRequest(Source(str(table), Dataset()), model, str(folder), load_settings())
+    request = edits.request(Source(str(table), Dataset()), model, str(folder), load_settings())
     with pytest.raises(GateError, match=r"20 tracks would replace the 60 in .*--allow-shrink"):
         score_pipeline.run(spark, request)
     assert files(folder) == before

@@ -15,7 +15,7 @@ from support.edits import assert_equal, make_models, score, start
 from genre_spark.cli import cli
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError, OutputError
-from genre_spark.publishing import reader as published
+from genre_spark.publishing.reader import LabelledTable
 from genre_spark.schema import LABELLED_COLUMNS
 
 LAYOUTS = {
@@ -152,23 +152,30 @@ def test_directories_of_others_are_left_as_they_are(spark, model, tmp_path):
         score(spark, start(), model, folder)
 
 
+def table(path):
+    return LabelledTable(lambda: None, str(path))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_labels_command_counts_and_shows_tracks_without_spark(folders, layout):
-    found = published.look(None, str(folders[layout]), 7)
+    found = table(folders[layout]).look(7)
     assert found.manifest.rows.labelled == 60
     ids = [row["track_id"] for row in found.samples]
     assert len(set(ids)) == 7
-    assert ids == [row["track_id"] for row in published.look(None, str(folders[layout]), 7).samples]
+    assert ids == [row["track_id"] for row in table(folders[layout]).look(7).samples]
     told = CliRunner().invoke(cli, ["labels", str(folders[layout]), "--rows", "2"]).stdout
     assert "tracks: 60\n" in told
     assert sum(line.startswith(("s1t", "track_id\t")) for line in told.splitlines()) == 3
 
 
-def test_a_remote_catalogue_is_shown_by_spark(spark, folders):
-    table = spark.read.parquet(str(folders["in directories"]))
-    samples = published.pick(table, 5, list(LABELLED_COLUMNS))
-    assert len({row["track_id"] for row in samples}) == 5
-    assert samples == published.pick(table.repartition(3), 5, list(LABELLED_COLUMNS))
+def test_a_remote_catalogue_is_shown_by_spark(spark, folders, monkeypatch):
+    rows = spark.read.parquet(str(folders["in directories"]))
+    samples = []
+    for read in (rows, rows.repartition(3)):
+        monkeypatch.setattr(LabelledTable, "_rows", lambda _, read=read: read)
+        samples.append(table("anywhere").sample(5, list(LABELLED_COLUMNS)))
+    assert len({row["track_id"] for row in samples[0]}) == 5
+    assert samples[0] == samples[1]
 
 
 def test_a_catalogue_that_lost_a_file_is_reported(folders, tmp_path):
@@ -177,17 +184,17 @@ def test_a_catalogue_that_lost_a_file_is_reported(folders, tmp_path):
     with pytest.raises(
         InputError, match=r"tracks, but its _manifest\.json says 60: files were lost"
     ):
-        published.look(None, str(tmp_path / "out"), 5)
+        table(tmp_path / "out").look(5)
     files(tmp_path / "out")[0].write_bytes(b"PAR1")
     with pytest.raises(InputError, match="cannot be read"):
-        published.look(None, str(tmp_path / "out"), 5)
+        table(tmp_path / "out").look(5)
 
 
 def test_labelled_rows_are_found_by_their_ids_without_spark(tmp_path):
     rows = {"track_id": ["a", "b", "c"], "genre": ["rock", None, "jazz"]}
     pq.write_table(pa.table(rows), tmp_path / "part-0.parquet")
-    found = published.by_ids(None, str(tmp_path), ["c", "b", "gone"], {}, ("track_id", "genre"))
+    found = table(tmp_path).by_ids(["c", "b", "gone"], ("track_id", "genre"))
     assert found == [{"track_id": "b", "genre": None}, {"track_id": "c", "genre": "jazz"}]
     (tmp_path / "part-1.parquet").write_text("no table")
     with pytest.raises(InputError, match="cannot be read"):
-        published.by_ids(None, str(tmp_path), ["c"], {}, ("track_id",))
+        table(tmp_path).by_ids(["c"], ("track_id",))

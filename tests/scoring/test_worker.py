@@ -10,7 +10,7 @@ from support.networks import make_network
 
 from genre_spark.features import artist_batches as wire
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, RUN_COLUMNS
-from genre_spark.scoring import columns, worker
+from genre_spark.scoring import worker
 from genre_spark.scoring.worker import Labeller, Payload, hash_partition, label_partition
 
 CLASSES = ("a", "b", "c", "d")
@@ -30,7 +30,7 @@ def partition(n=40, seed=2, artists=8):
             wire.GROUP: pa.array([-1, *keys[1:].tolist()], pa.int64()),
             wire.ARTIST_KEY: pa.array(artist, pa.int64()),
             wire.ALBUM_KEY: pa.array(tracks["album"].factorize()[0] + 100, pa.int64()),
-            wire.FEATURES: columns.lists(raw),
+            wire.FEATURES: worker.lists(raw),
             worker.MISSING: pa.array([0] * n, pa.int64()),
             worker.HAS_GENRE: pa.array([True] * n),
             worker.IS_AMBIGUOUS: pa.array([False] * n),
@@ -41,7 +41,7 @@ def partition(n=40, seed=2, artists=8):
 
 def test_no_genre_is_twice_among_the_first_three_even_if_all_others_are_impossible():
     probabilities, none = np.array([[0.0, 1.0, 0.0, 0.0]]), np.zeros(1, bool)
-    found = columns.genre_columns(
+    found = worker.genre_columns(
         probabilities, ("a", "b", "c", "d"), np.array([True]), np.ones(1), none
     )
     (top,) = found["genre_top3"].to_pylist()
@@ -88,7 +88,7 @@ def without(rows, missing):
     raw = rows[wire.FEATURES].flatten().to_numpy(zero_copy_only=False).reshape(missing.shape)
     at = rows.schema.get_field_index(wire.FEATURES)
     spoiled = np.where(missing, np.float32(np.nan), raw)
-    return rows.set_column(at, wire.FEATURES, columns.lists(spoiled))
+    return rows.set_column(at, wire.FEATURES, worker.lists(spoiled))
 
 
 @settings(max_examples=20)
@@ -195,7 +195,7 @@ def test_tracks_of_an_artist_that_swap_their_content_change_all_of_its_hashes():
 
 def test_the_three_best_genres_come_in_order_with_their_probabilities():
     chances = np.array([[0.1, 0.2, 0.65, 0.05], [0.4, 0.4, 0.1, 0.1]])
-    found = columns.genre_columns(
+    found = worker.genre_columns(
         chances, CLASSES, np.array([True, True]), np.array([0.95, np.nan]), np.array([True, False])
     )
     assert found["genre"].to_pylist() == ["c", "a"]
@@ -207,7 +207,7 @@ def test_the_three_best_genres_come_in_order_with_their_probabilities():
 
 
 def test_with_two_genres_there_are_two_best():
-    found = columns.genre_columns(
+    found = worker.genre_columns(
         np.array([[0.3, 0.7]]), ("a", "b"), np.array([True]), np.ones(1), np.array([True])
     )
     assert [best["genre"] for best in found["genre_top3"].to_pylist()[0]] == ["b", "a"]

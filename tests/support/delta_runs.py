@@ -9,7 +9,7 @@ from pyarrow import parquet as pq
 from pyspark.sql import types as T
 
 from genre_spark.config import load_settings
-from genre_spark.publishing.delta import DeltaFormat
+from genre_spark.publishing.delta import DeltaTables
 
 _SCHEMA = T.StructType([T.StructField("generation", T.LongType())])
 _TABLE = SimpleNamespace(schema=_SCHEMA)
@@ -21,7 +21,7 @@ _SPARK = SimpleNamespace(
 
 def publish(folder: str, generation: int) -> None:
     """Publishes some rows and some quarantined ones of a generation, which is its run's id."""
-    form = DeltaFormat(_SPARK, folder, load_settings(overrides=("table_format=delta",)))
+    form = DeltaTables(_SPARK, folder, load_settings(overrides=("table_format=delta",)))
     with form.publishing(switch=True, run_id=f"{generation:012x}") as target:
         for place, rows in ((target.staging, 3), (target.quarantine, 1 + generation % 2)):
             name = "part-00000-01234567-89ab-cdef-0123-456789abcdef-c000.snappy.parquet"

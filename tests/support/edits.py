@@ -10,8 +10,8 @@ from genre_spark.bundle.manifest import model_id
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.pipelines import score as score_pipeline
-from genre_spark.pipelines.requests import ScoreRequest
 from genre_spark.platform import atomic_directory
+from genre_spark.publishing.labels import LabelRequest
 from genre_spark.schema import FEATURE_NAMES, labelled_columns
 from genre_spark.source import Dataset
 from support.generated import make_genre_part, make_manifest, make_profile, make_tracks
@@ -55,13 +55,17 @@ def make_models(spark, folder):
     return paths
 
 
+def request(source, model, output, settings=None, **options):
+    """Labels of a bundle at a path."""
+    return LabelRequest(source, files.load(model), str(output), settings or SETTINGS, **options)
+
+
 def score(spark, tracks, model, output, table=None, settings=None, **options):
     """Labels a catalogue that stands in a file of its own."""
     table = table or output.parent / f"{output.name}.parquet"
     tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).to_parquet(table)
     source = Source(str(table), Dataset())
-    request = ScoreRequest(source, model, str(output), settings or SETTINGS, **options)
-    return score_pipeline.run(spark, request).summary()
+    return score_pipeline.run(spark, request(source, model, output, settings, **options)).summary()
 
 
 def interrupt(spark, tracks, model, output, at):

@@ -7,9 +7,16 @@ import numpy as np
 import pandas as pd
 
 from genre_spark.bundle import files
-from genre_spark.bundle.catalogue_profile import LEVELS, FeatureProfile, LabelProfile, Profile
 from genre_spark.bundle.genre_metrics import GenreMetrics, ProtocolMetrics
-from genre_spark.bundle.manifest import Manifest, ScoringPart, model_id
+from genre_spark.bundle.manifest import (
+    LEVELS,
+    FeatureProfile,
+    LabelProfile,
+    Manifest,
+    Profile,
+    ScoringPart,
+    model_id,
+)
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier.calibration import NEVER, PRECISIONS, Acceptance
 from genre_spark.classifier.evidence import CountTable

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from genre_spark.bundle.catalogue_profile import CONFIDENCE_BINS, LabelProfile
+from genre_spark.bundle.manifest import CONFIDENCE_BINS, LabelProfile
 from genre_spark.clustering.results import SyntheticGenre
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import Figure, Subject, Topic
