@@ -109,8 +109,10 @@ def labelled(found: LabelledCatalogue) -> Iterator[Part]:
             shares = ((n, f"{c:,}", f"{c / rows.labelled:.1%}") for n, c in counts.items())
             yield [(head, "tracks", "share"), *shares]
     if labels.accepted is not None:
-        sure = f"{labels.mean_confidence:.3f}"
-        yield {"accepted": f"{labels.accepted:.1%}", "mean confidence": sure}
+        yield {
+            "accepted, training tracks included": f"{labels.accepted:.1%}",
+            "mean confidence": f"{labels.mean_confidence:.3f}",
+        }
     if found.samples:
         rest = (tuple(map(_cell, one.values())) for one in found.samples)
         yield [tuple(found.samples[0]), *rest]
@@ -260,7 +262,7 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
         **_lacking(rows),
         "synthetic genres": _numbered(list(found.synthetic_genres)),
         "genres": tally(dict(list(found.genres.items())[:10])),
-        "accepted": _percent(found.accepted),
+        "accepted, training tracks included": _percent(found.accepted),
         "drift": _drift(manifest.drift),
         "scored": _scored(manifest),
         "replaces": _replaced(made.replaces),
