@@ -134,13 +134,12 @@ def moments(narrowed: DataFrame, scaler: FeatureScaler) -> Moments:
     """Variances of tracks between and within artists."""
 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:
-        rows = [Moments.of(batch).packed() for batch in batches]
-        if rows:
-            yield _lists(np.sum(rows, axis=0)[None], pa.float64())
+        parts = [np.ravel(Moments.of(batch)) for batch in batches]
+        if parts:
+            yield pa.RecordBatch.from_pydict({POINT: [np.sum(parts, axis=0).tolist()]})
 
     rows = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<double>").collect()
-    empty = np.zeros(6 * scaler.n_scaled)
-    return Moments.unpack(np.sum([empty, *(row[0] for row in rows)], axis=0))
+    return Moments(*np.sum([row[0] for row in rows], axis=0).reshape(-1, scaler.n_scaled))
 
 
 def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) -> DataFrame:
@@ -149,7 +148,10 @@ def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) ->
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             usable = metric.can_fit(batch.inputs)
-            yield _lists(metric.points(batch.inputs)[usable], pa.float32())
+            own = metric.points(batch.inputs)[usable]
+            flat = pa.array(own.ravel(), pa.float32())
+            lists = pa.FixedSizeListArray.from_arrays(flat, own.shape[1])
+            yield pa.RecordBatch.from_pydict({POINT: lists.cast(pa.list_(pa.float32()))})
 
     found = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<float>")
     return found.select(array_to_vector(F.col(POINT)).alias(POINT))
@@ -182,7 +184,9 @@ def fit_kmeans(points: DataFrame, centers: np.ndarray, max_iterations: int) -> n
     """
     context: Any = points.sparkSession.sparkContext
     jvm: Any = context._jvm
-    start = jvm.org.apache.spark.mllib.clustering.KMeansModel(_vectors(context, centers))
+    dense = jvm.org.apache.spark.mllib.linalg.Vectors.fromJson
+    vectors = [dense(json.dumps({"type": 1, "values": center})) for center in centers.tolist()]
+    start = jvm.org.apache.spark.mllib.clustering.KMeansModel(vectors)
     solver = jvm.org.apache.spark.mllib.clustering.KMeans().setK(len(centers))
     # MLlib's RDD of vectors. If MLlib keeps the points itself, it computes them twice.
     no_columns = context._gateway.new_array(jvm.java.lang.String, 0)
@@ -251,22 +255,3 @@ def _totals(parts: Iterable[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
     for key, sums in parts:
         totals[key] = totals.get(key, 0.0) + sums
     return totals
-
-
-def _lists(values: np.ndarray, kind: pa.DataType) -> pa.RecordBatch:
-    """Rows of an array [shape=(n, m)] as one column of lists."""
-    flat = pa.array(np.ascontiguousarray(values).ravel(), kind)
-    lists = pa.FixedSizeListArray.from_arrays(flat, values.shape[1]).cast(pa.list_(kind))
-    return pa.RecordBatch.from_arrays([lists], [POINT])
-
-
-def _vectors(context: Any, centers: np.ndarray) -> Any:
-    """Centers as an array of MLlib's vectors, on the JVM."""
-    jvm, new_array = context._jvm, context._gateway.new_array
-    vectors = new_array(jvm.org.apache.spark.mllib.linalg.Vector, len(centers))
-    for i, center in enumerate(centers.tolist()):
-        values = new_array(jvm.double, len(center))
-        for j, value in enumerate(center):
-            values[j] = value
-        vectors[i] = jvm.org.apache.spark.mllib.linalg.Vectors.dense(values)
-    return vectors

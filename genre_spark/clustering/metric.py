@@ -1,7 +1,6 @@
 """The metric of tracks: levels of artists, in standard deviations within artists."""
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -107,8 +106,7 @@ class ClusterMetric(StrictModel):
         return np.array([getattr(one, name) for one in self.dimensions], np.float32)
 
 
-@dataclass(frozen=True)
-class Moments:
+class Moments(NamedTuple):
     """Sums over artists with at least two tracks that have a feature; those of parts of a catalogue add up.
 
     Attributes
@@ -146,15 +144,6 @@ class Moments:
             between=(n * means**2).sum(axis=0),
             within=within.sum(axis=0),
         )
-
-    def packed(self) -> np.ndarray:
-        """All numbers in a row [shape=(6 * n_scaled,), dtype=float64]; rows may be added."""
-        return np.concatenate([getattr(self, field.name) for field in fields(self)])
-
-    @classmethod
-    def unpack(cls, row: np.ndarray) -> "Moments":
-        """From `packed`."""
-        return cls(*row.reshape(len(fields(cls)), -1))
 
     def mean_squares(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean squares between and within artists, per scaled feature."""
