@@ -35,8 +35,7 @@ def held_out(fitted: FittedClassifier, n_tracks: int, n_classes: int) -> np.ndar
     found = np.full((n_tracks, n_classes), np.nan)
     # Tracks that have features are predicted with them.
     for kind, terms in reversed(list(fitted.held_out.items())):
-        weights = fitted.part.heads[kind].vector
-        found[terms.rows] = softmax(np.tensordot(weights, terms.terms, 1))
+        found[terms.rows] = softmax(fitted.part.heads[kind].logits(terms.terms))
     return found
 
 
