@@ -37,7 +37,7 @@ from support.networks import make_network  # noqa: E402
 from genre_spark.bundle import files  # noqa: E402
 from genre_spark.bundle.files import Bundle  # noqa: E402
 from genre_spark.bundle.manifest import Manifest, model_id  # noqa: E402
-from genre_spark.classifier.onnx_session import Network  # noqa: E402
+from genre_spark.classifier.onnx_network import Network  # noqa: E402
 from genre_spark.cli import views  # noqa: E402
 from genre_spark.errors import BundleError  # noqa: E402
 from genre_spark.features.tensor import CHANNELS  # noqa: E402

@@ -71,7 +71,7 @@ def test_finding_java_needs_the_standard_library_only_because_it_runs_before_set
 def test_only_the_network_imports_keras_or_tensorflow_and_only_in_functions():
     heavy = {"keras", "tensorflow"}
     users = [name for name in MODULES if libraries(TREES[name], types=False) & heavy]
-    assert users == ["classifier.architecture", "classifier.network"]
+    assert users == ["classifier.network"]
     assert all(not libraries(TREES[user], functions=False, types=False) & heavy for user in users)
 
 

@@ -15,7 +15,7 @@ from genre_spark.bundle.manifest import Manifest, Profile, model_id
 from genre_spark.bundle.security import UntrustedError
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.classifier.head import n_artist_inputs
-from genre_spark.classifier.onnx_graph import ARTISTS, ARTISTS_OUTPUT, INPUT, OUTPUT
+from genre_spark.classifier.onnx_network import ARTISTS, ARTISTS_OUTPUT, INPUT, OUTPUT
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError, InputError
 from genre_spark.features.tensor import CHANNELS

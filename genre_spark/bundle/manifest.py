@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from genre_spark._model import Count, Finite, Share, StrictModel, Timestamp
+from genre_spark._model import Count, Finite, Share, SparseModel, StrictModel, Timestamp
 from genre_spark.bundle.genre_metrics import GenreMetrics
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier.genre_part import GenrePart
@@ -50,7 +50,7 @@ class FeatureProfile(StrictModel):
         return self
 
 
-class LabelProfile(StrictModel):
+class LabelProfile(SparseModel):
     """Which labels a model gives, and how sure it is.
 
     Attributes
@@ -59,11 +59,14 @@ class LabelProfile(StrictModel):
         Tracks per label; no genres with a clusters bundle.
     confidence : dict of str to int
         Tracks per bin of confidence, `CONFIDENCE_BINS` of equal width, by the bin's number.
+    precision : dict of str to int
+        Tracks per `genre_precision`.
     """
 
     synthetic_genres: dict[str, Count]
     genres: dict[str, Count] = {}
     confidence: dict[str, Count] = {}
+    precision: dict[str, Count] = {}
     accepted: Share | None = None
     mean_confidence: Share | None = None
 

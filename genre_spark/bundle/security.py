@@ -2,7 +2,7 @@
 
 Checksums detect damage, not malice: somebody who changes a file can also change its checksum. What
 is refused here could read other files, run code, never end, fill the memory, or label at random.
-The network may consist only of the operators that `onnx_graph` writes, on float32 tensors whose
+The network may consist only of the operators that `onnx_network` writes, on float32 tensors whose
 sizes grow in proportion to the number of tracks.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.classifier.onnx_graph import OPERATORS, OPSET
+from genre_spark.classifier.onnx_network import OPERATORS, OPSET
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -223,7 +223,7 @@ def _inferred(model: "ModelProto", n_tracks: int) -> dict[str, tuple[int, ...]]:
 
 def _check_run(content: bytes, inputs: Shapes, outputs: Shapes) -> None:
     """What comes out for tracks of all kinds: averages, usual ones, extreme ones."""
-    from genre_spark.classifier.onnx_session import open_session
+    from genre_spark.classifier.onnx_network import open_session
 
     tracks = {name: _probe(shape) for name, shape in inputs.items()}
     try:

@@ -1,4 +1,4 @@
-"""Acceptance of labels by their confidence, and measures of confidence."""
+"""Acceptance of labels by their confidence."""
 
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
@@ -90,6 +90,11 @@ class Acceptance(StrictModel):
         """The least confidence of an accepted label of a kind of track."""
         return self.thresholds[kind][self.levels.index(self.target)]
 
+    def best(self, kind: str) -> float | None:
+        """The highest precision that is met for a kind of track."""
+        met = zip(self.levels, self.thresholds[kind], strict=True)
+        return next((level for level, least in met if least < NEVER), None)
+
 
 def fit_threshold(
     confidence: np.ndarray, correct: np.ndarray, artists: np.ndarray, target: float
@@ -170,50 +175,3 @@ def _sequence(first: int, last: int) -> list[int]:
     if first > last:
         return []
     return np.unique(np.linspace(first, last, _STEPS).astype(int)).tolist()
-
-
-def expected_calibration_error(
-    confidence: np.ndarray, correct: np.ndarray, bins: int = 15
-) -> float:
-    """Mean gap between confidence and accuracy over bins of equal width, in [0, 1].
-
-    References
-    ----------
-    Naeini et al. (2015), "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI.
-    """
-    at = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(at, correct.astype(float) - confidence, bins)
-    return float(np.abs(gaps).sum() / max(1, len(confidence)))
-
-
-def reliability(
-    confidence: np.ndarray, correct: np.ndarray, bins: int = 10
-) -> tuple[tuple[float, float, float], ...]:
-    """Per filled bin of confidence: mean confidence, accuracy, share of the tracks."""
-    at = np.minimum((confidence * bins).astype(int), bins - 1)
-    return tuple(
-        (float(confidence[at == b].mean()), float(correct[at == b].mean()), float((at == b).mean()))
-        for b in range(bins)
-        if (at == b).any()
-    )
-
-
-def attainable_coverage(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:
-    """The largest share of the surest labels of which so many are right, in [0, 1].
-
-    It takes hindsight: it says how well confidence sorts labels, not what may be accepted.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    running = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
-    met = np.flatnonzero(running >= target)
-    return float((met[-1] + 1) / len(order)) if len(met) else 0.0
-
-
-def risk_coverage(
-    confidence: np.ndarray, correct: np.ndarray, points: int = 50
-) -> tuple[tuple[float, float], ...]:
-    """Accuracy of the most confident share of the tracks, as pairs (coverage, accuracy)."""
-    order = np.argsort(-confidence, kind="stable")
-    running = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
-    at = np.unique(np.linspace(1, len(order), min(points, len(order))).astype(int))
-    return tuple((float(n / len(order)), float(running[n - 1])) for n in at)

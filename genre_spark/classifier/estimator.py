@@ -1,25 +1,30 @@
 """Fits the whole classifier on labelled tracks: network, words, evidence, weights, thresholds."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from genre_spark.classifier import (
-    architecture,
     evidence,
-    export,
     head,
     network,
+    onnx_network,
+    similar_artists,
     splits,
     text_models,
 )
-from genre_spark.classifier.architecture import MEMBERS
 from genre_spark.classifier.calibration import Acceptance, Confidences
 from genre_spark.classifier.evidence import Evidence
-from genre_spark.classifier.genre_part import DocumentPart, GenrePart, PackedCounts, WordPart
+from genre_spark.classifier.genre_part import (
+    DocumentPart,
+    GenrePart,
+    PackedCounts,
+    SimilarPart,
+    WordPart,
+)
 from genre_spark.classifier.head import (
     KINDS,
     KNOWN,
@@ -27,13 +32,16 @@ from genre_spark.classifier.head import (
     LADDER,
     NEW,
     NEW_WITHOUT,
+    SIMILAR_TERMS,
     TERMS,
     Head,
     LogProbabilities,
     kinds_of,
 )
-from genre_spark.classifier.onnx_session import Network
+from genre_spark.classifier.network import MEMBERS
+from genre_spark.classifier.onnx_network import Network
 from genre_spark.classifier.predictor import Combination, Predictions, of_features
+from genre_spark.classifier.similar_artists import SimilarArtists
 from genre_spark.classifier.softmax import softmax
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import NetworkSettings
@@ -46,6 +54,7 @@ from genre_spark.platform.progress import ReportProgress
 if TYPE_CHECKING:
     import keras
 
+_Model = TypeVar("_Model")
 # Whose labels are left out while weights and thresholds of each kind of track are fitted.
 _LEFT_OUT: dict[str, Callable[[LabelledTracks], np.ndarray]] = {
     NEW: lambda tracks: tracks.artists,
@@ -131,12 +140,12 @@ class FittedClassifier:
         return network, tracks.inputs, tracks.groups, tracks.synthetic, tracks.artist_documents
 
     def check_export(self, tracks: LabelledTracks) -> None:
-        """Compare ONNX with Keras on real tracks and their artists; see `export.check_parity`."""
+        """Compare ONNX with Keras on real tracks and their artists; see `onnx_network.check_parity`."""
         network = of_features(self.track_log_probabilities(tracks), tracks.inputs)
         logs = LogProbabilities.of(network, tracks.groups)
         given = logs.artist_inputs(artist_statistics(tracks.inputs, tracks.groups))
         probes = build(tracks.inputs, tracks.bin_edges), given
-        export.check_parity(self.onnx, self.models, probes)
+        onnx_network.check_parity(self.onnx, self.models, probes)
 
     def climb(self, terms: np.ndarray, kinds: np.ndarray) -> dict[str, np.ndarray]:
         """Predict with each step of the ladder.
@@ -185,7 +194,7 @@ class FittedClassifier:
 
     @functools.cached_property
     def _combination(self) -> Combination:
-        return Combination(self.part)
+        return Combination(self.part, everything=True)
 
 
 def fit(
@@ -224,6 +233,7 @@ def fit(
     document, told = _fit_documents(tracks.artist_documents, shares, weights, by_artist)
     # As the tracks are, and with a third of them without features.
     versions = (tracks, tracks.without_features(seed))
+    similar, of_similar = _fit_similar(tracks, versions, fold)
     # To the network a known artist's tracks are as a new one's: it does not see the artist.
     unseen = [
         of_features(_of_own_member(model, build(own.inputs, own.bin_edges), fold), own.inputs)
@@ -240,18 +250,20 @@ def fit(
         np.tile(by_artist, 2),
         settings.model_copy(update={"epochs": _ARTIST_EPOCHS * settings.epochs}),
         seed,
-        build=architecture.build_artist,
+        build=network.build_artist,
     )
     artists = [_of_own_member(artist_model, one, by_artist) for one in given]
     prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
     held_out: dict[str, HeldOutTerms] = {}
     for i, kind in enumerate(KINDS):
         at, like = divmod(i, len(_LEFT_OUT))
-        logs = LogProbabilities.of(unseen[at], groups, of_words.get(KINDS[like]), told)
+        words_of_kind = of_words.get(KINDS[like])
+        logs = LogProbabilities.of(unseen[at], groups, words_of_kind, told, of_similar[at])
         one = _held_out(versions[at], logs, artists[at], prior, kind)
         is_enough = kind == NEW or len(one.rows) >= _FEWEST_OF_KIND
         held_out[kind] = one if is_enough else held_out[_INSTEAD[kind]]
-    return _assemble((model, artist_model), tracks, (words, document), prior, held_out, target)
+    parts = {"words": words, "document": document, "similar": similar}
+    return _assemble((model, artist_model), tracks, parts, prior, held_out, target)
 
 
 def _track_examples(tracks: LabelledTracks, seed: int) -> tuple[network.Examples, np.ndarray]:
@@ -286,7 +298,7 @@ def _of_own_member(model: "keras.Model", inputs: np.ndarray, fold: np.ndarray) -
 def _assemble(
     models: tuple["keras.Model", "keras.Model"],
     tracks: LabelledTracks,
-    texts: tuple[WordPart | None, DocumentPart | None],
+    parts: Mapping[str, Any],
     prior: np.ndarray,
     held_out: Mapping[str, HeldOutTerms],
     target: float,
@@ -301,8 +313,6 @@ def _assemble(
     part = GenrePart(
         classes=tracks.classes,
         prior=tuple(prior.tolist()),
-        words=texts[0],
-        document=texts[1],
         artist_network=True,
         artist=PackedCounts.of(found.artist),
         named=PackedCounts.of(found.named),
@@ -311,8 +321,9 @@ def _assemble(
         heads=heads,
         has_artists=tracks.has_artists,
         acceptance=Acceptance.fit(sure, target),
+        **parts,
     )
-    return FittedClassifier(models, export.to_onnx(*models), part, held_out, ladder)
+    return FittedClassifier(models, onnx_network.to_onnx(*models), part, held_out, ladder)
 
 
 def _fit_documents(
@@ -326,10 +337,10 @@ def _fit_documents(
     def fit(rows: np.ndarray) -> DocumentPart:
         return text_models.fit_documents(texts.take(rows), shares[rows], weights[rows])
 
-    logs = np.zeros(shares.shape, np.float32)
-    for train, test in _sides(fold):
-        logs[test] = text_models.document_log_probabilities(fit(train), texts.take(test))
-    return fit(np.arange(len(fold))), logs
+    def predict(part: DocumentPart, rows: np.ndarray) -> np.ndarray:
+        return text_models.document_log_probabilities(part, texts.take(rows))
+
+    return fit(np.arange(len(fold))), _cross_fit(fold, shares.shape, fit, predict)
 
 
 def _fit_words(
@@ -346,23 +357,54 @@ def _fit_words(
         inputs = tracks.inputs.take(rows)
         return text_models.fit_words(vocabulary, inputs, tracks.targets[rows], weights[rows])
 
+    def predict(part: WordPart, rows: np.ndarray) -> np.ndarray:
+        return text_models.word_log_probabilities(part, vocabulary, tracks.inputs.take(rows))
+
     folds = {NEW: fold, KNOWN: splits.grouped(tracks.labels, tracks.recordings, MEMBERS, seed)}
-    held_out = {}
-    for kind, own in folds.items():
-        held_out[kind] = np.zeros(tracks.targets.shape, np.float32)
-        for train, test in _sides(own):
-            held_out[kind][test] = text_models.word_log_probabilities(
-                fit(train), vocabulary, tracks.inputs.take(test)
-            )
+    shape = tracks.targets.shape
+    held_out = {kind: _cross_fit(own, shape, fit, predict) for kind, own in folds.items()}
     return fit(np.arange(len(tracks))), held_out
 
 
-def _sides(fold: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows to learn from and rows to predict, for each fold that leaves some to learn from."""
+def _fit_similar(
+    tracks: LabelledTracks, versions: Sequence[LabelledTracks], fold: np.ndarray
+) -> tuple[SimilarPart | None, list[np.ndarray | None]]:
+    """A model of similar artists, and its held-out log-probabilities of each version of the tracks."""
+    space = tracks.space
+    if space is None:
+        return None, [None] * len(versions)
+
+    def fit(rows: np.ndarray) -> SimilarArtists:
+        own = tracks.take(rows)
+        points = space.representation.of_inputs(own.inputs, own.groups, own.artist_documents)
+        return similar_artists.fit(space, points, own.inputs.scaled, own.targets, own.groups)
+
+    def held_out(version: LabelledTracks) -> np.ndarray:
+        def predict(model: SimilarArtists, rows: np.ndarray) -> np.ndarray:
+            own = version.take(rows)
+            return model.log_probabilities(own.inputs, own.groups, own.artist_documents)
+
+        return _cross_fit(fold, (len(SIMILAR_TERMS), *tracks.targets.shape), fit, predict)
+
+    return SimilarPart.of(fit(np.arange(len(tracks)))), [held_out(one) for one in versions]
+
+
+def _cross_fit(
+    fold: np.ndarray,
+    shape: tuple[int, ...],
+    fit: Callable[[np.ndarray], _Model],
+    predict: Callable[[_Model, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Log-probabilities of rows [shape=(..., n_rows, n_classes)] by models of the other folds.
+
+    0 where the other folds are empty.
+    """
+    logs = np.zeros(shape, np.float32)
     for number in np.unique(fold):
         train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         if len(train):
-            yield train, test
+            logs[..., test, :] = predict(fit(train), test)
+    return logs
 
 
 def _held_out(

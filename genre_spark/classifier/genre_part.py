@@ -1,11 +1,17 @@
-"""The real genres as the bundle holds them, beside the network."""
+"""The real genres as the bundle holds them, beside the network.
 
-from typing import Annotated
+Arrays are little-endian bytes, compressed, in base64.
+"""
+
+import base64
+import math
+import zlib
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from genre_spark._model import Finite, StrictModel
+from genre_spark._model import Finite, SparseModel, StrictModel
 from genre_spark.classifier.calibration import Acceptance
 from genre_spark.classifier.evidence import CountTable, Evidence
 from genre_spark.classifier.head import (
@@ -13,12 +19,65 @@ from genre_spark.classifier.head import (
     DOCUMENT_TERMS,
     KINDS,
     NETWORK_MEAN_TERMS,
+    SIMILAR_TERMS,
     WORD_TERMS,
     Head,
 )
-from genre_spark.classifier.packed_array import PackedArray
+from genre_spark.classifier.representation import N_GRAMS
+from genre_spark.classifier.similar_artists import SimilarArtists
 from genre_spark.features.documents import BITS
 from genre_spark.features.words import MAX_WORDS, Vocabulary
+
+DType = Literal["<i8", "<i4", "<i2", "<f4"]
+
+# Far more than 200,000 labelled tracks need.
+_MAX_BYTES = 64 * 2**20
+
+
+class PackedArray(StrictModel):
+    """An array as a bundle holds it.
+
+    Attributes
+    ----------
+    dtype : {'<i8', '<i4', '<i2', '<f4'}
+    shape : tuple of int
+    data : str
+    """
+
+    dtype: DType
+    shape: tuple[int, ...]
+    data: str
+
+    @classmethod
+    def of(cls, array: np.ndarray, dtype: DType) -> "PackedArray":
+        """Pack an array."""
+        data = zlib.compress(array.astype(dtype).tobytes(), 6)
+        return cls(dtype=dtype, shape=array.shape, data=base64.b64encode(data).decode("ascii"))
+
+    @property
+    def array(self) -> np.ndarray:
+        """The array [dtype=`dtype`], read-only."""
+        return np.frombuffer(self._content(), self.dtype).reshape(self.shape)
+
+    @model_validator(mode="after")
+    def _shape_fits(self) -> "PackedArray":
+        expected = math.prod(self.shape) * np.dtype(self.dtype).itemsize
+        if min(self.shape, default=0) < 0 or expected > _MAX_BYTES:
+            raise ValueError(f"shape {self.shape} has more than {_MAX_BYTES:,} bytes")
+        if len(self._content()) != expected:
+            raise ValueError(f"the data do not have the shape {self.shape}")
+        return self
+
+    def _content(self) -> bytes:
+        try:
+            packed = base64.b64decode(self.data, validate=True)
+            unpacker = zlib.decompressobj()
+            content = unpacker.decompress(packed, _MAX_BYTES + 1)
+        except (ValueError, zlib.error) as err:
+            raise ValueError("not a packed array") from err
+        if unpacker.unconsumed_tail or not unpacker.eof:
+            raise ValueError(f"unpacks to more than {_MAX_BYTES:,} bytes, or is cut off")
+        return content
 
 
 class PackedCounts(StrictModel):
@@ -122,7 +181,62 @@ class DocumentPart(StrictModel):
         return self
 
 
-class GenrePart(StrictModel):
+class SimilarPart(StrictModel):
+    """A `SimilarArtists` as the bundle holds it."""
+
+    center: PackedArray
+    directions: PackedArray
+    ratios: PackedArray
+    grams: PackedArray
+    units: PackedArray
+    offset: PackedArray
+    anchors: PackedArray
+    weights: PackedArray
+    bias: PackedArray
+    shares: PackedArray
+
+    @classmethod
+    def of(cls, model: SimilarArtists) -> "SimilarPart":
+        """Pack a model."""
+        packed = {
+            name: PackedArray.of(one, "<i2" if name == "grams" else "<f4")
+            for name, one in vars(model).items()
+        }
+        return cls(**packed)
+
+    def unpack(self) -> SimilarArtists:
+        """The model."""
+        return SimilarArtists(**{name: one.array for name, one in dict(self).items()})
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> "SimilarPart":
+        arrays = {name: one.array for name, one in dict(self).items()}
+        n_scaled, n_directions, n_latent, n_classes = (
+            arrays[name].size for name in ("center", "ratios", "offset", "bias")
+        )
+        n_points = n_directions + n_latent
+        n_anchors = max(1, arrays["anchors"].size // max(1, n_points))
+        expected = {
+            "center": (n_scaled,),
+            "directions": (n_scaled, n_directions),
+            "ratios": (n_directions,),
+            "grams": (N_GRAMS, n_latent + 1),
+            "units": (n_latent + 1,),
+            "offset": (n_latent,),
+            "anchors": (n_anchors, n_points),
+            "weights": (n_points + n_directions, n_classes),
+            "bias": (n_classes,),
+            "shares": (n_anchors, n_classes),
+        }
+        for name, shape in expected.items():
+            if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
+                raise ValueError(f"similar artists: {name} is not finite or not of shape {shape}")
+        if min(arrays["shares"].min(), arrays["ratios"].min()) <= 0:
+            raise ValueError("similar artists: shares and ratios are not positive")
+        return self
+
+
+class GenrePart(SparseModel):
     """What scoring needs of the real genres beside the network.
 
     Attributes
@@ -133,6 +247,7 @@ class GenrePart(StrictModel):
         Share of each genre among the labelled tracks.
     words : WordPart, optional
     document : DocumentPart, optional
+    similar : SimilarPart, optional
     artist_network : bool
         Whether the ONNX file has the artist network beside the tracks' one.
     artist, named, album, synthetic : PackedCounts
@@ -157,14 +272,19 @@ class GenrePart(StrictModel):
     heads: dict[str, Head]
     has_artists: bool
     acceptance: Acceptance
+    similar: SimilarPart | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "GenrePart":
         n = len(self.classes)
         linear = [one.bias for one in (self.words, self.document) if one]
         biases = [head.bias for head in self.heads.values() if head.bias]
-        if any(len(one) != n for one in (self.prior, *linear, *biases)):
-            raise ValueError(f"prior, words, documents or heads are not of {n} genres")
+        shapes: list[tuple[int, ...]] = [(len(one),) for one in (self.prior, *linear, *biases)]
+        shapes += [self.similar.bias.shape] if self.similar else []
+        if any(shape != (n,) for shape in shapes):
+            raise ValueError(
+                f"prior, words, documents, similar artists or heads are not of {n} genres"
+            )
         for table in (self.artist, self.named, self.album, self.synthetic):
             table.check(n)
         if set(self.heads) != set(KINDS) or set(self.acceptance.thresholds) != set(KINDS):
@@ -182,9 +302,14 @@ class GenrePart(StrictModel):
         return self.document is not None and self._uses((*DOCUMENT_TERMS, *ARTIST_TERMS))
 
     @property
+    def reads_similar(self) -> bool:
+        """Whether labels of similar artists count."""
+        return self.similar is not None and self._uses(SIMILAR_TERMS)
+
+    @property
     def reads_text(self) -> bool:
         """Whether titles and album names are needed."""
-        return self.reads_words or self.reads_documents
+        return self.reads_words or self.reads_documents or self.reads_similar
 
     @property
     def reads_statistics(self) -> bool:

@@ -23,6 +23,7 @@ KINDS = (NEW, KNOWN, NEW_WITHOUT, KNOWN_WITHOUT) = (
 NETWORK_TERMS = ("network",)
 NETWORK_MEAN_TERMS = ("network, artist mean", "network, artist mean by log n")
 ARTIST_TERMS, DOCUMENT_TERMS = ("artist network",), ("artist document",)
+SIMILAR_TERMS = ("similar artists", "similar artists, spread labels")
 WORD_TERMS = ("words", "words, artist mean", "words, artist mean by log n")
 # Label counts, as (group in the order of `evidence.EVIDENCE`, smoothing, also as the artist's mean):
 # the smaller the smoothing, the fewer labelled tracks are believed.
@@ -39,7 +40,8 @@ EVIDENCE_TERMS = tuple(
     term for name, (*_, pooled) in _COUNTS.items() for term in (name, name + _MEAN)[: 1 + pooled]
 )
 TERMS = (
-    *NETWORK_TERMS, *NETWORK_MEAN_TERMS, *ARTIST_TERMS, *WORD_TERMS, *DOCUMENT_TERMS, *EVIDENCE_TERMS,
+    *NETWORK_TERMS, *NETWORK_MEAN_TERMS, *ARTIST_TERMS, *WORD_TERMS, *DOCUMENT_TERMS, *SIMILAR_TERMS,
+    *EVIDENCE_TERMS,
 )  # fmt: skip
 # What each step of the ladder uses; the last one is what is shipped.
 _POOLED = (*NETWORK_TERMS, *NETWORK_MEAN_TERMS)
@@ -59,7 +61,8 @@ LADDER = {
 _FLOOR = 0.01
 # Log-probabilities as an input of a network: about as large as scaled features.
 _TOLD_UNIT = 0.5
-_RIDGE, _BIAS_RIDGE = 1e-3, 1e-3
+# Of the mean likelihood, and of its sum: the second matters where labels are few.
+_RIDGE, _RIDGE_OF_FEW = 1e-3, 6.0
 _MAX_WEIGHT = 5.0
 _START = 0.3
 
@@ -102,6 +105,8 @@ class LogProbabilities:
         Of the CNN; of the words, None without.
     network_mean, words_mean, documents : np.ndarray [shape=(n_groups, n_classes)]
         Means over the artist's tracks; of the artist's document.
+    similar : np.ndarray [shape=(2, n_tracks, n_classes)]
+        In the order of `SIMILAR_TERMS`; None without.
     groups : Groups
         Consecutive tracks of one artist.
     """
@@ -111,6 +116,7 @@ class LogProbabilities:
     words: np.ndarray | None
     words_mean: np.ndarray | None
     documents: np.ndarray | None
+    similar: np.ndarray | None
     groups: Groups
 
     @classmethod
@@ -120,6 +126,7 @@ class LogProbabilities:
         groups: Groups,
         words: np.ndarray | None = None,
         documents: np.ndarray | None = None,
+        similar: np.ndarray | None = None,
     ) -> "LogProbabilities":
         """Floor and pool log-probabilities of tracks (`documents`: of artists).
 
@@ -133,6 +140,7 @@ class LogProbabilities:
             words=words,
             words_mean=None if words is None else groups.means(words),
             documents=None if documents is None else _floored(documents),
+            similar=None if similar is None else _floored(similar),
             groups=groups,
         )
 
@@ -203,6 +211,7 @@ def terms(
         else:
             yield from (own, mean[code], mean[code] * log_n)
         yield None if other is None else other[code]
+    yield from (None, None) if logs.similar is None else logs.similar
     for group, smoothing, pooled in _COUNTS.values():
         ratio = _log_ratio(counts[:, group], prior, smoothing)
         yield ratio
@@ -232,14 +241,14 @@ def fit(stacked: np.ndarray, targets: np.ndarray, used: Sequence[str] = TERMS) -
     names = [name for i, name in enumerate(TERMS) if name in used and stacked[i].any()]
     x = stacked[[TERMS.index(name) for name in names]]
     n, n_classes = max(1, len(targets)), targets.shape[1]
-    ridge = np.array([_RIDGE] * len(names) + [_BIAS_RIDGE] * n_classes)
+    ridge = max(_RIDGE, _RIDGE_OF_FEW / n)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = np.split(flat.astype(np.float32), [len(names)])
         logs = log_softmax(np.tensordot(weights, x, 1) + bias)
         wrong = np.exp(logs) - targets
         gradient = np.concatenate([np.tensordot(x, wrong, ([1, 2], [0, 1])), wrong.sum(axis=0)]) / n
-        value = -(targets * logs).sum() / n + (ridge * flat**2).sum()
+        value = -(targets * logs).sum() / n + ridge * (flat @ flat)
         return float(value), gradient.astype(float) + 2.0 * ridge * flat
 
     bounds = [(0.0, _MAX_WEIGHT)] * len(names) + [(-_MAX_WEIGHT, _MAX_WEIGHT)] * n_classes

@@ -1,4 +1,4 @@
-"""Fits the CNN: members that each hold out one part of the artists."""
+"""The networks: small members beside each other, each of which holds out one part of the artists."""
 
 import os
 from collections.abc import Callable
@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genre_spark.classifier import architecture
-from genre_spark.classifier.architecture import MEMBERS
 from genre_spark.classifier.softmax import log_softmax
 from genre_spark.config import NetworkSettings
 
 if TYPE_CHECKING:
     import keras
+
+# Each member never learns from one part of the artists.
+MEMBERS = 5
+FILTERS = 8
+UNITS = (64, 32)
+# Of the artist network.
+ARTIST_UNITS = (56, 32)
+_DROPOUT = (0.05, 0.2)
 
 _BATCH = 8192
 _LABEL_SMOOTHING = 0.05
@@ -47,13 +53,51 @@ class Examples:
     weights: np.ndarray
 
 
+def build_track(n_scaled: int, n_channels: int, n_classes: int) -> "keras.Model":
+    """Build the network from the tensor to the members' logits [shape=(MEMBERS, n_classes)].
+
+    A 1 × 1 convolution mixes the channels of each feature, alike for all features. A convolution as
+    high as the image, written as the dense layer that it is, then weighs all features.
+    """
+    from keras import Model, layers
+
+    image = layers.Input((n_scaled, n_channels), name="tensor")
+    mixed = layers.Conv1D(MEMBERS * FILTERS, 1, activation="silu")(
+        layers.Dropout(_DROPOUT[0])(image)
+    )
+    apart = layers.Reshape((n_scaled, MEMBERS, FILTERS))(mixed)
+    found = layers.Reshape((MEMBERS, -1))(layers.Permute((2, 1, 3))(apart))
+    for units in UNITS:
+        found = layers.Dropout(_DROPOUT[1])(_dense(units, "silu")(found))
+    return Model(image, _dense(n_classes)(found), name="cnn")
+
+
+def build_artist(n_inputs: int, n_classes: int) -> "keras.Model":
+    """Build the network from what is known of an artist to logits [shape=(MEMBERS, n_classes)]."""
+    from keras import Model, layers
+
+    given = layers.Input((n_inputs,), name="artists")
+    found = layers.RepeatVector(MEMBERS)(layers.Dropout(_DROPOUT[0])(given))
+    for units in ARTIST_UNITS:
+        found = layers.Dropout(_DROPOUT[1])(_dense(units, "silu")(found))
+    return Model(given, _dense(n_classes)(found), name="artist")
+
+
+def _dense(units: int, activation: str | None = None) -> Any:
+    """A dense layer of each member's own."""
+    from keras.layers import EinsumDense
+
+    shape = (MEMBERS, units)
+    return EinsumDense("bmi,mio->bmo", shape, bias_axes="mo", activation=activation)
+
+
 def fit(
     examples: Examples,
     fold: np.ndarray,
     settings: NetworkSettings,
     seed: int,
     on_epoch: OnEpoch = lambda epoch, epochs: None,
-    build: Callable[..., "keras.Model"] = architecture.build,
+    build: Callable[..., "keras.Model"] = build_track,
 ) -> "keras.Model":
     """Fit the members' weights.
 
@@ -67,7 +111,7 @@ def fit(
     on_epoch : callable
         Receives the number of epochs done and their total.
     build : callable
-        Of `architecture`: makes the model from the shape of one input and the number of genres.
+        Makes the model from the shape of one input and the number of genres.
 
     Returns
     -------

@@ -7,7 +7,7 @@ import numpy as np
 from genre_spark.classifier.evidence import EVIDENCE
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.classifier.head import KINDS, LogProbabilities, kinds_of, stack, terms
-from genre_spark.classifier.onnx_session import Network
+from genre_spark.classifier.onnx_network import Network
 from genre_spark.classifier.softmax import softmax
 from genre_spark.classifier.text_models import document_log_probabilities, word_log_probabilities
 from genre_spark.features import documents
@@ -59,13 +59,20 @@ class Combination:
     Parameters
     ----------
     part : GenrePart
+    everything : bool
+        Whether to compute what has no weight too.
     """
 
-    def __init__(self, part: GenrePart):
+    def __init__(self, part: GenrePart, everything: bool = False):
         self._evidence = part.evidence()
         self._prior = np.array(part.prior, np.float32)
         self._part = part
-        self._vocabulary = part.words.vocabulary if part.words else None
+        words = part.words if everything or part.reads_words else None
+        self._words = (words, words.vocabulary) if words else None
+        self._document = part.document if everything or part.reads_documents else None
+        similar = part.similar if everything or part.reads_similar else None
+        self._similar = similar.unpack() if similar else None
+        self._reads_statistics = everything or part.reads_statistics
         # [shape=(n_terms, n_kinds)]
         heads = [part.heads[kind] for kind in KINDS]
         self._weights = np.stack([head.vector for head in heads], axis=1)
@@ -94,14 +101,8 @@ class Combination:
         texts : Keys, optional
             Documents of the artists, where `inputs` are not all of their tracks.
         """
-        part = self._part
-        logs = LogProbabilities.of(
-            of_features(network, inputs),
-            groups,
-            self._word_logs(inputs) if part.reads_words else None,
-            self._document_logs(inputs, groups, texts) if part.reads_documents else None,
-        )
-        artists = _artist_logs(networks, logs, inputs) if part.reads_statistics else None
+        logs = self._logs(network, inputs, groups, texts)
+        artists = _artist_logs(networks, logs, inputs) if self._reads_statistics else None
         counts = self._evidence.look_up(inputs, synthetic)
         kinds = kinds_of(counts, inputs.has_features)
         logits = self._bias[kinds]
@@ -131,10 +132,7 @@ class Combination:
         texts: Keys,
     ) -> np.ndarray:
         """Compute all `TERMS` [shape=(n_terms, n_tracks, n_classes)]; see `predict`."""
-        told = self._document_logs(inputs, groups, texts)
-        logs = LogProbabilities.of(
-            of_features(network, inputs), groups, self._word_logs(inputs), told
-        )
+        logs = self._logs(network, inputs, groups, texts)
         artists = _artist_logs(networks, logs, inputs)
         found = terms(logs, artists, self._evidence.look_up(inputs, synthetic), self._prior)
         return stack(found, network.shape)
@@ -149,18 +147,19 @@ class Combination:
                 known |= text.is_valid().to_numpy(zero_copy_only=False)
         return np.logical_or.reduceat(known, groups.starts)[groups.code]
 
-    def _word_logs(self, inputs: TrackInputs) -> np.ndarray | None:
-        if self._part.words is None or self._vocabulary is None:
-            return None
-        return word_log_probabilities(self._part.words, self._vocabulary, inputs)
-
-    def _document_logs(
-        self, inputs: TrackInputs, groups: Groups, texts: Keys | None
-    ) -> np.ndarray | None:
-        if self._part.document is None:
-            return None
-        texts = documents.of_artists(inputs, groups) if texts is None else texts
-        return document_log_probabilities(self._part.document, texts)
+    def _logs(
+        self, network: np.ndarray, inputs: TrackInputs, groups: Groups, texts: Keys | None
+    ) -> LogProbabilities:
+        words, told, similar = None, None, None
+        if self._words:
+            words = word_log_probabilities(*self._words, inputs)
+        if texts is None and (self._document or self._similar):
+            texts = documents.of_artists(inputs, groups)
+        if texts and self._document:
+            told = document_log_probabilities(self._document, texts)
+        if texts and self._similar:
+            similar = self._similar.log_probabilities(inputs, groups, texts)
+        return LogProbabilities.of(of_features(network, inputs), groups, words, told, similar)
 
 
 def _artist_logs(networks: Network, logs: LogProbabilities, inputs: TrackInputs) -> np.ndarray:
@@ -199,19 +198,6 @@ class GenrePredictor:
         network = self.track_log_probabilities(inputs)
         return self._combination.predict(self._network, network, inputs, groups, synthetic)
 
-    def track_log_probabilities(
-        self, inputs: TrackInputs, synthetic: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Compute what the network alone says of each track alone.
-
-        Parameters
-        ----------
-        inputs : TrackInputs
-        synthetic : np.ndarray, optional
-            Not read by this network.
-
-        Returns
-        -------
-        np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
-        """
+    def track_log_probabilities(self, inputs: TrackInputs) -> np.ndarray:
+        """Compute what the network alone says of each track alone [shape=(n_tracks, n_classes)]."""
         return self._network.log_probabilities(build(inputs, self._edges))

@@ -13,6 +13,7 @@ import numpy as np
 from genre_spark.classifier import similar_artists
 from genre_spark.classifier.representation import Artists
 from genre_spark.classifier.similar_artists import Space
+from genre_spark.features.group_statistics import Groups
 
 # Exponent of an artist's tracks in the draw; 1 would draw tracks evenly.
 _TILT = 1.5
@@ -88,7 +89,7 @@ def choose(
     seed : int
     """
     rows, weight = np.flatnonzero(askable), artists.weight
-    points = space.representation.artists(artists.mean, artists.tracks, artists.grams)
+    points = space.representation.artists(artists.mean, artists.tracks, artists.documents)
     probabilities = _predict(space, points, artists.mean, labelled)
     unsure = np.ones(len(points)) if probabilities is None else 1.0 - probabilities.max(axis=1)
     mass = (weight * unsure)[rows]
@@ -116,7 +117,8 @@ def _predict(
     if len(known) < _FEWEST_LABELLED or len(labelled.classes) < 2:
         return None
     shares = labelled.targets[known] / labelled.targets[known].sum(axis=1, keepdims=True)
-    fitted = similar_artists.fit(space, points[known], mean[known], shares, known)
+    each = Groups.of(known)
+    fitted = similar_artists.fit(space, points[known], mean[known], shares, each)
     return fitted.predict(points, mean)
 
 

@@ -6,33 +6,35 @@ many tracks. A model of few labels (`similar_artists`) and the choice of tracks 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from genre_spark.features import documents
 from genre_spark.features.artist_batches import GROUP, ArtistBatch
 from genre_spark.features.group_statistics import Groups
-from genre_spark.features.track_inputs import TrackInputs
+from genre_spark.features.track_inputs import Keys, TrackInputs
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 # Artists on the driver, about: drawn in proportion to their tracks.
 MOST_ARTISTS = 30_000
-# Buckets of hashed character n-grams of titles, and the dimensions that they are reduced to.
-_BUCKETS = 2**12
-_SHIFT = 52
+# Buckets of an artist's document are merged to fewer, which are reduced to latent dimensions.
+_MERGED_BITS = 3
+N_GRAMS = 2 ** (documents.BITS - _MERGED_BITS)
 _LATENT = 32
-_NGRAMS = (3, 4)
+# Largest weight of a gram as a 16-bit number.
+_LARGEST = 2**15 - 1
 # Directions in which artists differ less, in variances within an artist, are left out.
 _LEAST_RATIO = 0.02
 _RIDGE = 1e-3
-# Odd constants of multiplicative hashing (Knuth, TAOCP 3), for grams and for drawing artists.
-_HASH = np.uint64(0x9E3779B97F4A7C15)
+# Odd constant of multiplicative hashing (Knuth, TAOCP 3), for drawing artists.
 _DRAW = np.uint64(0xC2B2AE3D27D4EB4F)
 
 ARTISTS_SCHEMA = (
-    "artist_key bigint, tracks bigint, mean array<float>, difference array<float>,"
-    " grams array<int>, counts array<float>"
+    "artist_key bigint, tracks bigint, mean array<float>, difference array<float>, grams array<int>"
 )
 
 
@@ -47,18 +49,18 @@ class Artists:
     weight : np.ndarray [shape=(n,), dtype=float64]
         Tracks of the catalogue that each represents: more than its own where not all are drawn.
     mean : np.ndarray [shape=(n, n_scaled), dtype=float32]
-        Of the scaled features; 0 for a feature that all of its tracks lack.
+        Of the scaled features; NaN for a feature that all of its tracks lack.
     difference : np.ndarray [shape=(n, n_scaled), dtype=float32]
         Between two of its tracks, divided by the root of 2; 0 if it has one, or features lack.
-    grams : csr_matrix [shape=(n, 4096)]
-        How often its titles and album names have each hashed gram.
+    documents : Keys
+        See `documents.of_artists`.
     """
 
     tracks: np.ndarray
     weight: np.ndarray
     mean: np.ndarray
     difference: np.ndarray
-    grams: Any
+    documents: Keys
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -66,39 +68,32 @@ class Artists:
     @classmethod
     def of(cls, table: pa.Table, n_tracks: int) -> "Artists":
         """From rows of `ARTISTS_SCHEMA`, drawn from a catalogue of so many tracks."""
-        from scipy.sparse import csr_matrix
-
         tracks = table["tracks"].to_numpy()
-        lists = {name: table[name].combine_chunks() for name in table.column_names[2:6]}
         mean, difference = (
-            lists[name].flatten().to_numpy().reshape(len(tracks), -1)
+            table[name].combine_chunks().flatten().to_numpy().reshape(len(tracks), -1)
             for name in ("mean", "difference")
         )
-        ends = np.cumsum(lists["grams"].value_lengths().to_numpy())
-        values = [lists[name].flatten().to_numpy() for name in ("counts", "grams")]
-        grams = csr_matrix((*values, np.concatenate([[0], ends])), (len(tracks), _BUCKETS))
         weight = tracks / np.minimum(1.0, tracks * _share(n_tracks))
-        return cls(tracks, weight, mean, difference, grams)
+        return cls(tracks, weight, mean, difference, Keys.of(table["grams"].combine_chunks()))
 
 
 @dataclass(frozen=True)
 class Representation:
-    """The fitted space: discriminants of artists, and latent dimensions of their titles.
+    """The fitted space: discriminants of artists, and latent dimensions of their documents.
 
     Attributes
     ----------
-    center : np.ndarray [shape=(n_scaled,)]
+    center : np.ndarray [shape=(n_scaled,), dtype=float32]
         Mean of the scaled features over tracks.
-    directions : np.ndarray [shape=(n_scaled, n_directions)]
+    directions : np.ndarray [shape=(n_scaled, n_directions), dtype=float32]
         In standard deviations within artists.
-    ratios : np.ndarray [shape=(n_directions,)]
+    ratios : np.ndarray [shape=(n_directions,), dtype=float32]
         Variance between artists over variance within them.
-    rarity : np.ndarray [shape=(4096,)]
-        Weight of each gram: less, the more artists have it.
-    titles : np.ndarray [shape=(4096, n_latent)]
-        From weighted grams to latent dimensions.
-    offset : np.ndarray [shape=(n_latent,)]
-        Subtracted from the latent dimensions.
+    grams : np.ndarray [shape=(N_GRAMS, n_latent + 1), dtype=int16]
+        From grams to latent dimensions, and the square of each gram's weight, in `units`. As whole
+        numbers their sums do not depend on the order of an artist's tracks.
+    units, offset : np.ndarray [shape=(n_latent + 1,)], [shape=(n_latent,)], dtype=float32
+        What is subtracted from the latent dimensions.
 
     References
     ----------
@@ -109,144 +104,121 @@ class Representation:
     center: np.ndarray
     directions: np.ndarray
     ratios: np.ndarray
-    rarity: np.ndarray
-    titles: np.ndarray
+    grams: np.ndarray
+    units: np.ndarray
     offset: np.ndarray
 
-    def artists(self, mean: np.ndarray, tracks: np.ndarray, grams: Any) -> np.ndarray:
-        """Points of artists [shape=(n_artists, n_dimensions)].
+    def artists(self, mean: np.ndarray, tracks: np.ndarray, texts: Keys) -> np.ndarray:
+        """Points of artists [shape=(n_artists, n_directions + n_latent), dtype=float32].
 
         Parameters
         ----------
         mean : np.ndarray [shape=(n_artists, n_scaled), dtype=float32]
         tracks : np.ndarray [shape=(n_artists,), dtype=int64]
-        grams : csr_matrix [shape=(n_artists, 4096)]
+        texts : Keys
+            Their documents.
         """
-        known = tracks[:, None] * self.ratios
+        known = tracks[:, None].astype(np.float32) * self.ratios
         levels = self._directed(mean) * (known / (known + 1))
-        return np.hstack([levels, _weighted(grams, self.rarity) @ self.titles - self.offset])
+        counts = _counts(texts)
+        sums = (counts @ self.grams.astype(np.int32)).astype(np.float32) * self.units
+        squared = sums[:, -1:]
+        latent = sums[:, :-1] / np.sqrt(np.maximum(squared, self.units[-1])) - self.offset
+        return np.hstack([levels, np.where(squared > 0, latent, 0)])
+
+    def of_inputs(self, inputs: TrackInputs, groups: Groups, texts: Keys) -> np.ndarray:
+        """Points of the artists of tracks; see `artists`."""
+        first = groups.starts
+        return self.artists(inputs.artist_mean[first], inputs.artist_tracks[first], texts)
 
     def own(self, scaled: np.ndarray) -> np.ndarray:
         """A track's own place along the directions [shape=(n_tracks, n_directions)].
 
         What varies within artists counts little.
         """
-        return self._directed(scaled) * (self.ratios / (1 + self.ratios) ** 1.5)
+        return self._directed(scaled) * (self.ratios / (1 + self.ratios) ** np.float32(1.5))
 
     def _directed(self, scaled: np.ndarray) -> np.ndarray:
-        return (scaled - self.center) @ self.directions
+        # Not `@`: BLAS gives other last digits for a track alone than for the same among others.
+        return np.einsum("ij,jk->ik", np.nan_to_num(scaled - self.center), self.directions)
 
 
 def fit(artists: Artists, seed: int) -> Representation:
     """Fit the space on artists of a catalogue; no labels take part."""
-    center = np.average(artists.mean, axis=0, weights=artists.weight)
-    directions, ratios = _discriminants(artists, center)
-    rarity, titles, offset = _latent(artists.grams, seed)
-    return Representation(center, directions, ratios, rarity, titles, offset)
+    mean = np.nan_to_num(artists.mean)
+    center = np.average(mean, axis=0, weights=artists.weight)
+    directions, ratios = _discriminants(artists, mean - center)
+    grams, offset = _latent(artists.documents, seed)
+    units = np.maximum(np.abs(grams).max(axis=0), 1e-9) / _LARGEST
+    small = {
+        "center": center, "directions": directions, "ratios": ratios, "units": units,
+        "offset": offset,
+    }  # fmt: skip
+    return Representation(
+        grams=np.rint(grams / units).astype(np.int16),
+        **{name: one.astype(np.float32) for name, one in small.items()},
+    )
 
 
 def draw(batch: ArtistBatch, n_tracks: int) -> np.ndarray:
     """Groups of a batch that are drawn [dtype=int64]: about `MOST_ARTISTS` of the catalogue.
 
-    An artist is drawn by the hash of its key, with a probability in proportion to its tracks.
-
-    Parameters
-    ----------
-    batch : ArtistBatch
-    n_tracks : int
-        In the whole catalogue.
+    An artist is drawn by the hash of its key, with a probability in proportion to its share of the
+    `n_tracks` of the catalogue.
     """
     keys = batch.rows[GROUP].to_numpy()[batch.groups.starts].astype(np.uint64)
     uniform = ((keys * _DRAW) >> np.uint64(11)).astype(np.float64) / 2.0**53
     return np.flatnonzero(uniform < batch.groups.sizes * _share(n_tracks))
 
 
-def artist_rows(batch: ArtistBatch, chosen: np.ndarray) -> pa.RecordBatch:
-    """Rows of `ARTISTS_SCHEMA`.
-
-    Parameters
-    ----------
-    batch : ArtistBatch
-    chosen : np.ndarray [dtype=int64]
-        Groups to take.
-    """
+def artist_rows(batch: ArtistBatch, chosen: np.ndarray, texts: Keys) -> pa.RecordBatch:
+    """Rows of `ARTISTS_SCHEMA` of some groups, with the documents of all."""
     inputs, groups = batch.inputs, batch.groups
     first = groups.starts[chosen]
     second = first + (groups.sizes[chosen] > 1)
     difference = (inputs.scaled[first] - inputs.scaled[second]) / np.float32(np.sqrt(2))
-    grams = title_grams(inputs, groups)[chosen]
     return pa.RecordBatch.from_pydict(
         {
-            "artist_key": pa.array(inputs.artist[first]),
+            "artist_key": batch.rows[GROUP].take(pa.array(first)),
             "tracks": pa.array(groups.sizes[chosen].astype(np.int64)),
-            # 0 is the catalogue's mean: artists without a feature are average ones.
-            "mean": _lists(np.nan_to_num(inputs.artist_mean[first])),
-            "difference": _lists(np.nan_to_num(difference)),
-            "grams": _parts(grams.indptr, grams.indices.astype(np.int32)),
-            "counts": _parts(grams.indptr, grams.data.astype(np.float32)),
+            "mean": lists(inputs.artist_mean[first]),
+            "difference": lists(np.nan_to_num(difference)),
+            "grams": key_lists(texts.take(chosen)),
         }
     )
 
 
-def title_grams(inputs: TrackInputs, groups: Groups) -> Any:
-    """Count hashed character 3- and 4-grams of the titles and album names of each artist.
-
-    Parameters
-    ----------
-    inputs : TrackInputs
-    groups : Groups
-
-    Returns
-    -------
-    csr_matrix [shape=(n_groups, 4096), dtype=float32]
-    """
-    from scipy.sparse import coo_matrix
-
-    shape = (len(groups.starts), _BUCKETS)
-    rows, buckets = [], []
-    for texts in (inputs.title, inputs.album_name):
-        if texts is not None:
-            track, bucket = _grams(texts)
-            rows.append(groups.code[track])
-            buckets.append(bucket)
-    if not rows:
-        return coo_matrix(shape, dtype=np.float32).tocsr()
-    at = (np.concatenate(rows), np.concatenate(buckets))
-    return coo_matrix((np.ones(len(at[0]), np.float32), at), shape).tocsr()
+def lists(values: np.ndarray) -> pa.ListArray:
+    """Rows of a matrix as lists of 32-bit numbers."""
+    offsets = np.arange(len(values) + 1) * values.shape[1]
+    return key_lists(Keys(offsets, values.astype(np.float32).ravel()))
 
 
-def _grams(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Track and bucket of each gram, by a hash over windows of the bytes of all texts."""
-    spaced = pc.binary_join_element_wise("", pc.utf8_lower(texts.fill_null("")), "", " ")
-    data = pa.concat_arrays([spaced]).cast(pa.large_binary())
-    offsets = np.frombuffer(data.buffers()[1], np.int64)[data.offset :][: len(data) + 1]
-    letters = np.frombuffer(data.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
-    letters = letters.astype(np.uint64)
-    ends = offsets[1:] - offsets[0]
-    track = np.repeat(np.arange(len(data)), np.diff(offsets))
-    rows, buckets = [], []
-    for n in _NGRAMS:
-        size = max(0, len(letters) - n + 1)
-        hashed = np.full(size, n, np.uint64)
-        for i in range(n):
-            hashed = (hashed ^ letters[i : size + i]) * _HASH
-        inside = np.arange(size) + n <= ends[track[:size]]
-        rows.append(track[:size][inside])
-        buckets.append((hashed[inside] >> np.uint64(_SHIFT)).astype(np.int64))
-    return np.concatenate(rows), np.concatenate(buckets)
+def key_lists(keys: Keys) -> pa.ListArray:
+    """Keys as lists."""
+    return pa.ListArray.from_arrays(pa.array(keys.offsets.astype(np.int32)), pa.array(keys.values))
 
 
-def _discriminants(artists: Artists, center: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _counts(texts: Keys) -> "csr_matrix":
+    """How often documents have each merged gram [csr_matrix, shape=(n, N_GRAMS), dtype=int32]."""
+    from scipy.sparse import csr_matrix
+
+    merged = texts.values >> _MERGED_BITS
+    shape = (len(texts.offsets) - 1, N_GRAMS)
+    return csr_matrix((np.ones(len(merged), np.int32), merged, texts.offsets), shape)
+
+
+def _discriminants(artists: Artists, centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions [shape=(n_scaled, n)] in standard deviations within artists, and their ratios."""
     from scipy.linalg import eigh
 
     # Two tracks without features, or one track twice, do not tell how an artist's tracks differ.
     several = artists.difference.any(axis=1)
-    pairs, n = artists.difference[several], artists.tracks[several].astype(np.float64)
+    pairs, n = artists.difference[several].astype(np.float64), artists.tracks[several]
     if len(pairs) <= pairs.shape[1]:  # too few to compare with: each feature as it is
         return np.eye(pairs.shape[1]), np.ones(pairs.shape[1])
-    within = pairs.T @ pairs / len(pairs) + _RIDGE * np.eye(artists.mean.shape[1])
-    means = artists.mean[several] - center
+    within = pairs.T @ pairs / len(pairs) + _RIDGE * np.eye(pairs.shape[1])
+    means = centered[several]
     # One-way analysis of variance: the mean of n tracks varies by between + within / n.
     between = means.T @ means / len(means) - within * np.mean(1.0 / n)
     ratios, directions = eigh(between, within)
@@ -254,41 +226,26 @@ def _discriminants(artists: Artists, center: np.ndarray) -> tuple[np.ndarray, np
     return directions[:, kept], np.maximum(ratios[kept], _LEAST_RATIO)
 
 
-def _latent(grams: Any, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights of grams, from grams to latent dimensions, and their mean; none without titles."""
+def _latent(texts: Keys, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """From grams to latent dimensions and squared weights, and the means; none without titles."""
+    from scipy.sparse import diags
     from sklearn.utils.extmath import randomized_svd
 
-    frequency = np.bincount(grams.indices, minlength=_BUCKETS)
-    rarity = np.where(frequency > 1, np.log((1 + grams.shape[0]) / (1 + frequency)), 0.0)
-    n = min(_LATENT, int((rarity > 0).sum()) - 1, grams.shape[0] - 1)
+    counts = _counts(texts)
+    frequency = np.bincount(texts.values >> _MERGED_BITS, minlength=N_GRAMS)
+    rarity = np.where(frequency > 1, np.log((1 + counts.shape[0]) / (1 + frequency)).clip(0), 0.0)
+    n = min(_LATENT, np.count_nonzero(rarity) - 1, counts.shape[0] - 1)
     if n < 1:
-        return rarity, np.zeros((_BUCKETS, 0)), np.zeros(0)
-    weighted = _weighted(grams, rarity)
+        return np.zeros((N_GRAMS, 1)), np.zeros(0)
+    length = np.sqrt(counts @ rarity**2)
+    weighted = (diags(1 / np.maximum(length, 1e-9)) @ counts @ diags(rarity)).astype(np.float32)
     _, singular, components = randomized_svd(weighted, n, n_iter=3, random_state=seed)
     points = weighted @ components.T
     spread = np.maximum(points.std(axis=0), 1e-9) * singular[0] / np.maximum(singular, 1e-9)
-    return rarity, components.T / spread, points.mean(axis=0) / spread
-
-
-def _weighted(grams: Any, rarity: np.ndarray) -> Any:
-    """Logarithms of counts times rarity, as rows of length 1 [csr_matrix, dtype=float32]."""
-    from scipy.sparse import csr_matrix
-
-    values = np.log1p(grams.data) * rarity[grams.indices]
-    row = np.repeat(np.arange(grams.shape[0]), np.diff(grams.indptr))
-    length = np.sqrt(np.bincount(row, values**2, minlength=grams.shape[0]))
-    scaled = (values / np.maximum(length, 1e-9)[row]).astype(np.float32)
-    return csr_matrix((scaled, grams.indices, grams.indptr), grams.shape)
+    to_latent = rarity[:, None] * components.T / spread
+    return np.hstack([to_latent, rarity[:, None] ** 2]), points.mean(axis=0) / spread
 
 
 def _share(n_tracks: int) -> float:
     """Probability with which an artist is drawn, per track of it."""
     return MOST_ARTISTS / max(n_tracks, MOST_ARTISTS)
-
-
-def _lists(values: np.ndarray) -> pa.ListArray:
-    return _parts(np.arange(len(values) + 1) * values.shape[1], values.astype(np.float32).ravel())
-
-
-def _parts(offsets: np.ndarray, values: np.ndarray) -> pa.ListArray:
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))

@@ -1,12 +1,11 @@
 """Linear models of texts: the words of a track, and the document of an artist."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genre_spark.classifier.genre_part import DocumentPart, WordPart
-from genre_spark.classifier.packed_array import PackedArray
-from genre_spark.classifier.softmax import log_softmax
+from genre_spark.classifier.genre_part import DocumentPart, PackedArray, WordPart
+from genre_spark.classifier.softmax import fit_kernel, log_softmax
 from genre_spark.features import documents
 from genre_spark.features.track_inputs import Keys, TrackInputs
 from genre_spark.features.words import Vocabulary
@@ -123,23 +122,6 @@ def _fit(
     x: "csr_matrix", targets: np.ndarray, weights: np.ndarray, c: float, iterations: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights of the columns [shape=(n_columns, n_classes)], and the logarithms of the shares."""
-    from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits
-
-    transposed, n_classes = x.T.tocsr(), targets.shape[1]
     shares = np.maximum(np.average(targets, axis=0, weights=weights), _LEAST_SHARE)
     bias = np.log(shares / shares.sum())
-
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        kernel = flat.reshape(-1, n_classes)
-        logs = log_softmax(x @ kernel + bias)
-        gradient = transposed @ ((np.exp(logs) - targets) * weights[:, None])
-        value = -(weights[:, None] * targets * logs).sum() + flat @ flat / (2.0 * c)
-        return float(value), (gradient + kernel / c).ravel()
-
-    options: Any = {"maxiter": iterations}
-    # On several threads the small products of each step take longer.
-    with threadpool_limits(1):
-        start = np.zeros(x.shape[1] * n_classes)
-        fitted = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
-    return fitted.x.reshape(-1, n_classes), bias
+    return fit_kernel((x, targets, weights), bias, c, iterations), bias

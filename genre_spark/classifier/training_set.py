@@ -15,8 +15,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.catalog import names
-from genre_spark.classifier import splits
+from genre_spark.classifier import representation, splits
 from genre_spark.classifier.evidence import mix
+from genre_spark.classifier.representation import ARTISTS_SCHEMA, Artists, key_lists, lists
+from genre_spark.classifier.similar_artists import Space
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
@@ -32,8 +34,8 @@ logger = logging.getLogger(__name__)
 
 _CHOSEN, _TITLE_KEY, _ID_KEY = "_chosen", "_title_key", "_id_key"
 _BUCKETS = 1_000_000
-# A fifth of them is held out, and a fifth of the rest calibrates.
-_FEWEST_LABELS = 50
+# Members each leave out a fifth; weights are fitted on what they left out.
+_FEWEST_LABELS = 20
 # Tracks of a genre that are kept, where there are as many, however large the others are.
 _FEWEST_KEPT = 100
 _MATRICES = (
@@ -72,6 +74,8 @@ class LabelledTracks:
         `TRACK_ID` of each track.
     part : SyntheticPart, optional
         What `synthetic` comes from.
+    space : Space, optional
+        Fitted to artists of the whole catalogue, labelled or not.
     """
 
     inputs: TrackInputs
@@ -86,6 +90,7 @@ class LabelledTracks:
     features: tuple[str, ...]
     ids: np.ndarray | None = None
     part: SyntheticPart | None = None
+    space: Space | None = None
 
     def __len__(self) -> int:
         return len(self.artists)
@@ -173,7 +178,7 @@ def collect(
     ------
     InputError
         Where fewer than two genres have `min_per_genre` labelled tracks, or there are fewer than
-        50 in all.
+        20 in all.
     """
     per_genre = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
     spelled = {row[GENRE]: row["count"] for row in per_genre.collect()}
@@ -200,10 +205,18 @@ def collect(
             chosen = np.flatnonzero(batch.rows[_CHOSEN].to_numpy(zero_copy_only=False))
             found = documents.of_artists(batch.inputs, batch.groups)
             once = documents.on_first(found, batch.groups.code[chosen])
-            yield _pack(batch.rows.take(pa.array(chosen)), batch.inputs.take(chosen), once)
+            packed = _pack(batch.rows.take(pa.array(chosen)), batch.inputs.take(chosen), once)
+            drawn = representation.draw(batch, n_tracks)
+            artists = representation.artist_rows(batch, drawn, found)
+            parts = [pa.Table.from_batches([one]) for one in (packed, artists)]
+            yield from pa.concat_tables(parts, promote_options="default").to_batches()
 
-    table = together.mapInArrow(with_statistics, _SCHEMA).orderBy(TRACK_ID).toArrow()
-    return _unpack(table, scaler, synthetic, classes)
+    schema = f"{_SCHEMA}, {ARTISTS_SCHEMA}"
+    table = together.mapInArrow(with_statistics, schema).orderBy(TRACK_ID, "artist_key").toArrow()
+    is_artist = pc.is_valid(table["artist_key"])
+    space = Space.of(Artists.of(table.filter(is_artist), n_tracks), settings.seed)
+    labelled = _unpack(table.filter(pc.invert(is_artist)), scaler, synthetic, classes)
+    return replace(labelled, space=space)
 
 
 _SCHEMA = ", ".join(
@@ -221,19 +234,10 @@ def _pack(rows: pa.RecordBatch, inputs: TrackInputs, document: Keys) -> pa.Recor
     plain = {name: rows[name] for name in (TRACK_ID, GENRES, _TITLE_KEY, _ID_KEY)}
     keys = ("artist", "album", "artist_tracks")
     numbers = {name: pa.array(getattr(inputs, name).astype(np.int64)) for name in keys}
-    keyed = {"other_artists": _key_lists(inputs.other_artists), "document": _key_lists(document)}
+    keyed = {"other_artists": key_lists(inputs.other_artists), "document": key_lists(document)}
     texts = {name: getattr(inputs, name) for name in _TEXTS}
-    matrices = {name: _lists(getattr(inputs, name)) for name in _MATRICES}
+    matrices = {name: lists(getattr(inputs, name)) for name in _MATRICES}
     return pa.RecordBatch.from_pydict(plain | numbers | keyed | texts | matrices)
-
-
-def _key_lists(keys: Keys) -> pa.ListArray:
-    return pa.ListArray.from_arrays(pa.array(keys.offsets.astype(np.int32)), pa.array(keys.values))
-
-
-def _lists(values: np.ndarray) -> pa.ListArray:
-    offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(values.shape[1])
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.astype(np.float32).ravel()))
 
 
 def _unpack(
@@ -295,7 +299,7 @@ def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
     if total < _FEWEST_LABELS:
         raise InputError(
             f"{total} labelled tracks in {len(classes)} genres, {_FEWEST_LABELS} are needed to learn"
-            " from some and to evaluate on others; label more"
+            " from some and to weigh what was learned on others; label more"
         )
     return classes
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from genre_spark.bundle.files import Bundle
     from genre_spark.bundle.genre_metrics import GenreMetrics, Protocol, ProtocolMetrics
+    from genre_spark.bundle.manifest import LabelProfile
     from genre_spark.bundle.registry import ComparedAccuracy, Entry, Listed, Promotion
     from genre_spark.catalog.inspection_results import Column, InspectedRows, Inspection, Reading
     from genre_spark.catalog.public_datasets import Fetched, KnownTable
@@ -186,6 +187,15 @@ def _cell(value: Any) -> str:
     return _number(value) if isinstance(value, float) else str("" if value is None else value)
 
 
+def _coverage(labels: LabelProfile) -> str:
+    """Share of the labels that meet each precision, or a higher one."""
+    covered, found = 0, []
+    for level, n in sorted(labels.precision.items(), reverse=True):
+        covered += n
+        found.append(f"{level}: {_percent(covered / sum(labels.genres.values()))}")
+    return ", ".join(found)
+
+
 def _share(value: float) -> str:
     """Never 100 % where a row is missing."""
     return "100%" if value == 1 else f"{min(value, 0.9999):.2%}"
@@ -249,6 +259,8 @@ def study(summary: StudySummary) -> Iterator[Part]:
     }
     for name, of in summary.protocols.items():
         yield study_report.scores(name, of, ("accuracy", "macro_f1", "ece")).texts()
+        if ahead := study_report.ahead(of):
+            yield {f"ahead of the classifier on {protocol(name)}": ahead}
     yield {"tables and pictures": f"{summary.path}/evaluation.md"}
 
 
@@ -263,6 +275,7 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
         "synthetic genres": _numbered(list(found.synthetic_genres)),
         "genres": tally(dict(list(found.genres.items())[:10])),
         "accepted, training tracks included": _percent(found.accepted),
+        "precise enough for": _coverage(found),
         "drift": _drift(manifest.drift),
         "scored": _scored(manifest),
         "replaces": _replaced(made.replaces),

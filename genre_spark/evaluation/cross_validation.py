@@ -9,12 +9,12 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import Protocol
 from genre_spark.classifier import estimator
-from genre_spark.classifier.calibration import reliability, risk_coverage
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
+from genre_spark.errors import InputError
 from genre_spark.evaluation import metrics as evaluation
 from genre_spark.evaluation.held_out import HeldOut, hold_out, join
-from genre_spark.evaluation.metrics import gain, interval, scores
+from genre_spark.evaluation.metrics import gain, interval, reliability, risk_coverage, scores
 from genre_spark.evaluation.study_results import (
     AcceptanceOverSeeds,
     ClassifierOverSeeds,
@@ -67,6 +67,8 @@ def run(
     """
     started = time.monotonic()
     protocols = evaluation.protocols(tracks)
+    if all(protocols.values()):
+        raise InputError(f"cannot evaluate: {protocols['known']}; label more")
     seeds = [settings.seed + i for i in range(n_seeds)]
     found: dict[Protocol, StudiedProtocol] = {}
     for protocol in (name for name, reason in protocols.items() if not reason):

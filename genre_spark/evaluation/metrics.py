@@ -14,15 +14,10 @@ from genre_spark.bundle.genre_metrics import (
     Scores,
 )
 from genre_spark.classifier import splits
-from genre_spark.classifier.calibration import (
-    attainable_coverage,
-    expected_calibration_error,
-    reliability,
-    risk_coverage,
-)
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.errors import InputError
 
+_FEWEST_TRACKS = 50
 # With fewer, only one or two artists are held out.
 _FEWEST_ARTISTS = 20
 _DRAWS = 1000
@@ -31,8 +26,10 @@ _PERCENTILES = (2.5, 97.5)
 
 def protocols(tracks: LabelledTracks) -> dict[Protocol, str | None]:
     """The protocols that are fitted, each with the reason for which it is left out."""
-    n_artists = len(np.unique(tracks.artists))
-    reason = None
+    n_artists, reason = len(np.unique(tracks.artists)), None
+    if len(tracks) < _FEWEST_TRACKS:
+        few = f"of {len(tracks)} labelled tracks none are held out, {_FEWEST_TRACKS} are needed"
+        return {"known": few, "new": few}
     if not tracks.has_artists:
         reason = "the catalogue names no artists"
     elif n_artists < _FEWEST_ARTISTS:
@@ -240,3 +237,50 @@ def area_under_risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> flo
     order = np.argsort(-confidence, kind="stable")
     wrong = np.cumsum(~correct[order]) / np.arange(1, len(order) + 1)
     return float(wrong.mean())
+
+
+def expected_calibration_error(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = 15
+) -> float:
+    """Mean gap between confidence and accuracy over bins of equal width, in [0, 1].
+
+    References
+    ----------
+    Naeini et al. (2015), "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI.
+    """
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(at, correct.astype(float) - confidence, bins)
+    return float(np.abs(gaps).sum() / max(1, len(confidence)))
+
+
+def reliability(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = 10
+) -> tuple[tuple[float, float, float], ...]:
+    """Per filled bin of confidence: mean confidence, accuracy, share of the tracks."""
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    return tuple(
+        (float(confidence[at == b].mean()), float(correct[at == b].mean()), float((at == b).mean()))
+        for b in range(bins)
+        if (at == b).any()
+    )
+
+
+def attainable_coverage(confidence: np.ndarray, correct: np.ndarray, target: float) -> float:
+    """The largest share of the surest labels of which so many are right, in [0, 1].
+
+    It takes hindsight: it says how well confidence sorts labels, not what may be accepted.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    running = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
+    met = np.flatnonzero(running >= target)
+    return float((met[-1] + 1) / len(order)) if len(met) else 0.0
+
+
+def risk_coverage(
+    confidence: np.ndarray, correct: np.ndarray, points: int = 50
+) -> tuple[tuple[float, float], ...]:
+    """Accuracy of the most confident share of the tracks, as pairs (coverage, accuracy)."""
+    order = np.argsort(-confidence, kind="stable")
+    running = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
+    at = np.unique(np.linspace(1, len(order), min(points, len(order))).astype(int))
+    return tuple((float(n / len(order)), float(running[n - 1])) for n in at)

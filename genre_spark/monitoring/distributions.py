@@ -104,7 +104,7 @@ def _binned_column(column: pa.Array, edges: np.ndarray) -> Binned:
 
 
 # Columns of `label_groups` beside those that are asked for.
-LABEL_GROUPS = ("synthetic_genre", "genre", "confidence_bin", "genre_accepted")
+LABEL_GROUPS = ("synthetic_genre", "genre", "confidence_bin", "genre_accepted", "genre_precision")
 
 
 def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] = ()) -> list[Row]:
@@ -128,7 +128,7 @@ def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] 
         confidence >= 1, F.lit(CONFIDENCE_BINS - 1)
     )
     keys: list[str | Column] = ["synthetic_genre", "genre", bins.alias("confidence_bin")]
-    keys += ["genre_accepted", *by]
+    keys += ["genre_accepted", "genre_precision", *by]
     return (
         labelled.groupBy(*keys)
         .agg(
@@ -142,14 +142,15 @@ def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] 
 
 def grouped_labels(labelled: dataset.Dataset) -> list[dict[str, Any]]:
     """As `label_groups`, without Spark; by the second of `scored_at`, with ``imputed`` tracks."""
-    names = ["synthetic_genre", "genre", "genre_accepted", "genre_confidence", "scored_at"]
+    same = ["synthetic_genre", "genre", "genre_accepted", "genre_precision"]
+    names = [*same, "genre_confidence", "scored_at"]
     groups = []
     for batch in labelled.to_batches(columns=[*names, "n_imputed"]):
         table = pa.table(batch)
         # In the precision in which Spark multiplies.
         scaled = pc.multiply(table["genre_confidence"], pa.scalar(CONFIDENCE_BINS, pa.float32()))
         bins = pc.min_element_wise(pc.floor(scaled), CONFIDENCE_BINS - 1, skip_nulls=False)
-        keys = {name: table[name] for name in names[:3]}
+        keys = {name: table[name] for name in same}
         keys["confidence_bin"] = bins.cast(pa.int32())
         keys["at"] = (
             pc.floor_temporal(table["scored_at"], unit="second")
@@ -179,6 +180,7 @@ def label_profile(groups: Sequence[Row | Mapping[str, Any]]) -> LabelProfile:
         genres=counts["genre"],
         confidence=counts["confidence_bin"],
         accepted=accepted.get("True", 0) / sum(accepted.values()) if accepted else None,
+        precision=counts["genre_precision"],
         # The last digits of a sum depend on the order in which Spark adds.
         mean_confidence=round(total / sure, 6) if sure else None,
     )

@@ -24,7 +24,7 @@ from genre_spark.classifier.representation import ARTISTS_SCHEMA, Artists
 from genre_spark.classifier.similar_artists import Space
 from genre_spark.config import Settings
 from genre_spark.errors import InputError, OutputError
-from genre_spark.features import artist_pass
+from genre_spark.features import artist_pass, documents
 from genre_spark.features.artist_batches import ALBUM_TEXT, TITLE_TEXT, ArtistBatch, artist_batches
 from genre_spark.pipelines.bundles import labelled_sample
 from genre_spark.platform.hadoop import storage_of
@@ -262,7 +262,7 @@ def _content(found: Suggestions, request: SuggestRequest) -> str:
 
 def _places(space: Space, artists: Artists) -> list[tuple[float, float]]:
     """Artists on a map: the two directions in which they differ most, cut at the outermost 1 %."""
-    points = space.representation.artists(artists.mean, artists.tracks, artists.grams)[:, :2]
+    points = space.representation.artists(artists.mean, artists.tracks, artists.documents)[:, :2]
     if points.shape[1] < 2:
         points = np.hstack([points, np.zeros_like(points)])
     low, high = np.quantile(points, [0.01, 0.99], axis=0)
@@ -342,7 +342,8 @@ def _rows(batch: ArtistBatch, n_tracks: int) -> pa.RecordBatch:
         free = own if not len(named) else own[:0]
         candidate.append(int(free[order[free].argmin()]) if len(free) else None)
     picked = pa.array(candidate, pa.int64())
-    columns = representation.artist_rows(batch, chosen)
+    texts = documents.of_artists(batch.inputs, groups)
+    columns = representation.artist_rows(batch, chosen, texts)
     return pa.RecordBatch.from_pydict(
         {
             **{name: columns[name] for name in columns.schema.names},

@@ -151,6 +151,14 @@ def _figures(study: PublishedStudy) -> Iterator[Figure]:
     yield confidence.risk_coverage(titled, accepted, study.target_precision)
 
 
+def ahead(of: StudiedProtocol) -> str:
+    """Baselines with a higher mean accuracy than the classifier, the highest first."""
+    own, found = of.cnn.accuracy.mean or 0.0, of.baselines.items()
+    higher = {name: one.accuracy.mean for name, one in found if (one.accuracy.mean or 0.0) > own}
+    best = sorted(higher.items(), key=lambda item: -(item[1] or 0.0))
+    return ", ".join(f"{name} ({mean:.3f} against {own:.3f})" for name, mean in best)
+
+
 def _accuracy(titled: Mapping[str, StudiedProtocol]) -> Figure:
     def bounds(measure: OverSeeds) -> charts.Interval:
         values = [value for value in measure.values if value is not None]
@@ -161,7 +169,9 @@ def _accuracy(titled: Mapping[str, StudiedProtocol]) -> Figure:
         found = {one: bounds(of.accuracy) for one, of in {MODEL: of.cnn, **of.baselines}.items()}
         order = sorted(found, key=lambda one: -found[one][0])
         chart = charts.bars({one: found[one] for one in order}, "accuracy", ".0%", 1.0)
-        return f"{points(best.cnn_gain)} points of accuracy over the best baseline, {name}.", chart
+        gained = f"{points(best.cnn_gain)} points of accuracy over the best baseline, {name}."
+        higher = ahead(of)
+        return gained + (f" Ahead of the classifier: {higher}." if higher else ""), chart
 
     question = "Is the classifier better than the baselines?"
     return panels("accuracy", question, {title: panel(of) for title, of in titled.items()})

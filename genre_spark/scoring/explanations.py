@@ -60,15 +60,11 @@ class Explainer:
         if self._genres is not None and self._scoring.genres is not None:
             classes = pa.array(self._scoring.genres.classes)
             winners = pc.index_in(genres, classes).fill_null(0).to_numpy(zero_copy_only=False)
-            why_genre = strongest(self._for_genre(self._genres, inputs, nearest, winners), names)
+            why_genre = strongest(self._for_genre(self._genres, inputs, winners), names)
         return {WHY_SYNTHETIC: strongest(margins, names), WHY_GENRE: why_genre}
 
     def _for_genre(
-        self,
-        genres: GenrePredictor,
-        inputs: TrackInputs,
-        nearest: np.ndarray,
-        winners: np.ndarray,
+        self, genres: GenrePredictor, inputs: TrackInputs, winners: np.ndarray
     ) -> np.ndarray:
         """What the log-probability of the genre loses without a feature [(n_tracks, n_features)].
 
@@ -78,12 +74,10 @@ class Explainer:
         occlusion.
         """
         rows = np.arange(len(inputs))
-        whole = genres.track_log_probabilities(inputs, nearest)[rows, winners]
+        whole = genres.track_log_probabilities(inputs)[rows, winners]
         # One feature at a time: all at once would take as many times the memory.
         without = [
-            genres.track_log_probabilities(inputs.without_columns(columns, columns), nearest)[
-                rows, winners
-            ]
+            genres.track_log_probabilities(inputs.without_columns(columns, columns))[rows, winners]
             for columns in self._belongs
         ]
         return whole[:, None] - np.stack(without, axis=1)

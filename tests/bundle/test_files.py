@@ -16,8 +16,8 @@ from support.networks import CHANNELS, CLASSES, SCALED, constant, make_network
 
 from genre_spark.bundle import files, security
 from genre_spark.bundle.manifest import Manifest, model_id
-from genre_spark.classifier import onnx_session
-from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
+from genre_spark.classifier import onnx_network
+from genre_spark.classifier.onnx_network import INPUT, OUTPUT
 from genre_spark.errors import BundleError
 from genre_spark.reporting import model_card
 
@@ -785,14 +785,14 @@ CERTAIN = np.where(np.arange(CLASSES) == 0, 0, -100).repeat(64).reshape(CLASSES,
     ],
 )
 def test_what_a_network_gives_is_checked_too(monkeypatch, arrays, message):
-    monkeypatch.setattr(onnx_session, "open_session", lambda content: Answers(*arrays))
+    monkeypatch.setattr(onnx_network, "open_session", lambda content: Answers(*arrays))
     with pytest.raises(security.UntrustedError) as refused:
         security.check_onnx(NETWORK, {INPUT: (SCALED, CHANNELS)}, {OUTPUT: (CLASSES,)})
     assert str(refused.value) == message
 
 
 def test_numbers_that_are_not_finite_on_tracks_that_no_check_foresaw_are_no_labels():
-    network = onnx_session.Network(make_network(change=overflowing))
+    network = onnx_network.Network(make_network(change=overflowing))
     tracks = np.full((2, SCALED, CHANNELS), 50, np.float32)
     with pytest.raises(BundleError, match="gives numbers that are not finite for some tracks"):
         network.log_probabilities(tracks)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from genre_spark.classifier import calibration
+from genre_spark.evaluation import metrics
 
 
 def threshold_of(confidence, correct, target, artists=None):
@@ -75,7 +76,7 @@ def test_all_is_accepted_where_all_is_right():
 
 def test_the_last_point_of_risk_and_coverage_is_the_accuracy():
     confidence, correct = np.array([0.9, 0.5, 0.7]), np.array([True, False, True])
-    points = calibration.risk_coverage(confidence, correct)
+    points = metrics.risk_coverage(confidence, correct)
     assert points[0] == (pytest.approx(1 / 3), 1.0)
     assert points[-1] == (1.0, pytest.approx(2 / 3))
 
@@ -83,10 +84,10 @@ def test_the_last_point_of_risk_and_coverage_is_the_accuracy():
 def test_the_attainable_coverage_is_the_largest_that_is_right_often_enough():
     confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     correct = np.array([True, False, True, True, False])
-    assert calibration.attainable_coverage(confidence, correct, 0.9) == pytest.approx(1 / 5)
-    assert calibration.attainable_coverage(confidence, correct, 0.75) == pytest.approx(4 / 5)
-    assert calibration.attainable_coverage(confidence, correct, 0.6) == 1.0
-    assert calibration.attainable_coverage(confidence, ~correct, 0.9) == 0.0
+    assert metrics.attainable_coverage(confidence, correct, 0.9) == pytest.approx(1 / 5)
+    assert metrics.attainable_coverage(confidence, correct, 0.75) == pytest.approx(4 / 5)
+    assert metrics.attainable_coverage(confidence, correct, 0.6) == 1.0
+    assert metrics.attainable_coverage(confidence, ~correct, 0.9) == 0.0
 
 
 SURE = np.linspace(0.5, 1, 50)
@@ -140,29 +141,29 @@ def test_the_calibration_error_of_five_tracks_is_what_one_counts_by_hand():
     correct = np.array([True, False, True, True, False])
     # Bins of a fifteenth: 1, 0.95 and 0.94 share the last one.
     gaps = abs((1 + 0 + 1) - (1 + 0.95 + 0.94)) + (1 - 0.5) + 0.2
-    error = calibration.expected_calibration_error(confidence, correct)
+    error = metrics.expected_calibration_error(confidence, correct)
     assert error == pytest.approx(gaps / 5)
     # In bins of a half the two others are on either edge of the middle.
     gaps = abs((1 + 0 + 1 + 1) - (1 + 0.95 + 0.94 + 0.5)) + 0.2
-    error = calibration.expected_calibration_error(confidence, correct, bins=2)
+    error = metrics.expected_calibration_error(confidence, correct, bins=2)
     assert error == pytest.approx(gaps / 5)
 
 
 def test_reliability_is_confidence_then_accuracy_then_share_of_each_filled_bin():
     confidence = np.array([1.0, 0.95, 0.55, 0.5, 0.58])
     correct = np.array([True, False, True, False, False])
-    low, high = calibration.reliability(confidence, correct)
+    low, high = metrics.reliability(confidence, correct)
     assert low == pytest.approx(((0.55 + 0.5 + 0.58) / 3, 1 / 3, 3 / 5))
     assert high == pytest.approx(((1 + 0.95) / 2, 1 / 2, 2 / 5))
 
 
 def test_risk_and_coverage_have_a_point_per_track_up_to_the_number_that_is_asked_for():
     confidence, correct = np.linspace(1, 0, 200), np.arange(200) % 2 == 0
-    points = calibration.risk_coverage(confidence, correct)
+    points = metrics.risk_coverage(confidence, correct)
     assert len(points) == 50
     assert points[0] == (1 / 200, 1.0)
     assert points[-1] == (1.0, 0.5)
-    assert calibration.risk_coverage(confidence[:3], correct[:3], points=50) == (
+    assert metrics.risk_coverage(confidence[:3], correct[:3], points=50) == (
         (pytest.approx(1 / 3), 1.0), (pytest.approx(2 / 3), 0.5), (1.0, pytest.approx(2 / 3)),
     )  # fmt: skip
 
@@ -171,5 +172,5 @@ def test_equal_confidence_keeps_the_order_of_the_tracks():
     """Sums over equals would else depend on how a library sorts."""
     confidence = np.full(40, 0.5)
     correct = np.arange(40) < 20
-    assert calibration.attainable_coverage(confidence, correct, 1.0) == 0.5
-    assert calibration.risk_coverage(confidence, correct)[19] == (0.5, 1.0)
+    assert metrics.attainable_coverage(confidence, correct, 1.0) == 0.5
+    assert metrics.risk_coverage(confidence, correct)[19] == (0.5, 1.0)

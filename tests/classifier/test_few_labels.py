@@ -10,8 +10,8 @@ from support.samples import make_sample
 from genre_spark.classifier import estimator, training_set
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
+from genre_spark.evaluation import cross_validation, training
 from genre_spark.evaluation import metrics as evaluation
-from genre_spark.evaluation import training
 from genre_spark.evaluation.held_out import hold_out
 
 SCORING = make_manifest().scoring
@@ -123,6 +123,23 @@ def test_training_leaves_out_new_artists_and_says_why():
     assert trained.metrics.skipped == {"new": "the labelled tracks are of 1 artists, 20 are needed"}
 
 
+def test_twenty_labels_of_three_genres_give_genres_and_promise_nothing(caplog):
+    given = make_sample(200, genres=GENRES[:3])
+    rows = np.random.default_rng(1).choice(len(given), 20, replace=False)
+    few = given.take(np.sort(rows))
+    trained = training.train(few, SETTINGS, lambda *_: None)
+    rest = given.take(np.setdiff1d(np.arange(len(given)), rows))
+    found = trained.classifier.predict(rest)
+    assert (found.probabilities.argmax(axis=1) == rest.labels).mean() > 0.5
+    assert not found.accepted.any()
+    assert trained.metrics.protocols == {}
+    few_held_out = "of 20 labelled tracks none are held out, 50 are needed"
+    assert trained.metrics.skipped == {"known": few_held_out, "new": few_held_out}
+    assert "new artists: genres are given, but none is accepted; 20 labelled tracks" in caplog.text
+    with pytest.raises(InputError, match="cannot evaluate: of 20 labelled tracks"):
+        cross_validation.run(few, SETTINGS, 1)
+
+
 def test_one_recording_cannot_be_parted():
     given = dataclasses.replace(make_sample(60), recordings=np.zeros(60, dtype=np.int64))
     with pytest.raises(InputError, match="60 labelled tracks are of one recording: none can be"):
@@ -133,7 +150,7 @@ def test_one_recording_cannot_be_parted():
     ("counts", "told"),
     [
         ({"rock": 900, "jazz": 4}, "1 genres have at least 5 labelled tracks, 2 are needed"),
-        ({"rock": 30, "jazz": 19}, "49 labelled tracks in 2 genres, 50 are needed"),
+        ({"rock": 10, "jazz": 9}, "19 labelled tracks in 2 genres, 20 are needed"),
     ],
 )
 def test_too_few_labels_are_refused_before_anything_is_fitted(spark, counts, told):

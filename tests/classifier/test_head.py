@@ -123,18 +123,19 @@ def of_one_term(n_right, n, strength=1.0, name="network"):
     return stacked, np.eye(2)[np.where(np.arange(2 * n) % n < n_right, spoken, 1 - spoken)]
 
 
-@pytest.mark.parametrize(("n_right", "n"), [(3, 4), (600, 800), (1, 1)])
+@pytest.mark.parametrize(("n_right", "n"), [(3, 4), (600, 800), (6000, 8000)])
 def test_a_weight_is_where_the_likelihood_with_its_ridge_is_largest(n_right, n):
     weight = head.fit(*of_one_term(n_right, n)).weights["network"]
-    # The derivative of the loss by the weight: σ(w) − p + 2 · 0.001 · w.
-    assert 1 / (1 + np.exp(-weight)) + 0.002 * weight == pytest.approx(n_right / n, abs=1e-4)
-    assert weight == round(weight, 6) != round(weight, 3)
+    # The derivative of the loss by the weight: σ(w) − p + 2 · ridge · w.
+    ridge = max(0.001, 6 / (2 * n))
+    assert 1 / (1 + np.exp(-weight)) + 2 * ridge * weight == pytest.approx(n_right / n, abs=1e-3)
+    assert weight == round(weight, 6)
 
 
 def test_weights_are_neither_negative_nor_above_five():
-    assert head.fit(*of_one_term(1, 4)).weights == {}
-    assert head.fit(*of_one_term(4, 4, strength=0.05)).weights == {"network": 5.0}
-    weight = head.fit(*of_one_term(3, 4, strength=3.0)).weights["network"]
+    assert head.fit(*of_one_term(2000, 8000)).weights == {}
+    assert head.fit(*of_one_term(40_000, 40_000, strength=0.05)).weights == {"network": 5.0}
+    weight = head.fit(*of_one_term(6000, 8000, strength=3.0)).weights["network"]
     assert 0.3 < weight < 0.4
 
 

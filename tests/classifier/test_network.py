@@ -7,12 +7,18 @@ import pytest
 from support.samples import make_sample
 
 from genre_spark.bundle import security
-from genre_spark.classifier import architecture, network, splits
-from genre_spark.classifier.architecture import MEMBERS
-from genre_spark.classifier.export import check_parity, to_onnx
+from genre_spark.classifier import network, splits
 from genre_spark.classifier.head import n_artist_inputs
-from genre_spark.classifier.onnx_graph import ARTISTS, ARTISTS_OUTPUT, INPUT, OUTPUT
-from genre_spark.classifier.onnx_session import Network
+from genre_spark.classifier.network import MEMBERS
+from genre_spark.classifier.onnx_network import (
+    ARTISTS,
+    ARTISTS_OUTPUT,
+    INPUT,
+    OUTPUT,
+    Network,
+    check_parity,
+    to_onnx,
+)
 from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
 from genre_spark.features.tensor import CHANNELS, artist_statistics, build
@@ -40,15 +46,28 @@ def exported(eagerly):
     shares = given.groups.means(given.targets)
     examples = network.Examples(statistics, shares, np.ones(len(shares)))
     first = given.groups.starts
-    artists = network.fit(examples, fold[first], SETTINGS, 1, build=architecture.build_artist)
+    artists = network.fit(examples, fold[first], SETTINGS, 1, build=network.build_artist)
     return (model, artists), (tensor, statistics), to_onnx(model, artists)
 
 
 @pytest.mark.parametrize(("n_scaled", "n_classes", "tracks_of_artist"), [(13, 6, 1), (16, 20, 3)])
 def test_the_networks_stay_small(n_scaled, n_classes, tracks_of_artist):
-    of_track = architecture.flops(n_scaled, len(CHANNELS), n_classes)
-    of_artist = architecture.artist_flops(n_artist_inputs(n_scaled, n_classes), n_classes)
-    assert of_track + of_artist / tracks_of_artist <= 150_000
+    n_inputs = n_artist_inputs(n_scaled, n_classes)
+    track, artist = (
+        [weights.size for weights in model.get_weights()[::2]]  # without biases
+        for model in (
+            network.build_track(n_scaled, len(CHANNELS), n_classes),
+            network.build_artist(n_inputs, n_classes),
+        )
+    )
+    # The convolution runs over all features.
+    products = n_scaled * track[0] + sum(track[1:])
+    assert 2 * (products + sum(artist) / tracks_of_artist) <= 150_000
+    # While labels are few: points of artists and tracks, their regression and neighbours.
+    n_points = n_scaled + 32
+    products += n_scaled * (n_scaled + n_classes)
+    similar = n_scaled**2 + 100 * 33 + n_points * (n_classes + 256 + 8)
+    assert 2 * (products + (sum(artist) + similar) / tracks_of_artist) <= 180_000
 
 
 def test_a_member_learns_nothing_from_the_artists_that_it_holds_out(eagerly):
@@ -103,6 +122,6 @@ def test_the_fewest_artists_take_no_more_steps_than_many(eagerly):
         settings,
         1,
         lambda _, epochs: totals.add(epochs),
-        architecture.build_artist,
+        network.build_artist,
     )
     assert totals == {6}

@@ -16,9 +16,8 @@ from support.generated import (
 from support.networks import make_network
 from support.samples import make_sample
 
-from genre_spark.classifier.genre_part import GenrePart, WordPart
+from genre_spark.classifier.genre_part import GenrePart, PackedArray, WordPart
 from genre_spark.classifier.head import KINDS, Head
-from genre_spark.classifier.packed_array import PackedArray
 from genre_spark.classifier.predictor import GenrePredictor
 from genre_spark.features.group_statistics import Groups
 

@@ -5,14 +5,16 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.sparse import csr_matrix
 from support.samples import make_inputs
 
 from genre_spark.classifier import questions, representation, similar_artists
+from genre_spark.classifier.genre_part import PackedArray, SimilarPart
 from genre_spark.classifier.questions import LabelledArtists
 from genre_spark.classifier.representation import Artists
 from genre_spark.classifier.similar_artists import Space
+from genre_spark.features import documents
 from genre_spark.features.group_statistics import Groups
+from genre_spark.features.track_inputs import Keys
 
 N = 240
 
@@ -24,8 +26,7 @@ def make_artists(seed=1):
     tracks = np.where(kind == 0, 8, 4)
     mean = (np.eye(3)[kind] * 4 + rng.normal(size=(N, 3)) * 0.3).astype(np.float32)
     difference = rng.normal(size=(N, 3)).astype(np.float32)
-    grams = csr_matrix((N, 4096), dtype=np.float32)
-    return Artists(tracks, tracks.astype(float), mean, difference, grams), kind
+    return Artists(tracks, tracks.astype(float), mean, difference, Keys.none(N)), kind
 
 
 @pytest.fixture(scope="module")
@@ -74,35 +75,72 @@ def test_after_some_answers_unsure_regions_are_asked_about(made):
 def test_artists_of_one_track_each_are_compared_by_their_features(made):
     single = dataclasses.replace(made[1], difference=np.zeros((N, 3), np.float32))
     space = Space.of(single, seed=3)
-    points = space.representation.artists(single.mean, single.tracks, single.grams)
+    points = space.representation.artists(single.mean, single.tracks, single.documents)
     inner = np.linalg.norm(points[0] - points[3])
     assert inner < np.linalg.norm(points[0] - points[1]) / 2
 
 
-def test_few_labels_reach_all_similar_artists(made):
+def fitted(made):
     space, artists, kind = made
-    points = space.representation.artists(artists.mean, artists.tracks, artists.grams)
+    points = space.representation.artists(artists.mean, artists.tracks, artists.documents)
     known = np.arange(9)
-    fitted = similar_artists.fit(
-        space, points[known], artists.mean[known], np.eye(3)[kind[known]], known
-    )
-    found = fitted.predict(points, artists.mean)
-    assert (found.argmax(axis=1) == kind).mean() > 0.95
+    each = Groups.of(known)
+    return similar_artists.fit(
+        space, points[:9], artists.mean[:9], np.eye(3)[kind[:9]], each
+    ), points
+
+
+def test_few_labels_reach_all_similar_artists(made):
+    model, points = fitted(made)
+    found = model.predict(points, made[1].mean)
+    assert (found.argmax(axis=1) == made[2]).mean() > 0.95
     np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-5)
 
 
-def test_titles_of_a_kind_lie_together_and_order_plays_no_part():
-    titles = ["Amor y corazón", "El corazón del amor", "Funky bass groove", "Groove the funky bass"]
-    artist = np.arange(1, 5)
-    scaled = np.zeros((4, 2), np.float32)
-    inputs = make_inputs(scaled, artist, artist, title=titles)
-    grams = representation.title_grams(inputs, Groups.of(artist)).toarray()
-    assert grams.sum() == sum(2 * (len(one.encode()) + 2) - 5 for one in titles)
-    unit = grams / np.linalg.norm(grams, axis=1, keepdims=True)
-    alike = unit @ unit.T
-    assert min(alike[0, 1], alike[2, 3]) > 2 * alike[:2, 2:].max()
-    empty = make_inputs(scaled, artist, artist, title=[None] * 4)
-    assert representation.title_grams(empty, Groups.of(artist)).nnz == 0
+def test_a_packed_model_gives_an_artist_alone_the_same_to_the_last_bit(made):
+    model, artists = SimilarPart.of(fitted(made)[0]).unpack(), made[1]
+    inputs = make_inputs(artists.mean, np.arange(1, N + 1), np.arange(1, N + 1))
+
+    def logs(rows):
+        own = Groups.of(inputs.artist[rows])
+        return model.log_probabilities(inputs.take(rows), own, Keys.none(len(rows)))
+
+    alone = [logs(np.array([row])) for row in range(N)]
+    np.testing.assert_array_equal(logs(np.arange(N)), np.concatenate(alone, axis=1))
+
+
+@pytest.mark.parametrize("name", ["grams", "weights", "shares", "units", "anchors"])
+def test_a_packed_model_of_other_shapes_is_refused(made, name):
+    given = SimilarPart.of(fitted(made)[0]).model_dump()
+    array = PackedArray(**given[name])
+    given[name] = PackedArray.of(array.array[:-1], array.dtype).model_dump()
+    with pytest.raises(ValueError, match="similar artists: "):
+        SimilarPart.model_validate(given)
+    given[name] = PackedArray.of(np.array(1.0), array.dtype).model_dump()
+    with pytest.raises(ValueError, match="similar artists: "):
+        SimilarPart.model_validate(given)
+
+
+def test_titles_of_a_kind_lie_together_and_their_order_plays_no_part():
+    words = [["corazón", "amor", "noche", "cielo"], ["groove", "funky", "bass", "drop"]]
+    titles = [f"{words[i // 40][i % 4]} {words[i // 40][i % 3]}" for i in range(80)]
+    artist = np.repeat(np.arange(1, 41), 2)
+    scaled = np.zeros((80, 2), np.float32)
+    groups = Groups.of(artist)
+    texts = documents.of_artists(make_inputs(scaled, artist, artist, title=titles), groups)
+    ones = np.ones(40, np.int64)
+    space = representation.fit(Artists(ones, ones, scaled[:40], scaled[:40], texts), seed=1)
+    points = space.artists(scaled[:40], ones, texts)
+    kind = np.arange(40) // 20
+    gaps = np.linalg.norm(points[:, None] - points, axis=2)
+    alike = kind[:, None] == kind
+    assert gaps[~alike].min() > np.median(gaps[alike])
+    turned = [
+        texts.values[a:b][::-1] for a, b in zip(texts.offsets, texts.offsets[1:], strict=False)
+    ]
+    other = space.artists(scaled[:40], ones, Keys(texts.offsets, np.concatenate(turned)))
+    np.testing.assert_array_equal(points, other)
+    assert (space.artists(scaled[:1], ones[:1], Keys.none(1))[:, -3:] == 0).all()
 
 
 def test_artists_are_drawn_in_proportion_to_their_tracks(monkeypatch):

@@ -1,6 +1,7 @@
 """What people see of a scored catalogue and of a discovery."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from support.generated import make_drift, make_rows
@@ -21,6 +22,7 @@ from genre_spark.publishing.manifest import (
     Run,
     Source,
 )
+from genre_spark.reporting import study_report
 from genre_spark.source import Dataset
 
 DRIFT = make_drift(tempo=0.31, energy=0.0)
@@ -86,6 +88,22 @@ def test_drift_of_few_tracks_is_not_assessed(shown):
 
 def test_no_drift_needs_no_word(shown):
     assert "drift" not in shown(drift=DRIFT.model_copy(update={"features": {}, "labels": {}}))
+
+
+def test_tracks_whose_labels_meet_a_higher_precision_meet_the_lower_ones(shown):
+    labels = MANIFEST.labels.model_copy(update={"precision": {"0.9": 3, "0.95": 1, "0.8": 2}})
+    assert shown(labels=labels)["precise enough for"] == "0.95: 10.0%, 0.9: 40.0%, 0.8: 60.0%"
+    assert "precise enough for" not in shown()
+
+
+def test_every_baseline_that_is_ahead_is_named(shown):
+    measured = {"forest": 0.91, "boosting": 0.95, "lookup": 0.5, "none": None}
+    baselines = {
+        name: SimpleNamespace(accuracy=SimpleNamespace(mean=mean))
+        for name, mean in measured.items()
+    }
+    of = SimpleNamespace(cnn=baselines["forest"], baselines=baselines)
+    assert study_report.ahead(of) == "boosting (0.950 against 0.910)"
 
 
 def test_an_incremental_run_says_how_much_it_scored(shown):

@@ -83,7 +83,7 @@ def test_a_genre_is_explained_by_what_speaks_for_it_and_not_by_what_speaks_again
     class Fast:
         """Gives fast tracks the first genre."""
 
-        def track_log_probabilities(self, inputs, nearest):
+        def track_log_probabilities(self, inputs):
             return np.nan_to_num(inputs.scaled[:, tempo]) * np.array([[1.0, -1.0]])
 
     two = scoring.model_copy(

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from genre_spark.classifier.onnx_graph import INPUT, OUTPUT
+from genre_spark.classifier.onnx_network import INPUT, OUTPUT
 from genre_spark.features.tensor import CHANNELS as CHANNEL_NAMES
 from support.generated import GENRES
 

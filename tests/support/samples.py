@@ -3,6 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
+from genre_spark.classifier.representation import Artists
+from genre_spark.classifier.similar_artists import Space
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.clustering.synthetic_part import nearest
 from genre_spark.features import documents
@@ -27,6 +29,7 @@ def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), 
     inputs = make_inputs(scaled, artist[order], album[order], tracks["title"], tracks["album"])
     artists = np.where(inputs.artist, inputs.artist, own)
     groups = Groups.of(artists)
+    texts = documents.of_artists(inputs, groups)
     return LabelledTracks(
         inputs=inputs,
         synthetic=nearest(scaled, scaled[:12])[0],
@@ -34,11 +37,21 @@ def make_sample(n, seed=4, copies=1, genres=GENRES, groups=("artist", "album"), 
         classes=tuple(genres),
         artists=artists,
         recordings=recordings,
-        documents=documents.of_artists(inputs, groups),
+        documents=texts,
         document=groups.code,
         bin_edges=scaler.bin_edges,
         features=tuple(one.feature for one in scaler.scaled_features),
+        space=make_space(inputs, groups, texts),
     )
+
+
+def make_space(inputs, groups, texts):
+    """The representation of all artists of some tracks."""
+    first = groups.starts
+    difference = (inputs.scaled[first] - inputs.scaled[first + (groups.sizes > 1)]) / 2**0.5
+    size = groups.sizes
+    artists = Artists(size, size.astype(float), inputs.artist_mean[first], difference, texts)
+    return Space.of(artists, seed=1)
 
 
 def make_inputs(scaled, artist, album, title=None, album_name=None):
