@@ -42,7 +42,7 @@ from genre_spark.classifier.network import MEMBERS
 from genre_spark.classifier.onnx_network import Network
 from genre_spark.classifier.predictor import Combination, Predictions, of_features
 from genre_spark.classifier.similar_artists import SimilarArtists
-from genre_spark.classifier.softmax import softmax
+from genre_spark.classifier.softmax import log_softmax, softmax
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import NetworkSettings
 from genre_spark.features.group_statistics import Groups
@@ -89,6 +89,29 @@ class HeldOutTerms:
     def fit(self, used: tuple[str, ...] = TERMS) -> Head:
         """Fit weights."""
         return head.fit(self.terms, self.tracks.targets[self.rows], used)
+
+    def useful(self) -> tuple[str, ...]:
+        """Terms that may count: similar artists only if they gain more than a standard error.
+
+        The gain of log-likelihood is cross-validated, and its error is counted, over artists.
+
+        References
+        ----------
+        Breiman et al. (1984), "Classification and Regression Trees", section 3.4.3.
+        """
+        without = tuple(name for name in TERMS if name not in SIMILAR_TERMS)
+        if not self.terms[[TERMS.index(name) for name in SIMILAR_TERMS]].any():
+            return without
+        own, gain = self.tracks.take(self.rows), np.zeros(len(self.rows))
+        fold = splits.grouped(own.labels, own.artists, MEMBERS, 0)
+        for test in (fold == number for number in np.unique(fold)):
+            for used, sign in ((TERMS, 1.0), (without, -1.0)):
+                fitted = head.fit(self.terms[:, ~test], own.targets[~test], used)
+                logs = log_softmax(fitted.logits(self.terms[:, test]))
+                gain[test] += sign * (own.targets[test] * logs).sum(axis=1)
+        _, artist = np.unique(own.artists, return_inverse=True)
+        error = np.linalg.norm(np.bincount(artist, gain - gain.mean()))
+        return TERMS if gain.sum() > error else without
 
     def confidences(self, fitted: Head) -> Confidences:
         """Predict with weights, and compare with the labels of tracks under one genre."""
@@ -303,8 +326,12 @@ def _assemble(
     held_out: Mapping[str, HeldOutTerms],
     target: float,
 ) -> FittedClassifier:
+    useful = {kind: one.useful() for kind, one in held_out.items()}
     ladder = {
-        name: {kind: one.fit(used) for kind, one in held_out.items()}
+        name: {
+            kind: one.fit(tuple(term for term in used if term in useful[kind]))
+            for kind, one in held_out.items()
+        }
         for name, used in LADDER.items()
     }
     heads = list(ladder.values())[-1]

@@ -7,7 +7,8 @@ import pytest
 from support.generated import GENRES, make_manifest, make_tracks
 from support.samples import make_sample
 
-from genre_spark.classifier import estimator, training_set
+from genre_spark.classifier import estimator, head, training_set
+from genre_spark.classifier.estimator import HeldOutTerms
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
 from genre_spark.evaluation import cross_validation, training
@@ -181,6 +182,20 @@ def test_of_too_many_labels_small_genres_are_kept_whole(spark):
     kept = dict(zip(found.classes, np.bincount(found.labels), strict=True))
     assert (kept["jazz"], kept["folk"]) == (7, 60)
     assert 200 < kept["rock"] < 400
+
+
+@pytest.mark.parametrize(("share", "useful"), [(0.0, False), (0.5, True)])
+def test_similar_artists_count_only_where_they_gain_more_than_a_standard_error(share, useful):
+    given, rng = make_sample(300), np.random.default_rng(2)
+    terms = np.zeros((len(head.TERMS), *given.targets.shape), np.float32)
+    for name in ("network", *head.SIMILAR_TERMS):
+        told = share if name in head.SIMILAR_TERMS else 0.5
+        terms[head.TERMS.index(name)] = told * given.targets + rng.normal(
+            0, 0.5, given.targets.shape
+        )
+    found = HeldOutTerms(terms, np.arange(len(given)), given).useful()
+    assert set(head.SIMILAR_TERMS).issubset(found) is useful
+    assert set(found) >= set(head.TERMS) - set(head.SIMILAR_TERMS)
 
 
 def test_a_genre_that_was_held_out_whole_is_named():

@@ -206,8 +206,13 @@ def test_a_catalogue_of_nothing_is_measured_without_a_failure():
 
 
 def test_the_label_profile_counts_labels_confidence_and_acceptance(spark, tmp_path):
-    rows = [("a", "rock", 0.97, True), ("a", "rock", 1.0, True), ("b", "pop", 0.5, False)]
-    names = "synthetic_genre string, genre string, genre_confidence float, genre_accepted boolean"
+    rows = [
+        ("a", "rock", 0.97, True, 0.93), ("a", "rock", 1.0, True, 0.95), ("b", "pop", 0.5, False, None),
+    ]  # fmt: skip
+    names = (
+        "synthetic_genre string, genre string, genre_confidence float, genre_accepted boolean,"
+        " genre_precision double"
+    )
     labelled = spark.createDataFrame(rows, names)
     found = distributions.label_profile(distributions.label_groups(labelled))
     run = labelled.selectExpr("*", "1 AS n_imputed", "timestamp'2026-01-01 00:00:00Z' AS scored_at")
@@ -218,9 +223,10 @@ def test_the_label_profile_counts_labels_confidence_and_acceptance(spark, tmp_pa
     assert found.synthetic_genres == {"a": 2, "b": 1}
     assert found.genres == {"rock": 2, "pop": 1}
     assert found.confidence == {"19": 2, "10": 1}
+    assert found.precision == {"0.93": 1, "0.95": 1}
     assert found.accepted == pytest.approx(2 / 3)
     assert found.mean_confidence == pytest.approx(2.47 / 3, abs=1e-6)
-    only_clusters = spark.createDataFrame([("a", None, None, None)], names)
+    only_clusters = spark.createDataFrame([("a", None, None, None, None)], names)
     assert distributions.label_profile(distributions.label_groups(only_clusters)) == LabelProfile(
         synthetic_genres={"a": 1}
     )

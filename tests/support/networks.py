@@ -16,7 +16,9 @@ def make_network(
 ):
     """The bytes of a linear network; `change` may spoil the model before it is written."""
     given, found = names
-    weights = np.random.default_rng(seed).normal(0, 0.5, (scaled * channels, classes))
+    weights = np.random.default_rng(seed).normal(0, 0.5, (scaled, channels, classes))
+    # What all tracks have alike, such as the channel of known features, must not decide alone.
+    weights = (weights - weights.mean(axis=0)).reshape(scaled * channels, classes)
     constants = {"flat": np.array([-1, scaled * channels]), "weights": weights.astype(np.float32)}
     nodes = [
         helper.make_node("Reshape", [given, "flat"], ["row"]),
