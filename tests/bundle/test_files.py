@@ -793,7 +793,8 @@ def test_what_a_network_gives_is_checked_too(monkeypatch, arrays, message):
 
 def test_numbers_that_are_not_finite_on_tracks_that_no_check_foresaw_are_no_labels():
     network = onnx_network.Network(make_network(change=overflowing))
-    tracks = np.full((2, SCALED, CHANNELS), 50, np.float32)
+    tracks = np.zeros((2, SCALED, CHANNELS), np.float32)
+    tracks[:, 0] = 50
     with pytest.raises(BundleError, match="gives numbers that are not finite for some tracks"):
         network.log_probabilities(tracks)
 
