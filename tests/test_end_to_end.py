@@ -144,11 +144,11 @@ def test_nothing_but_the_results_stays_behind(made):
 
 
 @pytest.fixture
-def no_tensorflow(tmp_path):
-    """A Python path on which TensorFlow and Keras tell that somebody asked for them."""
+def no_training(tmp_path):
+    """A Python path on which libraries that workers lack tell that somebody asked for them."""
     folder = tmp_path / "traps"
     folder.mkdir()
-    for name in ("tensorflow", "keras"):
+    for name in ("tensorflow", "keras", "scipy", "sklearn"):
         (folder / f"{name}.py").write_text(
             f"open({str(tmp_path / 'imported')!r}, 'a').write('{name}\\n')\n"
             f"raise ImportError('no {name} here')\n"
@@ -156,11 +156,11 @@ def no_tensorflow(tmp_path):
     return folder, tmp_path / "imported"
 
 
-def test_scoring_again_needs_no_tensorflow_and_gives_the_same_labels(
-    made, catalogue, no_tensorflow, shell
+def test_scoring_again_needs_no_training_libraries_and_gives_the_same_labels(
+    made, catalogue, no_training, shell
 ):
     folder, _ = made
-    traps, imported = no_tensorflow
+    traps, imported = no_training
     again = folder.parent / "again"
     arguments = ["--catalog", catalogue, "--model", folder / "model", "--output", again]
     # Says why as well, in a process that no command warmed up.

@@ -90,6 +90,7 @@ class HeldOutTerms:
         """Fit weights."""
         return head.fit(self.terms, self.tracks.targets[self.rows], used)
 
+    @functools.cached_property
     def useful(self) -> tuple[str, ...]:
         """Terms that may count: similar artists only if they gain more than a standard error.
 
@@ -268,14 +269,7 @@ def fit(
         )
         for own, one in zip(versions, unseen, strict=True)
     ]
-    artist_model = network.fit(
-        network.Examples(np.concatenate(given), np.tile(shares, (2, 1)), np.tile(weights, 2)),
-        np.tile(by_artist, 2),
-        settings.model_copy(update={"epochs": _ARTIST_EPOCHS * settings.epochs}),
-        seed,
-        build=network.build_artist,
-    )
-    artists = [_of_own_member(artist_model, one, by_artist) for one in given]
+    artist_model, artists = _fit_artists(given, shares, weights, by_artist, settings, seed)
     prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
     held_out: dict[str, HeldOutTerms] = {}
     for i, kind in enumerate(KINDS):
@@ -287,6 +281,26 @@ def fit(
         held_out[kind] = one if is_enough else held_out[_INSTEAD[kind]]
     parts = {"words": words, "document": document, "similar": similar}
     return _assemble((model, artist_model), tracks, parts, prior, held_out, target)
+
+
+def _fit_artists(
+    given: Sequence[np.ndarray],
+    shares: np.ndarray,
+    weights: np.ndarray,
+    fold: np.ndarray,
+    settings: NetworkSettings,
+    seed: int,
+) -> tuple["keras.Model", list[np.ndarray]]:
+    """The artist network, and its held-out log-probabilities of each version of the artists."""
+    n = len(given)
+    model = network.fit(
+        network.Examples(np.concatenate(given), np.tile(shares, (n, 1)), np.tile(weights, n)),
+        np.tile(fold, n),
+        settings.model_copy(update={"epochs": _ARTIST_EPOCHS * settings.epochs}),
+        seed,
+        build=network.build_artist,
+    )
+    return model, [_of_own_member(model, one, fold) for one in given]
 
 
 def _track_examples(tracks: LabelledTracks, seed: int) -> tuple[network.Examples, np.ndarray]:
@@ -326,10 +340,9 @@ def _assemble(
     held_out: Mapping[str, HeldOutTerms],
     target: float,
 ) -> FittedClassifier:
-    useful = {kind: one.useful() for kind, one in held_out.items()}
     ladder = {
         name: {
-            kind: one.fit(tuple(term for term in used if term in useful[kind]))
+            kind: one.fit(tuple(term for term in used if term in one.useful))
             for kind, one in held_out.items()
         }
         for name, used in LADDER.items()

@@ -120,8 +120,8 @@ class Representation:
         """
         known = tracks[:, None].astype(np.float32) * self.ratios
         levels = self._directed(mean) * (known / (known + 1))
-        counts = _counts(texts)
-        sums = (counts @ self.grams.astype(np.int32)).astype(np.float32) * self.units
+        merged = Keys(texts.offsets, texts.values >> _MERGED_BITS)
+        sums = documents.sums(merged, self.grams.T).astype(np.float32) * self.units
         squared = sums[:, -1:]
         latent = sums[:, :-1] / np.sqrt(np.maximum(squared, self.units[-1])) - self.offset
         return np.hstack([levels, np.where(squared > 0, latent, 0)])

@@ -104,18 +104,11 @@ def fit_documents(texts: Keys, targets: np.ndarray, weights: np.ndarray) -> Docu
 
 
 def document_log_probabilities(part: DocumentPart, texts: Keys) -> np.ndarray:
-    """Compute log-probabilities from artists' documents [shape=(n_artists, n_classes)].
-
-    Weights are whole numbers, so that their sums do not depend on the order of the tracks.
-    """
-    lengths = np.diff(texts.offsets)
-    logits = np.empty((len(lengths), len(part.bias)), np.float32)
-    scale = part.unit * np.maximum(lengths, 1) ** -0.5
-    for genre, (weights, bias) in enumerate(zip(part.weights.array, part.bias, strict=True)):
-        running = np.cumsum(weights[texts.values], dtype=np.int64)
-        sums = np.diff(np.append(0, running)[texts.offsets])
-        logits[:, genre] = sums * scale + bias
-    return log_softmax(logits)
+    """Compute log-probabilities from artists' documents [shape=(n_artists, n_classes)]."""
+    scale = part.unit * np.maximum(np.diff(texts.offsets), 1) ** -0.5
+    sums = documents.sums(texts, part.weights.array)
+    logits = sums * scale[:, None] + np.array(part.bias)
+    return log_softmax(logits.astype(np.float32))
 
 
 def _fit(

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from genre_spark.bundle.files import Bundle
-    from genre_spark.bundle.genre_metrics import GenreMetrics, Protocol, ProtocolMetrics
+    from genre_spark.bundle.genre_metrics import GenreMetrics, Protocol
     from genre_spark.bundle.manifest import LabelProfile
     from genre_spark.bundle.registry import ComparedAccuracy, Entry, Listed, Promotion
     from genre_spark.catalog.inspection_results import Column, InspectedRows, Inspection, Reading
     from genre_spark.catalog.public_datasets import Fetched, KnownTable
     from genre_spark.catalog.rows import RowCounts
     from genre_spark.cli.terminal import Part
-    from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Flow, Pairs
+    from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Flow
     from genre_spark.evaluation.study_results import StudySummary
     from genre_spark.pipelines.browse import BrowsePage
     from genre_spark.pipelines.bundles import BundleSummary
@@ -39,11 +39,9 @@ def datasets(tables: Sequence[KnownTable]) -> Iterator[Part]:
     """All known tables."""
     rows = [("dataset", "rows", "genres", "file", "licence", "get it")]
     for one in tables:
-        origin = one.origin
-        size = _size(origin)
-        rows.append(
-            (one.name, f"{origin.rows:,}", _genres(origin), size, origin.licence, one.how_to_get)
-        )
+        own = one.origin
+        facts = (f"{own.rows:,}", _genres(own), _size(own), own.licence)
+        rows.append((one.name, *facts, one.how_to_get))
     yield rows
 
 
@@ -391,7 +389,10 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
         "features": list(manifest.scoring.scaler.features),
         "synthetic_genres": list(manifest.scoring.synthetic.names),
         "genres": genres,
-        "protocols": {name: _numbers(of) for name, of in protocols.items()},
+        "protocols": {
+            name: {key: value for key, value in of if isinstance(value, int | float)}
+            for name, of in protocols.items()
+        },
         "promotions": [one.model_dump() for one in promotions],
     }
     pairs = {
@@ -452,7 +453,10 @@ def difference(found: Difference) -> View:
         _changed("synthetic genre before", genres.by_synthetic_genre),
         _changed("confidence before, from", genres.by_confidence),
         _changed("artist to the models", found.why.artists),
-        _made(found.why.making),
+        [
+            ("made of, or decides by", "before", "after"),
+            *((name, *map(_shortened, pair)) for name, pair in found.why.making.items()),
+        ],
     ]
     summary = found.model_dump(mode="json", by_alias=True)
     return summary, [pairs, *(table for table in tables if len(table) > 1)]
@@ -480,22 +484,10 @@ def _listed_accuracy(manifest: Listed | None, protocol: Protocol) -> str:
     return f"{accuracy[protocol]:.3f}" if protocol in accuracy else ""
 
 
-def _numbers(metrics: ProtocolMetrics) -> dict[str, float]:
-    """Metrics that are single numbers."""
-    return {name: value for name, value in metrics if isinstance(value, int | float)}
-
-
 def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, ...]]:
     rows = sorted(found.items(), key=lambda item: -item[1].changed)
     shares = [(name, f"{one.tracks:,}", _of(one.changed, one.tracks)) for name, one in rows]
     return [(title, "tracks", "genres that change"), *shares]
-
-
-def _made(found: Pairs) -> list[tuple[str, ...]]:
-    return [
-        ("made of, or decides by", "before", "after"),
-        *((name, *map(_shortened, pair)) for name, pair in found.items()),
-    ]
 
 
 def _shortened(value: Any) -> str:

@@ -44,6 +44,25 @@ def of_artists(inputs: TrackInputs, groups: Groups) -> Keys:
     return _buckets(text)
 
 
+def sums(documents: Keys, weights: np.ndarray) -> np.ndarray:
+    """Add up weights of each document's buckets [shape=(n_documents, n_columns), dtype=int64].
+
+    Without scipy, which workers lack.
+
+    Parameters
+    ----------
+    documents : Keys
+    weights : np.ndarray [shape=(n_columns, n_buckets), dtype=int16]
+        Whole numbers, so that sums do not depend on the order of an artist's tracks.
+    """
+    filled = np.flatnonzero(np.diff(documents.offsets))
+    buckets, starts = documents.values.astype(np.intp), documents.offsets[filled]
+    found = np.zeros((len(documents.offsets) - 1, len(weights)), np.int64)
+    for column, own in enumerate(weights):
+        found[filled, column] = np.add.reduceat(own.astype(np.int64).take(buckets), starts)
+    return found
+
+
 def on_first(documents: Keys, codes: np.ndarray) -> Keys:
     """Documents of artists on the first of each artist's rows, and none on the others.
 

@@ -193,7 +193,7 @@ def test_similar_artists_count_only_where_they_gain_more_than_a_standard_error(s
         terms[head.TERMS.index(name)] = told * given.targets + rng.normal(
             0, 0.5, given.targets.shape
         )
-    found = HeldOutTerms(terms, np.arange(len(given)), given).useful()
+    found = HeldOutTerms(terms, np.arange(len(given)), given).useful
     assert set(head.SIMILAR_TERMS).issubset(found) is useful
     assert set(found) >= set(head.TERMS) - set(head.SIMILAR_TERMS)
 

@@ -1,6 +1,7 @@
 """Which tracks to ask about: all regions, unsure ones first, each artist once."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -141,6 +142,26 @@ def test_titles_of_a_kind_lie_together_and_their_order_plays_no_part():
     other = space.artists(scaled[:40], ones, Keys(texts.offsets, np.concatenate(turned)))
     np.testing.assert_array_equal(points, other)
     assert (space.artists(scaled[:1], ones[:1], Keys.none(1))[:, -3:] == 0).all()
+
+
+def test_documents_are_added_up_without_scipy_which_workers_lack(made, monkeypatch):
+    space, rng = made[0].representation, np.random.default_rng(4)
+    grams = rng.integers(-(2**15), 2**15, (representation.N_GRAMS, 3)).astype(np.int16)
+    space = dataclasses.replace(
+        space, grams=grams, units=np.ones(3, np.float32), offset=np.zeros(2)
+    )
+    lengths = np.array([0, 5, 0, 0, 700, 1, 0])
+    texts = Keys(np.append(0, np.cumsum(lengths)), rng.integers(2**documents.BITS, size=706))
+    model = dataclasses.replace(fitted(made)[0], **vars(space))
+    for name in ("scipy", "scipy.sparse", "sklearn"):
+        monkeypatch.setitem(sys.modules, name, None)
+    points = model.artists(made[1].mean[:7], np.ones(7, np.int64), texts)[:, -2:]
+    by_hand = [
+        grams[np.sort(texts.values[a:b]) // 8].sum(axis=0, dtype=np.int64)
+        for a, b in zip(texts.offsets, texts.offsets[1:], strict=False)
+    ]
+    expected = [one[:2] / max(one[2], 1) ** 0.5 * (one[2] > 0) for one in by_hand]
+    np.testing.assert_allclose(points, expected, rtol=1e-5)
 
 
 def test_artists_are_drawn_in_proportion_to_their_tracks(monkeypatch):
