@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -728,7 +729,8 @@ def test_where_nobody_may_look_a_lock_of_this_machine_holds_until_its_lease_ends
 def test_a_run_tries_four_times_with_pauses_between_them(storage, out, monkeypatch):
     hold(storage, out, machine="another", pid=1)
     pauses = []
-    monkeypatch.setattr(locks.time, "sleep", pauses.append)
+    # Not `time.sleep` itself: libraries' threads sleep, too.
+    monkeypatch.setattr(locks, "time", SimpleNamespace(sleep=pauses.append))
     refusal(OutputError, put, storage, out, "first")
     assert len(pauses) == 3
     assert all(0 <= one <= 0.5 for one in pauses)
