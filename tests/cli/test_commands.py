@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from genre_spark.cli import cli, job
@@ -70,13 +71,11 @@ def _context(name):
     return click.Context(FOUND[name])
 
 
-def completed(line):
+def completed(line, monkeypatch):
     """What a shell offers for the last word of a line."""
-    words = line.split(" ")
-    asked = {"_GENRE_SPARK_COMPLETE": "bash_complete", "COMP_WORDS": line}
-    environment = {**os.environ, **asked, "COMP_CWORD": str(len(words) - 1)}
-    done = subprocess.run([SCRIPT], capture_output=True, text=True, env=environment, cwd=ROOT)
-    return done.stdout.split()
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
+    return BashComplete(cli, {}, "genre-spark", "_GENRE_SPARK_COMPLETE").complete().split()
 
 
 @pytest.mark.parametrize(
@@ -91,14 +90,14 @@ def completed(line):
         ("genre-spark score --partition-by s", ["plain,synthetic_genre_id"]),
     ],
 )
-def test_shells_complete_commands_options_names_and_files(line, offered):
-    assert completed(line) == offered
+def test_shells_complete_commands_options_names_and_files(line, offered, monkeypatch):
+    assert completed(line, monkeypatch) == offered
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_set_up_as_the_reference_says(shell):
-    assert f"_GENRE_SPARK_COMPLETE={shell}_source genre-spark" in REFERENCE.read_text("utf-8")
-    environment = {**os.environ, "_GENRE_SPARK_COMPLETE": f"{shell}_source"}
+def test_completion_is_set_up_as_the_reference_says():
+    for shell in ("bash", "zsh", "fish"):
+        assert f"_GENRE_SPARK_COMPLETE={shell}_source genre-spark" in REFERENCE.read_text("utf-8")
+    environment = {**os.environ, "_GENRE_SPARK_COMPLETE": "bash_source"}
     done = subprocess.run([SCRIPT], capture_output=True, text=True, env=environment, cwd=ROOT)
     assert "_GENRE_SPARK_COMPLETE" in done.stdout
 
@@ -161,11 +160,8 @@ def test_quiet_leaves_the_summary_and_errors_alone(capsys):
 
 
 def test_quiet_and_verbose_exclude_each_other():
-    done = subprocess.run(
-        [SCRIPT, "datasets", "-q", "-v"], capture_output=True, text=True, cwd=ROOT
-    )
-    assert done.returncode == 2
-    assert "exclude each other" in done.stderr
+    told = CliRunner().invoke(cli, ["datasets", "-q", "-v"])
+    assert "exclude each other" in str(told.exception)
 
 
 def test_what_paths_hold_is_shown_as_it_is(monkeypatch, capsys):
