@@ -35,27 +35,36 @@ settings.load_profile("suite")
 settings.register_profile("new", settings.get_profile("suite"), derandomize=False)
 
 
-# For tables of some rows: two tasks, and no code compiled for each query. Sessions that a test makes
-# by `newSession`, and processes of their own, have what genre-spark itself asks for.
+# For tables of some rows: two tasks, no code compiled for each query, and no second plan once sizes are
+# known, which takes a quarter of the processor time. Sessions that a test makes by `newSession`, and
+# processes of their own, have what genre-spark itself asks for.
 SMALL_PLANS = {
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
 }
 
 # Minutes each: at the end one of two processes would wait for them alone.
 LONGEST = (
-    "test_end_to_end.py", "test_api.py", "test_life_of_a_model.py", "test_few_labels.py",
+    "test_api.py", "test_connect.py", "test_few_labels.py",
     "test_command_lines.py",
 )  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
-    """Marks the tests that start Java, and begins with the longest files."""
+    """Marks the tests that start Java; keeps files, and all users of `shell`, in one process each.
+
+    The longest files come first.
+    """
+    with_shell = {item.path for item in items if "shell" in item.fixturenames}
     for item in items:
         if {"spark", "shell"} & set(item.fixturenames):
             item.add_marker("spark")
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+        item.add_marker(
+            pytest.mark.xdist_group("shell" if item.path in with_shell else item.path.stem)
+        )
+    items.sort(key=lambda item: item.path not in with_shell and item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +92,20 @@ def spark(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def models(spark, tmp_path_factory):
+    """Bundles by hand, which no test may change; see `edits.make_models`."""
+    from support.edits import make_models
+
+    return make_models(spark, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def model(models):
+    """The path of the first of them."""
+    return models["model"]
+
+
+@pytest.fixture(scope="session")
 def shell(tmp_path_factory):
     """Runs `genre-spark` commands; see `commands.Shell`."""
     from support.commands import Shell
@@ -101,11 +124,15 @@ def _nothing_stays_cached(request):
 
 
 @pytest.fixture(autouse=True)
-def _logs_have_the_usual_level():
-    """A command that runs in this process sets how much is logged."""
+def _logging_as_before():
+    """A command that runs in this process sets what is logged, how, and where."""
+    root, ours = logging.getLogger(), logging.getLogger("genre_spark")
+    handlers, level = root.handlers[:], root.level
     yield
     logging.disable(logging.NOTSET)
-    logging.getLogger("genre_spark").setLevel(logging.NOTSET)
+    ours.setLevel(logging.NOTSET)
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ import re
 import pandas as pd
 import pytest
 from pyspark.sql import functions as F
-from support.edits import FEATURES, make_models, start
+from support.edits import FEATURES, start
 from support.generated import make_tracks
 
 import genre_spark
 from genre_spark import api
 from genre_spark.errors import BundleError, ConfigError, GateError
-from genre_spark.schema import FEATURE_NAMES, labelled_columns
+from genre_spark.schema import labelled_columns
 from genre_spark.source import Dataset
 
 # None of these is what genre-spark itself would ask for.
@@ -37,14 +37,9 @@ def odd(spark):
     return session
 
 
-@pytest.fixture(scope="module")
-def model(spark, tmp_path_factory):
-    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
-
-
 def dirty():
     """Tracks with texts in numbers or without features, rows that no model can use, ids that come twice."""
-    tracks = start().astype(dict.fromkeys(FEATURE_NAMES, str))
+    tracks = start().astype(dict.fromkeys(FEATURES, str))
     tracks.loc[40:49, list(FEATURES)] = ""
     tracks.loc[50:54, "key"] = ""
     tracks.loc[:9, "tempo"] = "fast"

@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 from pydantic import ValidationError
-from support.edits import FEATURES, KNOWN, SETTINGS, make_models, start
+from support.edits import FEATURES, KNOWN, SETTINGS, start
 from support.generated import make_genre_metrics, make_manifest, make_metrics, make_profile
 from support.networks import make_network
 
@@ -24,7 +24,6 @@ from genre_spark.evaluation import model_comparison, promotion_gate
 from genre_spark.platform.hadoop import HadoopStorage
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.publishing.labels import model_of
-from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
 NETWORK = make_network(scaled=4)
@@ -306,16 +305,15 @@ def test_promotions_work_the_same_on_hadoop(spark, registry):
 
 
 @pytest.fixture(scope="module")
-def pair(spark, tmp_path_factory):
+def pair(spark, models, tmp_path_factory):
     """Two opened models that have learned from other artists, and labelled tracks on the disk."""
     folder = tmp_path_factory.mktemp("pair")
-    paths = make_models(spark, folder)
     table = folder / "tracks.parquet"
-    tracks = start(120).astype(dict.fromkeys(FEATURE_NAMES, float))
+    tracks = start(120).astype(dict.fromkeys(FEATURES, float))
     # Neither model knows this genre: both are wrong on it, whatever they say.
     tracks.loc[tracks.index % 5 == 0, "genre"] = UNHEARD
     tracks.to_parquet(table)
-    opened = [api.open_model(spark, paths[name]) for name in ("model", "other artists known")]
+    opened = [api.open_model(spark, models[name]) for name in ("model", "other artists known")]
     return Source(str(table), Dataset()), *opened
 
 

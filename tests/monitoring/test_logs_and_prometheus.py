@@ -105,7 +105,7 @@ def test_metrics_are_pushed_to_a_gateway():
         thread = threading.Thread(target=server.handle_request)
         thread.start()
         metrics.send(f"http://127.0.0.1:{server.server_port}", DONE)
-        thread.join(10)
+        thread.join(60)
     ((path, body),) = seen
     assert path == "/metrics/job/genre_spark/command/score"
     assert samples(body)[of("rows", state="read")] == 12
@@ -157,17 +157,6 @@ def test_people_get_plain_lines_by_default(registry):
     assert err == [f"genre-spark: {registry}/mine: has no champion; aliases given so far: none"]
 
 
-@pytest.fixture
-def _logging_as_before():
-    root, ours = logging.getLogger(), logging.getLogger("genre_spark")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
-
-
-@pytest.mark.usefixtures("_logging_as_before")
 def test_a_log_line_is_one_object_with_the_run_and_the_traceback(capfd):
     json_logs.configure("json", False, "abc", "score")
     assert json_logs.are_json()

@@ -14,17 +14,13 @@ HOSTILE = "left out: rock\x1b[2J\nERROR: all is lost\u202e"
 @pytest.fixture
 def logged(capfd):
     """Logs a warning, and gives what reaches standard error."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
 
     def log(kind, message, *arguments):
         json_logs.configure(kind, False, "run", "score")
         logging.getLogger("genre_spark.test").warning(message, *arguments)
         return capfd.readouterr().err
 
-    yield log
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    return log
 
 
 def test_a_warning_is_one_line_whatever_name_it_quotes(logged):

@@ -5,7 +5,6 @@ import io
 
 import numpy as np
 import pytest
-from support.edits import make_models
 from support.generated import make_tracks
 
 from genre_spark.bundle import files
@@ -18,10 +17,9 @@ from genre_spark.source import Dataset
 
 
 @pytest.fixture(scope="module")
-def ask(spark, tmp_path_factory):
+def ask(spark, model, tmp_path_factory):
     """Asks so many questions on a catalogue in which one artist has a genre already."""
     folder = tmp_path_factory.mktemp("suggest")
-    model = make_models(spark, folder)["model"]
     tracks = make_tracks(400, seed=2, artists=60)
     truth = dict(zip(tracks["track_id"], tracks["genre"], strict=True))
     owner = dict(zip(tracks["track_id"], tracks["artist"], strict=True))

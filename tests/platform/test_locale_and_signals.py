@@ -112,4 +112,4 @@ def test_what_was_started_when_somebody_interrupts_is_ended(own_session):
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert started[0].wait(timeout=10) == -signal.SIGKILL
+    assert started[0].wait(timeout=60) == -signal.SIGKILL

@@ -121,9 +121,9 @@ def test_options_that_say_how_texts_are_written_are_stored():
 )  # fmt: skip
 def test_a_text_twice_as_long_takes_about_twice_the_time(unit):
     def steps(n):
-        began = time.process_time()
+        began = time.thread_time()
         redact(unit * n + "://")
-        return time.process_time() - began
+        return time.thread_time() - began
 
     # Quadratic ones take 16 times as long.
     assert min(steps(80_000) for _ in range(2)) < 9 * max(steps(20_000) for _ in range(3)) + 0.01

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import struct
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pytest
 from support import edits
 from support.contract import violations
-from support.edits import FEATURES, make_models, start
+from support.edits import FEATURES, start
 
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
@@ -18,18 +19,13 @@ from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.publishing import reader
 from genre_spark.publishing.labels import destination_of
-from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS
+from genre_spark.schema import LABELLED_COLUMNS
 from genre_spark.source import Dataset
 
 deltalake = pytest.importorskip("deltalake", reason="deltalake is absent: the extra `delta`")
 
 DELTA = ("table_format=delta", "max_quarantined=1", "max_imputed=1")
 SETTINGS = load_settings(overrides=DELTA)
-
-
-@pytest.fixture(scope="module")
-def model(spark, tmp_path_factory):
-    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
 
 
 def score(spark, tracks, model, output, settings=SETTINGS, **options):
@@ -135,11 +131,18 @@ def test_a_partitioned_table_is_written_and_read_by_its_log(spark, model, tmp_pa
         score(spark, start(), model, out)
 
 
+@pytest.fixture(scope="module")
+def of_twenty(spark, model, tmp_path_factory):
+    """A table of 20 tracks; not to be changed."""
+    folder = tmp_path_factory.mktemp("twenty")
+    score(spark, start(20), model, folder / "out")
+    return folder
+
+
 @pytest.fixture
-def out(spark, model, tmp_path):
-    """A table of 20 tracks."""
-    score(spark, start(20), model, tmp_path / "out")
-    return tmp_path / "out"
+def out(of_twenty, tmp_path):
+    """A copy of it, and of its quarantine."""
+    return Path(shutil.copytree(of_twenty, tmp_path, dirs_exist_ok=True), "out")
 
 
 def commit_over(spark, out):
@@ -245,9 +248,7 @@ def test_what_is_no_table_of_genre_spark_is_left_alone(spark, model, out, tmp_pa
 def catalogue(tmp_path_factory):
     """A Delta table of tracks: 30 in version 0, 50 in version 1, 40 in version 2."""
     folder = str(tmp_path_factory.mktemp("catalogue") / "a table+ of 100%")
-    tracks = start(50).astype(dict.fromkeys(FEATURE_NAMES, float))[
-        ["track_id", "artist", *FEATURES]
-    ]
+    tracks = start(50).astype(dict.fromkeys(FEATURES, float))[["track_id", "artist", *FEATURES]]
     tracks["part"] = ["a b", "ü/%"] * 25
     write = {"partition_by": ["part"]}
     deltalake.write_deltalake(folder, pa.Table.from_pandas(tracks.head(30)), **write)
@@ -321,73 +322,77 @@ def z85(data):
     return found
 
 
-def test_rows_of_deletion_vectors_are_left_out(spark, tmp_path):
-    path = tmp_path / "dv"
-    deltalake.write_deltalake(str(path), pa.table({"track_id": [f"t{i}" for i in range(8)]}))
-    first = path / "_delta_log" / f"{0:020d}.json"
-    lines = [json.loads(line) for line in first.read_text().splitlines()]
-    for line in lines:
-        if "protocol" in line:
-            features = {
-                "readerFeatures": ["deletionVectors"],
-                "writerFeatures": ["deletionVectors"],
-            }
-            line["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7, **features}
-        if "add" in line:
-            line["add"]["deletionVector"] = deletion_vector([1, 4, 5])
-    first.write_text("\n".join(map(json.dumps, lines)))
+def rewrite_log(path, change):
+    """Changes the lines of a table's first version, and forgets their checksums."""
+    log = path / "_delta_log" / f"{0:020d}.json"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    change(lines)
+    log.write_text("\n".join(map(json.dumps, lines)))
     for old in path.glob("_delta_log/*.crc"):
         old.unlink()
-    found = Source(str(path), Dataset()).at_version().read(spark).toPandas()
-    assert sorted(found["track_id"]) == ["t0", "t2", "t3", "t6", "t7"]
+
+
+def use_deletion_vectors(lines):
+    features = {key: ["deletionVectors"] for key in ("readerFeatures", "writerFeatures")}
+    for line in lines:
+        if "protocol" in line:
+            line["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7, **features}
+
+
+def read(spark, path):
+    return Source(str(path), Dataset()).at_version().read(spark).toPandas()
+
+
+def test_rows_of_deletion_vectors_are_left_out(spark, tmp_path):
+    def delete(lines):
+        use_deletion_vectors(lines)
+        for line in lines:
+            if "add" in line:
+                line["add"]["deletionVector"] = deletion_vector([1, 4, 5])
+
+    deltalake.write_deltalake(
+        str(tmp_path / "dv"), pa.table({"track_id": [f"t{i}" for i in range(8)]})
+    )
+    rewrite_log(tmp_path / "dv", delete)
+    assert sorted(read(spark, tmp_path / "dv")["track_id"]) == ["t0", "t2", "t3", "t6", "t7"]
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_deleted_rows_are_those_of_the_file_that_the_log_names(spark, tmp_path, first):
     path = tmp_path / "dv"
     deltalake.write_deltalake(str(path), pa.table({"track_id": ["t0", "t1", "t2"]}))
-    log = path / "_delta_log" / f"{0:020d}.json"
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    (add,) = (line for line in lines if "add" in line)
-    name = add["add"]["path"]
-    (path / "more").mkdir()
-    pd.DataFrame({"track_id": ["u0", "u1", "u2"]}).to_parquet(path / "more" / name)
-    size = (path / "more" / name).stat().st_size
-    inner = {**add["add"], "path": f"more/{name}", "size": size}
-    inner["deletionVector"] = deletion_vector([1])
-    at = lines.index(add)
-    lines.insert(at if first else at + 1, {"add": inner})
-    for line in lines:
-        if "protocol" in line:
-            features = {key: ["deletionVectors"] for key in ("readerFeatures", "writerFeatures")}
-            line["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7, **features}
-    log.write_text("\n".join(map(json.dumps, lines)))
-    for old in path.glob("_delta_log/*.crc"):
-        old.unlink()
-    found = Source(str(path), Dataset()).at_version().read(spark).toPandas()
-    assert sorted(found["track_id"]) == ["t0", "t1", "t2", "u0", "u2"]
+
+    def delete_from_another_file_of_that_name(lines):
+        use_deletion_vectors(lines)
+        (add,) = (line for line in lines if "add" in line)
+        name = add["add"]["path"]
+        (path / "more").mkdir()
+        pd.DataFrame({"track_id": ["u0", "u1", "u2"]}).to_parquet(path / "more" / name)
+        size = (path / "more" / name).stat().st_size
+        inner = {**add["add"], "path": f"more/{name}", "size": size}
+        inner["deletionVector"] = deletion_vector([1])
+        lines.insert(lines.index(add) + (not first), {"add": inner})
+
+    rewrite_log(path, delete_from_another_file_of_that_name)
+    assert sorted(read(spark, path)["track_id"]) == ["t0", "t1", "t2", "u0", "u2"]
 
 
 def test_a_table_with_renamed_columns_is_refused(spark, tmp_path):
-    path = tmp_path / "mapped"
-    deltalake.write_deltalake(str(path), pa.table({"track_id": ["a"]}))
-    first = path / "_delta_log" / f"{0:020d}.json"
-    text = first.read_text()
-    mapping = (
-        '"configuration":{"delta.columnMapping.mode":"name","delta.columnMapping.maxColumnId":"1"}'
-    )
-    lines = [json.loads(line) for line in text.replace('"configuration":{}', mapping).splitlines()]
-    for line in lines:
-        if "metaData" in line:
-            schema = json.loads(line["metaData"]["schemaString"])
-            schema["fields"][0]["metadata"] = {
-                "delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "track_id"
-            }  # fmt: skip
-            line["metaData"]["schemaString"] = json.dumps(schema)
-        if "protocol" in line:
-            line["protocol"] = {"minReaderVersion": 2, "minWriterVersion": 5}
-    first.write_text("\n".join(map(json.dumps, lines)))
-    for old in path.glob("_delta_log/*.crc"):
-        old.unlink()
+    def rename(lines):
+        for line in lines:
+            if "metaData" in line:
+                schema = json.loads(line["metaData"]["schemaString"])
+                schema["fields"][0]["metadata"] = {
+                    "delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "track_id"
+                }  # fmt: skip
+                line["metaData"]["schemaString"] = json.dumps(schema)
+                line["metaData"]["configuration"] = {
+                    "delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "1"
+                }  # fmt: skip
+            if "protocol" in line:
+                line["protocol"] = {"minReaderVersion": 2, "minWriterVersion": 5}
+
+    deltalake.write_deltalake(str(tmp_path / "mapped"), pa.table({"track_id": ["a"]}))
+    rewrite_log(tmp_path / "mapped", rename)
     with pytest.raises(InputError, match="with columnMapping, which is not read here"):
-        Source(str(path), Dataset()).at_version().read(spark)
+        read(spark, tmp_path / "mapped")

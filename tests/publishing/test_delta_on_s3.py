@@ -4,14 +4,13 @@ import json
 
 import pytest
 from support import edits, s3
-from support.edits import make_models, start
+from support.edits import start
 
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError, OutputError
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.publishing import reader
-from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
 deltalake = pytest.importorskip("deltalake", reason="deltalake is absent: the extra `delta`")
@@ -33,18 +32,13 @@ def settings(options):
     return load_settings(overrides=wanted)
 
 
-@pytest.fixture(scope="module")
-def model(spark, tmp_path_factory):
-    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
-
-
 def rows(options, version=None):
     table = deltalake.DeltaTable(OUT, storage_options=options, version=version)
     return table.to_pandas().sort_values("track_id").reset_index(drop=True)
 
 
 def test_a_catalogue_on_s3_becomes_labels_on_s3(spark, model, options, settings, tmp_path):
-    tracks = start(40).astype(dict.fromkeys(FEATURE_NAMES, str))
+    tracks = start(40).astype(dict.fromkeys(edits.FEATURES, str))
     deltalake.write_deltalake(TRACKS, tracks, storage_options=options)
     source = Source(TRACKS, Dataset(), "delta", storage_options=options).at_version()
     request = edits.request(source, model, OUT, settings)

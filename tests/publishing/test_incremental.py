@@ -19,7 +19,6 @@ from support.edits import (
     FEATURES,
     assert_equal,
     labels,
-    make_models,
     play,
     score,
     sequence,
@@ -34,11 +33,6 @@ from genre_spark.publishing.incremental import reusable
 from genre_spark.publishing.manifest import find
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
 from genre_spark.versions import scoring_software
-
-
-@pytest.fixture(scope="module")
-def models(spark, tmp_path_factory):
-    return make_models(spark, tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")

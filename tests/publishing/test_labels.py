@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet as pq
 from support import edits
 from support.contract import violations
-from support.edits import SETTINGS, make_models, score, start
+from support.edits import SETTINGS, score, start
 
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
@@ -18,11 +18,6 @@ from genre_spark.publishing import writer
 from genre_spark.publishing.manifest import checked
 from genre_spark.schema import LABELLED_COLUMNS
 from genre_spark.source import Dataset
-
-
-@pytest.fixture(scope="module")
-def model(spark, tmp_path_factory):
-    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
 
 
 @pytest.fixture(scope="module")

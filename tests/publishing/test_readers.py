@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from support.edits import assert_equal, make_models, score, start
+from support.edits import assert_equal, score, start
 
 from genre_spark.cli import cli
 from genre_spark.config import load_settings
@@ -58,11 +58,6 @@ def by_spark_sql(folder, spark):
 
 
 READERS = [by_pandas, by_duckdb, by_duckdb_as_a_directory, by_polars, by_spark, by_spark_sql]
-
-
-@pytest.fixture(scope="module")
-def model(spark, tmp_path_factory):
-    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
 
 
 @pytest.fixture(scope="module")
@@ -132,21 +127,21 @@ def test_the_quarantine_is_read_by_its_own_name(spark, folders):
         assert left == set()
 
 
-def test_a_layout_may_change_from_run_to_run_and_labels_are_carried_over(spark, model, tmp_path):
-    tracks = start()
-    score(spark, tracks, model, tmp_path / "whole")
-    for overrides in (*LAYOUTS.values(), LAYOUTS["as it comes"]):
+def test_a_layout_may_change_from_run_to_run_and_labels_are_carried_over(
+    spark, model, folders, tmp_path
+):
+    tracks = pd.concat([start(), start().head(5)])
+    for overrides in (LAYOUTS["in directories of small files"], LAYOUTS["as it comes"]):
         settings = load_settings(overrides=("max_quarantined=1", "max_imputed=1", *overrides))
         found = score(spark, tracks, model, tmp_path / "out", settings=settings, incremental=True)
     assert found["incremental"]["in_full_because"] is None
     assert len(found["runs"]) == 1
     assert not list((tmp_path / "out").glob("*=*"))
-    assert_equal(tmp_path / "whole", tmp_path / "out")
+    assert_equal(folders["as it comes"], tmp_path / "out")
 
 
-def test_directories_of_others_are_left_as_they_are(spark, model, tmp_path):
-    folder = tmp_path / "out"
-    score(spark, start(), model, folder)
+def test_directories_of_others_are_left_as_they_are(spark, model, folders, tmp_path):
+    folder = Path(shutil.copytree(folders["as it comes"], tmp_path / "out"))
     Path(folder, "year=1999").mkdir()
     with pytest.raises(OutputError, match=r"holds what genre-spark did not publish \(year=1999/\)"):
         score(spark, start(), model, folder)

@@ -170,7 +170,7 @@ def test_corrections_by_choice_and_by_key_are_saved_as_answers(chromium, labels,
     saved = folder / "answers.csv"
     from selenium.webdriver.support.wait import WebDriverWait
 
-    WebDriverWait(chromium.chrome, 30).until(lambda _: saved.exists())
+    WebDriverWait(chromium.chrome, 60).until(lambda _: saved.exists() and saved.stat().st_size)
     with saved.open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [
             ["track_id", "genre"], ['id,"0"', "rock"], ["id0001", "jazz"],

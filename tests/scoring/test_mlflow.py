@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from support.edits import FEATURES, make_models, start
+from support.edits import FEATURES, start
 from support.generated import (
     make_genre_metrics,
     make_manifest,
@@ -27,10 +27,9 @@ METRICS = make_metrics(accuracy=0.75, tracks=30, baselines={"random forest, cont
 
 
 @pytest.fixture(scope="module")
-def opened(spark, tmp_path_factory):
+def opened(model):
     """A bundle that knows some artists and says how good it is."""
-    path = make_models(spark, tmp_path_factory.mktemp("models"))["model"]
-    made = files.load(path)
+    made = files.load(model)
     genres = make_genre_metrics(new=METRICS)
     return files.Bundle(
         made.path, made.manifest.model_copy(update={"genres": genres}), made.onnx, made.profile
@@ -113,7 +112,7 @@ def test_a_bundle_that_mlflow_does_not_take_is_reported_as_complete(opened, stor
 def together(spark, tracks, opened):
     """Labels of the same tracks by Spark and in one process."""
     settings = {"max_quarantined": 1, "max_imputed": 1}
-    texts = tracks.astype(dict.fromkeys(FEATURE_NAMES, str))
+    texts = tracks.astype(dict.fromkeys(FEATURES, str))
     by_spark = api.score(spark, spark.createDataFrame(texts), opened, settings=settings)
     spark_rows = by_spark.select(*COLUMNS).toPandas().set_index("track_id").sort_index()
     single = InMemoryScorer(opened, max_imputed=1).label(tracks).set_index("track_id").sort_index()

@@ -12,7 +12,7 @@ from genre_spark.config import load_settings
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.platform import atomic_directory
 from genre_spark.publishing.labels import LabelRequest
-from genre_spark.schema import FEATURE_NAMES, labelled_columns
+from genre_spark.schema import TEXT_COLUMNS, labelled_columns
 from genre_spark.source import Dataset
 from support.generated import make_genre_part, make_manifest, make_profile, make_tracks
 from support.networks import make_network
@@ -30,8 +30,8 @@ class RunEndedError(Exception):
 
 def start(n=60):
     """A catalogue of few artists, each with an album or two."""
-    tracks = make_tracks(n, seed=1, artists=len(ARTISTS), albums=12)
-    return tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
+    tracks = make_tracks(n, seed=1, artists=len(ARTISTS), albums=12)[[*TEXT_COLUMNS, *FEATURES]]
+    return tracks.astype(dict.fromkeys(FEATURES, object))
 
 
 def make_models(spark, folder):
@@ -63,7 +63,7 @@ def request(source, model, output, settings=None, **options):
 def score(spark, tracks, model, output, table=None, settings=None, **options):
     """Labels a catalogue that stands in a file of its own."""
     table = table or output.parent / f"{output.name}.parquet"
-    tracks.astype(dict.fromkeys(FEATURE_NAMES, str)).to_parquet(table)
+    tracks.astype(dict.fromkeys(FEATURES, str)).to_parquet(table)
     source = Source(str(table), Dataset())
     return score_pipeline.run(spark, request(source, model, output, settings, **options)).summary()
 
@@ -123,7 +123,7 @@ def _set(tracks, rows, column, value):
 def add(tracks, rng):
     new = make_tracks(int(rng.integers(1, 4)), seed=int(rng.integers(2, 10_000)), artists=6)
     new["artist"] = rng.choice([*ARTISTS, "Artist new"], len(new))
-    return pd.concat([tracks, new.astype(object)], ignore_index=True)
+    return pd.concat([tracks, new[list(tracks)].astype(object)], ignore_index=True)
 
 
 def remove(tracks, rng):
@@ -141,9 +141,7 @@ def change_a_feature(tracks, rng):
 
 
 def spoil_a_feature(tracks, rng):
-    return _set(
-        tracks, _some(tracks, rng), str(rng.choice(FEATURE_NAMES)), rng.choice(["x", "nan"])
-    )
+    return _set(tracks, _some(tracks, rng), str(rng.choice(FEATURES)), rng.choice(["x", "nan"]))
 
 
 def spoil_a_row(tracks, rng):

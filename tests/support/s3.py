@@ -38,7 +38,7 @@ def server() -> Iterator[dict[str, str]]:
 
 
 def _wait(port: int, process: subprocess.Popen) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         try:
             socket.create_connection(("127.0.0.1", port)).close()
             return
