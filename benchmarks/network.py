@@ -26,9 +26,9 @@ from support.generated import make_tracks  # noqa: E402
 
 from genre_spark.bundle import files  # noqa: E402
 from genre_spark.features import artist_batches as columns  # noqa: E402
+from genre_spark.features.track_inputs import lists  # noqa: E402
 from genre_spark.schema import ALBUM, ARTIST, TITLE, TRACK_ID  # noqa: E402
 from genre_spark.scoring import worker  # noqa: E402
-from genre_spark.scoring.worker import lists  # noqa: E402
 
 _TRACKS, _ARTISTS = 100_000, 10_000
 

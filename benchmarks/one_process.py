@@ -26,8 +26,9 @@ from genre_spark.features.artist_batches import (
     GROUP,
     TITLE_TEXT,
 )
+from genre_spark.features.track_inputs import lists
 from genre_spark.schema import ALBUM, ARTIST, TITLE, TRACK_ID
-from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller, lists
+from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller
 
 _PARTITION = 1_000_000
 

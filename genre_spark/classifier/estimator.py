@@ -86,24 +86,31 @@ class HeldOutTerms:
     rows: np.ndarray
     tracks: LabelledTracks
 
-    def fit(self, used: tuple[str, ...] = TERMS) -> Head:
-        """Fit weights."""
-        return head.fit(self.terms, self.tracks.targets[self.rows], used)
+    def fit(self, used: Sequence[str] = TERMS) -> Head:
+        """Fit weights; those of similar artists count as far as their gain is beyond chance."""
+        targets = self.tracks.targets[self.rows]
+        without = [name for name in used if name not in SIMILAR_TERMS]
+        fitted = head.fit(self.terms, targets, without)
+        if len(without) == len(used) or not self.trust_in_similar:
+            return fitted
+        return fitted.towards(head.fit(self.terms, targets, used), self.trust_in_similar)
 
     @functools.cached_property
-    def useful(self) -> tuple[str, ...]:
-        """Terms that may count: similar artists only if they gain more than a standard error.
+    def trust_in_similar(self) -> float:
+        """How far the weights of similar artists are taken over, in [0, 1].
 
-        The gain of log-likelihood is cross-validated, and its error is counted, over artists.
+        1 - (s / g)^2, where g is their gain of log-likelihood, cross-validated over artists, and s its
+        standard error; 0 where g is less. Many labels leave little to gain.
 
         References
         ----------
-        Breiman et al. (1984), "Classification and Regression Trees", section 3.4.3.
+        Efron & Morris (1973), "Stein's Estimation Rule and Its Competitors", JASA 68: the
+        positive-part rule, here of one effect.
         """
-        without = tuple(name for name in TERMS if name not in SIMILAR_TERMS)
         if not self.terms[[TERMS.index(name) for name in SIMILAR_TERMS]].any():
-            return without
+            return 0.0
         own, gain = self.tracks.take(self.rows), np.zeros(len(self.rows))
+        without = [name for name in TERMS if name not in SIMILAR_TERMS]
         fold = splits.grouped(own.labels, own.artists, MEMBERS, 0)
         for test in (fold == number for number in np.unique(fold)):
             for used, sign in ((TERMS, 1.0), (without, -1.0)):
@@ -112,7 +119,7 @@ class HeldOutTerms:
                 gain[test] += sign * (own.targets[test] * logs).sum(axis=1)
         _, artist = np.unique(own.artists, return_inverse=True)
         error = np.linalg.norm(np.bincount(artist, gain - gain.mean()))
-        return TERMS if gain.sum() > error else without
+        return max(0.0, 1.0 - float(error / gain.sum()) ** 2) if gain.sum() > 0 else 0.0
 
     def confidences(self, fitted: Head) -> Confidences:
         """Predict with weights, and compare with the labels of tracks under one genre."""
@@ -135,15 +142,22 @@ class FittedClassifier:
     part : GenrePart
     held_out : dict of str to HeldOutTerms
         By kind of track, of the tracks that it learned from.
-    ladder : dict of str to dict of str to Head
-        By what is used, then by kind of track.
     """
 
     models: tuple["keras.Model", "keras.Model"]
     onnx: bytes
     part: GenrePart
     held_out: Mapping[str, HeldOutTerms]
-    ladder: Mapping[str, Mapping[str, Head]]
+
+    @functools.cached_property
+    def ladder(self) -> Mapping[str, Mapping[str, Head]]:
+        """Weights by what is used, then by kind of track; the last ones are what is shipped."""
+        *steps, shipped = LADDER
+        found = {
+            step: {kind: one.fit(LADDER[step]) for kind, one in self.held_out.items()}
+            for step in steps
+        }
+        return found | {shipped: self.part.heads}
 
     def track_log_probabilities(self, tracks: LabelledTracks) -> np.ndarray:
         """Compute what the network says of each track alone [shape=(n_tracks, n_classes)]."""
@@ -340,14 +354,7 @@ def _assemble(
     held_out: Mapping[str, HeldOutTerms],
     target: float,
 ) -> FittedClassifier:
-    ladder = {
-        name: {
-            kind: one.fit(tuple(term for term in used if term in one.useful))
-            for kind, one in held_out.items()
-        }
-        for name, used in LADDER.items()
-    }
-    heads = list(ladder.values())[-1]
+    heads = {kind: one.fit() for kind, one in held_out.items()}
     sure = {kind: one.confidences(heads[kind]) for kind, one in held_out.items()}
     found = Evidence.of(tracks.inputs, tracks.synthetic, tracks.targets)
     part = GenrePart(
@@ -363,7 +370,7 @@ def _assemble(
         acceptance=Acceptance.fit(sure, target),
         **parts,
     )
-    return FittedClassifier(models, onnx_network.to_onnx(*models), part, held_out, ladder)
+    return FittedClassifier(models, onnx_network.to_onnx(*models), part, held_out)
 
 
 def _fit_documents(

@@ -292,24 +292,9 @@ class GenrePart(SparseModel):
         return self
 
     @property
-    def reads_words(self) -> bool:
-        """Whether words of titles and album names count."""
-        return self.words is not None and self._uses((*WORD_TERMS, *ARTIST_TERMS))
-
-    @property
-    def reads_documents(self) -> bool:
-        """Whether artists' documents count."""
-        return self.document is not None and self._uses((*DOCUMENT_TERMS, *ARTIST_TERMS))
-
-    @property
-    def reads_similar(self) -> bool:
-        """Whether labels of similar artists count."""
-        return self.similar is not None and self._uses(SIMILAR_TERMS)
-
-    @property
     def reads_text(self) -> bool:
         """Whether titles and album names are needed."""
-        return self.reads_words or self.reads_documents or self.reads_similar
+        return any((self.words, self.document, self.similar))
 
     @property
     def reads_statistics(self) -> bool:
@@ -320,6 +305,16 @@ class GenrePart(SparseModel):
     def relates_artists(self) -> bool:
         """Whether a label depends on the other tracks of its artist."""
         return self.has_artists or self._uses(NETWORK_MEAN_TERMS)
+
+    def trimmed(self) -> "GenrePart":
+        """The same without models of which no term counts: it labels alike."""
+        terms = {
+            "words": (*WORD_TERMS, *ARTIST_TERMS),
+            "document": (*DOCUMENT_TERMS, *ARTIST_TERMS),
+            "similar": SIMILAR_TERMS,
+        }
+        unused = {name: None for name, used in terms.items() if not self._uses(used)}
+        return self.model_copy(update=unused)
 
     @property
     def artist_keys(self) -> np.ndarray:

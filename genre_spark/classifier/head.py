@@ -89,6 +89,14 @@ class Head(StrictModel):
         """Add up terms [shape=(n_terms, n_tracks, n_classes)]."""
         return np.tensordot(self.vector, stacked, 1) + np.array(self.bias or 0.0, np.float32)
 
+    def towards(self, other: "Head", share: float) -> "Head":
+        """The weights and biases that lie at a share of the way to others."""
+        names = [name for name in TERMS if name in {*self.weights, *other.weights}]
+        mixed = self.vector + share * (other.vector - self.vector)
+        bias = np.array(self.bias) + share * (np.array(other.bias) - np.array(self.bias))
+        weights = {name: round(float(mixed[TERMS.index(name)]), 6) for name in names}
+        return Head(weights=weights, bias=tuple(bias.round(6).tolist()))
+
     @property
     def vector(self) -> np.ndarray:
         """Weights in the order of `TERMS` [dtype=float32]."""

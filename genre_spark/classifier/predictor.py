@@ -64,14 +64,13 @@ class Combination:
     """
 
     def __init__(self, part: GenrePart, everything: bool = False):
+        part = part if everything else part.trimmed()
         self._evidence = part.evidence()
         self._prior = np.array(part.prior, np.float32)
-        self._part = part
-        words = part.words if everything or part.reads_words else None
+        self._part, words = part, part.words
         self._words = (words, words.vocabulary) if words else None
-        self._document = part.document if everything or part.reads_documents else None
-        similar = part.similar if everything or part.reads_similar else None
-        self._similar = similar.unpack() if similar else None
+        self._document = part.document
+        self._similar = part.similar.unpack() if part.similar else None
         self._reads_statistics = everything or part.reads_statistics
         # [shape=(n_terms, n_kinds)]
         heads = [part.heads[kind] for kind in KINDS]

@@ -14,7 +14,7 @@ import pyarrow as pa
 from genre_spark.features import documents
 from genre_spark.features.artist_batches import GROUP, ArtistBatch
 from genre_spark.features.group_statistics import Groups
-from genre_spark.features.track_inputs import Keys, TrackInputs
+from genre_spark.features.track_inputs import Keys, TrackInputs, lists
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -183,20 +183,9 @@ def artist_rows(batch: ArtistBatch, chosen: np.ndarray, texts: Keys) -> pa.Recor
             "tracks": pa.array(groups.sizes[chosen].astype(np.int64)),
             "mean": lists(inputs.artist_mean[first]),
             "difference": lists(np.nan_to_num(difference)),
-            "grams": key_lists(texts.take(chosen)),
+            "grams": texts.take(chosen).lists,
         }
     )
-
-
-def lists(values: np.ndarray) -> pa.ListArray:
-    """Rows of a matrix as lists of 32-bit numbers."""
-    offsets = np.arange(len(values) + 1) * values.shape[1]
-    return key_lists(Keys(offsets, values.astype(np.float32).ravel()))
-
-
-def key_lists(keys: Keys) -> pa.ListArray:
-    """Keys as lists."""
-    return pa.ListArray.from_arrays(pa.array(keys.offsets.astype(np.int32)), pa.array(keys.values))
 
 
 def _counts(texts: Keys) -> "csr_matrix":

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from genre_spark.catalog import names
 from genre_spark.classifier import representation, splits
 from genre_spark.classifier.evidence import mix
-from genre_spark.classifier.representation import ARTISTS_SCHEMA, Artists, key_lists, lists
+from genre_spark.classifier.representation import ARTISTS_SCHEMA, Artists
 from genre_spark.classifier.similar_artists import Space
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import Settings
@@ -26,7 +26,7 @@ from genre_spark.features import artist_pass, documents
 from genre_spark.features.artist_batches import artist_batches
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureScaler
-from genre_spark.features.track_inputs import Keys, TrackInputs
+from genre_spark.features.track_inputs import Keys, TrackInputs, lists
 from genre_spark.platform.safe_text import plain
 from genre_spark.schema import ARTIST, GENRE, GENRES, TITLE, TRACK_ID
 
@@ -234,7 +234,7 @@ def _pack(rows: pa.RecordBatch, inputs: TrackInputs, document: Keys) -> pa.Recor
     plain = {name: rows[name] for name in (TRACK_ID, GENRES, _TITLE_KEY, _ID_KEY)}
     keys = ("artist", "album", "artist_tracks")
     numbers = {name: pa.array(getattr(inputs, name).astype(np.int64)) for name in keys}
-    keyed = {"other_artists": key_lists(inputs.other_artists), "document": key_lists(document)}
+    keyed = {"other_artists": inputs.other_artists.lists, "document": document.lists}
     texts = {name: getattr(inputs, name) for name in _TEXTS}
     matrices = {name: lists(getattr(inputs, name)) for name in _MATRICES}
     return pa.RecordBatch.from_pydict(plain | numbers | keyed | texts | matrices)

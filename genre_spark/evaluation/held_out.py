@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from genre_spark.bundle.genre_metrics import HeldOutMetrics
+from genre_spark.bundle.genre_metrics import GenreScores, HeldOutMetrics
 from genre_spark.classifier import estimator
 from genre_spark.classifier.calibration import PRECISIONS
 from genre_spark.classifier.estimator import FittedClassifier
@@ -59,17 +59,34 @@ class HeldOut:
         )
 
     def measure(self, tracks: LabelledTracks, target: float) -> HeldOutMetrics:
-        """All metrics of the classifier that would be shipped."""
-        found = metrics.Predicted(
-            self.probabilities,
-            tracks.labels[self.rows],
-            tracks.artists[self.rows],
-            self.accepted,
-            self.accepted_at,
-            self.linked,
-            self.never_learned,
+        """All metrics of the classifier that would be shipped, accepted at a precision."""
+        from sklearn.metrics import classification_report, confusion_matrix
+
+        labels, names = tracks.labels[self.rows], tracks.classes
+        winners, confidence = self.probabilities.argmax(axis=1), self.probabilities.max(axis=1)
+        correct, codes = winners == labels, np.arange(len(names))
+        per_genre = classification_report(
+            labels, winners, labels=codes, target_names=names, output_dict=True, zero_division=0
         )
-        return metrics.measure(found, tracks.classes, target)
+        accepted = metrics.acceptance(correct, self.accepted)
+        return HeldOutMetrics(
+            **dict(metrics.scores(self.probabilities, labels)),
+            tracks=len(labels),
+            coverage=accepted.coverage,
+            precision=accepted.precision,
+            attainable=metrics.attainable_coverage(confidence, correct, target),
+            confusion=confusion_matrix(labels, winners, labels=codes).tolist(),
+            per_genre={name: GenreScores.model_validate(per_genre[name]) for name in names},
+            reliability=metrics.reliability(confidence, correct),
+            risk_coverage=metrics.risk_coverage(confidence, correct),
+            interval=metrics.interval([correct], [tracks.artists[self.rows]]),
+            coverage_at={
+                f"{goal:.2f}": metrics.acceptance(correct, mask)
+                for goal, mask in self.accepted_at.items()
+            },
+            linked=float(self.linked.mean()),
+            never_learned=self.never_learned,
+        )
 
 
 def join(parts: list[HeldOut]) -> HeldOut:

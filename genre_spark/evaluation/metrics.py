@@ -1,15 +1,12 @@
 """Protocols of evaluation, and measures of predictions on tracks that the model has not seen."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from genre_spark.bundle.genre_metrics import (
     AcceptedShare,
     Estimate,
-    GenreScores,
-    HeldOutMetrics,
     Protocol,
     Scores,
 )
@@ -78,67 +75,6 @@ def never_learned(tracks: LabelledTracks, train: np.ndarray, test: np.ndarray) -
     labels = tracks.labels
     missing = np.setdiff1d(labels[test], labels[train])
     return [tracks.classes[code] for code in missing]
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Held-out tracks with their labels.
-
-    Attributes
-    ----------
-    probabilities : np.ndarray [shape=(n_tracks, n_classes)]
-    labels, artists : np.ndarray [shape=(n_tracks,), dtype=int64]
-    accepted : np.ndarray [shape=(n_tracks,), dtype=bool]
-    accepted_at : dict of float to np.ndarray [shape=(n_tracks,), dtype=bool]
-        By target precision.
-    linked : np.ndarray [shape=(n_tracks,), dtype=bool]
-    never_learned : tuple of str
-    """
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-    artists: np.ndarray
-    accepted: np.ndarray
-    accepted_at: Mapping[float, np.ndarray]
-    linked: np.ndarray
-    never_learned: tuple[str, ...] = ()
-
-
-def measure(found: Predicted, classes: tuple[str, ...], target: float) -> HeldOutMetrics:
-    """All metrics of one set of held-out predictions.
-
-    Parameters
-    ----------
-    found : Predicted
-    classes : tuple of str
-    target : float
-        Precision that accepted labels should have.
-    """
-    from sklearn.metrics import classification_report, confusion_matrix
-
-    winners, confidence = found.probabilities.argmax(axis=1), found.probabilities.max(axis=1)
-    correct, codes = winners == found.labels, np.arange(len(classes))
-    per_genre = classification_report(
-        found.labels, winners, labels=codes, target_names=classes, output_dict=True, zero_division=0
-    )
-    accepted = acceptance(correct, found.accepted)
-    return HeldOutMetrics(
-        **dict(scores(found.probabilities, found.labels)),
-        tracks=len(found.labels),
-        coverage=accepted.coverage,
-        precision=accepted.precision,
-        attainable=attainable_coverage(confidence, correct, target),
-        confusion=confusion_matrix(found.labels, winners, labels=codes).tolist(),
-        per_genre={name: GenreScores.model_validate(per_genre[name]) for name in classes},
-        reliability=reliability(confidence, correct),
-        risk_coverage=risk_coverage(confidence, correct),
-        interval=interval([correct], [found.artists]),
-        coverage_at={
-            f"{goal:.2f}": acceptance(correct, mask) for goal, mask in found.accepted_at.items()
-        },
-        linked=float(found.linked.mean()),
-        never_learned=found.never_learned,
-    )
 
 
 def acceptance(correct: np.ndarray, accepted: np.ndarray) -> AcceptedShare:

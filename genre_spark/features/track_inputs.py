@@ -28,6 +28,13 @@ class Keys:
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         return cls(offsets, column.flatten().to_numpy(zero_copy_only=False))
 
+    @property
+    def lists(self) -> pa.ListArray:
+        """The same as an Arrow column of lists."""
+        return pa.ListArray.from_arrays(
+            pa.array(self.offsets.astype(np.int32)), pa.array(self.values)
+        )
+
     @classmethod
     def none(cls, n: int) -> "Keys":
         """No key for any of so many tracks."""
@@ -44,6 +51,11 @@ class Keys:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
         return Keys(offsets, self.values[np.repeat(starts, lengths) + within])
+
+
+def lists(values: np.ndarray) -> pa.ListArray:
+    """Rows of an array [shape=(n_lists, length)] as an Arrow column of lists."""
+    return Keys(np.arange(len(values) + 1) * values.shape[1], values.ravel()).lists
 
 
 @dataclass(frozen=True)

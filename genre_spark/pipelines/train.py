@@ -76,7 +76,7 @@ def run(
         with store.new_bundle(spark, output) as folder:
             report_progress("exporting the network")
             probe = labelled.take(np.arange(min(_PROBE, len(labelled))))
-            part, onnx = trained.classifier.part, trained.classifier.onnx
+            part, onnx = trained.classifier.part.trimmed(), trained.classifier.onnx
             trained.classifier.check_export(probe)
             (folder / files.ONNX).write_bytes(onnx)
             manifest = new_manifest(

@@ -21,6 +21,7 @@ from genre_spark.features.artist_batches import (
     OTHER_ARTISTS,
     TITLE_TEXT,
 )
+from genre_spark.features.track_inputs import lists
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
@@ -32,7 +33,7 @@ from genre_spark.schema import (
     feature,
     unknown,
 )
-from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller, lists
+from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller
 
 # What Spark hashes with.
 _SEED = 42

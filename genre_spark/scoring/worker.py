@@ -37,12 +37,6 @@ _PASSED = (HAS_GENRE, IS_AMBIGUOUS, OWN_HASH, MISSING)
 _OPENED: dict[tuple[str, bool], "Labeller"] = {}
 
 
-def lists(values: np.ndarray) -> pa.ListArray:
-    """Rows of an array [shape=(n_lists, length)] as lists."""
-    offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
-
-
 def genre_columns(
     probabilities: np.ndarray,
     classes: tuple[str, ...],

@@ -184,8 +184,8 @@ def test_of_too_many_labels_small_genres_are_kept_whole(spark):
     assert 200 < kept["rock"] < 400
 
 
-@pytest.mark.parametrize(("share", "useful"), [(0.0, False), (0.5, True)])
-def test_similar_artists_count_only_where_they_gain_more_than_a_standard_error(share, useful):
+@pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0.0, 0.0), (0.5, 0.9, 1.0)])
+def test_similar_artists_count_as_far_as_they_gain_more_than_a_standard_error(share, least, most):
     given, rng = make_sample(300), np.random.default_rng(2)
     terms = np.zeros((len(head.TERMS), *given.targets.shape), np.float32)
     for name in ("network", *head.SIMILAR_TERMS):
@@ -193,9 +193,10 @@ def test_similar_artists_count_only_where_they_gain_more_than_a_standard_error(s
         terms[head.TERMS.index(name)] = told * given.targets + rng.normal(
             0, 0.5, given.targets.shape
         )
-    found = HeldOutTerms(terms, np.arange(len(given)), given).useful
-    assert set(head.SIMILAR_TERMS).issubset(found) is useful
-    assert set(found) >= set(head.TERMS) - set(head.SIMILAR_TERMS)
+    held_out = HeldOutTerms(terms, np.arange(len(given)), given)
+    assert least <= held_out.trust_in_similar <= most
+    assert held_out.fit().uses(head.SIMILAR_TERMS) is (share > 0)
+    assert held_out.fit().uses(["network"])
 
 
 def test_a_genre_that_was_held_out_whole_is_named():

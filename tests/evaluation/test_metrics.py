@@ -1,6 +1,7 @@
 """Splits that leak nothing, and metrics."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from support.samples import make_sample
 from genre_spark.bundle.genre_metrics import Estimate
 from genre_spark.errors import InputError
 from genre_spark.evaluation import metrics
+from genre_spark.evaluation.held_out import HeldOut
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -48,10 +50,11 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another():
 def measured(probabilities, labels, threshold=0.0):
     probabilities = np.array(probabilities, dtype=float)
     accepted, n = probabilities.max(axis=1) >= threshold, len(labels)
-    found = metrics.Predicted(
-        probabilities, np.array(labels), np.arange(n), accepted, {0.9: accepted}, np.zeros(n)
+    tracks = SimpleNamespace(
+        labels=np.array(labels), artists=np.arange(n), classes=("a", "b", "c", "d")
     )
-    return metrics.measure(found, ("a", "b", "c", "d"), 0.9)
+    found = HeldOut(np.arange(n), probabilities, accepted, {0.9: accepted}, np.zeros(n), {}, {}, ())
+    return found.measure(tracks, 0.9)
 
 
 def test_metrics_of_four_tracks_are_what_one_counts_by_hand():

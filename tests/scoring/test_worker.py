@@ -9,6 +9,7 @@ from support.generated import make_manifest, make_tracks
 from support.networks import make_network
 
 from genre_spark.features import artist_batches as wire
+from genre_spark.features.track_inputs import lists
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, RUN_COLUMNS
 from genre_spark.scoring import worker
 from genre_spark.scoring.worker import Labeller, Payload, hash_partition, label_partition
@@ -30,7 +31,7 @@ def partition(n=40, seed=2, artists=8):
             wire.GROUP: pa.array([-1, *keys[1:].tolist()], pa.int64()),
             wire.ARTIST_KEY: pa.array(artist, pa.int64()),
             wire.ALBUM_KEY: pa.array(tracks["album"].factorize()[0] + 100, pa.int64()),
-            wire.FEATURES: worker.lists(raw),
+            wire.FEATURES: lists(raw),
             worker.MISSING: pa.array([0] * n, pa.int64()),
             worker.HAS_GENRE: pa.array([True] * n),
             worker.IS_AMBIGUOUS: pa.array([False] * n),
@@ -88,7 +89,7 @@ def without(rows, missing):
     raw = rows[wire.FEATURES].flatten().to_numpy(zero_copy_only=False).reshape(missing.shape)
     at = rows.schema.get_field_index(wire.FEATURES)
     spoiled = np.where(missing, np.float32(np.nan), raw)
-    return rows.set_column(at, wire.FEATURES, worker.lists(spoiled))
+    return rows.set_column(at, wire.FEATURES, lists(spoiled))
 
 
 @settings(max_examples=20)
