@@ -14,7 +14,6 @@ from pyspark.sql import SparkSession
 import genre_spark
 from genre_spark.catalog import reader
 from genre_spark.errors import GenreSparkError
-from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
 LENIENT = {"max_quarantined": 1, "max_imputed": 1}
@@ -42,7 +41,7 @@ def main(tracks: str, model: str, folder: str) -> None:
     pq.write_table(aside.toArrow(), f"{folder}/quarantine.parquet")
     analyses, analyze = [], spark.client._analyze
     spark.client._analyze = lambda **given: [analyses.append(given), analyze(**given)][1]
-    same = Dataset(columns={name: name for name in FEATURE_NAMES})
+    same = Dataset(columns={name: name for name in table.columns})
     reader.map_columns(table, same, "a table")
     odd = Dataset(columns={"tempo": "no_such + 1"})
     said = {
