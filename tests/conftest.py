@@ -106,6 +106,14 @@ def model(models):
 
 
 @pytest.fixture(scope="session")
+def command(spark):
+    """Runs a `genre-spark` command; see `commands.Commands`."""
+    from support.commands import Commands
+
+    return Commands(spark)
+
+
+@pytest.fixture(scope="session")
 def shell(tmp_path_factory):
     """Runs `genre-spark` commands; see `commands.Shell`."""
     from support.commands import Shell

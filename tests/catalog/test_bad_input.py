@@ -23,7 +23,7 @@ from genre_spark.config import CatalogSettings, load_settings
 from genre_spark.errors import GenreSparkError, InputError
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import score as score_pipeline
-from genre_spark.schema import FEATURE_NAMES
+from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
 from genre_spark.source import Dataset
 
 COLUMNS = ("track_id", "artist", "album", "title", "genre", *FEATURE_NAMES)
@@ -342,7 +342,7 @@ ODD = {
     "one track per artist": lambda t: t.assign(artist=[f"artist {i}" for i in range(len(t))]),
     "one artist": lambda t: t.assign(artist="one", album="one"),
     "all tracks alike": lambda t: t.assign(**t.iloc[0].drop("track_id").to_dict()),
-    "no artist, album, title or genre": lambda t: t[["track_id", *FEATURE_NAMES]],
+    "no artist, album, title or genre": lambda t: t[["track_id", *FEATURES]],
     "hostile names": lambda t: t.assign(
         artist="=cmd|' /C calc'!A0", album="\x1b]0;x\x07", genre="<script>", title="${jndi:ldap://x}"
     ),
@@ -355,7 +355,7 @@ ODD = {
 
 @pytest.mark.parametrize("kind", ODD)
 def test_an_odd_catalogue_is_labelled_to_the_last_row(spark, clusters, tmp_path, kind):
-    tracks = ODD[kind](make_tracks(40, seed=2))
+    tracks = ODD[kind](make_tracks(40, seed=2)[[*TEXT_COLUMNS, *FEATURES]])
     tracks.to_parquet(tmp_path / "tracks.parquet")
     source = Source(str(tmp_path / "tracks.parquet"), Dataset())
     out = tmp_path / "out"

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from click.testing import CliRunner
 from support.generated import make_tracks
 
 from genre_spark.catalog import advice, inspection
@@ -18,11 +17,10 @@ from genre_spark.catalog.inspection_results import (
     Inspection,
     Reading,
 )
-from genre_spark.cli import cli
 from genre_spark.config import load_settings
-from genre_spark.errors import InputError
+from genre_spark.errors import InputError, OutputError
 from genre_spark.schema import FEATURE_NAMES
-from genre_spark.source import Dataset, load_dataset
+from genre_spark.source import Dataset
 
 SETTINGS = load_settings().catalog
 # Of these tracks neither major nor minor is just about half, so that a lost row moves no median.
@@ -95,35 +93,24 @@ def test_columns_are_described_as_they_stand(found):
     assert by_name["Key"].numeric == 0
 
 
-def test_a_drafted_file_finds_what_the_guess_found(spark, strange, found, tmp_path):
+def test_the_command_drafts_a_file_that_finds_the_same_and_is_left_alone_after(
+    strange, found, command, tmp_path
+):
     file = tmp_path / "mine.yaml"
-    advice.write(found, file)
-    again = inspection.inspect(spark, Source(str(strange), load_dataset(str(file))), True, SETTINGS)
-    assert again.rows == found.rows
-    assert again.features == found.features
-
-
-def test_the_command_writes_a_file_to_edit_and_leaves_it_alone_after(spark, strange, tmp_path):
-    file = tmp_path / "mine.yaml"
-    arguments = ["inspect", "--catalog", str(strange), "--output", str(file), "--json"]
-    # The session is the tests' own: a command would stop it.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("genre_spark.cli.job.Job.spark", lambda job, table=None: spark)
-        told = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
-        summary = json.loads(told.stdout)
-        tempo = summary["mapping"]["tempo"]
-        assert (tempo["expression"], tempo["source"], tempo["why"]) == ("BPM", "BPM", "")
-        assert all(float(value) == float(outcome) for value, outcome in tempo["examples"])
-        assert tempo["not_understood"] == pytest.approx(1 / 205)
-        assert summary["next"].startswith(f"look {file} over, edit it, then: genre-spark cluster ")
-        assert yaml.safe_load(file.read_text())["columns"]["tempo"] == "BPM"
-        plain = CliRunner().invoke(
-            cli, [*arguments[:3], "--dataset", str(file)], standalone_mode=False
-        )
-        assert "tracks: 199 of 205 rows\n" in plain.stdout
-        assert f"next: genre-spark cluster --catalog {strange} --dataset {file}" in plain.stdout
-    again = CliRunner().invoke(cli, arguments, standalone_mode=False)
-    assert "exists; choose another name" in str(again.exception)
+    catalog = ["inspect", "--catalog", strange, "--json"]
+    summary = json.loads(command(*catalog, "--output", file))
+    tempo = summary["mapping"]["tempo"]
+    assert (tempo["expression"], tempo["source"], tempo["why"]) == ("BPM", "BPM", "")
+    assert all(float(value) == float(outcome) for value, outcome in tempo["examples"])
+    assert tempo["not_understood"] == pytest.approx(1 / 205)
+    assert summary["next"].startswith(f"look {file} over, edit it, then: genre-spark cluster ")
+    assert yaml.safe_load(file.read_text())["columns"]["tempo"] == "BPM"
+    again = json.loads(command(*catalog, "--dataset", file))
+    assert again["rows"] == json.loads(found.rows.model_dump_json())
+    assert again["features"] == summary["features"]
+    assert again["next"].startswith(f"genre-spark cluster --catalog {strange} --dataset {file}")
+    told = command(*catalog, "--output", file, expect=OutputError.exit_code)
+    assert "exists; choose another name" in told
 
 
 def test_a_table_of_which_nothing_is_known_is_described_all_the_same(spark, tmp_path):

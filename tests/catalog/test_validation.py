@@ -157,6 +157,7 @@ def test_a_malformed_csv_line_goes_to_quarantine_whole(spark, tmp_path):
 
 # Several rows, of one track and of several
 
+FEW = ("energy", "key", "mode", "tempo")
 # Three violations are one too many; missing values are none.
 BAD = {"tempo": "fast", "key": "12", "mode": "2"}
 BAD_REASONS = ["not_a_number:tempo", "out_of_range:key", "out_of_range:mode", "too_many_imputed"]
@@ -166,7 +167,7 @@ ROWS = [
     track("   ", playlist="blank id"),
     track("two", playlist="two", tempo="fast", key="12"),
     track("three", playlist="three", **BAD, energy=None),
-    track("nothing", playlist="nothing", **dict.fromkeys(NAMES)),
+    track("nothing", playlist="nothing", **dict.fromkeys(FEW)),
     track(None, playlist="all", **BAD),
     # Twins.
     *[track("four times", playlist=f"twin {i}") for i in range(4)],
@@ -195,7 +196,8 @@ ROWS += [
 @pytest.fixture(scope="module")
 def judged(spark):
     """Tracks by their ids, reasons of quarantined rows by their playlists, and the counts."""
-    validated = validated_of(spark, ROWS, max_imputed=2)
+    columns = (*TEXT_COLUMNS, *FEW, "playlist")
+    validated = validated_of(spark, ROWS, max_imputed=2, names=FEW, columns=columns)
     tracks = {row["track_id"]: row for row in validation.accepted(validated).collect()}
     reasons = defaultdict(list)
     for row in validation.quarantined(validated).collect():

@@ -16,31 +16,33 @@ def catalogue(tmp_path_factory):
     return write_catalogue(tmp_path_factory.mktemp("catalogue"))
 
 
-def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tmp_path, shell):
+def test_the_reference_bundle_labels_a_catalogue_of_another_source(catalogue, tmp_path, command):
     assert sum(file.stat().st_size for file in REFERENCE.iterdir()) < 3_000_000
     arguments = ["--catalog", catalogue, "--model", REFERENCE, "--output", tmp_path / "labelled"]
     # Generated tracks are instrumental in a way that real ones are not.
-    errors = shell("score", *arguments, expect=5)
+    errors = command("score", *arguments, expect=5)
     assert "too unlike the catalogue that the model was made from: instrumentalness" in errors
     assert not (tmp_path / "labelled").exists()
-    found = json.loads(shell("score", *arguments, "--set", "stop_psi=9", "--json"))
+    found = json.loads(command("score", *arguments, "--set", "stop_psi=9", "--json"))
     assert found["rows"]["labelled"] == 1200
     assert found["labels"]["genres"]
     assert found["drift"]["level"] == "warn"
 
 
 @pytest.mark.long
-def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(real_tables, tmp_path, shell):
+def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(
+    real_tables, tmp_path, command
+):
     table = ["--catalog", real_tables / "spotify_songs.csv.gz", "--dataset", "tidytuesday"]
     clusters, labelled = tmp_path / "clusters", tmp_path / "labelled"
     found = json.loads(
-        shell("cluster", *table, *QUICK, "--output", clusters, "--labels", labelled, "--json")
+        command("cluster", *table, *QUICK, "--output", clusters, "--labels", labelled, "--json")
     )
     assert found["rows"]["read"] == 32_833
     assert found["rows"]["accepted"] == len(labels(labelled)) == 28_356
     assert found["rows"]["reasons"] == {"duplicate_track_id": 4_477}
     other = ["--catalog", real_tables / "tracks_features_69522.csv.gz", "--dataset", "spotify-1.2m"]
-    shell("score", *other, "--model", clusters, "--output", labelled)
+    command("score", *other, "--model", clusters, "--output", labelled)
     assert len(labels(labelled)) == 69_522
 
 
@@ -78,11 +80,11 @@ def mistakes(tmp_path_factory):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_reported_in_one_line_with_its_exit_code(mistakes, mistake, shell):
+def test_a_mistake_is_reported_in_one_line_with_its_exit_code(mistakes, mistake, command):
     arguments, code, told = MISTAKES[mistake]
     arguments = [part.format(tmp=mistakes) for part in arguments]
     where = ["--model", REFERENCE, "--output", mistakes / "out"]
-    errors = shell("score", *arguments, *where, expect=code)
+    errors = command("score", *arguments, *where, expect=code)
     assert told in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert not (mistakes / "out").exists()
@@ -104,19 +106,19 @@ def test_a_damaged_bundle_is_refused_before_spark_starts(catalogue, tmp_path):
     )
 
 
-def test_a_bundle_is_never_overwritten(catalogue, shell):
-    errors = shell("cluster", "--catalog", catalogue, "--output", REFERENCE, expect=6)
+def test_a_bundle_is_never_overwritten(catalogue, command):
+    errors = command("cluster", "--catalog", catalogue, "--output", REFERENCE, expect=6)
     assert "bundles are never overwritten" in errors.splitlines()[-1]
 
 
-def test_an_earlier_bundle_that_is_not_there_is_refused_before_anything_is_read(tmp_path, shell):
+def test_an_earlier_bundle_that_is_not_there_is_refused_before_anything_is_read(tmp_path, command):
     folder = tmp_path / "old"
     arguments = ["--catalog", tmp_path / "t.parquet", "--output", tmp_path / "new"]
-    told = shell("cluster", *arguments, "--previous", folder, expect=4)
+    told = command("cluster", *arguments, "--previous", folder, expect=4)
     assert f"{folder}: no such bundle" in told
 
 
-def test_a_delta_catalogue_becomes_a_delta_table_an_event_of_lineage_and_a_page(tmp_path, shell):
+def test_a_delta_catalogue_becomes_a_delta_table_an_event_of_lineage_and_a_page(tmp_path, command):
     deltalake = pytest.importorskip("deltalake", reason="the extra `delta` is absent")
     pytest.importorskip("openlineage.client", reason="the extra `openlineage` is absent")
     catalogue, labelled, page = (tmp_path / name for name in ("tracks", "labelled", "browse.html"))
@@ -127,20 +129,20 @@ def test_a_delta_catalogue_becomes_a_delta_table_an_event_of_lineage_and_a_page(
     event, arguments = tmp_path / "lineage.jsonl", ["--model", REFERENCE, "--output", labelled]
     arguments += ["--dataset", mapping]
     delta = ["--table-format", "delta", "--openlineage", event]
-    found = json.loads(shell("score", "--catalog", catalogue, *arguments, *delta, "--json"))
+    found = json.loads(command("score", "--catalog", catalogue, *arguments, *delta, "--json"))
     assert found["rows"]["labelled"] == deltalake.DeltaTable(str(labelled)).count() == 300
     (line,) = event.read_text().splitlines()
     assert json.loads(line)["inputs"][0]["name"] == str(catalogue)
     assert json.loads(line)["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 300
-    seen = json.loads(shell("labels", labelled, "--rows", 3, "--json"))
+    seen = json.loads(command("labels", labelled, "--rows", 3, "--json"))
     assert len(seen["samples"]) == 3
     named = ["labels", labelled, "--output", page, "--catalog", catalogue]
     # What a stranger's manifest maps by may be any code.
-    refused = shell(*named, expect=3)
+    refused = command(*named, expect=3)
     assert "maps columns by code (columns.title)" in refused
     assert "give --dataset" in refused
-    told = shell(*named, "--dataset", mapping, "--json")
+    told = command(*named, "--dataset", mapping, "--json")
     assert json.loads(told) == {"page": str(page), "tracks": 300, "of": 300}
     assert str(tracks["title"].iloc[0]).upper() in page.read_text()
-    errors = shell("score", "--catalog", catalogue, *arguments, expect=6)
+    errors = command("score", "--catalog", catalogue, *arguments, expect=6)
     assert "is a Delta table; write to it with --table-format delta" in errors

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.generated import make_acceptance, make_genre_part, make_metric
+from support.generated import make_acceptance, make_genre_part, make_metric, make_metrics
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
@@ -149,39 +149,26 @@ def synthetic_genre(i, name, genres, centroid):
 
 
 def metrics(classes, accuracy=0.91):
-    n = len(classes)
-    confusion = np.full((n, n), 1) + 20 * np.eye(n, dtype=int)
+    confusion = np.full((len(classes),) * 2, 1) + 20 * np.eye(len(classes), dtype=int)
     confusion[0, 1] = 9
-    return {
-        "tracks": int(confusion.sum()),
-        "accuracy": accuracy,
-        "macro_f1": 0.9,
-        "top3": 0.99,
-        "log_loss": 0.3,
-        "ece": 0.021,
-        "aurc": 0.034,
-        "importance": importance(classes),
-        "attainable": 0.9,
-        "linked": 0.5,
-        "never_learned": [],
-        "held_out": "46f40886baf347a5",
-        "confusion": confusion.tolist(),
-        "per_genre": {
-            name: {"precision": 0.5, "recall": 0.25, "f1-score": 1 / 3, "support": 29.0}
-            for name in classes
-        },
-        "reliability": [[0.5, 0.4, 0.2], [0.79, 0.83, 0.8]],
-        "risk_coverage": [[0.1, 1.0], [0.5, 0.97], [1.0, accuracy]],
-        "coverage": 0.9,
-        "precision": 0.94,
-        "baselines": {"majority": 0.2, "random forest, context": 0.88},
-        "ladder": {"CNN on a track's sound alone": 0.7, "with words": accuracy},
-        "coverage_at": {
+    return make_metrics(
+        classes,
+        tracks=int(confusion.sum()),
+        accuracy=accuracy,
+        importance=importance(classes),
+        linked=0.5,
+        confusion=confusion.tolist(),
+        risk_coverage=[[0.1, 1.0], [0.5, 0.97], [1.0, accuracy]],
+        coverage=0.9,
+        precision=0.94,
+        baselines={"majority": 0.2, "random forest, context": 0.88},
+        ladder={"CNN on a track's sound alone": 0.7, "with words": accuracy},
+        coverage_at={
             "0.90": {"coverage": 0.95, "precision": 0.91},
             "0.93": {"coverage": 0.9, "precision": 0.94},
         },
-        "interval": {"mean": accuracy, "low": accuracy - 0.02, "high": accuracy + 0.02},
-    }
+        interval={"mean": accuracy, "low": accuracy - 0.02, "high": accuracy + 0.02},
+    )
 
 
 def importance(classes):

@@ -1,13 +1,19 @@
 """The real command lines, on generated tracks."""
 
+import contextlib
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from genre_spark.cli import job, main
+from genre_spark.platform import signals
 from genre_spark.schema import FEATURE_NAMES
 from support.generated import make_tracks
 
@@ -46,6 +52,36 @@ def run(command, *, expect=0, noise=NOISE, **env):
 def genre_spark(*arguments, **kwargs):
     """The console script, in a process of its own."""
     return run([BIN / "genre-spark", *arguments, *LOCAL], noise=(), **kwargs)
+
+
+class Commands:
+    """Commands in this process, on the session that tests share: nothing has to be started for one.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    """
+
+    def __init__(self, spark):
+        self._spark = spark
+
+    def __call__(self, *arguments, expect=0):
+        """As `run`."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            # A command would stop the session at its end, and answer to signals from then on.
+            patch.setattr(job.Job, "spark", lambda job, table=None: self._spark)
+            patch.setattr(signals, "raise_at_signals", lambda: None)
+            patch.setattr(logging.getLogger(), "handlers", [])
+            patch.setattr(sys, "argv", ["genre-spark", *map(str, arguments)])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        assert (ended.value.code or 0) == expect, err.getvalue()[-3000:]
+        return out.getvalue() if expect == 0 else err.getvalue()
 
 
 class Shell:

@@ -244,9 +244,9 @@ def make_genre_metrics(**protocols: ProtocolMetrics) -> GenreMetrics:
     )
 
 
-def make_metrics(**changes: object) -> ProtocolMetrics:
+def make_metrics(classes: Sequence[str] = GENRES, **changes: object) -> ProtocolMetrics:
     """Metrics of one protocol."""
-    n = len(GENRES)
+    n = len(classes)
     metrics = {
         "accuracy": 0.8,
         "macro_f1": 0.8,
@@ -261,7 +261,7 @@ def make_metrics(**changes: object) -> ProtocolMetrics:
         "confusion": (20 * np.eye(n, dtype=int) + 1).tolist(),
         "per_genre": {
             name: {"precision": 0.8, "recall": 0.8, "f1-score": 0.8, "support": 26.0}
-            for name in GENRES
+            for name in classes
         },
         "reliability": [[0.5, 0.4, 0.2], [0.9, 0.9, 0.8]],
         "risk_coverage": [[0.5, 0.95], [1.0, 0.8]],
