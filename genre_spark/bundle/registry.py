@@ -23,8 +23,8 @@ from genre_spark.platform.hadoop import GetSpark, storage_at
 from genre_spark.platform.storage import LocalStorage, Storage, is_remote
 
 CHAMPION = "champion"
-# Start of the references of MLflow's registry.
-MLFLOW = "models:/"
+# Other registries by the start of their references: a name, and the module, which needs an extra.
+OTHERS = {"models:/": ("mlflow", "genre_spark.scoring.mlflow_model")}
 PROMOTIONS = "_promotions"
 # No dots: abfs://container@account.dfs.core.windows.net names no alias.
 _ALIAS = r"[A-Za-z][\w-]*"

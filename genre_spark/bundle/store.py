@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,9 @@ MAX_BYTES = 2**30
 
 
 def _registry_of(reference: str) -> Any:
-    """The module that finds, fetches and promotes a bundle: MLflow's registry, or that of folders."""
-    if not reference.startswith(registry.MLFLOW):
-        return registry
-    # Needs the extra `mlflow`.
-    from genre_spark.bundle import mlflow_registry
-
-    return mlflow_registry
+    """The module that finds, fetches and promotes a bundle: that of folders, or of another registry."""
+    modules = [of for start, (_, of) in registry.OTHERS.items() if reference.startswith(start)]
+    return import_module(modules[0]) if modules else registry
 
 
 def open_bundle(get_spark: GetSpark, reference: str, root: str) -> Bundle:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -92,27 +93,31 @@ def train(  # noqa: PLR0913  # an argument for each option
     with job_of(run) as job:
         from genre_spark.bundle import store
         from genre_spark.cli import views
+        from genre_spark.pipelines import report as report_pipeline
         from genre_spark.pipelines import train as pipeline
 
         if register and not mlflow:
             raise ConfigError("--register NAME goes with --mlflow: what is logged is registered")
         if mlflow:
-            from genre_spark.reporting import mlflow_run
+            from genre_spark.scoring import mlflow_model
 
-            mlflow_run.check(register)
-
+            mlflow_model.check(register)
         source = table.source(job.settings)
         base = job.model(clusters)
         request = pipeline.TrainRequest(source, base, output, job.settings, answers)
         summary = job.run(pipeline, request)
+        shown, parts = summary.model_dump(mode="json", by_alias=True), [*views.bundle(summary)]
         if mlflow:
             job.terminal.report_progress("logging to MLflow")
-            with store.on_disk(job.spark, output) as made:
-                logged = mlflow_run.log(made, job.settings, job.run_id, output)
+            with store.on_disk(job.spark, output) as made, TemporaryDirectory() as folder:
+                page, pictures = f"{folder}/report.html", f"{folder}/pictures"
+                report_pipeline.run(None, made, page, job.settings, pictures=pictures)
+                logged = mlflow_model.log(made, job.settings, job.run_id, output, Path(folder))
                 if register:
-                    logged |= mlflow_run.register(logged, made, register)
-            summary = summary.model_copy(update={"mlflow": logged})
-        job.terminal.show(summary, views.bundle(summary), summary.facts)
+                    logged |= mlflow_model.register(logged, made, register)
+            shown["mlflow"] = logged
+            parts.append({"in MLflow": logged.get("registered", logged["model_uri"])})
+        job.terminal.show(shown, parts, summary.facts)
         same = table.words()
         job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 

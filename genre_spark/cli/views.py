@@ -232,9 +232,7 @@ def bundle(summary: BundleSummary) -> Iterator[Part]:
         yield quality.texts()
     if changes := synthetic_genres.changes(summary.change):
         yield dict(changes.rows)
-    in_mlflow = summary.mlflow or {}
-    logged = in_mlflow.get("registered") or in_mlflow.get("model_uri", "")
-    yield {"model id": summary.model_id, "bundle": summary.bundle, "in MLflow": logged}
+    yield {"model id": summary.model_id, "bundle": summary.bundle}
 
 
 def questions(summary: Suggested) -> Iterator[Part]:

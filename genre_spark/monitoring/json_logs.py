@@ -11,7 +11,7 @@ from genre_spark.platform.safe_text import plain, redact, redact_all
 TEXT, JSON = "text", "json"
 # Fields of a line beside the message; set by `extra=` or for all lines of a run.
 _FIELDS = ("exit_code", "seconds", "summary")
-_NOISY = ("py4j", "tensorflow", "mlflow", "alembic")
+_NOISY = ("py4j", "tensorflow")
 
 
 class _Lines(logging.Formatter):

@@ -27,7 +27,7 @@ from openlineage.client.transport.http import (
     TokenProvider,
 )
 
-from genre_spark.bundle.registry import MLFLOW
+from genre_spark.bundle.registry import OTHERS
 from genre_spark.monitoring.drift import OK, Drift
 from genre_spark.monitoring.finished_run import Facts, FinishedRun, Labelled
 from genre_spark.platform.safe_text import redact
@@ -184,8 +184,9 @@ def _of_drift(drift: Drift) -> Iterator[Assertion]:
 def _named(path: str) -> tuple[str, str]:
     """Namespace and name of a dataset, by the naming of OpenLineage."""
     given = redact(path)
-    if given.startswith(MLFLOW):
-        return "mlflow", given.removeprefix(MLFLOW)
+    for start, (registry, _) in OTHERS.items():
+        if given.startswith(start):
+            return registry, given.removeprefix(start)
     if not is_remote(given):
         return "file", os.path.abspath(local_path(given))
     parts = urlparse(given)

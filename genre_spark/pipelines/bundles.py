@@ -85,8 +85,6 @@ class BundleSummary(SparseModel):
         Features that are not used; names.
     rules_agreement, stability, quality, change
         Of synthetic genres, where they were measured; see `clustering.results.Discovery`.
-    mlflow : dict of str to str or None
-        Of the logged run, where one was asked for.
     labels : PublishedLabels or None
         The labelled catalogue, where one was asked for.
     """
@@ -103,7 +101,6 @@ class BundleSummary(SparseModel):
     quality: QualityComparison | None = None
     change: Change | None = None
     genres: GenreMetrics | None = None
-    mlflow: dict[str, str] | None = None
     labels: Annotated[PublishedLabels, PlainSerializer(PublishedLabels.summary)] | None = None
 
     @property

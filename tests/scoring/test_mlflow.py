@@ -20,7 +20,7 @@ from genre_spark.schema import FEATURE_NAMES
 
 mlflow = pytest.importorskip("mlflow", reason="MLflow is absent: the extra `mlflow`")
 pytest.importorskip("xxhash", reason="xxhash is absent: the extra `mlflow`")
-from genre_spark.reporting import mlflow_run  # noqa: E402
+from genre_spark.scoring import mlflow_model  # noqa: E402
 from genre_spark.scoring.in_memory import COLUMNS, InMemoryScorer  # noqa: E402
 
 METRICS = make_metrics(accuracy=0.75, tracks=30, baselines={"random forest, context": 0.5})
@@ -47,14 +47,12 @@ def store(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def logged(opened, store, monkeypatch):
-    # The page of a bundle without rules or map is tested elsewhere.
-    class Page:
-        html, figures = "<p>report</p>", ()
-
-    monkeypatch.setattr(mlflow_run.pages, "report", lambda *_: Page)
+def logged(opened, store, tmp_path):
+    (tmp_path / "page" / "pictures").mkdir(parents=True)
+    for name in ("report.html", "pictures/map.png"):
+        (tmp_path / "page" / name).touch()
     settings = load_settings(overrides=("seed=7",))
-    return mlflow_run.log(opened, settings, "0123456789ab", "models/mine/1")
+    return mlflow_model.log(opened, settings, "0123456789ab", "models/mine/1", tmp_path / "page")
 
 
 def test_a_run_has_parameters_metrics_pictures_and_the_model(logged, opened):
@@ -95,18 +93,20 @@ def test_a_logged_model_that_was_changed_is_refused(logged, tmp_path):
 
 
 def test_a_server_that_does_not_answer_is_reported_before_the_work(store, monkeypatch):
-    mlflow_run.check()
+    mlflow_model.check()
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     with pytest.raises(ConfigError, match=r"MLflow at http://127.0.0.1:9 cannot be used"):
-        mlflow_run.check()
+        mlflow_model.check()
 
 
-def test_a_bundle_that_mlflow_does_not_take_is_reported_as_complete(opened, store, monkeypatch):
+def test_a_bundle_that_mlflow_does_not_take_is_reported_as_complete(
+    opened, store, monkeypatch, tmp_path
+):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     with pytest.raises(OutputError, match="models/mine/1: is complete, but could not be logged"):
-        mlflow_run.log(opened, load_settings(), "0123456789ab", "models/mine/1")
+        mlflow_model.log(opened, load_settings(), "0123456789ab", "models/mine/1", tmp_path)
 
 
 def together(spark, tracks, opened):

@@ -19,8 +19,7 @@ from genre_spark.evaluation import promotion_gate
 
 mlflow = pytest.importorskip("mlflow", reason="MLflow is absent: the extra `mlflow`")
 pytest.importorskip("sqlalchemy", reason="SQLAlchemy is absent: the extra `test`")
-from genre_spark.bundle import mlflow_registry  # noqa: E402
-from genre_spark.reporting import mlflow_run  # noqa: E402
+from genre_spark.scoring import mlflow_model  # noqa: E402
 from genre_spark.scoring.in_memory import InMemoryScorer  # noqa: E402
 
 SETTINGS = load_settings()
@@ -57,18 +56,12 @@ def registry(bundles, tmp_path_factory):
     folder, before = tmp_path_factory.mktemp("mlflow"), mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     mlflow.create_experiment("genres", artifact_location=(folder / "artifacts").as_uri())
-
-    class Page:
-        html, figures = "<p>report</p>", ()
-
     with pytest.MonkeyPatch.context() as patch:
-        # The page of a bundle without rules or map is tested elsewhere.
-        patch.setattr(mlflow_run.pages, "report", lambda *_: Page)
         # `set_experiment` would hold for the tests after these.
         patch.setenv("MLFLOW_EXPERIMENT_NAME", "genres")
         for one in bundles:
-            logged = mlflow_run.log(one, SETTINGS, "0123456789ab", "mine")
-            registered = mlflow_run.register(logged, one, "mine")
+            logged = mlflow_model.log(one, SETTINGS, "0123456789ab", "mine", one.path)
+            registered = mlflow_model.register(logged, one, "mine")
         yield registered
     mlflow.set_tracking_uri(before)
 
@@ -97,7 +90,7 @@ def test_promotions_set_aliases_and_hold_the_champion_to_its_gate(registry):
     with pytest.raises(BundleError, match="mine/2: has never been champion"):
         promote(2, rollback=True)
     promote(1)
-    assert mlflow_registry.locate(None, "models:/mine@champion", "") == "models:/mine/1"
+    assert mlflow_model.locate(None, "models:/mine@champion", "") == "models:/mine/1"
     with pytest.raises(ConfigError, match="give labelled tracks to compare the models on"):
         promote(2)
     second = opened_by("models:/mine/2")
@@ -139,7 +132,7 @@ def test_a_model_of_somebody_else_is_refused(registry):
 
 def test_names_that_mlflow_would_not_take_are_refused_before_the_work(registry):
     with pytest.raises(ConfigError, match="--register a/b: MLflow takes no name"):
-        mlflow_run.check("a/b")
+        mlflow_model.check("a/b")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +154,7 @@ def test_a_model_file_of_a_stranger_leads_nowhere_else(tmp_path, mlmodel):
     (tmp_path / "model" / "bundle").mkdir(parents=True)
     (tmp_path / "model" / "MLmodel").write_text(mlmodel)
     with pytest.raises(BundleError, match=r"models:/mine/1: .* none of genre-spark"):
-        mlflow_registry._bundle_in(tmp_path / "model", "models:/mine/1")
+        mlflow_model._bundle_in(tmp_path / "model", "models:/mine/1")
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_FILES", 3), ("max_bytes", 100)])
@@ -173,7 +166,7 @@ def test_a_model_of_too_many_files_or_bytes_is_refused_before_it_is_fetched(
 
     monkeypatch.setattr(mlflow.artifacts, "download_artifacts", fetch)
     if limit == "MAX_FILES":
-        monkeypatch.setattr(mlflow_registry, limit, value)
+        monkeypatch.setattr(mlflow_model, limit, value)
     max_bytes = value if limit == "max_bytes" else 2**30
     with pytest.raises(BundleError, match="are fetched"):
-        mlflow_registry.download(None, "models:/mine/1", tmp_path, max_bytes)
+        mlflow_model.download(None, "models:/mine/1", tmp_path, max_bytes)
