@@ -19,7 +19,7 @@ from pydantic import (
 
 from genre_spark._model import StrictModel
 from genre_spark.errors import ConfigError
-from genre_spark.schema import FEATURE_NAMES, PartitionColumn
+from genre_spark.schema import FEATURE_NAMES, PartitionColumn, TableFormat
 
 
 def _not_boolean(value: Any) -> Any:
@@ -117,7 +117,7 @@ Verify = Literal["footers", "full"]
 class PublishingSettings(StrictModel):
     """How a labelled catalogue lies in files, and how it replaces another."""
 
-    table_format: Literal["parquet", "delta"] = "parquet"
+    table_format: TableFormat = "parquet"
     max_shrink: Share = 0.5
     partition_by: PartitionColumn | None
     rows_per_file: Annotated[_Int, Field(ge=0)]

@@ -144,6 +144,10 @@ LABELLED_COLUMNS = {
 PartitionColumn = Literal["synthetic_genre_id"]
 PARTITION_COLUMNS: tuple[PartitionColumn, ...] = get_args(PartitionColumn)
 
+# In which a labelled catalogue may be published; see `publishing.formats`.
+TableFormat = Literal["parquet", "delta"]
+TABLE_FORMATS: tuple[TableFormat, ...] = get_args(TableFormat)
+
 # What `score --explain` adds after them: the features that support a label most.
 WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"
 EVIDENCE = "genre_evidence"

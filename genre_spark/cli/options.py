@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from genre_spark.monitoring.json_logs import JSON, TEXT
+from genre_spark.schema import TABLE_FORMATS
 
 if TYPE_CHECKING:
     from genre_spark.catalog.catalogue import Source
@@ -191,7 +192,7 @@ def setting(key: str, *names: str, **details: Any) -> Callable[..., Any]:
 TABLE_FORMAT = setting(
     "publishing.table_format",
     "--table-format",
-    type=click.Choice(["parquet", "delta"]),
+    type=click.Choice(TABLE_FORMATS),
     help="parquet, a directory; or delta, a table that commits, on object stores too.  [parquet]",
 )
 

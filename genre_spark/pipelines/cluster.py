@@ -16,7 +16,8 @@ from genre_spark.pipelines.bundles import BundleSummary, catalogue_facts, new_ma
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import ReportProgress, to_log
-from genre_spark.publishing.labels import LabelRequest, destination_of, publish_labels
+from genre_spark.publishing.formats import destination_of
+from genre_spark.publishing.labels import LabelRequest, publish_labels
 from genre_spark.reporting import model_card
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 

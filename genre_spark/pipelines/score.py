@@ -4,12 +4,8 @@ from pyspark.sql import SparkSession
 
 from genre_spark.catalog.catalogue import scan_catalogue
 from genre_spark.platform.progress import ReportProgress, to_log
-from genre_spark.publishing.labels import (
-    LabelRequest,
-    PublishedLabels,
-    destination_of,
-    publish_labels,
-)
+from genre_spark.publishing.formats import destination_of
+from genre_spark.publishing.labels import LabelRequest, PublishedLabels, publish_labels
 
 
 def run(

@@ -33,21 +33,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of directory that genre-spark publishes.
-
-    Attributes
-    ----------
-    manifest : str
-        The file that says who made it, and lists its files.
-    """
-
-    manifest: str
-
-
-CATALOGUE = Kind(MANIFEST)
-STUDY = Kind("evaluation.json")
+# Kinds of published directories, by their manifest: the file that says who made them and lists their files.
+CATALOGUE, STUDY = MANIFEST, "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -93,10 +80,10 @@ class Target:
         return f"{self.path.rpartition('/')[0]}/{name}"
 
 
-def read_manifest(storage: Storage, path: str, kind: Kind = CATALOGUE) -> dict[str, Any] | None:
+def read_manifest(storage: Storage, path: str, kind: str = CATALOGUE) -> dict[str, Any] | None:
     """The manifest of a published directory; None where there is none of genre-spark's."""
     try:
-        manifest = json.loads(storage.read_text(f"{path}/{kind.manifest}"))
+        manifest = json.loads(storage.read_text(f"{path}/{kind}"))
     except Exception:  # a file system raises what it likes; whatever it is, there is no manifest
         return None
     return manifest if isinstance(manifest, dict) and manifest.get("made_by") == MADE_BY else None
@@ -131,7 +118,7 @@ def hide(storage: Storage, quarantine: str) -> None:
             storage.rename(f"{quarantine}/{name}", f"{quarantine}/{hidden}")
 
 
-def divide(storage: Storage, path: str, kind: Kind | None) -> tuple[list[str], list[str]]:
+def divide(storage: Storage, path: str, kind: str | None) -> tuple[list[str], list[str]]:
     """Files at a path that its manifest lists with their sizes, the manifest last; and all others.
 
     Where the path is a file and no directory, it is the only other.
@@ -143,20 +130,20 @@ def divide(storage: Storage, path: str, kind: Kind | None) -> tuple[list[str], l
         return [], [path.rpartition("/")[2]]
     listed = _listed_files(storage, path, kind)
     if kind and listed is not None:
-        listed = {**listed, kind.manifest: found.get(kind.manifest)}
+        listed = {**listed, kind: found.get(kind)}
     ours = {name for name, size in found.items() if listed and listed.get(name) == size}
-    last = kind.manifest if kind else ""
+    last = kind or ""
     return sorted(ours, key=lambda name: (name == last, name)), sorted(set(found) - ours)
 
 
-def _listed_files(storage: Storage, path: str, kind: Kind | None) -> dict[str, int | None] | None:
+def _listed_files(storage: Storage, path: str, kind: str | None) -> dict[str, int | None] | None:
     """What the manifest of a directory lists; None where there is no such list."""
     manifest = read_manifest(storage, path, kind) if kind else None
     files = manifest.get("files") if manifest else None
     return files if isinstance(files, dict) else None
 
 
-def is_partial(storage: Storage, path: str, kind: Kind | None) -> bool:
+def is_partial(storage: Storage, path: str, kind: str | None) -> bool:
     """Whether a published directory has lost some of its files."""
     listed, found = _listed_files(storage, path, kind), storage.files(path) or {}
     return bool(set(listed or {}) - set(found))
@@ -172,7 +159,7 @@ def check_target(
     storage: Storage,
     output: str,
     inputs: list[str],
-    kind: Kind = CATALOGUE,
+    kind: str = CATALOGUE,
     option: str = "--output",
     allow_gap: bool = False,
 ) -> str:
@@ -180,7 +167,7 @@ def check_target(
 
     Parameters
     ----------
-    kind : Kind
+    kind : str
         Of what is published.
     option : str
         By which the output was named, for messages.
@@ -249,7 +236,7 @@ def publishing(
     path: str,
     switch: bool = True,
     run_id: str | None = None,
-    kind: Kind | None = CATALOGUE,
+    kind: str | None = CATALOGUE,
 ) -> Iterator[Target]:
     """Holds the lock on an output; what the block puts into `Target.staging` is then published.
 
@@ -261,7 +248,7 @@ def publishing(
         False throws away what was staged.
     run_id : str, optional
         12 hexadecimal digits; one of its own by default.
-    kind : Kind, optional
+    kind : str, optional
         Of what is replaced; None where nothing may be.
 
     Raises
@@ -293,7 +280,7 @@ def staged_files(storage: Storage, target: Target) -> dict[str, int]:
 
 
 def write_manifest(
-    storage: Storage, target: Target, content: Mapping[str, Any], kind: Kind = CATALOGUE
+    storage: Storage, target: Target, content: Mapping[str, Any], kind: str = CATALOGUE
 ) -> None:
     """Puts the manifest, without secrets, into the staged directory; it lists the files there.
 
@@ -308,10 +295,10 @@ def write_manifest(
     text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
     if len(text.encode()) >= MAX_SMALL:
         raise OutputError(
-            f"{target.path}: {kind.manifest} would list {len(stamp['files']):,} files and have more"
+            f"{target.path}: {kind} would list {len(stamp['files']):,} files and have more"
             f" than {MAX_SMALL:,} bytes; write fewer files (--set rows_per_file)"
         )
-    storage.write_text(f"{target.staging}/{kind.manifest}", text + "\n")
+    storage.write_text(f"{target.staging}/{kind}", text + "\n")
 
 
 def _overlap(storage: Storage, path: str, given: str) -> bool:
@@ -342,7 +329,7 @@ def _is_mount(path: str) -> bool:
     return os.path.ismount(path) or path in found
 
 
-def _recover(storage: Storage, target: Target, kind: Kind | None) -> None:
+def _recover(storage: Storage, target: Target, kind: str | None) -> None:
     """Puts a catalogue back that a killed run left aside, and deletes what else it left."""
     ours = re.compile(re.escape(target.hidden) + r"(staging|retired)-([0-9a-f]{12})")
     for name in storage.names(target.parent):
@@ -358,7 +345,7 @@ def _recover(storage: Storage, target: Target, kind: Kind | None) -> None:
             storage.rename(of_run.retired, target.path)
 
 
-def _switch(storage: Storage, target: Target, kind: Kind | None) -> None:
+def _switch(storage: Storage, target: Target, kind: str | None) -> None:
     """Readers see the old catalogue before and the new one after, never a part of either."""
     if kind is None and divide(storage, target.path, None)[1]:
         raise OutputError(
@@ -386,12 +373,12 @@ def _switch_by_renames(storage: Storage, target: Target) -> None:
         raise
 
 
-def _discard(storage: Storage, target: Target, kind: Kind | None) -> None:
+def _discard(storage: Storage, target: Target, kind: str | None) -> None:
     """Deletes the published files of a retired catalogue; all others are kept beside the new one."""
     ours, foreign = divide(storage, target.retired, kind)
     # The manifest goes last, and after the foreign files are safe: where a run is killed before,
     # the next one still finds there what may be deleted.
-    manifest = ours.pop() if ours and kind and ours[-1] == kind.manifest else None
+    manifest = ours.pop() if ours and kind and ours[-1] == kind else None
     for name in (one for one in ours if not one.endswith("/")):
         storage.delete_file(f"{target.retired}/{name}")
     place = target.retired

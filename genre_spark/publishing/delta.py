@@ -10,17 +10,23 @@ commit and, since logs are cleaned after 30 days, in ``_genre_spark/manifest-ID.
 """
 
 import json
+import logging
+import re
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from deltalake import Schema
-from deltalake.transaction import AddAction
-from pyspark.sql import Column, DataFrame, SparkSession
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from genre_spark.catalog import delta_source
@@ -28,13 +34,22 @@ from genre_spark.catalog.columns import by_name
 from genre_spark.config import Settings
 from genre_spark.errors import InputError, OutputError
 from genre_spark.platform import atomic_directory, locks
+from genre_spark.platform.atomic_directory import listed
 from genre_spark.platform.safe_text import redact_all
 from genre_spark.platform.storage import LocalStorage, is_remote
-from genre_spark.platform.table_files import TableFiles, root_of
-from genre_spark.publishing.delta_folder import LOCKS, TAKEN_BACK, DeltaFolder, folder_of
+from genre_spark.platform.table_files import TableFiles, one_line, root_of
 from genre_spark.publishing.destination import Destination
 from genre_spark.publishing.manifest import Manifest, Published, published
 
+logger = logging.getLogger(__name__)
+
+_RUN = re.compile(r"run-([0-9a-f]{12})")
+_NOTE = re.compile(r"started-([0-9a-f]{12})")
+# Names that Spark gives to the files of a job.
+_OF_SPARK = re.compile(r"\.?(part-\d+-[0-9a-f-]{36}[\w.-]*\.parquet|_SUCCESS)(\.crc)?")
+_TAKEN_BACK = "genre_spark.taken_back"
+_LOCKS = "_genre_spark"  # Delta's VACUUM leaves folders alone whose names begin so
+_NULL = "__HIVE_DEFAULT_PARTITION__"
 _QUARANTINE_VERSION = "genre_spark.quarantine_version"
 _FACTS = ("model_id", "scored_at", "checksum")
 # Spark writes timestamps in a form of its own otherwise, which the protocol does not know.
@@ -45,14 +60,175 @@ _STORABLE = (
 )  # fmt: skip
 
 
-class DeltaTables(Destination):
-    """A Delta table, and beside it a second one of quarantined rows.
+@dataclass(frozen=True)
+class DeltaFolder:
+    """One of the two tables, as a run found it: `table` is None if there was none at its start."""
 
-    Parameters
-    ----------
-    output : str
-        The table's folder: a local path, or any URI that deltalake reaches.
-    """
+    path: str
+    files: TableFiles
+    options: Mapping[str, str]
+    table: DeltaTable | None
+
+    @classmethod
+    def at(cls, path: str, options: Mapping[str, str]) -> "DeltaFolder":
+        """The table at a path, as it is now."""
+        found = delta_source.is_table(path, options)
+        table = delta_source.open_table(path, options) if found else None
+        return cls(path, TableFiles(root_of(path), options), options, table)
+
+    def begin(self, run_id: str) -> None:
+        """Notes that a run's folder, which must be empty, is its own: the next run may clean it up."""
+        if self.files.names(_folder_of(run_id)):
+            raise OutputError(
+                f"{self.path}: {_folder_of(run_id)} is there already; give another run id"
+            )
+        self.files.write_text(_note(run_id), run_id)
+
+    def end(self, run_id: str, committed: bool) -> None:
+        """Deletes a run's note and, unless it has committed them, the files that it wrote.
+
+        Others that somebody put there are kept.
+        """
+        folder = _folder_of(run_id)
+        paths = [] if committed else [*self.files.sizes(folder)]
+        for path in filter(_is_of_spark, paths):
+            self.files.delete(path)
+        if others := [path for path in paths if not _is_of_spark(path)]:
+            logger.warning(
+                "%s: holds what genre-spark did not write (%s); it is kept",
+                self.path,
+                listed(others),
+            )
+        self.files.delete_empty(folder)
+        self.files.delete(_note(run_id))
+
+    def delete_leftovers(self) -> None:
+        """Deletes what killed runs wrote and did not commit."""
+        notes = [found[1] for name in self.files.names(_LOCKS) if (found := _NOTE.fullmatch(name))]
+        for run_id in notes:
+            self.end(run_id, committed=run_id in self._committed())
+
+    def _committed(self) -> set[str]:
+        """Runs that have committed. Where the log was cleaned, files of the present version tell."""
+        if self.table is None:
+            return set()
+        live = (_RUN.search(one) for one in self.table.file_uris())
+        logged = {one[delta_source.RUN_ID] for one in delta_source.commits(self.table)}
+        return logged | {found[1] for found in live if found}
+
+    def keep_manifest(self, run_id: str, text: str) -> None:
+        """Stores a manifest beside the log too, which loses it when it is cleaned."""
+        self.files.write_text(_manifest(run_id), text)
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest of the newest version, None if unknown; `InputError` if others changed rows."""
+        if self.table is None:
+            return None
+        if logged := delta_source.published_manifest(self.table, self.path):
+            return logged
+        runs = {found and found[1] for found in map(_RUN.search, self.table.file_uris())}
+        if len(runs) != 1 or not (run_id := runs.pop()) or not self.files.exists(_manifest(run_id)):
+            return None
+        return dict(json.loads(self.files.read_text(_manifest(run_id))))
+
+    def added(self, folder: str) -> list[AddAction]:
+        """The files that a run wrote, with their rows; those without any are left out."""
+        sizes = {name: size for name, size in self.files.sizes(folder).items() if _is_data(name)}
+        now = int(time.time() * 1000)
+        return [
+            AddAction(
+                path, sizes[path], _partition(path), now, True, json.dumps({"numRecords": rows})
+            )
+            for path, rows in self.files.rows(sizes).items()
+            if rows
+        ]
+
+    @property
+    def foreign(self) -> list[str]:
+        """Names in the folder that neither genre-spark nor Delta has put there."""
+        ours = (_LOCKS, delta_source.LOG)
+        return [name for name in self.files.names("") if not (name in ours or _RUN.fullmatch(name))]
+
+    def commit(self, added: list[AddAction], schema: Schema, facts: dict[str, Any]) -> int:
+        """Replaces the table's rows; its new version.
+
+        Raises
+        ------
+        OutputError
+            If somebody else has committed since the run began; the table is as they left it.
+        InputError
+            If the store cannot be reached, so that nobody knows.
+        """
+        partitions = [*added[0].partition_values] if added else []
+        properties = CommitProperties(custom_metadata=facts, max_commit_retries=0)
+        try:
+            if self.table is None:
+                create_table_with_add_actions(
+                    root_of(self.path), schema, added, partition_by=partitions,
+                    description=delta_source.DESCRIPTION, storage_options=dict(self.options),
+                    commit_properties=properties,
+                )  # fmt: skip
+            else:
+                self.table.create_write_transaction(
+                    [*added], "overwrite", schema, partition_by=partitions,
+                    commit_properties=properties,
+                )  # fmt: skip
+        except (CommitFailedError, DeltaError, OSError) as err:
+            # A store may have taken a commit whose answer was lost.
+            if not self._has(facts[delta_source.RUN_ID]):
+                raise self._not_committed(err) from err
+        return self.version + 1
+
+    def take_back(self, version: int | None, run_id: str) -> None:
+        """Takes the rows of a run back: makes an earlier version, or an empty table, the present one."""
+        table = delta_source.open_table(self.path, self.options)
+        facts = {delta_source.RUN_ID: run_id, _TAKEN_BACK: "true"}
+        properties = CommitProperties(custom_metadata=facts, max_commit_retries=0)
+        try:
+            if version is None:
+                partitions = table.metadata().partition_columns
+                table.create_write_transaction(
+                    [], "overwrite", table.schema(), partition_by=partitions,
+                    commit_properties=properties,
+                )  # fmt: skip
+            elif version < table.version():
+                table.restore(version, commit_properties=properties)
+        except (CommitFailedError, DeltaError, OSError) as err:
+            logger.warning(
+                "%s: holds rows of run %s, which was not published, until the next run: %s",
+                self.path, run_id, one_line(err),
+            )  # fmt: skip
+
+    @property
+    def version(self) -> int:
+        """At which the run found the table; -1 if there was none."""
+        return -1 if self.table is None else int(self.table.version())
+
+    def _has(self, run_id: str) -> bool:
+        """Whether a commit of a run is in the log."""
+        if self._version() < 0:
+            return False
+        table = delta_source.open_table(self.path, self.options)
+        return any(one[delta_source.RUN_ID] == run_id for one in delta_source.commits(table))
+
+    def _not_committed(self, err: Exception) -> OutputError:
+        if (now := self._version()) > self.version:
+            return OutputError(
+                f"{self.path}: somebody else committed version {now} while this run was working;"
+                " nothing was published. Run again"
+            )
+        return OutputError(
+            f"{self.path}: could not be committed: {one_line(err)}; nothing was published"
+        )
+
+    def _version(self) -> int:
+        if not delta_source.is_table(self.path, self.options):
+            return -1
+        return int(delta_source.open_table(self.path, self.options).version())
+
+
+class DeltaTables(Destination):
+    """A Delta table at a local path or any URI that deltalake reaches; a second has quarantined rows."""
 
     def __init__(self, spark: SparkSession, output: str, settings: Settings):
         self._spark, self._output = spark, output.rstrip("/")
@@ -66,13 +242,19 @@ class DeltaTables(Destination):
 
     def check(self, inputs: list[str]) -> None:
         """Refuses what is no table of genre-spark's, or a store that Spark's executors cannot reach."""
-        if is_remote(self._output):
-            _check_apart(self._output, inputs)
-        else:
+        if not is_remote(self._output):
             atomic_directory.check_apart(LocalStorage(), self._output, inputs)
+        place = f"{delta_source.spark_path(self._output)}/"
+        for given in filter(is_remote, inputs):
+            other = f"{delta_source.spark_path(given)}/"
+            if place.startswith(other) or other.startswith(place):
+                raise OutputError(
+                    f"--output {self._output}: lies inside the input {given}, or holds it; choose"
+                    " another directory"
+                )
         if not delta_source.reaches(self._spark, self._output):
             delta_source.require_one_machine(self._spark, self._output)
-        for path in (self._output, quarantine_of(self._output)):
+        for path in (self._output, _quarantine_of(self._output)):
             self._check_table(DeltaFolder.at(path, self._options))
 
     def _check_table(self, found: DeltaFolder) -> None:
@@ -106,7 +288,7 @@ class DeltaTables(Destination):
         files = TableFiles(root_of(self._output), self._options)
         if not is_remote(self._output):
             LocalStorage().make_dirs(root_of(self._output))
-        with locks.held(files, self._output, f"{LOCKS}/lock-") as require_lock:
+        with locks.held(files, self._output, f"{_LOCKS}/lock-") as require_lock:
             self._begin(run_id or uuid.uuid4().hex[:12])
             with _timestamps_as_delta_has_them(self._spark), self._noted():
                 yield self
@@ -117,12 +299,12 @@ class DeltaTables(Destination):
 
     def _begin(self, run_id: str) -> None:
         """Finds both tables as they are now, without what killed runs left."""
-        paths = (self._output, quarantine_of(self._output))
+        paths = (self._output, _quarantine_of(self._output))
         labels, quarantine = (DeltaFolder.at(path, self._options) for path in paths)
         for table in (labels, quarantine):
             table.delete_leftovers()
         self._labels, self._quarantine = labels, _without_unpublished(labels, quarantine)
-        self.run_id, self._folder = run_id, folder_of(run_id)
+        self.run_id, self._folder = run_id, _folder_of(run_id)
         if not delta_source.reaches(self._spark, labels.path):
             self._local = Path(tempfile.mkdtemp(prefix="genre-spark-"))
         self.staging = self._staging(labels, "labels")
@@ -133,12 +315,18 @@ class DeltaTables(Destination):
         """The rows of the table's present version."""
         table = self._labels.table
         version = None if table is None else table.version()
-        found = delta_source.read(self._spark, self._labels.path, self._labels.options, version)
+        found = delta_source.read(self._spark, self._output, self._options, version)
         return found.select(*columns) if set(columns) == set(found.columns) else found
 
     def storable(self, quarantined: DataFrame) -> DataFrame:
         """The rows, with types that Delta does not have as text."""
-        return quarantined.select(*[_storable(field) for field in quarantined.schema.fields])
+        return quarantined.withColumns(
+            {
+                field.name: by_name(field.name).cast("string")
+                for field in quarantined.schema.fields
+                if not _has_delta(field.dataType)
+            }
+        )
 
     def hide_quarantine(self) -> None:
         """Nothing to do: it is another table."""
@@ -167,10 +355,10 @@ class DeltaTables(Destination):
         labels, quarantined = (Schema.from_json(schema.json()) for schema in self._schemas)
         of_run = {delta_source.RUN_ID: self.run_id}
         added, rejected = self._labels.added(self._folder), self._quarantine.added(self._folder)
-        facts = {
-            f"genre_spark.{name}": value
-            for name, value in {**_counts(self._content), **_of(self._content, _FACTS)}.items()
-        }
+        found = self._content
+        counts = {f"rows.{name}": n for name, n in found.get("rows", {}).items() if type(n) is int}
+        facts = counts | {name: str(found[name]) for name in _FACTS if name in found}
+        facts = {f"genre_spark.{name}": value for name, value in facts.items()}
         text = json.dumps(self._content, ensure_ascii=False, allow_nan=False)
         self._labels.keep_manifest(self.run_id, text)
         version = self._commit(self._quarantine, rejected, quarantined, of_run)
@@ -231,9 +419,9 @@ def _without_unpublished(labels: DeltaFolder, quarantine: DeltaFolder) -> DeltaF
     """The quarantine without rows of a run that was killed before it committed its labels."""
     if quarantine.table is None:
         return quarantine
-    latest = next(iter(delta_source.commits(quarantine.table)), {TAKEN_BACK: ""})
+    latest = next(iter(delta_source.commits(quarantine.table)), {_TAKEN_BACK: ""})
     named = delta_source.commits(labels.table) if labels.table else []
-    if TAKEN_BACK in latest or any(
+    if _TAKEN_BACK in latest or any(
         one[delta_source.RUN_ID] == latest[delta_source.RUN_ID] for one in named
     ):
         return quarantine
@@ -244,27 +432,9 @@ def _without_unpublished(labels: DeltaFolder, quarantine: DeltaFolder) -> DeltaF
     return DeltaFolder.at(quarantine.path, quarantine.options)
 
 
-def quarantine_of(output: str) -> str:
+def _quarantine_of(output: str) -> str:
     """The folder of the table of quarantined rows."""
     return f"{output.rstrip('/')}_quarantine"
-
-
-def _check_apart(output: str, inputs: Collection[str]) -> None:
-    place = f"{delta_source.spark_path(output)}/"
-    for given in inputs:
-        other = f"{delta_source.spark_path(given)}/"
-        if is_remote(given) and (place.startswith(other) or other.startswith(place)):
-            raise OutputError(
-                f"--output {output}: lies inside the input {given}, or holds it; choose another"
-                " directory"
-            )
-
-
-def _storable(field: T.StructField) -> Column:
-    column = by_name(field.name)
-    if not _has_delta(field.dataType):
-        return column.cast("string").alias(field.name)
-    return column
 
 
 def _has_delta(kind: T.DataType) -> bool:
@@ -278,15 +448,6 @@ def _has_delta(kind: T.DataType) -> bool:
     return type(kind) in _STORABLE
 
 
-def _counts(manifest: Mapping[str, Any]) -> dict[str, int]:
-    counted = manifest.get("rows", {})
-    return {f"rows.{name}": n for name, n in counted.items() if isinstance(n, int)}
-
-
-def _of(manifest: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:
-    return {name: str(manifest[name]) for name in names if name in manifest}
-
-
 @contextmanager
 def _timestamps_as_delta_has_them(spark: SparkSession) -> Iterator[None]:
     key, wanted = _TIMESTAMPS
@@ -296,3 +457,29 @@ def _timestamps_as_delta_has_them(spark: SparkSession) -> Iterator[None]:
         yield
     finally:
         spark.conf.set(key, before)
+
+
+def _folder_of(run_id: str) -> str:
+    """Where a run writes, inside the table's folder."""
+    return f"run-{run_id}"
+
+
+def _note(run_id: str) -> str:
+    return f"{_LOCKS}/started-{run_id}"
+
+
+def _manifest(run_id: str) -> str:
+    return f"{_LOCKS}/manifest-{run_id}.json"
+
+
+def _is_of_spark(path: str) -> bool:
+    return _OF_SPARK.fullmatch(path.rpartition("/")[2]) is not None
+
+
+def _is_data(path: str) -> bool:
+    return path.endswith(".parquet") and not path.rpartition("/")[2].startswith(("_", "."))
+
+
+def _partition(path: str) -> dict[str, str | None]:
+    pairs = [part.partition("=") for part in path.split("/")[:-1] if "=" in part]
+    return {unquote(name): None if value == _NULL else unquote(value) for name, _, value in pairs}

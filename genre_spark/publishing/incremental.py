@@ -92,7 +92,7 @@ def reusable(
         return "the published catalogue has other columns"
     try:
         published = read()
-        writer.check_schema(published, columns)
+        writer.check_types(published.schema, columns)
         found = writer.count(published)
     except Exception as err:  # whatever is wrong with it, all labels can be computed
         return f"the published catalogue cannot be read ({type(err).__name__})"

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +18,14 @@ from genre_spark.catalog.row_counts import check_gate, check_quotes
 from genre_spark.catalog.rows import GatedRows
 from genre_spark.catalog.source_files import reading
 from genre_spark.catalog.validation import DUPLICATE
-from genre_spark.config import Settings, Verify
+from genre_spark.config import Settings
 from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift
 from genre_spark.monitoring.finished_run import Facts, Labelled
 from genre_spark.platform import atomic_directory
 from genre_spark.publishing import incremental, writer
-from genre_spark.publishing.destination import Destination, Directory
+from genre_spark.publishing.destination import Destination
+from genre_spark.publishing.formats import destination_of
 from genre_spark.publishing.manifest import (
     Incremental,
     LabelledRows,
@@ -35,13 +36,7 @@ from genre_spark.publishing.manifest import (
     Run,
 )
 from genre_spark.publishing.manifest import Source as LabelledSource
-from genre_spark.publishing.writer import (
-    Layout,
-    Staged,
-    counted,
-    verify_labels,
-    verify_quarantine,
-)
+from genre_spark.publishing.writer import Staged
 from genre_spark.schema import TRACK_ID, labelled_columns
 from genre_spark.scoring import job, worker
 from genre_spark.scoring.job import Tracks
@@ -59,28 +54,6 @@ class Changes(StrictModel):
     unchanged: Count
 
 
-def runs(
-    tracks: Mapping[str, int], old: Manifest | None, run_id: str, scored_at: str
-) -> tuple[Run, ...]:
-    """The runs that labelled the rows, the latest first: more than one after incremental scoring.
-
-    Parameters
-    ----------
-    tracks : mapping of str to int
-        Rows by the time at which they were labelled.
-    old : Manifest or None
-        Of the catalogue that is replaced.
-    run_id, scored_at : str
-        Of this run.
-    """
-    ids = {run.scored_at: run.run_id for run in (old.runs if old else ())}
-    ids[scored_at] = run_id
-    return tuple(
-        Run(run_id=ids.get(at), scored_at=at, tracks=tracks[at])
-        for at in sorted(tracks, reverse=True)
-    )
-
-
 def _changes(labelled: DataFrame, published: DataFrame) -> Changes:
     """Compares a new catalogue with the published one."""
     label = F.struct("synthetic_genre_id", "genre").alias("label")
@@ -95,23 +68,6 @@ def _changes(labelled: DataFrame, published: DataFrame) -> Changes:
         F.count_if(same).alias("unchanged"),
     ).collect()
     return Changes(**counted.asDict())
-
-
-def model_of(bundle: Bundle) -> Model:
-    """The bundle that makes the labels."""
-    return Model(path=bundle.source, created_at=bundle.manifest.created_at)
-
-
-def source_of(source: Source, fingerprint: str) -> LabelledSource:
-    """The table that is labelled; the fingerprint is of its tracks."""
-    version = {} if source.version is None else {"version": source.version}
-    return LabelledSource(
-        path=source.path,
-        format=source.fmt,
-        dataset=source.dataset,
-        fingerprint=fingerprint,
-        **version,
-    )
 
 
 @dataclass(frozen=True)
@@ -206,37 +162,6 @@ class _Run:
     target: Destination
     scored_at: str
 
-    @property
-    def verify(self) -> Verify:
-        return self.request.settings.publishing.verify
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """Labels to write, and where facts on all tracks are counted.
-
-    Attributes
-    ----------
-    hashes : DataFrame or None
-        Of all tracks, where some labels are reused; else the facts are counted in `table`.
-    in_full_because : str or None
-        Why an incremental run scored everything.
-    """
-
-    table: DataFrame
-    hashes: DataFrame | None = None
-    in_full_because: str | None = None
-
-
-def destination_of(spark: SparkSession, output: str, settings: Settings) -> Destination:
-    """An output in the format that the settings want."""
-    if settings.publishing.table_format == "delta":
-        # Needs the extra `delta`.
-        from genre_spark.publishing.delta import DeltaTables
-
-        return DeltaTables(spark, output, settings)
-    return Directory(spark, output, settings.publishing.allow_gap)
-
 
 def publish_labels(
     spark: SparkSession, catalogue: Catalogue, request: LabelRequest
@@ -277,31 +202,39 @@ def publish_labels(
 def _stage(run: _Run) -> tuple[Manifest, Staged]:
     """Stages everything but the manifest, and builds that."""
     started = time.monotonic()
-    request = run.request
+    request, source, profile = run.request, run.request.source, run.request.bundle.profile
+    run_id, old = run.target.run_id, run.target.old and run.target.old.manifest
     _check_shrink(run, run.catalogue.n_rows)
-    profile = request.bundle.profile
+    limits, left_out = request.settings.drift, run.catalogue.left_out
     drifted = distributions.check_drift(
-        profile,
-        run.catalogue.sample,
-        request.settings.drift,
-        run.catalogue.left_out,
-        request.source.path,
+        profile, run.catalogue.sample, limits, left_out, source.path
     )
     staged, facts, because = _stage_labels(run)
     _check_shrink(run, staged.content.rows)
     counts = _stage_quarantine(run, staged)
-    old = run.target.old.manifest if run.target.old else None
     reasons = {"reasons": distributions.reasons(staged.table)} if request.explain else {}
+    version = {} if source.version is None else {"version": source.version}
+    ids = {one.scored_at: one.run_id for one in (old.runs if old else ())} | {run.scored_at: run_id}
     manifest = Manifest(
         made_by=atomic_directory.MADE_BY,
-        run_id=run.target.run_id,
+        run_id=run_id,
         scored_at=run.scored_at,
         model_id=request.bundle.manifest.model_id,
-        model=model_of(request.bundle),
-        source=source_of(request.source, facts["fingerprint"]),
+        model=Model(path=request.bundle.source, created_at=request.bundle.manifest.created_at),
+        source=LabelledSource(
+            path=source.path,
+            format=source.fmt,
+            dataset=source.dataset,
+            fingerprint=facts["fingerprint"],
+            **version,
+        ),
         software=scoring_software(),
         incremental=Incremental(asked=request.incremental, in_full_because=because),
-        runs=runs(staged.scored_at, old, run.target.run_id, run.scored_at),
+        # The latest first: more than one after incremental scoring.
+        runs=tuple(
+            Run(run_id=ids.get(at), scored_at=at, tracks=n)
+            for at, n in sorted(staged.scored_at.items(), reverse=True)
+        ),
         rows=LabelledRows(
             **dict(counts),
             **facts,
@@ -339,34 +272,24 @@ def _check_shrink(run: _Run, n_tracks: int) -> None:
 
 
 def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
-    """Writes the labels and verifies them; facts on the tracks are counted on the way."""
-    layout = Layout.of(run.request.settings.publishing)
-    with _labels(run) as labels, reading(f"{run.request.source.path}: cannot be read any more"):
-        arranged = layout.arrange(labels.table, run.catalogue.n_rows)
-        columns, of_tracks = run.request.columns, _aggregates(_features(run))
-        wanted = counted(columns) | ({} if labels.hashes is not None else of_tracks)
-        written, found = writer.write(arranged, run.target.staging, layout, wanted)
-        expected = {name: value for name, value in found.items() if name not in of_tracks}
-        if labels.hashes is not None:
-            found = writer.aggregate(labels.hashes, of_tracks)
-    staged = verify_labels(run.spark, run.target.staging, written, expected, columns, run.verify)
-    found = {name: found[name] for name in of_tracks}
-    missing = {name: found.pop(f"missing_{name}", 0) for name in _features(run)}
-    facts = {
-        **found,
-        "missing": {name: n for name, n in missing.items() if n},
-        "fingerprint": found["fingerprint"] or "",
-    }
-    return staged, facts, labels.in_full_because
+    """Writes and verifies the labels; facts on the tracks; why an incremental run scored them all."""
+    request, n_rows = run.request, run.catalogue.n_rows
+    columns, settings = request.columns, request.settings.publishing
+    bits = job.missing_bits(request.bundle.manifest.scoring.scaler.features)
+    wanted = _aggregates(bits)
+    with (
+        _labels(run) as (table, hashes, because),
+        reading(f"{request.source.path}: cannot be read any more"),
+    ):
+        counted = {} if hashes is not None else wanted
+        staged = writer.stage_labels(table, run.target.staging, n_rows, columns, counted, settings)
+        found = staged.facts if hashes is None else writer.aggregate(hashes, wanted)
+    missing = {name: n for name, _ in bits if (n := found.pop(f"missing_{name}"))}
+    return staged, {**found, "missing": missing, "fingerprint": found["fingerprint"] or ""}, because
 
 
-def _features(run: _Run) -> tuple[str, ...]:
-    return run.request.bundle.manifest.scoring.scaler.features
-
-
-def _aggregates(features: Sequence[str]) -> dict[str, Column]:
+def _aggregates(bits: Sequence[tuple[str, int]]) -> dict[str, Column]:
     """Aggregates over all tracks, of columns that are not published."""
-    bits = job.missing_bits(features)
     missing = F.col(worker.MISSING)
     return {
         **{f"missing_{n}": F.count_if(missing.bitwiseAND(bit) != 0) for n, bit in bits},
@@ -384,12 +307,10 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
     """
     read, labelled = run.catalogue.n_rows, staged.content.rows
     rows = run.catalogue.quarantined
-    path = run.target.quarantine
     rows = run.target.storable(rows if labelled < read else rows.limit(0))
+    path, verify = run.target.quarantine, run.request.settings.publishing.verify
     with reading(f"{run.request.source.path}: cannot be read any more"):
-        written, _ = writer.write(rows, path)
-    run.target.hide_quarantine()
-    reasons = verify_quarantine(run.spark, path, written, run.verify)
+        written, reasons = writer.stage_quarantine(rows, path, run.target.hide_quarantine, verify)
     writer.reconcile(read, labelled, written.rows)
     counts = GatedRows(
         read=read,
@@ -404,26 +325,31 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
 
 
 @contextmanager
-def _labels(run: _Run) -> Iterator[_Labels]:
-    """The labelled catalogue; of an incremental run, with published labels that still hold."""
+def _labels(run: _Run) -> Iterator[tuple[DataFrame, DataFrame | None, str | None]]:
+    """The labelled catalogue; of an incremental run, with published labels that still hold.
+
+    Yields
+    ------
+    labels : DataFrame
+    hashes : DataFrame or None
+        Of all tracks, if some labels are reused; else the facts can be counted in `labels`.
+    in_full_because : str or None
+        Why an incremental run scores everything.
+    """
     sample, settings = run.catalogue.sample, run.request.settings.scoring
     oversized = sample.oversized_artists(settings.max_group)
     tracks = Tracks(run.catalogue.tracks, run.catalogue.n_rows, oversized)
     label = partial(job.labelled, tracks, run.request.bundle, run.scored_at, run.request.explain)
-    published = _published(run) if run.request.incremental else None
+    published: DataFrame | str | None = None
+    if run.request.incremental:
+        columns = run.request.columns
+        read = partial(run.target.published, columns)
+        published = incremental.reusable(read, run.target.old, scoring_software(), columns)
     if not isinstance(published, DataFrame):
-        yield _Labels(label(), in_full_because=published)
+        if published:
+            logger.warning("%s: scored in full: %s", run.request.output, published)
+        yield label(), None, published
         return
     with incremental.split(tracks, run.request.bundle, published) as part:
         rescored = label(only=part.rescored).drop(*job.PASSED)
-        yield _Labels(part.reused.unionByName(rescored), part.hashes)
-
-
-def _published(run: _Run) -> DataFrame | str:
-    """The published catalogue, if its labels can be reused; else why not, which is logged too."""
-    columns = run.request.columns
-    read = partial(run.target.published, columns)
-    found = incremental.reusable(read, run.target.old, scoring_software(), columns)
-    if isinstance(found, str):
-        logger.warning("%s: scored in full: %s", run.request.output, found)
-    return found
+        yield part.reused.unionByName(rescored), part.hashes, None

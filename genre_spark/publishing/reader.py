@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +13,13 @@ from pyarrow import dataset
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.catalog import source_files
 from genre_spark.errors import InputError
 from genre_spark.platform.atomic_directory import MANIFEST
 from genre_spark.platform.hadoop import GetSpark, storage_at, without_globs
 from genre_spark.platform.storage import is_remote, local_path
+from genre_spark.publishing.formats import logged_table
 from genre_spark.publishing.manifest import Manifest, checked, require
 from genre_spark.schema import TRACK_ID
-
-if TYPE_CHECKING:
-    from genre_spark.publishing.delta_folder import DeltaFolder
 
 _SHOWN = (TRACK_ID, "synthetic_genre", "synthetic_genre_distance", "genre", "genre_confidence",
           "genre_accepted", "n_imputed")  # fmt: skip
@@ -66,22 +63,8 @@ class LabelledTable:
         path: str,
         options: Mapping[str, str] = MappingProxyType({}),
     ):
-        self._get_spark, self._path, self._options = get_spark, path, options
-
-    @cached_property
-    def _delta(self) -> "DeltaFolder | None":
-        """The Delta table, local or on an object store; None if it is none."""
-        if not (is_remote(self._path) or source_files.is_delta(self._path)):
-            return None
-        try:
-            from genre_spark.publishing.delta_folder import DeltaFolder
-
-            found = DeltaFolder.at(self._path, self._options)
-        except (ModuleNotFoundError, InputError):
-            if not is_remote(self._path):
-                raise
-            return None  # whoever reads it as a directory will say why
-        return found if found.table else None
+        self._get_spark, self._path = get_spark, path
+        self._logged = logged_table(path, options)
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -92,9 +75,9 @@ class LabelledTable:
         InputError
             Where it is no labelled catalogue.
         """
-        if not self._delta:
+        if not self._logged:
             return require(storage_at(self._get_spark, self._path), self._path)
-        content = self._delta.manifest()
+        content = self._logged.manifest()
         if content is None:
             raise InputError(
                 f"{self._path}: not a labelled catalogue: no commit of genre-spark is in its log"
@@ -103,8 +86,8 @@ class LabelledTable:
 
     def _rows(self) -> dataset.Dataset | DataFrame:
         """The labelled rows: with Arrow where Java is not needed, else with Spark."""
-        if self._delta and self._delta.table:
-            return self._delta.table.to_pyarrow_dataset()
+        if self._logged and self._logged.table:
+            return self._logged.table.to_pyarrow_dataset()
         if is_remote(self._path) and (spark := self._get_spark()):
             return spark.read.parquet(without_globs(self._path))
         return dataset.dataset(str(local_path(self._path)), format="parquet", partitioning="hive")

@@ -6,7 +6,7 @@ columns are read back and their checksum compared.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from py4j.protocol import Py4JJavaError
 from pyarrow import dataset
 from pyarrow import parquet as pq
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, DataFrameWriter, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -53,55 +53,21 @@ class Content:
     checksum: str
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Files of a labelled catalogue.
-
-    Attributes
-    ----------
-    partition_by : str or None
-        Column whose values get a directory each.
-    rows_per_file : int
-        About so many; 0 for a file per task.
-    """
-
-    partition_by: str | None = None
-    rows_per_file: int = 0
-
-    @classmethod
-    def of(cls, settings: PublishingSettings) -> "Layout":
-        """As the settings ask for."""
-        return cls(settings.partition_by, settings.rows_per_file)
-
-    def arrange(self, table: DataFrame, n_rows: int) -> DataFrame:
-        """The rows in the tasks that write them.
-
-        Parameters
-        ----------
-        n_rows : int
-            Its rows.
-        """
-        if self.partition_by:
-            # Otherwise each task would write a file into each directory. Spark makes these tasks
-            # as large as it likes them: a large directory is written by several.
-            return table.hint("rebalance", self.partition_by)
-        if self.rows_per_file:
-            return table.repartition(max(1, round(n_rows / self.rows_per_file)), TRACK_ID)
-        return table
-
-    def writer(self, table: DataFrame) -> DataFrameWriter:
-        """Writes an arranged table."""
-        writer = table.write
-        if self.partition_by:
-            writer = writer.partitionBy(self.partition_by)
-            writer = writer.option("maxRecordsPerFile", self.rows_per_file)
-        return writer
+def arrange(table: DataFrame, n_rows: int, settings: PublishingSettings) -> DataFrame:
+    """The rows in the tasks that write them, so that files are as the settings want them."""
+    if settings.partition_by:
+        # Otherwise each task would write a file into each directory. Spark makes these tasks
+        # as large as it likes them: a large directory is written by several.
+        return table.hint("rebalance", settings.partition_by)
+    if settings.rows_per_file:
+        return table.repartition(max(1, round(n_rows / settings.rows_per_file)), TRACK_ID)
+    return table
 
 
 def write(
     table: DataFrame,
     path: str,
-    layout: Layout | None = None,
+    settings: PublishingSettings | None = None,
     facts: Mapping[str, Column] | None = None,
 ) -> tuple[Content, dict[str, Any]]:
     """Writes a table as Parquet, and counts what is sent to the disk.
@@ -109,10 +75,8 @@ def write(
     Parameters
     ----------
     table : DataFrame
-        Arranged for the layout. Columns whose names start with ``_`` are for `facts` and not
-        written.
-    layout : Layout, optional
-        A file per task where there is none.
+        From `arrange`, or a file per task. Columns whose names start with ``_`` are for `facts` and
+        not written.
     facts : mapping of str to Column, optional
         Further aggregates over the rows.
 
@@ -123,12 +87,14 @@ def write(
     """
     published = [name for name in table.columns if facts is None or not name.startswith("_")]
     seen = Observation()
-    rows, total = _totals(published)
-    wanted = {"rows": rows, "checksum": total, **(facts or {})}
+    wanted = {**_totals(published), **(facts or {})}
     totals = [column.alias(name) for name, column in wanted.items()]
     try:
-        observed = table.observe(seen, *totals).select(*map(by_name, published))
-        (layout or Layout()).writer(observed).parquet(path)
+        to = table.observe(seen, *totals).select(*map(by_name, published)).write
+        if settings and settings.partition_by:
+            to = to.partitionBy(settings.partition_by)
+            to = to.option("maxRecordsPerFile", settings.rows_per_file)
+        to.parquet(path)
     except (PySparkException, Py4JJavaError) as err:
         raise environment_error(err) or OutputError(
             f"{path}: could not be written: {cause(err)}; nothing was published"
@@ -139,9 +105,7 @@ def write(
 
 def count(table: DataFrame) -> Content:
     """What a table holds, read whole."""
-    rows, checksum = _totals(table.columns)
-    found = aggregate(table, {"rows": rows, "checksum": checksum})
-    return _content(found["rows"], found["checksum"])
+    return _content(**aggregate(table, _totals(table.columns)))
 
 
 def aggregate(table: DataFrame, aggregates: Mapping[str, Column]) -> dict[str, Any]:
@@ -159,7 +123,7 @@ def checksum(columns: Sequence[str]) -> Column:
 
 
 @contextmanager
-def reading_back(path: str) -> Iterator[None]:
+def _reading_back(path: str) -> Iterator[None]:
     """Raises `OutputError` where what was written cannot be read."""
     try:
         yield
@@ -173,7 +137,7 @@ def reading_back(path: str) -> Iterator[None]:
         ) from err
 
 
-def check_content(path: str, written: Content, found: Content) -> None:
+def _check_content(path: str, written: Content, found: Content) -> None:
     """Compares what was written with what is read back.
 
     Raises
@@ -216,47 +180,28 @@ def reconcile(read: int, labelled: int, quarantined: int) -> None:
         )
 
 
-def check_schema(labelled: DataFrame, columns: Mapping[str, str]) -> None:
-    """Compares the columns of a labelled catalogue with its contract.
-
-    Parameters
-    ----------
-    columns : mapping of str to str
-        Spark's type of each; see `labelled_columns`.
-
-    Raises
-    ------
-    GenreSparkError
-        Where columns or types are others.
-    """
-    check_types(labelled.schema, columns)
-
-
 def check_types(schema: StructType, columns: Mapping[str, str], partial: bool = False) -> None:
-    """As `check_schema`; a partial schema may lack the column that is in the names of directories."""
+    """Compares columns and their Spark types with the contract; see `labelled_columns`.
+
+    A partial schema may lack the column that is in the names of directories.
+    """
     found = {field.name: field.dataType.simpleString() for field in schema}
     absent = set(PARTITION_COLUMNS) - set(found) if partial else ()
     if found != {name: kind for name, kind in columns.items() if name not in absent}:
         raise GenreSparkError(f"columns are {found}, should be {columns}")
 
 
-def _totals(columns: Sequence[str]) -> list[Column]:
-    return [F.count(F.lit(1)), checksum(columns)]
+def _totals(columns: Sequence[str]) -> dict[str, Column]:
+    return {"rows": F.count(F.lit(1)), "checksum": checksum(columns)}
 
 
-def _content(rows: int, total: int | None) -> Content:
-    return Content(rows, format((total or 0) % 2**64, "016x"))
-
-
-def content_of(parts: Iterable[tuple[int, int | None]]) -> Content:
-    """Of a table whose groups of rows were counted apart: their numbers and checksums."""
-    rows, sums = zip(*parts, strict=True) if (parts := list(parts)) else ((), ())
-    return _content(sum(rows), sum(one or 0 for one in sums))
+def _content(rows: int, checksum: int | None) -> Content:
+    return Content(rows, format((checksum or 0) % 2**64, "016x"))
 
 
 @dataclass(frozen=True)
 class Staged:
-    """Labels that were verified.
+    """Labels that were written and verified.
 
     Attributes
     ----------
@@ -264,6 +209,8 @@ class Staged:
         Tracks with imputed features.
     scored_at : dict of str to int
         Tracks by the time of the run that labelled them, ISO 8601.
+    facts : dict of str to object
+        The values of further aggregates.
     """
 
     table: DataFrame
@@ -271,56 +218,57 @@ class Staged:
     labels: LabelProfile
     imputed: int
     scored_at: dict[str, int]
+    facts: dict[str, Any]
 
 
-def counted(columns: Mapping[str, str]) -> dict[str, Column]:
-    """Aggregates of the pass that writes the labels, to which footers are compared."""
-    nulls = {f"nulls of {name}": F.count_if(by_name(name).isNull()) for name in columns}
-    ends = {"least": F.min, "largest": F.max}
-    return nulls | {f"{end} {name}": of(name) for end, of in ends.items() for name in _EXTREMES}
-
-
-def verify_labels(
-    spark: SparkSession,
+def stage_labels(
+    labels: DataFrame,
     path: str,
-    written: Content,
-    facts: Mapping[str, Any],
+    n_rows: int,
     columns: Mapping[str, str],
-    verify: Verify,
+    facts: Mapping[str, Column],
+    settings: PublishingSettings,
 ) -> Staged:
-    """What was staged, once it is known to be what was written.
+    """Writes labels, then verifies that the files have what the writing pass has counted.
 
     Parameters
     ----------
-    facts : mapping
-        The values of `counted`.
+    n_rows : int
+        About how many.
     columns : mapping of str to str
-        Spark's types, in the order in which they were written.
-    verify : str
-        ``full`` reads all columns back.
+        Spark's types, in the order in which they are written.
+    facts : mapping of str to Column
+        Further aggregates.
 
     Raises
     ------
     OutputError
-        Where a file does not hold what was written to it.
+        Where they cannot be written, or a file does not hold what was written to it.
     """
-    schema = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    nulls = {f"nulls of {name}": F.count_if(by_name(name).isNull()) for name in columns}
+    ends = {"least": F.min, "largest": F.max}
+    nulls |= {f"{end} {name}": of(name) for end, of in ends.items() for name in _EXTREMES}
+    arranged = arrange(labels, n_rows, settings)
+    written, found = write(arranged, path, settings, {**nulls, **facts})
+    spark, schema = labels.sparkSession, ", ".join(f"{n} {kind}" for n, kind in columns.items())
     # Spark need not look for the schema; it puts a column last that is in the names of directories.
     table = spark.read.schema(schema).parquet(without_globs(path)).select(*columns)
-    with reading_back(path):
-        if verify == "full" or is_remote(path):
-            check_schema(read(spark, path, columns), columns)
+    with _reading_back(path):
+        if settings.verify == "full" or is_remote(path):
+            check_types(read(spark, path, columns).schema, columns)
             groups = _read_back(table, path, written)
         else:
             files = dataset.dataset(str(local_path(path)), format="parquet", partitioning="hive")
-            _check_footers(path, files.files, {"rows": written.rows, **facts}, columns)
+            expected = {"rows": written.rows, **{name: found[name] for name in nulls}}
+            _check_footers(path, files.files, expected, columns)
             groups = grouped_labels(files)
     scored_at: dict[str, int] = {}
     for row in groups:
         at = datetime.fromtimestamp(row["at"], UTC).isoformat()
         scored_at[at] = scored_at.get(at, 0) + row["tracks"]
     imputed = sum(row["imputed"] for row in groups)
-    return Staged(table, written, label_profile(groups), imputed, scored_at)
+    counted = {name: found[name] for name in facts}
+    return Staged(table, written, label_profile(groups), imputed, scored_at, counted)
 
 
 def _read_back(table: DataFrame, path: str, written: Content) -> list[Any]:
@@ -330,34 +278,41 @@ def _read_back(table: DataFrame, path: str, written: Content) -> list[Any]:
         F.count_if(F.col("n_imputed") > 0).alias("imputed"),
         by=[F.unix_timestamp("scored_at").alias("at")],
     )
-    found = content_of((row["tracks"], row["checksum"]) for row in groups)
-    check_content(path, written, found)
+    total = sum(row["checksum"] for row in groups)
+    _check_content(path, written, _content(sum(row["tracks"] for row in groups), total))
     return groups
 
 
-def verify_quarantine(
-    spark: SparkSession, path: str, written: Content, verify: Verify
-) -> dict[str, int]:
-    """Rows per reason of a staged quarantine, once it is known to be what was written.
+def stage_quarantine(
+    rows: DataFrame, path: str, hide: Callable[[], None], verify: Verify
+) -> tuple[Content, dict[str, int]]:
+    """Writes quarantined rows and verifies them; also gives the rows per reason.
+
+    Parameters
+    ----------
+    hide : callable
+        Called once they are written.
 
     Raises
     ------
     OutputError
-        Where a file does not hold what was written to it.
+        Where they cannot be written, or a file does not hold what was written to it.
     """
+    written, _ = write(rows, path)
+    hide()
     if not written.rows:
-        return {}
-    with reading_back(path):
+        return written, {}
+    with _reading_back(path):
         if verify == "full" or is_remote(path):
-            table = read(spark, path)
-            check_content(path, written, count(table))
+            table = read(rows.sparkSession, path)
+            _check_content(path, written, count(table))
             each = table.select(F.explode(_REASONS).alias(_REASONS)).groupBy(_REASONS).count()
-            return {row[0]: row[1] for row in each.orderBy(_REASONS).collect()}
+            return written, {row[0]: row[1] for row in each.orderBy(_REASONS).collect()}
         files = dataset.dataset(str(local_path(path)), format="parquet")
         _check_footers(path, files.files, {"rows": written.rows}, {})
         reasons = files.to_table(columns=[_REASONS])[_REASONS].combine_chunks().flatten()
     found = {one["values"]: one["counts"] for one in pc.value_counts(reasons).to_pylist()}
-    return dict(sorted(found.items()))
+    return written, dict(sorted(found.items()))
 
 
 def _check_footers(

@@ -23,7 +23,6 @@ from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
 from genre_spark.evaluation import model_comparison, promotion_gate
 from genre_spark.platform.hadoop import HadoopStorage
 from genre_spark.platform.storage import LocalStorage
-from genre_spark.publishing.labels import model_of
 from genre_spark.source import Dataset
 
 NETWORK = make_network(scaled=4)
@@ -110,7 +109,7 @@ def test_a_bundle_in_an_object_store_is_named_by_its_uri_without_the_password(
 
     monkeypatch.setattr(models, "storage_at", lambda *_: Box())
     opened = store.open_bundle(lambda: None, "s3a://KEY:secret@box/mine/1", "models")
-    assert model_of(opened).path == "s3a://***@box/mine/1"
+    assert opened.source == "s3a://***@box/mine/1"
 
 
 def test_an_alias_that_was_never_given_is_refused_with_those_that_were(registry):
