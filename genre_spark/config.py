@@ -176,6 +176,9 @@ def load_settings(
 ) -> Settings:
     """Settings from the defaults, then a file, then ``key=value`` overrides, then single values.
 
+    Raises `ConfigError` with every unknown key and wrong value, each with the file or option it
+    stands in.
+
     Parameters
     ----------
     config : path, optional
@@ -186,11 +189,6 @@ def load_settings(
         Shorthand for the override ``seed=...``.
     given : mapping, optional
         Values by the same keys as `overrides`, of options that stand for one setting and of `api`.
-
-    Raises
-    ------
-    ConfigError
-        With every unknown key and wrong value, each with the file or option it stands in.
     """
     defaults = read_yaml(conf_dir() / "default.yaml")
     origins: dict[str, str] = {}
@@ -229,15 +227,12 @@ class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
 def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, Any]:
     """The mapping in a YAML file.
 
+    Raises `ConfigError` if it cannot be read, or is no mapping; what is in it is not quoted.
+
     Parameters
     ----------
     as_typed : tuple of str
         Keys that lead to a mapping whose values are texts, as they were typed.
-
-    Raises
-    ------
-    ConfigError
-        Where it cannot be read, or is no mapping; what is in it is not quoted.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -336,17 +331,14 @@ def validated(
 ) -> _Model:
     """A model of the values.
 
+    Raises `ConfigError` with every unknown key and wrong value.
+
     Parameters
     ----------
     origins : dict of str to str
         The file or option that each key stands in.
     default_origin : str
         Of all other keys.
-
-    Raises
-    ------
-    ConfigError
-        With every unknown key and wrong value.
     """
     try:
         return model.model_validate(values)

@@ -175,10 +175,7 @@ class Dataset(StrictModel):
 def load_dataset(name_or_file: str | None) -> Dataset:
     """A mapping by its name in ``conf/datasets`` or by its file; the identity for None.
 
-    Raises
-    ------
-    ConfigError
-        Where there is no such mapping, or its content is wrong.
+    Raises `ConfigError` if there is no such mapping, or its content is wrong.
     """
     if name_or_file is None:
         return Dataset()

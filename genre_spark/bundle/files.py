@@ -90,17 +90,15 @@ class Bundle:
 def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -> Bundle:
     """Reads and verifies a bundle in a local directory.
 
+    Raises `BundleError` if a file is missing, changed or unexpected, the format is newer, or the
+    kind is wrong.
+
     Parameters
     ----------
     path : path
         The bundle's directory.
     kind : {'clusters', 'full'}, optional
         Kind that the work needs; a full bundle serves where clusters are needed.
-
-    Raises
-    ------
-    BundleError
-        Where a file is missing, changed or unexpected, the format is newer, or the kind is wrong.
     """
     path = Path(path)
     if not (path / MANIFEST).is_file():

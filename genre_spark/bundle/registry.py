@@ -138,6 +138,9 @@ class Entry:
 def locate(get_spark: GetSpark, reference: str, root: str) -> str:
     """The path of a bundle.
 
+    Raises `BundleError` if an alias has never been given, or its bundle is no longer the one that
+    it was given to.
+
     Parameters
     ----------
     get_spark : callable
@@ -147,11 +150,6 @@ def locate(get_spark: GetSpark, reference: str, root: str) -> str:
         the path goes before what has the name.
     root : str
         Where names are looked up.
-
-    Raises
-    ------
-    BundleError
-        Where an alias has never been given, or its bundle is no longer the one that it was given to.
     """
     found = _ALIASED.fullmatch(reference)
     if not found and is_remote(reference):
@@ -169,10 +167,7 @@ def locate(get_spark: GetSpark, reference: str, root: str) -> str:
 def download(get_spark: GetSpark, path: str, folder: Path, max_bytes: int) -> Path:
     """A copy of a bundle, to below a local folder; unverified.
 
-    Raises
-    ------
-    BundleError
-        If it cannot be fetched.
+    Raises `BundleError` if it cannot be fetched.
     """
     copy = folder / "bundle"
     try:
@@ -206,10 +201,7 @@ class VersionAliases:
 def entries(get_spark: GetSpark, root: str) -> list[Entry]:
     """All bundles of a registry, in order of their names and versions.
 
-    Raises
-    ------
-    BundleError
-        Where there is no such folder.
+    Raises `BundleError` if there is no such folder.
     """
     storage = storage_at(get_spark, root)
     if not storage.is_dir(root):
@@ -225,18 +217,14 @@ def entries(get_spark: GetSpark, root: str) -> list[Entry]:
 
 
 def promotions(storage: Storage, folder: str) -> list[Promotion]:
-    """All promotions of a model, the oldest first.
-
-    Raises
-    ------
-    BundleError
-        Where one cannot be read.
-    """
+    """All promotions of a model, the oldest first. Raises `BundleError` if one cannot be read."""
     return [_read(storage, path) for path in _files(storage, folder)]
 
 
 def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> None:
     """Gives an alias to a version.
+
+    Raises `OutputError` if another promotion was made meanwhile.
 
     Parameters
     ----------
@@ -244,11 +232,6 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
         Of the model.
     seen : int
         How many promotions there were when it was decided.
-
-    Raises
-    ------
-    OutputError
-        Where another promotion was made meanwhile.
     """
     storage.make_dirs(f"{folder}/{PROMOTIONS}")
     content = promotion.model_dump(mode="json")
@@ -260,12 +243,8 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
 def check_place(path: str, alias: str, root: str) -> None:
     """Checks that an alias, and what is to have it, will be found again by their names.
 
-    Raises
-    ------
-    ConfigError
-        Where the alias cannot be written in a reference.
-    BundleError
-        Where the bundle has no version.
+    Raises `ConfigError` if the alias cannot be written in a reference. Raises `BundleError` if the
+    bundle has no version.
     """
     if not re.fullmatch(_ALIAS, alias):
         raise ConfigError(f"--alias {alias}: should be letters, digits, _ and -, a letter first")

@@ -45,9 +45,7 @@ class UntrustedError(Exception):
 def check_plain(file: Path) -> None:
     """Refuses what is not a plain file of a reasonable size: links, pipes, devices.
 
-    Raises
-    ------
-    UntrustedError
+    Raises `UntrustedError`.
     """
     status = file.lstat()
     if not stat.S_ISREG(status.st_mode):
@@ -59,6 +57,8 @@ def check_plain(file: Path) -> None:
 def check_onnx(content: bytes, inputs: Shapes, outputs: Shapes) -> None:
     """Refuses a network that is more than bounded arithmetic from tracks to log-probabilities.
 
+    Raises `UntrustedError`.
+
     Parameters
     ----------
     content : bytes
@@ -67,10 +67,6 @@ def check_onnx(content: bytes, inputs: Shapes, outputs: Shapes) -> None:
         Shape per track of each input, all float32; the number of tracks stands before it.
     outputs : mapping of str to tuple of int
         Shape per track of each output, in order: log-probabilities along the last axis.
-
-    Raises
-    ------
-    UntrustedError
     """
     model = _parse(content)
     _check_structure(model)

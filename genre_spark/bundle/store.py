@@ -32,10 +32,7 @@ def _registry_of(reference: str) -> Any:
 def open_bundle(get_spark: GetSpark, reference: str, root: str) -> Bundle:
     """A verified bundle by its path or name; see `registry.locate`.
 
-    Raises
-    ------
-    BundleError
-        If it is not there, or cannot be trusted.
+    Raises `BundleError` if it is not there, or cannot be trusted.
     """
     path = _registry_of(reference).locate(get_spark, reference, root)
     with on_disk(get_spark, path) as opened:
@@ -75,10 +72,7 @@ def check_absent(spark: SparkSession, output: str) -> None:
 def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
     """A local folder to make a bundle in; it appears at `output` when the block is done.
 
-    Raises
-    ------
-    OutputError
-        Where another run is making it, or it is there by now.
+    Raises `OutputError` if another run is making it, or it is there by now.
     """
     made_in = Path(tempfile.mkdtemp(prefix="genre-spark-"))
     # Temporary folders are private to their owner; a bundle is for all who may read its parent.

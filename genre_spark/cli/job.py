@@ -102,10 +102,7 @@ class Job:
     def model(self, reference: str) -> "Bundle":
         """A verified bundle by its path or name; Spark is started for what only Hadoop can reach.
 
-        Raises
-        ------
-        BundleError
-            If it is not there, or cannot be trusted.
+        Raises `BundleError` if it is not there, or cannot be trusted.
         """
         from genre_spark.bundle import store
 
@@ -139,10 +136,7 @@ def job_of(run: "RunOptions") -> Iterator[Job]:
 def _is_warm(run: "RunOptions") -> bool:
     """Whether a command runs on the warm server: by its option, or by the variable if it can.
 
-    Raises
-    ------
-    ConfigError
-        Where options exclude each other, or the command cannot run on Spark Connect.
+    Raises `ConfigError` if options exclude each other, or the command cannot run on Spark Connect.
     """
     option = "--remote" if run.remote else "--warm"
     if (run.remote or run.warm) and run.command not in ON_CONNECT:
@@ -162,10 +156,7 @@ def terminal_of(
 ) -> Iterator["Terminal"]:
     """A terminal for the time of a command; logs and warnings are set to the same options.
 
-    Raises
-    ------
-    ConfigError
-        Where both less and more output is asked for.
+    Raises `ConfigError` if both less and more output is asked for.
     """
     from genre_spark.cli.terminal import Terminal
     from genre_spark.platform.session import under_spark_submit

@@ -36,12 +36,8 @@ class TableOptions:
     def source(self, settings: "Settings") -> "Source":
         """The catalogue with its mapping; a Delta table at the version that is to be read.
 
-        Raises
-        ------
-        ConfigError
-            Where the mapping cannot be read.
-        InputError
-            Where a Delta table cannot be read.
+        Raises `ConfigError` if the mapping cannot be read. Raises `InputError` if a Delta table
+        cannot be read.
         """
         from genre_spark.catalog.catalogue import Source
         from genre_spark.source import load_dataset

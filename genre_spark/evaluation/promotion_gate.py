@@ -35,27 +35,20 @@ def promote(
 ) -> Promotion:
     """Gives a model an alias; ``champion`` only if it passes the gate.
 
+    Raises `GateError` if the champion is better, or there are too few tracks to compare on. Raises
+    `BundleError` if a champion has no genres, a version never had the alias, or does not exist.
+    Raises `ConfigError` if there is a champion, and no catalogue to compare with it on.
+
     Parameters
     ----------
     spark : SparkSession, optional
         Needed with a catalogue, and for paths that only Hadoop can reach.
     candidate : Bundle
         From ``…/NAME/VERSION``, or from ``models:/NAME/VERSION`` of MLflow's registry.
-    alias : str
     source : Source, optional
         Labelled tracks to compare with the champion on.
-    settings : Settings
     rollback : bool
         Back to a version that has had the alias before: it passed the gate then.
-
-    Raises
-    ------
-    GateError
-        If the champion is better, or there are too few tracks to compare on.
-    BundleError
-        If a champion has no genres, a version never had the alias, or does not exist.
-    ConfigError
-        If there is a champion, and no catalogue to compare with it on.
     """
     path = candidate.location
     models.check_place(path, alias, settings.models.registry)
@@ -93,12 +86,8 @@ def compared(
 ) -> Evidence:
     """Evidence from labelled tracks of artists that neither model has learned from.
 
-    Raises
-    ------
-    ConfigError
-        If there is no catalogue, or no session.
-    GateError
-        If a model does not record its artists, or there are too few such tracks.
+    Raises `ConfigError` if there is no catalogue, or no session. Raises `GateError` if a model does
+    not record its artists, or there are too few such tracks.
     """
     if source is None or spark is None:
         raise ConfigError(
@@ -127,10 +116,7 @@ def compared(
 def check(evidence: Evidence, max_loss: float) -> None:
     """Compares a candidate with the champion.
 
-    Raises
-    ------
-    GateError
-        Where it loses more accuracy than `max_loss` under any protocol.
+    Raises `GateError` if it loses more accuracy than `max_loss` under any protocol.
     """
     for name, one in evidence.protocols.items():
         lost = one.champion - one.candidate

@@ -76,6 +76,8 @@ def check_drift(
 ) -> Drift:
     """The gate of drift, before anything is labelled: a sample of tracks against a bundle's profile.
 
+    Raises `GateError` if a distance is beyond its limit.
+
     Parameters
     ----------
     sample : Sample
@@ -84,11 +86,6 @@ def check_drift(
         As of `drift.assess`.
     path : str
         Of the catalogue, for the message.
-
-    Raises
-    ------
-    GateError
-        If a distance is beyond its limit.
     """
     shifts = drift.of_features(profile.features, binned_as(profile, sample.with_features))
     coverage = drift.Coverage.of(sample, profile)

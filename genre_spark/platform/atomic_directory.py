@@ -92,10 +92,7 @@ def read_manifest(storage: Storage, path: str, kind: str = CATALOGUE) -> dict[st
 def require_manifest(storage: Storage, path: str) -> dict[str, Any]:
     """The manifest of a labelled catalogue.
 
-    Raises
-    ------
-    InputError
-        Where the path is not a labelled catalogue.
+    Raises `InputError` if the path is not a labelled catalogue.
     """
     manifest = read_manifest(storage, path)
     if manifest is None:
@@ -165,6 +162,9 @@ def check_target(
 ) -> str:
     """The resolved output, once it is known to be safe.
 
+    Raises `OutputError` if output and an input contain each other, the output holds a file that
+    genre-spark did not publish, or a switch there has a gap.
+
     Parameters
     ----------
     kind : str
@@ -173,12 +173,6 @@ def check_target(
         By which the output was named, for messages.
     allow_gap : bool
         Take an object store too, where readers may find half of it during the switch.
-
-    Raises
-    ------
-    OutputError
-        Where output and an input contain each other, the output holds a file that genre-spark did
-        not publish, or a switch there has a gap.
     """
     path = storage.resolve(output)
     if _is_mount(path):
@@ -215,12 +209,7 @@ def check_target(
 
 
 def check_apart(storage: Storage, output: str, inputs: list[str], option: str = "--output") -> None:
-    """Refuses an output that contains an input, or lies inside one.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Refuses an output that contains an input, or lies inside one. Raises `OutputError`."""
     path = storage.resolve(output)
     for given in inputs:
         if _overlap(storage, path, given):
@@ -240,6 +229,9 @@ def publishing(
 ) -> Iterator[Target]:
     """Holds the lock on an output; what the block puts into `Target.staging` is then published.
 
+    Raises `OutputError` if another run is publishing there, or something stands there that is not
+    replaced.
+
     Parameters
     ----------
     path : str
@@ -250,11 +242,6 @@ def publishing(
         12 hexadecimal digits; one of its own by default.
     kind : str, optional
         Of what is replaced; None where nothing may be.
-
-    Raises
-    ------
-    OutputError
-        Where another run is publishing there, or something stands there that is not replaced.
     """
     target = Target(path, run_id or uuid.uuid4().hex[:12])
     storage.make_dirs(target.parent)
@@ -284,10 +271,7 @@ def write_manifest(
 ) -> None:
     """Puts the manifest, without secrets, into the staged directory; it lists the files there.
 
-    Raises
-    ------
-    OutputError
-        If it would be too large to be read again.
+    Raises `OutputError` if it would be too large to be read again.
     """
     stamp = {"made_by": MADE_BY, "run_id": target.run_id, "files": staged_files(storage, target)}
     # The list of files is never redacted: what is in it may be deleted later.

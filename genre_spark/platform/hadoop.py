@@ -25,16 +25,13 @@ from genre_spark.platform.storage import (
 def storage_of(spark: SparkSession | None, path: str) -> Storage:
     """The storage that holds a path.
 
+    Raises `ConfigError` for a remote path without a session.
+
     Parameters
     ----------
     spark : SparkSession, optional
         Whose Hadoop configuration (default file system, credentials) counts. Without it every
         path without a scheme is local.
-
-    Raises
-    ------
-    ConfigError
-        For a remote path without a session.
     """
     at_hand = spark is not None and is_classic(spark)
     if not is_remote(path) and (not at_hand or path.startswith("file:")):

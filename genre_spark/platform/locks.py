@@ -68,6 +68,8 @@ def held(
 ) -> Iterator[Callable[[], None]]:
     """Holds the lock of an output for as long as the block lasts.
 
+    Raises `OutputError` if another run holds the lock.
+
     Parameters
     ----------
     output : str
@@ -82,11 +84,6 @@ def held(
     callable
         Raises `OutputError` where the lock was lost meanwhile: call it before what cannot be
         undone.
-
-    Raises
-    ------
-    OutputError
-        Where another run holds the lock.
     """
     token = uuid.uuid4().hex
     lock = f"{stem}{token}"

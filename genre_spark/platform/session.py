@@ -133,6 +133,8 @@ def get_session(
 ) -> "SparkSession":
     """A session under spark-submit's settings, or in local mode where started otherwise.
 
+    Raises `ConfigError` if no Java is found, or Spark does not start.
+
     Parameters
     ----------
     master : str, optional
@@ -144,11 +146,6 @@ def get_session(
         was there first.
     small : bool
         Whether the session is for a short job; see `java_options.is_small`.
-
-    Raises
-    ------
-    ConfigError
-        Where no Java is found, or Spark does not start.
     """
     from pyspark.sql import SparkSession
 
@@ -181,6 +178,8 @@ def on_connect(
 ) -> Iterator["SparkSession"]:
     """A session of Spark Connect for the time of the block.
 
+    Raises `ConfigError` if there is no server, or its libraries are not installed.
+
     Parameters
     ----------
     remote : str or None
@@ -189,11 +188,6 @@ def on_connect(
         ``local[...]``, of the warm server.
     batch_rows : int
         Rows per Arrow batch that Python workers get.
-
-    Raises
-    ------
-    ConfigError
-        Where there is no server, or its libraries are not installed.
     """
     _require_libraries()
     with ExitStack() as stack:
@@ -270,14 +264,12 @@ def is_classic(spark: "SparkSession") -> bool:
 def require_classic(spark: "SparkSession", work: str) -> None:
     """Refuses a session of Spark Connect.
 
+    Raises `ConfigError`.
+
     Parameters
     ----------
     work : str
         What needs a classic session, for the message.
-
-    Raises
-    ------
-    ConfigError
     """
     if not is_classic(spark):
         raise ConfigError(

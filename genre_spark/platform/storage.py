@@ -36,18 +36,14 @@ def local_path(path: str) -> Path:
 def read_small(path: Path, folder: Path | None = None) -> bytes:
     """A small file that somebody else may have put there, whole; opening it never blocks.
 
+    Raises `InputError` if it is not a plain file (but a pipe, a device, a folder), lies outside of
+    the folder, or has more than `MAX_SMALL` bytes. Raises `OSError` if it is missing or cannot be
+    read.
+
     Parameters
     ----------
     folder : Path, optional
         Links may not lead out of it; by default the file's own folder.
-
-    Raises
-    ------
-    InputError
-        If it is not a plain file (but a pipe, a device, a folder), lies outside of the folder, or
-        has more than `MAX_SMALL` bytes.
-    OSError
-        If it is missing or cannot be read.
     """
     real, inside = path.resolve(strict=True), (folder or path.parent).resolve()
     if not real.is_relative_to(inside):
@@ -82,14 +78,12 @@ def replace_file(path: Path, content: bytes) -> None:
 def check_own(path: Path, mark: str) -> None:
     """Refuses to write to a file that has something else in it than genre-spark writes there.
 
+    Raises `OutputError`.
+
     Parameters
     ----------
     mark : str
         Stands near the beginning of each file that may be replaced, or appended to.
-
-    Raises
-    ------
-    OutputError
     """
     if not path.exists() or (path.is_file() and not path.stat().st_size):
         return
@@ -100,10 +94,7 @@ def check_own(path: Path, mark: str) -> None:
 def within_limit(content: bytes, path: str) -> bytes:
     """The content of a small file, of which at most one byte beyond `MAX_SMALL` was read.
 
-    Raises
-    ------
-    InputError
-        If it is larger.
+    Raises `InputError` if it is larger.
     """
     if len(content) > MAX_SMALL:
         raise InputError(f"{path}: has more than {MAX_SMALL:,} bytes, the limit for such a file")
@@ -197,10 +188,8 @@ class Storage(ABC):
     def download(self, source: str, target: Path, max_bytes: int) -> None:
         """Copies the files of a directory, and of none within it, to the local disk.
 
-        Raises
-        ------
-        InputError
-            Where there are folders in it, more than `MAX_FILES` files or more than `max_bytes`.
+        Raises `InputError` if there are folders in it, more than `MAX_FILES` files or more than
+        `max_bytes`.
         """
 
     @abstractmethod
@@ -336,12 +325,7 @@ class LocalStorage(Storage):
 
 
 def check_download(source: str, sizes: Sequence[int], folders: int, max_bytes: int) -> None:
-    """Refuses what is too large to be fetched, before it is.
-
-    Raises
-    ------
-    InputError
-    """
+    """Refuses what is too large to be fetched, before it is. Raises `InputError`."""
     if folders or len(sizes) > MAX_FILES:
         raise InputError(
             f"{source}: holds {len(sizes)} files and folders, {folders} of them folders; at most"

@@ -44,17 +44,14 @@ _LISTENS = "0A"  # state of a socket in /proc/net/tcp
 def serving(master: str, properties: Mapping[str, str]) -> Iterator[str]:
     """The URL of a running server, which does not end before the block does.
 
+    Raises `ConfigError` if it does not start, or a command uses a server of another identity.
+
     Parameters
     ----------
     master : str
         ``local[...]``.
     properties : mapping of str to str
         Spark's settings for its start.
-
-    Raises
-    ------
-    ConfigError
-        Where it does not start, or a command uses a server of another identity.
     """
     folder = _folder()
     os.environ[_DISCOVERY] = str(folder / "server.json")
@@ -69,13 +66,7 @@ def serving(master: str, properties: Mapping[str, str]) -> Iterator[str]:
 
 
 def stop() -> bool:
-    """Stops the server; False where none runs.
-
-    Raises
-    ------
-    OutputError
-        Where a command uses it.
-    """
+    """Stops the server; False where none runs. Raises `OutputError` if a command uses it."""
     folder = _folder()
     with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
         if not free:

@@ -152,12 +152,8 @@ class DeltaFolder:
     def commit(self, added: list[AddAction], schema: Schema, facts: dict[str, Any]) -> int:
         """Replaces the table's rows; its new version.
 
-        Raises
-        ------
-        OutputError
-            If somebody else has committed since the run began; the table is as they left it.
-        InputError
-            If the store cannot be reached, so that nobody knows.
+        Raises `OutputError` if somebody else has committed since the run began; the table is as
+        they left it. Raises `InputError` if the store cannot be reached, so that nobody knows.
         """
         partitions = [*added[0].partition_values] if added else []
         properties = CommitProperties(custom_metadata=facts, max_commit_retries=0)

@@ -34,14 +34,14 @@ class Destination(ABC):
     def check(self, inputs: list[str]) -> None:
         """Refuses an output that cannot be written safely, before any work.
 
-        Raises
-        ------
-        OutputError
+        Raises `OutputError`.
         """
 
     @abstractmethod
     def publishing(self, switch: bool, run_id: str | None) -> AbstractContextManager["Destination"]:
         """Locks the output, and gives itself; what the block writes is published at its end.
+
+        Raises `OutputError` if another run publishes there, or has done so meanwhile.
 
         Parameters
         ----------
@@ -49,11 +49,6 @@ class Destination(ABC):
             False throws away what was written.
         run_id : str or None
             12 hexadecimal digits; None for a new one.
-
-        Raises
-        ------
-        OutputError
-            Where another run publishes there, or has done so meanwhile.
         """
 
     @abstractmethod

@@ -168,22 +168,16 @@ def publish_labels(
 ) -> PublishedLabels:
     """Labels a catalogue into a directory that readers see whole, old or new.
 
+    Raises `OutputError` if the output is busy, unsafe, or cannot be written. Raises `GateError` if
+    the catalogue is too unlike the model's, or too many rows are bad; nothing is published then.
+    Raises `GenreSparkError` if rows are not accounted for; nothing is published then.
+
     Parameters
     ----------
     catalogue : Catalogue
         Open, validated for the bundle's features.
     request : LabelRequest
         Its output has passed `Destination.check`.
-
-    Raises
-    ------
-    OutputError
-        Where the output is busy, unsafe, or cannot be written.
-    GateError
-        Where the catalogue is too unlike the model's, or too many rows are bad; nothing is
-        published then.
-    GenreSparkError
-        Where rows are not accounted for; nothing is published then.
     """
     output = destination_of(spark, request.output, request.settings)
     with output.publishing(not request.dry_run, request.run_id) as target:
@@ -257,9 +251,7 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
 def _check_shrink(run: _Run, n_tracks: int) -> None:
     """Stops where so few tracks would replace many, as after an export that broke off.
 
-    Raises
-    ------
-    GateError
+    Raises `GateError`.
     """
     old, most = run.target.old, run.request.settings.publishing.max_shrink
     before = old.manifest.rows.labelled if old and old.manifest else 0
@@ -330,7 +322,6 @@ def _labels(run: _Run) -> Iterator[tuple[DataFrame, DataFrame | None, str | None
 
     Yields
     ------
-    labels : DataFrame
     hashes : DataFrame or None
         Of all tracks, if some labels are reused; else the facts can be counted in `labels`.
     in_full_because : str or None

@@ -231,22 +231,14 @@ def published(content: dict[str, Any]) -> Published:
 def require(storage: Storage, path: str) -> Manifest:
     """The manifest of a labelled catalogue.
 
-    Raises
-    ------
-    InputError
-        Where the path is not a labelled catalogue, or another version of genre-spark wrote it.
+    Raises `InputError` if the path is not a labelled catalogue, or another version of genre-spark
+    wrote it.
     """
     return checked(require_manifest(storage, path), path)
 
 
 def checked(content: dict[str, Any], path: str) -> Manifest:
-    """A manifest by its content.
-
-    Raises
-    ------
-    InputError
-        Where another version of genre-spark wrote it.
-    """
+    """A manifest by its content. Raises `InputError` if another version of genre-spark wrote it."""
     try:
         return Manifest.model_validate(content)
     except ValidationError as err:

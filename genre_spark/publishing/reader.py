@@ -68,13 +68,7 @@ class LabelledTable:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """Its manifest.
-
-        Raises
-        ------
-        InputError
-            Where it is no labelled catalogue.
-        """
+        """Its manifest. Raises `InputError` if it is no labelled catalogue."""
         if not self._logged:
             return require(storage_at(self._get_spark, self._path), self._path)
         content = self._logged.manifest()
@@ -95,10 +89,7 @@ class LabelledTable:
     def sample(self, n: int, columns: Sequence[str]) -> list[dict[str, Any]]:
         """At most `n` labelled rows: the same ones each time, from all over the catalogue.
 
-        Raises
-        ------
-        InputError
-            Where they cannot be read.
+        Raises `InputError` if they cannot be read.
         """
         with self._reading():
             table = self._rows()
@@ -112,10 +103,7 @@ class LabelledTable:
     def by_ids(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         """The labelled rows of some tracks; a track that was not labelled is left out.
 
-        Raises
-        ------
-        InputError
-            Where they cannot be read.
+        Raises `InputError` if they cannot be read.
         """
         with self._reading():
             table = self._rows()
@@ -128,10 +116,8 @@ class LabelledTable:
     def look(self, n_samples: int) -> LabelledCatalogue:
         """What the catalogue holds, with some of its tracks.
 
-        Raises
-        ------
-        InputError
-            Where it is no labelled catalogue, or has other than as many tracks as its manifest says.
+        Raises `InputError` if it is no labelled catalogue, or has other than as many tracks as its
+        manifest says.
         """
         stated = self.manifest.rows.labelled
         with self._reading():

@@ -72,6 +72,8 @@ def write(
 ) -> tuple[Content, dict[str, Any]]:
     """Writes a table as Parquet, and counts what is sent to the disk.
 
+    Raises `OutputError` if the disk is full, a worker died once too often, or the like.
+
     Parameters
     ----------
     table : DataFrame
@@ -79,11 +81,6 @@ def write(
         not written.
     facts : mapping of str to Column, optional
         Further aggregates over the rows.
-
-    Raises
-    ------
-    OutputError
-        Where the disk is full, a worker died once too often, or the like.
     """
     published = [name for name in table.columns if facts is None or not name.startswith("_")]
     seen = Observation()
@@ -140,10 +137,7 @@ def _reading_back(path: str) -> Iterator[None]:
 def _check_content(path: str, written: Content, found: Content) -> None:
     """Compares what was written with what is read back.
 
-    Raises
-    ------
-    OutputError
-        Where a file does not give back what was written to it.
+    Raises `OutputError` if a file does not give back what was written to it.
     """
     if found != written:
         raise OutputError(
@@ -167,10 +161,7 @@ def read(spark: SparkSession, path: str, columns: Collection[str] | None = None)
 def reconcile(read: int, labelled: int, quarantined: int) -> None:
     """Compares the rows that were read with those that were written.
 
-    Raises
-    ------
-    GenreSparkError
-        Where a row is missing or written twice.
+    Raises `GenreSparkError` if a row is missing or written twice.
     """
     if labelled + quarantined != read:
         raise GenreSparkError(
@@ -231,6 +222,8 @@ def stage_labels(
 ) -> Staged:
     """Writes labels, then verifies that the files have what the writing pass has counted.
 
+    Raises `OutputError` if they cannot be written, or a file does not hold what was written to it.
+
     Parameters
     ----------
     n_rows : int
@@ -239,11 +232,6 @@ def stage_labels(
         Spark's types, in the order in which they are written.
     facts : mapping of str to Column
         Further aggregates.
-
-    Raises
-    ------
-    OutputError
-        Where they cannot be written, or a file does not hold what was written to it.
     """
     nulls = {f"nulls of {name}": F.count_if(by_name(name).isNull()) for name in columns}
     ends = {"least": F.min, "largest": F.max}
@@ -288,15 +276,12 @@ def stage_quarantine(
 ) -> tuple[Content, dict[str, int]]:
     """Writes quarantined rows and verifies them; also gives the rows per reason.
 
+    Raises `OutputError` if they cannot be written, or a file does not hold what was written to it.
+
     Parameters
     ----------
     hide : callable
         Called once they are written.
-
-    Raises
-    ------
-    OutputError
-        Where they cannot be written, or a file does not hold what was written to it.
     """
     written, _ = write(rows, path)
     hide()
@@ -320,10 +305,7 @@ def _check_footers(
 ) -> None:
     """Compares footers with what was counted, as far as they say it.
 
-    Raises
-    ------
-    OutputError
-        Naming a fact with both values.
+    Raises `OutputError` naming a fact with both values.
     """
     footers = [pq.read_metadata(file) for file in files]
     for footer in footers if columns else ():

@@ -21,7 +21,6 @@ class Table:
 
     Attributes
     ----------
-    title : str
     rows : sequence of sequence
         Values as they are, so that a page can sort them.
     note : str
@@ -74,7 +73,6 @@ class Figure:
     ----------
     name : str
         Of its file, without the ending, and of its anchor.
-    question, finding : str
     charts : mapping of str to dict
         Vega-Lite specifications by title; the title of a single one is not shown.
     note : str
@@ -161,7 +159,6 @@ class Subject:
 
     Attributes
     ----------
-    model : bundle.manifest.Manifest
     labels : publishing.manifest.Manifest or None
         Of a catalogue that was labelled.
     labelled : mapping of str to dict

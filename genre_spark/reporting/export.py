@@ -16,11 +16,8 @@ GALLERY = Kind("_pictures.json")
 def check_target(storage: Storage, output: str, inputs: list[str], allow_gap: bool = False) -> str:
     """The resolved directory of the pictures, once it is known to be safe; see `publish`.
 
-    Raises
-    ------
-    OutputError
-        If it holds anything but pictures of an earlier report, overlaps with an input or output, or
-        is an object store, unless `allow_gap`.
+    Raises `OutputError` if it holds anything but pictures of an earlier report, overlaps with an
+    input or output, or is an object store, unless `allow_gap`.
     """
     return atomic_directory.check_target(storage, output, inputs, GALLERY, "--pictures", allow_gap)
 
@@ -30,10 +27,8 @@ def write(storage: Storage, path: str, figures: Iterable[Figure]) -> int:
 
     Parameters
     ----------
-    storage : Storage
     path : str
         From `check_target`; pictures of an earlier report are replaced.
-    figures : iterable of Figure
     """
     shown = {f"{figure.name}.png": figure for figure in figures}
     with (

@@ -70,12 +70,7 @@ def mark(command: str) -> str:
 
 
 def check(storage: Storage, output: str, command: str) -> None:
-    """Refuses to replace anything but an earlier page of the same command.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Refuses to replace anything but an earlier page of the same command. Raises `OutputError`."""
     if not storage.exists(output):
         return
     if storage.is_dir(output) or mark(command) not in storage.beginning(output, _HEAD):

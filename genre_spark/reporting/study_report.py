@@ -40,7 +40,6 @@ def write(study: PublishedStudy, folder: Path) -> None:
 
     Parameters
     ----------
-    study : PublishedStudy
     folder : Path
         Created here.
     """

@@ -63,10 +63,7 @@ for _noisy in ("mlflow", "alembic"):
 def check(name: str | None = None) -> None:
     """Checks that MLflow's server answers and takes the name of a model, before the work starts.
 
-    Raises
-    ------
-    ConfigError
-        If it does not answer, or refuses the name.
+    Raises `ConfigError` if it does not answer, or refuses the name.
     """
     if name is not None and not _NAME.fullmatch(name):
         raise ConfigError(f"--register {name}: MLflow takes no name with / : @ or quotes")
@@ -81,6 +78,8 @@ def check(name: str | None = None) -> None:
 
 def log(opened: Bundle, settings: Settings, run_id: str, name: str, page: Path) -> dict[str, str]:
     """Logs a bundle as a run: parameters, metrics, the page, and the model itself.
+
+    Raises `OutputError` if MLflow refuses it.
 
     Parameters
     ----------
@@ -99,11 +98,6 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str, page: Path) 
     -------
     dict
         ``run_id`` of MLflow, and ``model_uri``, by which `mlflow.pyfunc.load_model` finds it.
-
-    Raises
-    ------
-    OutputError
-        If MLflow refuses it.
     """
     manifest = opened.manifest
     (parameters,) = pd.json_normalize(redact_all(settings.model_dump(mode="json"))).to_dict(
@@ -133,10 +127,7 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str, page: Path) 
 def register(logged: dict[str, str], opened: Bundle, name: str) -> dict[str, str]:
     """Registers a logged bundle: ``registered``, by which ``--model`` finds it.
 
-    Raises
-    ------
-    OutputError
-        If MLflow does not take it.
+    Raises `OutputError` if MLflow does not take it.
     """
     tags = {_MODEL_ID: opened.manifest.model_id}
     try:
@@ -194,10 +185,7 @@ def _column(name: str) -> ColSpec:
 def locate(get_spark: GetSpark, reference: str, root: str) -> str:
     """``models:/NAME/VERSION`` of a reference, which an alias may stand for.
 
-    Raises
-    ------
-    BundleError
-        Where there is no such model, version or alias.
+    Raises `BundleError` if there is no such model, version or alias.
     """
     found = _REFERENCE.fullmatch(reference)
     if not found:
@@ -216,10 +204,8 @@ def locate(get_spark: GetSpark, reference: str, root: str) -> str:
 def download(get_spark: GetSpark, reference: str, folder: Path, max_bytes: int) -> Path:
     """The bundle of a registered model, copied to below a local folder; unverified.
 
-    Raises
-    ------
-    BundleError
-        If it cannot be fetched, has too many files or bytes, or is no model of genre-spark.
+    Raises `BundleError` if it cannot be fetched, has too many files or bytes, or is no model of
+    genre-spark.
     """
     with _asking(reference):
         uri = locate(get_spark, reference, "")
