@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.config import Settings
+from genre_spark.platform.atomic_directory import check_target
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.publishing import reader
 from genre_spark.schema import TRACK_ID
@@ -39,25 +40,25 @@ def run(
     pictures : str, optional
         A directory for the same pictures as PNG files.
     """
-    from genre_spark.reporting import export, html, pages
+    from genre_spark.reporting import html, pages
     from genre_spark.reporting.document import Subject
 
-    html.check(storage_of(spark, output), output, "report")
+    storage = storage_of(spark, output)
+    html.check(storage, output, "report")
     options = settings.delta.storage_options
     table = reader.LabelledTable(lambda: spark, labels, options) if labels else None
     manifest = table.manifest if table else None
     if pictures:
-        storage = storage_of(spark, pictures)
+        gallery, gap = storage_of(spark, pictures), settings.publishing.allow_gap
         taken = [path for path in (bundle.location, labels, output) if path]
-        gap = settings.publishing.allow_gap
-        directory = export.check_target(storage, pictures, taken, gap)
+        directory = check_target(gallery, pictures, taken, pages.PICTURES, "--pictures", gap)
     rows = _on_map(table, bundle.manifest) if table else {}
     page = pages.report(Subject(bundle.manifest, manifest, rows))
-    html.check(storage_of(spark, output), output, "report")
-    storage_of(spark, output).write_text(output, page.html)
+    html.check(storage, output, "report")
+    storage.write_text(output, page.html)
     summary = {"report": output}
     if pictures:
-        export.write(storage, directory, page.figures)
+        pages.write_pictures(gallery, directory, page.figures)
         summary["pictures"] = pictures
     return summary
 

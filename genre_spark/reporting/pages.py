@@ -1,12 +1,16 @@
-"""The pages: the report, the page of labels and the page of questions, each one HTML file."""
+"""The pages, each one HTML file: the report, with its pictures as files; labels; questions."""
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from genre_spark.platform import atomic_directory
 from genre_spark.platform.safe_text import redact
+from genre_spark.platform.storage import Storage
 from genre_spark.publishing.manifest import Manifest
 from genre_spark.reporting import charts, html
 from genre_spark.reporting.document import Figure, Subject
@@ -26,6 +30,8 @@ TOPICS = (synthetic_genres, labelled, drift, accuracy, confidence, importance, d
 # Of the tiles at the top.
 _ORDER = ("data", "confidence", "accuracy", "drift", "model")
 _DIGITS = 4
+# The manifest of a folder of pictures.
+PICTURES = "_pictures.json"
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,20 @@ def report(subject: Subject) -> Report:
         tiles=sorted(tiles, key=lambda one: _ORDER.index(one[0])),
     )
     return Report(page, figures)
+
+
+def write_pictures(storage: Storage, path: str, figures: Iterable[Figure]) -> None:
+    """Publishes figures as PNG files, with their questions and findings; replaces earlier pictures."""
+    captions = {}
+    with (
+        atomic_directory.publishing(storage, path, kind=PICTURES) as target,
+        tempfile.TemporaryDirectory() as made,
+    ):
+        for one in figures:
+            (Path(made) / f"{one.name}.png").write_bytes(charts.png(one))
+            captions[f"{one.name}.png"] = {"question": one.question, "answer": one.finding}
+        storage.upload(Path(made), target.staging)
+        atomic_directory.write_manifest(storage, target, {"pictures": captions}, PICTURES)
 
 
 def labels(manifest: Manifest, tracks: Sequence[Mapping[str, Any]]) -> str:

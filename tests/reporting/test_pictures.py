@@ -5,8 +5,9 @@ import json
 import pytest
 
 from genre_spark.errors import OutputError
+from genre_spark.platform import atomic_directory
 from genre_spark.platform.storage import LocalStorage
-from genre_spark.reporting import charts, export, html
+from genre_spark.reporting import charts, html, pages
 from genre_spark.reporting.document import Figure
 
 DISK = LocalStorage()
@@ -17,14 +18,19 @@ def figure(name):
     return Figure(name, f"What of {name}?", f"{name} rises.", {name: chart})
 
 
+def check(folder, inputs=(), **options):
+    return atomic_directory.check_target(
+        DISK, str(folder), list(inputs), pages.PICTURES, "--pictures", **options
+    )
+
+
 def write(folder, *names):
-    path = export.check_target(DISK, str(folder), [])
-    return export.write(DISK, path, map(figure, names))
+    pages.write_pictures(DISK, check(folder), map(figure, names))
 
 
 def test_each_figure_is_a_file_with_its_question_and_answer_in_a_list(tmp_path):
     folder = tmp_path / "pictures"
-    assert write(folder, "map", "sizes") == 2
+    write(folder, "map", "sizes")
     assert {path.name for path in folder.iterdir()} == {"map.png", "sizes.png", "_pictures.json"}
     assert (folder / "map.png").read_bytes().startswith(b"\x89PNG")
     told = json.loads((folder / "_pictures.json").read_text())["pictures"]
@@ -42,7 +48,7 @@ def test_pictures_of_an_earlier_report_are_replaced_whole(tmp_path):
 def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path, foreign):
     (tmp_path / foreign).write_text("mine")
     with pytest.raises(OutputError, match=r"--pictures .*: holds what genre-spark did not publish"):
-        export.check_target(DISK, str(tmp_path), [])
+        check(tmp_path)
     assert (tmp_path / foreign).read_text() == "mine"
 
 
@@ -69,16 +75,16 @@ def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):
     (tmp_path / "_manifest.json").write_text('{"made_by": "genre-spark", "files": {}}')
     (tmp_path / "part-0.parquet").touch()
     with pytest.raises(OutputError, match="holds what genre-spark did not publish"):
-        export.check_target(DISK, str(tmp_path), [])
+        check(tmp_path)
 
 
 def test_pictures_on_an_object_store_are_refused_unless_a_gap_is_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr(LocalStorage, "renames_whole", False)
     with pytest.raises(OutputError, match=r"--pictures .*: an object store renames file by file"):
-        export.check_target(DISK, str(tmp_path), [])
-    assert export.check_target(DISK, str(tmp_path), [], allow_gap=True) == str(tmp_path)
+        check(tmp_path)
+    assert check(tmp_path, allow_gap=True) == str(tmp_path)
 
 
 def test_pictures_over_what_is_read_or_written_are_refused(tmp_path):
     with pytest.raises(OutputError, match=r"--pictures .*: lies inside the input"):
-        export.check_target(DISK, str(tmp_path), [str(tmp_path / "report.html")])
+        check(tmp_path, [str(tmp_path / "report.html")])
