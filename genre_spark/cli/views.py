@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from genre_spark.monitoring.drift import WARN, Drift, beyond
+from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.platform.safe_text import redact
 from genre_spark.reporting import study_report
 from genre_spark.reporting.text import PROTOCOLS, one_line, percent, protocol, quarantined, tally
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
     from genre_spark.bundle.files import Bundle
     from genre_spark.bundle.genre_metrics import GenreMetrics, Protocol
-    from genre_spark.bundle.manifest import LabelProfile
     from genre_spark.bundle.registry import ComparedAccuracy, Entry, Listed, Promotion
-    from genre_spark.catalog.inspection_results import Column, InspectedRows, Inspection, Reading
+    from genre_spark.catalog.inspection_results import Column, Inspection, Reading
     from genre_spark.catalog.public_datasets import Fetched, KnownTable
     from genre_spark.catalog.rows import RowCounts
     from genre_spark.cli.terminal import Part
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from genre_spark.pipelines.demo import DemoResult
     from genre_spark.pipelines.suggest import Suggested
     from genre_spark.publishing.labels import PublishedLabels
-    from genre_spark.publishing.manifest import Manifest, Published
+    from genre_spark.publishing.manifest import Manifest
     from genre_spark.publishing.reader import LabelledCatalogue
     from genre_spark.source import Origin
 
@@ -83,7 +83,16 @@ def inspection(found: Inspection) -> Iterator[Part]:
         yield [_COLUMN_HEAD, *map(_column, found.columns)]
     yield [_READ_HEAD, *(_read(found, one) for one in found.mapping.values())]
     if found.rows:
-        yield _fates(found.rows, found.genres, found.artists)
+        counts = {
+            "tracks with a genre": found.rows.with_genre,
+            "tracks under several genres": found.rows.ambiguous,
+            "artists": found.artists,
+        }
+        yield {
+            **_rows(found.rows),
+            **{name: f"{n:,}" for name, n in counts.items() if n},
+            "largest genres": tally(found.genres),
+        }
     if unused := [one.name for one in found.columns if not one.read_as]:
         yield {"not used": f"{', '.join(unused[:_UNUSED])}{' …' * (len(unused) > _UNUSED)}"}
     for kind, lines in (("question", found.questions), ("note", found.notes)):
@@ -105,11 +114,11 @@ def labelled(found: LabelledCatalogue) -> Iterator[Part]:
     }
     for head, counts in (("synthetic genre", labels.synthetic_genres), ("genre", labels.genres)):
         if counts:
-            shares = ((n, f"{c:,}", f"{c / rows.labelled:.1%}") for n, c in counts.items())
+            shares = ((n, f"{c:,}", percent(c / rows.labelled)) for n, c in counts.items())
             yield [(head, "tracks", "share"), *shares]
     if labels.accepted is not None:
         yield {
-            "accepted, training tracks included": f"{labels.accepted:.1%}",
+            "accepted, training tracks included": _percent(labels.accepted),
             "mean confidence": f"{labels.mean_confidence:.3f}",
         }
     if found.samples:
@@ -123,28 +132,14 @@ _READ_HEAD = ("column", "from", "value → becomes", "missing", "odd", "lowest",
 _UNUSED, _LONGEST = 12, 28
 
 
-def _fates(rows: InspectedRows, genres: Mapping[str, int], artists: int) -> dict[str, str]:
-    """What would become of the rows; what is 0 is left out."""
-    counts = {
-        "tracks that lack features": rows.imputed,
-        "tracks with a genre": rows.with_genre,
-        "tracks under several genres": rows.ambiguous,
-        "artists": artists,
-    }
-    return {
-        "tracks": f"{rows.accepted:,} of {rows.read:,} rows",
-        "quarantined": quarantined(rows),
-        **{name: f"{n:,}" for name, n in counts.items() if n},
-        "largest genres": ", ".join(f"{genre} {n:,}" for genre, n in genres.items()),
-    }
-
-
 def _column(one: Column) -> tuple[str, ...]:
     values = (one.low, one.median, one.high)
     numbers = (_number(value) if one.numeric == 1 else "" for value in values)
     example = " ".join((one.sample or "").split())
     shown = f"{example[:39]}…" if len(example) > 40 else example
-    return one.name, _kind(one), _share(one.filled), *numbers, shown, ", ".join(one.read_as)
+    # In a CSV file all is text.
+    kind = ("number" if one.numeric == 1 else "text") if one.kind == "string" else one.kind
+    return one.name, kind, percent(one.filled, 2), *numbers, shown, ", ".join(one.read_as)
 
 
 def _read(found: Inspection, one: Reading) -> tuple[str, ...]:
@@ -157,22 +152,9 @@ def _read(found: Inspection, one: Reading) -> tuple[str, ...]:
     source = (
         f"{one.source or one.expression[:_LONGEST]} ({one.why[:40]})" if one.why else one.source
     )
-    if facts is None:
-        return one.name, source, shown, "", odd, "", "", ""
-    missing = f"{facts.missing:,}" if facts.missing else ""
-    return (
-        one.name,
-        source,
-        shown,
-        missing,
-        odd,
-        *map(_number, (facts.low, facts.median, facts.high)),
-    )
-
-
-def _kind(one: Column) -> str:
-    """In a CSV file all is text."""
-    return ("number" if one.numeric == 1 else "text") if one.kind == "string" else one.kind
+    numbers = (facts.low, facts.median, facts.high) if facts else (None, None, None)
+    missing = f"{facts.missing:,}" if facts and facts.missing else ""
+    return one.name, source, shown, missing, odd, *map(_number, numbers)
 
 
 def _number(value: float | None) -> str:
@@ -183,20 +165,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return _number(value) if isinstance(value, float) else str("" if value is None else value)
-
-
-def _coverage(labels: LabelProfile) -> str:
-    """Share of the labels that meet each precision, or a higher one."""
-    covered, found = 0, []
-    for level, n in sorted(labels.precision.items(), reverse=True):
-        covered += n
-        found.append(f"{level}: {_percent(covered / sum(labels.genres.values()))}")
-    return ", ".join(found)
-
-
-def _share(value: float) -> str:
-    """Never 100 % where a row is missing."""
-    return "100%" if value == 1 else f"{min(value, 0.9999):.2%}"
 
 
 def _size(origin: Origin) -> str:
@@ -214,15 +182,12 @@ def bundle(summary: BundleSummary) -> Iterator[Part]:
     """What cluster or train made: accuracy first."""
     if summary.genres:
         yield from _accuracy(summary.genres)
-    rows = summary.rows
     stability = {
         f"stability over {name} (adjusted Rand index)": f"{of.mean:.3f} ± {of.std:.3f}"
         for name, of in (summary.stability or {}).items()
     }
     yield {
-        "tracks": f"{rows.accepted:,} of {rows.read:,} rows",
-        "quarantined": quarantined(rows),
-        **_lacking(rows),
+        **_rows(summary.rows),
         "not used (absent or constant)": ", ".join(summary.left_out),
         "synthetic genres": _numbered(summary.synthetic_genres),
         **stability,
@@ -263,18 +228,23 @@ def study(summary: StudySummary) -> Iterator[Part]:
 def labels(made: PublishedLabels) -> Iterator[Part]:
     """What score published."""
     manifest = made.manifest
-    found, rows = manifest.labels, manifest.rows
+    found, drift, old = manifest.labels, manifest.drift, made.replaces
+    levels, total = sorted(found.precision.items(), reverse=True), sum(found.genres.values())
+    covered = zip(levels, accumulate(n for _, n in levels), strict=True)
     yield {
-        "labelled": f"{rows.labelled:,} of {rows.read:,} rows",
-        "quarantined": quarantined(rows),
-        **_lacking(rows),
+        **_rows(manifest.rows, "labelled"),
         "synthetic genres": _numbered(list(found.synthetic_genres)),
         "genres": tally(dict(list(found.genres.items())[:10])),
         "accepted, training tracks included": _percent(found.accepted),
-        "precise enough for": _coverage(found),
-        "drift": _drift(manifest.drift),
+        "precise enough for": ", ".join(f"{one}: {percent(n / total)}" for (one, _), n in covered),
+        "drift": ", ".join(beyond(drift, WARN))
+        if drift.assessed
+        else f"not assessed: fewer than {drift.limits.min_tracks:,} tracks",
         "scored": _scored(manifest),
-        "replaces": _replaced(made.replaces),
+        "replaces": f"{(old.rows or {}).get('labelled', 0):,} tracks of {old.scored_at}, model"
+        f" {old.model_id}"
+        if old
+        else "",
         "would change": tally(made.changes.model_dump() if made.changes else {}),
         "model id": manifest.model_id,
         _PUBLISHED[made.published]: made.path,
@@ -285,10 +255,8 @@ def demo(made: DemoResult) -> Iterator[Part]:
     """What the demo found, and what to look at next."""
     if made.trained.genres:
         yield from _accuracy(made.trained.genres)
-    rows = made.scored.manifest.rows
     yield {
-        "tracks": f"{rows.labelled:,} of {rows.read:,} rows",
-        "quarantined": quarantined(rows),
+        **_rows(made.scored.manifest.rows),
         "synthetic genres": _numbered(made.trained.synthetic_genres),
         "labelled catalogue": made.scored.path,
         "model": made.trained.bundle,
@@ -303,20 +271,15 @@ def _accuracy(genres: GenreMetrics) -> Iterator[Part]:
     yield {f"note {i}": line for i, line in enumerate(accuracy.remarks(genres), start=1)}
 
 
-def _lacking(rows: RowCounts) -> dict[str, str]:
-    """How many tracks lack features, and which; nothing where none does."""
-    if not rows.imputed:
-        return {}
-    found = f"{rows.imputed:,}" + (f" ({tally(rows.missing)})" if rows.missing else "")
-    without = {"tracks without any feature": f"{rows.without_features:,}"}
-    return {"tracks that lack features": found, **(without if rows.without_features else {})}
-
-
-def _drift(drift: Drift) -> str:
-    """What warns; nothing where nothing does."""
-    if not drift.assessed:
-        return f"not assessed: fewer than {drift.limits.min_tracks:,} tracks"
-    return ", ".join(beyond(drift, WARN))
+def _rows(rows: RowCounts, accepted: str = "tracks") -> dict[str, str]:
+    """What became of the rows, and how many tracks lack which features; what is 0 is left out."""
+    lacking = f"{rows.imputed:,}" + (f" ({tally(rows.missing)})" if rows.missing else "")
+    return {
+        accepted: f"{rows.accepted:,} of {rows.read:,} rows",
+        "quarantined": quarantined(rows),
+        "tracks that lack features": lacking if rows.imputed else "",
+        "tracks without any feature": f"{rows.without_features:,}" if rows.without_features else "",
+    }
 
 
 def _scored(manifest: Manifest) -> str:
@@ -327,13 +290,6 @@ def _scored(manifest: Manifest) -> str:
         return f"all tracks: {because}"
     rescored = sum(run.tracks for run in manifest.runs if run.run_id == manifest.run_id)
     return f"{rescored:,} of {manifest.rows.labelled:,} tracks, the rest carried over"
-
-
-def _replaced(old: Published | None) -> str:
-    if old is None:
-        return ""
-    rows = (old.rows or {}).get("labelled", 0)
-    return f"{rows:,} tracks of {old.scored_at}, model {old.model_id}"
 
 
 def _numbered(names: Sequence[str]) -> str:
