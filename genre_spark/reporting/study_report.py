@@ -27,11 +27,10 @@ from genre_spark.reporting.text import (
     shown,
 )
 from genre_spark.reporting.topics import accuracy, confidence
+from genre_spark.reporting.topics.accuracy import MEASURES
 from genre_spark.schema import MODEL
 
 PAGE = "evaluation.md"
-_MEASURES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "top3": "top 3", "log_loss": "log loss",
-             "ece": "ECE", "aurc": "AURC"}  # fmt: skip
 _WHOLE = "whole classifier"
 
 
@@ -53,13 +52,15 @@ def write(study: PublishedStudy, folder: Path) -> None:
     for one in figures:
         picture = f"![{one.question}]({one.name}.png)"
         lines += [f"## {one.question}", picture, markdown(one.finding)]
+    scored = {name: of.per_genre for name, of in study.protocols.items()}
+    per_genre = accuracy.per_genre(study.classes, scored, (over_seeds, over_seeds))
     if study.learning_curve:
         lines += ["## How many labels are needed?", _curve(study.learning_curve).markdown()]
-    lines += ["## How well is each genre recognised?", _per_genre(study).markdown()]
+    lines += ["## How well is each genre recognised?", per_genre.markdown()]
     (folder / PAGE).write_text("\n\n".join(lines) + "\n", encoding="utf-8")
 
 
-def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(_MEASURES)) -> Table:
+def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(MEASURES)) -> Table:
     """The classifier, its steps and the baselines, each with what the classifier gains over it."""
 
     def row(title: str, one: ScoresOverSeeds, gain: object) -> tuple[object, ...]:
@@ -67,7 +68,7 @@ def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(_MEAS
 
     compared = of.ladder | of.baselines
     rows = [row(_WHOLE, of.cnn, None), *(row(n, one, one.cnn_gain) for n, one in compared.items())]
-    columns: Columns = {protocol(name): shown, **{_MEASURES[one]: over_seeds for one in measures},
+    columns: Columns = {protocol(name): shown, **{MEASURES[one]: over_seeds for one in measures},
                "classifier minus this, points (95% interval)": points}  # fmt: skip
     return Table(f"Scores, {protocol(name)}", columns, rows)
 
@@ -117,20 +118,6 @@ def _curve(found: Sequence[CurvePoint]) -> Table:
     return Table("Learning curve", columns, rows, "Accuracy on one fold of new artists.")
 
 
-def _per_genre(study: PublishedStudy) -> Table:
-    kinds = ("support", "precision", "recall", "f1-score")
-    columns = {"genre": shown} | {
-        f"{'tracks' if kind == 'support' else kind}, {protocol(name)}": over_seeds
-        for name in study.protocols
-        for kind in kinds
-    }
-    rows = [
-        (genre, *(of.per_genre[genre][kind] for of in study.protocols.values() for kind in kinds))
-        for genre in study.classes
-    ]
-    return Table("Each genre", columns, rows)
-
-
 def _figures(study: PublishedStudy) -> Iterator[Figure]:
     titled = {protocol(name): of for name, of in study.protocols.items()}
     yield _accuracy(titled)
@@ -166,11 +153,11 @@ def _accuracy(titled: Mapping[str, StudiedProtocol]) -> Figure:
     def panel(of: StudiedProtocol) -> tuple[str, Spec]:
         name, best = of.strongest_baseline
         found = {one: bounds(of.accuracy) for one, of in {MODEL: of.cnn, **of.baselines}.items()}
-        order = sorted(found, key=lambda one: -found[one][0])
-        chart = charts.bars({one: found[one] for one in order}, "accuracy", ".0%", 1.0)
         gained = f"{points(best.cnn_gain)} points of accuracy over the best baseline, {name}."
         higher = ahead(of)
-        return gained + (f" Ahead of the classifier: {higher}." if higher else ""), chart
+        return gained + (
+            f" Ahead of the classifier: {higher}." if higher else ""
+        ), accuracy.compared(found)
 
     question = "Is the classifier better than the baselines?"
     return panels("accuracy", question, {title: panel(of) for title, of in titled.items()})

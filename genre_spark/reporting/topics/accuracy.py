@@ -7,10 +7,8 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import (
     GenreMetrics,
-    GenreScores,
     HeldOutMetrics,
     ProtocolMetrics,
-    Scores,
 )
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
@@ -30,7 +28,6 @@ from genre_spark.reporting.text import (
     never_learned,
     one_line,
     percent,
-    plain,
     protocol,
     ratio,
     shown,
@@ -40,7 +37,9 @@ from genre_spark.schema import MODEL
 # More genres would not be legible in a chart; the tables have them all.
 MOST_CONFUSED = 30
 _MOST_PAIRS = 10
-_MEASURES = {"macro_f1": "macro-F1", "top3": "top 3", "ece": "ECE", "aurc": "AURC"}
+# Titles of `genre_metrics.Scores`.
+MEASURES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "top3": "top 3", "log_loss": "log loss",
+            "ece": "ECE", "aurc": "AURC"}  # fmt: skip
 _RATIOS = {"log_loss", "aurc"}
 # With fewer, a 95 % interval of an accuracy is wider than ± 0.18.
 _FEWEST_TRACKS = 30
@@ -59,16 +58,20 @@ def topic(subject: Subject) -> Topic | None:
         " without labels."
     )
     lead += "".join(f" {line}" for line in remarks(genres))
+    scores = {
+        name: {genre: one.model_dump(by_alias=True) for genre, one in of.per_genre.items()}
+        for name, of in genres.protocols.items()
+    }
     parts: list[Part | None] = [
         headline(genres), _baselines(genres), steps(genres), _confusion(genres), _pairs(genres),
-        _per_genre(genres),
+        per_genre(genres.classes, scores),
     ]  # fmt: skip
     return Topic("accuracy", "Accuracy", lead, [one for one in parts if one], _tiles(genres))
 
 
 def headline(genres: GenreMetrics, brief: bool = False) -> Table:
     """Accuracy of each protocol next to its best baseline; unless brief, with all other scores."""
-    others = [] if brief else [name for name in Scores.model_fields if name != "accuracy"]
+    others = [] if brief else list(MEASURES)[1:]
     rows = [
         (protocol(name), of.tracks, of.interval.model_copy(update={"mean": of.accuracy}),
          of.best_baseline[1], of.best_baseline[0], of.baselines.get("majority"),
@@ -77,10 +80,7 @@ def headline(genres: GenreMetrics, brief: bool = False) -> Table:
     ]  # fmt: skip
     columns: Columns = {"held out": shown, "tracks": count, "accuracy (95% interval)": interval,
                "best baseline": percent, "which": shown, "majority": percent}  # fmt: skip
-    columns |= {
-        _MEASURES.get(measure, plain(measure)): ratio if measure in _RATIOS else percent
-        for measure in others
-    }
+    columns |= {MEASURES[one]: ratio if one in _RATIOS else percent for one in others}
     return Table("Accuracy on held-out tracks", columns, rows)
 
 
@@ -118,6 +118,12 @@ def remarks(genres: GenreMetrics) -> list[str]:
         if of.never_learned:
             said.append(f"{title}: {never_learned(map(one_line, of.never_learned))}")
     return said
+
+
+def compared(accuracies: Mapping[str, charts.Interval]) -> Spec:
+    """Accuracies of the classifier and others as bars, the highest first."""
+    order = sorted(accuracies, key=lambda name: -accuracies[name][0])
+    return charts.bars({name: accuracies[name] for name in order}, "accuracy", ".0%", 1.0)
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -158,10 +164,8 @@ def _baselines(genres: GenreMetrics) -> Figure:
         side = "behind" if of.accuracy < accuracy else "ahead of"
         gain = 100 * abs(of.accuracy - accuracy)
         found = {MODEL: of.accuracy} | of.baselines
-        order = sorted(found, key=lambda one: -found[one])
-        bounded = {one: charts.wilson(found[one], of.tracks) for one in order}
-        chart = charts.bars(bounded, "accuracy", ".0%", 1.0)
-        return f"{gain:.1f} points {side} the best baseline, {best}.", chart
+        bounded = {one: charts.wilson(share, of.tracks) for one, share in found.items()}
+        return f"{gain:.1f} points {side} the best baseline, {best}.", compared(bounded)
 
     return panels(
         "baselines", "Is the model better than simple baselines?",
@@ -202,25 +206,23 @@ def _pairs(genres: GenreMetrics) -> Table | None:
     return Table("The most frequent confusions", columns, rows) if rows else None
 
 
-def _per_genre(genres: GenreMetrics) -> Table:
-    """Precision, recall and F1 of each genre and protocol."""
-    kinds = {
-        name: GenreScores.model_fields[name] for name in ("support", *GenreScores.model_fields)
-    }
+def per_genre(
+    classes: Sequence[str],
+    scores: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    forms: tuple[Callable[[Any], str], Callable[[Any], str]] = (count, percent),
+) -> Table:
+    """Tracks, precision, recall and F1 of each genre, by protocol and genre; how both are written."""
+    kinds = {"support": "tracks", "precision": "precision", "recall": "recall", "f1-score": "F1"}
     columns = {"genre": shown} | {
-        f"{_SCORES.get(kind, kind)}, {protocol(name)}": count if kind == "support" else percent
-        for name in genres.protocols
-        for kind in kinds
+        f"{title}, {protocol(name)}": forms[kind != "support"]
+        for name in scores
+        for kind, title in kinds.items()
     }
     rows = [
-        (one_line(genre), *(getattr(of.per_genre[genre], kind)
-                            for of in genres.protocols.values() for kind in kinds))
-        for genre in genres.classes
-    ]  # fmt: skip
+        (one_line(genre), *(of[genre][kind] for of in scores.values() for kind in kinds))
+        for genre in classes
+    ]
     return Table("Precision, recall and F1 of each genre", columns, rows)
-
-
-_SCORES = {"support": "tracks", "f1_score": "F1"}
 
 
 def _tiles(genres: GenreMetrics) -> list[Tile]:
