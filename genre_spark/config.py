@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Field,
-    StrictBool,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool, ValidationError, model_validator
 
 from genre_spark._model import StrictModel
 from genre_spark.errors import ConfigError

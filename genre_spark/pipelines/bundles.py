@@ -10,12 +10,7 @@ from genre_spark._model import SparseModel, StrictModel, now
 from genre_spark.bundle import files
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import GenreMetrics
-from genre_spark.bundle.manifest import (
-    CatalogueFacts,
-    Manifest,
-    ScoringPart,
-    model_id,
-)
+from genre_spark.bundle.manifest import CatalogueFacts, Manifest, ScoringPart, model_id
 from genre_spark.catalog import answers
 from genre_spark.catalog.catalogue import Catalogue, Source
 from genre_spark.catalog.rows import RowCounts

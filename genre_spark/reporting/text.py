@@ -3,13 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from genre_spark.bundle.genre_metrics import (
-    AcceptedShare,
-    Estimate,
-    HeldOutMetrics,
-    Loss,
-    Protocol,
-)
+from genre_spark.bundle.genre_metrics import AcceptedShare, Estimate, HeldOutMetrics, Loss, Protocol
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.evaluation.study_results import OverSeeds
 from genre_spark.platform import safe_text

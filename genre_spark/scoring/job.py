@@ -12,17 +12,8 @@ from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.catalog import row_counts, validation
 from genre_spark.catalog.columns import sql_name
 from genre_spark.features.artist_batches import GROUP
-from genre_spark.features.artist_pass import (
-    by_artist,
-    narrow,
-    oversized_artists,
-)
-from genre_spark.schema import (
-    GENRE,
-    RUN_COLUMNS,
-    TRACK_ID,
-    labelled_columns,
-)
+from genre_spark.features.artist_pass import by_artist, narrow, oversized_artists
+from genre_spark.schema import GENRE, RUN_COLUMNS, TRACK_ID, labelled_columns
 from genre_spark.scoring.worker import (
     HAS_GENRE,
     IS_AMBIGUOUS,

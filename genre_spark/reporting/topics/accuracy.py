@@ -5,11 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark.bundle.genre_metrics import (
-    GenreMetrics,
-    HeldOutMetrics,
-    ProtocolMetrics,
-)
+from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, ProtocolMetrics
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
     Columns,

@@ -7,16 +7,7 @@ from genre_spark.bundle.manifest import Manifest
 from genre_spark.classifier.head import KINDS, NEW
 from genre_spark.evaluation.study_results import StudiedProtocol
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import (
-    Figure,
-    Part,
-    Spec,
-    Subject,
-    Table,
-    Tile,
-    Topic,
-    panels,
-)
+from genre_spark.reporting.document import Figure, Part, Spec, Subject, Table, Tile, Topic, panels
 from genre_spark.reporting.text import accepted, attainable, percent, protocol, shown
 
 _USUAL = 0.8

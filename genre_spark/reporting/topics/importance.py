@@ -6,14 +6,7 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Loss
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import (
-    Figure,
-    Spec,
-    Subject,
-    Table,
-    Topic,
-    panels,
-)
+from genre_spark.reporting.document import Figure, Spec, Subject, Table, Topic, panels
 from genre_spark.reporting.text import count, loss, one_line, percent, plain, protocol, shown
 from genre_spark.reporting.topics.accuracy import MOST_CONFUSED
 

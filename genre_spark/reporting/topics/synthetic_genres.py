@@ -28,15 +28,7 @@ from genre_spark.reporting.document import (
     Topic,
     facts,
 )
-from genre_spark.reporting.text import (
-    count,
-    in_units,
-    largest,
-    one_line,
-    percent,
-    plain,
-    shown,
-)
+from genre_spark.reporting.text import count, in_units, largest, one_line, percent, plain, shown
 from genre_spark.schema import feature
 
 # Measures of synthetic genres, by their fields in `results.Quality`.
