@@ -1,7 +1,8 @@
 """Columns, units, ranges and words: declared once, rendered to Spark and to numpy elsewhere."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 TRACK_ID = "track_id"
 ARTIST = "artist"
@@ -121,23 +122,85 @@ FEATURE_NAMES = tuple(feature.name for feature in AUDIO_FEATURES)
 # Which of them a track lacks is counted by the bits of a bigint.
 MAX_FEATURES = 63
 
-# The labelled catalogue, as Spark's DDL: the contract with those who read it.
-LABELLED_COLUMNS = {
-    TRACK_ID: "string",
-    "synthetic_genre_id": "int",
-    "synthetic_genre": "string",
-    "synthetic_genre_distance": "float",
-    "genre": "string",
-    "genre_confidence": "float",
+_BY_CLUSTERS = "null with a clusters bundle"
+_BY_FEATURES = "null where neither the track nor its artist's other tracks have features"
+
+
+class LabelColumn(NamedTuple):
+    """A column of the labelled catalogue, the contract with those who read it.
+
+    Attributes
+    ----------
+    kind : str
+        Its type in Spark's DDL.
+    meaning : str
+        What the type does not tell.
+    absent : str
+        Where it is null; empty for never.
+    limits : dict of str to object
+        In the words of JSON Schema.
+    """
+
+    kind: str
+    meaning: str = ""
+    absent: str = ""
+    limits: Mapping[str, Any] = {}
+
+
+_SHARE = {"minimum": 0, "maximum": 1}
+_WHY = "array<struct<feature:string,effect:float>>", "with --explain; the strongest feature first"
+LABEL_COLUMNS = {
+    TRACK_ID: LabelColumn("string", "unique", limits={"minLength": 1, "maxLength": MAX_ID_LENGTH}),
+    "synthetic_genre_id": LabelColumn("int", "stable id", _BY_FEATURES, {"minimum": 0}),
+    "synthetic_genre": LabelColumn("string", "name", _BY_FEATURES, {"minLength": 1}),
+    "synthetic_genre_distance": LabelColumn(
+        "float",
+        "to its center, in the units in which tracks are compared",
+        _BY_FEATURES,
+        {"minimum": 0},
+    ),
+    "genre": LabelColumn(
+        "string", "most probable genre", f"null where nothing is known of the track; {_BY_CLUSTERS}"
+    ),
+    "genre_confidence": LabelColumn("float", "calibrated probability", _BY_CLUSTERS, _SHARE),
     # Not "float": 0.95 as one is less than 0.95, and `genre_precision >= 0.95` must hold.
-    "genre_precision": "double",
-    "genre_accepted": "boolean",
-    "genre_top3": "array<struct<genre:string,probability:float>>",
-    "n_imputed": "int",
-    "model_id": "string",
-    "input_hash": "bigint",
-    "scored_at": "timestamp",
+    "genre_precision": LabelColumn(
+        "double",
+        "precision that labels of such confidence meet with 95 % certainty",
+        f"null where none can be promised; {_BY_CLUSTERS}",
+        _SHARE,
+    ),
+    "genre_accepted": LabelColumn(
+        "boolean", "genre_precision is at least target_precision", _BY_CLUSTERS
+    ),
+    "genre_top3": LabelColumn(
+        "array<struct<genre:string,probability:float>>",
+        "the most probable first",
+        _BY_CLUSTERS,
+        {"maxItems": 3},
+    ),
+    "n_imputed": LabelColumn("int", "features that the track lacks", limits={"minimum": 0}),
+    "model_id": LabelColumn(
+        "string", "content hash of the model", limits={"pattern": "^[0-9a-f]{16}$"}
+    ),
+    "input_hash": LabelColumn("bigint", "hash of what the model read for this track"),
+    "scored_at": LabelColumn("timestamp", "when the run began that made this row"),
 }
+# What `score --explain` adds after them: the features that support a label most.
+WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"
+EVIDENCE = "genre_evidence"
+EXPLAINED_COLUMNS = {
+    WHY_SYNTHETIC: LabelColumn(*_WHY, limits={"maxItems": 3}),
+    WHY_GENRE: LabelColumn(*_WHY, _BY_CLUSTERS, {"maxItems": 3}),
+    EVIDENCE: LabelColumn(
+        "int",
+        "with --explain; labelled tracks of the artist, of other artists on the track and of the album",
+        _BY_CLUSTERS,
+        {"minimum": 0},
+    ),
+}
+LABELLED_COLUMNS = {name: one.kind for name, one in LABEL_COLUMNS.items()}
+WHY_COLUMNS = {name: one.kind for name, one in EXPLAINED_COLUMNS.items()}
 
 # By which its files may be parted into directories. Readers take the values from the directories'
 # names: others than whole numbers would come back as another type in some of them.
@@ -147,15 +210,6 @@ PARTITION_COLUMNS: tuple[PartitionColumn, ...] = get_args(PartitionColumn)
 # In which a labelled catalogue may be published; see `publishing.formats`.
 TableFormat = Literal["parquet", "delta"]
 TABLE_FORMATS: tuple[TableFormat, ...] = get_args(TableFormat)
-
-# What `score --explain` adds after them: the features that support a label most.
-WHY_SYNTHETIC, WHY_GENRE = "synthetic_genre_why", "genre_why"
-EVIDENCE = "genre_evidence"
-WHY_COLUMNS = {
-    **dict.fromkeys((WHY_SYNTHETIC, WHY_GENRE), "array<struct<feature:string,effect:float>>"),
-    # Labelled tracks of the artist, of other artists on the track and of the album.
-    EVIDENCE: "int",
-}
 
 
 def labelled_columns(explain: bool) -> dict[str, str]:

@@ -19,7 +19,7 @@ from genre_spark.errors import InputError
 from genre_spark.monitoring.drift import Drift
 from genre_spark.platform.atomic_directory import MANIFEST, read_manifest, require_manifest
 from genre_spark.platform.storage import Storage
-from genre_spark.schema import LABELLED_COLUMNS, MAX_ID_LENGTH, TRACK_ID, WHY_COLUMNS
+from genre_spark.schema import EXPLAINED_COLUMNS, LABEL_COLUMNS, LabelColumn
 from genre_spark.source import Dataset
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,60 +34,23 @@ _TYPES: dict[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
     "timestamp": {"type": "string", "format": "date-time"},
 }
-_SHARE = {"minimum": 0, "maximum": 1}
-_BY_CLUSTERS = "null with a clusters bundle"
-_BY_FEATURES = "null where neither the track nor its artist's other tracks have features"
-# What a type does not tell.
-_MEANINGS: dict[str, dict[str, Any]] = {
-    TRACK_ID: {"minLength": 1, "maxLength": MAX_ID_LENGTH, "description": "unique"},
-    "synthetic_genre_id": {"minimum": 0, "description": f"stable id; {_BY_FEATURES}"},
-    "synthetic_genre": {"minLength": 1, "description": f"name; {_BY_FEATURES}"},
-    "synthetic_genre_distance": {
-        "minimum": 0,
-        "description": f"to its center, in the units in which tracks are compared; {_BY_FEATURES}",
-    },
-    "genre": {
-        "description": f"most probable genre; null where nothing is known of the track; {_BY_CLUSTERS}"
-    },
-    "genre_confidence": {**_SHARE, "description": f"calibrated probability; {_BY_CLUSTERS}"},
-    "genre_precision": {
-        **_SHARE,
-        "description": "precision that labels of such confidence meet with 95 % certainty;"
-        f" null where none can be promised; {_BY_CLUSTERS}",
-    },
-    "genre_accepted": {
-        "description": f"genre_precision is at least target_precision; {_BY_CLUSTERS}"
-    },
-    "genre_top3": {"maxItems": 3, "description": f"the most probable first; {_BY_CLUSTERS}"},
-    "n_imputed": {"minimum": 0, "description": "features that the track lacks"},
-    "model_id": {"pattern": "^[0-9a-f]{16}$", "description": "content hash of the model"},
-    "input_hash": {"description": "hash of what the model read for this track"},
-    "scored_at": {"description": "when the run began that made this row"},
-    **{
-        name: {"maxItems": 3, "description": "with --explain; the strongest feature first"}
-        for name in WHY_COLUMNS
-    },
-}
 # As published manifests have them.
 _ORDER_OF_ROWS = (
     "read", "accepted", "duplicates", "ambiguous", "with_genre", "labelled", "imputed",
     "without_features", "missing", "quarantined", "fingerprint", "reasons", "values",
 )  # fmt: skip
-_NULLABLE = {
-    "synthetic_genre_id", "synthetic_genre", "synthetic_genre_distance",
-    "genre", "genre_confidence", "genre_precision", "genre_accepted", "genre_top3", "genre_why",
-}  # fmt: skip
 
 
 def labelled_schema() -> dict[str, Any]:
     """JSON Schema of a row of a labelled catalogue."""
-    columns = LABELLED_COLUMNS | WHY_COLUMNS
     return {
         "$schema": _DIALECT,
         "title": "A row of a labelled catalogue",
         "type": "object",
-        "properties": {name: _column(name, kind) for name, kind in columns.items()},
-        "required": list(LABELLED_COLUMNS),
+        "properties": {
+            name: _column(one) for name, one in (LABEL_COLUMNS | EXPLAINED_COLUMNS).items()
+        },
+        "required": list(LABEL_COLUMNS),
         "additionalProperties": False,
     }
 
@@ -97,9 +60,10 @@ def manifest_schema() -> dict[str, Any]:
     return {"$schema": _DIALECT, **Manifest.model_json_schema(by_alias=True)}
 
 
-def _column(name: str, kind: str) -> dict[str, Any]:
-    found = {**_type(kind), **_MEANINGS[name]}
-    return {**found, "type": [found["type"], "null"]} if name in _NULLABLE else found
+def _column(one: LabelColumn) -> dict[str, Any]:
+    told = "; ".join(filter(None, (one.meaning, one.absent)))
+    found = {**_type(one.kind), **one.limits, "description": told}
+    return {**found, "type": [found["type"], "null"]} if one.absent else found
 
 
 def _type(kind: str) -> dict[str, Any]:
