@@ -86,7 +86,7 @@ def cluster(  # noqa: PLR0913 - of a notebook, by keyword
         earlier = open_model(spark, previous, settings) if previous else None
         request = cluster_pipeline.ClusterRequest(source, output, wanted, None, earlier)
         cluster_pipeline.run(spark, request, plainly(report_progress))
-        return _made(spark, output)
+        return open_model(spark, output, settings)
 
 
 def train(  # noqa: PLR0913 - of a notebook, by keyword
@@ -127,7 +127,7 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
         base = open_model(spark, clusters, settings)
         request = train_pipeline.TrainRequest(source, base, output, wanted)
         train_pipeline.run(spark, request, plainly(report_progress))
-        return _made(spark, output)
+        return open_model(spark, output, settings)
 
 
 def suggest(  # noqa: PLR0913 - of a notebook, by keyword
@@ -255,11 +255,8 @@ def score(
         with scan_catalogue(
             spark, source, wanted.catalog, needed.scaler.features, needed.owner, ranges
         ) as catalogue:
-            sample = catalogue.sample
-            distributions.check_drift(
-                opened.profile, sample, wanted.drift, catalogue.left_out, source.path
-            )
-            oversized = sample.oversized_artists(wanted.scoring.max_group)
+            distributions.check_drift(opened.profile, catalogue, wanted.drift, source.path)
+            oversized = catalogue.sample.oversized_artists(wanted.scoring.max_group)
             shared_out = Tracks(catalogue.tracks, catalogue.n_rows, oversized)
             # What is released at the end of the block is computed again when Spark needs it.
             return job.labelled(shared_out, opened, now(), explain).drop(*job.PASSED)
@@ -303,8 +300,3 @@ def _opened(
     spark: SparkSession, bundle: Bundle | str, settings: Mapping[str, Any] | None
 ) -> Bundle:
     return bundle if isinstance(bundle, Bundle) else open_model(spark, bundle, settings)
-
-
-def _made(spark: SparkSession, output: str) -> Bundle:
-    with store.on_disk(lambda: spark, output) as opened:
-        return opened

@@ -1,6 +1,5 @@
 """The model bundle: an immutable, verified directory with all that scoring needs."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError, InputError
 from genre_spark.features.tensor import CHANNELS
 from genre_spark.platform.safe_text import plain, redact
-from genre_spark.platform.storage import read_small
+from genre_spark.platform.storage import read_small, sha256_of
 from genre_spark.versions import __version__
 
 FORMAT_VERSION = 9
@@ -165,7 +164,7 @@ def _verify_sums(path: Path) -> None:
         odd = sorted(found ^ set(sums))
         raise BundleError(f"{path}: {', '.join(odd)}: missing, or not listed in {SUMS}")
     for name, expected in sums.items():
-        if _sha256(path / name) != expected:
+        if sha256_of(path / name) != expected:
             raise BundleError(f"{path}: {name} was changed or damaged: its checksum differs")
     if listed != _sums(path, found):
         raise BundleError(f"{path}: {SUMS} is missing or damaged")
@@ -177,7 +176,7 @@ def _names(path: Path) -> set[str]:
 
 
 def _sums(path: Path, names: set[str]) -> str:
-    return "".join(f"{_sha256(path / name)}  {name}\n" for name in sorted(names))
+    return "".join(f"{sha256_of(path / name)}  {name}\n" for name in sorted(names))
 
 
 def _parse_manifest(path: Path) -> Manifest:
@@ -216,10 +215,6 @@ def _validated(model: type[_Model], content: dict[str, Any], path: Path, name: s
         violation = err.errors()[0]
         place = ".".join(map(str, violation["loc"]))
         raise BundleError(plain(f"{path}: {name}: {place}: {violation['msg']}"[:_LONGEST])) from err
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _pretty(model: BaseModel) -> str:

@@ -1,6 +1,5 @@
 """Downloads a file: goes on where an earlier try ended, and gives it its name once it is whole."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +9,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from genre_spark.errors import InputError, OutputError
+from genre_spark.platform.storage import sha256_of
 from genre_spark.source import Download
 from genre_spark.versions import __version__
 
@@ -52,7 +52,7 @@ def fetch(source: Download, target: Path, advance: Advance, max_bytes: int = MAX
         Where the server cannot be reached or has another file.
     """
     if target.exists():
-        if target.is_file() and _sha256(target) == source.sha256:
+        if target.is_file() and sha256_of(target) == source.sha256:
             return False
         raise OutputError(
             f"{target}: exists and is not the file of {source.url}; delete it, or choose another"
@@ -144,7 +144,7 @@ def _open(url: str, start: int) -> HTTPResponse:
 
 
 def _verify(part: Path, source: Download) -> None:
-    found = _sha256(part)
+    found = sha256_of(part)
     if found != source.sha256:
         with suppress(OSError):
             part.unlink()
@@ -160,11 +160,6 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as err:
         raise OutputError(f"{path}: cannot be written: {err.strerror}") from err
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(path: Path) -> int:

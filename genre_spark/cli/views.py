@@ -183,7 +183,7 @@ def bundle(summary: BundleSummary) -> Iterator[Part]:
     if summary.genres:
         yield from _accuracy(summary.genres)
     stability = {
-        f"stability over {name} (adjusted Rand index)": f"{of.mean:.3f} ± {of.std:.3f}"
+        f"stability over {name} (adjusted Rand index)": f"{of['mean']:.3f} ± {of['std']:.3f}"
         for name, of in (summary.stability or {}).items()
     }
     yield {

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from genre_spark.bundle.manifest import (
     LabelProfile,
     Profile,
 )
-from genre_spark.catalog.sampling import Sample
+from genre_spark.catalog.catalogue import Catalogue
 from genre_spark.config import DriftSettings
 from genre_spark.monitoring import drift
 from genre_spark.monitoring.drift import Drift
@@ -68,28 +68,16 @@ def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
 
 
 def check_drift(
-    profile: Profile,
-    sample: Sample,
-    settings: DriftSettings,
-    absent: Collection[str],
-    path: str,
+    profile: Profile, catalogue: Catalogue, settings: DriftSettings, path: str
 ) -> Drift:
-    """The gate of drift, before anything is labelled: a sample of tracks against a bundle's profile.
+    """The gate of drift, before anything is labelled: a sample of a catalogue against a profile.
 
-    Raises `GateError` if a distance is beyond its limit.
-
-    Parameters
-    ----------
-    sample : Sample
-        Of the catalogue's rows.
-    absent : collection of str
-        As of `drift.assess`.
-    path : str
-        Of the catalogue, for the message.
+    Raises `GateError` if a distance is beyond its limit; `path` is for the message.
     """
+    sample = catalogue.sample
     shifts = drift.of_features(profile.features, binned_as(profile, sample.with_features))
     coverage = drift.Coverage.of(sample, profile)
-    found = drift.assess(coverage, shifts, {}, settings, absent)
+    found = drift.assess(coverage, shifts, {}, settings, catalogue.left_out)
     drift.check(found, path)
     return found
 

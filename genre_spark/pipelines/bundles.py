@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer
 
 from genre_spark import versions
-from genre_spark._model import SparseModel, StrictModel, now
+from genre_spark._model import SparseModel, now
 from genre_spark.bundle import files
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import GenreMetrics
@@ -60,13 +60,6 @@ def catalogue_facts(catalogue: Catalogue, source: Source) -> CatalogueFacts:
     return CatalogueFacts(source=redact(source.path), rows=catalogue.counts)
 
 
-class MeanAndDeviation(StrictModel):
-    """Mean and standard deviation."""
-
-    mean: float
-    std: float
-
-
 class BundleSummary(SparseModel):
     """What `cluster` and `train` made.
 
@@ -92,7 +85,7 @@ class BundleSummary(SparseModel):
     left_out: tuple[str, ...]
     synthetic_genres: tuple[str, ...]
     rules_agreement: float | None = None
-    stability: dict[str, MeanAndDeviation] | None = None
+    stability: dict[str, dict[str, float]] | None = None
     quality: QualityComparison | None = None
     change: Change | None = None
     genres: GenreMetrics | None = None
@@ -115,7 +108,7 @@ class BundleSummary(SparseModel):
         """Of a new bundle at a path."""
         found = manifest.clusters
         stability = {
-            name: MeanAndDeviation(mean=round(mean, 4), std=round(std, 4))
+            name: {"mean": round(mean, 4), "std": round(std, 4)}
             for name, (mean, std) in (found.stability.summary() if found.stability else {}).items()
         }
         measured = {

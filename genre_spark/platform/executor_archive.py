@@ -10,7 +10,6 @@
 """
 
 import argparse
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,8 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from genre_spark.platform.storage import sha256_of
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the workers import, and pandas, which Spark's own workers ask for.
@@ -57,7 +58,7 @@ def pack_libraries(output: Path) -> Path:
 def write_sums(archives: list[Path]) -> Path:
     """Writes SHA256SUMS beside the archives, for ``sha256sum --check``."""
     target = archives[0].parent / "SHA256SUMS"
-    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in archives]
+    sums = [f"{sha256_of(path)}  {path.name}\n" for path in archives]
     target.write_text("".join(sums), encoding="utf-8")
     return target
 

@@ -155,19 +155,13 @@ class HadoopStorage(Storage):
 
     def read_text(self, path: str) -> str:
         with _output_errors(path):
-            stream = self._fs.open(self._path(path))
-            try:
-                return within_limit(bytes(stream.readNBytes(MAX_SMALL + 1)), path).decode("utf-8")
-            finally:
-                stream.close()
+            content = _first_bytes(self._fs.open(self._path(path)), MAX_SMALL + 1)
+            return within_limit(content, path).decode("utf-8")
 
     def beginning(self, path: str, n_bytes: int) -> str:
         with _output_errors(path):
-            stream = self._fs.open(self._path(path))
-            try:
-                return bytes(stream.readNBytes(n_bytes)).decode("utf-8", errors="replace")
-            finally:
-                stream.close()
+            content = _first_bytes(self._fs.open(self._path(path)), n_bytes)
+            return content.decode("utf-8", errors="replace")
 
     def write_text(self, path: str, text: str) -> None:
         with _output_errors(f"{path}: cannot be written"):
@@ -230,7 +224,11 @@ def read_head(spark: SparkSession, uri: str, size: int) -> bytes:
     """The first bytes of a file on any file system."""
     jvm: Any = spark.sparkContext._jvm
     path = jvm.org.apache.hadoop.fs.Path(jvm.java.net.URI(uri))
-    stream = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).open(path)
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()
+    return _first_bytes(path.getFileSystem(configuration).open(path), size)
+
+
+def _first_bytes(stream: Any, size: int) -> bytes:
     try:
         return bytes(stream.readNBytes(size))
     finally:

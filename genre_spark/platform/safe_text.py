@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import html as _html
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -85,11 +84,6 @@ def code(text: str) -> str:
     fence = "`" * (longest + 1)
     padding = " " if longest else ""
     return f"{fence}{padding}{line}{padding}{fence}"
-
-
-def html(text: str) -> str:
-    """One line as the text of an HTML element or of a quoted attribute."""
-    return _html.escape(plain(text))
 
 
 def _safe(character: str) -> str:

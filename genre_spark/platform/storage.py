@@ -1,6 +1,7 @@
 """Files on the local disk and on anything that Hadoop reads, by the same calls."""
 
 import ctypes
+import hashlib
 import os
 import shutil
 import stat
@@ -57,6 +58,12 @@ def _opened(path: Path) -> BinaryIO:
     if not stat.S_ISREG(path.stat().st_mode):
         raise InputError(f"{path}: is not a plain file")
     return open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def replace_file(path: Path, content: bytes) -> None:

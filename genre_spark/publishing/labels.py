@@ -199,10 +199,8 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
     request, source, profile = run.request, run.request.source, run.request.bundle.profile
     run_id, old = run.target.run_id, run.target.old and run.target.old.manifest
     _check_shrink(run, run.catalogue.n_rows)
-    limits, left_out = request.settings.drift, run.catalogue.left_out
-    drifted = distributions.check_drift(
-        profile, run.catalogue.sample, limits, left_out, source.path
-    )
+    limits = request.settings.drift
+    drifted = distributions.check_drift(profile, run.catalogue, limits, source.path)
     staged, facts, because = _stage_labels(run)
     _check_shrink(run, staged.content.rows)
     counts = _stage_quarantine(run, staged)

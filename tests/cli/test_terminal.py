@@ -10,7 +10,7 @@ from genre_spark.cli import views
 from genre_spark.cli.terminal import Terminal
 from genre_spark.clustering.results import Change, Match, Merge, Split
 from genre_spark.config import load_settings
-from genre_spark.pipelines.bundles import BundleSummary, MeanAndDeviation
+from genre_spark.pipelines.bundles import BundleSummary
 from genre_spark.publishing.labels import Changes, PublishedLabels
 from genre_spark.publishing.manifest import (
     Incremental,
@@ -61,7 +61,7 @@ DISCOVERY = BundleSummary(
     rows=make_rows(100, 90),
     left_out=(),
     synthetic_genres=("calm slow", "loud fast"),
-    stability={"seeds": MeanAndDeviation(mean=0.987, std=0.01)},
+    stability={"seeds": {"mean": 0.987, "std": 0.01}},
     rules_agreement=0.912,
 )
 

@@ -77,7 +77,3 @@ def test_in_markdown_a_name_is_no_markup(text):
         or found["text"].strip() == f"name: {text}"
     )
     assert found["tags"] == ["p"]
-
-
-def test_in_html_a_name_is_no_markup():
-    assert safe_text.html('<b a="1">\u202e') == "&lt;b a=&quot;1&quot;&gt;\ufffd"
