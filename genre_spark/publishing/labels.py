@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift
 from genre_spark.monitoring.finished_run import Facts, Labelled
 from genre_spark.platform import atomic_directory
-from genre_spark.publishing import incremental, writer
+from genre_spark.publishing import writer
 from genre_spark.publishing.destination import Destination
 from genre_spark.publishing.formats import destination_of
 from genre_spark.publishing.manifest import (
@@ -43,6 +43,9 @@ from genre_spark.scoring.job import Tracks
 from genre_spark.versions import scoring_software
 
 logger = logging.getLogger(__name__)
+
+# Rows with the same label, if the model is the same.
+_KEY = [TRACK_ID, "input_hash"]
 
 
 class Changes(StrictModel):
@@ -333,12 +336,79 @@ def _labels(run: _Run) -> Iterator[tuple[DataFrame, DataFrame | None, str | None
     if run.request.incremental:
         columns = run.request.columns
         read = partial(run.target.published, columns)
-        published = incremental.reusable(read, run.target.old, scoring_software(), columns)
+        published = reusable(read, run.target.old, scoring_software(), columns)
     if not isinstance(published, DataFrame):
         if published:
             logger.warning("%s: scored in full: %s", run.request.output, published)
         yield label(), None, published
         return
-    with incremental.split(tracks, run.request.bundle, published) as part:
-        rescored = label(only=part.rescored).drop(*job.PASSED)
-        yield part.reused.unionByName(rescored), part.hashes, None
+    with _split(tracks, run.request.bundle, published) as (reused, others, hashes):
+        rescored = label(only=others).drop(*job.PASSED)
+        yield reused.unionByName(rescored), hashes, None
+
+
+@contextmanager
+def _split(
+    tracks: Tracks, bundle: Bundle, published: DataFrame
+) -> Iterator[tuple[DataFrame, DataFrame, DataFrame]]:
+    """Compares the tracks with a published catalogue, for as long as the block lasts.
+
+    A label depends on the model, on the software, and on what ``input_hash`` is taken over: the
+    track and, where the model relates an artist's tracks, all tracks of its artist group. A row
+    whose model, software and hash are the present ones is what a full run would give, up to
+    ``scored_at``.
+
+    Yields
+    ------
+    reused : DataFrame
+        Published rows that still hold, with all their columns.
+    rescored : DataFrame
+        `TRACK_ID` of all other tracks.
+    hashes : DataFrame
+        From `job.input_hashes`, persisted.
+    """
+    hashes = job.input_hashes(tracks, bundle).persist()
+    keys = hashes.select(*_KEY)
+    try:
+        same_model = published.filter(F.col("model_id") == bundle.manifest.model_id)
+        reused = same_model.join(keys, on=_KEY, how="left_semi").select(*published.columns)
+        rescored = keys.join(same_model, on=_KEY, how="left_anti").select(TRACK_ID)
+        yield reused, rescored, hashes
+    finally:
+        hashes.unpersist()
+
+
+def reusable(
+    read: Callable[[], DataFrame],
+    old: Published | None,
+    software: Mapping[str, str],
+    columns: Mapping[str, str],
+) -> DataFrame | str:
+    """A published catalogue whose rows may be reused; else the reason why not.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the published catalogue, which is locked meanwhile.
+    old : Published or None
+        What is known of it.
+    software : mapping
+        Present versions: other ones may compute other labels.
+    columns : mapping
+        The wanted ones, and their types.
+    """
+    if old is None:
+        return "there is no catalogue yet"
+    if old.manifest is None or old.manifest.software != software:
+        return "other versions of the software made the published catalogue"
+    if old.manifest.columns != columns:
+        return "the published catalogue has other columns"
+    try:
+        published = read()
+        writer.check_types(published.schema, columns)
+        found = writer.count(published)
+    except Exception as err:  # whatever is wrong with it, all labels can be computed
+        return f"the published catalogue cannot be read ({type(err).__name__})"
+    if found.checksum != old.manifest.checksum:
+        return "the published catalogue is not what its manifest says"
+    return published

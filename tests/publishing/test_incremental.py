@@ -29,7 +29,7 @@ from genre_spark.config import load_settings
 from genre_spark.platform.atomic_directory import read_manifest
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.publishing import writer
-from genre_spark.publishing.incremental import reusable
+from genre_spark.publishing.labels import reusable
 from genre_spark.publishing.manifest import find
 from genre_spark.schema import LABELLED_COLUMNS, WHY_COLUMNS, labelled_columns
 from genre_spark.versions import scoring_software
