@@ -137,7 +137,10 @@ def _check_signature(graph: "GraphProto", inputs: Shapes, outputs: Shapes) -> No
     constants = {tensor.name for tensor in graph.initializer}
     if constants & {value.name for value in graph.input}:
         raise UntrustedError("has weights that could be given from outside")
-    found = {value.name: _shape(value) for value in graph.input}
+    found = {
+        value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)[1:]
+        for value in graph.input
+    }
     if found != dict(inputs) or any(_is_no_float(value) for value in graph.input):
         raise UntrustedError(f"reads {_listed(found)} per track, should read {_listed(inputs)}")
     given = [value.name for value in graph.output]
@@ -148,10 +151,6 @@ def _check_signature(graph: "GraphProto", inputs: Shapes, outputs: Shapes) -> No
 
 def _listed(shapes: Shapes) -> str:
     return ", ".join(f"{shape} for {name}" for name, shape in shapes.items()) or "nothing"
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)[1:]
 
 
 def _is_no_float(value: Any) -> bool:

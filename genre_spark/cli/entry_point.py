@@ -97,7 +97,9 @@ def _unexpected(err: Exception) -> None:
 
     if known := spark_errors.explained(err):
         _fail(f"{known} (-v shows more)", known.exit_code)
-    message = spark_errors.cause(err) if spark_errors.is_of_spark(err) else _first_line(err)
+    message = next((line for line in str(err).splitlines() if line.strip()), "no message")
+    if spark_errors.is_of_spark(err):
+        message = spark_errors.cause(err)
     _fail(f"unexpected {type(err).__name__}: {message} (-v shows more)", 1)
 
 
@@ -128,7 +130,3 @@ def _fail(message: str, code: int) -> None:
     else:
         click.echo(f"genre-spark: {message}", err=True)
     sys.exit(code)
-
-
-def _first_line(err: Exception) -> str:
-    return next((line for line in str(err).splitlines() if line.strip()), "no message")

@@ -261,15 +261,12 @@ def _as_run(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(run_command)
     def named(**given: Any) -> Any:
         context = click.get_current_context()
-        return run_command(command=_name(context), settings=context.meta.get(_SETTINGS), **given)
+        # `score` or `models list`, by whichever script it is run.
+        chain = [*([context.parent.command] if context.parent else []), context.command]
+        name = " ".join(one.name or "" for one in chain if one.name != "cli")
+        return run_command(command=name, settings=context.meta.get(_SETTINGS), **given)
 
     return named
-
-
-def _name(context: click.Context) -> str:
-    """``score`` or ``models list``, by whichever script it is run."""
-    chain = [context.command, *([context.parent.command] if context.parent else [])]
-    return " ".join(one.name or "" for one in reversed(chain) if one.name != "cli")
 
 
 def _apply(*options: Callable[..., Any]) -> Callable[..., Any]:

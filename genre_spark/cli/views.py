@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from genre_spark.bundle.files import Bundle
-    from genre_spark.bundle.genre_metrics import GenreMetrics, Protocol
-    from genre_spark.bundle.registry import ComparedAccuracy, Entry, Listed, Promotion
+    from genre_spark.bundle.genre_metrics import GenreMetrics
+    from genre_spark.bundle.registry import ComparedAccuracy, Entry, Promotion
     from genre_spark.catalog.inspection_results import Column, Inspection, Reading
     from genre_spark.catalog.public_datasets import Fetched, KnownTable
     from genre_spark.catalog.rows import RowCounts
@@ -300,6 +300,10 @@ def _percent(share: float | None) -> str:
     return "" if share is None else percent(share)
 
 
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
 def models(entries: Sequence[Entry]) -> View:
     """The models of a registry."""
     head = ("name", "version", "kind", *PROTOCOLS.values(), "made at", "aliases", "id")
@@ -308,7 +312,7 @@ def models(entries: Sequence[Entry]) -> View:
             one.name,
             one.version or "",
             one.manifest.kind if one.manifest else "damaged",
-            *(_listed_accuracy(one.manifest, protocol) for protocol in PROTOCOLS),
+            *(_ratio(one.manifest.accuracy.get(p) if one.manifest else None) for p in PROTOCOLS),
             one.manifest.created_at if one.manifest else "",
             ", ".join(one.aliases),
             one.manifest.model_id if one.manifest else "",
@@ -328,8 +332,7 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
     protocols = manifest.genres.protocols if manifest.genres else {}
     genres = list(manifest.scoring.genres.classes) if manifest.scoring.genres else []
     accuracy = {
-        f"accuracy, {title}": f"{protocols[p].accuracy:.3f}" if p in protocols else ""
-        for p, title in PROTOCOLS.items()
+        f"accuracy, {PROTOCOLS[name]}": f"{of.accuracy:.3f}" for name, of in protocols.items()
     }
     summary = {
         "path": opened.source,
@@ -409,7 +412,10 @@ def difference(found: Difference) -> View:
         _changed("artist to the models", found.why.artists),
         [
             ("made of, or decides by", "before", "after"),
-            *((name, *map(_shortened, pair)) for name, pair in found.why.making.items()),
+            *(
+                (name, *(one_line(", ".join(map(str, _listed(one))), 60) for one in pair))
+                for name, pair in found.why.making.items()
+            ),
         ],
     ]
     summary = found.model_dump(mode="json", by_alias=True)
@@ -433,20 +439,14 @@ def _compared(found: ComparedAccuracy | None) -> str:
     )
 
 
-def _listed_accuracy(manifest: Listed | None, protocol: Protocol) -> str:
-    accuracy = manifest.accuracy if manifest else {}
-    return f"{accuracy[protocol]:.3f}" if protocol in accuracy else ""
-
-
 def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, ...]]:
     rows = sorted(found.items(), key=lambda item: -item[1].changed)
     shares = [(name, f"{one.tracks:,}", _of(one.changed, one.tracks)) for name, one in rows]
     return [(title, "tracks", "genres that change"), *shares]
 
 
-def _shortened(value: Any) -> str:
-    parts = value if isinstance(value, list | tuple) else [value]
-    return one_line(", ".join(map(str, parts)), 60)
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _of(part: int, whole: int) -> str:

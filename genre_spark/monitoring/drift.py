@@ -114,7 +114,8 @@ def psi(expected: Sequence[int], found: Sequence[int]) -> float:
     Siddiqi (2006), "Credit Risk Scorecards", Wiley; Yurdakul (2018), "Statistical Properties of
     Population Stability Index", Western Michigan University.
     """
-    p, q = (_smoothed(counts) for counts in (expected, found))
+    raised = (np.asarray(counts, dtype=float) + _PRIOR for counts in (expected, found))
+    p, q = (counts / counts.sum() for counts in raised)
     return float(((q - p) * np.log(q / p)).sum())
 
 
@@ -156,7 +157,8 @@ def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, LabelShift
     shifts = {}
     for name in MIXES:
         counts, counts_before = getattr(found, name), getattr(before, name)
-        distance = _psi(*_aligned(counts_before, counts))
+        names = sorted({*counts, *counts_before})
+        distance = _psi(*([of.get(one, 0) for one in names] for of in (counts_before, counts)))
         if distance is not None:
             largest = tuple(_largest(counts_before, counts))
             shifts[name] = LabelShift(psi=distance, ks=None, largest=largest, level=OK)
@@ -332,17 +334,6 @@ def _largest(before: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
     return [f"{n} {shares[n][0]:.0%} instead of {shares[n][1]:.0%}" for n in far[:_MOST_LABELS]]
 
 
-def _aligned(*tables: Mapping[str, int]) -> list[list[int]]:
-    """Counts of several tables over all of their names, in the same order."""
-    names = sorted(set().union(*tables))
-    return [[table.get(name, 0) for name in names] for table in tables]
-
-
 def _confidence_counts(labels: LabelProfile) -> list[int]:
     """Tracks per bin of confidence [shape=(CONFIDENCE_BINS,)]."""
     return [labels.confidence.get(str(i), 0) for i in range(CONFIDENCE_BINS)]
-
-
-def _smoothed(counts: Sequence[int]) -> np.ndarray:
-    raised = np.asarray(counts, dtype=float) + _PRIOR
-    return raised / raised.sum()

@@ -56,7 +56,9 @@ def send(target: str, run: FinishedRun) -> None:
     try:
         if target.startswith(("http://", "https://")):
             retry = {"total": 1, "backoff_factor": 0.3}
-            config = HttpConfig(url=target, timeout=_SECONDS, retry=retry, auth=_auth())
+            key = os.environ.get(_API_KEY)
+            auth = ApiKeyTokenProvider({"apiKey": key}) if key else TokenProvider({})
+            config = HttpConfig(url=target, timeout=_SECONDS, retry=retry, auth=auth)
             transport: Any = HttpTransport(config)
         else:
             check_own(Path(target), _OWN)
@@ -65,11 +67,6 @@ def send(target: str, run: FinishedRun) -> None:
     except Exception as err:  # a bad URL, an answer that is none: no failure of the run
         reason = redact(str(err)) or type(err).__name__
         logger.warning("%s: lineage could not be sent: %s", redact(target), reason)
-
-
-def _auth() -> TokenProvider:
-    key = os.environ.get(_API_KEY)
-    return ApiKeyTokenProvider({"apiKey": key}) if key else TokenProvider({})
 
 
 def event(run: FinishedRun) -> RunEvent:
@@ -86,7 +83,12 @@ def event(run: FinishedRun) -> RunEvent:
         job=Job(namespace, f"genre-spark.{run.command.replace(' ', '.')}"),
         producer=_PRODUCER,
         inputs=[] if failed else list(_inputs(facts)),
-        outputs=[] if failed else list(_outputs(facts)),
+        outputs=[]
+        if failed
+        else [
+            *(OutputDataset(*_named(path)) for path in facts.made),
+            *map(_labelled, facts.published),
+        ],
     )
 
 
@@ -105,18 +107,12 @@ def _run_facets(run: FinishedRun) -> dict[str, RunFacet]:
 def _inputs(facts: Facts) -> Iterator[InputDataset]:
     """The catalogue, with what is known of its quality; and the model."""
     if facts.source:
-        yield InputDataset(
-            *_named(facts.source), facets=_version(facts), inputFacets=_quality(facts)
-        )
+        kind = facets.dataset_version_dataset.DatasetVersionDatasetFacet
+        given = facts.source_version
+        version: dict[str, DatasetFacet] = {} if given is None else {"version": kind(str(given))}
+        yield InputDataset(*_named(facts.source), facets=version, inputFacets=_quality(facts))
     if facts.model:
         yield InputDataset(*_named(facts.model))
-
-
-def _outputs(facts: Facts) -> Iterator[OutputDataset]:
-    for path in facts.made:
-        yield OutputDataset(*_named(path))
-    for one in facts.published:
-        yield _labelled(one)
 
 
 def _labelled(made: Labelled) -> OutputDataset:
@@ -133,13 +129,6 @@ def _labelled(made: Labelled) -> OutputDataset:
         facets={"schema": schema.SchemaDatasetFacet(fields=fields)},
         outputFacets={"outputStatistics": counted},
     )
-
-
-def _version(facts: Facts) -> dict[str, DatasetFacet]:
-    if facts.source_version is None:
-        return {}
-    version = facets.dataset_version_dataset.DatasetVersionDatasetFacet(str(facts.source_version))
-    return {"version": version}
 
 
 def _quality(facts: Facts) -> dict[str, InputDatasetFacet]:
