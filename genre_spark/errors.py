@@ -43,7 +43,7 @@ class InputError(GenreSparkError):
     def from_missing_column(cls, path: str, column: str, available: Iterable[str]) -> "InputError":
         """A column that the work needs is neither in the table nor mapped to."""
         return cls(
-            f"{path}: no column '{column}'; found: {_listed(available)}. "
+            f"{path}: no column '{column}'; found: {listed(available, 30)}. "
             f"Map it in a dataset file (columns: {column}: <SQL expression>) and give that with --dataset"
         )
 
@@ -84,7 +84,8 @@ def exit_code(err: BaseException) -> int:
     return ConfigError.exit_code if isinstance(err, ModuleNotFoundError) else 1
 
 
-def _listed(names: Iterable[str], limit: int = 30) -> str:
+def listed(names: Iterable[str], limit: int = 3) -> str:
+    """Names for a message: the first ones, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more

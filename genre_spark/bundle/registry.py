@@ -313,15 +313,12 @@ def _file(folder: str, number: int) -> str:
     return f"{folder}/{PROMOTIONS}/{number:06d}.json"
 
 
-def _is_folder(name: str) -> bool:
-    """Whether a name means a folder in the one that it is looked up in, and no other place."""
-    return name not in ("", ".", "..") and not set(name) & set("/\\\0")
-
-
 def _read(storage: Storage, path: str) -> Promotion:
     try:
         made = Promotion.model_validate(json.loads(storage.read_text(path)))
-        if not re.fullmatch(_ALIAS, made.alias) or not _is_folder(made.version):
+        # A version is a folder right inside that of the model, and no other place.
+        is_elsewhere = made.version in ("", ".", "..") or set(made.version) & set("/\\\0")
+        if not re.fullmatch(_ALIAS, made.alias) or is_elsewhere:
             raise ValueError("names what cannot be promoted")
         return made
     except Exception as err:  # a file system raises what it likes

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from genre_spark.errors import InputError, OutputError
+from genre_spark.errors import InputError, OutputError, listed
 from genre_spark.platform import locks
 from genre_spark.platform.safe_text import redact_all
 from genre_spark.platform.storage import MAX_SMALL, Storage
@@ -144,12 +144,6 @@ def is_partial(storage: Storage, path: str, kind: str | None) -> bool:
     """Whether a published directory has lost some of its files."""
     listed, found = _listed_files(storage, path, kind), storage.files(path) or {}
     return bool(set(listed or {}) - set(found))
-
-
-def listed(names: list[str], limit: int = 3) -> str:
-    """Names for a message."""
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 def check_target(

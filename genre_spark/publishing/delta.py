@@ -32,9 +32,8 @@ from pyspark.sql import types as T
 from genre_spark.catalog import delta_source
 from genre_spark.catalog.columns import by_name
 from genre_spark.config import Settings
-from genre_spark.errors import InputError, OutputError
+from genre_spark.errors import InputError, OutputError, listed
 from genre_spark.platform import atomic_directory, locks
-from genre_spark.platform.atomic_directory import listed
 from genre_spark.platform.safe_text import redact_all
 from genre_spark.platform.storage import LocalStorage, is_remote
 from genre_spark.platform.table_files import TableFiles, one_line, root_of

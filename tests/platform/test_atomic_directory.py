@@ -19,7 +19,7 @@ from unittest import mock
 
 import pytest
 
-from genre_spark.errors import InputError, OutputError
+from genre_spark.errors import InputError, OutputError, listed
 from genre_spark.platform import atomic_directory, locks
 from genre_spark.platform.atomic_directory import (
     MANIFEST,
@@ -1064,7 +1064,7 @@ def test_object_stores_are_distinguished_from_file_systems_by_their_scheme(schem
     ],
 )
 def test_a_message_names_three_files_and_counts_the_others(names, told):
-    assert atomic_directory.listed(names) == told
+    assert listed(names) == told
 
 
 def test_a_published_directory_is_its_listed_files_the_manifest_last_and_all_others(tmp_path):
