@@ -8,12 +8,11 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from genre_spark._model import StrictModel
-from genre_spark.config import conf_dir, read_yaml, validated
+from genre_spark.config import Count, conf_dir, read_yaml, validated
 from genre_spark.errors import ConfigError
 from genre_spark.schema import ARTISTS, FEATURE_NAMES, MAX_FEATURES, TEXT_COLUMNS
 
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
-Count = Annotated[int, Field(ge=1)]
 
 
 _NAME = re.compile(r"\w+(\.\w+)*|`([^`]|``)+`")

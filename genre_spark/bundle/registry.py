@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
-from typing import Protocol as Interface
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -90,21 +89,6 @@ class Promotion(StrictModel):
     evidence: Evidence | None = None
 
 
-class Aliases(Interface):
-    """Aliases of a model, as seen from one of its versions."""
-
-    version: str
-
-    def made(self) -> list[Promotion]:
-        """All promotions, the oldest first."""
-
-    def current(self, alias: str) -> tuple[str, str] | None:
-        """Path and model_id of the version that has an alias; None if no version has it."""
-
-    def give(self, promotion: Promotion, seen: int) -> None:
-        """Gives an alias to this version; `seen` as of `registry.promote`."""
-
-
 class Listed(BaseModel):
     """What a list shows of a ``bundle.json``, of any version of the format; all else is ignored."""
 
@@ -178,23 +162,23 @@ def download(get_spark: GetSpark, path: str, folder: Path, max_bytes: int) -> Pa
 
 
 class VersionAliases:
-    """Aliases of a folder of versions; see `Aliases`."""
+    """Aliases of a model, as seen from one of its versions; other registries have the same class."""
 
     def __init__(self, get_spark: GetSpark, path: str):
         self._folder, _, self.version = path.rstrip("/").rpartition("/")
         self._storage = storage_at(get_spark, path)
 
     def made(self) -> list[Promotion]:
-        """See `promotions`."""
+        """All promotions, the oldest first."""
         return promotions(self._storage, self._folder)
 
     def current(self, alias: str) -> tuple[str, str] | None:
-        """The latest promotion to the alias."""
+        """Path and model_id of the version that has an alias; None if no version has it."""
         found = current(self.made()).get(alias)
         return (_of_alias(self._storage, self._folder, alias), found.model_id) if found else None
 
     def give(self, promotion: Promotion, seen: int) -> None:
-        """See `promote`."""
+        """Gives an alias to this version; see `promote`."""
         promote(self._storage, self._folder, promotion, seen)
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files, registry
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.registry import Aliases
+from genre_spark.bundle.registry import VersionAliases
 from genre_spark.errors import BundleError, OutputError
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import GetSpark, storage_of
@@ -52,9 +52,10 @@ def on_disk(get_spark: GetSpark, path: str) -> Iterator[Bundle]:
         yield replace(files.load(copy), reference=path)
 
 
-def aliases_of(get_spark: GetSpark, path: str) -> Aliases:
+def aliases_of(get_spark: GetSpark, path: str) -> VersionAliases:
     """The aliases of a model, as seen from the version at a path."""
-    return _registry_of(path).VersionAliases(get_spark, path)
+    made: VersionAliases = _registry_of(path).VersionAliases(get_spark, path)
+    return made
 
 
 def check_absent(spark: SparkSession, output: str) -> None:

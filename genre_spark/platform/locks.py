@@ -18,36 +18,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from genre_spark._model import now
 from genre_spark.errors import OutputError
 
+if TYPE_CHECKING:
+    from genre_spark.platform.storage import Storage
+    from genre_spark.platform.table_files import TableFiles
+
+    LockStorage = Storage | TableFiles
+
 logger = logging.getLogger(__name__)
-
-
-class LockStorage(Protocol):
-    """What locks need of a file system."""
-
-    def names(self, directory: str) -> list[str]:
-        """Names in a directory."""
-
-    def exists(self, path: str) -> bool:
-        """Whether there is a file."""
-
-    def age(self, path: str) -> float | None:
-        """Seconds since a file was last written; None where there is none."""
-
-    def read_text(self, path: str) -> str:
-        """A small file, whole."""
-
-    def write_text(self, path: str, text: str) -> None:
-        """Writes a small file."""
-
-    def delete(self, path: str) -> None:
-        """Deletes a file."""
-
 
 # Clocks of machines that share an output must agree to within a few minutes.
 LEASE_SECONDS = 600.0
@@ -64,7 +47,7 @@ _held: set[str] = set()
 
 @contextmanager
 def held(
-    storage: LockStorage, output: str, stem: str, heartbeat: float = _HEARTBEAT_SECONDS
+    storage: "LockStorage", output: str, stem: str, heartbeat: float = _HEARTBEAT_SECONDS
 ) -> Iterator[Callable[[], None]]:
     """Holds the lock of an output for as long as the block lasts.
 
@@ -102,7 +85,7 @@ def held(
         _release(storage, lock)
 
 
-def _acquire(storage: LockStorage, output: str, stem: str, token: str) -> None:
+def _acquire(storage: "LockStorage", output: str, stem: str, token: str) -> None:
     for attempt in range(_ATTEMPTS):
         storage.write_text(f"{stem}{token}", _content(token))
         others = _living(storage, stem, token)
@@ -120,7 +103,7 @@ def _acquire(storage: LockStorage, output: str, stem: str, token: str) -> None:
     )
 
 
-def _living(storage: LockStorage, stem: str, token: str) -> list[tuple[str, dict[str, Any]]]:
+def _living(storage: "LockStorage", stem: str, token: str) -> list[tuple[str, dict[str, Any]]]:
     """Locks of other runs, with their content; those of dead runs are deleted."""
     folder, _, start = stem.rpartition("/")
     found = []
@@ -136,7 +119,7 @@ def _living(storage: LockStorage, stem: str, token: str) -> list[tuple[str, dict
     return found
 
 
-def _is_alive(storage: LockStorage, lock: str, token: str, holder: Mapping[str, Any]) -> bool:
+def _is_alive(storage: "LockStorage", lock: str, token: str, holder: Mapping[str, Any]) -> bool:
     if holder and holder.get("machine") == _machine():
         if holder.get("pid") == os.getpid():
             return token in _held
@@ -150,7 +133,7 @@ def _is_alive(storage: LockStorage, lock: str, token: str, holder: Mapping[str, 
 
 
 def _renew(
-    storage: LockStorage, lock: str, token: str, heartbeat: float, stop: threading.Event
+    storage: "LockStorage", lock: str, token: str, heartbeat: float, stop: threading.Event
 ) -> None:
     while not stop.wait(heartbeat):
         try:
@@ -160,7 +143,7 @@ def _renew(
             logger.debug("%s: not renewed: %s", lock, err)
 
 
-def _require(storage: LockStorage, output: str, lock: str, token: str) -> None:
+def _require(storage: "LockStorage", output: str, lock: str, token: str) -> None:
     if not storage.exists(lock) or token not in _held:
         raise OutputError(
             f"{output}: the lock {lock} was taken away while this run was suspended or cut off;"
@@ -168,7 +151,7 @@ def _require(storage: LockStorage, output: str, lock: str, token: str) -> None:
         )
 
 
-def _release(storage: LockStorage, lock: str) -> None:
+def _release(storage: "LockStorage", lock: str) -> None:
     """Deletes the lock; a failure is no reason to lose the error that ended the run."""
     try:
         if storage.exists(lock):
@@ -184,12 +167,12 @@ def _content(token: str) -> str:
         "machine": _machine(),
         "pid": os.getpid(),
         "started": _started(os.getpid()),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "since": now(),
     }
     return json.dumps(holder)
 
 
-def _holder(storage: LockStorage, lock: str) -> dict[str, Any]:
+def _holder(storage: "LockStorage", lock: str) -> dict[str, Any]:
     try:
         return dict(json.loads(storage.read_text(lock)))
     except Exception:  # half written, or gone meanwhile; file systems raise what they like

@@ -244,7 +244,7 @@ def _bundle_in(model: Path, reference: str) -> Path:
 
 
 class VersionAliases:
-    """Aliases of a registered model; see `registry.Aliases`.
+    """Aliases of a registered model; see `registry.VersionAliases`.
 
     Parameters
     ----------
