@@ -5,7 +5,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from genre_spark._model import StrictModel
 from genre_spark.config import Count, conf_dir, read_yaml, validated
@@ -31,7 +31,7 @@ _TEXT_OPTIONS = (
 )
 
 
-class Download(BaseModel):
+class Download(StrictModel):
     """A file that anybody may download.
 
     Parameters
@@ -43,13 +43,11 @@ class Download(BaseModel):
         a whole one, so a table without it cannot be fetched.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     url: Url
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Origin(BaseModel):
+class Origin(StrictModel):
     """Where a table comes from.
 
     Parameters
@@ -69,8 +67,6 @@ class Origin(BaseModel):
     how : str
         Otherwise: how to get it, in few words.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     page: Url
     licence: str
