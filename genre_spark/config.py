@@ -330,8 +330,6 @@ def validated(
     ----------
     origins : dict of str to str
         The file or option that each key stands in.
-    default_origin : str
-        Of all other keys.
     """
     try:
         return model.model_validate(values)

@@ -31,8 +31,6 @@ class AudioFeature:
 
     Parameters
     ----------
-    name : str
-        Canonical column name.
     low, high : float
         Bounds of the possible values, inclusive, in `unit`.
     unit : str
@@ -45,8 +43,6 @@ class AudioFeature:
         Whether only whole numbers are possible.
     per_unit : float
         Raw values are divided by this for display.
-    display_unit : str
-        Unit after that division.
     word_bound : float, optional
         No value below it deserves the high word, and none above it the low word.
 
@@ -133,8 +129,6 @@ class LabelColumn(NamedTuple):
     ----------
     kind : str
         Its type in Spark's DDL.
-    meaning : str
-        What the type does not tell.
     absent : str
         Where it is null; empty for never.
     limits : dict of str to object

@@ -47,8 +47,6 @@ class Bundle:
     ----------
     path : Path
         Where its files are, or were while a copy of it was read.
-    onnx : bytes or None
-        The network; None in a clusters bundle.
     profile : Profile
         Distributions of the catalogue that it was made from.
     reference : str or None
@@ -94,8 +92,6 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
 
     Parameters
     ----------
-    path : path
-        The bundle's directory.
     kind : {'clusters', 'full'}, optional
         Kind that the work needs; a full bundle serves where clusters are needed.
     """

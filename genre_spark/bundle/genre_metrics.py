@@ -78,10 +78,6 @@ class HeldOutMetrics(Scores, Counted):
         Per bin of confidence its mean, the accuracy and the share of the tracks.
     risk_coverage : tuple of (float, float)
         Coverage, and accuracy of the surest labels.
-    interval : Estimate
-        Of the accuracy.
-    coverage_at : dict of str to AcceptedShare
-        By target precision.
     linked : float
         Share of the tracks that share another named artist or an album with a labelled track.
     never_learned : tuple of str
@@ -141,8 +137,6 @@ class ProtocolMetrics(HeldOutMetrics, SparseModel):
         Fingerprint of the tracks: where it is equal, accuracies are comparable.
     baselines, ladder : dict of str to float
         Accuracies of simpler classifiers, and of the classifier's own steps.
-    importance : Importance or None
-        None where it was not measured.
     """
 
     held_out: str

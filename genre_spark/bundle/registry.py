@@ -38,8 +38,6 @@ class ComparedAccuracy(SparseModel):
     ----------
     labelled : int or None
         Labelled tracks of the catalogue; this and the following of a comparison on a catalogue.
-    artists : int or None
-        Of `tracks`.
     won, lost : int or None
         Tracks that only the candidate, or only the champion, labels right.
     """
@@ -54,15 +52,7 @@ class ComparedAccuracy(SparseModel):
 
 
 class Evidence(SparseModel):
-    """Comparison of a candidate with the champion; other fields, of earlier versions, are ignored.
-
-    Attributes
-    ----------
-    by : str
-        ``catalogue``.
-    source : str or None
-        The catalogue.
-    """
+    """Comparison of a candidate with the champion; other fields, of earlier versions, are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -132,8 +122,6 @@ def locate(get_spark: GetSpark, reference: str, root: str) -> str:
     reference : str
         A path; ``NAME@alias``, where NAME may be a path too; or ``NAME/VERSION``. What stands at
         the path goes before what has the name.
-    root : str
-        Where names are looked up.
     """
     found = _ALIASED.fullmatch(reference)
     if not found and is_remote(reference):
@@ -212,8 +200,6 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
 
     Parameters
     ----------
-    folder : str
-        Of the model.
     seen : int
         How many promotions there were when it was decided.
     """

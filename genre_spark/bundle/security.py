@@ -61,8 +61,6 @@ def check_onnx(content: bytes, inputs: Shapes, outputs: Shapes) -> None:
 
     Parameters
     ----------
-    content : bytes
-        An ONNX model.
     inputs : mapping of str to tuple of int
         Shape per track of each input, all float32; the number of tracks stands before it.
     outputs : mapping of str to tuple of int

@@ -39,14 +39,8 @@ class Job:
 
     Attributes
     ----------
-    master : str or None
-        Spark's master URL.
     run_id : str
         In the logs, in the metrics, and in the manifest of what is published.
-    warm : bool
-        Whether Spark is the warm server of this machine.
-    remote : str or None
-        URL of another server of Spark Connect.
     session : SparkSession or None
         None until `spark` is called.
     """

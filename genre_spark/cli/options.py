@@ -73,24 +73,10 @@ class RunOptions:
 
     Attributes
     ----------
-    command : str
-        Its name, for logs and metrics.
-    config : str or None
-        A file of settings.
     overrides : tuple of str
         Settings as ``key=value``.
     settings : mapping
         Settings by options of their own; see `setting`.
-    master : str or None
-        Spark's master URL.
-    warm : bool
-        Whether to use the warm server.
-    remote : str or None
-        URL of a server of Spark Connect.
-    log_format : str
-        `TEXT` or `JSON`.
-    metrics, openlineage : str or None
-        A file or URL.
     """
 
     out: OutputOptions
@@ -174,8 +160,6 @@ def setting(key: str, *names: str, **details: Any) -> Callable[..., Any]:
     ----------
     key : str
         ``section.key`` of ``conf/default.yaml``.
-    *names, **details
-        As of `click.option`.
     """
 
     def keep(context: click.Context, _: click.Parameter, value: Any) -> None:

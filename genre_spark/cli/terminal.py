@@ -33,21 +33,8 @@ class Terminal:
 
     Parameters
     ----------
-    as_json : bool
-        Results as JSON instead of tables.
-    silent : bool
-        No progress.
     progress : callable, optional
         Takes each line of progress, where it is not for standard error.
-
-    Attributes
-    ----------
-    shown : mapping or sequence
-        The summary that was shown last.
-    facts : Facts
-        What monitoring reports of it.
-    step : Step
-        The step in progress.
     """
 
     def __init__(

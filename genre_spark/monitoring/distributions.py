@@ -97,8 +97,6 @@ def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] 
 
     Parameters
     ----------
-    *aggregates : Column
-        Further aggregates of each group.
     by : sequence of Column
         What tracks of a group must have in common beside `LABEL_GROUPS`.
 
@@ -181,13 +179,7 @@ def _totals(groups: Sequence[Row | Mapping[str, Any]], name: str) -> dict[str, i
 
 
 def reasons(labelled: DataFrame) -> dict[str, dict[str, dict[str, int]]]:
-    """By kind of label, and by label: for how many tracks which feature speaks most for it.
-
-    Parameters
-    ----------
-    labelled : DataFrame
-        With `WHY_COLUMNS`.
-    """
+    """By kind of label, and by label: for how many tracks which feature speaks most for it."""
     return {
         label: _first_reasons(labelled, label, why)
         for label, why in (("synthetic_genre", WHY_SYNTHETIC), ("genre", WHY_GENRE))

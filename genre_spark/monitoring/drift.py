@@ -189,8 +189,6 @@ def assess(
     coverage : Coverage
         More tracks without features than before only warn: sources of features cover what they
         cover, and such tracks are labelled by what else is known.
-    features, labels : mapping
-        From `of_features` and `of_labels`.
     absent : collection of str
         Features that the catalogue has no column of: they are missing, as was announced, and only
         warn.

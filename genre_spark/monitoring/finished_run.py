@@ -28,12 +28,8 @@ class Facts:
     ----------
     source, model : str or None
         Paths of what was read.
-    source_version : int or None
-        Of a Delta table.
     made : tuple of str
         Paths of a bundle or a report.
-    model_id : str or None
-        Of the model that was made or used.
     protocols : mapping of str to HeldOutMetrics
         Accuracy of a new model on held-out tracks.
     """
@@ -57,13 +53,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """How a command ended.
-
-    Attributes
-    ----------
-    command : str
-        Such as ``score`` or ``models promote``.
-    """
+    """How a command ended."""
 
     command: str
     run_id: str

@@ -58,8 +58,6 @@ def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
     kind : {'text', 'json'}
     verbose : bool
         Everything, and not only what somebody should know.
-    run_id, command : str
-        In each JSON line.
     """
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.WARNING,

@@ -37,8 +37,6 @@ class BrowseRequest:
 
     Attributes
     ----------
-    labels : str
-        A labelled catalogue.
     output : str
         The page; an earlier one is replaced, and no other file.
     max_tracks : int

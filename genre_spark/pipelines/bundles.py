@@ -65,16 +65,8 @@ class BundleSummary(SparseModel):
 
     Attributes
     ----------
-    bundle : str
-        Its path.
-    source : str
-        The catalogue.
-    left_out, synthetic_genres : tuple of str
-        Features that are not used; names.
     rules_agreement, stability, quality, change
         Of synthetic genres, where they were measured; see `clustering.results.Discovery`.
-    labels : PublishedLabels or None
-        The labelled catalogue, where one was asked for.
     """
 
     bundle: str

@@ -28,8 +28,6 @@ class ClusterRequest:
 
     Attributes
     ----------
-    output : str
-        Directory of the new bundle.
     labels : str or None
         Where to publish the catalogue, labelled with the new bundle.
     previous : Bundle or None
@@ -49,13 +47,7 @@ class ClusterRequest:
 def run(
     spark: SparkSession, request: ClusterRequest, report_progress: ReportProgress = to_log
 ) -> BundleSummary:
-    """Discovers synthetic genres and writes a clusters bundle.
-
-    Parameters
-    ----------
-    report_progress : callable
-        Called with one line on what is being done.
-    """
+    """Discovers synthetic genres and writes a clusters bundle."""
     source, output, settings = request.source, request.output, request.settings
     _check_outputs(spark, request)
     report_progress(f"reading {source.path}")

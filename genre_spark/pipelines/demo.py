@@ -25,13 +25,7 @@ _MARK = ".genre-spark-demo"
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo made.
-
-    Attributes
-    ----------
-    report : str
-        Path of the page.
-    """
+    """What the demo made."""
 
     trained: "BundleSummary"
     scored: "PublishedLabels"
@@ -75,17 +69,7 @@ def run(
     settings: "Settings",
     report_progress: "ReportProgress",
 ) -> DemoResult:
-    """Cluster, train, score and report.
-
-    Parameters
-    ----------
-    catalog : Path
-        From `table`.
-    output : Path
-        From `make_room`.
-    report_progress : callable
-        Called with one line on what is being done.
-    """
+    """Cluster, train, score and report."""
     from genre_spark.bundle import files
     from genre_spark.catalog.catalogue import Source
     from genre_spark.pipelines import cluster, report, score, train

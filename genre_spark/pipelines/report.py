@@ -35,8 +35,6 @@ def run(
         Needed for paths that only Hadoop can reach.
     output : str
         The page; the page of an earlier report is replaced, and no other file.
-    labels : str, optional
-        A labelled catalogue.
     pictures : str, optional
         A directory for the same pictures as PNG files.
     """

@@ -161,10 +161,6 @@ def check_target(
 
     Parameters
     ----------
-    kind : str
-        Of what is published.
-    option : str
-        By which the output was named, for messages.
     allow_gap : bool
         Take an object store too, where readers may find half of it during the switch.
     """

@@ -67,8 +67,6 @@ class HadoopStorage(Storage):
     ----------
     spark : SparkSession
         Whose Hadoop configuration (credentials, file systems) is used.
-    path : str
-        Any path on that file system.
     """
 
     def __init__(self, spark: SparkSession, path: str):

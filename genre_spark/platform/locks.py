@@ -55,8 +55,6 @@ def held(
 
     Parameters
     ----------
-    output : str
-        What is locked, for messages.
     stem : str
         Start of the lock files' paths; a token follows.
     heartbeat : float

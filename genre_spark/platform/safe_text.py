@@ -102,11 +102,6 @@ def redact(text: str) -> str:
     Removed are user names, passwords and values of queries in URIs; values in ``password=…`` and
     the like; texts in calls of ``aes_decrypt`` and its kind.
 
-    Parameters
-    ----------
-    text : str
-        A URI, a path, or a message that holds some.
-
     Examples
     --------
     >>> redact("s3a://KEY:ab/cd@bucket/tracks: no such file")

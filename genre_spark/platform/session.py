@@ -80,13 +80,7 @@ _RESTING = (
 
 
 def java_options(small: bool = False) -> str:
-    """Options in one text, as ``spark.driver.extraJavaOptions`` has them.
-
-    Parameters
-    ----------
-    small : bool
-        Whether the job is a short one; see `is_small`.
-    """
+    """Options in one text, as ``spark.driver.extraJavaOptions`` has them."""
     logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
     return " ".join([f"-Dlog4j2.configurationFile={logs}", *(_SHORT_RUN if small else ())])
 
@@ -265,11 +259,6 @@ def require_classic(spark: "SparkSession", work: str) -> None:
     """Refuses a session of Spark Connect.
 
     Raises `ConfigError`.
-
-    Parameters
-    ----------
-    work : str
-        What needs a classic session, for the message.
     """
     if not is_classic(spark):
         raise ConfigError(

@@ -36,8 +36,6 @@ class TableFiles:
 
     Parameters
     ----------
-    root : str
-        From `root_of`.
     options : mapping of str to str
         Of deltalake: endpoint, region and the like. Credentials of the environment are found.
     """

@@ -21,8 +21,6 @@ class Destination(ABC):
         This and the following are set by `publishing`.
     staging, quarantine : str
         Where Spark writes the labels and the quarantined rows.
-    old : Published or None
-        The catalogue that is published there by now.
     """
 
     run_id: str
@@ -57,13 +55,7 @@ class Destination(ABC):
 
     @abstractmethod
     def complete(self, manifest: Manifest, labels: DataFrame) -> None:
-        """Takes the manifest, once labels and quarantine are written and verified.
-
-        Parameters
-        ----------
-        labels : DataFrame
-            As read back.
-        """
+        """Takes the manifest, once labels and quarantine are written and verified."""
 
     def files(self) -> dict[str, int]:
         """Bytes of the written files by relative path, where nothing else lists them."""
@@ -79,13 +71,7 @@ class Destination(ABC):
 
 
 class Directory(Destination):
-    """A plain directory of Parquet files, switched in one step; the quarantine is a folder in it.
-
-    Parameters
-    ----------
-    allow_gap : bool
-        See `atomic_directory.check_target`.
-    """
+    """A plain directory of Parquet files, switched in one step; the quarantine is a folder in it."""
 
     def __init__(self, spark: SparkSession, output: str, allow_gap: bool):
         self._spark, self._output, self._gap = spark, output, allow_gap

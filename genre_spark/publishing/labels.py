@@ -114,8 +114,6 @@ class PublishedLabels:
     ----------
     published : bool
         False for a dry run.
-    replaces : Published or None
-        The catalogue that was there.
     changes : Changes or None
         Of a dry run over a published catalogue.
     """
@@ -390,12 +388,8 @@ def reusable(
     ----------
     read : callable
         Gives the published catalogue, which is locked meanwhile.
-    old : Published or None
-        What is known of it.
     software : mapping
         Present versions: other ones may compute other labels.
-    columns : mapping
-        The wanted ones, and their types.
     """
     if old is None:
         return "there is no catalogue yet"

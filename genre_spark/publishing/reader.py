@@ -28,13 +28,7 @@ _SUMMARY = {"run_id", "scored_at", "model_id", "source", "rows", "labels", "drif
 
 @dataclass(frozen=True)
 class LabelledCatalogue:
-    """A labelled catalogue.
-
-    Attributes
-    ----------
-    samples : list of dict
-        Some tracks, by the names of columns.
-    """
+    """A labelled catalogue."""
 
     path: str
     manifest: Manifest

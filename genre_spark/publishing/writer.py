@@ -79,8 +79,6 @@ def write(
     table : DataFrame
         From `arrange`, or a file per task. Columns whose names start with ``_`` are for `facts` and
         not written.
-    facts : mapping of str to Column, optional
-        Further aggregates over the rows.
     """
     published = [name for name in table.columns if facts is None or not name.startswith("_")]
     seen = Observation()
@@ -196,12 +194,8 @@ class Staged:
 
     Attributes
     ----------
-    imputed : int
-        Tracks with imputed features.
     scored_at : dict of str to int
         Tracks by the time of the run that labelled them, ISO 8601.
-    facts : dict of str to object
-        The values of further aggregates.
     """
 
     table: DataFrame
@@ -226,12 +220,8 @@ def stage_labels(
 
     Parameters
     ----------
-    n_rows : int
-        About how many.
     columns : mapping of str to str
         Spark's types, in the order in which they are written.
-    facts : mapping of str to Column
-        Further aggregates.
     """
     nulls = {f"nulls of {name}": F.count_if(by_name(name).isNull()) for name in columns}
     ends = {"least": F.min, "largest": F.max}
@@ -277,11 +267,6 @@ def stage_quarantine(
     """Writes quarantined rows and verifies them; also gives the rows per reason.
 
     Raises `OutputError` if they cannot be written, or a file does not hold what was written to it.
-
-    Parameters
-    ----------
-    hide : callable
-        Called once they are written.
     """
     written, _ = write(rows, path)
     hide()

@@ -77,8 +77,6 @@ def heatmap(
     ----------
     values : np.ndarray [shape=(len(rows), len(columns))]
         Shares in [0, 1]; with `far`, numbers around 0.
-    title : str
-        Of the values.
     far : float, optional
         Where a diverging scale ends.
     """
@@ -153,8 +151,6 @@ def scatter(
         ``x``, ``y``, ``id`` of the synthetic genre, and ``title, artist, album, synthetic, genre``.
     centers, landmarks : sequence of mapping
         ``x``, ``y``, and ``id`` or ``name``.
-    colours : mapping of int to str
-        By id.
     """
     return _filled(
         "map",

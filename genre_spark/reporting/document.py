@@ -23,8 +23,6 @@ class Table:
     ----------
     rows : sequence of sequence
         Values as they are, so that a page can sort them.
-    note : str
-        Finding, or how to read it.
     """
 
     title: str
@@ -159,8 +157,6 @@ class Subject:
 
     Attributes
     ----------
-    labels : publishing.manifest.Manifest or None
-        Of a catalogue that was labelled.
     labelled : mapping of str to dict
         Labelled rows of tracks on the map, by id.
     """

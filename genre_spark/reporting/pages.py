@@ -77,8 +77,6 @@ def labels(manifest: Manifest, tracks: Sequence[Mapping[str, Any]]) -> str:
 
     Parameters
     ----------
-    manifest : Manifest
-        Of the labelled catalogue.
     tracks : sequence of mapping
         Labelled rows, all with the same columns; with ``title``, ``artist`` and ``album`` if they
         are known.
@@ -109,14 +107,10 @@ def questions(
     ----------
     rows : sequence of mapping
         Questions: ``track_id, artist, title, album, tracks, why`` and ``x, y``, from 0 to 100.
-    columns : sequence of str
-        Of the CSV that the page exports.
     genres : sequence of str
         To choose from, the most frequent first; others can be added on the page.
     places : sequence of (float, float)
         Other artists on the map.
-    path : str
-        The catalogue's.
     """
     ids = "\n".join(str(one["track_id"]) for one in rows)
     data = {

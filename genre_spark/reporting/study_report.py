@@ -35,13 +35,7 @@ _WHOLE = "whole classifier"
 
 
 def write(study: PublishedStudy, folder: Path) -> None:
-    """Writes the page and its charts into a new folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Created here.
-    """
+    """Writes the page and its charts into a new folder."""
     folder.mkdir()
     figures = list(_figures(study))
     for figure in figures:

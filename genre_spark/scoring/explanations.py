@@ -46,8 +46,6 @@ class Explainer:
         ----------
         nearest : np.ndarray [shape=(n_tracks,), dtype=int64]
             Row of each track's synthetic genre, -1 without one.
-        genres : pa.Array [string]
-            The label of each track.
         """
         synthetic = self._scoring.synthetic
         margins = for_synthetic_genre(

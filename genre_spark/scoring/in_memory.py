@@ -47,8 +47,6 @@ class InMemoryScorer:
 
     Parameters
     ----------
-    bundle : Bundle
-        Of either kind.
     max_imputed : int
         Most impossible or unreadable features of a track; any number may be missing.
     """

@@ -40,8 +40,6 @@ class Tracks:
         Validated for the features that the model reads.
     number : int
         How many there are; an estimate serves.
-    oversized : mapping of int to int
-        From `artist_pass.oversized_artists`.
     """
 
     table: DataFrame
@@ -69,8 +67,6 @@ def labelled(
         Verified; a clusters bundle leaves the genre columns null.
     scored_at : str
         Time of the run, ISO 8601.
-    explain : bool
-        Whether to add the columns that say why.
     only : DataFrame, optional
         `TRACK_ID` of the tracks to label: all tracks of an artist group or none, where the model
         relates them. `input_hashes` differ for all of them where they do for one.

@@ -83,16 +83,8 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str, page: Path) 
 
     Parameters
     ----------
-    opened : Bundle
-        Verified, on the local disk.
-    settings : Settings
-        That it was trained with.
     run_id : str
         Of genre-spark; a tag of MLflow's run.
-    name : str
-        Of MLflow's run.
-    page : Path
-        Folder of the page and its pictures.
 
     Returns
     -------
@@ -244,13 +236,7 @@ def _bundle_in(model: Path, reference: str) -> Path:
 
 
 class VersionAliases:
-    """Aliases of a registered model; see `registry.VersionAliases`.
-
-    Parameters
-    ----------
-    path : str
-        From `locate`.
-    """
+    """Aliases of a registered model; see `registry.VersionAliases`."""
 
     def __init__(self, get_spark: GetSpark, path: str):
         self._path = path

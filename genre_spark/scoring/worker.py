@@ -98,13 +98,7 @@ def no_genres(n: int) -> dict[str, pa.Array]:
 
 @dataclass(frozen=True)
 class Payload:
-    """A bundle's scoring part as it travels to the workers.
-
-    Attributes
-    ----------
-    explain : bool
-        Whether labels come with their explanations.
-    """
+    """A bundle's scoring part as it travels to the workers."""
 
     model_id: str
     scoring_json: str
@@ -167,8 +161,6 @@ class Labeller:
     ----------
     onnx : bytes or None
         The network; None labels with synthetic genres only.
-    explain : bool
-        Whether to add the columns that say why.
     """
 
     def __init__(self, scoring: ScoringPart, onnx: bytes | None, explain: bool = False):
