@@ -84,6 +84,12 @@ def exit_code(err: BaseException) -> int:
     return ConfigError.exit_code if isinstance(err, ModuleNotFoundError) else 1
 
 
+def first_line(err: BaseException) -> str:
+    """The first line of what an error says; its type if it says nothing."""
+    lines = (line.strip() for line in str(err).splitlines())
+    return next(filter(None, lines), type(err).__name__)
+
+
 def listed(names: Iterable[str], limit: int = 3) -> str:
     """Names for a message: the first ones, and how many more there are."""
     names = list(names)

@@ -25,7 +25,7 @@ from genre_spark.cli.commands import (
     warm,
 )
 from genre_spark.cli.models_commands import models
-from genre_spark.errors import STOPPED, GenreSparkError, OutputError, StoppedError
+from genre_spark.errors import STOPPED, GenreSparkError, OutputError, StoppedError, first_line
 from genre_spark.monitoring import json_logs
 from genre_spark.platform import signals
 from genre_spark.platform.safe_text import plain, redact
@@ -97,9 +97,7 @@ def _unexpected(err: Exception) -> None:
 
     if known := spark_errors.explained(err):
         _fail(f"{known} (-v shows more)", known.exit_code)
-    message = next((line for line in str(err).splitlines() if line.strip()), "no message")
-    if spark_errors.is_of_spark(err):
-        message = spark_errors.cause(err)
+    message = spark_errors.cause(err) if spark_errors.is_of_spark(err) else first_line(err)
     _fail(f"unexpected {type(err).__name__}: {message} (-v shows more)", 1)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from genre_spark.errors import ConfigError, InputError, OutputError
+from genre_spark.errors import ConfigError, InputError, OutputError, first_line
 from genre_spark.platform.session import is_classic, require_classic
 from genre_spark.platform.storage import (
     MAX_SMALL,
@@ -255,7 +255,4 @@ def java_message(err: Py4JJavaError) -> str:
 
 def spark_message(err: Exception) -> str:
     """What Spark said, in one line and without its plan."""
-    if isinstance(err, Py4JJavaError):
-        return java_message(err)
-    lines = [line.strip() for line in str(err).splitlines()]
-    return next((line for line in lines if line), type(err).__name__)
+    return java_message(err) if isinstance(err, Py4JJavaError) else first_line(err)

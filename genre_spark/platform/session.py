@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from genre_spark.config import conf_dir
-from genre_spark.errors import ConfigError
+from genre_spark.errors import ConfigError, first_line
 from genre_spark.platform import signals
 from genre_spark.platform.java import OLDEST, find_java_home, install_command
 
@@ -225,8 +225,7 @@ def _connected(url: str, warm: bool, settings: Mapping[str, str]) -> "SparkSessi
     try:
         session = builder.config(map=dict(settings)).create()
     except Exception as err:  # grpc and pyspark raise many kinds here, all fatal
-        reason = next((line for line in str(err).splitlines() if line.strip()), type(err).__name__)
-        raise ConfigError(f"{url}: no session of Spark Connect: {reason}") from err
+        raise ConfigError(f"{url}: no session of Spark Connect: {first_line(err)}") from err
     return cast("SparkSession", session)
 
 
@@ -327,11 +326,10 @@ def _suit_one_machine(session: "SparkSession") -> None:
 
 def _not_started(err: Exception) -> str:
     """Why Spark does not start, and which variables of the environment may be the reason."""
-    reason = next((line for line in str(err).splitlines() if line.strip()), type(err).__name__)
     # Their values may hold passwords.
     given = ", ".join(name for name in _VARIABLES if os.environ.get(name))
     hint = f"; the environment sets {given}: try without" if given else ""
-    return f"Spark does not start: {reason}{hint}"
+    return f"Spark does not start: {first_line(err)}{hint}"
 
 
 def _use_own_spark() -> None:

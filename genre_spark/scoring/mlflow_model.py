@@ -37,7 +37,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.bundle.registry import Promotion
 from genre_spark.config import Settings, load_settings
-from genre_spark.errors import BundleError, ConfigError, InputError, OutputError
+from genre_spark.errors import BundleError, ConfigError, InputError, OutputError, first_line
 from genre_spark.platform.hadoop import GetSpark
 from genre_spark.platform.safe_text import redact, redact_all
 from genre_spark.platform.storage import MAX_FILES, read_small
@@ -71,7 +71,7 @@ def check(name: str | None = None) -> None:
         mlflow.search_experiments(max_results=1)
     except (MlflowException, OSError) as err:
         raise ConfigError(
-            f"MLflow at {redact(mlflow.get_tracking_uri())} cannot be used: {_first_line(err)}. Set"
+            f"MLflow at {redact(mlflow.get_tracking_uri())} cannot be used: {redact(first_line(err))}. Set"
             " MLFLOW_TRACKING_URI, or leave --mlflow out"
         ) from err
 
@@ -111,7 +111,7 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str, page: Path) 
     except (MlflowException, OSError) as err:
         raise OutputError(
             f"{name}: is complete, but could not be logged to MLflow at"
-            f" {redact(mlflow.get_tracking_uri())}: {_first_line(err)}"
+            f" {redact(mlflow.get_tracking_uri())}: {redact(first_line(err))}"
         ) from err
     return {"run_id": run.info.run_id, "model_uri": made.model_uri}
 
@@ -125,7 +125,9 @@ def register(logged: dict[str, str], opened: Bundle, name: str) -> dict[str, str
     try:
         made = mlflow.register_model(logged["model_uri"], name, tags=tags)
     except (MlflowException, OSError) as err:
-        raise OutputError(f"{name}: could not be registered in MLflow: {_first_line(err)}") from err
+        raise OutputError(
+            f"{name}: could not be registered in MLflow: {redact(first_line(err))}"
+        ) from err
     return {"registered": f"{_START}{name}/{made.version}"}
 
 
@@ -270,7 +272,9 @@ class VersionAliases:
             client.set_model_version_tag(self._name, self.version, key, text)
             client.set_registered_model_alias(self._name, promotion.alias, self.version)
         except (MlflowException, OSError) as err:
-            raise OutputError(f"{self._path}: could not be promoted: {_first_line(err)}") from err
+            raise OutputError(
+                f"{self._path}: could not be promoted: {redact(first_line(err))}"
+            ) from err
 
 
 def _read(path: str, alias: str, version: str, text: str) -> Promotion:
@@ -307,10 +311,5 @@ def _asking(reference: str) -> Iterator[None]:
     except (MlflowException, OSError) as err:
         registry = redact(mlflow.get_registry_uri())
         raise BundleError(
-            f"{reference}: not found in MLflow at {registry}: {_first_line(err)}"
+            f"{reference}: not found in MLflow at {registry}: {redact(first_line(err))}"
         ) from err
-
-
-def _first_line(err: Exception) -> str:
-    text = str(err).strip()
-    return redact(text.splitlines()[0]) if text else type(err).__name__
