@@ -3,7 +3,10 @@
 import os
 import re
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import pyarrow as pa
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
@@ -63,6 +66,17 @@ def cause(err: Exception) -> str:
     """What went wrong, in one line: a worker's own exception, else the root of what Java said."""
     raised = worker_error(err)
     return f"{raised[0]}: {raised[1]}" if raised else spark_message(err)
+
+
+@contextmanager
+def raising(made: Callable[[str], GenreSparkError]) -> Iterator[None]:
+    """Raises what Spark or Arrow cannot read or write as an error made of the reason."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as err:
+        raise made(" ".join(str(err).split())) from err
+    except (PySparkException, Py4JJavaError) as err:
+        raise environment_error(err) or made(cause(err)) from err
 
 
 def is_of_spark(err: Exception) -> bool:

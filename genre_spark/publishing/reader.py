@@ -1,7 +1,7 @@
 """Reads a labelled catalogue: its manifest, and some of its tracks."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from genre_spark.errors import InputError
 from genre_spark.platform.atomic_directory import MANIFEST
 from genre_spark.platform.hadoop import GetSpark, storage_at, without_globs
+from genre_spark.platform.spark_errors import raising
 from genre_spark.platform.storage import is_remote, local_path
 from genre_spark.publishing.formats import logged_table
 from genre_spark.publishing.manifest import Manifest, checked, require
@@ -124,10 +125,5 @@ class LabelledTable:
             )
         return LabelledCatalogue(self._path, self.manifest, self.sample(n_samples, _SHOWN))
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Raises what Arrow cannot read as `InputError`."""
-        try:
-            yield
-        except (pa.ArrowException, OSError) as err:
-            raise InputError(f"{self._path}: cannot be read: {' '.join(str(err).split())}") from err
+    def _reading(self) -> AbstractContextManager[None]:
+        return raising(lambda why: InputError(f"{self._path}: cannot be read: {why}"))

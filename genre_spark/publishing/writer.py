@@ -6,18 +6,15 @@ columns are read back and their checksum compared.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
-from py4j.protocol import Py4JJavaError
 from pyarrow import dataset
 from pyarrow import parquet as pq
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -28,7 +25,7 @@ from genre_spark.config import PublishingSettings, Verify
 from genre_spark.errors import GenreSparkError, OutputError
 from genre_spark.monitoring.distributions import grouped_labels, label_groups, label_profile
 from genre_spark.platform.hadoop import without_globs
-from genre_spark.platform.spark_errors import cause, environment_error
+from genre_spark.platform.spark_errors import raising
 from genre_spark.platform.storage import is_remote, local_path
 from genre_spark.schema import PARTITION_COLUMNS, TRACK_ID
 
@@ -84,16 +81,13 @@ def write(
     seen = Observation()
     wanted = {**_totals(published), **(facts or {})}
     totals = [column.alias(name) for name, column in wanted.items()]
-    try:
+    failed = f"{path}: could not be written"
+    with raising(lambda why: OutputError(f"{failed}: {why}; nothing was published")):
         to = table.observe(seen, *totals).select(*map(by_name, published)).write
         if settings and settings.partition_by:
             to = to.partitionBy(settings.partition_by)
             to = to.option("maxRecordsPerFile", settings.rows_per_file)
         to.parquet(path)
-    except (PySparkException, Py4JJavaError) as err:
-        raise environment_error(err) or OutputError(
-            f"{path}: could not be written: {cause(err)}; nothing was published"
-        ) from err
     found = dict(seen.get)
     return _content(found.pop("rows"), found.pop("checksum")), found
 
@@ -117,19 +111,10 @@ def checksum(columns: Sequence[str]) -> Column:
     return F.sum(F.xxhash64(*values, F.array(*[value.isNull() for value in values])))
 
 
-@contextmanager
-def _reading_back(path: str) -> Iterator[None]:
-    """Raises `OutputError` where what was written cannot be read."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as err:
-        raise OutputError(
-            f"{path}: could not be read back: {' '.join(str(err).split())}; nothing was published"
-        ) from err
-    except (PySparkException, Py4JJavaError) as err:
-        raise environment_error(err) or OutputError(
-            f"{path}: could not be read back: {cause(err)}; nothing was published"
-        ) from err
+def _reading_back(path: str) -> AbstractContextManager[None]:
+    return raising(
+        lambda why: OutputError(f"{path}: could not be read back: {why}; nothing was published")
+    )
 
 
 def _check_content(path: str, written: Content, found: Content) -> None:
