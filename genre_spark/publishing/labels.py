@@ -157,7 +157,6 @@ class PublishedLabels:
 class _Run:
     """A request in progress: what its steps share."""
 
-    spark: SparkSession
     catalogue: Catalogue
     request: LabelRequest
     target: Destination
@@ -183,7 +182,7 @@ def publish_labels(
     output = destination_of(spark, request.output, request.settings)
     with output.publishing(not request.dry_run, request.run_id) as target:
         old = target.old
-        run = _Run(spark, catalogue, request, target, now())
+        run = _Run(catalogue, request, target, now())
         manifest, staged = _stage(run)
         target.complete(manifest, staged.table)
         changes = None
@@ -321,6 +320,7 @@ def _labels(run: _Run) -> Iterator[tuple[DataFrame, DataFrame | None, str | None
 
     Yields
     ------
+    labels : DataFrame
     hashes : DataFrame or None
         Of all tracks, if some labels are reused; else the facts can be counted in `labels`.
     in_full_because : str or None
