@@ -180,17 +180,11 @@ def _totals(groups: Sequence[Row | Mapping[str, Any]], name: str) -> dict[str, i
 
 def reasons(labelled: DataFrame) -> dict[str, dict[str, dict[str, int]]]:
     """By kind of label, and by label: for how many tracks which feature speaks most for it."""
-    return {
-        label: _first_reasons(labelled, label, why)
-        for label, why in (("synthetic_genre", WHY_SYNTHETIC), ("genre", WHY_GENRE))
-    }
-
-
-def _first_reasons(labelled: DataFrame, label: str, why: str) -> dict[str, dict[str, int]]:
-    first = F.get(F.col(why), F.lit(0))["feature"].alias("feature")
-    rows = labelled.groupBy(label, first).count().orderBy(label, "feature").collect()
-    found: dict[str, dict[str, int]] = {}
-    for row in rows:
-        if row["feature"] is not None:
-            found.setdefault(row[label], {})[row["feature"]] = row["count"]
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for label, why in (("synthetic_genre", WHY_SYNTHETIC), ("genre", WHY_GENRE)):
+        first = F.get(F.col(why), F.lit(0))["feature"].alias("feature")
+        counted = labelled.groupBy(label, first).count().filter("feature IS NOT NULL")
+        of_label = found.setdefault(label, {})
+        for row in counted.orderBy(label, "feature").collect():
+            of_label.setdefault(row[label], {})[row["feature"]] = row["count"]
     return found

@@ -75,6 +75,10 @@ class Figure:
         Vega-Lite specifications by title; the title of a single one is not shown.
     note : str
         How to read it, and what it was measured on.
+    legend : sequence of (int, str, str)
+        Of a map: id, name and colour of each group, which a click isolates.
+    searchable : bool
+        Whether tracks of the map have names.
     """
 
     name: str
@@ -82,7 +86,13 @@ class Figure:
     finding: str
     charts: Mapping[str, Spec]
     note: str = ""
-    kind: ClassVar[str] = "figure"
+    legend: Sequence[tuple[int, str, str]] = ()
+    searchable: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Which macro of the page draws it."""
+        return "map" if self.legend else "figure"
 
 
 def panels(
@@ -92,15 +102,6 @@ def panels(
     findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in parts.items()]
     specs = {title: chart for title, (_, chart) in parts.items()}
     return Figure(name, question, " ".join(findings), specs, note)
-
-
-@dataclass(frozen=True)
-class Map(Figure):
-    """A figure with a legend that isolates (id, name and colour), and a search if tracks have names."""
-
-    legend: Sequence[tuple[int, str, str]] = ()
-    searchable: bool = False
-    kind: ClassVar[str] = "map"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from genre_spark.reporting.document import (
     Cards,
     Columns,
     Figure,
-    Map,
     Subject,
     Table,
     Topic,
@@ -154,7 +153,7 @@ def _colours(found: Discovery) -> dict[int, str]:
     return dict(zip(names, charts.palette(len(names)), strict=True))
 
 
-def _map(subject: Subject) -> Map | None:
+def _map(subject: Subject) -> Figure | None:
     found = subject.model.clusters
     plan, names, colours = found.map, _numbered(found), _colours(found)
     if plan is None or not plan.points:
@@ -167,7 +166,7 @@ def _map(subject: Subject) -> Map | None:
         " t-SNE: neighbours are alike, distances between far groups mean nothing. Drag to move,"
         " scroll to zoom."
     )
-    return Map(
+    return Figure(
         "map",
         "Where are the synthetic genres, and where is an artist?",
         _nearest(found.synthetic_genres),
