@@ -8,11 +8,12 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from genre_spark._model import StrictModel
-from genre_spark.config import Count, conf_dir, read_yaml, validated
+from genre_spark.config import conf_dir, read_yaml, validated
 from genre_spark.errors import ConfigError
 from genre_spark.schema import ARTISTS, FEATURE_NAMES, MAX_FEATURES, TEXT_COLUMNS
 
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
+Count = Annotated[int, Field(ge=1)]
 
 
 _NAME = re.compile(r"\w+(\.\w+)*|`([^`]|``)+`")
@@ -52,10 +53,18 @@ class Origin(StrictModel):
 
     Parameters
     ----------
+    page : str
+        What to read about it.
     licence : str
         As its page states it.
+    file : str
+        Name of the table's file.
     rows, genres : int
         How many it has, at least about; genres absent where it has none.
+    size : int
+        Bytes of the file, about.
+    download : Download, optional
+        Where it is hosted openly.
     how : str
         Otherwise: how to get it, in few words.
     """
@@ -89,12 +98,18 @@ class Dataset(StrictModel):
         Numeric columns, beyond the audio features, that the models also read.
     format : str, optional
         Spark's name of the source format; guessed from the path where absent.
+    options : dict of str to str
+        Options for Spark's reader of that format.
     no_artist : tuple of str
         Words that mean "no artist" in this table, beyond the usual ones, in any case.
     confirmed : tuple of str
         Features whose values are right although they are unlike those of known tracks.
     rows : str, optional
         The column that lists the tracks, where a row holds many, as answers of an API do.
+    about : str
+        What the table is, for people.
+    origin : Origin, optional
+        Where a well-known table comes from.
     """
 
     # A file in which all columns are still comments has nothing there.
