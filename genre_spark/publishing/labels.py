@@ -197,7 +197,7 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
     """Stages everything but the manifest, and builds that."""
     started = time.monotonic()
     request, source, profile = run.request, run.request.source, run.request.bundle.profile
-    run_id, old = run.target.run_id, run.target.old and run.target.old.manifest
+    run_id, old = run.target.run_id, run.target.old.manifest if run.target.old else None
     _check_shrink(run, run.catalogue.n_rows)
     limits = request.settings.drift
     drifted = distributions.check_drift(profile, run.catalogue, limits, source.path)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, ProtocolMetrics
+from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, Protocol, ProtocolMetrics
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
     Columns,
@@ -204,7 +204,7 @@ def _pairs(genres: GenreMetrics) -> Table | None:
 
 def per_genre(
     classes: Sequence[str],
-    scores: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    scores: Mapping[Protocol, Mapping[str, Mapping[str, Any]]],
     forms: tuple[Callable[[Any], str], Callable[[Any], str]] = (count, percent),
 ) -> Table:
     """Tracks, precision, recall and F1 of each genre, by protocol and genre; how both are written."""
