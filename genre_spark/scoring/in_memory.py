@@ -104,7 +104,7 @@ class InMemoryScorer:
             GROUP: pc.coalesce(artist, lone),
             ARTIST_KEY: artist,
             ALBUM_KEY: _keys(_texts(tracks, ALBUM)),
-            FEATURES: pa.array([*raw.astype(np.float32)], pa.list_(pa.float32())),
+            FEATURES: lists(raw.astype(np.float32)),
             MISSING: pa.nulls(n, pa.int64()),
             HAS_GENRE: pa.nulls(n, pa.bool_()),
             IS_AMBIGUOUS: pa.nulls(n, pa.bool_()),
