@@ -1,5 +1,6 @@
 """Tracks, and what is made of them, for tests: deterministic, realistic, without Spark."""
 
+import functools
 import zlib
 from collections.abc import Sequence
 
@@ -188,16 +189,14 @@ def make_manifest(
 
     Without `groups` no track informs another.
     """
-    tracks, related = make_tracks(50 * k, seed=1), bool(groups)
-    scaler = make_scaler(tracks, features)
-    points = scaler.to_numpy(tracks[list(features)].to_numpy(float))
+    (scaler, centers), related = _fitted(k, tuple(features)), bool(groups)
     scoring = ScoringPart(
         scaler=scaler,
         synthetic=SyntheticPart(
             ids=tuple(range(k)),
             names=tuple(f"name {i}" for i in range(k)),
             metric=make_metric(scaler),
-            centers=tuple(map(tuple, points[:k].tolist())),
+            centers=centers,
         ),
         genres=make_genre_part(pooled=related) if onnx else None,
     )
@@ -212,10 +211,18 @@ def make_manifest(
         seed=1,
         scoring=scoring,
         left_out=(),
-        data={"source": "tracks.parquet", "rows": make_rows(len(tracks))},
+        data={"source": "tracks.parquet", "rows": make_rows(50 * k)},
         clusters={"k": k},
         genres=make_genre_metrics() if onnx else None,
     )
+
+
+@functools.cache
+def _fitted(k: int, features: tuple[str, ...]) -> tuple[FeatureScaler, tuple]:
+    tracks = make_tracks(50 * k, seed=1)
+    scaler = make_scaler(tracks, features)
+    points = scaler.to_numpy(tracks[list(features)].to_numpy(float))
+    return scaler, tuple(map(tuple, points[:k].tolist()))
 
 
 def make_rows(read: int, accepted: int | None = None) -> RowCounts:
@@ -276,7 +283,8 @@ def make_metrics(classes: Sequence[str] = GENRES, **changes: object) -> Protocol
     return ProtocolMetrics.model_validate(metrics | changes)
 
 
-def make_profile(n: int = 600, features: Sequence[str] = FEATURE_NAMES) -> Profile:
+@functools.cache
+def make_profile(n: int = 600, features: tuple[str, ...] = FEATURE_NAMES) -> Profile:
     """The profile of `make_manifest`'s tracks."""
     tracks = make_tracks(n, seed=1)
     found = {}
