@@ -159,8 +159,8 @@ def collect(path: str, dataset: str, clusters: str) -> LabelledTracks:
     spark = get_session(master="local[2]")
     base = store.open_bundle(lambda: spark, clusters, settings.models.registry)
     source = Source(path, load_dataset(dataset))
-    features = base.manifest.scoring.scaler.features
-    with open_catalogue(spark, source, settings.catalog, features) as catalogue:
+    scaler = base.manifest.scoring.scaler
+    with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
         found = labelled_sample(catalogue, base, settings, {}, path)
     spark.stop()
     return found

@@ -172,7 +172,7 @@ def suggest(  # noqa: PLR0913 - of a notebook, by keyword
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
-        needed = opened.manifest.scoring.scaler.features
+        needed = opened.manifest.scoring.scaler
         with open_catalogue(spark, source, wanted.catalog, needed) as catalogue:
             found = suggest_pipeline.suggest(
                 catalogue, opened, wanted, number, answers or {}, source.path
@@ -253,7 +253,7 @@ def score(
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
         needed, ranges = opened.manifest.scoring, opened.profile.ranges
         with scan_catalogue(
-            spark, source, wanted.catalog, needed.scaler.features, needed.owner, ranges
+            spark, source, wanted.catalog, needed.scaler, needed.owner, ranges
         ) as catalogue:
             distributions.check_drift(opened.profile, catalogue, wanted.drift, source.path)
             oversized = catalogue.sample.oversized_artists(wanted.scoring.max_group)
@@ -286,7 +286,7 @@ def quarantine(
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
         wanted = load_settings(given={**(settings or {}), "max_quarantined": 1.0})
-        needed = opened.manifest.scoring.scaler.features
+        needed = opened.manifest.scoring.scaler
         with open_catalogue(spark, _source(tracks, dataset), wanted.catalog, needed) as catalogue:
             return catalogue.quarantined
 

@@ -13,6 +13,8 @@ TITLE = "title"
 GENRE = "genre"
 # All genres of the rows of a track that stands under several; null for any other track.
 GENRES = "genres"
+# Which service or program measured a track's features; optional, where there are several.
+FEATURE_SOURCE = "feature_source"
 TEXT_COLUMNS = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE)
 
 # What tables and pictures call the network, beside the baselines.

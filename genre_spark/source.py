@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from genre_spark._model import StrictModel
 from genre_spark.config import conf_dir, read_yaml, validated
 from genre_spark.errors import ConfigError
-from genre_spark.schema import ARTISTS, FEATURE_NAMES, MAX_FEATURES, TEXT_COLUMNS
+from genre_spark.schema import ARTISTS, FEATURE_NAMES, FEATURE_SOURCE, MAX_FEATURES, TEXT_COLUMNS
 
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Count = Annotated[int, Field(ge=1)]
@@ -137,7 +137,8 @@ class Dataset(StrictModel):
 
     @model_validator(mode="after")
     def _extras_are_new(self) -> "Dataset":
-        taken, most = [*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES], MAX_FEATURES - len(FEATURE_NAMES)
+        taken = [*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES]
+        most = MAX_FEATURES - len(FEATURE_NAMES)
         if len(self.extra_features) > most:
             raise ValueError(
                 f"extra_features: {len(self.extra_features)} are named, at most {most} can be read;"
@@ -158,7 +159,7 @@ class Dataset(StrictModel):
 
     @model_validator(mode="after")
     def _columns_are_canonical(self) -> "Dataset":
-        known = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *self.extra_features)
+        known = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, *self.extra_features)
         unknown = sorted(set(self.columns) - set(known))
         if unknown:
             raise ValueError(

@@ -7,7 +7,7 @@ import yaml
 
 from genre_spark.config import conf_dir, load_settings
 from genre_spark.errors import ConfigError
-from genre_spark.schema import ARTISTS, FEATURE_NAMES, TEXT_COLUMNS
+from genre_spark.schema import ARTISTS, FEATURE_NAMES, FEATURE_SOURCE, TEXT_COLUMNS
 from genre_spark.source import Dataset, dataset_names, is_shipped, load_dataset
 
 DEFAULTS = conf_dir() / "default.yaml"
@@ -230,7 +230,7 @@ def test_an_unknown_dataset_is_refused_with_those_that_there_are():
 
 def test_an_unknown_canonical_column_is_refused_with_those_that_there_are(file):
     path = file("columns: {artst: track_artist, tempo: bpm}\nextra_features: [year]\n")
-    known = ", ".join((*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, "year"))
+    known = ", ".join((*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, "year"))
     assert refusal(load_dataset, path) == (
         f"configuration refused: {path}: columns: artst not canonical; known are {known}"
         " (name a numeric extra in extra_features)"

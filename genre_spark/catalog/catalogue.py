@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pyspark.sql import DataFrame, SparkSession
@@ -37,6 +38,10 @@ from genre_spark.errors import ConfigError, GateError, InputError
 from genre_spark.platform.session import is_classic, is_small
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS, feature
 from genre_spark.source import Dataset
+
+if TYPE_CHECKING:
+    from genre_spark.features.feature_sources import FeatureSources
+    from genre_spark.features.scaling import FeatureScaler
 
 __all__ = ["Catalogue", "Source", "filled", "open_catalogue", "scan_catalogue"]
 
@@ -139,6 +144,8 @@ class Catalogue:
         For messages.
     owner : str
         Column whose tracks are related.
+    sources : FeatureSources or None
+        By which features of several sources were made comparable.
     """
 
     validated: DataFrame
@@ -148,6 +155,7 @@ class Catalogue:
     groups: tuple[str, ...]
     path: str
     owner: str = ARTIST
+    sources: "FeatureSources | None" = None
 
     @cached_property
     def counts(self) -> RowCounts:
@@ -170,6 +178,12 @@ class Catalogue:
         found = validation.with_features(self.tracks, self.features)
         return sampling.bounded(found, self.counts.accepted - self.counts.without_features)
 
+    def on_one_scale(self, sources: "FeatureSources | None") -> "Catalogue":
+        """The same with the features of several sources made comparable, where there are several."""
+        if not sources:
+            return self
+        return replace(self, validated=sources.apply(self.validated), sources=sources)
+
     @property
     def quarantined(self) -> DataFrame:
         """The quarantined rows, whole, with their reasons."""
@@ -181,14 +195,14 @@ def open_catalogue(
     spark: SparkSession,
     source: Source,
     settings: CatalogSettings,
-    needed: tuple[str, ...] | None = None,
+    scaler: "FeatureScaler | None" = None,
 ) -> Iterator[Catalogue]:
     """A catalogue for the time of a job, counted and checked by its gates.
 
     Parameters
     ----------
-    needed : tuple of str, optional
-        Features of a bundle. Without it, all that the catalogue has are used.
+    scaler : FeatureScaler, optional
+        Of a bundle, whose features are used. Without it, all that the catalogue has are.
 
     Raises
     ------
@@ -197,7 +211,7 @@ def open_catalogue(
     """
     with ExitStack() as stack:
         keep = is_small(source.path)  # to plan its queries takes longer than to keep it
-        catalogue = _opened(stack, spark, source, settings, needed, keep)
+        catalogue = _opened(stack, spark, source, settings, scaler, keep)
         with reading(f"{source.path}: cannot be read"):
             counts = catalogue.counts
             check_text(spark, source, counts)
@@ -212,7 +226,7 @@ def scan_catalogue(
     spark: SparkSession,
     source: Source,
     settings: CatalogSettings,
-    needed: tuple[str, ...],
+    scaler: "FeatureScaler",
     owner: str = ARTIST,
     ranges: Mapping[str, tuple[float, ...]] | None = None,
 ) -> Iterator[Catalogue]:
@@ -227,7 +241,7 @@ def scan_catalogue(
         Where the catalogue cannot be read or mapped, has no rows, or clearly too few good ones.
     """
     with ExitStack() as stack:
-        catalogue = replace(_opened(stack, spark, source, settings, needed), owner=owner)
+        catalogue = replace(_opened(stack, spark, source, settings, scaler), owner=owner)
         with reading(f"{source.path}: cannot be read"):
             sample = catalogue.sample
             check_text(spark, source, sample.counts)
@@ -242,13 +256,13 @@ def _opened(
     spark: SparkSession,
     source: Source,
     settings: CatalogSettings,
-    needed: tuple[str, ...] | None,
+    scaler: "FeatureScaler | None",
     keep: bool = False,
 ) -> Catalogue:
     table = source.read(spark)
     mapped = reader.map_columns(table, source.dataset, source.path)
     with reading(f"{source.path}: cannot be read"):
-        wanted = needed or filled(mapped)
+        wanted = scaler.features if scaler else filled(mapped)
         left_out = _left_out(mapped, source, wanted, settings.max_imputed)
         repeated = validation.repeated_ids(mapped)
     keeping = None
@@ -258,7 +272,8 @@ def _opened(
             keeping = functools.partial(persisted, stack)
     validated = validation.validate(mapped, wanted, settings.max_imputed, repeated, keeping)
     groups = tuple(group for group in GROUPS if group in mapped.columns)
-    return Catalogue(validated, repeated.n_rows, wanted, left_out, groups, source.path)
+    catalogue = Catalogue(validated, repeated.n_rows, wanted, left_out, groups, source.path)
+    return catalogue.on_one_scale(scaler.sources if scaler else None)
 
 
 def check_text(spark: SparkSession, source: Source, counts: GatedRows) -> None:

@@ -20,6 +20,7 @@ from genre_spark.catalog import (
     catalogue,
     forms,
     known_tables,
+    mixed_sources,
     names,
     reader,
     row_counts,
@@ -51,6 +52,7 @@ from genre_spark.schema import (
     ARTIST,
     ARTISTS,
     FEATURE_NAMES,
+    FEATURE_SOURCE,
     GENRE,
     TEXT_COLUMNS,
     TRACK_ID,
@@ -74,6 +76,8 @@ _NESTED = ("array", "map", "struct")
 _NO_NUMBERS = (*_NESTED, "binary", "date", "timestamp")
 # Of a wider table only columns that a name could mean are looked at.
 _NARROW = 40
+# Before the names of columns of a sample that may name the source of features.
+_BY = "by_"
 # Fields of structs are columns too, down to so many structs, and so many of them.
 _DEPTH, _MOST_FIELDS = 4, 2000
 
@@ -332,7 +336,7 @@ def as_dataset(readings: Mapping[str, Reading], stored: Dataset | None = None) -
 def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
     """A user's mapping, with the columns that need none."""
     own = {name.lower(): name for name in columns}
-    known = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *dataset.extra_features)
+    known = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, *dataset.extra_features)
     same = {name: own[name.lower()] for name in known if name.lower() in own}
     expressions = {**same, **dataset.columns}
     used = {name: reader.read_by(one, columns) for name, one in expressions.items()}
@@ -426,7 +430,11 @@ def _sampled(found: Inspection, mapped: Mapped, share: int) -> pa.Table:
         if (source := found.mapping[name].source) in sources
     ]
     outcomes = [f"{sql_name(name)} AS `to_{name}`" for name in read]
-    return mapped.rows.filter(sampling.one_in(share)).selectExpr(*texts, *outcomes).toArrow()
+    named = [] if FEATURE_SOURCE in found.mapping else mixed_sources.columns(found.columns)
+    by = [
+        f"left(string({SOURCE}.{one.sql}), {_SHOWN}) AS {sql_name(_BY + one.name)}" for one in named
+    ]
+    return mapped.rows.filter(sampling.one_in(share)).selectExpr(*texts, *outcomes, *by).toArrow()
 
 
 def _outcomes(
@@ -434,6 +442,9 @@ def _outcomes(
 ) -> dict[str, Reading]:
     """Readings with examples of what becomes of values, and doubts about the outcome."""
     completed = {}
+    by = {
+        name.removeprefix(_BY): sample[name] for name in sample.column_names if name.startswith(_BY)
+    }
     for name, one in found.mapping.items():
         if f"from_{name}" in sample.column_names:
             examples = _examples(sample[f"from_{name}"], sample[f"to_{name}"])
@@ -442,6 +453,8 @@ def _outcomes(
             one = replace(one, not_understood=counts.values[name].not_understood / counts.read)
         if name in mapped.features and name not in found.dataset.confirmed:
             one = _doubted(one, sample[f"to_{name}"])
+            if mixed := mixed_sources.question(sample[f"to_{name}"], by):
+                one = replace(one, question=one.question or f"{name}: {mixed}")
         completed[name] = one
     return completed
 

@@ -17,7 +17,14 @@ from genre_spark.catalog.source_files import CSV, JSON, ORC, PARQUET, SourceFile
 from genre_spark.errors import ConfigError, InputError
 from genre_spark.platform.hadoop import spark_message
 from genre_spark.platform.session import is_classic
-from genre_spark.schema import ARTIST, ARTISTS, FEATURE_NAMES, TEXT_COLUMNS, TRACK_ID
+from genre_spark.schema import (
+    ARTIST,
+    ARTISTS,
+    FEATURE_NAMES,
+    FEATURE_SOURCE,
+    TEXT_COLUMNS,
+    TRACK_ID,
+)
 from genre_spark.source import Dataset
 
 SOURCE = "_source"
@@ -51,7 +58,7 @@ class Mapped:
     features : tuple of str
         Features that the source has, in canonical order.
     columns : frozenset of str
-        Text columns that the source has.
+        Text columns that the source has, `FEATURE_SOURCE` among them.
     path : str
         Where the source stands, for messages.
     """
@@ -96,7 +103,7 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     csv_files.refuse_repeated(source.columns, path)
     _refuse_variables(source, path)
     own = [name for name in source.columns if name not in OURS]
-    wanted = (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES, *dataset.extra_features)
+    wanted = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, *dataset.extra_features)
     given = {name: _given(source, dataset, name, own) for name in wanted}
     found = {name: one[0] for name, one in given.items() if one}
     mapped = {name: one for name, one in dataset.columns.items() if name in found}
@@ -113,18 +120,23 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
     types = _types(source, found, path)
-    features = tuple(n for n in wanted if n in found and n not in (*TEXT_COLUMNS, ARTISTS))
+    no_features = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
+    features = tuple(name for name in wanted if name in found and name not in no_features)
     expressions = {CORRUPT: "cast(NULL AS string)", SWALLOWED: "false"}
     expressions |= {name: name for name in expressions if name in source.columns}
     for name in TEXT_COLUMNS:
         expressions |= _text(name, found.get(name), types.get(name), raw.get(name), dataset)
     for name in features:
         expressions |= _number(name, found[name], raw[name])
+    if FEATURE_SOURCE in found:
+        source_of = found[FEATURE_SOURCE], types[FEATURE_SOURCE], raw[FEATURE_SOURCE]
+        text = _text(FEATURE_SOURCE, *source_of, dataset)
+        expressions[FEATURE_SOURCE] = text[FEATURE_SOURCE]
     expressions[ARTISTS] = names.all_of(found.get(ARTISTS), types.get(ARTISTS))
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
     rows = source.selectExpr(*_named(expressions))
-    return Mapped(rows, features, frozenset(found) & set(TEXT_COLUMNS), path)
+    return Mapped(rows, features, frozenset(found) & {*TEXT_COLUMNS, FEATURE_SOURCE}, path)
 
 
 def _refuse_variables(source: DataFrame, path: str) -> None:
@@ -223,7 +235,7 @@ def _types(source: DataFrame, found: dict[str, str], path: str) -> dict[str, T.D
     """
     fields = source.selectExpr(*_named(found)).schema.fields
     for field in fields:
-        kind, is_text = field.dataType, field.name in (*TEXT_COLUMNS, ARTISTS)
+        kind, is_text = field.dataType, field.name in (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
         refused = isinstance(kind, _REFUSED_TYPES) and field.name != ARTISTS
         if refused or (not is_text and isinstance(kind, T.DatetimeType | T.BinaryType)):
             needed = "text" if is_text else "a number"

@@ -27,7 +27,15 @@ from genre_spark.catalog.validation import (
     WITHOUT_FEATURES,
 )
 from genre_spark.errors import GateError, InputError
-from genre_spark.schema import ARTISTS, GENRE, GENRES, TEXT_COLUMNS, TRACK_ID, feature
+from genre_spark.schema import (
+    ARTISTS,
+    FEATURE_SOURCE,
+    GENRE,
+    GENRES,
+    TEXT_COLUMNS,
+    TRACK_ID,
+    feature,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +43,7 @@ _COUNTED = (NOT_UNDERSTOOD, PLACEHOLDER, DAMAGED)
 _SHOWN = (NOT_UNDERSTOOD, DAMAGED)
 # Columns of a validated table that a model does not read.
 _INTERNAL = (VIOLATIONS, N_IMPUTED, WITHOUT_FEATURES, REASONS, USABLE, REPEATED, AMBIGUOUS, SOURCE,
-             NOT_TAKEN, GENRE, ARTISTS, GENRES)  # fmt: skip
+             NOT_TAKEN, GENRE, ARTISTS, GENRES, FEATURE_SOURCE)  # fmt: skip
 
 
 class NotTaken(NamedTuple):

@@ -14,6 +14,7 @@ from genre_spark.catalog.rows import MALFORMED, UNCLOSED
 from genre_spark.platform.session import is_classic
 from genre_spark.schema import (
     ARTISTS,
+    FEATURE_SOURCE,
     GENRE,
     GENRES,
     MAX_ID_LENGTH,
@@ -191,8 +192,9 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     of_texts = [name for name in TEXT_COLUMNS if name in mapped.columns and name != TRACK_ID]
     odd = [*map(odd_name, of_texts), *map(odd_name, in_source)]
     expressions = [f"{text} AS {sql_name(name)}" for name, text in validated.items()]
-    kept = [sql_name(name) for name in (*TEXT_COLUMNS, ARTISTS, *map(odd_name, of_texts), SOURCE)]
-    rows = mapped.rows.selectExpr(*kept, *expressions)
+    kept = [*TEXT_COLUMNS, ARTISTS, *map(odd_name, of_texts), SOURCE]
+    kept += [FEATURE_SOURCE] if FEATURE_SOURCE in mapped.columns else []
+    rows = mapped.rows.selectExpr(*map(sql_name, kept), *expressions)
     each = ", ".join(map(_not_taken, (*of_texts, *in_source)))
     return rows.withColumn(
         NOT_TAKEN, F.expr(f"cast(array_compact(array({each})) AS {_STRUCTS})")

@@ -30,6 +30,7 @@ from genre_spark.config import Settings
 from genre_spark.features import scaling
 from genre_spark.features.artist_batches import GROUP
 from genre_spark.features.artist_pass import narrow, oversized_artists
+from genre_spark.features.feature_sources import FeatureSources
 from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE
 
@@ -52,6 +53,8 @@ class Tracks:
         Features to use if they vary.
     groups : tuple of str
         Those of `schema.GROUPS` that the catalogue has.
+    sources : FeatureSources, optional
+        By which the features were made comparable.
     """
 
     accepted: DataFrame
@@ -60,6 +63,7 @@ class Tracks:
     n_with_features: int
     features: tuple[str, ...]
     groups: tuple[str, ...]
+    sources: FeatureSources | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ def discover(tracks: Tracks, settings: Settings, previous: Previous | None = Non
         Where `previous` rests on other features.
     """
     scaler = scaling.fit(tracks.sampled, tracks.features)
+    if tracks.sources:
+        scaler = scaler.model_copy(update={"sources": tracks.sources})
     if previous:
         matching.check(previous, scaler)
         scaler = previous.scaler

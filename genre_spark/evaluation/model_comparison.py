@@ -209,8 +209,8 @@ def _labelled(
     explain: bool,
     name: str,
 ) -> Iterator[DataFrame]:
-    needed = bundle.manifest.scoring.scaler.features
-    with open_catalogue(spark, source, settings.catalog, needed) as catalogue:
+    scaler = bundle.manifest.scoring.scaler
+    with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
         truth = F.coalesce(F.col(GENRE), F.lit(_NO_GENRE)).alias(TRUTH)
         tracks = catalogue.tracks.select(TRACK_ID, truth, artist_key().alias(_KEY))
         n, largest = catalogue.counts.accepted, settings.scoring.max_group

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from genre_spark._model import SparseModel
 from genre_spark.errors import InputError
+from genre_spark.features.feature_sources import FeatureSources
 from genre_spark.features.tensor import N_BINS
 from genre_spark.schema import feature
 
@@ -102,7 +104,7 @@ class ScaledFeature(BaseModel):
         return DECODINGS[encoding](self.center + self.scale * scaled.astype(np.float64))
 
 
-class FeatureScaler(BaseModel):
+class FeatureScaler(SparseModel):
     """The fitted transform from raw features to scaled ones; travels in the bundle.
 
     Attributes
@@ -111,12 +113,13 @@ class FeatureScaler(BaseModel):
         Features in order, extras last.
     scaled_features : tuple of ScaledFeature
         Scaled dimensions in order; a circular feature has two.
+    sources : FeatureSources, optional
+        What becomes of the features of other sources before they are scaled.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     features: tuple[str, ...]
     scaled_features: tuple[ScaledFeature, ...]
+    sources: FeatureSources | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "FeatureScaler":

@@ -11,6 +11,8 @@ from genre_spark.catalog import sampling, validation
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.clustering.discover import Tracks, discover
 from genre_spark.config import Settings
+from genre_spark.features import feature_sources
+from genre_spark.features.feature_sources import FeatureSources
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import BundleSummary, catalogue_facts, new_manifest
 from genre_spark.platform import atomic_directory
@@ -53,6 +55,7 @@ def run(
     report_progress(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
         n_tracks = catalogue.counts.accepted
+        catalogue = catalogue.on_one_scale(_sources(catalogue, request.previous))
         report_progress(f"discovering synthetic genres of {n_tracks:,} tracks", n_tracks)
         manifest, profile = _discover(catalogue, source, settings, request.previous)
         with store.new_bundle(spark, output) as folder:
@@ -77,6 +80,13 @@ def _check_outputs(spark: SparkSession, request: ClusterRequest) -> None:
         destination_of(spark, request.labels, request.settings).check([*read, output])
 
 
+def _sources(catalogue: Catalogue, previous: Bundle | None) -> FeatureSources | None:
+    """How the sources of features compare; as before, where synthetic genres are to stay."""
+    if previous:
+        return previous.manifest.scoring.scaler.sources
+    return feature_sources.fit(catalogue.tracks, catalogue.counts.accepted, catalogue.features)
+
+
 def _discover(
     catalogue: Catalogue, source: Source, settings: Settings, previous: Bundle | None
 ) -> tuple[Manifest, Profile]:
@@ -87,7 +97,13 @@ def _discover(
     sampled = sampling.bounded(with_features, n_tracks - n_without).persist()
     try:
         given = Tracks(
-            tracks, sampled, n_tracks, n_tracks - n_without, catalogue.features, catalogue.groups
+            tracks,
+            sampled,
+            n_tracks,
+            n_tracks - n_without,
+            catalogue.features,
+            catalogue.groups,
+            catalogue.sources,
         )
         found = discover(given, settings, previous.as_previous() if previous else None)
         unused = tuple(name for name in catalogue.features if name not in found.scaler.features)

@@ -72,9 +72,8 @@ def run(
     # Locked from the start: a study takes long, and a second one should be refused at once.
     with atomic_directory.publishing(storage, path, kind=atomic_directory.STUDY) as target:
         report_progress(f"reading {source.path}")
-        with open_catalogue(
-            spark, source, settings.catalog, base.manifest.scoring.scaler.features
-        ) as catalogue:
+        scaler = base.manifest.scoring.scaler
+        with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
             labelled = labelled_sample(catalogue, base, settings, given, source.path)
             study = cross_validation.run(
                 labelled,

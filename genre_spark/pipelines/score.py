@@ -17,9 +17,10 @@ def run(
     destination_of(spark, request.output, settings).check(inputs)
     report_progress(f"reading {source.path}")
     scoring = bundle.manifest.scoring
-    needed, owner = scoring.scaler.features, scoring.owner
-    ranges = bundle.profile.ranges
-    with scan_catalogue(spark, source, settings.catalog, needed, owner, ranges) as catalogue:
+    scaler, ranges = scoring.scaler, bundle.profile.ranges
+    with scan_catalogue(
+        spark, source, settings.catalog, scaler, scoring.owner, ranges
+    ) as catalogue:
         n_tracks = catalogue.n_rows
         report_progress(
             f"labelling {n_tracks:,} tracks with model {bundle.manifest.model_id}", n_tracks

@@ -129,9 +129,9 @@ def run(
         )
     given = answer_files.read_files(storage, request.answers)
     bundle = request.bundle
-    needed = bundle.manifest.scoring.scaler.features
+    scaler = bundle.manifest.scoring.scaler
     report_progress(f"reading {request.source.path}")
-    with open_catalogue(spark, request.source, request.settings.catalog, needed) as catalogue:
+    with open_catalogue(spark, request.source, request.settings.catalog, scaler) as catalogue:
         if request.check:
             found = check(catalogue, bundle, request, given, report_progress)
         else:

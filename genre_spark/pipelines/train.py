@@ -67,7 +67,7 @@ def run(
     scaler = base.manifest.scoring.scaler
     report_progress(f"reading {source.path}")
     ThreadPoolExecutor(1).submit(quiet_keras)  # its import takes seconds, and so does reading
-    with open_catalogue(spark, source, settings.catalog, scaler.features) as catalogue:
+    with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
         labelled = labelled_sample(catalogue, base, settings, given, source.path)
         report_progress(
             f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks"

@@ -26,6 +26,7 @@ from genre_spark.schema import (
     ALBUM,
     ARTIST,
     ARTISTS,
+    FEATURE_SOURCE,
     LABELLED_COLUMNS,
     MAX_ID_LENGTH,
     TITLE,
@@ -74,6 +75,9 @@ class InMemoryScorer:
         """
         found = [_clean(tracks, name) for name in self._scoring.scaler.features]
         raw, damaged = (np.stack(columns, axis=1) for columns in zip(*found, strict=True))
+        if sources := self._scoring.scaler.sources:
+            names = _texts(tracks, FEATURE_SOURCE).to_numpy()
+            raw = sources.to_numpy(raw, self._scoring.scaler.features, names)
         ids = _texts(tracks, TRACK_ID)
         usable = _are_ids(ids) & (damaged.sum(axis=1) <= self._max_imputed)
         labelled = self._labelled(tracks[usable], raw[usable])

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -329,7 +330,13 @@ def test_score_stops_at_values_unlike_known_tracks_unless_they_are_confirmed(spa
 
     def score(dataset, ranges=None):
         source = Source(str(tmp_path / "t.csv"), dataset)
-        with scan_catalogue(spark, source, SETTINGS, FEATURE_NAMES, ranges=ranges) as one:
+        with scan_catalogue(
+            spark,
+            source,
+            SETTINGS,
+            SimpleNamespace(features=FEATURE_NAMES, sources=None),
+            ranges=ranges,
+        ) as one:
             return one.n_rows
 
     for one in (dataset, Dataset()):

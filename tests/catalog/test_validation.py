@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections import Counter, defaultdict
+from types import SimpleNamespace
 
 import pytest
 
@@ -433,9 +434,13 @@ def test_a_table_with_too_many_bad_rows_meets_the_gate(spark, source):
     assert told.startswith(": 66.7% of 3 rows would be quarantined, the limit is 50.0%; most are ")
 
 
+def scaler(*features):
+    return SimpleNamespace(features=features, sources=None)
+
+
 def test_a_table_that_lacks_too_much_of_what_the_model_reads_is_refused(spark, source):
     source = source("track_id,energy", "1,0.5")
-    assert refusal(spark, source, needed=("energy", "tempo", "key")) == (
+    assert refusal(spark, source, needed=scaler("energy", "tempo", "key")) == (
         ": lacks tempo, key, which the model reads; at most 1 may be absent. Map them in a"
         " dataset file, or allow more with --set max_imputed=N"
     )
@@ -443,7 +448,7 @@ def test_a_table_that_lacks_too_much_of_what_the_model_reads_is_refused(spark, s
 
 def test_a_table_without_any_of_the_features_has_tracks_that_lack_all_of_them(spark, source):
     source = source("track_id,artist", "1,A", "2,B")
-    with open_catalogue(spark, source, CATALOG, needed=("energy", "tempo", "key")) as catalogue:
+    with open_catalogue(spark, source, CATALOG, scaler("energy", "tempo", "key")) as catalogue:
         counts = catalogue.counts
     assert (counts.accepted, counts.imputed, counts.without_features) == (2, 2, 2)
     assert counts.missing == {"energy": 2, "tempo": 2, "key": 2}
