@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from genre_spark.catalog import (
     known_tables,
@@ -50,6 +51,8 @@ logger = logging.getLogger(__name__)
 # Share of a feature's values that lie within those of the model's own catalogue, if it is like them.
 _INSIDE = 0.95
 _COLUMNAR = (PARQUET, ORC, DELTA)
+# Bytes of a table whose rows are compared whole: looking for repeated ids takes a job of its own.
+_FEW = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,8 @@ class Catalogue:
     ----------
     validated : DataFrame
         See `validation.validate`; read again each time where that is quick and the table large.
-    n_rows : int
-        Rows of the source.
+    repeated : RepeatedIds or None
+        None where all rows were compared.
     features : tuple of str
         What the rows were validated for.
     left_out : tuple of str
@@ -142,6 +145,8 @@ class Catalogue:
         Context groups that the catalogue has.
     path : str
         For messages.
+    source : StructType
+        Columns of the source, as quarantined rows have them.
     owner : str
         Column whose tracks are related.
     sources : FeatureSources or None
@@ -149,11 +154,12 @@ class Catalogue:
     """
 
     validated: DataFrame
-    n_rows: int
+    repeated: validation.RepeatedIds | None
     features: tuple[str, ...]
     left_out: tuple[str, ...]
     groups: tuple[str, ...]
     path: str
+    source: T.StructType
     owner: str = ARTIST
     sources: "FeatureSources | None" = None
 
@@ -164,8 +170,14 @@ class Catalogue:
 
     @cached_property
     def sample(self) -> sampling.Sample:
-        """Rows on the driver."""
-        return sampling.collect(self.validated, self.n_rows, self.features, self.owner)
+        """Rows on the driver; all of them where they are few."""
+        n_rows = self.repeated.n_rows if self.repeated else 0
+        return sampling.collect(self.validated, n_rows, self.features, self.owner)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the source."""
+        return self.repeated.n_rows if self.repeated else self.sample.rows.num_rows
 
     @property
     def tracks(self) -> DataFrame:
@@ -188,6 +200,12 @@ class Catalogue:
     def quarantined(self) -> DataFrame:
         """The quarantined rows, whole, with their reasons."""
         return validation.quarantined(self.validated)
+
+    @property
+    def none_quarantined(self) -> DataFrame:
+        """The same for a table without such rows: no query has to be planned for them."""
+        why = T.StructField(reader.REASONS, T.ArrayType(T.StringType()))
+        return self.validated.sparkSession.createDataFrame([], T.StructType([*self.source, why]))
 
 
 @contextmanager
@@ -264,15 +282,16 @@ def _opened(
     with reading(f"{source.path}: cannot be read"):
         wanted = scaler.features if scaler else filled(mapped)
         left_out = _left_out(mapped, source, wanted, settings.max_imputed)
-        repeated = validation.repeated_ids(mapped)
+        repeated = None if is_small(source.path, _FEW) else validation.repeated_ids(mapped)
     keeping = None
     if is_classic(spark):
-        stack.callback(repeated.keys.unpersist)
+        if repeated:
+            stack.callback(repeated.keys.unpersist)
         if keep or not _is_quickly_read(spark, table, source):
             keeping = functools.partial(persisted, stack)
     validated = validation.validate(mapped, wanted, settings.max_imputed, repeated, keeping)
     groups = tuple(group for group in GROUPS if group in mapped.columns)
-    catalogue = Catalogue(validated, repeated.n_rows, wanted, left_out, groups, source.path)
+    catalogue = Catalogue(validated, repeated, wanted, left_out, groups, source.path, mapped.source)
     return catalogue.on_one_scale(scaler.sources if scaler else None)
 
 

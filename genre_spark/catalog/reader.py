@@ -61,12 +61,15 @@ class Mapped:
         Text columns that the source has, `FEATURE_SOURCE` among them.
     path : str
         Where the source stands, for messages.
+    source : StructType
+        The original columns, as `SOURCE` has them.
     """
 
     rows: DataFrame
     features: tuple[str, ...]
     columns: frozenset[str]
     path: str
+    source: T.StructType
 
 
 def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = None) -> DataFrame:
@@ -136,7 +139,9 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
     rows = source.selectExpr(*_named(expressions))
-    return Mapped(rows, features, frozenset(found) & {*TEXT_COLUMNS, FEATURE_SOURCE}, path)
+    columns = frozenset(found) & {*TEXT_COLUMNS, FEATURE_SOURCE}
+    whole = T.StructType([source.schema[name] for name in kept])
+    return Mapped(rows, features, columns, path, whole)
 
 
 def _refuse_variables(source: DataFrame, path: str) -> None:

@@ -2,16 +2,15 @@
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, StringType
+from pyspark.sql.types import DoubleType
 
 from genre_spark.catalog.columns import by_name
-from genre_spark.catalog.reader import SOURCE
 from genre_spark.catalog.rows import UNCLOSED, GatedRows, RowCounts, ValueCounts
 from genre_spark.catalog.validation import (
     AMBIGUOUS,
@@ -23,27 +22,15 @@ from genre_spark.catalog.validation import (
     REASONS,
     REPEATED,
     USABLE,
-    VIOLATIONS,
     WITHOUT_FEATURES,
 )
 from genre_spark.errors import GateError, InputError
-from genre_spark.schema import (
-    ARTISTS,
-    FEATURE_SOURCE,
-    GENRE,
-    GENRES,
-    TEXT_COLUMNS,
-    TRACK_ID,
-    feature,
-)
+from genre_spark.schema import ARTISTS, GENRE, TEXT_COLUMNS, TRACK_ID, feature
 
 logger = logging.getLogger(__name__)
 
 _COUNTED = (NOT_UNDERSTOOD, PLACEHOLDER, DAMAGED)
 _SHOWN = (NOT_UNDERSTOOD, DAMAGED)
-# Columns of a validated table that a model does not read.
-_INTERNAL = (VIOLATIONS, N_IMPUTED, WITHOUT_FEATURES, REASONS, USABLE, REPEATED, AMBIGUOUS, SOURCE,
-             NOT_TAKEN, GENRE, ARTISTS, GENRES, FEATURE_SOURCE)  # fmt: skip
 
 
 class NotTaken(NamedTuple):
@@ -72,7 +59,7 @@ def count(validated: DataFrame) -> RowCounts:
         F.count_if(good & F.col(GENRE).isNotNull()).alias("with_genre"),
         F.count_if(good & (F.col(N_IMPUTED) > 0)).alias("imputed"),
         F.count_if(good & F.col(WITHOUT_FEATURES)).alias("without_features"),
-        F.lower(F.hex(F.bit_xor(F.when(good, content_hash(validated))))).alias("fingerprint"),
+        F.lower(F.hex(F.bit_xor(F.when(good, content_hash(features))))).alias("fingerprint"),
         F.array(*[F.count_if(good & by_name(name).isNull()) for name in features]).alias("missing"),
         F.array(*[F.count(by_name(name)) for name in columns]).alias("understood"),
         F.count_if(F.size(NOT_TAKEN) > 0).alias("odd"),
@@ -139,22 +126,16 @@ def summed(understood: Mapping[str, int], found: Iterable[NotTaken]) -> dict[str
     }
 
 
-def content_hash(validated: DataFrame) -> Column:
+def content_hash(features: Sequence[str]) -> Column:
     """Hash of what a model can read of a row; `fingerprint` is the exclusive or over all tracks.
 
     xxhash64 skips nulls: without a value for none, (artist X, no album) would equal (no artist,
     album X).
     """
-    columns = [
-        F.coalesce(
-            F.col(one.name), F.lit("" if isinstance(one.dataType, StringType) else -math.inf)
-        )
-        for one in validated.schema
-        if one.name not in _INTERNAL
-    ]
-    if ARTISTS in validated.columns:
-        columns.append(F.coalesce(F.col(ARTISTS), F.array().cast("array<string>")))
-    return F.xxhash64(*columns)
+    none = {name: F.lit("") for name in TEXT_COLUMNS if name != GENRE}
+    none |= {name: F.lit(-math.inf) for name in features}
+    none[ARTISTS] = F.array().cast("array<string>")
+    return F.xxhash64(*[F.coalesce(by_name(name), value) for name, value in none.items()])
 
 
 def check_values(values: Mapping[str, ValueCounts], path: str) -> None:

@@ -98,7 +98,10 @@ class Sample:
 def collect(
     validated: DataFrame, n_rows: int, features: tuple[str, ...], owner: str = ARTIST
 ) -> Sample:
-    """A sample of at most about 200,000 rows; `owner` is the column whose tracks are related."""
+    """A sample of at most about 200,000 of so many rows.
+
+    `owner` is the column whose tracks are related.
+    """
     share = max(1, n_rows // ENOUGH)
     key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
     used = row_counts.read_columns(features)

@@ -96,7 +96,7 @@ def validate(
     max_imputed : int
         Most features of a row that may be impossible or unreadable; any number may be missing.
     repeated : RepeatedIds, optional
-        From `repeated_ids`, if it has been found already.
+        From `repeated_ids`; without it all rows are compared, which is quicker where they are few.
     keep : callable, optional
         Persists rows; given where the result is read several times.
 
@@ -110,11 +110,12 @@ def validate(
     """
     rows = _each(mapped, features, max_imputed)
     keep = keep or (lambda rows: rows)
-    repeated = repeated_ids(mapped) if repeated is None else repeated
     # Only rows that have to be compared are brought together; where there are none, nothing is.
     no_genres = F.lit(None).cast("array<string>")
     alone = {AMBIGUOUS: F.lit(False), REPEATED: F.lit(False), GENRES: no_genres}
-    if not repeated.n_keys:
+    if repeated is None:
+        validated = _resolve_repetitions(rows, features)
+    elif not repeated.n_keys:
         validated = rows.withColumns(alone)
     else:
         keyed = keep(rows.withColumn(_ID_KEY, _id_key()))

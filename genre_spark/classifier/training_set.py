@@ -23,7 +23,7 @@ from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.features import artist_pass, documents
-from genre_spark.features.artist_batches import artist_batches
+from genre_spark.features.artist_batches import OTHER_ARTISTS, artist_batches
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureScaler
 from genre_spark.features.track_inputs import Keys, TrackInputs, lists
@@ -187,6 +187,7 @@ def collect(
     classes = _usable_genres(counts, settings.training.min_per_genre)
     limit = settings.training.max_labels
     others = {
+        OTHER_ARTISTS: artist_pass.other_artist_keys(),
         GENRES: _genres(tracks),
         _CHOSEN: F.coalesce(
             _is_chosen(_genres(tracks)[0], counts, classes, limit, settings.seed),

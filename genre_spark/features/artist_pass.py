@@ -11,7 +11,6 @@ from genre_spark.features.artist_batches import (
     ARTIST_KEY,
     FEATURES,
     GROUP,
-    OTHER_ARTISTS,
     TITLE_TEXT,
 )
 from genre_spark.features.scaling import FeatureScaler
@@ -60,8 +59,7 @@ def narrow(
     -------
     DataFrame
         `TRACK_ID`, the keys of group, artist and album as bigint (null without artist or album),
-        keys of further artists as array<bigint>, features as array<float>, NaN in place of
-        nulls.
+        features as array<float>, NaN in place of nulls.
     """
     # A float array without nulls is one buffer to Arrow; NaN marks what is missing.
     missing = F.lit(float("nan")).cast("float")
@@ -73,7 +71,6 @@ def narrow(
         ARTIST_KEY: artist,
         ALBUM_KEY: album,
         FEATURES: F.array(*features),
-        OTHER_ARTISTS: other_artist_keys(ARTISTS in tracks.columns),
         **texts,
         **(others or {}),
     }
@@ -105,14 +102,10 @@ def album_key() -> Column:
     return _key(F.col(ALBUM))
 
 
-def other_artist_keys(listed: bool) -> Column:
-    """Keys [array<bigint>] of the artists named on a track beside its first one.
+def other_artist_keys() -> Column:
+    """Keys [array<bigint>] of the artists that a track or its title lists after the first one.
 
-    Parameters
-    ----------
-    listed : bool
-        Whether the catalogue lists all artists of a track. Those that its title names, as in
-        ``Song (feat. A, B & C)``, are among them in any case.
+    Titles list them as in ``Song (feat. A, B & C)``.
     """
     title = F.regexp_replace(F.substring(TITLE, 1, _MAX_TITLE), r"\s+", " ")
     names = F.transform(
@@ -121,7 +114,7 @@ def other_artist_keys(listed: bool) -> Column:
     # The pattern is slow; few titles have one of its words.
     featured = F.when(title.rlike(_HINT), F.filter(names, lambda name: name != ""))
     none = F.array().cast("array<string>")
-    further = F.slice(F.col(ARTISTS), 2, _MAX_OTHERS) if listed else none
+    further = F.slice(F.col(ARTISTS), 2, _MAX_OTHERS)
     found = F.concat(F.coalesce(further, none), F.coalesce(featured, none))
     others = F.filter(F.array_distinct(found), lambda name: ~name.eqNullSafe(F.col(ARTIST)))
     return F.transform(F.slice(others, 1, _MAX_OTHERS), lambda name: F.xxhash64(name))

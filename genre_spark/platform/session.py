@@ -85,15 +85,15 @@ def java_options(small: bool = False) -> str:
     return " ".join([f"-Dlog4j2.configurationFile={logs}", *(_SHORT_RUN if small else ())])
 
 
-def is_small(path: str) -> bool:
-    """Whether a table lies on this machine and is of at most 32 MiB."""
+def is_small(path: str, most: int = _SMALL) -> bool:
+    """Whether a table lies on this machine and has at most so many bytes, 32 MiB by default."""
     table = Path(path)
     try:
         files = table.rglob("*") if table.is_dir() else [table]
         sizes = [file.stat().st_size for file in files if not file.is_dir()]
     except OSError:
         return False
-    return sum(sizes) <= _SMALL
+    return sum(sizes) <= most
 
 
 @contextmanager

@@ -296,9 +296,9 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
     Where every row was labelled there is nothing to look for.
     """
     read, labelled = run.catalogue.n_rows, staged.content.rows
-    rows = run.catalogue.quarantined
-    rows = run.target.storable(rows if labelled < read else rows.limit(0))
-    path, verify = run.target.quarantine, run.request.settings.publishing.verify
+    catalogue, path = run.catalogue, run.target.quarantine
+    rows = catalogue.quarantined if labelled < read else catalogue.none_quarantined
+    rows, verify = run.target.storable(rows), run.request.settings.publishing.verify
     with reading(f"{run.request.source.path}: cannot be read any more"):
         written, reasons = writer.stage_quarantine(rows, path, run.target.hide_quarantine, verify)
     writer.reconcile(read, labelled, written.rows)

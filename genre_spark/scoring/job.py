@@ -11,8 +11,13 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.catalog import row_counts, validation
 from genre_spark.catalog.columns import sql_name
-from genre_spark.features.artist_batches import GROUP
-from genre_spark.features.artist_pass import by_artist, narrow, oversized_artists
+from genre_spark.features.artist_batches import GROUP, OTHER_ARTISTS
+from genre_spark.features.artist_pass import (
+    by_artist,
+    narrow,
+    other_artist_keys,
+    oversized_artists,
+)
 from genre_spark.schema import GENRE, RUN_COLUMNS, TRACK_ID, labelled_columns
 from genre_spark.scoring.worker import (
     HAS_GENRE,
@@ -117,10 +122,11 @@ def _artist_batches(
 def _inputs(tracks: Tracks, scoring: ScoringPart) -> DataFrame:
     table = tracks.table
     passed = {
+        OTHER_ARTISTS: other_artist_keys(),
         MISSING: _missing(scoring.scaler.features),
         HAS_GENRE: F.col(GENRE).isNotNull(),
         IS_AMBIGUOUS: F.col(validation.AMBIGUOUS),
-        OWN_HASH: row_counts.content_hash(table),
+        OWN_HASH: row_counts.content_hash(scoring.scaler.features),
     }
     return narrow(
         table, scoring.scaler, tracks.oversized, scoring.reads_text, passed, scoring.owner

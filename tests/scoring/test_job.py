@@ -41,7 +41,8 @@ def as_validated(spark, tracks):
         f"{name} {'double' if name in FEATURE_NAMES else 'string'}" for name in tracks
     )
     table = spark.createDataFrame(tracks, schema)
-    return table.withColumns({"n_imputed": F.lit(0), "ambiguous": F.lit(False)})
+    none = F.lit(None).cast("array<string>")
+    return table.withColumns({"n_imputed": F.lit(0), "ambiguous": F.lit(False), "artists": none})
 
 
 def hashes(tracks, bundle):
