@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from support.generated import make_manifest, make_tracks
+from support.generated import as_accepted, make_manifest, make_tracks
 from support.samples import make_sample
 
 from genre_spark.classifier import training_set
@@ -23,7 +23,7 @@ def test_no_channel_holds_a_label(spark):
     assert (others["genre"] != tracks["genre"]).any()
     found = [
         training_set.collect(
-            spark.createDataFrame(table),
+            as_accepted(spark.createDataFrame(table)),
             300,
             scoring.scaler,
             scoring.synthetic,
@@ -44,7 +44,7 @@ def corrupted(given, rows):
 
 @pytest.mark.parametrize("protocol", ["known", "new"])
 def test_labels_of_the_held_out_fold_change_nothing_that_is_fitted(eagerly, protocol):
-    given = make_sample(500)
+    given = make_sample(300)
     fold = metrics.folds(given, protocol, 0.2, 1)
     test, side = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)
 

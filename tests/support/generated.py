@@ -100,6 +100,11 @@ def make_tracks(
     return pd.DataFrame(columns)[[*TEXT_COLUMNS, *FEATURE_NAMES]]
 
 
+def as_accepted(table):
+    """A table on Spark with the column of listed artists that validation gives each, here without any."""
+    return table.selectExpr("*", "cast(null as array<string>) AS artists")
+
+
 def make_scaler(tracks: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -> FeatureScaler:
     """What `features.fit` finds, but by pandas: mean and standard deviation of each."""
     scaled_features = []
