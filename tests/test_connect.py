@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 from pyarrow import parquet as pq
 from support import edits
-from support.edits import make_models
 from test_api import LENIENT, dirty
 
 from genre_spark import api
@@ -29,16 +28,39 @@ SCRIPT = Path(__file__).parent / "support" / "connect.py"
 
 
 @pytest.fixture(scope="module")
-def model(spark, tmp_path_factory):
-    return make_models(spark, tmp_path_factory.mktemp("models"))["model"]
+def warm(model, tmp_path_factory):
+    """Runs a command on a warm server of its own, in a folder with tables; gives its output.
+
+    What the first one has `seen` of a table comes with it.
+    """
+    folder = tmp_path_factory.mktemp("warm")
+    dirty().to_parquet(folder / "tracks.parquet")
+    dirty().to_csv(folder / "tracks.csv", index=False)
+    environment = {**os.environ, "TMPDIR": str(folder), "GENRE_SPARK_WARM": "1"}
+    environment.pop("PYSPARK_SUBMIT_ARGS", None)
+
+    def command(*words, expect=0):
+        line = [sys.executable, "-m", "genre_spark.cli", *words]
+        done = subprocess.run(line, capture_output=True, text=True, cwd=folder, env=environment)
+        assert done.returncode == expect, done.stderr[-3000:]
+        return done.stdout if expect == 0 else done.stderr
+
+    command.folder = folder
+    command.seen = json.loads(command("inspect", "--catalog", "tracks.csv", "--json"))
+    yield command
+    command("warm", "stop")
+
+
+def server_of(folder):
+    return json.loads(next(folder.glob("genre-spark-warm-*/server.json")).read_text())
 
 
 @pytest.fixture(scope="module")
-def connected(model, tmp_path_factory):
-    """The folder that the process on Spark Connect has filled."""
-    folder = tmp_path_factory.mktemp("connect")
-    dirty().to_parquet(folder / "tracks.parquet")
-    command = [sys.executable, SCRIPT, folder / "tracks.parquet", model, folder]
+def connected(model, warm, tmp_path_factory):
+    """The folder that a process with a session of its own on the server has filled."""
+    folder, server = tmp_path_factory.mktemp("connect"), server_of(warm.folder)
+    url = f"sc://localhost:{server['port']}/;token={server['token']}"
+    command = [sys.executable, SCRIPT, warm.folder / "tracks.parquet", model, folder, url]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
@@ -74,30 +96,6 @@ def test_what_needs_a_classic_session_is_refused_in_one_line(connected):
     assert said["ansi"][0] == said["ansi"][1] == {"spark.sql.ansi.enabled": "true"}
 
 
-@pytest.fixture(scope="module")
-def warm(model, tmp_path_factory):
-    """Runs a command on a warm server of its own, in a folder with tables; gives its output."""
-    folder = tmp_path_factory.mktemp("warm")
-    dirty().to_parquet(folder / "tracks.parquet")
-    dirty().to_csv(folder / "tracks.csv", index=False)
-    environment = {**os.environ, "TMPDIR": str(folder), "GENRE_SPARK_WARM": "1"}
-    environment.pop("PYSPARK_SUBMIT_ARGS", None)
-
-    def command(*words, expect=0):
-        line = [sys.executable, "-m", "genre_spark.cli", *words]
-        done = subprocess.run(line, capture_output=True, text=True, cwd=folder, env=environment)
-        assert done.returncode == expect, done.stderr[-3000:]
-        return done.stdout if expect == 0 else done.stderr
-
-    command.folder = folder
-    yield command
-    command("warm", "stop")
-
-
-def server_of(folder):
-    return json.loads(next(folder.glob("genre-spark-warm-*/server.json")).read_text())
-
-
 ALLOWED = [word for key in LENIENT for word in ("--set", f"{key}={LENIENT[key]}")]
 
 
@@ -107,10 +105,9 @@ def test_commands_on_the_warm_server_publish_what_a_classic_session_does(spark, 
     request = edits.request(Source(table, Dataset()), model, str(warm.folder / "classic"), settings)
     classic = score_pipeline.run(spark, request).manifest
     line = ["--model", model, "--output", "labels", "--explain", *ALLOWED, "--json"]
-    warm("score", "--catalog", "tracks.parquet", *line)
     first = server_of(warm.folder)
+    warm("score", "--catalog", "tracks.parquet", *line)
     again = json.loads(warm("score", "--catalog", "tracks.csv", *line, "--incremental"))
-    seen = json.loads(warm("inspect", "--catalog", "tracks.csv", "--json"))
     page = json.loads(
         warm("labels", "labels", "--catalog", "tracks.csv", "--output", "p.html", "--json")
     )
@@ -120,12 +117,11 @@ def test_commands_on_the_warm_server_publish_what_a_classic_session_does(spark, 
     assert len(rows_of(found[0])) == 59
     assert again["rows"]["quarantined"] == classic.rows.quarantined == 4
     assert again["rows"]["fingerprint"] == classic.rows.fingerprint
-    assert seen["rows"]["read"] == 63
+    assert warm.seen["rows"]["read"] == 63
     assert page["tracks"] == 59
 
 
 def test_the_warm_server_is_reached_by_its_user_alone(warm):
-    warm("inspect", "--catalog", "tracks.csv")
     (folder,) = warm.folder.glob("genre-spark-warm-*")
     server = server_of(warm.folder)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -139,8 +135,7 @@ def test_the_warm_server_is_reached_by_its_user_alone(warm):
     assert "UNAUTHENTICATED" in done.stderr
 
 
-def test_the_warm_server_ends_once_it_has_been_idle(warm, monkeypatch):
-    warm("inspect", "--catalog", "tracks.csv")
+def test_the_warm_server_ends_once_it_has_been_idle(warm):
     (folder,) = warm.folder.glob("genre-spark-warm-*")
     pid = server_of(warm.folder)["pid"]
     warm_server.watch(folder, pid, idle=1.0)

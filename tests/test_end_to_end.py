@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import sys
 
+import mlflow
 import pandas as pd
 import pytest
 from support import standalone
@@ -13,7 +15,6 @@ from support.commands import (
     DIRTY,
     QUICK,
     REPEATED,
-    genre_spark,
     labels,
     run,
     write_catalogue,
@@ -21,7 +22,22 @@ from support.commands import (
 from support.contract import violations
 from support.generated import GENRES, make_tracks
 
+from genre_spark.errors import GateError
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, WHY_COLUMNS
+
+MODEL = "models/mine/1"
+# To train and evaluate on a few tracks.
+SMALL = [
+    part
+    for setting in (
+        "epochs=1",
+        "min_steps=0",
+        "test_share=0.5",
+        "least_tracks=20",
+        "least_artists=5",
+    )
+    for part in ("--set", setting)
+]
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +80,34 @@ def catalogue(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(catalogue, shell, tmp_path_factory):
+def registry_of_mlflow(tmp_path_factory):
+    """A store of MLflow on the disk."""
+    folder, before = tmp_path_factory.mktemp("mlflow"), mlflow.get_tracking_uri()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_EXPERIMENT_NAME", "genres")
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        mlflow.create_experiment("genres", artifact_location=(folder / "artifacts").as_uri())
+        yield
+        mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(scope="module")
+def made(catalogue, command, registry_of_mlflow, tmp_path_factory):
     """Clusters, model, labels and report, made in local mode; and the summaries."""
     folder = tmp_path_factory.mktemp("made")
     common = ["--catalog", catalogue, "--json"]
-    clusters, model, labelled = (folder / name for name in ("clusters", "model", "labelled"))
+    clusters, model, labelled = (folder / name for name in ("clusters", MODEL, "labelled"))
+    (folder / MODEL).parent.mkdir(parents=True)
     summaries = {
-        "cluster": shell(
+        "cluster": command(
             "cluster", *common, *QUICK, "--output", clusters, "--labels", folder / "synthetic"
         ),
-        "train": shell("train", *common, *QUICK, "--clusters", clusters, "--output", model),
-        "score": shell("score", *common, "--model", model, "--output", labelled),
-        "report": shell(
+        "train": command(
+            "train", *common, *QUICK, "--clusters", clusters, "--output", model,
+            "--mlflow", "--register", "mine",
+        ),
+        "score": command("score", *common, "--model", model, "--output", labelled),
+        "report": command(
             "report", "--json", "--model", model, "--labels", labelled,
             "--output", folder / "report.html", "--pictures", folder / "pictures",
         ),
@@ -139,34 +171,19 @@ def test_the_report_is_one_page_with_pictures(made):
 def test_nothing_but_the_results_stays_behind(made):
     folder, _ = made
     assert {path.name for path in folder.iterdir()} == {
-        "clusters", "model", "labelled", "synthetic", "report.html", "pictures",
+        "clusters", "models", "labelled", "synthetic", "report.html", "pictures",
     }  # fmt: skip
 
 
-@pytest.fixture
-def no_training(tmp_path):
-    """A Python path on which libraries that workers lack tell that somebody asked for them."""
-    folder = tmp_path / "traps"
-    folder.mkdir()
-    for name in ("tensorflow", "keras", "scipy", "sklearn"):
-        (folder / f"{name}.py").write_text(
-            f"open({str(tmp_path / 'imported')!r}, 'a').write('{name}\\n')\n"
-            f"raise ImportError('no {name} here')\n"
-        )
-    return folder, tmp_path / "imported"
-
-
-def test_scoring_again_needs_no_training_libraries_and_gives_the_same_labels(
-    made, catalogue, no_training, shell
+def test_a_process_without_training_libraries_gives_the_same_labels_and_says_why(
+    made, catalogue, shell, tmp_path
 ):
     folder, _ = made
-    traps, imported = no_training
-    again = folder.parent / "again"
-    arguments = ["--catalog", catalogue, "--model", folder / "model", "--output", again]
-    # Says why as well, in a process that no command warmed up.
+    again = tmp_path / "again"
+    arguments = ["--catalog", catalogue, "--model", folder / MODEL, "--output", again]
     explained = [*arguments, "--explain", "--json"]
-    found = json.loads(genre_spark("score", *explained, PYTHONPATH=str(traps)))
-    assert not imported.exists()
+    found = json.loads(shell("score", *explained))
+    assert not shell.imported.exists()
     first, second = labels(folder / "labelled"), labels(again)
     assert list(second) == list(found["schema"]) == [*LABELLED_COLUMNS, *WHY_COLUMNS]
     pd.testing.assert_frame_equal(
@@ -189,7 +206,7 @@ def test_scoring_again_needs_no_training_libraries_and_gives_the_same_labels(
 @pytest.mark.long
 def test_a_cluster_gives_the_same_labels(made, catalogue, spark_submit, tmp_path):
     folder, _ = made
-    arguments = ["--catalog", catalogue, "--model", folder / "model"]
+    arguments = ["--catalog", catalogue, "--model", folder / MODEL]
     spark_submit("score", *arguments, "--output", tmp_path / "labelled")
     local, distributed = (
         labels(one / "labelled").drop(columns="scored_at") for one in (folder, tmp_path)
@@ -209,17 +226,78 @@ def test_a_cluster_makes_the_same_models(made, catalogue, spark_submit, tmp_path
     assert found["genres"] == summaries["train"]["genres"]
 
 
-def test_a_catalogue_of_ids_and_features_alone_is_clustered_and_labelled(made, tmp_path, shell):
+def test_a_catalogue_of_ids_and_features_alone_is_clustered_and_labelled(made, tmp_path, command):
     folder, _ = made
     bare = tmp_path / "bare.parquet"
     make_tracks(400, seed=6)[["track_id", *FEATURE_NAMES]].to_parquet(bare)
     clusters, labelled = tmp_path / "clusters", tmp_path / "labelled"
-    shell("cluster", "--catalog", bare, "--output", clusters, "--labels", labelled, *QUICK)
+    command("cluster", "--catalog", bare, "--output", clusters, "--labels", labelled, *QUICK)
     assert len(labels(labelled)) == 400
-    message = shell(
+    message = command(
         "train", "--catalog", bare, "--clusters", clusters, "--output", tmp_path / "m", expect=3
     )
     assert "genres have at least" in message.splitlines()[-1]
     # A model of a catalogue that has all columns labels it too, from what it has.
-    shell("score", "--catalog", bare, "--model", folder / "model", "--output", labelled)
+    command("score", "--catalog", bare, "--model", folder / MODEL, "--output", labelled)
     assert labels(labelled)["genre"].notna().all()
+
+
+def test_the_next_clusters_keep_the_ids_and_names_of_the_previous(
+    made, catalogue, command, tmp_path
+):
+    folder, summaries = made
+    arguments = ["--catalog", catalogue, *QUICK, "--output", tmp_path / "2", "--json"]
+    found = json.loads(command("cluster", *arguments, "--previous", folder / "clusters"))
+    assert set(found["synthetic_genres"]) == set(summaries["cluster"]["synthetic_genres"])
+    change = found["change"]
+    assert change["previous"] == summaries["cluster"]["model_id"]
+    assert (change["new"], change["retired"]) == ([], [])
+    assert change["moved"] < 0.1
+
+
+def test_a_trained_model_is_logged_and_registered_in_mlflow(made):
+    summary = made[1]["train"]
+    assert summary["mlflow"]["registered"] == "models:/mine/1"
+    run = mlflow.get_run(summary["mlflow"]["run_id"])
+    assert run.data.tags["genre_spark.model_id"] == summary["model_id"]
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """300 tracks of 60 artists in three genres."""
+    path = tmp_path_factory.mktemp("few") / "tracks.parquet"
+    make_tracks(300, seed=5, genres=GENRES[:3], artists=60).to_parquet(path)
+    return path
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_study_of_one_seed_is_published_with_its_page(made, few, command, tmp_path):
+    study = tmp_path / "study"
+    given = ["--catalog", few, "--clusters", made[0] / "clusters", "--output", study, *SMALL]
+    found = json.loads(command("evaluate", *given, "--seeds", 1, "--no-ablations", "--json"))
+    assert found["protocols"]["new"]["tracks"] == [300]
+    assert found["learning_curve"] == []
+    assert (study / "evaluation.md").read_text(encoding="utf-8").startswith("# How accurate")
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_candidate_is_compared_with_the_champion_on_artists_new_to_both(
+    made, few, command, tmp_path
+):
+    clusters, registry = made[0] / "clusters", tmp_path / "models"
+    shutil.copytree(made[0] / MODEL, registry / "mine" / "1")
+    given = ["--catalog", few, "--clusters", clusters, "--output", registry / "mine" / "2"]
+    command("train", *given, *SMALL)
+    strangers = make_tracks(200, seed=6, genres=GENRES[:3], artists=40)
+    strangers["artist"] = "new " + strangers["artist"]
+    strangers.to_parquet(tmp_path / "new.parquet")
+    at = ["--registry", registry, *SMALL, "--json"]
+    command("models", "promote", "mine/1", *at)
+    new = ["--catalog", tmp_path / "new.parquet"]
+    changes = json.loads(command("models", "diff", "mine@champion", "mine/2", *new, *at))
+    assert changes["tracks"] == 200
+    given = ["models", "promote", "mine/2", *new, *at, "--set", "max_loss=1"]
+    told = command(*given, "--set", "least_tracks=201", expect=GateError.exit_code)
+    assert "are new to both models" in told
+    compared = json.loads(command(*given))["evidence"]["protocols"]["new"]
+    assert compared["tracks"] == 200

@@ -85,16 +85,28 @@ class Commands:
 
 
 class Shell:
-    """Commands in one process, one after the other: half a minute less for each than by `genre_spark`.
+    """Commands in a process of their own, one after the other, without the libraries of training.
 
     Parameters
     ----------
     folder : Path
         For what they say.
+
+    Attributes
+    ----------
+    imported : Path
+        A file that is there once one of these libraries was asked for.
     """
 
     def __init__(self, folder):
         self._folder, self._orders = folder, 0
+        self.imported = folder / "imported"
+        (folder / "traps").mkdir()
+        for name in ("tensorflow", "keras", "scipy", "sklearn"):
+            (folder / "traps" / f"{name}.py").write_text(
+                f"open({str(self.imported)!r}, 'a').write('{name}\\n')\n"
+                f"raise ImportError('no {name} here')\n"
+            )
         self._process = subprocess.Popen(
             [sys.executable, ROOT / "tests" / "support" / "shell.py"],
             stdin=subprocess.PIPE,
@@ -104,6 +116,7 @@ class Shell:
                 **os.environ,
                 "PYSPARK_PYTHON": sys.executable,
                 "PYSPARK_SUBMIT_ARGS": f"{PLAIN} pyspark-shell",
+                "PYTHONPATH": os.pathsep.join([str(folder / "traps"), str(ROOT)]),
             },
             cwd=ROOT,
         )

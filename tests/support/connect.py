@@ -1,6 +1,6 @@
 """Labels a table on a session of Spark Connect, in a process of its own: one has but one kind.
 
-python connect.py TRACKS.parquet MODEL FOLDER
+python connect.py TRACKS.parquet MODEL FOLDER URL
 """
 
 import json
@@ -28,9 +28,9 @@ def refused(work, *arguments, **options):
     return "nothing"
 
 
-def main(tracks: str, model: str, folder: str) -> None:
+def main(tracks: str, model: str, folder: str, url: str) -> None:
     """Writes labels and quarantine as Parquet files, and messages and settings as JSON."""
-    spark = SparkSession.builder.remote("local[2]").getOrCreate()
+    spark = SparkSession.builder.remote(url).getOrCreate()
     spark.conf.set("spark.sql.shuffle.partitions", "2")
     spark.conf.set("spark.sql.session.timeZone", "Asia/Kathmandu")
     before = {key: spark.conf.get(key) for key in ("spark.sql.ansi.enabled",)}
