@@ -12,7 +12,7 @@ SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0")).network
 
 
 @pytest.fixture(scope="module")
-def found():
+def found(eagerly):
     tracks = make_sample(600)
     fold = metrics.folds(tracks, "known", 0.2, 3)
     train, test = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)

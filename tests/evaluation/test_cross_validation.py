@@ -17,7 +17,7 @@ SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "test_share=0.5")
 
 
 @pytest.fixture(scope="module")
-def study():
+def study(eagerly):
     return cross_validation.run(make_sample(320), SETTINGS, 1, lambda *_: None, n_repetitions=1)
 
 
@@ -67,7 +67,7 @@ def test_the_page_of_a_study_names_all_its_tables(study, tmp_path):
         assert words in page
 
 
-def test_new_artists_without_a_link_are_those_without_shared_artists_and_albums():
+def test_new_artists_without_a_link_are_those_without_shared_artists_and_albums(eagerly):
     given = make_sample(320)
     fold = metrics.folds(given, "new", 0.5, 1)
     inputs = dataclasses.replace(given.inputs, album=1 + np.arange(320) % 2)
@@ -82,21 +82,3 @@ def test_new_artists_without_a_link_are_those_without_shared_artists_and_albums(
     shared = np.isin(given.inputs.album[test], given.inputs.album[fold != 0])
     artists = given.artists[test]
     np.testing.assert_array_equal(apart.linked, np.isin(artists, artists[shared]))
-
-
-def test_tracks_of_one_artist_widen_the_interval():
-    rng = np.random.default_rng(0)
-    artists = np.arange(2000) // 20
-    together = (rng.random(100) < 0.7)[artists]
-    apart = rng.permutation(together)
-    widths = []
-    for right in (together, apart):
-        found = metrics.interval([right], [artists])
-        widths.append(found.high - found.low)
-    assert widths[0] > 2 * widths[1]
-
-
-def test_nothing_is_gained_over_oneself():
-    right = np.arange(100) % 3 > 0
-    found = metrics.gain([right], [right], [np.arange(100) // 5], seed=1)
-    assert found == Estimate(mean=0.0, low=0.0, high=0.0)

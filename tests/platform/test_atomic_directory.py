@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -42,6 +41,15 @@ def storage(request):
     from genre_spark.platform.hadoop import HadoopStorage
 
     return HadoopStorage(request.getfixturevalue("spark"), "file:///")
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch):
+    """The pauses of a run before it tries again, which are not made here."""
+    made = []
+    # Not `time.sleep` itself: libraries' threads sleep, too.
+    monkeypatch.setattr(locks, "time", SimpleNamespace(sleep=made.append))
+    return made
 
 
 @pytest.fixture
@@ -138,49 +146,30 @@ def test_a_folder_that_is_mounted_from_the_same_disk_is_no_output(tmp_path, monk
 # Publishing
 
 
-def test_a_first_catalogue_appears_whole_and_nothing_stays_beside_it(storage, out, tmp_path):
+def test_a_catalogue_appears_whole_in_new_folders_and_replaces_an_empty_one_or_an_earlier_whole(
+    storage, tmp_path
+):
+    parent = tmp_path / "a" / "b"
+    out = storage.resolve(str(parent / "out"))
     put(storage, out, "first")
-    assert seen(tmp_path / "out") == "first"
-    assert beside(tmp_path) == set()
-
-
-def test_parents_are_made(storage, tmp_path):
-    put(storage, storage.resolve(str(tmp_path / "a" / "b" / "out")), "first")
-    assert seen(tmp_path / "a" / "b" / "out") == "first"
-
-
-def test_a_replacement_leaves_nothing_of_the_old_catalogue(storage, out, tmp_path):
-    put(storage, out, "first")
+    assert seen(parent / "out") == "first"
     put(storage, check_target(storage, out, []), "second")
-    assert seen(tmp_path / "out") == "second"
-    assert beside(tmp_path) == set()
+    assert seen(parent / "out") == "second"
+    assert beside(parent) == set()
+    (tmp_path / "empty").mkdir()
+    put(storage, check_target(storage, str(tmp_path / "empty"), []), "first")
+    assert seen(tmp_path / "empty") == "first"
 
 
-def test_an_empty_directory_is_replaced(storage, out, tmp_path):
-    (tmp_path / "out").mkdir()
-    put(storage, check_target(storage, out, []), "first")
-    assert seen(tmp_path / "out") == "first"
-
-
-def test_readers_see_the_old_catalogue_until_the_new_one_is_complete(storage, out, tmp_path):
+def test_readers_see_the_old_catalogue_alone_until_the_new_one_is_complete(storage, out, tmp_path):
     put(storage, out, "first")
     with publishing(storage, out) as target:
         assert seen(tmp_path / "out") == "first"
-        storage.make_dirs(target.staging)
-        storage.write_text(f"{target.staging}/part-0.parquet", "second")
+        stage(storage, target, "second")
         assert seen(tmp_path / "out") == "first"
-        storage.write_text(f"{target.staging}/part-second.parquet", "second")
-        write_manifest(storage, target, {"content": "second"})
-        assert seen(tmp_path / "out") == "first"
-    assert seen(tmp_path / "out") == "second"
-
-
-def test_names_used_meanwhile_are_hidden_from_readers_of_the_parent(storage, out, tmp_path):
-    with publishing(storage, out) as target:
-        storage.make_dirs(target.staging)
+        # Hidden from readers of the parent.
         assert {name.split("-")[0] for name in beside(tmp_path)} == {".out.staging", ".out.lock"}
-        assert all(name.startswith(".") for name in beside(tmp_path))
-        storage.write_text(f"{target.staging}/part-0.parquet", "x")
+    assert seen(tmp_path / "out") == "second"
 
 
 @pytest.mark.parametrize("before", [None, "first"])
@@ -196,19 +185,16 @@ def test_a_block_that_fails_leaves_the_old_catalogue_whole_and_nothing_beside_it
             storage.write_text(f"{target.staging}/part-0.parquet", "half")
             raise RuntimeError("no space left")
 
+    def stage_nothing():
+        with publishing(storage, out):
+            pass
+
     assert refusal(RuntimeError, fail) == "no space left"
+    refusal(OutputError, stage_nothing)
     assert seen(tmp_path / "out") == before
     assert beside(tmp_path) == set()
     put(storage, out, "second")
     assert seen(tmp_path / "out") == "second"
-
-
-def test_a_block_that_stages_nothing_leaves_the_old_catalogue(storage, out, tmp_path):
-    put(storage, out, "first")
-    with pytest.raises(OutputError), publishing(storage, out):
-        pass
-    assert seen(tmp_path / "out") == "first"
-    assert beside(tmp_path) == set()
 
 
 def test_a_switch_that_fails_half_way_leaves_the_old_catalogue(storage, out, tmp_path, monkeypatch):
@@ -239,22 +225,17 @@ def test_the_switch_is_one_step_on_a_local_disk_whatever_the_name(tmp_path, name
     assert seen(tmp_path / name) == "second"
 
 
-def test_the_manifest_says_who_made_the_catalogue(storage, out):
+def test_the_manifest_names_its_maker_run_and_files_one_fact_a_line(storage, out):
     assert read_manifest(storage, out) is None
-    put(storage, out, "é ✓")
-    manifest = read_manifest(storage, out)
-    assert (manifest["made_by"], manifest["content"]) == ("genre-spark", "é ✓")
-    assert atomic_directory.require_manifest(storage, out) == manifest
-
-
-def test_a_manifest_has_the_id_of_its_run(storage, out):
     with publishing(storage, out, run_id="0123456789ab") as target:
-        stage(storage, target, "first")
-    assert read_manifest(storage, out)["run_id"] == "0123456789ab"
-
-
-def test_a_manifest_can_be_read_by_people_line_by_line(storage, out):
-    put(storage, out, "é ✓")
+        stage(storage, target, "é ✓")
+    assert read_manifest(storage, out) == {
+        "content": "é ✓",
+        "made_by": "genre-spark",
+        "run_id": "0123456789ab",
+        "files": {"part-0.parquet": 6, "part-é ✓.parquet": 6},
+    }
+    assert atomic_directory.require_manifest(storage, out) == read_manifest(storage, out)
     lines = storage.read_text(f"{out}/{MANIFEST}").splitlines()
     assert lines[:2] == ["{", ' "content": "é ✓",']
 
@@ -276,11 +257,6 @@ def test_the_manifest_stores_no_secret(storage, out):
         "path": "s3a://***@box/tracks?sig=***",
         "dataset": {"options": {"fs.s3a.secret.key": mock.ANY, "sep": ";"}},
     }
-
-
-def test_the_manifest_lists_all_files_of_the_directory_with_their_sizes(storage, out):
-    put(storage, out, "first")
-    assert read_manifest(storage, out)["files"] == {"part-0.parquet": 5, "part-first.parquet": 5}
 
 
 def test_what_is_no_labelled_catalogue_is_refused_where_one_is_needed(storage, tmp_path):
@@ -331,18 +307,15 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_text() for path in files - own}
 
 
-def test_a_directory_of_an_older_version_that_did_not_list_its_files_is_refused(storage, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / MANIFEST).write_text('{"made_by": "genre-spark"}')
-    told = refusal(OutputError, check_target, storage, str(tmp_path / "out"), [])
-    assert "was published by an older genre-spark, which did not list its files" in told
-
-
-def test_a_file_is_never_overwritten(storage, tmp_path):
-    (tmp_path / "out").write_text("mine")
-    assert "holds what genre-spark did not publish (out)" in refusal(
-        OutputError, check_target, storage, str(tmp_path / "out"), []
-    )
+def test_a_file_and_a_directory_without_a_list_of_its_files_are_refused(storage, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / MANIFEST).write_text('{"made_by": "genre-spark"}')
+    for name, told in {
+        "file": "holds what genre-spark did not publish (file)",
+        "old": "was published by an older genre-spark, which did not list its files",
+    }.items():
+        assert told in refusal(OutputError, check_target, storage, str(tmp_path / name), [])
 
 
 FOREIGN = ["notes.txt", "part-mine.parquet", "_quarantine/mine.xlsx", "deep/in/it/notes.txt"]
@@ -656,27 +629,38 @@ def test_a_parent_that_cannot_be_made_is_reported(storage, tmp_path):
 
 def test_a_second_run_is_refused_and_told_who_is_writing(storage, out, tmp_path):
     with publishing(storage, out) as target:
+        stage(storage, target, "first")
         told = refusal(OutputError, put, storage, out, "second")
         assert told.startswith(
             f"{out}: another run is writing there, process {os.getpid()} on"
             f" {socket.gethostname()} since 20"
         )
         assert f"or delete {target.lock}" in told
-        stage(storage, target, "first")
     assert seen(tmp_path / "out") == "first"
     assert beside(tmp_path) == set()
 
 
-def test_the_lock_of_a_dead_process_is_taken_over(storage, out, tmp_path, dead):
-    hold(storage, out, machine=locks._machine(), pid=dead)
+DEAD = {
+    "of a dead process": lambda dead: {"machine": locks._machine(), "pid": dead},
+    "of a process whose id was given again": lambda _: {
+        "machine": locks._machine(), "pid": os.getppid(), "started": "1"
+    },
+    "of another machine whose lease has ended": lambda _: {"machine": "another", "pid": 1},
+    "empty and old": lambda _: "",
+    "half written and old": lambda _: '{"host": "',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DEAD)
+def test_a_lock_of_nobody_is_taken_over(storage, out, tmp_path, dead, kind):
+    holder = DEAD[kind](dead)
+    lock = hold(storage, out, **(holder if isinstance(holder, dict) else {}))
+    if isinstance(holder, str):
+        storage.write_text(lock, holder)
+    if "old" in kind or "lease" in kind:
+        grow_old(lock)
     put(storage, out, "first")
     assert seen(tmp_path / "out") == "first"
-    assert beside(tmp_path) == set()
-
-
-def test_the_lock_of_a_dead_process_whose_id_was_given_again_is_taken_over(storage, out, tmp_path):
-    hold(storage, out, machine=locks._machine(), pid=os.getppid(), started="1")
-    put(storage, out, "first")
     assert beside(tmp_path) == set()
 
 
@@ -726,11 +710,8 @@ def test_where_nobody_may_look_a_lock_of_this_machine_holds_until_its_lease_ends
     assert beside(tmp_path) == set()
 
 
-def test_a_run_tries_four_times_with_pauses_between_them(storage, out, monkeypatch):
+def test_a_run_tries_four_times_with_pauses_between_them(storage, out, pauses):
     hold(storage, out, machine="another", pid=1)
-    pauses = []
-    # Not `time.sleep` itself: libraries' threads sleep, too.
-    monkeypatch.setattr(locks, "time", SimpleNamespace(sleep=pauses.append))
     refusal(OutputError, put, storage, out, "first")
     assert len(pauses) == 3
     assert all(0 <= one <= 0.5 for one in pauses)
@@ -744,13 +725,6 @@ def test_a_lock_holds_what_people_need_to_find_its_run(storage, out):
     assert name.endswith(f".lock-{holder['token']}")
     assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
     assert holder["since"].endswith("+00:00")
-
-
-def test_the_lock_of_another_machine_expires_with_its_lease(storage, out, tmp_path):
-    grow_old(hold(storage, out, machine="another", pid=1))
-    put(storage, out, "first")
-    assert seen(tmp_path / "out") == "first"
-    assert beside(tmp_path) == set()
 
 
 def test_a_run_renews_its_lease(storage, out):
@@ -824,7 +798,8 @@ def test_a_lock_that_could_not_be_deleted_does_not_block_the_process_that_left_i
     assert beside(tmp_path) == set()
 
 
-def test_of_runs_that_compete_for_a_dead_lock_never_two_hold_it(tmp_path, dead):
+def test_of_runs_that_compete_for_a_dead_lock_never_two_hold_it(tmp_path, dead, monkeypatch):
+    monkeypatch.setattr(locks, "time", time)
     storage = LocalStorage()
     stem, holding, most, done = f"{tmp_path}/.out.lock-", [], [], []
 
@@ -845,17 +820,6 @@ def test_of_runs_that_compete_for_a_dead_lock_never_two_hold_it(tmp_path, dead):
         thread.join()
     assert set(most) == {1}
     assert len(done) >= 5
-
-
-@pytest.mark.parametrize("content", ["", '{"host": "'])
-def test_a_lock_that_a_killed_run_left_half_written_does_not_block_for_ever(
-    storage, out, tmp_path, content
-):
-    lock = atomic_directory.Target(out, "x").lock + "a" * 32
-    storage.write_text(lock, content)
-    grow_old(lock)
-    put(storage, out, "first")
-    assert seen(tmp_path / "out") == "first"
 
 
 def test_what_a_killed_run_left_is_cleaned_up(storage, out, tmp_path, dead):
@@ -974,14 +938,6 @@ def test_a_run_that_is_killed_loses_nothing_and_blocks_nothing(tmp_path, moment,
     put(storage, check_target(storage, path, []), "fourth")
 
 
-def test_after_a_run_that_was_killed_between_two_renames_readers_see_the_old_catalogue(
-    storage, out, tmp_path
-):
-    put(storage, out, "first")
-    (tmp_path / "out").rename(tmp_path / ".out.retired-0123456789ab")
-    assert seen_by_a_run_that_fails(storage, out, tmp_path) == "first"
-
-
 def test_a_half_deleted_catalogue_is_not_put_back(storage, out, tmp_path):
     put(storage, out, "first")
     (tmp_path / "out").rename(tmp_path / ".out.retired-0123456789ab")
@@ -1013,22 +969,6 @@ def test_on_a_local_disk_readers_find_a_catalogue_at_every_step_of_the_switch(
     assert found == ["first", "second"]
 
 
-@pytest.fixture
-def no_pauses(monkeypatch):
-    """Runs that compete try again at once."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: 0.0)
-
-
-@pytest.mark.usefixtures("no_pauses")
-def test_a_run_that_is_refused_leaves_the_others_staged_files(tmp_path):
-    storage, out = LocalStorage(), f"{tmp_path}/out"
-    with publishing(storage, out) as target:
-        stage(storage, target, "first")
-        refusal(OutputError, put, storage, out, "second")
-    assert seen(tmp_path / "out") == "first"
-
-
-@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("content", ["", '{"host": "'])
 def test_a_lock_that_is_being_written_is_not_taken_over(tmp_path, content):
     storage, out = LocalStorage(), f"{tmp_path}/out"
