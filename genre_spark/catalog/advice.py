@@ -58,6 +58,13 @@ def questions(found: Inspection) -> tuple[str, ...]:
 
 def notes(found: Inspection, settings: CatalogSettings) -> Iterator[str]:
     """What else to know of a table: its options, what it lacks, and what becomes of its values."""
+    for column in found.columns:
+        named = [name for name in FEATURE_NAMES if name in column.values]
+        if len(named) >= _FEWEST:
+            yield (
+                f"{column.name} has names of features as values ({', '.join(named[:_FEWEST])}): write the table"
+                " with a row for each track and a column for each feature"
+            )
     if found.dataset.rows:
         yield f"each row has a list of tracks in {found.dataset.rows}, which is read item by item"
     for name, value in found.options.items():

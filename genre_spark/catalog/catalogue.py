@@ -26,12 +26,13 @@ from genre_spark.catalog.reader import Mapped
 from genre_spark.catalog.rows import GatedRows, RowCounts
 from genre_spark.catalog.source_files import (
     CSV,
-    DELTA,
     JSON,
+    LOGGED,
     ORC,
     PARQUET,
     SourceFiles,
-    is_delta,
+    log_reader,
+    logged_format,
     reading,
 )
 from genre_spark.config import CatalogSettings
@@ -50,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 # Share of a feature's values that lie within those of the model's own catalogue, if it is like them.
 _INSIDE = 0.95
-_COLUMNAR = (PARQUET, ORC, DELTA)
+_COLUMNAR = (PARQUET, ORC, *LOGGED)
 # Bytes of a table whose rows are compared whole: looking for repeated ids takes a job of its own.
 _FEW = 4 * 2**20
 
@@ -66,9 +67,9 @@ class Source:
     loaded : DataFrame or None
         The table, where somebody else has read it.
     version : int or None
-        Of a Delta table; None for the newest.
+        Of a table with a log; None for the newest.
     storage_options : mapping of str to str
-        With which deltalake reaches a Delta table.
+        With which the reader of a log reaches it.
     """
 
     path: str
@@ -79,10 +80,9 @@ class Source:
     storage_options: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def is_delta(self) -> bool:
-        """Whether it is a Delta table."""
-        given = self.fmt or self.dataset.format
-        return given == DELTA or (not given and is_delta(self.path))
+    def _given(self) -> str:
+        """The format that was named, or that a log shows."""
+        return self.fmt or self.dataset.format or logged_format(self.path)
 
     def at_version(self) -> "Source":
         """The same table, of which a later commit changes nothing.
@@ -92,39 +92,33 @@ class Source:
         ConfigError
             Where a version is asked for of a table that has none.
         InputError
-            Where a Delta table cannot be read, or has no such version.
+            Where a table with a log cannot be read, or has no such version.
         """
-        if not self.is_delta:
-            if self.version is not None:
-                raise ConfigError(
-                    f"{self.path}: catalog.version={self.version} is of Delta tables; this is none"
-                )
-            return self
-        from genre_spark.catalog import delta_source
-
-        table = delta_source.open_table(self.path, self.storage_options, self.version)
-        return replace(self, fmt=DELTA, version=table.version())
+        if by_log := log_reader(self._given):
+            table = by_log.open_table(self.path, self.storage_options, self.version)
+            return replace(self, fmt=self._given, version=table.version())
+        if self.version is not None:
+            raise ConfigError(
+                f"{self.path}: catalog.version={self.version} is of tables in {', '.join(LOGGED)};"
+                " this is none"
+            )
+        return self
 
     def read(self, spark: SparkSession) -> DataFrame:
         """The table as it stands."""
         if self.loaded is not None:
             return self.loaded
-        if self.is_delta:
-            # Needs the extra `delta`.
-            from genre_spark.catalog import delta_source
-
-            with reading(f"{self.path}: cannot be read as {DELTA}"):
-                return delta_source.read(spark, self.path, self.storage_options, self.version)
+        if by_log := log_reader(self._given):
+            with reading(f"{self.path}: cannot be read as {self._given}"):
+                rows: DataFrame = by_log.read(spark, self.path, self.storage_options, self.version)
+                return rows
         return reader.read(spark, self.path, self.dataset, self.fmt)
 
     def format(self, spark: SparkSession) -> str:
         """Spark's name of the table's format; empty where somebody else has read it."""
         if self.loaded is not None:
             return ""
-        if self.is_delta:
-            return DELTA
-        given = self.fmt or self.dataset.format
-        return given or SourceFiles.of(spark, self.path).format()
+        return self._given or SourceFiles.of(spark, self.path).format()
 
 
 @dataclass(frozen=True)
@@ -377,8 +371,13 @@ def _is_quickly_read(spark: SparkSession, table: DataFrame, source: Source) -> b
     return source.format(spark) in _COLUMNAR and mapped.deterministic()
 
 
-def filled(mapped: Mapped) -> tuple[str, ...]:
+def filled(mapped: Mapped, has_values: Mapping[str, bool] | None = None) -> tuple[str, ...]:
     """Features with at least one number: a column of nothing is as good as absent.
+
+    Parameters
+    ----------
+    has_values : mapping of str to bool, optional
+        `validation.has_values` of each feature, if it is known already.
 
     Raises
     ------
@@ -390,8 +389,10 @@ def filled(mapped: Mapped) -> tuple[str, ...]:
             f"{mapped.path}: has none of the audio features {', '.join(FEATURE_NAMES)};"
             " map its columns to them in a dataset file and give that with --dataset"
         )
-    (filled,) = mapped.rows.agg(*map(validation.has_values, mapped.features)).collect()
-    return tuple(name for name in mapped.features if filled[name]) or mapped.features
+    if has_values is None:
+        (row,) = mapped.rows.agg(*map(validation.has_values, mapped.features)).collect()
+        has_values = row.asDict()
+    return tuple(name for name in mapped.features if has_values.get(name)) or mapped.features
 
 
 def _left_out(

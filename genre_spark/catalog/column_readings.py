@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from genre_spark.catalog import forms, known_tables, names
-from genre_spark.catalog.columns import means_nothing
+from genre_spark.catalog.columns import literal, means_nothing
 from genre_spark.catalog.forms import PLAIN, UNITS, Form, Number
 from genre_spark.catalog.inspection_results import Column, Reading
 from genre_spark.schema import ARTIST, FEATURE_NAMES, GENRE, TEXT_COLUMNS, TRACK_ID, feature
@@ -28,9 +28,10 @@ _MOSTLY = 0.9
 _WHOLE = re.compile(r"-?\d+\.0$")
 _DATE = re.compile(r"\s*(\d{4}([-/.]\d{1,2}){1,2}([T ].*)?|\d{1,2}([-/.])\d{1,2}\4\d{2,4})\s*$")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_NO_TEXT_BYTES = re.compile("[\x00-\x1f\x7f\ufffd]")
 _NO_TEXT = ("array", "map", "struct")
 _DATES = ("date", "timestamp")
-_ENTITIES = {"&quot;": '"', "&#39;": "\\'", "&apos;": "\\'", "&lt;": "<", "&gt;": ">", "&amp;": "&"}
+_ENTITIES = {"&quot;": '"', "&#39;": "'", "&apos;": "'", "&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _ENTITY = re.compile("|".join(_ENTITIES))
 
 
@@ -61,12 +62,15 @@ def _text(name: str, column: Column) -> Reading | None:
     if name in (ARTIST, GENRE) and (found := names.understand(name, decoded)):
         whole = ", ".join(filter(None, (why, found.why)))
         return Reading(name, found.first, column.name, whole, found.question, found.rival)
-    # A date is no name, whatever its column is called.
-    if column.kind.startswith((*_NO_TEXT, *_DATES)) or column.share(_DATE.match) >= _MOSTLY:
+    # A date is no name, whatever its column is called; an id such as 1999.0 is none.
+    dates = 0 if name == TRACK_ID else column.share(_DATE.match)
+    if column.kind.startswith((*_NO_TEXT, *_DATES)) or dates >= _MOSTLY:
         return None
     if name != TRACK_ID and column.name.lower().startswith("release") and _is_year(column):
         return None
     if column.kind == "binary":
+        if name == TRACK_ID and column.share(_NO_TEXT_BYTES.search):
+            return Reading(name, f"hex({column.sql})", column.name, "bytes")
         return Reading(name, f"cast({column.sql} as string)", column.name, "bytes that are text")
     if name == TRACK_ID and column.kind == "string" and column.share(_WHOLE.match) >= _MOSTLY:
         # Whole numbers that a program wrote with a decimal are ids without it.
@@ -83,7 +87,7 @@ def _decoded(column: Column) -> Column:
     sql = column.sql
     for entity, meant in _ENTITIES.items():
         if entity in found:
-            sql = f"replace({sql}, '{entity}', '{meant}')"
+            sql = f"replace({sql}, '{entity}', {literal(meant)})"
     values: dict[str, int] = {}
     for text, n in column.values.items():
         values[html.unescape(text)] = values.get(html.unescape(text), 0) + n
@@ -127,6 +131,8 @@ class _Scale:
 _AS_IS = _Scale()
 # What never exceeds 1 is no percentage.
 _PERCENT = _Scale(0.01, why="percent", if_true=lambda values: values.max() > 1)
+_OF_10 = _Scale(0.1, why="out of 10", if_true=lambda values: 1 < values.max() <= 10)
+_OF_1000 = _Scale(1e-3, why="out of 1000", asks=True, if_true=lambda values: values.max() > 100)
 _SIGN = _Scale(
     -1, 0, "all are above 0: the sign is missing", True, lambda values: values.min() >= 0
 )
@@ -141,7 +147,7 @@ _TIMES = tuple(
     )
 )  # fmt: skip
 _SCALES = {
-    **dict.fromkeys(SHARES, (_AS_IS, _PERCENT)),
+    **dict.fromkeys(SHARES, (_AS_IS, _PERCENT, _OF_10, _OF_1000)),
     "loudness": (_AS_IS, _SIGN),
     "key": (_FROM_1, _AS_IS),
     "duration_ms": _TIMES,
@@ -244,7 +250,8 @@ def _candidates(
     numbers = [PLAIN] if column.kind in _NUMERIC else forms.numbers_of(texts)
     if column.kind in _NUMERIC and name == "mode":
         own = forms.MODES
-    for form in (*numbers, *own):
+    first = (forms.DOTTED,) if name == "duration_ms" else ()
+    for form in (*first, *numbers, *own):
         values = np.array([_or_nan(form.number(text)) for text in texts], float)
         known = values[~np.isnan(values)]
         # Keys without a minor one among them say nothing of modes.

@@ -45,7 +45,10 @@ def by_name(name: str) -> "Column":
 
 
 def literal(text: str) -> str:
-    """A text as a SQL literal."""
+    """A text as a SQL literal; a pattern stays readable where it can."""
+    for quote in "'\"" if "\\" in text and "\n" not in text else "":
+        if quote not in text:
+            return f"r{quote}{text}{quote}"
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     return f"'{escaped}'"
 

@@ -23,7 +23,7 @@ CORRUPT = "_corrupt_record"
 SWALLOWED = "_swallowed"
 
 # RFC 4180, and malformed lines kept for the quarantine instead of being dropped.
-_CSV = {
+USUAL = {
     "header": "true",
     "encoding": "UTF-8",
     "quote": '"',
@@ -40,6 +40,7 @@ _LONGEST_NAME = 80
 _FEWEST_COLUMNS = 4
 _MARKS = {"sep": ",", "quote": '"'}
 _NEEDED = {
+    "quote": "its texts are in single quotes",
     "ignoreLeadingWhiteSpace": "a blank follows each separator",
     "comment": "its first lines are comments",
 }
@@ -61,7 +62,9 @@ def read(files: SourceFiles, given: dict[str, str]) -> DataFrame:
         another way than the options say.
     """
     spark, path, location = files.spark, files.path, files.location
-    options = {**_CSV, **given}
+    options = {**USUAL, **given}
+    if "multiLine" not in given and text_files.has_rows_by_line(files, options):
+        options["multiLine"] = "false"
     if found := separator(files.uris[0] if files.uris else path):
         options.setdefault("sep", found)
     first, known = text_files.written(files, given)
@@ -97,11 +100,24 @@ def read(files: SourceFiles, given: dict[str, str]) -> DataFrame:
 
 
 def _report_columns(path: str, groups: Mapping[tuple[str, ...], Sequence[str]]) -> None:
-    """Reports columns that some files lack; an order of their own changes nothing."""
-    (first, (one, *_)), *others = groups.items()
-    for header, (other, *_) in others:
-        pairs = ((other, one, {*first} - {*header}), (one, other, {*header} - {*first}))
-        for lacks, has, names in pairs:
+    """Reports columns that some files lack; an order of their own changes nothing.
+
+    Raises
+    ------
+    InputError
+        Where files have hardly a column in common: they are other tables.
+    """
+    named = {frozenset(map(str.lower, header)): some[0] for header, some in groups.items()}
+    (first, one), *others = named.items()
+    for header, other in others:
+        common = first & header
+        if len(common) * 2 < min(len(first), len(header)):
+            raise InputError(
+                f"{path}: {shown(one)} and {shown(other)} have few columns in common"
+                f" ({', '.join(sorted(common)) or 'none'}): they are several tables; join them by the track's id,"
+                " or give the path of one, or a pattern such as 'folder/*.csv'"
+            )
+        for lacks, has, names in ((other, one, first - header), (one, other, header - first)):
             if names:
                 logger.warning(
                     "%s: %s has no column %s, which %s has: missing in its rows",

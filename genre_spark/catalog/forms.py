@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from genre_spark.catalog.columns import literal
+
 # Characters of a value that patterns look at: no number is longer, and no text makes them slow.
 _LONGEST = 100
-_BLANKS = "\u00a0\u202f '\u2019"
-_MINUS = "\u2212"
+_BLANKS = "\u00a0\u202f _'\u2019"
+# The minus sign, and the dashes and the wide hyphen that stand for it.
+_MINUS = "\u2212\u2013\u2014\uff0d"
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 # Milliseconds of a unit, by what people write behind a number or in a column's name.
@@ -51,7 +54,9 @@ class Number:
         if self.thousands and (self.comma or self.thousands == "."):
             mark = ","
         if self.thousands:
-            digits = rf"\d{{1,3}}(?:[{re.escape(self.thousands)}]\d{{3}})*(?:{mark}\d+)?"
+            apart = f"[{re.escape(self.thousands)}]"
+            # India sets lakhs apart too.
+            digits = rf"\d{{1,3}}(?:(?:{apart}\d{{2,3}})*{apart}\d{{3}})?(?:{mark}\d+)?"
         else:
             digits = rf"(?:\d+(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?"
         return rf"[-+{_MINUS}]?{digits}"
@@ -59,7 +64,10 @@ class Number:
     @cached_property
     def _compiled(self) -> re.Pattern[str]:
         behind = rf"\s*{re.escape(self.unit)}\.?" if self.unit else ""
-        return re.compile(rf"\s*({self.pattern}){behind}\s*", re.I)
+        # Of digits Spark knows ASCII's alone.
+        return re.compile(
+            rf"\s*({self.pattern}){behind}\s*", re.I | re.A if not self.unit else re.I
+        )
 
     @property
     def asks(self) -> bool:
@@ -77,23 +85,24 @@ class Number:
         """The number that a text is, None for any other text."""
         text = text[:_LONGEST] if self.unit or self.thousands else text
         found = self._compiled.fullmatch(text)
-        if found is None or (_MINUS in text and not self.minus):
+        if found is None or (not self.minus and found[1][0] in _MINUS):
             return None
         digits = found[1].translate({ord(one): None for one in self.thousands})
-        return float(digits.replace(",", ".").replace(_MINUS, "-"))
+        return float(re.sub(f"^[{_MINUS}]", "-", digits.replace(",", ".")))
 
     def sql(self, column: str) -> str:
         """Spark SQL whose cast to double is the number; null or no number for other texts."""
         found = _cut(column) if self.unit or self.thousands else column
         if self.unit:
-            behind = raw(rf"(?i)\s*{re.escape(self.unit)}\.?\s*$")
+            behind = literal(rf"(?i)\s*{re.escape(self.unit)}\.?\s*$")
             found = f"regexp_replace({found}, {behind}, '')"
         if self.thousands:
             # What has other groups than three digits would become another number.
-            shape = raw(rf"^\s*{self.pattern}\s*$")
-            found = f'translate(if({found} rlike {shape}, {found}, null), "{self.thousands}", "")'
+            shape = literal(rf"^\s*{self.pattern}\s*$")
+            found = f"translate(if({found} rlike {shape}, {found}, null), {literal(self.thousands)}, '')"
         if self.comma or self.minus:
-            found = f"translate({found}, ',{_MINUS}', '.-')"
+            signs = "," * self.comma + _MINUS * self.minus
+            found = f"translate({found}, '{signs}', '{'.' * self.comma}{'-' * (len(signs) - self.comma)}')"
         return found
 
 
@@ -125,14 +134,15 @@ class Clock:
         """Spark SQL for the milliseconds; null for other texts."""
         text = _cut(column)
         whens = (
-            f"when {text} rlike {raw(p)} then {_summed(text, p, w, n)}" for p, w, n in self.forms
+            f"when {text} rlike {literal(p)} then {_summed(text, p, w, n)}"
+            for p, w, n in self.forms
         )
         return f"case {' '.join(whens)} end"
 
 
 def _summed(column: str, pattern: str, weights: tuple[float, ...], plus: float) -> str:
     parts = [
-        f"coalesce(try_cast(replace(regexp_extract({column}, {raw(pattern)}, {i}), ',', '.') as double), 0)"
+        f"coalesce(try_cast(replace(regexp_extract({column}, {literal(pattern)}, {i}), ',', '.') as double), 0)"
         f" * {weight:.0f}"
         for i, weight in enumerate(weights, start=1)
     ]
@@ -173,7 +183,7 @@ class Words:
         word = f"trim({_cut(column)})" if self.steps else f"trim({column})"
         word = f"lower({word})" if self.fold else word
         for pattern, by in self.steps:
-            word = f"regexp_replace({word}, {raw(pattern)}, '{by}')"
+            word = f"regexp_replace({word}, {literal(pattern)}, '{by}')"
         return f"element_at(map({pairs}), {word})"
 
 
@@ -184,7 +194,7 @@ class MinorKeys:
     keys: Words
     why: str = "named by the key"
     asks: bool = False
-    minor: str = r"(minor|min|moll|[^M]m|\d\s*[Am])\s*$"
+    minor: str = r"((?i:minor|min|moll|mineur|menor|minore)|[^M]m|\d\s*[Am])\s*$"
 
     def number(self, text: str) -> float | None:
         """1 for major, 0 for minor, None for what is no key."""
@@ -193,17 +203,12 @@ class MinorKeys:
 
     def sql(self, column: str) -> str:
         """Spark SQL for the mode; null for what is no key."""
-        minor = f"{_cut(column)} rlike r'(?:{self.minor})'"
+        minor = f"{_cut(column)} rlike {literal(f'(?:{self.minor})')}"
         return f"case when {self.keys.sql(column)} is not null then if({minor}, 0, 1) end"
 
 
 def _cut(column: str) -> str:
     return f"left({column}, {_LONGEST})"
-
-
-def raw(pattern: str) -> str:
-    """A pattern as a SQL literal."""
-    return f"r'{pattern}'" if "'" not in pattern else f'r"{pattern}"'
 
 
 PLAIN = Number()
@@ -223,6 +228,10 @@ CLOCKS = (
             r"(?:[\s,]*(\d+(?:\.\d+)?) *s[a-z]*\.?)?\s*$", (HOUR, MINUTE, SECOND), 0),),
           "hours, minutes and seconds"),
 )  # fmt: skip
+# 3.25 may be 3 minutes and 25 seconds, if no value says otherwise.
+DOTTED = Clock(
+    ((r"^\s*(\d{1,2})\.([0-5]\d)\s*$", (MINUTE, SECOND), 0),), "minutes and seconds", asks=True
+)
 
 _NOTES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _SOLFEGE = {"do": 0, "re": 2, "mi": 4, "fa": 5, "sol": 7, "la": 9, "si": 11, "ti": 11}
@@ -234,7 +243,7 @@ _STEPS = (
     (r"♯|sharp", "#"),
     (r"♭|flat", "b"),
     (r"/.*$", ""),
-    (r"(major|maj|minor|min|dur|moll|m)$", ""),
+    (r"(major|maj|majeur|mayor|maggiore|minor|min|mineur|menor|minore|dur|moll|m)$", ""),
 )
 
 
@@ -260,7 +269,13 @@ KEYS = (
 )
 _WHOLE = ((r"\.0+$", ""),)
 MODES = (
-    Words({"major": 1, "maj": 1, "dur": 1, "minor": 0, "min": 0, "moll": 0}, "words"),
+    Words(
+        {
+            **dict.fromkeys(("major", "maj", "dur", "majeur", "mayor", "maggiore"), 1),
+            **dict.fromkeys(("minor", "min", "moll", "mineur", "menor", "minore"), 0),
+        },
+        "words",
+    ),
     Words({"M": 1, "m": 0}, "letters", fold=False),
     Words({"true": 1, "false": 0}, "truth values"),
     Words({"1": 1, "-1": 0}, "minor is -1", _WHOLE, asks=True),
@@ -287,7 +302,7 @@ class Year:
 
     def number(self, text: str) -> float | None:
         """The year, None for what is no date."""
-        found = re.search(self.pattern, text)
+        found = re.search(self.pattern, text[:_LONGEST])
         return float(found[1]) if found else None
 
     def sql(self, column: str) -> str:
@@ -299,11 +314,11 @@ Form = Number | Clock | Words | MinorKeys | Year
 
 _A_YEAR = r"((?:1[89]|2[01])\d\d)"
 DATES = (
-    Year(rf"^\s*{_A_YEAR}(?:$|\D)", "cast(substring({0}, 1, 4) as int)"),
-    Year(rf"\d{{1,2}}[./-]\d{{1,2}}[./-]{_A_YEAR}\s*$", "cast(right(trim({0}), 4) as int)"),
+    Year(rf"^\s*{_A_YEAR}(?:$|\D|\d{{4}}\s*$)", "cast(substring({0}, 1, 4) as int)"),
+    Year(rf"(?:[./-]|[^\W\d]\S{{0,12}} |\d, ){_A_YEAR}\s*$", "cast(right(trim({0}), 4) as int)"),
 )
 _BEHIND = re.compile(r"[\d.,]\s*(%|[^\W\d_][^\W\d_./]*)\.?\s*$")
-_GROUPS = re.compile(r"^[-+\u2212]?\d{1,3}([.,'\u2019\u00a0\u202f ])\d{3}")
+_GROUPS = re.compile(rf"^[-+{_MINUS}]?\d{{1,3}}([.,{_BLANKS}])\d{{2,3}}")
 # Of what is written behind numbers, so many are tried.
 _MOST_UNITS = 3
 
@@ -326,7 +341,7 @@ def numbers_of(texts: Mapping[str, int]) -> list[Number]:
             # Blanks of several widths look alike.
             marks.add(_BLANKS if found[1] in _BLANKS else found[1])
     commas = (False, True) if any("," in text for text in texts) else (False,)
-    minus = any(_MINUS in text for text in texts)
+    minus = any(text.lstrip()[:1] in [*_MINUS] for text in texts)
     named = ["", *(unit for unit, _ in units.most_common(_MOST_UNITS) if unit != "e")]
     return [
         Number(unit, mark, comma, minus)

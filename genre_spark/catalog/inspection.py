@@ -1,6 +1,7 @@
 """Looks into a table: its columns, how they could be mapped, and what would become of its rows."""
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -30,7 +31,7 @@ from genre_spark.catalog import (
 )
 from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.column_readings import YEAR
-from genre_spark.catalog.columns import readable_name, sql_name
+from genre_spark.catalog.columns import literal, readable_name, sql_name
 from genre_spark.catalog.encodings import Encoding
 from genre_spark.catalog.inspection_results import (
     Column,
@@ -41,6 +42,7 @@ from genre_spark.catalog.inspection_results import (
     Reading,
 )
 from genre_spark.catalog.mapping_inference import could_be_read, guess, made_ids, meanings
+from genre_spark.catalog.names import LENIENT
 from genre_spark.catalog.reader import OURS, SOURCE, Mapped
 from genre_spark.catalog.row_counts import NotTaken
 from genre_spark.catalog.rows import RowCounts
@@ -78,6 +80,10 @@ _NO_NUMBERS = (*_NESTED, "binary", "date", "timestamp")
 _NARROW = 40
 # Before the names of columns of a sample that may name the source of features.
 _BY = "by_"
+# Objects, and their keys, in texts and as Spark prints maps.
+_OBJECT, _MOSTLY = re.compile(r"""\s*\{\s*["']"""), 0.9
+_OBJECT_KEY = re.compile(r"""["']([^"']{1,60})["']\s*:""")
+_MAP_KEY = re.compile(r"[{,] ?([^{},>]{1,60}?) -> ")
 # Fields of structs are columns too, down to so many structs, and so many of them.
 _DEPTH, _MOST_FIELDS = 4, 2000
 
@@ -179,28 +185,50 @@ def _described(
     """
     table = catalogue.persisted(stack, source.read(spark))
     columns = [one for one in _fields(table.schema) if one.name not in OURS]
+    plain = [one.sql for one in columns if not one.kind.startswith((*_NESTED, "variant"))]
+    # By the values as they are: to write numbers as texts takes longer than all else.
+    hashed = f"xxhash64({', '.join(plain[:_NARROW])})" if plain else "0"
+    columns = _with_values(table, columns, hashed, source.path)
+    inner = [key for one in columns for key in _keys(one)]
+    return table, columns + _with_values(table, inner, hashed, source.path)
+
+
+def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str) -> list[Column]:
+    """Columns with their facts, of the whole table, and values of a sample of its rows."""
     wide = len(columns) > _NARROW
     looked_at = [i for i, one in enumerate(columns) if not wide or could_be_read(one.name)]
+    if not columns:
+        return []
     facts = [one for i in looked_at for one in _facts(i, columns[i])]
     found = table.agg(F.count(F.lit(1)).alias("rows"), *facts).collect()[0].asDict()
     n_rows = found["rows"]
     if not n_rows:
-        raise InputError(f"{source.path}: has no rows")
+        raise InputError(f"{path}: has no rows")
     columns = [replace(one, n_rows=n_rows) for one in columns]
     if looked_at:
         texts = [f"left(string({columns[i].sql}), {_LONGEST}) AS `{i}`" for i in looked_at]
-        plain = [
-            columns[i].sql
-            for i in looked_at
-            if not columns[i].kind.startswith((*_NESTED, "variant"))
-        ]
-        share = max(1, n_rows // _SAMPLE)
-        # By the values as they are: to write numbers as texts takes longer than all else.
-        chosen = f"pmod(xxhash64({', '.join(plain)}), {share}) = 0" if plain else "true"
+        chosen = f"pmod({hashed}, {max(1, n_rows // _SAMPLE)}) = 0"
         rows = table.filter(chosen).selectExpr(*texts).toArrow()
         for i, values in zip(looked_at, rows.columns, strict=True):
             columns[i] = _with_facts(columns[i], found, i, values)
-    return table, columns
+    return columns
+
+
+def _keys(column: Column) -> list[Column]:
+    """The keys of objects that a column has as maps or texts (JSON, Python), as columns."""
+    if column.kind.startswith("map<string"):
+        pattern, objects = _MAP_KEY, column.sql
+    elif column.kind == "string" and column.share(_OBJECT.match) >= _MOSTLY:
+        pattern, objects = _OBJECT_KEY, f"from_json({column.sql}, 'map<string,string>', {LENIENT})"
+    else:
+        return []
+    named = sorted({key for text in column.values for key in pattern.findall(text)})
+    kind = column.kind.removeprefix("map<string,").removesuffix(">")
+    return [
+        Column(name, kind, 0.0, nested=f"{objects}[{literal(key)}]")
+        for key in named
+        if could_be_read(name := f"{column.name}.{key}")
+    ][:_MOST_FIELDS]
 
 
 def _with_facts(column: Column, found: Mapping[str, Any], i: int, texts: pa.ChunkedArray) -> Column:
@@ -352,26 +380,27 @@ def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
 
 def _validate(found: Inspection, mapped: Mapped, max_imputed: int) -> tuple[Inspection, RowCounts]:
     """What would become of the rows."""
-    # Whether there are values, and the ends of all of them, in one pass.
     ends = [
         function(_finite(F.col(name))).alias(f"{end}_{name}")
         for name in mapped.features
         for end, function in (("low", F.min), ("high", F.max))
     ]
-    (row,) = mapped.rows.agg(*map(validation.has_values, mapped.features), *ends).collect()
-    features = tuple(name for name in mapped.features if row[name]) or mapped.features
     with ExitStack() as stack:
-        repeated = validation.repeated_ids(mapped)
+        has_values = map(validation.has_values, mapped.features)
+        repeated = validation.repeated_ids(mapped, *has_values, *ends)
         stack.callback(repeated.keys.unpersist)
+        row, features = repeated.facts, catalogue.filled(mapped, repeated.facts)
         keep = functools.partial(catalogue.persisted, stack)
         validated = validation.validate(mapped, features, max_imputed, repeated, keep)
-        counts = row_counts.count(validated)
-        tracks = validation.accepted(validated)
-        sizes = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()
-        largest = sizes.orderBy(F.desc("count"), GENRE).limit(_GENRES).collect()
-        not_taken = row_counts.not_taken(validated, validation.VIOLATIONS)
+        counts, not_taken = row_counts.counted(validated, validation.VIOLATIONS)
+        grouped = validation.accepted(validated).groupBy(GENRE, ARTIST, ALBUM).count()
+        groups = catalogue.persisted(stack, grouped)
+        sizes = (
+            groups.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).agg(F.sum("count").alias("n"))
+        )
+        largest = sizes.orderBy(F.desc("n"), GENRE).limit(_GENRES).collect()
         sample = _sampled(found, mapped, max(1, counts.read // _SAMPLE))
-        n_of = {one.kind: one.rows for one in not_taken if not one.column}
+        n_of = row_counts.of_list(not_taken, validation.VIOLATIONS)
         facts = {
             name: FeatureFacts(
                 **{kind: n_of.get(f"{kind}:{name}", 0) for kind in _VIOLATIONS},
@@ -386,9 +415,9 @@ def _validate(found: Inspection, mapped: Mapped, max_imputed: int) -> tuple[Insp
             "mapping": found.mapping | _outcomes(found, mapped, counts, sample),
             "features": facts,
             "rows": InspectedRows(**dict(counts), refused=counts.refused_share),
-            "genres": {row[GENRE]: row["count"] for row in largest},
+            "genres": {row[GENRE]: row["n"] for row in largest},
             "placeholders": _placeholders(not_taken),
-            **_artists(tracks),
+            **_artists(groups),
         }
         return found.model_copy(update=update), counts
 
@@ -396,10 +425,10 @@ def _validate(found: Inspection, mapped: Mapped, max_imputed: int) -> tuple[Insp
 _VIOLATIONS = ("missing", "not_a_number", "out_of_range")
 
 
-def _artists(tracks: DataFrame) -> dict[str, Any]:
+def _artists(groups: DataFrame) -> dict[str, Any]:
     """How many artists there are, and the one with the most tracks."""
-    each = tracks.filter(F.col(ARTIST).isNotNull()).groupBy(ARTIST)
-    sizes = each.agg(F.count(F.lit(1)).alias("n"), F.count_distinct(ALBUM).alias("albums"))
+    each = groups.filter(F.col(ARTIST).isNotNull()).groupBy(ARTIST)
+    sizes = each.agg(F.sum("count").alias("n"), F.count_distinct(ALBUM).alias("albums"))
     # Of two as large, the first by name.
     largest = F.min(F.struct(-F.col("n"), ARTIST, "albums"))
     ((n_artists, row),) = sizes.agg(F.count(F.lit(1)), largest).collect()
@@ -423,18 +452,25 @@ def _placeholders(not_taken: Sequence[NotTaken]) -> dict[str, dict[str, int]]:
 def _sampled(found: Inspection, mapped: Mapped, share: int) -> pa.Table:
     """What one in so many rows has in each column that is read (``from_``), and what becomes of it."""
     read = [name for name in found.mapping if name in (*mapped.columns, *mapped.features)]
-    sources = {column.name: column.sql for column in found.columns}
+    sources = {column.name: _in_source(column.sql) for column in found.columns}
     texts = [
-        f"left(string({SOURCE}.{sources[source]}), {_SHOWN}) AS `from_{name}`"
+        f"left(string({sources[source]}), {_SHOWN}) AS `from_{name}`"
         for name in read
         if (source := found.mapping[name].source) in sources
     ]
     outcomes = [f"{sql_name(name)} AS `to_{name}`" for name in read]
     named = [] if FEATURE_SOURCE in found.mapping else mixed_sources.columns(found.columns)
     by = [
-        f"left(string({SOURCE}.{one.sql}), {_SHOWN}) AS {sql_name(_BY + one.name)}" for one in named
+        f"left(string({_in_source(one.sql)}), {_SHOWN}) AS {sql_name(_BY + one.name)}"
+        for one in named
     ]
     return mapped.rows.filter(sampling.one_in(share)).selectExpr(*texts, *outcomes, *by).toArrow()
+
+
+def _in_source(sql: str) -> str:
+    """A column's expression over `SOURCE`."""
+    before, parsed, after = sql.rpartition("from_json(")
+    return f"{before}{parsed}{SOURCE}.{after}"
 
 
 def _outcomes(

@@ -24,7 +24,7 @@ NOT_READ = "null"
 
 # What people call such columns, the likeliest first; without case, spaces and signs.
 _TEXT_NAMES = {
-    TRACK_ID: "trackid spotifytrackid spotifyid songid id trackuri spotifyuri uri isrc externalidsisrc"
+    TRACK_ID: "trackid spotifytrackid spotifyid songid id trackuri spotifyuri uri trackurl spotifyurl url isrc externalidsisrc"
     " recordingmbid mbid",
     ARTIST: "artist artistname trackartist artists artistsname artistnames primaryartist mainartist"
     " artistsnames performer band artistid artistids",
@@ -102,11 +102,12 @@ def _called(columns: Iterable[Column], name: str, names: str) -> list[Column]:
         # Of a number that MongoDB wrote, {"$numberInt": "5"}, the type is no name.
         own = words(re.sub(r"\.\$\w+$", "", column.name))
         plain = "".join(own)
-        bare = "".join(word for word in own if word not in fillers) or plain
+        bare = "".join(w for w in own if w not in fillers and not w.isdigit()) or plain
         # A column `track_name` is a title, and `track.album.name` an album.
         if name in TEXT_COLUMNS and "." not in column.name:
             bare = plain
-        for one in {plain, bare}:
+        last = words(column.name.rpartition(".")[2])
+        for one in {plain, bare, "".join(last) if len(last) > 1 else plain}:
             by_name.setdefault(one, []).append(column)
     return [column for one in names.split() for column in by_name.get(one, ())]
 

@@ -1,11 +1,12 @@
 """Names of artists and genres: lists of them in one cell, and genres that differ only in case."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from genre_spark.catalog.columns import literal, placeholder_sql
+from genre_spark.catalog.columns import literal, placeholder_sql, sql_name
 from genre_spark.catalog.inspection_results import Column
 from genre_spark.schema import ARTIST, GENRE, GENRES
 
@@ -19,15 +20,33 @@ _NAME = "name"
 # repeats without bound, so that no text makes them slow.
 _BLANKS = " \t\r\n"
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
+# How Scala, numpy and Python print the type of a list before it.
+_WRAPPED = r"^(?:WrappedArray|ArraySeq|List|Vector|Buffer|Set|[Aa]rray|frozenset|set)(?:\((\[.*\])(?:, ?dtype=\w+)?\)|(\(.*\)))$"
 _PRINTED = r"^[\[{(]"
 _ENDS = r"[\]})]$"
 # numpy prints no commas, Postgres no quotes around plain words.
 _GAP = r"""(["'])\s{1,3}(["'])"""
 _BARE = r"""(^|,)\s{0,3}([^"',\s][^"',]{0,300})(?=,|$)"""
-_LENIENT = "map('allowSingleQuotes', 'true', 'allowBackslashEscapingAnyCharacter', 'true')"
+LENIENT = "map('allowSingleQuotes', 'true', 'allowBackslashEscapingAnyCharacter', 'true')"
 
-# Separators, the surest first, as they are and as a pattern.
-_SEPARATORS = {";": ";", "|": r"\|", " / ": r"\s/\s", "/": "/", ",": ","}
+# Separators, the surest first, by how a question calls them: patterns, in Python and in Java.
+_SEPARATORS = {
+    ";": ";",
+    "|": r"\|",
+    "feat.": r"\s(?i:feat\.?|ft\.?|featuring)\s",
+    " / ": r"\s/\s",
+    "/": "/",
+    ">": r"\s?>\s?",
+    "\\": r"\\",
+    ",": ",",
+    "a control character": r"[\x00-\x1f]",
+    "a separator of another script": r"\s?[·•、，；؛،]\s?",
+    "&": r"\s&\s",
+    "and": r"\s(?i:and|und|et|y|x|vs\.?|\+)\s",
+}
+_PARTING = {mark: re.compile(pattern) for mark, pattern in _SEPARATORS.items()}
+# What is in names too: it separates where parts also stand alone, and is always asked.
+_IN_NAMES = ("/", ",", ">", "&", "and")
 _PLURALS = ("s", "(s)")
 # Share of the values with a separator of which a part also stands alone, if it separates; few
 # such values, or a share between, are a question.
@@ -66,7 +85,7 @@ def all_of(column: str | None, kind: "DataType | None") -> str:
     column : str, optional
         SQL expression of texts (one name, several separated by semicolons, or a list as JSON,
         Python, numpy, Postgres or Spark print it), arrays of texts, or arrays of structs that have
-        a ``name``.
+        a ``name``, or another field that ends so.
     """
     if column is None or kind is None:
         return f"cast(NULL AS {_NONE})"
@@ -99,20 +118,24 @@ def understand(name: str, column: Column) -> Names | None:
             found = likely[0]
             if not any("&" in text and ";" in text for text in found.examples):
                 return _at(found, sql, "")
-    many = sum(found.mark in text for text in values) >= _FEW or found.rows >= _RARE * rows
+    many = found.values >= _FEW or found.rows >= _RARE * rows
     if found.alone >= _SEPARATES and many:
-        return _at(found, sql, _doubt(name, found, rows, values))
-    unusual = ("/", ",") if name == ARTIST else ()
+        return _at(found, sql, _doubt(name, found, rows))
+    unusual = _IN_NAMES if name == ARTIST else ("&", "and")
     often = max((one for one in each.values() if one.mark not in unusual), key=lambda one: one.rows)
     if often.rows >= _OFTEN * rows:
         split = _at(often, sql, "")
-        question = f"{name}: {often.rows / rows:.0%} of the rows contain {often.mark!r}, such as {often.examples[0]!r}; each is read as one name: are they several?"
+        question = (
+            f"{name}: {often.rows / rows:.0%} of the rows contain {often.mark!r}, such as"
+            f" {often.examples[0]!r}; each is read as one name: are they several?"
+        )
         return Names(sql, sql, "", question, split.first)
     return None
 
 
 class _Separated(NamedTuple):
     mark: str
+    values: int
     rows: int
     alone: float
     examples: tuple[str, ...]
@@ -121,10 +144,10 @@ class _Separated(NamedTuple):
 def parts(values: Mapping[str, int]) -> set[str]:
     """What separators would part values into, of a bounded number of them."""
     found = (
-        {one.strip() for one in text.split(mark)}
-        for mark in _SEPARATORS
+        {one.strip() for one in pattern.split(text)}
+        for pattern in _PARTING.values()
         for text in values
-        if mark in text
+        if pattern.search(text)
     )
     return set(islice((part for some in found for part in sorted(some) if part), _MOST_PARTS))
 
@@ -132,6 +155,9 @@ def parts(values: Mapping[str, int]) -> set[str]:
 def is_printed(text: str) -> bool:
     """Whether a text is a list as a program prints it."""
     text = text.strip()
+    if text.startswith('"[') and text.endswith(']"'):
+        text = text[1:-1]
+    text = re.sub(_WRAPPED, lambda found: found[1] or found[2], text)
     return len(text) > 1 and _BRACKETS.get(text[0]) == text[-1]
 
 
@@ -141,15 +167,22 @@ def printed_sql(text: str) -> str:
     return f"(rlike({text}, {begin}) AND rlike({text}, {end}))"
 
 
+def _unwrapped(text: str) -> str:
+    """SQL: a list without the name of its type, which Scala and numpy print, or quotes around it."""
+    trimmed = f"btrim(string({text}), {literal(_BLANKS)})"
+    unquoted = f"if({trimmed} like '\"[%]\"', get_json_object(concat('[', {trimmed}, ']'), '$[0]'), {trimmed})"
+    return f"regexp_replace({unquoted}, {literal(_WRAPPED)}, '$1$2')"
+
+
 def parsed(text: str) -> str:
     """SQL: the items of lists as texts, null for what is no such list."""
-    text = f"btrim(string({text}), {literal(_BLANKS)})"
+    text = _unwrapped(text)
     inside = f"substring({text}, 2, length({text}) - 2)"
     listed = f"concat('[', {inside}, ']')"
-    objects = f"from_json({listed}, 'array<struct<{_NAME}:string>>', {_LENIENT}).{_NAME}"
+    objects = f"from_json({listed}, 'array<struct<{_NAME}:string>>', {LENIENT}).{_NAME}"
     spaced = f"regexp_replace({listed}, {literal(_GAP)}, '$1, $2')"
     worded = f"concat('[', regexp_replace({inside}, {literal(_BARE)}, '$1\"$2\"'), ']')"
-    plain = [f"from_json({one}, '{_NONE}', {_LENIENT})" for one in (listed, spaced, worded)]
+    plain = [f"from_json({one}, '{_NONE}', {LENIENT})" for one in (listed, spaced, worded)]
     one = f"get_json_object({text}, '$.{_NAME}')"
     has_names = f"{listed} LIKE '[{{%'"
     single = f"IF({one} IS NULL, NULL, array({one}))"
@@ -161,7 +194,8 @@ def _separated(values: Mapping[str, int], mark: str) -> _Separated:
 
     It does where a part also stands alone, or where each part is in another such value too.
     """
-    parts = {text: [one.strip().lower() for one in text.split(mark)] for text in values}
+    split = _PARTING[mark].split
+    parts = {text: [one.strip().lower() for one in split(text)] for text in values}
     whole = {one[0] for one in parts.values() if len(one) == 1}
     having = {text: one for text, one in parts.items() if sum(map(bool, one)) > 1}
     texts_of = Counter(part for one in having.values() for part in {*one})
@@ -171,22 +205,21 @@ def _separated(values: Mapping[str, int], mark: str) -> _Separated:
         if any(part in whole for part in one) or all(texts_of[part] > 1 for part in one)
     )
     rows = sum(values[text] for text in having)
-    return _Separated(
-        mark, rows, sum(values[text] for text in apart) / max(1, rows), tuple(having)[:3]
-    )
+    alone = sum(values[text] for text in apart) / max(1, rows)
+    return _Separated(mark, len(having), rows, alone, tuple(having)[:3])
 
 
 def _at(found: _Separated, sql: str, question: str) -> Names:
     pattern = _SEPARATORS[found.mark]
-    split = f"split({sql}, '{pattern}')" if "\\" not in pattern else f"split({sql}, r'{pattern}')"
+    split = f"split({sql}, {literal(pattern)})"
     every = sql if found.mark == ";" else split
     why = f"the first of those before {found.mark.strip()!r}"
     return Names(f"{split}[0]", every, why, question, sql if question else "")
 
 
-def _doubt(name: str, found: _Separated, rows: int, values: Mapping[str, int]) -> str:
+def _doubt(name: str, found: _Separated, rows: int) -> str:
     """A question where few values show that a separator separates, or some do not."""
-    sure = found.alone >= 1 - _OFTEN and sum(found.mark in text for text in values) >= _FEW
+    sure = found.alone >= 1 - _OFTEN and found.values >= _FEW and found.mark not in ("&", "and")
     if sure and name == ARTIST:
         return ""
     return (
@@ -200,10 +233,12 @@ def _as_list(column: str, kind: "DataType") -> str:
 
     if isinstance(kind, T.ArrayType):
         item = kind.elementType
-        if isinstance(item, T.StructType) and _NAME in item.names:
-            return f"cast(({column}).{_NAME} AS {_NONE})"
+        if isinstance(item, T.StructType):
+            named = [one for one in item.names if one.lower().endswith(_NAME)]
+            own = _NAME if _NAME in named else (named or item.names)[0]
+            return f"cast(({column}).{sql_name(own)} AS {_NONE})"
         return f"cast({column} AS {_NONE})"
-    text = f"btrim(string({column}), {literal(_BLANKS)})"
+    text = _unwrapped(column)
     printed = f"rlike({text}, {literal(_PRINTED)}) AND rlike({text}, {literal(_ENDS)})"
     return f"IF({printed}, {parsed(column)}, split({text}, ';'))"
 

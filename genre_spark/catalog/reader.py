@@ -88,6 +88,8 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
         table = csv_files.read(files, options) if fmt == CSV else _load(files, fmt, options)
         if not table.columns:
             raise InputError(f"{path}: is empty: no header and no rows")
+        if table.columns == [CORRUPT]:
+            raise InputError(f"{path}: nothing of it is {fmt.upper()}")
         if dataset.rows:
             listed = ".".join(map(sql_name, dataset.rows.split(".")))
             table = table.selectExpr(f"inline({listed})")
@@ -159,8 +161,9 @@ def odd_name(column: str) -> str:
 def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
     options = {**_OPTIONS.get(fmt, {}), **given}
     if fmt == JSON and files.uris and "multiLine" not in given:
-        one = text_files.look(files, files.uris[0], given.get("encoding"))
-        options |= {"multiLine": "true"} if text_files.is_many_lines(one.text) else {}
+        uri = files.uris[0]
+        text = text_files.look(files, uri, given.get("encoding")).text
+        options |= {"multiLine": "true"} if text_files.is_many_lines(text, files.label(uri)) else {}
     try:
         return files.spark.read.format(fmt).options(**options).load(files.location)
     except (PySparkException, Py4JJavaError) as err:

@@ -48,6 +48,11 @@ class NotTaken(NamedTuple):
 
 def count(validated: DataFrame) -> RowCounts:
     """Row counts; one pass for the totals, one for what was not taken if there is."""
+    return counted(validated)[0]
+
+
+def counted(validated: DataFrame, *listed: str) -> tuple[RowCounts, list[NotTaken]]:
+    """Row counts and what was not taken, with the words of further array columns."""
     good = F.col(USABLE)
     features = [one.name for one in validated.schema if isinstance(one.dataType, DoubleType)]
     columns = read_columns(features)
@@ -62,19 +67,19 @@ def count(validated: DataFrame) -> RowCounts:
         F.lower(F.hex(F.bit_xor(F.when(good, content_hash(features))))).alias("fingerprint"),
         F.array(*[F.count_if(good & by_name(name).isNull()) for name in features]).alias("missing"),
         F.array(*[F.count(by_name(name)) for name in columns]).alias("understood"),
-        F.count_if(F.size(NOT_TAKEN) > 0).alias("odd"),
+        F.count_if(sum(map(F.size, (NOT_TAKEN, *listed)), F.size(REASONS)) > 0).alias("odd"),
     ).collect()
     plain = totals.asDict()
+    found = _not_taken(validated, (REASONS, *listed)) if plain.pop("odd") else []
     missing = dict(zip(features, plain.pop("missing"), strict=True))
     understood = dict(zip(columns, plain.pop("understood"), strict=True))
-    odd, good_rows = plain.pop("odd"), totals["read"] == totals["accepted"]
-    found = not_taken(validated, REASONS) if odd or not good_rows else []
-    return RowCounts(
-        **{**plain, "fingerprint": totals["fingerprint"] or ""},
+    counts = RowCounts(
+        **{**plain, "fingerprint": plain["fingerprint"] or ""},
         missing={name: n for name, n in missing.items() if n},
-        values=summed(understood, [one for one in found if one.column]),
-        reasons={one.kind: one.rows for one in found if not one.column},
+        values=summed(understood, found),
+        reasons=of_list(found, REASONS),
     )
+    return counts, found
 
 
 def read_columns(features: Iterable[str]) -> tuple[str, ...]:
@@ -82,15 +87,28 @@ def read_columns(features: Iterable[str]) -> tuple[str, ...]:
     return (*(name for name in TEXT_COLUMNS if name != TRACK_ID), *features)
 
 
-def not_taken(validated: DataFrame, listed: str) -> list[NotTaken]:
-    """Values that were not taken, and the words of an array column such as `REASONS`."""
-    of_row = f"transform({listed}, one -> named_struct('column', '', 'kind', one, 'text', ''))"
-    each = validated.selectExpr(f"explode(concat({of_row}, {NOT_TAKEN})) AS one")
+def _listed(name: str) -> str:
+    """What stands for the column in counts of the words of an array column."""
+    return f"<{name}>"
+
+
+def of_list(found: Iterable[NotTaken], name: str) -> dict[str, int]:
+    """Rows of each word of an array column."""
+    return {one.kind: one.rows for one in found if one.column == _listed(name)}
+
+
+def _not_taken(validated: DataFrame, listed: Sequence[str]) -> list[NotTaken]:
+    """Values that were not taken, and the words of array columns such as `REASONS`."""
+    of_rows = [
+        f"transform({name}, one -> named_struct('column', '{_listed(name)}', 'kind', one, 'text', ''))"
+        for name in listed
+    ]
+    each = validated.selectExpr(f"explode(concat({', '.join(of_rows)}, {NOT_TAKEN})) AS one")
     word = F.expr(f"IF(one.kind = '{PLACEHOLDER}', trim(one.text), '')").alias("word")
-    counted = each.groupBy("one.column", "one.kind", word).agg(
+    rows = each.groupBy("one.column", "one.kind", word).agg(
         F.count(F.lit(1)).alias("rows"), F.min("one.text").alias("text")
     )
-    return [NotTaken(*row) for row in counted.orderBy("column", "kind", "word").collect()]
+    return sorted(NotTaken(*row) for row in rows.collect())
 
 
 def not_taken_of(values: pa.ChunkedArray) -> list[NotTaken]:

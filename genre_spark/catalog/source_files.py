@@ -1,5 +1,6 @@
 """Where the files of a table are, and in which format, by their names and first bytes."""
 
+import importlib
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -40,8 +41,15 @@ _SEPARATORS = {"tsv": "\t", "tab": "\t", "psv": "|"}
 _PACKERS = {"gz", "bz2", "zst", "lz4", "snappy", "deflate"}
 _ARCHIVES = {"zip", "7z", "rar", "tar", "tgz", "tbz", "tbz2", "txz", "xz", "z", "lzma", "br"}
 _SHEETS = {"xlsx", "xls", "xlsm", "ods", "numbers"}
-# Tables whose log says which files count: the files alone hold deleted and outdated rows.
-_LOGS = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
+# Tables whose log says which files count: the files alone hold deleted and outdated rows. By what their
+# folders hold: how people call the format, Spark's name of it, and the module that reads it, if one does.
+_LOGS = {
+    "_delta_log": ("Delta", DELTA, "genre_spark.catalog.delta_source"),
+    ".hoodie": ("Hudi", "hudi", ""),
+    "metadata": ("Iceberg", "iceberg", ""),
+}
+# Formats with such a log that are read.
+LOGGED = {fmt: module for _, fmt, module in _LOGS.values() if module}
 # A partitioned table nests its files; its log is at its root.
 _LEVELS = 5
 # Bytes that are looked at, and lines of a file in a packing that Hadoop alone knows.
@@ -238,14 +246,33 @@ def shown(uri: str) -> str:
     return unquote(uri).rstrip("/").rpartition("/")[2]
 
 
+def is_packed(name: str) -> bool:
+    """Whether a file is packed, by its ending."""
+    return PurePosixPath(name).suffix.lower().lstrip(".") in _PACKERS
+
+
 def separator(path: str) -> str | None:
     """The separator between columns that a file's ending promises, None for a comma."""
     return _SEPARATORS.get(_ending(path))
 
 
-def is_delta(path: str) -> bool:
-    """Whether a local path is the folder of a Delta table; of remote ones `--format` says so."""
-    return not is_remote(path) and (local_path(path) / "_delta_log").is_dir()
+def logged_format(path: str) -> str:
+    """The format of a local folder with a log that is read; empty for others, and for remote ones."""
+    local = (
+        []
+        if is_remote(path)
+        else [
+            fmt
+            for mark, (_, fmt, _) in _LOGS.items()
+            if fmt in LOGGED and (local_path(path) / mark).is_dir()
+        ]
+    )
+    return local[0] if local else ""
+
+
+def log_reader(fmt: str) -> Any:
+    """The module that reads a format by its log; None for one without. It may need an extra."""
+    return importlib.import_module(LOGGED[fmt]) if fmt in LOGGED else None
 
 
 def refuse_logged_table(storage: Storage, path: str) -> None:
@@ -265,13 +292,14 @@ def refuse_logged_table(storage: Storage, path: str) -> None:
             inside = storage.names(f"{folder}/{mark}") if mark == "metadata" else []
             if mark == "metadata" and not any(one.endswith(".metadata.json") for one in inside):
                 continue
+            kind, fmt, reader = _LOGS[mark]
             remedy = (
-                f"Give its folder with --format {DELTA}"
-                if _LOGS[mark] == "Delta"
+                f"Give its folder with --format {fmt}"
+                if reader
                 else "Export its current rows as Parquet and give those"
             )
             raise InputError(
-                f"{path}: is in a {_LOGS[mark]} table ({folder}), whose files also contain rows that were"
+                f"{path}: is in a {kind} table ({folder}), whose files also contain rows that were"
                 f" deleted or replaced. {remedy}"
             )
         parent = folder.rstrip("/").rpartition("/")[0]

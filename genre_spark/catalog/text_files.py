@@ -9,19 +9,36 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from genre_spark.catalog.encodings import UTF8, Encoding, detect, of_iconv, python_codec
 from genre_spark.catalog.rows import ValueCounts
-from genre_spark.catalog.source_files import CSV, HEAD, SourceFiles, separator, shown
+from genre_spark.catalog.source_files import (
+    CSV,
+    HEAD,
+    SourceFiles,
+    is_packed,
+    separator,
+    shown,
+)
 from genre_spark.errors import InputError
+from genre_spark.platform.storage import is_remote, local_path
 
-SEPARATORS = (",", ";", "\t", "|", "^", "~", "\x01")
-_NAMES = {"\t": "tabs", "\x01": "characters \\x01"}
+SEPARATORS = (",", ";", "\t", "|", "^", "~", "\x01", "\x1f")
+_NAMES = {"\t": "tabs", "\x01": "characters \\x01", "\x1f": "characters \\x1f"}
 _ROWS = 200
 # Files of a folder that are looked at, and those that are searched whole for their encoding.
 _FILES, _SEARCHED = 200, 20
 # Lines above a header, and below it, that may be something else.
 _ABOVE, _BELOW = 30, 3
+# Bytes from which on files are read in parts, and that are searched at once; with which options.
+_LARGE, _BLOCK = 2**26, 2**22
+_SEARCHABLE = {"quote": '"', "escape": '"', "encoding": "UTF-8"}
+# A single column whose name has a mark so often is several.
+_MARKS = 3
 csv.field_size_limit(2**30)
 _NUMBER = re.compile(r"(?i)[-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?%*|[-+]?(nan|inf|infinity)")
 
@@ -33,6 +50,15 @@ _TEXTS = {
     r"(\.\./)*(\.git)?/annex/objects": "is a pointer of git-annex and not the file: type git annex get",
     r"sep=.[\r\n]": "its first line, 'sep=', is for Excel alone: delete it",
 }
+
+# A text in single quotes, then another one.
+_SINGLE = r"\s*'[^'\n]*'\s*[,;\t|]\s*'"
+_DECODER = json.JSONDecoder()
+_KEY = re.compile(r'\s*[{,]\s*"([^"]{0,200})"\s*:\s*')
+# So many objects with so many keys in common are rows.
+_ALIKE = 3
+# pandas' orientations "columns", which is its default, and "split".
+_BY_COLUMNS = r'\{\s*("[^"]*"\s*:\s*\{\s*"0"|"(columns|index|data)"\s*:\s*\[[^{])'
 
 
 @dataclass(frozen=True)
@@ -159,13 +185,42 @@ def written(
         _refuse_other(files.path, first, one)
         if given.get("header", "true") == "true":
             rows = one.rows()
-            _check_header(one.file, rows, label)
+            _check_header(one.file, rows, label, dialect.sep, one.text.startswith('"'))
             headers[uri] = tuple(rows[0][1]) if rows else ()
     if first is None:
         return Look(dialect=Dialect(sep or ",")), {}
     if len(files.uris) == 1 and headers and first.whole and len(first.rows(2)) < 2:
         raise InputError(f"{files.path}: has no rows, only a header")
     return first, headers
+
+
+def has_rows_by_line(files: SourceFiles, options: Mapping[str, str]) -> bool:
+    """Whether no value of large local CSV files has a line break: Spark then reads a file in parts.
+
+    So it is where each line has an even number of quotes. Small, packed and remote files are not searched.
+    """
+    plain = all(options.get(name) == usual for name, usual in _SEARCHABLE.items())
+    local = [local_path(uri) for uri in files.uris if not is_remote(uri)]
+    known = plain and "lineSep" not in options and len(local) == len(files.uris)
+    if not known or any(is_packed(one.name) or not one.is_file() for one in local):
+        return False
+    if sum(one.stat().st_size for one in local) < _LARGE:
+        return False
+    return all(map(_has_rows_by_line, local))
+
+
+def _has_rows_by_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            block += file.readline()
+            if b"\r" in block.replace(b"\r\n", b""):
+                return False
+            if b'"' in block:
+                found = np.frombuffer(block, np.uint8)
+                quotes, ends = np.flatnonzero(found == ord('"')), np.flatnonzero(found == ord("\n"))
+                if len(quotes) % 2 or np.any(np.searchsorted(quotes, ends) % 2):
+                    return False
+    return True
 
 
 def encoding_of(files: SourceFiles) -> tuple[Encoding, str]:
@@ -265,8 +320,11 @@ def options_for(
 
 def needed_options(dialect: Dialect) -> dict[str, str]:
     """Options of Spark's reader that a dialect needs, but for its separator."""
+    single = dialect.quote == "'"
+    escape = "'" if single and dialect.escape == '"' else dialect.escape
     return {
-        **({"escape": dialect.escape} if dialect.escape != '"' else {}),
+        **({"quote": "'"} if single else {}),
+        **({"escape": escape} if escape != '"' else {}),
         **({"ignoreLeadingWhiteSpace": "true"} if dialect.blanks else {}),
         **({"comment": dialect.comment} if dialect.comment else {}),
     }
@@ -278,8 +336,9 @@ def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:
     lines = text.split("\n", 2 * _ROWS)[: 2 * _ROWS]
     text = "\n".join(line for line in lines if not comment or not line.startswith(comment))
     sep = given.get("sep") or given.get("delimiter")
+    quote = given.get("quote", "'" if re.match(_SINGLE, text) else '"')
     found = [
-        _fits(text, one, escape, blanks)
+        _fits(text, one, escape, blanks, quote)
         for one in ((sep,) if sep else SEPARATORS)
         for escape in '"\\'
         for blanks in (False, True)
@@ -289,15 +348,63 @@ def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:
         best,
         comment=comment,
         escape=given.get("escape", best.escape),
-        quote=given.get("quote", best.quote),
+        quote=quote,
         blanks=best.blanks or given.get("ignoreLeadingWhiteSpace") == "true",
     )
 
 
-def is_many_lines(text: str) -> bool:
-    """Whether a JSON text is an array, or objects over several lines, and not an object in each line."""
-    first = text.lstrip("\ufeff \t\n").partition("\n")[0].rstrip()
-    return first.startswith("[") or (first.startswith("{") and not _parses(first))
+def is_many_lines(text: str, label: str) -> bool:
+    """Whether a JSON text is an array, or an object over several lines, and not an object in each line.
+
+    Raises
+    ------
+    InputError
+        Where its objects are no rows, or Spark would read the first one alone.
+    """
+    text = text.strip("\ufeff \t\n")
+    first, _, others = text.partition("\n")
+    many = first.startswith("[") or (first.startswith("{") and not _parses(first.rstrip()))
+    if re.match(_BY_COLUMNS, text):
+        raise InputError(
+            f"{label}: has a list for each column, as to_json of pandas writes it: write it with"
+            " orient='records', lines=True"
+        )
+    values = {} if others and not many else _top_values(text)
+    keys = [{*one} if isinstance(one, dict) else set() for one in values.values()]
+    if len(keys) == _ALIKE and len(set.intersection(*keys)) >= _ALIKE:
+        raise InputError(
+            f"{label}: has an object for each of many keys, such as {next(iter(values))!r}, and no list: make it"
+            f" one: jq -c 'to_entries[] | {{id: .key}} + .value' {shlex.quote(label)} > tracks.jsonl"
+        )
+    rest = _after_first(text) if first.startswith("{") and (many or not others) else ""
+    if rest:
+        file = shlex.quote(label)
+        command = f"sed 's/,[[:space:]]*$//' {file}" if rest[0] == "," else f"jq -c . {file}"
+        raise InputError(
+            f"{label}: has several objects, one after the other, not one in each line: write it anew:"
+            f" {command} > tracks.jsonl"
+        )
+    return many
+
+
+def _top_values(text: str) -> dict[str, Any]:
+    """The first keys of an object with their values, so far as the text has them whole."""
+    found: dict[str, Any] = {}
+    place = 0
+    while len(found) < _ALIKE and (key := _KEY.match(text, place)):
+        try:
+            found[key[1]], place = _DECODER.raw_decode(text, key.end())
+        except ValueError:
+            break
+    return found
+
+
+def _after_first(text: str) -> str:
+    """What follows the first object of a text."""
+    try:
+        return text[_DECODER.raw_decode(text)[1] :].strip()
+    except ValueError:
+        return ""
 
 
 def called(sep: str) -> str:
@@ -327,14 +434,28 @@ def _refuse_other(path: str, one: Look, other: Look) -> None:
             )
 
 
-def _check_header(name: str, rows: list[tuple[int, list[str]]], label: str) -> None:
-    """Refuses a table whose header is not its first line, or is none."""
+def _check_header(
+    name: str, rows: list[tuple[int, list[str]]], label: str, sep: str, quoted: bool
+) -> None:
+    """Refuses a table whose header is not its first line, or is none; `quoted` is how the text begins."""
     header = rows[0][1] if rows else []
+    marks = Counter(re.findall(r"\W+", header[0])) if len(header) == 1 else Counter[str]()
+    mark, n_marks = marks.most_common(1)[0] if marks else ("", 0)
+    if n_marks >= _MARKS:
+        remedy = "name it in a dataset file (options: {sep: '...'})"
+        if quoted and mark in SEPARATORS:
+            remedy = f"""its lines are quoted as a whole: sed 's/^"//; s/"$//; s/""/"/g' {shlex.quote(name)}"""
+        raise InputError(f"{label}: its header is one column, which {mark!r} parts: {remedy}")
     widths = Counter(len(row) for _, row in rows[1:])
     usual, n = max(widths.items(), key=lambda one: one[1], default=(0, 0))
     if usual < 3:
         return
     if usual == len(header) + 1 and n >= 0.95 * widths.total():
+        if not any(row[-1].strip() for _, row in rows[1:] if len(row) == usual):
+            raise InputError(
+                f"{label}: its rows end on a separator and its header does not: put one there: sed"
+                f" '1s/$/{repr(sep)[1:-1]}/' {shlex.quote(name)}"
+            )
         raise InputError(
             f"{label}: its rows have {usual} values and its header {len(header)}: the first column has no"
             f" name, as R writes row names; put one in front: sed '1s/^/row,/' {shlex.quote(name)}"
@@ -394,8 +515,8 @@ def _rows(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
         delimiter=dialect.sep,
         quotechar=dialect.quote or '"',
         quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-        doublequote=dialect.escape == '"',
-        escapechar=None if dialect.escape in ('"', "") else dialect.escape,
+        doublequote=dialect.escape in ('"', dialect.quote),
+        escapechar=None if dialect.escape in ('"', dialect.quote, "") else dialect.escape,
         skipinitialspace=dialect.blanks,
     )
     try:
@@ -407,9 +528,11 @@ def _rows(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
         return
 
 
-def _fits(text: str, sep: str, escape: str, blanks: bool) -> tuple[tuple[float, ...], Dialect]:
+def _fits(
+    text: str, sep: str, escape: str, blanks: bool, quote: str
+) -> tuple[tuple[float, ...], Dialect]:
     """How well a dialect fits: share of rows as wide as the header, columns, habit."""
-    dialect = Dialect(sep, escape, 0, blanks)
+    dialect = Dialect(sep, escape, 0, blanks, quote=quote)
     rows = [row for _, row in islice(_rows(text, dialect), _ROWS)]
     first = rows[0] if rows else []
     widths = Counter(map(len, rows))

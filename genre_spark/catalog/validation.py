@@ -1,7 +1,8 @@
 """Judges rows: which are tracks, which go to quarantine, and why."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
@@ -54,28 +55,38 @@ class RepeatedIds:
         Such ids.
     keys : DataFrame
         `_ID_KEY` of each, persisted.
+    facts : dict
+        Values of the aggregates that were asked for, by name.
     """
 
     n_rows: int
     n_keys: int
     keys: DataFrame
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def repeated_ids(mapped: Mapped) -> RepeatedIds:
-    """Counts the rows of each id, in one aggregation over hashes of the ids."""
-    counted = mapped.rows.groupBy(_id_key().alias(_ID_KEY)).agg(F.count(F.lit(1)).alias("n"))
-    rows = Observation()
+def repeated_ids(mapped: Mapped, *facts: Column) -> RepeatedIds:
+    """Counts the rows of each id, in one aggregation over hashes of the ids.
+
+    `facts` are aggregates over all rows, of the same pass: extremes, which a task that runs twice leaves
+    as they are.
+    """
+    rows, of_rows = Observation(), Observation()
+    seen = mapped.rows.observe(of_rows, *facts) if facts else mapped.rows
+    counted = seen.groupBy(_id_key().alias(_ID_KEY)).agg(F.count(F.lit(1)).alias("n"))
     observed = counted.observe(rows, F.sum("n").alias("n_rows"))
-    several = observed.filter((F.col("n") > 1) & F.col(_ID_KEY).isNotNull())
+    # As one condition: Spark would move one on the key in front of the count, and drop a count of nothing.
+    several = observed.filter(F.when(F.col("n") > 1, F.col(_ID_KEY).isNotNull()))
     keys = several.select(_ID_KEY)
     if is_classic(keys.sparkSession):
         keys = keys.persist()
         n_keys = keys.count()
     else:  # serverless Spark persists nothing; ids that come twice are few
-        found = keys.toArrow()
-        n_keys = found.num_rows
-        keys = keys.sparkSession.createDataFrame(found) if n_keys else keys
-    return RepeatedIds(rows.get["n_rows"] or 0, n_keys, keys)
+        table = keys.toArrow()
+        n_keys = table.num_rows
+        keys = keys.sparkSession.createDataFrame(table) if n_keys else keys
+    n_rows = rows.get["n_rows"] or 0
+    return RepeatedIds(n_rows, n_keys, keys, of_rows.get if facts and n_rows else {})
 
 
 def validate(

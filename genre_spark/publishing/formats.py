@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from genre_spark.catalog.source_files import is_delta
+from genre_spark.catalog.source_files import logged_format
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.platform.storage import is_remote
@@ -27,7 +27,7 @@ def destination_of(spark: SparkSession, output: str, settings: Settings) -> Dest
 
 def logged_table(path: str, options: Mapping[str, str]) -> "DeltaFolder | None":
     """The table whose log lists the files of a labelled catalogue; None if it is a directory."""
-    if not (is_remote(path) or is_delta(path)):
+    if not (is_remote(path) or logged_format(path)):
         return None
     try:
         from genre_spark.publishing.delta import DeltaFolder

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_tracks
 
-from genre_spark.catalog import advice, forms, inspection, known_tables, text_files
+from genre_spark.catalog import advice, csv_files, forms, inspection, known_tables, text_files
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
 from genre_spark.catalog.column_readings import SHARES
 from genre_spark.catalog.encodings import detect
@@ -99,6 +99,22 @@ READ = {
     "no percent beside it": (changed("energy", lambda v: 100 * v), "valence", "valence", ""),
     "seconds with decimals": (renamed("duration_ms", "duration", lambda d: d / 1000), "duration_ms", "duration * 1000", ""),
     "parts of a day": (renamed("duration_ms", "duration", lambda d: d / 86_400_000), "duration_ms", "duration * 86400000", ""),
+    "a point between minutes and seconds": (renamed("duration_ms", "duration", lambda d: [f"{s // 60}.{s % 60:02}" for s in d // 1000]), "duration_ms", "rlike", "minutes and seconds; is that so"),
+    "lakhs set apart": (changed("duration_ms", lambda d: [f"{n // 100_000},{n // 1000 % 100:02},{n % 1000:03}" for n in d]), "duration_ms", "translate", ""),
+    "underscores set apart": (changed("duration_ms", lambda d: [f"{n:_}" for n in d]), "duration_ms", "translate", ""),
+    "dashes for the minus": (changed("loudness", lambda v: [f"\u2013{-n}" for n in v]), "loudness", "translate(loudness", ""),
+    "out of ten": (changed("valence", lambda v: 10 * v), "valence", "valence / 10", ""),
+    "out of a thousand": (changed("energy", lambda v: 1000 * v), "energy", "energy / 1000", "out of 1000; is that so"),
+    "modes in French": (changed("mode", lambda m: m.map({0: "mineur", 1: "majeur"})), "mode", "element_at", ""),
+    "keys with capital modes": (changed("key", lambda k: [f"{KEYS[int(i)]} Minor" if i % 2 else f"{KEYS[int(i)]} Major" for i in k]), "key", "element_at", ""),
+    "a date without separators": (renamed("album", "release_date", lambda a: "20120301"), "year", "cast(substring(release_date, 1, 4) as int)", ""),
+    "a date in words": (renamed("album", "release_date", lambda a: "Mar 1, 2012"), "year", "cast(right(trim(release_date), 4) as int)", ""),
+    "guests": (changed("artist", lambda a: [*a[:60], *(a[60:] + " feat. " + a[:60].values)]), "artist", "split(artist, r'\\s(?i:feat", ""),
+    "names joined by a word": (changed("artist", lambda a: [*a[:60], *(a[60:] + " & " + a[:60].values)]), "artist", "split(artist, r'\\s&\\s')[0]", "Or is each one name"),
+    "a list as Scala prints it": (renamed("artist", "artists", lambda a: [f"WrappedArray({one}, B)" for one in a]), "artists", "artists", ""),
+    "a list quoted once more": (renamed("artist", "artists", lambda a: [json.dumps(json.dumps([one, "B"])) for one in a]), "artists", "artists", ""),
+    "ids with a decimal": (changed("track_id", lambda t: [f"{1900 + i}.0" for i in range(N)]), "track_id", "regexp_replace(track_id", ""),
+    "ranges in names": (renamed("energy", "energy\n(0-1)", lambda e: e), "energy", "energy", ""),
     "numbers of MongoDB": (renamed("tempo", "tempo.$numberDouble", lambda t: t), "tempo", "`tempo.$numberDouble`", ""),
 }  # fmt: skip
 
@@ -195,7 +211,8 @@ LISTS = {
     '["A","B"]': ["A", "B"], "['A', \"B's\"]": ["A", "B's"], "['A' 'B']": ["A", "B"], "['A'\n 'B']": ["A", "B"],
     '{"A B",C}': ["A B", "C"], "[A, B]": ["A", "B"], "A;B": ["A", "B"], "A": ["A"], "[]": None, "('A', 'B')": ["A", "B"],
     '[{"id": 1, "name": "A"}, {"id": 2, "name": "B"}]': ["A", "B"], "[{'name': 'A'}]": ["A"],
-    '{"id": 1, "name": "A"}': ["A"], '["Earth, Wind"]': ["Earth, Wind"], "(hed) p.e.": ["(hed) p.e."],
+    "WrappedArray(A, B)": ["A", "B"], "array(['A', 'B'], dtype=object)": ["A", "B"], '"[\\"A\\", \\"B\\"]"': ["A", "B"],
+    "set('A')": ["A"], '{"id": 1, "name": "A"}': ["A"], '["Earth, Wind"]': ["Earth, Wind"], "(hed) p.e.": ["(hed) p.e."],
 }  # fmt: skip
 
 
@@ -230,8 +247,37 @@ OTHER = {
     "no header": (text(*LINES).encode(), "its first line has values"),
     "lines above": (text("Exported by X", "Date: today", "", HEADER, *LINES).encode(), "line 4 looks like the header"),
     "two headers": (text(HEADER, "id,name,bpm,share,share", *LINES).encode(), "line 2 looks like a further line"),
+    "a separator at the end of rows": (text(HEADER, *(f"{one}," for one in LINES)).encode(), "sed '1s/$/,/' t.csv"),
+    "a separator of two characters": (text(*(one.replace(",", "::") for one in (HEADER, *LINES))).encode(), "is one column, which '::' parts"),
+    "quoted lines": (text(*(f'"{one}"' for one in (HEADER, *LINES))).encode(), "are quoted as a whole"),
     "row names": (text(HEADER, *(f"{i},{one}" for i, one in enumerate(LINES))).encode(), "the first column has no name"),
 }  # fmt: skip
+
+
+ODD_JSON = {
+    "by column": ({"id": {"0": "a", "1": "b"}}, "orient='records'"),
+    "split": ({"columns": ["id"], "data": [["a"]]}, "orient='records'"),
+    "by key": ({i: {"name": "a", "tempo": 1, "energy": 1} for i in "abcd"}, "to_entries[]"),
+    "one after the other": ('{"id": 1}{"id": 2}', "jq -c ."),
+    "commas between": ('{"id": 1},\n{"id": 2},', "sed 's/,"),
+    "many lines each": ('{"id":\n1}\n{"id":\n2}', "jq -c ."),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_JSON)
+def test_json_without_a_row_for_each_track_is_refused_with_the_remedy(kind):
+    content, told = ODD_JSON[kind]
+    with pytest.raises(InputError) as stopped:
+        text_files.is_many_lines(content if isinstance(content, str) else json.dumps(content), "t")
+    assert told in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "many"),
+    [('{"id": 1}\n{"id": 2}', False), ('{"id":\n1}', True), ("[\n{}]", True), ('{"a": {"b": 1}}', False)],
+)  # fmt: skip
+def test_json_is_read_by_lines_or_whole(content, many):
+    assert text_files.is_many_lines(content, "t") is many
 
 
 def written(path, *files, given=None):
@@ -254,6 +300,7 @@ def test_a_file_that_is_something_else_is_named_with_the_remedy(tmp_path, kind):
         ([HEADER, *LINES], {}),
         ([one.replace(",", ";") for one in (HEADER, *LINES)], {}),
         (["# a comment", HEADER, *LINES], {"comment": "#"}),
+        ([f"'{one}'".replace(",", "','") for one in (HEADER, *LINES)], {"quote": "'", "escape": "'"}),
         ([one.replace(",", ', "').replace(', "', '", "') for one in (f'"{HEADER}"', *(f'"{x}"' for x in LINES))],
          {"ignoreLeadingWhiteSpace": "true"}),
     ],
@@ -305,6 +352,26 @@ def test_a_guessed_encoding_shows_a_text_as_others_would_read_it(tmp_path, codec
     assert found.name == expected
     assert found.readings[0][0] == expected
     assert len(found.readings) > 1
+
+
+@pytest.mark.parametrize(
+    ("line", "by_line"),
+    [('u,"A, B",1,1,1', True), ('u,"A ""B""",1,1,1', True), ('u,"A\nB",1,1,1', False), ('u,"A,1,1,1', False)],
+)  # fmt: skip
+def test_large_files_are_read_in_parts_where_no_value_has_a_line_break(
+    spark, tmp_path, monkeypatch, line, by_line
+):
+    path = tmp_path / "t.csv"
+    path.write_text(text(HEADER, *LINES, line, "", "v,A,1,1,1,too,many", "w,A"))
+
+    def read():
+        table = csv_files.read(SourceFiles.of(spark, str(path)), {})
+        return sorted(map(str, table.collect()))
+
+    usual = read()
+    monkeypatch.setattr(text_files, "_LARGE", 0)
+    assert text_files.has_rows_by_line(SourceFiles.of(spark, str(path)), csv_files.USUAL) == by_line
+    assert read() == usual
 
 
 # The whole way
@@ -372,6 +439,26 @@ def test_an_answer_of_an_api_is_read_item_by_item(spark, tmp_path):
     found, dataset = inspected(spark, tmp_path / "t.json", tmp_path)
     assert (dataset.rows, found.rows.accepted) == ("items", 40)
     assert len(rows_of(spark, tmp_path / "t.json", dataset)) == 40
+
+
+@pytest.mark.parametrize("written", ["as JSON", "as Python", "as a map"])
+def test_features_within_objects_are_columns(spark, tmp_path, written):
+    table = tracks(40)
+    objects = table[list(FEATURE_NAMES)].to_dict("records")
+    table = table.drop(columns=list(FEATURE_NAMES))
+    if written == "as a map":
+        pairs = [[(name, float(v)) for name, v in one.items()] for one in objects]
+        kind = pa.map_(pa.string(), pa.float64())
+        stored = pa.Table.from_pandas(table).append_column("audio", pa.array(pairs, kind))
+        pa.parquet.write_table(stored, tmp_path / "t.parquet")
+    else:
+        texts = [json.dumps(one) if written == "as JSON" else str(one) for one in objects]
+        table.assign(audio=texts).to_csv(tmp_path / "t.csv", index=False)
+    (path,) = tmp_path.iterdir()
+    found, dataset = inspected(spark, path, tmp_path)
+    rows = rows_of(spark, path, dataset)
+    assert found.rows.accepted == 40
+    assert rows["tempo"].to_numpy() == pytest.approx([one["tempo"] for one in objects])
 
 
 def test_texts_that_parquet_holds_as_bytes_are_texts(spark, tmp_path):

@@ -292,7 +292,7 @@ def test_versions_that_are_not_there_and_files_inside_a_table_are_refused(
         Source(str(inside), Dataset()).at_version().read(spark)
     plain = tmp_path / "plain.parquet"
     tracks.to_parquet(plain)
-    with pytest.raises(ConfigError, match="is of Delta tables; this is none"):
+    with pytest.raises(ConfigError, match="is of tables in delta; this is none"):
         Source(str(plain), Dataset(), version=1).at_version()
 
 
