@@ -292,8 +292,8 @@ def _resolve_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFram
     unusable = ~F.col(USABLE)
     per_id = Window.partitionBy(TRACK_ID)
     content = _content_hash([F.col(name) for name in (*TEXT_COLUMNS, *features)])
-    fields = [F.col(SOURCE).getField(name) for name in rows.select(f"{SOURCE}.*").columns]
-    order = per_id.orderBy(unusable, N_IMPUTED, content, _content_hash(fields))
+    # As text: Spark hashes no maps.
+    order = per_id.orderBy(unusable, N_IMPUTED, content, F.xxhash64(F.col(SOURCE).cast("string")))
     plain = F.lower(GENRE)
     first, last = F.min(plain).over(per_id), F.max(plain).over(per_id)
     repeated = ~unusable & (F.row_number().over(order) > 1)
