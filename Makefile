@@ -14,7 +14,7 @@ run: $(STAMP)
 
 # Two at once: starting Java, compiling queries and small fits each keep one core busy.
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 20
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 # The demo's figures on its real table, and the notebook on a sixth of it.
 check-demo: $(STAMP)
@@ -22,8 +22,8 @@ check-demo: $(STAMP)
 
 # Whole real tables, and examples by chance that are other ones each time.
 test-long: $(STAMP)
-	$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadgroup --timeout 1800
-	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile new --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadfile --timeout 1800
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile new --numprocesses 2 --dist loadfile
 
 # Which changes of a line no test notices; hours for all modules. For one:
 #   make mutants MUTANTS="genre_spark.clustering.naming.*"

@@ -53,17 +53,11 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    """Marks the tests that start Java; keeps files, and all users of `shell`, in one process each.
-
-    The longest files come first.
-    """
+    """Marks the tests that start Java, and begins with the longest files."""
     with_shell = {item.path for item in items if "shell" in item.fixturenames}
     for item in items:
         if {"spark", "shell"} & set(item.fixturenames):
             item.add_marker("spark")
-        item.add_marker(
-            pytest.mark.xdist_group("shell" if item.path in with_shell else item.path.stem)
-        )
     items.sort(key=lambda item: item.path not in with_shell and item.path.name not in LONGEST)
 
 
