@@ -38,7 +38,7 @@ from genre_spark.catalog.source_files import (
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import ConfigError, GateError, InputError
 from genre_spark.platform.session import is_classic, is_small
-from genre_spark.schema import ARTIST, FEATURE_NAMES, GROUPS, feature
+from genre_spark.schema import ARTIST, FEATURE_NAMES, FEATURE_SOURCE, GROUPS, feature
 from genre_spark.source import Dataset
 
 if TYPE_CHECKING:
@@ -104,6 +104,10 @@ class Source:
             )
         return self
 
+    def is_small(self, *most: int) -> bool:
+        """As `session.is_small`; a table that somebody else has read may have any size."""
+        return self.loaded is None and is_small(self.path, *most)
+
     def read(self, spark: SparkSession) -> DataFrame:
         """The table as it stands."""
         if self.loaded is not None:
@@ -165,13 +169,23 @@ class Catalogue:
     @cached_property
     def sample(self) -> sampling.Sample:
         """Rows on the driver; all of them where they are few."""
-        n_rows = self.repeated.n_rows if self.repeated else 0
-        return sampling.collect(self.validated, n_rows, self.features, self.owner)
+        return self._few or sampling.collect(self.validated, self.n_rows, self.features, self.owner)
 
-    @property
+    @cached_property
     def n_rows(self) -> int:
         """Rows of the source."""
-        return self.repeated.n_rows if self.repeated else self.sample.rows.num_rows
+        if self.repeated:
+            return self.repeated.n_rows
+        return self._few.rows.num_rows if self._few else self.validated.count()
+
+    @cached_property
+    def _few(self) -> sampling.Sample | None:
+        """All rows of a small table that was not counted; None where it is packed and has many."""
+        if self.repeated:
+            return None
+        bounded = self.validated.limit(sampling.MOST)
+        found = sampling.collect(bounded, 0, self.features, self.owner)
+        return found if found.rows.num_rows < sampling.MOST else None
 
     @property
     def tracks(self) -> DataFrame:
@@ -222,7 +236,7 @@ def open_catalogue(
         Where the catalogue cannot be read or mapped, or has too few good rows.
     """
     with ExitStack() as stack:
-        keep = is_small(source.path)  # to plan its queries takes longer than to keep it
+        keep = source.is_small()  # to plan its queries takes longer than to keep it
         catalogue = _opened(stack, spark, source, settings, scaler, keep)
         with reading(f"{source.path}: cannot be read"):
             counts = catalogue.counts
@@ -260,6 +274,8 @@ def scan_catalogue(
         row_counts.check_values(sample.values, source.path)
         _check_sample(catalogue, settings.max_quarantined)
         _check_likeness(source, catalogue, ranges or {})
+        if catalogue.sources:
+            catalogue.sources.warn_of_unknown(sample.tracks[FEATURE_SOURCE])
         yield catalogue
 
 
@@ -276,7 +292,7 @@ def _opened(
     with reading(f"{source.path}: cannot be read"):
         wanted = scaler.features if scaler else filled(mapped)
         left_out = _left_out(mapped, source, wanted, settings.max_imputed)
-        repeated = None if is_small(source.path, _FEW) else validation.repeated_ids(mapped)
+        repeated = None if source.is_small(_FEW) else validation.repeated_ids(mapped)
     keeping = None
     if is_classic(spark):
         if repeated:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from genre_spark.catalog.inspection_results import Column
 from genre_spark.schema import FEATURE_SOURCE
@@ -14,7 +14,7 @@ _WORDS = {"source", "sources", "provider", "analyser", "analyzer", "extractor", 
 _MOST_SOURCES = 9
 # Of each source, so that one is known by more than chance.
 _FEWEST = 50
-# Kolmogorov-Smirnov distance of sources that clearly differ, beyond what chance gives (95 %).
+# `distance` of sources that clearly differ, and what it leaves to chance, by numbers of values.
 _CLEAR, _BY_CHANCE = 0.15, 1.36
 
 
@@ -39,14 +39,14 @@ def question(values: pa.ChunkedArray, by: Mapping[str, pa.ChunkedArray]) -> str:
         The same rows' values of `columns`, by name.
     """
     for name, sources in by.items():
-        rows = pd.DataFrame({"source": sources.to_pandas(), "value": values.to_pandas()}).dropna()
-        sides = {source: one["value"].to_numpy() for source, one in rows.groupby("source")}
-        sides = {source: one for source, one in sides.items() if len(one) >= _FEWEST}
-        first, *others = sorted(sides, key=lambda source: -len(sides[source])) or [""]
+        rows = pa.table({"source": sources, "value": values}).drop_null()
+        rows = rows.filter(pc.is_finite(rows["value"]))
+        source, value = (column.to_numpy() for column in rows.columns)
+        sides = {one: value[source == one] for one in pc.unique(rows["source"]).to_pylist()}
+        sides = {one: side for one, side in sides.items() if len(side) >= _FEWEST}
+        first, *others = sorted(sides, key=lambda one: (-len(sides[one]), one)) or [""]
         for other in others:
-            n = 1 / len(sides[first]) + 1 / len(sides[other])
-            apart = _distance(sides[first], sides[other])
-            if apart - _BY_CHANCE * n**0.5 > _CLEAR:
+            if distance(sides[first], sides[other]) > _CLEAR:
                 medians = " and ".join(f"{np.median(sides[one]):.3g}" for one in (first, other))
                 return (
                     f"rows with {name} {first!r} and {other!r} are distributed differently (medians"
@@ -56,8 +56,26 @@ def question(values: pa.ChunkedArray, by: Mapping[str, pa.ChunkedArray]) -> str:
     return ""
 
 
-def _distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Kolmogorov-Smirnov distance of two samples; `inspect` does without scipy, as `score` does."""
+def distance(
+    one: np.ndarray,
+    other: np.ndarray,
+    weights: np.ndarray | None = None,
+    others: np.ndarray | None = None,
+) -> float:
+    """Kolmogorov-Smirnov distance of two samples, beyond what chance gives (95 %).
+
+    Parameters
+    ----------
+    one, other : np.ndarray [shape=(n,), shape=(m,)]
+    weights, others : np.ndarray [shape=(n,), shape=(m,)], optional
+        Of their values; without them each counts alike.
+    """
     at = np.concatenate([one, other])
-    shares = [np.searchsorted(np.sort(side), at, side="right") / len(side) for side in (one, other)]
-    return float(np.abs(shares[0] - shares[1]).max())
+    shares, chance = [], 0.0
+    for values, given in ((one, weights), (other, others)):
+        w = np.ones(len(values)) if given is None else given
+        order = np.argsort(values)
+        sums = np.concatenate([[0.0], np.cumsum(w[order])])
+        shares.append(sums[np.searchsorted(values[order], at, side="right")] / sums[-1])
+        chance += (w**2).sum() / w.sum() ** 2
+    return float(np.abs(shares[0] - shares[1]).max() - _BY_CHANCE * chance**0.5)

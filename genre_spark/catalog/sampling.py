@@ -14,12 +14,14 @@ from genre_spark.catalog import row_counts
 from genre_spark.catalog.columns import by_name
 from genre_spark.catalog.rows import GatedRows, ValueCounts
 from genre_spark.catalog.validation import DUPLICATE, NOT_TAKEN, REASONS, USABLE
-from genre_spark.schema import ARTIST, TRACK_ID
+from genre_spark.schema import ARTIST, FEATURE_SOURCE, TRACK_ID
 
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.
 ENOUGH = 100_000
+# Rows of a sample: with up to twice as many as are enough, all are taken.
+MOST = 2 * ENOUGH
 # Columns of a sample before its features.
-_FIRST = (USABLE, REASONS, ARTIST)
+_FIRST = (USABLE, REASONS, ARTIST, FEATURE_SOURCE)
 
 
 def one_in(share: int) -> Column:
@@ -46,7 +48,8 @@ class Sample:
     share : int
         One row in so many is in it; 1 where it is the whole catalogue.
     rows : pa.Table
-        `USABLE`, `REASONS`, the key of the artist, the features as double.
+        `USABLE`, `REASONS`, the key of the artist, the source of the features (null where no
+        column tells), the features as double.
     values : dict of str to ValueCounts
         Values of these rows that were not taken.
     """
@@ -104,11 +107,13 @@ def collect(
     """
     share = max(1, n_rows // ENOUGH)
     key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
+    told = FEATURE_SOURCE in validated.columns
+    source = F.col(FEATURE_SOURCE) if told else F.lit(None).cast("string").alias(FEATURE_SOURCE)
     used = row_counts.read_columns(features)
     taken = [by_name(name).isNotNull().alias(f"_taken_{name}") for name in used]
     sampled = validated.filter(one_in(share))
     rows = sampled.select(
-        USABLE, REASONS, key, *map(by_name, features), NOT_TAKEN, *taken
+        USABLE, REASONS, key, source, *map(by_name, features), NOT_TAKEN, *taken
     ).toArrow()
     understood = {name: cast(int, pc.sum(rows[f"_taken_{name}"]).as_py() or 0) for name in used}
     values = row_counts.summed(understood, row_counts.not_taken_of(rows[NOT_TAKEN]))

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from genre_spark.features import documents
 from genre_spark.features.artist_batches import GROUP, ArtistBatch
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.track_inputs import Keys, TrackInputs, lists
+from genre_spark.schema import TRACK_ID
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -174,8 +176,7 @@ def draw(batch: ArtistBatch, n_tracks: int) -> np.ndarray:
 def artist_rows(batch: ArtistBatch, chosen: np.ndarray, texts: Keys) -> pa.RecordBatch:
     """Rows of `ARTISTS_SCHEMA` of some groups, with the documents of all."""
     inputs, groups = batch.inputs, batch.groups
-    first = groups.starts[chosen]
-    second = first + (groups.sizes[chosen] > 1)
+    first, second = _two_tracks(batch, chosen)
     difference = (inputs.scaled[first] - inputs.scaled[second]) / np.float32(np.sqrt(2))
     return pa.RecordBatch.from_pydict(
         {
@@ -186,6 +187,17 @@ def artist_rows(batch: ArtistBatch, chosen: np.ndarray, texts: Keys) -> pa.Recor
             "grams": texts.take(chosen).lists,
         }
     )
+
+
+def _two_tracks(batch: ArtistBatch, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and second track of some groups by album and id, in whatever order the rows arrived.
+
+    The second of a group of one track is the same.
+    """
+    rank = pc.rank(batch.rows[TRACK_ID]).to_numpy()
+    order = np.lexsort((rank, batch.inputs.album, batch.groups.code))
+    first = batch.groups.starts[chosen]
+    return order[first], order[first + (batch.groups.sizes[chosen] > 1)]
 
 
 def _counts(texts: Keys) -> "csr_matrix":

@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import model_validator
 
 from genre_spark._model import Finite, StrictModel
 from genre_spark.catalog.columns import literal, sql_name
+from genre_spark.catalog.mixed_sources import distance
 from genre_spark.platform.safe_text import plain
 from genre_spark.schema import ARTIST, FEATURE_SOURCE, feature
 
@@ -29,8 +32,10 @@ _ENOUGH = 200_000
 _LEVELS = np.linspace(0.0, 1.0, 33)
 # Tracks' worth of common artists that a map needs; with fewer, all tracks are compared.
 _FEWEST = 100
-# Kolmogorov-Smirnov distance of equal distributions: of any number of tracks, and (95 %) of few.
-_EQUAL, _BY_CHANCE = 0.05, 1.36
+# Unknown sources that a message names.
+_MOST_NAMED = 3
+# `distance` of distributions that are taken as equal.
+_EQUAL = 0.05
 
 
 class MonotoneMap(StrictModel):
@@ -83,9 +88,9 @@ class FeatureSources(StrictModel):
     Attributes
     ----------
     reference : str
-        The source whose features stay as they are, as do those of sources that are not listed.
+        The source whose features stay as they are, as do those of sources that are not known.
     maps : dict of str to dict of str to MonotoneMap
-        By source, then by feature. Those that are not listed have about the same distribution.
+        By known source, then by feature. Features that are not listed are distributed alike.
     """
 
     reference: str
@@ -107,6 +112,20 @@ class FeatureSources(StrictModel):
         return table.selectExpr(
             *[f"{columns.get(name, sql_name(name))} AS {sql_name(name)}" for name in table.columns]
         )
+
+    def warn_of_unknown(self, sources: pa.ChunkedArray) -> None:
+        """Logs which sources of a sample of tracks are not known; null is the reference."""
+        known = pa.array([self.reference, *self.maps], pa.string())
+        unknown = sources.filter(pc.invert(pc.is_in(sources, known))).drop_null()
+        if len(unknown):
+            named = unknown.unique().to_pylist()
+            logger.warning(
+                "features of %.1f %% of the tracks are of sources that the model does not know (%s)"
+                " and are read as those of %s: cluster a catalogue with them to compare them",
+                100 * len(unknown) / len(sources),
+                ", ".join(plain(name) for name in sorted(named)[:_MOST_NAMED]),
+                plain(self.reference),
+            )
 
     def _cases(self, name: str) -> str:
         column = sql_name(name)
@@ -162,15 +181,14 @@ def of_columns(
     if len(names) < 2:
         return None
     reference = str(names[counts.argmax()])
-    maps = {}
-    for source in names[names != reference].tolist():
-        found = {
+    maps = {
+        source: {
             name: one
             for name, values in columns.items()
             if (one := _map(values, artists, sources == source, sources == reference))
         }
-        if found:
-            maps[source] = found
+        for source in names[names != reference].tolist()
+    }
     return FeatureSources(reference=reference, maps=maps)
 
 
@@ -183,7 +201,7 @@ def _map(
         return None
     weights = _of_common_artists(*[artists[side] for side in sides])
     given, becomes = (values[side] for side in sides)
-    if _distance(given, becomes, *weights) <= _EQUAL:
+    if distance(given, becomes, *weights) <= _EQUAL:
         return None
     x, y = (_quantiles(one, w) for one, w in zip((given, becomes), weights, strict=True))
     # Several levels may fall on one value, such as 0: it becomes their mean.
@@ -210,18 +228,6 @@ def _of_common_artists(own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, 
         return np.ones(len(own)), np.ones(len(other))
     first, second = (common[side] / one[side] for side, one in zip(sides, n, strict=True))
     return first, second
-
-
-def _distance(one: np.ndarray, other: np.ndarray, weights: np.ndarray, others: np.ndarray) -> float:
-    """Kolmogorov-Smirnov distance of weighted values, less what chance gives."""
-    at = np.unique(np.concatenate([one, other]))
-    shares, n = [], 0.0
-    for values, w in ((one, weights), (other, others)):
-        order = np.argsort(values)
-        sums = np.concatenate([[0.0], np.cumsum(w[order])])
-        shares.append(sums[np.searchsorted(values[order], at, side="right")] / sums[-1])
-        n += (w**2).sum() / w.sum() ** 2
-    return float(np.abs(shares[0] - shares[1]).max() - _BY_CHANCE * n**0.5)
 
 
 def _quantiles(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,11 +1,15 @@
 """Values that were not taken: counted by Spark over all rows, and on the driver over a sample."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import pytest
+from support.generated import make_tracks
 
 from genre_spark.catalog import columns, reader, row_counts, sampling, validation
+from genre_spark.catalog.catalogue import Source, scan_catalogue
 from genre_spark.catalog.row_counts import NotTaken, summed
+from genre_spark.config import CatalogSettings
 from genre_spark.source import Dataset
 
 AROUND = ("{}", " {} ", "[{}]", "('{}')", '"{}', "\t{}", "{}x")
@@ -83,3 +87,16 @@ def test_the_first_text_that_was_not_taken_is_the_example():
 )
 def test_a_text_means_nothing_is_damaged_or_is_not_understood(kinds, name, text, kind):
     assert kinds[name, text] == kind
+
+
+def test_a_small_packed_file_of_many_rows_is_sampled(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(sampling, "ENOUGH", 100)
+    monkeypatch.setattr(sampling, "MOST", 200)
+    for n in (199, 400):
+        make_tracks(n, seed=1).to_parquet(tmp_path / f"{n}.parquet")
+        source = Source(str(tmp_path / f"{n}.parquet"), Dataset())
+        scaler = SimpleNamespace(features=("energy", "tempo"), sources=None)
+        settings = CatalogSettings(max_imputed=3, max_quarantined=0.5)
+        with scan_catalogue(spark, source, settings, scaler) as one:
+            found = (one.n_rows, one.sample.share, one.sample.rows.num_rows)
+        assert found == (199, 1, 199) if n == 199 else found[:2] == (400, 4) and found[2] < 150

@@ -6,7 +6,9 @@ import pytest
 from pyspark.sql import functions as F
 from support.generated import make_scaler, make_tracks
 
+from genre_spark.classifier import representation
 from genre_spark.features import artist_batches as module
+from genre_spark.features import documents
 from genre_spark.features.artist_batches import artist_batches
 from genre_spark.features.artist_pass import by_artist, narrow, oversized_artists
 from genre_spark.schema import FEATURE_NAMES
@@ -75,6 +77,18 @@ def test_the_result_does_not_depend_on_the_order_of_the_rows():
     for key in one:
         np.testing.assert_array_equal(one[key][0], other[key][0])
         np.testing.assert_array_equal(one[key][1], other[key][1])
+
+
+def test_rows_of_artists_do_not_depend_on_the_order_of_the_rows():
+    groups, albums = [3] * 20 + [4], [1, 2] * 10 + [1]
+    found = []
+    for seed in (1, 2, 3):
+        (batch,) = artist_batches(wire(groups, albums, seed=seed), SCALER)
+        texts = documents.of_artists(batch.inputs, batch.groups)
+        found.append(representation.artist_rows(batch, np.arange(2), texts).to_pydict())
+    assert found[0] == found[1] == found[2]
+    assert np.any(found[0]["difference"][0])
+    assert not np.any(found[0]["difference"][1])  # one track does not tell how they differ
 
 
 def test_an_empty_partition_gives_nothing():

@@ -1,12 +1,13 @@
 """Features of several sources on one scale."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support.generated import make_tracks
 
-from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
 from genre_spark.config import CatalogSettings
 from genre_spark.features import feature_sources
 from genre_spark.features.feature_sources import FeatureSources, MonotoneMap
@@ -44,7 +45,8 @@ def test_sources_that_know_other_artists_are_compared_over_those_that_both_know(
 
 def test_sources_that_measure_alike_are_left_alone():
     artist, energy, source, _ = two_sources()
-    assert feature_sources.of_columns(source, artist, {"energy": energy}).maps == {}
+    # Yet it is known.
+    assert feature_sources.of_columns(source, artist, {"energy": energy}).maps == {"b": {}}
     assert feature_sources.of_columns(source[:1], artist[:1], {"energy": energy[:1]}) is None
 
 
@@ -68,7 +70,7 @@ def test_spark_and_numpy_map_to_the_same_last_bit(spark):
     np.testing.assert_array_equal(found, sources.to_numpy(values[:, None], ["energy"], names)[:, 0])
 
 
-def test_a_catalogue_of_two_sources_is_read_on_one_scale(spark):
+def test_a_catalogue_of_two_sources_is_read_on_one_scale(spark, caplog):
     tracks = make_tracks(2000, seed=3, artists=100)
     tracks["Provider"] = ["file " if i % 3 == 0 else "api" for i in range(len(tracks))]
     tracks.loc[tracks["Provider"] == "file ", "loudness"] -= 20
@@ -83,6 +85,11 @@ def test_a_catalogue_of_two_sources_is_read_on_one_scale(spark):
     scaler = SimpleNamespace(features=features, sources=found)
     with open_catalogue(spark, source, settings, scaler) as catalogue:
         read = catalogue.tracks.select(FEATURE_SOURCE, "loudness").toPandas()
+    scored = replace(source, loaded=table.replace({"api": "new\x1b"}, subset="Provider").limit(500))
+    with scan_catalogue(spark, scored, settings, scaler):
+        told = caplog.messages[-1]
+    assert told.startswith("features of 6")
+    assert "(new\ufffd) and are read as those of api" in told
     medians = read.groupby(FEATURE_SOURCE)["loudness"].median()
     assert abs(medians["file"] - medians["api"]) < 1
     with open_catalogue(spark, Source("tracks", Dataset(), loaded=table), settings) as catalogue:
