@@ -41,7 +41,15 @@ from genre_spark.errors import BundleError, ConfigError, InputError, OutputError
 from genre_spark.platform.hadoop import GetSpark
 from genre_spark.platform.safe_text import redact, redact_all
 from genre_spark.platform.storage import MAX_FILES, read_small
-from genre_spark.schema import ALBUM, ARTIST, ARTISTS, LABELLED_COLUMNS, TITLE, TRACK_ID
+from genre_spark.schema import (
+    ALBUM,
+    ARTIST,
+    ARTISTS,
+    FEATURE_SOURCE,
+    LABELLED_COLUMNS,
+    TITLE,
+    TRACK_ID,
+)
 from genre_spark.scoring.in_memory import COLUMNS, InMemoryScorer
 from genre_spark.versions import __version__
 
@@ -159,10 +167,11 @@ def _metrics(manifest: Manifest) -> Iterator[tuple[str, float]]:
 
 
 def _signature(manifest: Manifest) -> ModelSignature:
-    texts = [ColSpec(DataType.string, name, required=name == TRACK_ID) for name in _TEXTS]
-    features = manifest.scoring.scaler.features
-    numbers = [ColSpec(DataType.double, name, required=False) for name in features]
-    # All artists of a track. MLflow drops what a signature does not name.
+    scaler = manifest.scoring.scaler
+    named = (*_TEXTS, FEATURE_SOURCE) if scaler.sources else _TEXTS
+    # MLflow drops what a signature does not name.
+    texts = [ColSpec(DataType.string, name, required=name == TRACK_ID) for name in named]
+    numbers = [ColSpec(DataType.double, name, required=False) for name in scaler.features]
     artists = [ColSpec(Array(DataType.string), ARTISTS, required=False)]
     labels = [_column(name) for name in COLUMNS]
     return ModelSignature(inputs=Schema(texts + artists + numbers), outputs=Schema(labels))

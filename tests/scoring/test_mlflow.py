@@ -16,6 +16,7 @@ from genre_spark import api
 from genre_spark.bundle import files
 from genre_spark.config import load_settings
 from genre_spark.errors import BundleError, ConfigError, OutputError
+from genre_spark.features.feature_sources import FeatureSources, MonotoneMap
 from genre_spark.schema import FEATURE_NAMES
 
 mlflow = pytest.importorskip("mlflow", reason="MLflow is absent: the extra `mlflow`")
@@ -107,6 +108,41 @@ def test_a_bundle_that_mlflow_does_not_take_is_reported_as_complete(
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     with pytest.raises(OutputError, match="models/mine/1: is complete, but could not be logged"):
         mlflow_model.log(opened, load_settings(), "0123456789ab", "models/mine/1", tmp_path)
+
+
+@pytest.fixture
+def of_two_sources(opened, tmp_path):
+    """The bundle for tracks of two sources, of which one measures energy on a curve of its own."""
+    curve = MonotoneMap(given=(0.0, 0.2, 1.0), becomes=(0.0, 0.8, 1.0))
+    sources = FeatureSources(reference="a", maps={"b": {"energy": curve}})
+    scoring = opened.manifest.scoring
+    scaler = scoring.scaler.model_copy(update={"sources": sources})
+    scoring = scoring.model_copy(update={"scaler": scaler})
+    made = {"scoring": scoring, "model_id": files.model_id(scoring, opened.onnx)}
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / files.ONNX).write_bytes(opened.onnx)
+    files.write_files(
+        tmp_path / "two", opened.manifest.model_copy(update=made), opened.profile, "# A card\n"
+    )
+    return files.load(tmp_path / "two")
+
+
+def test_features_of_another_source_are_mapped_alike_by_spark_in_one_process_and_by_mlflow(
+    spark, of_two_sources, store, tmp_path
+):
+    tracks = make_tracks(120, seed=8, artists=30, albums=50)
+    tracks = tracks[["track_id", "artist", "album", "title", *FEATURES]]
+    tracks = tracks.astype(dict.fromkeys(FEATURES, float))
+    tracks["feature_source"] = np.resize(["a", "b", None, "c"], 120)
+    spark_rows, single = together(spark, tracks, of_two_sources)
+    pd.testing.assert_frame_equal(spark_rows, single, check_dtype=False)
+    settings = load_settings()
+    (tmp_path / "page").mkdir()
+    logged = mlflow_model.log(of_two_sources, settings, "0123456789ab", "m", tmp_path / "page")
+    found = mlflow.pyfunc.load_model(logged["model_uri"]).predict(tracks)
+    pd.testing.assert_frame_equal(found.set_index("track_id").sort_index(), single)
+    unmapped = InMemoryScorer(of_two_sources, 1).label(tracks.drop(columns="feature_source"))
+    assert (unmapped["genre_confidence"].to_numpy() != found["genre_confidence"]).any()
 
 
 def together(spark, tracks, opened):
