@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog import csv_files, names, parquet_files, text_files
+from genre_spark.catalog import csv_files, json_files, names, parquet_files, text_files
 from genre_spark.catalog.columns import as_text, by_name, literal, placeholder_sql, sql_name
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.source_files import CSV, JSON, ORC, PARQUET, SourceFiles, reading
@@ -163,7 +163,7 @@ def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
     if fmt == JSON and files.uris and "multiLine" not in given:
         uri = files.uris[0]
         text = text_files.look(files, uri, given.get("encoding")).text
-        options |= {"multiLine": "true"} if text_files.is_many_lines(text, files.label(uri)) else {}
+        options |= {"multiLine": "true"} if json_files.is_many_lines(text, files.label(uri)) else {}
     try:
         return files.spark.read.format(fmt).options(**options).load(files.location)
     except (PySparkException, Py4JJavaError) as err:
