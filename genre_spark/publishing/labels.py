@@ -161,6 +161,7 @@ class _Run:
     request: LabelRequest
     target: Destination
     scored_at: str
+    started: float
 
 
 def publish_labels(
@@ -182,7 +183,7 @@ def publish_labels(
     output = destination_of(spark, request.output, request.settings)
     with output.publishing(not request.dry_run, request.run_id) as target:
         old = target.old
-        run = _Run(catalogue, request, target, now())
+        run = _Run(catalogue, request, target, now(), time.monotonic())
         manifest, staged = _stage(run)
         target.complete(manifest, staged.table)
         changes = None
@@ -195,29 +196,45 @@ def publish_labels(
 
 def _stage(run: _Run) -> tuple[Manifest, Staged]:
     """Stages everything but the manifest, and builds that."""
-    started = time.monotonic()
-    request, source, profile = run.request, run.request.source, run.request.bundle.profile
-    run_id, old = run.target.run_id, run.target.old.manifest if run.target.old else None
+    request = run.request
     _check_shrink(run, run.catalogue.n_rows)
-    limits = request.settings.drift
-    drifted = distributions.check_drift(profile, run.catalogue, limits, source.path)
+    drifted = distributions.check_drift(
+        request.bundle.profile, run.catalogue, request.settings.drift, request.source.path
+    )
     staged, facts, because = _stage_labels(run)
     _check_shrink(run, staged.content.rows)
     counts = _stage_quarantine(run, staged)
+    rows = LabelledRows(
+        **dict(counts),
+        **facts,
+        labelled=staged.content.rows,
+        imputed=staged.imputed,
+        quarantined=counts.n_quarantined,
+    )
+    return _manifest(run, staged, rows, drifted, because), staged
+
+
+def _manifest(
+    run: _Run, staged: Staged, rows: LabelledRows, drifted: drift.Drift, because: str | None
+) -> Manifest:
+    """What there is to say of a run once everything else is staged."""
+    request = run.request
+    source, bundle = request.source, request.bundle
+    run_id, old = run.target.run_id, run.target.old.manifest if run.target.old else None
     reasons = {"reasons": distributions.reasons(staged.table)} if request.explain else {}
     version = {} if source.version is None else {"version": source.version}
     ids = {one.scored_at: one.run_id for one in (old.runs if old else ())} | {run.scored_at: run_id}
-    manifest = Manifest(
+    return Manifest(
         made_by=atomic_directory.MADE_BY,
         run_id=run_id,
         scored_at=run.scored_at,
-        model_id=request.bundle.manifest.model_id,
-        model=Model(path=request.bundle.source, created_at=request.bundle.manifest.created_at),
+        model_id=bundle.manifest.model_id,
+        model=Model(path=bundle.source, created_at=bundle.manifest.created_at),
         source=LabelledSource(
             path=source.path,
             format=source.fmt,
             dataset=source.dataset,
-            fingerprint=facts["fingerprint"],
+            fingerprint=rows.fingerprint,
             **version,
         ),
         software=scoring_software(),
@@ -227,23 +244,16 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
             Run(run_id=ids.get(at), scored_at=at, tracks=n)
             for at, n in sorted(staged.scored_at.items(), reverse=True)
         ),
-        rows=LabelledRows(
-            **dict(counts),
-            **facts,
-            labelled=staged.content.rows,
-            imputed=staged.imputed,
-            quarantined=counts.n_quarantined,
-        ),
+        rows=rows,
         checksum=staged.content.checksum,
         schema=request.columns,
         labels=Labels(**dict(staged.labels), **reasons),
-        drift=drift.with_labels(drifted, drift.of_labels(profile.labels, staged.labels)),
+        drift=drift.with_labels(drifted, drift.of_labels(bundle.profile.labels, staged.labels)),
         settings=request.settings,
         finished_at=now(),
-        seconds=round(time.monotonic() - started, 1),
+        seconds=round(time.monotonic() - run.started, 1),
         files=run.target.files(),
     )
-    return manifest, staged
 
 
 def _check_shrink(run: _Run, n_tracks: int) -> None:
