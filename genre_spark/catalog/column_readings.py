@@ -252,7 +252,8 @@ def _candidates(
         own = forms.MODES
     first = (forms.DOTTED,) if name == "duration_ms" else ()
     for form in (*first, *numbers, *own):
-        values = np.array([_or_nan(form.number(text)) for text in texts], float)
+        # None becomes NaN.
+        values = np.array([form.number(text) for text in texts], float)
         known = values[~np.isnan(values)]
         # Keys without a minor one among them say nothing of modes.
         if not known.size or (isinstance(form, forms.MinorKeys) and known.min() > 0):
@@ -277,10 +278,6 @@ def _candidates(
 
 
 _NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double")
-
-
-def _or_nan(number: float | None) -> float:
-    return np.nan if number is None else number
 
 
 def _scales(name: str, form: Form) -> tuple[_Scale, ...]:

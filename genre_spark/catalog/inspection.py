@@ -351,13 +351,11 @@ def _examples(values: pa.ChunkedArray, outcomes: pa.ChunkedArray) -> tuple[tuple
         for v, o in zip(values.to_pylist(), outcomes.to_pylist(), strict=True)
         if v and o is not None
     }
-    changed = {(value, one) for value, one in pairs if not _is_same(value, one)}
+    changed = {
+        (v, o)
+        for v, o in pairs
+        if (v.strip() if isinstance(o, str) else forms.PLAIN.number(v)) != o
+    }
     kept = sorted(changed or pairs, key=lambda one: (one[1], one[0]))
     chosen = dict.fromkeys(kept[i] for i in (0, len(kept) // 2, -1)) if kept else {}
     return tuple((v, o if isinstance(o, str) else f"{o:.6g}") for v, o in chosen)
-
-
-def _is_same(value: str, outcome: str | float) -> bool:
-    if isinstance(outcome, str):
-        return value.strip() == outcome
-    return forms.PLAIN.number(value) == outcome

@@ -46,8 +46,8 @@ def is_many_lines(text: str, label: str) -> bool:
             f"{label}: has an object for each of many keys, such as {next(iter(values))!r}, and no list: make it"
             f" one: jq -c 'to_entries[] | {{id: .key}} + .value' {shlex.quote(label)} > tracks.jsonl"
         )
-    rest = _after_first(text) if first.startswith("{") and (many or not others) else ""
-    if rest:
+    is_one = first.startswith("{") and (many or not others)
+    if is_one and (rest := text[_decoded(text)[1] or len(text) :].strip()):
         file = shlex.quote(label)
         command = f"sed 's/,[[:space:]]*$//' {file}" if rest[0] == "," else f"jq -c . {file}"
         raise InputError(
@@ -67,11 +67,6 @@ def _top_values(text: str) -> dict[str, Any]:
             break
         found[key[1]] = value
     return found
-
-
-def _after_first(text: str) -> str:
-    """What follows the first object of a text."""
-    return text[_decoded(text)[1] or len(text) :].strip()
 
 
 def _is_whole(line: str) -> bool:

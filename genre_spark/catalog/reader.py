@@ -140,7 +140,7 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     expressions[ARTISTS] = names.all_of(found.get(ARTISTS), types.get(ARTISTS))
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
-    rows = source.selectExpr(*_named(expressions))
+    rows = source.selectExpr(*named(expressions))
     columns = frozenset(found) & {*TEXT_COLUMNS, FEATURE_SOURCE}
     whole = T.StructType([source.schema[name] for name in kept])
     return Mapped(rows, features, columns, path, whole)
@@ -241,7 +241,7 @@ def _types(source: DataFrame, found: dict[str, str], path: str) -> dict[str, T.D
     InputError
         Where one cannot serve.
     """
-    fields = source.selectExpr(*_named(found)).schema.fields
+    fields = source.selectExpr(*named(found)).schema.fields
     for field in fields:
         kind, is_text = field.dataType, field.name in (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
         refused = isinstance(kind, _REFUSED_TYPES) and field.name != ARTISTS
@@ -254,7 +254,7 @@ def _types(source: DataFrame, found: dict[str, str], path: str) -> dict[str, T.D
     return {field.name: field.dataType for field in fields}
 
 
-def _named(expressions: dict[str, str]) -> list[str]:
+def named(expressions: dict[str, str]) -> list[str]:
     """SQL texts for `selectExpr`: columns put together in Python take a call to Java per operator."""
     return [f"{expression} AS {sql_name(name)}" for name, expression in expressions.items()]
 
