@@ -16,11 +16,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog import catalogue, names
-from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.columns import literal, readable_name
 from genre_spark.catalog.inspection_results import Column
 from genre_spark.catalog.mapping_inference import could_be_read, meanings
-from genre_spark.catalog.names import LENIENT
 from genre_spark.catalog.reader import OURS
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID
@@ -42,7 +40,7 @@ _DEPTH, _MOST_FIELDS = 4, 2000
 
 
 def described(
-    stack: ExitStack, spark: SparkSession, source: Source
+    stack: ExitStack, spark: SparkSession, source: catalogue.Source
 ) -> tuple[DataFrame, list[Column]]:
     """The table, kept until the end of a block, and its columns.
 
@@ -61,8 +59,8 @@ def described(
 
 def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str) -> list[Column]:
     """Columns with their facts, of the whole table, and values of a sample of its rows."""
-    wide = len(columns) > _NARROW
-    looked_at = [i for i, one in enumerate(columns) if not wide or could_be_read(one.name)]
+    few = len(columns) <= _NARROW
+    looked_at = [i for i, one in enumerate(columns) if few or could_be_read(one.name)]
     if not columns:
         return []
     facts = [one for i in looked_at for one in _facts(i, columns[i])]
@@ -85,7 +83,10 @@ def _keys(column: Column) -> list[Column]:
     if column.kind.startswith("map<string"):
         pattern, objects = _MAP_KEY, column.sql
     elif column.kind == "string" and column.share(_OBJECT.match) >= _MOSTLY:
-        pattern, objects = _OBJECT_KEY, f"from_json({column.sql}, 'map<string,string>', {LENIENT})"
+        pattern, objects = (
+            _OBJECT_KEY,
+            f"from_json({column.sql}, 'map<string,string>', {names.LENIENT})",
+        )
     else:
         return []
     named = sorted({key for text in column.values for key in pattern.findall(text)})

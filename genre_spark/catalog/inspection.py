@@ -36,8 +36,6 @@ from genre_spark.catalog.inspection_results import (
     Reading,
 )
 from genre_spark.catalog.mapping_inference import could_be_read, guess, made_ids
-from genre_spark.catalog.reader import SOURCE, Mapped
-from genre_spark.catalog.row_counts import NotTaken
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.catalog.source_files import CSV, JSON, SourceFiles, reading
 from genre_spark.config import CatalogSettings
@@ -214,7 +212,9 @@ def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
 # Rows
 
 
-def _validate(found: Inspection, mapped: Mapped, max_imputed: int) -> tuple[Inspection, RowCounts]:
+def _validate(
+    found: Inspection, mapped: reader.Mapped, max_imputed: int
+) -> tuple[Inspection, RowCounts]:
     """What would become of the rows."""
     ends = [
         function(column_facts.finite(F.col(name))).alias(f"{end}_{name}")
@@ -230,7 +230,7 @@ def _validate(found: Inspection, mapped: Mapped, max_imputed: int) -> tuple[Insp
         validated = validation.validate(mapped, features, max_imputed, repeated, keep)
         counts, not_taken = row_counts.counted(validated, validation.VIOLATIONS)
         grouped = validation.accepted(validated).groupBy(GENRE, ARTIST, ALBUM).count()
-        groups = catalogue.persisted(stack, grouped)
+        groups = keep(grouped)
         sizes = (
             groups.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).agg(F.sum("count").alias("n"))
         )
@@ -276,7 +276,7 @@ def _artists(groups: DataFrame) -> dict[str, Any]:
     }
 
 
-def _placeholders(not_taken: Sequence[NotTaken]) -> dict[str, dict[str, int]]:
+def _placeholders(not_taken: Sequence[row_counts.NotTaken]) -> dict[str, dict[str, int]]:
     """Of each text column the words that mean "no value", the usual first."""
     words: dict[str, dict[str, int]] = {}
     for one in sorted(not_taken, key=lambda one: -one.rows):
@@ -285,7 +285,7 @@ def _placeholders(not_taken: Sequence[NotTaken]) -> dict[str, dict[str, int]]:
     return words
 
 
-def _sampled(found: Inspection, mapped: Mapped, share: int) -> pa.Table:
+def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> pa.Table:
     """What one in so many rows has in each column that is read (``from_``), and what becomes of it."""
     read = [name for name in found.mapping if name in (*mapped.columns, *mapped.features)]
     sources = {column.name: _in_source(column.sql) for column in found.columns}
@@ -304,13 +304,13 @@ def _sampled(found: Inspection, mapped: Mapped, share: int) -> pa.Table:
 
 
 def _in_source(sql: str) -> str:
-    """A column's expression over `SOURCE`."""
+    """A column's expression over `reader.SOURCE`."""
     before, parsed, after = sql.rpartition("from_json(")
-    return f"{before}{parsed}{SOURCE}.{after}"
+    return f"{before}{parsed}{reader.SOURCE}.{after}"
 
 
 def _outcomes(
-    found: Inspection, mapped: Mapped, counts: RowCounts, sample: pa.Table
+    found: Inspection, mapped: reader.Mapped, counts: RowCounts, sample: pa.Table
 ) -> dict[str, Reading]:
     """Readings with examples of what becomes of values, and doubts about the outcome."""
     completed = {}

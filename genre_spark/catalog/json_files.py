@@ -39,14 +39,14 @@ def is_many_lines(text: str, label: str) -> bool:
             f"{label}: has a list for each column, as to_json of pandas writes it: write it with"
             " orient='records', lines=True"
         )
-    values = {} if others and not many else _top_values(text)
+    is_one = first.startswith("{") and (many or not others)
+    values = _top_values(text) if is_one else {}
     keys = [{*one} if isinstance(one, dict) else set() for one in values.values()]
     if len(keys) == _ALIKE and len(set.intersection(*keys)) >= _ALIKE:
         raise InputError(
             f"{label}: has an object for each of many keys, such as {next(iter(values))!r}, and no list: make it"
             f" one: jq -c 'to_entries[] | {{id: .key}} + .value' {shlex.quote(label)} > tracks.jsonl"
         )
-    is_one = first.startswith("{") and (many or not others)
     if is_one and (rest := text[_decoded(text)[1] or len(text) :].strip()):
         file = shlex.quote(label)
         command = f"sed 's/,[[:space:]]*$//' {file}" if rest[0] == "," else f"jq -c . {file}"

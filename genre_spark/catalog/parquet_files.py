@@ -132,7 +132,7 @@ def _part(
     types: dict[str, T.DataType],
     options: dict[str, str],
 ) -> DataFrame:
-    kept = [f for f in schema if f.type is not None and f.name.lower() in types]
+    kept = [f for f in schema if f.name.lower() in types]
     # Of a column without values any type will do.
     readable = [
         T.StructField(f.name, T.IntegerType() if isinstance(f.type, T.NullType) else f.type)

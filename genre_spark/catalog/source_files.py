@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
@@ -139,7 +139,7 @@ class SourceFiles:
         if is_remote(uri):
             head = read_head(self.spark, uri, size) if is_classic(self.spark) else b""
             return io.BytesIO(head)
-        local = Path(unquote(urlparse(uri).path))
+        local = local_path(uri)
         # The files of a Connect server are not always on this machine.
         return local.open("rb") if local.is_file() else io.BytesIO(b"")
 

@@ -172,9 +172,8 @@ def written(
             continue
         if json_files.is_json(one.text):
             raise InputError(f"{label}: is JSON: rename it to .json, or give --format json")
-        same = first is not None and first.first_line == one.first_line
-        dialect = first.dialect if first and same else dialect_of(one.text, given)
-        one = replace(one, dialect=dialect)
+        same = first and first.first_line == one.first_line
+        one = replace(one, dialect=first.dialect if first and same else dialect_of(one.text, given))
         first = first or one
         _refuse_other(files.path, first, one)
         if given.get("header", "true") == "true":
@@ -496,4 +495,4 @@ def _fits(
         -float(blanks),
         float(escape == '"'),
     )
-    return (*score, *habit), Dialect(sep, escape, columns, blanks)
+    return (*score, *habit), replace(dialect, columns=columns)
