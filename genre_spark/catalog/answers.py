@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from itertools import islice
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -153,4 +152,4 @@ def _rows(path: str, content: str) -> list[tuple[int, str, str]]:
 
 def _some(texts: Sequence[str]) -> str:
     more = ", …" if len(texts) > _SHOWN else ""
-    return ", ".join(plain(one) for one in islice(texts, _SHOWN)) + more
+    return ", ".join(map(plain, texts[:_SHOWN])) + more

@@ -90,7 +90,8 @@ def _decoded(column: Column) -> Column:
             sql = f"replace({sql}, '{entity}', {literal(meant)})"
     values: dict[str, int] = {}
     for text, n in column.values.items():
-        values[html.unescape(text)] = values.get(html.unescape(text), 0) + n
+        text = html.unescape(text)
+        values[text] = values.get(text, 0) + n
     return replace(column, nested=sql, values=values)
 
 
@@ -246,13 +247,13 @@ def _candidates(
     name: str, column: Column, texts: Mapping[str, int], weights: np.ndarray
 ) -> Iterator[_Candidate]:
     limits, named = feature(name), _named_unit(name, column)
-    own = () if column.kind in _NUMERIC else _FORMS.get(name, ())
-    numbers = [PLAIN] if column.kind in _NUMERIC else forms.numbers_of(texts)
-    if column.kind in _NUMERIC and name == "mode":
-        own = forms.MODES
+    own, numbers = _FORMS.get(name, ()), forms.numbers_of(texts)
+    if column.kind in _NUMERIC:
+        own, numbers = forms.MODES if name == "mode" else (), [PLAIN]
     first = (forms.DOTTED,) if name == "duration_ms" else ()
     for form in (*first, *numbers, *own):
-        values = np.array([_or_nan(form.number(text)) for text in texts], float)
+        # None becomes NaN.
+        values = np.array([form.number(text) for text in texts], float)
         known = values[~np.isnan(values)]
         # Keys without a minor one among them say nothing of modes.
         if not known.size or (isinstance(form, forms.MinorKeys) and known.min() > 0):
@@ -277,10 +278,6 @@ def _candidates(
 
 
 _NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double")
-
-
-def _or_nan(number: float | None) -> float:
-    return np.nan if number is None else number
 
 
 def _scales(name: str, form: Form) -> tuple[_Scale, ...]:

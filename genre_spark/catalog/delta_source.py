@@ -42,8 +42,11 @@ _SAME_ROWS = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "AD
 
 
 logger = logging.getLogger(__name__)
-# What a reader has to know beside plain Parquet files; all other features are refused.
-_KNOWN = {"deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
+# What a reader has to know beside plain Parquet files; all other features are refused. A table may
+# have the feature of mapped columns and no such column.
+_KNOWN = {
+    "columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck",
+}  # fmt: skip
 _MAPPING = "delta.columnMapping.mode"
 _FILE, _ROW = "_delta_file", "_delta_row"
 
@@ -190,8 +193,6 @@ def _check_features(path: str, table: DeltaTable) -> None:
     unknown = set(table.protocol().reader_features or ()) - _KNOWN
     if table.metadata().configuration.get(_MAPPING, "none") != "none":
         unknown |= {"columnMapping"}
-    elif "columnMapping" in unknown:
-        unknown -= {"columnMapping"}
     if unknown:
         raise InputError(
             f"{path}: is a Delta table with {', '.join(sorted(unknown))}, which is not read here;"

@@ -61,18 +61,14 @@ def fetch(source: Download, target: Path, advance: Advance, max_bytes: int = MAX
     part = target.with_name(f"{target.name}.part")
     with _writing(part):
         target.parent.mkdir(parents=True, exist_ok=True)
-    _refuse_odd(part)
+    # A link would lead the download into another file.
+    if part.is_symlink() or (part.exists() and not part.is_file()):
+        raise OutputError(f"{part}: is no plain file; delete it, or choose another name")
     _get(source.url, part, advance, max_bytes)
     _verify(part, source)
     with _writing(target):
         os.replace(part, target)
     return True
-
-
-def _refuse_odd(part: Path) -> None:
-    """A link would lead the download into another file."""
-    if part.is_symlink() or (part.exists() and not part.is_file()):
-        raise OutputError(f"{part}: is no plain file; delete it, or choose another name")
 
 
 def _get(url: str, part: Path, advance: Advance, max_bytes: int) -> None:

@@ -106,9 +106,10 @@ def detect(file: BinaryIO) -> Encoding:
         for line in block.splitlines():
             if line.isascii():
                 continue
-            if _is_utf8(line):
+            try:
+                line.decode()
                 n_valid += 1
-            else:
+            except UnicodeDecodeError:
                 odd.append(line)
                 size += len(line)
         if size >= _ENOUGH:
@@ -156,14 +157,6 @@ def _wide(head: bytes) -> str | None:
     if max(even, odd) > 0.3 * len(sample) / 2:
         return "UTF-16LE" if odd > even else "UTF-16BE"
     return None
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _guess(lines: list[bytes], damaged: bool) -> Encoding:

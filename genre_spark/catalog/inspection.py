@@ -1,28 +1,22 @@
 """Looks into a table: its columns, how they could be mapped, and what would become of its rows."""
 
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from genre_spark.catalog import (
     advice,
     catalogue,
+    column_facts,
     forms,
     known_tables,
     mixed_sources,
-    names,
     reader,
     row_counts,
     sampling,
@@ -31,7 +25,7 @@ from genre_spark.catalog import (
 )
 from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.column_readings import YEAR
-from genre_spark.catalog.columns import literal, readable_name, sql_name
+from genre_spark.catalog.columns import sql_name
 from genre_spark.catalog.encodings import Encoding
 from genre_spark.catalog.inspection_results import (
     Column,
@@ -41,14 +35,10 @@ from genre_spark.catalog.inspection_results import (
     LargestArtist,
     Reading,
 )
-from genre_spark.catalog.mapping_inference import could_be_read, guess, made_ids, meanings
-from genre_spark.catalog.names import LENIENT
-from genre_spark.catalog.reader import OURS, SOURCE, Mapped
-from genre_spark.catalog.row_counts import NotTaken
+from genre_spark.catalog.mapping_inference import could_be_read, guess, made_ids
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.catalog.source_files import CSV, JSON, SourceFiles, reading
 from genre_spark.config import CatalogSettings
-from genre_spark.errors import InputError
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
@@ -70,22 +60,8 @@ _FEWEST = 3
 _AS_DISTINCT, _REPEATS = 0.98, 0.01
 # Characters of an example, and other encodings that are shown.
 _SHOWN, _RIVALS = 60, 2
-# Rows of a sample by which readings are decided: at least, where the table has so many.
-_SAMPLE = 20_000
-# Characters of a value that are looked at.
-_LONGEST = 1000
-_NESTED = ("array", "map", "struct")
-_NO_NUMBERS = (*_NESTED, "binary", "date", "timestamp")
-# Of a wider table only columns that a name could mean are looked at.
-_NARROW = 40
 # Before the names of columns of a sample that may name the source of features.
 _BY = "by_"
-# Objects, and their keys, in texts and as Spark prints maps.
-_OBJECT, _MOSTLY = re.compile(r"""\s*\{\s*["']"""), 0.9
-_OBJECT_KEY = re.compile(r"""["']([^"']{1,60})["']\s*:""")
-_MAP_KEY = re.compile(r"[{,] ?([^{},>]{1,60}?) -> ")
-# Fields of structs are columns too, down to so many structs, and so many of them.
-_DEPTH, _MOST_FIELDS = 4, 2000
 
 
 def inspect(
@@ -109,15 +85,15 @@ def inspect(
     if not mapped_by_user:
         source = _as_written(spark, source, asked)
     with ExitStack() as stack, reading(f"{source.path}: cannot be read"):
-        table, columns = _described(stack, spark, source)
+        table, columns = column_facts.described(stack, spark, source)
         if mapped_by_user:
             mapping, dataset = _given(source.dataset, [one.name for one in columns]), source.dataset
         else:
             if listed := _list_of_tracks(columns):
                 dataset = source.dataset.model_copy(update={"rows": listed})
                 source = replace(source, dataset=dataset)
-                table, columns = _described(stack, spark, source)
-            columns = [_with_parts(table, one) for one in columns]
+                table, columns = column_facts.described(stack, spark, source)
+            columns = [column_facts.with_parts(table, one) for one in columns]
             mapping = _with_id(table, guess(columns), asked)
             dataset = as_dataset(mapping, source.dataset)
         found = Inspection(
@@ -170,148 +146,6 @@ def _of_encoding(encoding: Encoding) -> str:
     (name, text), *others = encoding.readings
     rest = ", ".join(f"{other!r} in {codec}" for codec, other in others[:_RIVALS])
     return f"encoding: {name} is guessed: a text reads {text!r}" + (f", or {rest}" if rest else "")
-
-
-# Columns
-
-
-def _described(
-    stack: ExitStack, spark: SparkSession, source: Source
-) -> tuple[DataFrame, list[Column]]:
-    """The table, kept until the end of a block, and its columns.
-
-    Facts are of the whole table, values of a sample by rows' contents: the order of the rows changes
-    nothing. Of wide tables only columns that could be used are looked at.
-    """
-    table = catalogue.persisted(stack, source.read(spark))
-    columns = [one for one in _fields(table.schema) if one.name not in OURS]
-    plain = [one.sql for one in columns if not one.kind.startswith((*_NESTED, "variant"))]
-    # By the values as they are: to write numbers as texts takes longer than all else.
-    hashed = f"xxhash64({', '.join(plain[:_NARROW])})" if plain else "0"
-    columns = _with_values(table, columns, hashed, source.path)
-    inner = [key for one in columns for key in _keys(one)]
-    return table, columns + _with_values(table, inner, hashed, source.path)
-
-
-def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str) -> list[Column]:
-    """Columns with their facts, of the whole table, and values of a sample of its rows."""
-    wide = len(columns) > _NARROW
-    looked_at = [i for i, one in enumerate(columns) if not wide or could_be_read(one.name)]
-    if not columns:
-        return []
-    facts = [one for i in looked_at for one in _facts(i, columns[i])]
-    found = table.agg(F.count(F.lit(1)).alias("rows"), *facts).collect()[0].asDict()
-    n_rows = found["rows"]
-    if not n_rows:
-        raise InputError(f"{path}: has no rows")
-    columns = [replace(one, n_rows=n_rows) for one in columns]
-    if looked_at:
-        texts = [f"left(string({columns[i].sql}), {_LONGEST}) AS `{i}`" for i in looked_at]
-        chosen = f"pmod({hashed}, {max(1, n_rows // _SAMPLE)}) = 0"
-        rows = table.filter(chosen).selectExpr(*texts).toArrow()
-        for i, values in zip(looked_at, rows.columns, strict=True):
-            columns[i] = _with_facts(columns[i], found, i, values)
-    return columns
-
-
-def _keys(column: Column) -> list[Column]:
-    """The keys of objects that a column has as maps or texts (JSON, Python), as columns."""
-    if column.kind.startswith("map<string"):
-        pattern, objects = _MAP_KEY, column.sql
-    elif column.kind == "string" and column.share(_OBJECT.match) >= _MOSTLY:
-        pattern, objects = _OBJECT_KEY, f"from_json({column.sql}, 'map<string,string>', {LENIENT})"
-    else:
-        return []
-    named = sorted({key for text in column.values for key in pattern.findall(text)})
-    kind = column.kind.removeprefix("map<string,").removesuffix(">")
-    return [
-        Column(name, kind, 0.0, nested=f"{objects}[{literal(key)}]")
-        for key in named
-        if could_be_read(name := f"{column.name}.{key}")
-    ][:_MOST_FIELDS]
-
-
-def _with_facts(column: Column, found: Mapping[str, Any], i: int, texts: pa.ChunkedArray) -> Column:
-    filled, distinct, low = (found[f"{fact}{i}"] for fact in ("filled", "distinct", "low"))
-    counted = pc.value_counts(texts.drop_null()).to_pylist()
-    values = {one["values"]: one["counts"] for one in counted if one["values"].strip()}
-    return replace(
-        column,
-        filled=filled / column.n_rows,
-        numeric=found[f"numbers{i}"] / max(1, filled),
-        low=low,
-        median=None if low is None else _median(texts),
-        high=found[f"high{i}"],
-        # In an order of their own, whatever that of the rows.
-        values=dict(sorted(values.items())),
-        sample=min(values, default=None),
-        distinct=distinct and min(1.0, distinct / max(1, filled)),
-    )
-
-
-def _median(values: pa.ChunkedArray) -> float | None:
-    """The median of the numbers among values of a sample."""
-    numbers = pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(float)
-    finite = numbers[np.isfinite(numbers)]
-    return float(np.median(finite)) if finite.size else None
-
-
-def _fields(
-    schema: T.StructType, above: str = "", depth: int = 0, listed: str = ""
-) -> list[Column]:
-    """Each column, of which nothing is known yet; a struct's fields in its place."""
-    found: list[Column] = []
-    for one in schema.fields:
-        name = f"{above}{one.name}"
-        inner = one.dataType.elementType if isinstance(one.dataType, T.ArrayType) else one.dataType
-        is_list = inner is not one.dataType
-        few = depth < _DEPTH and len(found) < _MOST_FIELDS
-        # A list within a list has no fields that an expression could name.
-        if isinstance(inner, T.StructType) and not (is_list and listed) and few:
-            fields = _fields(inner, f"{name}.", depth + 1, name if is_list else listed)
-            found += [replace(f, kind=f"array<{f.kind}>") if is_list else f for f in fields]
-        else:
-            nested = ".".join(map(readable_name, name.split("."))) if above else ""
-            kind = one.dataType.simpleString()
-            found.append(Column(name, kind, 0.0, nested=nested, listed=listed))
-    return found
-
-
-def _facts(i: int, column: Column) -> list[SparkColumn]:
-    """Aggregates: see `Column`."""
-    value, kind = F.expr(column.sql), column.kind
-    text = value.cast("string")
-    number = F.lit(None).cast("double") if kind.startswith(_NO_NUMBERS) else _finite(value)
-    is_id = TRACK_ID in meanings(column.name)
-    return [
-        (F.count_if(F.trim(text) != "") if kind == "string" else F.count(value)).alias(
-            f"filled{i}"
-        ),
-        F.count(number).alias(f"numbers{i}"),
-        (F.approx_count_distinct(text, 0.01) if is_id else F.lit(None)).alias(f"distinct{i}"),
-        F.min(number).alias(f"low{i}"),
-        F.max(number).alias(f"high{i}"),
-    ]
-
-
-def _finite(column: SparkColumn) -> SparkColumn:
-    """A column as double, null where it is no number or infinite."""
-    number = column.try_cast("double")
-    return F.when(F.abs(number) < F.lit(float("inf")), number)
-
-
-def _with_parts(table: DataFrame, column: Column) -> Column:
-    """A sampled column of names with the parts of its values that are values elsewhere in the table."""
-    meant = {ARTIST, GENRE} & set(meanings(column.name))
-    if column.n_rows <= _SAMPLE or column.kind != "string" or not meant:
-        return column
-    parts = names.parts(column.values) - set(column.values)
-    if not parts:
-        return column
-    there = table.filter(F.trim(F.expr(column.sql)).isin(sorted(parts))).select(F.expr(column.sql))
-    return replace(
-        column, values={**{row[0]: 1 for row in there.distinct().collect()}, **column.values}
-    )
 
 
 # The mapping
@@ -378,10 +212,12 @@ def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
 # Rows
 
 
-def _validate(found: Inspection, mapped: Mapped, max_imputed: int) -> tuple[Inspection, RowCounts]:
+def _validate(
+    found: Inspection, mapped: reader.Mapped, max_imputed: int
+) -> tuple[Inspection, RowCounts]:
     """What would become of the rows."""
     ends = [
-        function(_finite(F.col(name))).alias(f"{end}_{name}")
+        function(column_facts.finite(F.col(name))).alias(f"{end}_{name}")
         for name in mapped.features
         for end, function in (("low", F.min), ("high", F.max))
     ]
@@ -394,18 +230,18 @@ def _validate(found: Inspection, mapped: Mapped, max_imputed: int) -> tuple[Insp
         validated = validation.validate(mapped, features, max_imputed, repeated, keep)
         counts, not_taken = row_counts.counted(validated, validation.VIOLATIONS)
         grouped = validation.accepted(validated).groupBy(GENRE, ARTIST, ALBUM).count()
-        groups = catalogue.persisted(stack, grouped)
+        groups = keep(grouped)
         sizes = (
             groups.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).agg(F.sum("count").alias("n"))
         )
         largest = sizes.orderBy(F.desc("n"), GENRE).limit(_GENRES).collect()
-        sample = _sampled(found, mapped, max(1, counts.read // _SAMPLE))
+        sample = _sampled(found, mapped, max(1, counts.read // column_facts.SAMPLE))
         n_of = row_counts.of_list(not_taken, validation.VIOLATIONS)
         facts = {
             name: FeatureFacts(
                 **{kind: n_of.get(f"{kind}:{name}", 0) for kind in _VIOLATIONS},
                 low=row[f"low_{name}"],
-                median=_median(sample[f"to_{name}"]),
+                median=column_facts.median(sample[f"to_{name}"]),
                 high=row[f"high_{name}"],
                 possible=(feature(name).low, feature(name).high),
             )
@@ -440,7 +276,7 @@ def _artists(groups: DataFrame) -> dict[str, Any]:
     }
 
 
-def _placeholders(not_taken: Sequence[NotTaken]) -> dict[str, dict[str, int]]:
+def _placeholders(not_taken: Sequence[row_counts.NotTaken]) -> dict[str, dict[str, int]]:
     """Of each text column the words that mean "no value", the usual first."""
     words: dict[str, dict[str, int]] = {}
     for one in sorted(not_taken, key=lambda one: -one.rows):
@@ -449,7 +285,7 @@ def _placeholders(not_taken: Sequence[NotTaken]) -> dict[str, dict[str, int]]:
     return words
 
 
-def _sampled(found: Inspection, mapped: Mapped, share: int) -> pa.Table:
+def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> pa.Table:
     """What one in so many rows has in each column that is read (``from_``), and what becomes of it."""
     read = [name for name in found.mapping if name in (*mapped.columns, *mapped.features)]
     sources = {column.name: _in_source(column.sql) for column in found.columns}
@@ -468,13 +304,13 @@ def _sampled(found: Inspection, mapped: Mapped, share: int) -> pa.Table:
 
 
 def _in_source(sql: str) -> str:
-    """A column's expression over `SOURCE`."""
+    """A column's expression over `reader.SOURCE`."""
     before, parsed, after = sql.rpartition("from_json(")
-    return f"{before}{parsed}{SOURCE}.{after}"
+    return f"{before}{parsed}{reader.SOURCE}.{after}"
 
 
 def _outcomes(
-    found: Inspection, mapped: Mapped, counts: RowCounts, sample: pa.Table
+    found: Inspection, mapped: reader.Mapped, counts: RowCounts, sample: pa.Table
 ) -> dict[str, Reading]:
     """Readings with examples of what becomes of values, and doubts about the outcome."""
     completed = {}
@@ -515,13 +351,11 @@ def _examples(values: pa.ChunkedArray, outcomes: pa.ChunkedArray) -> tuple[tuple
         for v, o in zip(values.to_pylist(), outcomes.to_pylist(), strict=True)
         if v and o is not None
     }
-    changed = {(value, one) for value, one in pairs if not _is_same(value, one)}
+    changed = {
+        (v, o)
+        for v, o in pairs
+        if (v.strip() if isinstance(o, str) else forms.PLAIN.number(v)) != o
+    }
     kept = sorted(changed or pairs, key=lambda one: (one[1], one[0]))
     chosen = dict.fromkeys(kept[i] for i in (0, len(kept) // 2, -1)) if kept else {}
     return tuple((v, o if isinstance(o, str) else f"{o:.6g}") for v, o in chosen)
-
-
-def _is_same(value: str, outcome: str | float) -> bool:
-    if isinstance(outcome, str):
-        return value.strip() == outcome
-    return forms.PLAIN.number(value) == outcome

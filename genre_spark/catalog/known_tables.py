@@ -1,6 +1,5 @@
 """What tracks of the public tables are like, and whether a column's values are like that."""
 
-import json
 from dataclasses import dataclass
 from functools import cache
 
@@ -67,8 +66,8 @@ class _Known(StrictModel):
 
 @cache
 def _known() -> _Known:
-    text = (conf_dir() / "known_tables.json").read_text(encoding="utf-8")
-    return _Known.model_validate(json.loads(text))
+    file = conf_dir() / "known_tables.json"
+    return _Known.model_validate_json(file.read_bytes())
 
 
 def usual(name: str) -> Usual | None:

@@ -103,15 +103,12 @@ def understand(name: str, column: Column) -> Names | None:
     if column.kind != "string":
         return None
     rows = max(1, sum(values.values()))
-    printed = sum(n for text, n in values.items() if is_printed(text))
-    if printed >= _SEPARATES * rows:
+    if column.share(is_printed) >= _SEPARATES:
         first = sql if name == ARTIST else f"get({parsed(sql)}, 0)"
         return Names(first, sql, "the first of a printed list")
     each = {mark: _separated(values, mark) for mark in _SEPARATORS}
     found = max(each.values(), key=lambda one: one.alone)
-    plural = column.name.lower().endswith("genres") or (
-        column.name.lower().endswith(_PLURALS) and name == ARTIST
-    )
+    plural = column.name.lower().endswith(_PLURALS if name == ARTIST else "genres")
     if found.alone < _SEPARATES and plural:
         marks = (";", "|") if name == ARTIST else (";", "|", ",")
         if likely := [each[mark] for mark in marks if each[mark].rows]:

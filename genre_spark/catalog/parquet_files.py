@@ -132,12 +132,12 @@ def _part(
     types: dict[str, T.DataType],
     options: dict[str, str],
 ) -> DataFrame:
-    kept = [f for f in schema if f.type is not None and f.name.lower() in types]
+    kept = [f for f in schema if f.name.lower() in types]
     # Of a column without values any type will do.
-    typed = [(f.name, f.type) for f in kept if f.type is not None]
     readable = [
-        T.StructField(name, T.IntegerType() if isinstance(kind, T.NullType) else kind)
-        for name, kind in typed
+        T.StructField(f.name, T.IntegerType() if isinstance(f.type, T.NullType) else f.type)
+        for f in kept
+        if f.type is not None
     ]
     paths = [without_globs(unquote(file)) for file in files]
     loaded = spark.read.options(**options).schema(T.StructType(readable)).parquet(*paths)

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog import csv_files, names, parquet_files, text_files
+from genre_spark.catalog import csv_files, json_files, names, parquet_files, text_files
 from genre_spark.catalog.columns import as_text, by_name, literal, placeholder_sql, sql_name
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.source_files import CSV, JSON, ORC, PARQUET, SourceFiles, reading
@@ -140,7 +140,7 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     expressions[ARTISTS] = names.all_of(found.get(ARTISTS), types.get(ARTISTS))
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
-    rows = source.selectExpr(*_named(expressions))
+    rows = source.selectExpr(*named(expressions))
     columns = frozenset(found) & {*TEXT_COLUMNS, FEATURE_SOURCE}
     whole = T.StructType([source.schema[name] for name in kept])
     return Mapped(rows, features, columns, path, whole)
@@ -163,7 +163,7 @@ def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
     if fmt == JSON and files.uris and "multiLine" not in given:
         uri = files.uris[0]
         text = text_files.look(files, uri, given.get("encoding")).text
-        options |= {"multiLine": "true"} if text_files.is_many_lines(text, files.label(uri)) else {}
+        options |= {"multiLine": "true"} if json_files.is_many_lines(text, files.label(uri)) else {}
     try:
         return files.spark.read.format(fmt).options(**options).load(files.location)
     except (PySparkException, Py4JJavaError) as err:
@@ -241,7 +241,7 @@ def _types(source: DataFrame, found: dict[str, str], path: str) -> dict[str, T.D
     InputError
         Where one cannot serve.
     """
-    fields = source.selectExpr(*_named(found)).schema.fields
+    fields = source.selectExpr(*named(found)).schema.fields
     for field in fields:
         kind, is_text = field.dataType, field.name in (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
         refused = isinstance(kind, _REFUSED_TYPES) and field.name != ARTISTS
@@ -254,7 +254,7 @@ def _types(source: DataFrame, found: dict[str, str], path: str) -> dict[str, T.D
     return {field.name: field.dataType for field in fields}
 
 
-def _named(expressions: dict[str, str]) -> list[str]:
+def named(expressions: dict[str, str]) -> list[str]:
     """SQL texts for `selectExpr`: columns put together in Python take a call to Java per operator."""
     return [f"{expression} AS {sql_name(name)}" for name, expression in expressions.items()]
 

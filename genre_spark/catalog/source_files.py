@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
@@ -139,7 +139,7 @@ class SourceFiles:
         if is_remote(uri):
             head = read_head(self.spark, uri, size) if is_classic(self.spark) else b""
             return io.BytesIO(head)
-        local = Path(unquote(urlparse(uri).path))
+        local = local_path(uri)
         # The files of a Connect server are not always on this machine.
         return local.open("rb") if local.is_file() else io.BytesIO(b"")
 
@@ -258,16 +258,8 @@ def separator(path: str) -> str | None:
 
 def logged_format(path: str) -> str:
     """The format of a local folder with a log that is read; empty for others, and for remote ones."""
-    local = (
-        []
-        if is_remote(path)
-        else [
-            fmt
-            for mark, (_, fmt, _) in _LOGS.items()
-            if fmt in LOGGED and (local_path(path) / mark).is_dir()
-        ]
-    )
-    return local[0] if local else ""
+    found = (fmt for mark, (_, fmt, _) in _LOGS.items() if (local_path(path) / mark).is_dir())
+    return "" if is_remote(path) else next((fmt for fmt in found if fmt in LOGGED), "")
 
 
 def log_reader(fmt: str) -> Any:
@@ -289,8 +281,9 @@ def refuse_logged_table(storage: Storage, path: str) -> None:
     for _ in range(_LEVELS):
         names = set(storage.names(folder)) if storage.is_dir(folder) else set()
         for mark in names & set(_LOGS):
-            inside = storage.names(f"{folder}/{mark}") if mark == "metadata" else []
-            if mark == "metadata" and not any(one.endswith(".metadata.json") for one in inside):
+            if mark == "metadata" and not any(
+                one.endswith(".metadata.json") for one in storage.names(f"{folder}/{mark}")
+            ):
                 continue
             kind, fmt, reader = _LOGS[mark]
             remedy = (
@@ -302,10 +295,9 @@ def refuse_logged_table(storage: Storage, path: str) -> None:
                 f"{path}: is in a {kind} table ({folder}), whose files also contain rows that were"
                 f" deleted or replaced. {remedy}"
             )
-        parent = folder.rstrip("/").rpartition("/")[0]
-        if not parent or parent == folder:
+        folder = folder.rstrip("/").rpartition("/")[0]
+        if not folder:
             return
-        folder = parent
 
 
 def _locate(spark: SparkSession, path: str) -> str:
@@ -329,14 +321,14 @@ def _has_wildcard(path: str) -> bool:
 
 def _ending(path: str) -> str:
     """The last ending of a file's name in lower case, without that of a compression."""
-    suffixes = [s.lower().lstrip(".") for s in PurePosixPath(path.rstrip("/")).suffixes]
+    suffixes = [s.lower().lstrip(".") for s in PurePosixPath(path).suffixes]
     if suffixes and suffixes[-1] in _PACKERS:
         suffixes.pop()
     return suffixes[-1] if suffixes else ""
 
 
 def _checked_ending(path: str) -> str:
-    last = PurePosixPath(path.rstrip("/")).suffix.lower().lstrip(".")
+    last = PurePosixPath(path).suffix.lower().lstrip(".")
     if last in _ARCHIVES:
         raise InputError(f"{path}: ends on .{last}, which Spark does not read: unpack it")
     if last in _SHEETS:

@@ -2,18 +2,17 @@
 
 import csv
 import io
-import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from genre_spark.catalog import json_files
 from genre_spark.catalog.encodings import UTF8, Encoding, detect, of_iconv, python_codec
 from genre_spark.catalog.rows import ValueCounts
 from genre_spark.catalog.source_files import (
@@ -40,6 +39,7 @@ _SEARCHABLE = {"quote": '"', "escape": '"', "encoding": "UTF-8"}
 # A single column whose name has a mark so often is several.
 _MARKS = 3
 csv.field_size_limit(2**30)
+_Rows = list[tuple[int, list[str]]]
 _NUMBER = re.compile(r"(?i)[-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?%*|[-+]?(nan|inf|infinity)")
 
 # What texts are that are no tables, and the remedy.
@@ -53,12 +53,6 @@ _TEXTS = {
 
 # A text in single quotes, then another one.
 _SINGLE = r"\s*'[^'\n]*'\s*[,;\t|]\s*'"
-_DECODER = json.JSONDecoder()
-_KEY = re.compile(r'\s*[{,]\s*"([^"]{0,200})"\s*:\s*')
-# So many objects with so many keys in common are rows.
-_ALIKE = 3
-# pandas' orientations "columns", which is its default, and "split".
-_BY_COLUMNS = r'\{\s*("[^"]*"\s*:\s*\{\s*"0"|"(columns|index|data)"\s*:\s*\[[^{])'
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,7 @@ class Look:
         """Up to its line end."""
         return self.text.partition("\n")[0]
 
-    def rows(self, most: int = _ROWS) -> list[tuple[int, list[str]]]:
+    def rows(self, most: int = _ROWS) -> _Rows:
         """Rows of a CSV text that are not empty, with the line on which each ends."""
         return list(islice(_rows(self.text, self.dialect), most))
 
@@ -176,16 +170,16 @@ def written(
         one = look(files, uri, encoding)
         if not one.text.strip():
             continue
-        if _is_json(one.text):
+        if json_files.is_json(one.text):
             raise InputError(f"{label}: is JSON: rename it to .json, or give --format json")
-        same = first is not None and first.first_line == one.first_line
-        dialect = first.dialect if first and same else dialect_of(one.text, given)
-        one = replace(one, dialect=dialect)
+        same = first and first.first_line == one.first_line
+        one = replace(one, dialect=first.dialect if first and same else dialect_of(one.text, given))
         first = first or one
         _refuse_other(files.path, first, one)
         if given.get("header", "true") == "true":
             rows = one.rows()
-            _check_header(one.file, rows, label, dialect.sep, one.text.startswith('"'))
+            if fault := _fault_of_header(one, rows):
+                raise InputError(f"{label}: {fault}")
             headers[uri] = tuple(rows[0][1]) if rows else ()
     if first is None:
         return Look(dialect=Dialect(sep or ",")), {}
@@ -353,60 +347,6 @@ def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:
     )
 
 
-def is_many_lines(text: str, label: str) -> bool:
-    """Whether a JSON text is an array, or an object over several lines, and not an object in each line.
-
-    Raises
-    ------
-    InputError
-        Where its objects are no rows, or Spark would read the first one alone.
-    """
-    text = text.strip("\ufeff \t\n")
-    first, _, others = text.partition("\n")
-    many = first.startswith("[") or (first.startswith("{") and not _parses(first.rstrip()))
-    if re.match(_BY_COLUMNS, text):
-        raise InputError(
-            f"{label}: has a list for each column, as to_json of pandas writes it: write it with"
-            " orient='records', lines=True"
-        )
-    values = {} if others and not many else _top_values(text)
-    keys = [{*one} if isinstance(one, dict) else set() for one in values.values()]
-    if len(keys) == _ALIKE and len(set.intersection(*keys)) >= _ALIKE:
-        raise InputError(
-            f"{label}: has an object for each of many keys, such as {next(iter(values))!r}, and no list: make it"
-            f" one: jq -c 'to_entries[] | {{id: .key}} + .value' {shlex.quote(label)} > tracks.jsonl"
-        )
-    rest = _after_first(text) if first.startswith("{") and (many or not others) else ""
-    if rest:
-        file = shlex.quote(label)
-        command = f"sed 's/,[[:space:]]*$//' {file}" if rest[0] == "," else f"jq -c . {file}"
-        raise InputError(
-            f"{label}: has several objects, one after the other, not one in each line: write it anew:"
-            f" {command} > tracks.jsonl"
-        )
-    return many
-
-
-def _top_values(text: str) -> dict[str, Any]:
-    """The first keys of an object with their values, so far as the text has them whole."""
-    found: dict[str, Any] = {}
-    place = 0
-    while len(found) < _ALIKE and (key := _KEY.match(text, place)):
-        try:
-            found[key[1]], place = _DECODER.raw_decode(text, key.end())
-        except ValueError:
-            break
-    return found
-
-
-def _after_first(text: str) -> str:
-    """What follows the first object of a text."""
-    try:
-        return text[_DECODER.raw_decode(text)[1] :].strip()
-    except ValueError:
-        return ""
-
-
 def called(sep: str) -> str:
     """A separator as a message names it."""
     return _NAMES.get(sep, f"'{sep}'")
@@ -434,79 +374,81 @@ def _refuse_other(path: str, one: Look, other: Look) -> None:
             )
 
 
-def _check_header(
-    name: str, rows: list[tuple[int, list[str]]], label: str, sep: str, quoted: bool
-) -> None:
-    """Refuses a table whose header is not its first line, or is none; `quoted` is how the text begins."""
-    header = rows[0][1] if rows else []
-    marks = Counter(re.findall(r"\W+", header[0])) if len(header) == 1 else Counter[str]()
-    mark, n_marks = marks.most_common(1)[0] if marks else ("", 0)
-    if n_marks >= _MARKS:
-        remedy = "name it in a dataset file (options: {sep: '...'})"
-        if quoted and mark in SEPARATORS:
-            remedy = f"""its lines are quoted as a whole: sed 's/^"//; s/"$//; s/""/"/g' {shlex.quote(name)}"""
-        raise InputError(f"{label}: its header is one column, which {mark!r} parts: {remedy}")
+def _fault_of_header(one: Look, rows: _Rows) -> str:
+    """What is wrong and the remedy, where the header is not the first line or is none; else empty."""
+    line, header = rows[0] if rows else (1, [])
+    if fault := _of_one_column(one, header):
+        return fault
     widths = Counter(len(row) for _, row in rows[1:])
-    usual, n = max(widths.items(), key=lambda one: one[1], default=(0, 0))
+    usual, n = (widths.most_common(1) or [(0, 0)])[0]
     if usual < 3:
-        return
+        return ""
     if usual == len(header) + 1 and n >= 0.95 * widths.total():
-        if not any(row[-1].strip() for _, row in rows[1:] if len(row) == usual):
-            raise InputError(
-                f"{label}: its rows end on a separator and its header does not: put one there: sed"
-                f" '1s/$/{repr(sep)[1:-1]}/' {shlex.quote(name)}"
-            )
-        raise InputError(
-            f"{label}: its rows have {usual} values and its header {len(header)}: the first column has no"
-            f" name, as R writes row names; put one in front: sed '1s/^/row,/' {shlex.quote(name)}"
-        )
+        return _of_one_value_more(one, line, [row for _, row in rows[1:] if len(row) == usual])
     later = [row for _, row in rows[len(rows) // 2 :] if len(row) == usual]
-    numeric = [
-        i for i in range(usual) if later and _numbers(row[i] for row in later) >= 0.8 * len(later)
-    ]
+    columns = enumerate(zip(*later, strict=True))
+    numeric = [i for i, texts in columns if _numbers(texts) >= 0.8 * len(later)]
     if len(header) != usual:
-        for line, row in rows[1:_ABOVE] if numeric else ():
-            named = len(row) == usual == len({*map(str.strip, row)} - {""})
-            if named and not _numbers(row[i] for i in numeric):
-                raise InputError(
-                    f"{label}: line {line} looks like the header: delete the lines above it: tail -n +{line}"
-                    f" {shlex.quote(name)} > table-{shlex.quote(name)}"
-                )
-        return
-    if _numbers(header[i] for i in numeric) * 2 > len(numeric):
-        raise InputError(
-            f"{label}: its first line has values and not the names of columns, such as"
-            f" {header[0][:30]!r}, {header[numeric[0]][:30]!r}: put a line with their names above it"
+        return _of_lines_above(one, rows, usual, numeric)
+    return _of_values(header, numeric) or _of_further_line(rows, numeric)
+
+
+def _of_one_column(one: Look, header: Sequence[str]) -> str:
+    marks = Counter[str](re.findall(r"\W+", header[0]) if len(header) == 1 else ())
+    mark, n = marks.most_common(1)[0] if marks else ("", 0)
+    if n < _MARKS:
+        return ""
+    remedy = "name it in a dataset file (options: {sep: '...'})"
+    if one.text.startswith('"') and mark in SEPARATORS:
+        remedy = f"""its lines are quoted as a whole: sed 's/^"//; s/"$//; s/""/"/g' {shlex.quote(one.file)}"""
+    return f"its header is one column, which {mark!r} parts: {remedy}"
+
+
+def _of_one_value_more(one: Look, line: int, rows: Sequence[Sequence[str]]) -> str:
+    """Of rows that have one value more than the header, which ends on a line."""
+    usual, sep = len(rows[0]), repr(one.dialect.sep)[1:-1]
+    if any(row[-1].strip() for row in rows):
+        return (
+            f"its rows have {usual} values and its header {usual - 1}: the first column has no name, as"
+            f" R writes row names; put one in front: sed '{line}s/^/row{sep}/' {shlex.quote(one.file)}"
         )
-    # A further line of the header has words where the others have numbers.
+    command = f"sed '{line}s/$/{sep}/' {shlex.quote(one.file)}"
+    return f"its rows end on a separator and its header does not: put one there: {command}"
+
+
+def _of_lines_above(one: Look, rows: _Rows, usual: int, numeric: Sequence[int]) -> str:
+    for line, row in rows[1:_ABOVE] if numeric else ():
+        named = len(row) == usual == len({*map(str.strip, row)} - {""})
+        if named and not _numbers(row[i] for i in numeric):
+            command = f"tail -n +{line} {(file := shlex.quote(one.file))} > table-{file}"
+            return f"line {line} looks like the header: delete the lines above it: {command}"
+    return ""
+
+
+def _of_values(header: Sequence[str], numeric: Sequence[int]) -> str:
+    if _numbers(header[i] for i in numeric) * 2 <= len(numeric):
+        return ""
+    return (
+        f"its first line has values and not the names of columns, such as {header[0][:30]!r},"
+        f" {header[numeric[0]][:30]!r}: put a line with their names above it"
+    )
+
+
+def _of_further_line(rows: _Rows, numeric: Sequence[int]) -> str:
+    """A further line of the header has words where the others have numbers."""
     more = []
     for line, row in rows[1 : 1 + _BELOW] if len(numeric) > 2 and len(rows) > 2 * _BELOW else ():
-        words = [row[i] for i in numeric if row[i].strip()] if len(row) == usual else []
+        words = [row[i] for i in numeric if row[i].strip()] if len(row) == len(rows[0][1]) else []
         if (len(words) - _numbers(words)) * 2 > len(numeric):
             more.append(line)
     if more and more[0] == rows[1][0]:
-        raise InputError(
-            f"{label}: line {more[-1]} looks like a further line of the header: keep one such line"
-        )
+        return f"line {more[-1]} looks like a further line of the header: keep one such line"
+    return ""
 
 
 def _numbers(texts: Iterable[str]) -> int:
     """How many of the texts are numbers."""
     return sum(_NUMBER.fullmatch(text.strip()) is not None for text in texts)
-
-
-def _is_json(text: str) -> bool:
-    start = text.lstrip()
-    return start.startswith(("{", "[")) and (
-        _parses(start.partition("\n")[0].rstrip()) or start[:2] in ("{\n", "[\n")
-    )
-
-
-def _parses(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict | list)
-    except ValueError:
-        return False
 
 
 def _rows(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
@@ -553,4 +495,4 @@ def _fits(
         -float(blanks),
         float(escape == '"'),
     )
-    return (*score, *habit), Dialect(sep, escape, columns, blanks)
+    return (*score, *habit), replace(dialect, columns=columns)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from genre_spark.catalog.columns import by_name, literal, placeholder_sql, sql_name
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
-from genre_spark.catalog.reader import SOURCE, Mapped, odd_name
+from genre_spark.catalog.reader import SOURCE, Mapped, named, odd_name
 from genre_spark.catalog.rows import MALFORMED, UNCLOSED
 from genre_spark.platform.session import is_classic
 from genre_spark.schema import (
@@ -170,6 +170,7 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     Expressions are SQL texts: a text is one call to Java, where columns that are put together in
     Python take a call for each operator, thousands for a catalogue and seconds of a cold start.
     """
+    in_source = [name for name in features if name in mapped.features]
     possible = {name: _possible(name) if name in mapped.features else "false" for name in features}
     n_imputed = " + ".join(f"int(NOT {one})" for one in possible.values())
     violations = _listed(
@@ -181,14 +182,11 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         literal(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
         literal(f"unusable:{TRACK_ID}"): f"coalesce({_NO_ID}, false)",
     }
-    damaged = " + ".join(
-        f"int({_is_damaged(name, possible[name])})" for name in features if name in mapped.features
-    )
+    damaged = " + ".join(f"int({_is_damaged(name, possible[name])})" for name in in_source)
     too_many = f"({damaged or 0} > {max_imputed})"
     unusable = f"({' OR '.join([*of_row.values(), too_many])})"
     of_features = f"IF({too_many}, array_append({violations}, {literal(TOO_MANY)}), {_NONE})"
     reasons = f"concat({_listed(of_row)}, {of_features})"
-    in_source = [name for name in features if name in mapped.features]
     validated = {
         **{odd_name(name): _odd(name, possible[name]) for name in in_source},
         N_IMPUTED: n_imputed,
@@ -203,10 +201,9 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     }
     of_texts = [name for name in TEXT_COLUMNS if name in mapped.columns and name != TRACK_ID]
     odd = [*map(odd_name, of_texts), *map(odd_name, in_source)]
-    expressions = [f"{text} AS {sql_name(name)}" for name, text in validated.items()]
     kept = [*TEXT_COLUMNS, ARTISTS, *map(odd_name, of_texts), SOURCE]
     kept += [FEATURE_SOURCE] if FEATURE_SOURCE in mapped.columns else []
-    rows = mapped.rows.selectExpr(*map(sql_name, kept), *expressions)
+    rows = mapped.rows.selectExpr(*map(sql_name, kept), *named(validated))
     each = ", ".join(map(_not_taken, (*of_texts, *in_source)))
     return rows.withColumn(
         NOT_TAKEN, F.expr(f"cast(array_compact(array({each})) AS {_STRUCTS})")
@@ -291,7 +288,9 @@ def _resolve_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFram
     """Keeps one row of each id: a usable one, with the fewest violations, then by content."""
     unusable = ~F.col(USABLE)
     per_id = Window.partitionBy(TRACK_ID)
-    content = _content_hash([F.col(name) for name in (*TEXT_COLUMNS, *features)])
+    columns = map(F.col, (*TEXT_COLUMNS, *features))
+    # With where there is no value, which the hash leaves out.
+    content = F.xxhash64(*[part for one in columns for part in (one.isNull(), one)])
     # As text: Spark hashes no maps.
     order = per_id.orderBy(unusable, N_IMPUTED, content, F.xxhash64(F.col(SOURCE).cast("string")))
     plain = F.lower(GENRE)
@@ -307,11 +306,6 @@ def _resolve_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFram
             GENRE: F.when(first == last, F.min(GENRE).over(per_id)),
         }
     )
-
-
-def _content_hash(columns: Sequence[Column]) -> Column:
-    """A 64-bit hash of values and of where there is none, which `xxhash64` leaves out."""
-    return F.xxhash64(*[part for column in columns for part in (column.isNull(), column)])
 
 
 def _id_key() -> Column:

@@ -39,7 +39,6 @@ from genre_spark.publishing.manifest import Source as LabelledSource
 from genre_spark.publishing.writer import Staged
 from genre_spark.schema import TRACK_ID, labelled_columns
 from genre_spark.scoring import job, worker
-from genre_spark.scoring.job import Tracks
 from genre_spark.versions import scoring_software
 
 logger = logging.getLogger(__name__)
@@ -161,6 +160,7 @@ class _Run:
     request: LabelRequest
     target: Destination
     scored_at: str
+    started: float
 
 
 def publish_labels(
@@ -182,7 +182,7 @@ def publish_labels(
     output = destination_of(spark, request.output, request.settings)
     with output.publishing(not request.dry_run, request.run_id) as target:
         old = target.old
-        run = _Run(catalogue, request, target, now())
+        run = _Run(catalogue, request, target, now(), time.monotonic())
         manifest, staged = _stage(run)
         target.complete(manifest, staged.table)
         changes = None
@@ -195,29 +195,45 @@ def publish_labels(
 
 def _stage(run: _Run) -> tuple[Manifest, Staged]:
     """Stages everything but the manifest, and builds that."""
-    started = time.monotonic()
-    request, source, profile = run.request, run.request.source, run.request.bundle.profile
-    run_id, old = run.target.run_id, run.target.old.manifest if run.target.old else None
+    request = run.request
     _check_shrink(run, run.catalogue.n_rows)
-    limits = request.settings.drift
-    drifted = distributions.check_drift(profile, run.catalogue, limits, source.path)
+    drifted = distributions.check_drift(
+        request.bundle.profile, run.catalogue, request.settings.drift, request.source.path
+    )
     staged, facts, because = _stage_labels(run)
     _check_shrink(run, staged.content.rows)
     counts = _stage_quarantine(run, staged)
+    rows = LabelledRows(
+        **dict(counts),
+        **facts,
+        labelled=counts.accepted,
+        imputed=staged.imputed,
+        quarantined=counts.n_quarantined,
+    )
+    return _manifest(run, staged, rows, drifted, because), staged
+
+
+def _manifest(
+    run: _Run, staged: Staged, rows: LabelledRows, drifted: drift.Drift, because: str | None
+) -> Manifest:
+    """What there is to say of a run once everything else is staged."""
+    request = run.request
+    source, bundle = request.source, request.bundle
+    run_id, old = run.target.run_id, run.target.old.manifest if run.target.old else None
     reasons = {"reasons": distributions.reasons(staged.table)} if request.explain else {}
     version = {} if source.version is None else {"version": source.version}
     ids = {one.scored_at: one.run_id for one in (old.runs if old else ())} | {run.scored_at: run_id}
-    manifest = Manifest(
+    return Manifest(
         made_by=atomic_directory.MADE_BY,
         run_id=run_id,
         scored_at=run.scored_at,
-        model_id=request.bundle.manifest.model_id,
-        model=Model(path=request.bundle.source, created_at=request.bundle.manifest.created_at),
+        model_id=bundle.manifest.model_id,
+        model=Model(path=bundle.source, created_at=bundle.manifest.created_at),
         source=LabelledSource(
             path=source.path,
             format=source.fmt,
             dataset=source.dataset,
-            fingerprint=facts["fingerprint"],
+            fingerprint=rows.fingerprint,
             **version,
         ),
         software=scoring_software(),
@@ -227,23 +243,16 @@ def _stage(run: _Run) -> tuple[Manifest, Staged]:
             Run(run_id=ids.get(at), scored_at=at, tracks=n)
             for at, n in sorted(staged.scored_at.items(), reverse=True)
         ),
-        rows=LabelledRows(
-            **dict(counts),
-            **facts,
-            labelled=staged.content.rows,
-            imputed=staged.imputed,
-            quarantined=counts.n_quarantined,
-        ),
+        rows=rows,
         checksum=staged.content.checksum,
         schema=request.columns,
         labels=Labels(**dict(staged.labels), **reasons),
-        drift=drift.with_labels(drifted, drift.of_labels(profile.labels, staged.labels)),
+        drift=drift.with_labels(drifted, drift.of_labels(bundle.profile.labels, staged.labels)),
         settings=request.settings,
         finished_at=now(),
-        seconds=round(time.monotonic() - started, 1),
+        seconds=round(time.monotonic() - run.started, 1),
         files=run.target.files(),
     )
-    return manifest, staged
 
 
 def _check_shrink(run: _Run, n_tracks: int) -> None:
@@ -263,8 +272,7 @@ def _check_shrink(run: _Run, n_tracks: int) -> None:
 
 def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
     """Writes and verifies the labels; facts on the tracks; why an incremental run scored them all."""
-    request, n_rows = run.request, run.catalogue.n_rows
-    columns, settings = request.columns, request.settings.publishing
+    request = run.request
     bits = job.missing_bits(request.bundle.manifest.scoring.scaler.features)
     wanted = _aggregates(bits)
     with (
@@ -272,7 +280,14 @@ def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
         reading(f"{request.source.path}: cannot be read any more"),
     ):
         counted = {} if hashes is not None else wanted
-        staged = writer.stage_labels(table, run.target.staging, n_rows, columns, counted, settings)
+        staged = writer.stage_labels(
+            table,
+            run.target.staging,
+            run.catalogue.n_rows,
+            request.columns,
+            counted,
+            request.settings.publishing,
+        )
         found = staged.facts if hashes is None else writer.aggregate(hashes, wanted)
     missing = {name: n for name, _ in bits if (n := found.pop(f"missing_{name}"))}
     return staged, {**found, "missing": missing, "fingerprint": found["fingerprint"] or ""}, because
@@ -295,22 +310,24 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
 
     Where every row was labelled there is nothing to look for.
     """
-    read, labelled = run.catalogue.n_rows, staged.content.rows
-    catalogue, path = run.catalogue, run.target.quarantine
+    catalogue, path = run.catalogue, run.request.source.path
+    read, labelled = catalogue.n_rows, staged.content.rows
     rows = catalogue.quarantined if labelled < read else catalogue.none_quarantined
     rows, verify = run.target.storable(rows), run.request.settings.publishing.verify
-    with reading(f"{run.request.source.path}: cannot be read any more"):
-        written, reasons = writer.stage_quarantine(rows, path, run.target.hide_quarantine, verify)
+    with reading(f"{path}: cannot be read any more"):
+        written, reasons = writer.stage_quarantine(
+            rows, run.target.quarantine, run.target.hide_quarantine, verify
+        )
     writer.reconcile(read, labelled, written.rows)
     counts = GatedRows(
         read=read,
         accepted=labelled,
         duplicates=reasons.get(DUPLICATE, 0),
         reasons=reasons,
-        values=run.catalogue.sample.values,
+        values=catalogue.sample.values,
     )
-    check_quotes(run.catalogue.validated, counts, run.request.source.path)
-    check_gate(counts, run.request.settings.catalog.max_quarantined, run.request.source.path)
+    check_quotes(catalogue.validated, counts, path)
+    check_gate(counts, run.request.settings.catalog.max_quarantined, path)
     return counts
 
 
@@ -326,28 +343,28 @@ def _labels(run: _Run) -> Iterator[tuple[DataFrame, DataFrame | None, str | None
     in_full_because : str or None
         Why an incremental run scores everything.
     """
-    sample, settings = run.catalogue.sample, run.request.settings.scoring
-    oversized = sample.oversized_artists(settings.max_group)
-    tracks = Tracks(run.catalogue.tracks, run.catalogue.n_rows, oversized)
-    label = partial(job.labelled, tracks, run.request.bundle, run.scored_at, run.request.explain)
+    catalogue, request = run.catalogue, run.request
+    oversized = catalogue.sample.oversized_artists(request.settings.scoring.max_group)
+    tracks = job.Tracks(catalogue.tracks, catalogue.n_rows, oversized)
+    label = partial(job.labelled, tracks, request.bundle, run.scored_at, request.explain)
     published: DataFrame | str | None = None
-    if run.request.incremental:
-        columns = run.request.columns
+    if request.incremental:
+        columns = request.columns
         read = partial(run.target.published, columns)
         published = reusable(read, run.target.old, scoring_software(), columns)
     if not isinstance(published, DataFrame):
         if published:
-            logger.warning("%s: scored in full: %s", run.request.output, published)
+            logger.warning("%s: scored in full: %s", request.output, published)
         yield label(), None, published
         return
-    with _split(tracks, run.request.bundle, published) as (reused, others, hashes):
+    with _split(tracks, request.bundle, published) as (reused, others, hashes):
         rescored = label(only=others).drop(*job.PASSED)
         yield reused.unionByName(rescored), hashes, None
 
 
 @contextmanager
 def _split(
-    tracks: Tracks, bundle: Bundle, published: DataFrame
+    tracks: job.Tracks, bundle: Bundle, published: DataFrame
 ) -> Iterator[tuple[DataFrame, DataFrame, DataFrame]]:
     """Compares the tracks with a published catalogue, for as long as the block lasts.
 

@@ -11,7 +11,6 @@ References
 MLflow Model Registry, https://mlflow.org/docs/latest/ml/model-registry/
 """
 
-import json
 import logging
 import re
 from collections.abc import Iterator
@@ -31,9 +30,9 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array, Object, Property
+from pydantic_core import from_json
 
 from genre_spark.bundle import files
-from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.bundle.registry import Promotion
 from genre_spark.config import Settings, load_settings
@@ -84,7 +83,9 @@ def check(name: str | None = None) -> None:
         ) from err
 
 
-def log(opened: Bundle, settings: Settings, run_id: str, name: str, page: Path) -> dict[str, str]:
+def log(
+    opened: files.Bundle, settings: Settings, run_id: str, name: str, page: Path
+) -> dict[str, str]:
     """Logs a bundle as a run: parameters, metrics, the page, and the model itself.
 
     Raises `OutputError` if MLflow refuses it.
@@ -124,7 +125,7 @@ def log(opened: Bundle, settings: Settings, run_id: str, name: str, page: Path) 
     return {"run_id": run.info.run_id, "model_uri": made.model_uri}
 
 
-def register(logged: dict[str, str], opened: Bundle, name: str) -> dict[str, str]:
+def register(logged: dict[str, str], opened: files.Bundle, name: str) -> dict[str, str]:
     """Registers a logged bundle: ``registered``, by which ``--model`` finds it.
 
     Raises `OutputError` if MLflow does not take it.
@@ -239,7 +240,9 @@ def _bundle_in(model: Path, reference: str) -> Path:
         content = yaml.safe_load(read_small(model / "MLmodel"))
         flavor = content["flavors"]["python_function"]
         loader, bundle = flavor["loader_module"], (model / flavor["data"]).resolve()
-    except (InputError, OSError, yaml.YAMLError, LookupError, TypeError, ValueError) as err:
+    except (
+        InputError, OSError, yaml.YAMLError, RecursionError, LookupError, TypeError, ValueError,
+    ) as err:  # fmt: skip
         raise BundleError(foreign) from err
     if loader != __name__ or not bundle.is_relative_to(model.resolve()) or not bundle.is_dir():
         raise BundleError(foreign)
@@ -288,7 +291,7 @@ class VersionAliases:
 
 def _read(path: str, alias: str, version: str, text: str) -> Promotion:
     try:
-        return Promotion(alias=alias, version=version, **json.loads(text))
+        return Promotion(alias=alias, version=version, **from_json(text))
     except (ValueError, TypeError) as err:
         raise BundleError(f"{path}: a tag {_PROMOTED}… in MLflow is damaged; delete it") from err
 

@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_tracks
 
-from genre_spark.catalog import advice, csv_files, forms, inspection, known_tables, text_files
+from genre_spark.catalog import (
+    advice,
+    csv_files,
+    forms,
+    inspection,
+    json_files,
+    known_tables,
+    text_files,
+)
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
 from genre_spark.catalog.column_readings import SHARES
 from genre_spark.catalog.encodings import detect
@@ -234,6 +242,12 @@ def text(*lines, end="\n"):
     return end.join(lines) + end
 
 
+def tabbed(*lines):
+    return text(*lines).replace(",", "\t").encode()
+
+
+# Levels of nesting that Python does not follow.
+DEEP = 100_000
 OTHER = {
     "gzip": (gzip.compress(b"a,b\n1,2\n"), "is gzip: rename it to t.csv.gz"),
     "zstd": (b"\x28\xb5\x2f\xfd rest", "is zstd: rename it"),
@@ -251,6 +265,10 @@ OTHER = {
     "a separator of two characters": (text(*(one.replace(",", "::") for one in (HEADER, *LINES))).encode(), "is one column, which '::' parts"),
     "quoted lines": (text(*(f'"{one}"' for one in (HEADER, *LINES))).encode(), "are quoted as a whole"),
     "row names": (text(HEADER, *(f"{i},{one}" for i, one in enumerate(LINES))).encode(), "the first column has no name"),
+    "row names before tabs": (tabbed(HEADER, *(f"{i},{one}" for i, one in enumerate(LINES))), r"sed '1s/^/row\t/' t.csv"),
+    "row names below a comment": (text("# by R", HEADER, *(f"{i},{one}" for i, one in enumerate(LINES))).encode(), "sed '2s/^/row,/' t.csv"),
+    "a tab at the end of rows": (tabbed(HEADER, *(f"{one}," for one in LINES)), r"sed '1s/$/\t/' t.csv"),
+    "deep JSON": (b'{"a":' * DEEP, "is JSON"),
 }  # fmt: skip
 
 
@@ -268,16 +286,17 @@ ODD_JSON = {
 def test_json_without_a_row_for_each_track_is_refused_with_the_remedy(kind):
     content, told = ODD_JSON[kind]
     with pytest.raises(InputError) as stopped:
-        text_files.is_many_lines(content if isinstance(content, str) else json.dumps(content), "t")
+        json_files.is_many_lines(content if isinstance(content, str) else json.dumps(content), "t")
     assert told in str(stopped.value)
 
 
 @pytest.mark.parametrize(
     ("content", "many"),
-    [('{"id": 1}\n{"id": 2}', False), ('{"id":\n1}', True), ("[\n{}]", True), ('{"a": {"b": 1}}', False)],
+    [('{"id": 1}\n{"id": 2}', False), ('{"id":\n1}', True), ("[\n{}]", True), ('{"a": {"b": 1}}', False),
+     (f'{{"a": {"[" * DEEP}\n{{"a": 1}}', False), ("[" * DEEP, True)],
 )  # fmt: skip
 def test_json_is_read_by_lines_or_whole(content, many):
-    assert text_files.is_many_lines(content, "t") is many
+    assert json_files.is_many_lines(content, "t") is many
 
 
 def written(path, *files, given=None):

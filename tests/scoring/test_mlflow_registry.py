@@ -130,6 +130,12 @@ def test_a_model_of_somebody_else_is_refused(registry):
         opened_by("models:/theirs/1")
 
 
+@pytest.mark.parametrize("tag", ["{", "[]", "{}", '{"at":' * 1000])
+def test_a_damaged_tag_of_a_promotion_is_named(tag):
+    with pytest.raises(BundleError, match="in MLflow is damaged; delete it"):
+        mlflow_model._read("models:/mine/1", "champion", "1", tag)
+
+
 def test_names_that_mlflow_would_not_take_are_refused_before_the_work(registry):
     with pytest.raises(ConfigError, match="--register a/b: MLflow takes no name"):
         mlflow_model.check("a/b")
@@ -148,6 +154,7 @@ def test_names_that_mlflow_would_not_take_are_refused_before_the_work(registry):
         "flavors: {python_function: {loader_module: os, data: bundle}}",
         "a: " + "x" * 2**23,
         "{",
+        "[" * 10_000,
     ],
 )
 def test_a_model_file_of_a_stranger_leads_nowhere_else(tmp_path, mlmodel):
