@@ -19,7 +19,7 @@ from genre_spark.catalog import catalogue, names
 from genre_spark.catalog.columns import literal, readable_name
 from genre_spark.catalog.inspection_results import Column
 from genre_spark.catalog.mapping_inference import could_be_read, meanings
-from genre_spark.catalog.reader import OURS
+from genre_spark.catalog.reader import FILE_NAME, OURS
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID
 
@@ -47,7 +47,8 @@ def described(
     Facts are of the whole table, values of a sample by rows' contents: the order of the rows changes
     nothing. Of wide tables only columns that could be used are looked at.
     """
-    table = catalogue.persisted(stack, source.read(spark))
+    file = F.substring_index(F.input_file_name(), "/", -1)
+    table = catalogue.persisted(stack, source.read(spark).withColumn(FILE_NAME, file))
     columns = [one for one in _fields(table.schema) if one.name not in OURS]
     plain = [one.sql for one in columns if not one.kind.startswith((*_NESTED, "variant"))]
     # By the values as they are: to write numbers as texts takes longer than all else.

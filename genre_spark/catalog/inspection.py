@@ -295,11 +295,12 @@ def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> pa.Table:
         if (source := found.mapping[name].source) in sources
     ]
     outcomes = [f"{sql_name(name)} AS `to_{name}`" for name in read]
-    named = [] if FEATURE_SOURCE in found.mapping else mixed_sources.columns(found.columns)
-    by = [
-        f"left(string({_in_source(one.sql)}), {_SHOWN}) AS {sql_name(_BY + one.name)}"
-        for one in named
-    ]
+    sides = {}
+    if FEATURE_SOURCE not in found.mapping:
+        named = mixed_sources.columns(found.columns)
+        sides = {one.name: _in_source(one.sql) for one in named}
+        sides[mixed_sources.FILE] = f"{reader.SOURCE}.{reader.FILE_NAME}"
+    by = [f"left(string({sql}), {_SHOWN}) AS {sql_name(_BY + name)}" for name, sql in sides.items()]
     return mapped.rows.filter(sampling.one_in(share)).selectExpr(*texts, *outcomes, *by).toArrow()
 
 
@@ -317,6 +318,7 @@ def _outcomes(
     by = {
         name.removeprefix(_BY): sample[name] for name in sample.column_names if name.startswith(_BY)
     }
+    artists = sample[f"to_{ARTIST}"] if f"to_{ARTIST}" in sample.column_names else None
     for name, one in found.mapping.items():
         if f"from_{name}" in sample.column_names:
             examples = _examples(sample[f"from_{name}"], sample[f"to_{name}"])
@@ -325,7 +327,7 @@ def _outcomes(
             one = replace(one, not_understood=counts.values[name].not_understood / counts.read)
         if name in mapped.features and name not in found.dataset.confirmed:
             one = _doubted(one, sample[f"to_{name}"])
-            if mixed := mixed_sources.question(sample[f"to_{name}"], by):
+            if mixed := mixed_sources.question(sample[f"to_{name}"], by, artists):
                 one = replace(one, question=one.question or f"{name}: {mixed}")
         completed[name] = one
     return completed

@@ -14,6 +14,10 @@ _WORDS = {"source", "sources", "provider", "analyser", "analyzer", "extractor", 
 _MOST_SOURCES = 9
 # Of each source, so that one is known by more than chance.
 _FEWEST = 50
+# Tracks' worth of common artists by which sources are compared.
+_FEWEST_COMMON = 100
+# What `question` calls the files of a table.
+FILE = "file"
 # `distance` of sources that clearly differ, and what it leaves to chance, by numbers of values.
 _CLEAR, _BY_CHANCE = 0.15, 1.36
 
@@ -28,7 +32,9 @@ def columns(found: Iterable[Column]) -> list[Column]:
     ]
 
 
-def question(values: pa.ChunkedArray, by: Mapping[str, pa.ChunkedArray]) -> str:
+def question(
+    values: pa.ChunkedArray, by: Mapping[str, pa.ChunkedArray], artists: pa.ChunkedArray | None
+) -> str:
     """What to ask of a feature that is clearly distributed otherwise in another source; else empty.
 
     Parameters
@@ -36,24 +42,71 @@ def question(values: pa.ChunkedArray, by: Mapping[str, pa.ChunkedArray]) -> str:
     values : pa.ChunkedArray
         Of the feature, in a sample of rows.
     by : mapping of str to pa.ChunkedArray
-        The same rows' values of `columns`, by name.
+        The same rows' values of `columns`, by name, and their files by `FILE`.
+    artists : pa.ChunkedArray, optional
+        Their artists. Files hold different music, so they are compared over the artists of both.
     """
     for name, sources in by.items():
-        rows = pa.table({"source": sources, "value": values}).drop_null()
-        rows = rows.filter(pc.is_finite(rows["value"]))
-        source, value = (column.to_numpy() for column in rows.columns)
-        sides = {one: value[source == one] for one in pc.unique(rows["source"]).to_pylist()}
-        sides = {one: side for one, side in sides.items() if len(side) >= _FEWEST}
-        first, *others = sorted(sides, key=lambda one: (-len(sides[one]), one)) or [""]
+        of_files = name == FILE
+        if of_files and artists is None:
+            continue
+        sides = _sides(values, sources, artists if of_files else sources)
+        first, *others = sides or [""]
         for other in others:
-            if distance(sides[first], sides[other]) > _CLEAR:
-                medians = " and ".join(f"{np.median(sides[one]):.3g}" for one in (first, other))
+            if _apart(sides[first], sides[other], of_files) > _CLEAR:
+                medians = " and ".join(f"{np.median(sides[one][0]):.3g}" for one in (first, other))
+                told = "a column that tells" if of_files else "that column"
                 return (
                     f"rows with {name} {first!r} and {other!r} are distributed differently (medians"
-                    f" {medians}). If they were measured in different ways, map that column (columns:"
-                    f" {FEATURE_SOURCE}: {name}): cluster then brings them onto one scale"
+                    f" {medians}). If they were measured in different ways, map {told} (columns:"
+                    f" {FEATURE_SOURCE}: {'…' if of_files else name}): cluster then brings them onto one scale"
                 )
     return ""
+
+
+def _sides(
+    values: pa.ChunkedArray, sources: pa.ChunkedArray, artists: pa.ChunkedArray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Values of each source, and keys of their artists; the source with most of them first."""
+    rows = pa.table({"source": sources, "value": values, "artist": artists}).drop_null()
+    rows = rows.filter(pc.is_finite(rows["value"]))
+    source, value = rows["source"].to_numpy(), rows["value"].to_numpy()
+    artist = rows["artist"].combine_chunks().dictionary_encode().indices.to_numpy() + 1
+    names, counts = np.unique(source, return_counts=True)
+    order = [i for i in np.argsort(-counts, kind="stable")[:_MOST_SOURCES] if counts[i] >= _FEWEST]
+    return {names[i]: (value[source == names[i]], artist[source == names[i]]) for i in order}
+
+
+def _apart(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], by_artist: bool
+) -> float:
+    """`distance` of two sides; over the artists of both, and 0 where those are too few."""
+    if not by_artist:
+        return distance(one[0], other[0])
+    weights = of_common_artists(one[1], other[1])
+    return distance(one[0], other[0], *weights) if weights else 0.0
+
+
+def of_common_artists(own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Weights of the tracks of two sides under which each artist counts alike on both.
+
+    An artist counts as many tracks as its smaller side tells about. None where that is fewer than
+    100 in all.
+
+    Parameters
+    ----------
+    own, other : np.ndarray [shape=(n,), shape=(m,), dtype=int64]
+        Keys of the artists; 0 is none.
+    """
+    codes = np.unique(np.concatenate([own, other]), return_inverse=True)[1]
+    sides = codes[: len(own)], codes[len(own) :]
+    n = [np.bincount(side, minlength=codes.max() + 1) for side in sides]
+    common = n[0] * n[1] / np.maximum(n[0] + n[1], 1)
+    common[codes[np.concatenate([own, other]) == 0]] = 0.0  # no artist
+    if common.sum() < _FEWEST_COMMON:
+        return None
+    first, second = (common[side] / one[side] for side, one in zip(sides, n, strict=True))
+    return first, second
 
 
 def distance(

@@ -30,7 +30,9 @@ from genre_spark.source import Dataset
 SOURCE = "_source"
 # In a quarantine that is read again, these are of the last run.
 REASONS = "_reasons"
-OURS = (CORRUPT, REASONS, SWALLOWED)
+# The file that a row came from, where `inspect` asks.
+FILE_NAME = "_genre_spark_file"
+OURS = (CORRUPT, REASONS, SWALLOWED, FILE_NAME)
 
 # Files of one table may differ in their columns; none is to be lost without a word.
 _OPTIONS = {PARQUET: {"mergeSchema": "true"}, ORC: {"mergeSchema": "true"}}

@@ -17,7 +17,7 @@ from pydantic import model_validator
 
 from genre_spark._model import Finite, StrictModel
 from genre_spark.catalog.columns import literal, sql_name
-from genre_spark.catalog.mixed_sources import distance
+from genre_spark.catalog.mixed_sources import distance, of_common_artists
 from genre_spark.platform.safe_text import plain
 from genre_spark.schema import ARTIST, FEATURE_SOURCE, feature
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _ENOUGH = 200_000
 # Quantiles that a map goes through.
 _LEVELS = np.linspace(0.0, 1.0, 33)
-# Tracks' worth of common artists that a map needs; with fewer, all tracks are compared.
+# Values of each side that a map needs.
 _FEWEST = 100
 # Unknown sources that a message names.
 _MOST_NAMED = 3
@@ -199,7 +199,9 @@ def _map(
     sides = [np.flatnonzero(side & ~np.isnan(values)) for side in (own, reference)]
     if min(map(len, sides)) < _FEWEST:
         return None
-    weights = _of_common_artists(*[artists[side] for side in sides])
+    weights = of_common_artists(*[artists[side] for side in sides]) or [
+        np.ones(len(side)) for side in sides
+    ]
     given, becomes = (values[side] for side in sides)
     if distance(given, becomes, *weights) <= _EQUAL:
         return None
@@ -212,22 +214,6 @@ def _map(
     return MonotoneMap(
         given=tuple(once.tolist()), becomes=tuple(np.maximum.accumulate(mean).tolist())
     )
-
-
-def _of_common_artists(own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the tracks of both sides under which each artist counts alike on both.
-
-    An artist counts as many tracks as its smaller side tells about.
-    """
-    codes = np.unique(np.concatenate([own, other]), return_inverse=True)[1]
-    sides = codes[: len(own)], codes[len(own) :]
-    n = [np.bincount(side, minlength=codes.max() + 1) for side in sides]
-    common = n[0] * n[1] / np.maximum(n[0] + n[1], 1)
-    common[codes[np.concatenate([own, other]) == 0]] = 0.0  # no artist
-    if common.sum() < _FEWEST:
-        return np.ones(len(own)), np.ones(len(other))
-    first, second = (common[side] / one[side] for side, one in zip(sides, n, strict=True))
-    return first, second
 
 
 def _quantiles(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
