@@ -266,12 +266,13 @@ def _candidates(
             if limits.integer:
                 possible &= outcome == np.rint(outcome)
             found = known_tables.spread(name, outcome[possible], weights[possible])
+            doubt = known_tables.unlike(name, found, fewest=1)
             yield _Candidate(
                 form,
                 scale,
                 np.where(possible, outcome, np.nan),
                 float(weights[possible].sum() / max(1, weights.sum())),
-                known_tables.unlike(name, found, fewest=1) is None,
+                doubt is None and not known_tables.falls_short(name, found),
                 known_tables.unlike(name, found) or "",
                 isinstance(form, Number) and scale.factor == named,
             )

@@ -145,6 +145,13 @@ def test_a_good_table_is_read_as_it_stands_and_nothing_is_asked():
     assert not any(one.question or one.doubt for one in readings.values())
 
 
+@pytest.mark.parametrize("name", ["danceability", "energy", "speechiness", "valence"])
+def test_proportions_of_which_some_exceed_1_are_not_read_as_out_of_ten(name):
+    table = tracks()
+    table.loc[::12, name] = 1.04
+    assert understood(table)[name].expression == name
+
+
 def test_an_id_is_made_of_what_tells_tracks_apart():
     symphonies = tracks().drop(columns="track_id").assign(title="I. Allegro")
     assert len(made_ids(understood(symphonies))) == 3
