@@ -2,6 +2,7 @@
 
 import colorsys
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from math import gcd
@@ -22,6 +23,8 @@ _WIDTH, _ROW, _SCALE = 560, 22, 2
 # Beyond this many columns, values are not written into a heat map.
 _MOST_WRITTEN = 15
 _LUMINANCE = 0.17
+# In a specification: stands for a value.
+_PLACE = re.compile(r'"\$(\w+)"')
 
 
 def bars(
@@ -224,19 +227,9 @@ def javascript() -> str:
 def _filled(chart: str, rows: Sequence[Any] = (), n_rows: int = 0, **values: Any) -> Spec:
     """A specification with its values; of texts from tables only safe lines are kept."""
     given = values | {"rows": rows, "height": max(50, _ROW * n_rows)}
-    safe = {f"${name}": _clean(value) for name, value in given.items()}
-    spec: Spec = _replaced(json.loads(html.asset(f"{chart}.json")), safe)
+    safe = {name: json.dumps(_clean(value)) for name, value in given.items()}
+    spec: Spec = json.loads(_PLACE.sub(lambda one: safe[one[1]], html.asset(f"{chart}.json")))
     spec["layer"] = [one for one in spec["layer"] if one.get("data") != {"values": []}]
-    return spec
-
-
-def _replaced(spec: Any, values: Mapping[str, Any]) -> Any:
-    if isinstance(spec, str):
-        return values.get(spec, spec)
-    if isinstance(spec, list):
-        return [_replaced(one, values) for one in spec]
-    if isinstance(spec, dict):
-        return {name: _replaced(one, values) for name, one in spec.items()}
     return spec
 
 
