@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+from genre_spark.bundle.genre_metrics import Protocol
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.platform.safe_text import markdown
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import text
 
-Row = tuple[Any, ...]
 # How values are written, by the name of the column.
 Columns = dict[str, Callable[[Any], str]]
 Spec = dict[str, Any]
+_Of = TypeVar("_Of")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Table:
 
     title: str
     columns: Mapping[str, Callable[[Any], str]]
-    rows: Sequence[Row]
+    rows: Sequence[tuple[Any, ...]]
     note: str = ""
     kind: ClassVar[str] = "table"
 
@@ -49,6 +50,17 @@ def facts(title: str, pairs: Mapping[str, Any]) -> Table:
     """A table of names and values, without those that are absent."""
     rows = [(name, value) for name, value in pairs.items() if value not in (None, "")]
     return Table(title, dict.fromkeys(("fact", "value"), text.shown), rows)
+
+
+def by_protocol(
+    title: str, head: str, parts: Mapping[Protocol, Mapping[str, Any]], form: Callable[[Any], str]
+) -> Table:
+    """A row for each name in any of the parts, a column for each protocol."""
+    columns = {head: text.shown, **{text.protocol(name): form for name in parts}}
+    names = dict.fromkeys(name for part in parts.values() for name in part)
+    return Table(
+        title, columns, [(name, *(part.get(name) for part in parts.values())) for name in names]
+    )
 
 
 def sort_key(value: Any) -> float | str:
@@ -96,11 +108,16 @@ class Figure:
 
 
 def panels(
-    name: str, question: str, parts: Mapping[str, tuple[str, Spec]], note: str = ""
+    name: str,
+    question: str,
+    protocols: Mapping[Protocol, _Of],
+    panel: Callable[[_Of], tuple[str, Spec]],
+    note: str = "",
 ) -> Figure:
-    """A figure with a finding and a chart for each protocol, by its title."""
-    findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in parts.items()]
-    specs = {title: chart for title, (_, chart) in parts.items()}
+    """A figure with a finding and a chart for each protocol."""
+    drawn = {text.protocol(one): panel(of) for one, of in protocols.items()}
+    findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in drawn.items()]
+    specs = {title: chart for title, (_, chart) in drawn.items()}
     return Figure(name, question, " ".join(findings), specs, note)
 
 
@@ -143,12 +160,12 @@ Part = Table | Figure | Cards
 
 @dataclass(frozen=True)
 class Topic:
-    """A section of the page; `name` is its anchor, `lead` its first paragraph."""
+    """A section of the page; `name` is its anchor, `lead` its first paragraph, absent parts are None."""
 
     name: str
     title: str
     lead: str
-    parts: Sequence[Part]
+    parts: Sequence[Part | None]
     tiles: Sequence[Tile] = ()
 
 

@@ -10,7 +10,6 @@ from genre_spark.evaluation.study_results import (
     CurvePoint,
     OverSeeds,
     PublishedStudy,
-    ScoresOverSeeds,
     StudiedProtocol,
 )
 from genre_spark.platform.safe_text import markdown
@@ -56,12 +55,11 @@ def write(study: PublishedStudy, folder: Path) -> None:
 
 def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(MEASURES)) -> Table:
     """The classifier, its steps and the baselines, each with what the classifier gains over it."""
-
-    def row(title: str, one: ScoresOverSeeds, gain: object) -> tuple[object, ...]:
-        return title, *(getattr(one, measure) for measure in measures), gain
-
-    compared = of.ladder | of.baselines
-    rows = [row(_WHOLE, of.cnn, None), *(row(n, one, one.cnn_gain) for n, one in compared.items())]
+    compared = {_WHOLE: of.cnn, **of.ladder, **of.baselines}
+    rows = [
+        (title, *(getattr(one, measure) for measure in measures), getattr(one, "cnn_gain", None))
+        for title, one in compared.items()
+    ]
     columns: Columns = {protocol(name): shown, **{MEASURES[one]: over_seeds for one in measures},
                "classifier minus this, points (95% interval)": points}  # fmt: skip
     return Table(f"Scores, {protocol(name)}", columns, rows)
@@ -113,22 +111,20 @@ def _curve(found: Sequence[CurvePoint]) -> Table:
 
 
 def _figures(study: PublishedStudy) -> Iterator[Figure]:
-    titled = {protocol(name): of for name, of in study.protocols.items()}
-    yield _accuracy(titled)
-    if any(len(of.ladder) > 1 for of in titled.values()):
-        yield _parts(titled)
-    for name, of in study.protocols.items():
+    protocols = study.protocols
+    yield panels("accuracy", "Is the classifier better than the baselines?", protocols, _compared)
+    steps = {name: list(of.ladder.items())[:-1] for name, of in protocols.items()}
+    if gains := {
+        name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of
+    }:
+        question = "What does the whole classifier gain over each step?"
+        yield panels("parts", question, gains, _gained)
+    for name, of in protocols.items():
         finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
         question = f"Which genres are confused ({protocol(name)})?"
         yield Figure(f"confusion_{name}", question, finding, {"confusion": chart})
-    eces = {title: of.cnn.ece.mean for title, of in titled.items()}
-    accepted = {
-        title: (of.cnn.coverage.mean, of.cnn.precision.mean)
-        for title, of in titled.items()
-        if of.cnn.coverage.mean and of.cnn.precision.mean is not None
-    }
-    yield confidence.reliability(titled, eces)
-    yield confidence.risk_coverage(titled, accepted, study.target_precision)
+    yield confidence.reliability(protocols)
+    yield confidence.risk_coverage(protocols, study.target_precision)
 
 
 def ahead(of: StudiedProtocol) -> str:
@@ -139,36 +135,21 @@ def ahead(of: StudiedProtocol) -> str:
     return ", ".join(f"{name} ({mean:.3f} against {own:.3f})" for name, mean in best)
 
 
-def _accuracy(titled: Mapping[str, StudiedProtocol]) -> Figure:
+def _compared(of: StudiedProtocol) -> tuple[str, Spec]:
     def bounds(measure: OverSeeds) -> charts.Interval:
         values = [value for value in measure.values if value is not None]
         return measure.mean or 0.0, min(values, default=0.0), max(values, default=0.0)
 
-    def panel(of: StudiedProtocol) -> tuple[str, Spec]:
-        name, best = of.strongest_baseline
-        found = {one: bounds(of.accuracy) for one, of in {MODEL: of.cnn, **of.baselines}.items()}
-        gained = f"{points(best.cnn_gain)} points of accuracy over the best baseline, {name}."
-        higher = ahead(of)
-        return gained + (
-            f" Ahead of the classifier: {higher}." if higher else ""
-        ), accuracy.compared(found)
-
-    question = "Is the classifier better than the baselines?"
-    return panels("accuracy", question, {title: panel(of) for title, of in titled.items()})
+    name, best = of.strongest_baseline
+    finding = f"{points(best.cnn_gain)} points of accuracy over the best baseline, {name}."
+    if higher := ahead(of):
+        finding += f" Ahead of the classifier: {higher}."
+    found = {MODEL: of.cnn, **of.baselines}
+    return finding, accuracy.compared({one: bounds(of.accuracy) for one, of in found.items()})
 
 
-def _parts(titled: Mapping[str, StudiedProtocol]) -> Figure:
-    def panel(gains: Mapping[str, Estimate]) -> tuple[str, Spec]:
-        most = max(gains, key=lambda name: gains[name].mean)
-        bounds = {
-            name: (100 * one.mean, 100 * one.low, 100 * one.high) for name, one in gains.items()
-        }
-        chart = charts.marks({"gain": bounds}, "points of accuracy, 95% intervals")
-        return f"{points(gains[most])} points over “{most}”.", chart
-
-    steps = {
-        title: {name: one.cnn_gain for name, one in list(of.ladder.items())[:-1]}
-        for title, of in titled.items()
-    }
-    parts = {title: panel(gains) for title, gains in steps.items() if gains}
-    return panels("parts", "What does the whole classifier gain over each step?", parts)
+def _gained(gains: Mapping[str, Estimate]) -> tuple[str, Spec]:
+    most = max(gains, key=lambda name: gains[name].mean)
+    bounds = {name: (100 * one.mean, 100 * one.low, 100 * one.high) for name, one in gains.items()}
+    chart = charts.marks({"gain": bounds}, "points of accuracy, 95% intervals")
+    return f"{points(gains[most])} points over “{most}”.", chart

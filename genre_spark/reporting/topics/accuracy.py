@@ -10,12 +10,12 @@ from genre_spark.reporting import charts
 from genre_spark.reporting.document import (
     Columns,
     Figure,
-    Part,
     Spec,
     Subject,
     Table,
     Tile,
     Topic,
+    by_protocol,
     panels,
 )
 from genre_spark.reporting.text import (
@@ -58,11 +58,10 @@ def topic(subject: Subject) -> Topic | None:
         name: {genre: one.model_dump(by_alias=True) for genre, one in of.per_genre.items()}
         for name, of in genres.protocols.items()
     }
-    parts: list[Part | None] = [
+    return Topic("accuracy", "Accuracy", lead, [
         headline(genres), _baselines(genres), steps(genres), _confusion(genres), _pairs(genres),
         per_genre(genres.classes, scores),
-    ]  # fmt: skip
-    return Topic("accuracy", "Accuracy", lead, [one for one in parts if one], _tiles(genres))
+    ], _tiles(genres))  # fmt: skip
 
 
 def headline(genres: GenreMetrics, brief: bool = False) -> Table:
@@ -80,15 +79,16 @@ def headline(genres: GenreMetrics, brief: bool = False) -> Table:
     return Table("Accuracy on held-out tracks", columns, rows)
 
 
-def steps(genres: GenreMetrics) -> Table | None:
+def steps(genres: GenreMetrics) -> Table:
     """Accuracy of each step of the classifier: an ablation."""
-    return _by_protocol("accuracy of", genres, lambda of: of.ladder, percent,
-                        "What each part adds (ablation)")  # fmt: skip
+    ladders = {name: of.ladder for name, of in genres.protocols.items()}
+    return by_protocol("What each part adds (ablation)", "accuracy of", ladders, percent)
 
 
-def baselines(genres: GenreMetrics) -> Table | None:
+def baselines(genres: GenreMetrics) -> Table:
     """Accuracy of each baseline."""
-    return _by_protocol("baseline", genres, lambda of: of.baselines, percent, "Baselines")
+    found = {name: of.baselines for name, of in genres.protocols.items()}
+    return by_protocol("Baselines", "baseline", found, percent)
 
 
 def remarks(genres: GenreMetrics) -> list[str]:
@@ -140,20 +140,6 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, dict[str
     return finding, charts.heatmap(shares[np.ix_(shown, shown)], names, names, "share of the row")
 
 
-def _by_protocol(
-    head: str,
-    genres: GenreMetrics,
-    part: Callable[[ProtocolMetrics], Mapping[str, Any]],
-    form: Callable[[Any], str],
-    title: str,
-) -> Table | None:
-    """A row for each name in a part of the metrics, a column for each protocol."""
-    names = dict.fromkeys(name for of in genres.protocols.values() for name in part(of))
-    columns = {head: shown} | {protocol(name): form for name in genres.protocols}
-    rows = [(name, *(part(of).get(name) for of in genres.protocols.values())) for name in names]
-    return Table(title, columns, rows) if rows else None
-
-
 def _baselines(genres: GenreMetrics) -> Figure:
     def panel(of: ProtocolMetrics) -> tuple[str, Spec]:
         best, accuracy = of.best_baseline
@@ -164,8 +150,7 @@ def _baselines(genres: GenreMetrics) -> Figure:
         return f"{gain:.1f} points {side} the best baseline, {best}.", compared(bounded)
 
     return panels(
-        "baselines", "Is the model better than simple baselines?",
-        {protocol(name): panel(of) for name, of in genres.protocols.items()},
+        "baselines", "Is the model better than simple baselines?", genres.protocols, panel,
         "A lookup gives the most frequent genre of the labelled tracks of the artist or album."
         " Whiskers: 95% intervals for independent tracks; tracks of one artist are not"
         " independent, so the true intervals are wider.",
@@ -190,12 +175,11 @@ def _confusion(genres: GenreMetrics) -> Figure:
 def _pairs(genres: GenreMetrics) -> Table | None:
     counts = np.array(_last(genres)[1].confusion)
     wrong = _mistakes(counts)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
-    pairs = [map(int, np.unravel_index(i, counts.shape)) for i in order if wrong.flat[i]]
+    pairs = sorted(np.argwhere(wrong).tolist(), key=lambda pair: -wrong[tuple(pair)])
     rows = [
         (one_line(genres.classes[t]), one_line(genres.classes[g]), counts[t, g].item(),
          float(counts[t, g] / counts[t].sum()))
-        for t, g in pairs
+        for t, g in pairs[:_MOST_PAIRS]
     ]  # fmt: skip
     columns = {"true genre": shown, "label": shown, "tracks": count,
                "share of the true genre": percent}  # fmt: skip
