@@ -1,10 +1,10 @@
 """Numbers, shares, intervals and names as text, the same on the terminal, in Markdown and on pages."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from genre_spark.bundle.genre_metrics import AcceptedShare, Estimate, HeldOutMetrics, Loss, Protocol
-from genre_spark.catalog.rows import RowCounts
 from genre_spark.evaluation.study_results import OverSeeds
 from genre_spark.platform import safe_text
 from genre_spark.platform.safe_text import redact
@@ -143,17 +143,16 @@ def tally(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
-def quarantined(rows: RowCounts) -> str:
-    """Number of quarantined rows, with the reasons."""
-    return f"{rows.n_quarantined:,}" + (f" ({tally(rows.reasons)})" if rows.reasons else "")
+def counted(n: int, parts: Mapping[str, int]) -> str:
+    """A number with the counts of its parts."""
+    return f"{n:,} ({tally(parts)})" if parts else f"{n:,}"
 
 
 def largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
     """The names with the largest counts over all tables, the largest first."""
-    totals: dict[str, int] = {}
+    totals: Counter[str] = Counter()
     for table in tables:
-        for name, n in table.items():
-            totals[name] = totals.get(name, 0) + n
+        totals.update(table)
     return sorted(totals, key=lambda name: (-totals[name], name))[:most]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, Protocol, ProtocolMetrics
-from genre_spark.reporting import charts
+from genre_spark.reporting import charts, text
 from genre_spark.reporting.document import (
     Columns,
     Figure,
@@ -17,16 +17,6 @@ from genre_spark.reporting.document import (
     Topic,
     by_protocol,
     panels,
-)
-from genre_spark.reporting.text import (
-    count,
-    interval,
-    never_learned,
-    one_line,
-    percent,
-    protocol,
-    ratio,
-    shown,
 )
 from genre_spark.schema import MODEL
 
@@ -68,34 +58,36 @@ def headline(genres: GenreMetrics, brief: bool = False) -> Table:
     """Accuracy of each protocol next to its best baseline; unless brief, with all other scores."""
     others = [] if brief else list(MEASURES)[1:]
     rows = [
-        (protocol(name), of.tracks, of.interval.model_copy(update={"mean": of.accuracy}),
+        (text.protocol(name), of.tracks, of.interval.model_copy(update={"mean": of.accuracy}),
          of.best_baseline[1], of.best_baseline[0], of.baselines.get("majority"),
          *(getattr(of, measure) for measure in others))
         for name, of in genres.protocols.items()
     ]  # fmt: skip
-    columns: Columns = {"held out": shown, "tracks": count, "accuracy (95% interval)": interval,
-               "best baseline": percent, "which": shown, "majority": percent}  # fmt: skip
-    columns |= {MEASURES[one]: ratio if one in _RATIOS else percent for one in others}
+    columns: Columns = {"held out": text.shown, "tracks": text.count, "accuracy (95% interval)": text.interval,
+               "best baseline": text.percent, "which": text.shown, "majority": text.percent}  # fmt: skip
+    columns |= {MEASURES[one]: text.ratio if one in _RATIOS else text.percent for one in others}
     return Table("Accuracy on held-out tracks", columns, rows)
 
 
 def steps(genres: GenreMetrics) -> Table:
     """Accuracy of each step of the classifier: an ablation."""
     ladders = {name: of.ladder for name, of in genres.protocols.items()}
-    return by_protocol("What each part adds (ablation)", "accuracy of", ladders, percent)
+    return by_protocol("What each part adds (ablation)", "accuracy of", ladders, text.percent)
 
 
 def baselines(genres: GenreMetrics) -> Table:
     """Accuracy of each baseline."""
     found = {name: of.baselines for name, of in genres.protocols.items()}
-    return by_protocol("Baselines", "baseline", found, percent)
+    return by_protocol("Baselines", "baseline", found, text.percent)
 
 
 def remarks(genres: GenreMetrics) -> list[str]:
     """Warnings about small or unusual numbers, and about protocols that were not measured."""
-    said = [f"Not measured on {protocol(name)}: {why}." for name, why in genres.skipped.items()]
+    said = [
+        f"Not measured on {text.protocol(name)}: {why}." for name, why in genres.skipped.items()
+    ]
     for name, of in genres.protocols.items():
-        title, majority = protocol(name), of.baselines.get("majority")
+        title, majority = text.protocol(name), of.baselines.get("majority")
         if of.tracks < _FEWEST_TRACKS:
             said.append(
                 f"{title}: only {of.tracks:,} tracks were held out, fewer than {_FEWEST_TRACKS}:"
@@ -103,16 +95,16 @@ def remarks(genres: GenreMetrics) -> list[str]:
             )
         if majority is not None and of.accuracy < majority:
             said.append(
-                f"{title}: accuracy {percent(of.accuracy)} is below {percent(majority)}, the accuracy"
+                f"{title}: accuracy {text.percent(of.accuracy)} is below {text.percent(majority)}, the accuracy"
                 " of the most frequent genre for every track: do not use these genres."
             )
         if of.coverage == 0:
             said.append(
-                f"{title}: no label reaches a precision of {percent(genres.target_precision, 0)}, so"
+                f"{title}: no label reaches a precision of {text.percent(genres.target_precision, 0)}, so"
                 " genre_accepted will be false, however high the accuracy is."
             )
         if of.never_learned:
-            said.append(f"{title}: {never_learned(map(one_line, of.never_learned))}")
+            said.append(f"{title}: {text.never_learned(map(text.one_line, of.never_learned))}")
     return said
 
 
@@ -127,17 +119,17 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, dict[str
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     wrong = _mistakes(counts)
     order = np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")
-    shown = np.sort(order[:MOST_CONFUSED])
-    names = [classes[i] for i in shown]
+    kept = np.sort(order[:MOST_CONFUSED])
+    names = [classes[i] for i in kept]
     finding = "No held-out track has a wrong label."
     if wrong.any():
         true, given = charts.largest(wrong)
         finding = (
-            f"The most frequent confusion: {one_line(classes[true])} labelled as"
-            f" {one_line(classes[given])}, {count(wrong[true, given])} of"
-            f" {count(counts[true].sum())} tracks."
+            f"The most frequent confusion: {text.one_line(classes[true])} labelled as"
+            f" {text.one_line(classes[given])}, {text.count(wrong[true, given])} of"
+            f" {text.count(counts[true].sum())} tracks."
         )
-    return finding, charts.heatmap(shares[np.ix_(shown, shown)], names, names, "share of the row")
+    return finding, charts.heatmap(shares[np.ix_(kept, kept)], names, names, "share of the row")
 
 
 def _baselines(genres: GenreMetrics) -> Figure:
@@ -160,13 +152,13 @@ def _baselines(genres: GenreMetrics) -> Figure:
 def _last(genres: GenreMetrics) -> tuple[str, HeldOutMetrics]:
     """The protocol on which confusions are shown: the one with the most tracks of new artists."""
     name = "new" if "new" in genres.protocols else next(iter(genres.protocols))
-    return protocol(name), genres.protocols[name]
+    return text.protocol(name), genres.protocols[name]
 
 
 def _confusion(genres: GenreMetrics) -> Figure:
     title, of = _last(genres)
     finding, chart = confusion(np.array(of.confusion), genres.classes)
-    note = f"{title.capitalize()}, {count(of.tracks)} tracks. Rows are true genres."
+    note = f"{title.capitalize()}, {text.count(of.tracks)} tracks. Rows are true genres."
     if len(genres.classes) > MOST_CONFUSED:
         note += f" Shown are the {MOST_CONFUSED} genres with the most mistakes."
     return Figure("confusion", "Which genres are confused?", finding, {"confusion": chart}, note)
@@ -177,29 +169,29 @@ def _pairs(genres: GenreMetrics) -> Table | None:
     wrong = _mistakes(counts)
     pairs = sorted(np.argwhere(wrong).tolist(), key=lambda pair: -wrong[tuple(pair)])
     rows = [
-        (one_line(genres.classes[t]), one_line(genres.classes[g]), counts[t, g].item(),
+        (text.one_line(genres.classes[t]), text.one_line(genres.classes[g]), counts[t, g].item(),
          float(counts[t, g] / counts[t].sum()))
         for t, g in pairs[:_MOST_PAIRS]
     ]  # fmt: skip
-    columns = {"true genre": shown, "label": shown, "tracks": count,
-               "share of the true genre": percent}  # fmt: skip
+    columns = {"true genre": text.shown, "label": text.shown, "tracks": text.count,
+               "share of the true genre": text.percent}  # fmt: skip
     return Table("The most frequent confusions", columns, rows) if rows else None
 
 
 def per_genre(
     classes: Sequence[str],
     scores: Mapping[Protocol, Mapping[str, Mapping[str, Any]]],
-    forms: tuple[Callable[[Any], str], Callable[[Any], str]] = (count, percent),
+    forms: tuple[Callable[[Any], str], Callable[[Any], str]] = (text.count, text.percent),
 ) -> Table:
     """Tracks, precision, recall and F1 of each genre, by protocol and genre; how both are written."""
     kinds = {"support": "tracks", "precision": "precision", "recall": "recall", "f1-score": "F1"}
-    columns = {"genre": shown} | {
-        f"{title}, {protocol(name)}": forms[kind != "support"]
+    columns = {"genre": text.shown} | {
+        f"{title}, {text.protocol(name)}": forms[kind != "support"]
         for name in scores
         for kind, title in kinds.items()
     }
     rows = [
-        (one_line(genre), *(of[genre][kind] for of in scores.values() for kind in kinds))
+        (text.one_line(genre), *(of[genre][kind] for of in scores.values() for kind in kinds))
         for genre in classes
     ]
     return Table("Precision, recall and F1 of each genre", columns, rows)
@@ -215,8 +207,10 @@ def _tiles(genres: GenreMetrics) -> list[Tile]:
         level = "ok" if of.accuracy >= accuracy else "warn"
         if of.accuracy < of.baselines.get("majority", 0.0):
             level = "stop"
-        detail = f"best baseline {percent(accuracy)} ({best})"
-        tiles.append(Tile(f"Accuracy, {protocol(name)}", percent(of.accuracy), detail, level))
+        detail = f"best baseline {text.percent(accuracy)} ({best})"
+        tiles.append(
+            Tile(f"Accuracy, {text.protocol(name)}", text.percent(of.accuracy), detail, level)
+        )
     return tiles
 
 

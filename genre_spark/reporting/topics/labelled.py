@@ -33,14 +33,13 @@ def topic(subject: Subject) -> Topic | None:
     else:
         synthetic = _shift(model.clusters.synthetic_genres, mix.synthetic_genres)
     features, why = model.scoring.scaler.features, mix.reasons or {}
-    figures = [
+    return Topic("labelled", "Labelled catalogue", lead, [
         _confidence(mix, thresholds(model)) if model.genres else None,
         _mix("label-mix", "genre", mix.genres),
         synthetic,
         _explanations("genre", why.get("genre", {}), features),
         _explanations("synthetic genre", why.get("synthetic_genre", {}), features),
-    ]
-    return Topic("labelled", "Labelled catalogue", lead, [one for one in figures if one])
+    ])  # fmt: skip
 
 
 def _confidence(labels: LabelProfile, least: Mapping[str, float]) -> Figure | None:

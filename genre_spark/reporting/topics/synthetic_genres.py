@@ -1,6 +1,7 @@
 """Synthetic genres: the map, a card for each, their quality, and how their number was chosen."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,12 +62,11 @@ def topic(subject: Subject) -> Topic:
             " The catalogue has too few artists or albums with several tracks, so tracks are"
             " compared by their own features; such groups are weaker."
         )
-    figures = [
+    return Topic("synthetic", "Synthetic genres", lead, [
         _map(subject), _cards(found, model.scoring), _held(found), _centroids(found, model.scoring),
         quality(found.quality), _choice(found.candidates, found.k), _profiles(found, model.scoring),
         changes(found.change),
-    ]  # fmt: skip
-    return Topic("synthetic", "Synthetic genres", lead, [one for one in figures if one])
+    ])  # fmt: skip
 
 
 def listing(found: Discovery) -> Table:
@@ -178,15 +178,13 @@ def _map(subject: Subject) -> Figure | None:
 
 
 def _nearest(genres: Sequence[SyntheticGenre]) -> str:
-    near = [(one.nearest[0].distance, one) for one in genres if one.nearest]
-    if not near:
+    alike = [one for one in genres if one.nearest]
+    if not alike:
         return f"{len(genres)} synthetic genres."
-    _, first = min(near, key=lambda pair: pair[0])
+    first = min(alike, key=lambda one: one.nearest[0].distance)
     other = next((one.name for one in genres if one.id == first.nearest[0].id), "another")
-    return (
-        f"{len(genres)} synthetic genres; the most alike are {one_line(first.name)} and"
-        f" {one_line(other)}."
-    )
+    names = f"{one_line(first.name)} and {one_line(other)}"
+    return f"{len(genres)} synthetic genres; the most alike are {names}."
 
 
 def _tracks(
@@ -260,18 +258,17 @@ def _sound(genre: SyntheticGenre, scoring: ScoringPart) -> str:
         if feature(scaled.feature).encoding != "circular"  # a circle has neither high nor low
     ]
     order = sorted(pairs, key=lambda pair: -abs(pair[1]))[:_MOST_SAID]
-    notable = [(name, value) for name, value in order if abs(value) >= _NOTABLE]
     said = [
         f"{plain(name)} {_median(name, genre)} ({abs(value):.1f} SD {'above' if value > 0 else 'below'})"
-        for name, value in notable
+        for name, value in order
+        if abs(value) >= _NOTABLE
     ]
-    return enumerated(said) if said else "near the average track"
+    return enumerated(said) or "near the average track"
 
 
 def _median(name: str, genre: SyntheticGenre) -> str:
     declared = feature(name)
-    unit = declared.display_unit
-    return f"{in_units(declared, genre.medians.get(name))}{' ' + unit if unit else ''}"
+    return f"{in_units(declared, genre.medians.get(name))} {declared.display_unit or ''}".rstrip()
 
 
 def _held(found: Discovery) -> Figure | None:
@@ -355,16 +352,12 @@ def _profiles(found: Discovery, scoring: ScoringPart) -> Table:
     """Medians of each synthetic genre."""
     # A circle has no median.
     known = [one for one in map(feature, scoring.scaler.features) if one.encoding != "circular"]
-    forms = [lambda raw, one=one: in_units(one, raw) for one in known]
-    names = [f"{plain(one.name)} ({one.display_unit})" if one.display_unit else plain(one.name)
-             for one in known]  # fmt: skip
-    columns: Columns = {
-        "synthetic genre": shown,
-        "tracks": count,
-        **dict(zip(names, forms, strict=True)),
-    }
+    columns: Columns = {"synthetic genre": shown, "tracks": count}
+    for one in known:
+        unit = f" ({one.display_unit})" if one.display_unit else ""
+        columns[plain(one.name) + unit] = partial(in_units, one)
     rows = [
-        (name, genre.size, *(genre.medians.get(one.name) for one in known))
-        for name, genre in zip(_numbered(found).values(), found.synthetic_genres, strict=True)
+        (_numbered(found)[one.id], one.size, *(one.medians.get(of.name) for of in known))
+        for one in found.synthetic_genres
     ]
     return Table("Medians of each synthetic genre", columns, rows)
