@@ -148,21 +148,11 @@ def scatter(
 ) -> Spec:
     """The map: tracks in the colour of their synthetic genre, numbers at centers, names on top.
 
-    Parameters
-    ----------
-    tracks : sequence of mapping
-        ``x``, ``y``, ``id`` of the synthetic genre, and ``title, artist, album, synthetic, genre``.
-    centers, landmarks : sequence of mapping
-        ``x``, ``y``, and ``id`` or ``name``.
+    All have ``x`` and ``y``; tracks the ``id`` of their synthetic genre and ``title, artist, album,
+    synthetic, genre``, centers an ``id``, landmarks a ``name``.
     """
-    return _filled(
-        "map",
-        tracks=tracks,
-        centers=centers,
-        landmarks=landmarks,
-        ids=list(colours),
-        colours=list(colours.values()),
-    )
+    scale: Spec = {"ids": list(colours), "colours": list(colours.values())}
+    return _filled("map", tracks=tracks, centers=centers, landmarks=landmarks, **scale)
 
 
 def largest(values: np.ndarray) -> tuple[int, int]:
@@ -171,6 +161,7 @@ def largest(values: np.ndarray) -> tuple[int, int]:
     return int(row), int(column)
 
 
+@cache
 def palette(n: int) -> list[str]:
     """Colours that are readable behind white text, neighbours far apart on the circle of hues."""
     stride = next(step for step in range(max(1, round(0.38 * n)), n + 2) if gcd(step, n) == 1)

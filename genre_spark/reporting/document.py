@@ -18,13 +18,7 @@ _Of = TypeVar("_Of")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values; the first column names the row.
-
-    Attributes
-    ----------
-    rows : sequence of sequence
-        Values as they are, so that a page can sort them.
-    """
+    """Rows of values as they are, so that a page can sort them; the first column names the row."""
 
     title: str
     columns: Mapping[str, Callable[[Any], str]]
@@ -171,13 +165,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Subject:
-    """The subject of a report.
-
-    Attributes
-    ----------
-    labelled : mapping of str to dict
-        Labelled rows of tracks on the map, by id.
-    """
+    """The subject of a report; `labelled` has rows of tracks on the map, by their ids."""
 
     model: Manifest
     labels: LabelledManifest | None = None

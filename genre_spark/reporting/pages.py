@@ -75,11 +75,7 @@ def write_pictures(storage: Storage, path: str, figures: Iterable[Figure]) -> No
 def labels(manifest: Manifest, tracks: Sequence[Mapping[str, Any]]) -> str:
     """The page to search and correct a labelled catalogue, as HTML.
 
-    Parameters
-    ----------
-    tracks : sequence of mapping
-        Labelled rows, all with the same columns; with ``title``, ``artist`` and ``album`` if they
-        are known.
+    All rows have the same columns; with ``title``, ``artist`` and ``album`` if they are known.
     """
     columns = list(tracks[0]) if tracks else ["track_id"]
     rows = [[_short(track[name]) for name in columns] for track in tracks]

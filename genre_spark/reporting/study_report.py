@@ -6,12 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from genre_spark.bundle.genre_metrics import Estimate
-from genre_spark.evaluation.study_results import (
-    CurvePoint,
-    OverSeeds,
-    PublishedStudy,
-    StudiedProtocol,
-)
+from genre_spark.evaluation.study_results import OverSeeds, PublishedStudy, StudiedProtocol
 from genre_spark.platform.safe_text import markdown
 from genre_spark.reporting import charts, text
 from genre_spark.reporting.document import Columns, Figure, Spec, Table, panels
@@ -41,7 +36,7 @@ def write(study: PublishedStudy, folder: Path) -> None:
     scored = {name: of.per_genre for name, of in study.protocols.items()}
     per_genre = accuracy.per_genre(study.classes, scored, (text.over_seeds, text.over_seeds))
     if study.learning_curve:
-        lines += ["## How many labels are needed?", _curve(study.learning_curve).markdown()]
+        lines += ["## How many labels are needed?", _curve(study).markdown()]
     lines += ["## How well is each genre recognised?", per_genre.markdown()]
     (folder / PAGE).write_text("\n\n".join(lines) + "\n", encoding="utf-8")
 
@@ -95,8 +90,9 @@ def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[str]:
         yield text.never_learned(map(markdown, of.never_learned))
 
 
-def _curve(found: Sequence[CurvePoint]) -> Table:
+def _curve(study: PublishedStudy) -> Table:
     """Accuracy on new artists by number of labels."""
+    found = study.learning_curve
     steps = list(found[0].ladder)
     columns: Columns = {"labels": text.count, **dict.fromkeys(steps, text.ratio),
                "gain from labels of synthetic genres, points (95% interval)": text.points}  # fmt: skip
