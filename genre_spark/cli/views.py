@@ -161,9 +161,6 @@ def _cell(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str("" if value is None else value)
 
 
-_PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
-
-
 def bundle(summary: BundleSummary) -> Iterator[Part]:
     """What cluster or train made: accuracy first."""
     if summary.genres:
@@ -217,6 +214,8 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
     found, drift, old = manifest.labels, manifest.drift, made.replaces
     levels, total = sorted(found.precision.items(), reverse=True), sum(found.genres.values())
     covered = zip(levels, accumulate(n for _, n in levels), strict=True)
+    few = f"not assessed: fewer than {drift.limits.min_tracks:,} tracks"
+    before = ((old and old.rows) or {}).get("labelled", 0)
     yield {
         **_rows(manifest.rows, "labelled"),
         "synthetic genres": _numbered(list(found.synthetic_genres)),
@@ -225,17 +224,12 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
         "precise enough for": ", ".join(
             f"{one}: {text.percent(n / total)}" for (one, _), n in covered
         ),
-        "drift": ", ".join(beyond(drift, WARN))
-        if drift.assessed
-        else f"not assessed: fewer than {drift.limits.min_tracks:,} tracks",
+        "drift": ", ".join(beyond(drift, WARN) if drift.assessed else [few]),
         "scored": _scored(manifest),
-        "replaces": f"{(old.rows or {}).get('labelled', 0):,} tracks of {old.scored_at}, model"
-        f" {old.model_id}"
-        if old
-        else "",
+        "replaces": f"{before:,} tracks of {old.scored_at}, model {old.model_id}" if old else "",
         "would change": text.tally(made.changes.model_dump() if made.changes else {}),
         "model id": manifest.model_id,
-        _PUBLISHED[made.published]: made.path,
+        "labelled catalogue" if made.published else "would be published at": made.path,
     }
 
 

@@ -36,14 +36,8 @@ def bars(
 ) -> Spec:
     """Horizontal bars with their values, in order; the bar of `MODEL` in colour if there is one.
 
-    Parameters
-    ----------
-    values : mapping of str to float or Interval
-        With bounds, whiskers are drawn.
-    title, form : str
-        Of the axis: its name, and its numbers in d3's notation.
-    top, limit : float, optional
-        End of the axis, and where a line is drawn.
+    Values with bounds have whiskers. The axis writes its numbers in d3's notation `form` and ends at
+    `top`; a line is drawn at `limit`.
     """
     rows = []
     for name, value in values.items():
@@ -102,18 +96,9 @@ def curve(
     target: float | None = None,
     accepted: tuple[float, float] | None = None,
 ) -> Spec:
-    """A curve between two shares, with the diagonal or a target.
+    """A curve between two shares; with a line at the target or, without one, the diagonal.
 
-    Parameters
-    ----------
-    points : iterable of tuple
-        A third number is the share of the tracks of a point.
-    titles : (str, str)
-        Of both axes.
-    target : float, optional
-        Without it the diagonal is drawn.
-    accepted : (float, float), optional
-        Where a diamond is drawn.
+    A third number of a point is its share of the tracks; `accepted` is where a diamond is drawn.
     """
     rows = [{"x": one[0], "y": one[1], "share": one[2] if len(one) > 2 else 0} for one in points]
     floor: float = 0

@@ -47,14 +47,17 @@ def facts(title: str, pairs: Mapping[str, Any]) -> Table:
 
 
 def by_protocol(
-    title: str, head: str, parts: Mapping[Protocol, Mapping[str, Any]], form: Callable[[Any], str]
+    title: str,
+    head: str,
+    parts: Mapping[Protocol, Mapping[str, Any]],
+    form: Callable[[Any], str],
+    note: str = "",
 ) -> Table:
     """A row for each name in any of the parts, a column for each protocol."""
     columns = {head: text.shown, **{text.protocol(name): form for name in parts}}
     names = dict.fromkeys(name for part in parts.values() for name in part)
-    return Table(
-        title, columns, [(name, *(part.get(name) for part in parts.values())) for name in names]
-    )
+    rows = [(name, *(part.get(name) for part in parts.values())) for name in names]
+    return Table(title, columns, rows, note)
 
 
 def sort_key(value: Any) -> float | str:
@@ -79,8 +82,6 @@ class Figure:
         Of its file, without the ending, and of its anchor.
     charts : mapping of str to dict
         Vega-Lite specifications by title; the title of a single one is not shown.
-    note : str
-        How to read it, and what it was measured on.
     legend : sequence of (int, str, str)
         Of a map: id, name and colour of each group, which a click isolates.
     searchable : bool

@@ -1,7 +1,6 @@
 """Confidence: calibration, risk and coverage, and which labels are accepted."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, Protocol
 from genre_spark.bundle.manifest import Manifest
@@ -18,7 +17,7 @@ from genre_spark.reporting.document import (
     by_protocol,
     panels,
 )
-from genre_spark.reporting.text import accepted, attainable, percent, protocol
+from genre_spark.reporting.text import accepted, percent, protocol
 
 _USUAL = 0.8
 # Both have curves of held-out tracks.
@@ -41,18 +40,30 @@ def topic(subject: Subject) -> Topic | None:
 
 def acceptance(genres: GenreMetrics) -> Table:
     """Share of the labels accepted at each target precision, and the precision reached."""
-    note = ". ".join(f"{name}: {share}" for name, share in accepted_shares(genres).items())
+    note = ". ".join(f"{name}: {share}" for name, share in accepted_shares(genres).items()) + "."
     levels = {name: of.coverage_at for name, of in genres.protocols.items()}
-    table = by_protocol("Labels accepted by target precision", "target precision", levels, accepted)
-    return replace(table, note=f"{note}.")
+    title = "Labels accepted by target precision"
+    return by_protocol(title, "target precision", levels, accepted, note)
 
 
 def accepted_shares(genres: GenreMetrics) -> dict[str, str]:
     """For each protocol, how many labels are accepted at the target precision."""
     return {
-        f"accepted, {protocol(name)}": attainable(of, genres.target_precision)
+        f"accepted, {protocol(name)}": _attainable(of, genres.target_precision)
         for name, of in genres.protocols.items()
     }
+
+
+def _attainable(of: HeldOutMetrics, target: float) -> str:
+    """What share of the labels reaches the target precision, or which precision is reachable."""
+    if of.coverage:
+        return f"{percent(of.coverage, 0)} of the labels at a precision of {target:.2f}"
+    best = max((level for level, one in of.coverage_at.items() if one.coverage), default=None)
+    if best is None:
+        return f"none: no precision from 0.80 to {target:.2f} is reached on held-out tracks"
+    share = percent(of.coverage_at[best].coverage, 0)
+    advice = f"(train with --set target_precision={best})"
+    return f"none at {target:.2f}; {share} of the labels at {best} {advice}"
 
 
 def reliability(protocols: Mapping[Protocol, Curves]) -> Figure:
