@@ -213,7 +213,8 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
     manifest = made.manifest
     found, drift, old = manifest.labels, manifest.drift, made.replaces
     levels, total = sorted(found.precision.items(), reverse=True), sum(found.genres.values())
-    covered = zip(levels, accumulate(n for _, n in levels), strict=True)
+    met = zip(levels, accumulate(n for _, n in levels), strict=True)
+    precise = [f"{one}: {text.percent(n / total)}" for (one, _), n in met]
     few = f"not assessed: fewer than {drift.limits.min_tracks:,} tracks"
     before = ((old and old.rows) or {}).get("labelled", 0)
     yield {
@@ -221,9 +222,7 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
         "synthetic genres": _numbered(list(found.synthetic_genres)),
         "genres": text.tally(dict(list(found.genres.items())[:10])),
         "accepted, training tracks included": _percent(found.accepted),
-        "precise enough for": ", ".join(
-            f"{one}: {text.percent(n / total)}" for (one, _), n in covered
-        ),
+        "precise enough for": ", ".join(precise),
         "drift": ", ".join(beyond(drift, WARN) if drift.assessed else [few]),
         "scored": _scored(manifest),
         "replaces": f"{before:,} tracks of {old.scored_at}, model {old.model_id}" if old else "",
@@ -255,12 +254,11 @@ def _accuracy(genres: GenreMetrics) -> Iterator[Part]:
 
 def _rows(rows: RowCounts, accepted: str = "tracks") -> dict[str, str]:
     """What became of the rows, and how many tracks lack which features; what is 0 is left out."""
+    lacking = text.counted(rows.imputed, rows.missing)
     return {
         accepted: f"{rows.accepted:,} of {rows.read:,} rows",
         "quarantined": text.counted(rows.n_quarantined, rows.reasons),
-        "tracks that lack features": text.counted(rows.imputed, rows.missing)
-        if rows.imputed
-        else "",
+        "tracks that lack features": lacking if rows.imputed else "",
         "tracks without any feature": f"{rows.without_features:,}" if rows.without_features else "",
     }
 
@@ -302,6 +300,18 @@ def _listed(one: Entry) -> tuple[str, ...]:
     return one.name, one.version or "", found.kind, *accuracies, *made
 
 
+# What `models show` repeats of a bundle.json.
+_STATED = {
+    "kind",
+    "model_id",
+    "created_at",
+    "genre_spark_version",
+    "source_revision",
+    "seed",
+    "data",
+}
+
+
 def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
     """One model, verified, and what it has been promoted to."""
     manifest = opened.manifest
@@ -312,13 +322,7 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
     }
     summary = {
         "path": opened.source,
-        "kind": manifest.kind,
-        "model_id": manifest.model_id,
-        "created_at": manifest.created_at,
-        "genre_spark_version": manifest.genre_spark_version,
-        "source_revision": manifest.source_revision,
-        "seed": manifest.seed,
-        "data": manifest.data.model_dump(mode="json"),
+        **manifest.model_dump(mode="json", include=_STATED),
         "features": list(manifest.scoring.scaler.features),
         "synthetic_genres": list(manifest.scoring.synthetic.names),
         "genres": genres,

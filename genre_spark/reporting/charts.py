@@ -111,9 +111,9 @@ def curve(
     return _filled("curve", rows, x=x, y=y, floor=floor, guides=[guide], accepted=at)
 
 
-def lines(xs: Sequence[int], ys: Sequence[float | None], title: str, chosen: int) -> Spec:
+def lines(xs: Sequence[int], ys: Sequence[float], title: str, chosen: int) -> Spec:
     """A measure of each tried number, with a line at the chosen one."""
-    rows = [{"x": x, "y": y} for x, y in zip(xs, ys, strict=True) if y is not None]
+    rows = [{"x": x, "y": y} for x, y in zip(xs, ys, strict=True)]
     return _filled("lines", rows, title=title, chosen=chosen)
 
 

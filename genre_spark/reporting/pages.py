@@ -112,10 +112,10 @@ def questions(
     data = {
         # The browser keeps the answers under this key: the same questions continue.
         "key": f"genre-spark questions {hashlib.sha256(ids.encode()).hexdigest()[:16]}",
-        "columns": list(columns),
-        "genres": list(genres),
-        "questions": [dict(one) for one in rows],
-        "map": [list(place) for place in places],
+        "columns": columns,
+        "genres": genres,
+        "questions": rows,
+        "map": places,
     }
     about = f"{len(rows):,} tracks of {path}."
     return html.render("questions", [html.asset("questions.js")], data, about=about)

@@ -26,10 +26,8 @@ def write(study: PublishedStudy, folder: Path) -> None:
         (folder / f"{figure.name}.png").write_bytes(charts.png(figure))
     lines = ["# How accurate are the genres?", _facts(study)]
     for name, of in study.protocols.items():
-        lines += [
-            f"## {text.protocol(name).capitalize()}",
-            *_sections(name, of, study.target_precision),
-        ]
+        lines.append(f"## {text.protocol(name).capitalize()}")
+        lines += _sections(name, of, study.target_precision)
     for one in figures:
         picture = f"![{one.question}]({one.name}.png)"
         lines += [f"## {one.question}", picture, markdown(one.finding)]
@@ -105,9 +103,8 @@ def _figures(study: PublishedStudy) -> Iterator[Figure]:
     protocols = study.protocols
     yield panels("accuracy", "Is the classifier better than the baselines?", protocols, _compared)
     steps = {name: list(of.ladder.items())[:-1] for name, of in protocols.items()}
-    if gains := {
-        name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of
-    }:
+    gains = {name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of}
+    if gains:
         question = "What does the whole classifier gain over each step?"
         yield panels("parts", question, gains, _gained)
     for name, of in protocols.items():

@@ -1,6 +1,6 @@
 """Accuracy of genres on held-out tracks: protocols, steps, baselines, confusions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def topic(subject: Subject) -> Topic | None:
     return Topic("accuracy", "Accuracy", lead, [
         headline(genres), _baselines(genres), steps(genres), _confusion(genres), _pairs(genres),
         per_genre(genres.classes, scores),
-    ], _tiles(genres))  # fmt: skip
+    ], [*_tiles(genres)])  # fmt: skip
 
 
 def headline(genres: GenreMetrics, brief: bool = False) -> Table:
@@ -81,31 +81,29 @@ def baselines(genres: GenreMetrics) -> Table:
     return by_protocol("Baselines", "baseline", found, text.percent)
 
 
-def remarks(genres: GenreMetrics) -> list[str]:
+def remarks(genres: GenreMetrics) -> Iterator[str]:
     """Warnings about small or unusual numbers, and about protocols that were not measured."""
-    said = [
-        f"Not measured on {text.protocol(name)}: {why}." for name, why in genres.skipped.items()
-    ]
+    for name, why in genres.skipped.items():
+        yield f"Not measured on {text.protocol(name)}: {why}."
     for name, of in genres.protocols.items():
         title, majority = text.protocol(name), of.baselines.get("majority")
         if of.tracks < _FEWEST_TRACKS:
-            said.append(
+            yield (
                 f"{title}: only {of.tracks:,} tracks were held out, fewer than {_FEWEST_TRACKS}:"
                 " these numbers are mostly random."
             )
         if majority is not None and of.accuracy < majority:
-            said.append(
+            yield (
                 f"{title}: accuracy {text.percent(of.accuracy)} is below {text.percent(majority)}, the accuracy"
                 " of the most frequent genre for every track: do not use these genres."
             )
         if of.coverage == 0:
-            said.append(
+            yield (
                 f"{title}: no label reaches a precision of {text.percent(genres.target_precision, 0)}, so"
                 " genre_accepted will be false, however high the accuracy is."
             )
         if of.never_learned:
-            said.append(f"{title}: {text.never_learned(map(text.one_line, of.never_learned))}")
-    return said
+            yield f"{title}: {text.never_learned(map(text.one_line, of.never_learned))}"
 
 
 def compared(accuracies: Mapping[str, charts.Interval]) -> Spec:
@@ -197,21 +195,17 @@ def per_genre(
     return Table("Precision, recall and F1 of each genre", columns, rows)
 
 
-def _tiles(genres: GenreMetrics) -> list[Tile]:
+def _tiles(genres: GenreMetrics) -> Iterator[Tile]:
     """Accuracy of known and new artists; amber behind the best baseline, red below the majority."""
-    tiles = []
-    for name, of in genres.protocols.items():
-        if name not in ("known", "new"):
+    for name in ("known", "new"):
+        if not (of := genres.protocols.get(name)):
             continue
         best, accuracy = of.best_baseline
         level = "ok" if of.accuracy >= accuracy else "warn"
         if of.accuracy < of.baselines.get("majority", 0.0):
             level = "stop"
         detail = f"best baseline {text.percent(accuracy)} ({best})"
-        tiles.append(
-            Tile(f"Accuracy, {text.protocol(name)}", text.percent(of.accuracy), detail, level)
-        )
-    return tiles
+        yield Tile(f"Accuracy, {text.protocol(name)}", text.percent(of.accuracy), detail, level)
 
 
 def _mistakes(counts: np.ndarray) -> np.ndarray:

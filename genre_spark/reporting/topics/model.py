@@ -30,14 +30,10 @@ def _facts(subject: Subject) -> Table:
         "features": ", ".join(model.scoring.scaler.features),
     }
     if part:
-        pairs |= {
-            "uses words": part.reads_text,
-            "target precision": percent(part.acceptance.target),
-            **{
-                f"accepted from, {whose}": percent(least) if least <= 1 else "no label is accepted"
-                for whose, least in thresholds(model).items()
-            },
-        }
+        pairs["uses words"] = part.reads_text
+        pairs["target precision"] = percent(part.acceptance.target)
+    for whose, least in thresholds(model).items():
+        pairs[f"accepted from, {whose}"] = percent(least) if least <= 1 else "no label is accepted"
     if labels:
         pairs |= {
             "labelled at": labels.scored_at,

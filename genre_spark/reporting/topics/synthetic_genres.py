@@ -23,6 +23,12 @@ _QUALITIES = {
     "stability": "stability (adjusted Rand index over bootstraps)",
     "explained_variance": "explained variance of the features",
 }
+# Measures by which their number is chosen, by their fields in `results.Candidate`.
+_TRIED = {
+    "stability": "Stability (adjusted Rand index)",
+    "silhouette": "Silhouette",
+    "artist_agreement": "Agreement of an artist’s tracks (kappa)",
+}
 _MOST_HELD = 20
 _MOST_SAID, _NOTABLE = 3, 0.4
 _MOST_CALLED, _LEAST_CALLED = 3, 0.1
@@ -301,24 +307,21 @@ def _choice(found: results.Discovery) -> Figure | None:
     if len(tried) < 2:
         return None
     stable = max(tried, key=lambda one: one.stability)
-    measures: dict[str, list[float | None]] = {
-        "Stability (adjusted Rand index)": [one.stability for one in tried],
-        "Silhouette": [one.silhouette for one in tried],
-    }
-    if all(one.artist_agreement is not None for one in tried):
-        title = "Agreement of an artist’s tracks (kappa)"
-        measures[title] = [one.artist_agreement for one in tried]
-    ks = [one.k for one in tried]
-    return Figure(
-        "choice",
-        f"Why {k} synthetic genres?",
+    finding = (
         f"Of {len(tried)} numbers tried, {stable.k} has the best stability ({stable.stability:.2f});"
-        f" {k} were chosen.",
-        {name: charts.lines(ks, values, "number of synthetic genres", k)
-         for name, values in measures.items()},
+        f" {k} were chosen."
+    )
+    measured = {title: [getattr(one, name) for one in tried] for name, title in _TRIED.items()}
+    drawn = {
+        title: charts.lines([one.k for one in tried], values, "number of synthetic genres", k)
+        for title, values in measured.items()
+        if None not in values
+    }
+    note = (
         "Higher is better. Chosen is the highest kappa among numbers with a stability of at least"
-        " 0.80; if there is none, the best stability.",
-    )  # fmt: skip
+        " 0.80; if there is none, the best stability."
+    )
+    return Figure("choice", f"Why {k} synthetic genres?", finding, drawn, note)
 
 
 def _profiles(found: results.Discovery, scoring: ScoringPart) -> Table:
