@@ -26,6 +26,21 @@ class Table:
     note: str = ""
     kind: ClassVar[str] = "table"
 
+    @classmethod
+    def by_protocol(
+        cls,
+        title: str,
+        head: str,
+        parts: Mapping[Protocol, Mapping[str, Any]],
+        form: Callable[[Any], str],
+        note: str = "",
+    ) -> "Table":
+        """A row for each name in any of the parts, a column for each protocol."""
+        columns = {head: text.shown, **{text.protocol(name): form for name in parts}}
+        names = dict.fromkeys(name for part in parts.values() for name in part)
+        rows = [(name, *(part.get(name) for part in parts.values())) for name in names]
+        return cls(title, columns, rows, note)
+
     def texts(self) -> list[tuple[str, ...]]:
         """The head and the rows, as every medium shows them."""
         forms = self.columns.values()
@@ -44,20 +59,6 @@ def facts(title: str, pairs: Mapping[str, Any]) -> Table:
     """A table of names and values, without those that are absent."""
     rows = [(name, value) for name, value in pairs.items() if value not in (None, "")]
     return Table(title, dict.fromkeys(("fact", "value"), text.shown), rows)
-
-
-def by_protocol(
-    title: str,
-    head: str,
-    parts: Mapping[Protocol, Mapping[str, Any]],
-    form: Callable[[Any], str],
-    note: str = "",
-) -> Table:
-    """A row for each name in any of the parts, a column for each protocol."""
-    columns = {head: text.shown, **{text.protocol(name): form for name in parts}}
-    names = dict.fromkeys(name for part in parts.values() for name in part)
-    rows = [(name, *(part.get(name) for part in parts.values())) for name in names]
-    return Table(title, columns, rows, note)
 
 
 def sort_key(value: Any) -> float | str:
@@ -96,24 +97,25 @@ class Figure:
     legend: Sequence[tuple[int, str, str]] = ()
     searchable: bool = False
 
+    @classmethod
+    def by_protocol(
+        cls,
+        name: str,
+        question: str,
+        protocols: Mapping[Protocol, _Of],
+        panel: Callable[[_Of], tuple[str, Spec]],
+        note: str = "",
+    ) -> "Figure":
+        """A finding and a chart for each protocol."""
+        drawn = {text.protocol(one): panel(of) for one, of in protocols.items()}
+        findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in drawn.items()]
+        specs = {title: chart for title, (_, chart) in drawn.items()}
+        return cls(name, question, " ".join(findings), specs, note)
+
     @property
     def kind(self) -> str:
         """Which macro of the page draws it."""
         return "map" if self.legend else "figure"
-
-
-def panels(
-    name: str,
-    question: str,
-    protocols: Mapping[Protocol, _Of],
-    panel: Callable[[_Of], tuple[str, Spec]],
-    note: str = "",
-) -> Figure:
-    """A figure with a finding and a chart for each protocol."""
-    drawn = {text.protocol(one): panel(of) for one, of in protocols.items()}
-    findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in drawn.items()]
-    specs = {title: chart for title, (_, chart) in drawn.items()}
-    return Figure(name, question, " ".join(findings), specs, note)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from genre_spark.bundle.genre_metrics import Estimate
 from genre_spark.evaluation.study_results import OverSeeds, PublishedStudy, StudiedProtocol
 from genre_spark.platform.safe_text import markdown
 from genre_spark.reporting import charts, text
-from genre_spark.reporting.document import Columns, Figure, Spec, Table, panels
+from genre_spark.reporting.document import Columns, Figure, Spec, Table
 from genre_spark.reporting.topics import accuracy, confidence
 from genre_spark.reporting.topics.accuracy import MEASURES
 from genre_spark.schema import MODEL
@@ -101,12 +101,14 @@ def _curve(study: PublishedStudy) -> Table:
 
 def _figures(study: PublishedStudy) -> Iterator[Figure]:
     protocols = study.protocols
-    yield panels("accuracy", "Is the classifier better than the baselines?", protocols, _compared)
+    yield Figure.by_protocol(
+        "accuracy", "Is the classifier better than the baselines?", protocols, _compared
+    )
     steps = {name: list(of.ladder.items())[:-1] for name, of in protocols.items()}
     gains = {name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of}
     if gains:
         question = "What does the whole classifier gain over each step?"
-        yield panels("parts", question, gains, _gained)
+        yield Figure.by_protocol("parts", question, gains, _gained)
     for name, of in protocols.items():
         finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
         question = f"Which genres are confused ({text.protocol(name)})?"

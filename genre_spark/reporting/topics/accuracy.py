@@ -7,17 +7,7 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, Protocol, ProtocolMetrics
 from genre_spark.reporting import charts, text
-from genre_spark.reporting.document import (
-    Columns,
-    Figure,
-    Spec,
-    Subject,
-    Table,
-    Tile,
-    Topic,
-    by_protocol,
-    panels,
-)
+from genre_spark.reporting.document import Columns, Figure, Spec, Subject, Table, Tile, Topic
 from genre_spark.schema import MODEL
 
 # More genres would not be legible in a chart; the tables have them all.
@@ -72,13 +62,13 @@ def headline(genres: GenreMetrics, brief: bool = False) -> Table:
 def steps(genres: GenreMetrics) -> Table:
     """Accuracy of each step of the classifier: an ablation."""
     ladders = {name: of.ladder for name, of in genres.protocols.items()}
-    return by_protocol("What each part adds (ablation)", "accuracy of", ladders, text.percent)
+    return Table.by_protocol("What each part adds (ablation)", "accuracy of", ladders, text.percent)
 
 
 def baselines(genres: GenreMetrics) -> Table:
     """Accuracy of each baseline."""
     found = {name: of.baselines for name, of in genres.protocols.items()}
-    return by_protocol("Baselines", "baseline", found, text.percent)
+    return Table.by_protocol("Baselines", "baseline", found, text.percent)
 
 
 def remarks(genres: GenreMetrics) -> Iterator[str]:
@@ -139,7 +129,7 @@ def _baselines(genres: GenreMetrics) -> Figure:
         bounded = {one: charts.wilson(share, of.tracks) for one, share in found.items()}
         return f"{gain:.1f} points {side} the best baseline, {best}.", compared(bounded)
 
-    return panels(
+    return Figure.by_protocol(
         "baselines", "Is the model better than simple baselines?", genres.protocols, panel,
         "A lookup gives the most frequent genre of the labelled tracks of the artist or album."
         " Whiskers: 95% intervals for independent tracks; tracks of one artist are not"

@@ -7,16 +7,7 @@ from genre_spark.bundle.manifest import Manifest
 from genre_spark.classifier.head import KINDS, NEW
 from genre_spark.evaluation.study_results import StudiedProtocol
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import (
-    Figure,
-    Spec,
-    Subject,
-    Table,
-    Tile,
-    Topic,
-    by_protocol,
-    panels,
-)
+from genre_spark.reporting.document import Figure, Spec, Subject, Table, Tile, Topic
 from genre_spark.reporting.text import accepted, percent, protocol
 
 _USUAL = 0.8
@@ -43,7 +34,7 @@ def acceptance(genres: GenreMetrics) -> Table:
     note = ". ".join(f"{name}: {share}" for name, share in accepted_shares(genres).items()) + "."
     levels = {name: of.coverage_at for name, of in genres.protocols.items()}
     title = "Labels accepted by target precision"
-    return by_protocol(title, "target precision", levels, accepted, note)
+    return Table.by_protocol(title, "target precision", levels, accepted, note)
 
 
 def accepted_shares(genres: GenreMetrics) -> dict[str, str]:
@@ -79,7 +70,7 @@ def reliability(protocols: Mapping[Protocol, Curves]) -> Figure:
         titles = ("mean confidence", "share of right labels")
         return f"{finding}.", charts.curve(of.reliability, titles)
 
-    return panels(
+    return Figure.by_protocol(
         "reliability", "Is a label with 80% confidence right in 80% of the cases?", protocols, panel,
         "Above the dotted line the model is underconfident, below it overconfident. Larger points"
         " stand for more tracks.",
@@ -100,7 +91,7 @@ def risk_coverage(protocols: Mapping[Protocol, Curves], target: float) -> Figure
         titles = ("share of the tracks, highest confidence first", "share of right labels")
         return finding, charts.curve(of.risk_coverage, titles, target=target, accepted=at)
 
-    return panels(
+    return Figure.by_protocol(
         "risk-coverage", "How accurate are the most confident labels?", protocols, panel,
         f"Diamond: the accepted labels. Dotted line: the target precision of {percent(target, 0)}.",
     )  # fmt: skip
@@ -108,10 +99,9 @@ def risk_coverage(protocols: Mapping[Protocol, Curves], target: float) -> Figure
 
 def _mean(of: Curves, measure: str) -> float | None:
     """A measure of the classifier; of a study, its mean over seeds."""
-    found: float | None = (
-        getattr(of.cnn, measure).mean if isinstance(of, StudiedProtocol) else getattr(of, measure)
-    )
-    return found
+    found = getattr(of.cnn if isinstance(of, StudiedProtocol) else of, measure)
+    mean: float | None = getattr(found, "mean", found)
+    return mean
 
 
 def thresholds(manifest: Manifest) -> dict[str, float]:

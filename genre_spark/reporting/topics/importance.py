@@ -6,7 +6,7 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Loss, Protocol
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Figure, Spec, Subject, Table, Topic, panels
+from genre_spark.reporting.document import Figure, Spec, Subject, Table, Topic
 from genre_spark.reporting.text import count, loss, one_line, percent, plain, protocol, shown
 from genre_spark.reporting.topics.accuracy import MOST_CONFUSED
 
@@ -34,8 +34,12 @@ def topic(subject: Subject) -> Topic | None:
     features = f"“In all channels” includes the statistics of the album. {rests_on}"
     question = "Does it use the sound, the words or the labels?"
     parts = [
-        panels("inputs", question, measured, lambda of: _drawn({"input": _inputs(of)}), inputs),
-        panels("features", "Which features does it use?", measured, _channels, features),
+        Figure.by_protocol(
+            "inputs", question, measured, lambda of: _drawn({"input": _inputs(of)}), inputs
+        ),
+        Figure.by_protocol(
+            "features", "Which features does it use?", measured, _channels, features
+        ),
         _of_genres(*list(measured.items())[-1], genres.classes),
     ]
     return Topic("importance", "What the model uses", lead, parts)
