@@ -317,9 +317,7 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
     manifest = opened.manifest
     protocols = manifest.genres.protocols if manifest.genres else {}
     genres = list(manifest.scoring.genres.classes) if manifest.scoring.genres else []
-    accuracy = {
-        f"accuracy, {text.PROTOCOLS[name]}": f"{of.accuracy:.3f}" for name, of in protocols.items()
-    }
+    titled = {text.protocol(name): of.accuracy for name, of in protocols.items()}
     summary = {
         "path": opened.source,
         **manifest.model_dump(mode="json", include=_STATED),
@@ -339,7 +337,7 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
         "features": ", ".join(manifest.scoring.scaler.features),
         "synthetic genres": ", ".join(manifest.scoring.synthetic.names),
         "genres": ", ".join(genres),
-        **accuracy,
+        **{f"accuracy, {title}": text.ratio(share) for title, share in titled.items()},
         "promoted": "; ".join(f"{one.alias} {one.at}" for one in promotions),
         "bundle": opened.source,
     }
@@ -397,9 +395,8 @@ def difference(found: Difference) -> View:
 
 def _flows(flows: Sequence[Flow]) -> str:
     """The largest flows in words."""
-    return "; ".join(
-        f"{one.before or 'none'} → {one.after or 'none'}: {one.tracks:,}" for one in flows[:10]
-    )
+    said = (f"{one.before or 'none'} → {one.after or 'none'}: {one.tracks:,}" for one in flows[:10])
+    return "; ".join(said)
 
 
 def _compared(found: ComparedAccuracy | None) -> str:

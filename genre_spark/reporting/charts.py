@@ -194,9 +194,8 @@ def javascript() -> str:
     """Vega, Vega-Lite and Vega-Embed in one script, as ``window.vegaEmbed``."""
     import vl_convert
 
-    script: str = vl_convert.javascript_bundle(
-        "window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE
-    )
+    embed = "window.vegaEmbed = vegaEmbed;"
+    script: str = vl_convert.javascript_bundle(embed, vl_version=VEGA_LITE)
     return script
 
 

@@ -99,14 +99,9 @@ def questions(
 ) -> str:
     """The page to answer which genres tracks have, as HTML.
 
-    Parameters
-    ----------
-    rows : sequence of mapping
-        Questions: ``track_id, artist, title, album, tracks, why`` and ``x, y``, from 0 to 100.
-    genres : sequence of str
-        To choose from, the most frequent first; others can be added on the page.
-    places : sequence of (float, float)
-        Other artists on the map.
+    Each question has ``track_id, artist, title, album, tracks, why`` and ``x, y``, from 0 to 100.
+    Genres, the most frequent first, are to choose from; others can be added on the page. `places`
+    are those of other artists on the map.
     """
     ids = "\n".join(str(one["track_id"]) for one in rows)
     data = {

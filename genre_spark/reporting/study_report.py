@@ -52,9 +52,7 @@ def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(MEASU
 
 
 def _facts(study: PublishedStudy) -> str:
-    skipped = [
-        f"- not measured on {text.protocol(name)}: {why}" for name, why in study.skipped.items()
-    ]
+    skipped = [f"- not measured on {text.protocol(of)}: {why}" for of, why in study.skipped.items()]
     return "\n".join(
         [
             f"- catalogue: `{study.data.source}`, fingerprint `{study.data.rows.fingerprint}`",

@@ -62,13 +62,11 @@ def reliability(protocols: Mapping[Protocol, Curves]) -> Figure:
 
     def panel(of: Curves) -> tuple[str, Spec]:
         sure, right, _ = min(of.reliability, key=lambda point: abs(point[0] - _USUAL))
-        finding = (
-            f"of labels with a confidence of {percent(sure, 0)}, {percent(right, 0)} are right"
-        )
+        said = f"of labels with a confidence of {percent(sure, 0)}, {percent(right, 0)} are right"
         if (ece := _mean(of, "ece")) is not None:
-            finding += f" (expected calibration error {100 * ece:.1f} points)"
+            said += f" (expected calibration error {100 * ece:.1f} points)"
         titles = ("mean confidence", "share of right labels")
-        return f"{finding}.", charts.curve(of.reliability, titles)
+        return f"{said}.", charts.curve(of.reliability, titles)
 
     return Figure.by_protocol(
         "reliability", "Is a label with 80% confidence right in 80% of the cases?", protocols, panel,
@@ -81,15 +79,13 @@ def risk_coverage(protocols: Mapping[Protocol, Curves], target: float) -> Figure
     """How accurate the labels with the highest confidence are."""
 
     def panel(of: Curves) -> tuple[str, Spec]:
-        finding, at = "no label is accepted.", None
+        said, at = "no label is accepted.", None
         share, right = _mean(of, "coverage"), _mean(of, "precision")
         if share and right is not None:
             at = share, right
-            finding = (
-                f"{percent(share)} of the labels are accepted, {percent(right)} of them right."
-            )
+            said = f"{percent(share)} of the labels are accepted, {percent(right)} of them right."
         titles = ("share of the tracks, highest confidence first", "share of right labels")
-        return finding, charts.curve(of.risk_coverage, titles, target=target, accepted=at)
+        return said, charts.curve(of.risk_coverage, titles, target=target, accepted=at)
 
     return Figure.by_protocol(
         "risk-coverage", "How accurate are the most confident labels?", protocols, panel,

@@ -32,23 +32,19 @@ def topic(subject: Subject) -> Topic | None:
         f" its artist, other artists, album or synthetic genre. {rests_on}"
     )
     features = f"“In all channels” includes the statistics of the album. {rests_on}"
-    question = "Does it use the sound, the words or the labels?"
     parts = [
-        Figure.by_protocol(
-            "inputs", question, measured, lambda of: _drawn({"input": _inputs(of)}), inputs
-        ),
-        Figure.by_protocol(
-            "features", "Which features does it use?", measured, _channels, features
-        ),
+        Figure.by_protocol("inputs", "Does it use the sound, the words or the labels?", measured,
+                           lambda of: _drawn({"input": _inputs(of)}), inputs),
+        Figure.by_protocol("features", "Which features does it use?", measured, _channels, features),
         _of_genres(*list(measured.items())[-1], genres.classes),
-    ]
+    ]  # fmt: skip
     return Topic("importance", "What the model uses", lead, parts)
 
 
 def tables(genres: GenreMetrics) -> Iterator[Table]:
     """Losses without each input and each feature, the largest first; one table per protocol."""
-    for protocol_name, of in _measured(genres).items():
-        title = protocol(protocol_name)
+    for held_out, of in _measured(genres).items():
+        title = protocol(held_out)
         lost = {f"input: {name}": one for name, one in _inputs(of).items()}
         lost |= {f"feature: {plain(name)}": one.all.accuracy for name, one in of.features.items()}
         rows = sorted(lost.items(), key=lambda pair: -pair[1].mean)
@@ -71,11 +67,9 @@ def _channels(found: Importance) -> tuple[str, Spec]:
 
 def _drawn(series: Mapping[str, Mapping[str, Loss]]) -> tuple[str, Spec]:
     """The largest loss of the first series in a sentence, and all losses as a chart."""
-    ordered = {
-        kind: sorted(of.items(), key=lambda one: -one[1].mean) for kind, of in series.items()
-    }
-    name, most = next(iter(ordered.values()))[0]
-    bounds = {kind: {one: _bounds(loss) for one, loss in lost} for kind, lost in ordered.items()}
+    ranked = {kind: sorted(of.items(), key=lambda one: -one[1].mean) for kind, of in series.items()}
+    name, most = next(iter(ranked.values()))[0]
+    bounds = {kind: {one: _bounds(loss) for one, loss in lost} for kind, lost in ranked.items()}
     return f"mostly {name} ({100 * most.mean:.1f} points).", charts.marks(bounds, _LOST)
 
 

@@ -294,9 +294,8 @@ def _centroids(found: results.Discovery, scoring: ScoringPart) -> Figure:
         note += " The key is a circle, drawn as its two coordinates."
     order = sorted(scoring.synthetic.metric.dimensions, key=lambda one: -one.ratio)
     compared = dict.fromkeys(scoring.scaler.scaled_features[one.column].feature for one in order)
-    note += (
-        f" Tracks are compared by {enumerated([plain(name) for name in compared])}, in this order."
-    )
+    order_said = enumerated([plain(name) for name in compared])
+    note += f" Tracks are compared by {order_said}, in this order."
     limit = min(_FAR, max(0.5, float(np.abs(values).max())))
     chart = charts.heatmap(values, names, columns, "standard deviations", far=limit)
     return Figure("centroids", "What distinguishes each?", finding, {"centroids": chart}, note)
