@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from genre_spark.bundle.registry import Listed
 from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.platform.safe_text import redact
 from genre_spark.reporting import study_report, text
@@ -293,23 +292,17 @@ def models(entries: Sequence[Entry]) -> View:
 
 
 def _listed(one: Entry) -> tuple[str, ...]:
-    found = one.manifest or Listed(kind="damaged", model_id="", created_at="")
-    shares = [found.accuracy.get(name) for name in text.PROTOCOLS]
+    name, aliases = (one.name, one.version or ""), ", ".join(one.aliases)
+    if not (found := one.manifest):
+        return *name, "damaged", *[""] * len(text.PROTOCOLS), "", aliases, ""
+    shares = [found.accuracy.get(protocol) for protocol in text.PROTOCOLS]
     accuracies = ["" if share is None else text.ratio(share) for share in shares]
-    made = (found.created_at, ", ".join(one.aliases), found.model_id)
-    return one.name, one.version or "", found.kind, *accuracies, *made
+    return *name, found.kind, *accuracies, found.created_at, aliases, found.model_id
 
 
 # What `models show` repeats of a bundle.json.
-_STATED = {
-    "kind",
-    "model_id",
-    "created_at",
-    "genre_spark_version",
-    "source_revision",
-    "seed",
-    "data",
-}
+_STATED = {"kind", "model_id", "created_at", "genre_spark_version", "source_revision", "seed",
+           "data"}  # fmt: skip
 
 
 def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
