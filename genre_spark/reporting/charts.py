@@ -147,10 +147,10 @@ def largest(values: np.ndarray) -> tuple[int, int]:
 
 
 @cache
-def palette(n: int) -> list[str]:
+def palette(n: int) -> tuple[str, ...]:
     """Colours that are readable behind white text, neighbours far apart on the circle of hues."""
     stride = next(step for step in range(max(1, round(0.38 * n)), n + 2) if gcd(step, n) == 1)
-    return [_readable(i * stride % n / n) for i in range(n)]
+    return tuple(_readable(i * stride % n / n) for i in range(n))
 
 
 def _readable(hue: float) -> str:
