@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.platform.safe_text import redact
-from genre_spark.reporting import study_report, text
+from genre_spark.reporting import study_report
+from genre_spark.reporting.text import PROTOCOLS, counted, one_line, percent, protocol, ratio, tally
 from genre_spark.reporting.topics import accuracy, confidence, synthetic_genres
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def inspection(found: Inspection) -> Iterator[Part]:
         yield {
             **_rows(found.rows),
             **{name: f"{n:,}" for name, n in counts.items() if n},
-            "largest genres": text.tally(found.genres),
+            "largest genres": tally(found.genres),
         }
     if unused := [one.name for one in found.columns if not one.read_as]:
         yield {"not used": f"{', '.join(unused[:_UNUSED])}{' …' * (len(unused) > _UNUSED)}"}
@@ -104,7 +105,7 @@ def labelled(found: LabelledCatalogue) -> Iterator[Part]:
     labels, rows = manifest.labels, manifest.rows
     yield {
         "tracks": f"{rows.labelled:,}",
-        "quarantined": text.counted(rows.n_quarantined, rows.reasons),
+        "quarantined": counted(rows.n_quarantined, rows.reasons),
         "scored": manifest.scored_at,
         "model id": manifest.model_id,
         "from": manifest.source.path,
@@ -112,11 +113,11 @@ def labelled(found: LabelledCatalogue) -> Iterator[Part]:
     }
     for head, counts in (("synthetic genre", labels.synthetic_genres), ("genre", labels.genres)):
         if counts:
-            shares = ((n, f"{c:,}", text.percent(c / rows.labelled)) for n, c in counts.items())
+            shares = ((n, f"{c:,}", percent(c / rows.labelled)) for n, c in counts.items())
             yield [(head, "tracks", "share"), *shares]
     if labels.accepted is not None:
         yield {
-            "accepted, training tracks included": text.percent(labels.accepted),
+            "accepted, training tracks included": percent(labels.accepted),
             "mean confidence": f"{labels.mean_confidence:.3f}",
         }
     if found.samples:
@@ -135,15 +136,15 @@ def _column(one: Column) -> tuple[str, ...]:
     # In a CSV file all is text.
     kind = ("number" if is_number else "text") if one.kind == "string" else one.kind
     extremes = map(_cell, (one.low, one.median, one.high) if is_number else ("", "", ""))
-    example, read_as = text.one_line(one.sample or "", 40), ", ".join(one.read_as)
-    return one.name, kind, text.percent(one.filled, 2), *extremes, example, read_as
+    example = one_line(one.sample or "", 40)
+    return one.name, kind, percent(one.filled, 2), *extremes, example, ", ".join(one.read_as)
 
 
 def _read(found: Inspection, one: Reading) -> tuple[str, ...]:
     """How one column is read: an example, and how many values are missing or odd."""
     facts = found.features.get(one.name)
     example = one.examples[len(one.examples) // 2] if one.examples else ("", "")
-    value, outcome = (text.one_line(one, _LONGEST) for one in example)
+    value, outcome = (one_line(one, _LONGEST) for one in example)
     shown = value if value == outcome else f"{value} → {outcome}"
     source = one.source
     if one.why:
@@ -198,12 +199,12 @@ def study(summary: StudySummary) -> Iterator[Part]:
         "labelled tracks": f"{summary.tracks:,}",
         "splits of known artists": f"{len(summary.seeds)}",
         "repetitions of new artists, each held out once": f"{summary.repetitions}",
-        **{f"not measured on {text.protocol(one)}": why for one, why in summary.skipped.items()},
+        **{f"not measured on {protocol(one)}": why for one, why in summary.skipped.items()},
     }
     for name, of in summary.protocols.items():
         yield study_report.scores(name, of, ("accuracy", "macro_f1", "ece")).texts()
         if ahead := study_report.ahead(of):
-            yield {f"ahead of the classifier on {text.protocol(name)}": ahead}
+            yield {f"ahead of the classifier on {protocol(name)}": ahead}
     yield {"tables and pictures": f"{summary.path}/evaluation.md"}
 
 
@@ -213,19 +214,19 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
     found, drift, old = manifest.labels, manifest.drift, made.replaces
     levels, total = sorted(found.precision.items(), reverse=True), sum(found.genres.values())
     met = zip(levels, accumulate(n for _, n in levels), strict=True)
-    precise = [f"{one}: {text.percent(n / total)}" for (one, _), n in met]
+    precise = [f"{one}: {percent(n / total)}" for (one, _), n in met]
     few = f"not assessed: fewer than {drift.limits.min_tracks:,} tracks"
-    before = ((old and old.rows) or {}).get("labelled", 0)
+    earlier = f"{(old.rows or {}).get('labelled', 0):,} tracks of {old.scored_at}" if old else ""
     yield {
         **_rows(manifest.rows, "labelled"),
         "synthetic genres": _numbered(list(found.synthetic_genres)),
-        "genres": text.tally(dict(list(found.genres.items())[:10])),
+        "genres": tally(dict(list(found.genres.items())[:10])),
         "accepted, training tracks included": _percent(found.accepted),
         "precise enough for": ", ".join(precise),
         "drift": ", ".join(beyond(drift, WARN) if drift.assessed else [few]),
         "scored": _scored(manifest),
-        "replaces": f"{before:,} tracks of {old.scored_at}, model {old.model_id}" if old else "",
-        "would change": text.tally(made.changes.model_dump() if made.changes else {}),
+        "replaces": f"{earlier}, model {old.model_id}" if old else "",
+        "would change": tally(made.changes.model_dump() if made.changes else {}),
         "model id": manifest.model_id,
         "labelled catalogue" if made.published else "would be published at": made.path,
     }
@@ -253,10 +254,10 @@ def _accuracy(genres: GenreMetrics) -> Iterator[Part]:
 
 def _rows(rows: RowCounts, accepted: str = "tracks") -> dict[str, str]:
     """What became of the rows, and how many tracks lack which features; what is 0 is left out."""
-    lacking = text.counted(rows.imputed, rows.missing)
+    lacking = counted(rows.imputed, rows.missing)
     return {
         accepted: f"{rows.accepted:,} of {rows.read:,} rows",
-        "quarantined": text.counted(rows.n_quarantined, rows.reasons),
+        "quarantined": counted(rows.n_quarantined, rows.reasons),
         "tracks that lack features": lacking if rows.imputed else "",
         "tracks without any feature": f"{rows.without_features:,}" if rows.without_features else "",
     }
@@ -277,12 +278,12 @@ def _numbered(names: Sequence[str]) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "" if share is None else text.percent(share)
+    return "" if share is None else percent(share)
 
 
 def models(entries: Sequence[Entry]) -> View:
     """The models of a registry."""
-    head = ("name", "version", "kind", *text.PROTOCOLS.values(), "made at", "aliases", "id")
+    head = ("name", "version", "kind", *PROTOCOLS.values(), "made at", "aliases", "id")
     rows = list(map(_listed, entries))
     summary = [
         {**dict(zip(head, row, strict=True)), "path": one.path, "aliases": list(one.aliases)}
@@ -292,12 +293,11 @@ def models(entries: Sequence[Entry]) -> View:
 
 
 def _listed(one: Entry) -> tuple[str, ...]:
-    name, aliases = (one.name, one.version or ""), ", ".join(one.aliases)
-    if not (found := one.manifest):
-        return *name, "damaged", *[""] * len(text.PROTOCOLS), "", aliases, ""
-    shares = [found.accuracy.get(protocol) for protocol in text.PROTOCOLS]
-    accuracies = ["" if share is None else text.ratio(share) for share in shares]
-    return *name, found.kind, *accuracies, found.created_at, aliases, found.model_id
+    found, aliases = one.manifest, ", ".join(one.aliases)
+    kind, at, id_ = (found.kind, found.created_at, found.model_id) if found else ("damaged", "", "")
+    shares = found.accuracy if found else {}
+    accuracies = [ratio(shares[name]) if name in shares else "" for name in PROTOCOLS]
+    return one.name, one.version or "", kind, *accuracies, at, aliases, id_
 
 
 # What `models show` repeats of a bundle.json.
@@ -310,7 +310,6 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
     manifest = opened.manifest
     protocols = manifest.genres.protocols if manifest.genres else {}
     genres = list(manifest.scoring.genres.classes) if manifest.scoring.genres else []
-    titled = {text.protocol(name): of.accuracy for name, of in protocols.items()}
     summary = {
         "path": opened.source,
         **manifest.model_dump(mode="json", include=_STATED),
@@ -330,7 +329,7 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
         "features": ", ".join(manifest.scoring.scaler.features),
         "synthetic genres": ", ".join(manifest.scoring.synthetic.names),
         "genres": ", ".join(genres),
-        **{f"accuracy, {title}": text.ratio(share) for title, share in titled.items()},
+        **{f"accuracy, {protocol(name)}": ratio(of.accuracy) for name, of in protocols.items()},
         "promoted": "; ".join(f"{one.alias} {one.at}" for one in promotions),
         "bundle": opened.source,
     }
@@ -351,7 +350,7 @@ def promotion(path: str, given: Promotion) -> View:
     """What a model has become, and on what evidence."""
     pairs = {"promoted": f"{path} is {given.alias}", "model id": given.model_id}
     rows = [
-        (text.PROTOCOLS[name], f"{one.tracks:,}", f"{one.champion:.4f}", f"{one.candidate:.4f}")
+        (PROTOCOLS[name], f"{one.tracks:,}", f"{one.champion:.4f}", f"{one.candidate:.4f}")
         for name, one in (given.evidence.protocols if given.evidence else {}).items()
     ]
     table: Part = [("held out", "tracks", "champion so far", "this model"), *rows]
@@ -368,7 +367,7 @@ def difference(found: Difference) -> View:
         "genres that change": _of(genres.changed, n),
         "synthetic genres that change": _of(synthetic.changed, n)
         + ("" if synthetic.same_ids else " (other discoveries: their ids are not comparable)"),
-        "accepted": text.tally(genres.accepted).replace("_", " "),
+        "accepted": tally(genres.accepted).replace("_", " "),
         "accuracy on labelled tracks, training tracks included": f"{_of(known['right_before'], known['tracks'])} before,"
         f" {_of(known['right_after'], known['tracks'])} after",
         "accuracy on artists new to both": _compared(found.new_artists),
@@ -410,7 +409,7 @@ def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, .
 
 def _in_short(value: Any) -> str:
     values = value if isinstance(value, list | tuple) else [value]
-    return text.one_line(", ".join(map(str, values)), 60)
+    return one_line(", ".join(map(str, values)), 60)
 
 
 def _of(part: int, whole: int) -> str:

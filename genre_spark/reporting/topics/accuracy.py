@@ -102,7 +102,7 @@ def compared(accuracies: Mapping[str, charts.Interval]) -> Spec:
     return charts.bars({name: accuracies[name] for name in order}, "accuracy", ".0%", 1.0)
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, dict[str, Any]]:
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, Spec]:
     """The most frequent confusion in a sentence, and the matrix as a chart."""
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     wrong = _mistakes(counts)

@@ -33,8 +33,8 @@ def acceptance(genres: GenreMetrics) -> Table:
     """Share of the labels accepted at each target precision, and the precision reached."""
     note = ". ".join(f"{name}: {share}" for name, share in accepted_shares(genres).items()) + "."
     levels = {name: of.coverage_at for name, of in genres.protocols.items()}
-    title = "Labels accepted by target precision"
-    return Table.by_protocol(title, "target precision", levels, accepted, note)
+    return Table.by_protocol("Labels accepted by target precision", "target precision", levels,
+                             accepted, note)  # fmt: skip
 
 
 def accepted_shares(genres: GenreMetrics) -> dict[str, str]:
@@ -52,9 +52,10 @@ def _attainable(of: HeldOutMetrics, target: float) -> str:
     best = max((level for level, one in of.coverage_at.items() if one.coverage), default=None)
     if best is None:
         return f"none: no precision from 0.80 to {target:.2f} is reached on held-out tracks"
-    share = percent(of.coverage_at[best].coverage, 0)
-    advice = f"(train with --set target_precision={best})"
-    return f"none at {target:.2f}; {share} of the labels at {best} {advice}"
+    return (
+        f"none at {target:.2f}; {percent(of.coverage_at[best].coverage, 0)} of the labels at {best}"
+        f" (train with --set target_precision={best})"
+    )
 
 
 def reliability(protocols: Mapping[Protocol, Curves]) -> Figure:

@@ -282,7 +282,8 @@ def _held(found: results.Discovery) -> Figure | None:
 def _centroids(found: results.Discovery, scoring: ScoringPart) -> Figure:
     names = list(_numbered(found).values())
     values = np.array([genre.centroid for genre in found.synthetic_genres])
-    columns = [plain(one.name) for one in scoring.scaler.scaled_features]
+    scaled = scoring.scaler.scaled_features
+    columns = [plain(one.name) for one in scaled]
     row, column = charts.largest(np.abs(values))
     far = float(values[row, column])
     finding = (
@@ -290,12 +291,11 @@ def _centroids(found: results.Discovery, scoring: ScoringPart) -> Figure:
         f" deviations {'above' if far > 0 else 'below'} the average track."
     )
     note = "Red is above the average track, blue below."
-    if any(one.name != one.feature for one in scoring.scaler.scaled_features):
+    if any(one.name != one.feature for one in scaled):
         note += " The key is a circle, drawn as its two coordinates."
     order = sorted(scoring.synthetic.metric.dimensions, key=lambda one: -one.ratio)
-    compared = dict.fromkeys(scoring.scaler.scaled_features[one.column].feature for one in order)
-    order_said = enumerated([plain(name) for name in compared])
-    note += f" Tracks are compared by {order_said}, in this order."
+    compared = dict.fromkeys(plain(scaled[one.column].feature) for one in order)
+    note += f" Tracks are compared by {enumerated(list(compared))}, in this order."
     limit = min(_FAR, max(0.5, float(np.abs(values).max())))
     chart = charts.heatmap(values, names, columns, "standard deviations", far=limit)
     return Figure("centroids", "What distinguishes each?", finding, {"centroids": chart}, note)
