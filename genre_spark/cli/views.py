@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.platform.safe_text import redact
 from genre_spark.reporting import study_report
-from genre_spark.reporting.text import PROTOCOLS, one_line, percent, protocol, quarantined, tally
+from genre_spark.reporting.text import PROTOCOLS, counted, one_line, percent, protocol, ratio, tally
 from genre_spark.reporting.topics import accuracy, confidence, synthetic_genres
 
 if TYPE_CHECKING:
@@ -30,35 +30,34 @@ if TYPE_CHECKING:
     from genre_spark.publishing.labels import PublishedLabels
     from genre_spark.publishing.manifest import Manifest
     from genre_spark.publishing.reader import LabelledCatalogue
-    from genre_spark.source import Origin
 
     View = tuple[dict[str, Any], list[Part]]
 
 
 def datasets(tables: Sequence[KnownTable]) -> Iterator[Part]:
     """All known tables."""
-    rows = [("dataset", "rows", "genres", "file", "licence", "get it")]
-    for one in tables:
-        own = one.origin
-        facts = (f"{own.rows:,}", _genres(own), _size(own), own.licence)
-        rows.append((one.name, *facts, one.how_to_get))
-    yield rows
+    rows = [{"dataset": one.name, **_origin(one)} for one in tables]
+    yield [tuple(rows[0]), *(tuple(row.values()) for row in rows)]
 
 
 def dataset(table: KnownTable) -> Iterator[Part]:
     """One known table."""
-    origin, mapping = table.origin, table.dataset
-    yield {
-        "dataset": table.name,
-        "about": mapping.about,
-        "page": origin.page,
-        "licence": origin.licence,
-        "file": f"{origin.file} {_size(origin)}".strip(),
+    mapping, found = table.dataset, _origin(table)
+    about = {"dataset": table.name, "about": mapping.about, "page": table.origin.page}
+    columns = {f"column {to}": by for to, by in mapping.columns.items()}
+    file = f"{table.origin.file} {found['file']}".strip()
+    extra = ", ".join(mapping.extra_features)
+    yield about | found | {"file": file, **columns, "extra features": extra}
+
+
+def _origin(table: KnownTable) -> dict[str, str]:
+    origin = table.origin
+    return {
         "rows": f"{origin.rows:,}",
-        "genres": _genres(origin),
+        "genres": "none" if origin.genres is None else f"{origin.genres:,}",
+        "file": f"{origin.size / 1e6:.1f} MB" if origin.size else "",
+        "licence": origin.licence,
         "get it": table.how_to_get,
-        **{f"column {to}": by for to, by in mapping.columns.items()},
-        "extra features": ", ".join(mapping.extra_features),
     }
 
 
@@ -106,7 +105,7 @@ def labelled(found: LabelledCatalogue) -> Iterator[Part]:
     labels, rows = manifest.labels, manifest.rows
     yield {
         "tracks": f"{rows.labelled:,}",
-        "quarantined": quarantined(rows),
+        "quarantined": counted(rows.n_quarantined, rows.reasons),
         "scored": manifest.scored_at,
         "model id": manifest.model_id,
         "from": manifest.source.path,
@@ -118,7 +117,7 @@ def labelled(found: LabelledCatalogue) -> Iterator[Part]:
             yield [(head, "tracks", "share"), *shares]
     if labels.accepted is not None:
         yield {
-            "accepted, training tracks included": _percent(labels.accepted),
+            "accepted, training tracks included": percent(labels.accepted),
             "mean confidence": f"{labels.mean_confidence:.3f}",
         }
     if found.samples:
@@ -133,49 +132,33 @@ _UNUSED, _LONGEST = 12, 28
 
 
 def _column(one: Column) -> tuple[str, ...]:
-    values = (one.low, one.median, one.high)
-    numbers = (_number(value) if one.numeric == 1 else "" for value in values)
-    example = " ".join((one.sample or "").split())
-    shown = f"{example[:39]}…" if len(example) > 40 else example
+    is_number = one.numeric == 1
     # In a CSV file all is text.
-    kind = ("number" if one.numeric == 1 else "text") if one.kind == "string" else one.kind
-    return one.name, kind, percent(one.filled, 2), *numbers, shown, ", ".join(one.read_as)
+    kind = ("number" if is_number else "text") if one.kind == "string" else one.kind
+    extremes = map(_cell, (one.low, one.median, one.high) if is_number else ("", "", ""))
+    example = one_line(one.sample or "", 40)
+    return one.name, kind, percent(one.filled, 2), *extremes, example, ", ".join(one.read_as)
 
 
 def _read(found: Inspection, one: Reading) -> tuple[str, ...]:
     """How one column is read: an example, and how many values are missing or odd."""
     facts = found.features.get(one.name)
-    value, outcome = one.examples[len(one.examples) // 2] if one.examples else ("", "")
-    value, outcome = one_line(value, _LONGEST), one_line(outcome, _LONGEST)
+    example = one.examples[len(one.examples) // 2] if one.examples else ("", "")
+    value, outcome = (one_line(one, _LONGEST) for one in example)
     shown = value if value == outcome else f"{value} → {outcome}"
+    source = one.source
+    if one.why:
+        source = f"{source or one.expression[:_LONGEST]} ({one.why[:40]})"
     odd = f"{one.not_understood:.1%}" if one.not_understood else ""
-    source = (
-        f"{one.source or one.expression[:_LONGEST]} ({one.why[:40]})" if one.why else one.source
-    )
-    numbers = (facts.low, facts.median, facts.high) if facts else (None, None, None)
+    numbers = (facts.low, facts.median, facts.high) if facts else ("", "", "")
     missing = f"{facts.missing:,}" if facts and facts.missing else ""
-    return one.name, source, shown, missing, odd, *map(_number, numbers)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    return one.name, source, shown, missing, odd, *map(_cell, numbers)
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return _number(value) if isinstance(value, float) else str("" if value is None else value)
-
-
-def _size(origin: Origin) -> str:
-    return f"{origin.size / 1e6:.1f} MB" if origin.size else ""
-
-
-def _genres(origin: Origin) -> str:
-    return "none" if origin.genres is None else f"{origin.genres:,}"
-
-
-_PUBLISHED = {True: "labelled catalogue", False: "would be published at"}
+    return f"{value:.6g}" if isinstance(value, float) else str("" if value is None else value)
 
 
 def bundle(summary: BundleSummary) -> Iterator[Part]:
@@ -230,24 +213,22 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
     manifest = made.manifest
     found, drift, old = manifest.labels, manifest.drift, made.replaces
     levels, total = sorted(found.precision.items(), reverse=True), sum(found.genres.values())
-    covered = zip(levels, accumulate(n for _, n in levels), strict=True)
+    met = zip(levels, accumulate(n for _, n in levels), strict=True)
+    precise = [f"{one}: {percent(n / total)}" for (one, _), n in met]
+    few = f"not assessed: fewer than {drift.limits.min_tracks:,} tracks"
+    earlier = f"{(old.rows or {}).get('labelled', 0):,} tracks of {old.scored_at}" if old else ""
     yield {
         **_rows(manifest.rows, "labelled"),
         "synthetic genres": _numbered(list(found.synthetic_genres)),
         "genres": tally(dict(list(found.genres.items())[:10])),
         "accepted, training tracks included": _percent(found.accepted),
-        "precise enough for": ", ".join(f"{one}: {percent(n / total)}" for (one, _), n in covered),
-        "drift": ", ".join(beyond(drift, WARN))
-        if drift.assessed
-        else f"not assessed: fewer than {drift.limits.min_tracks:,} tracks",
+        "precise enough for": ", ".join(precise),
+        "drift": ", ".join(beyond(drift, WARN) if drift.assessed else [few]),
         "scored": _scored(manifest),
-        "replaces": f"{(old.rows or {}).get('labelled', 0):,} tracks of {old.scored_at}, model"
-        f" {old.model_id}"
-        if old
-        else "",
+        "replaces": f"{earlier}, model {old.model_id}" if old else "",
         "would change": tally(made.changes.model_dump() if made.changes else {}),
         "model id": manifest.model_id,
-        _PUBLISHED[made.published]: made.path,
+        "labelled catalogue" if made.published else "would be published at": made.path,
     }
 
 
@@ -273,10 +254,10 @@ def _accuracy(genres: GenreMetrics) -> Iterator[Part]:
 
 def _rows(rows: RowCounts, accepted: str = "tracks") -> dict[str, str]:
     """What became of the rows, and how many tracks lack which features; what is 0 is left out."""
-    lacking = f"{rows.imputed:,}" + (f" ({tally(rows.missing)})" if rows.missing else "")
+    lacking = counted(rows.imputed, rows.missing)
     return {
         accepted: f"{rows.accepted:,} of {rows.read:,} rows",
-        "quarantined": quarantined(rows),
+        "quarantined": counted(rows.n_quarantined, rows.reasons),
         "tracks that lack features": lacking if rows.imputed else "",
         "tracks without any feature": f"{rows.without_features:,}" if rows.without_features else "",
     }
@@ -300,25 +281,10 @@ def _percent(share: float | None) -> str:
     return "" if share is None else percent(share)
 
 
-def _ratio(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
 def models(entries: Sequence[Entry]) -> View:
     """The models of a registry."""
     head = ("name", "version", "kind", *PROTOCOLS.values(), "made at", "aliases", "id")
-    rows = [
-        (
-            one.name,
-            one.version or "",
-            one.manifest.kind if one.manifest else "damaged",
-            *(_ratio(one.manifest.accuracy.get(p) if one.manifest else None) for p in PROTOCOLS),
-            one.manifest.created_at if one.manifest else "",
-            ", ".join(one.aliases),
-            one.manifest.model_id if one.manifest else "",
-        )
-        for one in entries
-    ]
+    rows = list(map(_listed, entries))
     summary = [
         {**dict(zip(head, row, strict=True)), "path": one.path, "aliases": list(one.aliases)}
         for row, one in zip(rows, entries, strict=True)
@@ -326,23 +292,27 @@ def models(entries: Sequence[Entry]) -> View:
     return {"models": summary}, [[head, *rows]] if rows else [{"models": "none"}]
 
 
+def _listed(one: Entry) -> tuple[str, ...]:
+    found, aliases = one.manifest, ", ".join(one.aliases)
+    kind, at, id_ = (found.kind, found.created_at, found.model_id) if found else ("damaged", "", "")
+    shares = found.accuracy if found else {}
+    accuracies = [ratio(shares[name]) if name in shares else "" for name in PROTOCOLS]
+    return one.name, one.version or "", kind, *accuracies, at, aliases, id_
+
+
+# What `models show` repeats of a bundle.json.
+_STATED = {"kind", "model_id", "created_at", "genre_spark_version", "source_revision", "seed",
+           "data"}  # fmt: skip
+
+
 def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
     """One model, verified, and what it has been promoted to."""
     manifest = opened.manifest
     protocols = manifest.genres.protocols if manifest.genres else {}
     genres = list(manifest.scoring.genres.classes) if manifest.scoring.genres else []
-    accuracy = {
-        f"accuracy, {PROTOCOLS[name]}": f"{of.accuracy:.3f}" for name, of in protocols.items()
-    }
     summary = {
         "path": opened.source,
-        "kind": manifest.kind,
-        "model_id": manifest.model_id,
-        "created_at": manifest.created_at,
-        "genre_spark_version": manifest.genre_spark_version,
-        "source_revision": manifest.source_revision,
-        "seed": manifest.seed,
-        "data": manifest.data.model_dump(mode="json"),
+        **manifest.model_dump(mode="json", include=_STATED),
         "features": list(manifest.scoring.scaler.features),
         "synthetic_genres": list(manifest.scoring.synthetic.names),
         "genres": genres,
@@ -359,7 +329,7 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
         "features": ", ".join(manifest.scoring.scaler.features),
         "synthetic genres": ", ".join(manifest.scoring.synthetic.names),
         "genres": ", ".join(genres),
-        **accuracy,
+        **{f"accuracy, {protocol(name)}": ratio(of.accuracy) for name, of in protocols.items()},
         "promoted": "; ".join(f"{one.alias} {one.at}" for one in promotions),
         "bundle": opened.source,
     }
@@ -379,14 +349,12 @@ def verdicts(errors: Mapping[str, str | None]) -> View:
 def promotion(path: str, given: Promotion) -> View:
     """What a model has become, and on what evidence."""
     pairs = {"promoted": f"{path} is {given.alias}", "model id": given.model_id}
-    parts: list[Part] = [pairs]
-    if given.evidence:
-        rows = [
-            (PROTOCOLS[name], f"{one.tracks:,}", f"{one.champion:.4f}", f"{one.candidate:.4f}")
-            for name, one in given.evidence.protocols.items()
-        ]
-        parts = [[("held out", "tracks", "champion so far", "this model"), *rows], pairs]
-    return {"path": path, **given.model_dump()}, parts
+    rows = [
+        (PROTOCOLS[name], f"{one.tracks:,}", f"{one.champion:.4f}", f"{one.candidate:.4f}")
+        for name, one in (given.evidence.protocols if given.evidence else {}).items()
+    ]
+    table: Part = [("held out", "tracks", "champion so far", "this model"), *rows]
+    return {"path": path, **given.model_dump()}, [table, pairs] if rows else [pairs]
 
 
 def difference(found: Difference) -> View:
@@ -406,17 +374,12 @@ def difference(found: Difference) -> View:
         "from → to": _flows(genres.flows),
         "features that supported changed labels": _flows(found.why.features or ()),
     }
+    making = [(name, *map(_in_short, pair)) for name, pair in found.why.making.items()]
     tables = [
         _changed("synthetic genre before", genres.by_synthetic_genre),
         _changed("confidence before, from", genres.by_confidence),
         _changed("artist to the models", found.why.artists),
-        [
-            ("made of, or decides by", "before", "after"),
-            *(
-                (name, *(one_line(", ".join(map(str, _listed(one))), 60) for one in pair))
-                for name, pair in found.why.making.items()
-            ),
-        ],
+        [("made of, or decides by", "before", "after"), *making],
     ]
     summary = found.model_dump(mode="json", by_alias=True)
     return summary, [pairs, *(table for table in tables if len(table) > 1)]
@@ -424,9 +387,8 @@ def difference(found: Difference) -> View:
 
 def _flows(flows: Sequence[Flow]) -> str:
     """The largest flows in words."""
-    return "; ".join(
-        f"{one.before or 'none'} → {one.after or 'none'}: {one.tracks:,}" for one in flows[:10]
-    )
+    said = (f"{one.before or 'none'} → {one.after or 'none'}: {one.tracks:,}" for one in flows[:10])
+    return "; ".join(said)
 
 
 def _compared(found: ComparedAccuracy | None) -> str:
@@ -445,8 +407,9 @@ def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, .
     return [(title, "tracks", "genres that change"), *shares]
 
 
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else [value]
+def _in_short(value: Any) -> str:
+    values = value if isinstance(value, list | tuple) else [value]
+    return one_line(", ".join(map(str, values)), 60)
 
 
 def _of(part: int, whole: int) -> str:

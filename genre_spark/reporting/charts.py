@@ -2,6 +2,7 @@
 
 import colorsys
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from math import gcd
@@ -22,6 +23,8 @@ _WIDTH, _ROW, _SCALE = 560, 22, 2
 # Beyond this many columns, values are not written into a heat map.
 _MOST_WRITTEN = 15
 _LUMINANCE = 0.17
+# In a specification: stands for a value.
+_PLACE = re.compile(r'"\$(\w+)"')
 
 
 def bars(
@@ -33,14 +36,8 @@ def bars(
 ) -> Spec:
     """Horizontal bars with their values, in order; the bar of `MODEL` in colour if there is one.
 
-    Parameters
-    ----------
-    values : mapping of str to float or Interval
-        With bounds, whiskers are drawn.
-    title, form : str
-        Of the axis: its name, and its numbers in d3's notation.
-    top, limit : float, optional
-        End of the axis, and where a line is drawn.
+    Values with bounds have whiskers. The axis writes its numbers in d3's notation `form` and ends at
+    `top`; a line is drawn at `limit`.
     """
     rows = []
     for name, value in values.items():
@@ -99,18 +96,9 @@ def curve(
     target: float | None = None,
     accepted: tuple[float, float] | None = None,
 ) -> Spec:
-    """A curve between two shares, with the diagonal or a target.
+    """A curve between two shares; with a line at the target or, without one, the diagonal.
 
-    Parameters
-    ----------
-    points : iterable of tuple
-        A third number is the share of the tracks of a point.
-    titles : (str, str)
-        Of both axes.
-    target : float, optional
-        Without it the diagonal is drawn.
-    accepted : (float, float), optional
-        Where a diamond is drawn.
+    A third number of a point is its share of the tracks; `accepted` is where a diamond is drawn.
     """
     rows = [{"x": one[0], "y": one[1], "share": one[2] if len(one) > 2 else 0} for one in points]
     floor: float = 0
@@ -123,9 +111,9 @@ def curve(
     return _filled("curve", rows, x=x, y=y, floor=floor, guides=[guide], accepted=at)
 
 
-def lines(xs: Sequence[int], ys: Sequence[float | None], title: str, chosen: int) -> Spec:
+def lines(xs: Sequence[int], ys: Sequence[float], title: str, chosen: int) -> Spec:
     """A measure of each tried number, with a line at the chosen one."""
-    rows = [{"x": x, "y": y} for x, y in zip(xs, ys, strict=True) if y is not None]
+    rows = [{"x": x, "y": y} for x, y in zip(xs, ys, strict=True)]
     return _filled("lines", rows, title=title, chosen=chosen)
 
 
@@ -145,21 +133,11 @@ def scatter(
 ) -> Spec:
     """The map: tracks in the colour of their synthetic genre, numbers at centers, names on top.
 
-    Parameters
-    ----------
-    tracks : sequence of mapping
-        ``x``, ``y``, ``id`` of the synthetic genre, and ``title, artist, album, synthetic, genre``.
-    centers, landmarks : sequence of mapping
-        ``x``, ``y``, and ``id`` or ``name``.
+    All have ``x`` and ``y``; tracks the ``id`` of their synthetic genre and ``title, artist, album,
+    synthetic, genre``, centers an ``id``, landmarks a ``name``.
     """
-    return _filled(
-        "map",
-        tracks=tracks,
-        centers=centers,
-        landmarks=landmarks,
-        ids=list(colours),
-        colours=list(colours.values()),
-    )
+    scale: Spec = {"ids": list(colours), "colours": list(colours.values())}
+    return _filled("map", tracks=tracks, centers=centers, landmarks=landmarks, **scale)
 
 
 def largest(values: np.ndarray) -> tuple[int, int]:
@@ -168,10 +146,11 @@ def largest(values: np.ndarray) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def palette(n: int) -> list[str]:
+@cache
+def palette(n: int) -> tuple[str, ...]:
     """Colours that are readable behind white text, neighbours far apart on the circle of hues."""
     stride = next(step for step in range(max(1, round(0.38 * n)), n + 2) if gcd(step, n) == 1)
-    return [_readable(i * stride % n / n) for i in range(n)]
+    return tuple(_readable(i * stride % n / n) for i in range(n))
 
 
 def _readable(hue: float) -> str:
@@ -215,28 +194,17 @@ def javascript() -> str:
     """Vega, Vega-Lite and Vega-Embed in one script, as ``window.vegaEmbed``."""
     import vl_convert
 
-    script: str = vl_convert.javascript_bundle(
-        "window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE
-    )
+    embed = "window.vegaEmbed = vegaEmbed;"
+    script: str = vl_convert.javascript_bundle(embed, vl_version=VEGA_LITE)
     return script
 
 
 def _filled(chart: str, rows: Sequence[Any] = (), n_rows: int = 0, **values: Any) -> Spec:
     """A specification with its values; of texts from tables only safe lines are kept."""
     given = values | {"rows": rows, "height": max(50, _ROW * n_rows)}
-    safe = {f"${name}": _clean(value) for name, value in given.items()}
-    spec: Spec = _replaced(json.loads(html.asset(f"{chart}.json")), safe)
+    safe = {name: json.dumps(_clean(value)) for name, value in given.items()}
+    spec: Spec = json.loads(_PLACE.sub(lambda one: safe[one[1]], html.asset(f"{chart}.json")))
     spec["layer"] = [one for one in spec["layer"] if one.get("data") != {"values": []}]
-    return spec
-
-
-def _replaced(spec: Any, values: Mapping[str, Any]) -> Any:
-    if isinstance(spec, str):
-        return values.get(spec, spec)
-    if isinstance(spec, list):
-        return [_replaced(one, values) for one in spec]
-    if isinstance(spec, dict):
-        return {name: _replaced(one, values) for name, one in spec.items()}
     return spec
 
 

@@ -2,34 +2,44 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+from genre_spark.bundle.genre_metrics import Protocol
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.platform.safe_text import markdown
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import text
 
-Row = tuple[Any, ...]
 # How values are written, by the name of the column.
 Columns = dict[str, Callable[[Any], str]]
 Spec = dict[str, Any]
+_Of = TypeVar("_Of")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values; the first column names the row.
-
-    Attributes
-    ----------
-    rows : sequence of sequence
-        Values as they are, so that a page can sort them.
-    """
+    """Rows of values as they are, so that a page can sort them; the first column names the row."""
 
     title: str
     columns: Mapping[str, Callable[[Any], str]]
-    rows: Sequence[Row]
+    rows: Sequence[tuple[Any, ...]]
     note: str = ""
     kind: ClassVar[str] = "table"
+
+    @classmethod
+    def by_protocol(
+        cls,
+        title: str,
+        head: str,
+        parts: Mapping[Protocol, Mapping[str, Any]],
+        form: Callable[[Any], str],
+        note: str = "",
+    ) -> "Table":
+        """A row for each name in any of the parts, a column for each protocol."""
+        columns = {head: text.shown, **{text.protocol(name): form for name in parts}}
+        names = dict.fromkeys(name for part in parts.values() for name in part)
+        rows = [(name, *(part.get(name) for part in parts.values())) for name in names]
+        return cls(title, columns, rows, note)
 
     def texts(self) -> list[tuple[str, ...]]:
         """The head and the rows, as every medium shows them."""
@@ -73,8 +83,6 @@ class Figure:
         Of its file, without the ending, and of its anchor.
     charts : mapping of str to dict
         Vega-Lite specifications by title; the title of a single one is not shown.
-    note : str
-        How to read it, and what it was measured on.
     legend : sequence of (int, str, str)
         Of a map: id, name and colour of each group, which a click isolates.
     searchable : bool
@@ -89,19 +97,25 @@ class Figure:
     legend: Sequence[tuple[int, str, str]] = ()
     searchable: bool = False
 
+    @classmethod
+    def by_protocol(
+        cls,
+        name: str,
+        question: str,
+        protocols: Mapping[Protocol, _Of],
+        panel: Callable[[_Of], tuple[str, Spec]],
+        note: str = "",
+    ) -> "Figure":
+        """A finding and a chart for each protocol."""
+        drawn = {text.protocol(one): panel(of) for one, of in protocols.items()}
+        findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in drawn.items()]
+        specs = {title: chart for title, (_, chart) in drawn.items()}
+        return cls(name, question, " ".join(findings), specs, note)
+
     @property
     def kind(self) -> str:
         """Which macro of the page draws it."""
         return "map" if self.legend else "figure"
-
-
-def panels(
-    name: str, question: str, parts: Mapping[str, tuple[str, Spec]], note: str = ""
-) -> Figure:
-    """A figure with a finding and a chart for each protocol, by its title."""
-    findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in parts.items()]
-    specs = {title: chart for title, (_, chart) in parts.items()}
-    return Figure(name, question, " ".join(findings), specs, note)
 
 
 @dataclass(frozen=True)
@@ -143,24 +157,18 @@ Part = Table | Figure | Cards
 
 @dataclass(frozen=True)
 class Topic:
-    """A section of the page; `name` is its anchor, `lead` its first paragraph."""
+    """A section of the page; `name` is its anchor, `lead` its first paragraph, absent parts are None."""
 
     name: str
     title: str
     lead: str
-    parts: Sequence[Part]
+    parts: Sequence[Part | None]
     tiles: Sequence[Tile] = ()
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The subject of a report.
-
-    Attributes
-    ----------
-    labelled : mapping of str to dict
-        Labelled rows of tracks on the map, by id.
-    """
+    """The subject of a report; `labelled` has rows of tracks on the map, by their ids."""
 
     model: Manifest
     labels: LabelledManifest | None = None

@@ -20,18 +20,9 @@ _HEAD = 2000
 
 
 def render(command: str, scripts: Sequence[str], data: Mapping[str, Any], **content: Any) -> str:
-    """The page of a command; only the given scripts can run on it.
+    """The page of a command, from ``templates/<command>.html``; only the given JavaScript can run on it.
 
-    Parameters
-    ----------
-    command : str
-        Its template is ``templates/<command>.html``.
-    scripts : sequence of str
-        JavaScript, inlined in order.
-    data : mapping
-        For the scripts, as JSON in the element ``data``.
-    **content
-        Values for the template; texts are escaped.
+    `data` is for the scripts, as JSON; `content` for the template, which escapes texts.
     """
     environment = Environment(
         loader=PackageLoader("genre_spark.reporting"),

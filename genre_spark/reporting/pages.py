@@ -75,11 +75,7 @@ def write_pictures(storage: Storage, path: str, figures: Iterable[Figure]) -> No
 def labels(manifest: Manifest, tracks: Sequence[Mapping[str, Any]]) -> str:
     """The page to search and correct a labelled catalogue, as HTML.
 
-    Parameters
-    ----------
-    tracks : sequence of mapping
-        Labelled rows, all with the same columns; with ``title``, ``artist`` and ``album`` if they
-        are known.
+    All rows have the same columns; with ``title``, ``artist`` and ``album`` if they are known.
     """
     columns = list(tracks[0]) if tracks else ["track_id"]
     rows = [[_short(track[name]) for name in columns] for track in tracks]
@@ -103,23 +99,18 @@ def questions(
 ) -> str:
     """The page to answer which genres tracks have, as HTML.
 
-    Parameters
-    ----------
-    rows : sequence of mapping
-        Questions: ``track_id, artist, title, album, tracks, why`` and ``x, y``, from 0 to 100.
-    genres : sequence of str
-        To choose from, the most frequent first; others can be added on the page.
-    places : sequence of (float, float)
-        Other artists on the map.
+    Each question has ``track_id, artist, title, album, tracks, why`` and ``x, y``, from 0 to 100.
+    Genres, the most frequent first, are to choose from; others can be added on the page. `places`
+    are those of other artists on the map.
     """
     ids = "\n".join(str(one["track_id"]) for one in rows)
     data = {
         # The browser keeps the answers under this key: the same questions continue.
         "key": f"genre-spark questions {hashlib.sha256(ids.encode()).hexdigest()[:16]}",
-        "columns": list(columns),
-        "genres": list(genres),
-        "questions": [dict(one) for one in rows],
-        "map": [list(place) for place in places],
+        "columns": columns,
+        "genres": genres,
+        "questions": rows,
+        "map": places,
     }
     about = f"{len(rows):,} tracks of {path}."
     return html.render("questions", [html.asset("questions.js")], data, about=about)

@@ -6,26 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from genre_spark.bundle.genre_metrics import Estimate
-from genre_spark.evaluation.study_results import (
-    CurvePoint,
-    OverSeeds,
-    PublishedStudy,
-    ScoresOverSeeds,
-    StudiedProtocol,
-)
+from genre_spark.evaluation.study_results import OverSeeds, PublishedStudy, StudiedProtocol
 from genre_spark.platform.safe_text import markdown
-from genre_spark.reporting import charts
-from genre_spark.reporting.document import Columns, Figure, Spec, Table, panels
-from genre_spark.reporting.text import (
-    count,
-    never_learned,
-    over_seeds,
-    percent,
-    points,
-    protocol,
-    ratio,
-    shown,
-)
+from genre_spark.reporting import charts, text
+from genre_spark.reporting.document import Columns, Figure, Spec, Table
 from genre_spark.reporting.topics import accuracy, confidence
 from genre_spark.reporting.topics.accuracy import MEASURES
 from genre_spark.schema import MODEL
@@ -42,37 +26,37 @@ def write(study: PublishedStudy, folder: Path) -> None:
         (folder / f"{figure.name}.png").write_bytes(charts.png(figure))
     lines = ["# How accurate are the genres?", _facts(study)]
     for name, of in study.protocols.items():
-        lines += [f"## {protocol(name).capitalize()}", *_sections(name, of, study.target_precision)]
+        lines.append(f"## {text.protocol(name).capitalize()}")
+        lines += _sections(name, of, study.target_precision)
     for one in figures:
         picture = f"![{one.question}]({one.name}.png)"
         lines += [f"## {one.question}", picture, markdown(one.finding)]
     scored = {name: of.per_genre for name, of in study.protocols.items()}
-    per_genre = accuracy.per_genre(study.classes, scored, (over_seeds, over_seeds))
+    per_genre = accuracy.per_genre(study.classes, scored, (text.over_seeds, text.over_seeds))
     if study.learning_curve:
-        lines += ["## How many labels are needed?", _curve(study.learning_curve).markdown()]
+        lines += ["## How many labels are needed?", _curve(study).markdown()]
     lines += ["## How well is each genre recognised?", per_genre.markdown()]
     (folder / PAGE).write_text("\n\n".join(lines) + "\n", encoding="utf-8")
 
 
 def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(MEASURES)) -> Table:
     """The classifier, its steps and the baselines, each with what the classifier gains over it."""
-
-    def row(title: str, one: ScoresOverSeeds, gain: object) -> tuple[object, ...]:
-        return title, *(getattr(one, measure) for measure in measures), gain
-
-    compared = of.ladder | of.baselines
-    rows = [row(_WHOLE, of.cnn, None), *(row(n, one, one.cnn_gain) for n, one in compared.items())]
-    columns: Columns = {protocol(name): shown, **{MEASURES[one]: over_seeds for one in measures},
-               "classifier minus this, points (95% interval)": points}  # fmt: skip
-    return Table(f"Scores, {protocol(name)}", columns, rows)
+    compared = {_WHOLE: of.cnn, **of.ladder, **of.baselines}
+    rows = [
+        (title, *(getattr(one, measure) for measure in measures), getattr(one, "cnn_gain", None))
+        for title, one in compared.items()
+    ]
+    columns: Columns = {text.protocol(name): text.shown, **{MEASURES[one]: text.over_seeds for one in measures},
+               "classifier minus this, points (95% interval)": text.points}  # fmt: skip
+    return Table(f"Scores, {text.protocol(name)}", columns, rows)
 
 
 def _facts(study: PublishedStudy) -> str:
-    skipped = [f"- not measured on {protocol(name)}: {why}" for name, why in study.skipped.items()]
+    skipped = [f"- not measured on {text.protocol(of)}: {why}" for of, why in study.skipped.items()]
     return "\n".join(
         [
             f"- catalogue: `{study.data.source}`, fingerprint `{study.data.rows.fingerprint}`",
-            f"- {count(study.tracks)} labelled tracks, {len(study.classes)} genres",
+            f"- {text.count(study.tracks)} labelled tracks, {len(study.classes)} genres",
             f"- seeds of known artists: {', '.join(map(str, study.seeds))}; ± is the standard deviation over them",
             f"- new artists: every artist held out once in each of {study.repetitions} repetitions",
             "- fitted on all tracks, without labels: scales, bin edges and centers",
@@ -85,50 +69,50 @@ def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[str]:
     yield scores(name, of).markdown()
     bounds, own = of.interval, of.cnn
     yield (
-        f"Accuracy {ratio(bounds.mean)}, 95% interval over artists {ratio(bounds.low)} to"
-        f" {ratio(bounds.high)}. {percent(of.linked, 0)} of the held-out tracks share another named"
+        f"Accuracy {text.ratio(bounds.mean)}, 95% interval over artists {text.ratio(bounds.low)} to"
+        f" {text.ratio(bounds.high)}. {text.percent(of.linked, 0)} of the held-out tracks share another named"
         f" artist or an album with a labelled track. Held-out tracks: {', '.join(map(str, of.tracks))}."
     )
-    columns = {"target precision": shown, "labels accepted": over_seeds,
-               "of these right": over_seeds}  # fmt: skip
+    columns = {"target precision": text.shown, "labels accepted": text.over_seeds,
+               "of these right": text.over_seeds}  # fmt: skip
     rows = [(goal, one.coverage, one.precision) for goal, one in of.coverage_at.items()]
     yield Table("Accepted", columns, rows).markdown()
     yield (
-        f"Labels accepted at a target precision of {target:.2f}: {over_seeds(own.coverage)}; of these"
-        f" right: {over_seeds(own.precision)}. With hindsight, {over_seeds(own.attainable)} of the"
+        f"Labels accepted at a target precision of {target:.2f}: {text.over_seeds(own.coverage)}; of these"
+        f" right: {text.over_seeds(own.precision)}. With hindsight, {text.over_seeds(own.attainable)} of the"
         " most confident labels reach that precision."
     )
     if of.never_learned:
-        yield never_learned(map(markdown, of.never_learned))
+        yield text.never_learned(map(markdown, of.never_learned))
 
 
-def _curve(found: Sequence[CurvePoint]) -> Table:
+def _curve(study: PublishedStudy) -> Table:
     """Accuracy on new artists by number of labels."""
+    found = study.learning_curve
     steps = list(found[0].ladder)
-    columns: Columns = {"labels": count, **dict.fromkeys(steps, ratio),
-               "gain from labels of synthetic genres, points (95% interval)": points}  # fmt: skip
+    columns: Columns = {"labels": text.count, **dict.fromkeys(steps, text.ratio),
+               "gain from labels of synthetic genres, points (95% interval)": text.points}  # fmt: skip
     rows = [(one.labels, *(one.ladder[name] for name in steps), one.gain_by_synthetic_genres)
             for one in found]  # fmt: skip
     return Table("Learning curve", columns, rows, "Accuracy on one fold of new artists.")
 
 
 def _figures(study: PublishedStudy) -> Iterator[Figure]:
-    titled = {protocol(name): of for name, of in study.protocols.items()}
-    yield _accuracy(titled)
-    if any(len(of.ladder) > 1 for of in titled.values()):
-        yield _parts(titled)
-    for name, of in study.protocols.items():
+    protocols = study.protocols
+    yield Figure.by_protocol(
+        "accuracy", "Is the classifier better than the baselines?", protocols, _compared
+    )
+    steps = {name: list(of.ladder.items())[:-1] for name, of in protocols.items()}
+    gains = {name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of}
+    if gains:
+        question = "What does the whole classifier gain over each step?"
+        yield Figure.by_protocol("parts", question, gains, _gained)
+    for name, of in protocols.items():
         finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
-        question = f"Which genres are confused ({protocol(name)})?"
+        question = f"Which genres are confused ({text.protocol(name)})?"
         yield Figure(f"confusion_{name}", question, finding, {"confusion": chart})
-    eces = {title: of.cnn.ece.mean for title, of in titled.items()}
-    accepted = {
-        title: (of.cnn.coverage.mean, of.cnn.precision.mean)
-        for title, of in titled.items()
-        if of.cnn.coverage.mean and of.cnn.precision.mean is not None
-    }
-    yield confidence.reliability(titled, eces)
-    yield confidence.risk_coverage(titled, accepted, study.target_precision)
+    yield confidence.reliability(protocols)
+    yield confidence.risk_coverage(protocols, study.target_precision)
 
 
 def ahead(of: StudiedProtocol) -> str:
@@ -139,36 +123,21 @@ def ahead(of: StudiedProtocol) -> str:
     return ", ".join(f"{name} ({mean:.3f} against {own:.3f})" for name, mean in best)
 
 
-def _accuracy(titled: Mapping[str, StudiedProtocol]) -> Figure:
+def _compared(of: StudiedProtocol) -> tuple[str, Spec]:
     def bounds(measure: OverSeeds) -> charts.Interval:
         values = [value for value in measure.values if value is not None]
         return measure.mean or 0.0, min(values, default=0.0), max(values, default=0.0)
 
-    def panel(of: StudiedProtocol) -> tuple[str, Spec]:
-        name, best = of.strongest_baseline
-        found = {one: bounds(of.accuracy) for one, of in {MODEL: of.cnn, **of.baselines}.items()}
-        gained = f"{points(best.cnn_gain)} points of accuracy over the best baseline, {name}."
-        higher = ahead(of)
-        return gained + (
-            f" Ahead of the classifier: {higher}." if higher else ""
-        ), accuracy.compared(found)
-
-    question = "Is the classifier better than the baselines?"
-    return panels("accuracy", question, {title: panel(of) for title, of in titled.items()})
+    name, best = of.strongest_baseline
+    finding = f"{text.points(best.cnn_gain)} points of accuracy over the best baseline, {name}."
+    if higher := ahead(of):
+        finding += f" Ahead of the classifier: {higher}."
+    found = {MODEL: of.cnn, **of.baselines}
+    return finding, accuracy.compared({one: bounds(of.accuracy) for one, of in found.items()})
 
 
-def _parts(titled: Mapping[str, StudiedProtocol]) -> Figure:
-    def panel(gains: Mapping[str, Estimate]) -> tuple[str, Spec]:
-        most = max(gains, key=lambda name: gains[name].mean)
-        bounds = {
-            name: (100 * one.mean, 100 * one.low, 100 * one.high) for name, one in gains.items()
-        }
-        chart = charts.marks({"gain": bounds}, "points of accuracy, 95% intervals")
-        return f"{points(gains[most])} points over “{most}”.", chart
-
-    steps = {
-        title: {name: one.cnn_gain for name, one in list(of.ladder.items())[:-1]}
-        for title, of in titled.items()
-    }
-    parts = {title: panel(gains) for title, gains in steps.items() if gains}
-    return panels("parts", "What does the whole classifier gain over each step?", parts)
+def _gained(gains: Mapping[str, Estimate]) -> tuple[str, Spec]:
+    most = max(gains, key=lambda name: gains[name].mean)
+    bounds = {name: (100 * one.mean, 100 * one.low, 100 * one.high) for name, one in gains.items()}
+    chart = charts.marks({"gain": bounds}, "points of accuracy, 95% intervals")
+    return f"{text.points(gains[most])} points over “{most}”.", chart

@@ -1,10 +1,10 @@
 """Numbers, shares, intervals and names as text, the same on the terminal, in Markdown and on pages."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from genre_spark.bundle.genre_metrics import AcceptedShare, Estimate, HeldOutMetrics, Loss, Protocol
-from genre_spark.catalog.rows import RowCounts
+from genre_spark.bundle.genre_metrics import AcceptedShare, Estimate, Loss, Protocol
 from genre_spark.evaluation.study_results import OverSeeds
 from genre_spark.platform import safe_text
 from genre_spark.platform.safe_text import redact
@@ -77,9 +77,9 @@ def percent(share: float | None, digits: int = 1) -> str:
     if share is None:
         return NONE
     written = f"{100 * share:.{digits}f}%"
-    return (
-        f">{100 - 10**-digits:.{digits}f}%" if share < 1 and float(written[:-1]) == 100 else written
-    )
+    if share < 1 and float(written[:-1]) == 100:
+        return f">{100 - 10**-digits:.{digits}f}%"
+    return written
 
 
 def ratio(value: float | None) -> str:
@@ -124,36 +124,21 @@ def never_learned(genres: Iterable[str]) -> str:
     return f"Held out completely, because few artists have them, and so never right: {', '.join(genres)}."
 
 
-def attainable(metrics: HeldOutMetrics, target: float) -> str:
-    """What share of the labels reaches the target precision, or which precision is reachable."""
-    if metrics.coverage:
-        return f"{percent(metrics.coverage, 0)} of the labels at a precision of {target:.2f}"
-    met = [name for name, one in metrics.coverage_at.items() if one.coverage]
-    if not met:
-        return f"none: no precision from 0.80 to {target:.2f} is reached on held-out tracks"
-    best = max(met)
-    return (
-        f"none at {target:.2f}; {percent(metrics.coverage_at[best].coverage, 0)} of the labels at"
-        f" {best} (train with --set target_precision={best})"
-    )
-
-
 def tally(counts: Mapping[str, int]) -> str:
     """Names with their counts."""
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
-def quarantined(rows: RowCounts) -> str:
-    """Number of quarantined rows, with the reasons."""
-    return f"{rows.n_quarantined:,}" + (f" ({tally(rows.reasons)})" if rows.reasons else "")
+def counted(n: int, parts: Mapping[str, int]) -> str:
+    """A number with the counts of its parts."""
+    return f"{n:,} ({tally(parts)})" if parts else f"{n:,}"
 
 
 def largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
     """The names with the largest counts over all tables, the largest first."""
-    totals: dict[str, int] = {}
+    totals: Counter[str] = Counter()
     for table in tables:
-        for name, n in table.items():
-            totals[name] = totals.get(name, 0) + n
+        totals.update(table)
     return sorted(totals, key=lambda name: (-totals[name], name))[:most]
 
 

@@ -1,33 +1,13 @@
 """Accuracy of genres on held-out tracks: protocols, steps, baselines, confusions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, Protocol, ProtocolMetrics
-from genre_spark.reporting import charts
-from genre_spark.reporting.document import (
-    Columns,
-    Figure,
-    Part,
-    Spec,
-    Subject,
-    Table,
-    Tile,
-    Topic,
-    panels,
-)
-from genre_spark.reporting.text import (
-    count,
-    interval,
-    never_learned,
-    one_line,
-    percent,
-    protocol,
-    ratio,
-    shown,
-)
+from genre_spark.reporting import charts, text
+from genre_spark.reporting.document import Columns, Figure, Spec, Subject, Table, Tile, Topic
 from genre_spark.schema import MODEL
 
 # More genres would not be legible in a chart; the tables have them all.
@@ -58,62 +38,62 @@ def topic(subject: Subject) -> Topic | None:
         name: {genre: one.model_dump(by_alias=True) for genre, one in of.per_genre.items()}
         for name, of in genres.protocols.items()
     }
-    parts: list[Part | None] = [
+    return Topic("accuracy", "Accuracy", lead, [
         headline(genres), _baselines(genres), steps(genres), _confusion(genres), _pairs(genres),
         per_genre(genres.classes, scores),
-    ]  # fmt: skip
-    return Topic("accuracy", "Accuracy", lead, [one for one in parts if one], _tiles(genres))
+    ], [*_tiles(genres)])  # fmt: skip
 
 
 def headline(genres: GenreMetrics, brief: bool = False) -> Table:
     """Accuracy of each protocol next to its best baseline; unless brief, with all other scores."""
     others = [] if brief else list(MEASURES)[1:]
     rows = [
-        (protocol(name), of.tracks, of.interval.model_copy(update={"mean": of.accuracy}),
+        (text.protocol(name), of.tracks, of.interval.model_copy(update={"mean": of.accuracy}),
          of.best_baseline[1], of.best_baseline[0], of.baselines.get("majority"),
          *(getattr(of, measure) for measure in others))
         for name, of in genres.protocols.items()
     ]  # fmt: skip
-    columns: Columns = {"held out": shown, "tracks": count, "accuracy (95% interval)": interval,
-               "best baseline": percent, "which": shown, "majority": percent}  # fmt: skip
-    columns |= {MEASURES[one]: ratio if one in _RATIOS else percent for one in others}
+    columns: Columns = {"held out": text.shown, "tracks": text.count, "accuracy (95% interval)": text.interval,
+               "best baseline": text.percent, "which": text.shown, "majority": text.percent}  # fmt: skip
+    columns |= {MEASURES[one]: text.ratio if one in _RATIOS else text.percent for one in others}
     return Table("Accuracy on held-out tracks", columns, rows)
 
 
-def steps(genres: GenreMetrics) -> Table | None:
+def steps(genres: GenreMetrics) -> Table:
     """Accuracy of each step of the classifier: an ablation."""
-    return _by_protocol("accuracy of", genres, lambda of: of.ladder, percent,
-                        "What each part adds (ablation)")  # fmt: skip
+    ladders = {name: of.ladder for name, of in genres.protocols.items()}
+    return Table.by_protocol("What each part adds (ablation)", "accuracy of", ladders, text.percent)
 
 
-def baselines(genres: GenreMetrics) -> Table | None:
+def baselines(genres: GenreMetrics) -> Table:
     """Accuracy of each baseline."""
-    return _by_protocol("baseline", genres, lambda of: of.baselines, percent, "Baselines")
+    found = {name: of.baselines for name, of in genres.protocols.items()}
+    return Table.by_protocol("Baselines", "baseline", found, text.percent)
 
 
-def remarks(genres: GenreMetrics) -> list[str]:
+def remarks(genres: GenreMetrics) -> Iterator[str]:
     """Warnings about small or unusual numbers, and about protocols that were not measured."""
-    said = [f"Not measured on {protocol(name)}: {why}." for name, why in genres.skipped.items()]
+    for name, why in genres.skipped.items():
+        yield f"Not measured on {text.protocol(name)}: {why}."
     for name, of in genres.protocols.items():
-        title, majority = protocol(name), of.baselines.get("majority")
+        title, majority = text.protocol(name), of.baselines.get("majority")
         if of.tracks < _FEWEST_TRACKS:
-            said.append(
+            yield (
                 f"{title}: only {of.tracks:,} tracks were held out, fewer than {_FEWEST_TRACKS}:"
                 " these numbers are mostly random."
             )
         if majority is not None and of.accuracy < majority:
-            said.append(
-                f"{title}: accuracy {percent(of.accuracy)} is below {percent(majority)}, the accuracy"
+            yield (
+                f"{title}: accuracy {text.percent(of.accuracy)} is below {text.percent(majority)}, the accuracy"
                 " of the most frequent genre for every track: do not use these genres."
             )
         if of.coverage == 0:
-            said.append(
-                f"{title}: no label reaches a precision of {percent(genres.target_precision, 0)}, so"
+            yield (
+                f"{title}: no label reaches a precision of {text.percent(genres.target_precision, 0)}, so"
                 " genre_accepted will be false, however high the accuracy is."
             )
         if of.never_learned:
-            said.append(f"{title}: {never_learned(map(one_line, of.never_learned))}")
-    return said
+            yield f"{title}: {text.never_learned(map(text.one_line, of.never_learned))}"
 
 
 def compared(accuracies: Mapping[str, charts.Interval]) -> Spec:
@@ -122,36 +102,22 @@ def compared(accuracies: Mapping[str, charts.Interval]) -> Spec:
     return charts.bars({name: accuracies[name] for name in order}, "accuracy", ".0%", 1.0)
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, dict[str, Any]]:
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, Spec]:
     """The most frequent confusion in a sentence, and the matrix as a chart."""
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     wrong = _mistakes(counts)
     order = np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")
-    shown = np.sort(order[:MOST_CONFUSED])
-    names = [classes[i] for i in shown]
+    kept = np.sort(order[:MOST_CONFUSED])
+    names = [classes[i] for i in kept]
     finding = "No held-out track has a wrong label."
     if wrong.any():
         true, given = charts.largest(wrong)
         finding = (
-            f"The most frequent confusion: {one_line(classes[true])} labelled as"
-            f" {one_line(classes[given])}, {count(wrong[true, given])} of"
-            f" {count(counts[true].sum())} tracks."
+            f"The most frequent confusion: {text.one_line(classes[true])} labelled as"
+            f" {text.one_line(classes[given])}, {text.count(wrong[true, given])} of"
+            f" {text.count(counts[true].sum())} tracks."
         )
-    return finding, charts.heatmap(shares[np.ix_(shown, shown)], names, names, "share of the row")
-
-
-def _by_protocol(
-    head: str,
-    genres: GenreMetrics,
-    part: Callable[[ProtocolMetrics], Mapping[str, Any]],
-    form: Callable[[Any], str],
-    title: str,
-) -> Table | None:
-    """A row for each name in a part of the metrics, a column for each protocol."""
-    names = dict.fromkeys(name for of in genres.protocols.values() for name in part(of))
-    columns = {head: shown} | {protocol(name): form for name in genres.protocols}
-    rows = [(name, *(part(of).get(name) for of in genres.protocols.values())) for name in names]
-    return Table(title, columns, rows) if rows else None
+    return finding, charts.heatmap(shares[np.ix_(kept, kept)], names, names, "share of the row")
 
 
 def _baselines(genres: GenreMetrics) -> Figure:
@@ -163,9 +129,8 @@ def _baselines(genres: GenreMetrics) -> Figure:
         bounded = {one: charts.wilson(share, of.tracks) for one, share in found.items()}
         return f"{gain:.1f} points {side} the best baseline, {best}.", compared(bounded)
 
-    return panels(
-        "baselines", "Is the model better than simple baselines?",
-        {protocol(name): panel(of) for name, of in genres.protocols.items()},
+    return Figure.by_protocol(
+        "baselines", "Is the model better than simple baselines?", genres.protocols, panel,
         "A lookup gives the most frequent genre of the labelled tracks of the artist or album."
         " Whiskers: 95% intervals for independent tracks; tracks of one artist are not"
         " independent, so the true intervals are wider.",
@@ -175,13 +140,13 @@ def _baselines(genres: GenreMetrics) -> Figure:
 def _last(genres: GenreMetrics) -> tuple[str, HeldOutMetrics]:
     """The protocol on which confusions are shown: the one with the most tracks of new artists."""
     name = "new" if "new" in genres.protocols else next(iter(genres.protocols))
-    return protocol(name), genres.protocols[name]
+    return text.protocol(name), genres.protocols[name]
 
 
 def _confusion(genres: GenreMetrics) -> Figure:
     title, of = _last(genres)
     finding, chart = confusion(np.array(of.confusion), genres.classes)
-    note = f"{title.capitalize()}, {count(of.tracks)} tracks. Rows are true genres."
+    note = f"{title.capitalize()}, {text.count(of.tracks)} tracks. Rows are true genres."
     if len(genres.classes) > MOST_CONFUSED:
         note += f" Shown are the {MOST_CONFUSED} genres with the most mistakes."
     return Figure("confusion", "Which genres are confused?", finding, {"confusion": chart}, note)
@@ -190,50 +155,47 @@ def _confusion(genres: GenreMetrics) -> Figure:
 def _pairs(genres: GenreMetrics) -> Table | None:
     counts = np.array(_last(genres)[1].confusion)
     wrong = _mistakes(counts)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
-    pairs = [map(int, np.unravel_index(i, counts.shape)) for i in order if wrong.flat[i]]
+    pairs = sorted(np.argwhere(wrong).tolist(), key=lambda pair: -wrong[tuple(pair)])
     rows = [
-        (one_line(genres.classes[t]), one_line(genres.classes[g]), counts[t, g].item(),
+        (text.one_line(genres.classes[t]), text.one_line(genres.classes[g]), counts[t, g].item(),
          float(counts[t, g] / counts[t].sum()))
-        for t, g in pairs
+        for t, g in pairs[:_MOST_PAIRS]
     ]  # fmt: skip
-    columns = {"true genre": shown, "label": shown, "tracks": count,
-               "share of the true genre": percent}  # fmt: skip
+    columns = {"true genre": text.shown, "label": text.shown, "tracks": text.count,
+               "share of the true genre": text.percent}  # fmt: skip
     return Table("The most frequent confusions", columns, rows) if rows else None
 
 
 def per_genre(
     classes: Sequence[str],
     scores: Mapping[Protocol, Mapping[str, Mapping[str, Any]]],
-    forms: tuple[Callable[[Any], str], Callable[[Any], str]] = (count, percent),
+    forms: tuple[Callable[[Any], str], Callable[[Any], str]] = (text.count, text.percent),
 ) -> Table:
     """Tracks, precision, recall and F1 of each genre, by protocol and genre; how both are written."""
     kinds = {"support": "tracks", "precision": "precision", "recall": "recall", "f1-score": "F1"}
-    columns = {"genre": shown} | {
-        f"{title}, {protocol(name)}": forms[kind != "support"]
+    columns = {"genre": text.shown} | {
+        f"{title}, {text.protocol(name)}": forms[kind != "support"]
         for name in scores
         for kind, title in kinds.items()
     }
     rows = [
-        (one_line(genre), *(of[genre][kind] for of in scores.values() for kind in kinds))
+        (text.one_line(genre), *(of[genre][kind] for of in scores.values() for kind in kinds))
         for genre in classes
     ]
     return Table("Precision, recall and F1 of each genre", columns, rows)
 
 
-def _tiles(genres: GenreMetrics) -> list[Tile]:
+def _tiles(genres: GenreMetrics) -> Iterator[Tile]:
     """Accuracy of known and new artists; amber behind the best baseline, red below the majority."""
-    tiles = []
-    for name, of in genres.protocols.items():
-        if name not in ("known", "new"):
+    for name in ("known", "new"):
+        if not (of := genres.protocols.get(name)):
             continue
         best, accuracy = of.best_baseline
         level = "ok" if of.accuracy >= accuracy else "warn"
         if of.accuracy < of.baselines.get("majority", 0.0):
             level = "stop"
-        detail = f"best baseline {percent(accuracy)} ({best})"
-        tiles.append(Tile(f"Accuracy, {protocol(name)}", percent(of.accuracy), detail, level))
-    return tiles
+        detail = f"best baseline {text.percent(accuracy)} ({best})"
+        yield Tile(f"Accuracy, {text.protocol(name)}", text.percent(of.accuracy), detail, level)
 
 
 def _mistakes(counts: np.ndarray) -> np.ndarray:

@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 
-from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics
+from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, Protocol
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.classifier.head import KINDS, NEW
 from genre_spark.evaluation.study_results import StudiedProtocol
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Figure, Part, Spec, Subject, Table, Tile, Topic, panels
-from genre_spark.reporting.text import accepted, attainable, percent, protocol, shown
+from genre_spark.reporting.document import Figure, Spec, Subject, Table, Tile, Topic
+from genre_spark.reporting.text import accepted, percent, protocol
 
 _USUAL = 0.8
-
-
 # Both have curves of held-out tracks.
 Curves = HeldOutMetrics | StudiedProtocol
 
@@ -27,76 +25,80 @@ def topic(subject: Subject) -> Topic | None:
         f"A label is accepted if its confidence is high enough that {target} of the accepted labels"
         " are right, as measured on held-out tracks."
     )
-    titled = {protocol(name): of for name, of in genres.protocols.items()}
-    points = {title: (of.coverage, of.precision) for title, of in titled.items()
-              if of.coverage and of.precision is not None}  # fmt: skip
-    eces = {title: of.ece for title, of in titled.items()}
-    parts: list[Part] = [
-        reliability(titled, eces), risk_coverage(titled, points, part.acceptance.target),
-        acceptance(genres),
-    ]  # fmt: skip
-    return Topic("confidence", "Confidence", lead, parts, _tiles(subject))
+    curves = reliability(genres.protocols), risk_coverage(genres.protocols, part.acceptance.target)
+    return Topic("confidence", "Confidence", lead, [*curves, acceptance(genres)], _tiles(subject))
 
 
 def acceptance(genres: GenreMetrics) -> Table:
     """Share of the labels accepted at each target precision, and the precision reached."""
-    names = dict.fromkeys(goal for of in genres.protocols.values() for goal in of.coverage_at)
-    columns = {"target precision": shown} | {protocol(n): accepted for n in genres.protocols}
-    rows = [
-        (goal, *(of.coverage_at.get(goal) for of in genres.protocols.values())) for goal in names
-    ]
-    note = ". ".join(f"{name}: {share}" for name, share in accepted_shares(genres).items())
-    return Table("Labels accepted by target precision", columns, rows, f"{note}.")
+    note = ". ".join(f"{name}: {share}" for name, share in accepted_shares(genres).items()) + "."
+    levels = {name: of.coverage_at for name, of in genres.protocols.items()}
+    return Table.by_protocol("Labels accepted by target precision", "target precision", levels,
+                             accepted, note)  # fmt: skip
 
 
 def accepted_shares(genres: GenreMetrics) -> dict[str, str]:
     """For each protocol, how many labels are accepted at the target precision."""
     return {
-        f"accepted, {protocol(name)}": attainable(of, genres.target_precision)
+        f"accepted, {protocol(name)}": _attainable(of, genres.target_precision)
         for name, of in genres.protocols.items()
     }
 
 
-def reliability(curves: Mapping[str, Curves], eces: Mapping[str, float | None]) -> Figure:
+def _attainable(of: HeldOutMetrics, target: float) -> str:
+    """What share of the labels reaches the target precision, or which precision is reachable."""
+    if of.coverage:
+        return f"{percent(of.coverage, 0)} of the labels at a precision of {target:.2f}"
+    best = max((level for level, one in of.coverage_at.items() if one.coverage), default=None)
+    if best is None:
+        return f"none: no precision from 0.80 to {target:.2f} is reached on held-out tracks"
+    return (
+        f"none at {target:.2f}; {percent(of.coverage_at[best].coverage, 0)} of the labels at {best}"
+        f" (train with --set target_precision={best})"
+    )
+
+
+def reliability(protocols: Mapping[Protocol, Curves]) -> Figure:
     """Whether confidence equals accuracy."""
 
-    def panel(title: str, of: Curves) -> tuple[str, Spec]:
+    def panel(of: Curves) -> tuple[str, Spec]:
         sure, right, _ = min(of.reliability, key=lambda point: abs(point[0] - _USUAL))
-        finding = (
-            f"of labels with a confidence of {percent(sure, 0)}, {percent(right, 0)} are right"
-        )
-        if (ece := eces[title]) is not None:
-            finding += f" (expected calibration error {100 * ece:.1f} points)"
+        said = f"of labels with a confidence of {percent(sure, 0)}, {percent(right, 0)} are right"
+        if (ece := _mean(of, "ece")) is not None:
+            said += f" (expected calibration error {100 * ece:.1f} points)"
         titles = ("mean confidence", "share of right labels")
-        return f"{finding}.", charts.curve(of.reliability, titles)
+        return f"{said}.", charts.curve(of.reliability, titles)
 
-    return panels(
-        "reliability", "Is a label with 80% confidence right in 80% of the cases?",
-        {title: panel(title, of) for title, of in curves.items()},
+    return Figure.by_protocol(
+        "reliability", "Is a label with 80% confidence right in 80% of the cases?", protocols, panel,
         "Above the dotted line the model is underconfident, below it overconfident. Larger points"
         " stand for more tracks.",
     )  # fmt: skip
 
 
-def risk_coverage(
-    curves: Mapping[str, Curves], points: Mapping[str, tuple[float, float]], target: float
-) -> Figure:
+def risk_coverage(protocols: Mapping[Protocol, Curves], target: float) -> Figure:
     """How accurate the labels with the highest confidence are."""
 
-    def panel(of: Curves, at: tuple[float, float] | None) -> tuple[str, Spec]:
-        finding = "no label is accepted."
-        if at:
-            finding = (
-                f"{percent(at[0])} of the labels are accepted, {percent(at[1])} of them right."
-            )
+    def panel(of: Curves) -> tuple[str, Spec]:
+        said, at = "no label is accepted.", None
+        share, right = _mean(of, "coverage"), _mean(of, "precision")
+        if share and right is not None:
+            at = share, right
+            said = f"{percent(share)} of the labels are accepted, {percent(right)} of them right."
         titles = ("share of the tracks, highest confidence first", "share of right labels")
-        return finding, charts.curve(of.risk_coverage, titles, target=target, accepted=at)
+        return said, charts.curve(of.risk_coverage, titles, target=target, accepted=at)
 
-    return panels(
-        "risk-coverage", "How accurate are the most confident labels?",
-        {title: panel(of, points.get(title)) for title, of in curves.items()},
+    return Figure.by_protocol(
+        "risk-coverage", "How accurate are the most confident labels?", protocols, panel,
         f"Diamond: the accepted labels. Dotted line: the target precision of {percent(target, 0)}.",
     )  # fmt: skip
+
+
+def _mean(of: Curves, measure: str) -> float | None:
+    """A measure of the classifier; of a study, its mean over seeds."""
+    found = getattr(of.cnn if isinstance(of, StudiedProtocol) else of, measure)
+    mean: float | None = getattr(found, "mean", found)
+    return mean
 
 
 def thresholds(manifest: Manifest) -> dict[str, float]:

@@ -29,13 +29,11 @@ def topic(subject: Subject) -> Topic:
     if labels:
         catalogues["labelled catalogue"] = labels.rows
     columns: Columns = dict.fromkeys(catalogues, count)
-    counts = [
-        (title, *(getattr(rows, name) for rows in catalogues.values()))
-        for name, title in _COUNTS.items()
-    ]
+    rows = list(catalogues.values())
+    counts = [(title, *(getattr(one, name) for one in rows)) for name, title in _COUNTS.items()]
     parts = [Table("Rows", {"rows": shown} | columns, counts)]
     for title, name, head, note in _COUNTED_BY:
-        by_catalogue = [getattr(rows, name) for rows in catalogues.values()]
+        by_catalogue = [getattr(one, name) for one in rows]
         if found := list(dict.fromkeys(one for counted in by_catalogue for one in counted)):
             lines = [(plain(one), *(by.get(one, 0) for by in by_catalogue)) for one in found]
             parts.append(Table(title, {head: shown} | columns, lines, note))

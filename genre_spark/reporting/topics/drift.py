@@ -23,8 +23,7 @@ def topic(subject: Subject) -> Topic | None:
     finding = _finding(drift)
     tile = Tile("Drift", _LEVELS[drift.level] if drift.assessed else "not assessed", finding,
                 drift.level if drift.assessed else "")  # fmt: skip
-    parts = [one for one in (_figure(drift, finding), _table(drift)) if one]
-    return Topic("drift", "Drift", lead, parts, [tile])
+    return Topic("drift", "Drift", lead, [_figure(drift, finding), _table(drift)], [tile])
 
 
 def _finding(drift: Drift) -> str:
@@ -35,15 +34,13 @@ def _finding(drift: Drift) -> str:
 
 
 def _figure(drift: Drift, finding: str) -> Figure | None:
-    values: dict[str, charts.Interval | float] = {
-        plain(name): one.psi for name, one in ranked(drift) if one.psi is not None
-    }
+    values = {plain(name): one.psi for name, one in ranked(drift) if one.psi is not None}
     if not values:
         return None
-    question = "Which features and labels have drifted?"
     limit = drift.limits.warn_psi
-    top = 1.1 * max(limit, *(one.psi or 0.0 for _, one in ranked(drift)))
+    top = 1.1 * max(limit, *values.values())
     chart = charts.bars(values, "PSI; dotted: the limit", ".2f", top, limit)
+    question = "Which features and labels have drifted?"
     return Figure("drift-psi", question, finding, {"psi": chart})
 
 

@@ -33,14 +33,13 @@ def topic(subject: Subject) -> Topic | None:
     else:
         synthetic = _shift(model.clusters.synthetic_genres, mix.synthetic_genres)
     features, why = model.scoring.scaler.features, mix.reasons or {}
-    figures = [
+    return Topic("labelled", "Labelled catalogue", lead, [
         _confidence(mix, thresholds(model)) if model.genres else None,
         _mix("label-mix", "genre", mix.genres),
         synthetic,
         _explanations("genre", why.get("genre", {}), features),
         _explanations("synthetic genre", why.get("synthetic_genre", {}), features),
-    ]
-    return Topic("labelled", "Labelled catalogue", lead, [one for one in figures if one])
+    ])  # fmt: skip
 
 
 def _confidence(labels: LabelProfile, least: Mapping[str, float]) -> Figure | None:
@@ -78,11 +77,10 @@ def _shift(genres: Sequence[SyntheticGenre], counts: Mapping[str, int]) -> Figur
         f"The largest difference: {one_line(most.name)}, {percent(here[most.name])} of the"
         f" {count(total)} labelled tracks and {percent(most.share)} of the model’s catalogue."
     )
-    shares = {
-        "labelled catalogue": {f"{one.id} {one.name}": here[one.name] for one in genres},
-        "model’s catalogue": {f"{one.id} {one.name}": one.share for one in genres},
+    series = {
+        "labelled catalogue": {f"{one.id} {one.name}": (here[one.name],) * 3 for one in genres},
+        "model’s catalogue": {f"{one.id} {one.name}": (one.share,) * 3 for one in genres},
     }
-    series = {kind: {name: (n, n, n) for name, n in of.items()} for kind, of in shares.items()}
     chart = charts.marks(series, "share of the tracks", ".0%")
     question = "How many tracks have each synthetic genre?"
     return Figure("synthetic-mix", question, finding, {"shares": chart})
@@ -94,7 +92,7 @@ def _explanations(
     """Which feature supports each label most, by `score --explain`; None without it."""
     if not tables:
         return None
-    names = sorted(tables, key=lambda name: (-sum(tables[name].values()), name))[:_MOST_MIXED]
+    names = largest([{name: sum(of.values()) for name, of in tables.items()}], _MOST_MIXED)
     counts = np.array([[tables[name].get(feature, 0) for feature in features] for name in names])
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     row, column = charts.largest(shares)
@@ -104,10 +102,6 @@ def _explanations(
         f" {percent(shares[row, column])} of its tracks."
     )
     chart = charts.heatmap(shares, names, columns, "share of the row")
-    return Figure(
-        f"explanations-{what.replace(' ', '-')}",
-        f"Which feature supports each {what} most?",
-        finding,
-        {what: chart},
-        "From score --explain. Tracks without a supporting feature are left out.",
-    )
+    note = "From score --explain. Tracks without a supporting feature are left out."
+    name, question = what.replace(" ", "-"), f"Which feature supports each {what} most?"
+    return Figure(f"explanations-{name}", question, finding, {what: chart}, note)

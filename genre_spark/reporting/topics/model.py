@@ -9,13 +9,11 @@ from genre_spark.reporting.topics.confidence import thresholds
 
 def topic(subject: Subject) -> Topic:
     """The section on the model."""
-    parts = [_facts(subject)]
-    if subject.labels:
-        settings = dict(flat(subject.labels.settings.model_dump()))
-        parts.append(facts("Settings of the scoring run", settings))
-    model = subject.model
+    model, labels = subject.model, subject.labels
+    settings = dict(flat(labels.settings.model_dump())) if labels else {}
+    run = facts("Settings of the scoring run", settings) if labels else None
     tile = Tile("Model", model.created_at[:10], f"{model.kind} bundle {model.model_id}")
-    return Topic("model", "Model", "", parts, [tile])
+    return Topic("model", "Model", "", [_facts(subject), run], [tile])
 
 
 def _facts(subject: Subject) -> Table:
@@ -32,14 +30,10 @@ def _facts(subject: Subject) -> Table:
         "features": ", ".join(model.scoring.scaler.features),
     }
     if part:
-        pairs |= {
-            "uses words": part.reads_text,
-            "target precision": percent(part.acceptance.target),
-        }
-        pairs |= {
-            f"accepted from, {whose}": percent(least) if least <= 1 else "no label is accepted"
-            for whose, least in thresholds(model).items()
-        }
+        pairs["uses words"] = part.reads_text
+        pairs["target precision"] = percent(part.acceptance.target)
+    for whose, least in thresholds(model).items():
+        pairs[f"accepted from, {whose}"] = percent(least) if least <= 1 else "no label is accepted"
     if labels:
         pairs |= {
             "labelled at": labels.scored_at,

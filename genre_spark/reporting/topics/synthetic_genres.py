@@ -1,32 +1,16 @@
 """Synthetic genres: the map, a card for each, their quality, and how their number was chosen."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.clustering.results import (
-    Candidate,
-    CatalogueMap,
-    Change,
-    Discovery,
-    GenreRules,
-    QualityComparison,
-    SyntheticGenre,
-)
+from genre_spark.clustering import results
 from genre_spark.platform.safe_text import enumerated
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import (
-    Card,
-    Cards,
-    Columns,
-    Figure,
-    Subject,
-    Table,
-    Topic,
-    facts,
-)
+from genre_spark.reporting.document import Card, Cards, Figure, Subject, Table, Topic, facts
 from genre_spark.reporting.text import count, in_units, largest, one_line, percent, plain, shown
 from genre_spark.schema import feature
 
@@ -38,6 +22,12 @@ _QUALITIES = {
     "adjusted_mutual_information": "adjusted mutual information with real genres",
     "stability": "stability (adjusted Rand index over bootstraps)",
     "explained_variance": "explained variance of the features",
+}
+# Measures by which their number is chosen, by their fields in `results.Candidate`.
+_TRIED = {
+    "stability": "Stability (adjusted Rand index)",
+    "silhouette": "Silhouette",
+    "artist_agreement": "Agreement of an artist’s tracks (kappa)",
 }
 _MOST_HELD = 20
 _MOST_SAID, _NOTABLE = 3, 0.4
@@ -61,15 +51,14 @@ def topic(subject: Subject) -> Topic:
             " The catalogue has too few artists or albums with several tracks, so tracks are"
             " compared by their own features; such groups are weaker."
         )
-    figures = [
+    return Topic("synthetic", "Synthetic genres", lead, [
         _map(subject), _cards(found, model.scoring), _held(found), _centroids(found, model.scoring),
-        quality(found.quality), _choice(found.candidates, found.k), _profiles(found, model.scoring),
+        quality(found.quality), _choice(found), _profiles(found, model.scoring),
         changes(found.change),
-    ]  # fmt: skip
-    return Topic("synthetic", "Synthetic genres", lead, [one for one in figures if one])
+    ])  # fmt: skip
 
 
-def listing(found: Discovery) -> Table:
+def listing(found: results.Discovery) -> Table:
     """Each synthetic genre with its size and the real genres it leans to."""
     rows = [(one.id, one.name, one.size, one.share, called(one)) for one in found.synthetic_genres]
     columns = {"id": shown, "name": shown, "tracks": count, "share": percent,
@@ -77,7 +66,7 @@ def listing(found: Discovery) -> Table:
     return Table("Synthetic genres", columns, rows, stability(found))
 
 
-def quality(found: QualityComparison | None) -> Table | None:
+def quality(found: results.QualityComparison | None) -> Table | None:
     """Synthetic genres, plain KMeans at the same k, and the method on permuted features."""
     if found is None:
         return None
@@ -97,7 +86,7 @@ def quality(found: QualityComparison | None) -> Table | None:
     return Table("Quality of the groups", columns, rows, note)
 
 
-def stability(found: Discovery) -> str:
+def stability(found: results.Discovery) -> str:
     """Stability, and agreement of the rules, in a sentence each."""
     said = []
     if found.stability:
@@ -112,7 +101,7 @@ def stability(found: Discovery) -> str:
     return " ".join(said)
 
 
-def changes(change: Change | None) -> Table | None:
+def changes(change: results.Change | None) -> Table | None:
     """Changes since the synthetic genres of an earlier bundle."""
     if change is None:
         return None
@@ -130,7 +119,7 @@ def changes(change: Change | None) -> Table | None:
     )
 
 
-def called(genre: SyntheticGenre) -> str:
+def called(genre: results.SyntheticGenre) -> str:
     """The real genres that a synthetic genre leans to, with their shares."""
     total = sum(genre.genres.values())
     shares = {name: n / total for name, n in genre.genres.items()} if total else {}
@@ -144,11 +133,11 @@ def _ids(ids: Sequence[int]) -> str:
     return ", ".join(map(str, ids))
 
 
-def _numbered(found: Discovery) -> dict[int, str]:
+def _numbered(found: results.Discovery) -> dict[int, str]:
     return {genre.id: f"{genre.id} {genre.name}" for genre in found.synthetic_genres}
 
 
-def _colours(found: Discovery) -> dict[int, str]:
+def _colours(found: results.Discovery) -> dict[int, str]:
     names = _numbered(found)
     return dict(zip(names, charts.palette(len(names)), strict=True))
 
@@ -158,11 +147,12 @@ def _map(subject: Subject) -> Figure | None:
     plan, names, colours = found.map, _numbered(found), _colours(found)
     if plan is None or not plan.points:
         return None
-    tracks = list(_tracks(plan, names, subject.labelled))
+    tracks = list(_tracks(plan, subject))
     centers = [{"x": x, "y": y, "id": one} for x, y, one in plan.centers if one in names]
     landmarks = [{"x": one.x, "y": one.y, "name": one.name} for one in plan.genres]
+    drawn = "" if len(tracks) == subject.model.data.rows.accepted else ", drawn randomly"
     note = (
-        f"{count(len(tracks))} tracks{'' if len(tracks) == subject.model.data.rows.accepted else ', drawn randomly'};"
+        f"{count(len(tracks))} tracks{drawn};"
         " t-SNE: neighbours are alike, distances between far groups mean nothing. Drag to move,"
         " scroll to zoom."
     )
@@ -177,41 +167,31 @@ def _map(subject: Subject) -> Figure | None:
     )
 
 
-def _nearest(genres: Sequence[SyntheticGenre]) -> str:
-    near = [(one.nearest[0].distance, one) for one in genres if one.nearest]
-    if not near:
+def _nearest(genres: Sequence[results.SyntheticGenre]) -> str:
+    alike = [one for one in genres if one.nearest]
+    if not alike:
         return f"{len(genres)} synthetic genres."
-    _, first = min(near, key=lambda pair: pair[0])
+    first = min(alike, key=lambda one: one.nearest[0].distance)
     other = next((one.name for one in genres if one.id == first.nearest[0].id), "another")
-    return (
-        f"{len(genres)} synthetic genres; the most alike are {one_line(first.name)} and"
-        f" {one_line(other)}."
-    )
+    names = f"{one_line(first.name)} and {one_line(other)}"
+    return f"{len(genres)} synthetic genres; the most alike are {names}."
 
 
-def _tracks(
-    plan: CatalogueMap, names: Mapping[int, str], labelled: Mapping[str, Mapping[str, Any]]
-) -> Iterator[dict[str, Any]]:
+def _tracks(plan: results.CatalogueMap, subject: Subject) -> Iterator[dict[str, Any]]:
     """The points of the map with their tracks' names and labels."""
+    names = _numbered(subject.model.clusters)
     named = [one.model_dump() for one in plan.tracks] or [{}] * len(plan.points)
     for (x, y, own), track in zip(plan.points, named, strict=True):
         texts = {key: track.get(key) or "" for key in ("title", "artist", "album")}
-        row = labelled.get(track.get("track_id", ""), {})
-        sure = row.get("genre_confidence")
-        genre = (
-            f"{row['genre']} {percent(sure, 0)}" if row.get("genre") and sure is not None else ""
-        )
+        row = subject.labelled.get(track.get("track_id", ""), {})
+        genre, sure = row.get("genre"), row.get("genre_confidence")
+        label = f"{genre} {percent(sure, 0)}" if genre and sure is not None else ""
         yield {"x": x, "y": y, "id": own, **texts,
-               "synthetic": names.get(own, str(own)), "genre": genre}  # fmt: skip
+               "synthetic": names.get(own, str(own)), "genre": label}  # fmt: skip
 
 
-def _cards(found: Discovery, scoring: ScoringPart) -> Cards:
-    names, colours = _numbered(found), _colours(found)
-    rules = {one.id: one for one in found.rules.genres} if found.rules else {}
-    cards = [
-        _card(one, names, colours[one.id], scoring, rules.get(one.id))
-        for one in found.synthetic_genres
-    ]
+def _cards(found: results.Discovery, scoring: ScoringPart) -> Cards:
+    cards = [_card(one, found, scoring) for one in found.synthetic_genres]
     note = (
         "Behind a real genre: its share of the labelled tracks. Typical tracks are the nearest to"
         " the center. Rules are for reading; labels do not depend on them."
@@ -219,13 +199,9 @@ def _cards(found: Discovery, scoring: ScoringPart) -> Cards:
     return Cards("What is in each synthetic genre?", cards, note)
 
 
-def _card(
-    genre: SyntheticGenre,
-    names: Mapping[int, str],
-    colour: str,
-    scoring: ScoringPart,
-    rules: GenreRules | None,
-) -> Card:
+def _card(genre: results.SyntheticGenre, found: results.Discovery, scoring: ScoringPart) -> Card:
+    names, known = _numbered(found), found.rules.genres if found.rules else ()
+    rules = next((one for one in known if one.id == genre.id), None)
     typical = [" – ".join(filter(None, (one.artist, one.title))) or one.track_id
                for one in genre.typical]  # fmt: skip
     artists = [f"{one_line(one.name)} ({count(one.tracks)})" for one in genre.artists]
@@ -237,14 +213,14 @@ def _card(
     return Card(
         id=genre.id,
         name=names[genre.id],
-        colour=colour,
+        colour=_colours(found)[genre.id],
         size=f"{count(genre.size)} tracks, {percent(genre.share)}",
         called=called(genre),
         facts={
             "Sound": [_sound(genre, scoring)],
             # One recording is often listed under several ids.
             "Typical tracks": list(dict.fromkeys(map(one_line, typical))),
-            "Largest artists": [", ".join(artists)] if artists else [],
+            "Largest artists": [", ".join(artists)],
             "Most alike": [", ".join(names.get(one.id, "") for one in genre.nearest[:2])],
         },
         rules=rules.sentences if rules else (),
@@ -252,7 +228,7 @@ def _card(
     )
 
 
-def _sound(genre: SyntheticGenre, scoring: ScoringPart) -> str:
+def _sound(genre: results.SyntheticGenre, scoring: ScoringPart) -> str:
     """The features in which it differs most, each with its median."""
     pairs = [
         (scaled.feature, value)
@@ -260,21 +236,20 @@ def _sound(genre: SyntheticGenre, scoring: ScoringPart) -> str:
         if feature(scaled.feature).encoding != "circular"  # a circle has neither high nor low
     ]
     order = sorted(pairs, key=lambda pair: -abs(pair[1]))[:_MOST_SAID]
-    notable = [(name, value) for name, value in order if abs(value) >= _NOTABLE]
     said = [
         f"{plain(name)} {_median(name, genre)} ({abs(value):.1f} SD {'above' if value > 0 else 'below'})"
-        for name, value in notable
+        for name, value in order
+        if abs(value) >= _NOTABLE
     ]
-    return enumerated(said) if said else "near the average track"
+    return enumerated(said) or "near the average track"
 
 
-def _median(name: str, genre: SyntheticGenre) -> str:
+def _median(name: str, genre: results.SyntheticGenre) -> str:
     declared = feature(name)
-    unit = declared.display_unit
-    return f"{in_units(declared, genre.medians.get(name))}{' ' + unit if unit else ''}"
+    return f"{in_units(declared, genre.medians.get(name))} {declared.display_unit}".rstrip()
 
 
-def _held(found: Discovery) -> Figure | None:
+def _held(found: results.Discovery) -> Figure | None:
     tables = [genre.genres for genre in found.synthetic_genres]
     columns = largest(tables, _MOST_HELD)
     totals = np.array([sum(table.values()) for table in tables])
@@ -304,10 +279,11 @@ def _held(found: Discovery) -> Figure | None:
     return Figure("held", question, finding, {"held": chart}, note)
 
 
-def _centroids(found: Discovery, scoring: ScoringPart) -> Figure:
+def _centroids(found: results.Discovery, scoring: ScoringPart) -> Figure:
     names = list(_numbered(found).values())
     values = np.array([genre.centroid for genre in found.synthetic_genres])
-    columns = [plain(one.name) for one in scoring.scaler.scaled_features]
+    scaled = scoring.scaler.scaled_features
+    columns = [plain(one.name) for one in scaled]
     row, column = charts.largest(np.abs(values))
     far = float(values[row, column])
     finding = (
@@ -315,56 +291,47 @@ def _centroids(found: Discovery, scoring: ScoringPart) -> Figure:
         f" deviations {'above' if far > 0 else 'below'} the average track."
     )
     note = "Red is above the average track, blue below."
-    if any(one.name != one.feature for one in scoring.scaler.scaled_features):
+    if any(one.name != one.feature for one in scaled):
         note += " The key is a circle, drawn as its two coordinates."
     order = sorted(scoring.synthetic.metric.dimensions, key=lambda one: -one.ratio)
-    compared = dict.fromkeys(scoring.scaler.scaled_features[one.column].feature for one in order)
-    note += (
-        f" Tracks are compared by {enumerated([plain(name) for name in compared])}, in this order."
-    )
+    compared = dict.fromkeys(plain(scaled[one.column].feature) for one in order)
+    note += f" Tracks are compared by {enumerated(list(compared))}, in this order."
     limit = min(_FAR, max(0.5, float(np.abs(values).max())))
     chart = charts.heatmap(values, names, columns, "standard deviations", far=limit)
     return Figure("centroids", "What distinguishes each?", finding, {"centroids": chart}, note)
 
 
-def _choice(tried: Sequence[Candidate], k: int) -> Figure | None:
+def _choice(found: results.Discovery) -> Figure | None:
+    tried, k = found.candidates, found.k
     if len(tried) < 2:
         return None
     stable = max(tried, key=lambda one: one.stability)
-    measures: dict[str, list[float | None]] = {
-        "Stability (adjusted Rand index)": [one.stability for one in tried],
-        "Silhouette": [one.silhouette for one in tried],
-    }
-    if all(one.artist_agreement is not None for one in tried):
-        title = "Agreement of an artist’s tracks (kappa)"
-        measures[title] = [one.artist_agreement for one in tried]
-    ks = [one.k for one in tried]
-    return Figure(
-        "choice",
-        f"Why {k} synthetic genres?",
+    finding = (
         f"Of {len(tried)} numbers tried, {stable.k} has the best stability ({stable.stability:.2f});"
-        f" {k} were chosen.",
-        {name: charts.lines(ks, values, "number of synthetic genres", k)
-         for name, values in measures.items()},
+        f" {k} were chosen."
+    )
+    measured = {title: [getattr(one, name) for one in tried] for name, title in _TRIED.items()}
+    drawn = {
+        title: charts.lines([one.k for one in tried], values, "number of synthetic genres", k)
+        for title, values in measured.items()
+        if None not in values
+    }
+    note = (
         "Higher is better. Chosen is the highest kappa among numbers with a stability of at least"
-        " 0.80; if there is none, the best stability.",
-    )  # fmt: skip
+        " 0.80; if there is none, the best stability."
+    )
+    return Figure("choice", f"Why {k} synthetic genres?", finding, drawn, note)
 
 
-def _profiles(found: Discovery, scoring: ScoringPart) -> Table:
+def _profiles(found: results.Discovery, scoring: ScoringPart) -> Table:
     """Medians of each synthetic genre."""
     # A circle has no median.
     known = [one for one in map(feature, scoring.scaler.features) if one.encoding != "circular"]
-    forms = [lambda raw, one=one: in_units(one, raw) for one in known]
-    names = [f"{plain(one.name)} ({one.display_unit})" if one.display_unit else plain(one.name)
-             for one in known]  # fmt: skip
-    columns: Columns = {
-        "synthetic genre": shown,
-        "tracks": count,
-        **dict(zip(names, forms, strict=True)),
-    }
+    medians = {f"{plain(one.name)} ({one.display_unit})": partial(in_units, one) for one in known}
     rows = [
-        (name, genre.size, *(genre.medians.get(one.name) for one in known))
-        for name, genre in zip(_numbered(found).values(), found.synthetic_genres, strict=True)
+        (_numbered(found)[one.id], one.size, *(one.medians.get(of.name) for of in known))
+        for one in found.synthetic_genres
     ]
+    forms = {name.removesuffix(" ()"): form for name, form in medians.items()}
+    columns: dict[str, Any] = {"synthetic genre": shown, "tracks": count, **forms}
     return Table("Medians of each synthetic genre", columns, rows)
