@@ -237,6 +237,8 @@ def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, An
         raise ConfigError(f"{path}: {err}") from err
     except yaml.YAMLError as err:
         raise ConfigError(f"{path}: not YAML: {_yaml_reason(err)}") from err
+    except RecursionError as err:
+        raise ConfigError(f"{path}: is nested too deeply") from err
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: should be a mapping of keys to values, is {_kind(values)}")
     return _with_typed(values, yaml.load(text, yaml.BaseLoader), as_typed) if as_typed else values

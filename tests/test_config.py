@@ -190,6 +190,8 @@ def test_a_file_that_is_no_mapping_in_yaml_is_refused_with_the_line(file, tmp_pa
     assert told.startswith(f"{path}: not YAML: ")
     assert "line 3" in told
     assert "\n" not in told
+    path = file("seed: " + "[" * 5000)
+    assert refusal(load_settings, path) == f"{path}: is nested too deeply"
     # Nor is code run.
     path = file("seed: !!python/object/apply:os.system ['exit 1']\n")
     assert refusal(load_settings, path).startswith(f"{path}: not YAML: ")

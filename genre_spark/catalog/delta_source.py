@@ -97,20 +97,28 @@ def commits(table: DeltaTable) -> list[dict[str, Any]]:
     return [one for one in table.history() if RUN_ID in one]
 
 
+def manifest_of(text: str, path: str) -> dict[str, Any]:
+    """A manifest by its text; raises `InputError` if it is damaged."""
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError) as err:
+        raise InputError(f"{path}: the manifest in its log is damaged; score again") from err
+
+
 def published_manifest(table: DeltaTable, path: str) -> dict[str, Any] | None:
     """The manifest of the rows in the newest version; None if the log no longer holds its commit.
 
     Raises
     ------
     InputError
-        If somebody else has changed the rows since.
+        If somebody else has changed the rows since, or the manifest is damaged.
     """
     upto = table.version()
     for one in table.history():
         if one["version"] > upto:
             continue
         if MANIFEST in one:
-            return dict(json.loads(one[MANIFEST]))
+            return manifest_of(one[MANIFEST], path)
         if one["operation"] == "RESTORE":
             upto = int(one["operationParameters"]["version"])
         elif one["operation"] not in _SAME_ROWS:

@@ -17,7 +17,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ class DeltaFolder:
         runs = {found and found[1] for found in map(_RUN.search, self.table.file_uris())}
         if len(runs) != 1 or not (run_id := runs.pop()) or not self.files.exists(_manifest(run_id)):
             return None
-        return dict(json.loads(self.files.read_text(_manifest(run_id))))
+        return delta_source.manifest_of(self.files.read_text(_manifest(run_id)), self.path)
 
     def added(self, folder: str) -> list[AddAction]:
         """The files that a run wrote, with their rows; those without any are left out."""
@@ -406,7 +406,9 @@ def _old(labels: DeltaFolder) -> Published | None:
     except InputError:  # somebody changed it: it is replaced all the same, as its history keeps it
         commits = delta_source.commits(labels.table) if labels.table else []
         texts = [one[delta_source.MANIFEST] for one in commits if delta_source.MANIFEST in one]
-        content = json.loads(texts[0]) if texts else None
+        content = None
+        with suppress(InputError):
+            content = delta_source.manifest_of(texts[0], labels.path) if texts else None
     return None if content is None else published(content)
 
 

@@ -179,6 +179,23 @@ def test_a_run_that_others_overtook_is_refused_and_takes_its_quarantine_back(spa
     )
 
 
+@pytest.mark.parametrize("text", ["[" * 50_000, "{", "7"])
+def test_a_manifest_that_somebody_damaged_in_the_log_is_refused_and_scored_over(
+    spark, model, out, text
+):
+    path = out / "_delta_log" / f"{0:020}.json"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        if "commitInfo" in line:
+            line["commitInfo"]["genre_spark.manifest"] = text
+    path.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(InputError, match="the manifest in its log is damaged"):
+        reader.LabelledTable(lambda: spark, str(out)).look(1)
+    if text == "{":
+        score(spark, start(20), model, out)
+        assert reader.LabelledTable(lambda: spark, str(out)).look(1).manifest.rows.labelled == 20
+
+
 def test_a_table_whose_log_was_cleaned_is_still_known_and_keeps_its_files(spark, model, out):
     deltalake.DeltaTable(str(out)).alter.set_column_metadata("genre", {"comment": "label"})
     log = out / "_delta_log"
