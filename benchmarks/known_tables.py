@@ -40,7 +40,6 @@ for name in FEATURE_NAMES:
         }
         if limits.high == 1:  # many tables round proportions to two decimals
             ends |= {"least": math.floor(100 * ends["least"]) / 100, "most": 1.0}
-            ends["reaches"] = min(of[0.99])
             ends["low"] = ends["low"] if ends["low"] > 0.005 else 0.0
         features[name] = {end: float(f"{value:.4g}") for end, value in ends.items()}
 print(json.dumps({"tables": list(tables), "features": features, "shares": shares}, indent=1))

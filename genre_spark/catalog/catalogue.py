@@ -356,11 +356,13 @@ def _check_likeness(
         found = known_tables.spread(name, values)
         if name in ranges and _is_like(values, found, ranges[name]):
             continue
-        if name not in source.dataset.confirmed and (why := known_tables.unlike(name, found)):
+        lost = row_counts.mostly_lost(catalogue.sample.values.get(name))
+        why = known_tables.unlike(name, found) or lost
+        if why and name not in source.dataset.confirmed:
             odd[name] = why
             continue
-        lost = known_tables.absent(name, values) if feature(name).integer else None
-        if told := lost or known_tables.remark(name, found):
+        absent = known_tables.absent(name, values) if feature(name).integer else None
+        if told := absent or known_tables.remark(name, found):
             logger.warning("%s: %s", source.path, told)
     if odd:
         listed = "; ".join(f"{name}: {why}" for name, why in odd.items())

@@ -129,10 +129,17 @@ class _Scale:
         return f"{numbers} {'*' if self.factor > 1 else '/'} {by:.0f}"
 
 
+def _exceeds_1(values: np.ndarray) -> bool:
+    return bool(np.quantile(values, _SELDOM) > _LITTLE)
+
+
 _AS_IS = _Scale()
-# What never exceeds 1 is no percentage.
-_PERCENT = _Scale(0.01, why="percent", if_true=lambda values: values.max() > 1)
-_OF_10 = _Scale(0.1, why="out of 10", if_true=lambda values: 1 < values.max() <= 10)
+# Proportions that some program made exceed 1 by a little, or seldom; percentages do not.
+_SELDOM, _LITTLE = 0.99, 1.5
+_PERCENT = _Scale(0.01, why="percent", if_true=_exceeds_1)
+_OF_10 = _Scale(
+    0.1, why="out of 10", if_true=lambda values: _exceeds_1(values) and values.max() <= 10
+)
 _OF_1000 = _Scale(1e-3, why="out of 1000", asks=True, if_true=lambda values: values.max() > 100)
 _SIGN = _Scale(
     -1, 0, "all are above 0: the sign is missing", True, lambda values: values.min() >= 0
@@ -266,13 +273,12 @@ def _candidates(
             if limits.integer:
                 possible &= outcome == np.rint(outcome)
             found = known_tables.spread(name, outcome[possible], weights[possible])
-            doubt = known_tables.unlike(name, found, fewest=1)
             yield _Candidate(
                 form,
                 scale,
                 np.where(possible, outcome, np.nan),
                 float(weights[possible].sum() / max(1, weights.sum())),
-                doubt is None and not known_tables.falls_short(name, found),
+                known_tables.unlike(name, found, fewest=1) is None,
                 known_tables.unlike(name, found) or "",
                 isinstance(form, Number) and scale.factor == named,
             )

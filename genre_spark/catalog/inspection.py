@@ -36,7 +36,7 @@ from genre_spark.catalog.inspection_results import (
     Reading,
 )
 from genre_spark.catalog.mapping_inference import could_be_read, guess, made_ids
-from genre_spark.catalog.rows import RowCounts
+from genre_spark.catalog.rows import RowCounts, ValueCounts
 from genre_spark.catalog.source_files import CSV, JSON, SourceFiles, reading
 from genre_spark.config import CatalogSettings
 from genre_spark.schema import (
@@ -326,20 +326,20 @@ def _outcomes(
         if name in counts.values:
             one = replace(one, not_understood=counts.values[name].not_understood / counts.read)
         if name in mapped.features and name not in found.dataset.confirmed:
-            one = _doubted(one, sample[f"to_{name}"])
+            one = _doubted(one, sample[f"to_{name}"], counts.values.get(name))
             if mixed := mixed_sources.question(sample[f"to_{name}"], by, artists):
                 one = replace(one, question=one.question or f"{name}: {mixed}")
         completed[name] = one
     return completed
 
 
-def _doubted(one: Reading, outcomes: pa.ChunkedArray) -> Reading:
+def _doubted(one: Reading, outcomes: pa.ChunkedArray, taken: ValueCounts | None) -> Reading:
     """A reading of a feature, with what is unlike known tracks in its outcome."""
     limits, values = feature(one.name), outcomes.drop_null().to_numpy()
     values = values[(values >= limits.low) & (values <= limits.high)]
     lost = known_tables.absent(one.name, values) if limits.integer else None
     found = known_tables.spread(one.name, values)
-    if doubt := known_tables.unlike(one.name, found):
+    if doubt := known_tables.unlike(one.name, found) or row_counts.mostly_lost(taken):
         one = replace(one, doubt=doubt)
     else:
         lost = lost or known_tables.remark(one.name, found)

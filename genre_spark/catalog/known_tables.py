@@ -15,8 +15,6 @@ FEWEST = 10
 _MOST_BEYOND, _MOST_BEYOND_USUAL = 0.03, 0.2
 # Real tracks go beyond the known ones by so much of the range of these; loudness by 4 dB.
 _MARGIN = 0.1
-# Part of what proportions reach in known tables that a reading of them should reach.
-_FAR_BELOW = 0.25
 # Of a small table, more than so many values; twice as many of the usual ones.
 _AT_LEAST = 5
 # A value that is common in every known table, so often expected and never there, was lost.
@@ -51,15 +49,12 @@ class Usual(StrictModel):
         The lowest 1 % and the highest 99 % quantile of any table.
     least, most : float
         The lowest 0.1 % and the highest 99.9 % quantile of any table.
-    reaches : float
-        Of a proportion, the lowest 99 % quantile of any table; else 0.
     """
 
     low: float
     high: float
     least: float
     most: float
-    reaches: float = 0.0
 
 
 class _Known(StrictModel):
@@ -91,13 +86,10 @@ class Spread:
     unusual, unknown, far : float
         Shares of them outside of `Usual.low` to `high`, of `least` to `most`, and of these with a
         margin, in [0, 1].
-    top : float
-        Their 99 % quantile.
     """
 
     n: int
     median: float | None
-    top: float = 0.0
     unusual: float = 0.0
     unknown: float = 0.0
     far: float = 0.0
@@ -122,7 +114,7 @@ def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> 
     order = np.argsort(values, kind="stable")
     summed = np.cumsum(weights[order])
     n = int(summed[-1])
-    median, top = (float(values[order][np.searchsorted(summed, n * q)]) for q in (0.5, 0.99))
+    median = float(values[order][np.searchsorted(summed, n / 2)])
     margin = _MARGIN * (known.most - known.least)
     outside = [
         float(weights[(values < low) | (values > high)].sum() / n)
@@ -132,7 +124,7 @@ def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> 
             (known.least - margin, known.most + margin),
         )
     ]
-    return Spread(n, median, top, *outside)
+    return Spread(n, median, *outside)
 
 
 def unlike(name: str, found: Spread, fewest: int = FEWEST) -> str | None:
@@ -156,15 +148,6 @@ def unlike(name: str, found: Spread, fewest: int = FEWEST) -> str | None:
     if found.unusual > max(_MOST_BEYOND_USUAL, 2 * _AT_LEAST / found.n):
         return f"{found.unusual:.0%} of its values are outside of {where}, where known tables have 98 %"
     return None
-
-
-def falls_short(name: str, found: Spread) -> bool:
-    """Whether a proportion stays far below what it reaches in every known table.
-
-    Tracks may be so, as those of one piano; of two readings the one that does not is likelier.
-    """
-    known = usual(name)
-    return known is not None and found.n > 0 and found.top < _FAR_BELOW * known.reaches
 
 
 def remark(name: str, found: Spread) -> str | None:

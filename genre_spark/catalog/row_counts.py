@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 _COUNTED = (NOT_UNDERSTOOD, PLACEHOLDER, DAMAGED)
 _SHOWN = (NOT_UNDERSTOOD, DAMAGED)
+# Share of a feature's values that may be impossible while the others are believed.
+_MOST_LOST = 0.2
 
 
 class NotTaken(NamedTuple):
@@ -176,6 +178,14 @@ def check_values(values: Mapping[str, ValueCounts], path: str) -> None:
     for name, one in values.items():
         for message in messages(name, one):
             logger.warning("%s: %s", path, message)
+
+
+def mostly_lost(one: ValueCounts | None) -> str | None:
+    """That so many values cannot be read that the others may mean something else; None if few."""
+    given = one.understood + one.not_understood if one else 0
+    if one is None or one.not_understood <= _MOST_LOST * given:
+        return None
+    return f"{one.not_understood / given:.0%} of its values cannot be read, for example {one.example!r}"
 
 
 def messages(name: str, one: ValueCounts) -> list[str]:

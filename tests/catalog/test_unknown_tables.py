@@ -440,6 +440,32 @@ def test_score_stops_at_values_unlike_known_tracks_unless_they_are_confirmed(spa
     assert score(dataset, {"duration_ms": (3000.0, 5000.0, 11_000.0, 12_000.0)}) == N
 
 
+def test_score_stops_where_many_values_of_a_feature_are_impossible(spark, tmp_path):
+    table = tracks()
+    standardised = (table["energy"] - table["energy"].mean()) / table["energy"].std()
+    for name, values in (
+        ("z", standardised),
+        ("few", table["energy"].where(table.index % 8 > 0, -1)),
+    ):
+        path = tmp_path / f"{name}.csv"
+        table.assign(energy=values).to_csv(path, index=False)
+        found, dataset = inspected(spark, path, tmp_path)
+        told = [one for one in found.questions if "of its values cannot be read" in one]
+        scaler = SimpleNamespace(features=FEATURE_NAMES, sources=None)
+        scanned = scan_catalogue(spark, Source(str(path), dataset), SETTINGS, scaler)
+        if name == "z":
+            assert told[0].startswith("energy is unlike known tracks: ")
+            with (
+                pytest.raises(GateError, match=r"cannot be read, .* confirmed: \[energy\]"),
+                scanned,
+            ):
+                pass
+        else:
+            assert not told
+            with scanned as one:
+                assert one.n_rows == N
+
+
 def test_files_in_folders_with_columns_of_their_own_are_read_by_name(spark, tmp_path, caplog):
     table, folder = tracks(), tmp_path / "t" / "2025"
     folder.mkdir(parents=True)
