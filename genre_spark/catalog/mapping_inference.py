@@ -99,8 +99,9 @@ def _called(columns: Iterable[Column], name: str, names: str) -> list[Column]:
     fillers = fillers | set(UNITS) if name == "duration_ms" else fillers
     by_name: dict[str, list[Column]] = {}
     for column in columns:
-        # Of a number that MongoDB wrote, {"$numberInt": "5"}, the type is no name.
-        own = words(re.sub(r"\.\$\w+$", "", column.name))
+        # Of a number that MongoDB wrote, {"$numberInt": "5"}, the type is no name; nor is what pandas
+        # adds to the columns of two tables that it merges.
+        own = words(re.sub(r"\.\$\w+$|_[xy]$", "", column.name))
         plain = "".join(own)
         bare = "".join(w for w in own if w not in fillers and not w.isdigit()) or plain
         # A column `track_name` is a title, and `track.album.name` an album.

@@ -263,6 +263,13 @@ def test_an_id_can_be_made_of_artist_and_title_and_of_more_that_tells_tracks_apa
     assert made_ids(guess([words("artist", "A")])) == []
 
 
+def test_columns_of_merged_tables_are_known_the_first_of_two():
+    columns = [words("track_id", "a"), words("artist_x", "A"), numbers("energy_x", 0.5)]
+    found = guess([*columns, numbers("energy_y", 0.7), numbers("tempo_y", 120)])
+    taken = {name: found[name].source for name in ("artist", "energy", "tempo")}
+    assert taken == {"artist": "artist_x", "energy": "energy_x", "tempo": "tempo_y"}
+
+
 def load(text):
     return Dataset.model_validate(yaml.safe_load(text))
 
