@@ -49,7 +49,8 @@ def described(
     Facts are of the whole table, values of a sample by rows' contents: the order of the rows changes
     nothing. Of wide tables only columns that could be used are looked at.
     """
-    file = F.substring_index(F.input_file_name(), "/", -1)
+    # With its folder: sources often have one each, with files of the same names.
+    file = F.substring_index(F.input_file_name(), "/", -2)
     table = catalogue.persisted(stack, source.read(spark).withColumn(FILE_NAME, file))
     columns = [one for one in _fields(table.schema) if one.name not in OURS]
     plain = [one.sql for one in columns if not one.kind.startswith((*_NESTED, "variant"))]

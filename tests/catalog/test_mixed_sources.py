@@ -72,11 +72,11 @@ def test_inspect_asks_about_files_that_measure_the_same_artists_differently(spar
     for shift in (0, 12):
         for name, part in (("api", tracks[::2]), ("dump", tracks[1::2])):
             part = part.assign(loudness=part["loudness"] - shift * (name == "dump"))
-            (tmp_path / str(shift)).mkdir(exist_ok=True)
-            part.to_csv(tmp_path / str(shift) / f"{name}.csv", index=False)
+            (tmp_path / str(shift) / name).mkdir(parents=True)
+            part.to_csv(tmp_path / str(shift) / name / "tracks.csv", index=False)
         source = Source(str(tmp_path / str(shift)), Dataset())
         found = inspection.inspect(spark, source, False, settings)
         asked = [one for one in found.questions if "distributed differently" in one]
         assert len(asked) == (shift > 0), found.questions
         assert "_genre_spark_file" not in [one.name for one in found.columns]
-    assert "'api.csv' and 'dump.csv'" in asked[0]
+    assert "'api/tracks.csv' and 'dump/tracks.csv'" in asked[0]
