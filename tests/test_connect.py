@@ -3,28 +3,37 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 from pyarrow import parquet as pq
-from support import edits
+from support import edits, standalone
+from support.commands import ROOT, run
+from support.generated import make_tracks
 from test_api import LENIENT, dirty
 
 from genre_spark import api
+from genre_spark.bundle import files
 from genre_spark.catalog.catalogue import Source
 from genre_spark.cli.entry_point import cli
 from genre_spark.config import load_settings
 from genre_spark.errors import ConfigError, OutputError
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.platform import warm_server
+from genre_spark.scoring.in_memory import COLUMNS, InMemoryScorer
 from genre_spark.source import Dataset
 
 pytest.importorskip("grpc_status", reason="Spark Connect is absent: pyspark[connect]")
 SCRIPT = Path(__file__).parent / "support" / "connect.py"
+PIPELINE = ROOT / "docs" / "examples" / "pipeline"
+REFERENCE = ROOT / "models" / "reference"
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +64,15 @@ def server_of(folder):
     return json.loads(next(folder.glob("genre-spark-warm-*/server.json")).read_text())
 
 
+def url_of(folder):
+    server = server_of(folder)
+    return f"sc://localhost:{server['port']}/;token={server['token']}"
+
+
 @pytest.fixture(scope="module")
 def connected(model, warm, tmp_path_factory):
     """The folder that a process with a session of its own on the server has filled."""
-    folder, server = tmp_path_factory.mktemp("connect"), server_of(warm.folder)
-    url = f"sc://localhost:{server['port']}/;token={server['token']}"
+    folder, url = tmp_path_factory.mktemp("connect"), url_of(warm.folder)
     command = [sys.executable, SCRIPT, warm.folder / "tracks.parquet", model, folder, url]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -119,6 +132,41 @@ def test_commands_on_the_warm_server_publish_what_a_classic_session_does(spark, 
     assert again["rows"]["fingerprint"] == classic.rows.fingerprint
     assert warm.seen["rows"]["read"] == 63
     assert page["tracks"] == 59
+
+
+@pytest.fixture
+def pipeline(warm, tmp_path):
+    """The example of a declarative pipeline, run on some tracks; the tracks, and the views by name."""
+    cli = "pyspark.pipelines.cli"
+    pytest.importorskip(cli, reason="pyspark has no pipelines: 4.1 has", exc_type=ImportError)
+    spec = tmp_path / "pipeline" / "spark-pipeline.yml"
+    shutil.copytree(PIPELINE, spec.parent)
+    tracks = make_tracks(200, seed=3)
+    tracks.loc[0, "track_id"] = None
+    tracks.to_parquet(tmp_path / "tracks.parquet")
+    given = yaml.safe_load(spec.read_text("utf-8"))
+    given["storage"] = tmp_path.as_uri()
+    given["configuration"] |= {
+        "genre_spark.tracks": f"parquet.`{tmp_path / 'tracks.parquet'}`",
+        "genre_spark.model": str(REFERENCE),
+    }
+    spec.write_text(yaml.safe_dump(given), "utf-8")
+    line = [standalone.BIN / "spark-pipelines", "run", "--spec", spec]
+    run([*line, "--remote", url_of(warm.folder)], PYTHONPATH=str(ROOT))
+    views = {one.name: pd.read_parquet(one) for one in warm.folder.glob("spark-warehouse/*")}
+    return tracks, views
+
+
+def test_a_declarative_pipeline_makes_views_of_what_score_gives(pipeline):
+    tracks, views = pipeline
+    expected = InMemoryScorer(files.load(str(REFERENCE)), max_imputed=3).label(tracks[1:])
+    found = views["labelled_tracks"].set_index("track_id").loc[expected["track_id"]].reset_index()
+    pd.testing.assert_frame_equal(
+        found[list(COLUMNS)], expected.reset_index(drop=True), check_dtype=False, atol=1e-6
+    )
+    assert views["quarantined_tracks"]["_reasons"].map(list).tolist() == [["missing:track_id"]]
+    accepted = views["accepted_genres"].set_index("genre")["count"]
+    assert accepted.sum() == found["genre_accepted"].sum() > 0
 
 
 def test_the_warm_server_is_reached_by_its_user_alone(warm):
