@@ -50,7 +50,7 @@ def run(spark, model, tmp_path):
         stream["start"](spark, str(incoming), model, str(output), fmt).awaitTermination()
         return tuple(pd.read_parquet(output / name) for name in ("labels", "quarantine"))
 
-    run.output = output
+    run.incoming, run.output = incoming, output
     return run
 
 
@@ -69,15 +69,20 @@ def test_each_batch_is_labelled_once_even_if_spark_repeats_it(spark, model, run,
         pd.testing.assert_frame_equal(rows(batch), rows(labels), check_exact=True)
 
 
-def test_artists_within_one_batch_have_the_labels_of_the_whole_catalogue(spark, model, run):
+def test_artists_within_one_batch_have_the_labels_of_the_incremental_catalogue(
+    model, run, command, tmp_path
+):
     first, second = releases()
-    run("parquet", first=first)
-    found, _ = run("parquet", second=second)
-    both = spark.createDataFrame(pd.concat([first, second]))
-    whole = rows(api.score(spark, both, model).toPandas()).set_index("track_id")
-    same = rows(found).set_index("track_id")["input_hash"] == whole["input_hash"]
+    line = ["--model", model, "--output", tmp_path / "catalogue", "--incremental"]
+    for name, tracks in {"first": first, "second": second}.items():
+        found, _ = run("parquet", **{name: tracks})
+        command("score", "--catalog", run.incoming, *line)
+    hashes = [
+        table.set_index("track_id")["input_hash"].sort_index()
+        for table in (found, pd.read_parquet(tmp_path / "catalogue"))
+    ]
     complete = first["track_id"][~first["artist"].isin(second["artist"])]
-    assert set(same.index[same]) == set(complete)
+    assert set(hashes[0].index[hashes[0] == hashes[1]]) == set(complete)
     assert 0 < len(complete) < len(first)
 
 
