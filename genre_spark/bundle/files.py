@@ -22,7 +22,7 @@ from genre_spark.platform.safe_text import plain, redact
 from genre_spark.platform.storage import read_small, sha256_of
 from genre_spark.versions import __version__
 
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"

@@ -87,39 +87,43 @@ class HeldOutTerms:
     tracks: LabelledTracks
 
     def fit(self, used: Sequence[str] = TERMS) -> Head:
-        """Fit weights; those of similar artists count as far as their gain is beyond chance."""
+        """Fit weights; what makes them more count as far as their gain is beyond chance.
+
+        First those of similar artists are added, then genres get weights of their own.
+        """
         targets = self.tracks.targets[self.rows]
-        without = [name for name in used if name not in SIMILAR_TERMS]
-        fitted = head.fit(self.terms, targets, without)
-        if len(without) == len(used) or not self.trust_in_similar:
-            return fitted
-        return fitted.towards(head.fit(self.terms, targets, used), self.trust_in_similar)
+        of_similar, by_genre = self.trust
+        fitted = head.fit(self.terms, targets, _plain(used))
+        if of_similar and len(_plain(used)) < len(used):
+            fitted = fitted.towards(head.fit(self.terms, targets, used), of_similar)
+        if by_genre:
+            fitted = fitted.towards(head.fit(self.terms, targets, used, by_genre=True), by_genre)
+        return fitted
 
     @functools.cached_property
-    def trust_in_similar(self) -> float:
-        """How far the weights of similar artists are taken over, in [0, 1].
-
-        1 - (s / g)^2, where g is their gain of log-likelihood, cross-validated over artists, and s its
-        standard error; 0 where g is less. Many labels leave little to gain.
-
-        References
-        ----------
-        Efron & Morris (1973), "Stein's Estimation Rule and Its Competitors", JASA 68: the
-        positive-part rule, here of one effect.
-        """
-        if not self.terms[[TERMS.index(name) for name in SIMILAR_TERMS]].any():
-            return 0.0
-        own, gain = self.tracks.take(self.rows), np.zeros(len(self.rows))
-        without = [name for name in TERMS if name not in SIMILAR_TERMS]
+    def trust(self) -> tuple[float, float]:
+        """How far the weights of similar artists, and weights by genre, are taken over, in [0, 1]."""
+        own = self.tracks.take(self.rows)
         fold = splits.grouped(own.labels, own.artists, MEMBERS, 0)
-        for test in (fold == number for number in np.unique(fold)):
-            for used, sign in ((TERMS, 1.0), (without, -1.0)):
-                fitted = head.fit(self.terms[:, ~test], own.targets[~test], used)
-                logs = log_softmax(fitted.logits(self.terms[:, test]))
-                gain[test] += sign * (own.targets[test] * logs).sum(axis=1)
         _, artist = np.unique(own.artists, return_inverse=True)
-        error = np.linalg.norm(np.bincount(artist, gain - gain.mean()))
-        return max(0.0, 1.0 - float(error / gain.sum()) ** 2) if gain.sum() > 0 else 0.0
+
+        def likelihood(logits: np.ndarray) -> np.ndarray:
+            return (own.targets * log_softmax(logits)).sum(axis=1)
+
+        def predicted(used: Sequence[str], by_genre: bool = False) -> np.ndarray:
+            logits = np.zeros(own.targets.shape)
+            for test in (fold == number for number in np.unique(fold)):
+                fitted = head.fit(self.terms[:, ~test], own.targets[~test], used, by_genre)
+                logits[test] = fitted.logits(self.terms[:, test])
+            return logits
+
+        logits, of_similar = predicted(_plain(TERMS)), 0.0
+        if self.terms[[TERMS.index(name) for name in SIMILAR_TERMS]].any():
+            added = predicted(TERMS)
+            of_similar = _beyond_chance(likelihood(added) - likelihood(logits), artist)
+            logits += of_similar * (added - logits)
+        gain = likelihood(predicted(TERMS, by_genre=True)) - likelihood(logits)
+        return of_similar, _beyond_chance(gain, artist)
 
     def confidences(self, fitted: Head) -> Confidences:
         """Predict with weights, and compare with the labels of tracks under one genre."""
@@ -127,6 +131,26 @@ class HeldOutTerms:
         own = self.tracks.take(self.rows)
         correct, confidence = found.argmax(axis=1) == own.labels, found.max(axis=1)
         return Confidences(confidence[own.certain], correct[own.certain], own.artists[own.certain])
+
+
+def _plain(terms: Sequence[str]) -> list[str]:
+    """Without those of similar artists."""
+    return [name for name in terms if name not in SIMILAR_TERMS]
+
+
+def _beyond_chance(gain: np.ndarray, artist: np.ndarray) -> float:
+    """How far to go towards what gains so much log-likelihood per track, in [0, 1].
+
+    1 - (s / g)^2, where g is the sum of the gains and s its standard error over artists; 0 where g is
+    less.
+
+    References
+    ----------
+    Efron & Morris (1973), "Stein's Estimation Rule and Its Competitors", JASA 68: the positive-part
+    rule, here of one effect.
+    """
+    error = np.linalg.norm(np.bincount(artist, gain - gain.mean()))
+    return max(0.0, 1.0 - float(error / gain.sum()) ** 2) if gain.sum() > 0 else 0.0
 
 
 @dataclass(frozen=True)

@@ -278,7 +278,7 @@ class GenrePart(SparseModel):
     def _parts_fit(self) -> "GenrePart":
         n = len(self.classes)
         linear = [one.bias for one in (self.words, self.document) if one]
-        biases = [head.bias for head in self.heads.values() if head.bias]
+        biases = [head.bias for head in self.heads.values()]
         shapes: list[tuple[int, ...]] = [(len(one),) for one in (self.prior, *linear, *biases)]
         shapes += [self.similar.bias.shape] if self.similar else []
         if any(shape != (n,) for shape in shapes):

@@ -2,13 +2,16 @@
 
 A track's logits are a weighted sum of few terms. The weights, all at least 0, are those under which
 held-out labels are likeliest, so that what is worth nothing on a table gets the weight 0. There is
-one set of weights for each kind of track.
+one set of weights for each kind of track. In it genres may have weights of their own: titles tell more
+of one genre, labels of the artist more of another.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import model_validator
 
 from genre_spark._model import Finite, StrictModel
 from genre_spark.classifier.softmax import log_softmax
@@ -63,6 +66,8 @@ _FLOOR = 0.01
 _TOLD_UNIT = 0.5
 # Of the mean likelihood, and of its sum: the second matters where labels are few.
 _RIDGE, _RIDGE_OF_FEW = 1e-3, 6.0
+# How much more the differences between genres' weights of a term are penalised than their mean.
+_APART = 10.0
 _MAX_WEIGHT = 5.0
 _START = 0.3
 
@@ -72,35 +77,51 @@ class Head(StrictModel):
 
     Attributes
     ----------
-    weights : dict of str to float
-        Of `TERMS`; those that are left out count nothing.
+    weights : dict of str to tuple of float
+        Of `TERMS`, one for each genre; terms that are left out count nothing.
     bias : tuple of float
         Added to the logit of each genre. Terms that agree on what is frequent say it more than once.
     """
 
-    weights: dict[str, Finite]
-    bias: tuple[Finite, ...] = ()
+    weights: dict[str, tuple[Finite, ...]]
+    bias: tuple[Finite, ...]
+
+    @model_validator(mode="after")
+    def _genres_fit(self) -> "Head":
+        if {len(one) for one in self.weights.values()} - {len(self.bias)}:
+            raise ValueError(f"weights are not of {len(self.bias)} genres each")
+        return self
+
+    @classmethod
+    def of(cls, matrix: np.ndarray, bias: np.ndarray) -> "Head":
+        """From weights [shape=(n_terms, n_classes)] in the order of `TERMS`."""
+        rows = zip(TERMS, matrix.round(6).tolist(), strict=True)
+        weights = {name: tuple(row) for name, row in rows if any(row)}
+        return cls(weights=weights, bias=tuple(bias.round(6).tolist()))
 
     def uses(self, terms: Sequence[str]) -> bool:
         """Whether any of the terms counts."""
-        return any(self.weights.get(name) for name in terms)
+        return any(any(self.weights.get(name, ())) for name in terms)
 
     def logits(self, stacked: np.ndarray) -> np.ndarray:
         """Add up terms [shape=(n_terms, n_tracks, n_classes)]."""
-        return np.tensordot(self.vector, stacked, 1) + np.array(self.bias or 0.0, np.float32)
+        return np.einsum("tc,tnc->nc", self.matrix, stacked) + np.array(self.bias, np.float32)
 
     def towards(self, other: "Head", share: float) -> "Head":
         """The weights and biases that lie at a share of the way to others."""
-        names = [name for name in TERMS if name in {*self.weights, *other.weights}]
-        mixed = self.vector + share * (other.vector - self.vector)
         bias = np.array(self.bias) + share * (np.array(other.bias) - np.array(self.bias))
-        weights = {name: round(float(mixed[TERMS.index(name)]), 6) for name in names}
-        return Head(weights=weights, bias=tuple(bias.round(6).tolist()))
+        return Head.of(self.matrix + share * (other.matrix - self.matrix), bias)
 
     @property
-    def vector(self) -> np.ndarray:
-        """Weights in the order of `TERMS` [dtype=float32]."""
-        return np.array([self.weights.get(name, 0.0) for name in TERMS], np.float32)
+    def mean_weights(self) -> dict[str, float]:
+        """Over the genres, of each term that counts."""
+        return {name: round(float(np.mean(own)), 6) for name, own in self.weights.items()}
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Weights in the order of `TERMS` [shape=(n_terms, n_classes), dtype=float32]."""
+        nothing = (0.0,) * len(self.bias)
+        return np.array([self.weights.get(name, nothing) for name in TERMS], np.float32)
 
 
 @dataclass(frozen=True)
@@ -227,7 +248,12 @@ def terms(
             yield groups.means(ratio)[groups.code]
 
 
-def fit(stacked: np.ndarray, targets: np.ndarray, used: Sequence[str] = TERMS) -> Head:
+def fit(
+    stacked: np.ndarray,
+    targets: np.ndarray,
+    used: Sequence[str] = TERMS,
+    by_genre: bool = False,
+) -> Head:
     """Fit the weights under which held-out labels are likeliest.
 
     Parameters
@@ -238,32 +264,56 @@ def fit(stacked: np.ndarray, targets: np.ndarray, used: Sequence[str] = TERMS) -
         Shares of the genres.
     used : sequence of str
         Terms that may count.
+    by_genre : bool
+        Whether a term's weight may differ between genres.
 
     Returns
     -------
     Head
         Weights in [0, 5] of the terms that count, and biases. The likelihood is convex in them.
+
+    References
+    ----------
+    Evgeniou & Pontil (2004), "Regularized Multi-Task Learning", KDD: the penalty on what weights
+    share and on what they differ by.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
-    names = [name for i, name in enumerate(TERMS) if name in used and stacked[i].any()]
-    x = stacked[[TERMS.index(name) for name in names]]
+    places = [i for i, name in enumerate(TERMS) if name in used and stacked[i].any()]
     n, n_classes = max(1, len(targets)), targets.shape[1]
-    ridge = max(_RIDGE, _RIDGE_OF_FEW / n)
+    # A product of a matrix and a vector for each genre.
+    x = np.ascontiguousarray(stacked[places].transpose(2, 1, 0))
+    ridge, shape = max(_RIDGE, _RIDGE_OF_FEW / n), (len(places), n_classes if by_genre else 1)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        weights, bias = np.split(flat.astype(np.float32), [len(names)])
-        logs = log_softmax(np.tensordot(weights, x, 1) + bias)
-        wrong = np.exp(logs) - targets
-        gradient = np.concatenate([np.tensordot(x, wrong, ([1, 2], [0, 1])), wrong.sum(axis=0)]) / n
-        value = -(targets * logs).sum() / n + ridge * (flat @ flat)
-        return float(value), gradient.astype(float) + 2.0 * ridge * flat
+        weights, bias = flat[:-n_classes].reshape(shape), flat[-n_classes:]
+        of_genres = np.broadcast_to(weights.T, (n_classes, len(places))).astype(np.float32)
+        logs = log_softmax((x @ of_genres[:, :, None])[:, :, 0].T + bias.astype(np.float32))
+        wrong = (np.exp(logs) - targets).astype(np.float32)
+        gradient = (wrong.T[:, None] @ x)[:, 0].T.astype(float)
+        gradient = gradient if by_genre else gradient.sum(axis=1, keepdims=True)
+        penalty, slope = _penalty(weights)
+        value = -(targets * logs).sum() / n + ridge * (penalty + bias @ bias)
+        of_bias = wrong.sum(axis=0) / n + 2.0 * ridge * bias
+        return float(value), np.append(gradient / n + ridge * slope, of_bias)
 
-    bounds = [(0.0, _MAX_WEIGHT)] * len(names) + [(-_MAX_WEIGHT, _MAX_WEIGHT)] * n_classes
-    start = np.concatenate([np.full(len(names), _START), np.zeros(n_classes)])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x.round(6).tolist()
-    weights = {name: w for name, w in zip(names, found, strict=False) if w > 0}
-    return Head(weights=weights, bias=tuple(found[len(names) :]))
+    bounds = [(0.0, _MAX_WEIGHT)] * math.prod(shape) + [(-_MAX_WEIGHT, _MAX_WEIGHT)] * n_classes
+    start = np.repeat([_START, 0.0], [math.prod(shape), n_classes])
+    # On several threads the small products of each step take longer.
+    with threadpool_limits(1):
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    matrix = np.zeros((len(TERMS), n_classes))
+    matrix[places] = found[:-n_classes].reshape(shape)
+    return Head.of(matrix, found[-n_classes:])
+
+
+def _penalty(weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Squares of each term's mean weight, and of what genres differ from it; with its derivative."""
+    mean = weights.mean(axis=1, keepdims=True)
+    own = weights - mean
+    value = (mean**2).sum() + _APART * (own**2).sum()
+    return float(value), 2.0 * (_APART * own + mean / weights.shape[1])
 
 
 def stack(found: Iterator[np.ndarray | None], shape: tuple[int, int]) -> np.ndarray:

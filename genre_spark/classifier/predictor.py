@@ -72,11 +72,10 @@ class Combination:
         self._document = part.document
         self._similar = part.similar.unpack() if part.similar else None
         self._reads_statistics = everything or part.reads_statistics
-        # [shape=(n_terms, n_kinds)]
+        # [shape=(n_terms, n_kinds, n_classes)]
         heads = [part.heads[kind] for kind in KINDS]
-        self._weights = np.stack([head.vector for head in heads], axis=1)
-        nothing = (0.0,) * len(part.classes)
-        self._bias = np.array([head.bias or nothing for head in heads], np.float32)
+        self._weights = np.stack([head.matrix for head in heads], axis=1)
+        self._bias = np.array([head.bias for head in heads], np.float32)
         self._acceptance = part.acceptance
 
     def predict(
@@ -108,7 +107,7 @@ class Combination:
         found = terms(logs, artists, counts, self._prior)
         for weights, term in zip(self._weights, found, strict=True):
             if term is not None and weights.any():
-                logits += weights[kinds, None] * term
+                logits += weights[kinds] * term
         probabilities = softmax(logits)
         precision = self._acceptance.precision(probabilities.max(axis=1), kinds)
         known = self._is_known(inputs, groups, counts)

@@ -377,7 +377,7 @@ def _properties(manifest: Manifest) -> dict[str, Any]:
         found |= {"target precision": part.acceptance.target}
         found |= {"known artists": len(part.artist_keys)}
         for kind, head in part.heads.items():
-            found |= {f"{kind} artists: weights": head.weights}
+            found |= {f"{kind} artists: mean weights": head.mean_weights}
             found |= {f"{kind} artists: threshold": part.acceptance.threshold(kind)}
     return found
 

@@ -173,9 +173,26 @@ def test_similar_artists_count_as_far_as_they_gain_more_than_a_standard_error(sh
             0, 0.5, given.targets.shape
         )
     held_out = HeldOutTerms(terms, np.arange(len(given)), given)
-    assert least <= held_out.trust_in_similar <= most
+    assert least <= held_out.trust[0] <= most
     assert held_out.fit().uses(head.SIMILAR_TERMS) is (share > 0)
     assert held_out.fit().uses(["network"])
+
+
+@pytest.mark.parametrize(("n", "least", "most"), [(60, 0.0, 0.5), (2000, 0.9, 1.0)])
+def test_genres_have_weights_of_their_own_as_far_as_they_gain_more_than_a_standard_error(
+    n, least, most
+):
+    given, rng = make_sample(n), np.random.default_rng(3)
+    terms = np.zeros((len(head.TERMS), *given.targets.shape), np.float32)
+    # Of the first genre the network knows more than the words do, of the others less.
+    for name, told in (("network", (2.0, 0.3)), ("words", (0.3, 2.0))):
+        strength = np.where(np.arange(given.targets.shape[1]) == 0, *told)
+        noise = rng.normal(0, 1.0, given.targets.shape)
+        terms[head.TERMS.index(name)] = strength * given.targets + noise
+    held_out = HeldOutTerms(terms, np.arange(len(given)), given)
+    assert least <= held_out.trust[1] <= most
+    network = held_out.fit().weights["network"]
+    assert (max(network) > 1.2 * min(network)) is (n == 2000)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -29,7 +29,8 @@ def stacked(labels, rng, network=1.0, words=None, counts=None):
 
 
 def fitted(stack, labels):
-    return head.fit(stack, np.eye(3)[labels]).weights
+    """Mean weight of the terms that count."""
+    return head.fit(stack, np.eye(3)[labels]).mean_weights
 
 
 def test_words_without_information_get_next_to_no_weight_and_others_get_some():
@@ -53,8 +54,7 @@ def test_labels_of_the_artist_decide_where_they_are_right():
     counts = np.zeros((2000, 4, 3), np.float32)
     counts[np.arange(2000), 0, labels] = 3
     stack = stacked(labels, rng, network=0.5, counts=counts)
-    weights = Head(weights=fitted(stack, labels))
-    found = softmax(np.tensordot(weights.vector, stack, 1))
+    found = head.fit(stack, np.eye(3)[labels]).logits(stack)
     assert (found.argmax(axis=1) == labels).mean() > 0.99
 
 
@@ -125,7 +125,7 @@ def of_one_term(n_right, n, strength=1.0, name="network"):
 
 @pytest.mark.parametrize(("n_right", "n"), [(3, 4), (600, 800), (6000, 8000)])
 def test_a_weight_is_where_the_likelihood_with_its_ridge_is_largest(n_right, n):
-    weight = head.fit(*of_one_term(n_right, n)).weights["network"]
+    weight, _ = head.fit(*of_one_term(n_right, n)).weights["network"]
     # The derivative of the loss by the weight: σ(w) − p + 2 · ridge · w.
     ridge = max(0.001, 6 / (2 * n))
     assert 1 / (1 + np.exp(-weight)) + 2 * ridge * weight == pytest.approx(n_right / n, abs=1e-3)
@@ -134,16 +134,46 @@ def test_a_weight_is_where_the_likelihood_with_its_ridge_is_largest(n_right, n):
 
 def test_weights_are_neither_negative_nor_above_five():
     assert head.fit(*of_one_term(2000, 8000)).weights == {}
-    assert head.fit(*of_one_term(40_000, 40_000, strength=0.05)).weights == {"network": 5.0}
-    weight = head.fit(*of_one_term(6000, 8000, strength=3.0)).weights["network"]
-    assert 0.3 < weight < 0.4
+    assert head.fit(*of_one_term(40_000, 40_000, strength=0.05)).weights == {"network": (5.0, 5.0)}
+    weights = head.fit(*of_one_term(6000, 8000, strength=3.0)).weights["network"]
+    assert 0.3 < min(weights) <= max(weights) < 0.4
+
+
+def of_two_terms(n, rng):
+    """Two terms over three genres: the first one knows the first genre alone, the second the others."""
+    labels = rng.integers(0, 3, n)
+    stacked = np.zeros((len(TERMS), n, 3), np.float32)
+    for name, known in (("network", [0]), ("words", [1, 2])):
+        blind = rng.integers(0, 3, n)
+        spoken = np.where(np.isin(labels, known), labels, blind)
+        told = np.eye(3)[spoken] * np.isin(np.arange(3), known)
+        stacked[TERMS.index(name)] = told + 0.5 * np.eye(3)[blind]
+    return stacked, np.eye(3)[labels], labels
+
+
+def test_a_term_may_count_more_for_the_genres_that_it_knows():
+    stacked, targets, _ = of_two_terms(6000, np.random.default_rng(0))
+    shared, own = (head.fit(stacked, targets, by_genre=by_genre) for by_genre in (False, True))
+    assert {len(set(weights)) for weights in shared.weights.values()} == {1}
+    network, words = (np.array(own.weights[name]) for name in ("network", "words"))
+    assert network[0] > 1.1 * network[1:].max()
+    assert words[1:].min() > 1.1 * words[0]
+    likelihoods = [(targets * log_softmax(one.logits(stacked))).sum() for one in (shared, own)]
+    assert likelihoods[1] > likelihoods[0]
+
+
+def test_with_few_labels_the_weights_of_the_genres_stay_together():
+    rng = np.random.default_rng(1)
+    given = [of_two_terms(n, rng)[:2] for n in (30, 6000)]
+    spread = [np.ptp(head.fit(*one, by_genre=True).weights["network"]) for one in given]
+    assert spread[0] < 0.5 * spread[1]
 
 
 def test_what_all_terms_say_too_often_of_a_frequent_genre_is_taken_back():
     stacked = np.zeros((len(TERMS), 100, 2), np.float32)
     stacked[TERMS.index("network"), :, 0] = 2.0
     found = head.fit(stacked, np.eye(2)[(np.arange(100) >= 60).astype(int)])
-    shown = softmax(np.array([2.0 * found.weights.get("network", 0.0), 0.0]) + found.bias)
+    shown = softmax(np.array([2.0 * found.weights.get("network", (0.0, 0.0))[0], 0.0]) + found.bias)
     assert shown[0] == pytest.approx(0.6, abs=0.01)
 
 
@@ -155,10 +185,15 @@ def test_only_terms_that_may_count_are_fitted():
 
 
 def test_a_head_uses_the_terms_that_have_a_weight():
-    one = Head(weights={"network": 0.5, "words": 0.0})
+    one = Head(weights={"network": (0.5, 0.0), "words": (0.0, 0.0)}, bias=(0.0, 0.0))
     assert one.uses(("words", "network"))
     assert not one.uses(("words", "artist"))
-    assert one.vector.tolist() == [0.5, *[0.0] * (len(TERMS) - 1)]
+    assert one.matrix.tolist() == [[0.5, 0.0], *[[0.0, 0.0]] * (len(TERMS) - 1)]
+
+
+def test_weights_of_another_number_of_genres_are_refused():
+    with pytest.raises(ValueError, match="not of 2 genres each"):
+        Head(weights={"network": (0.5,)}, bias=(0.0, 0.0))
 
 
 def test_terms_that_there_are_not_are_zeros_of_32_bits():

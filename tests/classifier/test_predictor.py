@@ -10,6 +10,7 @@ from support.generated import (
     make_acceptance,
     make_counts,
     make_genre_part,
+    make_head,
     make_scaler,
     make_tracks,
 )
@@ -17,7 +18,7 @@ from support.networks import make_network
 from support.samples import make_sample
 
 from genre_spark.classifier.genre_part import GenrePart, PackedArray, WordPart
-from genre_spark.classifier.head import KINDS, Head
+from genre_spark.classifier.head import KINDS
 from genre_spark.classifier.predictor import GenrePredictor
 from genre_spark.features.group_statistics import Groups
 
@@ -57,7 +58,7 @@ def test_tracks_without_features_have_weights_and_thresholds_of_their_own():
     own = given.inputs.artist == known
     bare = dataclasses.replace(given, inputs=given.inputs.without(own, given.artists))
     part = make_genre_part(artists=[known])
-    heads = part.heads | {"known_without_features": Head(weights={"artist": 5.0})}
+    heads = part.heads | {"known_without_features": make_head({"artist": 5.0})}
     acceptance = make_acceptance(known_without_features=0.5)
     found = predict(part.model_copy(update={"heads": heads, "acceptance": acceptance}), bare)
     assert (found.probabilities[own].argmax(axis=1) == 0).all()
@@ -86,7 +87,7 @@ def test_words_are_read_in_title_and_album_name_apart():
         album_name=given.inputs.album_name.from_pandas(["x", "(Ballad)", "x", "y"]),
     )
     part = make_genre_part(artists=[], pooled=False).model_copy(
-        update={"words": WORDS, "heads": dict.fromkeys(KINDS, Head(weights={"words": 1.0}))}
+        update={"words": WORDS, "heads": dict.fromkeys(KINDS, make_head({"words": 1.0}))}
     )
     assert part.reads_text
     found = predict(part, dataclasses.replace(given, inputs=inputs)).probabilities
@@ -99,7 +100,7 @@ def test_a_catalogue_without_titles_loses_the_words_alone():
     inputs = dataclasses.replace(given.inputs, title=None, album_name=None)
     weights = {"network": 1.0, "words": 1.0}
     part = make_genre_part(artists=[], pooled=False).model_copy(
-        update={"words": WORDS, "heads": dict.fromkeys(KINDS, Head(weights=weights))}
+        update={"words": WORDS, "heads": dict.fromkeys(KINDS, make_head(weights))}
     )
     plain = part.model_copy(update={"words": None})
     without = dataclasses.replace(given, inputs=inputs)

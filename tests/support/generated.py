@@ -167,11 +167,17 @@ def make_genre_part(
         album=nothing,
         synthetic=nothing,
         heads={
-            kind: Head(weights=new | ({"artist": 0.5} if "known" in kind else {})) for kind in KINDS
+            kind: make_head(new | ({"artist": 0.5} if "known" in kind else {}), n) for kind in KINDS
         },
         has_artists=pooled,
         acceptance=make_acceptance(known=0.7, new=0.8, known_without_features=0.3),
     )
+
+
+def make_head(weights: dict[str, float], n_classes: int = len(GENRES)) -> Head:
+    """The same weight of each genre, and no bias."""
+    of_genres = {name: (weight,) * n_classes for name, weight in weights.items()}
+    return Head(weights=of_genres, bias=(0.0,) * n_classes)
 
 
 def make_acceptance(**thresholds: float) -> Acceptance:
