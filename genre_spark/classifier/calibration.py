@@ -23,12 +23,23 @@ _STEPS = 100
 _START, _MARGIN = 0.1, 3
 
 
-class Confidences(NamedTuple):
-    """Held-out labels of one kind of track; see `fit_threshold`."""
+class HeldOutLabels(NamedTuple):
+    """Predicted and true genres of one kind of track.
 
-    confidence: np.ndarray
-    correct: np.ndarray
+    Attributes
+    ----------
+    probabilities : np.ndarray [shape=(n_tracks, n_classes)]
+    labels, artists : np.ndarray [shape=(n_tracks,), dtype=int64]
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
     artists: np.ndarray
+
+    def threshold(self, target: float) -> float:
+        """The least confidence at which the labels meet a precision; see `fit_threshold`."""
+        correct = self.probabilities.argmax(axis=1) == self.labels
+        return fit_threshold(self.probabilities.max(axis=1), correct, self.artists, target)
 
 
 class Acceptance(StrictModel):
@@ -52,28 +63,30 @@ class Acceptance(StrictModel):
     def _levels_fit(self) -> "Acceptance":
         if self.target not in self.levels or list(self.levels) != sorted(self.levels)[::-1]:
             raise ValueError("levels are not in order, or the target is none of them")
+        if set(self.thresholds) != set(KINDS):
+            raise ValueError(f"thresholds are not of the kinds {', '.join(KINDS)}")
         for own in self.thresholds.values():
             if len(own) != len(self.levels) or list(own) != sorted(own)[::-1]:
                 raise ValueError(f"thresholds {own} do not fall with the {len(self.levels)} levels")
         return self
 
     @classmethod
-    def fit(cls, held_out: Mapping[str, Confidences], target: float) -> "Acceptance":
+    def fit(cls, held_out: Mapping[str, HeldOutLabels], target: float) -> "Acceptance":
         """Fit the thresholds of each kind of track on held-out labels."""
         levels = tuple(sorted({*PRECISIONS, target}, reverse=True))
         thresholds = {}
         for kind, one in held_out.items():
-            found = [fit_threshold(*one, level) for level in levels]
+            found = [one.threshold(level) for level in levels]
             # What meets a level meets all lower ones.
             thresholds[kind] = tuple(np.minimum.accumulate(found).tolist())
         return cls(target=target, levels=levels, thresholds=thresholds)
 
-    def precision(self, confidence: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    def precision(self, probabilities: np.ndarray, kinds: np.ndarray) -> np.ndarray:
         """Look up the highest precision that labels of such confidence meet.
 
         Parameters
         ----------
-        confidence : np.ndarray [shape=(n_tracks,)]
+        probabilities : np.ndarray [shape=(n_tracks, n_classes)]
         kinds : np.ndarray [shape=(n_tracks,), dtype=int64]
             Places in `head.KINDS`.
 
@@ -83,17 +96,23 @@ class Acceptance(StrictModel):
             One of `levels`; NaN where none is met.
         """
         thresholds = np.array([self.thresholds[kind] for kind in KINDS])
-        met = (confidence[:, None] >= thresholds[kinds]).sum(axis=1)
+        met = (probabilities.max(axis=1, keepdims=True) >= thresholds[kinds]).sum(axis=1)
         return np.array([np.nan, *self.levels[::-1]])[met]
 
-    def threshold(self, kind: str) -> float:
-        """The least confidence of an accepted label of a kind of track."""
-        return self.thresholds[kind][self.levels.index(self.target)]
+    @property
+    def accepting(self) -> dict[str, float]:
+        """The least confidence of an accepted label, by kind of track; above 1 none is accepted."""
+        at = self.levels.index(self.target)
+        return {kind: self.thresholds[kind][at] for kind in KINDS}
 
-    def best(self, kind: str) -> float | None:
-        """The highest precision that is met for a kind of track."""
-        met = zip(self.levels, self.thresholds[kind], strict=True)
-        return next((level for level, least in met if least < NEVER), None)
+    @property
+    def rejecting(self) -> dict[str, float | None]:
+        """Kinds of tracks of which no label is accepted, and the highest precision that is met."""
+        found = {}
+        for kind in (kind for kind, least in self.accepting.items() if least >= NEVER):
+            met = zip(self.levels, self.thresholds[kind], strict=True)
+            found[kind] = next((level for level, least in met if least < NEVER), None)
+        return found
 
 
 def fit_threshold(

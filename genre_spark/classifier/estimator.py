@@ -16,7 +16,7 @@ from genre_spark.classifier import (
     splits,
     text_models,
 )
-from genre_spark.classifier.calibration import Acceptance, Confidences
+from genre_spark.classifier.calibration import Acceptance, HeldOutLabels
 from genre_spark.classifier.evidence import Evidence
 from genre_spark.classifier.genre_part import (
     DocumentPart,
@@ -125,12 +125,11 @@ class HeldOutTerms:
         gain = likelihood(predicted(TERMS, by_genre=True)) - likelihood(logits)
         return of_similar, _beyond_chance(gain, artist)
 
-    def confidences(self, fitted: Head) -> Confidences:
-        """Predict with weights, and compare with the labels of tracks under one genre."""
-        found = softmax(fitted.logits(self.terms))
+    def predicted(self, fitted: Head) -> HeldOutLabels:
+        """Predict tracks under one genre with some weights."""
         own = self.tracks.take(self.rows)
-        correct, confidence = found.argmax(axis=1) == own.labels, found.max(axis=1)
-        return Confidences(confidence[own.certain], correct[own.certain], own.artists[own.certain])
+        found = softmax(fitted.logits(self.terms))[own.certain]
+        return HeldOutLabels(found, own.labels[own.certain], own.artists[own.certain])
 
 
 def _plain(terms: Sequence[str]) -> list[str]:
@@ -379,7 +378,7 @@ def _assemble(
     target: float,
 ) -> FittedClassifier:
     heads = {kind: one.fit() for kind, one in held_out.items()}
-    sure = {kind: one.confidences(heads[kind]) for kind, one in held_out.items()}
+    sure = {kind: one.predicted(heads[kind]) for kind, one in held_out.items()}
     found = Evidence.of(tracks.inputs, tracks.synthetic, tracks.targets)
     part = GenrePart(
         classes=tracks.classes,

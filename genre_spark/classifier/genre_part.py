@@ -287,8 +287,8 @@ class GenrePart(SparseModel):
             )
         for table in (self.artist, self.named, self.album, self.synthetic):
             table.check(n)
-        if set(self.heads) != set(KINDS) or set(self.acceptance.thresholds) != set(KINDS):
-            raise ValueError(f"heads and acceptance are not of the kinds {', '.join(KINDS)}")
+        if set(self.heads) != set(KINDS):
+            raise ValueError(f"heads are not of the kinds {', '.join(KINDS)}")
         return self
 
     @property

@@ -109,7 +109,7 @@ class Combination:
             if term is not None and weights.any():
                 logits += weights[kinds] * term
         probabilities = softmax(logits)
-        precision = self._acceptance.precision(probabilities.max(axis=1), kinds)
+        precision = self._acceptance.precision(probabilities, kinds)
         known = self._is_known(inputs, groups, counts)
         precision[~known] = np.nan
         return Predictions(

@@ -378,7 +378,7 @@ def _properties(manifest: Manifest) -> dict[str, Any]:
         found |= {"known artists": len(part.artist_keys)}
         for kind, head in part.heads.items():
             found |= {f"{kind} artists: mean weights": head.mean_weights}
-            found |= {f"{kind} artists: threshold": part.acceptance.threshold(kind)}
+            found |= {f"{kind} artists: threshold": part.acceptance.accepting[kind]}
     return found
 
 

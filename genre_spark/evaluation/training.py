@@ -8,7 +8,7 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Protocol, ProtocolMetrics
 from genre_spark.classifier import estimator
-from genre_spark.classifier.calibration import NEVER, Acceptance
+from genre_spark.classifier.calibration import Acceptance
 from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
@@ -79,15 +79,14 @@ def train(
 
 def _warn_of_rejection(acceptance: Acceptance, n_tracks: int) -> None:
     """Log for which kinds of tracks no label will be accepted."""
-    for kind in acceptance.thresholds:
-        if acceptance.threshold(kind) >= NEVER:
-            best, (first, *rest) = acceptance.best(kind), kind.split("_")
-            named = " ".join([first, "artists", *rest])
-            can = f"{best:.2f} can be, so set training.target_precision" if best else "label more"
-            logger.warning(
-                "%s: genres are given, but none is accepted; %d labelled tracks cannot"
-                " promise a precision of %.2f; %s", named, n_tracks, acceptance.target, can,
-            )  # fmt: skip
+    for kind, best in acceptance.rejecting.items():
+        first, *rest = kind.split("_")
+        named = " ".join([first, "artists", *rest])
+        can = f"{best:.2f} can be, so set training.target_precision" if best else "label more"
+        logger.warning(
+            "%s: genres are given, but none is accepted; %d labelled tracks cannot"
+            " promise a precision of %.2f; %s", named, n_tracks, acceptance.target, can,
+        )  # fmt: skip
 
 
 def summarise(

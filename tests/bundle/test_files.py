@@ -282,7 +282,7 @@ REFUSED = {
         of_genres("acceptance", {"target": 0.5, "levels": [0.9], "thresholds": {"new": [0], "known": [0]}}),
         "bundle.json: scoring.genres.acceptance",
     ),
-    "few heads": (of_genres("heads", {"new": {"weights": {}, "bias": [0.0] * 6}}), "bundle.json: scoring.genres: Value error, heads and acceptance"),
+    "few heads": (of_genres("heads", {"new": {"weights": {}, "bias": [0.0] * 6}}), "bundle.json: scoring.genres: Value error, heads are not"),
     "evidence that is no array": (
         of_genres("artist", {"keys": "not an array"}), "bundle.json: scoring.genres.artist"
     ),

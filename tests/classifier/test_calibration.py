@@ -44,7 +44,7 @@ def test_a_label_at_exactly_a_threshold_meets_its_precision():
     thresholds = dict.fromkeys(calibration.KINDS, (0.8, 0.6))
     accepted = calibration.Acceptance(target=0.9, levels=(0.95, 0.9), thresholds=thresholds)
     confidence = np.array([0.8, np.nextafter(0.8, 0), 0.6, np.nextafter(0.6, 0)])
-    found = accepted.precision(confidence, np.zeros(4, np.int64))
+    found = accepted.precision(np.column_stack([0 * confidence, confidence]), np.zeros(4, np.int64))
     np.testing.assert_array_equal(found, [0.95, 0.9, 0.9, np.nan])
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, Protocol
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.classifier.head import KINDS, NEW
+from genre_spark.classifier.head import NEW
 from genre_spark.evaluation.study_results import StudiedProtocol
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import Figure, Spec, Subject, Table, Tile, Topic
@@ -106,9 +106,10 @@ def thresholds(manifest: Manifest) -> dict[str, float]:
     part = manifest.scoring.genres
     if part is None:
         return {}
+    found = part.acceptance.accepting
     if not part.has_artists:
-        return {"all artists": part.acceptance.threshold(NEW)}
-    return {protocol(kind): part.acceptance.threshold(kind) for kind in KINDS}
+        return {"all artists": found[NEW]}
+    return {protocol(kind): least for kind, least in found.items()}
 
 
 def _tiles(subject: Subject) -> list[Tile]:
