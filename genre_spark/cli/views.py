@@ -10,6 +10,7 @@ from genre_spark.platform.safe_text import redact
 from genre_spark.reporting import study_report
 from genre_spark.reporting.text import PROTOCOLS, counted, one_line, percent, protocol, ratio, tally
 from genre_spark.reporting.topics import accuracy, confidence, synthetic_genres
+from genre_spark.reporting.topics.model import made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -323,15 +324,11 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
         "promotions": [one.model_dump() for one in promotions],
     }
     pairs = {
-        "model": f"{manifest.model_id}, a verified {manifest.kind} bundle",
-        "made": f"{manifest.created_at}, genre-spark {manifest.genre_spark_version}",
-        "from": f"{manifest.data.source}, {manifest.data.rows.accepted:,} tracks",
-        "features": ", ".join(manifest.scoring.scaler.features),
+        **{name: _cell(value) for name, value in made(manifest).items()},
         "synthetic genres": ", ".join(manifest.scoring.synthetic.names),
-        "genres": ", ".join(genres),
         **{f"accuracy, {protocol(name)}": ratio(of.accuracy) for name, of in protocols.items()},
         "promoted": "; ".join(f"{one.alias} {one.at}" for one in promotions),
-        "bundle": opened.source,
+        "verified bundle": opened.source,
     }
     return summary, [pairs]
 

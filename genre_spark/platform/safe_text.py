@@ -77,15 +77,6 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", plain(text))
 
 
-def code(text: str) -> str:
-    """A code span of Markdown, which no backtick in the text ends."""
-    line = plain(text)
-    longest = max((len(run) for run in re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    padding = " " if longest else ""
-    return f"{fence}{padding}{line}{padding}{fence}"
-
-
 def _safe(character: str) -> str:
     unsafe = unicodedata.category(character) in _UNSAFE and character not in _KEPT
     return _REPLACEMENT if unsafe else character

@@ -1,9 +1,10 @@
 """The model card: what a bundle is, in Markdown, from the same tables as the report."""
 
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.platform.safe_text import code, markdown, redact
-from genre_spark.reporting.document import Table
+from genre_spark.platform.safe_text import markdown
+from genre_spark.reporting.document import Table, facts
 from genre_spark.reporting.topics import accuracy, confidence, importance, synthetic_genres
+from genre_spark.reporting.topics.model import made
 
 _LIMITS = """Accuracies are of tracks held out from all fitting on labels; for new artists, of artists
 held out. Without a link means: no other named artist and no album of the track has a labelled track.
@@ -25,7 +26,7 @@ def render(manifest: Manifest) -> str:
     found, genres = manifest.clusters, manifest.genres
     parts: list[str | Table | None] = [
         f"# genre-spark {manifest.kind} bundle `{manifest.model_id}`",
-        _facts(manifest),
+        facts("Facts", made(manifest)),
         "## Synthetic genres",
         synthetic_genres.listing(found),
         synthetic_genres.quality(found.quality),
@@ -35,23 +36,7 @@ def render(manifest: Manifest) -> str:
             "## Accuracy", accuracy.headline(genres), accuracy.steps(genres),
             confidence.acceptance(genres), accuracy.baselines(genres),
             *map(markdown, accuracy.remarks(genres)), _LIMITS,
-            f"Genres: {', '.join(map(markdown, genres.classes))}.",
             "## What the model uses", _SHUFFLED, *importance.tables(genres),
         ]  # fmt: skip
     shown = [one.markdown() if isinstance(one, Table) else one for one in parts if one]
     return "\n\n".join(shown) + "\n"
-
-
-def _facts(manifest: Manifest) -> str:
-    rows = manifest.data.rows
-    features = ", ".join(map(markdown, manifest.scoring.scaler.features))
-    left_out = ", ".join(map(markdown, manifest.left_out)) or "none"
-    return "\n".join(
-        [
-            f"- made from: {code(redact(manifest.data.source))}, {rows.accepted} tracks of"
-            f" {rows.read} rows, fingerprint `{rows.fingerprint}`",
-            f"- created at: {manifest.created_at}, by genre-spark {manifest.genre_spark_version},"
-            f" seed {manifest.seed}",
-            f"- features: {features}; not used, because the catalogue lacks them: {left_out}",
-        ]
-    )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from genre_spark.bundle.manifest import Manifest
 from genre_spark.reporting.document import Subject, Table, Tile, Topic, facts
 from genre_spark.reporting.text import flat, percent, place
 from genre_spark.reporting.topics.confidence import thresholds
@@ -16,23 +17,30 @@ def topic(subject: Subject) -> Topic:
     return Topic("model", "Model", "", [_facts(subject), run], [tile])
 
 
-def _facts(subject: Subject) -> Table:
-    model, labels, part = subject.model, subject.labels, subject.model.scoring.genres
-    pairs: dict[str, Any] = {
+def made(model: Manifest) -> dict[str, Any]:
+    """What a model was made from, and what it reads and predicts; absent ones are None."""
+    rows, part = model.data.rows, model.scoring.genres
+    return {
         "model": f"{model.model_id} ({model.kind})",
         "created at": model.created_at,
         "catalogue": place(model.data.source),
-        "fingerprint of its tracks": model.data.rows.fingerprint,
+        "tracks": f"{rows.accepted:,} of {rows.read:,} rows",
+        "fingerprint of its tracks": rows.fingerprint,
         "seed": model.seed,
         "genre-spark": model.genre_spark_version,
         "source revision": model.source_revision,
         "libraries": ", ".join(f"{name} {version}" for name, version in model.libraries.items()),
         "features": ", ".join(model.scoring.scaler.features),
+        "not used (absent or constant)": ", ".join(model.left_out),
+        "genres": ", ".join(part.classes) if part else None,
+        "uses words": part.reads_text if part else None,
+        "target precision": percent(part.acceptance.target) if part else None,
     }
-    if part:
-        pairs["uses words"] = part.reads_text
-        pairs["target precision"] = percent(part.acceptance.target)
-    for whose, least in thresholds(model).items():
+
+
+def _facts(subject: Subject) -> Table:
+    pairs, labels = made(subject.model), subject.labels
+    for whose, least in thresholds(subject.model).items():
         pairs[f"accepted from, {whose}"] = percent(least) if least <= 1 else "no label is accepted"
     if labels:
         pairs |= {
