@@ -4,7 +4,7 @@
     python benchmarks/labelling.py chosen CATALOG DATASET CLUSTERS [--draws 4] [--at 100 300]
     python benchmarks/labelling.py errors CATALOG DATASET CLUSTERS [--draws 1]
 
-``random``: accuracy on one fold of new artists after random labels of the others. ``chosen``: tracks
+``random``: accuracy on a fold of new artists, each draw the next one, after random labels of the others. ``chosen``: tracks
 that were not asked about, after each way to choose. ``errors``: 5 % of the labels are exchanged for
 another genre; the precision of the first half as many that `suggest --check` lists, and the accuracy
 on new artists without what it lists. Prints one row per measurement, then means and 95 % intervals.
@@ -49,8 +49,9 @@ def accuracy(tracks: LabelledTracks, rows: np.ndarray, test: np.ndarray, seed: i
 def random_labels(tracks: LabelledTracks, draws: int, at: list[int]) -> Measured:
     """Random labels, new artists."""
     fold = metrics.folds(tracks, "new", 0.2, 1000)
-    test, pool = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)
     for seed in range(draws):
+        held_out = fold == seed % (fold.max() + 1)
+        test, pool = np.flatnonzero(held_out), np.flatnonzero(~held_out)
         for n in at:
             rows = np.random.default_rng(1000 * seed + n).choice(pool, n, replace=False)
             yield "random", n, accuracy(tracks, rows, test, seed)
