@@ -18,7 +18,7 @@ from pyspark.sql import types as T
 from genre_spark.catalog import catalogue, names
 from genre_spark.catalog.columns import literal, readable_name
 from genre_spark.catalog.inspection_results import Column
-from genre_spark.catalog.mapping_inference import could_be_read, meanings
+from genre_spark.catalog.mapping_inference import meanings
 from genre_spark.catalog.reader import FILE_NAME, OURS
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID
@@ -64,7 +64,7 @@ def described(
 def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str) -> list[Column]:
     """Columns with their facts, of the whole table, and values of a sample of its rows."""
     few = len(columns) <= _NARROW
-    looked_at = [i for i, one in enumerate(columns) if few or could_be_read(one.name)]
+    looked_at = [i for i, one in enumerate(columns) if few or meanings(one.name)]
     if not columns:
         return []
     facts = [one for i in looked_at for one in _facts(i, columns[i])]
@@ -98,7 +98,7 @@ def _keys(column: Column) -> list[Column]:
     return [
         Column(name, kind, 0.0, nested=f"{objects}[{literal(key)}]")
         for key in named
-        if could_be_read(name := f"{column.name}.{key}")
+        if meanings(name := f"{column.name}.{key}")
     ][:_MOST_FIELDS]
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
+from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID, feature
 
 if TYPE_CHECKING:  # the command line starts without Spark
+    import numpy as np
     from pyspark.sql import Column
     from pyspark.sql.types import DataType
 
@@ -25,6 +26,13 @@ _WORDS = {
 # An id may be a short word by chance, so only the spellings that programs use count.
 _IDS = {"", "nan", "NaN", "None", "NULL", "null", "<NA>", "N/A", "#N/A", "\\N"}
 _AROUND = "[]{}()'\" "
+
+
+def are_possible(name: str, values: "np.ndarray") -> "np.ndarray":
+    """Which values a feature can have, as `validation` has it; NaN is none."""
+    limits = feature(name)
+    possible: np.ndarray = (values >= limits.low) & (values <= limits.high)
+    return possible & (values == values.round()) if limits.integer else possible
 
 
 def sql_name(name: str) -> str:

@@ -28,24 +28,12 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Number:
-    """Plain numbers, with a unit behind each, thousands set apart, decimal commas.
+    """Plain numbers, with a unit behind each, thousands set apart, decimal commas."""
 
-    Attributes
-    ----------
-    unit : str
-        In lower case; empty where there is none.
-    thousands : str
-        The characters that set them apart.
-    comma : bool
-        Whether decimals follow a comma.
-    minus : bool
-        Whether there are typographic minus signs.
-    """
-
-    unit: str = ""
-    thousands: str = ""
-    comma: bool = False
-    minus: bool = False
+    unit: str = ""  # In lower case; empty where there is none.
+    thousands: str = ""  # The characters that set them apart.
+    comma: bool = False  # Whether decimals follow a comma.
+    minus: bool = False  # Whether there are typographic minus signs.
 
     @cached_property
     def pattern(self) -> str:
@@ -108,19 +96,13 @@ class Number:
 
 @dataclass(frozen=True)
 class Clock:
-    """Durations of several parts.
+    """Durations of several parts."""
 
-    Attributes
-    ----------
-    forms : tuple of (pattern, weights, plus)
-        A pattern whose groups count so many milliseconds each, and what is added; the first that fits.
-    asks : bool
-        Whether it is another reading than the usual one of such texts.
-    """
-
+    # A pattern whose groups count so many milliseconds each, and what is added; the first
+    # that fits.
     forms: tuple[tuple[str, tuple[float, ...], float], ...]
     why: str
-    asks: bool = False
+    asks: bool = False  # Whether it is another reading than the usual one of such texts.
 
     def number(self, text: str) -> float | None:
         """Milliseconds of a text, None for any other text."""
@@ -151,22 +133,12 @@ def _summed(column: str, pattern: str, weights: tuple[float, ...], plus: float) 
 
 @dataclass(frozen=True)
 class Words:
-    """Words that stand for numbers.
+    """Words that stand for numbers."""
 
-    Attributes
-    ----------
-    table : mapping of str to int
-        By the word as `steps` leave it.
-    steps : tuple of (pattern, str)
-        What is replaced first.
-    fold : bool
-        Whether case does not count.
-    """
-
-    table: Mapping[str, int]
+    table: Mapping[str, int]  # By the word as `steps` leave it.
     why: str
-    steps: tuple[tuple[str, str], ...] = ()
-    fold: bool = True
+    steps: tuple[tuple[str, str], ...] = ()  # What is replaced first.
+    fold: bool = True  # Whether case does not count.
     asks: bool = False
 
     def number(self, text: str) -> float | None:
@@ -285,18 +257,10 @@ MODES = (
 
 @dataclass(frozen=True)
 class Year:
-    """Years, alone or in dates.
+    """Years, alone or in dates."""
 
-    Attributes
-    ----------
-    pattern : str
-        With one group: the year.
-    template : str
-        SQL for the year of ``{0}``.
-    """
-
-    pattern: str
-    template: str
+    pattern: str  # With one group: the year.
+    template: str  # SQL for the year of ``{0}``.
     why: str = "of a date"
     asks: bool = False
 
@@ -324,13 +288,7 @@ _MOST_UNITS = 3
 
 
 def numbers_of(texts: Mapping[str, int]) -> list[Number]:
-    """The forms of numbers that a column's texts could be in, the plainest first.
-
-    Parameters
-    ----------
-    texts : mapping of str to int
-        Values with their rows.
-    """
+    """The forms of numbers that texts, here with their rows, could be in, the plainest first."""
     units: Counter[str] = Counter()
     marks = set()
     for text, n in texts.items():

@@ -60,18 +60,12 @@ _MOST_PARTS = 2000
 
 
 class Names(NamedTuple):
-    """How a column of names is read.
+    """How a column of names is read."""
 
-    Attributes
-    ----------
-    first, all : str
-        SQL for the first name, and for all of them.
-    why, question, rival : str
-        As of `column_readings.Reading`.
-    """
-
+    # SQL for the first name, and for all of them.
     first: str
     all: str
+    # As of `Reading`.
     why: str
     question: str = ""
     rival: str = ""
@@ -80,12 +74,9 @@ class Names(NamedTuple):
 def all_of(column: str | None, kind: "DataType | None") -> str:
     """SQL: names of all artists, in order, as array<string>; null where there is none.
 
-    Parameters
-    ----------
-    column : str, optional
-        SQL expression of texts (one name, several separated by semicolons, or a list as JSON,
-        Python, numpy, Postgres or Spark print it), arrays of texts, or arrays of structs that have
-        a ``name``, or another field that ends so.
+    `column` is a SQL expression of texts (one name, several separated by semicolons, or a list as JSON,
+    Python, numpy, Postgres or Spark print it), arrays of texts, or arrays of structs that have a ``name``,
+    or another field that ends so.
     """
     if column is None or kind is None:
         return f"cast(NULL AS {_NONE})"
@@ -241,15 +232,8 @@ def _as_list(column: str, kind: "DataType") -> str:
 
 
 def spellings(counts: Mapping[str, int]) -> dict[str, str]:
-    """The spelling that stands for each other one; only spellings that change.
+    """By the tracks of each genre, the spelling that stands for each other one; only those that change.
 
-    Parameters
-    ----------
-    counts : mapping of str to int
-        Tracks of each genre as it is spelled.
-
-    Examples
-    --------
     >>> spellings({"rock": 5, "ROCK": 2, "pop": 1})
     {'ROCK': 'rock'}
     """

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog import csv_files, json_files, names, parquet_files, text_files
+from genre_spark.catalog import csv_files, names, parquet_files, text_files
 from genre_spark.catalog.columns import as_text, by_name, literal, placeholder_sql, sql_name
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.source_files import CSV, JSON, ORC, PARQUET, SourceFiles, reading
@@ -49,39 +49,25 @@ _NO_ARTIST = "no artist"
 class Mapped:
     """A source table in canonical columns, not yet validated.
 
-    Attributes
-    ----------
-    rows : DataFrame
-        One row per source row: the text columns as string or null, without placeholders;
-        `ARTISTS` as array<string> or null; per feature ``<name>`` as double or null; per feature
-        and text column ``_odd_<name>``, the source's value as string where it was not taken, else
-        null; `CORRUPT` as the malformed line or null; `SWALLOWED`, whether other lines stand in a
-        value; `SOURCE` as a struct of the original columns.
-    features : tuple of str
-        Features that the source has, in canonical order.
-    columns : frozenset of str
-        Text columns that the source has, `FEATURE_SOURCE` among them.
-    path : str
-        Where the source stands, for messages.
-    source : StructType
-        The original columns, as `SOURCE` has them.
+    `rows` has one row per source row: the text columns as string or null, without placeholders; `ARTISTS` as
+    array<string> or null; per feature ``<name>`` as double or null; per feature and text column
+    ``_odd_<name>``, the source's value as string where it was not taken, else null; `CORRUPT` as the
+    malformed line or null; `SWALLOWED`, whether other lines are in a value; `SOURCE` as a struct of the
+    original columns.
     """
 
     rows: DataFrame
-    features: tuple[str, ...]
-    columns: frozenset[str]
-    path: str
-    source: T.StructType
+    features: tuple[str, ...]  # Those that the source has, in canonical order.
+    columns: frozenset[str]  # Text columns that the source has, `FEATURE_SOURCE` among them.
+    path: str  # Where the source is, for messages.
+    source: T.StructType  # The original columns, as `SOURCE` has them.
 
 
 def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = None) -> DataFrame:
     """A source table as it stands, with columns `CORRUPT` and `SWALLOWED` if it can have such rows.
 
-    Raises
-    ------
-    InputError
-        Where the path does not exist, is empty, cannot be read in that format, or is a table whose
-        files hold deleted rows (Delta, Iceberg, Hudi).
+    Raises `InputError` if the path does not exist, is empty, cannot be read in that format, or is a
+    table whose files hold deleted rows (Delta, Iceberg, Hudi).
     """
     files = SourceFiles.of(spark, path)
     fmt = fmt or dataset.format or files.format()
@@ -101,11 +87,8 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
 def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     """Canonical columns from a source's own, by the dataset's expressions or by equal names.
 
-    Raises
-    ------
-    InputError
-        Where `track_id` is neither there nor mapped, an expression does not fit the table, a
-        column appears twice, or a column has a type that cannot serve.
+    Raises `InputError` if `track_id` is neither there nor mapped, an expression does not fit the table,
+    a column appears twice, or a column has a type that cannot serve.
     """
     csv_files.refuse_repeated(source.columns, path)
     _refuse_variables(source, path)
@@ -165,7 +148,7 @@ def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
     if fmt == JSON and files.uris and "multiLine" not in given:
         uri = files.uris[0]
         text = text_files.look(files, uri, given.get("encoding")).text
-        options |= {"multiLine": "true"} if json_files.is_many_lines(text, files.label(uri)) else {}
+        options |= {"multiLine": "true"} if text_files.is_many_lines(text, files.label(uri)) else {}
     try:
         return files.spark.read.format(fmt).options(**options).load(files.location)
     except (PySparkException, Py4JJavaError) as err:
@@ -236,13 +219,7 @@ def read_by(expression: str, own: list[str]) -> list[str]:
 
 
 def _types(source: DataFrame, found: dict[str, str], path: str) -> dict[str, T.DataType]:
-    """Types of the columns.
-
-    Raises
-    ------
-    InputError
-        Where one cannot serve.
-    """
+    """Types of the columns. Raises `InputError` if one cannot serve."""
     fields = source.selectExpr(*named(found)).schema.fields
     for field in fields:
         kind, is_text = field.dataType, field.name in (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.catalog.columns import means_nothing
+from genre_spark.catalog.columns import are_possible, means_nothing
 from genre_spark.features.artist_batches import (
     ALBUM_KEY,
     ALBUM_TEXT,
@@ -31,7 +31,6 @@ from genre_spark.schema import (
     MAX_ID_LENGTH,
     TITLE,
     TRACK_ID,
-    feature,
     unknown,
 )
 from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller
@@ -137,10 +136,7 @@ def _clean(tracks: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
     if name not in tracks:
         return np.full(len(tracks), np.nan), np.zeros(len(tracks), dtype=bool)
     values = pd.to_numeric(tracks[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    limits = feature(name)
-    possible = (values >= limits.low) & (values <= limits.high)
-    if limits.integer:
-        possible &= values == np.round(values)
+    possible = are_possible(name, values)
     unread = np.isnan(values)
     damaged = ~possible & ~unread & ~np.isin(values, unknown(name))
     if unread.any():

@@ -19,15 +19,13 @@ from genre_spark.catalog import (
     csv_files,
     forms,
     inspection,
-    json_files,
     known_tables,
     text_files,
 )
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
-from genre_spark.catalog.column_readings import SHARES
 from genre_spark.catalog.encodings import detect
 from genre_spark.catalog.inspection_results import Column
-from genre_spark.catalog.mapping_inference import guess, made_ids
+from genre_spark.catalog.mapping_inference import SHARES, guess, made_ids
 from genre_spark.catalog.names import all_of
 from genre_spark.catalog.source_files import SourceFiles
 from genre_spark.config import load_settings
@@ -294,7 +292,7 @@ ODD_JSON = {
 def test_json_without_a_row_for_each_track_is_refused_with_the_remedy(kind):
     content, told = ODD_JSON[kind]
     with pytest.raises(InputError) as stopped:
-        json_files.is_many_lines(content if isinstance(content, str) else json.dumps(content), "t")
+        text_files.is_many_lines(content if isinstance(content, str) else json.dumps(content), "t")
     assert told in str(stopped.value)
 
 
@@ -304,7 +302,7 @@ def test_json_without_a_row_for_each_track_is_refused_with_the_remedy(kind):
      (f'{{"a": {"[" * DEEP}\n{{"a": 1}}', False), ("[" * DEEP, True)],
 )  # fmt: skip
 def test_json_is_read_by_lines_or_whole(content, many):
-    assert json_files.is_many_lines(content, "t") is many
+    assert text_files.is_many_lines(content, "t") is many
 
 
 def written(path, *files, given=None):
@@ -396,8 +394,8 @@ def test_large_files_are_read_in_parts_where_no_value_has_a_line_break(
         return sorted(map(str, table.collect()))
 
     usual = read()
-    monkeypatch.setattr(text_files, "_LARGE", 0)
-    assert text_files.has_rows_by_line(SourceFiles.of(spark, str(path)), csv_files.USUAL) == by_line
+    monkeypatch.setattr(csv_files, "_LARGE", 0)
+    assert csv_files.has_rows_by_line(SourceFiles.of(spark, str(path)), csv_files.USUAL) == by_line
     assert read() == usual
 
 
