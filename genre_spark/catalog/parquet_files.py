@@ -41,13 +41,9 @@ _Schema = tuple[_Field, ...]
 def read(files: SourceFiles, options: dict[str, str]) -> DataFrame:
     """A table of Parquet files with all columns that Spark can read, in the type that holds all.
 
-    Whole numbers in one file and fractions in another become doubles; a column without values in
-    one file has the others' type; other mixtures of simple types become text.
-
-    Raises
-    ------
-    InputError
-        Where a column is nested in one file and not in another, or no column can be read.
+    Whole numbers in one file and fractions in another become doubles; a column without values in one
+    file has the others' type; other mixtures of simple types become text. Raises `InputError` if a
+    column is nested in one file and not in another, or no column can be read.
     """
     spark, path = files.spark, files.path
     require_classic(spark, f"{path}: reading files with columns of different types")

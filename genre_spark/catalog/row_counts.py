@@ -126,10 +126,7 @@ def not_taken_of(values: pa.ChunkedArray) -> list[NotTaken]:
 def summed(understood: Mapping[str, int], found: Iterable[NotTaken]) -> dict[str, ValueCounts]:
     """Columns with values that were not taken, and how many of which kind.
 
-    Parameters
-    ----------
-    understood : mapping of str to int
-        Rows of each column whose value was taken.
+    `understood` has the rows of each column whose value was taken.
     """
     counts: dict[str, dict[str, int]] = {}
     examples: dict[str, str] = {}
@@ -161,10 +158,7 @@ def content_hash(features: Sequence[str]) -> Column:
 def check_values(values: Mapping[str, ValueCounts], path: str) -> None:
     """Refuses a table with a column of which no value is understood; reports all others.
 
-    Raises
-    ------
-    InputError
-        Naming the column, the number of its values, one of them, and the remedy.
+    Raises `InputError`, naming the column, the number of its values, one of them, and the remedy.
     """
     for name, one in values.items():
         if one.not_understood and not one.understood:
@@ -222,10 +216,7 @@ def _possible(name: str) -> str:
 def check_quotes(validated: DataFrame, counts: GatedRows, path: str) -> None:
     """Stops where quotes that nobody closed hide rows: they could not be accounted for.
 
-    Raises
-    ------
-    InputError
-        Naming one of the rows.
+    Raises `InputError`, naming one of the rows.
     """
     if UNCLOSED in counts.reasons:
         unclosed = validated.filter(F.array_contains(REASONS, UNCLOSED)).select(TRACK_ID)
@@ -241,12 +232,8 @@ def check_quotes(validated: DataFrame, counts: GatedRows, path: str) -> None:
 def check_gate(counts: GatedRows, max_quarantined: float, path: str) -> None:
     """Stops where too little of a catalogue can be used.
 
-    Raises
-    ------
-    InputError
-        Where there is no row, or none that can be used.
-    GateError
-        Where more than `max_quarantined` of the rows are quarantined for violations of their own.
+    Raises `InputError` if there is no row, or none that can be used, and `GateError` if more than
+    `max_quarantined` of the rows are quarantined for violations of their own.
     """
     if counts.read == 0:
         raise InputError(f"{path}: has no rows")

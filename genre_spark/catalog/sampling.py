@@ -41,22 +41,13 @@ def bounded(tracks: DataFrame, n_tracks: int) -> DataFrame:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of a catalogue on the driver: what gates and drift can be assessed by before any label.
+    """Rows of a catalogue on the driver: what gates and drift can be assessed by before any label."""
 
-    Attributes
-    ----------
-    share : int
-        One row in so many is in it; 1 where it is the whole catalogue.
-    rows : pa.Table
-        `USABLE`, `REASONS`, the key of the artist, the source of the features (null where no
-        column tells), the features as double.
-    values : dict of str to ValueCounts
-        Values of these rows that were not taken.
-    """
-
-    share: int
+    share: int  # One row in so many is in it; 1 where it is the whole catalogue.
+    # `USABLE`, `REASONS`, the key of the artist, the source of the features (null where no
+    # column tells), the features as double.
     rows: pa.Table
-    values: dict[str, ValueCounts]
+    values: dict[str, ValueCounts]  # Values of these rows that were not taken.
 
     @property
     def tracks(self) -> pa.Table:
