@@ -18,7 +18,6 @@ from genre_spark.catalog import (
     known_tables,
     reader,
     row_counts,
-    sampling,
     text_files,
     validation,
 )
@@ -39,7 +38,7 @@ from genre_spark.catalog.source_files import (
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import ConfigError, GateError, InputError
 from genre_spark.platform.session import is_classic, is_small
-from genre_spark.schema import ARTIST, FEATURE_NAMES, FEATURE_SOURCE, GROUPS, feature
+from genre_spark.schema import ARTIST, FEATURE_NAMES, FEATURE_SOURCE, GROUPS
 from genre_spark.source import Dataset
 
 if TYPE_CHECKING:
@@ -133,9 +132,11 @@ class Catalogue:
         return row_counts.count(self.validated)
 
     @cached_property
-    def sample(self) -> sampling.Sample:
+    def sample(self) -> row_counts.Sample:
         """Rows on the driver; all of them where they are few."""
-        return self._few or sampling.collect(self.validated, self.n_rows, self.features, self.owner)
+        return self._few or row_counts.collect(
+            self.validated, self.n_rows, self.features, self.owner
+        )
 
     @cached_property
     def n_rows(self) -> int:
@@ -145,13 +146,13 @@ class Catalogue:
         return self._few.rows.num_rows if self._few else self.validated.count()
 
     @cached_property
-    def _few(self) -> sampling.Sample | None:
+    def _few(self) -> row_counts.Sample | None:
         """All rows of a small table that was not counted; None where it is packed and has many."""
         if self.repeated:
             return None
-        bounded = self.validated.limit(sampling.MOST)
-        found = sampling.collect(bounded, 0, self.features, self.owner)
-        return found if found.rows.num_rows < sampling.MOST else None
+        bounded = self.validated.limit(row_counts.MOST)
+        found = row_counts.collect(bounded, 0, self.features, self.owner)
+        return found if found.rows.num_rows < row_counts.MOST else None
 
     @property
     def tracks(self) -> DataFrame:
@@ -162,7 +163,7 @@ class Catalogue:
     def sampled(self) -> DataFrame:
         """As many of the tracks with features as represent all of them."""
         found = validation.with_features(self.tracks, self.features)
-        return sampling.bounded(found, self.counts.accepted - self.counts.without_features)
+        return row_counts.bounded(found, self.counts.accepted - self.counts.without_features)
 
     def on_one_scale(self, sources: "FeatureSources | None") -> "Catalogue":
         """The same with the features of several sources made comparable, where there are several."""
@@ -312,8 +313,7 @@ def _check_likeness(
         if why and name not in source.dataset.confirmed:
             odd[name] = why
             continue
-        absent = known_tables.absent(name, values) if feature(name).integer else None
-        if told := absent or known_tables.remark(name, found):
+        if told := known_tables.absent(name, values) or known_tables.remark(name, found):
             logger.warning("%s: %s", source.path, told)
     if odd:
         listed = "; ".join(f"{name}: {why}" for name, why in odd.items())

@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import StructType
 
 from genre_spark.catalog.columns import by_name
 from genre_spark.errors import ConfigError, InputError
@@ -140,7 +140,9 @@ def read(
     rows = _without_deleted(spark, rows, table, dict(zip(names, places, strict=True)))
     if partitions:
         rows = _with_partitions(spark, rows, files, places)
-    return rows.select(*[_typed(field) for field in schema.fields])
+    # In the types of the table's schema: the log has partition values as it likes.
+    typed = ((one, by_name(one.name).cast(one.dataType)) for one in schema.fields)
+    return rows.select(*[column.alias(one.name, metadata=one.metadata) for one, column in typed])
 
 
 def reaches(spark: SparkSession, path: str) -> bool:
@@ -236,8 +238,3 @@ def _file() -> Column:
 
 def _key(place: str) -> str:
     return f"/{place.removeprefix('file:').lstrip('/')}" if place.startswith("file:") else place
-
-
-def _typed(field: StructField) -> Column:
-    """A column in the type of the table's schema: the log has partition values as it likes."""
-    return by_name(field.name).cast(field.dataType).alias(field.name, metadata=field.metadata)

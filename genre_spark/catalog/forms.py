@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from genre_spark.catalog.columns import literal
 
@@ -34,6 +35,7 @@ class Number:
     thousands: str = ""  # The characters that set them apart.
     comma: bool = False  # Whether decimals follow a comma.
     minus: bool = False  # Whether there are typographic minus signs.
+    asks: ClassVar[bool] = False  # No other reading of such texts is plainer.
 
     @cached_property
     def pattern(self) -> str:
@@ -56,11 +58,6 @@ class Number:
         return re.compile(
             rf"\s*({self.pattern}){behind}\s*", re.I | re.A if not self.unit else re.I
         )
-
-    @property
-    def asks(self) -> bool:
-        """No other reading of such texts is plainer."""
-        return False
 
     @property
     def why(self) -> str:

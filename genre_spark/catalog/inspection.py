@@ -1,7 +1,7 @@
 """Looks into a table: its columns, how they could be mapped, and what would become of its rows."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,6 @@ from genre_spark.catalog import (
     mixed_sources,
     reader,
     row_counts,
-    sampling,
     text_files,
     validation,
 )
@@ -41,8 +40,6 @@ from genre_spark.config import CatalogSettings
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
-    ARTISTS,
-    FEATURE_NAMES,
     FEATURE_SOURCE,
     GENRE,
     TEXT_COLUMNS,
@@ -87,7 +84,10 @@ def inspect(
                 table, columns = column_facts.described(stack, spark, source)
             columns = [column_facts.with_parts(table, one) for one in columns]
             mapping = _with_id(table, guess(columns), asked)
-            dataset = as_dataset(mapping, source.dataset)
+            expressions = {name: one.expression for name, one in mapping.items()}
+            extra = (YEAR,) if YEAR in mapping else ()
+            update = {"columns": expressions, "extra_features": extra}
+            dataset = source.dataset.model_copy(update=update)
         found = Inspection(
             catalog=source.path,
             format=dataset.format,
@@ -177,26 +177,15 @@ def _with_id(
     return {TRACK_ID: Reading(TRACK_ID, made[best], "", "made of these"), **readings}
 
 
-def as_dataset(readings: Mapping[str, Reading], stored: Dataset | None = None) -> Dataset:
-    """The mapping that readings make, with the format and options of another."""
-    return (stored or Dataset()).model_copy(
-        update={
-            "columns": {name: one.expression for name, one in readings.items()},
-            "extra_features": (YEAR,) if YEAR in readings else (),
-        }
-    )
-
-
 def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
     """A user's mapping, with the columns that need none."""
     own = {name.lower(): name for name in columns}
-    known = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, *dataset.extra_features)
-    same = {name: own[name.lower()] for name in known if name.lower() in own}
+    same = {name: own[name.lower()] for name in dataset.canonical if name.lower() in own}
     expressions = {**same, **dataset.columns}
     used = {name: reader.read_by(one, columns) for name, one in expressions.items()}
     return {
         name: Reading(name, expressions[name], used[name][0] if len(used[name]) == 1 else "")
-        for name in known
+        for name in dataset.canonical
         if name in expressions
     }
 
@@ -290,7 +279,7 @@ def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> _Sample:
         **{("by", name): f"left(string({sql}), {_SHOWN})" for name, sql in by.items()},
     }
     named = [f"{sql} AS `{i}`" for i, sql in enumerate(columns.values())]
-    rows = mapped.rows.filter(sampling.one_in(share)).selectExpr(*named).toArrow()
+    rows = mapped.rows.filter(row_counts.one_in(share)).selectExpr(*named).toArrow()
     sample: _Sample = {"from": {}, "to": {}, "by": {}}
     for (side, name), column in zip(columns, rows.columns, strict=True):
         sample[side][name] = column
@@ -326,7 +315,7 @@ def _doubted(one: Reading, outcomes: pa.ChunkedArray, taken: ValueCounts | None)
     """A reading of a feature, with what is unlike known tracks in its outcome."""
     values = outcomes.drop_null().to_numpy()
     values = values[are_possible(one.name, values)]
-    lost = known_tables.absent(one.name, values) if feature(one.name).integer else None
+    lost = known_tables.absent(one.name, values)
     found = known_tables.spread(one.name, values)
     if doubt := known_tables.unlike(one.name, found) or row_counts.mostly_lost(taken):
         one = replace(one, doubt=doubt)

@@ -145,9 +145,8 @@ def _beyond(found: Spread, known: Usual) -> str:
 
 def absent(name: str, values: np.ndarray) -> str | None:
     """What is odd about whole numbers: one is common in every known table and never there here."""
-    there = set(np.unique(values))
     for value, share in _known().shares.get(name, {}).items():
-        if values.size * share > _EXPECTED and float(value) not in there:
+        if values.size * share > _EXPECTED and float(value) not in values:
             return (
                 f"{name} is never {value} in {values.size:,} tracks; in known tables at least"
                 f" {share:.0%} are: is it coded in another way?"

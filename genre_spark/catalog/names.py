@@ -149,12 +149,6 @@ def is_printed(text: str) -> bool:
     return len(text) > 1 and _BRACKETS.get(text[0]) == text[-1]
 
 
-def printed_sql(text: str) -> str:
-    """SQL: whether a text is a list of quoted names or objects."""
-    begin, end = literal("^[\\[{(]\\s{0,3}['\"{]"), literal("['\"}]\\s{0,3}[\\]})]$")
-    return f"(rlike({text}, {begin}) AND rlike({text}, {end}))"
-
-
 def _unwrapped(text: str) -> str:
     """SQL: a list without the name of its type, which Scala and numpy print, or quotes around it."""
     trimmed = f"btrim(string({text}), {literal(_BLANKS)})"

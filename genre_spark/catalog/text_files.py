@@ -178,12 +178,13 @@ def needed_options(dialect: Dialect) -> dict[str, str]:
     """Options of Spark's reader that a dialect needs, but for its separator."""
     single = dialect.quote == "'"
     escape = "'" if single and dialect.escape == '"' else dialect.escape
-    return {
-        **({"quote": "'"} if single else {}),
-        **({"escape": escape} if escape != '"' else {}),
-        **({"ignoreLeadingWhiteSpace": "true"} if dialect.blanks else {}),
-        **({"comment": dialect.comment} if dialect.comment else {}),
+    options = {
+        "quote": "'" * single,
+        "escape": escape.strip('"'),
+        "ignoreLeadingWhiteSpace": "true" * dialect.blanks,
+        "comment": dialect.comment,
     }
+    return {name: value for name, value in options.items() if value}
 
 
 def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:

@@ -7,7 +7,14 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.columns import by_name, literal, placeholder_sql, sql_name
+from genre_spark.catalog.columns import (
+    REPLACED,
+    by_name,
+    literal,
+    no_id_sql,
+    placeholder_sql,
+    sql_name,
+)
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
 from genre_spark.catalog.reader import SOURCE, Mapped, named, odd_name
@@ -18,7 +25,6 @@ from genre_spark.schema import (
     FEATURE_SOURCE,
     GENRE,
     GENRES,
-    MAX_ID_LENGTH,
     TEXT_COLUMNS,
     TRACK_ID,
     feature,
@@ -37,7 +43,6 @@ NOT_TAKEN = "not_taken"
 PLACEHOLDER, BLANK, DAMAGED = "placeholder", "blank", "damaged"
 NOT_UNDERSTOOD = "not_understood"
 _STRUCTS = "array<struct<column: string, kind: string, text: string>>"
-_REPLACED = "\ufffd"
 _ID_KEY = "_id"
 DUPLICATE = "duplicate_track_id"
 TOO_MANY = "too_many_imputed"
@@ -169,7 +174,7 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         literal(MALFORMED): f"{sql_name(CORRUPT)} IS NOT NULL",
         literal(UNCLOSED): sql_name(SWALLOWED),
         literal(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
-        literal(f"unusable:{TRACK_ID}"): f"coalesce({_NO_ID}, false)",
+        literal(f"unusable:{TRACK_ID}"): f"coalesce({no_id_sql(TRACK_ID)}, false)",
     }
     damaged = " + ".join(
         f"int(coalesce({one}, {_MISSING}) != {_MISSING})" for one in wrong.values()
@@ -180,7 +185,12 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     of_rows = ", ".join(f"IF({so}, {word}, NULL)" for word, so in of_row.items())
     reasons = f"concat(array_compact(array({of_rows})), {of_features})"
     validated = {
-        **{odd_name(name): _odd(name, wrong[name]) for name in in_source},
+        **{
+            # As the source has it, where it is not taken.
+            odd: f"IF({wrong[name]} = {_OUT_OF_RANGE}, string({sql_name(name)}), {sql_name(odd)})"
+            for name in in_source
+            for odd in [odd_name(name)]
+        },
         N_IMPUTED: n_imputed,
         WITHOUT_FEATURES: f"({n_imputed}) = {len(features)}",
         VIOLATIONS: f"IF({n_imputed} > 0, {violations}, {_NONE})",
@@ -212,7 +222,7 @@ def _not_taken(name: str) -> str:
         # Blanks are among the words that mean nothing.
         f"CASE WHEN {placeholder_sql(odd, name)}"
         f" THEN IF(trim({odd}) != '', {literal(PLACEHOLDER)}, {literal(BLANK)})"
-        f" WHEN contains({text}, {literal(_REPLACED)}) THEN {literal(DAMAGED)}"
+        f" WHEN contains({text}, {literal(REPLACED)}) THEN {literal(DAMAGED)}"
         f" ELSE {literal(NOT_UNDERSTOOD)} END"
     )
     one = f"named_struct('column', {literal(name)}, 'kind', {kind}, 'text', {text})"
@@ -221,15 +231,6 @@ def _not_taken(name: str) -> str:
 
 _NONE = "cast(array() AS array<string>)"
 _MISSING, _OUT_OF_RANGE = "'missing'", "'out_of_range'"
-# Too long to be an id, with characters that nobody could see or type, or rounded by a program. As one
-# pattern Java takes twice as long.
-_NO_ID = (
-    f"(length({TRACK_ID}) > {MAX_ID_LENGTH}"
-    rf" OR {TRACK_ID} RLIKE '[\\p{{Cntrl}}\ufffd]'"
-    # An exponent without a point or a plus may be a hexadecimal id.
-    rf" OR {TRACK_ID} RLIKE '^-?\\d(\\.\\d+[eE]\\+?|[eE]\\+)\\d+$'"
-    f" OR NOT is_valid_utf8({TRACK_ID}))"
-)
 
 
 def _violation(name: str) -> str:
@@ -247,11 +248,6 @@ def _violation(name: str) -> str:
         f" WHEN {odd} IS NULL OR {placeholder_sql(odd, name)} THEN {_MISSING}"
         " ELSE 'not_a_number' END"
     )
-
-
-def _odd(name: str, wrong: str) -> str:
-    """SQL: a feature's value as the source has it, where it is not taken."""
-    return f"IF({wrong} = {_OUT_OF_RANGE}, string({sql_name(name)}), {sql_name(odd_name(name))})"
 
 
 def _resolve_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:
