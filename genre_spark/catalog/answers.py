@@ -71,7 +71,14 @@ def apply(tracks: DataFrame, answers: Mapping[str, str], path: str) -> DataFrame
     given = tracks.sparkSession.createDataFrame(
         list(answers.items()), f"{TRACK_ID} string, _answer string"
     )
-    _check_known(tracks, given, path)
+    known = tracks.join(F.broadcast(given), TRACK_ID, "left_semi").select(TRACK_ID)
+    unknown = sorted(row[0] for row in given.select(TRACK_ID).subtract(known).collect())
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} of {len(answers)} answered tracks are not among the tracks of {path},"
+            f" such as {_some(unknown)}; check that the answers are of this catalogue and that"
+            f" {TRACK_ID} was not rounded or reformatted by a spreadsheet"
+        )
     answer = F.nullif(F.col("_answer"), F.lit(UNANSWERABLE))
     columns: dict[str, Column] = {
         GENRE: F.coalesce(answer, F.col(GENRE)),
@@ -81,17 +88,6 @@ def apply(tracks: DataFrame, answers: Mapping[str, str], path: str) -> DataFrame
         columns[GENRES] = F.when(answer.isNull(), F.col(GENRES))
     joined = tracks.join(F.broadcast(given), TRACK_ID, "left")
     return joined.withColumns(columns).drop("_answer")
-
-
-def _check_known(tracks: DataFrame, given: DataFrame, path: str) -> None:
-    known = tracks.join(F.broadcast(given), TRACK_ID, "left_semi").select(TRACK_ID)
-    unknown = sorted(row[0] for row in given.select(TRACK_ID).subtract(known).collect())
-    if unknown:
-        raise InputError(
-            f"{len(unknown)} of {given.count()} answered tracks are not among the tracks of {path},"
-            f" such as {_some(unknown)}; check that the answers are of this catalogue and that"
-            f" {TRACK_ID} was not rounded or reformatted by a spreadsheet"
-        )
 
 
 def _rows(path: str, content: str) -> list[tuple[int, str, str]]:

@@ -92,29 +92,27 @@ def inspect(
             catalog=source.path,
             format=dataset.format,
             options=dict(dataset.options),
-            columns=tuple(columns),
+            columns=_with_use(columns, mapping),
             mapping=mapping,
             dataset=dataset,
+            questions=tuple(asked),
         )
         if TRACK_ID in mapping:
             mapped = reader.map_columns(table, dataset, source.path)
             if mapped.features:
                 found, counts = _validate(found, mapped, settings.max_imputed)
                 catalogue.check_text(spark, source, counts)
-    found = found.model_copy(update={"questions": tuple(asked)})
     notes, questions = tuple(advice.notes(found, settings)), advice.questions(found)
-    return found.model_copy(
-        update={"columns": _with_use(found), "notes": notes, "questions": questions}
-    )
+    return found.model_copy(update={"notes": notes, "questions": questions})
 
 
-def _with_use(found: Inspection) -> tuple[Column, ...]:
+def _with_use(columns: Sequence[Column], mapping: dict[str, Reading]) -> tuple[Column, ...]:
     """Columns with what is taken from each."""
-    read_as: dict[str, list[str]] = {}
-    for one in found.mapping.values():
+    read_as: dict[str, tuple[str, ...]] = {}
+    for one in mapping.values():
         described = f"{one.name} ({one.why})" if one.why else one.name
-        read_as.setdefault(one.source, []).append(described)
-    return tuple(replace(one, read_as=tuple(read_as.get(one.name, ()))) for one in found.columns)
+        read_as[one.source] = (*read_as.get(one.source, ()), described)
+    return tuple(replace(one, read_as=read_as.get(one.name, ())) for one in columns)
 
 
 # How the files are written
@@ -210,8 +208,7 @@ def _validate(
         keep = functools.partial(catalogue.persisted, stack)
         validated = validation.validate(mapped, features, max_imputed, repeated, keep)
         counts, not_taken = row_counts.counted(validated, validation.VIOLATIONS)
-        grouped = validation.accepted(validated).groupBy(GENRE, ARTIST, ALBUM).count()
-        groups = keep(grouped)
+        groups = keep(validation.accepted(validated).groupBy(GENRE, ARTIST, ALBUM).count())
         sizes = (
             groups.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).agg(F.sum("count").alias("n"))
         )

@@ -4,15 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from genre_spark.catalog.columns import literal, placeholder_sql, sql_name
 from genre_spark.catalog.inspection_results import Column
 from genre_spark.schema import ARTIST, GENRE, GENRES
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-    from pyspark.sql.types import DataType
 
 _NONE = "array<string>"
 _NAME = "name"
@@ -71,7 +71,7 @@ class Names(NamedTuple):
     rival: str = ""
 
 
-def all_of(column: str | None, kind: "DataType | None") -> str:
+def all_of(column: str | None, kind: T.DataType | None) -> str:
     """SQL: names of all artists, in order, as array<string>; null where there is none.
 
     `column` is a SQL expression of texts (one name, several separated by semicolons, or a list as JSON,
@@ -210,9 +210,7 @@ def _doubt(name: str, found: _Separated, rows: int) -> str:
     )
 
 
-def _as_list(column: str, kind: "DataType") -> str:
-    from pyspark.sql import types as T  # the command line starts without
-
+def _as_list(column: str, kind: T.DataType) -> str:
     if isinstance(kind, T.ArrayType):
         item = kind.elementType
         if isinstance(item, T.StructType):
@@ -247,10 +245,8 @@ def merged(counts: Mapping[str, int]) -> dict[str, int]:
     return total
 
 
-def respelled(tracks: "DataFrame", changed: Mapping[str, str]) -> "DataFrame":
+def respelled(tracks: DataFrame, changed: Mapping[str, str]) -> DataFrame:
     """Tracks with the spellings that `spellings` gave, in both columns of genres."""
-    from pyspark.sql import functions as F
-
     pairs = [F.lit(one) for pair in changed.items() for one in pair]
     if not pairs:
         return tracks

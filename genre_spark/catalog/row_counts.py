@@ -185,14 +185,9 @@ def one_in(share: int) -> Column:
     return F.pmod(F.xxhash64(TRACK_ID), F.lit(share)) == 0
 
 
-def enough(n_tracks: int, size: int = ENOUGH) -> Column:
-    """Whether a track is among about `size` to twice as many of so many; always, of fewer."""
-    return one_in(max(1, n_tracks // size))
-
-
 def bounded(tracks: DataFrame, n_tracks: int) -> DataFrame:
-    """As many of so many tracks as represent all of them."""
-    return tracks.filter(enough(n_tracks))
+    """As many of so many tracks as represent all of them: 100,000 to twice as many, or all of fewer."""
+    return tracks.filter(one_in(max(1, n_tracks // ENOUGH)))
 
 
 @dataclass(frozen=True)
