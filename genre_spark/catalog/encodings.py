@@ -3,16 +3,15 @@
 import codecs
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from genre_spark.catalog.rows import ValueCounts
 from genre_spark.catalog.source_files import SourceFiles, remedy, shown
 from genre_spark.errors import InputError
 
-# Bytes that are read at once, that are searched at most, and that are enough for a guess.
-_CHUNK, _MOST, _ENOUGH = 2**20, 2**28, 2**15
+# Bytes that are searched at most, and that are enough for a guess.
+_MOST, _ENOUGH = 2**28, 2**15
 _MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -87,10 +86,10 @@ class Encoding:
 UTF8 = Encoding(None)
 
 
-def detect(file: BinaryIO) -> Encoding:
+def detect(parts: Iterable[bytes]) -> Encoding:
     """The encoding of an unpacked file, searched up to 256 MB or until 32 KB of it are not UTF-8."""
     odd, size, n_valid = [], 0, 0
-    for i, block in enumerate(_blocks(file)):
+    for i, block in enumerate(_blocks(parts)):
         if i == 0 and (name := _wide(block)):
             return Encoding(name)
         if block.isascii():
@@ -118,8 +117,7 @@ def encoding_of(files: SourceFiles) -> tuple[Encoding, str]:
     """
     found = {}
     for uri in files.uris[:_SEARCHED]:
-        with files.unpacked(uri) as stream:
-            found[shown(uri)] = detect(stream)
+        found[shown(uri)] = detect(files.unpacked(uri))
     odd = [(file, one) for file, one in found.items() if one != UTF8]
     if not odd:
         return UTF8, shown(files.uris[0]) if files.uris else ""
@@ -169,20 +167,17 @@ def python_codec(name: str) -> str:
     return (_EASTERN | _SINGLE).get(name, name)
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Whole lines of about a megabyte; ends where a packed file breaks off."""
+def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same, each up to a line's end."""
     read, rest = 0, b""
-    try:
-        while read < _MOST and (chunk := file.read(_CHUNK)):
-            read += len(chunk)
-            head, newline, tail = chunk.rpartition(b"\n")
-            if newline:
-                yield rest + head
-                rest = tail
-            else:
-                rest += chunk
-    except (OSError, EOFError, ValueError):
-        pass
+    for part in parts:
+        read += len(part)
+        head, newline, tail = part.rpartition(b"\n")
+        if newline:
+            yield rest + head
+        rest = tail if newline else rest + part
+        if read >= _MOST:
+            break
     if rest:
         yield rest
 

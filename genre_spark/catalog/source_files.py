@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -131,17 +131,25 @@ class SourceFiles:
         # The files of a Connect server are not always on this machine.
         return local.open("rb") if local.is_file() else io.BytesIO(b"")
 
-    def unpacked(self, uri: str) -> BinaryIO:
-        """A file's bytes, unpacked: whole where it is local, the first megabytes elsewhere."""
+    def unpacked(self, uri: str) -> Iterator[bytes]:
+        """A file by parts of a megabyte: whole where it is local, the first megabytes elsewhere.
+
+        A packed one is unpacked as far as it goes.
+        """
         packing = _suffix(shown(uri))
         if packing in _BY_SPARK:
             text = self.spark.read.text(uri).limit(_LINES).select(F.col("value").cast("binary"))
-            return io.BytesIO(b"\n".join(row[0] for row in text.collect()))
-        raw = self.first_bytes(uri, 4 * HEAD)
-        if packing not in _PACKED:
-            return raw
-        stream = _Stream(pa.PythonFile(raw, mode="r"), _PACKED[packing][2])
-        return cast(BinaryIO, io.BufferedReader(cast(Any, stream)))
+            yield b"\n".join(row[0] for row in text.collect())
+            return
+        with self.first_bytes(uri, 4 * HEAD) as raw:
+            stream: Any = raw
+            if packing in _PACKED:
+                stream = pa.CompressedInputStream(pa.PythonFile(raw, "r"), _PACKED[packing][2])
+            try:
+                while part := stream.read(HEAD):
+                    yield part
+            except (OSError, ValueError):  # it breaks off
+                return
 
     def refuse_binary(self, uri: str, fmt: str = "") -> None:
         """Refuses a file that is something else than text, or than the format, by its first bytes.
@@ -188,24 +196,6 @@ class SourceFiles:
                 f" ({', '.join(f'.{one}' for one in _FORMATS)}); give --format csv, json, parquet or orc"
             )
         return known
-
-
-class _Stream(io.RawIOBase):
-    """An unpacked file, as Python reads it; ends where a packed file breaks off."""
-
-    def __init__(self, packed: pa.NativeFile, codec: str):
-        self._stream = pa.CompressedInputStream(packed, codec)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            found = self._stream.read(len(buffer))
-        except OSError:
-            return 0
-        buffer[: len(found)] = found
-        return len(found)
 
 
 @contextmanager

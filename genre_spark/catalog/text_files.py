@@ -86,12 +86,8 @@ def look(files: SourceFiles, uri: str, encoding: str | None = None) -> Look:
 
     Raises `InputError` if it is no text, or something else than a table.
     """
-    with files.unpacked(uri) as file:
-        try:
-            content = file.read(HEAD)
-        except (OSError, EOFError, ValueError):
-            content = b""
-    found = detect(io.BytesIO(content))
+    content = next(files.unpacked(uri), b"")[:HEAD]
+    found = detect([content])
     codec = encoding or (found.name if not found.damaged else None) or "utf-8-sig"
     text = content.decode(python_codec(codec), "replace").lstrip("\ufeff")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
