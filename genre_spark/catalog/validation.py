@@ -177,7 +177,7 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         literal(f"unusable:{TRACK_ID}"): f"coalesce({no_id_sql(TRACK_ID)}, false)",
     }
     damaged = " + ".join(
-        f"int(coalesce({one}, {_MISSING}) != {_MISSING})" for one in wrong.values()
+        f"int({one} IS NOT NULL AND {one} != {_MISSING})" for one in wrong.values()
     )
     too_many = f"({damaged} > {max_imputed})"
     unusable = f"({' OR '.join([*of_row.values(), too_many])})"
@@ -185,11 +185,11 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     of_rows = ", ".join(f"IF({so}, {word}, NULL)" for word, so in of_row.items())
     reasons = f"concat(array_compact(array({of_rows})), {of_features})"
     validated = {
+        # As the source has it, where it is not taken.
         **{
-            # As the source has it, where it is not taken.
-            odd: f"IF({wrong[name]} = {_OUT_OF_RANGE}, string({sql_name(name)}), {sql_name(odd)})"
+            odd_name(name): f"IF({wrong[name]} = {_OUT_OF_RANGE}, string({sql_name(name)}),"
+            f" {sql_name(odd_name(name))})"
             for name in in_source
-            for odd in [odd_name(name)]
         },
         N_IMPUTED: n_imputed,
         WITHOUT_FEATURES: f"({n_imputed}) = {len(features)}",
@@ -197,9 +197,7 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         USABLE: f"NOT {unusable}",
         REASONS: f"IF({unusable}, {reasons}, {_NONE})",
         **{
-            name: f"double(IF({wrong[name]} IS NULL, {sql_name(name)}, NULL))"
-            if name in in_source
-            else "double(NULL)"
+            name: f"double(IF({wrong[name]} IS NULL, {sql_name(name) if name in in_source else 'NULL'}, NULL))"
             for name in features
         },
     }
