@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_tracks
+from support.tables import inspected
 
 from genre_spark.catalog import (
-    advice,
     csv_files,
     forms,
-    inspection,
     known_tables,
     text_files,
 )
@@ -31,7 +30,7 @@ from genre_spark.catalog.source_files import SourceFiles
 from genre_spark.config import load_settings
 from genre_spark.errors import GateError, GenreSparkError, InputError
 from genre_spark.schema import FEATURE_NAMES
-from genre_spark.source import Dataset, load_dataset
+from genre_spark.source import Dataset
 
 SETTINGS = load_settings().catalog
 N = 120
@@ -398,12 +397,6 @@ def test_large_files_are_read_in_parts_where_no_value_has_a_line_break(
 
 
 # The whole way
-
-
-def inspected(spark, path, folder):
-    found = inspection.inspect(spark, Source(str(path), Dataset()), False, SETTINGS)
-    advice.write(found, folder / "mine.yaml")
-    return found, load_dataset(str(folder / "mine.yaml"))
 
 
 def rows_of(spark, path, dataset):
