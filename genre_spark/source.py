@@ -16,7 +16,7 @@ Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Count = Annotated[int, Field(ge=1)]
 
 
-_NAME = re.compile(r"\w+(\.\w+)*|`([^`]|``)+`")
+_NAME = re.compile(r"\s*(\w+(\.\w+)*|`([^`]|``)+`)\s*")
 _FILE_FORMATS = ("parquet", "csv", "json", "orc", "delta")
 _TEXT_OPTIONS = (
     "sep",
@@ -123,16 +123,23 @@ class Dataset(StrictModel):
     about: str = ""
     origin: Origin | None = None
 
+    @property
+    def canonical(self) -> tuple[str, ...]:
+        """All columns that it could map."""
+        return (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, *self.extra_features)
+
     def code(self) -> list[str]:
         """Which parts Spark would execute, or hand to a reader that can do more than read a file.
 
         Without any, the mapping of a stranger is safe to follow: columns by plain names, and a
         file format with options that say how its texts are written.
         """
-        columns = [f"columns.{name}" for name, sql in self.columns.items() if not _is_name(sql)]
+        columns = [
+            f"columns.{name}" for name, sql in self.columns.items() if not _NAME.fullmatch(sql)
+        ]
         formats = ["format"] if self.format not in (None, *_FILE_FORMATS) else []
         options = [f"options.{name}" for name in self.options if name.lower() not in _TEXT_OPTIONS]
-        rows = ["rows"] if self.rows and not _is_name(self.rows) else []
+        rows = ["rows"] if self.rows and not _NAME.fullmatch(self.rows) else []
         return [*formats, *options, *rows, *columns]
 
     @model_validator(mode="after")
@@ -159,11 +166,10 @@ class Dataset(StrictModel):
 
     @model_validator(mode="after")
     def _columns_are_canonical(self) -> "Dataset":
-        known = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, *self.extra_features)
-        unknown = sorted(set(self.columns) - set(known))
+        unknown = sorted(set(self.columns) - set(self.canonical))
         if unknown:
             raise ValueError(
-                f"columns: {', '.join(unknown)} not canonical; known are {', '.join(known)}"
+                f"columns: {', '.join(unknown)} not canonical; known are {', '.join(self.canonical)}"
                 " (name a numeric extra in extra_features)"
             )
         return self
@@ -195,7 +201,3 @@ def dataset_names() -> list[str]:
 def is_shipped(dataset: Dataset) -> bool:
     """Whether a mapping is one of those that come with genre-spark, to the letter."""
     return any(load_dataset(name) == dataset for name in dataset_names())
-
-
-def _is_name(sql: str) -> bool:
-    return _NAME.fullmatch(sql.strip()) is not None

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import yaml
 
-from genre_spark.catalog.column_readings import YEAR
 from genre_spark.catalog.inspection_results import (
     InspectedRows,
     Inspection,
     LargestArtist,
     Reading,
 )
-from genre_spark.catalog.mapping_inference import NOT_READ
+from genre_spark.catalog.mapping_inference import NOT_READ, YEAR
 from genre_spark.catalog.row_counts import messages
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import OutputError
@@ -127,17 +126,7 @@ def _doubtful_artist(found: Inspection) -> LargestArtist | None:
 def next_command(
     found: Inspection, dataset: str | None, draft: str | None, fmt: str | None = None
 ) -> str:
-    """What to type next.
-
-    Parameters
-    ----------
-    dataset : str or None
-        What the user mapped the table with.
-    draft : str or None
-        The dataset file that was written.
-    fmt : str or None
-        The format that the user named.
-    """
+    """What to type next: `dataset` mapped the table, `draft` was written, `fmt` is the format that was named."""
     # A draft names the format itself.
     form = ("--format", fmt) if fmt and not draft else ()
     mapping = dataset or draft
@@ -152,23 +141,13 @@ def next_command(
 
 
 def check_absent(file: Path) -> None:
-    """Refuses to replace a dataset file: it may hold somebody's work.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Refuses to replace a dataset file: it may hold somebody's work; raises `OutputError`."""
     if file.exists():
         raise OutputError(f"--output {file}: exists; choose another name, or delete it yourself")
 
 
 def write(found: Inspection, file: Path) -> None:
-    """Writes the guessed mapping as a dataset file.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Writes the guessed mapping as a dataset file; raises `OutputError`."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(render(found, str(file)), encoding="utf-8")

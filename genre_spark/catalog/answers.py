@@ -24,17 +24,9 @@ _SHOWN = 3
 def read(files: Mapping[str, str]) -> dict[str, str]:
     """Genre of each answered track, `UNANSWERABLE` for a question that cannot be answered.
 
-    A question without an answer is left out.
-
-    Parameters
-    ----------
-    files : mapping of str to str
-        Content of each CSV file by its path; it has the columns ``track_id`` and ``genre``.
-
-    Raises
-    ------
-    InputError
-        Where a column is missing, or a track has several answers.
+    `files` has the content of each CSV file by its path, with the columns ``track_id`` and ``genre``. A
+    question without an answer is left out. Raises `InputError` if a column is missing, or a track has
+    several answers.
     """
     found: dict[str, tuple[str, str]] = {}
     contradictions: list[str] = []
@@ -55,13 +47,7 @@ def read(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_files(storage: Storage, paths: Sequence[str]) -> dict[str, str]:
-    """`read` of CSV files on any storage.
-
-    Raises
-    ------
-    InputError
-        Also where a file is missing or is not UTF-8.
-    """
+    """`read` of CSV files on any storage. Raises `InputError` also if a file is missing or is not UTF-8."""
     contents = {}
     for path in dict.fromkeys(paths):
         if not storage.exists(path) or storage.is_dir(path):
@@ -76,28 +62,23 @@ def read_files(storage: Storage, paths: Sequence[str]) -> dict[str, str]:
 
 
 def apply(tracks: DataFrame, answers: Mapping[str, str], path: str) -> DataFrame:
-    """Tracks whose genres are those of the answers, where there are any, with the column `ANSWERED`.
+    """Accepted tracks with the genres of the answers, where there are any, and the column `ANSWERED`.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Accepted tracks.
-    answers : mapping of str to str
-        From `read`.
-    path : str
-        The catalogue's, for messages.
-
-    Raises
-    ------
-    InputError
-        Where an answered track is not among the tracks.
+    Raises `InputError` if an answered track is not among the tracks of the catalogue at `path`.
     """
     if not answers:
         return tracks.withColumn(ANSWERED, F.lit(False))
     given = tracks.sparkSession.createDataFrame(
         list(answers.items()), f"{TRACK_ID} string, _answer string"
     )
-    _check_known(tracks, given, path)
+    known = tracks.join(F.broadcast(given), TRACK_ID, "left_semi").select(TRACK_ID)
+    unknown = sorted(row[0] for row in given.select(TRACK_ID).subtract(known).collect())
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} of {len(answers)} answered tracks are not among the tracks of {path},"
+            f" such as {_some(unknown)}; check that the answers are of this catalogue and that"
+            f" {TRACK_ID} was not rounded or reformatted by a spreadsheet"
+        )
     answer = F.nullif(F.col("_answer"), F.lit(UNANSWERABLE))
     columns: dict[str, Column] = {
         GENRE: F.coalesce(answer, F.col(GENRE)),
@@ -107,17 +88,6 @@ def apply(tracks: DataFrame, answers: Mapping[str, str], path: str) -> DataFrame
         columns[GENRES] = F.when(answer.isNull(), F.col(GENRES))
     joined = tracks.join(F.broadcast(given), TRACK_ID, "left")
     return joined.withColumns(columns).drop("_answer")
-
-
-def _check_known(tracks: DataFrame, given: DataFrame, path: str) -> None:
-    known = tracks.join(F.broadcast(given), TRACK_ID, "left_semi").select(TRACK_ID)
-    unknown = sorted(row[0] for row in given.select(TRACK_ID).subtract(known).collect())
-    if unknown:
-        raise InputError(
-            f"{len(unknown)} of {given.count()} answered tracks are not among the tracks of {path},"
-            f" such as {_some(unknown)}; check that the answers are of this catalogue and that"
-            f" {TRACK_ID} was not rounded or reformatted by a spreadsheet"
-        )
 
 
 def _rows(path: str, content: str) -> list[tuple[int, str, str]]:

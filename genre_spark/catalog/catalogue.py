@@ -18,10 +18,10 @@ from genre_spark.catalog import (
     known_tables,
     reader,
     row_counts,
-    sampling,
     text_files,
     validation,
 )
+from genre_spark.catalog.encodings import refuse_encoding
 from genre_spark.catalog.reader import Mapped
 from genre_spark.catalog.rows import GatedRows, RowCounts
 from genre_spark.catalog.source_files import (
@@ -38,7 +38,7 @@ from genre_spark.catalog.source_files import (
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import ConfigError, GateError, InputError
 from genre_spark.platform.session import is_classic, is_small
-from genre_spark.schema import ARTIST, FEATURE_NAMES, FEATURE_SOURCE, GROUPS, feature
+from genre_spark.schema import ARTIST, FEATURE_NAMES, FEATURE_SOURCE, GROUPS
 from genre_spark.source import Dataset
 
 if TYPE_CHECKING:
@@ -58,25 +58,14 @@ _FEW = 4 * 2**20
 
 @dataclass(frozen=True)
 class Source:
-    """Where a catalogue stands and how it is read.
+    """Where a catalogue stands and how it is read."""
 
-    Attributes
-    ----------
-    path : str
-        For a table that is loaded already, what messages call it.
-    loaded : DataFrame or None
-        The table, where somebody else has read it.
-    version : int or None
-        Of a table with a log; None for the newest.
-    storage_options : mapping of str to str
-        With which the reader of a log reaches it.
-    """
-
-    path: str
+    path: str  # For a table that is loaded already, what messages call it.
     dataset: Dataset
     fmt: str | None = None
-    loaded: DataFrame | None = None
-    version: int | None = None
+    loaded: DataFrame | None = None  # The table, where somebody else has read it.
+    version: int | None = None  # Of a table with a log; None for the newest.
+    # With which the reader of a log reaches it.
     storage_options: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -87,12 +76,8 @@ class Source:
     def at_version(self) -> "Source":
         """The same table, of which a later commit changes nothing.
 
-        Raises
-        ------
-        ConfigError
-            Where a version is asked for of a table that has none.
-        InputError
-            Where a table with a log cannot be read, or has no such version.
+        Raises `ConfigError` if a version is asked for of a table that has none, and `InputError` if a table
+        with a log cannot be read, or has no such version.
         """
         if by_log := log_reader(self._given):
             table = by_log.open_table(self.path, self.storage_options, self.version)
@@ -127,38 +112,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """An open catalogue.
+    """An open catalogue."""
 
-    Attributes
-    ----------
-    validated : DataFrame
-        See `validation.validate`; read again each time where that is quick and the table large.
-    repeated : RepeatedIds or None
-        None where all rows were compared.
-    features : tuple of str
-        What the rows were validated for.
-    left_out : tuple of str
-        Audio features and extras that the catalogue lacks.
-    groups : tuple of str
-        Context groups that the catalogue has.
-    path : str
-        For messages.
-    source : StructType
-        Columns of the source, as quarantined rows have them.
-    owner : str
-        Column whose tracks are related.
-    sources : FeatureSources or None
-        By which features of several sources were made comparable.
-    """
-
+    # See `validation.validate`; read again each time where that is quick and the table large.
     validated: DataFrame
-    repeated: validation.RepeatedIds | None
-    features: tuple[str, ...]
-    left_out: tuple[str, ...]
-    groups: tuple[str, ...]
-    path: str
-    source: T.StructType
-    owner: str = ARTIST
+    repeated: validation.RepeatedIds | None  # None where all rows were compared.
+    features: tuple[str, ...]  # What the rows were validated for.
+    left_out: tuple[str, ...]  # Audio features and extras that the catalogue lacks.
+    groups: tuple[str, ...]  # Context groups that the catalogue has.
+    path: str  # For messages.
+    source: T.StructType  # Columns of the source, as quarantined rows have them.
+    owner: str = ARTIST  # Column whose tracks are related.
+    # By which features of several sources were made comparable.
     sources: "FeatureSources | None" = None
 
     @cached_property
@@ -167,9 +132,11 @@ class Catalogue:
         return row_counts.count(self.validated)
 
     @cached_property
-    def sample(self) -> sampling.Sample:
+    def sample(self) -> row_counts.Sample:
         """Rows on the driver; all of them where they are few."""
-        return self._few or sampling.collect(self.validated, self.n_rows, self.features, self.owner)
+        return self._few or row_counts.collect(
+            self.validated, self.n_rows, self.features, self.owner
+        )
 
     @cached_property
     def n_rows(self) -> int:
@@ -179,13 +146,13 @@ class Catalogue:
         return self._few.rows.num_rows if self._few else self.validated.count()
 
     @cached_property
-    def _few(self) -> sampling.Sample | None:
+    def _few(self) -> row_counts.Sample | None:
         """All rows of a small table that was not counted; None where it is packed and has many."""
         if self.repeated:
             return None
-        bounded = self.validated.limit(sampling.MOST)
-        found = sampling.collect(bounded, 0, self.features, self.owner)
-        return found if found.rows.num_rows < sampling.MOST else None
+        bounded = self.validated.limit(row_counts.MOST)
+        found = row_counts.collect(bounded, 0, self.features, self.owner)
+        return found if found.rows.num_rows < row_counts.MOST else None
 
     @property
     def tracks(self) -> DataFrame:
@@ -196,7 +163,7 @@ class Catalogue:
     def sampled(self) -> DataFrame:
         """As many of the tracks with features as represent all of them."""
         found = validation.with_features(self.tracks, self.features)
-        return sampling.bounded(found, self.counts.accepted - self.counts.without_features)
+        return row_counts.bounded(found, self.counts.accepted - self.counts.without_features)
 
     def on_one_scale(self, sources: "FeatureSources | None") -> "Catalogue":
         """The same with the features of several sources made comparable, where there are several."""
@@ -225,15 +192,8 @@ def open_catalogue(
 ) -> Iterator[Catalogue]:
     """A catalogue for the time of a job, counted and checked by its gates.
 
-    Parameters
-    ----------
-    scaler : FeatureScaler, optional
-        Of a bundle, whose features are used. Without it, all that the catalogue has are.
-
-    Raises
-    ------
-    GenreSparkError
-        Where the catalogue cannot be read or mapped, or has too few good rows.
+    Its features are those of a bundle's `scaler`; without one, all that it has. Raises `GenreSparkError` if
+    the catalogue cannot be read or mapped, or has too few good rows.
     """
     with ExitStack() as stack:
         keep = source.is_small()  # to plan its queries takes longer than to keep it
@@ -258,13 +218,10 @@ def scan_catalogue(
 ) -> Iterator[Catalogue]:
     """A catalogue for the time of a `score` job, checked by its gates on a sample of its rows.
 
-    Parameters are those of `open_catalogue`; `owner` is the column whose tracks are related,
-    `ranges` has the lowest, 5 %, 95 % and highest value of each feature in the model's catalogue.
-
-    Raises
-    ------
-    GenreSparkError
-        Where the catalogue cannot be read or mapped, has no rows, or clearly too few good ones.
+    Parameters are those of `open_catalogue`; `owner` is the column whose tracks are related, `ranges`
+    has the lowest, 5 %, 95 % and highest value of each feature in the model's catalogue. Raises
+    `GenreSparkError` if the catalogue cannot be read or mapped, has no rows, or clearly too few good
+    ones.
     """
     with ExitStack() as stack:
         catalogue = replace(_opened(stack, spark, source, settings, scaler), owner=owner)
@@ -308,9 +265,7 @@ def _opened(
 def check_text(spark: SparkSession, source: Source, counts: GatedRows) -> None:
     """Stops where a text table is in another encoding, or escapes quotes in another way.
 
-    Raises
-    ------
-    InputError
+    Raises `InputError`.
     """
     damaged = {name: one for name, one in counts.values.items() if one.damaged}
     if not (damaged or counts.n_malformed):
@@ -318,7 +273,7 @@ def check_text(spark: SparkSession, source: Source, counts: GatedRows) -> None:
     fmt = source.format(spark)
     if fmt in (CSV, JSON):
         files = SourceFiles.of(spark, source.path)
-        text_files.refuse_encoding(files, damaged)
+        refuse_encoding(files, damaged)
         if fmt == CSV:
             text_files.refuse_escapes(files, counts.n_malformed, source.dataset.options)
 
@@ -345,10 +300,7 @@ def _check_likeness(
 ) -> None:
     """Stops where a feature is unlike those of known tracks and of the model's own, unless confirmed.
 
-    Raises
-    ------
-    GateError
-        Naming the feature, what it is like, and the usual causes.
+    Raises `GateError`, naming the feature, what it is like, and the usual causes.
     """
     odd, tracks = {}, catalogue.sample.tracks
     for name in catalogue.features:
@@ -361,8 +313,7 @@ def _check_likeness(
         if why and name not in source.dataset.confirmed:
             odd[name] = why
             continue
-        absent = known_tables.absent(name, values) if feature(name).integer else None
-        if told := absent or known_tables.remark(name, found):
+        if told := known_tables.absent(name, values) or known_tables.remark(name, found):
             logger.warning("%s: %s", source.path, told)
     if odd:
         listed = "; ".join(f"{name}: {why}" for name, why in odd.items())
@@ -392,15 +343,8 @@ def _is_quickly_read(spark: SparkSession, table: DataFrame, source: Source) -> b
 def filled(mapped: Mapped, has_values: Mapping[str, bool] | None = None) -> tuple[str, ...]:
     """Features with at least one number: a column of nothing is as good as absent.
 
-    Parameters
-    ----------
-    has_values : mapping of str to bool, optional
-        `validation.has_values` of each feature, if it is known already.
-
-    Raises
-    ------
-    InputError
-        Where the catalogue has no feature.
+    `has_values` is `validation.has_values` of each feature, if it is known already. Raises `InputError` if
+    the catalogue has no feature.
     """
     if not mapped.features:
         raise InputError(

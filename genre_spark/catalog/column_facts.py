@@ -1,24 +1,22 @@
 """The columns of a table, with facts of the whole of it and values of a sample of its rows."""
 
 import re
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog import catalogue, names
 from genre_spark.catalog.columns import literal, readable_name
 from genre_spark.catalog.inspection_results import Column
-from genre_spark.catalog.mapping_inference import could_be_read, meanings
+from genre_spark.catalog.mapping_inference import meanings
 from genre_spark.catalog.reader import FILE_NAME, OURS
 from genre_spark.errors import InputError
 from genre_spark.schema import ARTIST, GENRE, TRACK_ID
@@ -64,12 +62,11 @@ def described(
 def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str) -> list[Column]:
     """Columns with their facts, of the whole table, and values of a sample of its rows."""
     few = len(columns) <= _NARROW
-    looked_at = [i for i, one in enumerate(columns) if few or could_be_read(one.name)]
+    looked_at = [i for i, one in enumerate(columns) if few or meanings(one.name)]
     if not columns:
         return []
-    facts = [one for i in looked_at for one in _facts(i, columns[i])]
-    found = table.agg(F.count(F.lit(1)).alias("rows"), *facts).collect()[0].asDict()
-    n_rows = found["rows"]
+    facts = [_facts(columns[i]) for i in looked_at]
+    n_rows, *found = table.agg(F.count(F.lit(1)), *facts).collect()[0]
     if not n_rows:
         raise InputError(f"{path}: has no rows")
     columns = [replace(one, n_rows=n_rows) for one in columns]
@@ -77,8 +74,8 @@ def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str
         texts = [f"left(string({columns[i].sql}), {_LONGEST}) AS `{i}`" for i in looked_at]
         chosen = f"pmod({hashed}, {max(1, n_rows // SAMPLE)}) = 0"
         rows = table.filter(chosen).selectExpr(*texts).toArrow()
-        for i, values in zip(looked_at, rows.columns, strict=True):
-            columns[i] = _with_facts(columns[i], found, i, values)
+        for i, facts_of, values in zip(looked_at, found, rows.columns, strict=True):
+            columns[i] = _with_facts(columns[i], facts_of, values)
     return columns
 
 
@@ -87,10 +84,8 @@ def _keys(column: Column) -> list[Column]:
     if column.kind.startswith("map<string"):
         pattern, objects = _MAP_KEY, column.sql
     elif column.kind == "string" and column.share(_OBJECT.match) >= _MOSTLY:
-        pattern, objects = (
-            _OBJECT_KEY,
-            f"from_json({column.sql}, 'map<string,string>', {names.LENIENT})",
-        )
+        pattern = _OBJECT_KEY
+        objects = f"from_json({column.sql}, 'map<string,string>', {names.LENIENT})"
     else:
         return []
     named = sorted({key for text in column.values for key in pattern.findall(text)})
@@ -98,25 +93,25 @@ def _keys(column: Column) -> list[Column]:
     return [
         Column(name, kind, 0.0, nested=f"{objects}[{literal(key)}]")
         for key in named
-        if could_be_read(name := f"{column.name}.{key}")
+        if meanings(name := f"{column.name}.{key}")
     ][:_MOST_FIELDS]
 
 
-def _with_facts(column: Column, found: Mapping[str, Any], i: int, texts: pa.ChunkedArray) -> Column:
-    filled, distinct, low = (found[f"{fact}{i}"] for fact in ("filled", "distinct", "low"))
+def _with_facts(column: Column, facts: Row, texts: pa.ChunkedArray) -> Column:
     counted = pc.value_counts(texts.drop_null()).to_pylist()
     values = {one["values"]: one["counts"] for one in counted if one["values"].strip()}
+    filled = max(1, facts.filled)
     return replace(
         column,
-        filled=filled / column.n_rows,
-        numeric=found[f"numbers{i}"] / max(1, filled),
-        low=low,
-        median=None if low is None else median(texts),
-        high=found[f"high{i}"],
+        filled=facts.filled / column.n_rows,
+        numeric=facts.numbers / filled,
+        low=facts.low,
+        median=None if facts.low is None else median(texts),
+        high=facts.high,
         # In an order of their own, whatever that of the rows.
         values=dict(sorted(values.items())),
         sample=min(values, default=None),
-        distinct=distinct and min(1.0, distinct / max(1, filled)),
+        distinct=facts.distinct and min(1.0, facts.distinct / filled),
     )
 
 
@@ -148,7 +143,7 @@ def _fields(
     return found
 
 
-def _facts(i: int, column: Column) -> list[SparkColumn]:
+def _facts(column: Column) -> SparkColumn:
     """Aggregates: see `Column`."""
     value, kind = F.expr(column.sql), column.kind
     text = value.cast("string")
@@ -156,15 +151,14 @@ def _facts(i: int, column: Column) -> list[SparkColumn]:
     if kind == "string":  # to fail to read a word as a number takes Java ten times as long
         number = F.when(value.rlike(_NUMBER), number)
     is_id = TRACK_ID in meanings(column.name)
-    return [
-        (F.count_if(F.trim(text) != "") if kind == "string" else F.count(value)).alias(
-            f"filled{i}"
-        ),
-        F.count(number).alias(f"numbers{i}"),
-        (F.approx_count_distinct(text, 0.01) if is_id else F.lit(None)).alias(f"distinct{i}"),
-        F.min(number).alias(f"low{i}"),
-        F.max(number).alias(f"high{i}"),
-    ]
+    facts = {
+        "filled": F.count_if(F.trim(text) != "") if kind == "string" else F.count(value),
+        "numbers": F.count(number),
+        "distinct": F.approx_count_distinct(text, 0.01) if is_id else F.lit(None).cast("long"),
+        "low": F.min(number),
+        "high": F.max(number),
+    }
+    return F.struct(*[one.alias(name) for name, one in facts.items()])
 
 
 def finite(column: SparkColumn) -> SparkColumn:

@@ -1,11 +1,16 @@
-"""Columns of any table in SQL: their names, their texts, and words that stand for no value."""
+"""Columns of any table: their names in SQL, and which of their values are texts, ids and numbers.
 
+A rule for texts is rendered to SQL, and to Python for a model that is served without Spark.
+"""
+
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
+from genre_spark.schema import ALBUM, ARTIST, GENRE, MAX_ID_LENGTH, TITLE, TRACK_ID, feature
 
 if TYPE_CHECKING:  # the command line starts without Spark
+    import numpy as np
     from pyspark.sql import Column
     from pyspark.sql.types import DataType
 
@@ -25,6 +30,20 @@ _WORDS = {
 # An id may be a short word by chance, so only the spellings that programs use count.
 _IDS = {"", "nan", "NaN", "None", "NULL", "null", "<NA>", "N/A", "#N/A", "\\N"}
 _AROUND = "[]{}()'\" "
+# Bytes that are not in the encoding become this.
+REPLACED = "\ufffd"
+# Where a list of quoted names or objects begins and ends.
+_LISTED = ("^[\\[{(]\\s{0,3}['\"{]", "['\"}]\\s{0,3}[\\]})]$")
+# What ids do not have: characters that nobody could see or type, and digits that a program rounded. An
+# exponent without a point or a plus may be a hexadecimal id.
+_NO_ID = (r"[\x00-\x1f\x7f\ufffd]", r"^-?\d(\.\d+[eE]\+?|[eE]\+)\d+$")
+
+
+def are_possible(name: str, values: "np.ndarray") -> "np.ndarray":
+    """Which values a feature can have, as `validation` has it; NaN is none."""
+    limits = feature(name)
+    possible: np.ndarray = (values >= limits.low) & (values <= limits.high)
+    return possible & (values == values.round()) if limits.integer else possible
 
 
 def sql_name(name: str) -> str:
@@ -94,3 +113,43 @@ def means_nothing(text: str, column: str, extra: Iterable[str] = ()) -> bool:
     """
     word = text.strip(" ") if column == TRACK_ID else text.strip(_AROUND).lower()
     return word in placeholders(column, extra)
+
+
+def value_sql(text: str, column: str, extra: Iterable[str] = (), lists: bool = False) -> str:
+    """SQL: the value that a text is in a text column; null where it is none, such as a damaged name.
+
+    `lists` is whether printed lists are values.
+    """
+    nothing = placeholder_sql(text, column, extra)
+    # Ids stay as they are: somebody joins by them.
+    if column == TRACK_ID:
+        return f"IF(NOT {nothing}, {text}, NULL)"
+    wrong = f"{nothing} OR contains(make_valid_utf8({text}), '{REPLACED}')"
+    if not lists:
+        begins, ends = (f"rlike({text}, {literal(one)})" for one in _LISTED)
+        wrong += f" OR ({begins} AND {ends})"
+    return f"IF({wrong}, NULL, trim({text}))"
+
+
+def value_of(text: str, column: str) -> str | None:
+    """The same of a Python text."""
+    if means_nothing(text, column):
+        return None
+    if column == TRACK_ID:
+        return text
+    listed = column == ARTIST and all(re.search(one, text) for one in _LISTED)
+    return None if REPLACED in text or listed else text.strip(" ")
+
+
+def no_id_sql(text: str) -> str:
+    """SQL: whether a text cannot be an id, or is too long for one; null for null."""
+    # As one pattern Java takes twice as long.
+    odd = " OR ".join(f"{text} RLIKE {literal(one)}" for one in _NO_ID)
+    return f"(length({text}) > {MAX_ID_LENGTH} OR {odd} OR NOT is_valid_utf8({text}))"
+
+
+def is_id(text: str | None) -> bool:
+    """Whether a Python text can be an id."""
+    if text is None or len(text) > MAX_ID_LENGTH:
+        return False
+    return not any(re.search(one, text) for one in _NO_ID)

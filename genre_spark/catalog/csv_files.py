@@ -4,17 +4,20 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog import text_files
 from genre_spark.catalog.columns import by_name
-from genre_spark.catalog.source_files import SourceFiles, separator, shown
+from genre_spark.catalog.source_files import SourceFiles, is_packed, remedy, separator, shown
 from genre_spark.errors import InputError
 from genre_spark.platform.hadoop import without_globs
+from genre_spark.platform.storage import is_remote, local_path
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,9 @@ USUAL = {
     # A small compressed file may hold a value of gigabytes.
     "maxCharsPerColumn": "2000000",
 }
+# Bytes from which on files are read in parts, and that are searched at once; with which options.
+_LARGE, _BLOCK = 2**26, 2**22
+_SEARCHABLE = {"quote": '"', "escape": '"', "encoding": "UTF-8"}
 # Characters of a column's name in a message.
 _LONGEST_NAME = 80
 # Of a narrower table, text with a line break may well look like a line of the table.
@@ -53,17 +59,12 @@ def read(files: SourceFiles, given: dict[str, str]) -> DataFrame:
     """A CSV table with columns `CORRUPT` and `SWALLOWED`; no columns where there is no header.
 
     Files with other columns, or in another order, are put together by the columns' names. `given` are
-    the user's options of Spark's reader.
-
-    Raises
-    ------
-    InputError
-        Where a file is something else, two columns have the same name, or the table is written in
-        another way than the options say.
+    the user's options of Spark's reader. Raises `InputError` if a file is something else, two columns
+    have the same name, or the table is written in another way than the options say.
     """
     spark, path, location = files.spark, files.path, files.location
     options = {**USUAL, **given}
-    if "multiLine" not in given and text_files.has_rows_by_line(files, options):
+    if "multiLine" not in given and has_rows_by_line(files, options):
         options["multiLine"] = "false"
     if found := separator(files.uris[0] if files.uris else path):
         options.setdefault("sep", found)
@@ -99,13 +100,39 @@ def read(files: SourceFiles, given: dict[str, str]) -> DataFrame:
     return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
 
 
+def has_rows_by_line(files: SourceFiles, options: Mapping[str, str]) -> bool:
+    """Whether no value of large local CSV files has a line break: Spark then reads a file in parts.
+
+    So it is where each line has an even number of quotes. Small, packed and remote files are not searched.
+    """
+    plain = all(options.get(name) == usual for name, usual in _SEARCHABLE.items())
+    local = [local_path(uri) for uri in files.uris if not is_remote(uri)]
+    known = plain and "lineSep" not in options and len(local) == len(files.uris)
+    if not known or any(is_packed(one.name) or not one.is_file() for one in local):
+        return False
+    if sum(one.stat().st_size for one in local) < _LARGE:
+        return False
+    return all(map(_has_rows_by_line, local))
+
+
+def _has_rows_by_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            block += file.readline()
+            if b"\r" in block.replace(b"\r\n", b""):
+                return False
+            if b'"' in block:
+                found = np.frombuffer(block, np.uint8)
+                quotes, ends = np.flatnonzero(found == ord('"')), np.flatnonzero(found == ord("\n"))
+                if len(quotes) % 2 or np.any(np.searchsorted(quotes, ends) % 2):
+                    return False
+    return True
+
+
 def _report_columns(path: str, groups: Mapping[tuple[str, ...], Sequence[str]]) -> None:
     """Reports columns that some files lack; an order of their own changes nothing.
 
-    Raises
-    ------
-    InputError
-        Where files have hardly a column in common: they are other tables.
+    Raises `InputError` if files have hardly a column in common: they are other tables.
     """
     named = {frozenset(map(str.lower, header)): some[0] for header, some in groups.items()}
     (first, one), *others = named.items()
@@ -141,34 +168,22 @@ def _refuse_dialect(
         raise InputError(
             f"{path}: the column {next((n for n in header if not n.isascii()), header[0])[:_LONGEST_NAME]!r} is"
             f" not UTF-8; name its encoding, which looks like {found.encoding.name}:"
-            f" {_remedy('encoding', found.encoding.name)}"
+            f" {remedy('encoding', repr(found.encoding.name))}"
         )
     dialect, sep = found.dialect, options.get("sep") or options.get("delimiter") or ","
     if dialect.sep != sep and dialect.columns > 1:
         raise InputError(
             f"{path}: its columns are separated by {text_files.called(dialect.sep)}, of which the"
-            f" header has {dialect.columns - 1}; {_remedy('sep', dialect.sep)}"
+            f" header has {dialect.columns - 1}; {remedy('sep', repr(dialect.sep))}"
         )
     needed = text_files.needed_options(dialect)
     for name, what in _NEEDED.items():
         if name in needed and name not in given:
-            raise InputError(f"{path}: {what}; {_remedy(name, needed[name])}")
-
-
-def _remedy(option: str, value: str) -> str:
-    return (
-        f"give a dataset file with options: {{{option}: {value!r}}} (genre-spark inspect --output"
-        " FILE.yaml writes one)"
-    )
+            raise InputError(f"{path}: {what}; {remedy(name, repr(needed[name]))}")
 
 
 def refuse_repeated(columns: Sequence[str], path: str) -> None:
-    """Refuses a table in which two columns have the same name.
-
-    Raises
-    ------
-    InputError
-    """
+    """Refuses a table in which two columns have the same name; raises `InputError`."""
     names = [name.lower() for name in columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import StructType
 
 from genre_spark.catalog.columns import by_name
 from genre_spark.errors import ConfigError, InputError
@@ -52,13 +52,7 @@ _FILE, _ROW = "_delta_file", "_delta_row"
 
 
 def is_table(path: str, options: Mapping[str, str]) -> bool:
-    """Whether there is a Delta table.
-
-    Raises
-    ------
-    InputError
-        Where nobody can look.
-    """
+    """Whether there is a Delta table. Raises `InputError` if nobody can look."""
     try:
         return bool(DeltaTable.is_deltatable(root_of(path), dict(options)))
     except (DeltaError, OSError) as err:
@@ -68,10 +62,7 @@ def is_table(path: str, options: Mapping[str, str]) -> bool:
 def open_table(path: str, options: Mapping[str, str], version: int | None = None) -> DeltaTable:
     """A Delta table at a version, or at its newest.
 
-    Raises
-    ------
-    InputError
-        Where there is no such table or version.
+    Raises `InputError` if there is no such table or version.
     """
     try:
         newest = DeltaTable(root_of(path), storage_options=dict(options))
@@ -108,10 +99,7 @@ def manifest_of(text: str, path: str) -> dict[str, Any]:
 def published_manifest(table: DeltaTable, path: str) -> dict[str, Any] | None:
     """The manifest of the rows in the newest version; None if the log no longer holds its commit.
 
-    Raises
-    ------
-    InputError
-        If somebody else has changed the rows since, or the manifest is damaged.
+    Raises `InputError` if somebody else has changed the rows since, or the manifest is damaged.
     """
     upto = table.version()
     for one in table.history():
@@ -132,21 +120,10 @@ def published_manifest(table: DeltaTable, path: str) -> dict[str, Any] | None:
 def read(
     spark: SparkSession, path: str, options: Mapping[str, str], version: int | None = None
 ) -> DataFrame:
-    """The rows of a Delta table at one version: later commits do not change what is read.
+    """The rows of a Delta table at one version, or the newest: later commits do not change what is read.
 
-    Parameters
-    ----------
-    path : str
-        The table's folder.
-    options : mapping of str to str
-        Storage options of deltalake.
-    version : int, optional
-        The newest where none is given.
-
-    Raises
-    ------
-    InputError
-        Where it is no Delta table, has no such version, or uses a feature that is not known here.
+    `options` are deltalake's for the storage. Raises `InputError` if it is no Delta table, has no such
+    version, or uses a feature that is not known here.
     """
     table = open_table(path, options, version)
     _check_features(path, table)
@@ -163,7 +140,9 @@ def read(
     rows = _without_deleted(spark, rows, table, dict(zip(names, places, strict=True)))
     if partitions:
         rows = _with_partitions(spark, rows, files, places)
-    return rows.select(*[_typed(field) for field in schema.fields])
+    # In the types of the table's schema: the log has partition values as it likes.
+    typed = ((one, by_name(one.name).cast(one.dataType)) for one in schema.fields)
+    return rows.select(*[column.alias(one.name, metadata=one.metadata) for one, column in typed])
 
 
 def reaches(spark: SparkSession, path: str) -> bool:
@@ -186,9 +165,7 @@ def spark_path(path: str) -> str:
 def require_one_machine(spark: SparkSession, path: str) -> None:
     """Refuses a store that Spark cannot reach, where workers are on other machines.
 
-    Raises
-    ------
-    ConfigError
+    Raises `ConfigError`.
     """
     if not (spark.sparkContext.master or "").startswith("local"):
         raise ConfigError(
@@ -261,8 +238,3 @@ def _file() -> Column:
 
 def _key(place: str) -> str:
     return f"/{place.removeprefix('file:').lstrip('/')}" if place.startswith("file:") else place
-
-
-def _typed(field: StructField) -> Column:
-    """A column in the type of the table's schema: the log has partition values as it likes."""
-    return by_name(field.name).cast(field.dataType).alias(field.name, metadata=field.metadata)

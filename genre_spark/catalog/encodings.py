@@ -1,13 +1,17 @@
-"""Detects the character encoding of a text file that is not UTF-8."""
+"""Detects the character encoding of text files that are not UTF-8."""
 
 import codecs
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
-# Bytes that are read at once, that are searched at most, and that are enough for a guess.
-_CHUNK, _MOST, _ENOUGH = 2**20, 2**28, 2**15
+from genre_spark.catalog.rows import ValueCounts
+from genre_spark.catalog.source_files import SourceFiles, remedy, shown
+from genre_spark.errors import InputError
+
+# Bytes that are searched at most, and that are enough for a guess.
+_MOST, _ENOUGH = 2**28, 2**15
 _MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -59,46 +63,33 @@ _RIVALS = {
     **dict.fromkeys(_EASTERN, tuple(_EASTERN)),
 }
 _FIELD = re.compile(rb"""[^,;\t|"\r\n]+""")
+# Files of a folder that are searched whole.
+_SEARCHED = 20
 # iconv's names where they differ from Java's.
 _OF_ICONV = {"windows-31j": "CP932", "x-windows-949": "CP949", "x-MacRoman": "MACINTOSH"}
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What a file's bytes are.
+    """What a file's bytes are."""
 
-    Attributes
-    ----------
-    name : str or None
-        Java's name of the likely encoding; None for UTF-8.
-    damaged : bool
-        Whether the file is UTF-8 for the most part, with some bytes that are not.
-    readings : tuple of (str, str)
-        A text of the file as this encoding has it, then as others would that fit; empty where the
-        encoding is certain.
-    plain : bool
-        Whether all is ASCII, which is in any encoding.
-    """
-
-    name: str | None
+    name: str | None  # Java's name of the likely encoding; None for UTF-8.
+    # Whether the file is UTF-8 for the most part, with some bytes that are not.
     damaged: bool = False
+    # A text of the file as this encoding has it, then as others would that fit; empty where
+    # the encoding is certain.
     readings: tuple[tuple[str, str], ...] = ()
+    # Whether all is ASCII, which is in any encoding.
     plain: bool = field(default=False, compare=False)
 
 
 UTF8 = Encoding(None)
 
 
-def detect(file: BinaryIO) -> Encoding:
-    """The encoding of a file, searched up to 256 MB or until 32 KB of it are not UTF-8.
-
-    Parameters
-    ----------
-    file : binary file
-        Unpacked, at its beginning.
-    """
+def detect(parts: Iterable[bytes]) -> Encoding:
+    """The encoding of an unpacked file, searched up to 256 MB or until 32 KB of it are not UTF-8."""
     odd, size, n_valid = [], 0, 0
-    for i, block in enumerate(_blocks(file)):
+    for i, block in enumerate(_blocks(parts)):
         if i == 0 and (name := _wide(block)):
             return Encoding(name)
         if block.isascii():
@@ -119,6 +110,53 @@ def detect(file: BinaryIO) -> Encoding:
     return _guess(odd, damaged=n_valid > len(odd))
 
 
+def encoding_of(files: SourceFiles) -> tuple[Encoding, str]:
+    """The encoding of a table's files, searched whole, and the file that shows it.
+
+    Raises `InputError` if two of them are in different encodings.
+    """
+    found = {}
+    for uri in files.uris[:_SEARCHED]:
+        found[shown(uri)] = detect(files.unpacked(uri))
+    odd = [(file, one) for file, one in found.items() if one != UTF8]
+    if not odd:
+        return UTF8, shown(files.uris[0]) if files.uris else ""
+    file, encoding = odd[0]
+    for other, one in found.items():
+        # Damaged UTF-8 goes with UTF-8, and plain ASCII with anything.
+        alike = one.plain or one.name == encoding.name or (encoding.damaged and one == UTF8)
+        if not alike:
+            raise InputError(
+                f"{files.path}: {other} is {one.name or 'UTF-8'} and {file} is"
+                f" {encoding.name or 'damaged UTF-8'}: files of one table need one encoding; convert"
+                f" one: {_convert_command(file, encoding)}"
+            )
+    return encoding, file
+
+
+def refuse_encoding(files: SourceFiles, damaged: Mapping[str, ValueCounts]) -> None:
+    """Refuses a text table in another encoding than UTF-8, once values of columns turned out damaged.
+
+    A file that is UTF-8 but for some bytes is not refused. Raises `InputError`, naming the column, the
+    number of its values, the likely encoding, and two remedies.
+    """
+    encoding, file = encoding_of(files) if damaged else (UTF8, "")
+    if encoding.name is None or encoding.damaged:
+        return
+    listed = ", ".join(f"{one.damaged:,} values of {name}" for name, one in damaged.items())
+    example = next(iter(damaged.values())).example
+    raise InputError(
+        f"{files.path}: {listed} are not UTF-8, for example {example!r}; {file} looks like"
+        f" {encoding.name}: {remedy('encoding', encoding.name)}, or convert it:"
+        f" {_convert_command(file, encoding)}"
+    )
+
+
+def _convert_command(file: str, encoding: Encoding) -> str:
+    """The command that makes a file UTF-8."""
+    return f"iconv -f {of_iconv(encoding.name or '')} -t UTF-8 {shlex.quote(file)} > {shlex.quote(f'utf8-{file}')}"
+
+
 def of_iconv(name: str) -> str:
     """The name of an encoding for ``iconv -f``."""
     return _OF_ICONV.get(name, name.upper())
@@ -129,20 +167,17 @@ def python_codec(name: str) -> str:
     return (_EASTERN | _SINGLE).get(name, name)
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Whole lines of about a megabyte; ends where a packed file breaks off."""
+def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same, each up to a line's end."""
     read, rest = 0, b""
-    try:
-        while read < _MOST and (chunk := file.read(_CHUNK)):
-            read += len(chunk)
-            head, newline, tail = chunk.rpartition(b"\n")
-            if newline:
-                yield rest + head
-                rest = tail
-            else:
-                rest += chunk
-    except (OSError, EOFError, ValueError):
-        pass
+    for part in parts:
+        read += len(part)
+        head, newline, tail = part.rpartition(b"\n")
+        if newline:
+            yield rest + head
+        rest = tail if newline else rest + part
+        if read >= _MOST:
+            break
     if rest:
         yield rest
 

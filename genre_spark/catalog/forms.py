@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from genre_spark.catalog.columns import literal
 
@@ -28,24 +29,13 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Number:
-    """Plain numbers, with a unit behind each, thousands set apart, decimal commas.
+    """Plain numbers, with a unit behind each, thousands set apart, decimal commas."""
 
-    Attributes
-    ----------
-    unit : str
-        In lower case; empty where there is none.
-    thousands : str
-        The characters that set them apart.
-    comma : bool
-        Whether decimals follow a comma.
-    minus : bool
-        Whether there are typographic minus signs.
-    """
-
-    unit: str = ""
-    thousands: str = ""
-    comma: bool = False
-    minus: bool = False
+    unit: str = ""  # In lower case; empty where there is none.
+    thousands: str = ""  # The characters that set them apart.
+    comma: bool = False  # Whether decimals follow a comma.
+    minus: bool = False  # Whether there are typographic minus signs.
+    asks: ClassVar[bool] = False  # No other reading of such texts is plainer.
 
     @cached_property
     def pattern(self) -> str:
@@ -68,11 +58,6 @@ class Number:
         return re.compile(
             rf"\s*({self.pattern}){behind}\s*", re.I | re.A if not self.unit else re.I
         )
-
-    @property
-    def asks(self) -> bool:
-        """No other reading of such texts is plainer."""
-        return False
 
     @property
     def why(self) -> str:
@@ -108,19 +93,13 @@ class Number:
 
 @dataclass(frozen=True)
 class Clock:
-    """Durations of several parts.
+    """Durations of several parts."""
 
-    Attributes
-    ----------
-    forms : tuple of (pattern, weights, plus)
-        A pattern whose groups count so many milliseconds each, and what is added; the first that fits.
-    asks : bool
-        Whether it is another reading than the usual one of such texts.
-    """
-
+    # A pattern whose groups count so many milliseconds each, and what is added; the first
+    # that fits.
     forms: tuple[tuple[str, tuple[float, ...], float], ...]
     why: str
-    asks: bool = False
+    asks: bool = False  # Whether it is another reading than the usual one of such texts.
 
     def number(self, text: str) -> float | None:
         """Milliseconds of a text, None for any other text."""
@@ -151,22 +130,12 @@ def _summed(column: str, pattern: str, weights: tuple[float, ...], plus: float) 
 
 @dataclass(frozen=True)
 class Words:
-    """Words that stand for numbers.
+    """Words that stand for numbers."""
 
-    Attributes
-    ----------
-    table : mapping of str to int
-        By the word as `steps` leave it.
-    steps : tuple of (pattern, str)
-        What is replaced first.
-    fold : bool
-        Whether case does not count.
-    """
-
-    table: Mapping[str, int]
+    table: Mapping[str, int]  # By the word as `steps` leave it.
     why: str
-    steps: tuple[tuple[str, str], ...] = ()
-    fold: bool = True
+    steps: tuple[tuple[str, str], ...] = ()  # What is replaced first.
+    fold: bool = True  # Whether case does not count.
     asks: bool = False
 
     def number(self, text: str) -> float | None:
@@ -285,18 +254,10 @@ MODES = (
 
 @dataclass(frozen=True)
 class Year:
-    """Years, alone or in dates.
+    """Years, alone or in dates."""
 
-    Attributes
-    ----------
-    pattern : str
-        With one group: the year.
-    template : str
-        SQL for the year of ``{0}``.
-    """
-
-    pattern: str
-    template: str
+    pattern: str  # With one group: the year.
+    template: str  # SQL for the year of ``{0}``.
     why: str = "of a date"
     asks: bool = False
 
@@ -324,13 +285,7 @@ _MOST_UNITS = 3
 
 
 def numbers_of(texts: Mapping[str, int]) -> list[Number]:
-    """The forms of numbers that a column's texts could be in, the plainest first.
-
-    Parameters
-    ----------
-    texts : mapping of str to int
-        Values with their rows.
-    """
+    """The forms of numbers that texts, here with their rows, could be in, the plainest first."""
     units: Counter[str] = Counter()
     marks = set()
     for text, n in texts.items():

@@ -1,7 +1,7 @@
 """Looks into a table: its columns, how they could be mapped, and what would become of its rows."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -19,13 +19,11 @@ from genre_spark.catalog import (
     mixed_sources,
     reader,
     row_counts,
-    sampling,
     text_files,
     validation,
 )
 from genre_spark.catalog.catalogue import Source
-from genre_spark.catalog.column_readings import YEAR
-from genre_spark.catalog.columns import sql_name
+from genre_spark.catalog.columns import are_possible, sql_name
 from genre_spark.catalog.encodings import Encoding
 from genre_spark.catalog.inspection_results import (
     Column,
@@ -35,15 +33,13 @@ from genre_spark.catalog.inspection_results import (
     LargestArtist,
     Reading,
 )
-from genre_spark.catalog.mapping_inference import could_be_read, guess, made_ids
+from genre_spark.catalog.mapping_inference import YEAR, guess, made_ids, meanings
 from genre_spark.catalog.rows import RowCounts, ValueCounts
 from genre_spark.catalog.source_files import CSV, JSON, SourceFiles, reading
 from genre_spark.config import CatalogSettings
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
-    ARTISTS,
-    FEATURE_NAMES,
     FEATURE_SOURCE,
     GENRE,
     TEXT_COLUMNS,
@@ -60,8 +56,10 @@ _FEWEST = 3
 _AS_DISTINCT, _REPEATS = 0.98, 0.01
 # Characters of an example, and other encodings that are shown.
 _SHOWN, _RIVALS = 60, 2
-# Before the names of columns of a sample that may name the source of features.
-_BY = "by_"
+_VIOLATIONS = ("missing", "not_a_number", "out_of_range")
+# Columns of a sample by genre-spark's names: `from` the table, what they are read `to`, and `by` which
+# column or file their features may have several sources.
+_Sample = dict[str, dict[str, pa.ChunkedArray]]
 
 
 def inspect(
@@ -69,17 +67,8 @@ def inspect(
 ) -> Inspection:
     """Looks into a table, which is read whole once and kept meanwhile.
 
-    Parameters
-    ----------
-    source : Source
-        With the user's mapping, if there is one.
-    mapped_by_user : bool
-        False to guess one.
-
-    Raises
-    ------
-    GenreSparkError
-        Where the table cannot be read, or the user's mapping does not fit it.
+    Uses the mapping of `source` if the user made it, else guesses one. Raises `GenreSparkError` if the table
+    cannot be read, or the user's mapping does not fit it.
     """
     asked: list[str] = []
     if not mapped_by_user:
@@ -95,34 +84,35 @@ def inspect(
                 table, columns = column_facts.described(stack, spark, source)
             columns = [column_facts.with_parts(table, one) for one in columns]
             mapping = _with_id(table, guess(columns), asked)
-            dataset = as_dataset(mapping, source.dataset)
+            expressions = {name: one.expression for name, one in mapping.items()}
+            extra = (YEAR,) if YEAR in mapping else ()
+            update = {"columns": expressions, "extra_features": extra}
+            dataset = source.dataset.model_copy(update=update)
         found = Inspection(
             catalog=source.path,
             format=dataset.format,
             options=dict(dataset.options),
-            columns=tuple(columns),
+            columns=_with_use(columns, mapping),
             mapping=mapping,
             dataset=dataset,
+            questions=tuple(asked),
         )
         if TRACK_ID in mapping:
             mapped = reader.map_columns(table, dataset, source.path)
             if mapped.features:
                 found, counts = _validate(found, mapped, settings.max_imputed)
                 catalogue.check_text(spark, source, counts)
-    found = found.model_copy(update={"questions": tuple(asked)})
     notes, questions = tuple(advice.notes(found, settings)), advice.questions(found)
-    return found.model_copy(
-        update={"columns": _with_use(found), "notes": notes, "questions": questions}
-    )
+    return found.model_copy(update={"notes": notes, "questions": questions})
 
 
-def _with_use(found: Inspection) -> tuple[Column, ...]:
+def _with_use(columns: Sequence[Column], mapping: dict[str, Reading]) -> tuple[Column, ...]:
     """Columns with what is taken from each."""
-    read_as: dict[str, list[str]] = {}
-    for one in found.mapping.values():
+    read_as: dict[str, tuple[str, ...]] = {}
+    for one in mapping.values():
         described = f"{one.name} ({one.why})" if one.why else one.name
-        read_as.setdefault(one.source, []).append(described)
-    return tuple(replace(one, read_as=tuple(read_as.get(one.name, ()))) for one in found.columns)
+        read_as[one.source] = (*read_as.get(one.source, ()), described)
+    return tuple(replace(one, read_as=read_as.get(one.name, ())) for one in columns)
 
 
 # How the files are written
@@ -157,7 +147,7 @@ def _list_of_tracks(columns: Sequence[Column]) -> str | None:
     for one in columns:
         own = one.name.rpartition(".")[2] if one.listed else one.name
         names_in.setdefault(one.listed, set()).add(own)
-    meant = {listed: sum(map(could_be_read, own)) for listed, own in names_in.items()}
+    meant = {listed: sum(map(bool, map(meanings, own))) for listed, own in names_in.items()}
     n_of_rows = meant.pop("", 0)
     best = max(meant, key=lambda listed: meant[listed], default=None)
     return best if best and meant[best] >= max(_FEWEST, n_of_rows + 1) else None
@@ -185,26 +175,15 @@ def _with_id(
     return {TRACK_ID: Reading(TRACK_ID, made[best], "", "made of these"), **readings}
 
 
-def as_dataset(readings: Mapping[str, Reading], stored: Dataset | None = None) -> Dataset:
-    """The mapping that readings make, with the format and options of another."""
-    return (stored or Dataset()).model_copy(
-        update={
-            "columns": {name: one.expression for name, one in readings.items()},
-            "extra_features": (YEAR,) if YEAR in readings else (),
-        }
-    )
-
-
 def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
     """A user's mapping, with the columns that need none."""
     own = {name.lower(): name for name in columns}
-    known = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, *dataset.extra_features)
-    same = {name: own[name.lower()] for name in known if name.lower() in own}
+    same = {name: own[name.lower()] for name in dataset.canonical if name.lower() in own}
     expressions = {**same, **dataset.columns}
     used = {name: reader.read_by(one, columns) for name, one in expressions.items()}
     return {
         name: Reading(name, expressions[name], used[name][0] if len(used[name]) == 1 else "")
-        for name in known
+        for name in dataset.canonical
         if name in expressions
     }
 
@@ -229,8 +208,7 @@ def _validate(
         keep = functools.partial(catalogue.persisted, stack)
         validated = validation.validate(mapped, features, max_imputed, repeated, keep)
         counts, not_taken = row_counts.counted(validated, validation.VIOLATIONS)
-        grouped = validation.accepted(validated).groupBy(GENRE, ARTIST, ALBUM).count()
-        groups = keep(grouped)
+        groups = keep(validation.accepted(validated).groupBy(GENRE, ARTIST, ALBUM).count())
         sizes = (
             groups.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).agg(F.sum("count").alias("n"))
         )
@@ -241,7 +219,7 @@ def _validate(
             name: FeatureFacts(
                 **{kind: n_of.get(f"{kind}:{name}", 0) for kind in _VIOLATIONS},
                 low=row[f"low_{name}"],
-                median=column_facts.median(sample[f"to_{name}"]),
+                median=column_facts.median(sample["to"][name]),
                 high=row[f"high_{name}"],
                 possible=(feature(name).low, feature(name).high),
             )
@@ -256,9 +234,6 @@ def _validate(
             **_artists(groups),
         }
         return found.model_copy(update=update), counts
-
-
-_VIOLATIONS = ("missing", "not_a_number", "out_of_range")
 
 
 def _artists(groups: DataFrame) -> dict[str, Any]:
@@ -285,23 +260,27 @@ def _placeholders(not_taken: Sequence[row_counts.NotTaken]) -> dict[str, dict[st
     return words
 
 
-def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> pa.Table:
-    """What one in so many rows has in each column that is read (``from_``), and what becomes of it."""
+def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> _Sample:
+    """What one in so many rows has in each column that is read, and what becomes of it."""
     read = [name for name in found.mapping if name in (*mapped.columns, *mapped.features)]
     sources = {column.name: _in_source(column.sql) for column in found.columns}
-    texts = [
-        f"left(string({sources[source]}), {_SHOWN}) AS `from_{name}`"
-        for name in read
-        if (source := found.mapping[name].source) in sources
-    ]
-    outcomes = [f"{sql_name(name)} AS `to_{name}`" for name in read]
-    sides = {}
+    by = {}
     if FEATURE_SOURCE not in found.mapping:
-        named = mixed_sources.columns(found.columns)
-        sides = {one.name: _in_source(one.sql) for one in named}
-        sides[mixed_sources.FILE] = f"{reader.SOURCE}.{reader.FILE_NAME}"
-    by = [f"left(string({sql}), {_SHOWN}) AS {sql_name(_BY + name)}" for name, sql in sides.items()]
-    return mapped.rows.filter(sampling.one_in(share)).selectExpr(*texts, *outcomes, *by).toArrow()
+        by = {one.name: sources[one.name] for one in mixed_sources.columns(found.columns)}
+        by[mixed_sources.FILE] = f"{reader.SOURCE}.{reader.FILE_NAME}"
+    of = {name: found.mapping[name].source for name in read}
+    values = {name: sources[source] for name, source in of.items() if source in sources}
+    columns = {
+        **{("from", name): f"left(string({sql}), {_SHOWN})" for name, sql in values.items()},
+        **{("to", name): sql_name(name) for name in read},
+        **{("by", name): f"left(string({sql}), {_SHOWN})" for name, sql in by.items()},
+    }
+    named = [f"{sql} AS `{i}`" for i, sql in enumerate(columns.values())]
+    rows = mapped.rows.filter(row_counts.one_in(share)).selectExpr(*named).toArrow()
+    sample: _Sample = {"from": {}, "to": {}, "by": {}}
+    for (side, name), column in zip(columns, rows.columns, strict=True):
+        sample[side][name] = column
+    return sample
 
 
 def _in_source(sql: str) -> str:
@@ -311,23 +290,19 @@ def _in_source(sql: str) -> str:
 
 
 def _outcomes(
-    found: Inspection, mapped: reader.Mapped, counts: RowCounts, sample: pa.Table
+    found: Inspection, mapped: reader.Mapped, counts: RowCounts, sample: _Sample
 ) -> dict[str, Reading]:
     """Readings with examples of what becomes of values, and doubts about the outcome."""
-    completed = {}
-    by = {
-        name.removeprefix(_BY): sample[name] for name in sample.column_names if name.startswith(_BY)
-    }
-    artists = sample[f"to_{ARTIST}"] if f"to_{ARTIST}" in sample.column_names else None
+    completed, outcomes = {}, sample["to"]
     for name, one in found.mapping.items():
-        if f"from_{name}" in sample.column_names:
-            examples = _examples(sample[f"from_{name}"], sample[f"to_{name}"])
-            one = replace(one, examples=examples)
+        if name in sample["from"]:
+            one = replace(one, examples=_examples(sample["from"][name], outcomes[name]))
         if name in counts.values:
             one = replace(one, not_understood=counts.values[name].not_understood / counts.read)
         if name in mapped.features and name not in found.dataset.confirmed:
-            one = _doubted(one, sample[f"to_{name}"], counts.values.get(name))
-            if mixed := mixed_sources.question(sample[f"to_{name}"], by, artists):
+            one = _doubted(one, outcomes[name], counts.values.get(name))
+            mixed = mixed_sources.question(outcomes[name], sample["by"], outcomes.get(ARTIST))
+            if mixed:
                 one = replace(one, question=one.question or f"{name}: {mixed}")
         completed[name] = one
     return completed
@@ -335,9 +310,9 @@ def _outcomes(
 
 def _doubted(one: Reading, outcomes: pa.ChunkedArray, taken: ValueCounts | None) -> Reading:
     """A reading of a feature, with what is unlike known tracks in its outcome."""
-    limits, values = feature(one.name), outcomes.drop_null().to_numpy()
-    values = values[(values >= limits.low) & (values <= limits.high)]
-    lost = known_tables.absent(one.name, values) if limits.integer else None
+    values = outcomes.drop_null().to_numpy()
+    values = values[are_possible(one.name, values)]
+    lost = known_tables.absent(one.name, values)
     found = known_tables.spread(one.name, values)
     if doubt := known_tables.unlike(one.name, found) or row_counts.mostly_lost(taken):
         one = replace(one, doubt=doubt)

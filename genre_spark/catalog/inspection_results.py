@@ -16,46 +16,27 @@ _HIDDEN = Field(exclude=True)
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the source table.
-
-    Attributes
-    ----------
-    kind : str
-        Spark's name of its type.
-    filled, numeric : float
-        Share of the rows that have a value, and of those with one that is a number, in [0, 1].
-    low, median, high : float or None
-        Of the numbers.
-    values : mapping of str to int
-        Different values of a sample from all over the table, with their rows in it.
-    distinct : float or None
-        Distinct values as a share of those that are filled, in [0, 1]; None where not counted.
-    nested : str
-        Its expression where it is a field of a struct.
-    listed : str
-        The list of structs that it is in; empty where it is in none.
-    n_rows : int
-        Of the table.
-    sample : str or None
-        One of the values.
-    read_as : tuple of str
-        Columns of genre-spark that are taken from it.
-    """
+    """A column of the source table."""
 
     name: str
-    kind: str
+    kind: str  # Spark's name of its type.
+    # Share of the rows that have a value, and of those with one that is a number, in [0, 1].
     filled: float
     numeric: float = 0.0
+    # Of the numbers.
     low: float | None = None
     median: float | None = None
     high: float | None = None
+    # Different values of a sample from all over the table, with their rows in it.
     values: Annotated[Mapping[str, int], _HIDDEN] = field(default_factory=dict)
+    # Distinct values as a share of those that are filled, in [0, 1]; None where not counted.
     distinct: Annotated[float | None, _HIDDEN] = None
-    nested: Annotated[str, _HIDDEN] = ""
+    nested: Annotated[str, _HIDDEN] = ""  # Its expression where it is a field of a struct.
+    # The list of structs that it is in; empty where it is in none.
     listed: Annotated[str, _HIDDEN] = ""
-    n_rows: Annotated[int, _HIDDEN] = 0
-    sample: str | None = None
-    read_as: tuple[str, ...] = ()
+    n_rows: Annotated[int, _HIDDEN] = 0  # Of the table.
+    sample: str | None = None  # One of the values.
+    read_as: tuple[str, ...] = ()  # Columns of genre-spark that are taken from it.
 
     @property
     def sql(self) -> str:
@@ -77,39 +58,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Reading:
-    """How one of genre-spark's columns is read.
+    """How one of genre-spark's columns is read."""
 
-    Attributes
-    ----------
-    name : str
-        Of genre-spark's column.
-    expression : str
-        Spark SQL over the source's columns.
-    source : str
-        The column that it was taken for; empty where it is made of others.
-    why : str
-        What was done to its values; empty where they are taken as they are.
-    question : str
-        What only a person can decide; empty where there is no doubt.
-    rival : str
-        The expression of the other reading.
-    doubt : str
-        Why the outcome is unlike tracks of known tables.
-    examples : tuple of (str, str)
-        Values of the table, and what becomes of them.
-    not_understood : float
-        Share of the rows whose value is not understood, in [0, 1].
-    """
-
-    name: str
-    expression: str
-    source: str
-    why: str = ""
-    question: str = ""
-    rival: str = ""
-    doubt: str = ""
-    examples: tuple[tuple[str, str], ...] = ()
-    not_understood: float = 0.0
+    name: str  # Of genre-spark's column.
+    expression: str  # Spark SQL over the source's columns.
+    source: str  # The column that it was taken for; empty where it is made of others.
+    why: str = ""  # What was done to its values; empty where they are taken as they are.
+    question: str = ""  # What only a person can decide; empty where there is no doubt.
+    rival: str = ""  # The expression of the other reading.
+    doubt: str = ""  # Why the outcome is unlike tracks of known tables.
+    examples: tuple[tuple[str, str], ...] = ()  # Values of the table, and what becomes of them.
+    not_understood: float = 0.0  # Share of the rows whose value is not understood, in [0, 1].
 
 
 class FeatureFacts(StrictModel):
@@ -139,45 +98,25 @@ class LargestArtist(StrictModel):
 
 
 class Inspection(StrictModel):
-    """What is in a table, how it would be read, and what to do next.
+    """What is in a table, how it would be read, and what to do next."""
 
-    Attributes
-    ----------
-    catalog : str
-        Its path.
-    options : dict of str to str
-        With which it is read.
-    mapping : dict of str to Reading
-        How each of genre-spark's columns is read.
-    rows : InspectedRows or None
-        None where no column identifies a track, or none is a feature.
-    genres : dict of str to int
-        The largest, with their tracks.
-    placeholders : dict of str to dict of str to int
-        Per text column the words that mean "no value", with their rows.
-    questions : tuple of str
-        What only a person can decide; the draft has the likelier answers.
-    draft : str or None
-        The dataset file that was written.
-    next : str
-        The command to type next.
-    dataset : Dataset
-        With which the table was read: its format, options and columns.
-    """
-
-    catalog: str
+    catalog: str  # Its path.
     format: str | None = None
-    options: dict[str, str] = {}
+    options: dict[str, str] = {}  # With which it is read.
     columns: tuple[Column, ...]
-    mapping: dict[str, Reading]
+    mapping: dict[str, Reading]  # How each of genre-spark's columns is read.
     features: dict[str, FeatureFacts] = {}
+    # None where no column identifies a track, or none is a feature.
     rows: InspectedRows | None = None
-    genres: dict[str, Count] = {}
+    genres: dict[str, Count] = {}  # The largest, with their tracks.
     artists: Count = 0
+    # Per text column the words that mean "no value", with their rows.
     placeholders: dict[str, dict[str, Count]] = {}
     notes: tuple[str, ...] = ()
+    # What only a person can decide; the draft has the likelier answers.
     questions: tuple[str, ...] = ()
-    draft: str | None = None
-    next: str = ""
+    draft: str | None = None  # The dataset file that was written.
+    next: str = ""  # The command to type next.
+    # With which the table was read: its format, options and columns.
     dataset: Annotated[Dataset, _HIDDEN] = Dataset()
     largest_artist: Annotated[LargestArtist | None, _HIDDEN] = None

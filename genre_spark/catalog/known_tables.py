@@ -41,18 +41,12 @@ _CAUSES: dict[str, tuple[tuple[str, float, float], ...]] = {
 
 
 class Usual(StrictModel):
-    """Values of a feature in the public tables.
+    """Values of a feature in the public tables."""
 
-    Attributes
-    ----------
-    low, high : float
-        The lowest 1 % and the highest 99 % quantile of any table.
-    least, most : float
-        The lowest 0.1 % and the highest 99.9 % quantile of any table.
-    """
-
+    # The lowest 1 % and the highest 99 % quantile of any table.
     low: float
     high: float
+    # The lowest 0.1 % and the highest 99.9 % quantile of any table.
     least: float
     most: float
 
@@ -77,31 +71,22 @@ def usual(name: str) -> Usual | None:
 
 @dataclass(frozen=True)
 class Spread:
-    """How a feature's values are spread.
+    """How a feature's values are spread."""
 
-    Attributes
-    ----------
-    n : int
-        How many there are.
-    unusual, unknown, far : float
-        Shares of them outside of `Usual.low` to `high`, of `least` to `most`, and of these with a
-        margin, in [0, 1].
-    """
-
-    n: int
+    n: int  # How many there are.
     median: float | None
+    # Shares of them outside of `Usual.low` to `high`, of `least` to `most`, and of these with
+    # a margin, in [0, 1].
     unusual: float = 0.0
     unknown: float = 0.0
     far: float = 0.0
 
 
 def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> Spread:
-    """The spread of values.
+    """The spread of a feature's values.
 
     Parameters
     ----------
-    name : str
-        Of a feature.
     values : float array of shape (n,)
         Without NaN.
     weights : int array of shape (n,), optional
@@ -128,14 +113,9 @@ def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> 
 
 
 def unlike(name: str, found: Spread, fewest: int = FEWEST) -> str | None:
-    """Why values are unlike those of known tracks, with the usual causes; None where they are alike.
+    """Why values are unlike those of known tracks, with the usual causes.
 
-    Parameters
-    ----------
-    name : str
-        Of a feature.
-    fewest : int
-        Of fewer values nothing is said.
+    None where they are alike, or fewer than `fewest`.
     """
     known, median = usual(name), found.median
     if known is None or median is None or found.n < fewest:
@@ -165,9 +145,8 @@ def _beyond(found: Spread, known: Usual) -> str:
 
 def absent(name: str, values: np.ndarray) -> str | None:
     """What is odd about whole numbers: one is common in every known table and never there here."""
-    there = set(np.unique(values))
     for value, share in _known().shares.get(name, {}).items():
-        if values.size * share > _EXPECTED and float(value) not in there:
+        if values.size * share > _EXPECTED and float(value) not in values:
             return (
                 f"{name} is never {value} in {values.size:,} tracks; in known tables at least"
                 f" {share:.0%} are: is it coded in another way?"

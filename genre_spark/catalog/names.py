@@ -4,15 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from genre_spark.catalog.columns import literal, placeholder_sql, sql_name
 from genre_spark.catalog.inspection_results import Column
 from genre_spark.schema import ARTIST, GENRE, GENRES
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-    from pyspark.sql.types import DataType
 
 _NONE = "array<string>"
 _NAME = "name"
@@ -60,32 +60,23 @@ _MOST_PARTS = 2000
 
 
 class Names(NamedTuple):
-    """How a column of names is read.
+    """How a column of names is read."""
 
-    Attributes
-    ----------
-    first, all : str
-        SQL for the first name, and for all of them.
-    why, question, rival : str
-        As of `column_readings.Reading`.
-    """
-
+    # SQL for the first name, and for all of them.
     first: str
     all: str
+    # As of `Reading`.
     why: str
     question: str = ""
     rival: str = ""
 
 
-def all_of(column: str | None, kind: "DataType | None") -> str:
+def all_of(column: str | None, kind: T.DataType | None) -> str:
     """SQL: names of all artists, in order, as array<string>; null where there is none.
 
-    Parameters
-    ----------
-    column : str, optional
-        SQL expression of texts (one name, several separated by semicolons, or a list as JSON,
-        Python, numpy, Postgres or Spark print it), arrays of texts, or arrays of structs that have
-        a ``name``, or another field that ends so.
+    `column` is a SQL expression of texts (one name, several separated by semicolons, or a list as JSON,
+    Python, numpy, Postgres or Spark print it), arrays of texts, or arrays of structs that have a ``name``,
+    or another field that ends so.
     """
     if column is None or kind is None:
         return f"cast(NULL AS {_NONE})"
@@ -158,12 +149,6 @@ def is_printed(text: str) -> bool:
     return len(text) > 1 and _BRACKETS.get(text[0]) == text[-1]
 
 
-def printed_sql(text: str) -> str:
-    """SQL: whether a text is a list of quoted names or objects."""
-    begin, end = literal("^[\\[{(]\\s{0,3}['\"{]"), literal("['\"}]\\s{0,3}[\\]})]$")
-    return f"(rlike({text}, {begin}) AND rlike({text}, {end}))"
-
-
 def _unwrapped(text: str) -> str:
     """SQL: a list without the name of its type, which Scala and numpy print, or quotes around it."""
     trimmed = f"btrim(string({text}), {literal(_BLANKS)})"
@@ -225,9 +210,7 @@ def _doubt(name: str, found: _Separated, rows: int) -> str:
     )
 
 
-def _as_list(column: str, kind: "DataType") -> str:
-    from pyspark.sql import types as T  # the command line starts without
-
+def _as_list(column: str, kind: T.DataType) -> str:
     if isinstance(kind, T.ArrayType):
         item = kind.elementType
         if isinstance(item, T.StructType):
@@ -241,15 +224,8 @@ def _as_list(column: str, kind: "DataType") -> str:
 
 
 def spellings(counts: Mapping[str, int]) -> dict[str, str]:
-    """The spelling that stands for each other one; only spellings that change.
+    """By the tracks of each genre, the spelling that stands for each other one; only those that change.
 
-    Parameters
-    ----------
-    counts : mapping of str to int
-        Tracks of each genre as it is spelled.
-
-    Examples
-    --------
     >>> spellings({"rock": 5, "ROCK": 2, "pop": 1})
     {'ROCK': 'rock'}
     """
@@ -269,10 +245,8 @@ def merged(counts: Mapping[str, int]) -> dict[str, int]:
     return total
 
 
-def respelled(tracks: "DataFrame", changed: Mapping[str, str]) -> "DataFrame":
+def respelled(tracks: DataFrame, changed: Mapping[str, str]) -> DataFrame:
     """Tracks with the spellings that `spellings` gave, in both columns of genres."""
-    from pyspark.sql import functions as F
-
     pairs = [F.lit(one) for pair in changed.items() for one in pair]
     if not pairs:
         return tracks

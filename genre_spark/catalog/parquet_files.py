@@ -4,7 +4,7 @@ import json
 import logging
 from collections import defaultdict
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JError
@@ -27,42 +27,32 @@ _NUMBERS = (*_WHOLE, T.FloatType, T.DoubleType, T.DecimalType, T.BooleanType)
 _COMMON = ((_WHOLE, T.LongType()), (_NUMBERS, T.DoubleType()), (T.AtomicType, T.StringType()))
 
 
-class _Field(NamedTuple):
-    """A column of one file; `type` is None where Spark cannot read it, void where it is empty."""
-
-    name: str
-    type: T.DataType | None
-    stored_as: str
-
-
-_Schema = tuple[_Field, ...]
+# Names and types of a file's columns, void for those without values.
+_Schema = tuple[tuple[str, T.DataType], ...]
 
 
 def read(files: SourceFiles, options: dict[str, str]) -> DataFrame:
     """A table of Parquet files with all columns that Spark can read, in the type that holds all.
 
-    Whole numbers in one file and fractions in another become doubles; a column without values in
-    one file has the others' type; other mixtures of simple types become text.
-
-    Raises
-    ------
-    InputError
-        Where a column is nested in one file and not in another, or no column can be read.
+    Whole numbers in one file and fractions in another become doubles; a column without values in one
+    file has the others' type; other mixtures of simple types become text. Raises `InputError` if a
+    column is nested in one file and not in another, or no column can be read.
     """
     spark, path = files.spark, files.path
     require_classic(spark, f"{path}: reading files with columns of different types")
     groups: dict[_Schema, list[str]] = defaultdict(list)
+    unreadable: dict[str, str] = {}
     for file in files.uris:
-        groups[_schema(spark, file)].append(file)
-    unreadable = {f.name: f.stored_as for schema in groups for f in schema if f.type is None}
+        readable, others = _schema(spark, file)
+        groups[readable].append(file)
+        unreadable |= others
     if unreadable:
         listed = ", ".join(f"{name} ({kind})" for name, kind in unreadable.items())
         logger.warning("%s: left out, Spark cannot read this type: %s", path, listed)
     found: dict[str, dict[T.DataType, str]] = defaultdict(dict)
     for schema, some in groups.items():
-        for field in schema:
-            if field.type is not None:
-                found[field.name.lower()].setdefault(field.type, some[0])
+        for name, kind in schema:
+            found[name.lower()].setdefault(kind, some[0])
     lost = set(map(str.lower, unreadable))
     types = {name: _common(path, name, kinds) for name, kinds in found.items() if name not in lost}
     if not types:
@@ -71,8 +61,8 @@ def read(files: SourceFiles, options: dict[str, str]) -> DataFrame:
     return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
 
 
-def _schema(spark: SparkSession, file: str) -> _Schema:
-    """Columns of a file by its footer, each converted by Spark's own rules."""
+def _schema(spark: SparkSession, file: str) -> tuple[_Schema, dict[str, str]]:
+    """Columns of a file by its footer, each converted by Spark's own rules; those that Spark cannot read."""
     jvm: Any = spark._jvm
     conf = spark._jsparkSession.sessionState().conf()
     uri = jvm.org.apache.hadoop.fs.Path(jvm.java.net.URI(file))
@@ -85,7 +75,8 @@ def _schema(spark: SparkSession, file: str) -> _Schema:
         reader.close()
     parquet = jvm.org.apache.spark.sql.execution.datasources.parquet
     converter = parquet.ParquetToSparkSchemaConverter(conf)
-    fields = []
+    fields: list[tuple[str, T.DataType]] = []
+    unreadable = {}
     for i in range(message.getFieldCount()):
         one = message.getType(i)
         alone = jvm.java.util.ArrayList()
@@ -93,17 +84,15 @@ def _schema(spark: SparkSession, file: str) -> _Schema:
         stored = " ".join(str(one.toString()).split())
         try:
             converted = converter.convert(jvm.org.apache.parquet.schema.MessageType("m", alone))
-            kind: T.DataType | None = T.StructType.fromJson(json.loads(converted.json()))[
-                0
-            ].dataType
+            kind = T.StructType.fromJson(json.loads(converted.json()))[0].dataType
         except (Py4JError, PySparkException):
             kind = None
-        if kind and "time(" in kind.simpleString():
-            kind = None
-        elif isinstance(kind, T.AtomicType) and "UNKNOWN" in stored:
-            kind = T.NullType()
-        fields.append(_Field(one.getName(), kind, stored))
-    return tuple(fields)
+        if kind is None or "time(" in kind.simpleString():
+            unreadable[one.getName()] = stored
+            continue
+        is_empty = isinstance(kind, T.AtomicType) and "UNKNOWN" in stored
+        fields.append((one.getName(), T.NullType() if is_empty else kind))
+    return tuple(fields), unreadable
 
 
 def _common(path: str, name: str, kinds: dict[T.DataType, str]) -> T.DataType:
@@ -132,23 +121,22 @@ def _part(
     types: dict[str, T.DataType],
     options: dict[str, str],
 ) -> DataFrame:
-    kept = [f for f in schema if f.name.lower() in types]
+    kept = [(name, kind) for name, kind in schema if name.lower() in types]
     # Of a column without values any type will do.
     readable = [
-        T.StructField(f.name, T.IntegerType() if isinstance(f.type, T.NullType) else f.type)
-        for f in kept
-        if f.type is not None
+        T.StructField(name, T.IntegerType() if isinstance(kind, T.NullType) else kind)
+        for name, kind in kept
     ]
     paths = [without_globs(unquote(file)) for file in files]
     loaded = spark.read.options(**options).schema(T.StructType(readable)).parquet(*paths)
     partitions = [by_name(name) for name in loaded.columns[len(readable) :]]
-    columns = [_cast(f, types[f.name.lower()]).alias(f.name) for f in kept]
+    columns = [_cast(name, kind, types[name.lower()]).alias(name) for name, kind in kept]
     return loaded.select(*columns, *partitions)
 
 
-def _cast(field: _Field, kind: T.DataType) -> Column:
-    if field.type is None or isinstance(field.type, T.NullType):
-        return F.lit(None).cast(kind)
-    if isinstance(kind, T.StringType):
-        return F.expr(as_text(sql_name(field.name), field.type))
-    return by_name(field.name).cast(kind)
+def _cast(name: str, kind: T.DataType, common: T.DataType) -> Column:
+    if isinstance(kind, T.NullType):
+        return F.lit(None).cast(common)
+    if isinstance(common, T.StringType):
+        return F.expr(as_text(sql_name(name), kind))
+    return by_name(name).cast(common)

@@ -10,8 +10,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog import csv_files, json_files, names, parquet_files, text_files
-from genre_spark.catalog.columns import as_text, by_name, literal, placeholder_sql, sql_name
+from genre_spark.catalog import csv_files, names, parquet_files, text_files
+from genre_spark.catalog.columns import (
+    as_text,
+    by_name,
+    literal,
+    placeholder_sql,
+    sql_name,
+    value_sql,
+)
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.source_files import CSV, JSON, ORC, PARQUET, SourceFiles, reading
 from genre_spark.errors import ConfigError, InputError
@@ -20,7 +27,6 @@ from genre_spark.platform.session import is_classic
 from genre_spark.schema import (
     ARTIST,
     ARTISTS,
-    FEATURE_NAMES,
     FEATURE_SOURCE,
     TEXT_COLUMNS,
     TRACK_ID,
@@ -42,6 +48,7 @@ _REFUSED_TYPES = (T.ArrayType, T.MapType, T.StructType)
 # Characters of a value that are kept to show it.
 _EXAMPLE = 60
 _NO_COLUMN = "null"
+_NO_FEATURES = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
 _NO_ARTIST = "no artist"
 
 
@@ -49,39 +56,25 @@ _NO_ARTIST = "no artist"
 class Mapped:
     """A source table in canonical columns, not yet validated.
 
-    Attributes
-    ----------
-    rows : DataFrame
-        One row per source row: the text columns as string or null, without placeholders;
-        `ARTISTS` as array<string> or null; per feature ``<name>`` as double or null; per feature
-        and text column ``_odd_<name>``, the source's value as string where it was not taken, else
-        null; `CORRUPT` as the malformed line or null; `SWALLOWED`, whether other lines stand in a
-        value; `SOURCE` as a struct of the original columns.
-    features : tuple of str
-        Features that the source has, in canonical order.
-    columns : frozenset of str
-        Text columns that the source has, `FEATURE_SOURCE` among them.
-    path : str
-        Where the source stands, for messages.
-    source : StructType
-        The original columns, as `SOURCE` has them.
+    `rows` has one row per source row: the text columns as string or null, without placeholders; `ARTISTS` as
+    array<string> or null; per feature ``<name>`` as double or null; per feature and text column
+    ``_odd_<name>``, the source's value as string where it was not taken, else null; `CORRUPT` as the
+    malformed line or null; `SWALLOWED`, whether other lines are in a value; `SOURCE` as a struct of the
+    original columns.
     """
 
     rows: DataFrame
-    features: tuple[str, ...]
-    columns: frozenset[str]
-    path: str
-    source: T.StructType
+    features: tuple[str, ...]  # Those that the source has, in canonical order.
+    columns: frozenset[str]  # Text columns that the source has, `FEATURE_SOURCE` among them.
+    path: str  # Where the source is, for messages.
+    source: T.StructType  # The original columns, as `SOURCE` has them.
 
 
 def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = None) -> DataFrame:
     """A source table as it stands, with columns `CORRUPT` and `SWALLOWED` if it can have such rows.
 
-    Raises
-    ------
-    InputError
-        Where the path does not exist, is empty, cannot be read in that format, or is a table whose
-        files hold deleted rows (Delta, Iceberg, Hudi).
+    Raises `InputError` if the path does not exist, is empty, cannot be read in that format, or is a
+    table whose files hold deleted rows (Delta, Iceberg, Hudi).
     """
     files = SourceFiles.of(spark, path)
     fmt = fmt or dataset.format or files.format()
@@ -101,17 +94,13 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
 def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     """Canonical columns from a source's own, by the dataset's expressions or by equal names.
 
-    Raises
-    ------
-    InputError
-        Where `track_id` is neither there nor mapped, an expression does not fit the table, a
-        column appears twice, or a column has a type that cannot serve.
+    Raises `InputError` if `track_id` is neither there nor mapped, an expression does not fit the table,
+    a column appears twice, or a column has a type that cannot serve.
     """
     csv_files.refuse_repeated(source.columns, path)
     _refuse_variables(source, path)
     own = [name for name in source.columns if name not in OURS]
-    wanted = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, *dataset.extra_features)
-    given = {name: _given(source, dataset, name, own) for name in wanted}
+    given = {name: _given(source, dataset, name, own) for name in dataset.canonical}
     found = {name: one[0] for name, one in given.items() if one}
     mapped = {name: one for name, one in dataset.columns.items() if name in found}
     _check_expressions(source, mapped, path)
@@ -127,18 +116,13 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
     types = _types(source, found, path)
-    no_features = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
-    features = tuple(name for name in wanted if name in found and name not in no_features)
+    features = tuple(one for one in dataset.canonical if one in found and one not in _NO_FEATURES)
     expressions = {CORRUPT: "cast(NULL AS string)", SWALLOWED: "false"}
     expressions |= {name: name for name in expressions if name in source.columns}
-    for name in TEXT_COLUMNS:
+    for name in (*TEXT_COLUMNS, FEATURE_SOURCE):
         expressions |= _text(name, found.get(name), types.get(name), raw.get(name), dataset)
     for name in features:
         expressions |= _number(name, found[name], raw[name])
-    if FEATURE_SOURCE in found:
-        source_of = found[FEATURE_SOURCE], types[FEATURE_SOURCE], raw[FEATURE_SOURCE]
-        text = _text(FEATURE_SOURCE, *source_of, dataset)
-        expressions[FEATURE_SOURCE] = text[FEATURE_SOURCE]
     expressions[ARTISTS] = names.all_of(found.get(ARTISTS), types.get(ARTISTS))
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
@@ -165,7 +149,7 @@ def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
     if fmt == JSON and files.uris and "multiLine" not in given:
         uri = files.uris[0]
         text = text_files.look(files, uri, given.get("encoding")).text
-        options |= {"multiLine": "true"} if json_files.is_many_lines(text, files.label(uri)) else {}
+        options |= {"multiLine": "true"} if text_files.is_many_lines(text, files.label(uri)) else {}
     try:
         return files.spark.read.format(fmt).options(**options).load(files.location)
     except (PySparkException, Py4JJavaError) as err:
@@ -236,16 +220,10 @@ def read_by(expression: str, own: list[str]) -> list[str]:
 
 
 def _types(source: DataFrame, found: dict[str, str], path: str) -> dict[str, T.DataType]:
-    """Types of the columns.
-
-    Raises
-    ------
-    InputError
-        Where one cannot serve.
-    """
+    """Types of the columns. Raises `InputError` if one cannot serve."""
     fields = source.selectExpr(*named(found)).schema.fields
     for field in fields:
-        kind, is_text = field.dataType, field.name in (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
+        kind, is_text = field.dataType, field.name in _NO_FEATURES
         refused = isinstance(kind, _REFUSED_TYPES) and field.name != ARTISTS
         if refused or (not is_text and isinstance(kind, T.DatetimeType | T.BinaryType)):
             needed = "text" if is_text else "a number"
@@ -269,19 +247,12 @@ def _text(
         return dict.fromkeys((name, odd_name(name)), "cast(NULL AS string)")
     extra = dataset.no_artist if name == ARTIST else ()
     text = as_text(column, kind)
-    nothing = placeholder_sql(text, name, extra)
-    # Ids stand as they are: somebody joins by them.
-    if name == TRACK_ID:
-        value = f"IF(NOT {nothing}, {text}, NULL)"
-    else:
-        damaged = f"contains(make_valid_utf8({text}), '\ufffd')"
-        # A list is no name; what it means is said by a mapping.
-        own = name == ARTIST and name not in dataset.columns
-        listed = f" AND NOT coalesce({names.printed_sql(text)}, false)" if own else ""
-        value = f"IF(NOT {nothing} AND NOT {damaged}{listed}, trim({text}), NULL)"
+    # A list is no name of an artist; what it means is in a mapping.
+    value = value_sql(text, name, extra, lists=name != ARTIST or name in dataset.columns)
     shown = f"left(string({raw}), {_EXAMPLE})"
     if extra:
         # From here on a table's own word is the usual one.
+        nothing = placeholder_sql(text, name, extra)
         shown = f"IF({nothing}, {literal(_NO_ARTIST)}, {shown})"
     return {name: value, odd_name(name): f"IF({value} IS NULL, {shown}, NULL)"}
 

@@ -6,6 +6,7 @@ from genre_spark._model import Count, StrictModel
 MALFORMED, UNCLOSED = "malformed_row", "unclosed_quote"
 
 
+# Its docstring is in the published JSON Schema of manifests.
 class ValueCounts(StrictModel):
     """What became of a column's values, in rows of the source.
 
@@ -32,27 +33,13 @@ class ValueCounts(StrictModel):
 
 
 class GatedRows(StrictModel):
-    """Row counts that gates read.
+    """Row counts that gates read."""
 
-    Attributes
-    ----------
-    read : int
-        Rows of the source.
-    accepted : int
-        Rows that are tracks, one per `track_id`.
-    duplicates : int
-        Rows quarantined only because another row has their `track_id`.
-    reasons : dict of str to int
-        Quarantined rows per reason; a row can have several.
-    values : dict of str to ValueCounts
-        Of each used column that has values which were not taken.
-    """
-
-    read: Count
-    accepted: Count
-    duplicates: Count
-    reasons: dict[str, Count]
-    values: dict[str, ValueCounts]
+    read: Count  # Rows of the source.
+    accepted: Count  # Rows that are tracks, one per `track_id`.
+    duplicates: Count  # Rows quarantined only because another row has their `track_id`.
+    reasons: dict[str, Count]  # Quarantined rows per reason; a row can have several.
+    values: dict[str, ValueCounts]  # Of each used column that has values which were not taken.
 
     @property
     def n_quarantined(self) -> int:
@@ -76,27 +63,12 @@ class GatedRows(StrictModel):
 
 
 class RowCounts(GatedRows):
-    """All row counts of a catalogue.
+    """All row counts of a catalogue."""
 
-    Attributes
-    ----------
-    ambiguous : int
-        Tracks under more than one genre.
-    with_genre : int
-        Tracks with exactly one genre.
-    imputed : int
-        Tracks that lack at least one feature.
-    without_features : int
-        Tracks that lack all of them.
-    missing : dict of str to int
-        Tracks that lack each feature; those that no track lacks are left out.
-    fingerprint : str
-        Hash of the accepted tracks, in whatever order they come.
-    """
-
-    ambiguous: Count
-    with_genre: Count
-    imputed: Count
-    without_features: Count = 0
+    ambiguous: Count  # Tracks under more than one genre.
+    with_genre: Count  # Tracks with exactly one genre.
+    imputed: Count  # Tracks that lack at least one feature.
+    without_features: Count = 0  # Tracks that lack all of them.
+    # Tracks that lack each feature; those that no track lacks are left out.
     missing: dict[str, Count] = {}
-    fingerprint: str
+    fingerprint: str  # Hash of the accepted tracks, in whatever order they come.

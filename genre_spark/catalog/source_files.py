@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -37,8 +37,14 @@ _FORMATS = {
     "orc": ORC,
 }
 _SEPARATORS = {"tsv": "\t", "tab": "\t", "psv": "|"}
-# What Spark unpacks while it reads, and what it does not.
-_PACKERS = {"gz", "bz2", "zst", "lz4", "snappy", "deflate"}
+# What Spark unpacks while it reads: by ending the first bytes, the name, and that of Arrow's codec.
+_PACKED = {
+    ".gz": (b"\x1f\x8b", "gzip", "gzip"),
+    ".zst": (b"\x28\xb5\x2f\xfd", "zstd", "zstd"),
+    ".bz2": (b"BZh", "bzip2", "bz2"),
+}
+_BY_SPARK = (".lz4", ".snappy", ".deflate")
+# What it does not.
 _ARCHIVES = {"zip", "7z", "rar", "tar", "tgz", "tbz", "tbz2", "txz", "xz", "z", "lzma", "br"}
 _SHEETS = {"xlsx", "xls", "xlsm", "ods", "numbers"}
 # Tables whose log says which files count: the files alone hold deleted and outdated rows. By what their
@@ -57,13 +63,6 @@ HEAD, _LINES = 2**20, 1000
 
 # What files are that are no text, by their first bytes, and the remedy.
 _MAGIC = {b"PAR1": PARQUET, b"ORC": ORC}
-_PACKED = {
-    b"\x1f\x8b": ("gzip", ".gz"),
-    b"\x28\xb5\x2f\xfd": ("zstd", ".zst"),
-    b"BZh": ("bzip2", ".bz2"),
-}
-_UNPACKED_BY = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
-_BY_SPARK = (".lz4", ".snappy", ".deflate")
 _BINARY = {
     b"\xfd7zXZ": "is xz, which Spark does not read: unpack it",
     b"7z\xbc\xaf": "is a 7z archive: unpack it",
@@ -81,35 +80,24 @@ _BINARY = {
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """The files of a table.
-
-    Attributes
-    ----------
-    path : str
-        As the user gave it.
-    location : str
-        The same as Spark reads it: a path that exists is meant as it stands, others may be patterns.
-    uris : sequence of str
-        Of each file.
-    folders : dict of str to str
-        The option with which Spark reads those in subfolders.
-    """
+    """The files of a table."""
 
     spark: SparkSession
-    path: str
+    path: str  # As the user gave it.
+    # The same as Spark reads it: a path that exists is meant as it stands, others may be
+    # patterns.
     location: str
-    uris: Sequence[str]
+    uris: Sequence[str]  # Of each file.
+    # The option with which Spark reads those in subfolders.
     folders: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spark: SparkSession, path: str) -> "SourceFiles":
         """The files of a path.
 
-        Raises
-        ------
-        InputError
-            Where there is nothing, Hadoop cannot open a file of that name, the path is a table whose
-            files hold deleted rows, or some subfolders are partitions (``year=2024``) and others not.
+        Raises `InputError` if there is nothing, Hadoop cannot open a file of that name, the path is
+        a table whose files hold deleted rows, or some subfolders are partitions (``year=2024``) and
+        others not.
         """
         storage, location = storage_of(spark, path), _locate(spark, path)
         refuse_logged_table(storage, path)
@@ -143,33 +131,40 @@ class SourceFiles:
         # The files of a Connect server are not always on this machine.
         return local.open("rb") if local.is_file() else io.BytesIO(b"")
 
-    def unpacked(self, uri: str) -> BinaryIO:
-        """A file's bytes, unpacked: whole where it is local, the first megabytes elsewhere."""
-        packing = Path(shown(uri)).suffix.lower()
+    def unpacked(self, uri: str) -> Iterator[bytes]:
+        """A file by parts of a megabyte: whole where it is local, the first megabytes elsewhere.
+
+        A packed one is unpacked as far as it goes.
+        """
+        packing = _suffix(shown(uri))
         if packing in _BY_SPARK:
             text = self.spark.read.text(uri).limit(_LINES).select(F.col("value").cast("binary"))
-            return io.BytesIO(b"\n".join(row[0] for row in text.collect()))
-        raw = self.first_bytes(uri, 4 * HEAD)
-        if packing not in _UNPACKED_BY:
-            return raw
-        stream = _Stream(pa.PythonFile(raw, mode="r"), _UNPACKED_BY[packing])
-        return cast(BinaryIO, io.BufferedReader(cast(Any, stream)))
+            yield b"\n".join(row[0] for row in text.collect())
+            return
+        with self.first_bytes(uri, 4 * HEAD) as raw:
+            stream: Any = raw
+            if packing in _PACKED:
+                stream = pa.CompressedInputStream(pa.PythonFile(raw, "r"), _PACKED[packing][2])
+            try:
+                while part := stream.read(HEAD):
+                    yield part
+            except (OSError, ValueError):  # it breaks off
+                return
 
     def refuse_binary(self, uri: str, fmt: str = "") -> None:
         """Refuses a file that is something else than text, or than the format, by its first bytes.
 
-        Raises
-        ------
-        InputError
+        Raises `InputError`.
         """
         name, label, first = shown(uri), self.label(uri), self.first_bytes(uri, 512).read(512)
         if any(first.startswith(mark) for mark, kind in _MAGIC.items() if kind == fmt):
             return
-        packing = Path(name).suffix.lower()
-        for mark, (kind, suffix) in _PACKED.items():
-            if first.startswith(mark) and packing != suffix:
+        packing = _suffix(name)
+        for suffix, (mark, kind, _) in _PACKED.items():
+            is_so = first.startswith(mark)
+            if is_so and packing != suffix:
                 raise InputError(f"{label}: is {kind}: rename it to {name}{suffix}")
-            if first and packing == suffix and not first.startswith(mark):
+            if first and packing == suffix and not is_so:
                 raise InputError(
                     f"{label}: is not {kind}, as its name says: rename it without {suffix}"
                 )
@@ -180,10 +175,7 @@ class SourceFiles:
     def format(self) -> str:
         """Spark's name of the table's format, by the endings of its path and files.
 
-        Raises
-        ------
-        InputError
-            Where Spark reads no such files, or the endings do not say.
+        Raises `InputError` if Spark reads no such files, or the endings do not say.
         """
         for names in ((self.path,), self.uris):
             found = {_FORMATS[end] for end in map(_checked_ending, names) if end in _FORMATS}
@@ -206,39 +198,24 @@ class SourceFiles:
         return known
 
 
-class _Stream(io.RawIOBase):
-    """An unpacked file, as Python reads it; ends where a packed file breaks off."""
-
-    def __init__(self, packed: pa.NativeFile, codec: str):
-        self._stream = pa.CompressedInputStream(packed, codec)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            found = self._stream.read(len(buffer))
-        except OSError:
-            return 0
-        buffer[: len(found)] = found
-        return len(found)
-
-
 @contextmanager
 def reading(failure: str) -> Iterator[None]:
     """Reports whatever Spark finds wrong while it reads as the input's fault, or the machine's.
 
-    Raises
-    ------
-    ConfigError
-        Where Python workers or Java lack something.
-    InputError
-        Otherwise.
+    Raises `ConfigError` if Python workers or Java lack something, `InputError` otherwise.
     """
     try:
         yield
     except (PySparkException, Py4JJavaError) as err:
         raise environment_error(err) or InputError(f"{failure}: {cause(err)}") from err
+
+
+def remedy(option: str, value: str) -> str:
+    """How to read a table with an option of Spark's reader, for messages."""
+    return (
+        f"give a dataset file with options: {{{option}: {value}}} (genre-spark inspect --output"
+        " FILE.yaml writes one)"
+    )
 
 
 def shown(uri: str) -> str:
@@ -248,7 +225,7 @@ def shown(uri: str) -> str:
 
 def is_packed(name: str) -> bool:
     """Whether a file is packed, by its ending."""
-    return PurePosixPath(name).suffix.lower().lstrip(".") in _PACKERS
+    return _suffix(name) in (*_PACKED, *_BY_SPARK)
 
 
 def separator(path: str) -> str | None:
@@ -270,10 +247,7 @@ def log_reader(fmt: str) -> Any:
 def refuse_logged_table(storage: Storage, path: str) -> None:
     """Refuses a folder of Delta, Iceberg or Hudi: its files hold deleted rows too.
 
-    Raises
-    ------
-    InputError
-        Where the path is such a table, or inside one.
+    Raises `InputError` if the path is such a table, or inside one.
     """
     folder = path
     while _has_wildcard(folder) and not storage.exists(folder):
@@ -319,16 +293,18 @@ def _has_wildcard(path: str) -> bool:
     return any(character in path for character in "*?[{")
 
 
+def _suffix(path: str | PurePosixPath) -> str:
+    return PurePosixPath(path).suffix.lower()
+
+
 def _ending(path: str) -> str:
     """The last ending of a file's name in lower case, without that of a compression."""
-    suffixes = [s.lower().lstrip(".") for s in PurePosixPath(path).suffixes]
-    if suffixes and suffixes[-1] in _PACKERS:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
+    bare = PurePosixPath(path).with_suffix("") if is_packed(path) else path
+    return _suffix(bare)[1:]
 
 
 def _checked_ending(path: str) -> str:
-    last = PurePosixPath(path).suffix.lower().lstrip(".")
+    last = _suffix(path)[1:]
     if last in _ARCHIVES:
         raise InputError(f"{path}: ends on .{last}, which Spark does not read: unpack it")
     if last in _SHEETS:

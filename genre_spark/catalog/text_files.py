@@ -2,40 +2,33 @@
 
 import csv
 import io
+import json
 import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from genre_spark.catalog import json_files
-from genre_spark.catalog.encodings import UTF8, Encoding, detect, of_iconv, python_codec
-from genre_spark.catalog.rows import ValueCounts
+from genre_spark.catalog.encodings import UTF8, Encoding, detect, encoding_of, python_codec
 from genre_spark.catalog.source_files import (
     CSV,
     HEAD,
     SourceFiles,
-    is_packed,
+    remedy,
     separator,
     shown,
 )
 from genre_spark.errors import InputError
-from genre_spark.platform.storage import is_remote, local_path
 
 SEPARATORS = (",", ";", "\t", "|", "^", "~", "\x01", "\x1f")
 _NAMES = {"\t": "tabs", "\x01": "characters \\x01", "\x1f": "characters \\x1f"}
 _ROWS = 200
-# Files of a folder that are looked at, and those that are searched whole for their encoding.
-_FILES, _SEARCHED = 200, 20
+# Files of a folder that are looked at.
+_FILES = 200
 # Lines above a header, and below it, that may be something else.
 _ABOVE, _BELOW = 30, 3
-# Bytes from which on files are read in parts, and that are searched at once; with which options.
-_LARGE, _BLOCK = 2**26, 2**22
-_SEARCHABLE = {"quote": '"', "escape": '"', "encoding": "UTF-8"}
 # A single column whose name has a mark so often is several.
 _MARKS = 3
 csv.field_size_limit(2**30)
@@ -57,53 +50,26 @@ _SINGLE = r"\s*'[^'\n]*'\s*[,;\t|]\s*'"
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text table is written, so far as its beginning shows.
+    """How a text table is written, so far as its beginning shows."""
 
-    Attributes
-    ----------
-    sep : str
-        Between columns.
-    escape : str
-        Before a quote inside a text: a quote (RFC 4180), or a backslash, as Spark writes.
-    columns : int
-        In its header.
-    blanks : bool
-        Whether a blank follows each separator.
-    comment : str
-        With what lines begin that are no rows; empty where there are none.
-    quote : str
-        Around texts; empty where nothing is quoted.
-    """
-
-    sep: str = ","
+    sep: str = ","  # Between columns.
+    # Before a quote inside a text: a quote (RFC 4180), or a backslash, as Spark writes.
     escape: str = '"'
-    columns: int = 0
-    blanks: bool = False
-    comment: str = ""
-    quote: str = '"'
+    columns: int = 0  # In its header.
+    blanks: bool = False  # Whether a blank follows each separator.
+    comment: str = ""  # With what lines begin that are no rows; empty where there are none.
+    quote: str = '"'  # Around texts; empty where nothing is quoted.
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the beginning of a text file shows.
+    """What the beginning of a text file shows."""
 
-    Attributes
-    ----------
-    file : str
-        Its name.
-    text : str
-        The first megabyte, up to its last whole line, with newlines as line ends.
-    whole : bool
-        Whether that is all.
-    dialect : Dialect
-        How it is written, if it is CSV.
-    """
-
-    file: str = ""
+    file: str = ""  # Its name.
     encoding: Encoding = UTF8
-    text: str = ""
-    whole: bool = True
-    dialect: Dialect = Dialect()
+    text: str = ""  # The first megabyte, up to its last whole line, with newlines as line ends.
+    whole: bool = True  # Whether that is all.
+    dialect: Dialect = Dialect()  # How it is written, if it is CSV.
 
     @property
     def first_line(self) -> str:
@@ -118,17 +84,10 @@ class Look:
 def look(files: SourceFiles, uri: str, encoding: str | None = None) -> Look:
     """The beginning of a file; `encoding` is what the user named.
 
-    Raises
-    ------
-    InputError
-        Where it is no text, or something else than a table.
+    Raises `InputError` if it is no text, or something else than a table.
     """
-    with files.unpacked(uri) as file:
-        try:
-            content = file.read(HEAD)
-        except (OSError, EOFError, ValueError):
-            content = b""
-    found = detect(io.BytesIO(content))
+    content = next(files.unpacked(uri), b"")[:HEAD]
+    found = detect([content])
     codec = encoding or (found.name if not found.damaged else None) or "utf-8-sig"
     text = content.decode(python_codec(codec), "replace").lstrip("\ufeff")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -144,20 +103,9 @@ def written(
 ) -> tuple[Look, dict[str, tuple[str, ...]]]:
     """How the files of a CSV table are written, all in one way, by the first that is not empty.
 
-    Parameters
-    ----------
-    given : mapping of str to str
-        The user's options of Spark's reader.
-
-    Returns
-    -------
-    Look, dict of str to tuple of str
-        The latter has the columns of each file by its URI, of those that were looked at.
-
-    Raises
-    ------
-    InputError
-        Where one is no such file, has its header elsewhere, or is written in another way than the first.
+    `given` are the user's options of Spark's reader. Also returns the columns of each file that was looked
+    at, by its URI. Raises `InputError` if one is no such file, has its header elsewhere, or is written in
+    another way than the first.
     """
     sep, encoding = given.get("sep") or given.get("delimiter"), given.get("encoding")
     headers: dict[str, tuple[str, ...]] = {}
@@ -170,7 +118,7 @@ def written(
         one = look(files, uri, encoding)
         if not one.text.strip():
             continue
-        if json_files.is_json(one.text):
+        if _is_json(one.text):
             raise InputError(f"{label}: is JSON: rename it to .json, or give --format json")
         same = first and first.first_line == one.first_line
         one = replace(one, dialect=first.dialect if first and same else dialect_of(one.text, given))
@@ -188,100 +136,11 @@ def written(
     return first, headers
 
 
-def has_rows_by_line(files: SourceFiles, options: Mapping[str, str]) -> bool:
-    """Whether no value of large local CSV files has a line break: Spark then reads a file in parts.
-
-    So it is where each line has an even number of quotes. Small, packed and remote files are not searched.
-    """
-    plain = all(options.get(name) == usual for name, usual in _SEARCHABLE.items())
-    local = [local_path(uri) for uri in files.uris if not is_remote(uri)]
-    known = plain and "lineSep" not in options and len(local) == len(files.uris)
-    if not known or any(is_packed(one.name) or not one.is_file() for one in local):
-        return False
-    if sum(one.stat().st_size for one in local) < _LARGE:
-        return False
-    return all(map(_has_rows_by_line, local))
-
-
-def _has_rows_by_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            block += file.readline()
-            if b"\r" in block.replace(b"\r\n", b""):
-                return False
-            if b'"' in block:
-                found = np.frombuffer(block, np.uint8)
-                quotes, ends = np.flatnonzero(found == ord('"')), np.flatnonzero(found == ord("\n"))
-                if len(quotes) % 2 or np.any(np.searchsorted(quotes, ends) % 2):
-                    return False
-    return True
-
-
-def encoding_of(files: SourceFiles) -> tuple[Encoding, str]:
-    """The encoding of a table's files, searched whole, and the file that shows it.
-
-    Raises
-    ------
-    InputError
-        Where two of them are in different encodings.
-    """
-    found = {}
-    for uri in files.uris[:_SEARCHED]:
-        with files.unpacked(uri) as stream:
-            found[shown(uri)] = detect(stream)
-    odd = [(file, one) for file, one in found.items() if one != UTF8]
-    if not odd:
-        return UTF8, shown(files.uris[0]) if files.uris else ""
-    file, encoding = odd[0]
-    for other, one in found.items():
-        # Damaged UTF-8 goes with UTF-8, and plain ASCII with anything.
-        alike = one.plain or one.name == encoding.name or (encoding.damaged and one == UTF8)
-        if not alike:
-            raise InputError(
-                f"{files.path}: {other} is {one.name or 'UTF-8'} and {file} is"
-                f" {encoding.name or 'damaged UTF-8'}: files of one table need one encoding; convert"
-                f" one: {convert_command(file, encoding)}"
-            )
-    return encoding, file
-
-
-def refuse_encoding(files: SourceFiles, damaged: Mapping[str, ValueCounts]) -> None:
-    """Refuses a text table in another encoding than UTF-8, once values of columns turned out damaged.
-
-    A file that is UTF-8 but for some bytes is not refused.
-
-    Raises
-    ------
-    InputError
-        Naming the column, the number of its values, the likely encoding, and two remedies.
-    """
-    encoding, file = encoding_of(files) if damaged else (UTF8, "")
-    if encoding.name is None or encoding.damaged:
-        return
-    listed = ", ".join(f"{one.damaged:,} values of {name}" for name, one in damaged.items())
-    example = next(iter(damaged.values())).example
-    raise InputError(
-        f"{files.path}: {listed} are not UTF-8, for example {example!r}; {file} looks like"
-        f" {encoding.name}: give a dataset file with options: {{encoding: {encoding.name}}}"
-        " (genre-spark inspect --output FILE.yaml writes one), or convert it:"
-        f" {convert_command(file, encoding)}"
-    )
-
-
 def refuse_escapes(files: SourceFiles, n_malformed: int, given: Mapping[str, str]) -> None:
     """Refuses a CSV table whose malformed rows are due to quotes escaped by a backslash.
 
-    Parameters
-    ----------
-    n_malformed : int
-        Rows that are malformed, or hold other rows.
-    given : mapping of str to str
-        The user's options of Spark's reader.
-
-    Raises
-    ------
-    InputError
-        Naming the number of rows and the option.
+    `given` are the user's options of Spark's reader. Raises `InputError`, naming the number of rows and
+    the option.
     """
     if not n_malformed or "escape" in given or not files.uris:
         return
@@ -289,8 +148,7 @@ def refuse_escapes(files: SourceFiles, n_malformed: int, given: Mapping[str, str
     if dialect_of(text, {"sep": ",", **given}).escape != '"':
         raise InputError(
             f'{files.path}: {n_malformed:,} rows are malformed: quotes in its texts are written \\", as'
-            " Spark writes them; give a dataset file with options: {escape: '\\'} (genre-spark"
-            " inspect --output FILE.yaml writes one)"
+            " Spark writes them; " + remedy("escape", r"'\'")
         )
 
 
@@ -316,12 +174,13 @@ def needed_options(dialect: Dialect) -> dict[str, str]:
     """Options of Spark's reader that a dialect needs, but for its separator."""
     single = dialect.quote == "'"
     escape = "'" if single and dialect.escape == '"' else dialect.escape
-    return {
-        **({"quote": "'"} if single else {}),
-        **({"escape": escape} if escape != '"' else {}),
-        **({"ignoreLeadingWhiteSpace": "true"} if dialect.blanks else {}),
-        **({"comment": dialect.comment} if dialect.comment else {}),
+    options = {
+        "quote": "'" * single,
+        "escape": escape.strip('"'),
+        "ignoreLeadingWhiteSpace": "true" * dialect.blanks,
+        "comment": dialect.comment,
     }
+    return {name: value for name, value in options.items() if value}
 
 
 def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:
@@ -350,11 +209,6 @@ def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:
 def called(sep: str) -> str:
     """A separator as a message names it."""
     return _NAMES.get(sep, f"'{sep}'")
-
-
-def convert_command(file: str, encoding: Encoding) -> str:
-    """The command that makes a file UTF-8."""
-    return f"iconv -f {of_iconv(encoding.name or '')} -t UTF-8 {shlex.quote(file)} > {shlex.quote(f'utf8-{file}')}"
 
 
 # The parts of a look
@@ -496,3 +350,78 @@ def _fits(
         float(escape == '"'),
     )
     return (*score, *habit), replace(dialect, columns=columns)
+
+
+# JSON
+
+_DECODER = json.JSONDecoder()
+_KEY = re.compile(r'\s*[{,]\s*"([^"]{0,200})"\s*:\s*')
+# So many objects with so many keys in common are rows.
+_ALIKE = 3
+# pandas' orientations "columns", which is its default, and "split".
+_BY_COLUMNS = r'\{\s*("[^"]*"\s*:\s*\{\s*"0"|"(columns|index|data)"\s*:\s*\[[^{])'
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is JSON, by its first line."""
+    start = text.lstrip()
+    return start.startswith(("{", "[")) and (
+        _is_whole(start.partition("\n")[0].rstrip()) or start[:2] in ("{\n", "[\n")
+    )
+
+
+def is_many_lines(text: str, label: str) -> bool:
+    """Whether a JSON text is an array, or an object over several lines, and not an object in each line.
+
+    Raises `InputError` if its objects are no rows, or Spark would read the first one alone.
+    """
+    text = text.strip("\ufeff \t\n")
+    first, _, others = text.partition("\n")
+    many = first.startswith("[") or (first.startswith("{") and not _is_whole(first.rstrip()))
+    if re.match(_BY_COLUMNS, text):
+        raise InputError(
+            f"{label}: has a list for each column, as to_json of pandas writes it: write it with"
+            " orient='records', lines=True"
+        )
+    is_one = first.startswith("{") and (many or not others)
+    values = _top_values(text) if is_one else {}
+    keys = [{*one} if isinstance(one, dict) else set() for one in values.values()]
+    if len(keys) == _ALIKE and len(set.intersection(*keys)) >= _ALIKE:
+        raise InputError(
+            f"{label}: has an object for each of many keys, such as {next(iter(values))!r}, and no list: make it"
+            f" one: jq -c 'to_entries[] | {{id: .key}} + .value' {shlex.quote(label)} > tracks.jsonl"
+        )
+    if is_one and (rest := text[_decoded(text)[1] or len(text) :].strip()):
+        file = shlex.quote(label)
+        command = f"sed 's/,[[:space:]]*$//' {file}" if rest[0] == "," else f"jq -c . {file}"
+        raise InputError(
+            f"{label}: has several objects, one after the other, not one in each line: write it anew:"
+            f" {command} > tracks.jsonl"
+        )
+    return many
+
+
+def _top_values(text: str) -> dict[str, Any]:
+    """The first keys of an object with their values, so far as the text has them whole."""
+    found: dict[str, Any] = {}
+    place = 0
+    while len(found) < _ALIKE and (key := _KEY.match(text, place)):
+        value, place = _decoded(text, key.end())
+        if not place:
+            break
+        found[key[1]] = value
+    return found
+
+
+def _is_whole(line: str) -> bool:
+    return _decoded(line)[1] == len(line)
+
+
+def _decoded(text: str, start: int = 0) -> tuple[Any, int]:
+    """The value that begins at a place, and its end; 0 where there is none whole."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except ValueError:
+        return None, 0
+    except RecursionError:  # so deep that Python gives up: Spark tells of the row
+        return None, len(text)

@@ -7,7 +7,14 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 
-from genre_spark.catalog.columns import by_name, literal, placeholder_sql, sql_name
+from genre_spark.catalog.columns import (
+    REPLACED,
+    by_name,
+    literal,
+    no_id_sql,
+    placeholder_sql,
+    sql_name,
+)
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.reader import REASONS as QUARANTINE_REASONS
 from genre_spark.catalog.reader import SOURCE, Mapped, named, odd_name
@@ -18,7 +25,6 @@ from genre_spark.schema import (
     FEATURE_SOURCE,
     GENRE,
     GENRES,
-    MAX_ID_LENGTH,
     TEXT_COLUMNS,
     TRACK_ID,
     feature,
@@ -37,7 +43,6 @@ NOT_TAKEN = "not_taken"
 PLACEHOLDER, BLANK, DAMAGED = "placeholder", "blank", "damaged"
 NOT_UNDERSTOOD = "not_understood"
 _STRUCTS = "array<struct<column: string, kind: string, text: string>>"
-_REPLACED = "\ufffd"
 _ID_KEY = "_id"
 DUPLICATE = "duplicate_track_id"
 TOO_MANY = "too_many_imputed"
@@ -45,23 +50,12 @@ TOO_MANY = "too_many_imputed"
 
 @dataclass(frozen=True)
 class RepeatedIds:
-    """Ids that several rows have: few, as a rule.
+    """Ids that several rows have: few, as a rule."""
 
-    Attributes
-    ----------
-    n_rows : int
-        Rows of the source.
-    n_keys : int
-        Such ids.
-    keys : DataFrame
-        `_ID_KEY` of each, persisted.
-    facts : dict
-        Values of the aggregates that were asked for, by name.
-    """
-
-    n_rows: int
-    n_keys: int
-    keys: DataFrame
+    n_rows: int  # Rows of the source.
+    n_keys: int  # Such ids.
+    keys: DataFrame  # `_ID_KEY` of each, persisted.
+    # Values of the aggregates that were asked for, by name.
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -157,10 +151,7 @@ def quarantined(validated: DataFrame) -> DataFrame:
 
 def has_values(name: str) -> Column:
     """Aggregate: whether any row has a value in a feature that is possible, or not understood."""
-    odd = sql_name(odd_name(name))
-    understood = f"({_possible(name)} OR NOT {_unknown(name)})"
-    not_understood = f"({odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)})"
-    found = f"IF({sql_name(name)} IS NOT NULL, {understood}, {not_understood})"
+    found = f"coalesce({_violation(name)}, '') != {_MISSING}"
     return F.expr(f"coalesce(bool_or({found}), false)").alias(name)
 
 
@@ -171,43 +162,54 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     Python take a call for each operator, thousands for a catalogue and seconds of a cold start.
     """
     in_source = [name for name in features if name in mapped.features]
-    possible = {name: _possible(name) if name in mapped.features else "false" for name in features}
-    n_imputed = " + ".join(f"int(NOT {one})" for one in possible.values())
-    violations = _listed(
-        {_violation(name, name in mapped.features): f"NOT {possible[name]}" for name in features}
-    )
+    wrong = {name: sql_name(f"_wrong_{name}") for name in features}
+    found = [
+        f"{_violation(name) if name in in_source else _MISSING} AS {wrong[name]}"
+        for name in features
+    ]
+    n_imputed = " + ".join(f"int({one} IS NOT NULL)" for one in wrong.values())
+    each = [f"concat({one}, {literal(f':{name}')})" for name, one in wrong.items()]
+    violations = f"array_compact(array({', '.join(each)}))"
     of_row = {
         literal(MALFORMED): f"{sql_name(CORRUPT)} IS NOT NULL",
         literal(UNCLOSED): sql_name(SWALLOWED),
         literal(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
-        literal(f"unusable:{TRACK_ID}"): f"coalesce({_NO_ID}, false)",
+        literal(f"unusable:{TRACK_ID}"): f"coalesce({no_id_sql(TRACK_ID)}, false)",
     }
-    damaged = " + ".join(f"int({_is_damaged(name, possible[name])})" for name in in_source)
-    too_many = f"({damaged or 0} > {max_imputed})"
+    damaged = " + ".join(
+        f"int({one} IS NOT NULL AND {one} != {_MISSING})" for one in wrong.values()
+    )
+    too_many = f"({damaged} > {max_imputed})"
     unusable = f"({' OR '.join([*of_row.values(), too_many])})"
     of_features = f"IF({too_many}, array_append({violations}, {literal(TOO_MANY)}), {_NONE})"
-    reasons = f"concat({_listed(of_row)}, {of_features})"
+    of_rows = ", ".join(f"IF({so}, {word}, NULL)" for word, so in of_row.items())
+    reasons = f"concat(array_compact(array({of_rows})), {of_features})"
     validated = {
-        **{odd_name(name): _odd(name, possible[name]) for name in in_source},
+        # As the source has it, where it is not taken.
+        **{
+            odd_name(name): f"IF({wrong[name]} = {_OUT_OF_RANGE}, string({sql_name(name)}),"
+            f" {sql_name(odd_name(name))})"
+            for name in in_source
+        },
         N_IMPUTED: n_imputed,
         WITHOUT_FEATURES: f"({n_imputed}) = {len(features)}",
         VIOLATIONS: f"IF({n_imputed} > 0, {violations}, {_NONE})",
         USABLE: f"NOT {unusable}",
         REASONS: f"IF({unusable}, {reasons}, {_NONE})",
         **{
-            name: f"double(IF({possible[name]}, {sql_name(name) if name in in_source else 'NULL'}, NULL))"
+            name: f"double(IF({wrong[name]} IS NULL, {sql_name(name) if name in in_source else 'NULL'}, NULL))"
             for name in features
         },
     }
     of_texts = [name for name in TEXT_COLUMNS if name in mapped.columns and name != TRACK_ID]
-    odd = [*map(odd_name, of_texts), *map(odd_name, in_source)]
     kept = [*TEXT_COLUMNS, ARTISTS, *map(odd_name, of_texts), SOURCE]
     kept += [FEATURE_SOURCE] if FEATURE_SOURCE in mapped.columns else []
-    rows = mapped.rows.selectExpr(*map(sql_name, kept), *named(validated))
-    each = ", ".join(map(_not_taken, (*of_texts, *in_source)))
-    return rows.withColumn(
-        NOT_TAKEN, F.expr(f"cast(array_compact(array({each})) AS {_STRUCTS})")
-    ).drop(*odd)
+    rows = mapped.rows.selectExpr("*", *found).selectExpr(*map(sql_name, kept), *named(validated))
+    looked_at = (*of_texts, *in_source)
+    not_taken = f"array_compact(array({', '.join(map(_not_taken, looked_at))}))"
+    return rows.withColumn(NOT_TAKEN, F.expr(f"cast({not_taken} AS {_STRUCTS})")).drop(
+        *map(odd_name, looked_at)
+    )
 
 
 def _not_taken(name: str) -> str:
@@ -218,7 +220,7 @@ def _not_taken(name: str) -> str:
         # Blanks are among the words that mean nothing.
         f"CASE WHEN {placeholder_sql(odd, name)}"
         f" THEN IF(trim({odd}) != '', {literal(PLACEHOLDER)}, {literal(BLANK)})"
-        f" WHEN contains({text}, {literal(_REPLACED)}) THEN {literal(DAMAGED)}"
+        f" WHEN contains({text}, {literal(REPLACED)}) THEN {literal(DAMAGED)}"
         f" ELSE {literal(NOT_UNDERSTOOD)} END"
     )
     one = f"named_struct('column', {literal(name)}, 'kind', {kind}, 'text', {text})"
@@ -226,62 +228,24 @@ def _not_taken(name: str) -> str:
 
 
 _NONE = "cast(array() AS array<string>)"
-# Too long to be an id, with characters that nobody could see or type, or rounded by a program. As one
-# pattern Java takes twice as long.
-_NO_ID = (
-    f"(length({TRACK_ID}) > {MAX_ID_LENGTH}"
-    rf" OR {TRACK_ID} RLIKE '[\\p{{Cntrl}}\ufffd]'"
-    # An exponent without a point or a plus may be a hexadecimal id.
-    rf" OR {TRACK_ID} RLIKE '^-?\\d(\\.\\d+[eE]\\+?|[eE]\\+)\\d+$'"
-    f" OR NOT is_valid_utf8({TRACK_ID}))"
-)
+_MISSING, _OUT_OF_RANGE = "'missing'", "'out_of_range'"
 
 
-def _possible(name: str) -> str:
-    """SQL: whether there is a value, and one that can be."""
-    limits, value = feature(name), sql_name(name)
+def _violation(name: str) -> str:
+    """SQL: what is wrong with a feature's value; null where nothing is."""
+    limits, value, odd = feature(name), sql_name(name), sql_name(odd_name(name))
     # Spark orders NaN above all numbers, so NaN and infinity fall out of the range too.
     possible = f"{value} BETWEEN {float(limits.low)!r}D AND {float(limits.high)!r}D"
-    if limits.integer:
-        possible = f"({possible} AND {value} = rint({value}))"
-    return f"coalesce({possible}, false)"
-
-
-def _unknown(name: str) -> str:
-    """SQL: whether a number means that the analysis found nothing: 0 or -1 where impossible."""
-    return f"{sql_name(name)} IN ({', '.join(f'{value!r}D' for value in unknown(name))})"
-
-
-def _is_damaged(name: str, possible: str) -> str:
-    """SQL: whether there is a value which is impossible or unreadable, and not just missing."""
-    value, odd = sql_name(name), sql_name(odd_name(name))
-    unread = f"{odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)}"
-    return f"NOT {possible} AND IF({value} IS NULL, {unread}, NOT {_unknown(name)})"
-
-
-def _odd(name: str, possible: str) -> str:
-    """SQL: a feature's value as the source has it, where it is not taken."""
-    value = sql_name(name)
-    impossible = f"{value} IS NOT NULL AND NOT {possible} AND NOT {_unknown(name)}"
-    return f"IF({impossible}, string({value}), {sql_name(odd_name(name))})"
-
-
-def _violation(name: str, in_source: bool) -> str:
-    """SQL: what is wrong with a value that is not possible."""
-    missing, odd = literal(f"missing:{name}"), sql_name(odd_name(name))
-    if not in_source:
-        return missing
+    possible += f" AND {value} = rint({value})" if limits.integer else ""
+    # What means that the analysis found nothing: 0 or -1 where impossible.
+    none = ", ".join(f"{one!r}D" for one in unknown(name))
     return (
-        f"CASE WHEN {_unknown(name)} THEN {missing}"
-        f" WHEN {sql_name(name)} IS NOT NULL THEN {literal(f'out_of_range:{name}')}"
-        f" WHEN {odd} IS NULL OR {placeholder_sql(odd, name)} THEN {missing}"
-        f" ELSE {literal(f'not_a_number:{name}')} END"
+        f"CASE WHEN {possible} THEN NULL"
+        f" WHEN {value} IN ({none}) THEN {_MISSING}"
+        f" WHEN {value} IS NOT NULL THEN {_OUT_OF_RANGE}"
+        f" WHEN {odd} IS NULL OR {placeholder_sql(odd, name)} THEN {_MISSING}"
+        " ELSE 'not_a_number' END"
     )
-
-
-def _listed(words: Mapping[str, str]) -> str:
-    """SQL: an array of the words whose conditions hold."""
-    return f"array_compact(array({', '.join(f'IF({so}, {word}, NULL)' for word, so in words.items())}))"
 
 
 def _resolve_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:

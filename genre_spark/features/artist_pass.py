@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from genre_spark.catalog.row_counts import one_in
 from genre_spark.features.artist_batches import (
     ALBUM_KEY,
     ALBUM_TEXT,
@@ -142,7 +143,7 @@ def oversized_artists(
     the same in every run on the same catalogue.
     """
     share = max(1, n_tracks // _SAMPLE)
-    sampled = tracks.filter(F.pmod(F.xxhash64(TRACK_ID), F.lit(share)) == 0)
+    sampled = tracks.filter(one_in(share))
     keyed = sampled.select(artist_key(owner).alias(ARTIST_KEY)).filter(
         F.col(ARTIST_KEY).isNotNull()
     )

@@ -33,7 +33,7 @@ def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, Fe
     Parameters
     ----------
     tracks : DataFrame
-        With a double column per feature, null where missing; from `sampling.bounded`, since the
+        With a double column per feature, null where missing; from `row_counts.bounded`, since the
         driver counts them.
     """
     columns = [F.percentile_approx(name, list(LEVELS), 10_000) for name in features]

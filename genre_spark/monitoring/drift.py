@@ -18,7 +18,7 @@ from genre_spark.config import DriftSettings
 from genre_spark.errors import GateError
 
 if TYPE_CHECKING:
-    from genre_spark.catalog.sampling import Sample
+    from genre_spark.catalog.row_counts import Sample
 
 Level = Literal["ok", "warn", "stop"]
 LEVELS: tuple[Level, ...] = ("ok", "warn", "stop")

@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from genre_spark.bundle import files, store
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import LabelProfile, Manifest, Profile, ScoringPart
-from genre_spark.catalog import sampling, validation
+from genre_spark.catalog import row_counts, validation
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.clustering.discover import Tracks, discover
 from genre_spark.config import Settings
@@ -94,7 +94,7 @@ def _discover(
     needed = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE, *catalogue.features)
     tracks = catalogue.tracks.select(*needed)
     with_features = validation.with_features(tracks, catalogue.features)
-    sampled = sampling.bounded(with_features, n_tracks - n_without).persist()
+    sampled = row_counts.bounded(with_features, n_tracks - n_without).persist()
     try:
         given = Tracks(
             tracks,

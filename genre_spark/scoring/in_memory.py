@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.catalog.columns import means_nothing
+from genre_spark.catalog.columns import are_possible, is_id, means_nothing, value_of
 from genre_spark.features.artist_batches import (
     ALBUM_KEY,
     ALBUM_TEXT,
@@ -28,10 +28,8 @@ from genre_spark.schema import (
     ARTISTS,
     FEATURE_SOURCE,
     LABELLED_COLUMNS,
-    MAX_ID_LENGTH,
     TITLE,
     TRACK_ID,
-    feature,
     unknown,
 )
 from genre_spark.scoring.worker import HAS_GENRE, IS_AMBIGUOUS, MISSING, OWN_HASH, Labeller
@@ -79,7 +77,7 @@ class InMemoryScorer:
             names = _texts(tracks, FEATURE_SOURCE).to_numpy()
             raw = sources.to_numpy(raw, self._scoring.scaler.features, names)
         ids = _texts(tracks, TRACK_ID)
-        usable = _are_ids(ids) & (damaged.sum(axis=1) <= self._max_imputed)
+        usable = np.array([*map(is_id, ids)], bool) & (damaged.sum(axis=1) <= self._max_imputed)
         labelled = self._labelled(tracks[usable], raw[usable])
         # A row that was not labelled takes nulls.
         places = pa.array(np.cumsum(usable) - 1, mask=~usable)
@@ -137,10 +135,7 @@ def _clean(tracks: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
     if name not in tracks:
         return np.full(len(tracks), np.nan), np.zeros(len(tracks), dtype=bool)
     values = pd.to_numeric(tracks[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    limits = feature(name)
-    possible = (values >= limits.low) & (values <= limits.high)
-    if limits.integer:
-        possible &= values == np.round(values)
+    possible = are_possible(name, values)
     unread = np.isnan(values)
     damaged = ~possible & ~unread & ~np.isin(values, unknown(name))
     if unread.any():
@@ -150,20 +145,11 @@ def _clean(tracks: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _texts(tracks: pd.DataFrame, name: str) -> pd.Series:
-    """A text column, None where it is absent, blank, or a word that means so."""
+    """A text column, None where it has no value that `score` would take."""
     if name not in tracks:
         return pd.Series([None] * len(tracks), dtype=object)
-    texts = tracks[name].astype("string").reset_index(drop=True)
-    given = ~texts.fillna("").map(lambda text: means_nothing(text, name)).astype(bool)
-    trimmed = texts if name == TRACK_ID else texts.str.strip(" ")
-    return trimmed.astype(object).where(given, None)
-
-
-def _are_ids(ids: pd.Series) -> np.ndarray:
-    """Which are none that `validation` would quarantine."""
-    odd = ids.astype("string").str.contains("[\x00-\x1f\x7f\ufffd]", regex=True)
-    fine = ids.notna() & ~odd.fillna(False) & (ids.astype("string").str.len() <= MAX_ID_LENGTH)
-    return fine.to_numpy(bool, na_value=False)
+    texts = tracks[name].astype("string").fillna("")
+    return pd.Series([value_of(text, name) for text in texts], dtype=object)
 
 
 def _keys(names: pd.Series) -> pa.Array:

@@ -15,6 +15,7 @@ from pyarrow import parquet as pq
 from support import edits
 from support.edits import FEATURES
 from support.generated import make_manifest, make_profile, make_tracks
+from support.tables import GOOD
 
 from genre_spark.bundle import files
 from genre_spark.catalog.catalogue import Source, open_catalogue
@@ -27,12 +28,6 @@ from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
 from genre_spark.source import Dataset
 
 COLUMNS = ("track_id", "artist", "album", "title", "genre", *FEATURE_NAMES)
-GOOD = {
-    "artist": "A", "album": "B", "title": "C", "genre": "rock",
-    "danceability": "0.5", "energy": "0.5", "key": "5", "loudness": "-6", "mode": "1",
-    "speechiness": "0.1", "acousticness": "0.2", "instrumentalness": "0", "liveness": "0.1",
-    "valence": "0.4", "tempo": "120", "duration_ms": "200000",
-}  # fmt: skip
 LENIENT = CatalogSettings(max_imputed=0, max_quarantined=1)
 MEGABYTE = 2**20
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from genre_spark.catalog import download
+from genre_spark.catalog import public_datasets
 from genre_spark.errors import InputError, OutputError
 from genre_spark.source import Download
 
@@ -83,7 +83,7 @@ def fetch(server, tmp_path):
         )
         told = []
         target = tmp_path / "data" / "mine.csv"
-        fetched = download.fetch(source, target, lambda *bytes_of: told.append(bytes_of))
+        fetched = public_datasets.fetch(source, target, lambda *bytes_of: told.append(bytes_of))
         return fetched, target, told
 
     return run
@@ -146,7 +146,7 @@ def test_a_file_beyond_the_limit_is_not_fetched(server, tmp_path):
     source = Download(url=server.url, sha256=hashlib.sha256(CONTENT).hexdigest())
     target = tmp_path / "mine.csv"
     with pytest.raises(InputError, match="has more than 1,000 bytes, the limit"):
-        download.fetch(source, target, lambda *_: None, max_bytes=1000)
+        public_datasets.fetch(source, target, lambda *_: None, max_bytes=1000)
     assert names(tmp_path) in ([], ["mine.csv.part"])
     assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
 
@@ -205,7 +205,7 @@ def test_a_server_that_does_not_answer_is_reported_with_what_to_try(server, tmp_
     server.server_close()
     source = Download(url=server.url, sha256="0" * 64)
     with pytest.raises(InputError, match=r"Connection refused; nothing came\. Is there a network"):
-        download.fetch(source, tmp_path / "mine.csv", lambda *_: None)
+        public_datasets.fetch(source, tmp_path / "mine.csv", lambda *_: None)
 
 
 def test_a_folder_that_cannot_be_written_is_reported(server, fetch, tmp_path):

@@ -13,27 +13,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_tracks
+from support.tables import inspected
 
 from genre_spark.catalog import (
-    advice,
     csv_files,
     forms,
-    inspection,
-    json_files,
     known_tables,
     text_files,
 )
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
-from genre_spark.catalog.column_readings import SHARES
 from genre_spark.catalog.encodings import detect
 from genre_spark.catalog.inspection_results import Column
-from genre_spark.catalog.mapping_inference import guess, made_ids
+from genre_spark.catalog.mapping_inference import SHARES, guess, made_ids
 from genre_spark.catalog.names import all_of
 from genre_spark.catalog.source_files import SourceFiles
 from genre_spark.config import load_settings
 from genre_spark.errors import GateError, GenreSparkError, InputError
 from genre_spark.schema import FEATURE_NAMES
-from genre_spark.source import Dataset, load_dataset
+from genre_spark.source import Dataset
 
 SETTINGS = load_settings().catalog
 N = 120
@@ -294,7 +291,7 @@ ODD_JSON = {
 def test_json_without_a_row_for_each_track_is_refused_with_the_remedy(kind):
     content, told = ODD_JSON[kind]
     with pytest.raises(InputError) as stopped:
-        json_files.is_many_lines(content if isinstance(content, str) else json.dumps(content), "t")
+        text_files.is_many_lines(content if isinstance(content, str) else json.dumps(content), "t")
     assert told in str(stopped.value)
 
 
@@ -304,7 +301,7 @@ def test_json_without_a_row_for_each_track_is_refused_with_the_remedy(kind):
      (f'{{"a": {"[" * DEEP}\n{{"a": 1}}', False), ("[" * DEEP, True)],
 )  # fmt: skip
 def test_json_is_read_by_lines_or_whole(content, many):
-    assert json_files.is_many_lines(content, "t") is many
+    assert text_files.is_many_lines(content, "t") is many
 
 
 def written(path, *files, given=None):
@@ -372,10 +369,8 @@ def test_files_that_are_written_differently_are_named(tmp_path):
         ("shift_jis", "椎名林檎,中村光,米津玄師", "windows-31j"),
     ],
 )
-def test_a_guessed_encoding_shows_a_text_as_others_would_read_it(tmp_path, codec, names, expected):
-    (tmp_path / "t").write_bytes(text(*names.split(",")).encode(codec))
-    with (tmp_path / "t").open("rb") as file:
-        found = detect(file)
+def test_a_guessed_encoding_shows_a_text_as_others_would_read_it(codec, names, expected):
+    found = detect([text(*names.split(",")).encode(codec)])
     assert found.name == expected
     assert found.readings[0][0] == expected
     assert len(found.readings) > 1
@@ -396,18 +391,12 @@ def test_large_files_are_read_in_parts_where_no_value_has_a_line_break(
         return sorted(map(str, table.collect()))
 
     usual = read()
-    monkeypatch.setattr(text_files, "_LARGE", 0)
-    assert text_files.has_rows_by_line(SourceFiles.of(spark, str(path)), csv_files.USUAL) == by_line
+    monkeypatch.setattr(csv_files, "_LARGE", 0)
+    assert csv_files.has_rows_by_line(SourceFiles.of(spark, str(path)), csv_files.USUAL) == by_line
     assert read() == usual
 
 
 # The whole way
-
-
-def inspected(spark, path, folder):
-    found = inspection.inspect(spark, Source(str(path), Dataset()), False, SETTINGS)
-    advice.write(found, folder / "mine.yaml")
-    return found, load_dataset(str(folder / "mine.yaml"))
 
 
 def rows_of(spark, path, dataset):

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from types import SimpleNamespace
 
 import pytest
+from support import tables
 
 from genre_spark.catalog import reader, row_counts, validation
 from genre_spark.catalog.catalogue import Source, open_catalogue
@@ -20,13 +21,7 @@ from genre_spark.source import Dataset
 EXTRAS = ("year", "time_signature", "popularity")
 NAMES = (*FEATURE_NAMES, *EXTRAS)
 COLUMNS = (*TEXT_COLUMNS, *NAMES, "playlist")
-GOOD = {
-    "artist": "A", "album": "B", "title": "C", "genre": "rock", "playlist": "p",
-    "danceability": "0.5", "energy": "0.5", "key": "5", "loudness": "-6", "mode": "1",
-    "speechiness": "0.1", "acousticness": "0.2", "instrumentalness": "0", "liveness": "0.1",
-    "valence": "0.4", "tempo": "120", "duration_ms": "200000", "year": "1999",
-    "time_signature": "4", "popularity": "7",
-}  # fmt: skip
+GOOD = tables.GOOD | {"year": "1999", "time_signature": "4", "popularity": "7", "playlist": "p"}
 
 # One value in an otherwise good row, and the kind of fault that it is; None for none.
 VALUES = {

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from support.generated import make_tracks
 
-from genre_spark.catalog import columns, reader, row_counts, sampling, validation
+from genre_spark.catalog import columns, reader, row_counts, validation
 from genre_spark.catalog.catalogue import Source, scan_catalogue
 from genre_spark.catalog.row_counts import NotTaken, summed
 from genre_spark.config import CatalogSettings
@@ -49,7 +49,7 @@ def kinds(validated):
 
 def test_a_sample_of_all_rows_has_the_counts_of_all_rows(validated):
     counted = row_counts.count(validated).values
-    assert sampling.collect(validated, len(TEXTS), ("energy", "tempo")).values == counted
+    assert row_counts.collect(validated, len(TEXTS), ("energy", "tempo")).values == counted
     assert set(counted) == {"artist", "genre", "tempo"}
     assert counted["tempo"].not_understood > 100
     assert counted["tempo"].placeholder > 100
@@ -90,8 +90,8 @@ def test_a_text_means_nothing_is_damaged_or_is_not_understood(kinds, name, text,
 
 
 def test_a_small_packed_file_of_many_rows_is_sampled(spark, tmp_path, monkeypatch):
-    monkeypatch.setattr(sampling, "ENOUGH", 100)
-    monkeypatch.setattr(sampling, "MOST", 200)
+    monkeypatch.setattr(row_counts, "ENOUGH", 100)
+    monkeypatch.setattr(row_counts, "MOST", 200)
     for n in (199, 400):
         make_tracks(n, seed=1).to_parquet(tmp_path / f"{n}.parquet")
         source = Source(str(tmp_path / f"{n}.parquet"), Dataset())

@@ -162,6 +162,9 @@ def test_labels_in_one_process_are_those_of_spark(spark, opened):
     tracks.loc[:99, "artist"] = np.resize(artists, 100)
     tracks["album"] = tracks["artist"] + [f" {i % 2}" for i in range(300)]
     tracks.loc[100:109, "artist"] = None
+    # A list and damaged characters are no names.
+    tracks.loc[10:19, "artist"] = "['A', 'B']"
+    tracks.loc[20:29, "artist"] = "Bj\ufffdrk"
     tracks.loc[110:119, "album"] = " "
     tracks.loc[120:129, "tempo"] = "fast"
     missing = np.random.default_rng(1).random((300, len(FEATURES))) < 0.3
@@ -181,10 +184,11 @@ def test_rows_that_score_would_set_aside_get_no_label(spark, opened):
     tracks.loc[0, list(FEATURES)] = "x"
     tracks.loc[1, "track_id"] = None
     tracks.loc[2, "track_id"] = "a\nb"
+    tracks.loc[3, "track_id"] = "1.01E+07"
     tracks.index = [7] * 30
     found = InMemoryScorer(opened, max_imputed=1).label(tracks)
     assert list(found.index) == [7] * 30
-    assert found["genre"].isna().tolist() == [True] * 3 + [False] * 27
+    assert found["genre"].isna().tolist() == [True] * 4 + [False] * 26
     assert found["track_id"].iloc[0] == tracks["track_id"].iloc[0]
     nothing = InMemoryScorer(opened, max_imputed=1).label(tracks.head(0))
     assert list(nothing) == list(COLUMNS)
