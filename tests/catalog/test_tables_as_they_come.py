@@ -112,13 +112,17 @@ def test_another_separator_is_named_and_inspect_reads_with_it(spark, tracks, tmp
     same_features(read(spark, path, dataset)[1], tracks)
 
 
-def test_a_european_excel_export_works_without_an_edit_and_is_not_imputed_without(
+def test_a_european_excel_export_with_printed_lists_works_without_an_edit_and_not_unmapped(
     spark, tracks, tmp_path
 ):
-    table = tracks.rename(columns={"duration_ms": "Dauer"})
+    table = tracks.rename(columns={"duration_ms": "Dauer"}).drop(columns="artist")
+    table["artists"] = [f"['{one}', \"B's\"]" for one in tracks["artist"]]
     path = csv(table, tmp_path / "tracks.csv", sep=";", decimal=",", encoding="cp1252")
     _, dataset = inspected(spark, path, tmp_path)
-    same_features(read(spark, path, dataset)[1].assign(duration_ms=0), tracks.assign(duration_ms=0))
+    found = read(spark, path, dataset)[1]
+    same_features(found.assign(duration_ms=0), tracks.assign(duration_ms=0))
+    assert set(found["artist"]) == set(tracks["artist"])
+    assert all(names.tolist()[1:] == ["B's"] for names in found["artists"])
     told = refused(spark, path, Dataset(options={"sep": ";", "encoding": "cp1252"}))
     assert "column danceability has 24 values and none is a number from 0 to 1, for example" in told
     assert "columns: danceability: <SQL expression>" in told
@@ -398,15 +402,6 @@ def test_a_table_of_pandas_with_times_and_spans_works_without_an_edit(spark, tra
     counts, rows = read(spark, tmp_path / "tracks.parquet", dataset)
     assert counts.accepted == N
     same_features(rows, tracks)
-
-
-def test_printed_lists_of_artists_work_without_an_edit(spark, tracks, tmp_path):
-    tracks["artists"] = [f"['{one}', \"B's\"]" for one in tracks["artist"]]
-    path = csv(tracks.drop(columns="artist"), tmp_path / "tracks.csv")
-    _, dataset = inspected(spark, path, tmp_path)
-    _, rows = read(spark, path, dataset)
-    assert set(rows["artist"]) == set(tracks["artist"])
-    assert all(names.tolist()[1:] == ["B's"] for names in rows["artists"])
 
 
 # Damage
