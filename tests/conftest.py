@@ -47,7 +47,7 @@ SMALL_PLANS = {
 
 # Minutes each: at the end one of two processes would wait for them alone.
 LONGEST = (
-    "test_api.py", "test_connect.py", "test_few_labels.py",
+    "test_api.py", "test_connect.py", "test_few_labels.py", "test_end_to_end.py",
     "test_command_lines.py",
 )  # fmt: skip
 
