@@ -151,7 +151,10 @@ def quarantined(validated: DataFrame) -> DataFrame:
 
 def has_values(name: str) -> Column:
     """Aggregate: whether any row has a value in a feature that is possible, or not understood."""
-    found = f"coalesce({_violation(name)}, '') != {_MISSING}"
+    odd = sql_name(odd_name(name))
+    understood = f"({_possible(name)} OR NOT {_unknown(name)})"
+    not_understood = f"({odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)})"
+    found = f"IF({sql_name(name)} IS NOT NULL, {understood}, {not_understood})"
     return F.expr(f"coalesce(bool_or({found}), false)").alias(name)
 
 
@@ -162,54 +165,43 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     Python take a call for each operator, thousands for a catalogue and seconds of a cold start.
     """
     in_source = [name for name in features if name in mapped.features]
-    wrong = {name: sql_name(f"_wrong_{name}") for name in features}
-    found = [
-        f"{_violation(name) if name in in_source else _MISSING} AS {wrong[name]}"
-        for name in features
-    ]
-    n_imputed = " + ".join(f"int({one} IS NOT NULL)" for one in wrong.values())
-    each = [f"concat({one}, {literal(f':{name}')})" for name, one in wrong.items()]
-    violations = f"array_compact(array({', '.join(each)}))"
+    possible = {name: _possible(name) if name in mapped.features else "false" for name in features}
+    n_imputed = " + ".join(f"int(NOT {one})" for one in possible.values())
+    violations = _listed(
+        {_violation(name, name in mapped.features): f"NOT {possible[name]}" for name in features}
+    )
     of_row = {
         literal(MALFORMED): f"{sql_name(CORRUPT)} IS NOT NULL",
         literal(UNCLOSED): sql_name(SWALLOWED),
         literal(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
         literal(f"unusable:{TRACK_ID}"): f"coalesce({no_id_sql(TRACK_ID)}, false)",
     }
-    damaged = " + ".join(
-        f"int({one} IS NOT NULL AND {one} != {_MISSING})" for one in wrong.values()
-    )
-    too_many = f"({damaged} > {max_imputed})"
+    damaged = " + ".join(f"int({_is_damaged(name, possible[name])})" for name in in_source)
+    too_many = f"({damaged or 0} > {max_imputed})"
     unusable = f"({' OR '.join([*of_row.values(), too_many])})"
     of_features = f"IF({too_many}, array_append({violations}, {literal(TOO_MANY)}), {_NONE})"
-    of_rows = ", ".join(f"IF({so}, {word}, NULL)" for word, so in of_row.items())
-    reasons = f"concat(array_compact(array({of_rows})), {of_features})"
+    reasons = f"concat({_listed(of_row)}, {of_features})"
     validated = {
-        # As the source has it, where it is not taken.
-        **{
-            odd_name(name): f"IF({wrong[name]} = {_OUT_OF_RANGE}, string({sql_name(name)}),"
-            f" {sql_name(odd_name(name))})"
-            for name in in_source
-        },
+        **{odd_name(name): _odd(name, possible[name]) for name in in_source},
         N_IMPUTED: n_imputed,
         WITHOUT_FEATURES: f"({n_imputed}) = {len(features)}",
         VIOLATIONS: f"IF({n_imputed} > 0, {violations}, {_NONE})",
         USABLE: f"NOT {unusable}",
         REASONS: f"IF({unusable}, {reasons}, {_NONE})",
         **{
-            name: f"double(IF({wrong[name]} IS NULL, {sql_name(name) if name in in_source else 'NULL'}, NULL))"
+            name: f"double(IF({possible[name]}, {sql_name(name) if name in in_source else 'NULL'}, NULL))"
             for name in features
         },
     }
     of_texts = [name for name in TEXT_COLUMNS if name in mapped.columns and name != TRACK_ID]
+    odd = [*map(odd_name, of_texts), *map(odd_name, in_source)]
     kept = [*TEXT_COLUMNS, ARTISTS, *map(odd_name, of_texts), SOURCE]
     kept += [FEATURE_SOURCE] if FEATURE_SOURCE in mapped.columns else []
-    rows = mapped.rows.selectExpr("*", *found).selectExpr(*map(sql_name, kept), *named(validated))
-    looked_at = (*of_texts, *in_source)
-    not_taken = f"array_compact(array({', '.join(map(_not_taken, looked_at))}))"
-    return rows.withColumn(NOT_TAKEN, F.expr(f"cast({not_taken} AS {_STRUCTS})")).drop(
-        *map(odd_name, looked_at)
-    )
+    rows = mapped.rows.selectExpr(*map(sql_name, kept), *named(validated))
+    each = ", ".join(map(_not_taken, (*of_texts, *in_source)))
+    return rows.withColumn(
+        NOT_TAKEN, F.expr(f"cast(array_compact(array({each})) AS {_STRUCTS})")
+    ).drop(*odd)
 
 
 def _not_taken(name: str) -> str:
@@ -228,24 +220,53 @@ def _not_taken(name: str) -> str:
 
 
 _NONE = "cast(array() AS array<string>)"
-_MISSING, _OUT_OF_RANGE = "'missing'", "'out_of_range'"
 
 
-def _violation(name: str) -> str:
-    """SQL: what is wrong with a feature's value; null where nothing is."""
-    limits, value, odd = feature(name), sql_name(name), sql_name(odd_name(name))
+def _possible(name: str) -> str:
+    """SQL: whether there is a value, and one that can be."""
+    limits, value = feature(name), sql_name(name)
     # Spark orders NaN above all numbers, so NaN and infinity fall out of the range too.
     possible = f"{value} BETWEEN {float(limits.low)!r}D AND {float(limits.high)!r}D"
-    possible += f" AND {value} = rint({value})" if limits.integer else ""
-    # What means that the analysis found nothing: 0 or -1 where impossible.
-    none = ", ".join(f"{one!r}D" for one in unknown(name))
+    if limits.integer:
+        possible = f"({possible} AND {value} = rint({value}))"
+    return f"coalesce({possible}, false)"
+
+
+def _unknown(name: str) -> str:
+    """SQL: whether a number means that the analysis found nothing: 0 or -1 where impossible."""
+    return f"{sql_name(name)} IN ({', '.join(f'{value!r}D' for value in unknown(name))})"
+
+
+def _is_damaged(name: str, possible: str) -> str:
+    """SQL: whether there is a value which is impossible or unreadable, and not just missing."""
+    value, odd = sql_name(name), sql_name(odd_name(name))
+    unread = f"{odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)}"
+    return f"NOT {possible} AND IF({value} IS NULL, {unread}, NOT {_unknown(name)})"
+
+
+def _odd(name: str, possible: str) -> str:
+    """SQL: a feature's value as the source has it, where it is not taken."""
+    value = sql_name(name)
+    impossible = f"{value} IS NOT NULL AND NOT {possible} AND NOT {_unknown(name)}"
+    return f"IF({impossible}, string({value}), {sql_name(odd_name(name))})"
+
+
+def _violation(name: str, in_source: bool) -> str:
+    """SQL: what is wrong with a value that is not possible."""
+    missing, odd = literal(f"missing:{name}"), sql_name(odd_name(name))
+    if not in_source:
+        return missing
     return (
-        f"CASE WHEN {possible} THEN NULL"
-        f" WHEN {value} IN ({none}) THEN {_MISSING}"
-        f" WHEN {value} IS NOT NULL THEN {_OUT_OF_RANGE}"
-        f" WHEN {odd} IS NULL OR {placeholder_sql(odd, name)} THEN {_MISSING}"
-        " ELSE 'not_a_number' END"
+        f"CASE WHEN {_unknown(name)} THEN {missing}"
+        f" WHEN {sql_name(name)} IS NOT NULL THEN {literal(f'out_of_range:{name}')}"
+        f" WHEN {odd} IS NULL OR {placeholder_sql(odd, name)} THEN {missing}"
+        f" ELSE {literal(f'not_a_number:{name}')} END"
     )
+
+
+def _listed(words: Mapping[str, str]) -> str:
+    """SQL: an array of the words whose conditions hold."""
+    return f"array_compact(array({', '.join(f'IF({so}, {word}, NULL)' for word, so in words.items())}))"
 
 
 def _resolve_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:
