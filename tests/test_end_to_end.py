@@ -15,7 +15,6 @@ from support.commands import (
     DIRTY,
     QUICK,
     REPEATED,
-    ROOT,
     labels,
     run,
     write_catalogue,
@@ -23,6 +22,7 @@ from support.commands import (
 from support.contract import violations
 from support.generated import GENRES, make_tracks
 
+from genre_spark.errors import GateError
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, WHY_COLUMNS
 
 MODEL = "models/mine/1"
@@ -175,14 +175,15 @@ def test_nothing_but_the_results_stays_behind(made):
     }  # fmt: skip
 
 
-def test_labels_with_reasons_are_the_same_labels_and_are_not_scored_again(
-    made, catalogue, command, tmp_path
+def test_a_process_without_training_libraries_gives_the_same_labels_and_says_why(
+    made, catalogue, shell, tmp_path
 ):
     folder, _ = made
     again = tmp_path / "again"
     arguments = ["--catalog", catalogue, "--model", folder / MODEL, "--output", again]
     explained = [*arguments, "--explain", "--json"]
-    found = json.loads(command("score", *explained))
+    found = json.loads(shell("score", *explained))
+    assert not shell.imported.exists()
     first, second = labels(folder / "labelled"), labels(again)
     assert list(second) == list(found["schema"]) == [*LABELLED_COLUMNS, *WHY_COLUMNS]
     pd.testing.assert_frame_equal(
@@ -196,7 +197,7 @@ def test_labels_with_reasons_are_the_same_labels_and_are_not_scored_again(
         counted = [n for of in found["labels"]["reasons"][label].values() for n in of.values()]
         assert sum(counted) == len(given) > 600
     # With nothing to score anew, and only told.
-    dry = json.loads(command("score", *explained, "--incremental", "--dry-run"))
+    dry = json.loads(shell("score", *explained, "--incremental", "--dry-run"))
     assert dry["changes"] == {"added": 0, "removed": 0, "relabelled": 0, "unchanged": 1200}
     assert dry["replaces"]["run_id"] == dry["runs"][0]["run_id"]
     assert labels(again).equals(second)
@@ -279,18 +280,24 @@ def test_a_study_of_one_seed_is_published_with_its_page(made, few, command, tmp_
     assert (study / "evaluation.md").read_text(encoding="utf-8").startswith("# How accurate")
 
 
-def test_a_candidate_is_compared_with_the_champion_on_artists_new_to_both(made, command, tmp_path):
-    registry = tmp_path / "models"
+@pytest.mark.usefixtures("eagerly")
+def test_a_candidate_is_compared_with_the_champion_on_artists_new_to_both(
+    made, few, command, tmp_path
+):
+    clusters, registry = made[0] / "clusters", tmp_path / "models"
     shutil.copytree(made[0] / MODEL, registry / "mine" / "1")
-    shutil.copytree(ROOT / "models" / "reference", registry / "mine" / "2")
+    given = ["--catalog", few, "--clusters", clusters, "--output", registry / "mine" / "2"]
+    command("train", *given, *SMALL)
     strangers = make_tracks(200, seed=6, genres=GENRES[:3], artists=40)
     strangers["artist"] = "new " + strangers["artist"]
     strangers.to_parquet(tmp_path / "new.parquet")
-    at = ["--registry", registry, "--json"]
+    at = ["--registry", registry, *SMALL, "--json"]
     command("models", "promote", "mine/1", *at)
     new = ["--catalog", tmp_path / "new.parquet"]
     changes = json.loads(command("models", "diff", "mine@champion", "mine/2", *new, *at))
     assert changes["tracks"] == 200
-    given = command("models", "promote", "mine/2", *new, *at, "--set", "max_loss=1")
-    compared = json.loads(given)["evidence"]["protocols"]["new"]
+    given = ["models", "promote", "mine/2", *new, *at, "--set", "max_loss=1"]
+    told = command(*given, "--set", "least_tracks=201", expect=GateError.exit_code)
+    assert "are new to both models" in told
+    compared = json.loads(command(*given))["evidence"]["protocols"]["new"]
     assert compared["tracks"] == 200

@@ -133,11 +133,12 @@ def value_sql(text: str, column: str, extra: Iterable[str] = (), lists: bool = F
 
 def value_of(text: str, column: str) -> str | None:
     """The same of a Python text."""
+    # As in Java, classes such as digits are of ASCII.
     if means_nothing(text, column):
         return None
     if column == TRACK_ID:
         return text
-    listed = column == ARTIST and all(re.search(one, text) for one in _LISTED)
+    listed = column == ARTIST and all(re.search(one, text, re.ASCII) for one in _LISTED)
     return None if REPLACED in text or listed else text.strip(" ")
 
 
@@ -152,4 +153,4 @@ def is_id(text: str | None) -> bool:
     """Whether a Python text can be an id."""
     if text is None or len(text) > MAX_ID_LENGTH:
         return False
-    return not any(re.search(one, text) for one in _NO_ID)
+    return not any(re.search(one, text, re.ASCII) for one in _NO_ID)

@@ -21,8 +21,6 @@ SETTINGS = load_settings(
         "epochs=8", "min_steps=40", "batch_size=512", "learning_rate=0.01",
     )
 )  # fmt: skip
-# Of what does not depend on how well a network has learned.
-SHORT = load_settings(overrides=("epochs=1", "min_steps=0"))
 
 
 def keep(given, genre, n):
@@ -95,7 +93,8 @@ def test_labels_of_tracks_without_features_are_learned_and_such_tracks_have_thei
     given = make_sample(400)
     bare = given.artists % 3 == 0
     lacking = dataclasses.replace(given, inputs=given.inputs.without(bare, given.artists))
-    fitted = estimator.fit(lacking, SHORT.network, 0.93, 1, lambda *_: None)
+    short = SETTINGS.network.model_copy(update={"epochs": 1, "min_steps": 0})
+    fitted = estimator.fit(lacking, short, 0.93, 1, lambda *_: None)
     assert set(given.artists[bare]) <= set(fitted.part.artist_keys)
     for kind, terms in fitted.held_out.items():
         has_features = terms.tracks.inputs.has_features[terms.rows]
@@ -105,7 +104,7 @@ def test_labels_of_tracks_without_features_are_learned_and_such_tracks_have_thei
 
 
 def test_training_leaves_out_new_artists_and_says_why():
-    trained = training.train(SAMPLES["one artist"](), SHORT, lambda *_: None)
+    trained = training.train(SAMPLES["one artist"](), SETTINGS, lambda *_: None)
     assert set(trained.metrics.protocols) == {"known"}
     assert trained.metrics.skipped == {"new": "the labelled tracks are of 1 artists, 20 are needed"}
 
