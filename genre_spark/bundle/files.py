@@ -13,7 +13,7 @@ from genre_spark.bundle import security
 from genre_spark.bundle.manifest import Manifest, Profile, model_id
 from genre_spark.bundle.security import UntrustedError
 from genre_spark.classifier.genre_part import GenrePart
-from genre_spark.classifier.head import n_artist_inputs
+from genre_spark.classifier.head import n_encoded
 from genre_spark.classifier.onnx_network import ARTISTS, ARTISTS_OUTPUT, INPUT, OUTPUT
 from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError, InputError
@@ -22,7 +22,7 @@ from genre_spark.platform.safe_text import plain, redact
 from genre_spark.platform.storage import read_small, sha256_of
 from genre_spark.versions import __version__
 
-FORMAT_VERSION = 10
+FORMAT_VERSION = 11
 MANIFEST = "bundle.json"
 PROFILE = "profile.json"
 ONNX = "cnn.onnx"
@@ -131,9 +131,8 @@ def write_files(directory: Path, manifest: Manifest, profile: Profile, card: str
 def _vet_network(path: Path, onnx: bytes, genres: GenrePart, n_scaled: int) -> None:
     inputs: security.Shapes = {INPUT: (n_scaled, len(CHANNELS))}
     outputs: security.Shapes = {OUTPUT: (len(genres.classes),)}
-    if genres.artist_network:
-        n_inputs = n_artist_inputs(n_scaled, len(genres.classes))
-        inputs = {**inputs, ARTISTS: (n_inputs,)}
+    if genres.forest:
+        inputs = {**inputs, ARTISTS: (n_encoded(n_scaled, len(genres.classes)),)}
         outputs = {**outputs, ARTISTS_OUTPUT: (len(genres.classes),)}
     with _naming(path / ONNX):
         security.check_onnx(onnx, inputs, outputs)

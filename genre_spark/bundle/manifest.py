@@ -11,6 +11,7 @@ from genre_spark._model import Count, Finite, Share, SparseModel, StrictModel, T
 from genre_spark.bundle.genre_metrics import GenreMetrics
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier.genre_part import GenrePart
+from genre_spark.classifier.head import n_artist_inputs
 from genre_spark.clustering.results import Discovery
 from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import FeatureScaler
@@ -104,6 +105,9 @@ class ScoringPart(StrictModel):
 
     @model_validator(mode="after")
     def _dimensions_fit(self) -> "ScoringPart":
+        if self.genres and self.genres.forest:
+            n = len(self.genres.classes)
+            self.genres.forest.check(n_artist_inputs(self.scaler.n_scaled, n), n)
         if any(column >= self.scaler.n_scaled for column in self.synthetic.metric.columns):
             raise ValueError(
                 f"a dimension is of none of the {self.scaler.n_scaled} scaled features"

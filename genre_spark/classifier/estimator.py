@@ -9,6 +9,7 @@ import numpy as np
 
 from genre_spark.classifier import (
     evidence,
+    forest,
     head,
     network,
     onnx_network,
@@ -20,6 +21,7 @@ from genre_spark.classifier.calibration import Acceptance, HeldOutLabels
 from genre_spark.classifier.evidence import Evidence
 from genre_spark.classifier.genre_part import (
     DocumentPart,
+    ForestPart,
     GenrePart,
     PackedCounts,
     SimilarPart,
@@ -36,6 +38,7 @@ from genre_spark.classifier.head import (
     TERMS,
     Head,
     LogProbabilities,
+    encoded,
     kinds_of,
 )
 from genre_spark.classifier.network import MEMBERS
@@ -97,7 +100,9 @@ class HeldOutTerms:
         if of_similar and len(_plain(used)) < len(used):
             fitted = fitted.towards(head.fit(self.terms, targets, used), of_similar)
         if by_genre:
-            fitted = fitted.towards(head.fit(self.terms, targets, used, by_genre=True), by_genre)
+            trusted = used if of_similar else _plain(used)
+            own = head.fit(self.terms, targets, trusted, by_genre=True)
+            fitted = fitted.towards(own, by_genre)
         return fitted
 
     @functools.cached_property
@@ -117,12 +122,14 @@ class HeldOutTerms:
                 logits[test] = fitted.logits(self.terms[:, test])
             return logits
 
-        logits, of_similar = predicted(_plain(TERMS)), 0.0
+        trusted, of_similar = _plain(TERMS), 0.0
+        logits = predicted(trusted)
         if self.terms[[TERMS.index(name) for name in SIMILAR_TERMS]].any():
             added = predicted(TERMS)
             of_similar = _beyond_chance(likelihood(added) - likelihood(logits), artist)
             logits += of_similar * (added - logits)
-        gain = likelihood(predicted(TERMS, by_genre=True)) - likelihood(logits)
+            trusted = list(TERMS) if of_similar else trusted
+        gain = likelihood(predicted(trusted, by_genre=True)) - likelihood(logits)
         return of_similar, _beyond_chance(gain, artist)
 
     def predicted(self, fitted: Head) -> HeldOutLabels:
@@ -205,7 +212,7 @@ class FittedClassifier:
         network = of_features(self.track_log_probabilities(tracks), tracks.inputs)
         logs = LogProbabilities.of(network, tracks.groups)
         given = logs.artist_inputs(artist_statistics(tracks.inputs, tracks.groups))
-        probes = build(tracks.inputs, tracks.bin_edges), given
+        probes = build(tracks.inputs, tracks.bin_edges), encoded(given, len(tracks.classes))
         onnx_network.check_parity(self.onnx, self.models, probes)
 
     def climb(self, terms: np.ndarray, kinds: np.ndarray) -> dict[str, np.ndarray]:
@@ -306,7 +313,7 @@ def fit(
         )
         for own, one in zip(versions, unseen, strict=True)
     ]
-    artist_model, artists = _fit_artists(given, shares, weights, by_artist, settings, seed)
+    artist_model, trees, artists = _fit_artists(given, shares, weights, by_artist, settings, seed)
     prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
     held_out: dict[str, HeldOutTerms] = {}
     for i, kind in enumerate(KINDS):
@@ -316,7 +323,7 @@ def fit(
         one = _held_out(versions[at], logs, artists[at], prior, kind)
         is_enough = kind == NEW or len(one.rows) >= _FEWEST_OF_KIND
         held_out[kind] = one if is_enough else held_out[_INSTEAD[kind]]
-    parts = {"words": words, "document": document, "similar": similar}
+    parts = {"words": words, "document": document, "similar": similar, "forest": trees}
     return _assemble((model, artist_model), tracks, parts, prior, held_out, target)
 
 
@@ -327,17 +334,34 @@ def _fit_artists(
     fold: np.ndarray,
     settings: NetworkSettings,
     seed: int,
-) -> tuple["keras.Model", list[np.ndarray]]:
-    """The artist network, and its held-out log-probabilities of each version of the artists."""
-    n = len(given)
+) -> tuple["keras.Model", ForestPart, list[np.ndarray]]:
+    """Network and forest of artists, and held-out log-probabilities of each version of the artists.
+
+    The latter in the order of `ARTIST_TERMS` [shape=(2, n_groups, n_classes)].
+    """
+    n, n_classes = len(given), shares.shape[1]
+    read = [encoded(one, n_classes) for one in given]
+    examples = network.Examples(np.concatenate(read), np.tile(shares, (n, 1)), np.tile(weights, n))
     model = network.fit(
-        network.Examples(np.concatenate(given), np.tile(shares, (n, 1)), np.tile(weights, n)),
+        examples,
         np.tile(fold, n),
         settings.model_copy(update={"epochs": _ARTIST_EPOCHS * settings.epochs}),
         seed,
         build=network.build_artist,
     )
-    return model, [_of_own_member(model, one, fold) for one in given]
+
+    def fit(rows: np.ndarray) -> forest.Forest:
+        again = np.tile(rows, n)
+        artists = np.concatenate([one[rows] for one in given])
+        return forest.fit(artists, shares[again], weights[again], seed)
+
+    def predict(grown: forest.Forest, rows: np.ndarray) -> np.ndarray:
+        return np.stack([grown.log_probabilities(one[rows]) for one in given])
+
+    of_trees = _cross_fit(fold, (n, *shares.shape), fit, predict)
+    of_model = [_of_own_member(model, one, fold) for one in read]
+    found = [np.stack(pair) for pair in zip(of_model, of_trees, strict=True)]
+    return model, ForestPart.of(fit(np.arange(len(fold)))), found
 
 
 def _track_examples(tracks: LabelledTracks, seed: int) -> tuple[network.Examples, np.ndarray]:
@@ -383,7 +407,6 @@ def _assemble(
     part = GenrePart(
         classes=tracks.classes,
         prior=tuple(prior.tolist()),
-        artist_network=True,
         artist=PackedCounts.of(found.artist),
         named=PackedCounts.of(found.named),
         album=PackedCounts.of(found.album),

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from genre_spark._model import Finite, SparseModel, StrictModel
 from genre_spark.classifier.calibration import Acceptance
 from genre_spark.classifier.evidence import CountTable, Evidence
+from genre_spark.classifier.forest import MAX_DEPTH, MAX_TREES, Forest
 from genre_spark.classifier.head import (
     ARTIST_TERMS,
     DOCUMENT_TERMS,
@@ -236,6 +237,63 @@ class SimilarPart(StrictModel):
         return self
 
 
+class ForestPart(StrictModel):
+    """A `Forest` as the bundle holds it."""
+
+    roots: PackedArray
+    inputs: PackedArray
+    thresholds: PackedArray
+    children: PackedArray
+    shares: PackedArray
+
+    @classmethod
+    def of(cls, model: Forest) -> "ForestPart":
+        """Pack a forest."""
+        return cls(
+            roots=PackedArray.of(model.roots, "<i4"),
+            inputs=PackedArray.of(model.inputs, "<i2"),
+            thresholds=PackedArray.of(model.thresholds, "<f4"),
+            children=PackedArray.of(model.children, "<i4"),
+            shares=PackedArray.of(model.shares, "<i2"),
+        )
+
+    def unpack(self) -> Forest:
+        """The forest."""
+        return Forest(**{name: one.array for name, one in dict(self).items()})
+
+    @model_validator(mode="after")
+    def _is_of_trees(self) -> "ForestPart":
+        one = self.unpack()
+        n_inner, n_nodes = len(one.inputs), len(one.inputs) + len(one.shares)
+        fits = (
+            one.roots.ndim == one.inputs.ndim == 1
+            and 0 < len(one.roots) <= MAX_TREES
+            and one.thresholds.shape == (n_inner,)
+            and one.children.shape == (n_inner, 2)
+            and one.shares.ndim == 2
+            and bool((one.roots >= 0).all() and (one.inputs >= 0).all())
+            and bool((one.children > np.arange(n_inner)[:, None]).all())
+            and max(one.roots.max(), one.children.max(initial=0)) < n_nodes
+            and bool(np.isfinite(one.thresholds).all() and (one.shares >= 0).all())
+        )
+        node = one.roots
+        for _ in range(MAX_DEPTH if fits else 0):
+            node = np.unique(one.children[node[node < n_inner]])
+        if not fits or (node < n_inner).any():
+            raise ValueError(f"the forest does not consist of trees of depth {MAX_DEPTH} at most")
+        return self
+
+    def check(self, n_inputs: int, n_classes: int) -> None:
+        """Refuse a forest that compares other inputs, or knows other genres.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.inputs.array.max(initial=0) >= n_inputs or self.shares.shape[1] != n_classes:
+            raise ValueError(f"the forest is not of {n_inputs} inputs and {n_classes} genres")
+
+
 class GenrePart(SparseModel):
     """What scoring needs of the real genres beside the network.
 
@@ -248,8 +306,8 @@ class GenrePart(SparseModel):
     words : WordPart, optional
     document : DocumentPart, optional
     similar : SimilarPart, optional
-    artist_network : bool
-        Whether the ONNX file has the artist network beside the tracks' one.
+    forest : ForestPart, optional
+        Of artists. With it the ONNX file has the artist network too.
     artist, named, album, synthetic : PackedCounts
         See `evidence.Evidence`.
     heads : dict of str to Head
@@ -264,7 +322,6 @@ class GenrePart(SparseModel):
     prior: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     words: WordPart | None
     document: DocumentPart | None
-    artist_network: bool
     artist: PackedCounts
     named: PackedCounts
     album: PackedCounts
@@ -273,6 +330,7 @@ class GenrePart(SparseModel):
     has_artists: bool
     acceptance: Acceptance
     similar: SimilarPart | None = None
+    forest: ForestPart | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "GenrePart":
@@ -298,8 +356,8 @@ class GenrePart(SparseModel):
 
     @property
     def reads_statistics(self) -> bool:
-        """Whether the artist network counts."""
-        return self.artist_network and self._uses(ARTIST_TERMS)
+        """Whether the network or the forest of artists counts."""
+        return self.forest is not None and self._uses(ARTIST_TERMS)
 
     @property
     def relates_artists(self) -> bool:
@@ -312,6 +370,7 @@ class GenrePart(SparseModel):
             "words": (*WORD_TERMS, *ARTIST_TERMS),
             "document": (*DOCUMENT_TERMS, *ARTIST_TERMS),
             "similar": SIMILAR_TERMS,
+            "forest": ARTIST_TERMS,
         }
         unused = {name: None for name, used in terms.items() if not self._uses(used)}
         return self.model_copy(update=unused)

@@ -16,7 +16,7 @@ from pydantic import model_validator
 from genre_spark._model import Finite, StrictModel
 from genre_spark.classifier.softmax import log_softmax
 from genre_spark.features.group_statistics import Groups
-from genre_spark.features.tensor import n_statistics
+from genre_spark.features.tensor import n_statistics, steps
 
 # Kinds of tracks with weights and thresholds of their own: their codes are their places.
 KINDS = (NEW, KNOWN, NEW_WITHOUT, KNOWN_WITHOUT) = (
@@ -25,7 +25,7 @@ KINDS = (NEW, KNOWN, NEW_WITHOUT, KNOWN_WITHOUT) = (
 
 NETWORK_TERMS = ("network",)
 NETWORK_MEAN_TERMS = ("network, artist mean", "network, artist mean by log n")
-ARTIST_TERMS, DOCUMENT_TERMS = ("artist network",), ("artist document",)
+ARTIST_TERMS, DOCUMENT_TERMS = ("artist network", "artist forest"), ("artist document",)
 SIMILAR_TERMS = ("similar artists", "similar artists, spread labels")
 WORD_TERMS = ("words", "words, artist mean", "words, artist mean by log n")
 # Label counts, as (group in the order of `evidence.EVIDENCE`, smoothing, also as the artist's mean):
@@ -53,7 +53,7 @@ LADDER = {
     "pooled over the artist": _POOLED,
     "with words": (*_POOLED, *WORD_TERMS),
     "with the artist's document": (*_POOLED, *WORD_TERMS, *DOCUMENT_TERMS),
-    "with the artist network": (*_POOLED, *WORD_TERMS, *DOCUMENT_TERMS, *ARTIST_TERMS),
+    "with the artist network and forest": (*_POOLED, *WORD_TERMS, *DOCUMENT_TERMS, *ARTIST_TERMS),
     "with labels of artists and albums": tuple(
         name for name in TERMS if name not in _SYNTHETIC_TERMS
     ),
@@ -64,6 +64,8 @@ LADDER = {
 _FLOOR = 0.01
 # Log-probabilities as an input of a network: about as large as scaled features.
 _TOLD_UNIT = 0.5
+# Steps in which the artist network also reads its inputs: statistics, and what it is told.
+_STEPS, _STEPS_OF_TOLD = (-1.5, -0.5, 0.5, 1.5), (-2.0, -1.2, -0.5, 0.0)
 # Of the mean likelihood, and of its sum: the second matters where labels are few.
 _RIDGE, _RIDGE_OF_FEW = 1e-3, 6.0
 # How much more the differences between genres' weights of a term are penalised than their mean.
@@ -174,7 +176,7 @@ class LogProbabilities:
         )
 
     def artist_inputs(self, statistics: np.ndarray) -> np.ndarray:
-        """All that is known of artists, as the artist network reads it, 0 for what there is not.
+        """All that is known of artists, as their network and forest read it, 0 for what there is not.
 
         Parameters
         ----------
@@ -190,6 +192,30 @@ class LogProbabilities:
 def n_artist_inputs(n_scaled: int, n_classes: int) -> int:
     """Count the columns of `LogProbabilities.artist_inputs`."""
     return n_statistics(n_scaled) + 3 * n_classes
+
+
+def encoded(inputs: np.ndarray, n_classes: int) -> np.ndarray:
+    """Encode what is known of artists as their network reads it: each input, and steps of it.
+
+    Parameters
+    ----------
+    inputs : np.ndarray [shape=(n_groups, n_inputs), dtype=float32]
+        From `LogProbabilities.artist_inputs`.
+    n_classes : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_groups, 4 * n_inputs), dtype=float32]
+    """
+    n = inputs.shape[1]
+    is_told = np.arange(n) >= n - 3 * n_classes
+    edges = np.where(is_told, *(np.array(one)[:, None] for one in (_STEPS_OF_TOLD, _STEPS)))
+    return np.concatenate([inputs, steps(inputs, edges).reshape(len(inputs), -1)], axis=1)
+
+
+def n_encoded(n_scaled: int, n_classes: int) -> int:
+    """Count the columns of `encoded`."""
+    return len(_STEPS) * n_artist_inputs(n_scaled, n_classes)
 
 
 def kinds_of(counts: np.ndarray, has_features: np.ndarray) -> np.ndarray:
@@ -214,8 +240,8 @@ def terms(
     Parameters
     ----------
     logs : LogProbabilities
-    artists : np.ndarray [shape=(n_groups, n_classes)] or None
-        Log-probabilities of the artist network; None where it counts nothing.
+    artists : np.ndarray [shape=(2, n_groups, n_classes)] or None
+        Log-probabilities in the order of `ARTIST_TERMS`; None where they count nothing.
     counts : np.ndarray [shape=(n_tracks, 4, n_classes)]
         Labelled tracks by group and genre; see `evidence`.
     prior : np.ndarray [shape=(n_classes,)]
@@ -230,21 +256,22 @@ def terms(
     """
     groups, code = logs.groups, logs.groups.code
     log_n = np.log(groups.sizes).astype(np.float32)[code, None]
-    of_artists = None if artists is None else _floored(artists)
-    for own, mean, other in (
-        (logs.network, logs.network_mean, of_artists),
-        (logs.words, logs.words_mean, logs.documents),
-    ):
+
+    def pooled(own: np.ndarray | None, mean: np.ndarray | None) -> Iterator[np.ndarray | None]:
         if own is None or mean is None:
             yield from (None, None, None)
         else:
             yield from (own, mean[code], mean[code] * log_n)
-        yield None if other is None else other[code]
+
+    yield from pooled(logs.network, logs.network_mean)
+    yield from (None, None) if artists is None else _floored(artists)[:, code]
+    yield from pooled(logs.words, logs.words_mean)
+    yield None if logs.documents is None else logs.documents[code]
     yield from (None, None) if logs.similar is None else logs.similar
-    for group, smoothing, pooled in _COUNTS.values():
+    for group, smoothing, is_pooled in _COUNTS.values():
         ratio = _log_ratio(counts[:, group], prior, smoothing)
         yield ratio
-        if pooled:
+        if is_pooled:
             yield groups.means(ratio)[groups.code]
 
 

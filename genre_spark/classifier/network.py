@@ -18,7 +18,7 @@ MEMBERS = 5
 FILTERS = 8
 UNITS = (64, 32)
 # Of the artist network.
-ARTIST_UNITS = (56, 32)
+ARTIST_UNITS = (36, 32)
 _DROPOUT = (0.05, 0.2)
 
 _BATCH = 8192

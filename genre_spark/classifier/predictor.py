@@ -6,7 +6,7 @@ import numpy as np
 
 from genre_spark.classifier.evidence import EVIDENCE
 from genre_spark.classifier.genre_part import GenrePart
-from genre_spark.classifier.head import KINDS, LogProbabilities, kinds_of, stack, terms
+from genre_spark.classifier.head import KINDS, LogProbabilities, encoded, kinds_of, stack, terms
 from genre_spark.classifier.onnx_network import Network
 from genre_spark.classifier.softmax import softmax
 from genre_spark.classifier.text_models import document_log_probabilities, word_log_probabilities
@@ -71,7 +71,7 @@ class Combination:
         self._words = (words, words.vocabulary) if words else None
         self._document = part.document
         self._similar = part.similar.unpack() if part.similar else None
-        self._reads_statistics = everything or part.reads_statistics
+        self._forest = part.forest.unpack() if part.forest else None
         # [shape=(n_terms, n_kinds, n_classes)]
         heads = [part.heads[kind] for kind in KINDS]
         self._weights = np.stack([head.matrix for head in heads], axis=1)
@@ -100,7 +100,7 @@ class Combination:
             Documents of the artists, where `inputs` are not all of their tracks.
         """
         logs = self._logs(network, inputs, groups, texts)
-        artists = _artist_logs(networks, logs, inputs) if self._reads_statistics else None
+        artists = self._of_artists(networks, logs, inputs)
         counts = self._evidence.look_up(inputs, synthetic)
         kinds = kinds_of(counts, inputs.has_features)
         logits = self._bias[kinds]
@@ -131,7 +131,7 @@ class Combination:
     ) -> np.ndarray:
         """Compute all `TERMS` [shape=(n_terms, n_tracks, n_classes)]; see `predict`."""
         logs = self._logs(network, inputs, groups, texts)
-        artists = _artist_logs(networks, logs, inputs)
+        artists = self._of_artists(networks, logs, inputs)
         found = terms(logs, artists, self._evidence.look_up(inputs, synthetic), self._prior)
         return stack(found, network.shape)
 
@@ -159,10 +159,15 @@ class Combination:
             similar = self._similar.log_probabilities(inputs, groups, texts)
         return LogProbabilities.of(of_features(network, inputs), groups, words, told, similar)
 
-
-def _artist_logs(networks: Network, logs: LogProbabilities, inputs: TrackInputs) -> np.ndarray:
-    statistics = artist_statistics(inputs, logs.groups)
-    return networks.artist_log_probabilities(logs.artist_inputs(statistics))
+    def _of_artists(
+        self, networks: Network, logs: LogProbabilities, inputs: TrackInputs
+    ) -> np.ndarray | None:
+        """In the order of `ARTIST_TERMS` [shape=(2, n_groups, n_classes)]."""
+        if self._forest is None:
+            return None
+        given = logs.artist_inputs(artist_statistics(inputs, logs.groups))
+        network = networks.artist_log_probabilities(encoded(given, len(self._prior)))
+        return np.stack([network, self._forest.log_probabilities(given)])
 
 
 class GenrePredictor:

@@ -41,7 +41,7 @@ def build(inputs: TrackInputs, edges: np.ndarray) -> np.ndarray:
     n, n_scaled = inputs.scaled.shape
     tensor = np.empty((n, n_scaled, len(CHANNELS)), np.float32)
     tensor[:, :, 0] = inputs.scaled
-    tensor[:, :, 1 : N_BINS + 1] = _bins(inputs.scaled, edges)
+    tensor[:, :, 1 : N_BINS + 1] = steps(inputs.scaled, edges)
     tensor[:, :, -5] = 1.0
     tensor[:, :, -4] = inputs.album_mean
     tensor[:, :, -3] = inputs.album_deviation
@@ -87,8 +87,13 @@ def artist_statistics(inputs: TrackInputs, groups: Groups) -> np.ndarray:
     return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def _bins(scaled: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """How far each scaled feature is through its steps, in [-1, 1] [shape=(n, n_scaled, N_BINS)].
+def steps(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Compute how far each value is through its steps, in [-1, 1] [shape=(n, n_columns, n_steps)].
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(n, n_columns)]
+    edges : np.ndarray [shape=(n_steps + 1, n_columns)]
 
     References
     ----------
@@ -97,5 +102,5 @@ def _bins(scaled: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """
     low = np.ascontiguousarray(edges[:-1].T, dtype=np.float32)
     width = np.maximum(np.diff(edges, axis=0).T, MIN_WIDTH).astype(np.float32)
-    steps = (scaled[:, :, None] - low) * (2.0 / width) - np.float32(1.0)
-    return np.clip(steps, -1.0, 1.0, out=steps)
+    found = (values[:, :, None] - low) * (2.0 / width) - np.float32(1.0)
+    return np.clip(found, -1.0, 1.0, out=found)

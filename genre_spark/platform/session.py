@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Java's second compiler takes a third of a short run's processor time, and pays only in a longer one:
 # from about a million tracks on. Without it Java leaves less room for compiled code than a job needs.
 _SHORT_RUN = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
+# A driver without memory would go on collecting garbage, and the command with it would hang. What
+# Java then prints goes to standard error: standard output is the command's own.
+_OUT_OF_MEMORY = ("-XX:+ExitOnOutOfMemoryError", "-XX:+DisplayVMOutputToStderr")
 # Bytes of a table whose jobs are short.
 _SMALL = 32 * 2**20
 
@@ -82,7 +85,8 @@ _RESTING = (
 def java_options(small: bool = False) -> str:
     """Options in one text, as ``spark.driver.extraJavaOptions`` has them."""
     logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
-    return " ".join([f"-Dlog4j2.configurationFile={logs}", *(_SHORT_RUN if small else ())])
+    given = [f"-Dlog4j2.configurationFile={logs}", *_OUT_OF_MEMORY]
+    return " ".join([*given, *(_SHORT_RUN if small else ())])
 
 
 def is_small(path: str, most: int = _SMALL) -> bool:

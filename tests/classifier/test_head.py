@@ -87,7 +87,7 @@ def terms_of_three_tracks():
     counts[1, 3] = [0, 1, 3]
     prior = np.array([0.5, 0.25, 0.25], np.float32)
     logs = LogProbabilities.of(network, Groups.of(np.array([1, 1, 2])))
-    found = list(head.terms(logs, artists, counts, prior))
+    found = list(head.terms(logs, np.stack([artists, artists[::-1]]), counts, prior))
     return dict(zip(TERMS, found, strict=True))
 
 
@@ -103,6 +103,7 @@ def test_terms_are_what_one_computes_by_hand():
     np.testing.assert_allclose(by_log_n, [mean * np.log(2)] * 2 + [own[2] * 0], atol=2e-5)
     artists = np.log([[0.21, 0.41, 0.41], [0.21, 0.41, 0.41], [0.11, 0.81, 0.11]])
     np.testing.assert_allclose(found["artist network"], artists, rtol=1e-6)
+    np.testing.assert_allclose(found["artist forest"], artists[[2, 2, 0]], rtol=1e-6)
     assert {found[name] is None for name in (*head.WORD_TERMS, "artist document")} == {True}
     # Two labels of the first genre: (2 / 0.5 + s) / (2 + s), and s / (2 + s) of the others.
     for name, s in (("artist", 0.5), ("artist, slowly", 5.0)):

@@ -8,7 +8,7 @@ from support.samples import make_sample
 
 from genre_spark.bundle import security
 from genre_spark.classifier import network, splits
-from genre_spark.classifier.head import n_artist_inputs
+from genre_spark.classifier.head import n_encoded
 from genre_spark.classifier.network import MEMBERS
 from genre_spark.classifier.onnx_network import (
     ARTISTS,
@@ -50,9 +50,9 @@ def exported(eagerly):
     return (model, artists), (tensor, statistics), to_onnx(model, artists)
 
 
-@pytest.mark.parametrize(("n_scaled", "n_classes", "tracks_of_artist"), [(13, 6, 1), (16, 20, 3)])
+@pytest.mark.parametrize(("n_scaled", "n_classes", "tracks_of_artist"), [(13, 6, 2), (16, 20, 6)])
 def test_the_networks_stay_small(n_scaled, n_classes, tracks_of_artist):
-    n_inputs = n_artist_inputs(n_scaled, n_classes)
+    n_inputs = n_encoded(n_scaled, n_classes)
     track, artist = (
         [weights.size for weights in model.get_weights()[::2]]  # without biases
         for model in (

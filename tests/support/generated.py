@@ -161,7 +161,6 @@ def make_genre_part(
         prior=(1.0 / n,) * n,
         words=None,
         document=None,
-        artist_network=False,
         artist=make_counts(artists, n) if pooled else nothing,
         named=nothing,
         album=nothing,
