@@ -436,7 +436,8 @@ def labels(  # noqa: PLR0913  # an argument for each option
                 job.spark,
                 browse.BrowseRequest(labelled, output, max_tracks, catalog, mapping, options),
             )
-            job.terminal.show(made, views.browse(made))
+            tracks = f"{made.tracks:,} of {made.of:,}"
+            job.terminal.show(made, [{"page": made.page, "tracks": tracks}])
             return
         if catalog or dataset:
             raise ConfigError(

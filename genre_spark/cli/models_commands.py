@@ -144,4 +144,4 @@ def diff(table: TableOptions, run: RunOptions, before: str, after: str, explain:
         spark = job.spark(source.path)
         job.terminal.report_progress(f"labelling {table.catalog} with {before} and {after}")
         found = compare(spark, source, one, other, job.settings, explain)
-        job.terminal.show(*views.difference(found))
+        job.terminal.show(found, views.difference(found))

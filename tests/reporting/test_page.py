@@ -21,7 +21,7 @@ from genre_spark.platform.safe_text import markdown
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import charts, model_card, pages
 from genre_spark.reporting.document import Figure, Subject, Table, facts
-from genre_spark.reporting.text import percent, shown
+from genre_spark.reporting.text import percent, present, shown
 from genre_spark.source import Dataset
 
 SCALED = {
@@ -631,6 +631,19 @@ def test_one_table_has_the_same_texts_on_the_terminal_and_in_markdown():
     assert facts("F", {"a": 1, "b": None, "c": ""}).rows == [("a", 1)]
 
 
+def test_values_without_a_form_are_written_by_their_type_and_absent_ones_left_out():
+    assert shown([True, 0.1234567, "a", 3]) == "yes, 0.123457, a, 3"
+    assert present({"a": 0, "b": False, "c": None, "d": "", "e": (), "f": percent(None)}) == {
+        "a": 0, "b": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "written"), [(15, "true"), (16, "false")])
+def test_only_a_narrow_heat_map_shows_its_values(columns, written):
+    chart = charts.heatmap(np.zeros((1, columns)), ["a"], names_of("b", columns), "t")
+    assert chart["layer"][1]["transform"] == [{"filter": written}]
+
+
 @pytest.mark.parametrize(
     ("share", "text"), [(0.5, "50.0%"), (1, "100.0%"), (0.99999, ">99.9%"), (None, "–")]
 )
@@ -642,6 +655,7 @@ def test_every_chart_can_be_drawn_as_a_picture():
     bundle = make(names=HOSTILE, classes=HOSTILE)
     for figure in compose(bundle, labels_of(bundle)).figures:
         assert charts.png(figure).startswith(b"\x89PNG"), figure.name
-    several = Figure("f", "Which?", "This.", {"a": charts.lines([1, 2], [0, 1], "x", 1)} | {
-        "b": charts.lines([1, 2], [1, 0], "x", 1)})  # fmt: skip
+    points = [{"x": 1, "y": 0}, {"x": 2, "y": 1}]
+    one = charts.chart("lines", points, title="x", chosen=1)
+    several = Figure("f", "Which?", "This.", {"a": one, "b": one})
     assert charts.png(several).startswith(b"\x89PNG")

@@ -14,7 +14,8 @@ DISK = LocalStorage()
 
 
 def figure(name):
-    chart = charts.lines([1, 2], [0.5, 0.7], "number", 2)
+    points = [{"x": 1, "y": 0.5}, {"x": 2, "y": 0.7}]
+    chart = charts.chart("lines", points, title="number", chosen=2)
     return Figure(name, f"What of {name}?", f"{name} rises.", {name: chart})
 
 
