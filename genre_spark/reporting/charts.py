@@ -21,8 +21,11 @@ Interval = tuple[float, float, float]
 
 VEGA_LITE = "6.1"
 _WIDTH, _ROW, _SCALE = 560, 22, 2
-# Beyond this many columns, values are not written into a heat map.
-_MOST_WRITTEN = 15
+# Least width of a column of a heat map in which a value is written, and of the value of a bar, in
+# pixels.
+_SHARE_WIDTH, _NUMBER_WIDTH, _BAR_VALUE_WIDTH = 24, 32, 48
+# Names of more columns would overlap on a telephone if they were slanted.
+_MOST_SLANTED = 8
 _LUMINANCE = 0.17
 # In a specification: stands for a value.
 _PLACE = re.compile(r'"\$(\w+)"')
@@ -37,8 +40,8 @@ def bars(
 ) -> Spec:
     """Horizontal bars with their values, in order; the bar of `MODEL` in colour if there is one.
 
-    Values with bounds have whiskers. The axis writes its numbers in d3's notation `form` and ends at
-    `top`; a line is drawn at `limit`.
+    Values with bounds have whiskers. The axis writes its numbers in d3's notation `form` and shows
+    at least `top`; a line is drawn at `limit`.
     """
     rows = [
         {**_bounded(value), "name": name, "own": name == MODEL or MODEL not in values}
@@ -46,8 +49,10 @@ def bars(
     ]
     values_form = ".1%" if form.endswith("%") else form
     limits = [] if limit is None else [{"at": limit}]
+    highest = top or max(row["high"] for row in rows)
+    end = f"{highest} * width / max(1, width - {_BAR_VALUE_WIDTH})"
     return chart("bars", rows, len(rows), title=title, form=form, values_form=values_form,
-                 top=top, limits=limits)  # fmt: skip
+                 end=end, labels=f"datum.value > {highest} ? '' : datum.label", limits=limits)  # fmt: skip
 
 
 def marks(
@@ -59,7 +64,7 @@ def marks(
         for kind, found in series.items()
         for name, value in found.items()
     ]
-    legend = {"orient": "top"} if len(series) > 1 else None
+    legend = {"orient": "top", "direction": "vertical"} if len(series) > 1 else None
     return chart("marks", rows, len(rows), title=title, form=form, legend=legend)
 
 
@@ -75,7 +80,7 @@ def heatmap(
     title: str,
     far: float | None = None,
 ) -> Spec:
-    """A table as colours; a narrow one also shows its values.
+    """A table as colours; its values are written where columns are wide enough.
 
     `values` [shape=(len(rows), len(columns))] are shares in [0, 1]; with `far`, numbers around 0 on a
     diverging scale that ends there.
@@ -88,8 +93,10 @@ def heatmap(
     scale: Spec = {"domainMin": 0, "nice": False}
     if far is not None:
         scale = {"domain": [-far, far], "domainMid": 0, "clamp": True, "interpolate": "rgb"}
-    written = "true" if len(columns) <= _MOST_WRITTEN else "false"
-    return chart("heatmap", cells, len(rows), title=title, form=form, scale=scale, written=written)
+    n, least = len(columns), _SHARE_WIDTH if far is None else _NUMBER_WIDTH
+    return chart("heatmap", cells, len(rows), title=title, form=form, scale=scale, columns=n,
+                 opacity=f"width < {least * n} ? 0 : 1",
+                 angle=-45 if n <= _MOST_SLANTED else -90)  # fmt: skip
 
 
 def curve(

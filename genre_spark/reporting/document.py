@@ -82,6 +82,7 @@ class Figure:
     # Of a map: id, name and colour of each group, which a click isolates.
     legend: Sequence[tuple[int, str, str]] = ()
     searchable: bool = False  # Whether tracks of the map have names.
+    findings: Mapping[str, str] = field(default_factory=dict)  # Of each chart, by its title.
 
     @classmethod
     def by_protocol(
@@ -94,9 +95,10 @@ class Figure:
     ) -> "Figure":
         """A finding and a chart for each protocol."""
         drawn = {text.protocol(one): panel(of) for one, of in protocols.items()}
-        findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in drawn.items()]
+        findings = {title: finding for title, (finding, _) in drawn.items()}
+        whole = " ".join(f"{title.capitalize()}: {one}" for title, one in findings.items())
         specs = {title: chart for title, (_, chart) in drawn.items()}
-        return cls(name, question, " ".join(findings), specs, note)
+        return cls(name, question, whole, specs, note, findings=findings)
 
 
 @dataclass(frozen=True)

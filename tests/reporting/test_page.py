@@ -446,9 +446,9 @@ def test_tiles_show_the_gates_and_lead_to_their_sections(page):
 
 def test_findings_compare_with_baselines_and_say_what_is_behind():
     text = text_of(render(with_metrics(make(), "new", accuracy=0.7), None))
-    assert "Known artists: 3.0 points ahead of the best baseline, random forest, context." in text
-    assert "New artists: 18.0 points behind the best baseline" in text
-    assert "Known artists: mostly artist (30.0 points)." in text
+    assert "known artists 3.0 points ahead of the best baseline, random forest, context." in text
+    assert "new artists 18.0 points behind the best baseline" in text
+    assert "known artists mostly artist (30.0 points)." in text
 
 
 def test_remarks_name_what_was_not_measured_and_what_not_to_use():
@@ -638,10 +638,14 @@ def test_values_without_a_form_are_written_by_their_type_and_absent_ones_left_ou
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("columns", "written"), [(15, "true"), (16, "false")])
-def test_only_a_narrow_heat_map_shows_its_values(columns, written):
-    chart = charts.heatmap(np.zeros((1, columns)), ["a"], names_of("b", columns), "t")
-    assert chart["layer"][1]["transform"] == [{"filter": written}]
+def test_a_heat_map_of_many_columns_has_upright_names_and_two_columns_of_the_page():
+    values, names = np.zeros((1, 9)), names_of("b", 9)
+    narrow, broad = (charts.heatmap(values[:, :n], ["a"], names[:n], "t") for n in (8, 9))
+    assert [one["encoding"]["x"]["axis"]["labelAngle"] for one in (narrow, broad)] == [-45, -90]
+    assert [one["usermeta"]["columns"] for one in (narrow, broad)] == [8, 9]
+    for n, kind in ((8, "part"), (9, "part broad")):
+        page = render(make(classes=names_of("genre", n)), None)
+        assert f'<figure class="{kind}" id="held">' in page
 
 
 @pytest.mark.parametrize(
