@@ -66,7 +66,7 @@ def check(storage: Storage, output: str, command: str) -> None:
         return
     if storage.is_dir(output) or mark(command) not in storage.beginning(output, _HEAD):
         raise OutputError(
-            f"--output {output}: exists and is no page of genre-spark {command}; it was not changed."
+            f"--output {output}: exists and is not a page of genre-spark {command}; it was not changed."
             " Choose another name, or delete it"
         )
 
