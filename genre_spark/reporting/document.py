@@ -102,25 +102,11 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Card:
-    """One synthetic genre, with the real genres that it leans to."""
-
-    id: int
-    name: str
-    colour: str
-    size: str
-    called: str
-    facts: Mapping[str, Sequence[str]]
-    rules: Sequence[str] = ()
-    rules_note: str = ""
-
-
-@dataclass(frozen=True)
 class Cards:
-    """Cards below a heading."""
+    """A card for each synthetic genre, below a heading; the macro ``cards`` writes its fields."""
 
     title: str
-    cards: Sequence[Card]
+    cards: Sequence[Mapping[str, Any]]
     note: str = ""
 
 

@@ -10,7 +10,7 @@ from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.clustering import results
 from genre_spark.platform.safe_text import enumerated
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Card, Cards, Figure, Subject, Table, Topic, facts
+from genre_spark.reporting.document import Cards, Figure, Subject, Table, Topic, facts
 from genre_spark.reporting.text import count, in_units, largest, one_line, percent, plain, shown
 from genre_spark.schema import feature
 
@@ -193,41 +193,25 @@ def _tracks(plan: results.CatalogueMap, subject: Subject) -> Iterator[dict[str, 
 
 
 def _cards(found: results.Discovery, scoring: ScoringPart) -> Cards:
-    cards = [_card(one, found, scoring) for one in found.synthetic_genres]
+    names, colours = _numbered(found), _colours(found)
+    rules = {one.id: one for one in found.rules.genres} if found.rules else {}
+    cards = [
+        {
+            "genre": one,
+            "name": names[one.id],
+            "colour": colours[one.id],
+            "called": called(one),
+            "sound": _sound(one, scoring),
+            "alike": [names.get(other.id, "") for other in one.nearest[:2]],
+            "rules": rules.get(one.id),
+        }
+        for one in found.synthetic_genres
+    ]
     note = (
         "Behind a real genre: its share of the labelled tracks. Typical tracks are the nearest to"
         " the center. Rules are for reading; labels do not depend on them."
     )
     return Cards("What is in each synthetic genre?", cards, note)
-
-
-def _card(genre: results.SyntheticGenre, found: results.Discovery, scoring: ScoringPart) -> Card:
-    names, known = _numbered(found), found.rules.genres if found.rules else ()
-    rules = next((one for one in known if one.id == genre.id), None)
-    typical = [" – ".join(filter(None, (one.artist, one.title))) or one.track_id
-               for one in genre.typical]  # fmt: skip
-    artists = [f"{one_line(one.name)} ({count(one.tracks)})" for one in genre.artists]
-    measured = "" if rules is None or rules.recall is None else (
-        f"They find {percent(rules.recall, 0)} of its unseen tracks"
-        + ("." if rules.precision is None
-           else f"; {percent(rules.precision, 0)} of the tracks they find are in it.")
-    )  # fmt: skip
-    return Card(
-        id=genre.id,
-        name=names[genre.id],
-        colour=_colours(found)[genre.id],
-        size=f"{count(genre.size)} tracks, {percent(genre.share)}",
-        called=called(genre),
-        facts={
-            "Sound": [_sound(genre, scoring)],
-            # One recording is often listed under several ids.
-            "Typical tracks": list(dict.fromkeys(map(one_line, typical))),
-            "Largest artists": [", ".join(artists)],
-            "Most alike": [", ".join(names.get(one.id, "") for one in genre.nearest[:2])],
-        },
-        rules=rules.sentences if rules else (),
-        rules_note=measured,
-    )
 
 
 def _sound(genre: results.SyntheticGenre, scoring: ScoringPart) -> str:
