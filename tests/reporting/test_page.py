@@ -638,6 +638,14 @@ def test_values_without_a_form_are_written_by_their_type_and_absent_ones_left_ou
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("width", [150, 300, 900])
+def test_bars_leave_room_for_their_values_however_narrow_the_chart_is(width):
+    (bars, *_) = charts.bars({"a": 0.9}, "t", ".0%", 1.0)["layer"]
+    end = bars["encoding"]["x"]["scale"]["domainMax"]["expr"]
+    highest = eval(end, {"width": width, "max": max})
+    assert width - width / highest == pytest.approx(48)
+
+
 def test_a_heat_map_of_many_columns_has_upright_names_and_two_columns_of_the_page():
     values, names = np.zeros((1, 9)), names_of("b", 9)
     narrow, broad = (charts.heatmap(values[:, :n], ["a"], names[:n], "t") for n in (8, 9))
