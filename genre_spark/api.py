@@ -140,7 +140,7 @@ def suggest(  # noqa: PLR0913 - of a notebook, by keyword
     dataset: str | Dataset | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> DataFrame:
-    """Chooses the tracks whose labels teach most about a catalogue, each of another artist.
+    """Chooses the most informative tracks to label, each of another artist.
 
     Parameters
     ----------

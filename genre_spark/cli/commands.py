@@ -97,7 +97,7 @@ def train(  # noqa: PLR0913  # an argument for each option
         from genre_spark.pipelines import train as pipeline
 
         if register and not mlflow:
-            raise ConfigError("--register NAME goes with --mlflow: what is logged is registered")
+            raise ConfigError("--register NAME needs --mlflow, which logs the model to register")
         if mlflow:
             from genre_spark.scoring import mlflow_model
 
@@ -134,7 +134,7 @@ def train(  # noqa: PLR0913  # an argument for each option
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Splits per protocol; each takes about as long as four trainings.",
+    help="Splits per protocol; each takes about four times as long as train.",
 )
 @click.option(
     "--ablations/--no-ablations",
@@ -154,7 +154,7 @@ def evaluate(  # noqa: PLR0913  # an argument for each option
     ablations: bool,
     answers: tuple[str, ...],
 ) -> None:
-    """Evaluates the classifier: honest splits, all baselines, each of its steps, fewer labels."""
+    """Evaluates the classifier on held-out artists: baselines, ablation, learning curve."""
     with job_of(run) as job:
         from genre_spark.cli import views
         from genre_spark.pipelines import evaluate as pipeline
@@ -172,22 +172,22 @@ def evaluate(  # noqa: PLR0913  # an argument for each option
     " --output questions.csv"
 )
 @CATALOG
-@place("--model", required=True, metavar="BUNDLE", help="A bundle of cluster or train.")
+@place("--model", required=True, metavar="BUNDLE", help="A bundle made by cluster or train.")
 @place(
     "--output",
     required=True,
     metavar="FILE.csv|.html",
-    help="A new file: a table, or a page to answer on.",
+    help="A new file: a table, or a page with the questions.",
 )
 @click.option(
     "--number",
     type=click.IntRange(min=1, max=2_000),
     default=50,
     show_default=True,
-    help="Tracks to label, each of another artist.",
+    help="Number of tracks, each by a different artist.",
 )
 @click.option(
-    "--check", is_flag=True, help="Ask about labels that are likely wrong instead, by a new model."
+    "--check", is_flag=True, help="Instead list labels that are likely wrong, by a new model."
 )
 @ANSWERS
 @table_options
@@ -201,7 +201,7 @@ def suggest(  # noqa: PLR0913  # an argument for each option
     check: bool,
     answers: tuple[str, ...],
 ) -> None:
-    """Chooses the tracks whose labels teach most about a catalogue."""
+    """Chooses the most informative tracks to label."""
     with job_of(run) as job:
         from genre_spark.cli import views
         from genre_spark.pipelines import suggest as pipeline
@@ -227,13 +227,13 @@ def suggest(  # noqa: PLR0913  # an argument for each option
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Do everything except publishing, and show what would be published.",
+    help="Do everything but publish, and report the changes.",
 )
 @setting(
     "scoring.explain",
     "--explain",
     is_flag=True,
-    help="Also give the features that support each label most.",
+    help="Add the features that support each label most.",
 )
 @setting(
     "publishing.max_shrink",
@@ -287,7 +287,7 @@ def score(
 def report(
     run: RunOptions, model: str, labels: str | None, output: str, pictures: str | None
 ) -> None:
-    """Writes one HTML page on a model and on what it labelled."""
+    """Writes an HTML report on a model and the catalogue that it labelled."""
     with job_of(run) as job:
         from genre_spark.monitoring.finished_run import Facts
         from genre_spark.pipelines import report as pipeline
@@ -308,11 +308,11 @@ def report(
     default="genre-spark-demo",
     show_default=True,
     metavar="DIR",
-    help="Output folder; that of an earlier demo is replaced.",
+    help="Output folder; the output of an earlier demo is replaced.",
 )
 @run_options
 def demo(run: RunOptions, output: str) -> None:
-    """Runs the whole way on a small real table: cluster, train, score, report."""
+    """Runs cluster, train, score and report on a small real table."""
     with job_of(run) as job:
         from genre_spark.cli import views
         from genre_spark.pipelines import demo as pipeline
@@ -329,7 +329,7 @@ def demo(run: RunOptions, output: str) -> None:
 def datasets(out: OutputOptions, name: str | None) -> None:
     """Lists well-known public tables, or describes one.
 
-    Each name is good for --dataset: it maps the table's columns to genre-spark's.
+    Pass a name to --dataset to map the columns of that table.
     """
     with terminal_of(out) as terminal:
         from genre_spark.catalog import public_datasets
@@ -345,12 +345,12 @@ def datasets(out: OutputOptions, name: str | None) -> None:
 
 @click.command(epilog="Example: genre-spark fetch tidytuesday")
 @click.argument("name", type=DatasetName(files=False))
-@place("--output", metavar="FILE", help="Where it goes.  [its own name, in this folder]")
+@place("--output", metavar="FILE", help="The file.  [its own name, in the current folder]")
 @output_options
 def fetch(out: OutputOptions, name: str, output: str | None) -> None:
-    """Downloads a well-known table, or names the page to get it from.
+    """Downloads a well-known table, or prints the page to get it from.
 
-    A download that broke off goes on where it ended; the file has its name once its checksum is right.
+    Resumes an interrupted download; the file gets its name once its checksum is correct.
     """
     with terminal_of(out) as terminal:
         from genre_spark.catalog import public_datasets
@@ -364,16 +364,18 @@ def fetch(out: OutputOptions, name: str, output: str | None) -> None:
 
 @click.command(epilog="Example: genre-spark inspect --catalog tracks.csv.gz --output mine.yaml")
 @CATALOG
-@place("--output", metavar="FILE.yaml", help="Write the guessed mapping there, to be edited.")
+@place("--output", metavar="FILE.yaml", help="Write the inferred mapping there, to be edited.")
 @table_options
 @run_options
 def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
-    """Shows what is in a table, how it would be read, and which rows would be quarantined.
+    """Shows the columns of a table, how they are read, and the rows that would be quarantined.
 
-    Without --dataset it guesses which columns are which.
+    Without --dataset the mapping of columns is inferred.
     """
     if table.dataset and output:
-        raise click.UsageError("--output writes a guessed mapping; --dataset has one already")
+        raise click.UsageError(
+            "--output writes an inferred mapping, and --dataset has one: give only one of them"
+        )
     with job_of(run) as job:
         from genre_spark.catalog import advice
         from genre_spark.cli import views
@@ -384,7 +386,7 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
             advice.check_absent(Path(output))
         source = table.source(job.settings)
         spark = job.spark(source.path)
-        job.terminal.report_progress(f"looking into {table.catalog}")
+        job.terminal.report_progress(f"inspecting {table.catalog}")
         found = pipeline.run(spark, source, job.settings.catalog, table.dataset, output)
         job.terminal.show(found, views.inspection(found), Facts(rows=found.rows))
 
@@ -396,15 +398,17 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="Tracks to show, from all over the catalogue.",
+    help="Tracks to show, a sample of the whole catalogue.",
 )
-@place("--output", metavar="FILE.html", help="Instead write a page to search the tracks.")
+@place(
+    "--output", metavar="FILE.html", help="Instead write a page to search and correct the labels."
+)
 @click.option(
     "--max-tracks",
     type=click.IntRange(min=1, max=20_000),
     default=5_000,
     show_default=True,
-    help="On that page, from all over the catalogue.",
+    help="Tracks on that page, a sample of the whole catalogue.",
 )
 @place("--catalog", metavar="PATH", help="The labelled table: adds titles and artists to the page.")
 @DATASET
@@ -418,10 +422,10 @@ def labels(  # noqa: PLR0913  # an argument for each option
     catalog: str | None,
     dataset: str | None,
 ) -> None:
-    """Shows what is in a labelled catalogue: how many tracks of which genre, and some of them.
+    """Shows a labelled catalogue: tracks per genre, and a sample of tracks.
 
-    A local directory and a Delta table need no Spark; --catalog does. Its columns are mapped as they
-    were for the labels; where that takes more than plain column names, by --dataset.
+    Local directories and Delta tables are read without Spark; --catalog needs it. Its columns are mapped
+    as they were for the labels; a mapping with SQL expressions must be given as --dataset.
     """
     with job_of(run) as job:
         from genre_spark.cli import views
@@ -436,11 +440,12 @@ def labels(  # noqa: PLR0913  # an argument for each option
                 job.spark,
                 browse.BrowseRequest(labelled, output, max_tracks, catalog, mapping, options),
             )
-            job.terminal.show(made, views.browse(made))
+            tracks = f"{made.tracks:,} of {made.of:,}"
+            job.terminal.show(made, [{"page": made.page, "tracks": tracks}])
             return
         if catalog or dataset:
             raise ConfigError(
-                "--catalog, with --dataset, adds names to the page that --output FILE.html writes"
+                "--catalog and --dataset add names to a page: give --output FILE.html too"
             )
         found = reader.LabelledTable(job.spark, labelled, options).look(rows)
         job.terminal.show(found.summary(), views.labelled(found))
@@ -449,9 +454,9 @@ def labels(  # noqa: PLR0913  # an argument for each option
 @click.command(epilog="Example: genre-spark schema manifest > manifest.schema.json")
 @click.argument("part", metavar="PART", type=click.Choice(["labels", "manifest"]))
 def schema(part: str) -> None:
-    """Prints what readers of a labelled catalogue may rely on, as JSON Schema.
+    """Prints the JSON Schema of a labelled catalogue.
 
-    PART is labels, for a labelled row, or manifest, for _manifest.json.
+    PART is labels for its rows, or manifest for _manifest.json.
     """
     from genre_spark.publishing import manifest
 
@@ -461,13 +466,13 @@ def schema(part: str) -> None:
 
 @click.group()
 def warm() -> None:
-    """The Spark that --warm starts and leaves for the next command."""
+    """Manages the Spark server that --warm keeps running between commands."""
 
 
 @warm.command(epilog="Example: genre-spark warm stop")
 @output_options
 def stop(out: OutputOptions) -> None:
-    """Stops it; by itself it ends half an hour after the last command."""
+    """Stops the server; it stops by itself half an hour after the last command."""
     with terminal_of(out) as terminal:
         from genre_spark.platform import warm_server
 

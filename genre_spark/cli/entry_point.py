@@ -38,7 +38,7 @@ Exit codes:
   2  usage or configuration
   3  input refused
   4  bundle refused
-  5  gate not met (too many bad rows, drift, a less accurate champion)
+  5  gate not passed (too many bad rows, drift, a less accurate candidate)
   6  output busy or unsafe"""
 
 
@@ -48,7 +48,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.group(epilog=EXIT_CODES, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="genre-spark")
 def cli() -> None:
-    """Labels whole music catalogues with synthetic and real genres, on Spark."""
+    """Labels music catalogues with synthetic and real genres, on Spark."""
 
 
 for _command in (

@@ -139,7 +139,7 @@ def _is_warm(run: "RunOptions") -> bool:
             f"{run.command} does not run on Spark Connect, only {able} do: run it without {option}"
         )
     if run.remote and (run.warm or run.master):
-        raise ConfigError("--remote names a running Spark: give no --warm and no --master with it")
+        raise ConfigError("--remote names a running Spark: it excludes --warm and --master")
     wanted = os.environ.get(WARM, "") not in ("", "0") and run.command in ON_CONNECT
     return run.warm or (wanted and not run.remote and not run.master)
 

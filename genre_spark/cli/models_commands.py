@@ -70,7 +70,7 @@ def show(run: RunOptions, model: str) -> None:
 @REGISTRY
 @run_options
 def verify(run: RunOptions, model: tuple[str, ...]) -> None:
-    """Verifies models to the last byte, or all of a registry; exit code 4 where one is bad."""
+    """Verifies the checksums of models, or of all in a registry; exit code 4 if one fails."""
     with job_of(run) as job:
         from genre_spark.cli import views
         from genre_spark.errors import BundleError
@@ -100,7 +100,7 @@ def verify(run: RunOptions, model: tuple[str, ...]) -> None:
 @click.option(
     "--catalog",
     metavar="PATH",
-    help="Labelled tracks to compare with the champion on; only artists new to both count.",
+    help="Labelled tracks to compare both models on; only artists new to both count.",
 )
 @click.option("--rollback", is_flag=True, help="Return to a version that had the alias before.")
 @REGISTRY
@@ -144,4 +144,4 @@ def diff(table: TableOptions, run: RunOptions, before: str, after: str, explain:
         spark = job.spark(source.path)
         job.terminal.report_progress(f"labelling {table.catalog} with {before} and {after}")
         found = compare(spark, source, one, other, job.settings, explain)
-        job.terminal.show(*views.difference(found))
+        job.terminal.show(found, views.difference(found))

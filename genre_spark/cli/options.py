@@ -129,21 +129,21 @@ def place(*names: str, **settings: Any) -> Callable[..., Any]:
 
 
 CATALOG = place(
-    "--catalog", required=True, metavar="PATH", help="The table of tracks: any URI Hadoop reads."
+    "--catalog", required=True, metavar="PATH", help="The table of tracks: a path or Hadoop URI."
 )
 DATASET = click.option(
     "--dataset",
     type=DatasetName(files=True),
     metavar="NAME|FILE",
-    help="How the table's columns map to genre-spark's: one of conf/datasets, or a file.",
+    help="Mapping of the table's columns: a name from conf/datasets, or a file.",
 )
 ANSWERS = place(
     "--answers",
     multiple=True,
     metavar="FILE.csv",
-    help="Genres of single tracks, in place of the catalogue's (track_id, genre); repeatable.",
+    help="Genres that replace the catalogue's: columns track_id and genre (repeatable).",
 )
-MASTER = click.option("--master", metavar="URL", help="Spark's master, to run without a cluster.")
+MASTER = click.option("--master", metavar="URL", help="Spark master, such as local[4].")
 
 WARM = click.option(
     "--warm",
@@ -173,7 +173,7 @@ TABLE_FORMAT = setting(
     "publishing.table_format",
     "--table-format",
     type=click.Choice(TABLE_FORMATS),
-    help="parquet, a directory; or delta, a table that commits, on object stores too.  [parquet]",
+    help="A directory of Parquet files, or a Delta table, also on object stores.  [parquet]",
 )
 
 
@@ -181,7 +181,7 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that read a catalogue, which get them as `TableOptions`."""
     return _apply(
         DATASET,
-        click.option("--format", "fmt", help="Spark's name of the table's format.  [guessed]"),
+        click.option("--format", "fmt", help="Spark's name of the table's format.  [inferred]"),
     )(_grouped(command, "table", TableOptions))
 
 
@@ -223,7 +223,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--log-format",
             type=click.Choice([TEXT, JSON]),
             default=TEXT,
-            help="json: one object per line on standard error, with the run id.",
+            help="Log format on standard error; json writes one object per line, with the run id.",
         ),
         click.option(
             "--metrics",

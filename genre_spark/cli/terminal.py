@@ -19,9 +19,10 @@ from rich.table import Column, Table
 from genre_spark.monitoring.finished_run import Facts
 from genre_spark.platform.progress import Countdown, Step
 from genre_spark.platform.safe_text import plain, redact, redact_all
+from genre_spark.reporting.text import present, shown
 
 # Pairs of name and value, or a table whose first row is its head.
-Part = Mapping[str, str] | Sequence[Sequence[str]]
+Part = Mapping[str, Any] | Sequence[Sequence[Any]]
 
 # Seconds between two lines on how far a step has come, where each stays.
 _BETWEEN_LINES = 30.0
@@ -111,7 +112,7 @@ class Terminal:
             task = bar.add_task(escape(what), total=None)
             yield lambda have, total: bar.update(task, completed=have, total=total)
 
-    def table(self, rows: Sequence[Sequence[str]]) -> None:
+    def table(self, rows: Sequence[Sequence[Any]]) -> None:
         """A drawn table in a terminal, tab-separated lines elsewhere."""
         self.close()
         head, *rest = [tuple(map(_printable, row)) for row in rows]
@@ -125,10 +126,10 @@ class Terminal:
             table.add_row(*map(escape, row))
         self._results.print(table)
 
-    def pairs(self, pairs: Mapping[str, str]) -> None:
-        """Two columns in a terminal, ``name: value`` lines elsewhere."""
+    def pairs(self, pairs: Mapping[str, Any]) -> None:
+        """Two columns in a terminal, ``name: value`` lines elsewhere; without absent values."""
         self.close()
-        said = {_printable(name): _printable(value) for name, value in pairs.items() if value}
+        said = {_printable(name): _printable(of) for name, of in present(pairs).items()}
         if not self._results.is_terminal:
             for name, value in said.items():
                 print(f"{name}: {value}")
@@ -167,6 +168,6 @@ class Terminal:
             self.pairs({"next": shlex.join(("genre-spark", *words))})
 
 
-def _printable(text: str) -> str:
-    """One line without secrets, and without what a terminal would obey."""
-    return plain(redact(text))
+def _printable(value: Any) -> str:
+    """One line without secrets and without codes that a terminal would obey."""
+    return plain(redact(shown(value)))

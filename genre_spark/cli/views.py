@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.platform.safe_text import redact
-from genre_spark.reporting import study_report
-from genre_spark.reporting.text import PROTOCOLS, counted, one_line, percent, protocol, ratio, tally
+from genre_spark.reporting import study_report, text
 from genre_spark.reporting.topics import accuracy, confidence, synthetic_genres
 from genre_spark.reporting.topics.model import made
 
@@ -17,14 +16,13 @@ if TYPE_CHECKING:
 
     from genre_spark.bundle.files import Bundle
     from genre_spark.bundle.genre_metrics import GenreMetrics
-    from genre_spark.bundle.registry import ComparedAccuracy, Entry, Promotion
+    from genre_spark.bundle.registry import Entry, Promotion
     from genre_spark.catalog.inspection_results import Column, Inspection, Reading
     from genre_spark.catalog.public_datasets import Fetched, KnownTable
     from genre_spark.catalog.rows import RowCounts
     from genre_spark.cli.terminal import Part
     from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Flow
     from genre_spark.evaluation.study_results import StudySummary
-    from genre_spark.pipelines.browse import BrowsePage
     from genre_spark.pipelines.bundles import BundleSummary
     from genre_spark.pipelines.demo import DemoResult
     from genre_spark.pipelines.suggest import Suggested
@@ -44,18 +42,22 @@ def datasets(tables: Sequence[KnownTable]) -> Iterator[Part]:
 def dataset(table: KnownTable) -> Iterator[Part]:
     """One known table."""
     mapping, found = table.dataset, _origin(table)
-    about = {"dataset": table.name, "about": mapping.about, "page": table.origin.page}
-    columns = {f"column {to}": by for to, by in mapping.columns.items()}
-    file = f"{table.origin.file} {found['file']}".strip()
-    extra = ", ".join(mapping.extra_features)
-    yield about | found | {"file": file, **columns, "extra features": extra}
+    yield {
+        "dataset": table.name,
+        "about": mapping.about,
+        "page": table.origin.page,
+        **found,
+        "file": f"{table.origin.file} {found['file']}".strip(),
+        **{f"column {to}": by for to, by in mapping.columns.items()},
+        "extra features": mapping.extra_features,
+    }
 
 
 def _origin(table: KnownTable) -> dict[str, str]:
     origin = table.origin
     return {
-        "rows": f"{origin.rows:,}",
-        "genres": "none" if origin.genres is None else f"{origin.genres:,}",
+        "rows": text.count(origin.rows),
+        "genres": "none" if origin.genres is None else text.count(origin.genres),
         "file": f"{origin.size / 1e6:.1f} MB" if origin.size else "",
         "licence": origin.licence,
         "get it": table.how_to_get,
@@ -66,15 +68,10 @@ def fetched(table: Fetched) -> Iterator[Part]:
     """Where a table is, and what to type next."""
     yield {
         "fetched" if table.fetched else "was there already": table.path,
-        "bytes": f"{table.bytes:,}",
+        "bytes": text.count(table.bytes),
         "licence": table.licence,
         "next": f"genre-spark inspect --catalog {table.path} --dataset {table.dataset}",
     }
-
-
-def browse(made: BrowsePage) -> Iterator[Part]:
-    """Where the page is, and how many tracks are on it."""
-    yield {"page": made.page, "tracks": f"{made.tracks:,} of {made.of:,}"}
 
 
 def inspection(found: Inspection) -> Iterator[Part]:
@@ -83,21 +80,18 @@ def inspection(found: Inspection) -> Iterator[Part]:
         yield [_COLUMN_HEAD, *map(_column, found.columns)]
     yield [_READ_HEAD, *(_read(found, one) for one in found.mapping.values())]
     if found.rows:
-        counts = {
-            "tracks with a genre": found.rows.with_genre,
-            "tracks under several genres": found.rows.ambiguous,
-            "artists": found.artists,
-        }
         yield {
             **_rows(found.rows),
-            **{name: f"{n:,}" for name, n in counts.items() if n},
-            "largest genres": tally(found.genres),
+            "tracks with a genre": text.count(found.rows.with_genre or None),
+            "tracks under several genres": text.count(found.rows.ambiguous or None),
+            "artists": text.count(found.artists or None),
+            "largest genres": text.tally(found.genres),
         }
-    if unused := [one.name for one in found.columns if not one.read_as]:
-        yield {"not used": f"{', '.join(unused[:_UNUSED])}{' …' * (len(unused) > _UNUSED)}"}
+    unused = [one.name for one in found.columns if not one.read_as]
+    yield {"not used": f"{', '.join(unused[:_UNUSED])}{' …' * (len(unused) > _UNUSED)}"}
     for kind, lines in (("question", found.questions), ("note", found.notes)):
         yield {f"{kind} {i}": line for i, line in enumerate(lines, start=1)}
-    yield {"mapping": found.draft or "", "next": found.next}
+    yield {"mapping": found.draft, "next": found.next}
 
 
 def labelled(found: LabelledCatalogue) -> Iterator[Part]:
@@ -105,8 +99,8 @@ def labelled(found: LabelledCatalogue) -> Iterator[Part]:
     manifest = found.manifest
     labels, rows = manifest.labels, manifest.rows
     yield {
-        "tracks": f"{rows.labelled:,}",
-        "quarantined": counted(rows.n_quarantined, rows.reasons),
+        "tracks": text.count(rows.labelled),
+        "quarantined": text.counted(rows.n_quarantined, rows.reasons),
         "scored": manifest.scored_at,
         "model id": manifest.model_id,
         "from": manifest.source.path,
@@ -114,16 +108,14 @@ def labelled(found: LabelledCatalogue) -> Iterator[Part]:
     }
     for head, counts in (("synthetic genre", labels.synthetic_genres), ("genre", labels.genres)):
         if counts:
-            shares = ((n, f"{c:,}", percent(c / rows.labelled)) for n, c in counts.items())
+            shares = ((of, f"{n:,}", text.percent(n / rows.labelled)) for of, n in counts.items())
             yield [(head, "tracks", "share"), *shares]
-    if labels.accepted is not None:
-        yield {
-            "accepted, training tracks included": percent(labels.accepted),
-            "mean confidence": f"{labels.mean_confidence:.3f}",
-        }
+    yield {
+        "accepted, training tracks included": text.percent(labels.accepted),
+        "mean confidence": text.ratio(labels.mean_confidence),
+    }
     if found.samples:
-        rest = (tuple(map(_cell, one.values())) for one in found.samples)
-        yield [tuple(found.samples[0]), *rest]
+        yield [tuple(found.samples[0]), *(tuple(one.values()) for one in found.samples)]
 
 
 _COLUMN_HEAD = ("column", "type", "filled", "lowest", "median", "highest", "for example", "read as")
@@ -132,34 +124,28 @@ _READ_HEAD = ("column", "from", "value → becomes", "missing", "odd", "lowest",
 _UNUSED, _LONGEST = 12, 28
 
 
-def _column(one: Column) -> tuple[str, ...]:
+def _column(one: Column) -> tuple[Any, ...]:
     is_number = one.numeric == 1
     # In a CSV file all is text.
     kind = ("number" if is_number else "text") if one.kind == "string" else one.kind
-    extremes = map(_cell, (one.low, one.median, one.high) if is_number else ("", "", ""))
-    example = one_line(one.sample or "", 40)
-    return one.name, kind, percent(one.filled, 2), *extremes, example, ", ".join(one.read_as)
+    extremes = (one.low, one.median, one.high) if is_number else ("", "", "")
+    example = text.one_line(one.sample or "", 40)
+    return one.name, kind, text.percent(one.filled, 2), *extremes, example, one.read_as
 
 
-def _read(found: Inspection, one: Reading) -> tuple[str, ...]:
+def _read(found: Inspection, one: Reading) -> tuple[Any, ...]:
     """How one column is read: an example, and how many values are missing or odd."""
     facts = found.features.get(one.name)
     example = one.examples[len(one.examples) // 2] if one.examples else ("", "")
-    value, outcome = (one_line(one, _LONGEST) for one in example)
-    shown = value if value == outcome else f"{value} → {outcome}"
+    value, outcome = (text.one_line(one, _LONGEST) for one in example)
+    read = value if value == outcome else f"{value} → {outcome}"
     source = one.source
     if one.why:
         source = f"{source or one.expression[:_LONGEST]} ({one.why[:40]})"
-    odd = f"{one.not_understood:.1%}" if one.not_understood else ""
+    odd = text.percent(one.not_understood) if one.not_understood else ""
     numbers = (facts.low, facts.median, facts.high) if facts else ("", "", "")
-    missing = f"{facts.missing:,}" if facts and facts.missing else ""
-    return one.name, source, shown, missing, odd, *map(_cell, numbers)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str("" if value is None else value)
+    missing = text.count(facts.missing) if facts and facts.missing else ""
+    return one.name, source, read, missing, odd, *numbers
 
 
 def bundle(summary: BundleSummary) -> Iterator[Part]:
@@ -172,10 +158,10 @@ def bundle(summary: BundleSummary) -> Iterator[Part]:
     }
     yield {
         **_rows(summary.rows),
-        "not used (absent or constant)": ", ".join(summary.left_out),
+        "not used (absent or constant)": summary.left_out,
         "synthetic genres": _numbered(summary.synthetic_genres),
         **stability,
-        "rules agree with synthetic genres on unseen tracks": _percent(summary.rules_agreement),
+        "rules agree with synthetic genres on unseen tracks": text.percent(summary.rules_agreement),
     }
     if not summary.genres and (quality := synthetic_genres.quality(summary.quality)):
         yield quality.texts()
@@ -187,9 +173,9 @@ def bundle(summary: BundleSummary) -> Iterator[Part]:
 def questions(summary: Suggested) -> Iterator[Part]:
     """Which tracks to label, and what the answers inform."""
     yield {
-        "questions": f"{summary.number:,}",
-        "informed": f"{summary.tracks:,} tracks",
-        "labels taken into account": f"{summary.labelled:,}",
+        "questions": text.count(summary.number),
+        "informed": f"{text.count(summary.tracks)} tracks",
+        "labels taken into account": text.count(summary.labelled),
         "file": summary.questions,
     }
 
@@ -197,15 +183,14 @@ def questions(summary: Suggested) -> Iterator[Part]:
 def study(summary: StudySummary) -> Iterator[Part]:
     """What evaluate found."""
     yield {
-        "labelled tracks": f"{summary.tracks:,}",
-        "splits of known artists": f"{len(summary.seeds)}",
-        "repetitions of new artists, each held out once": f"{summary.repetitions}",
-        **{f"not measured on {protocol(one)}": why for one, why in summary.skipped.items()},
+        "labelled tracks": text.count(summary.tracks),
+        "splits of known artists": len(summary.seeds),
+        "repetitions of new artists, each held out once": summary.repetitions,
+        **{f"not measured on {text.protocol(one)}": why for one, why in summary.skipped.items()},
     }
     for name, of in summary.protocols.items():
         yield study_report.scores(name, of, ("accuracy", "macro_f1", "ece")).texts()
-        if ahead := study_report.ahead(of):
-            yield {f"ahead of the classifier on {protocol(name)}": ahead}
+        yield {f"ahead of the classifier on {text.protocol(name)}": study_report.ahead(of)}
     yield {"tables and pictures": f"{summary.path}/evaluation.md"}
 
 
@@ -215,19 +200,19 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
     found, drift, old = manifest.labels, manifest.drift, made.replaces
     levels, total = sorted(found.precision.items(), reverse=True), sum(found.genres.values())
     met = zip(levels, accumulate(n for _, n in levels), strict=True)
-    precise = [f"{one}: {percent(n / total)}" for (one, _), n in met]
+    precise = [f"{one}: {text.percent(n / total)}" for (one, _), n in met]
     few = f"not assessed: fewer than {drift.limits.min_tracks:,} tracks"
     earlier = f"{(old.rows or {}).get('labelled', 0):,} tracks of {old.scored_at}" if old else ""
     yield {
         **_rows(manifest.rows, "labelled"),
         "synthetic genres": _numbered(list(found.synthetic_genres)),
-        "genres": tally(dict(list(found.genres.items())[:10])),
-        "accepted, training tracks included": _percent(found.accepted),
-        "precise enough for": ", ".join(precise),
-        "drift": ", ".join(beyond(drift, WARN) if drift.assessed else [few]),
+        "genres": text.tally(dict(list(found.genres.items())[:10])),
+        "accepted, training tracks included": text.percent(found.accepted),
+        "precise enough for": precise,
+        "drift": beyond(drift, WARN) if drift.assessed else few,
         "scored": _scored(manifest),
         "replaces": f"{earlier}, model {old.model_id}" if old else "",
-        "would change": tally(made.changes.model_dump() if made.changes else {}),
+        "would change": text.tally(made.changes.model_dump() if made.changes else {}),
         "model id": manifest.model_id,
         "labelled catalogue" if made.published else "would be published at": made.path,
     }
@@ -253,14 +238,14 @@ def _accuracy(genres: GenreMetrics) -> Iterator[Part]:
     yield {f"note {i}": line for i, line in enumerate(accuracy.remarks(genres), start=1)}
 
 
-def _rows(rows: RowCounts, accepted: str = "tracks") -> dict[str, str]:
+def _rows(rows: RowCounts, accepted: str = "tracks") -> dict[str, str | None]:
     """What became of the rows, and how many tracks lack which features; what is 0 is left out."""
-    lacking = counted(rows.imputed, rows.missing)
+    lacking = text.counted(rows.imputed, rows.missing)
     return {
         accepted: f"{rows.accepted:,} of {rows.read:,} rows",
-        "quarantined": counted(rows.n_quarantined, rows.reasons),
-        "tracks that lack features": lacking if rows.imputed else "",
-        "tracks without any feature": f"{rows.without_features:,}" if rows.without_features else "",
+        "quarantined": text.counted(rows.n_quarantined, rows.reasons),
+        "tracks that lack features": lacking if rows.imputed else None,
+        "tracks without any feature": text.count(rows.without_features or None),
     }
 
 
@@ -278,13 +263,9 @@ def _numbered(names: Sequence[str]) -> str:
     return f"{len(names)}: " + ", ".join(names)
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else percent(share)
-
-
 def models(entries: Sequence[Entry]) -> View:
     """The models of a registry."""
-    head = ("name", "version", "kind", *PROTOCOLS.values(), "made at", "aliases", "id")
+    head = ("name", "version", "kind", *text.PROTOCOLS.values(), "made at", "aliases", "id")
     rows = list(map(_listed, entries))
     summary = [
         {**dict(zip(head, row, strict=True)), "path": one.path, "aliases": list(one.aliases)}
@@ -297,7 +278,7 @@ def _listed(one: Entry) -> tuple[str, ...]:
     found, aliases = one.manifest, ", ".join(one.aliases)
     kind, at, id_ = (found.kind, found.created_at, found.model_id) if found else ("damaged", "", "")
     shares = found.accuracy if found else {}
-    accuracies = [ratio(shares[name]) if name in shares else "" for name in PROTOCOLS]
+    accuracies = [text.ratio(shares[name]) if name in shares else "" for name in text.PROTOCOLS]
     return one.name, one.version or "", kind, *accuracies, at, aliases, id_
 
 
@@ -324,9 +305,12 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
         "promotions": [one.model_dump() for one in promotions],
     }
     pairs = {
-        **{name: _cell(value) for name, value in made(manifest).items()},
-        "synthetic genres": ", ".join(manifest.scoring.synthetic.names),
-        **{f"accuracy, {protocol(name)}": ratio(of.accuracy) for name, of in protocols.items()},
+        **made(manifest),
+        "synthetic genres": manifest.scoring.synthetic.names,
+        **{
+            f"accuracy, {text.protocol(one)}": text.ratio(of.accuracy)
+            for one, of in protocols.items()
+        },
         "promoted": "; ".join(f"{one.alias} {one.at}" for one in promotions),
         "verified bundle": opened.source,
     }
@@ -336,50 +320,57 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
 def verdicts(errors: Mapping[str, str | None]) -> View:
     """Which bundles can be trusted."""
     errors = {redact(name): error for name, error in errors.items()}
-    shown = {name: error or "verified" for name, error in errors.items()}
     return {
         "verified": [name for name, error in errors.items() if not error],
         "faults": {name: error for name, error in errors.items() if error},
-    }, [shown]
+    }, [{name: error or "verified" for name, error in errors.items()}]
 
 
 def promotion(path: str, given: Promotion) -> View:
     """What a model has become, and on what evidence."""
     pairs = {"promoted": f"{path} is {given.alias}", "model id": given.model_id}
     rows = [
-        (PROTOCOLS[name], f"{one.tracks:,}", f"{one.champion:.4f}", f"{one.candidate:.4f}")
+        (text.PROTOCOLS[name], f"{one.tracks:,}", f"{one.champion:.4f}", f"{one.candidate:.4f}")
         for name, one in (given.evidence.protocols if given.evidence else {}).items()
     ]
     table: Part = [("held out", "tracks", "champion so far", "this model"), *rows]
     return {"path": path, **given.model_dump()}, [table, pairs] if rows else [pairs]
 
 
-def difference(found: Difference) -> View:
+def difference(found: Difference) -> Iterator[Part]:
     """How many labels change, where, and why."""
     genres, synthetic, n = found.genres, found.synthetic_genres, found.tracks
-    known = genres.labelled
-    pairs = {
+    known, new, new_artists = genres.labelled, found.new_artists, ""
+    if new and new.tracks:
+        new_artists = (
+            f"{new.champion:.4f} before, {new.candidate:.4f} after, on {new.tracks:,} tracks"
+        )
+        new_artists += f" of {new.artists:,} artists"
+    yield {
         "tracks": f"{n:,}; accepted by one model alone: {found.only_before:,} and"
         f" {found.only_after:,}",
         "genres that change": _of(genres.changed, n),
         "synthetic genres that change": _of(synthetic.changed, n)
         + ("" if synthetic.same_ids else " (other discoveries: their ids are not comparable)"),
-        "accepted": tally(genres.accepted).replace("_", " "),
+        "accepted": text.tally(genres.accepted).replace("_", " "),
         "accuracy on labelled tracks, training tracks included": f"{_of(known['right_before'], known['tracks'])} before,"
         f" {_of(known['right_after'], known['tracks'])} after",
-        "accuracy on artists new to both": _compared(found.new_artists),
+        "accuracy on artists new to both": new_artists,
         "from → to": _flows(genres.flows),
         "features that supported changed labels": _flows(found.why.features or ()),
     }
-    making = [(name, *map(_in_short, pair)) for name, pair in found.why.making.items()]
-    tables = [
+    making = [
+        (name, *(text.one_line(text.shown(value), 60) for value in pair))
+        for name, pair in found.why.making.items()
+    ]
+    for table in (
         _changed("synthetic genre before", genres.by_synthetic_genre),
         _changed("confidence before, from", genres.by_confidence),
         _changed("artist to the models", found.why.artists),
         [("made of, or decides by", "before", "after"), *making],
-    ]
-    summary = found.model_dump(mode="json", by_alias=True)
-    return summary, [pairs, *(table for table in tables if len(table) > 1)]
+    ):
+        if len(table) > 1:
+            yield table
 
 
 def _flows(flows: Sequence[Flow]) -> str:
@@ -388,26 +379,11 @@ def _flows(flows: Sequence[Flow]) -> str:
     return "; ".join(said)
 
 
-def _compared(found: ComparedAccuracy | None) -> str:
-    """Accuracies on new artists; empty if nothing can be compared."""
-    if not found or not found.tracks:
-        return ""
-    return (
-        f"{found.champion:.4f} before, {found.candidate:.4f} after, on {found.tracks:,} tracks of"
-        f" {found.artists:,} artists"
-    )
-
-
 def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, ...]]:
     rows = sorted(found.items(), key=lambda item: -item[1].changed)
-    shares = [(name, f"{one.tracks:,}", _of(one.changed, one.tracks)) for name, one in rows]
+    shares = [(name, text.count(one.tracks), _of(one.changed, one.tracks)) for name, one in rows]
     return [(title, "tracks", "genres that change"), *shares]
 
 
-def _in_short(value: Any) -> str:
-    values = value if isinstance(value, list | tuple) else [value]
-    return one_line(", ".join(map(str, values)), 60)
-
-
 def _of(part: int, whole: int) -> str:
-    return f"{part:,} ({part / whole:.1%})" if whole else f"{part:,}"
+    return f"{text.count(part)} ({text.percent(part / whole)})" if whole else text.count(part)

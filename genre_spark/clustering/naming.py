@@ -1,8 +1,8 @@
 """Names of synthetic genres: words that people use of music, true of most of its tracks."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations, count
+from itertools import combinations, count
 
 import numpy as np
 
@@ -109,7 +109,7 @@ def name_all(
     features: Sequence[str],
     kept: dict[int, str] | None = None,
 ) -> list[str]:
-    """A name for each synthetic genre, all distinct.
+    """A name for each synthetic genre; no two differ only in near synonyms or in order.
 
     Parameters
     ----------
@@ -138,7 +138,9 @@ def name_all(
                 n for n, is_one in things.items() if not own.any() or is_one[own].mean() > 0.5
             )
             adjectives = _telling(true, own, words)
-            names[row] = _name(adjectives, noun if own.any() else _NOUN, set(names.values()))
+            taken = {_meaning(name, words) for name in names.values()}
+            attempts = _attempts(adjectives, noun if own.any() else _NOUN)
+            names[row] = next(name for name in attempts if _meaning(name, words) not in taken)
     return [names[row] for row in range(k)]
 
 
@@ -158,15 +160,20 @@ def _means(true: np.ndarray) -> np.ndarray:
     return np.nansum(true, axis=1) / np.maximum(1, (~np.isnan(true)).sum(axis=1))
 
 
-def _name(words: Sequence[Word], noun: str, taken: Collection[str]) -> str:
-    """The first free name of these words; with a number, if none is free."""
-    names = list(_attempts(words, noun))
-    numbered = (f"{names[0]} {number}" for number in count(2))
-    return next(name for name in chain(names, numbered) if name not in taken)
+def _meaning(name: str, words: Sequence[Word]) -> frozenset[object]:
+    """What a name tells, equal for names that differ in near synonyms or in order only."""
+    known = {word.text: (word.family, word.above) for word in words}
+    return frozenset(known.get(text, text) for text in name.split())
 
 
 def _attempts(words: Sequence[Word], noun: str) -> Iterator[str]:
-    """Names of these words, the most telling ones first."""
+    """Names of these words, the most telling ones first; at last the first one with numbers."""
+    names = list(_combined(words, noun))
+    yield from names
+    yield from (f"{names[0]} {number}" for number in count(2))
+
+
+def _combined(words: Sequence[Word], noun: str) -> Iterator[str]:
     words = [word for word in words if word.text not in _SAID_BY.get(noun, ())]
     strong = [word for word in words if word.text not in _WEAK]
     for usable in (strong, words):

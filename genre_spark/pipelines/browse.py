@@ -40,7 +40,7 @@ class BrowseRequest:
     output : str
         The page; an earlier one is replaced, and no other file.
     max_tracks : int
-        Of a larger catalogue so many, from all over it.
+        A larger catalogue is sampled.
     catalog : str or None
         The table that was labelled: titles, artists and albums are taken from it.
     dataset : Dataset or None
@@ -116,7 +116,7 @@ def _trusted(dataset: Dataset, labels: str) -> Dataset:
     code = [] if is_shipped(dataset) else dataset.code()
     if code:
         raise InputError(
-            f"{labels}: its {MANIFEST} maps columns by code ({', '.join(code)}), which is only"
-            " executed from a file of yours: give --dataset NAME|FILE"
+            f"{labels}: its {MANIFEST} maps columns by code ({', '.join(code)}), which is"
+            " executed only from a file of your own: give --dataset NAME|FILE"
         )
     return dataset

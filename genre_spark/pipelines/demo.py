@@ -1,4 +1,4 @@
-"""The whole way on a small real table."""
+"""Runs cluster, train, score and report on a small real table."""
 
 from dataclasses import dataclass
 from importlib import metadata
@@ -104,7 +104,9 @@ def make_room(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise OutputError(f"--output {output}: is a file; choose another")
     if output.exists() and any(output.iterdir()) and not (output / _MARK).is_file():
-        raise OutputError(f"--output {output}: is not empty, and no earlier demo; choose another")
+        raise OutputError(
+            f"--output {output}: is not empty and not from an earlier demo; choose another"
+        )
     old = [file for name in _BUNDLES for file in (output / name).glob("*")]
     made = {*_BUNDLES, *_REPLACED, _MARK}
     # Of a run that was killed: the next one cleans up behind it.
@@ -114,7 +116,7 @@ def make_room(output: Path) -> None:
     foreign += [path for path in old if path.name not in files.ALL or not path.is_file()]
     if foreign:
         raise OutputError(
-            f"--output {output}: holds {foreign[0].name}, which no demo made; move it"
+            f"--output {output}: contains {foreign[0].name}, which is not from a demo; move it"
         )
     for file in old:
         file.unlink()

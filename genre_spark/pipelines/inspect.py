@@ -25,7 +25,7 @@ def run(
     mapping : str or None
         Name or file of the mapping in `source`; None to guess one.
     output : str or None
-        File for the guessed mapping.
+        File for the inferred mapping.
     """
     found = inspect(spark, source, mapping is not None, settings)
     if output:

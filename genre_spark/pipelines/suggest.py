@@ -1,4 +1,4 @@
-"""`genre-spark suggest`: chooses the tracks whose labels teach most about a catalogue."""
+"""`genre-spark suggest`: chooses the most informative tracks to label."""
 
 import csv
 import io
@@ -125,7 +125,7 @@ def run(
     storage = storage_of(spark, request.output)
     if storage.exists(request.output):
         raise OutputError(
-            f"--output {request.output}: exists, and may hold answers; choose another name"
+            f"--output {request.output}: exists, and may contain answers; choose another name"
         )
     given = answer_files.read_files(storage, request.answers)
     bundle = request.bundle
@@ -176,7 +176,7 @@ def suggest(
     chosen = questions.choose(space, artists, askable, labelled, number, settings.seed)
     if not chosen:
         raise InputError(
-            f"{path}: every artist has been asked about, or has a labelled track; train with the answers"
+            f"{path}: every artist has been asked about or has a labelled track; train with the answers"
         )
     shown = table.select([TRACK_ID, ARTIST, TITLE, ALBUM]).take([one.artist for one in chosen])
     places = _places(space, artists)

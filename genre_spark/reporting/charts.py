@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import product
 from math import gcd
 from typing import Any
 
@@ -20,8 +21,11 @@ Interval = tuple[float, float, float]
 
 VEGA_LITE = "6.1"
 _WIDTH, _ROW, _SCALE = 560, 22, 2
-# Beyond this many columns, values are not written into a heat map.
-_MOST_WRITTEN = 15
+# Least width of a column of a heat map in which a value is written, and of the value of a bar, in
+# pixels.
+_SHARE_WIDTH, _NUMBER_WIDTH, _BAR_VALUE_WIDTH = 24, 32, 48
+# Names of more columns would overlap on a telephone if they were slanted.
+_MOST_SLANTED = 8
 _LUMINANCE = 0.17
 # In a specification: stands for a value.
 _PLACE = re.compile(r'"\$(\w+)"')
@@ -36,29 +40,37 @@ def bars(
 ) -> Spec:
     """Horizontal bars with their values, in order; the bar of `MODEL` in colour if there is one.
 
-    Values with bounds have whiskers. The axis writes its numbers in d3's notation `form` and ends at
-    `top`; a line is drawn at `limit`.
+    Values with bounds have whiskers. The axis writes its numbers in d3's notation `form` and shows
+    at least `top`; a line is drawn at `limit`.
     """
-    rows = []
-    for name, value in values.items():
-        mean, low, high = value if isinstance(value, tuple) else (value,) * 3
-        own = name == MODEL or MODEL not in values
-        written = format(mean, ".1%" if form.endswith("%") else form)
-        bounds = {"low": low, "high": high}
-        rows.append({"name": name, "value": mean, "own": own, "text": written, **bounds})
-    limits = [] if limit is None else [{"at": limit}]
-    return _filled("bars", rows, len(rows), title=title, form=form, top=top, limits=limits)
-
-
-def marks(series: Mapping[str, Mapping[str, Interval]], title: str, form: str = ".1f") -> Spec:
-    """Points with whiskers: a row for each name, a colour for each series, and a line at 0."""
     rows = [
-        {"name": name, "series": kind, "value": value, "low": low, "high": high}
-        for kind, found in series.items()
-        for name, (value, low, high) in found.items()
+        {**_bounded(value), "name": name, "own": name == MODEL or MODEL not in values}
+        for name, value in values.items()
     ]
-    legend = {"orient": "top"} if len(series) > 1 else None
-    return _filled("marks", rows, len(rows), title=title, form=form, legend=legend)
+    values_form = ".1%" if form.endswith("%") else form
+    limits = [] if limit is None else [{"at": limit}]
+    highest = top or max(row["high"] for row in rows)
+    end = f"{highest} * width / max(1, width - {_BAR_VALUE_WIDTH})"
+    return chart("bars", rows, len(rows), title=title, form=form, values_form=values_form,
+                 end=end, labels=f"datum.value > {highest} ? '' : datum.label", limits=limits)  # fmt: skip
+
+
+def marks(
+    series: Mapping[str, Mapping[str, Interval | float]], title: str, form: str = ".1f"
+) -> Spec:
+    """Points, with whiskers if they have bounds: a row for each name, a colour for each series."""
+    rows = [
+        {**_bounded(value), "name": name, "series": kind}
+        for kind, found in series.items()
+        for name, value in found.items()
+    ]
+    legend = {"orient": "top", "direction": "vertical"} if len(series) > 1 else None
+    return chart("marks", rows, len(rows), title=title, form=form, legend=legend)
+
+
+def _bounded(value: Interval | float) -> dict[str, Any]:
+    bounded = value if isinstance(value, tuple) else (value,) * 3
+    return dict(zip(("value", "low", "high"), bounded, strict=True))
 
 
 def heatmap(
@@ -68,26 +80,23 @@ def heatmap(
     title: str,
     far: float | None = None,
 ) -> Spec:
-    """A table as colours; a narrow one also shows its values.
+    """A table as colours; its values are written where columns are wide enough.
 
-    Parameters
-    ----------
-    values : np.ndarray [shape=(len(rows), len(columns))]
-        Shares in [0, 1]; with `far`, numbers around 0.
-    far : float, optional
-        Where a diverging scale ends.
+    `values` [shape=(len(rows), len(columns))] are shares in [0, 1]; with `far`, numbers around 0 on a
+    diverging scale that ends there.
     """
-    form, written = ".0%" if far is None else "+.1f", len(columns) <= _MOST_WRITTEN
+    form = ".0%" if far is None else "+.1f"
     cells = [
-        {"row": row, "column": column, "value": round(float(values[i, j]), 4)}
-        | ({"text": format(values[i, j], form)} if written else {})
-        for i, row in enumerate(rows)
-        for j, column in enumerate(columns)
+        {"row": row, "column": column, "value": round(float(value), 4)}
+        for (row, column), value in zip(product(rows, columns), values.flat, strict=True)
     ]
     scale: Spec = {"domainMin": 0, "nice": False}
     if far is not None:
         scale = {"domain": [-far, far], "domainMid": 0, "clamp": True, "interpolate": "rgb"}
-    return _filled("heatmap", cells, len(rows), title=title, form=form, scale=scale)
+    n, least = len(columns), _SHARE_WIDTH if far is None else _NUMBER_WIDTH
+    return chart("heatmap", cells, len(rows), title=title, form=form, scale=scale, columns=n,
+                 opacity=f"width < {least * n} ? 0 : 1",
+                 angle=-45 if n <= _MOST_SLANTED else -90)  # fmt: skip
 
 
 def curve(
@@ -108,36 +117,18 @@ def curve(
         guide |= {"y": target, "y2": target}
     at = [{"x": accepted[0], "y": accepted[1]}] if accepted else []
     x, y = titles
-    return _filled("curve", rows, x=x, y=y, floor=floor, guides=[guide], accepted=at)
+    return chart("curve", rows, x=x, y=y, floor=floor, guides=[guide], accepted=at)
 
 
-def lines(xs: Sequence[int], ys: Sequence[float], title: str, chosen: int) -> Spec:
-    """A measure of each tried number, with a line at the chosen one."""
-    rows = [{"x": x, "y": y} for x, y in zip(xs, ys, strict=True)]
-    return _filled("lines", rows, title=title, chosen=chosen)
+def shares(counts: np.ndarray) -> np.ndarray:
+    """Each row divided by its sum; a row of zeros stays."""
+    of_rows: np.ndarray = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    return of_rows
 
 
-def histogram(counts: Sequence[int], thresholds: Mapping[str, float]) -> Spec:
-    """Shares in bins of equal width over [0, 1], with thresholds; one above 1 is not drawn."""
-    total, n = max(1, sum(counts)), len(counts)
-    rows = [{"low": i / n, "high": (i + 1) / n, "share": c / total} for i, c in enumerate(counts)]
-    drawn = [{"at": at, "whose": whose} for whose, at in thresholds.items() if at <= 1]
-    return _filled("histogram", rows, step=1 / n, thresholds=drawn)
-
-
-def scatter(
-    tracks: Sequence[Mapping[str, Any]],
-    centers: Sequence[Mapping[str, Any]],
-    landmarks: Sequence[Mapping[str, Any]],
-    colours: Mapping[int, str],
-) -> Spec:
-    """The map: tracks in the colour of their synthetic genre, numbers at centers, names on top.
-
-    All have ``x`` and ``y``; tracks the ``id`` of their synthetic genre and ``title, artist, album,
-    synthetic, genre``, centers an ``id``, landmarks a ``name``.
-    """
-    scale: Spec = {"ids": list(colours), "colours": list(colours.values())}
-    return _filled("map", tracks=tracks, centers=centers, landmarks=landmarks, **scale)
+def most(values: np.ndarray, n: int) -> np.ndarray:
+    """Positions of the `n` largest values, in order of position."""
+    return np.sort(np.argsort(-values, kind="stable")[:n])
 
 
 def largest(values: np.ndarray) -> tuple[int, int]:
@@ -199,11 +190,14 @@ def javascript() -> str:
     return script
 
 
-def _filled(chart: str, rows: Sequence[Any] = (), n_rows: int = 0, **values: Any) -> Spec:
-    """A specification with its values; of texts from tables only safe lines are kept."""
+def chart(name: str, rows: Sequence[Any] = (), n_rows: int = 0, **values: Any) -> Spec:
+    """``templates/<name>.json`` with its values; of texts from tables only safe lines are kept.
+
+    `n_rows` is the number of rows that a chart has below each other, which decides its height.
+    """
     given = values | {"rows": rows, "height": max(50, _ROW * n_rows)}
-    safe = {name: json.dumps(_clean(value)) for name, value in given.items()}
-    spec: Spec = json.loads(_PLACE.sub(lambda one: safe[one[1]], html.asset(f"{chart}.json")))
+    safe = {key: json.dumps(_clean(value)) for key, value in given.items()}
+    spec: Spec = json.loads(_PLACE.sub(lambda one: safe[one[1]], html.asset(f"{name}.json")))
     spec["layer"] = [one for one in spec["layer"] if one.get("data") != {"values": []}]
     return spec
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from itertools import chain
+from typing import Any, TypeVar
 
 from genre_spark.bundle.genre_metrics import Protocol
 from genre_spark.bundle.manifest import Manifest
@@ -24,20 +25,19 @@ class Table:
     columns: Mapping[str, Callable[[Any], str]]
     rows: Sequence[tuple[Any, ...]]
     note: str = ""
-    kind: ClassVar[str] = "table"
 
     @classmethod
-    def by_protocol(
+    def of_parts(
         cls,
         title: str,
         head: str,
-        parts: Mapping[Protocol, Mapping[str, Any]],
+        parts: Mapping[Any, Mapping[str, Any]],
         form: Callable[[Any], str],
         note: str = "",
     ) -> "Table":
-        """A row for each name in any of the parts, a column for each protocol."""
+        """A column for each part, such as a protocol, and a row for each name in any of them."""
         columns = {head: text.shown, **{text.protocol(name): form for name in parts}}
-        names = dict.fromkeys(name for part in parts.values() for name in part)
+        names = dict.fromkeys(chain.from_iterable(parts.values()))
         rows = [(name, *(part.get(name) for part in parts.values())) for name in names]
         return cls(title, columns, rows, note)
 
@@ -57,45 +57,32 @@ class Table:
 
 def facts(title: str, pairs: Mapping[str, Any]) -> Table:
     """A table of names and values, without those that are absent."""
-    rows = [(name, value) for name, value in pairs.items() if value not in (None, "")]
-    return Table(title, dict.fromkeys(("fact", "value"), text.shown), rows)
+    columns = dict.fromkeys(("fact", "value"), text.shown)
+    return Table(title, columns, list(text.present(pairs).items()))
 
 
 def sort_key(value: Any) -> float | str:
     """By what a page sorts a value: its number, or the mean of an estimate."""
-    if isinstance(value, bool) or value is None:
-        return "" if value is None else int(value)
+    for name in ("mean", "coverage"):
+        value = getattr(value, name, value)
     if isinstance(value, int | float):
         return float(value)
-    for name in ("mean", "coverage"):
-        if hasattr(value, name):
-            return sort_key(getattr(value, name))
-    return str(value)
+    return "" if value is None else str(value)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A question, its answer in one sentence, and charts that show it.
+    """A question, its answer in one sentence, and charts that show it."""
 
-    Attributes
-    ----------
-    name : str
-        Of its file, without the ending, and of its anchor.
-    charts : mapping of str to dict
-        Vega-Lite specifications by title; the title of a single one is not shown.
-    legend : sequence of (int, str, str)
-        Of a map: id, name and colour of each group, which a click isolates.
-    searchable : bool
-        Whether tracks of the map have names.
-    """
-
-    name: str
+    name: str  # Of its file, without the ending, and of its anchor.
     question: str
     finding: str
-    charts: Mapping[str, Spec]
+    charts: Mapping[str, Spec]  # Vega-Lite, by title; the title of a single one is not shown.
     note: str = ""
+    # Of a map: id, name and colour of each group, which a click isolates.
     legend: Sequence[tuple[int, str, str]] = ()
-    searchable: bool = False
+    searchable: bool = False  # Whether tracks of the map have names.
+    findings: Mapping[str, str] = field(default_factory=dict)  # Of each chart, by its title.
 
     @classmethod
     def by_protocol(
@@ -108,38 +95,19 @@ class Figure:
     ) -> "Figure":
         """A finding and a chart for each protocol."""
         drawn = {text.protocol(one): panel(of) for one, of in protocols.items()}
-        findings = [f"{title.capitalize()}: {finding}" for title, (finding, _) in drawn.items()]
+        findings = {title: finding for title, (finding, _) in drawn.items()}
+        whole = " ".join(f"{title.capitalize()}: {one}" for title, one in findings.items())
         specs = {title: chart for title, (_, chart) in drawn.items()}
-        return cls(name, question, " ".join(findings), specs, note)
-
-    @property
-    def kind(self) -> str:
-        """Which macro of the page draws it."""
-        return "map" if self.legend else "figure"
-
-
-@dataclass(frozen=True)
-class Card:
-    """One synthetic genre: what it is called, and facts about it."""
-
-    id: int
-    name: str
-    colour: str
-    size: str
-    called: str
-    facts: Mapping[str, Sequence[str]]
-    rules: Sequence[str] = ()
-    rules_note: str = ""
+        return cls(name, question, whole, specs, note, findings=findings)
 
 
 @dataclass(frozen=True)
 class Cards:
-    """Cards below a heading."""
+    """A card for each synthetic genre, below a heading; the macro ``cards`` writes its fields."""
 
     title: str
-    cards: Sequence[Card]
+    cards: Sequence[Mapping[str, Any]]
     note: str = ""
-    kind: ClassVar[str] = "cards"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from genre_spark.errors import OutputError
 from genre_spark.platform import safe_text
 from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import Storage
+from genre_spark.reporting import text
 from genre_spark.reporting.document import sort_key
 
 _HEAD = 2000
@@ -33,6 +34,7 @@ def render(command: str, scripts: Sequence[str], data: Mapping[str, Any], **cont
         lstrip_blocks=True,
     )
     environment.globals.update(sort_key=sort_key)
+    environment.filters.update(count=text.count, percent=text.percent, one_line=text.one_line)
     # Within a script's text, this would end it.
     inlined = [script.replace("</script", "<\\/script") for script in scripts]
     digests = (base64.b64encode(hashlib.sha256(one.encode()).digest()) for one in inlined)
@@ -66,17 +68,17 @@ def check(storage: Storage, output: str, command: str) -> None:
         return
     if storage.is_dir(output) or mark(command) not in storage.beginning(output, _HEAD):
         raise OutputError(
-            f"--output {output}: exists and is no page of genre-spark {command}; it was not changed."
+            f"--output {output}: exists and is not a page of genre-spark {command}; it was not changed."
             " Choose another name, or delete it"
         )
 
 
 def _embedded(value: Any) -> Markup:
     """JSON for a script element of a page: nothing in it can end the element."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+        written = written.replace(character, f"\\u{ord(character):04x}")
+    return Markup(written)
 
 
 def _visible(value: Any) -> Any:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from genre_spark.platform import atomic_directory
-from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import Storage
 from genre_spark.publishing.manifest import Manifest
 from genre_spark.reporting import charts, html
 from genre_spark.reporting.document import Figure, Subject
+from genre_spark.reporting.text import place
 from genre_spark.reporting.topics import (
     accuracy,
     confidence,
@@ -85,7 +85,7 @@ def labels(manifest: Manifest, tracks: Sequence[Mapping[str, Any]]) -> str:
         "labels",
         [html.asset("components.js"), html.asset("labels.js")],
         {"columns": columns, "rows": rows, "genres": sorted(manifest.labels.genres)},
-        about=f"{part} of {redact(str(manifest.source.path))}, labelled {manifest.scored_at[:10]} by"
+        about=f"{part} of {place(manifest.source.path)}, labelled {manifest.scored_at[:10]} by"
         f" model {manifest.model_id}.",
     )
 

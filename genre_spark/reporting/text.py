@@ -1,16 +1,21 @@
 """Numbers, shares, intervals and names as text, the same on the terminal, in Markdown and on pages."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from __future__ import annotations
 
-from genre_spark.bundle.genre_metrics import AcceptedShare, Estimate, Loss, Protocol
-from genre_spark.evaluation.study_results import OverSeeds
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
 from genre_spark.platform import safe_text
 from genre_spark.platform.safe_text import redact
-from genre_spark.schema import AudioFeature
 
-PROTOCOLS: dict[Protocol, str] = {
+if TYPE_CHECKING:  # The terminal imports this module before every command.
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from genre_spark.bundle.genre_metrics import AcceptedShare, Estimate, Loss
+    from genre_spark.evaluation.study_results import OverSeeds
+    from genre_spark.schema import AudioFeature
+
+PROTOCOLS: dict[str, str] = {
     "known": "known artists",
     "new": "new artists",
     "unlinked": "new artists without a link",
@@ -23,14 +28,23 @@ _DIGITS = {"BPM": 0, "dB": 1, "min": 1}
 
 def protocol(name: str) -> str:
     """Title of a protocol."""
-    return {str(one): title for one, title in PROTOCOLS.items()}.get(name, plain(name))
+    return PROTOCOLS.get(name, plain(name))
 
 
 def shown(value: Any) -> str:
-    """A value without a form of its own."""
+    """A value without a form of its own; a list in one line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return NONE if value is None else str(value)
+
+
+def present(pairs: Mapping[str, Any]) -> dict[str, Any]:
+    """Names and values, without those that are absent."""
+    return {name: value for name, value in pairs.items() if shown(value) not in ("", NONE)}
 
 
 def one_line(name: str, limit: int = 80) -> str:
@@ -142,10 +156,10 @@ def largest(tables: Iterable[Mapping[str, int]], most: int) -> list[str]:
     return sorted(totals, key=lambda name: (-totals[name], name))[:most]
 
 
-def flat(values: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested values by dotted names; lists as text."""
+def flat(values: dict[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values by dotted names."""
     for name, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             yield from flat(value, f"{at}{name}.")
         else:
-            yield f"{at}{name}", str(value) if isinstance(value, list) else value
+            yield f"{at}{name}", value

@@ -45,6 +45,16 @@ def test_names_have_two_to_four_words_that_are_no_synonyms(seed):
         assert len(set(families)) == len(families)
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(2, 24))
+def test_no_two_names_differ_only_in_near_synonyms_or_in_order(seed, k):
+    genres = np.random.default_rng(seed).integers(k, size=len(RAW))
+    kept = {0: "danceable loud songs"}
+    names = naming.name_all(RAW, genres, k, FEATURE_NAMES, kept)
+    alike = {"energetic": "loud", "calm": "quiet"}
+    meanings = [frozenset(alike.get(text, text) for text in name.split()) for name in names]
+    assert len(set(meanings)) == k
+
+
 def test_a_name_says_what_sets_a_genre_apart_the_most_telling_first():
     raw = RAW.copy()
     genres = (np.arange(len(raw)) >= 200).astype(int)

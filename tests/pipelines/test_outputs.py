@@ -53,6 +53,6 @@ def test_a_demo_deletes_no_file_that_no_demo_made(tmp_path, name):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text("mine")
     before = sorted(folder.rglob("*"))
-    with pytest.raises(OutputError, match="which no demo made"):
+    with pytest.raises(OutputError, match="not from a demo"):
         demo.make_room(folder)
     assert sorted(folder.rglob("*")) == before

@@ -86,7 +86,7 @@ def test_unknown_ids_and_an_existing_file_are_refused(ask):
     with pytest.raises(InputError, match="1 of 1 answered tracks are not among the tracks of"):
         of("unknown.csv", given=["track_id,genre\nnone,rock\n"])
     of("there.csv", 1)
-    with pytest.raises(OutputError, match="may hold answers"):
+    with pytest.raises(OutputError, match="may contain answers"):
         of("there.csv", 1)
 
 

@@ -21,7 +21,7 @@ from genre_spark.platform.safe_text import markdown
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import charts, model_card, pages
 from genre_spark.reporting.document import Figure, Subject, Table, facts
-from genre_spark.reporting.text import percent, shown
+from genre_spark.reporting.text import percent, present, shown
 from genre_spark.source import Dataset
 
 SCALED = {
@@ -446,9 +446,9 @@ def test_tiles_show_the_gates_and_lead_to_their_sections(page):
 
 def test_findings_compare_with_baselines_and_say_what_is_behind():
     text = text_of(render(with_metrics(make(), "new", accuracy=0.7), None))
-    assert "Known artists: 3.0 points ahead of the best baseline, random forest, context." in text
-    assert "New artists: 18.0 points behind the best baseline" in text
-    assert "Known artists: mostly artist (30.0 points)." in text
+    assert "known artists 3.0 points ahead of the best baseline, random forest, context." in text
+    assert "new artists 18.0 points behind the best baseline" in text
+    assert "known artists mostly artist (30.0 points)." in text
 
 
 def test_remarks_name_what_was_not_measured_and_what_not_to_use():
@@ -631,6 +631,31 @@ def test_one_table_has_the_same_texts_on_the_terminal_and_in_markdown():
     assert facts("F", {"a": 1, "b": None, "c": ""}).rows == [("a", 1)]
 
 
+def test_values_without_a_form_are_written_by_their_type_and_absent_ones_left_out():
+    assert shown([True, 0.1234567, "a", 3]) == "yes, 0.123457, a, 3"
+    assert present({"a": 0, "b": False, "c": None, "d": "", "e": (), "f": percent(None)}) == {
+        "a": 0, "b": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [150, 300, 900])
+def test_bars_leave_room_for_their_values_however_narrow_the_chart_is(width):
+    (bars, *_) = charts.bars({"a": 0.9}, "t", ".0%", 1.0)["layer"]
+    end = bars["encoding"]["x"]["scale"]["domainMax"]["expr"]
+    highest = eval(end, {"width": width, "max": max})
+    assert width - width / highest == pytest.approx(48)
+
+
+def test_a_heat_map_of_many_columns_has_upright_names_and_two_columns_of_the_page():
+    values, names = np.zeros((1, 9)), names_of("b", 9)
+    narrow, broad = (charts.heatmap(values[:, :n], ["a"], names[:n], "t") for n in (8, 9))
+    assert [one["encoding"]["x"]["axis"]["labelAngle"] for one in (narrow, broad)] == [-45, -90]
+    assert [one["usermeta"]["columns"] for one in (narrow, broad)] == [8, 9]
+    for n, kind in ((8, "part"), (9, "part broad")):
+        page = render(make(classes=names_of("genre", n)), None)
+        assert f'<figure class="{kind}" id="held">' in page
+
+
 @pytest.mark.parametrize(
     ("share", "text"), [(0.5, "50.0%"), (1, "100.0%"), (0.99999, ">99.9%"), (None, "–")]
 )
@@ -642,6 +667,7 @@ def test_every_chart_can_be_drawn_as_a_picture():
     bundle = make(names=HOSTILE, classes=HOSTILE)
     for figure in compose(bundle, labels_of(bundle)).figures:
         assert charts.png(figure).startswith(b"\x89PNG"), figure.name
-    several = Figure("f", "Which?", "This.", {"a": charts.lines([1, 2], [0, 1], "x", 1)} | {
-        "b": charts.lines([1, 2], [1, 0], "x", 1)})  # fmt: skip
+    points = [{"x": 1, "y": 0}, {"x": 2, "y": 1}]
+    one = charts.chart("lines", points, title="x", chosen=1)
+    several = Figure("f", "Which?", "This.", {"a": one, "b": one})
     assert charts.png(several).startswith(b"\x89PNG")

@@ -14,7 +14,8 @@ DISK = LocalStorage()
 
 
 def figure(name):
-    chart = charts.lines([1, 2], [0.5, 0.7], "number", 2)
+    points = [{"x": 1, "y": 0.5}, {"x": 2, "y": 0.7}]
+    chart = charts.chart("lines", points, title="number", chosen=2)
     return Figure(name, f"What of {name}?", f"{name} rises.", {name: chart})
 
 
@@ -64,7 +65,7 @@ def test_pictures_among_which_somebody_put_a_file_are_refused(tmp_path):
 def test_a_page_replaces_no_file_but_an_earlier_page_of_its_command(tmp_path, command, content):
     file = tmp_path / "model_card.md"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(OutputError, match=f"exists and is no page of genre-spark {command}"):
+    with pytest.raises(OutputError, match=f"exists and is not a page of genre-spark {command}"):
         html.check(DISK, str(file), command)
     html.check(DISK, str(tmp_path / "new.html"), command)
     file.write_text(f"<!DOCTYPE html>{html.mark(command)}")

@@ -62,13 +62,13 @@ def headline(genres: GenreMetrics, brief: bool = False) -> Table:
 def steps(genres: GenreMetrics) -> Table:
     """Accuracy of each step of the classifier: an ablation."""
     ladders = {name: of.ladder for name, of in genres.protocols.items()}
-    return Table.by_protocol("What each part adds (ablation)", "accuracy of", ladders, text.percent)
+    return Table.of_parts("What each part adds (ablation)", "accuracy of", ladders, text.percent)
 
 
 def baselines(genres: GenreMetrics) -> Table:
     """Accuracy of each baseline."""
     found = {name: of.baselines for name, of in genres.protocols.items()}
-    return Table.by_protocol("Baselines", "baseline", found, text.percent)
+    return Table.of_parts("Baselines", "baseline", found, text.percent)
 
 
 def remarks(genres: GenreMetrics) -> Iterator[str]:
@@ -104,10 +104,8 @@ def compared(accuracies: Mapping[str, charts.Interval]) -> Spec:
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, Spec]:
     """The most frequent confusion in a sentence, and the matrix as a chart."""
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    wrong = _mistakes(counts)
-    order = np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")
-    kept = np.sort(order[:MOST_CONFUSED])
+    shares, wrong = charts.shares(counts), _mistakes(counts)
+    kept = charts.most(wrong.sum(axis=0) + wrong.sum(axis=1), MOST_CONFUSED)
     names = [classes[i] for i in kept]
     finding = "No held-out track has a wrong label."
     if wrong.any():

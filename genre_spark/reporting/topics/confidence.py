@@ -33,8 +33,8 @@ def acceptance(genres: GenreMetrics) -> Table:
     """Share of the labels accepted at each target precision, and the precision reached."""
     note = ". ".join(f"{name}: {share}" for name, share in accepted_shares(genres).items()) + "."
     levels = {name: of.coverage_at for name, of in genres.protocols.items()}
-    return Table.by_protocol("Labels accepted by target precision", "target precision", levels,
-                             accepted, note)  # fmt: skip
+    title = "Labels accepted by target precision"
+    return Table.of_parts(title, "target precision", levels, accepted, note)
 
 
 def accepted_shares(genres: GenreMetrics) -> dict[str, str]:

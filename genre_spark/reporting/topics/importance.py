@@ -80,14 +80,14 @@ def _bounds(lost: Loss) -> charts.Interval:
 def _of_genres(name: str, found: Importance, classes: Sequence[str]) -> Figure:
     tables = [one.all.accuracy.per_genre for one in found.features.values()]
     lost = np.array([[table.get(genre, 0.0) for table in tables] for genre in classes])
-    shown = np.sort(np.argsort(-lost.max(axis=1), kind="stable")[:MOST_CONFUSED])
+    kept = charts.most(lost.max(axis=1), MOST_CONFUSED)
     row, column = charts.largest(lost)
     names = [plain(name) for name in found.features]
     finding = (
         f"The largest loss: {percent(lost[row, column])} of the right labels of"
         f" {one_line(classes[row])} without {names[column]}."
     )
-    values, rows = np.maximum(0.0, lost[shown]), [classes[i] for i in shown]
+    values, rows = np.maximum(0.0, lost[kept]), [classes[i] for i in kept]
     chart = charts.heatmap(values, rows, names, "share of the labels lost")
     note = (
         f"{protocol(name).capitalize()}, {count(found.tracks)} tracks; a feature in all channels."

@@ -50,7 +50,10 @@ def _confidence(labels: LabelProfile, least: Mapping[str, float]) -> Figure | No
     finding = f"{percent(sure)} of the labels have a confidence of {percent(_SURE, 0)} or more"
     if labels.accepted is not None:
         finding += f"; {percent(labels.accepted)} are accepted"
-    chart = charts.histogram(counts, least)
+    shares = [{"low": i / CONFIDENCE_BINS, "high": (i + 1) / CONFIDENCE_BINS, "share": n / sum(counts)}
+              for i, n in enumerate(counts)]  # fmt: skip
+    drawn = [{"at": at, "whose": whose} for whose, at in least.items() if at <= 1]
+    chart = charts.chart("histogram", shares, step=1 / CONFIDENCE_BINS, thresholds=drawn)
     return Figure("confidence-mix", "How confident are the labels?", f"{finding}.", {"all": chart})
 
 
@@ -58,7 +61,7 @@ def _mix(name: str, what: str, counts: Mapping[str, int]) -> Figure | None:
     if not counts:
         return None
     names, total = largest([counts], _MOST_MIXED), sum(counts.values())
-    values: dict[str, charts.Interval | float] = {one: counts[one] for one in names}
+    values = {one: counts[one] for one in names}
     finding = f"The most frequent {what} is {one_line(names[0])}: {percent(counts[names[0]] / max(1, total))}."
     if len(counts) > len(names):
         rest = total - sum(counts[one] for one in names)
@@ -78,8 +81,8 @@ def _shift(genres: Sequence[SyntheticGenre], counts: Mapping[str, int]) -> Figur
         f" {count(total)} labelled tracks and {percent(most.share)} of the model’s catalogue."
     )
     series = {
-        "labelled catalogue": {f"{one.id} {one.name}": (here[one.name],) * 3 for one in genres},
-        "model’s catalogue": {f"{one.id} {one.name}": (one.share,) * 3 for one in genres},
+        "labelled catalogue": {f"{one.id} {one.name}": here[one.name] for one in genres},
+        "model’s catalogue": {f"{one.id} {one.name}": one.share for one in genres},
     }
     chart = charts.marks(series, "share of the tracks", ".0%")
     question = "How many tracks have each synthetic genre?"
@@ -94,7 +97,7 @@ def _explanations(
         return None
     names = largest([{name: sum(of.values()) for name, of in tables.items()}], _MOST_MIXED)
     counts = np.array([[tables[name].get(feature, 0) for feature in features] for name in names])
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    shares = charts.shares(counts)
     row, column = charts.largest(shares)
     columns = [plain(feature) for feature in features]
     finding = (

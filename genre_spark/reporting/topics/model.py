@@ -3,7 +3,7 @@
 from typing import Any
 
 from genre_spark.bundle.manifest import Manifest
-from genre_spark.reporting.document import Subject, Table, Tile, Topic, facts
+from genre_spark.reporting.document import Subject, Tile, Topic, facts
 from genre_spark.reporting.text import flat, percent, place
 from genre_spark.reporting.topics.confidence import thresholds
 
@@ -11,10 +11,21 @@ from genre_spark.reporting.topics.confidence import thresholds
 def topic(subject: Subject) -> Topic:
     """The section on the model."""
     model, labels = subject.model, subject.labels
-    settings = dict(flat(labels.settings.model_dump())) if labels else {}
-    run = facts("Settings of the scoring run", settings) if labels else None
+    pairs = made(model)
+    for whose, least in thresholds(model).items():
+        pairs[f"accepted from, {whose}"] = percent(least) if least <= 1 else "no label is accepted"
+    run = None
+    if labels:
+        pairs |= {
+            "labelled at": labels.scored_at,
+            "labelled catalogue": place(labels.source.path),
+            "fingerprint of the labelled tracks": labels.rows.fingerprint,
+            "labelled by genre-spark": labels.software.get("genre-spark"),
+        }
+        settings = flat(labels.settings.model_dump())
+        run = facts("Settings of the scoring run", dict(settings))
     tile = Tile("Model", model.created_at[:10], f"{model.kind} bundle {model.model_id}")
-    return Topic("model", "Model", "", [_facts(subject), run], [tile])
+    return Topic("model", "Model", "", [facts("Facts", pairs), run], [tile])
 
 
 def made(model: Manifest) -> dict[str, Any]:
@@ -29,24 +40,10 @@ def made(model: Manifest) -> dict[str, Any]:
         "seed": model.seed,
         "genre-spark": model.genre_spark_version,
         "source revision": model.source_revision,
-        "libraries": ", ".join(f"{name} {version}" for name, version in model.libraries.items()),
-        "features": ", ".join(model.scoring.scaler.features),
-        "not used (absent or constant)": ", ".join(model.left_out),
-        "genres": ", ".join(part.classes) if part else None,
+        "libraries": [f"{name} {version}" for name, version in model.libraries.items()],
+        "features": model.scoring.scaler.features,
+        "not used (absent or constant)": model.left_out,
+        "genres": part.classes if part else None,
         "uses words": part.reads_text if part else None,
         "target precision": percent(part.acceptance.target) if part else None,
     }
-
-
-def _facts(subject: Subject) -> Table:
-    pairs, labels = made(subject.model), subject.labels
-    for whose, least in thresholds(subject.model).items():
-        pairs[f"accepted from, {whose}"] = percent(least) if least <= 1 else "no label is accepted"
-    if labels:
-        pairs |= {
-            "labelled at": labels.scored_at,
-            "labelled catalogue": place(labels.source.path),
-            "fingerprint of the labelled tracks": labels.rows.fingerprint,
-            "labelled by genre-spark": labels.software.get("genre-spark"),
-        }
-    return facts("Facts", pairs)

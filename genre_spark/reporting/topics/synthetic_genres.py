@@ -10,7 +10,7 @@ from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.clustering import results
 from genre_spark.platform.safe_text import enumerated
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Card, Cards, Figure, Subject, Table, Topic, facts
+from genre_spark.reporting.document import Cards, Figure, Subject, Table, Topic, facts
 from genre_spark.reporting.text import count, in_units, largest, one_line, percent, plain, shown
 from genre_spark.schema import feature
 
@@ -110,11 +110,11 @@ def changes(change: results.Change | None) -> Table | None:
         {
             "compared with": change.previous,
             "tracks that keep their id": percent(1 - change.moved),
-            "kept": _ids([one.id for one in change.matched]),
-            "new": _ids(change.new),
-            "retired": _ids(change.retired),
-            "split": "; ".join(f"{one.id} into {_ids(one.into)}" for one in change.split),
-            "merged": "; ".join(f"{_ids(one.of)} into {one.id}" for one in change.merged),
+            "kept": [one.id for one in change.matched],
+            "new": change.new,
+            "retired": change.retired,
+            "split": "; ".join(f"{one.id} into {shown(one.into)}" for one in change.split),
+            "merged": "; ".join(f"{shown(one.of)} into {one.id}" for one in change.merged),
         },
     )
 
@@ -127,10 +127,6 @@ def called(genre: results.SyntheticGenre) -> str:
     order = sorted(lean or shares, key=lambda name: (-shares[name], name))
     said = [name for name in order if shares[name] >= _LEAST_CALLED][:_MOST_CALLED]
     return ", ".join(f"{one_line(name, 40)} {percent(shares[name], 0)}" for name in said)
-
-
-def _ids(ids: Sequence[int]) -> str:
-    return ", ".join(map(str, ids))
 
 
 def _numbered(found: results.Discovery) -> dict[int, str]:
@@ -148,19 +144,25 @@ def _map(subject: Subject) -> Figure | None:
     if plan is None or not plan.points:
         return None
     tracks = list(_tracks(plan, subject))
-    centers = [{"x": x, "y": y, "id": one} for x, y, one in plan.centers if one in names]
-    landmarks = [{"x": one.x, "y": one.y, "name": one.name} for one in plan.genres]
     drawn = "" if len(tracks) == subject.model.data.rows.accepted else ", drawn randomly"
     note = (
         f"{count(len(tracks))} tracks{drawn};"
         " t-SNE: neighbours are alike, distances between far groups mean nothing. Drag to move,"
         " scroll to zoom."
     )
+    chart = charts.chart(
+        "map",
+        tracks=tracks,
+        centers=[{"x": x, "y": y, "id": one} for x, y, one in plan.centers if one in names],
+        landmarks=[{"x": one.x, "y": one.y, "name": one.name} for one in plan.genres],
+        ids=list(colours),
+        colours=list(colours.values()),
+    )
     return Figure(
         "map",
         "Where are the synthetic genres, and where is an artist?",
         _nearest(found.synthetic_genres),
-        {"map": charts.scatter(tracks, centers, landmarks, colours)},
+        {"map": chart},
         note,
         [(one, names[one], colours[one]) for one in names],
         searchable=any(one.title or one.artist for one in plan.tracks),
@@ -191,41 +193,25 @@ def _tracks(plan: results.CatalogueMap, subject: Subject) -> Iterator[dict[str, 
 
 
 def _cards(found: results.Discovery, scoring: ScoringPart) -> Cards:
-    cards = [_card(one, found, scoring) for one in found.synthetic_genres]
+    names, colours = _numbered(found), _colours(found)
+    rules = {one.id: one for one in found.rules.genres} if found.rules else {}
+    cards = [
+        {
+            "genre": one,
+            "name": names[one.id],
+            "colour": colours[one.id],
+            "called": called(one),
+            "sound": _sound(one, scoring),
+            "alike": [names.get(other.id, "") for other in one.nearest[:2]],
+            "rules": rules.get(one.id),
+        }
+        for one in found.synthetic_genres
+    ]
     note = (
         "Behind a real genre: its share of the labelled tracks. Typical tracks are the nearest to"
         " the center. Rules are for reading; labels do not depend on them."
     )
     return Cards("What is in each synthetic genre?", cards, note)
-
-
-def _card(genre: results.SyntheticGenre, found: results.Discovery, scoring: ScoringPart) -> Card:
-    names, known = _numbered(found), found.rules.genres if found.rules else ()
-    rules = next((one for one in known if one.id == genre.id), None)
-    typical = [" – ".join(filter(None, (one.artist, one.title))) or one.track_id
-               for one in genre.typical]  # fmt: skip
-    artists = [f"{one_line(one.name)} ({count(one.tracks)})" for one in genre.artists]
-    measured = "" if rules is None or rules.recall is None else (
-        f"They find {percent(rules.recall, 0)} of its unseen tracks"
-        + ("." if rules.precision is None
-           else f"; {percent(rules.precision, 0)} of the tracks they find are in it.")
-    )  # fmt: skip
-    return Card(
-        id=genre.id,
-        name=names[genre.id],
-        colour=_colours(found)[genre.id],
-        size=f"{count(genre.size)} tracks, {percent(genre.share)}",
-        called=called(genre),
-        facts={
-            "Sound": [_sound(genre, scoring)],
-            # One recording is often listed under several ids.
-            "Typical tracks": list(dict.fromkeys(map(one_line, typical))),
-            "Largest artists": [", ".join(artists)],
-            "Most alike": [", ".join(names.get(one.id, "") for one in genre.nearest[:2])],
-        },
-        rules=rules.sentences if rules else (),
-        rules_note=measured,
-    )
 
 
 def _sound(genre: results.SyntheticGenre, scoring: ScoringPart) -> str:
@@ -257,7 +243,7 @@ def _held(found: results.Discovery) -> Figure | None:
         return None
     names, others = list(_numbered(found).values()), len(set().union(*tables)) - len(columns)
     counts = np.array([[table.get(name, 0) for name in columns] for table in tables])
-    shares = counts / np.maximum(1, totals)[:, None]
+    shares = counts / np.maximum(1, totals)[:, None]  # of all genres, also of those left out
     row, column = charts.largest(shares)
     finding = (
         f"The purest is {one_line(names[row])}: {percent(shares[row, column])} of its"
@@ -310,12 +296,13 @@ def _choice(found: results.Discovery) -> Figure | None:
         f"Of {len(tried)} numbers tried, {stable.k} has the best stability ({stable.stability:.2f});"
         f" {k} were chosen."
     )
-    measured = {title: [getattr(one, name) for one in tried] for name, title in _TRIED.items()}
-    drawn = {
-        title: charts.lines([one.k for one in tried], values, "number of synthetic genres", k)
-        for title, values in measured.items()
-        if None not in values
+    measured = {
+        title: [{"x": one.k, "y": getattr(one, name)} for one in tried]
+        for name, title in _TRIED.items()
+        if getattr(tried[0], name) is not None
     }
+    drawn = {title: charts.chart("lines", points, title="number of synthetic genres", chosen=k)
+             for title, points in measured.items()}  # fmt: skip
     note = (
         "Higher is better. Chosen is the highest kappa among numbers with a stability of at least"
         " 0.80; if there is none, the best stability."
