@@ -54,12 +54,13 @@ class Forest:
         children = np.append(self.children, itself)
         node = np.tile(self.roots, (len(artists), 1))
         first = np.arange(0, artists.size, artists.shape[1], dtype=np.int32)[:, None]
+        # `take` is nearly twice as fast as brackets.
         for _ in range(MAX_DEPTH):
-            larger = artists.ravel()[first + inputs[node]] > thresholds[node]
-            node = children[2 * node + larger]
+            larger = artists.take(first + inputs.take(node)) > thresholds.take(node)
+            node = children.take(2 * node + larger)
         total = np.zeros((len(artists), self.shares.shape[1]), np.int32)
         for leaf in node.T - n_inner:
-            total += self.shares[leaf]
+            total += self.shares.take(leaf, axis=0)
         return np.log(total / np.float32(_UNIT * len(self.roots)) + np.float32(_FLOOR))
 
 

@@ -123,7 +123,7 @@ def _pooled(probabilities: np.ndarray, tracks: LabelledTracks) -> np.ndarray:
 
 
 class _SameInputs:
-    """Sound, words, documents and evidence, for a model for each kind of track.
+    """Sound, words, documents, the artist forest and evidence, for a model for each kind of track.
 
     While a model learns, evidence is counted by folds of artists (for known ones, of recordings).
     """

@@ -44,3 +44,9 @@ def test_a_small_table_starts_java_without_its_second_compiler():
     assert "TieredStopAtLevel" not in local_properties()["spark.driver.extraJavaOptions"]
     small = local_properties(small=True)["spark.driver.extraJavaOptions"]
     assert "-XX:TieredStopAtLevel=1 " in f"{small} "
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_a_java_without_memory_ends_and_leaves_standard_output_to_the_command(small):
+    given = local_properties(small=small)["spark.driver.extraJavaOptions"].split()
+    assert {"-XX:+ExitOnOutOfMemoryError", "-XX:+DisplayVMOutputToStderr"} <= set(given)
