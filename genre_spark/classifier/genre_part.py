@@ -182,7 +182,16 @@ class DocumentPart(StrictModel):
         return self
 
 
-class SimilarPart(StrictModel):
+class _Arrays(StrictModel):
+    """A dataclass of arrays as the bundle holds it."""
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By name."""
+        return {name: one.array for name, one in dict(self).items()}
+
+
+class SimilarPart(_Arrays):
     """A `SimilarArtists` as the bundle holds it."""
 
     center: PackedArray
@@ -207,11 +216,11 @@ class SimilarPart(StrictModel):
 
     def unpack(self) -> SimilarArtists:
         """The model."""
-        return SimilarArtists(**{name: one.array for name, one in dict(self).items()})
+        return SimilarArtists(**self.arrays)
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> "SimilarPart":
-        arrays = {name: one.array for name, one in dict(self).items()}
+        arrays = self.arrays
         n_scaled, n_directions, n_latent, n_classes = (
             arrays[name].size for name in ("center", "ratios", "offset", "bias")
         )
@@ -237,7 +246,17 @@ class SimilarPart(StrictModel):
         return self
 
 
-class ForestPart(StrictModel):
+# Type and number of dimensions of each array of a `Forest`.
+_FOREST: dict[str, tuple[DType, int]] = {
+    "roots": ("<i4", 1),
+    "inputs": ("<i2", 1),
+    "thresholds": ("<f4", 1),
+    "children": ("<i4", 2),
+    "shares": ("<i2", 2),
+}
+
+
+class ForestPart(_Arrays):
     """A `Forest` as the bundle holds it."""
 
     roots: PackedArray
@@ -249,28 +268,31 @@ class ForestPart(StrictModel):
     @classmethod
     def of(cls, model: Forest) -> "ForestPart":
         """Pack a forest."""
-        return cls(
-            roots=PackedArray.of(model.roots, "<i4"),
-            inputs=PackedArray.of(model.inputs, "<i2"),
-            thresholds=PackedArray.of(model.thresholds, "<f4"),
-            children=PackedArray.of(model.children, "<i4"),
-            shares=PackedArray.of(model.shares, "<i2"),
-        )
+        packed = {
+            name: PackedArray.of(getattr(model, name), dtype)
+            for name, (dtype, _) in _FOREST.items()
+        }
+        return cls(**packed)
 
     def unpack(self) -> Forest:
         """The forest."""
-        return Forest(**{name: one.array for name, one in dict(self).items()})
+        return Forest(**self.arrays)
 
     @model_validator(mode="after")
     def _is_of_trees(self) -> "ForestPart":
+        kinds = {name: (one.dtype, len(one.shape)) for name, one in dict(self).items()}
+        if kinds != _FOREST or not self._leads_to_leaves():
+            raise ValueError(f"the forest does not consist of trees of depth {MAX_DEPTH} at most")
+        return self
+
+    def _leads_to_leaves(self) -> bool:
+        """Whether every path from a root ends in a leaf in time, with numbers to compare on the way."""
         one = self.unpack()
         n_inner, n_nodes = len(one.inputs), len(one.inputs) + len(one.shares)
         fits = (
-            one.roots.ndim == one.inputs.ndim == 1
-            and 0 < len(one.roots) <= MAX_TREES
+            0 < len(one.roots) <= MAX_TREES
             and one.thresholds.shape == (n_inner,)
             and one.children.shape == (n_inner, 2)
-            and one.shares.ndim == 2
             and bool((one.roots >= 0).all() and (one.inputs >= 0).all())
             and bool((one.children > np.arange(n_inner)[:, None]).all())
             and max(one.roots.max(), one.children.max(initial=0)) < n_nodes
@@ -279,9 +301,7 @@ class ForestPart(StrictModel):
         node = one.roots
         for _ in range(MAX_DEPTH if fits else 0):
             node = np.unique(one.children[node[node < n_inner]])
-        if not fits or (node < n_inner).any():
-            raise ValueError(f"the forest does not consist of trees of depth {MAX_DEPTH} at most")
-        return self
+        return fits and not (node < n_inner).any()
 
     def check(self, n_inputs: int, n_classes: int) -> None:
         """Refuse a forest that compares other inputs, or knows other genres.
