@@ -172,8 +172,7 @@ def suggest(  # noqa: PLR0913 - of a notebook, by keyword
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
-        needed = opened.manifest.scoring.scaler
-        with open_catalogue(spark, source, wanted.catalog, needed) as catalogue:
+        with suggest_pipeline.scanned(spark, source, opened, wanted) as catalogue:
             found = suggest_pipeline.suggest(
                 catalogue, opened, wanted, number, answers or {}, source.path
             )

@@ -4,6 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from genre_spark._model import Count, StrictModel
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog import answers as answer_files
 from genre_spark.catalog.answers import ANSWERED
-from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
+from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue, scan_catalogue
 from genre_spark.catalog.names import spellings
 from genre_spark.classifier import questions, representation
 from genre_spark.classifier.questions import LabelledArtists, Question
@@ -32,6 +33,7 @@ from genre_spark.platform.progress import ReportProgress, to_log
 from genre_spark.platform.safe_text import redact
 from genre_spark.reporting import pages
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
+from genre_spark.scoring import job
 
 COLUMNS = (TRACK_ID, ARTIST, TITLE, ALBUM, GENRE, "tracks", "why")
 # The same as Spark's DDL.
@@ -128,17 +130,16 @@ def run(
             f"--output {request.output}: exists, and may contain answers; choose another name"
         )
     given = answer_files.read_files(storage, request.answers)
-    bundle = request.bundle
-    scaler = bundle.manifest.scoring.scaler
-    report_progress(f"reading {request.source.path}")
-    with open_catalogue(spark, request.source, request.settings.catalog, scaler) as catalogue:
-        if request.check:
+    bundle, settings, source = request.bundle, request.settings, request.source
+    report_progress(f"reading {source.path}")
+    if request.check:
+        scaler = bundle.manifest.scoring.scaler
+        with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
             found = check(catalogue, bundle, request, given, report_progress)
-        else:
+    else:
+        with scanned(spark, source, bundle, settings) as catalogue:
             report_progress("comparing artists")
-            found = suggest(
-                catalogue, bundle, request.settings, request.number, given, request.source.path
-            )
+            found = suggest(catalogue, bundle, settings, request.number, given, source.path)
     storage.write_text(request.output, _content(found, request))
     informed = sum(row["tracks"] for row in found.rows)
     return Suggested(
@@ -149,6 +150,14 @@ def run(
     )
 
 
+def scanned(
+    spark: SparkSession, source: Source, bundle: Bundle, settings: Settings
+) -> AbstractContextManager[Catalogue]:
+    """The catalogue that `suggest` takes, checked on a sample of its rows."""
+    scoring, ranges = bundle.manifest.scoring, bundle.profile.ranges
+    return scan_catalogue(spark, source, settings.catalog, scoring.scaler, scoring.owner, ranges)
+
+
 def suggest(
     catalogue: Catalogue,
     bundle: Bundle,
@@ -157,7 +166,7 @@ def suggest(
     answers: Mapping[str, str],
     path: str,
 ) -> Suggestions:
-    """Choose tracks of an open catalogue.
+    """Choose tracks of a catalogue from `scanned`.
 
     Raises
     ------
@@ -165,10 +174,11 @@ def suggest(
         Where every artist has a label already, or answers are of other tracks.
     """
     tracks = answer_files.apply(catalogue.tracks, answers, path)
-    table = draw_artists(tracks, catalogue.counts.accepted, bundle, settings)
+    parts = catalogue.sample.oversized_artists(settings.scoring.max_group)
+    table = draw_artists(job.Tracks(tracks, catalogue.n_rows, parts), bundle, settings.seed)
     if not len(table):
         raise InputError(f"{path}: has no tracks to ask about")
-    artists = Artists.of(table, catalogue.counts.accepted)
+    artists = Artists.of(table, catalogue.n_rows)
     space = Space.of(artists, settings.seed)
     genres = _spelled_alike(table["genres"].to_pylist())
     labelled = LabelledArtists.of(genres)
@@ -293,20 +303,20 @@ def _why(question: Question) -> str:
     return f"{' or '.join(question.candidates)}? {of}"
 
 
-def draw_artists(tracks: DataFrame, n_tracks: int, bundle: Bundle, settings: Settings) -> pa.Table:
+def draw_artists(tracks: job.Tracks, bundle: Bundle, seed: int) -> pa.Table:
     """Artists with their labels and one track to ask about each, sorted by artist."""
-    scoring, limit = bundle.manifest.scoring, settings.scoring.max_group
+    scoring, n_tracks = bundle.manifest.scoring, tracks.number
     others = {
         _NAME: F.col(ARTIST),
         GENRE: F.col(GENRE),
         ANSWERED: F.col(ANSWERED),
-        _ORDER: F.xxhash64(F.lit(settings.seed), TRACK_ID),
+        _ORDER: F.xxhash64(F.lit(seed), TRACK_ID),
     }
-    owner = scoring.synthetic.owner or ARTIST
-    parts = artist_pass.oversized_artists(tracks, n_tracks, limit, owner)
-    narrowed = artist_pass.narrow(tracks, scoring.scaler, parts, True, others, owner)
-    together = artist_pass.by_artist(narrowed, n_tracks)
     scaler = scoring.scaler
+    narrowed = artist_pass.narrow(
+        tracks.table, scaler, tracks.oversized, True, others, scoring.owner
+    )
+    together = artist_pass.by_artist(narrowed, n_tracks)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in artist_batches(batches, scaler):
