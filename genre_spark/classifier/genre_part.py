@@ -118,7 +118,8 @@ class PackedCounts(StrictModel):
             and len(offsets) == len(keys) + 1
             and len(genres) == len(counts) == offsets[-1]
             and offsets[0] == 0
-            and bool((np.diff(offsets) >= 0).all() and (np.diff(keys) > 0).all())
+            # A difference of two keys may be more than int64 holds.
+            and bool((np.diff(offsets) >= 0).all() and (keys[1:] > keys[:-1]).all())
             and bool(((genres >= 0) & (genres < n_genres)).all())
             and bool((np.isfinite(counts) & (counts >= 0)).all())
         )

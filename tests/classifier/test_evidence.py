@@ -3,12 +3,13 @@
 import dataclasses
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.samples import make_inputs
 
 from genre_spark.classifier import evidence
 from genre_spark.classifier.evidence import CountTable, Evidence
+from genre_spark.classifier.genre_part import PackedCounts
 from genre_spark.features.track_inputs import Keys
 
 ROCK, JAZZ = np.eye(2, dtype=np.float32)
@@ -73,6 +74,15 @@ def test_a_table_counts_as_one_would_by_hand(pairs, asked):
     found = CountTable.of(keys, targets).look_up(Keys(np.array([0, 0, 1]), np.array([asked])))
     assert found[0].sum() == 0
     assert found[1].tolist() == targets[keys == asked].sum(axis=0).tolist()
+
+
+@given(st.sets(st.integers(-(2**63), 2**63 - 1), max_size=5))
+@example({-(2**63), 2**63 - 1})
+def test_a_bundle_takes_counts_of_any_keys(keys):
+    table = CountTable.of(np.array(sorted(keys), np.int64), np.ones((len(keys), 1), np.float32))
+    packed = PackedCounts.of(table)
+    packed.check(1)
+    np.testing.assert_array_equal(packed.unpack(1).keys, table.keys)
 
 
 def test_counts_are_32_bit_floats_whatever_is_asked():
