@@ -155,7 +155,9 @@ def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
     except (PySparkException, Py4JJavaError) as err:
         for uri in files.uris[:1]:
             files.refuse_binary(uri, fmt)
-            text_files.look(files, uri)
+            if not files.begins_as(uri, fmt):
+                text_files.look(files, uri)
+            files.refuse_damaged(uri, fmt)
         if fmt != PARQUET or not any(one in str(err) for one in _BY_FILE):
             raise
     return parquet_files.read(files, given)

@@ -282,6 +282,9 @@ OTHER = {
     "row names before tabs": (tabbed(HEADER, *(f"{i},{one}" for i, one in enumerate(LINES))), r"sed '1s/^/row\t/' t.csv"),
     "row names below a comment": (text("# by R", HEADER, *(f"{i},{one}" for i, one in enumerate(LINES))).encode(), "sed '2s/^/row,/' t.csv"),
     "a tab at the end of rows": (tabbed(HEADER, *(f"{one}," for one in LINES)), r"sed '1s/$/\t/' t.csv"),
+    "a binary file": (bytes(range(20)) * 20, "has bytes that no text has"),
+    "line ends of two kinds": (text(HEADER, *LINES).replace("\n", "\r", 5).encode(), "tr '\\r' '\\n' < t.csv"),
+    "no table": (b"<!-- saved -->\nSign in\n", "is one column, as are the others: is it a table?"),
     "deep JSON": (b'{"a":' * DEEP, "is JSON"),
 }  # fmt: skip
 
@@ -336,6 +339,7 @@ def test_a_file_that_is_something_else_is_named_with_the_remedy(tmp_path, kind):
         ([f"'{one}'".replace(",", "','") for one in (HEADER, *LINES)], {"quote": "'", "escape": "'"}),
         ([one.replace(",", ', "').replace(', "', '", "') for one in (f'"{HEADER}"', *(f'"{x}"' for x in LINES))],
          {"ignoreLeadingWhiteSpace": "true"}),
+        ([one.replace(",", " ,") for one in (HEADER, *LINES)], {"ignoreTrailingWhiteSpace": "true"}),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -367,6 +371,9 @@ def test_files_that_are_written_differently_are_named(tmp_path):
         written("t", a, b)
     b.write_text(text(*(one.replace(",", ";") for one in (HEADER, *LINES))))
     with pytest.raises(InputError, match="separated by"):
+        written("t", a, b)
+    b.write_text(text(*(one.replace(",", ", ") for one in (HEADER, *LINES))))
+    with pytest.raises(InputError, match=r"options none and b\.csv .* {'ignoreLeadingWhiteSpace'"):
         written("t", a, b)
 
 
