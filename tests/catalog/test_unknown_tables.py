@@ -193,8 +193,18 @@ def test_values_a_little_beyond_known_ones_are_told_and_stop_nothing():
 
 
 def test_a_common_value_that_is_never_there_is_told():
-    assert known_tables.absent("mode", np.ones(100)).startswith("mode is never 0")
-    assert known_tables.absent("mode", np.arange(100) % 2) is None
+    assert known_tables.odd_frequency("mode", np.ones(100)).startswith("mode is never 0")
+    assert known_tables.odd_frequency("mode", np.arange(100) % 2) is None
+
+
+def test_a_value_that_was_filled_in_is_told():
+    energy = np.linspace(0.1, 0.9, 200)
+    told = known_tables.odd_frequency("energy", np.where(np.arange(200) % 4, energy, 0.5))
+    assert told.startswith("energy is 0.5 in 25% of 200 tracks, no other value in more than 1")
+    for usual in (energy, energy.round(1)):
+        assert known_tables.odd_frequency("energy", usual) is None
+    # Half of the tracks of known tables have none.
+    assert known_tables.odd_frequency("instrumentalness", energy * (np.arange(200) % 2)) is None
 
 
 # Forms: SQL and Python mean the same
@@ -527,6 +537,52 @@ def test_texts_that_parquet_holds_as_bytes_are_texts(spark, tmp_path):
     pa.parquet.write_table(table, tmp_path / "t.parquet")
     assert rows_of(spark, tmp_path / "t.parquet", Dataset())["artist"].notna().all()
     assert inspected(spark, tmp_path / "t.parquet", tmp_path)[0].rows.accepted == 40
+
+
+def test_ids_that_tracks_of_several_artists_share_are_asked_and_warned_of(spark, tmp_path, caplog):
+    few().assign(track_id=np.arange(N) % 60).to_csv(tmp_path / "t.csv", index=False)
+    found, dataset = inspected(spark, tmp_path / "t.csv", tmp_path)
+    assert "ids for 120 pairs of artist and title" in found.questions[0]
+    assert found.mapping["track_id"].rival == "track_id"
+    assert found.rows.accepted == N
+    scaler = SimpleNamespace(features=FEW, sources=None)
+    for used, told in ((dataset, False), (Dataset(), True)):
+        caplog.clear()
+        with scan_catalogue(spark, Source(str(tmp_path / "t.csv"), used), SETTINGS, scaler):
+            assert ("50% of its rows repeat a track_id" in caplog.text) == told
+
+
+def test_texts_of_parquet_that_are_not_utf8_are_told(spark, tmp_path):
+    table = few(40)
+    stored = pa.Table.from_pandas(table.drop(columns="artist"))
+    names = pa.array([b"Beyonc\xe9" if i < 5 else b"A" for i in range(40)], pa.binary())
+    pa.parquet.write_table(stored.append_column("artist", names), tmp_path / "t.parquet")
+    found, _ = inspected(spark, tmp_path / "t.parquet", tmp_path)
+    assert any(note.startswith("artist: 5 values have damaged characters") for note in found.notes)
+
+
+def test_json_lines_in_another_encoding_are_refused_and_inspect_reads_them(spark, tmp_path):
+    table = few(40)
+    table.loc[:4, "artist"] = "Björk"
+    lines = table.to_json(orient="records", lines=True, force_ascii=False)
+    (tmp_path / "t.jsonl").write_bytes(lines.encode("cp1252"))
+    with pytest.raises(InputError, match=r"5 rows are not UTF-8; t\.jsonl looks like windows-1252"):
+        rows_of(spark, tmp_path / "t.jsonl", Dataset())
+    found, dataset = inspected(spark, tmp_path / "t.jsonl", tmp_path)
+    assert found.questions[0].startswith("encoding: windows-1252 is guessed")
+    assert set(rows_of(spark, tmp_path / "t.jsonl", dataset)["artist"]) == set(table["artist"])
+    lines = few(40).assign(artist="Björk").to_json(orient="records", lines=True, force_ascii=False)
+    (tmp_path / "b.jsonl").write_bytes(lines.encode("cp1252"))
+    with pytest.raises(InputError, match=r"nothing of it is JSON; b\.jsonl looks like windows-125"):
+        rows_of(spark, tmp_path / "b.jsonl", Dataset())
+
+
+def test_columns_padded_with_blanks_are_read(spark, tmp_path):
+    lines = few(40).to_csv(index=False).replace(",", " ;")
+    (tmp_path / "t.csv").write_text(lines)
+    found, dataset = inspected(spark, tmp_path / "t.csv", tmp_path)
+    assert found.rows.accepted == 40
+    assert set(rows_of(spark, tmp_path / "t.csv", dataset)["track_id"]) == set(few(40)["track_id"])
 
 
 def test_hexadecimal_ids_are_ids(spark, tmp_path):
