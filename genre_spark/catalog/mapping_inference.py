@@ -37,6 +37,8 @@ _TRIED = 2000
 # that differ between it and a rival.
 _LEAST, _AS_MANY, _DIFFERENT = 0.5, 0.8, 0.02
 _MOSTLY = 0.9
+# Share of the rows with texts of a wrong encoding from which on that is asked.
+_MISREAD = 0.005
 # Tracks per album beyond which a column has kinds of albums, such as "single", and no names.
 _LARGEST_ALBUMS = 100
 _WHOLE = re.compile(r"-?\d+\.0$")
@@ -241,7 +243,22 @@ def _text(name: str, column: Column) -> Reading | None:
         # Whole numbers that a program wrote with a decimal are ids without it.
         whole = f"regexp_replace({column.sql}, r'\\.0$', '')"
         return Reading(name, whole, column.name, "whole numbers")
-    return Reading(name, decoded.sql, column.name, why)
+    question = ""
+    if name != TRACK_ID and decoded.share(_reread) > _MISREAD:
+        odd = next(filter(_reread, decoded.values))
+        question = (
+            f"{name}: {odd!r} may be {_reread(odd)!r}, which somebody read in another encoding than"
+            " UTF-8, as may others: make the table anew"
+        )
+    return Reading(name, decoded.sql, column.name, why, question)
+
+
+def _reread(text: str) -> str:
+    """A text that was UTF-8 and was read as windows-1252, as it was; empty for others."""
+    try:
+        return "" if text.isascii() else text.encode("cp1252").decode()
+    except UnicodeError:
+        return ""
 
 
 def _is_date(text: str) -> bool:

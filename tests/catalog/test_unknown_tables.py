@@ -145,6 +145,8 @@ READ = {
     "a clock in a date": (renamed("duration_ms", "duration", lambda d: "1970-01-01T00:03:25"), "duration_ms", "null", ""),
     "one of several structs, with its unit": (renamed("duration_ms", "rhythm.duration_ms", lambda d: d), "duration_ms", "`rhythm.duration_ms`", ""),
     "one of several structs": (renamed("tempo", "rhythm.tempo", lambda t: t), "tempo", "`rhythm.tempo`", ""),
+    "texts read in another encoding": (changed("artist", lambda a: [*a[5:], *["BjÃ¶rk"] * 5]), "artist", "artist", "may be 'Björk'"),
+    "accents": (changed("artist", lambda a: [*a[5:], *["Björk"] * 5]), "artist", "artist", ""),
     "numbers of MongoDB": (renamed("tempo", "tempo.$numberDouble", lambda t: t), "tempo", "`tempo.$numberDouble`", ""),
 }  # fmt: skip
 
