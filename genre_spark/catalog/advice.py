@@ -110,7 +110,7 @@ def _of_rows(found: Inspection, rows: InspectedRows, settings: CatalogSettings) 
         yield "most rows repeat a track_id; is it an id of tracks?"
     if rows.refused > settings.max_quarantined:
         yield (
-            f"{rows.refused:.1%} of the rows would be quarantined as invalid, the"
+            f"{rows.refused:.1%} of the rows would be quarantined as invalid ({rows.worst}), the"
             f" limit is {settings.max_quarantined:.1%}: cluster, train and score would stop"
         )
 

@@ -51,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 # Share of a feature's values that lie within those of the model's own catalogue, if it is like them.
 _INSIDE = 0.95
+# Share of the rows that may repeat an id without a word.
+_MOST_REPEATED = 0.2
 _COLUMNAR = (PARQUET, ORC, *LOGGED)
 # Bytes of a table whose rows are compared whole: looking for repeated ids takes a job of its own.
 _FEW = 4 * 2**20
@@ -201,9 +203,7 @@ def open_catalogue(
         with reading(f"{source.path}: cannot be read"):
             counts = catalogue.counts
             check_text(spark, source, counts)
-        row_counts.check_quotes(catalogue.validated, counts, source.path)
-        row_counts.check_values(counts.values, source.path)
-        row_counts.check_gate(counts, settings.max_quarantined, source.path)
+        _check_rows(catalogue, counts, settings.max_quarantined)
         yield catalogue
 
 
@@ -228,8 +228,7 @@ def scan_catalogue(
         with reading(f"{source.path}: cannot be read"):
             sample = catalogue.sample
             check_text(spark, source, sample.counts)
-        row_counts.check_values(sample.values, source.path)
-        _check_sample(catalogue, settings.max_quarantined)
+        _check_rows(catalogue, sample.counts, settings.max_quarantined, sample.share)
         _check_likeness(source, catalogue, ranges or {})
         if catalogue.sources:
             catalogue.sources.warn_of_unknown(sample.tracks[FEATURE_SOURCE])
@@ -273,16 +272,29 @@ def check_text(spark: SparkSession, source: Source, counts: GatedRows) -> None:
     fmt = source.format(spark)
     if fmt in (CSV, JSON):
         files = SourceFiles.of(spark, source.path)
-        refuse_encoding(files, damaged)
+        # A line of JSON with such bytes is no JSON.
+        refuse_encoding(files, damaged, counts.n_malformed if fmt == JSON else 0)
         if fmt == CSV:
             text_files.refuse_escapes(files, counts.n_malformed, source.dataset.options)
 
 
-def _check_sample(catalogue: Catalogue, max_quarantined: float) -> None:
-    """Stops where a sample shows that too few rows are good; a close call is left to the count."""
-    share, counts, path = catalogue.sample.share, catalogue.sample.counts, catalogue.path
+def _check_rows(
+    catalogue: Catalogue, counts: GatedRows, max_quarantined: float, share: int = 1
+) -> None:
+    """Stops where too few rows are good, or no value of a column; reports what else is odd.
+
+    `counts` are of one in `share` rows, by which a close call is not decided.
+    """
+    path = catalogue.path
     if share == 1:
         row_counts.check_quotes(catalogue.validated, counts, path)
+    row_counts.check_values(counts.values, path)
+    if counts.duplicates > _MOST_REPEATED * counts.read:
+        logger.warning(
+            "%s: %.0f%% of its rows repeat a track_id and are left out: is it an id of tracks?",
+            path, 100 * counts.duplicates / counts.read,
+        )  # fmt: skip
+    if share == 1:
         row_counts.check_gate(counts, max_quarantined, path)
     elif counts.n_refused - 3 * math.sqrt(counts.n_refused) > max_quarantined * counts.read:
         row_counts.check_gate(counts, max_quarantined, f"{path}: 1 in {share} rows")
@@ -313,7 +325,7 @@ def _check_likeness(
         if why and name not in source.dataset.confirmed:
             odd[name] = why
             continue
-        if told := known_tables.absent(name, values) or known_tables.remark(name, found):
+        if told := known_tables.odd_frequency(name, values) or known_tables.remark(name, found):
             logger.warning("%s: %s", source.path, told)
     if odd:
         listed = "; ".join(f"{name}: {why}" for name, why in odd.items())

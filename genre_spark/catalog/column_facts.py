@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog import catalogue, names
-from genre_spark.catalog.columns import literal, readable_name
+from genre_spark.catalog.columns import literal, means_nothing, readable_name
 from genre_spark.catalog.inspection_results import Column
 from genre_spark.catalog.mapping_inference import meanings
 from genre_spark.catalog.reader import FILE_NAME, OURS
@@ -71,7 +71,7 @@ def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str
         raise InputError(f"{path}: has no rows")
     columns = [replace(one, n_rows=n_rows) for one in columns]
     if looked_at:
-        texts = [f"left(string({columns[i].sql}), {_LONGEST}) AS `{i}`" for i in looked_at]
+        texts = [f"{as_shown(columns[i].sql, _LONGEST)} AS `{i}`" for i in looked_at]
         chosen = f"pmod({hashed}, {max(1, n_rows // SAMPLE)}) = 0"
         rows = table.filter(chosen).selectExpr(*texts).toArrow()
         for i, facts_of, values in zip(looked_at, found, rows.columns, strict=True):
@@ -79,11 +79,16 @@ def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str
     return columns
 
 
+def as_shown(sql: str, most: int) -> str:
+    """SQL: so many characters of a value; Arrow takes no texts that are not UTF-8."""
+    return f"make_valid_utf8(left(string({sql}), {most}))"
+
+
 def _keys(column: Column) -> list[Column]:
     """The keys of objects that a column has as maps or texts (JSON, Python), as columns."""
     if column.kind.startswith("map<string"):
         pattern, objects = _MAP_KEY, column.sql
-    elif column.kind == "string" and column.share(_OBJECT.match) >= _MOSTLY:
+    elif column.kind == "string" and column.share(_is_object) >= _MOSTLY:
         pattern = _OBJECT_KEY
         objects = f"from_json({column.sql}, 'map<string,string>', {names.LENIENT})"
     else:
@@ -95,6 +100,10 @@ def _keys(column: Column) -> list[Column]:
         for key in named
         if meanings(name := f"{column.name}.{key}")
     ][:_MOST_FIELDS]
+
+
+def _is_object(text: str) -> bool:
+    return _OBJECT.match(text) is not None or means_nothing(text, "")
 
 
 def _with_facts(column: Column, facts: Row, texts: pa.ChunkedArray) -> Column:

@@ -20,16 +20,21 @@ _EXACT = 2**53
 # write. Brackets and quotes around them do not count.
 _MISSING = {"", "nan", "nat", "null", "<na>", "<null>", "na", "n/a", "#n/a", "\\n", "empty_field"}
 # A title may be "Unknown" or "None", a name rarely.
-_UNNAMED = _MISSING | {"none", "unknown", "<unknown>", "undefined", "-", "?"}
+_UNNAMED = _MISSING | {"none", "unknown", "<unknown>", "undefined", "-", "--", "?", "n.a.", "n/d"}
+_UNNAMED |= {"unbekannt", "inconnu", "desconocido", "desconhecido", "sconosciuto", "неизвестно"}
 _WORDS = {
-    ARTIST: _UNNAMED | {"unknown artist", "<unknown artist>", "no artist", "various artists"},
+    ARTIST: _UNNAMED
+    | {"unknown artist", "<unknown artist>", "no artist", "various artists"}
+    | {"various", "v.a.", "v/a"},
     ALBUM: _UNNAMED | {"unknown album"},
     TITLE: _MISSING,
     GENRE: _UNNAMED | {"unknown genre", "no genre"},
 }
 # An id may be a short word by chance, so only the spellings that programs use count.
 _IDS = {"", "nan", "NaN", "None", "NULL", "null", "<NA>", "N/A", "#N/A", "\\N"}
-_AROUND = "[]{}()'\" "
+# Blanks that nobody sees around a text.
+_BLANK = " \t\r\n\u00a0\u3000\u200b\ufeff"
+_AROUND = "[]{}()'\"" + _BLANK
 # Bytes that are not in the encoding become this.
 REPLACED = "\ufffd"
 # Where a list of quoted names or objects begins and ends.
@@ -128,7 +133,7 @@ def value_sql(text: str, column: str, extra: Iterable[str] = (), lists: bool = F
     if not lists:
         begins, ends = (f"rlike({text}, {literal(one)})" for one in _LISTED)
         wrong += f" OR ({begins} AND {ends})"
-    return f"IF({wrong}, NULL, trim({text}))"
+    return f"IF({wrong}, NULL, btrim({text}, {literal(_BLANK)}))"
 
 
 def value_of(text: str, column: str) -> str | None:
@@ -139,7 +144,7 @@ def value_of(text: str, column: str) -> str | None:
     if column == TRACK_ID:
         return text
     listed = column == ARTIST and all(re.search(one, text, re.ASCII) for one in _LISTED)
-    return None if REPLACED in text or listed else text.strip(" ")
+    return None if REPLACED in text or listed else text.strip(_BLANK)
 
 
 def no_id_sql(text: str) -> str:

@@ -48,6 +48,7 @@ _MARKS = {"sep": ",", "quote": '"'}
 _NEEDED = {
     "quote": "its texts are in single quotes",
     "ignoreLeadingWhiteSpace": "a blank follows each separator",
+    "ignoreTrailingWhiteSpace": "a blank precedes each separator",
     "comment": "its first lines are comments",
 }
 _UNNAMED = re.compile(r"_c\d+")

@@ -134,19 +134,22 @@ def encoding_of(files: SourceFiles) -> tuple[Encoding, str]:
     return encoding, file
 
 
-def refuse_encoding(files: SourceFiles, damaged: Mapping[str, ValueCounts]) -> None:
-    """Refuses a text table in another encoding than UTF-8, once values of columns turned out damaged.
+def refuse_encoding(
+    files: SourceFiles, damaged: Mapping[str, ValueCounts], n_rows: int = 0
+) -> None:
+    """Refuses a text table in another encoding than UTF-8, once values or whole rows turned out damaged.
 
     A file that is UTF-8 but for some bytes is not refused. Raises `InputError`, naming the column, the
     number of its values, the likely encoding, and two remedies.
     """
-    encoding, file = encoding_of(files) if damaged else (UTF8, "")
+    encoding, file = encoding_of(files) if damaged or n_rows else (UTF8, "")
     if encoding.name is None or encoding.damaged:
         return
-    listed = ", ".join(f"{one.damaged:,} values of {name}" for name, one in damaged.items())
-    example = next(iter(damaged.values())).example
+    listed = [f"{one.damaged:,} values of {name}" for name, one in damaged.items()]
+    listed += [f"{n_rows:,} rows"] * bool(n_rows)
+    examples = [f", for example {one.example!r}" for one in damaged.values()]
     raise InputError(
-        f"{files.path}: {listed} are not UTF-8, for example {example!r}; {file} looks like"
+        f"{files.path}: {', '.join(listed)} are not UTF-8{''.join(examples[:1])}; {file} looks like"
         f" {encoding.name}: {remedy('encoding', encoding.name)}, or convert it:"
         f" {_convert_command(file, encoding)}"
     )

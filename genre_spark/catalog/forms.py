@@ -197,9 +197,11 @@ CLOCKS = (
             r"(?:[\s,]*(\d+(?:\.\d+)?) *s[a-z]*\.?)?\s*$", (HOUR, MINUTE, SECOND), 0),),
           "hours, minutes and seconds"),
 )  # fmt: skip
-# 3.25 may be 3 minutes and 25 seconds, if no value says otherwise.
+# 3.25 may be 3 minutes and 25 seconds, and 3.5, stored as a number, 3:50, if no value says otherwise.
 DOTTED = Clock(
-    ((r"^\s*(\d{1,2})\.([0-5]\d)\s*$", (MINUTE, SECOND), 0),), "minutes and seconds", asks=True
+    ((r"^\s*(\d{1,2})\.([0-5])(\d?)\s*$", (MINUTE, 10 * SECOND, SECOND), 0),),
+    "minutes and seconds",
+    asks=True,
 )
 
 _NOTES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
@@ -211,7 +213,7 @@ _STEPS = (
     (r"\s+|-", ""),
     (r"♯|sharp", "#"),
     (r"♭|flat", "b"),
-    (r"/.*$", ""),
+    (r"[/(].*$", ""),
     (r"(major|maj|majeur|mayor|maggiore|minor|min|mineur|menor|minore|dur|moll|m)$", ""),
 )
 
@@ -244,6 +246,7 @@ MODES = (
             **dict.fromkeys(("minor", "min", "moll", "mineur", "menor", "minore"), 0),
         },
         "words",
+        ((r"\.$", ""),),
     ),
     Words({"M": 1, "m": 0}, "letters", fold=False),
     Words({"true": 1, "false": 0}, "truth values"),

@@ -54,6 +54,8 @@ _FEWEST = 3
 # A made id that tells apart so many of the tracks that the best one does is enough; rows that repeat
 # it are reported from a share on.
 _AS_DISTINCT, _REPEATS = 0.98, 0.01
+# Ids per pair of artist and title that a column of ids has at least; one recording may have two titles.
+_DISTINGUISHES = 0.9
 # Characters of an example, and other encodings that are shown.
 _SHOWN, _RIVALS = 60, 2
 _VIOLATIONS = ("missing", "not_a_number", "out_of_range")
@@ -83,7 +85,7 @@ def inspect(
                 source = replace(source, dataset=dataset)
                 table, columns = column_facts.described(stack, spark, source)
             columns = [column_facts.with_parts(table, one) for one in columns]
-            mapping = _with_id(table, guess(columns), asked)
+            mapping = _with_id(table, guess(columns))
             expressions = {name: one.expression for name, one in mapping.items()}
             extra = (YEAR,) if YEAR in mapping else ()
             update = {"columns": expressions, "extra_features": extra}
@@ -153,26 +155,35 @@ def _list_of_tracks(columns: Sequence[Column]) -> str | None:
     return best if best and meant[best] >= max(_FEWEST, n_of_rows + 1) else None
 
 
-def _with_id(
-    table: DataFrame, readings: dict[str, Reading], asked: list[str]
-) -> dict[str, Reading]:
-    """Readings with an id made of columns where none is one: of as few as tell the tracks apart."""
-    made = made_ids(readings) if TRACK_ID not in readings else []
+def _with_id(table: DataFrame, readings: dict[str, Reading]) -> dict[str, Reading]:
+    """Readings with an id made of columns where none is one: of as few as tell the tracks apart.
+
+    A column that has one id for tracks of several artists or titles is none.
+    """
+    own, made = readings.get(TRACK_ID), made_ids(readings)
     if not made:
         return readings
-    counts = [F.approx_count_distinct(F.expr(sql), 0.01) for sql in made]
-    (row,) = table.agg(F.count(F.lit(1)), *counts).collect()
-    n_rows, distinct = row[0], row[1:]
+    told = "no column is an id"
+    if own:
+        _, n_ids, n_named = _distinct(table, [own.expression, made[0]])
+        if n_ids >= _DISTINGUISHES * n_named:
+            return readings
+        told = f"{own.source} has about {n_ids:,} ids for {n_named:,} pairs of artist and title"
+    n_rows, *distinct = _distinct(table, made)
     best = next(i for i, n in enumerate(distinct) if n >= _AS_DISTINCT * max(distinct))
-    question = (
-        f"track_id: no column is an id; it is made of {made[best]}. Rows that have these in common"
-        " count as one track"
-    )
+    question = f"track_id: {told}; it is made of {made[best]}. Rows that have these in common count as one track"
     repeats = 1 - distinct[best] / n_rows
     if repeats > _REPEATS:
         question += f", as about {repeats:.0%} of the rows do"
-    asked.append(question)
-    return {TRACK_ID: Reading(TRACK_ID, made[best], "", "made of these"), **readings}
+    rival = own.expression if own else ""
+    made_id = Reading(TRACK_ID, made[best], "", "made of these", question, rival)
+    return {**readings, TRACK_ID: made_id}
+
+
+def _distinct(table: DataFrame, expressions: Sequence[str]) -> list[int]:
+    """The number of rows, and about how many values each expression has."""
+    counts = [F.approx_count_distinct(F.expr(one), 0.01) for one in expressions]
+    return list(table.agg(F.count(F.lit(1)), *counts).collect()[0])
 
 
 def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
@@ -271,9 +282,9 @@ def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> _Sample:
     of = {name: found.mapping[name].source for name in read}
     values = {name: sources[source] for name, source in of.items() if source in sources}
     columns = {
-        **{("from", name): f"left(string({sql}), {_SHOWN})" for name, sql in values.items()},
+        **{("from", name): column_facts.as_shown(sql, _SHOWN) for name, sql in values.items()},
         **{("to", name): sql_name(name) for name in read},
-        **{("by", name): f"left(string({sql}), {_SHOWN})" for name, sql in by.items()},
+        **{("by", name): column_facts.as_shown(sql, _SHOWN) for name, sql in by.items()},
     }
     named = [f"{sql} AS `{i}`" for i, sql in enumerate(columns.values())]
     rows = mapped.rows.filter(row_counts.one_in(share)).selectExpr(*named).toArrow()
@@ -304,6 +315,8 @@ def _outcomes(
             mixed = mixed_sources.question(outcomes[name], sample["by"], outcomes.get(ARTIST))
             if mixed:
                 one = replace(one, question=one.question or f"{name}: {mixed}")
+        elif lost := row_counts.mostly_lost(counts.values.get(name)):
+            one = replace(one, question=one.question or f"{name}: {lost}")
         completed[name] = one
     return completed
 
@@ -312,7 +325,7 @@ def _doubted(one: Reading, outcomes: pa.ChunkedArray, taken: ValueCounts | None)
     """A reading of a feature, with what is unlike known tracks in its outcome."""
     values = outcomes.drop_null().to_numpy()
     values = values[are_possible(one.name, values)]
-    lost = known_tables.absent(one.name, values)
+    lost = known_tables.odd_frequency(one.name, values)
     found = known_tables.spread(one.name, values)
     if doubt := known_tables.unlike(one.name, found) or row_counts.mostly_lost(taken):
         one = replace(one, doubt=doubt)

@@ -19,6 +19,9 @@ _MARGIN = 0.1
 _AT_LEAST = 5
 # A value that is common in every known table, so often expected and never there, was lost.
 _EXPECTED = 12
+# A value in so large a share of the rows, and in so many times those of any other, is odd; of fewer
+# different values nothing is.
+_OFTEN, _MUCH_MORE, _FEWEST_VALUES = 0.2, 4, 10
 # Changes of values that people make without saying so, and how to undo each: a factor, and what is added.
 _OF_SHARES = (
     ("it is in percent ({0} / 100)", 0.01, 0),
@@ -143,8 +146,21 @@ def _beyond(found: Spread, known: Usual) -> str:
     return f"{found.unknown:.0%} of its values are outside of {ends}, where known tables have them"
 
 
-def absent(name: str, values: np.ndarray) -> str | None:
-    """What is odd about whole numbers: one is common in every known table and never there here."""
+def odd_frequency(name: str, values: np.ndarray) -> str | None:
+    """What is odd about how often a value is there, as one that was filled in for missing ones.
+
+    Or as a whole number that is common in every known table and never there here.
+    """
+    found, counts = np.unique(values, return_counts=True)
+    known, order = usual(name), np.argsort(counts)
+    if known and found.size > _FEWEST_VALUES and values.size >= _FEWEST_VALUES**2:
+        value, n, next_n = found[order[-1]], counts[order[-1]], counts[order[-2]]
+        # Instrumentalness is often 0.
+        if n > max(_OFTEN * values.size, _MUCH_MORE * next_n) and value != known.low:
+            return (
+                f"{name} is {value:.6g} in {n / values.size:.0%} of {values.size:,} tracks, no other value in"
+                f" more than {next_n:,}: was it filled in for missing ones? Leave these empty"
+            )
     for value, share in _known().shares.get(name, {}).items():
         if values.size * share > _EXPECTED and float(value) not in values:
             return (

@@ -33,17 +33,24 @@ YEAR = "year"
 SHARES = tuple(n for n in FEATURE_NAMES if feature(n).high == 1 and not feature(n).integer)
 # Different values that candidates are tried on.
 _TRIED = 2000
-# Share of the values that a reading has to understand, and that differ between it and a rival.
-_LEAST, _DIFFERENT = 0.5, 0.02
+# Share of the values that a reading has to understand, also of those that the best one does; and share
+# that differ between it and a rival.
+_LEAST, _AS_MANY, _DIFFERENT = 0.5, 0.8, 0.02
 _MOSTLY = 0.9
+# Share of the rows with texts of a wrong encoding from which on that is asked.
+_MISREAD = 0.005
+# Tracks per album beyond which a column has kinds of albums, such as "single", and no names.
+_LARGEST_ALBUMS = 100
 _WHOLE = re.compile(r"-?\d+\.0$")
 _DATE = re.compile(r"\s*(\d{4}([-/.]\d{1,2}){1,2}([T ].*)?|\d{1,2}([-/.])\d{1,2}\4\d{2,4})\s*$")
+_WRAPPED = re.compile(r"""^[b=](['"])(.*)\1$""")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NO_TEXT_BYTES = re.compile("[\x00-\x1f\x7f\ufffd]")
 _NO_TEXT = ("array", "map", "struct")
 _DATES = ("date", "timestamp")
-_ENTITIES = {"&quot;": '"', "&#39;": "'", "&apos;": "'", "&lt;": "<", "&gt;": ">", "&amp;": "&"}
-_ENTITY = re.compile("|".join(_ENTITIES))
+_ENTITY = re.compile(r"&#?\w{2,31};")
+# Different entities that are decoded.
+_MOST_ENTITIES = 100
 
 # The expression of a column that is left out although the table has one of its name.
 NOT_READ = "null"
@@ -53,7 +60,7 @@ _NAMES = {
     TRACK_ID: "trackid spotifytrackid spotifyid songid id trackuri spotifyuri uri trackurl spotifyurl url isrc externalidsisrc"
     " recordingmbid mbid",
     ARTIST: "artist artistname trackartist artists artistsname artistnames primaryartist mainartist"
-    " artistsnames performer band artistid artistids",
+    " artistsnames artistsartistname performer band artistid artistids",
     # Names of albums repeat ("Greatest Hits"), their ids do not.
     ALBUM: "albumid trackalbumid albumuri album albumname trackalbumname release",
     TITLE: "title trackname songname tracktitle songtitle name song track",
@@ -62,7 +69,7 @@ _NAMES = {
     # Of features without the words of `_FILLERS`.
     "danceability": "danceability dance danceable dnce",
     "energy": "energy nrgy",
-    "key": "key pitchclass",
+    "key": "key pitchclass musicalkey initialkey camelot camelotkey",
     "loudness": "loudness loudnessdb db volume",
     "mode": "mode modality",
     "speechiness": "speechiness speech spch",
@@ -114,7 +121,7 @@ def _called(columns: Iterable[Column], name: str) -> list[Column]:
     fillers = _NESTING if name in TEXT_COLUMNS else _FILLERS
     fillers = fillers | set(UNITS) if name == "duration_ms" else fillers
     by_name: dict[str, list[Column]] = {}
-    for column in columns:
+    for column in sorted(columns, key=lambda one: one.name.count(".")):
         # Of a number that MongoDB wrote, {"$numberInt": "5"}, the type is no name; nor is what pandas
         # adds to the columns of two tables that it merges.
         own = words(re.sub(r"\.\$\w+$|_[xy]$", "", column.name))
@@ -124,7 +131,13 @@ def _called(columns: Iterable[Column], name: str) -> list[Column]:
         if name in TEXT_COLUMNS and "." not in column.name:
             bare = plain
         last = words(column.name.rpartition(".")[2])
-        for one in {plain, bare, "".join(last) if len(last) > 1 else plain}:
+        if name in FEATURE_NAMES:  # `album.name` is no title, but `tone.key` a key
+            last = [word for word in last if word not in fillers]
+        for one in {
+            plain,
+            bare,
+            "".join(last) if len(last) > 1 or name in FEATURE_NAMES else plain,
+        }:
             by_name.setdefault(one, []).append(column)
     return [column for one in _NAMES[name].split() for column in by_name.get(one, ())]
 
@@ -137,21 +150,22 @@ def _identifying(candidates: list[Column]) -> list[Column]:
     return [*good, *(column for column in candidates if column not in good)]
 
 
-def _left_out(columns: Iterable[Column], found: Mapping[str, Reading]) -> dict[str, Reading]:
-    """Columns that have the very name of one of genre-spark's, but nothing that it could read.
+def _left_out(columns: Sequence[Column], found: Mapping[str, Reading]) -> dict[str, Reading]:
+    """Columns that have the name of one of genre-spark's, but nothing that it could read.
 
-    Otherwise a mapping that does not name them would take them as they are.
+    Otherwise a mapping that does not name them would take them as they are, or nobody would see why.
     """
     # A struct by its first field.
-    own = {c.name.split(".")[0].lower(): c for c in reversed(list(columns)) if c.filled}
+    own = {c.name.split(".")[0].lower(): c for c in reversed(columns) if c.filled}
     left_out = {}
     for name in (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES):
-        column = own.get(name)
+        called = _called(columns, name) if name in FEATURE_NAMES else ()
+        column = own.get(name) or next((one for one in called if one.filled), None)
         lists_names = column and column.kind.startswith(("string", "array<string"))
         if column is None or name in found or (name == ARTISTS and lists_names):
             continue
         odd = next((one for one in column.values if not means_nothing(one, name)), "")
-        why = f"the table's {name} is not understood: {' '.join(odd.split())[:40]!r}"
+        why = f"the table's {column.name} is not understood: {' '.join(odd.split())[:40]!r}"
         left_out[name] = Reading(name, NOT_READ, "", why)
     return left_out
 
@@ -182,7 +196,28 @@ def read_as(name: str, column: Column) -> Reading | None:
     """A column as the one of that name; None where its values cannot be that."""
     if not column.filled:
         return None
-    return _text(name, column) if name in TEXT_COLUMNS else _feature(name, column)
+    bare = _without_wrapping(_as_texts(column))
+    found = _text(name, bare) if name in TEXT_COLUMNS else _feature(name, bare)
+    if found is None or bare is column:
+        return found
+    how = "bytes that are text" if column.kind == "binary" else "without b'…' or =\"…\""
+    return replace(found, why=", ".join(filter(None, (how, found.why))))
+
+
+def _as_texts(column: Column) -> Column:
+    """Bytes that are texts as such."""
+    if column.kind != "binary" or column.share(_NO_TEXT_BYTES.search):
+        return column
+    return replace(column, nested=f"cast({column.sql} as string)", kind="string")
+
+
+def _without_wrapping(column: Column) -> Column:
+    """A text column whose values are written as bytes of Python or as formulas of Excel, without that."""
+    if column.kind != "string" or column.share(_WRAPPED.match) < _MOSTLY:
+        return column
+    sql = f"regexp_replace({column.sql}, {literal(_WRAPPED.pattern)}, '$2')"
+    values = {_WRAPPED.sub(r"\2", text): n for text, n in column.values.items()}
+    return replace(column, nested=sql, values=values)
 
 
 # Texts
@@ -194,34 +229,53 @@ def _text(name: str, column: Column) -> Reading | None:
     if name in (ARTIST, GENRE) and (found := names.understand(name, decoded)):
         whole = ", ".join(filter(None, (why, found.why)))
         return Reading(name, found.first, column.name, whole, found.question, found.rival)
-    # A date is no name, whatever its column is called; an id such as 1999.0 is none.
-    dates = 0 if name == TRACK_ID else column.share(_DATE.match)
+    # A date or a year is no name, whatever its column is called; an id such as 1999.0 is none.
+    dates = 0 if name == TRACK_ID else column.share(_is_date)
     if column.kind.startswith((*_NO_TEXT, *_DATES)) or dates >= _MOSTLY:
         return None
-    if name != TRACK_ID and column.name.lower().startswith("release"):
-        years = column.share(lambda text: 1860 <= (PLAIN.number(text) or 0) <= 2100)
-        if years >= _MOSTLY:
-            return None
+    if name == ALBUM and sum(column.values.values()) > _LARGEST_ALBUMS * len(column.values):
+        return None
     if column.kind == "binary":
         if name == TRACK_ID and column.share(_NO_TEXT_BYTES.search):
             return Reading(name, f"hex({column.sql})", column.name, "bytes")
-        return Reading(name, f"cast({column.sql} as string)", column.name, "bytes that are text")
+        return Reading(name, f"cast({column.sql} as string)", column.name, "bytes, some no text")
     if name == TRACK_ID and column.kind == "string" and column.share(_WHOLE.match) >= _MOSTLY:
         # Whole numbers that a program wrote with a decimal are ids without it.
         whole = f"regexp_replace({column.sql}, r'\\.0$', '')"
         return Reading(name, whole, column.name, "whole numbers")
-    return Reading(name, decoded.sql, column.name, why)
+    question = ""
+    if name != TRACK_ID and decoded.share(_reread) > _MISREAD:
+        odd = next(filter(_reread, decoded.values))
+        question = (
+            f"{name}: {odd!r} may be {_reread(odd)!r}, which somebody read in another encoding than"
+            " UTF-8, as may others: make the table anew"
+        )
+    return Reading(name, decoded.sql, column.name, why, question)
+
+
+def _reread(text: str) -> str:
+    """A text that was UTF-8 and was read as windows-1252, as it was; empty for others."""
+    try:
+        return "" if text.isascii() else text.encode("cp1252").decode()
+    except UnicodeError:
+        return ""
+
+
+def _is_date(text: str) -> bool:
+    return bool(_DATE.match(text)) or any(one.number(text) for one in forms.DATES)
 
 
 def _decoded(column: Column) -> Column:
     """A text column without the entities of HTML that are in its values; itself where there are none."""
     found = {entity for text in column.values for entity in _ENTITY.findall(text)}
-    if not found or column.kind != "string":
+    meant = {one: html.unescape(one) for one in sorted(found)[:_MOST_ENTITIES]}
+    if column.kind != "string" or all(entity == text for entity, text in meant.items()):
         return column
     sql = column.sql
-    for entity, meant in _ENTITIES.items():
-        if entity in found:
-            sql = f"replace({sql}, '{entity}', {literal(meant)})"
+    # An ampersand last: with what follows it could be another entity.
+    for entity, text in sorted(meant.items(), key=lambda one: one[1] == "&"):
+        if entity != text:
+            sql = f"replace({sql}, '{entity}', {literal(text)})"
     values: dict[str, int] = {}
     for text, n in column.values.items():
         text = html.unescape(text)
@@ -266,8 +320,9 @@ _AS_IS = _Scale()
 _SELDOM, _LITTLE = 0.99, 1.5
 _PERCENT = _Scale(0.01, why="percent", if_true=_exceeds_1)
 _OF_10 = _Scale(
-    0.1, why="out of 10", if_true=lambda values: _exceeds_1(values) and values.max() <= 10
+    0.1, why="out of 10", if_true=lambda values: _exceeds_1(values) and 5 < values.max() <= 10
 )
+_OF_5 = _Scale(0.2, 0, "out of 5", True, lambda values: _exceeds_1(values) and values.max() <= 5)
 _OF_1000 = _Scale(1e-3, why="out of 1000", asks=True, if_true=lambda values: values.max() > 100)
 _SIGN = _Scale(
     -1, 0, "all are above 0: the sign is missing", True, lambda values: values.min() >= 0
@@ -283,7 +338,7 @@ _TIMES = tuple(
     )
 )  # fmt: skip
 _SCALES = {
-    **dict.fromkeys(SHARES, (_AS_IS, _PERCENT, _OF_10, _OF_1000)),
+    **dict.fromkeys(SHARES, (_AS_IS, _PERCENT, _OF_10, _OF_5, _OF_1000)),
     "loudness": (_AS_IS, _SIGN),
     "key": (_FROM_1, _AS_IS),
     "duration_ms": _TIMES,
@@ -328,6 +383,12 @@ class _Candidate:
         """The whole expression."""
         return self.scale.sql(self.form.sql(column))
 
+    def too_small(self, name: str) -> np.ndarray:
+        """Which values another unit may have, as they become smaller than nearly all known ones."""
+        known, is_scaled = known_tables.usual(name), self.scale.factor != 1
+        low = known.low if known and is_scaled else 0.0
+        return (self.outcome > 0) & (self.outcome < low)
+
     def differs(self, other: "_Candidate") -> np.ndarray:
         """Which values become others by another candidate."""
         return ~np.isclose(other.outcome, self.outcome, equal_nan=True)
@@ -340,8 +401,9 @@ def _feature(name: str, column: Column) -> Reading | None:
         return None
     texts = _tried(column)
     weights = np.array(list(texts.values()), np.int64)
-    tried = _candidates(name, column, texts, weights)
-    candidates = [one for one in tried if one.understood >= _LEAST]
+    tried = [*_candidates(name, column, texts, weights)]
+    most = max((one.understood for one in tried), default=0.0)
+    candidates = [one for one in tried if one.understood >= max(_LEAST, _AS_MANY * most)]
     if not candidates:
         return None
     best = max(candidates, key=lambda one: one.rank)
@@ -359,6 +421,13 @@ def _feature(name: str, column: Column) -> Reading | None:
         i = int(np.argmax(best.differs(rival)))
         ours, theirs = (f"{one.outcome[i]:.6g} ({one.why or 'as it is'})" for one in (best, rival))
         question = f"{name}: is {list(texts)[i]!r} {ours} or {theirs}?"
+    if not question and (small := best.too_small(name)).any():
+        share, i = weights[small].sum() / weights.sum(), int(np.argmax(small))
+        if share > _DIFFERENT:
+            question = (
+                f"{name}: {share:.0%} of the values, such as {list(texts)[i]!r}, become as little as"
+                f" {best.outcome[i]:.3g} ({best.why}): are they in another unit?"
+            )
     other = rival.sql(column.sql) if rival else ""
     expression = best.sql(column.sql)
     return Reading(name, expression, column.name, best.why, question, other, best.doubt)
@@ -373,7 +442,10 @@ def _candidates(
     own, numbers = _FORMS.get(name, ()), forms.numbers_of(texts)
     if column.kind in _NUMERIC:
         own, numbers = forms.MODES if name == "mode" else (), [PLAIN]
-    first = (forms.DOTTED,) if name == "duration_ms" else ()
+    has_seconds = name == "duration_ms" and any(re.search(r"\.\d\d$", text) for text in texts)
+    first = (forms.DOTTED,) if has_seconds else ()
+    if feature(name).integer:  # of which none has a unit: 8B is a key
+        numbers = [one for one in numbers if not one.unit]
     for form in (*first, *numbers, *own):
         # None becomes NaN.
         values = np.array([form.number(text) for text in texts], float)

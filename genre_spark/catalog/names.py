@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog.columns import literal, placeholder_sql, sql_name
+from genre_spark.catalog.columns import literal, means_nothing, placeholder_sql, sql_name
 from genre_spark.catalog.inspection_results import Column
 from genre_spark.schema import ARTIST, GENRE, GENRES
 
@@ -20,10 +20,11 @@ _NAME = "name"
 # repeats without bound, so that no text makes them slow.
 _BLANKS = " \t\r\n"
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
-# How Scala, numpy and Python print the type of a list before it.
-_WRAPPED = r"^(?:WrappedArray|ArraySeq|List|Vector|Buffer|Set|[Aa]rray|frozenset|set)(?:\((\[.*\])(?:, ?dtype=\w+)?\)|(\(.*\)))$"
+# How Scala, numpy, Python and R print the type of a list before it.
+_WRAPPED = r"^(?:WrappedArray|ArraySeq|List|Vector|Buffer|Set|[Aa]rray|frozenset|set|c)(?:\((\[.*\])(?:, ?dtype=\w+)?\)|(\(.*\)))$"
 _PRINTED = r"^[\[{(]"
 _ENDS = r"[\]})]$"
+_BROKEN = r"""^[\[{]\s{0,3}['"{]"""
 # numpy prints no commas, Postgres no quotes around plain words.
 _GAP = r"""(["'])\s{1,3}(["'])"""
 _BARE = r"""(^|,)\s{0,3}([^"',\s][^"',]{0,300})(?=,|$)"""
@@ -33,8 +34,10 @@ LENIENT = "map('allowSingleQuotes', 'true', 'allowBackslashEscapingAnyCharacter'
 _SEPARATORS = {
     ";": ";",
     "|": r"\|",
-    "feat.": r"\s(?i:feat\.?|ft\.?|featuring)\s",
+    # What is in brackets behind a name is left out.
+    "feat.": r"\s(?:(?i:feat\.?|ft\.?|featuring)\s|[(\[](?i:feat|ft)\b.*$)",
     " / ": r"\s/\s",
+    " - ": r"\s[-–—]\s",
     "/": "/",
     ">": r"\s?>\s?",
     "\\": r"\\",
@@ -42,11 +45,13 @@ _SEPARATORS = {
     "a control character": r"[\x00-\x1f]",
     "a separator of another script": r"\s?[·•、，；؛،]\s?",
     "&": r"\s&\s",
-    "and": r"\s(?i:and|und|et|y|x|vs\.?|\+)\s",
+    "and": r"\s(?i:and|und|et|y|x|vs\.?|with|\+)\s",
 }
 _PARTING = {mark: re.compile(pattern) for mark, pattern in _SEPARATORS.items()}
 # What is in names too: it separates where parts also stand alone, and is always asked.
-_IN_NAMES = ("/", ",", ">", "&", "and")
+_IN_NAMES = ("/", " - ", ",", ">", "&", "and")
+# What hardly any name has.
+_SURE = (";", "|", "feat.")
 _PLURALS = ("s", "(s)")
 # Share of the values with a separator of which a part also stands alone, if it separates; few
 # such values, or a share between, are a question.
@@ -88,14 +93,15 @@ def all_of(column: str | None, kind: T.DataType | None) -> str:
 
 def understand(name: str, column: Column) -> Names | None:
     """How a column of `name` has several names in a value; None where each value is one name."""
-    sql, values = column.sql, column.values
+    sql = column.sql
+    values = {text: n for text, n in column.values.items() if not means_nothing(text, name)}
     if column.kind == "array<string>":
         return Names(f"{sql}[0]", sql, "the first of a list")
     if column.kind != "string":
         return None
     rows = max(1, sum(values.values()))
-    if column.share(is_printed) >= _SEPARATES:
-        first = sql if name == ARTIST else f"get({parsed(sql)}, 0)"
+    if column.share(is_printed) >= _SEPARATES or column.share(_is_quoted_list) >= _RARE:
+        first = sql if name == ARTIST else f"get({_as_list(sql, T.StringType())}, 0)"
         return Names(first, sql, "the first of a printed list")
     each = {mark: _separated(values, mark) for mark in _SEPARATORS}
     found = max(each.values(), key=lambda one: one.alone)
@@ -111,7 +117,7 @@ def understand(name: str, column: Column) -> Names | None:
         return _at(found, sql, _doubt(name, found, rows))
     unusual = _IN_NAMES if name == ARTIST else ("&", "and")
     often = max((one for one in each.values() if one.mark not in unusual), key=lambda one: one.rows)
-    if often.rows >= _OFTEN * rows:
+    if often.rows >= (_RARE if often.mark in _SURE else _OFTEN) * rows:
         split = _at(often, sql, "")
         question = (
             f"{name}: {often.rows / rows:.0%} of the rows contain {often.mark!r}, such as"
@@ -149,6 +155,10 @@ def is_printed(text: str) -> bool:
     return len(text) > 1 and _BRACKETS.get(text[0]) == text[-1]
 
 
+def _is_quoted_list(text: str) -> bool:
+    return is_printed(text) and re.search(r"""[\[{(]\s*['"{]""", text) is not None
+
+
 def _unwrapped(text: str) -> str:
     """SQL: a list without the name of its type, which Scala and numpy print, or quotes around it."""
     trimmed = f"btrim(string({text}), {literal(_BLANKS)})"
@@ -156,11 +166,11 @@ def _unwrapped(text: str) -> str:
     return f"regexp_replace({unquoted}, {literal(_WRAPPED)}, '$1$2')"
 
 
-def parsed(text: str) -> str:
-    """SQL: the items of lists as texts, null for what is no such list."""
-    text = _unwrapped(text)
+def _parsed(text: str) -> str:
+    """SQL: the items of an unwrapped list as texts, null for what is no such list."""
     inside = f"substring({text}, 2, length({text}) - 2)"
-    listed = f"concat('[', {inside}, ']')"
+    # Python writes a list of one in parentheses with a comma behind it.
+    listed = f"replace(concat('[', {inside}, ']'), ',]', ']')"
     objects = f"from_json({listed}, 'array<struct<{_NAME}:string>>', {LENIENT}).{_NAME}"
     spaced = f"regexp_replace({listed}, {literal(_GAP)}, '$1, $2')"
     worded = f"concat('[', regexp_replace({inside}, {literal(_BARE)}, '$1\"$2\"'), ']')"
@@ -179,7 +189,7 @@ def _separated(values: Mapping[str, int], mark: str) -> _Separated:
     split = _PARTING[mark].split
     parts = {text: [one.strip().lower() for one in split(text)] for text in values}
     whole = {one[0] for one in parts.values() if len(one) == 1}
-    having = {text: one for text, one in parts.items() if sum(map(bool, one)) > 1}
+    having = {text: one for text, one in parts.items() if len(one) > 1 and any(one)}
     texts_of = Counter(part for one in having.values() for part in {*one})
     apart = (
         text
@@ -213,14 +223,25 @@ def _doubt(name: str, found: _Separated, rows: int) -> str:
 def _as_list(column: str, kind: T.DataType) -> str:
     if isinstance(kind, T.ArrayType):
         item = kind.elementType
+        if isinstance(item, T.ArrayType):
+            return _as_list(f"flatten({column})", item)
         if isinstance(item, T.StructType):
-            named = [one for one in item.names if one.lower().endswith(_NAME)]
-            own = _NAME if _NAME in named else (named or item.names)[0]
-            return f"cast(({column}).{sql_name(own)} AS {_NONE})"
+            return f"cast(({column}).{_name_of(item)} AS {_NONE})"
         return f"cast({column} AS {_NONE})"
     text = _unwrapped(column)
     printed = f"rlike({text}, {literal(_PRINTED)}) AND rlike({text}, {literal(_ENDS)})"
-    return f"IF({printed}, {parsed(column)}, split({text}, ';'))"
+    # Of a list that breaks off nothing is a name.
+    broken = f"rlike({text}, {literal(_BROKEN)})"
+    return f"IF({printed}, {_parsed(text)}, IF({broken}, NULL, split({text}, ';')))"
+
+
+def _name_of(item: T.StructType) -> str:
+    """The field of a struct that has a name, perhaps in an inner struct; else the first."""
+    named = [one for one in item.names if one.lower().endswith(_NAME)]
+    for one in item.fields:
+        if isinstance(one.dataType, T.StructType) and not named:
+            return f"{sql_name(one.name)}.{_name_of(one.dataType)}"
+    return sql_name(_NAME if _NAME in named else (named or item.names)[0])
 
 
 def spellings(counts: Mapping[str, int]) -> dict[str, str]:

@@ -20,7 +20,8 @@ from genre_spark.catalog.columns import (
     value_sql,
 )
 from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
-from genre_spark.catalog.source_files import CSV, JSON, ORC, PARQUET, SourceFiles, reading
+from genre_spark.catalog.encodings import encoding_of
+from genre_spark.catalog.source_files import CSV, JSON, ORC, PARQUET, SourceFiles, reading, remedy
 from genre_spark.errors import ConfigError, InputError
 from genre_spark.platform.hadoop import spark_message
 from genre_spark.platform.session import is_classic
@@ -84,7 +85,9 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
         if not table.columns:
             raise InputError(f"{path}: is empty: no header and no rows")
         if table.columns == [CORRUPT]:
-            raise InputError(f"{path}: nothing of it is {fmt.upper()}")
+            encoding, file = encoding_of(files)
+            odd = f"; {file} looks like {encoding.name}: {remedy('encoding', str(encoding.name))}"
+            raise InputError(f"{path}: nothing of it is {fmt.upper()}" + odd * bool(encoding.name))
         if dataset.rows:
             listed = ".".join(map(sql_name, dataset.rows.split(".")))
             table = table.selectExpr(f"inline({listed})")
@@ -112,7 +115,7 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
         # The first of the list, where nothing else is said of the artist.
         kind = _types(source, {ARTISTS: found[ARTISTS]}, path)[ARTISTS]
         found[ARTIST] = f"get({names.all_of(found[ARTISTS], kind)}, 0)"
-        raw.setdefault(ARTIST, found[ARTIST])
+        raw.setdefault(ARTIST, raw[ARTISTS])
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
     types = _types(source, found, path)
@@ -149,13 +152,18 @@ def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
     if fmt == JSON and files.uris and "multiLine" not in given:
         uri = files.uris[0]
         text = text_files.look(files, uri, given.get("encoding")).text
-        options |= {"multiLine": "true"} if text_files.is_many_lines(text, files.label(uri)) else {}
+        if text_files.is_many_lines(text, files.label(uri)):
+            options["multiLine"] = "true"
+        elif "encoding" in given:  # Spark looks for line ends in UTF-8 alone
+            options.setdefault("lineSep", "\n")
     try:
         return files.spark.read.format(fmt).options(**options).load(files.location)
     except (PySparkException, Py4JJavaError) as err:
         for uri in files.uris[:1]:
             files.refuse_binary(uri, fmt)
-            text_files.look(files, uri)
+            if not files.begins_as(uri, fmt):
+                text_files.look(files, uri)
+            files.refuse_damaged(uri, fmt)
         if fmt != PARQUET or not any(one in str(err) for one in _BY_FILE):
             raise
     return parquet_files.read(files, given)

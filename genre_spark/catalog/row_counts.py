@@ -152,12 +152,13 @@ def summed(understood: Mapping[str, int], found: Iterable[NotTaken]) -> dict[str
     """
     counts: dict[str, dict[str, int]] = {}
     examples: dict[str, str] = {}
-    for one in found:
+    # An example of what was not understood, if there is any, before one of what is damaged.
+    for one in sorted(found, key=lambda one: (one.kind != NOT_UNDERSTOOD, one.text)):
         of_column = counts.setdefault(one.column, dict.fromkeys(_COUNTED, 0))
         if one.kind in _COUNTED:
             of_column[one.kind] += one.rows
         if one.kind in _SHOWN:
-            examples[one.column] = min(one.text, examples.get(one.column, one.text))
+            examples.setdefault(one.column, one.text)
     return {
         name: ValueCounts(understood=n, example=examples.get(name), **counts[name])
         for name, n in understood.items()
@@ -302,9 +303,9 @@ def messages(name: str, one: ValueCounts) -> list[str]:
             f" {one.example!r} {kind}: treated as missing"
         )
     if one.damaged:
+        example = "" if one.not_understood else f", for example {one.example!r}"
         lines.append(
-            f"{name}: {one.damaged:,} values have damaged characters, for example {one.example!r}:"
-            " treated as missing"
+            f"{name}: {one.damaged:,} values have damaged characters{example}: treated as missing"
         )
     if one.placeholder and name in TEXT_COLUMNS:
         lines.append(
@@ -347,13 +348,11 @@ def check_gate(counts: GatedRows, max_quarantined: float, path: str) -> None:
     """
     if counts.read == 0:
         raise InputError(f"{path}: has no rows")
-    worst = sorted(counts.reasons.items(), key=lambda item: -item[1])[:3]
-    reasons = ", ".join(f"{reason} ({n})" for reason, n in worst)
     if counts.accepted == 0:
-        raise InputError(f"{path}: none of its {counts.read} rows can be used; {reasons}")
+        raise InputError(f"{path}: none of its {counts.read} rows can be used; {counts.worst}")
     if counts.refused_share > max_quarantined:
         raise GateError(
             f"{path}: {counts.refused_share:.1%} of {counts.read} rows would be quarantined, the"
-            f" limit is {max_quarantined:.1%}; most are {reasons}. Mend them, or allow more with"
+            f" limit is {max_quarantined:.1%}; most are {counts.worst}. Mend them, or allow more with"
             " --set max_quarantined=SHARE"
         )

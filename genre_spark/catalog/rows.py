@@ -57,6 +57,12 @@ class GatedRows(StrictModel):
         return self.n_refused / self.read if self.read else 0.0
 
     @property
+    def worst(self) -> str:
+        """The most frequent reasons with their rows."""
+        most = sorted(self.reasons.items(), key=lambda item: -item[1])[:3]
+        return ", ".join(f"{reason} ({n})" for reason, n in most)
+
+    @property
     def n_malformed(self) -> int:
         """Rows of a text table that are malformed, or hold other rows."""
         return self.reasons.get(MALFORMED, 0) + self.reasons.get(UNCLOSED, 0)

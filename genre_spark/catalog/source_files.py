@@ -102,6 +102,11 @@ class SourceFiles:
         storage, location = storage_of(spark, path), _locate(spark, path)
         refuse_logged_table(storage, path)
         recursive = storage.is_dir(path)
+        hidden = [one for one in storage.names(path) if one[0] == "_"] if recursive else []
+        if lost := [one for one in hidden if _ending(one) in _FORMATS]:
+            raise InputError(
+                f"{path}: Spark reads no file whose name begins with '_', as {lost[0]!r}: rename or remove it"
+            )
         lookup = spark.read.option("recursiveFileLookup", str(recursive).lower())
         with reading(f"{path}: cannot be read"):
             uris = sorted(lookup.text(location).inputFiles())
@@ -171,6 +176,25 @@ class SourceFiles:
         for mark, what in _BINARY.items():
             if first.startswith(mark):
                 raise InputError(f"{label}: {what}")
+
+    def begins_as(self, uri: str, fmt: str) -> bool:
+        """Whether a file begins as its format does; of texts nothing is known."""
+        marks = [mark for mark, kind in _MAGIC.items() if kind == fmt]
+        return not marks or self.first_bytes(uri, 4).read(4).startswith(marks[0])
+
+    def refuse_damaged(self, uri: str, fmt: str) -> None:
+        """Refuses a file that begins in another way than its format, or lacks the end of Parquet."""
+        if not self.begins_as(uri, fmt):
+            raise InputError(
+                f"{self.label(uri)}: is no {fmt.upper()}: if it is text, rename it to .csv or .json"
+            )
+        if fmt == PARQUET and not is_remote(uri):
+            with self.first_bytes(uri, 4) as file:
+                file.seek(-4, os.SEEK_END)
+                if file.read() != b"PAR1":
+                    raise InputError(
+                        f"{self.label(uri)}: breaks off, its end is missing: get it once more"
+                    )
 
     def format(self) -> str:
         """Spark's name of the table's format, by the endings of its path and files.

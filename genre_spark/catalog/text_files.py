@@ -31,6 +31,10 @@ _FILES = 200
 _ABOVE, _BELOW = 30, 3
 # A single column whose name has a mark so often is several.
 _MARKS = 3
+# Bytes that no text has, how many may be in a beginning all the same, and its length.
+_NO_TEXT, _FEW_ODD, _BEGINNING = re.compile(rb"[\x00\x02-\x08\x0e-\x1a]"), 20, 4096
+# Carriage returns that may end a line, and how many there are for each newline where both do.
+_ALONE, _MIXED = re.compile(r"\r(?![\r\n])"), 0.3
 csv.field_size_limit(2**30)
 _Rows = list[tuple[int, list[str]]]
 _NUMBER = re.compile(r"(?i)[-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?%*|[-+]?(nan|inf|infinity)")
@@ -59,6 +63,7 @@ class Dialect:
     blanks: bool = False  # Whether a blank follows each separator.
     comment: str = ""  # With what lines begin that are no rows; empty where there are none.
     quote: str = '"'  # Around texts; empty where nothing is quoted.
+    padded: bool = False  # Whether a blank precedes each separator.
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,22 @@ def look(files: SourceFiles, uri: str, encoding: str | None = None) -> Look:
     """
     content = next(files.unpacked(uri), b"")[:HEAD]
     found = detect([content])
-    codec = encoding or (found.name if not found.damaged else None) or "utf-8-sig"
-    text = content.decode(python_codec(codec), "replace").lstrip("\ufeff")
+    if (
+        not (found.name or "").startswith("UTF")
+        and len(_NO_TEXT.findall(content[:_BEGINNING])) > _FEW_ODD
+    ):
+        raise InputError(
+            f"{files.label(uri)}: has bytes that no text has, as a binary file or one that is packed twice:"
+            " unpack it, or write it as CSV or Parquet"
+        )
+    codec = encoding or (found.name if not found.damaged else None) or "utf-8"
+    # A second mark is part of the first column's name, as Spark has it.
+    text = content.decode(python_codec(codec), "replace").removeprefix("\ufeff")
+    if len(_ALONE.findall(text)) > _MIXED * text.count("\n") > 1:
+        raise InputError(
+            f"{files.label(uri)}: some lines end on \\r and others on \\n: make them alike: tr '\\r' '\\n' <"
+            f" {shlex.quote(shown(uri))} > {shlex.quote(f'lines-{shown(uri)}')}"
+        )
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for pattern, kind in _TEXTS.items():
         if re.match(pattern, text, re.I):
@@ -178,6 +197,7 @@ def needed_options(dialect: Dialect) -> dict[str, str]:
         "quote": "'" * single,
         "escape": escape.strip('"'),
         "ignoreLeadingWhiteSpace": "true" * dialect.blanks,
+        "ignoreTrailingWhiteSpace": "true" * dialect.padded,
         "comment": dialect.comment,
     }
     return {name: value for name, value in options.items() if value}
@@ -203,6 +223,7 @@ def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:
         escape=given.get("escape", best.escape),
         quote=quote,
         blanks=best.blanks or given.get("ignoreLeadingWhiteSpace") == "true",
+        padded=best.padded or given.get("ignoreTrailingWhiteSpace") == "true",
     )
 
 
@@ -217,6 +238,8 @@ def called(sep: str) -> str:
 def _refuse_other(path: str, one: Look, other: Look) -> None:
     """Refuses a file that is written in another way than the first one."""
     pairs = {"separated by": (called(one.dialect.sep), called(other.dialect.sep))}
+    needed = [needed_options(look.dialect) or "none" for look in (one, other)]
+    pairs["to be read with the options"] = (str(needed[0]), str(needed[1]))
     if not (one.text.isascii() or other.text.isascii()):
         codecs = (one.encoding.name or "UTF-8", other.encoding.name or "UTF-8")
         pairs["in the encoding"] = codecs
@@ -236,7 +259,12 @@ def _fault_of_header(one: Look, rows: _Rows) -> str:
     widths = Counter(len(row) for _, row in rows[1:])
     usual, n = (widths.most_common(1) or [(0, 0)])[0]
     if usual < 3:
-        return ""
+        first = (
+            f"its first line, {header[0][:60]!r}, is one column, as are the others"
+            if header
+            else ""
+        )
+        return f"{first}: is it a table?" if usual == len(header) == 1 else ""
     if usual == len(header) + 1 and n >= 0.95 * widths.total():
         return _of_one_value_more(one, line, [row for _, row in rows[1:] if len(row) == usual])
     later = [row for _, row in rows[len(rows) // 2 :] if len(row) == usual]
@@ -248,11 +276,13 @@ def _fault_of_header(one: Look, rows: _Rows) -> str:
 
 
 def _of_one_column(one: Look, header: Sequence[str]) -> str:
-    marks = Counter[str](re.findall(r"\W+", header[0]) if len(header) == 1 else ())
-    mark, n = marks.most_common(1)[0] if marks else ("", 0)
+    if len(header) != 1:
+        return ""
+    marks = Counter[str](re.findall(r"\W+", header[0]))
+    mark, n = (marks.most_common(1) or [("", 0)])[0]
+    remedy = "name it in a dataset file (options: {sep: '...'})"
     if n < _MARKS:
         return ""
-    remedy = "name it in a dataset file (options: {sep: '...'})"
     if one.text.startswith('"') and mark in SEPARATORS:
         remedy = f"""its lines are quoted as a whole: sed 's/^"//; s/"$//; s/""/"/g' {shlex.quote(one.file)}"""
     return f"its header is one column, which {mark!r} parts: {remedy}"
@@ -319,7 +349,7 @@ def _rows(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
         for row in reader:
             is_comment = dialect.comment and row and row[0].startswith(dialect.comment)
             if any(one.strip() for one in row) and not is_comment:
-                yield reader.line_num, row
+                yield reader.line_num, [one.rstrip() for one in row] if dialect.padded else row
     except csv.Error:
         return
 
@@ -349,7 +379,8 @@ def _fits(
         -float(blanks),
         float(escape == '"'),
     )
-    return (*score, *habit), replace(dialect, columns=columns)
+    padded = columns > 1 and all(one.endswith(" ") for row in rows[:2] for one in row[:-1])
+    return (*score, *habit), replace(dialect, columns=columns, padded=padded)
 
 
 # JSON

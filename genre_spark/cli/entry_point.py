@@ -103,12 +103,10 @@ def _unexpected(err: Exception) -> None:
 
 def _refuse_empty(arguments: Sequence[str]) -> None:
     """Refuses an option whose value is empty, as a variable that is not set leaves it."""
-    for option, value in pairwise(arguments):
-        if option.startswith("--") and "=" not in option and value == "":
-            raise click.UsageError(f"{option} is empty")
-    for option in arguments:
-        if option.startswith("--") and option.endswith("="):
-            raise click.UsageError(f"{option[:-1]} is empty")
+    for option, following in pairwise([*arguments, "--"]):
+        name, mark, value = option.partition("=")
+        if name.startswith("--") and not (value if mark else following).strip():
+            raise click.UsageError(f"{name} is empty")
 
 
 # What is needed for an option alone; all else that may be missing is needed for training.

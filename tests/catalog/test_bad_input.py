@@ -246,11 +246,11 @@ TABLES = {
     "a packed table that is not packed": (
         lambda p: csv(p, HEADER + rows_of(3), "tracks.csv.gz"), "is not gzip, as its name says"
     ),
-    "Parquet without its end": (lambda p: cut(p, 0.9), "cannot be read"),
-    "Parquet of which almost nothing is left": (lambda p: cut(p, 0.001), "cannot be read"),
+    "Parquet without its end": (lambda p: cut(p, 0.9), "breaks off, its end is missing"),
+    "Parquet of which almost nothing is left": (lambda p: cut(p, 0.001), "breaks off, its end is missing"),
     "Parquet with damaged data": (spoiled_page, "cannot be read"),
     "Parquet that is text": (
-        lambda p: csv(p, HEADER + rows_of(3), "tracks.parquet"), "cannot be read as parquet"
+        lambda p: csv(p, HEADER + rows_of(3), "tracks.parquet"), "is no PARQUET"
     ),
     "Parquet of no rows": (lambda p: parquet(p, table(3).slice(0, 0)), "has no rows"),
     "Parquet whose files have other columns": (

@@ -138,7 +138,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(file, refusal, tmp_path):
         path = file("", name)
         assert refusal(path) == f"{path}: is empty: no header and no rows"
     path = file("track_id,tempo\n1,2\n", "tracks.parquet")
-    assert refusal(path).startswith(f"{path}: cannot be read as parquet: ")
+    assert refusal(path) == f"{path}: is no PARQUET: if it is text, rename it to .csv or .json"
     path = file("track_id,tempo\n1,2\n")
     assert refusal(path, fmt="exel").startswith(f"{path}: cannot be read as exel: ")
 

@@ -108,3 +108,24 @@ def test_a_table_whose_files_hold_deleted_rows_is_refused(tmp_path, mark, kind, 
 )
 def test_some_endings_promise_a_separator(path, sep):
     assert separator(path) == sep
+
+
+def test_a_file_that_spark_skips_by_its_name_is_refused(spark, tmp_path):
+    for name in ("a.csv", "_b.csv"):
+        touch(tmp_path / name, b"track_id,tempo\n1,2\n")
+    with pytest.raises(InputError, match=r"begins with '_', as '_b\.csv': rename or remove it"):
+        SourceFiles.of(spark, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"PAR1 and so on", "breaks off"), (b"track_id,tempo", "is no PARQUET"), (b"PAR1..PAR1", "")],
+)
+def test_parquet_that_breaks_off_or_is_none_is_refused(tmp_path, content, told):
+    touch(tmp_path / "t.parquet", content)
+    uri = f"file://{tmp_path}/t.parquet"
+    files = SourceFiles(None, "t.parquet", "t.parquet", [uri])
+    if not told:
+        return files.refuse_damaged(uri, "parquet")
+    with pytest.raises(InputError, match=f"t.parquet: {told}"):
+        files.refuse_damaged(uri, "parquet")

@@ -56,6 +56,7 @@ MISTAKES = {
     "unknown dataset": (["--catalog", "x", "--dataset", "mine"], 2, "neither a file nor one of"),
     "unknown option": (["--catalog", "x", "--fast"], 2, "No such option"),
     "empty option": (["--catalog", ""], 2, "--catalog is empty"),
+    "blank option": (["--catalog", " "], 2, "--catalog is empty"),
     "empty option with =": (["--catalog="], 2, "--catalog is empty"),
     "key twice": (
         ["--catalog", "x", "--dataset", "{tmp}/twice.yaml"],
