@@ -249,7 +249,7 @@ def test_what_cannot_run_on_a_server_is_refused_in_one_line():
             "--warm",
         ],
         "run it without --remote": ["cluster", *needed, "--remote", "sc://h"],
-        "give no --warm and no --master": ["inspect", *needed[:2], "--remote", "sc://h", "--warm"],
+        "excludes --warm and --master": ["inspect", *needed[:2], "--remote", "sc://h", "--warm"],
         "--warm runs on this machine, --master yarn elsewhere": [
             "inspect",
             *needed[:2],

@@ -31,8 +31,8 @@ _FILES = 200
 _ABOVE, _BELOW = 30, 3
 # A single column whose name has a mark so often is several.
 _MARKS = 3
-# Bytes that no text has, how many may be in a beginning all the same, and its length.
-_NO_TEXT, _FEW_ODD, _BEGINNING = re.compile(rb"[\x00\x02-\x08\x0e-\x1a]"), 20, 4096
+# Bytes that no text has, and the share of a beginning that they may be: of random bytes they are 8 %.
+_NO_TEXT, _ODD, _BEGINNING = re.compile(rb"[\x00\x02-\x08\x0e-\x1a]"), 0.04, 4096
 # Carriage returns that may end a line, and how many there are for each newline where both do.
 _ALONE, _MIXED = re.compile(r"\r(?![\r\n])"), 0.3
 csv.field_size_limit(2**30)
@@ -93,10 +93,9 @@ def look(files: SourceFiles, uri: str, encoding: str | None = None) -> Look:
     """
     content = next(files.unpacked(uri), b"")[:HEAD]
     found = detect([content])
-    if (
-        not (found.name or "").startswith("UTF")
-        and len(_NO_TEXT.findall(content[:_BEGINNING])) > _FEW_ODD
-    ):
+    beginning = content[:_BEGINNING]
+    n_odd = len(_NO_TEXT.findall(beginning))
+    if not (found.name or "").startswith("UTF") and n_odd > _ODD * len(beginning):
         raise InputError(
             f"{files.label(uri)}: has bytes that no text has, as a binary file or one that is packed twice:"
             " unpack it, or write it as CSV or Parquet"
