@@ -6,7 +6,7 @@ Arrays are little-endian bytes, compressed, in base64.
 import base64
 import math
 import zlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -183,8 +183,21 @@ class DocumentPart(StrictModel):
         return self
 
 
+# Whole numbers keep their type; all else is packed as 32-bit floats.
+_WHOLE: dict[str, DType] = {"<i2": "<i2", "<i4": "<i4"}
+
+
 class _Arrays(StrictModel):
     """A dataclass of arrays as the bundle holds it."""
+
+    @classmethod
+    def of(cls, model: Any) -> Self:
+        """Pack it."""
+        packed = {
+            name: PackedArray.of(one, _WHOLE.get(one.dtype.str, "<f4"))
+            for name, one in vars(model).items()
+        }
+        return cls(**packed)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -205,15 +218,6 @@ class SimilarPart(_Arrays):
     weights: PackedArray
     bias: PackedArray
     shares: PackedArray
-
-    @classmethod
-    def of(cls, model: SimilarArtists) -> "SimilarPart":
-        """Pack a model."""
-        packed = {
-            name: PackedArray.of(one, "<i2" if name == "grams" else "<f4")
-            for name, one in vars(model).items()
-        }
-        return cls(**packed)
 
     def unpack(self) -> SimilarArtists:
         """The model."""
@@ -265,15 +269,6 @@ class ForestPart(_Arrays):
     thresholds: PackedArray
     children: PackedArray
     shares: PackedArray
-
-    @classmethod
-    def of(cls, model: Forest) -> "ForestPart":
-        """Pack a forest."""
-        packed = {
-            name: PackedArray.of(getattr(model, name), dtype)
-            for name, (dtype, _) in _FOREST.items()
-        }
-        return cls(**packed)
 
     def unpack(self) -> Forest:
         """The forest."""

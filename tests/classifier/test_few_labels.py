@@ -8,7 +8,7 @@ from support.generated import GENRES, as_accepted, make_manifest, make_tracks
 from support.samples import make_sample
 
 from genre_spark.classifier import estimator, head, training_set
-from genre_spark.classifier.estimator import HeldOutTerms
+from genre_spark.classifier.term_weights import HeldOutTerms
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
 from genre_spark.evaluation import cross_validation, training
