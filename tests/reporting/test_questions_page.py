@@ -46,7 +46,7 @@ def page(tmp_path):
 def test_answers_by_keys_are_kept_over_a_reload_and_exported(chromium, page):
     chromium.open(page)
     chromium.run(_ACTS)
-    chromium.open(page)
+    chromium.reload()
     exported = chromium.run("toCsv()")
     ids = [one["track_id"] for one in QUESTIONS]
     said = dict(zip([0, 2, 3, 4, 5], ["rock", "rock", "Dub techno", "?", "rock"], strict=True))

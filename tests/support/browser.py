@@ -54,6 +54,10 @@ class Browser:
         self.chrome.get_log("browser")
         self.chrome.get(path.as_uri() + fragment)
 
+    def reload(self):
+        """Loads the page again as a user does: the same process, so nothing stored is in flight."""
+        self.chrome.refresh()
+
     def run(self, script, *arguments):
         """The value of a script."""
         return self.chrome.execute_script(f"return {script}", *arguments)
