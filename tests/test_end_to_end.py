@@ -32,6 +32,7 @@ SMALL = [
     for setting in (
         "epochs=1",
         "min_steps=0",
+        "min_held_out=0",
         "test_share=0.5",
         "least_tracks=20",
         "least_artists=5",

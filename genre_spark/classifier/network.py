@@ -77,18 +77,18 @@ def build_artist(n_inputs: int, n_classes: int) -> "keras.Model":
     from keras import Model, layers
 
     given = layers.Input((n_inputs,), name="artists")
-    found = layers.RepeatVector(MEMBERS)(layers.Dropout(_DROPOUT[0])(given))
-    for units in ARTIST_UNITS:
-        found = layers.Dropout(_DROPOUT[1])(_dense(units, "silu")(found))
-    return Model(given, _dense(n_classes)(found), name="artist")
+    first, second = ARTIST_UNITS
+    found = _dense(first, "silu", inputs="bi")(layers.Dropout(_DROPOUT[0])(given))
+    found = _dense(second, "silu")(layers.Dropout(_DROPOUT[1])(found))
+    return Model(given, _dense(n_classes)(layers.Dropout(_DROPOUT[1])(found)), name="artist")
 
 
-def _dense(units: int, activation: str | None = None) -> Any:
-    """A dense layer of each member's own."""
+def _dense(units: int, activation: str | None = None, inputs: str = "bmi") -> Any:
+    """A dense layer of each member's own, on inputs of its own or (`bi`) on those of all."""
     from keras.layers import EinsumDense
 
     shape = (MEMBERS, units)
-    return EinsumDense("bmi,mio->bmo", shape, bias_axes="mo", activation=activation)
+    return EinsumDense(f"{inputs},mio->bmo", shape, bias_axes="mo", activation=activation)
 
 
 def fit(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from genre_spark.classifier.estimator import FittedClassifier
-from genre_spark.classifier.softmax import softmax
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def held_out(fitted: FittedClassifier, n_tracks: int, n_classes: int) -> np.ndar
     found = np.full((n_tracks, n_classes), np.nan)
     # Tracks that have features are predicted with them.
     for kind, terms in reversed(list(fitted.held_out.items())):
-        found[terms.rows] = softmax(fitted.part.heads[kind].logits(terms.terms))
+        found[terms.rows] = terms.probabilities(fitted.part.heads[kind])
     return found
 
 

@@ -22,7 +22,14 @@ BIN = Path(sys.executable).parent
 # Enough to learn what generated genres sound like, and no more.
 QUICK = [
     part
-    for setting in ("k_max=12", "epochs=12", "min_steps=0", "restarts=1", "max_iterations=6")
+    for setting in (
+        "k_max=12",
+        "epochs=12",
+        "min_steps=0",
+        "min_held_out=0",
+        "restarts=1",
+        "max_iterations=6",
+    )
     for part in ("--set", setting)
 ]
 LOCAL = ("--master", "local[2]")
