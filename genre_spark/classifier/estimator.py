@@ -52,7 +52,7 @@ from genre_spark.features.group_statistics import Groups
 from genre_spark.features.tensor import artist_statistics, build
 from genre_spark.features.track_inputs import Keys, TrackInputs
 from genre_spark.features.words import Vocabulary
-from genre_spark.platform.progress import ReportProgress
+from genre_spark.platform.progress import ReportProgress, after
 
 if TYPE_CHECKING:
     import keras
@@ -224,7 +224,7 @@ def fit(
 
     def fit_round(number: int) -> _Round:
         name = f"round {number + 1} of {n_rounds}: " if n_rounds > 1 else ""
-        return _fit_round(versions, settings, seed + number, lambda m: report_progress(name + m))
+        return _fit_round(versions, settings, seed + number, after(name, report_progress))
 
     rounds = [fit_round(number) for number in range(n_rounds)]
     prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
