@@ -77,10 +77,10 @@ def build_artist(n_inputs: int, n_classes: int) -> "keras.Model":
     from keras import Model, layers
 
     given = layers.Input((n_inputs,), name="artists")
-    first, second = ARTIST_UNITS
-    found = _dense(first, "silu", inputs="bi")(layers.Dropout(_DROPOUT[0])(given))
-    found = _dense(second, "silu")(layers.Dropout(_DROPOUT[1])(found))
-    return Model(given, _dense(n_classes)(layers.Dropout(_DROPOUT[1])(found)), name="artist")
+    found = layers.Dropout(_DROPOUT[0])(given)
+    for units, inputs in zip(ARTIST_UNITS, ("bi", "bmi"), strict=True):
+        found = layers.Dropout(_DROPOUT[1])(_dense(units, "silu", inputs)(found))
+    return Model(given, _dense(n_classes)(found), name="artist")
 
 
 def _dense(units: int, activation: str | None = None, inputs: str = "bmi") -> Any:
