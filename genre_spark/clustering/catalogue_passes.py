@@ -165,7 +165,6 @@ def fit_kmeans(points: DataFrame, centers: np.ndarray, max_iterations: int) -> n
     points : DataFrame
         From `points`; kept in memory, or on disk, during the fit.
     centers : np.ndarray [shape=(k, n_dimensions)]
-    max_iterations : int
 
     Returns
     -------
@@ -212,8 +211,6 @@ def group_counts(narrowed: DataFrame, scaler: FeatureScaler, part: SyntheticPart
     ----------
     narrowed : DataFrame
         With `GENRE`.
-    scaler : FeatureScaler
-    part : SyntheticPart
     """
 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:

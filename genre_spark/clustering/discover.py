@@ -88,12 +88,8 @@ class _Compared:
 def discover(tracks: Tracks, settings: Settings, previous: Previous | None = None) -> Found:
     """Discovers the synthetic genres of a catalogue; those that `previous` has too keep id and name.
 
-    Raises
-    ------
-    InputError
-        Where artists do not differ in any feature, or there are too few distinct tracks.
-    BundleError
-        Where `previous` rests on other features.
+    Raises `InputError` where artists do not differ in any feature, or there are too few distinct
+    tracks; `BundleError` where `previous` rests on other features.
     """
     scaler = scaling.fit(tracks.sampled, tracks.features)
     if tracks.sources:

@@ -57,9 +57,7 @@ class Lineage:
 def check(previous: Previous, scaler: FeatureScaler) -> None:
     """Refuses an earlier bundle whose synthetic genres rest on other features.
 
-    Raises
-    ------
-    BundleError
+    Raises `BundleError`.
     """
     before, now = previous.scaler.features, scaler.features
     if set(before) != set(now):
@@ -72,9 +70,7 @@ def check(previous: Previous, scaler: FeatureScaler) -> None:
 def check_owner(previous: Previous, owner: str | None) -> None:
     """Refuses an earlier bundle that compares tracks by other groups.
 
-    Raises
-    ------
-    BundleError
+    Raises `BundleError`.
     """
     before, now = (
         f"by {name}" if name else "one by one" for name in (previous.synthetic.owner, owner)
@@ -91,7 +87,6 @@ def follow(previous: Previous, before: np.ndarray, now: np.ndarray, k: int) -> L
 
     Parameters
     ----------
-    previous : Previous
     before : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each sampled track in the earlier bundle.
     now : np.ndarray [shape=(n_tracks,), dtype=int64]

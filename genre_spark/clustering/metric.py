@@ -177,20 +177,16 @@ def fit(
 ) -> ClusterMetric:
     """The comparison of a catalogue's tracks, from how artists differ in it.
 
+    Raises `InputError` where artists do not differ in any feature.
+
     Parameters
     ----------
     moments : Moments
         Of all tracks, with at least `MIN_ARTISTS` artists.
-    scaler : FeatureScaler
     settings : ClusteringSettings
         `min_ratio`: a feature in which artists differ less is not compared.
     owner : str
         What an artist is called in messages.
-
-    Raises
-    ------
-    InputError
-        Where artists do not differ in any feature.
     """
     ratios, (_, within) = moments.ratios(), moments.mean_squares()
     dimensions = tuple(

@@ -39,17 +39,14 @@ def try_each_k(
 ) -> tuple[Candidate, ...]:
     """Measures every k in the range.
 
+    Raises `InputError` if there are too few distinct tracks for the smallest k.
+
     Parameters
     ----------
     points : np.ndarray [shape=(n_tracks, n_dimensions)]
         A sample as tracks are compared, in random order.
     group : np.ndarray [shape=(n_tracks,), dtype=int64]
         Artist of each track.
-
-    Raises
-    ------
-    InputError
-        If there are too few distinct tracks for the smallest k.
 
     References
     ----------
@@ -152,7 +149,6 @@ def agreement(
         Synthetic genre of each track, in [0, k).
     group : np.ndarray [shape=(n_tracks,), dtype=int64]
         Artist or album of each track.
-    k : int
     half : np.ndarray [shape=(n_tracks,), dtype=int64], optional
         0 or 1: only tracks in different halves of a group are compared.
 

@@ -32,7 +32,6 @@ class Word:
 
     Attributes
     ----------
-    text : str
     column : int
         Of the feature that it is about.
     above : bool
@@ -66,7 +65,6 @@ def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
     ----------
     raw : np.ndarray [shape=(n_tracks, n_features)]
         A sample of the catalogue; NaN where missing.
-    features : sequence of str
     """
     words = []
     for column, declared in enumerate(map(feature, features)):
@@ -117,8 +115,6 @@ def name_all(
         A sample of the catalogue; NaN where missing.
     genres : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track's synthetic genre.
-    k : int
-    features : sequence of str
     kept : dict of int to str, optional
         Names that rows have already.
 

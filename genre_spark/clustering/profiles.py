@@ -43,7 +43,6 @@ def describe(
         Of which medians and typical tracks are.
     counts : GroupCounts
         Over all tracks.
-    part : SyntheticPart
     artists : mapping of int to (str, int)
         From `artist_names`.
     """

@@ -32,14 +32,10 @@ def draw(
 
     Parameters
     ----------
-    sample : Sample
-    part : SyntheticPart
-    counts : GroupCounts
     names : mapping of int to (str, int)
         From `profiles.artist_names`.
     look_up : callable
         Gives tracks with their names, by id.
-    seed : int
 
     References
     ----------

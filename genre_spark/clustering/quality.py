@@ -26,11 +26,8 @@ def compare(
     ----------
     sample : Sample
         All three are measured on these tracks.
-    part : SyntheticPart
     stability : float
         Of `part`: mean adjusted Rand index over bootstraps.
-    settings : ClusteringSettings
-    seed : int
 
     Notes
     -----
@@ -63,9 +60,7 @@ def compare(
 def check_structure(found: QualityComparison) -> None:
     """Refuses groups of tracks without artists if random data gives groups as good.
 
-    Raises
-    ------
-    InputError
+    Raises `InputError`.
     """
     own, null = found.synthetic_genres.explained_variance, found.permuted.explained_variance
     if own < _MIN_GAIN * null:

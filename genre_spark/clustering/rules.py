@@ -27,7 +27,6 @@ class Subject:
 
     Attributes
     ----------
-    feature : str
     owner : str or None
         ``artist`` (``album``) for its usual value; None for the track's own.
     """
@@ -47,7 +46,6 @@ class Leaf:
 
     Attributes
     ----------
-    genre : int
     bounds : dict of int to (float, float)
         By column: a value lies above the first and is at most the second.
     """
@@ -70,7 +68,6 @@ def table(
 
     Parameters
     ----------
-    sample : Sample
     metric : ClusterMetric
         Features that it does not compare are left out, and so are circles.
     owner : str or None
@@ -110,10 +107,8 @@ def learn(
         In the features' units, in random order; tracks that lack one, NaN, take no part.
     genres : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track's synthetic genre in `ids`.
-    ids : sequence of int
     subjects : sequence of Subject
         Of the columns.
-    seed : int
 
     References
     ----------

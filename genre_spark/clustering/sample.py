@@ -26,7 +26,6 @@ class Sample:
 
     Attributes
     ----------
-    scaler : FeatureScaler
     rows : pa.Table
         As Spark sent them, in the order of the arrays.
     inputs : TrackInputs
@@ -66,7 +65,6 @@ def with_means(inputs: TrackInputs, group: np.ndarray) -> TrackInputs:
 
     Parameters
     ----------
-    inputs : TrackInputs
     group : np.ndarray [shape=(n_tracks,), dtype=int64]
         In [0, n).
     """
@@ -88,23 +86,18 @@ def draw(
 ) -> Sample:
     """Draws artists until there are enough tracks; the same in each run on the same catalogue.
 
+    Raises `InputError` where no track can be placed.
+
     Parameters
     ----------
     narrowed : DataFrame
         From `artist_pass.narrow`, with `GENRE`.
     n_tracks : int
         Tracks with features.
-    scaler : FeatureScaler
     metrics : sequence of ClusterMetric
         Tracks that any of them cannot place are left out.
     size : int
         Tracks at most.
-    seed : int
-
-    Raises
-    ------
-    InputError
-        Where no track can be placed.
     """
     share = max(1, n_tracks // (2 * size))
     sampled = narrowed.filter(F.pmod(F.xxhash64(F.lit(seed), GROUP), F.lit(share)) == 0)

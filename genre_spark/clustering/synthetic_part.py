@@ -15,8 +15,6 @@ class SyntheticPart(StrictModel):
 
     Attributes
     ----------
-    ids : tuple of int
-    names : tuple of str
     metric : ClusterMetric
         Metric of tracks and centers.
     centers : tuple of tuple of float

@@ -57,15 +57,12 @@ class StudiedProtocol(StrictModel):
         Share of them that share another named artist or an album with a labelled track.
     never_learned : tuple of str
         Genres of which all tracks were held out in some split.
-    cnn : ClassifierOverSeeds
     interval : Estimate
         Of the accuracy.
     coverage_at : dict of str to AcceptanceOverSeeds
         By target precision.
-    ladder, baselines : dict of str to ComparedOverSeeds
     confusion : tuple of tuple of int
         Rows are true genres; over all splits.
-    per_genre : dict of str to dict of str to OverSeeds
     reliability, risk_coverage
         See `genre_metrics.HeldOutMetrics`; over all splits.
     """
@@ -102,21 +99,16 @@ class Study(StrictModel):
 
     Attributes
     ----------
-    classes : tuple of str
     tracks : int
         Labelled ones.
     artists : int or None
         None where the catalogue names none.
-    target_precision : float
     seeds : tuple of int
         Of known artists.
     repetitions : int
         Of new artists.
     skipped : dict of str to str
         Protocols that were not measured, each with the reason.
-    protocols : dict of str to StudiedProtocol
-    learning_curve : tuple of CurvePoint
-    seconds : float
     """
 
     classes: tuple[str, ...]
@@ -136,11 +128,8 @@ class PublishedStudy(Study):
 
     Attributes
     ----------
-    genre_spark_version, created_at : str
     clusters : str
         The model_id of the bundle with synthetic genres.
-    data : CatalogueFacts
-    settings : Settings
     """
 
     genre_spark_version: str

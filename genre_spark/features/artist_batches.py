@@ -32,7 +32,6 @@ class ArtistBatch:
     ----------
     rows : pa.RecordBatch
         All columns of the tracks, those of a group beside each other.
-    inputs : TrackInputs
     groups : Groups
         By artist; of an artist with more than `max_group` tracks, by part of it. A track without
         an artist is a group of its own.
@@ -90,7 +89,6 @@ def artist_batches(
     ----------
     batches : iterator of pa.RecordBatch
         The whole partition, with the columns of `artist_pass.narrow`. It is held in memory.
-    scaler : FeatureScaler
 
     Yields
     ------

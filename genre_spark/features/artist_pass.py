@@ -46,7 +46,6 @@ def narrow(
     ----------
     tracks : DataFrame
         Accepted tracks with the features of `scaler`.
-    scaler : FeatureScaler
     parts : mapping of int to int
         From `oversized_artists`.
     with_text : bool

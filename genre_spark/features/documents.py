@@ -23,7 +23,6 @@ def of_artists(inputs: TrackInputs, groups: Groups) -> Keys:
 
     Parameters
     ----------
-    inputs : TrackInputs
     groups : Groups
         Consecutive tracks of one artist. An album's name counts once, on the first of its tracks.
 
@@ -51,7 +50,6 @@ def sums(documents: Keys, weights: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    documents : Keys
     weights : np.ndarray [shape=(n_columns, n_buckets), dtype=int16]
         Whole numbers, so that sums do not depend on the order of an artist's tracks.
     """

@@ -160,17 +160,14 @@ class FeatureScaler(SparseModel):
 def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureScaler:
     """Centres and standard deviations of a catalogue, in one pass; missing values take no part.
 
+    Raises `InputError` where fewer than three features vary.
+
     Parameters
     ----------
     tracks : DataFrame
         Accepted tracks with a double column per feature.
     features : tuple of str
         Features to use; one without a single value is left out.
-
-    Raises
-    ------
-    InputError
-        Where fewer than three features vary.
     """
     from pyspark.sql import functions as F
 

@@ -69,7 +69,6 @@ def artist_statistics(inputs: TrackInputs, groups: Groups) -> np.ndarray:
 
     Parameters
     ----------
-    inputs : TrackInputs
     groups : Groups
         Consecutive tracks of one artist.
 

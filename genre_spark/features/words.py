@@ -54,7 +54,6 @@ class Vocabulary:
 
         Parameters
         ----------
-        inputs : TrackInputs
         artists : np.ndarray [shape=(n_tracks,), dtype=int64]
             Equal for tracks of one artist.
         """

@@ -119,10 +119,8 @@ def run(
 ) -> Suggested:
     """Writes a file of questions; see `SuggestRequest`.
 
-    Raises
-    ------
-    GenreSparkError
-        Where the catalogue, the bundle or the answers are refused, or the output exists.
+    Raises `GenreSparkError` where the catalogue, the bundle or the answers are refused, or the
+    output exists.
     """
     storage = storage_of(spark, request.output)
     if storage.exists(request.output):
@@ -168,10 +166,7 @@ def suggest(
 ) -> Suggestions:
     """Choose tracks of a catalogue from `scanned`.
 
-    Raises
-    ------
-    InputError
-        Where every artist has a label already, or answers are of other tracks.
+    Raises `InputError` where every artist has a label already, or answers are of other tracks.
     """
     tracks = answer_files.apply(catalogue.tracks, answers, path)
     parts = catalogue.sample.oversized_artists(settings.scoring.max_group)
@@ -211,10 +206,7 @@ def check(
 ) -> Suggestions:
     """Find labels that held-out predictions contradict, the clearest first.
 
-    Raises
-    ------
-    InputError
-        Where there are too few labels to train, or none is likely wrong.
+    Raises `InputError` where there are too few labels to train, or none is likely wrong.
     """
     from genre_spark.classifier import estimator
     from genre_spark.evaluation import label_errors
