@@ -12,8 +12,8 @@ from genre_spark.bundle.genre_metrics import GenreMetrics
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.classifier.head import n_artist_inputs
+from genre_spark.clustering.metric import SyntheticPart
 from genre_spark.clustering.results import Discovery
-from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import ARTIST
 

@@ -59,17 +59,8 @@ class TableOptions:
 
 
 @dataclass(frozen=True)
-class OutputOptions:
-    """What a command prints: its summary as JSON, no progress, or details and tracebacks."""
-
-    as_json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-
-
-@dataclass(frozen=True)
 class RunOptions:
-    """How a command runs.
+    """How a command runs, and what it prints: its summary as JSON, no progress, or tracebacks too.
 
     Attributes
     ----------
@@ -79,7 +70,9 @@ class RunOptions:
         Settings by options of their own; see `setting`.
     """
 
-    out: OutputOptions
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
     command: str = ""
     config: str | None = None
     overrides: tuple[str, ...] = ()
@@ -185,13 +178,16 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(_grouped(command, "table", TableOptions))
 
 
+_OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+    click.option("-q", "--quiet", is_flag=True, help="Print the summary and errors only."),
+    click.option("-v", "--verbose", is_flag=True, help="Verbose output, with tracebacks."),
+)
+
+
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of all commands: what they print, as `OutputOptions`."""
-    return _apply(
-        click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
-        click.option("-q", "--quiet", is_flag=True, help="Print the summary and errors only."),
-        click.option("-v", "--verbose", is_flag=True, help="Verbose output, with tracebacks."),
-    )(_grouped(command, "out", OutputOptions))
+    """Options of all commands: what they print, in `RunOptions`."""
+    return _apply(*_OUTPUT)(_as_run(command))
 
 
 CONFIG = place("--config", metavar="FILE", help="Settings that override the defaults.")
@@ -204,21 +200,20 @@ OVERRIDES = click.option(
 )
 
 
+_OF_SPARK = (CONFIG, OVERRIDES, MASTER, WARM, REMOTE)
+
+
 def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that only read, which get them as `RunOptions`."""
-    return _apply(CONFIG, OVERRIDES, MASTER, WARM, REMOTE, output_options)(_as_run(command))
+    return _apply(*_OF_SPARK, *_OUTPUT)(_as_run(command))
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that run a job, which get them as `RunOptions`."""
     return _apply(
-        CONFIG,
-        OVERRIDES,
-        MASTER,
-        WARM,
-        REMOTE,
+        *_OF_SPARK,
         click.option("--seed", type=int, help="Random seed."),
-        output_options,
+        *_OUTPUT,
         click.option(
             "--log-format",
             type=click.Choice([TEXT, JSON]),

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from genre_spark.clustering.metric import SyntheticPart
 from genre_spark.clustering.results import Change, Match, Merge, Split
-from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.errors import BundleError
 from genre_spark.features.scaling import FeatureScaler
 

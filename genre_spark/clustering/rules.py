@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genre_spark.clustering.catalogue_passes import Sample
 from genre_spark.clustering.metric import ClusterMetric
 from genre_spark.clustering.results import GenreRules, Rules
-from genre_spark.clustering.sample import Sample
 from genre_spark.platform.safe_text import enumerated
 from genre_spark.schema import AudioFeature, feature
 

@@ -105,13 +105,20 @@ class FeatureSources(StrictModel):
                 plain(self.reference),
             )
             return table
-        columns = {
-            name: f"CASE {self._cases(name)} ELSE {sql_name(name)} END"
-            for name in {name: None for maps in self.maps.values() for name in maps}
-        }
         return table.selectExpr(
-            *[f"{columns.get(name, sql_name(name))} AS {sql_name(name)}" for name in table.columns]
+            *[f"{self._to_sql(name)} AS {sql_name(name)}" for name in table.columns]
         )
+
+    def _to_sql(self, name: str) -> str:
+        """SQL of a column on the reference's scale."""
+        column = sql_name(name)
+        cases = [
+            f"WHEN {FEATURE_SOURCE} = {literal(source)} AND {column} IS NOT NULL"
+            f" THEN {maps[name].to_sql(column)}"
+            for source, maps in self.maps.items()
+            if name in maps
+        ]
+        return f"CASE {' '.join(cases)} ELSE {column} END" if cases else column
 
     def warn_of_unknown(self, sources: pa.ChunkedArray) -> None:
         """Logs which sources of a sample of tracks are not known; null is the reference."""
@@ -126,15 +133,6 @@ class FeatureSources(StrictModel):
                 ", ".join(plain(name) for name in sorted(named)[:_MOST_NAMED]),
                 plain(self.reference),
             )
-
-    def _cases(self, name: str) -> str:
-        column = sql_name(name)
-        return " ".join(
-            f"WHEN {FEATURE_SOURCE} = {literal(source)} AND {column} IS NOT NULL"
-            f" THEN {maps[name].to_sql(column)}"
-            for source, maps in self.maps.items()
-            if name in maps
-        )
 
     def to_numpy(self, raw: np.ndarray, features: Sequence[str], sources: np.ndarray) -> np.ndarray:
         """Raw features [shape=(n_tracks, n_features), dtype=float64] of sources [dtype=object], mapped."""

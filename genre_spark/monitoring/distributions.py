@@ -38,19 +38,14 @@ def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, Fe
     """
     columns = [F.percentile_approx(name, list(LEVELS), 10_000) for name in features]
     ((values,),) = tracks.agg(F.array(*columns)).collect()
-    table = tracks.select(*features).toArrow()
-    return {
-        name: _feature_profile(tuple(at or ()), table[name].combine_chunks())
-        for name, at in zip(features, values, strict=True)
-    }
-
-
-def _feature_profile(quantiles: tuple[float, ...], column: pa.Array) -> FeatureProfile:
-    edges = tuple(sorted(set(quantiles[1:-1])))
-    found = _binned_column(column, np.array(edges, np.float64))
-    return FeatureProfile(
-        quantiles=quantiles, missing=found.missing, bin_edges=edges, counts=found.counts
-    )
+    table, profiles = tracks.select(*features).toArrow(), {}
+    for name, at in zip(features, values, strict=True):
+        edges = tuple(sorted(set((at or ())[1:-1])))
+        found = _binned_column(table[name], edges)
+        profiles[name] = FeatureProfile(
+            quantiles=at or (), missing=found.missing, bin_edges=edges, counts=found.counts
+        )
+    return profiles
 
 
 def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
@@ -62,8 +57,7 @@ def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
         With a double column per feature, null where missing.
     """
     return {
-        name: _binned_column(tracks[name].combine_chunks(), np.array(one.bin_edges, np.float64))
-        for name, one in profile.features.items()
+        name: _binned_column(tracks[name], one.bin_edges) for name, one in profile.features.items()
     }
 
 
@@ -82,9 +76,9 @@ def check_drift(
     return found
 
 
-def _binned_column(column: pa.Array, edges: np.ndarray) -> Binned:
-    values = column.drop_null().to_numpy(zero_copy_only=False)
-    counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+def _binned_column(column: pa.ChunkedArray, edges: Sequence[float]) -> Binned:
+    places = np.searchsorted(np.array(edges, np.float64), column.drop_null().to_numpy())
+    counts = np.bincount(places, minlength=len(edges) + 1)
     return Binned(tuple(counts.tolist()), column.null_count / max(1, len(column)))
 
 

@@ -9,7 +9,7 @@ https://openlineage.io/docs/spec/naming
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from openlineage.client.transport.http import (
 )
 
 from genre_spark.bundle.registry import OTHERS
-from genre_spark.monitoring.drift import OK, Drift
+from genre_spark.monitoring.drift import OK
 from genre_spark.monitoring.finished_run import Facts, FinishedRun, Labelled
 from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import check_own, is_remote, local_path
@@ -140,34 +140,27 @@ def _quality(facts: Facts) -> dict[str, InputDatasetFacet]:
         found["dataQualityMetrics"] = metrics.DataQualityMetricsInputDatasetFacet(
             columnMetrics={}, rowCount=facts.rows.read
         )
-        checks += _of_rows(facts.rows.reasons)
-    if facts.drift:
-        checks += _of_drift(facts.drift)
+        for reason, n in facts.rows.reasons.items():  # such as ``missing:tempo``
+            name, _, column = reason.partition(":")
+            checks.append(
+                Assertion(
+                    assertion=name, column=column or None, success=False,
+                    severity="warn", expected="0", actual=str(n),
+                )
+            )  # fmt: skip
+    for name, one in facts.drift.features.items() if facts.drift else ():
+        checks.append(
+            Assertion(
+                assertion="drift_psi", column=name, success=one.level == OK, severity="warn",
+                actual=None if one.psi is None else f"{one.psi:.4f}",
+            )
+        )  # fmt: skip
     if checks:
         quality = facets.data_quality_assertions_dataset
         found["dataQualityAssertions"] = quality.DataQualityAssertionsDatasetFacet(
             assertions=checks
         )
     return found
-
-
-def _of_rows(reasons: Mapping[str, int]) -> Iterator[Assertion]:
-    """Why rows were quarantined: such as ``missing:tempo``."""
-    for reason, n in reasons.items():
-        name, _, column = reason.partition(":")
-        yield Assertion(
-            assertion=name, column=column or None, success=False,
-            severity="warn", expected="0", actual=str(n),
-        )  # fmt: skip
-
-
-def _of_drift(drift: Drift) -> Iterator[Assertion]:
-    """Whether each feature is distributed as in the model's catalogue."""
-    for name, one in drift.features.items():
-        yield Assertion(
-            assertion="drift_psi", column=name, success=one.level == OK, severity="warn",
-            actual=None if one.psi is None else f"{one.psi:.4f}",
-        )  # fmt: skip
 
 
 def _named(path: str) -> tuple[str, str]:

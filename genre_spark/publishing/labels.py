@@ -24,8 +24,7 @@ from genre_spark.monitoring import distributions, drift
 from genre_spark.monitoring.finished_run import Facts, Labelled
 from genre_spark.platform import atomic_directory
 from genre_spark.publishing import writer
-from genre_spark.publishing.destination import Destination
-from genre_spark.publishing.formats import destination_of
+from genre_spark.publishing.destination import Destination, destination_of
 from genre_spark.publishing.manifest import (
     Incremental,
     LabelledRows,

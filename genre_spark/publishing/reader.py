@@ -18,7 +18,7 @@ from genre_spark.platform.atomic_directory import MANIFEST
 from genre_spark.platform.hadoop import GetSpark, storage_at, without_globs
 from genre_spark.platform.spark_errors import raising
 from genre_spark.platform.storage import is_remote, local_path
-from genre_spark.publishing.formats import logged_table
+from genre_spark.publishing.destination import logged_table
 from genre_spark.publishing.manifest import Manifest, checked, require
 from genre_spark.schema import TRACK_ID
 
