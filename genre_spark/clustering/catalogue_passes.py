@@ -226,7 +226,14 @@ def draw_sample(
             f" ({', '.join(scaler.features)}), of its own or from its artist's other tracks;"
             " leave out those that few tracks have (columns: FEATURE: 'null' in a dataset file)"
         )
-    chosen = usable[_choose(group[usable], size, np.random.default_rng(seed))]
+    # Randomly drawn artists, each with a bounded number of tracks, in random order.
+    rng = np.random.default_rng(seed)
+    order = usable[rng.permutation(len(usable))]
+    owner = group[order]
+    by_artist = order[np.argsort(rng.permutation(group[usable].max() + 1)[owner], kind="stable")]
+    groups = Groups.of(group[by_artist])
+    within = np.arange(len(by_artist)) - groups.starts[groups.code]
+    chosen = rng.permutation(by_artist[within < _MOST_OF_ARTIST][:size])
     rows = pa.Table.from_batches([batch.rows]).take(pa.array(chosen)).combine_chunks()
     return Sample(scaler, rows, batch.inputs.take(chosen), group[chosen])
 
@@ -324,15 +331,6 @@ def group_counts(narrowed: DataFrame, scaler: FeatureScaler, part: SyntheticPart
 
     rows = _map(narrowed.select(*_READ, GENRE), scaler, work, f"{_COUNTS} string").collect()
     return reduce(add, (GroupCounts.from_json(row[0]) for row in rows))
-
-
-def _choose(group: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Tracks in random order: of randomly drawn artists, bounded per artist and in all."""
-    order = rng.permutation(len(group))
-    by_artist = order[np.argsort(rng.permutation(group.max() + 1)[group[order]], kind="stable")]
-    groups = Groups.of(group[by_artist])
-    within = np.arange(len(group)) - groups.starts[groups.code]
-    return rng.permutation(by_artist[within < _MOST_OF_ARTIST][:size])
 
 
 def _map(

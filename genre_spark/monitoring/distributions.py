@@ -149,7 +149,14 @@ def grouped_labels(labelled: dataset.Dataset) -> list[dict[str, Any]]:
 
 def label_profile(groups: Sequence[Row | Mapping[str, Any]]) -> LabelProfile:
     """How many tracks have which label, and how sure, from `label_groups`."""
-    counts = {name: _totals(groups, name) for name in LABEL_GROUPS}
+    counts: dict[str, dict[str, int]] = {}
+    for name in LABEL_GROUPS:
+        counted: Counter[str] = Counter()
+        for row in groups:
+            if row[name] is not None:
+                counted[str(row[name])] += row["tracks"]
+        # The most frequent first.
+        counts[name] = dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
     accepted, sure = counts["genre_accepted"], sum(counts["confidence_bin"].values())
     total = math.fsum(row["confidence"] or 0.0 for row in groups)
     return LabelProfile(
@@ -161,15 +168,6 @@ def label_profile(groups: Sequence[Row | Mapping[str, Any]]) -> LabelProfile:
         # The last digits of a sum depend on the order in which Spark adds.
         mean_confidence=round(total / sure, 6) if sure else None,
     )
-
-
-def _totals(groups: Sequence[Row | Mapping[str, Any]], name: str) -> dict[str, int]:
-    """Tracks by a label, the most frequent first; nulls do not count."""
-    counted: Counter[str] = Counter()
-    for row in groups:
-        if row[name] is not None:
-            counted[str(row[name])] += row["tracks"]
-    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
 def reasons(labelled: DataFrame) -> dict[str, dict[str, dict[str, int]]]:

@@ -63,7 +63,7 @@ _SEMANTICS = {
 # it takes several times as long (benchmarks/validation.py). Of such queries Spark then compiles
 # smaller parts on their own; see
 # https://spark.apache.org/docs/latest/configuration.html (spark.sql.codegen.hugeMethodLimit).
-_SPEED = {"spark.sql.codegen.hugeMethodLimit": "8000"}
+_SETTINGS = {**_SEMANTICS, "spark.sql.codegen.hugeMethodLimit": "8000"}
 # Only at the start of a session. Where in the program a column was made is told to Java by six calls
 # per operator, for messages that nobody of ours shows.
 _STATIC = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
@@ -80,13 +80,6 @@ _RESTING = (
     "-XX:G1PeriodicGCInterval=20000 -XX:-G1PeriodicGCInvokesConcurrent"
     " -XX:MinHeapFreeRatio=10 -XX:MaxHeapFreeRatio=20"
 )
-
-
-def java_options(small: bool = False) -> str:
-    """Options in one text, as ``spark.driver.extraJavaOptions`` has them."""
-    logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
-    given = [f"-Dlog4j2.configurationFile={logs}", *_OUT_OF_MEMORY]
-    return " ".join([*given, *(_SHORT_RUN if small else ())])
 
 
 def is_small(path: str, most: int = _SMALL) -> bool:
@@ -143,16 +136,11 @@ def get_session(
         Whether the screen shows what Java says at every start. Under spark-submit it does: Java
         was there first.
     small : bool
-        Whether the session is for a short job; see `java_options.is_small`.
+        Whether the session is for a short job; see `is_small`.
     """
     from pyspark.sql import SparkSession
 
-    settings = {
-        **_SEMANTICS,
-        **_SPEED,
-        **_STATIC,
-        _BATCH_ROWS: str(batch_rows),
-    }
+    settings = {**_SETTINGS, **_STATIC, _BATCH_ROWS: str(batch_rows)}
     if under_spark_submit():
         settings |= {"spark.master": master} if master else {}
     else:
@@ -165,7 +153,10 @@ def get_session(
             _start_java(settings, with_notices)
             session = builder.getOrCreate()
     except Exception as err:  # py4j and pyspark raise many kinds here, all fatal
-        raise ConfigError(_not_started(err)) from err
+        # Variables that may be the reason; their values may hold passwords.
+        given = ", ".join(name for name in _VARIABLES if os.environ.get(name))
+        hint = f"; the environment sets {given}: try without" if given else ""
+        raise ConfigError(f"Spark does not start: {first_line(err)}{hint}") from err
     _suit_one_machine(session)
     return session
 
@@ -187,18 +178,6 @@ def on_connect(
     batch_rows : int
         Rows per Arrow batch that Python workers get.
     """
-    _require_libraries()
-    with ExitStack() as stack:
-        url = remote or stack.enter_context(_warm_server(master))
-        settings = {**_SEMANTICS, **_SPEED, _BATCH_ROWS: str(batch_rows)}
-        # What Spark's functions are made for, from here on.
-        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
-        session = _connected(url, warm=remote is None, settings=settings)
-        stack.callback(session.stop)
-        yield session
-
-
-def _require_libraries() -> None:
     try:
         from pyspark.sql.connect import local_server  # noqa: F401
     except ImportError as err:  # pyspark's own kind too
@@ -206,6 +185,14 @@ def _require_libraries() -> None:
             "--warm and --remote need pyspark 4.3 with the libraries of Spark Connect: type:"
             " pip install 'genre-spark[connect]'"
         ) from err
+    with ExitStack() as stack:
+        url = remote or stack.enter_context(_warm_server(master))
+        settings = {**_SETTINGS, _BATCH_ROWS: str(batch_rows)}
+        # What Spark's functions are made for, from here on.
+        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+        session = _connected(url, warm=remote is None, settings=settings)
+        stack.callback(session.stop)
+        yield session
 
 
 def _warm_server(master: str | None) -> AbstractContextManager[str]:
@@ -244,10 +231,9 @@ def borrowed(spark: "SparkSession") -> Iterator[None]:
     if not is_classic(spark):
         yield
         return
-    wanted = {**_SEMANTICS, **_SPEED}
-    before = {key: str(spark.conf.get(key)) for key in wanted}
+    before = {key: str(spark.conf.get(key)) for key in _SETTINGS}
     try:
-        _set_all(spark, wanted)
+        _set_all(spark, _SETTINGS)
         yield
     finally:
         _set_all(spark, before)
@@ -285,7 +271,9 @@ def local_properties(path: Path | None = None, small: bool = False) -> dict[str,
     lines = (path or conf_dir() / "spark" / "local.conf").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
     properties = {key: value.strip() for key, value in pairs}
-    return {"spark.driver.extraJavaOptions": java_options(small), **properties}
+    logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
+    java = [f"-Dlog4j2.configurationFile={logs}", *_OUT_OF_MEMORY, *(_SHORT_RUN if small else ())]
+    return {"spark.driver.extraJavaOptions": " ".join(java), **properties}
 
 
 def _check_master(master: str | None) -> None:
@@ -328,23 +316,6 @@ def _suit_one_machine(session: "SparkSession") -> None:
                 session.conf.set(key, value)
 
 
-def _not_started(err: Exception) -> str:
-    """Why Spark does not start, and which variables of the environment may be the reason."""
-    # Their values may hold passwords.
-    given = ", ".join(name for name in _VARIABLES if os.environ.get(name))
-    hint = f"; the environment sets {given}: try without" if given else ""
-    return f"Spark does not start: {first_line(err)}{hint}"
-
-
-def _use_own_spark() -> None:
-    """Takes the Spark of the installed pyspark, whatever SPARK_HOME names: versions must agree."""
-    import pyspark
-
-    own = Path(pyspark.__file__).parent
-    if (own / "jars").is_dir() and os.environ.get("SPARK_HOME"):
-        os.environ["SPARK_HOME"] = str(own)
-
-
 def _drop_submit_master() -> None:
     """Takes the master out of PYSPARK_SUBMIT_ARGS, where it would win over --master and the default."""
     words = shlex.split(os.environ.get(_SUBMIT, ""))
@@ -361,11 +332,16 @@ def _drop_submit_master() -> None:
 
 
 def _prepare_environment() -> None:
+    import pyspark
+
     home = find_java_home()
     if home is None:
         raise ConfigError(f"no Java {OLDEST} or newer found, Spark needs it: {install_command()}")
     os.environ["JAVA_HOME"] = str(home)
-    _use_own_spark()
+    # The Spark of the installed pyspark, whatever SPARK_HOME names: versions must agree.
+    own = Path(pyspark.__file__).parent
+    if (own / "jars").is_dir() and os.environ.get("SPARK_HOME"):
+        os.environ["SPARK_HOME"] = str(own)
     _drop_submit_master()
     # Otherwise the workers run whichever python3 is first on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
