@@ -172,16 +172,11 @@ def load_settings(
     Raises `ConfigError` with every unknown key and wrong value, each with the file or option it
     stands in.
 
-    Parameters
-    ----------
-    config : path, optional
-        A YAML file with any part of the settings.
-    overrides : tuple of str
-        ``section.key=value``, or ``key=value`` where only one section has that key.
-    seed : int, optional
-        Shorthand for the override ``seed=...``.
-    given : mapping, optional
-        Values by the same keys as `overrides`, of options that stand for one setting and of `api`.
+    `config`: A YAML file with any part of the settings.
+    `overrides`: ``section.key=value``, or ``key=value`` where only one section has that key.
+    `seed`: Shorthand for the override ``seed=...``.
+    `given`: Values by the same keys as `overrides`, of options that stand for one setting and of
+        `api`.
     """
     defaults = read_yaml(conf_dir() / "default.yaml")
     origins: dict[str, str] = {}
@@ -222,10 +217,7 @@ def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, An
 
     Raises `ConfigError` if it cannot be read, or is no mapping; what is in it is not quoted.
 
-    Parameters
-    ----------
-    as_typed : tuple of str
-        Keys that lead to a mapping whose values are texts, as they were typed.
+    `as_typed`: Keys that lead to a mapping whose values are texts, as they were typed.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -328,10 +320,7 @@ def validated(
 
     Raises `ConfigError` with every unknown key and wrong value.
 
-    Parameters
-    ----------
-    origins : dict of str to str
-        The file or option that each key stands in.
+    `origins`: The file or option that each key stands in.
     """
     try:
         return model.model_validate(values)

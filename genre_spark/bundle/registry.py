@@ -196,13 +196,9 @@ def locate(get_spark: GetSpark, reference: str, root: str) -> str:
     Raises `BundleError` if an alias has never been given, or its bundle is no longer the one that
     it was given to.
 
-    Parameters
-    ----------
-    get_spark : callable
-        Called for what only Hadoop can reach.
-    reference : str
-        A path; ``NAME@alias``, where NAME may be a path too; or ``NAME/VERSION``. What stands at
-        the path goes before what has the name.
+    `get_spark`: Called for what only Hadoop can reach.
+    `reference`: A path; ``NAME@alias``, where NAME may be a path too; or ``NAME/VERSION``. What
+        stands at the path goes before what has the name.
     """
     found = _ALIASED.fullmatch(reference)
     if not found and is_remote(reference):
@@ -288,10 +284,7 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
 
     Raises `OutputError` if another promotion was made meanwhile.
 
-    Parameters
-    ----------
-    seen : int
-        How many promotions there were when it was decided.
+    `seen`: How many promotions there were when it was decided.
     """
     storage.make_dirs(f"{folder}/{PROMOTIONS}")
     content = promotion.model_dump(mode="json")

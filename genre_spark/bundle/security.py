@@ -60,12 +60,8 @@ def check_onnx(content: bytes, inputs: Shapes, outputs: Shapes) -> None:
 
     Raises `UntrustedError`.
 
-    Parameters
-    ----------
-    inputs : mapping of str to tuple of int
-        Shape per track of each input, all float32; the number of tracks stands before it.
-    outputs : mapping of str to tuple of int
-        Shape per track of each output, in order: log-probabilities along the last axis.
+    `inputs`: Shape per track of each input, all float32; the number of tracks stands before it.
+    `outputs`: Shape per track of each output, in order: log-probabilities along the last axis.
     """
     import onnx
 

@@ -58,10 +58,7 @@ class Job:
     def spark(self, table: str | None = None) -> "SparkSession":
         """The session; started late, so that mistakes in the options are reported at once.
 
-        Parameters
-        ----------
-        table : str, optional
-            Path of the largest table that the command reads.
+        `table`: Path of the largest table that the command reads.
         """
         from genre_spark.platform import signals
         from genre_spark.platform.progress import Watch, stages_of

@@ -149,10 +149,7 @@ REMOTE = click.option("--remote", metavar="URL", help="Use a Spark Connect serve
 def setting(key: str, *names: str, **details: Any) -> Callable[..., Any]:
     """An option for one setting of a command with `run_options`.
 
-    Parameters
-    ----------
-    key : str
-        ``section.key`` of ``conf/default.yaml``.
+    `key`: ``section.key`` of ``conf/default.yaml``.
     """
 
     def keep(context: click.Context, _: click.Parameter, value: Any) -> None:

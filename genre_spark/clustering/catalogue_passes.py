@@ -203,16 +203,10 @@ def draw_sample(
 
     Raises `InputError` where no track can be placed.
 
-    Parameters
-    ----------
-    narrowed : DataFrame
-        From `artist_pass.narrow`, with `GENRE`.
-    n_tracks : int
-        Tracks with features.
-    metrics : sequence of ClusterMetric
-        Tracks that any of them cannot place are left out.
-    size : int
-        Tracks at most.
+    `narrowed`: From `artist_pass.narrow`, with `GENRE`.
+    `n_tracks`: Tracks with features.
+    `metrics`: Tracks that any of them cannot place are left out.
+    `size`: Tracks at most.
     """
     share = max(1, n_tracks // (2 * size))
     sampled = narrowed.filter(F.pmod(F.xxhash64(F.lit(seed), GROUP), F.lit(share)) == 0)
@@ -315,10 +309,7 @@ def fit_kmeans(points: DataFrame, centers: np.ndarray, max_iterations: int) -> n
 def group_counts(narrowed: DataFrame, scaler: FeatureScaler, part: SyntheticPart) -> GroupCounts:
     """Counts of the synthetic genres over all tracks, which are labelled as in scoring.
 
-    Parameters
-    ----------
-    narrowed : DataFrame
-        With `GENRE`.
+    `narrowed`: With `GENRE`.
     """
 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:

@@ -147,10 +147,7 @@ class SyntheticPart(StrictModel):
     def assign(self, inputs: TrackInputs) -> tuple[np.ndarray, np.ndarray]:
         """The synthetic genre of each track.
 
-        Parameters
-        ----------
-        inputs : TrackInputs
-            Of complete artists. A track without an artist is an artist with one track.
+        `inputs`: Of complete artists. A track without an artist is an artist with one track.
 
         Returns
         -------
@@ -284,14 +281,9 @@ def fit(
 
     Raises `InputError` where artists do not differ in any feature.
 
-    Parameters
-    ----------
-    moments : Moments
-        Of all tracks, with at least `MIN_ARTISTS` artists.
-    settings : ClusteringSettings
-        `min_ratio`: a feature in which artists differ less is not compared.
-    owner : str
-        What an artist is called in messages.
+    `moments`: Of all tracks, with at least `MIN_ARTISTS` artists.
+    `settings`: `min_ratio`: a feature in which artists differ less is not compared.
+    `owner`: What an artist is called in messages.
     """
     ratios, (_, within) = moments.ratios(), moments.mean_squares()
     compared = np.flatnonzero(ratios >= settings.min_ratio).tolist()

@@ -73,13 +73,10 @@ def try_each_k(
 def choose(candidates: Sequence[Candidate], previous_k: int | None = None) -> int:
     """Of the stable numbers that in which artists agree most.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        Those with a synthetic genre that is too small or too large count only among themselves.
-        Where no number is stable, the most stable one is chosen.
-    previous_k : int, optional
-        Kept unless it clearly fails the limits: a catalogue should not change its genres lightly.
+    `candidates`: Those with a synthetic genre that is too small or too large count only among
+        themselves. Where no number is stable, the most stable one is chosen.
+    `previous_k`: Kept unless it clearly fails the limits: a catalogue should not change its genres
+        lightly.
     """
     earlier = next((c for c in candidates if c.k == previous_k), None)
     if (
@@ -190,12 +187,8 @@ def compare_quality(
 ) -> QualityComparison:
     """Measures synthetic genres, plain KMeans at the same k, and the same method on a null.
 
-    Parameters
-    ----------
-    sample : Sample
-        All three are measured on these tracks.
-    stability : float
-        Of `part`: mean adjusted Rand index over bootstraps.
+    `sample`: All three are measured on these tracks.
+    `stability`: Of `part`: mean adjusted Rand index over bootstraps.
 
     Notes
     -----

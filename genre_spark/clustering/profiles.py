@@ -44,16 +44,10 @@ def describe(
 ) -> tuple[SyntheticGenre, ...]:
     """Every synthetic genre, in the order of `part`.
 
-    Parameters
-    ----------
-    narrowed : DataFrame
-        From `artist_pass.narrow`, with `ARTIST`, `TITLE` and `ALBUM`.
-    sample : Sample
-        Of which medians and typical tracks are.
-    counts : GroupCounts
-        Over all tracks.
-    artists : mapping of int to (str, int)
-        From `artist_names`.
+    `narrowed`: From `artist_pass.narrow`, with `ARTIST`, `TITLE` and `ALBUM`.
+    `sample`: Of which medians and typical tracks are.
+    `counts`: Over all tracks.
+    `artists`: From `artist_names`.
     """
     rows, distances = part.assign(sample.inputs)
     order = np.lexsort((sample.ids, distances))
@@ -124,10 +118,7 @@ def lift(own: Counter[str], totals: Counter[str]) -> dict[str, float]:
 def relate(tables: Sequence[Counter[str]]) -> Relation | None:
     """Relation of synthetic to real genres; None without any labelled track.
 
-    Parameters
-    ----------
-    tables : sequence of Counter
-        Per synthetic genre, the labelled tracks of each real genre.
+    `tables`: Per synthetic genre, the labelled tracks of each real genre.
     """
     totals: Counter[str] = sum(tables, Counter())
     if not totals:

@@ -66,12 +66,8 @@ def table(
 ) -> tuple[np.ndarray, list[Subject]]:
     """Features of tracks and usual values of their artists, in the features' units.
 
-    Parameters
-    ----------
-    metric : ClusterMetric
-        Features that it does not compare are left out, and so are circles.
-    owner : str or None
-        Of `SyntheticPart`.
+    `metric`: Features that it does not compare are left out, and so are circles.
+    `owner`: Of `SyntheticPart`.
 
     Returns
     -------

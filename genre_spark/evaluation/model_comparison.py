@@ -233,12 +233,8 @@ def on_new_artists(tracks: DataFrame, before: Manifest, after: Manifest) -> Comp
     A genre of only one of the models counts against the other; tracks of a genre of neither are
     left out. Of no tracks, both accuracies are 0.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        From `labelled_by_both`.
-    before, after : Manifest
-        Both record their artists.
+    `tracks`: From `labelled_by_both`.
+    `before`, `after`: Both record their artists.
     """
     parts = (before.scoring.genres, after.scoring.genres)
     genres = {name for part in parts if part for name in part.classes}

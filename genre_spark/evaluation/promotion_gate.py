@@ -38,16 +38,10 @@ def promote(
     `BundleError` if a champion has no genres, a version never had the alias, or does not exist.
     Raises `ConfigError` if there is a champion, and no catalogue to compare with it on.
 
-    Parameters
-    ----------
-    spark : SparkSession, optional
-        Needed with a catalogue, and for paths that only Hadoop can reach.
-    candidate : Bundle
-        From ``…/NAME/VERSION``, or from ``models:/NAME/VERSION`` of MLflow's registry.
-    source : Source, optional
-        Labelled tracks to compare with the champion on.
-    rollback : bool
-        Back to a version that has had the alias before: it passed the gate then.
+    `spark`: Needed with a catalogue, and for paths that only Hadoop can reach.
+    `candidate`: From ``…/NAME/VERSION``, or from ``models:/NAME/VERSION`` of MLflow's registry.
+    `source`: Labelled tracks to compare with the champion on.
+    `rollback`: Back to a version that has had the alias before: it passed the gate then.
     """
     path = candidate.location
     models.check_place(path, alias, settings.models.registry)

@@ -88,10 +88,7 @@ def artist_batches(
 ) -> Iterator[ArtistBatch]:
     """The tracks of a partition, artist by artist.
 
-    Parameters
-    ----------
-    batches : iterator of pa.RecordBatch
-        The whole partition, with the columns of `artist_pass.narrow`. It is held in memory.
+    `batches`: The whole partition, with the columns of `artist_pass.narrow`. It is held in memory.
 
     Yields
     ------

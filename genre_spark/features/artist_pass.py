@@ -42,18 +42,11 @@ def narrow(
 ) -> DataFrame:
     """The columns that workers read, as small as they can be.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Accepted tracks with the features of `scaler`.
-    parts : mapping of int to int
-        From `oversized_artists`.
-    with_text : bool
-        Whether title and album name are read.
-    others : mapping of str to Column, optional
-        Further columns.
-    owner : str or None
-        Column that stands for the artist; None where each track stands for itself.
+    `tracks`: Accepted tracks with the features of `scaler`.
+    `parts`: From `oversized_artists`.
+    `with_text`: Whether title and album name are read.
+    `others`: Further columns.
+    `owner`: Column that stands for the artist; None where each track stands for itself.
 
     Returns
     -------
@@ -118,16 +111,10 @@ def oversized_artists(
 ) -> dict[int, int]:
     """Artists with more tracks than are taken together, and into how many parts they are cut.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Accepted tracks.
-    n_tracks : int
-        How many there are.
-    max_group : int
-        Tracks of an artist, about, that are taken together.
-    owner : str
-        Column that stands for the artist.
+    `tracks`: Accepted tracks.
+    `n_tracks`: How many there are.
+    `max_group`: Tracks of an artist, about, that are taken together.
+    `owner`: Column that stands for the artist.
 
     Notes
     -----

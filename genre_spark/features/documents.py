@@ -21,10 +21,8 @@ _MIX = np.uint32(2654435761)
 def of_artists(inputs: TrackInputs, groups: Groups) -> Keys:
     """Collect the document of each artist.
 
-    Parameters
-    ----------
-    groups : Groups
-        Consecutive tracks of one artist. An album's name counts once, on the first of its tracks.
+    `groups`: Consecutive tracks of one artist. An album's name counts once, on the first of its
+        tracks.
 
     Returns
     -------

@@ -148,14 +148,9 @@ class FeatureSources(StrictModel):
 def fit(tracks: "DataFrame", n_tracks: int, features: Sequence[str]) -> FeatureSources | None:
     """Fit maps to a catalogue; None where it has no column `FEATURE_SOURCE`, or one source alone.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Accepted tracks.
-    n_tracks : int
-        How many there are.
-    features : sequence of str
-        Those of whole numbers, as keys and modes, mean the same everywhere.
+    `tracks`: Accepted tracks.
+    `n_tracks`: How many there are.
+    `features`: Those of whole numbers, as keys and modes, mean the same everywhere.
     """
     from pyspark.sql import functions as F
 

@@ -141,12 +141,8 @@ def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureScaler:
 
     Raises `InputError` where fewer than three features vary.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Accepted tracks with a double column per feature.
-    features : tuple of str
-        Features to use; one without a single value is left out.
+    `tracks`: Accepted tracks with a double column per feature.
+    `features`: Features to use; one without a single value is left out.
     """
     from pyspark.sql import functions as F
 

@@ -30,11 +30,8 @@ from genre_spark.schema import WHY_GENRE, WHY_SYNTHETIC
 def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, FeatureProfile]:
     """Distribution of each feature, in two passes.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        With a double column per feature, null where missing; from `row_counts.bounded`, since the
-        driver counts them.
+    `tracks`: With a double column per feature, null where missing; from `row_counts.bounded`, since
+        the driver counts them.
     """
     columns = [F.percentile_approx(name, list(LEVELS), 10_000) for name in features]
     ((values,),) = tracks.agg(F.array(*columns)).collect()
@@ -51,10 +48,7 @@ def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, Fe
 def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
     """The tracks in the bins of a bundle's profile.
 
-    Parameters
-    ----------
-    tracks : pa.Table
-        With a double column per feature, null where missing.
+    `tracks`: With a double column per feature, null where missing.
     """
     return {
         name: _binned_column(tracks[name], one.bin_edges) for name, one in profile.features.items()
@@ -89,10 +83,7 @@ LABEL_GROUPS = ("synthetic_genre", "genre", "confidence_bin", "genre_accepted", 
 def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] = ()) -> list[Row]:
     """Tracks with equal labels and about equal confidence, counted in one pass.
 
-    Parameters
-    ----------
-    by : sequence of Column
-        What tracks of a group must have in common beside `LABEL_GROUPS`.
+    `by`: What tracks of a group must have in common beside `LABEL_GROUPS`.
 
     Returns
     -------

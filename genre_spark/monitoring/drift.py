@@ -185,14 +185,10 @@ def assess(
 ) -> Drift:
     """What was measured, each distance with its level.
 
-    Parameters
-    ----------
-    coverage : Coverage
-        More tracks without features than before only warn: sources of features cover what they
-        cover, and such tracks are labelled by what else is known.
-    absent : collection of str
-        Features that the catalogue has no column of: they are missing, as was announced, and only
-        warn.
+    `coverage`: More tracks without features than before only warn: sources of features cover what
+        they cover, and such tracks are labelled by what else is known.
+    `absent`: Features that the catalogue has no column of: they are missing, as was announced, and
+        only warn.
 
     Returns
     -------

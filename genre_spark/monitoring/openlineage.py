@@ -48,10 +48,7 @@ Assertion = facets.data_quality_assertions_dataset.Assertion
 def send(target: str, run: FinishedRun) -> None:
     """Appends the event of a run to a file, or posts it; a failure is a warning.
 
-    Parameters
-    ----------
-    target : str
-        A file, or the address of a server such as Marquez (``http://host:5000``).
+    `target`: A file, or the address of a server such as Marquez (``http://host:5000``).
     """
     try:
         if target.startswith(("http://", "https://")):

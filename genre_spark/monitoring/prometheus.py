@@ -29,10 +29,7 @@ Sample = tuple[str, str, dict[str, str], float]
 def send(target: str, run: FinishedRun) -> None:
     """Writes or pushes the metrics of a run; a failure of that is logged, and does not fail the run.
 
-    Parameters
-    ----------
-    target : str
-        A file, or the URL of a Pushgateway (``http://host:9091``).
+    `target`: A file, or the URL of a Pushgateway (``http://host:9091``).
     """
     try:
         samples = [*_of_run(run), *_of_facts(run.facts)]

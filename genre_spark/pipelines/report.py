@@ -74,14 +74,9 @@ def run(
     a file that is no page of a report, or `pictures` holds anything but pictures of an earlier
     report.
 
-    Parameters
-    ----------
-    spark : SparkSession, optional
-        Needed for paths that only Hadoop can reach.
-    output : str
-        The page; the page of an earlier report is replaced, and no other file.
-    pictures : str, optional
-        A directory for the same pictures as PNG files.
+    `spark`: Needed for paths that only Hadoop can reach.
+    `output`: The page; the page of an earlier report is replaced, and no other file.
+    `pictures`: A directory for the same pictures as PNG files.
     """
     from genre_spark.reporting import html, pages
     from genre_spark.reporting.document import Subject
@@ -121,10 +116,7 @@ def browse(get_spark: GetSpark, request: BrowseRequest) -> BrowsePage:
     Raises `InputError` if there is no labelled catalogue, or the table of the names cannot be read.
     Raises `OutputError` if the output is another file.
 
-    Parameters
-    ----------
-    get_spark : callable
-        Gives a session; called only where one is needed.
+    `get_spark`: Gives a session; called only where one is needed.
     """
     from genre_spark.reporting import html, pages
 

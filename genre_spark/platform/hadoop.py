@@ -27,10 +27,7 @@ def storage_of(spark: SparkSession | None, path: str) -> Storage:
 
     Raises `ConfigError` for a remote path without a session.
 
-    Parameters
-    ----------
-    spark : SparkSession, optional
-        Whose Hadoop configuration (default file system, credentials) counts. Without it every
+    `spark`: Whose Hadoop configuration (default file system, credentials) counts. Without it every
         path without a scheme is local.
     """
     at_hand = spark is not None and is_classic(spark)

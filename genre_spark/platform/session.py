@@ -126,17 +126,11 @@ def get_session(
 
     Raises `ConfigError` if no Java is found, or Spark does not start.
 
-    Parameters
-    ----------
-    master : str, optional
-        Spark's master URL. Without it spark-submit decides, and ``local[*]`` elsewhere.
-    batch_rows : int
-        Rows per Arrow batch that Python workers get.
-    with_notices : bool
-        Whether the screen shows what Java says at every start. Under spark-submit it does: Java
-        was there first.
-    small : bool
-        Whether the session is for a short job; see `is_small`.
+    `master`: Spark's master URL. Without it spark-submit decides, and ``local[*]`` elsewhere.
+    `batch_rows`: Rows per Arrow batch that Python workers get.
+    `with_notices`: Whether the screen shows what Java says at every start. Under spark-submit it
+        does: Java was there first.
+    `small`: Whether the session is for a short job; see `is_small`.
     """
     from pyspark.sql import SparkSession
 
@@ -169,14 +163,10 @@ def on_connect(
 
     Raises `ConfigError` if there is no server, or its libraries are not installed.
 
-    Parameters
-    ----------
-    remote : str or None
-        ``sc://HOST:PORT``; None for the warm server of this machine, which is started if need be.
-    master : str or None
-        ``local[...]``, of the warm server.
-    batch_rows : int
-        Rows per Arrow batch that Python workers get.
+    `remote`: ``sc://HOST:PORT``; None for the warm server of this machine, which is started if need
+        be.
+    `master`: ``local[...]``, of the warm server.
+    `batch_rows`: Rows per Arrow batch that Python workers get.
     """
     try:
         from pyspark.sql.connect import local_server  # noqa: F401

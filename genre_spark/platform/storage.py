@@ -41,10 +41,7 @@ def read_small(path: Path, folder: Path | None = None) -> bytes:
     the folder, or has more than `MAX_SMALL` bytes. Raises `OSError` if it is missing or cannot be
     read.
 
-    Parameters
-    ----------
-    folder : Path, optional
-        Links may not lead out of it; by default the file's own folder.
+    `folder`: Links may not lead out of it; by default the file's own folder.
     """
     real, inside = path.resolve(strict=True), (folder or path.parent).resolve()
     if not real.is_relative_to(inside):
@@ -87,10 +84,7 @@ def check_own(path: Path, mark: str) -> None:
 
     Raises `OutputError`.
 
-    Parameters
-    ----------
-    mark : str
-        Stands near the beginning of each file that may be replaced, or appended to.
+    `mark`: Stands near the beginning of each file that may be replaced, or appended to.
     """
     if not path.exists() or (path.is_file() and not path.stat().st_size):
         return

@@ -52,12 +52,8 @@ class Destination(ABC):
 
         Raises `OutputError` if another run publishes there, or has done so meanwhile.
 
-        Parameters
-        ----------
-        switch : bool
-            False throws away what was written.
-        run_id : str or None
-            12 hexadecimal digits; None for a new one.
+        `switch`: False throws away what was written.
+        `run_id`: 12 hexadecimal digits; None for a new one.
         """
 
     @abstractmethod

@@ -171,12 +171,8 @@ def publish_labels(
     the catalogue is too unlike the model's, or too many rows are bad; nothing is published then.
     Raises `GenreSparkError` if rows are not accounted for; nothing is published then.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-        Open, validated for the bundle's features.
-    request : LabelRequest
-        Its output has passed `Destination.check`.
+    `catalogue`: Open, validated for the bundle's features.
+    `request`: Its output has passed `Destination.check`.
     """
     output = destination_of(spark, request.output, request.settings)
     with output.publishing(not request.dry_run, request.run_id) as target:
@@ -400,12 +396,8 @@ def reusable(
 ) -> DataFrame | str:
     """A published catalogue whose rows may be reused; else the reason why not.
 
-    Parameters
-    ----------
-    read : callable
-        Gives the published catalogue, which is locked meanwhile.
-    software : mapping
-        Present versions: other ones may compute other labels.
+    `read`: Gives the published catalogue, which is locked meanwhile.
+    `software`: Present versions: other ones may compute other labels.
     """
     if old is None:
         return "there is no catalogue yet"
