@@ -179,16 +179,13 @@ def load_settings(
         `api`.
     """
     defaults = read_yaml(conf_dir() / "default.yaml")
-    origins: dict[str, str] = {}
-    values = defaults
-    if config is not None:
-        values = _merge(values, read_yaml(Path(config), _AS_TYPED), str(config), origins)
-    for override in overrides:
-        values = _merge(values, _parse_override(override, defaults), "--set", origins)
-    if seed is not None:
-        values = _merge(values, {"seed": seed}, "--seed", origins)
-    for key, value in (given or {}).items():
-        values = _merge(values, _nested(key, value, defaults), "settings", origins)
+    layers = [] if config is None else [(str(config), read_yaml(Path(config), _AS_TYPED))]
+    layers += [("--set", _parse_override(override, defaults)) for override in overrides]
+    layers += [] if seed is None else [("--seed", {"seed": seed})]
+    layers += [("settings", _nested(key, of, defaults)) for key, of in (given or {}).items()]
+    values, origins = defaults, dict[str, str]()
+    for origin, changes in layers:
+        values = _merge(values, changes, origin, origins)
     return validated(Settings, values, origins, str(conf_dir() / "default.yaml"))
 
 

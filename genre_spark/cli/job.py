@@ -62,28 +62,25 @@ class Job:
         """
         from genre_spark.platform import signals
         from genre_spark.platform.progress import Watch, stages_of
+        from genre_spark.platform.session import get_session, is_small, on_connect
 
+        run, batch_rows = self.options, self.settings.scoring.batch_rows
         if self.session is None:
-            self.session = self._started(table)
+            if self.on_connect:
+                self.terminal.report_progress("connecting to Spark")
+                connected = on_connect(run.remote, run.master, batch_rows)
+                self.session = self.opened.enter_context(connected)
+            else:
+                self.terminal.report_progress("starting Spark")
+                small = table is not None and is_small(table)
+                self.session = get_session(run.master, batch_rows, run.verbose, small)
+                self.opened.callback(self.session.stop)
             signals.raise_at_signals()
             terminal = self.terminal
             watch = Watch(stages_of(self.session), lambda: terminal.step, terminal.add)
             self.opened.callback(watch.stop)
             watch.start()
         return self.session
-
-    def _started(self, table: str | None) -> "SparkSession":
-        from genre_spark.platform.session import get_session, is_small, on_connect
-
-        run, batch_rows = self.options, self.settings.scoring.batch_rows
-        if self.on_connect:
-            self.terminal.report_progress("connecting to Spark")
-            return self.opened.enter_context(on_connect(run.remote, run.master, batch_rows))
-        self.terminal.report_progress("starting Spark")
-        small = table is not None and is_small(table)
-        session = get_session(run.master, batch_rows, run.verbose, small)
-        self.opened.callback(session.stop)
-        return session
 
     def model(self, reference: str) -> "Bundle":
         """A verified bundle by its path or name; Spark is started for what only Hadoop can reach.

@@ -241,14 +241,10 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        names = [_harmless(row[name]) for name in (ARTIST, TITLE, ALBUM)]
-        writer.writerow([row[TRACK_ID], *names, row[GENRE], row["tracks"], row["why"]])
+        names = (str(row[name] or "") for name in (ARTIST, TITLE, ALBUM))
+        harmless = [f"'{name}" if name.startswith(_FORMULA) else name for name in names]
+        writer.writerow([row[TRACK_ID], *harmless, row[GENRE], row["tracks"], row["why"]])
     return "\ufeff" + text.getvalue()
-
-
-def _harmless(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _why(question: Question) -> str:

@@ -218,15 +218,21 @@ def borrowed(spark: "SparkSession") -> Iterator[None]:
     has its own settings back. On Spark Connect, which looks at a plan only when it is run, nothing
     is set: labelling means the same under any setting.
     """
-    if not is_classic(spark):
+    with setting(spark, _SETTINGS) if is_classic(spark) else nullcontext():
         yield
-        return
-    before = {key: str(spark.conf.get(key)) for key in _SETTINGS}
+
+
+@contextmanager
+def setting(spark: "SparkSession", settings: Mapping[str, str]) -> Iterator[None]:
+    """Gives a session some settings for the time of the block."""
+    before = {key: str(spark.conf.get(key)) for key in settings}
     try:
-        _set_all(spark, _SETTINGS)
+        for key, value in settings.items():
+            spark.conf.set(key, value)
         yield
     finally:
-        _set_all(spark, before)
+        for key, value in before.items():
+            spark.conf.set(key, value)
 
 
 def is_classic(spark: "SparkSession") -> bool:
@@ -244,11 +250,6 @@ def require_classic(spark: "SparkSession", work: str) -> None:
             f"{work} needs a classic session, and this is one of Spark Connect, on which score and"
             " quarantine work. Make one with SparkSession.builder.master(...), or run the command"
         )
-
-
-def _set_all(spark: "SparkSession", settings: Mapping[str, str]) -> None:
-    for key, value in settings.items():
-        spark.conf.set(key, value)
 
 
 def under_spark_submit() -> bool:

@@ -35,6 +35,7 @@ from genre_spark.config import Settings
 from genre_spark.errors import InputError, OutputError, listed
 from genre_spark.platform import atomic_directory, locks
 from genre_spark.platform.safe_text import redact_all
+from genre_spark.platform.session import setting
 from genre_spark.platform.storage import LocalStorage, is_remote
 from genre_spark.platform.table_files import TableFiles, one_line, root_of
 from genre_spark.publishing.destination import Destination
@@ -52,7 +53,7 @@ _NULL = "__HIVE_DEFAULT_PARTITION__"
 _QUARANTINE_VERSION = "genre_spark.quarantine_version"
 _FACTS = ("model_id", "scored_at", "checksum")
 # Spark writes timestamps in a form of its own otherwise, which the protocol does not know.
-_TIMESTAMPS = ("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+_TIMESTAMPS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 _STORABLE = (
     T.StringType, T.BooleanType, T.ByteType, T.ShortType, T.IntegerType, T.LongType, T.FloatType,
     T.DoubleType, T.DecimalType, T.DateType, T.TimestampType, T.BinaryType,
@@ -293,7 +294,7 @@ class DeltaTables(Destination):
             LocalStorage().make_dirs(root_of(self._output))
         with locks.held(files, self._output, f"{_LOCKS}/lock-") as require_lock:
             self._begin(run_id or uuid.uuid4().hex[:12])
-            with _timestamps_as_delta_has_them(self._spark), self._noted():
+            with setting(self._spark, _TIMESTAMPS), self._noted():
                 yield self
                 if switch:
                     self._upload()
@@ -329,9 +330,6 @@ class DeltaTables(Destination):
                 if not _has_delta(field.dataType)
             }
         )
-
-    def hide_quarantine(self) -> None:
-        """Nothing to do: it is another table."""
 
     def complete(self, manifest: Manifest, labels: DataFrame) -> None:
         """Keeps the manifest for the commit; the log lists the files."""
@@ -445,17 +443,6 @@ def _has_delta(kind: T.DataType) -> bool:
     if isinstance(kind, T.StructType):
         return all(_has_delta(field.dataType) for field in kind.fields)
     return type(kind) in _STORABLE
-
-
-@contextmanager
-def _timestamps_as_delta_has_them(spark: SparkSession) -> Iterator[None]:
-    key, wanted = _TIMESTAMPS
-    before = str(spark.conf.get(key))
-    spark.conf.set(key, wanted)
-    try:
-        yield
-    finally:
-        spark.conf.set(key, before)
 
 
 def _folder_of(run_id: str) -> str:

@@ -72,9 +72,9 @@ class Destination(ABC):
         """The quarantined rows in types that the format has."""
         return quarantined
 
-    @abstractmethod
     def hide_quarantine(self) -> None:
-        """Keeps readers of the labels from reading the quarantine too."""
+        """Keeps readers of the labels from reading the quarantine too, if it is not another table."""
+        return
 
 
 class Directory(Destination):
