@@ -179,9 +179,12 @@ def load_settings(
         `api`.
     """
     defaults = read_yaml(conf_dir() / "default.yaml")
-    layers = [] if config is None else [(str(config), read_yaml(Path(config), _AS_TYPED))]
+    layers: list[tuple[str, dict[str, Any]]] = []
+    if config is not None:
+        layers.append((str(config), read_yaml(Path(config), _AS_TYPED)))
     layers += [("--set", _parse_override(override, defaults)) for override in overrides]
-    layers += [] if seed is None else [("--seed", {"seed": seed})]
+    if seed is not None:
+        layers.append(("--seed", {"seed": seed}))
     layers += [("settings", _nested(key, of, defaults)) for key, of in (given or {}).items()]
     values, origins = defaults, dict[str, str]()
     for origin, changes in layers:

@@ -72,33 +72,24 @@ def event(run: FinishedRun) -> RunEvent:
     # A UUID that is always the same for a run of genre-spark.
     run_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_PRODUCER}#{run.run_id}"))
     namespace = os.environ.get(_NAMESPACE, "genre-spark")
-    ended = datetime.now(UTC)
-    return RunEvent(
-        eventType=RunState.FAIL if failed else RunState.COMPLETE,
-        eventTime=ended.isoformat(),
-        run=Run(run_id, _run_facets(run)),
-        job=Job(namespace, f"genre-spark.{run.command.replace(' ', '.')}"),
-        producer=_PRODUCER,
-        inputs=[] if failed else list(_inputs(facts)),
-        outputs=[]
-        if failed
-        else [
-            *(OutputDataset(*_named(path)) for path in facts.made),
-            *map(_labelled, facts.published),
-        ],
-    )
-
-
-def _run_facets(run: FinishedRun) -> dict[str, RunFacet]:
     engine = facets.processing_engine_run.ProcessingEngineRunFacet(
         version=__version__, name="genre-spark", openlineageAdapterVersion=__version__
     )
     found: dict[str, RunFacet] = {"processing_engine": engine}
-    if run.exit_code:
+    if failed:
         found["errorMessage"] = facets.error_message_run.ErrorMessageRunFacet(
             message=f"exit code {run.exit_code}", programmingLanguage="PYTHON"
         )
-    return found
+    made = (OutputDataset(*_named(path)) for path in facts.made)
+    return RunEvent(
+        eventType=RunState.FAIL if failed else RunState.COMPLETE,
+        eventTime=datetime.now(UTC).isoformat(),
+        run=Run(run_id, found),
+        job=Job(namespace, f"genre-spark.{run.command.replace(' ', '.')}"),
+        producer=_PRODUCER,
+        inputs=[] if failed else list(_inputs(facts)),
+        outputs=[] if failed else [*made, *map(_labelled, facts.published)],
+    )
 
 
 def _inputs(facts: Facts) -> Iterator[InputDataset]:
