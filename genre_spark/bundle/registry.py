@@ -46,12 +46,9 @@ _VERSIONED = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 class ComparedAccuracy(SparseModel):
     """Accuracies of two models on the same tracks.
 
-    Attributes
-    ----------
-    labelled : int or None
-        Labelled tracks of the catalogue; this and the following of a comparison on a catalogue.
-    won, lost : int or None
-        Tracks that only the candidate, or only the champion, labels right.
+    `labelled`: Labelled tracks of the catalogue; this and the following of a comparison on a
+        catalogue.
+    `won`, `lost`: Tracks that only the candidate, or only the champion, labels right.
     """
 
     tracks: Count
@@ -76,12 +73,8 @@ class Evidence(SparseModel):
 class Promotion(StrictModel):
     """What an alias means from some time on.
 
-    Attributes
-    ----------
-    at : str
-        ISO 8601.
-    evidence : Evidence or None
-        By which the gate was met; None where there was nothing to compare with.
+    `at`: ISO 8601.
+    `evidence`: By which the gate was met; None where there was nothing to compare with.
     """
 
     alias: str
@@ -106,12 +99,8 @@ class Listed(BaseModel):
 class Entry:
     """One bundle of a registry, as its ``bundle.json`` says, unverified.
 
-    Attributes
-    ----------
-    version : str or None
-        None for a bundle that stands right under the root.
-    manifest : Listed or None
-        None where it cannot be read.
+    `version`: None for a bundle that stands right under the root.
+    `manifest`: None where it cannot be read.
     """
 
     name: str

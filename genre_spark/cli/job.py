@@ -37,14 +37,9 @@ WARM = "GENRE_SPARK_WARM"
 class Job:
     """One run of a command.
 
-    Attributes
-    ----------
-    run_id : str
-        In the logs, in the metrics, and in the manifest of what is published.
-    on_connect : bool
-        Whether Spark Connect is used.
-    session : SparkSession or None
-        None until `spark` is called.
+    `run_id`: In the logs, in the metrics, and in the manifest of what is published.
+    `on_connect`: Whether Spark Connect is used.
+    `session`: None until `spark` is called.
     """
 
     settings: "Settings"

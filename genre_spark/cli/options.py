@@ -23,10 +23,7 @@ _SETTINGS = "genre_spark.settings"
 class TableOptions:
     """A catalogue, as the user names it.
 
-    Attributes
-    ----------
-    catalog : str
-        Empty where none was given.
+    `catalog`: Empty where none was given.
     """
 
     catalog: str = ""
@@ -62,12 +59,8 @@ class TableOptions:
 class RunOptions:
     """How a command runs, and what it prints: its summary as JSON, no progress, or tracebacks too.
 
-    Attributes
-    ----------
-    overrides : tuple of str
-        Settings as ``key=value``.
-    settings : mapping
-        Settings by options of their own; see `setting`.
+    `overrides`: Settings as ``key=value``.
+    `settings`: Settings by options of their own; see `setting`.
     """
 
     as_json: bool = False

@@ -36,20 +36,12 @@ _TRACKS_PER_PARTITION = 50_000
 class Tracks:
     """A catalogue to cluster.
 
-    Attributes
-    ----------
-    accepted : DataFrame
-        All accepted tracks.
-    sampled : DataFrame
-        A bounded random sample of those with features, to which scaling is fitted.
-    n, n_with_features : int
-        Accepted tracks, and those of them that have features.
-    features : tuple of str
-        Features to use if they vary.
-    groups : tuple of str
-        Those of `schema.GROUPS` that the catalogue has.
-    sources : FeatureSources, optional
-        By which the features were made comparable.
+    `accepted`: All accepted tracks.
+    `sampled`: A bounded random sample of those with features, to which scaling is fitted.
+    `n`, `n_with_features`: Accepted tracks, and those of them that have features.
+    `features`: Features to use if they vary.
+    `groups`: Those of `schema.GROUPS` that the catalogue has.
+    `sources`: By which the features were made comparable.
     """
 
     accepted: DataFrame

@@ -19,12 +19,8 @@ _PART = 0.25
 class Previous:
     """The synthetic genres of an earlier bundle.
 
-    Attributes
-    ----------
-    path : str
-        For messages.
-    retired : tuple of int
-        Ids that were used before it.
+    `path`: For messages.
+    `retired`: Ids that were used before it.
     """
 
     path: str
@@ -38,14 +34,9 @@ class Previous:
 class Lineage:
     """Ids of a new fit.
 
-    Attributes
-    ----------
-    ids : tuple of int
-        By row of the new fit.
-    names : dict of int to str
-        Of the rows that were there before.
-    retired : tuple of int
-        Ids that must not be used again.
+    `ids`: By row of the new fit.
+    `names`: Of the rows that were there before.
+    `retired`: Ids that must not be used again.
     """
 
     ids: tuple[int, ...]

@@ -29,16 +29,10 @@ _FEWEST_KNOWN = 0.5
 class Dimension(StrictModel):
     """One dimension of the comparison: ``(level + track_weight * x) / deviation``.
 
-    Attributes
-    ----------
-    column : int
-        Of the scaled features.
-    ratio : float
-        Variance between artists over variance within artists; 0 where artists play no part.
-    track_weight : float
-        Of the track's own value x.
-    deviation : float
-        Standard deviation within artists, in scaled units.
+    `column`: Of the scaled features.
+    `ratio`: Variance between artists over variance within artists; 0 where artists play no part.
+    `track_weight`: Of the track's own value x.
+    `deviation`: Standard deviation within artists, in scaled units.
     """
 
     column: Annotated[int, Field(ge=0)]

@@ -30,16 +30,10 @@ _SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": (
 class Word:
     """A word, and of which tracks it is true.
 
-    Attributes
-    ----------
-    column : int
-        Of the feature that it is about.
-    above : bool
-        True of values above the limit, else of those up to it.
-    limit : float
-        In the feature's unit.
-    family : int
-        Words of one family are near synonyms or opposites.
+    `column`: Of the feature that it is about.
+    `above`: True of values above the limit, else of those up to it.
+    `limit`: In the feature's unit.
+    `family`: Words of one family are near synonyms or opposites.
     """
 
     text: str

@@ -25,10 +25,7 @@ _SMALLEST_LEAF = 5
 class Subject:
     """The feature of a column of values.
 
-    Attributes
-    ----------
-    owner : str or None
-        ``artist`` (``album``) for its usual value; None for the track's own.
+    `owner`: ``artist`` (``album``) for its usual value; None for the track's own.
     """
 
     feature: str
@@ -44,10 +41,7 @@ class Subject:
 class Leaf:
     """A box of raw feature values, and the row of the synthetic genre that lies in it.
 
-    Attributes
-    ----------
-    bounds : dict of int to (float, float)
-        By column: a value lies above the first and is at most the second.
+    `bounds`: By column: a value lies above the first and is at most the second.
     """
 
     genre: int

@@ -53,18 +53,13 @@ class ChangedShare(StrictModel):
 class ChangedGenres(StrictModel):
     """Genres that change, and those that agree with the catalogue.
 
-    Attributes
-    ----------
-    flows : tuple of Flow
-        The largest ones.
-    by_synthetic_genre, by_confidence : dict of str to ChangedShare
-        By the old model's label of the track.
-    accepted : dict of str to int
-        Tracks whose genre is accepted: ``kept`` by both models, ``gained`` by the new one alone,
-        ``lost`` by the old one alone; ``changed_though_accepted``: of `kept`, those that changed.
-    labelled : dict of str to int
-        ``tracks`` that have a genre in the catalogue, training tracks included, and those that are
-        ``right_before`` and ``right_after``.
+    `flows`: The largest ones.
+    `by_synthetic_genre`, `by_confidence`: By the old model's label of the track.
+    `accepted`: Tracks whose genre is accepted: ``kept`` by both models, ``gained`` by the new one
+        alone, ``lost`` by the old one alone; ``changed_though_accepted``: of `kept`, those that
+        changed.
+    `labelled`: ``tracks`` that have a genre in the catalogue, training tracks included, and those
+        that are ``right_before`` and ``right_after``.
     """
 
     changed: Count
@@ -86,16 +81,10 @@ class ChangedSyntheticGenres(StrictModel):
 class Reasons(SparseModel):
     """Why labels change.
 
-    Attributes
-    ----------
-    making : dict of str to pair
-        Differences of the models' data, software, weights and thresholds.
-    importance : dict of str to dict of str to pair
-        Per protocol, the accuracy that depends on each input and feature.
-    artists : dict of str to ChangedShare
-        By whether each model has learned from the artist.
-    features : tuple of Flow or None
-        The strongest feature of labels that changed; with `explain`.
+    `making`: Differences of the models' data, software, weights and thresholds.
+    `importance`: Per protocol, the accuracy that depends on each input and feature.
+    `artists`: By whether each model has learned from the artist.
+    `features`: The strongest feature of labels that changed; with `explain`.
     """
 
     making: Pairs
@@ -107,17 +96,11 @@ class Reasons(SparseModel):
 class Difference(StrictModel):
     """What changes if one model replaces another.
 
-    Attributes
-    ----------
-    before, after : dict of str to str
-        ``path`` and ``model_id``.
-    tracks : int
-        That both models accept.
-    only_before, only_after : int
-        That one alone accepts.
-    new_artists : ComparedAccuracy or None
-        Accuracy on labelled tracks of artists that neither has learned from, as `promote` compares
-        it; None if a model does not record its artists.
+    `before`, `after`: ``path`` and ``model_id``.
+    `tracks`: That both models accept.
+    `only_before`, `only_after`: That one alone accepts.
+    `new_artists`: Accuracy on labelled tracks of artists that neither has learned from, as
+        `promote` compares it; None if a model does not record its artists.
     """
 
     before: dict[str, str]

@@ -28,13 +28,9 @@ _BATCH_TRACKS = 8192
 class ArtistBatch:
     """Tracks of complete artist groups.
 
-    Attributes
-    ----------
-    rows : pa.RecordBatch
-        All columns of the tracks, those of a group beside each other.
-    groups : Groups
-        By artist; of an artist with more than `max_group` tracks, by part of it. A track without
-        an artist is a group of its own.
+    `rows`: All columns of the tracks, those of a group beside each other.
+    `groups`: By artist; of an artist with more than `max_group` tracks, by part of it. A track
+        without an artist is a group of its own.
     """
 
     rows: pa.RecordBatch

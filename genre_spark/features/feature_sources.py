@@ -41,10 +41,7 @@ _EQUAL = 0.05
 class MonotoneMap(StrictModel):
     """A piecewise linear map; beyond its ends it is constant.
 
-    Attributes
-    ----------
-    given, becomes : tuple of float
-        Values of the source, in order without repetition, and of the reference.
+    `given`, `becomes`: Values of the source, in order without repetition, and of the reference.
     """
 
     given: tuple[Finite, ...]
@@ -85,12 +82,9 @@ class MonotoneMap(StrictModel):
 class FeatureSources(StrictModel):
     """What other sources' features become.
 
-    Attributes
-    ----------
-    reference : str
-        The source whose features stay as they are, as do those of sources that are not known.
-    maps : dict of str to dict of str to MonotoneMap
-        By known source, then by feature. Features that are not listed are distributed alike.
+    `reference`: The source whose features stay as they are, as do those of sources that are not
+        known.
+    `maps`: By known source, then by feature. Features that are not listed are distributed alike.
     """
 
     reference: str

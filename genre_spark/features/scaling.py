@@ -53,10 +53,7 @@ DECODINGS: dict[str, Callable[[Any], Any]] = {
 class ScaledFeature(StrictModel):
     """One scaled dimension: ``clip((encode(value) - center) / scale)``.
 
-    Attributes
-    ----------
-    bin_edges : tuple of float
-        Quantiles of the catalogue, in scaled units, between which `tensor.bins` steps.
+    `bin_edges`: Quantiles of the catalogue, in scaled units, between which `tensor.bins` steps.
     """
 
     name: str
@@ -88,14 +85,9 @@ class ScaledFeature(StrictModel):
 class FeatureScaler(SparseModel):
     """The fitted transform from raw features to scaled ones; travels in the bundle.
 
-    Attributes
-    ----------
-    features : tuple of str
-        Features in order, extras last.
-    scaled_features : tuple of ScaledFeature
-        Scaled dimensions in order; a circular feature has two.
-    sources : FeatureSources, optional
-        What becomes of the features of other sources before they are scaled.
+    `features`: Features in order, extras last.
+    `scaled_features`: Scaled dimensions in order; a circular feature has two.
+    `sources`: What becomes of the features of other sources before they are scaled.
     """
 
     features: tuple[str, ...]

@@ -33,11 +33,8 @@ class WordColumns:
 class Vocabulary:
     """Known words of titles, then known words of album names.
 
-    Parameters
-    ----------
-    titles, albums : sequence of str
-        Lower-case words. A word of a title and the same word of an album name are different
-        features.
+    `titles`, `albums`: Lower-case words. A word of a title and the same word of an album name are
+        different features.
     """
 
     def __init__(self, titles: list[str], albums: list[str]):

@@ -76,12 +76,8 @@ _Shift = TypeVar("_Shift", FeatureShift, LabelShift)
 class Coverage:
     """How many tracks of a catalogue, and of its model's, have features.
 
-    Attributes
-    ----------
-    tracks : int
-        With features, in the smaller of the two catalogues; of too few nothing can be said.
-    without_features, without_features_before : float
-        Share of the tracks of either that have none.
+    `tracks`: With features, in the smaller of the two catalogues; of too few nothing can be said.
+    `without_features`, `without_features_before`: Share of the tracks of either that have none.
     """
 
     tracks: int

@@ -33,14 +33,9 @@ from genre_spark.versions import __version__
 class Request:
     """Learn from the labelled tracks of a catalogue, or ask for labels.
 
-    Attributes
-    ----------
-    bundle : Bundle
-        With synthetic genres.
-    output : str
-        Of the command: a new bundle, the directory of a study, or a file of questions.
-    answers : tuple of str
-        CSV files whose genres replace the catalogue's.
+    `bundle`: With synthetic genres.
+    `output`: Of the command: a new bundle, the directory of a study, or a file of questions.
+    `answers`: CSV files whose genres replace the catalogue's.
     """
 
     source: Source
@@ -106,10 +101,8 @@ def catalogue_facts(catalogue: Catalogue, source: Source) -> CatalogueFacts:
 class BundleSummary(SparseModel):
     """What `cluster` and `train` made.
 
-    Attributes
-    ----------
-    rules_agreement, stability, quality, change
-        Of synthetic genres, where they were measured; see `clustering.results.Discovery`.
+    `rules_agreement`, `stability`, `quality`, `change`: Of synthetic genres, where they were
+        measured; see `clustering.results.Discovery`.
     """
 
     bundle: str

@@ -25,14 +25,9 @@ from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 class ClusterRequest:
     """Discover synthetic genres and write a clusters bundle.
 
-    Attributes
-    ----------
-    labels : str or None
-        Where to publish the catalogue, labelled with the new bundle.
-    previous : Bundle or None
-        An earlier bundle, whose ids and names are kept where synthetic genres are the same.
-    run_id : str or None
-        Of the labelled catalogue; 12 hexadecimal digits.
+    `labels`: Where to publish the catalogue, labelled with the new bundle.
+    `previous`: An earlier bundle, whose ids and names are kept where synthetic genres are the same.
+    `run_id`: Of the labelled catalogue; 12 hexadecimal digits.
     """
 
     source: Source

@@ -24,12 +24,8 @@ if TYPE_CHECKING:
 class EvaluateRequest(Request):
     """Evaluate the classifier by cross-validation and publish the study.
 
-    Attributes
-    ----------
-    n_seeds : int
-        Splits of known artists, at least 1.
-    with_ablations : bool
-        Whether the classifier is also fitted on fewer labels.
+    `n_seeds`: Splits of known artists, at least 1.
+    `with_ablations`: Whether the classifier is also fitted on fewer labels.
     """
 
     n_seeds: int = 5

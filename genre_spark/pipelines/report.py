@@ -38,18 +38,11 @@ class BrowsePage(StrictModel):
 class BrowseRequest:
     """Write a page to search a labelled catalogue.
 
-    Attributes
-    ----------
-    output : str
-        The page; an earlier one is replaced, and no other file.
-    max_tracks : int
-        A larger catalogue is sampled.
-    catalog : str or None
-        The table that was labelled: titles, artists and albums are taken from it.
-    dataset : Dataset or None
-        Its mapping; None for that of the labels, which must be plain.
-    storage_options : mapping of str to str
-        With which deltalake reaches Delta tables.
+    `output`: The page; an earlier one is replaced, and no other file.
+    `max_tracks`: A larger catalogue is sampled.
+    `catalog`: The table that was labelled: titles, artists and albums are taken from it.
+    `dataset`: Its mapping; None for that of the labels, which must be plain.
+    `storage_options`: With which deltalake reaches Delta tables.
     """
 
     labels: str

@@ -49,12 +49,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class SuggestRequest(Request):
     """Choose tracks to label; the output is a new file, a page if its name ends in .html, else CSV.
 
-    Attributes
-    ----------
-    number : int
-        Questions at most.
-    check : bool
-        Ask about labels that are likely wrong instead; trains a classifier.
+    `number`: Questions at most.
+    `check`: Ask about labels that are likely wrong instead; trains a classifier.
     """
 
     number: int = 50
@@ -64,14 +60,9 @@ class SuggestRequest(Request):
 class Suggested(StrictModel):
     """Questions that were written.
 
-    Attributes
-    ----------
-    questions : str
-        The file.
-    tracks : int
-        Tracks that the answers inform.
-    labelled : int
-        Labelled artists, or with ``--check`` tracks, that were taken into account.
+    `questions`: The file.
+    `tracks`: Tracks that the answers inform.
+    `labelled`: Labelled artists, or with ``--check`` tracks, that were taken into account.
     """
 
     questions: str
@@ -84,16 +75,10 @@ class Suggested(StrictModel):
 class Suggestions:
     """Chosen tracks.
 
-    Attributes
-    ----------
-    rows : list of dict
-        By `COLUMNS`, with the artist's place on the map as ``x`` and ``y``, from 0 to 100.
-    labelled : int
-        Labelled artists or tracks that they rest on.
-    genres : list of str
-        To choose from.
-    places : list of (float, float)
-        Of other artists on the map; empty without a map.
+    `rows`: By `COLUMNS`, with the artist's place on the map as ``x`` and ``y``, from 0 to 100.
+    `labelled`: Labelled artists or tracks that they rest on.
+    `genres`: To choose from.
+    `places`: Of other artists on the map; empty without a map.
     """
 
     rows: list[dict[str, Any]]

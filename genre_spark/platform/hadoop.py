@@ -60,10 +60,7 @@ _FLAT = {"s3", "s3a", "s3n", "gs", "wasb", "wasbs", "oss", "cos", "cosn", "obs",
 class HadoopStorage(Storage):
     """A Hadoop file system, through Spark's JVM.
 
-    Parameters
-    ----------
-    spark : SparkSession
-        Whose Hadoop configuration (credentials, file systems) is used.
+    `spark`: Whose Hadoop configuration (credentials, file systems) is used.
     """
 
     def __init__(self, spark: SparkSession, path: str):

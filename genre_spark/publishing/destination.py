@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 class Destination(ABC):
     """A catalogue that is published in one format.
 
-    Attributes
-    ----------
-    run_id : str
-        This and the following are set by `publishing`.
-    staging, quarantine : str
-        Where Spark writes the labels and the quarantined rows.
+    `run_id`: This and the following are set by `publishing`.
+    `staging`, `quarantine`: Where Spark writes the labels and the quarantined rows.
     """
 
     run_id: str

@@ -75,14 +75,9 @@ def _changes(labelled: DataFrame, published: DataFrame) -> Changes:
 class LabelRequest:
     """What is to be labelled, with what, and where to.
 
-    Attributes
-    ----------
-    incremental : bool
-        Keep the published labels that still hold.
-    dry_run : bool
-        Do all but publish.
-    run_id : str or None
-        12 hexadecimal digits; None for one of its own.
+    `incremental`: Keep the published labels that still hold.
+    `dry_run`: Do all but publish.
+    `run_id`: 12 hexadecimal digits; None for one of its own.
     """
 
     source: Source
@@ -108,12 +103,8 @@ class LabelRequest:
 class PublishedLabels:
     """What `publish_labels` did.
 
-    Attributes
-    ----------
-    published : bool
-        False for a dry run.
-    changes : Changes or None
-        Of a dry run over a published catalogue.
+    `published`: False for a dry run.
+    `changes`: Of a dry run over a published catalogue.
     """
 
     path: str

@@ -159,10 +159,7 @@ class Manifest(StrictModel):
 class Published(BaseModel):
     """A published catalogue, whichever version of genre-spark wrote its manifest.
 
-    Attributes
-    ----------
-    manifest : Manifest or None
-        None where another version wrote it; not part of summaries.
+    `manifest`: None where another version wrote it; not part of summaries.
     """
 
     run_id: str | None = None

@@ -44,12 +44,8 @@ class LabelledCatalogue:
 class LabelledTable:
     """Reads a labelled catalogue: a directory of Parquet files, or a Delta table by its log.
 
-    Parameters
-    ----------
-    get_spark : callable
-        Called for what only Hadoop can reach.
-    options : mapping of str to str
-        Storage options, for a Delta table.
+    `get_spark`: Called for what only Hadoop can reach.
+    `options`: Storage options, for a Delta table.
     """
 
     def __init__(

@@ -40,10 +40,7 @@ _REASONS = "_reasons"
 class Content:
     """What a table holds.
 
-    Attributes
-    ----------
-    checksum : str
-        Of the content of all rows, in whatever order; 16 hexadecimal digits.
+    `checksum`: Of the content of all rows, in whatever order; 16 hexadecimal digits.
     """
 
     rows: int
@@ -174,10 +171,7 @@ def _content(rows: int, checksum: int | None) -> Content:
 class Staged:
     """Labels that were written and verified.
 
-    Attributes
-    ----------
-    scored_at : dict of str to int
-        Tracks by the time of the run that labelled them, ISO 8601.
+    `scored_at`: Tracks by the time of the run that labelled them, ISO 8601.
     """
 
     table: DataFrame
