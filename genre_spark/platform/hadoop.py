@@ -57,8 +57,8 @@ _OF_FILE = "reading file"
 _FLAT = {"s3", "s3a", "s3n", "gs", "wasb", "wasbs", "oss", "cos", "cosn", "obs", "swift", "o3fs"}
 
 
-class HadoopStorage(Storage):
-    """A Hadoop file system, through Spark's JVM.
+class HadoopStorage:
+    """A Hadoop file system, through Spark's JVM; see `LocalStorage` for what the methods do.
 
     `spark`: Whose Hadoop configuration (credentials, file systems) is used.
     """
