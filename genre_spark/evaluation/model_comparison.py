@@ -195,8 +195,8 @@ def _labels(catalogue: Catalogue, bundle: Bundle, settings: Settings, explain: b
     n, largest = catalogue.counts.accepted, settings.scoring.max_group
     shared_out = Tracks.of(catalogue.tracks, n, largest, scoring.owner)
     labels = job.labelled(shared_out, bundle, now(), explain).drop(*job.PASSED)
-    learned = scoring.genres.artist_keys if scoring.genres else []
-    keys = pa.table({_KEY: pa.array(learned, pa.int64())})
+    part = scoring.genres
+    keys = pa.table({_KEY: pa.array(part.artist_keys if part else [], pa.int64())})
     known = labels.sparkSession.createDataFrame(keys).withColumn("_known", F.lit(True))
     joined = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")
     is_known = F.when(F.col(_KEY).isNotNull(), F.col("_known").isNotNull())

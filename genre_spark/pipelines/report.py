@@ -8,7 +8,6 @@ from pyspark.sql import SparkSession
 
 from genre_spark._model import Count, StrictModel
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import Manifest
 from genre_spark.catalog import reader as tables
 from genre_spark.catalog import source_files
 from genre_spark.catalog.catalogue import Source
@@ -83,7 +82,10 @@ def run(
         gallery, gap = storage_of(spark, pictures), settings.publishing.allow_gap
         taken = [path for path in (bundle.location, labels, output) if path]
         directory = check_target(gallery, pictures, taken, pages.PICTURES, "--pictures", gap)
-    rows = _on_map(table, bundle.manifest) if table else {}
+    rows, drawn = {}, bundle.manifest.clusters.map
+    if table and drawn and drawn.tracks:  # else a bundle of an earlier version
+        ids = [track.track_id for track in drawn.tracks]
+        rows = {row[TRACK_ID]: row for row in table.by_ids(ids, _SHOWN)}
     page = pages.report(Subject(bundle.manifest, manifest, rows))
     html.check(storage, output, "report")
     storage.write_text(output, page.html)
@@ -92,15 +94,6 @@ def run(
         pages.write_pictures(gallery, directory, page.figures)
         summary["pictures"] = pictures
     return summary
-
-
-def _on_map(table: reader.LabelledTable, model: Manifest) -> dict[str, dict[str, Any]]:
-    """The labels of the tracks that the bundle's map shows, by id."""
-    drawn = model.clusters.map
-    if not drawn or not drawn.tracks:  # a bundle of an earlier version
-        return {}
-    ids = [track.track_id for track in drawn.tracks]
-    return {row[TRACK_ID]: row for row in table.by_ids(ids, _SHOWN)}
 
 
 def browse(get_spark: GetSpark, request: BrowseRequest) -> BrowsePage:
