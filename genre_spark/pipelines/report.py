@@ -82,7 +82,8 @@ def run(
         gallery, gap = storage_of(spark, pictures), settings.publishing.allow_gap
         taken = [path for path in (bundle.location, labels, output) if path]
         directory = check_target(gallery, pictures, taken, pages.PICTURES, "--pictures", gap)
-    rows, drawn = {}, bundle.manifest.clusters.map
+    rows: dict[str, dict[str, Any]] = {}
+    drawn = bundle.manifest.clusters.map
     if table and drawn and drawn.tracks:  # else a bundle of an earlier version
         ids = [track.track_id for track in drawn.tracks]
         rows = {row[TRACK_ID]: row for row in table.by_ids(ids, _SHOWN)}
