@@ -145,6 +145,8 @@ def agreement(
 ) -> tuple[float, float] | None:
     """Probability that two tracks of one group share a synthetic genre, and that two random ones do.
 
+    None where no group has two tracks to compare.
+
     Parameters
     ----------
     rows : np.ndarray [shape=(n_tracks,), dtype=int64]
@@ -153,11 +155,6 @@ def agreement(
         Artist or album of each track.
     half : np.ndarray [shape=(n_tracks,), dtype=int64], optional
         0 or 1: only tracks in different halves of a group are compared.
-
-    Returns
-    -------
-    tuple of float or None
-        None where no group has two tracks to compare.
     """
     n_groups = int(group.max()) + 1
 

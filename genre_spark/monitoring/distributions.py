@@ -83,12 +83,9 @@ LABEL_GROUPS = ("synthetic_genre", "genre", "confidence_bin", "genre_accepted", 
 def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] = ()) -> list[Row]:
     """Tracks with equal labels and about equal confidence, counted in one pass.
 
-    `by`: What tracks of a group must have in common beside `LABEL_GROUPS`.
+    Each row has `LABEL_GROUPS`, `by`, ``tracks``, ``confidence`` (summed), and the aggregates.
 
-    Returns
-    -------
-    list of Row
-        `LABEL_GROUPS`, those of `by`, ``tracks``, ``confidence`` (summed), and the aggregates.
+    `by`: What tracks of a group must have in common beside `LABEL_GROUPS`.
     """
     confidence = F.col("genre_confidence")
     # `least` would skip the nulls of a clusters bundle.
