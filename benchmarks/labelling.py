@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from genre_spark.bundle import store
+from genre_spark.bundle import registry
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.classifier import estimator, questions
 from genre_spark.classifier.questions import LabelledArtists
@@ -24,7 +24,7 @@ from genre_spark.classifier.representation import Artists
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import load_settings
 from genre_spark.evaluation import label_errors, metrics
-from genre_spark.pipelines.bundles import labelled_sample
+from genre_spark.pipelines.bundles import Request, labelled_sample
 from genre_spark.platform.session import get_session
 from genre_spark.source import load_dataset
 
@@ -158,11 +158,11 @@ def collect(path: str, dataset: str, clusters: str) -> LabelledTracks:
     """All labelled tracks of a table."""
     settings = load_settings()
     spark = get_session(master="local[2]")
-    base = store.open_bundle(lambda: spark, clusters, settings.models.registry)
+    base = registry.open_bundle(lambda: spark, clusters, settings.models.registry)
     source = Source(path, load_dataset(dataset))
     scaler = base.manifest.scoring.scaler
     with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
-        found = labelled_sample(catalogue, base, settings, {}, path)
+        found = labelled_sample(catalogue, Request(source, base, "", settings), {})
     spark.stop()
     return found
 

@@ -43,6 +43,7 @@ from genre_spark.pipelines import cluster as cluster_pipeline  # noqa: E402
 from genre_spark.pipelines import demo  # noqa: E402
 from genre_spark.pipelines import score as score_pipeline  # noqa: E402
 from genre_spark.pipelines import train as train_pipeline  # noqa: E402
+from genre_spark.pipelines.bundles import Request  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.publishing.labels import LabelRequest  # noqa: E402
 from genre_spark.schema import ALBUM, GENRE, GROUPS, TITLE  # noqa: E402
@@ -192,9 +193,7 @@ def _reads_tracks_alone(spark: SparkSession, folder: Path) -> Bundle:
         columns = {name: own for name, own in known.columns.items() if name not in GROUPS}
         source = Source(str(demo.table()), known.model_copy(update={"columns": columns}))
         cluster_pipeline.run(spark, cluster_pipeline.ClusterRequest(source, str(clusters), _QUICK))
-        train_pipeline.run(
-            spark, train_pipeline.TrainRequest(source, files.load(clusters), str(model), _QUICK)
-        )
+        train_pipeline.run(spark, Request(source, files.load(clusters), str(model), _QUICK))
     return files.load(model)
 
 

@@ -16,14 +16,15 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from genre_spark._model import now
-from genre_spark.bundle import store
+from genre_spark.bundle import registry
 from genre_spark.bundle.files import Bundle
-from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
+from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.config import load_settings
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines import cluster as cluster_pipeline
 from genre_spark.pipelines import suggest as suggest_pipeline
 from genre_spark.pipelines import train as train_pipeline
+from genre_spark.pipelines.bundles import Request, scanned
 from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed, require_classic
 from genre_spark.scoring import job
@@ -125,8 +126,7 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
     with borrowed(spark):
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
         base = open_model(spark, clusters, settings)
-        request = train_pipeline.TrainRequest(source, base, output, wanted)
-        train_pipeline.run(spark, request, plainly(report_progress))
+        train_pipeline.run(spark, Request(source, base, output, wanted), plainly(report_progress))
         return open_model(spark, output, settings)
 
 
@@ -172,7 +172,7 @@ def suggest(  # noqa: PLR0913 - of a notebook, by keyword
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
-        with suggest_pipeline.scanned(spark, source, opened, wanted) as catalogue:
+        with scanned(spark, source, opened, wanted) as catalogue:
             found = suggest_pipeline.suggest(
                 catalogue, opened, wanted, number, answers or {}, source.path
             )
@@ -204,7 +204,7 @@ def open_model(
     'full'
     """
     wanted = load_settings(given=settings).models
-    return store.open_bundle(lambda: spark, model, wanted.registry)
+    return registry.open_bundle(lambda: spark, model, wanted.registry)
 
 
 def score(
@@ -250,10 +250,7 @@ def score(
     with borrowed(spark):
         opened = _opened(spark, bundle, settings)
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
-        needed, ranges = opened.manifest.scoring, opened.profile.ranges
-        with scan_catalogue(
-            spark, source, wanted.catalog, needed.scaler, needed.owner, ranges
-        ) as catalogue:
+        with scanned(spark, source, opened, wanted) as catalogue:
             distributions.check_drift(opened.profile, catalogue, wanted.drift, source.path)
             oversized = catalogue.sample.oversized_artists(wanted.scoring.max_group)
             shared_out = Tracks(catalogue.tracks, catalogue.n_rows, oversized)

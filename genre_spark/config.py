@@ -173,28 +173,23 @@ def load_settings(
     Raises `ConfigError` with every unknown key and wrong value, each with the file or option it
     stands in.
 
-    Parameters
-    ----------
-    config : path, optional
-        A YAML file with any part of the settings.
-    overrides : tuple of str
-        ``section.key=value``, or ``key=value`` where only one section has that key.
-    seed : int, optional
-        Shorthand for the override ``seed=...``.
-    given : mapping, optional
-        Values by the same keys as `overrides`, of options that stand for one setting and of `api`.
+    `config`: A YAML file with any part of the settings.
+    `overrides`: ``section.key=value``, or ``key=value`` where only one section has that key.
+    `seed`: Shorthand for the override ``seed=...``.
+    `given`: Values by the same keys as `overrides`, of options that stand for one setting and of
+        `api`.
     """
     defaults = read_yaml(conf_dir() / "default.yaml")
-    origins: dict[str, str] = {}
-    values = defaults
+    layers: list[tuple[str, dict[str, Any]]] = []
     if config is not None:
-        values = _merge(values, read_yaml(Path(config), _AS_TYPED), str(config), origins)
-    for override in overrides:
-        values = _merge(values, _parse_override(override, defaults), "--set", origins)
+        layers.append((str(config), read_yaml(Path(config), _AS_TYPED)))
+    layers += [("--set", _parse_override(override, defaults)) for override in overrides]
     if seed is not None:
-        values = _merge(values, {"seed": seed}, "--seed", origins)
-    for key, value in (given or {}).items():
-        values = _merge(values, _nested(key, value, defaults), "settings", origins)
+        layers.append(("--seed", {"seed": seed}))
+    layers += [("settings", _nested(key, of, defaults)) for key, of in (given or {}).items()]
+    values, origins = defaults, dict[str, str]()
+    for origin, changes in layers:
+        values = _merge(values, changes, origin, origins)
     return validated(Settings, values, origins, str(conf_dir() / "default.yaml"))
 
 
@@ -223,10 +218,7 @@ def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, An
 
     Raises `ConfigError` if it cannot be read, or is no mapping; what is in it is not quoted.
 
-    Parameters
-    ----------
-    as_typed : tuple of str
-        Keys that lead to a mapping whose values are texts, as they were typed.
+    `as_typed`: Keys that lead to a mapping whose values are texts, as they were typed.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -329,10 +321,7 @@ def validated(
 
     Raises `ConfigError` with every unknown key and wrong value.
 
-    Parameters
-    ----------
-    origins : dict of str to str
-        The file or option that each key stands in.
+    `origins`: The file or option that each key stands in.
     """
     try:
         return model.model_validate(values)

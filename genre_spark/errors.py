@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-# As shells have it of a process that a signal ended: 128 and its number.
+# As shells have it of a process that SIGINT ended: 128 and its number.
 STOPPED = 130
-SIGNALS = {129: "SIGHUP", STOPPED: "SIGINT", 131: "SIGQUIT", 143: "SIGTERM"}
 
 
 class GenreSparkError(Exception):

@@ -203,7 +203,7 @@ WHY_COLUMNS = {name: one.kind for name, one in EXPLAINED_COLUMNS.items()}
 PartitionColumn = Literal["synthetic_genre_id"]
 PARTITION_COLUMNS: tuple[PartitionColumn, ...] = get_args(PartitionColumn)
 
-# In which a labelled catalogue may be published; see `publishing.formats`.
+# In which a labelled catalogue may be published; see `publishing.destination`.
 TableFormat = Literal["parquet", "delta"]
 TABLE_FORMATS: tuple[TableFormat, ...] = get_args(TableFormat)
 

@@ -158,14 +158,10 @@ class Dataset(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _confirmed_are_features(self) -> "Dataset":
+    def _names_are_known(self) -> "Dataset":
         unknown = sorted(set(self.confirmed) - {*FEATURE_NAMES, *self.extra_features})
         if unknown:
             raise ValueError(f"confirmed: {', '.join(unknown)}: no feature of that name")
-        return self
-
-    @model_validator(mode="after")
-    def _columns_are_canonical(self) -> "Dataset":
         unknown = sorted(set(self.columns) - set(self.canonical))
         if unknown:
             raise ValueError(

@@ -43,14 +43,9 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class Bundle:
     """A verified bundle.
 
-    Attributes
-    ----------
-    path : Path
-        Where its files are, or were while a copy of it was read.
-    profile : Profile
-        Distributions of the catalogue that it was made from.
-    reference : str or None
-        What it was opened by, where `path` is that of a copy.
+    `path`: Where its files are, or were while a copy of it was read.
+    `profile`: Distributions of the catalogue that it was made from.
+    `reference`: What it was opened by, where `path` is that of a copy.
     """
 
     path: Path

@@ -131,12 +131,8 @@ class Importance(StrictModel):
 class ProtocolMetrics(HeldOutMetrics, SparseModel):
     """Metrics of one protocol, beside baselines on the same tracks.
 
-    Attributes
-    ----------
-    held_out : str
-        Fingerprint of the tracks: where it is equal, accuracies are comparable.
-    baselines, ladder : dict of str to float
-        Accuracies of simpler classifiers, and of the classifier's own steps.
+    `held_out`: Fingerprint of the tracks: where it is equal, accuracies are comparable.
+    `baselines`, `ladder`: Accuracies of simpler classifiers, and of the classifier's own steps.
     """
 
     held_out: str
@@ -153,10 +149,7 @@ class ProtocolMetrics(HeldOutMetrics, SparseModel):
 class GenreMetrics(StrictModel):
     """Metrics of a trained classifier.
 
-    Attributes
-    ----------
-    skipped : dict of str to str
-        Protocols that were not measured, each with the reason.
+    `skipped`: Protocols that were not measured, each with the reason.
     """
 
     classes: tuple[str, ...]

@@ -12,8 +12,8 @@ from genre_spark.bundle.genre_metrics import GenreMetrics
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier.genre_part import GenrePart
 from genre_spark.classifier.head import n_artist_inputs
+from genre_spark.clustering.metric import SyntheticPart
 from genre_spark.clustering.results import Discovery
-from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import ARTIST
 
@@ -25,16 +25,10 @@ CONFIDENCE_BINS = 20
 class FeatureProfile(StrictModel):
     """Distribution of one feature, over as many tracks as tell what all are like.
 
-    Attributes
-    ----------
-    quantiles : tuple of float
-        At `LEVELS`, in raw units; empty where the catalogue had no value.
-    missing : float
-        Share of tracks without a value, of those that have any feature.
-    bin_edges : tuple of float
-        The distinct inner quantiles; bin i holds values in (edges[i - 1], edges[i]].
-    counts : tuple of int
-        Of these tracks per bin, one more than there are edges.
+    `quantiles`: At `LEVELS`, in raw units; empty where the catalogue had no value.
+    `missing`: Share of tracks without a value, of those that have any feature.
+    `bin_edges`: The distinct inner quantiles; bin i holds values in (edges[i - 1], edges[i]].
+    `counts`: Of these tracks per bin, one more than there are edges.
     """
 
     quantiles: tuple[Finite, ...]
@@ -54,14 +48,10 @@ class FeatureProfile(StrictModel):
 class LabelProfile(SparseModel):
     """Which labels a model gives, and how sure it is.
 
-    Attributes
-    ----------
-    synthetic_genres, genres : dict of str to int
-        Tracks per label; no genres with a clusters bundle.
-    confidence : dict of str to int
-        Tracks per bin of confidence, `CONFIDENCE_BINS` of equal width, by the bin's number.
-    precision : dict of str to int
-        Tracks per `genre_precision`.
+    `synthetic_genres`, `genres`: Tracks per label; no genres with a clusters bundle.
+    `confidence`: Tracks per bin of confidence, `CONFIDENCE_BINS` of equal width, by the bin's
+        number.
+    `precision`: Tracks per `genre_precision`.
     """
 
     synthetic_genres: dict[str, Count]

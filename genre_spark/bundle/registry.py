@@ -1,4 +1,6 @@
-"""Model registry: ``ROOT/NAME/VERSION``, and aliases such as ``NAME@champion``.
+"""Bundles by path or name, and the model registry: ``ROOT/NAME/VERSION``, ``NAME@champion``.
+
+New bundles appear whole or not at all; remote ones are fetched.
 
 What an alias means is never rewritten: each promotion is a file of its own,
 ``NAME/_promotions/000001.json`` and so on, and the latest one counts. So readers never find half an
@@ -7,24 +9,34 @@ alias, two promotions at once cannot both be the next one, and the history is al
 
 import json
 import re
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
+from pyspark.sql import SparkSession
 
 from genre_spark._model import Count, Finite, Share, SparseModel, StrictModel
 from genre_spark.bundle import files
+from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import Protocol
 from genre_spark.errors import BundleError, ConfigError, InputError, OutputError
-from genre_spark.platform.hadoop import GetSpark, storage_at
-from genre_spark.platform.storage import LocalStorage, Storage, is_remote
+from genre_spark.platform import atomic_directory
+from genre_spark.platform.hadoop import GetSpark, storage_at, storage_of
+from genre_spark.platform.storage import LocalStorage, Storage, is_remote, local_path
 
 CHAMPION = "champion"
 # Other registries by the start of their references: a name, and the module, which needs an extra.
 OTHERS = {"models:/": ("mlflow", "genre_spark.scoring.mlflow_model")}
 PROMOTIONS = "_promotions"
+# Bytes of a whole bundle; its network has some hundred thousand weights.
+MAX_BYTES = 2**30
 # No dots: abfs://container@account.dfs.core.windows.net names no alias.
 _ALIAS = r"[A-Za-z][\w-]*"
 _ALIASED = re.compile(rf"(?P<folder>.*[^/])@(?P<alias>{_ALIAS})")
@@ -34,12 +46,9 @@ _VERSIONED = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 class ComparedAccuracy(SparseModel):
     """Accuracies of two models on the same tracks.
 
-    Attributes
-    ----------
-    labelled : int or None
-        Labelled tracks of the catalogue; this and the following of a comparison on a catalogue.
-    won, lost : int or None
-        Tracks that only the candidate, or only the champion, labels right.
+    `labelled`: Labelled tracks of the catalogue; this and the following of a comparison on a
+        catalogue.
+    `won`, `lost`: Tracks that only the candidate, or only the champion, labels right.
     """
 
     tracks: Count
@@ -64,12 +73,8 @@ class Evidence(SparseModel):
 class Promotion(StrictModel):
     """What an alias means from some time on.
 
-    Attributes
-    ----------
-    at : str
-        ISO 8601.
-    evidence : Evidence or None
-        By which the gate was met; None where there was nothing to compare with.
+    `at`: ISO 8601.
+    `evidence`: By which the gate was met; None where there was nothing to compare with.
     """
 
     alias: str
@@ -94,12 +99,8 @@ class Listed(BaseModel):
 class Entry:
     """One bundle of a registry, as its ``bundle.json`` says, unverified.
 
-    Attributes
-    ----------
-    version : str or None
-        None for a bundle that stands right under the root.
-    manifest : Listed or None
-        None where it cannot be read.
+    `version`: None for a bundle that stands right under the root.
+    `manifest`: None where it cannot be read.
     """
 
     name: str
@@ -109,19 +110,84 @@ class Entry:
     aliases: tuple[str, ...]
 
 
+def _registry_of(reference: str) -> Any:
+    """The module that finds, fetches and promotes a bundle: that of folders, or of another registry."""
+    modules = [of for start, (_, of) in OTHERS.items() if reference.startswith(start)]
+    return import_module(modules[0] if modules else __name__)
+
+
+def open_bundle(get_spark: GetSpark, reference: str, root: str) -> Bundle:
+    """A verified bundle by its path or name; see `locate`.
+
+    Raises `BundleError` if it is not there, or cannot be trusted.
+    """
+    path = _registry_of(reference).locate(get_spark, reference, root)
+    with on_disk(get_spark, path) as opened:
+        return opened
+
+
+@contextmanager
+def on_disk(get_spark: GetSpark, path: str) -> Iterator[Bundle]:
+    """A verified bundle whose files are on the local disk for as long as the block lasts."""
+    if not is_remote(path):
+        if not local_path(path).exists():
+            raise BundleError(f"{path}: no such bundle")
+        yield files.load(local_path(path))
+        return
+    with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
+        copy = _registry_of(path).download(get_spark, path, Path(folder), MAX_BYTES)
+        yield replace(files.load(copy), reference=path)
+
+
+def aliases_of(get_spark: GetSpark, path: str) -> "VersionAliases":
+    """The aliases of a model, as seen from the version at a path."""
+    made: VersionAliases = _registry_of(path).VersionAliases(get_spark, path)
+    return made
+
+
+def check_output(spark: SparkSession, output: str, inputs: list[str]) -> None:
+    """Refuses a place for a new bundle where something is, since bundles are immutable.
+
+    Raises `OutputError`, also if it contains an input, or lies inside one.
+    """
+    storage = storage_of(spark, output)
+    path = storage.resolve(output)
+    if storage.exists(path) and not (storage.is_dir(path) and not storage.names(path)):
+        raise OutputError(
+            f"--output {output}: exists; bundles are never overwritten. Choose a new name,"
+            " or delete it yourself"
+        )
+    atomic_directory.check_apart(storage, output, inputs)
+
+
+@contextmanager
+def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
+    """A local folder to make a bundle in; it appears at `output` when the block is done.
+
+    Raises `OutputError` if another run is making it, or it is there by now.
+    """
+    made_in = Path(tempfile.mkdtemp(prefix="genre-spark-"))
+    # Temporary folders are private to their owner; a bundle is for all who may read its parent.
+    folder = made_in / "bundle"
+    folder.mkdir()
+    storage = storage_of(spark, output)
+    try:
+        with atomic_directory.publishing(storage, storage.resolve(output), kind=None) as target:
+            yield folder
+            storage.upload(folder, target.staging)
+    finally:
+        shutil.rmtree(made_in, ignore_errors=True)
+
+
 def locate(get_spark: GetSpark, reference: str, root: str) -> str:
     """The path of a bundle.
 
     Raises `BundleError` if an alias has never been given, or its bundle is no longer the one that
     it was given to.
 
-    Parameters
-    ----------
-    get_spark : callable
-        Called for what only Hadoop can reach.
-    reference : str
-        A path; ``NAME@alias``, where NAME may be a path too; or ``NAME/VERSION``. What stands at
-        the path goes before what has the name.
+    `get_spark`: Called for what only Hadoop can reach.
+    `reference`: A path; ``NAME@alias``, where NAME may be a path too; or ``NAME/VERSION``. What
+        stands at the path goes before what has the name.
     """
     found = _ALIASED.fullmatch(reference)
     if not found and is_remote(reference):
@@ -180,17 +246,26 @@ def entries(get_spark: GetSpark, root: str) -> list[Entry]:
         raise BundleError(f"{root}: no such registry; name its folder with --registry PATH")
     found = []
     for name in _folders(storage, root):
-        if storage.exists(f"{root}/{name}/{files.MANIFEST}"):
-            path = f"{root}/{name}"
-            found.append(Entry(name, None, path, _manifest(storage, path), ()))
-        else:
-            found += _versions(storage, name, f"{root}/{name}")
+        folder = f"{root}/{name}"
+        if storage.exists(f"{folder}/{files.MANIFEST}"):
+            found.append(Entry(name, None, folder, _manifest(storage, folder), ()))
+            continue
+        made = current(promotions(storage, folder))
+        for version in _folders(storage, folder):
+            path = f"{folder}/{version}"
+            if storage.exists(f"{path}/{files.MANIFEST}"):
+                aliases = tuple(alias for alias, one in made.items() if one.version == version)
+                found.append(Entry(name, version, path, _manifest(storage, path), aliases))
     return found
 
 
 def promotions(storage: Storage, folder: str) -> list[Promotion]:
     """All promotions of a model, the oldest first. Raises `BundleError` if one cannot be read."""
-    return [_read(storage, path) for path in _files(storage, folder)]
+    made: list[Promotion] = []
+    # Numbered without a gap, so that nobody need list a folder of an object store.
+    while storage.exists(path := _file(folder, len(made) + 1)):
+        made.append(_read(storage, path))
+    return made
 
 
 def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> None:
@@ -198,10 +273,7 @@ def promote(storage: Storage, folder: str, promotion: Promotion, seen: int) -> N
 
     Raises `OutputError` if another promotion was made meanwhile.
 
-    Parameters
-    ----------
-    seen : int
-        How many promotions there were when it was decided.
+    `seen`: How many promotions there were when it was decided.
     """
     storage.make_dirs(f"{folder}/{PROMOTIONS}")
     content = promotion.model_dump(mode="json")
@@ -252,31 +324,12 @@ def _folders(storage: Storage, path: str) -> list[str]:
     return [name for name in names if storage.is_dir(f"{path}/{name}")]
 
 
-def _versions(storage: Storage, name: str, folder: str) -> list[Entry]:
-    made = current(promotions(storage, folder))
-    found = []
-    for version in _folders(storage, folder):
-        path = f"{folder}/{version}"
-        if storage.exists(f"{path}/{files.MANIFEST}"):
-            aliases = tuple(alias for alias, one in made.items() if one.version == version)
-            found.append(Entry(name, version, path, _manifest(storage, path), aliases))
-    return found
-
-
 def _manifest(storage: Storage, path: str) -> Listed | None:
     """What ``bundle.json`` says, unverified; None where it cannot be listed."""
     try:
         return Listed.model_validate_json(storage.read_text(f"{path}/{files.MANIFEST}"))
     except Exception:  # a file system raises what it likes; `verify` says what is wrong
         return None
-
-
-def _files(storage: Storage, folder: str) -> list[str]:
-    """Numbered without a gap, so that nobody need list a folder of an object store."""
-    paths: list[str] = []
-    while storage.exists(_file(folder, len(paths) + 1)):
-        paths.append(_file(folder, len(paths) + 1))
-    return paths
 
 
 def _file(folder: str, number: int) -> str:

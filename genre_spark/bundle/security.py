@@ -8,7 +8,8 @@ sizes grow in proportion to the number of tracks.
 
 import math
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from genre_spark.classifier.onnx_network import OPERATORS, OPSET
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import GraphProto, ModelProto, TensorProto
 
 # About a hundred times what the networks of genre-spark have.
 MAX_BYTES = 64 * 2**20
@@ -59,30 +60,30 @@ def check_onnx(content: bytes, inputs: Shapes, outputs: Shapes) -> None:
 
     Raises `UntrustedError`.
 
-    Parameters
-    ----------
-    inputs : mapping of str to tuple of int
-        Shape per track of each input, all float32; the number of tracks stands before it.
-    outputs : mapping of str to tuple of int
-        Shape per track of each output, in order: log-probabilities along the last axis.
+    `inputs`: Shape per track of each input, all float32; the number of tracks stands before it.
+    `outputs`: Shape per track of each output, in order: log-probabilities along the last axis.
     """
-    model = _parse(content)
+    import onnx
+
+    with _refusing("is not an ONNX network"):
+        model = onnx.load_model_from_string(content)
     _check_structure(model)
     for tensor in model.graph.initializer:
         _check_tensor(tensor)
-    _check_valid(model)
+    with _refusing("is not a valid ONNX network"):
+        onnx.checker.check_model(model)
     _check_signature(model.graph, inputs, outputs)
     _check_costs(model)
     _check_run(content, inputs, outputs)
 
 
-def _parse(content: bytes) -> "ModelProto":
-    import onnx
-
+@contextmanager
+def _refusing(fault: str) -> Iterator[None]:
+    """Raises whatever fails in the block: protobuf, onnx and numpy have kinds of their own for each."""
     try:
-        return onnx.load_model_from_string(content)
-    except Exception as err:  # protobuf raises what it likes
-        raise UntrustedError("is not an ONNX network") from err
+        yield
+    except Exception as err:
+        raise UntrustedError(fault) from err
 
 
 def _check_structure(model: "ModelProto") -> None:
@@ -112,23 +113,12 @@ def _check_tensor(tensor: "TensorProto") -> None:
         raise UntrustedError(f"has a tensor of shape {list(tensor.dims)}")
     if tensor.data_type not in (tensor.FLOAT, tensor.INT64):
         raise UntrustedError("has constants that are neither float32 nor int64")
-    try:
+    with _refusing(f"has a tensor that is not of its shape {list(tensor.dims)}"):
         values = numpy_helper.to_array(tensor)
-    except Exception as err:  # numpy and onnx raise many kinds where sizes do not fit
-        raise UntrustedError(f"has a tensor that is not of its shape {list(tensor.dims)}") from err
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise UntrustedError("has weights that are not finite")
     if values.dtype.kind == "f" and values.size and np.abs(values).max() > _LARGEST_WEIGHT:
         raise UntrustedError(f"has weights beyond {_LARGEST_WEIGHT:g}")
-
-
-def _check_valid(model: "ModelProto") -> None:
-    from onnx import checker
-
-    try:
-        checker.check_model(model)
-    except Exception as err:
-        raise UntrustedError("is not a valid ONNX network") from err
 
 
 def _check_signature(graph: "GraphProto", inputs: Shapes, outputs: Shapes) -> None:
@@ -170,18 +160,14 @@ def _costs(model: "ModelProto", n_tracks: int) -> tuple[int, int]:
     shapes = _inferred(model, n_tracks)
     numbers = multiplications = 0
     for node in model.graph.node:
-        sizes = [math.prod(shapes[name]) for name in node.output if name]
-        numbers += sum(sizes)
-        multiplications += sum(sizes) * _products(node, shapes)
+        given = sum(math.prod(shapes[name]) for name in node.output if name)
+        products = 1  # that are added up for each number
+        if node.op_type == "Gemm":
+            transposed = any(one.name == "transA" and one.i for one in node.attribute)
+            products = shapes[node.input[0]][0 if transposed else -1]
+        numbers += given
+        multiplications += given * products
     return numbers, multiplications
-
-
-def _products(node: "NodeProto", shapes: Shapes) -> int:
-    """How many products are added up for each number that an operator gives."""
-    if node.op_type != "Gemm":
-        return 1
-    transposed = any(one.name == "transA" and one.i for one in node.attribute)
-    return shapes[node.input[0]][0 if transposed else -1]
 
 
 def _inferred(model: "ModelProto", n_tracks: int) -> dict[str, tuple[int, ...]]:
@@ -195,10 +181,8 @@ def _inferred(model: "ModelProto", n_tracks: int) -> dict[str, tuple[int, ...]]:
     for value in fixed.graph.output:  # what the file states is not relied on
         value.type.tensor_type.ClearField("shape")
     fixed.graph.ClearField("value_info")
-    try:
+    with _refusing("is not a valid ONNX network"):
         inferred = shape_inference.infer_shapes(fixed, strict_mode=True).graph
-    except Exception as err:
-        raise UntrustedError("is not a valid ONNX network") from err
     computed = [*inferred.value_info, *inferred.output]
     if any(_is_no_float(value) for value in computed):
         raise UntrustedError("computes what is not float32")
@@ -219,11 +203,9 @@ def _check_run(content: bytes, inputs: Shapes, outputs: Shapes) -> None:
     from genre_spark.classifier.onnx_network import open_session
 
     tracks = {name: _probe(shape) for name, shape in inputs.items()}
-    try:
+    with _refusing("cannot be run by ONNX Runtime"):
         session = open_session(content)
         found, again = (session.run(list(outputs), tracks) for _ in range(2))
-    except Exception as err:  # ONNX Runtime has kinds of its own for each failure
-        raise UntrustedError("cannot be run by ONNX Runtime") from err
     for values, same, shape in zip(found, again, outputs.values(), strict=True):
         if values.shape != (_PROBE_TRACKS, *shape):
             raise UntrustedError(f"gives {values.shape[1:]} per track, should give {shape}")

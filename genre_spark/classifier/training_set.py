@@ -19,7 +19,7 @@ from genre_spark.classifier import representation, splits
 from genre_spark.classifier.evidence import mix
 from genre_spark.classifier.representation import ARTISTS_SCHEMA, Artists
 from genre_spark.classifier.similar_artists import Space
-from genre_spark.clustering.synthetic_part import SyntheticPart
+from genre_spark.clustering.metric import SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.features import artist_pass, documents

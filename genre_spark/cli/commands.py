@@ -13,7 +13,6 @@ from genre_spark.cli.options import (
     DATASET,
     TABLE_FORMAT,
     DatasetName,
-    OutputOptions,
     Place,
     RunOptions,
     TableOptions,
@@ -25,12 +24,17 @@ from genre_spark.cli.options import (
     table_options,
 )
 from genre_spark.errors import ConfigError
+from genre_spark.monitoring.finished_run import Facts
 from genre_spark.schema import PARTITION_COLUMNS
+
+CLUSTERS = place("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
+MODEL = place("--model", required=True, metavar="BUNDLE", help="A bundle made by cluster or train.")
+NEW_BUNDLE = place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
 
 
 @click.command(epilog="Example: genre-spark cluster --catalog tracks.parquet --output models/mine")
 @CATALOG
-@place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@NEW_BUNDLE
 @place("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
 @TABLE_FORMAT
 @place(
@@ -69,8 +73,8 @@ def cluster(
     " --output models/mine-full"
 )
 @CATALOG
-@place("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
-@place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+@CLUSTERS
+@NEW_BUNDLE
 @click.option(
     "--mlflow", is_flag=True, help="Also log it as a run of MLflow (MLFLOW_TRACKING_URI)."
 )
@@ -91,10 +95,11 @@ def train(  # noqa: PLR0913  # an argument for each option
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
     with job_of(run) as job:
-        from genre_spark.bundle import store
+        from genre_spark.bundle import registry
         from genre_spark.cli import views
         from genre_spark.pipelines import report as report_pipeline
         from genre_spark.pipelines import train as pipeline
+        from genre_spark.pipelines.bundles import Request
 
         if register and not mlflow:
             raise ConfigError("--register NAME needs --mlflow, which logs the model to register")
@@ -103,13 +108,12 @@ def train(  # noqa: PLR0913  # an argument for each option
 
             mlflow_model.check(register)
         source = table.source(job.settings)
-        base = job.model(clusters)
-        request = pipeline.TrainRequest(source, base, output, job.settings, answers)
+        request = Request(source, job.model(clusters), output, job.settings, answers)
         summary = job.run(pipeline, request)
         shown, parts = summary.model_dump(mode="json", by_alias=True), [*views.bundle(summary)]
         if mlflow:
             job.terminal.report_progress("logging to MLflow")
-            with store.on_disk(job.spark, output) as made, TemporaryDirectory() as folder:
+            with registry.on_disk(job.spark, output) as made, TemporaryDirectory() as folder:
                 page, pictures = f"{folder}/report.html", f"{folder}/pictures"
                 report_pipeline.run(None, made, page, job.settings, pictures=pictures)
                 logged = mlflow_model.log(made, job.settings, job.run_id, output, Path(folder))
@@ -127,7 +131,7 @@ def train(  # noqa: PLR0913  # an argument for each option
     " --output study"
 )
 @CATALOG
-@place("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
+@CLUSTERS
 @place("--output", required=True, metavar="DIR", help="Tables and pictures.")
 @click.option(
     "--seeds",
@@ -161,7 +165,7 @@ def evaluate(  # noqa: PLR0913  # an argument for each option
 
         source = table.source(job.settings)
         request = pipeline.EvaluateRequest(
-            source, job.model(clusters), output, job.settings, seeds, ablations, answers
+            source, job.model(clusters), output, job.settings, answers, seeds, ablations
         )
         summary = job.run(pipeline, request)
         job.terminal.show(summary, views.study(summary))
@@ -172,7 +176,7 @@ def evaluate(  # noqa: PLR0913  # an argument for each option
     " --output questions.csv"
 )
 @CATALOG
-@place("--model", required=True, metavar="BUNDLE", help="A bundle made by cluster or train.")
+@MODEL
 @place(
     "--output",
     required=True,
@@ -208,7 +212,7 @@ def suggest(  # noqa: PLR0913  # an argument for each option
 
         source = table.source(job.settings)
         request = pipeline.SuggestRequest(
-            source, job.model(model), output, job.settings, number, answers, check
+            source, job.model(model), output, job.settings, answers, number, check
         )
         summary = job.run(pipeline, request)
         job.terminal.show(summary, views.questions(summary))
@@ -219,7 +223,7 @@ def suggest(  # noqa: PLR0913  # an argument for each option
     " --output labelled"
 )
 @CATALOG
-@place("--model", required=True, metavar="BUNDLE", help="A bundle made by cluster or train.")
+@MODEL
 @place("--output", required=True, metavar="DIR", help="The labelled catalogue.")
 @click.option(
     "--incremental", is_flag=True, help="Score only new and changed tracks, with the same result."
@@ -279,7 +283,7 @@ def score(
     epilog="Example: genre-spark report --model models/reference --labels labelled"
     " --output report.html"
 )
-@place("--model", required=True, metavar="BUNDLE", help="A bundle made by cluster or train.")
+@MODEL
 @place("--labels", metavar="DIR", help="A catalogue labelled with this model.")
 @place("--output", required=True, metavar="FILE.html", help="The page.")
 @place("--pictures", metavar="DIR", help="Also write its charts there as PNG files.")
@@ -289,7 +293,6 @@ def report(
 ) -> None:
     """Writes an HTML report on a model and the catalogue that it labelled."""
     with job_of(run) as job:
-        from genre_spark.monitoring.finished_run import Facts
         from genre_spark.pipelines import report as pipeline
         from genre_spark.platform.storage import is_remote
 
@@ -326,12 +329,12 @@ def demo(run: RunOptions, output: str) -> None:
 @click.command(epilog="Example: genre-spark datasets tidytuesday")
 @click.argument("name", type=DatasetName(files=False), required=False)
 @output_options
-def datasets(out: OutputOptions, name: str | None) -> None:
+def datasets(run: RunOptions, name: str | None) -> None:
     """Lists well-known public tables, or describes one.
 
     Pass a name to --dataset to map the columns of that table.
     """
-    with terminal_of(out) as terminal:
+    with terminal_of(run) as terminal:
         from genre_spark.catalog import public_datasets
         from genre_spark.cli import views
 
@@ -347,12 +350,12 @@ def datasets(out: OutputOptions, name: str | None) -> None:
 @click.argument("name", type=DatasetName(files=False))
 @place("--output", metavar="FILE", help="The file.  [its own name, in the current folder]")
 @output_options
-def fetch(out: OutputOptions, name: str, output: str | None) -> None:
+def fetch(run: RunOptions, name: str, output: str | None) -> None:
     """Downloads a well-known table, or prints the page to get it from.
 
     Resumes an interrupted download; the file gets its name once its checksum is correct.
     """
-    with terminal_of(out) as terminal:
+    with terminal_of(run) as terminal:
         from genre_spark.catalog import public_datasets
         from genre_spark.cli import views
 
@@ -377,17 +380,20 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
             "--output writes an inferred mapping, and --dataset has one: give only one of them"
         )
     with job_of(run) as job:
-        from genre_spark.catalog import advice
+        from genre_spark.catalog import advice, inspection
         from genre_spark.cli import views
-        from genre_spark.monitoring.finished_run import Facts
-        from genre_spark.pipelines import inspect as pipeline
 
         if output:
             advice.check_absent(Path(output))
         source = table.source(job.settings)
         spark = job.spark(source.path)
         job.terminal.report_progress(f"inspecting {table.catalog}")
-        found = pipeline.run(spark, source, job.settings.catalog, table.dataset, output)
+        is_mapped = table.dataset is not None
+        found = inspection.inspect(spark, source, is_mapped, job.settings.catalog)
+        if output:
+            advice.write(found, Path(output))
+        then = advice.next_command(found, table.dataset, output, source.fmt)
+        found = found.model_copy(update={"draft": output, "next": then})
         job.terminal.show(found, views.inspection(found), Facts(rows=found.rows))
 
 
@@ -429,17 +435,15 @@ def labels(  # noqa: PLR0913  # an argument for each option
     """
     with job_of(run) as job:
         from genre_spark.cli import views
-        from genre_spark.pipelines import browse
+        from genre_spark.pipelines import report as pipeline
         from genre_spark.publishing import reader
         from genre_spark.source import load_dataset
 
         options = job.settings.delta.storage_options
         if output:
             mapping = None if dataset is None else load_dataset(dataset)
-            made = browse.run(
-                job.spark,
-                browse.BrowseRequest(labelled, output, max_tracks, catalog, mapping, options),
-            )
+            wanted = pipeline.BrowseRequest(labelled, output, max_tracks, catalog, mapping, options)
+            made = pipeline.browse(job.spark, wanted)
             tracks = f"{made.tracks:,} of {made.of:,}"
             job.terminal.show(made, [{"page": made.page, "tracks": tracks}])
             return
@@ -471,9 +475,9 @@ def warm() -> None:
 
 @warm.command(epilog="Example: genre-spark warm stop")
 @output_options
-def stop(out: OutputOptions) -> None:
+def stop(run: RunOptions) -> None:
     """Stops the server; it stops by itself half an hour after the last command."""
-    with terminal_of(out) as terminal:
+    with terminal_of(run) as terminal:
         from genre_spark.platform import warm_server
 
         stopped = warm_server.stop()

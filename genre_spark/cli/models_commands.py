@@ -13,6 +13,7 @@ from genre_spark.cli.options import (
     setting,
     table_options,
 )
+from genre_spark.monitoring.finished_run import Facts
 
 if TYPE_CHECKING:
     from genre_spark.bundle.registry import Entry
@@ -54,9 +55,8 @@ def list_models(run: RunOptions) -> None:
 def show(run: RunOptions, model: str) -> None:
     """Shows a model: its data, accuracy and promotions."""
     with job_of(run) as job:
-        from genre_spark.bundle.store import aliases_of
+        from genre_spark.bundle.registry import aliases_of
         from genre_spark.cli import views
-        from genre_spark.monitoring.finished_run import Facts
 
         opened = job.model(model)
         of = aliases_of(job.spark, opened.location)
@@ -111,7 +111,6 @@ def promote(table: TableOptions, run: RunOptions, model: str, alias: str, rollba
     with job_of(run) as job:
         from genre_spark.cli import views
         from genre_spark.evaluation import promotion_gate
-        from genre_spark.monitoring.finished_run import Facts
 
         source = table.source(job.settings) if table.catalog else None
         opened = job.model(model)

@@ -23,10 +23,7 @@ _SETTINGS = "genre_spark.settings"
 class TableOptions:
     """A catalogue, as the user names it.
 
-    Attributes
-    ----------
-    catalog : str
-        Empty where none was given.
+    `catalog`: Empty where none was given.
     """
 
     catalog: str = ""
@@ -59,27 +56,16 @@ class TableOptions:
 
 
 @dataclass(frozen=True)
-class OutputOptions:
-    """What a command prints: its summary as JSON, no progress, or details and tracebacks."""
+class RunOptions:
+    """How a command runs, and what it prints: its summary as JSON, no progress, or tracebacks too.
+
+    `overrides`: Settings as ``key=value``.
+    `settings`: Settings by options of their own; see `setting`.
+    """
 
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a command runs.
-
-    Attributes
-    ----------
-    overrides : tuple of str
-        Settings as ``key=value``.
-    settings : mapping
-        Settings by options of their own; see `setting`.
-    """
-
-    out: OutputOptions
     command: str = ""
     config: str | None = None
     overrides: tuple[str, ...] = ()
@@ -156,10 +142,7 @@ REMOTE = click.option("--remote", metavar="URL", help="Use a Spark Connect serve
 def setting(key: str, *names: str, **details: Any) -> Callable[..., Any]:
     """An option for one setting of a command with `run_options`.
 
-    Parameters
-    ----------
-    key : str
-        ``section.key`` of ``conf/default.yaml``.
+    `key`: ``section.key`` of ``conf/default.yaml``.
     """
 
     def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
@@ -185,13 +168,16 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(_grouped(command, "table", TableOptions))
 
 
+_OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+    click.option("-q", "--quiet", is_flag=True, help="Print the summary and errors only."),
+    click.option("-v", "--verbose", is_flag=True, help="Verbose output, with tracebacks."),
+)
+
+
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of all commands: what they print, as `OutputOptions`."""
-    return _apply(
-        click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
-        click.option("-q", "--quiet", is_flag=True, help="Print the summary and errors only."),
-        click.option("-v", "--verbose", is_flag=True, help="Verbose output, with tracebacks."),
-    )(_grouped(command, "out", OutputOptions))
+    """Options of all commands: what they print, in `RunOptions`."""
+    return _apply(*_OUTPUT)(_as_run(command))
 
 
 CONFIG = place("--config", metavar="FILE", help="Settings that override the defaults.")
@@ -204,21 +190,20 @@ OVERRIDES = click.option(
 )
 
 
+_OF_SPARK = (CONFIG, OVERRIDES, MASTER, WARM, REMOTE)
+
+
 def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that only read, which get them as `RunOptions`."""
-    return _apply(CONFIG, OVERRIDES, MASTER, WARM, REMOTE, output_options)(_as_run(command))
+    return _apply(*_OF_SPARK, *_OUTPUT)(_as_run(command))
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that run a job, which get them as `RunOptions`."""
     return _apply(
-        CONFIG,
-        OVERRIDES,
-        MASTER,
-        WARM,
-        REMOTE,
+        *_OF_SPARK,
         click.option("--seed", type=int, help="Random seed."),
-        output_options,
+        *_OUTPUT,
         click.option(
             "--log-format",
             type=click.Choice([TEXT, JSON]),

@@ -32,10 +32,7 @@ _NUMBERS = re.compile(r"\d+")
 class Terminal:
     """Progress goes to standard error, results to standard output.
 
-    Parameters
-    ----------
-    progress : callable, optional
-        Takes each line of progress, where it is not for standard error.
+    `progress`: Takes each line of progress, where it is not for standard error.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Passes over all tracks of a catalogue: variances, KMeans, and counts of synthetic genres.
+"""Passes over a catalogue: variances, a sample, KMeans, and counts of synthetic genres.
 
 Each takes the narrow table of `artist_pass.narrow`, with all tracks of an artist in one partition.
 """
@@ -6,8 +6,8 @@ Each takes the narrow table of `artist_pass.narrow`, with all tracks of an artis
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
 from operator import add
@@ -19,8 +19,8 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from genre_spark.clustering.metric import ClusterMetric, Moments
-from genre_spark.clustering.synthetic_part import SyntheticPart
+from genre_spark.clustering.metric import ClusterMetric, Moments, SyntheticPart
+from genre_spark.errors import InputError
 from genre_spark.features.artist_batches import (
     ALBUM_KEY,
     ARTIST_KEY,
@@ -28,9 +28,12 @@ from genre_spark.features.artist_batches import (
     GROUP,
     ArtistBatch,
     artist_batches,
+    sorted_by_group,
 )
+from genre_spark.features.group_statistics import Groups
 from genre_spark.features.scaling import FeatureScaler
-from genre_spark.schema import GENRE
+from genre_spark.features.track_inputs import TrackInputs
+from genre_spark.schema import GENRE, TRACK_ID
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,48 @@ _COUNTS = "_counts"
 _READ = (GROUP, ARTIST_KEY, ALBUM_KEY, FEATURES)
 # Artists that a partition reports per synthetic genre, and in all; fewer are shown.
 _ARTISTS = 20
+# Sampled tracks of one artist at most: the sample is to have many artists.
+_MOST_OF_ARTIST = 200
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Tracks that centers can be fitted to, in random order.
+
+    Attributes
+    ----------
+    rows : pa.Table
+        As Spark sent them, in the order of the arrays.
+    inputs : TrackInputs
+        Statistics are of all tracks of an artist.
+    group : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Artist, in [0, n); a track without one is alone.
+    """
+
+    scaler: FeatureScaler
+    rows: pa.Table
+    inputs: TrackInputs
+    group: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """`TRACK_ID` of each track."""
+        return self.rows[TRACK_ID].to_numpy()
+
+    @property
+    def raw(self) -> np.ndarray:
+        """Features [shape=(n_tracks, n_features), dtype=float64] in their units; NaN where missing."""
+        flat = self.rows[FEATURES].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return flat.reshape(len(self), -1).astype(np.float64)
+
+    @property
+    def genres(self) -> np.ndarray:
+        """Code of each track's real genre [dtype=int64]; -1 without one."""
+        codes = self.rows[GENRE].combine_chunks().dictionary_encode().indices
+        return codes.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -130,6 +175,63 @@ class GroupCounts:
         )
 
 
+def with_means(inputs: TrackInputs, group: np.ndarray) -> TrackInputs:
+    """The same tracks with their scaled features' means over groups, and how many these are of.
+
+    Parameters
+    ----------
+    group : np.ndarray [shape=(n_tracks,), dtype=int64]
+        In [0, n).
+    """
+    order = np.argsort(group, kind="stable")
+    means, counts = np.empty_like(inputs.artist_mean), np.empty_like(inputs.artist_mean)
+    groups, scaled = Groups.of(group[order]), inputs.scaled[order]
+    means[order] = groups.means(scaled)[groups.code]
+    counts[order] = groups.counts(scaled)[groups.code]
+    return replace(inputs, artist_mean=means, artist_counts=counts)
+
+
+def draw_sample(
+    narrowed: DataFrame,
+    n_tracks: int,
+    scaler: FeatureScaler,
+    metrics: Sequence[ClusterMetric],
+    size: int,
+    seed: int,
+) -> Sample:
+    """Draws artists until there are enough tracks; the same in each run on the same catalogue.
+
+    Raises `InputError` where no track can be placed.
+
+    `narrowed`: From `artist_pass.narrow`, with `GENRE`.
+    `n_tracks`: Tracks with features.
+    `metrics`: Tracks that any of them cannot place are left out.
+    `size`: Tracks at most.
+    """
+    share = max(1, n_tracks // (2 * size))
+    sampled = narrowed.filter(F.pmod(F.xxhash64(F.lit(seed), GROUP), F.lit(share)) == 0)
+    table = sampled.toArrow().sort_by(TRACK_ID)
+    batch = ArtistBatch.of(next(sorted_by_group(iter(table.to_batches()))), scaler)
+    group = batch.groups.code
+    usable = np.flatnonzero(np.all([one.can_fit(batch.inputs) for one in metrics], axis=0))
+    if not len(usable):
+        raise InputError(
+            f"no track has all of the features that tracks are compared by"
+            f" ({', '.join(scaler.features)}), of its own or from its artist's other tracks;"
+            " leave out those that few tracks have (columns: FEATURE: 'null' in a dataset file)"
+        )
+    # Randomly drawn artists, each with a bounded number of tracks, in random order.
+    rng = np.random.default_rng(seed)
+    order = usable[rng.permutation(len(usable))]
+    owner = group[order]
+    by_artist = order[np.argsort(rng.permutation(group[usable].max() + 1)[owner], kind="stable")]
+    groups = Groups.of(group[by_artist])
+    within = np.arange(len(by_artist)) - groups.starts[groups.code]
+    chosen = rng.permutation(by_artist[within < _MOST_OF_ARTIST][:size])
+    rows = pa.Table.from_batches([batch.rows]).take(pa.array(chosen)).combine_chunks()
+    return Sample(scaler, rows, batch.inputs.take(chosen), group[chosen])
+
+
 def moments(narrowed: DataFrame, scaler: FeatureScaler) -> Moments:
     """Variances of tracks between and within artists."""
 
@@ -165,7 +267,6 @@ def fit_kmeans(points: DataFrame, centers: np.ndarray, max_iterations: int) -> n
     points : DataFrame
         From `points`; kept in memory, or on disk, during the fit.
     centers : np.ndarray [shape=(k, n_dimensions)]
-    max_iterations : int
 
     Returns
     -------
@@ -208,12 +309,7 @@ def fit_kmeans(points: DataFrame, centers: np.ndarray, max_iterations: int) -> n
 def group_counts(narrowed: DataFrame, scaler: FeatureScaler, part: SyntheticPart) -> GroupCounts:
     """Counts of the synthetic genres over all tracks, which are labelled as in scoring.
 
-    Parameters
-    ----------
-    narrowed : DataFrame
-        With `GENRE`.
-    scaler : FeatureScaler
-    part : SyntheticPart
+    `narrowed`: With `GENRE`.
     """
 
     def work(batches: Iterator[ArtistBatch]) -> Iterator[pa.RecordBatch]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -16,16 +15,12 @@ from genre_spark.clustering import (
     model_selection,
     naming,
     profiles,
-    projection,
-    quality,
     rules,
-    sample,
 )
+from genre_spark.clustering.catalogue_passes import Sample
 from genre_spark.clustering.matching import Lineage, Previous
-from genre_spark.clustering.metric import ClusterMetric
+from genre_spark.clustering.metric import ClusterMetric, SyntheticPart
 from genre_spark.clustering.results import Discovery, Stability
-from genre_spark.clustering.sample import Sample
-from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import Settings
 from genre_spark.features import scaling
 from genre_spark.features.artist_batches import GROUP
@@ -41,20 +36,12 @@ _TRACKS_PER_PARTITION = 50_000
 class Tracks:
     """A catalogue to cluster.
 
-    Attributes
-    ----------
-    accepted : DataFrame
-        All accepted tracks.
-    sampled : DataFrame
-        A bounded random sample of those with features, to which scaling is fitted.
-    n, n_with_features : int
-        Accepted tracks, and those of them that have features.
-    features : tuple of str
-        Features to use if they vary.
-    groups : tuple of str
-        Those of `schema.GROUPS` that the catalogue has.
-    sources : FeatureSources, optional
-        By which the features were made comparable.
+    `accepted`: All accepted tracks.
+    `sampled`: A bounded random sample of those with features, to which scaling is fitted.
+    `n`, `n_with_features`: Accepted tracks, and those of them that have features.
+    `features`: Features to use if they vary.
+    `groups`: Those of `schema.GROUPS` that the catalogue has.
+    `sources`: By which the features were made comparable.
     """
 
     accepted: DataFrame
@@ -88,12 +75,8 @@ class _Compared:
 def discover(tracks: Tracks, settings: Settings, previous: Previous | None = None) -> Found:
     """Discovers the synthetic genres of a catalogue; those that `previous` has too keep id and name.
 
-    Raises
-    ------
-    InputError
-        Where artists do not differ in any feature, or there are too few distinct tracks.
-    BundleError
-        Where `previous` rests on other features.
+    Raises `InputError` where artists do not differ in any feature, or there are too few distinct
+    tracks; `BundleError` where `previous` rests on other features.
     """
     scaler = scaling.fit(tracks.sampled, tracks.features)
     if tracks.sources:
@@ -127,7 +110,9 @@ def _compared(
                 fitted = metric.fit(moments, scaler, settings.clustering, owner)
             metrics = [fitted, *([previous.synthetic.metric] if previous else [])]
             n, size = tracks.n_with_features, settings.clustering.sample_size
-            sampled = sample.draw(narrowed, n, scaler, metrics, size, settings.seed)
+            sampled = catalogue_passes.draw_sample(
+                narrowed, n, scaler, metrics, size, settings.seed
+            )
             yield _Compared(narrowed, owner, fitted, sampled)
             return
         finally:
@@ -199,18 +184,19 @@ def _describe(
 ) -> Found:
     """Profiles, rules, map and quality."""
     sampled, narrowed, seed = compared.sample, compared.narrowed, settings.seed
-    measured = quality.compare(sampled, part, stability.mean, settings.clustering, seed)
+    measured = model_selection.compare_quality(
+        sampled, part, stability.mean, settings.clustering, seed
+    )
     if part.owner is None:
-        quality.check_structure(measured)
+        model_selection.check_structure(measured)
     counts = catalogue_passes.group_counts(narrowed, sampled.scaler, part)
     names = profiles.artist_names(narrowed, counts, part.owner)
-    look_up = partial(profiles.named_tracks, narrowed)
     values, subjects = rules.table(sampled, part.metric, part.owner)
     described = {
         "synthetic_genres": profiles.describe(narrowed, sampled, counts, part, names),
         "relation": profiles.relate(counts.genres),
         "rules": rules.learn(values, part.assign(sampled.inputs)[0], part.ids, subjects, seed),
-        "map": projection.draw(sampled, part, counts, names, look_up, seed),
+        "map": profiles.draw_map(narrowed, sampled, counts, part, names, seed),
         "quality": measured,
     }
     return Found(sampled.scaler, part, discovery.model_copy(update=described))

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from genre_spark.clustering.metric import SyntheticPart
 from genre_spark.clustering.results import Change, Match, Merge, Split
-from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.errors import BundleError
 from genre_spark.features.scaling import FeatureScaler
 
@@ -19,12 +19,8 @@ _PART = 0.25
 class Previous:
     """The synthetic genres of an earlier bundle.
 
-    Attributes
-    ----------
-    path : str
-        For messages.
-    retired : tuple of int
-        Ids that were used before it.
+    `path`: For messages.
+    `retired`: Ids that were used before it.
     """
 
     path: str
@@ -38,14 +34,9 @@ class Previous:
 class Lineage:
     """Ids of a new fit.
 
-    Attributes
-    ----------
-    ids : tuple of int
-        By row of the new fit.
-    names : dict of int to str
-        Of the rows that were there before.
-    retired : tuple of int
-        Ids that must not be used again.
+    `ids`: By row of the new fit.
+    `names`: Of the rows that were there before.
+    `retired`: Ids that must not be used again.
     """
 
     ids: tuple[int, ...]
@@ -57,9 +48,7 @@ class Lineage:
 def check(previous: Previous, scaler: FeatureScaler) -> None:
     """Refuses an earlier bundle whose synthetic genres rest on other features.
 
-    Raises
-    ------
-    BundleError
+    Raises `BundleError`.
     """
     before, now = previous.scaler.features, scaler.features
     if set(before) != set(now):
@@ -72,9 +61,7 @@ def check(previous: Previous, scaler: FeatureScaler) -> None:
 def check_owner(previous: Previous, owner: str | None) -> None:
     """Refuses an earlier bundle that compares tracks by other groups.
 
-    Raises
-    ------
-    BundleError
+    Raises `BundleError`.
     """
     before, now = (
         f"by {name}" if name else "one by one" for name in (previous.synthetic.owner, owner)
@@ -91,7 +78,6 @@ def follow(previous: Previous, before: np.ndarray, now: np.ndarray, k: int) -> L
 
     Parameters
     ----------
-    previous : Previous
     before : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each sampled track in the earlier bundle.
     now : np.ndarray [shape=(n_tracks,), dtype=int64]

@@ -1,11 +1,11 @@
-"""The metric of tracks: levels of artists, in standard deviations within artists."""
+"""How tracks are compared: levels of artists, in standard deviations within artists."""
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from genre_spark._model import StrictModel
+from genre_spark._model import Finite, StrictModel
 from genre_spark.errors import InputError
 from genre_spark.features.scaling import FeatureScaler
 from genre_spark.features.track_inputs import TrackInputs
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from genre_spark.config import ClusteringSettings
     from genre_spark.features.artist_batches import ArtistBatch
 
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_NotNegative = Annotated[Finite, Field(ge=0)]
 
 # Variances of fewer artists are too uncertain to compare.
 MIN_ARTISTS = 30
@@ -30,22 +29,16 @@ _FEWEST_KNOWN = 0.5
 class Dimension(StrictModel):
     """One dimension of the comparison: ``(level + track_weight * x) / deviation``.
 
-    Attributes
-    ----------
-    column : int
-        Of the scaled features.
-    ratio : float
-        Variance between artists over variance within artists; 0 where artists play no part.
-    track_weight : float
-        Of the track's own value x.
-    deviation : float
-        Standard deviation within artists, in scaled units.
+    `column`: Of the scaled features.
+    `ratio`: Variance between artists over variance within artists; 0 where artists play no part.
+    `track_weight`: Of the track's own value x.
+    `deviation`: Standard deviation within artists, in scaled units.
     """
 
     column: Annotated[int, Field(ge=0)]
     ratio: _NotNegative
     track_weight: _NotNegative
-    deviation: _Positive
+    deviation: Annotated[Finite, Field(gt=0)]
 
 
 class ClusterMetric(StrictModel):
@@ -104,6 +97,109 @@ class ClusterMetric(StrictModel):
 
     def _each(self, name: str) -> np.ndarray:
         return np.array([getattr(one, name) for one in self.dimensions], np.float32)
+
+
+class SyntheticPart(StrictModel):
+    """What scoring needs of the synthetic genres.
+
+    Attributes
+    ----------
+    metric : ClusterMetric
+        Metric of tracks and centers.
+    centers : tuple of tuple of float
+        A track belongs to the nearest; one number per dimension of `metric`.
+    owner : {"artist", "album"} or None
+        Column whose tracks are compared together, and which `artist_pass.narrow` takes as the
+        artist; None where tracks are compared one by one.
+    """
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    metric: ClusterMetric
+    centers: tuple[tuple[Finite, ...], ...]
+    owner: Literal["artist", "album"] | None = None
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> "SyntheticPart":
+        counts = {len(self.ids), len(self.names), len(self.centers)}
+        if len(counts) > 1 or not self.ids:
+            raise ValueError("ids, names and centers of synthetic genres differ in number")
+        n = len(self.metric.dimensions)
+        if any(len(center) != n for center in self.centers):
+            raise ValueError(f"a center has not {n} numbers, as there are dimensions")
+        return self
+
+    @property
+    def relates_artists(self) -> bool:
+        """Whether the place of a track depends on its artist's other tracks."""
+        return self.metric.relates_artists
+
+    def points(self, inputs: TrackInputs) -> np.ndarray:
+        """Tracks as they are compared [shape=(n_tracks, n_dimensions), dtype=float32]; see `metric`."""
+        return self.metric.points(inputs)
+
+    def assign(self, inputs: TrackInputs) -> tuple[np.ndarray, np.ndarray]:
+        """The synthetic genre of each track.
+
+        `inputs`: Of complete artists. A track without an artist is an artist with one track.
+
+        Returns
+        -------
+        rows : np.ndarray [shape=(n_tracks,), dtype=int64]
+            Of `ids`, not the ids; -1 for a track of which, and of whose artist, nothing is known.
+        distances : np.ndarray [shape=(n_tracks,), dtype=float32]
+            Euclidean, in the units of `metric`; NaN where there is no row.
+        """
+        return nearest(self.points(inputs), np.array(self.centers))
+
+
+def nearest(points: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest center of each point, and the distance from it.
+
+    Squares are added dimension by dimension, in the same order for every track: a matrix product
+    gives other last digits for a track alone than for the same track among others. Dimensions in
+    which a point is unknown take no part, and the squared distance over the others is scaled up by
+    their number.
+
+    Parameters
+    ----------
+    points : np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
+        NaN where unknown.
+    centers : np.ndarray [shape=(k, n_dimensions), dtype=float32]
+
+    Returns
+    -------
+    rows : np.ndarray [shape=(n_tracks,), dtype=int64]
+        Of equally near centers the first; -1 where nothing is known.
+    distances : np.ndarray [shape=(n_tracks,), dtype=float32]
+        NaN where nothing is known.
+
+    References
+    ----------
+    Dixon (1979), "Pattern Recognition with Partly Missing Data", IEEE Trans. SMC 9.
+    """
+    columns = np.ascontiguousarray(points.T, np.float32)
+    rows = np.zeros(len(points), np.int64)
+    least = np.full(len(points), np.inf, np.float32)
+    squared, difference = np.empty_like(least), np.empty_like(least)
+    unknown = np.isnan(columns)
+    is_partial = bool(unknown.any())
+    for row, center in enumerate(centers.astype(np.float32)):
+        squared.fill(0)
+        for column, value in zip(columns, center, strict=True):
+            np.subtract(column, value, out=difference)
+            np.multiply(difference, difference, out=difference)
+            if is_partial:
+                np.nan_to_num(difference, copy=False, nan=0.0)
+            squared += difference
+        np.copyto(rows, row, where=squared < least)
+        np.minimum(least, squared, out=least)
+    if is_partial:
+        known = (len(columns) - unknown.sum(axis=0)).astype(np.float32)
+        rows[known == 0] = -1
+        with np.errstate(invalid="ignore", divide="ignore"):  # nothing is known: 0 / 0
+            least *= np.float32(len(columns)) / known
+    return rows, np.sqrt(least)
 
 
 class Moments(NamedTuple):
@@ -177,28 +273,15 @@ def fit(
 ) -> ClusterMetric:
     """The comparison of a catalogue's tracks, from how artists differ in it.
 
-    Parameters
-    ----------
-    moments : Moments
-        Of all tracks, with at least `MIN_ARTISTS` artists.
-    scaler : FeatureScaler
-    settings : ClusteringSettings
-        `min_ratio`: a feature in which artists differ less is not compared.
-    owner : str
-        What an artist is called in messages.
+    Raises `InputError` where artists do not differ in any feature.
 
-    Raises
-    ------
-    InputError
-        Where artists do not differ in any feature.
+    `moments`: Of all tracks, with at least `MIN_ARTISTS` artists.
+    `settings`: `min_ratio`: a feature in which artists differ less is not compared.
+    `owner`: What an artist is called in messages.
     """
     ratios, (_, within) = moments.ratios(), moments.mean_squares()
-    dimensions = tuple(
-        _dimension(i, ratio, variance, settings.track_weight)
-        for i, (ratio, variance) in enumerate(zip(ratios, within, strict=True))
-        if ratio >= settings.min_ratio
-    )
-    if not dimensions:
+    compared = np.flatnonzero(ratios >= settings.min_ratio).tolist()
+    if not compared:
         best = int(ratios.argmax())
         raise InputError(
             f"no synthetic genres found: tracks of one {owner} are no more alike than others"
@@ -206,7 +289,19 @@ def fit(
             f" {scaler.scaled_features[best].feature}; min_ratio={settings.min_ratio:g} is needed);"
             " check that features and names belong to the same tracks"
         )
-    return ClusterMetric(dimensions=dimensions)
+    # The last digits of a sum depend on the order in which tracks were added.
+    rounded = {i: float(f"{ratios[i]:.6g}") for i in compared}
+    return ClusterMetric(
+        dimensions=tuple(
+            Dimension(
+                column=i,
+                ratio=ratio,
+                track_weight=float(f"{settings.track_weight * ratio / (1 + ratio):.6g}"),
+                deviation=float(f"{within[i] ** 0.5:.6g}"),
+            )
+            for i, ratio in rounded.items()
+        )
+    )
 
 
 def plain(scaler: FeatureScaler) -> ClusterMetric:
@@ -217,15 +312,4 @@ def plain(scaler: FeatureScaler) -> ClusterMetric:
             for i, scaled in enumerate(scaler.scaled_features)
             if feature(scaled.feature).encoding != "circular"
         )
-    )
-
-
-def _dimension(column: int, ratio: float, variance: float, track_weight: float) -> Dimension:
-    # The last digits of a sum depend on the order in which tracks were added.
-    ratio = float(f"{ratio:.6g}")
-    return Dimension(
-        column=column,
-        ratio=ratio,
-        track_weight=float(f"{track_weight * ratio / (1 + ratio):.6g}"),
-        deviation=float(f"{variance**0.5:.6g}"),
     )

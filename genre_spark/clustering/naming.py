@@ -30,17 +30,10 @@ _SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": (
 class Word:
     """A word, and of which tracks it is true.
 
-    Attributes
-    ----------
-    text : str
-    column : int
-        Of the feature that it is about.
-    above : bool
-        True of values above the limit, else of those up to it.
-    limit : float
-        In the feature's unit.
-    family : int
-        Words of one family are near synonyms or opposites.
+    `column`: Of the feature that it is about.
+    `above`: True of values above the limit, else of those up to it.
+    `limit`: In the feature's unit.
+    `family`: Words of one family are near synonyms or opposites.
     """
 
     text: str
@@ -66,7 +59,6 @@ def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
     ----------
     raw : np.ndarray [shape=(n_tracks, n_features)]
         A sample of the catalogue; NaN where missing.
-    features : sequence of str
     """
     words = []
     for column, declared in enumerate(map(feature, features)):
@@ -117,8 +109,6 @@ def name_all(
         A sample of the catalogue; NaN where missing.
     genres : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track's synthetic genre.
-    k : int
-    features : sequence of str
     kept : dict of int to str, optional
         Names that rows have already.
 

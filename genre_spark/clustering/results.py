@@ -17,17 +17,12 @@ _Fits = Annotated[tuple[Finite, ...], Field(min_length=1)]
 class Candidate(StrictModel):
     """A number of synthetic genres that was tried on a bounded sample.
 
-    Attributes
-    ----------
-    artist_agreement : float or None
-        How often two tracks of one artist share a synthetic genre, as Cohen's kappa: 0 is random,
-        1 always. None for a catalogue in which no artist has two tracks.
-    silhouette : float
-        In [-1, 1]; 1 is well separated.
-    stability : float
-        Mean adjusted Rand index of fits to resampled tracks against the fit to all; 1 is the same.
-    smallest, largest : float
-        Share of the tracks in the smallest and the largest synthetic genre.
+    `artist_agreement`: How often two tracks of one artist share a synthetic genre, as Cohen's
+        kappa: 0 is random, 1 always. None for a catalogue in which no artist has two tracks.
+    `silhouette`: In [-1, 1]; 1 is well separated.
+    `stability`: Mean adjusted Rand index of fits to resampled tracks against the fit to all; 1 is
+        the same.
+    `smallest`, `largest`: Share of the tracks in the smallest and the largest synthetic genre.
     """
 
     k: int
@@ -41,12 +36,8 @@ class Candidate(StrictModel):
 class Stability(StrictModel):
     """Adjusted Rand index between fits of the chosen number to a sample of `tracks`.
 
-    Attributes
-    ----------
-    seeds : tuple of float
-        Of each pair of fits that differ in their seed.
-    bootstraps : tuple of float
-        Of each fit to tracks drawn with replacement, against the fit to all.
+    `seeds`: Of each pair of fits that differ in their seed.
+    `bootstraps`: Of each fit to tracks drawn with replacement, against the fit to all.
     """
 
     tracks: int
@@ -67,19 +58,14 @@ class Stability(StrictModel):
 class Quality(StrictModel):
     """Quality of groups of tracks.
 
-    Attributes
-    ----------
-    artist_coherence, album_coherence : float or None
-        Probability that two tracks of one artist (of an artist's album) share a group, as a ratio
-        to two random tracks. None without artists (albums).
-    held_out_coherence : float or None
-        As `artist_coherence`, where each half of an artist's tracks is labelled without the other.
-    stability : float
-        Mean adjusted Rand index of fits to resampled tracks against the fit to all.
-    explained_variance : float
-        Share of the variance of the scaled features that lies between groups.
-    adjusted_mutual_information : float or None
-        With real genres: 0 is random, 1 the same. None without labelled tracks.
+    `artist_coherence`, `album_coherence`: Probability that two tracks of one artist (of an artist's
+        album) share a group, as a ratio to two random tracks. None without artists (albums).
+    `held_out_coherence`: As `artist_coherence`, where each half of an artist's tracks is labelled
+        without the other.
+    `stability`: Mean adjusted Rand index of fits to resampled tracks against the fit to all.
+    `explained_variance`: Share of the variance of the scaled features that lies between groups.
+    `adjusted_mutual_information`: With real genres: 0 is random, 1 the same. None without labelled
+        tracks.
 
     References
     ----------
@@ -97,14 +83,9 @@ class Quality(StrictModel):
 class QualityComparison(StrictModel):
     """Synthetic genres next to plain KMeans at the same k, and to the method on permuted features.
 
-    Attributes
-    ----------
-    tracks : int
-        On which all are measured.
-    plain_kmeans : Quality
-        KMeans on the scaled features.
-    permuted : Quality
-        The method on features shuffled between tracks, in which there is nothing to find.
+    `tracks`: On which all are measured.
+    `plain_kmeans`: KMeans on the scaled features.
+    `permuted`: The method on features shuffled between tracks, in which there is nothing to find.
     """
 
     tracks: int
@@ -145,30 +126,18 @@ class Neighbour(StrictModel):
 class SyntheticGenre(StrictModel):
     """A cluster of the catalogue.
 
-    Attributes
-    ----------
-    id : int
-        Stable; never that of another one of an earlier generation.
-    name : str
-        Two to four words, unique, each true of most of its tracks.
-    centroid : tuple of float
-        Mean of its tracks, in scaled units, one per scaled feature.
-    size, share : int, float
-        Its tracks, and their share of the catalogue.
-    medians : dict of str to float
-        Of its tracks' features, in raw units; of a large catalogue, over a sample of artists.
-    typical : tuple of TypicalTrack
-        The tracks nearest to its center, of those that the medians are of.
-    artists : tuple of TypicalArtist
-        Those with the most tracks in it; empty for a catalogue without artists.
-    nearest : tuple of Neighbour
-        The nearest first.
-    genres : dict of str to int
-        Labelled tracks per real genre, for information; they take no part in the fit.
-    purity : float or None
-        Share of its labelled tracks that have its most frequent real genre; None without any.
-    lift : dict of str to float
-        Per real genre, its share here divided by its share of all labelled tracks.
+    `id`: Stable; never that of another one of an earlier generation.
+    `name`: Two to four words, unique, each true of most of its tracks.
+    `centroid`: Mean of its tracks, in scaled units, one per scaled feature.
+    `size`, `share`: Its tracks, and their share of the catalogue.
+    `medians`: Of its tracks' features, in raw units; of a large catalogue, over a sample of
+        artists.
+    `typical`: The tracks nearest to its center, of those that the medians are of.
+    `artists`: Those with the most tracks in it; empty for a catalogue without artists.
+    `nearest`: The nearest first.
+    `genres`: Labelled tracks per real genre, for information; they take no part in the fit.
+    `purity`: Share of its labelled tracks that have its most frequent real genre; None without any.
+    `lift`: Per real genre, its share here divided by its share of all labelled tracks.
     """
 
     id: int
@@ -188,14 +157,9 @@ class SyntheticGenre(StrictModel):
 class Relation(StrictModel):
     """Relation of synthetic to real genres over all labelled tracks; never an accuracy.
 
-    Attributes
-    ----------
-    purity : float
-        Share of tracks that have the most frequent real genre of their synthetic genre.
-    chance : float
-        Share of the most frequent real genre: the purity of a single cluster.
-    nmi : float
-        Normalised mutual information: 0 is unrelated, 1 is the same.
+    `purity`: Share of tracks that have the most frequent real genre of their synthetic genre.
+    `chance`: Share of the most frequent real genre: the purity of a single cluster.
+    `nmi`: Normalised mutual information: 0 is unrelated, 1 is the same.
     """
 
     labelled: int
@@ -207,13 +171,9 @@ class Relation(StrictModel):
 class GenreRules(StrictModel):
     """Rules of one synthetic genre: a track belongs to it if any of the sentences holds.
 
-    Attributes
-    ----------
-    sentences : tuple of str
-        The one that covers the most tracks first.
-    recall, precision : float or None
-        On unseen tracks: share of its tracks that the rules find, and of the tracks found that
-        are its; None if there are none to count.
+    `sentences`: The one that covers the most tracks first.
+    `recall`, `precision`: On unseen tracks: share of its tracks that the rules find, and of the
+        tracks found that are its; None if there are none to count.
     """
 
     id: int
@@ -225,13 +185,9 @@ class GenreRules(StrictModel):
 class Rules(StrictModel):
     """A decision tree on a track's features and its artist's levels that separates synthetic genres.
 
-    Attributes
-    ----------
-    agreement : float
-        Share of the `unseen` tracks to which the rules give their synthetic genre. It is
+    `agreement`: Share of the `unseen` tracks to which the rules give their synthetic genre. It is
         independent of real genres.
-    n_leaves : int
-        At most four per synthetic genre.
+    `n_leaves`: At most four per synthetic genre.
     """
 
     agreement: _Share
@@ -251,16 +207,10 @@ class Landmark(StrictModel):
 class CatalogueMap(StrictModel):
     """Some tracks of the catalogue in two dimensions.
 
-    Attributes
-    ----------
-    points : tuple of (float, float, int)
-        Place of a track, and the id of its synthetic genre.
-    tracks : tuple of MapTrack
-        Of the points, in the same order; empty in bundles of earlier versions.
-    centers : tuple of (float, float, int)
-        Places of the centers of synthetic genres, and their ids.
-    genres, artists : tuple of Landmark
-        The most frequent real genres, and the artists with the most tracks.
+    `points`: Place of a track, and the id of its synthetic genre.
+    `tracks`: Of the points, in the same order; empty in bundles of earlier versions.
+    `centers`: Places of the centers of synthetic genres, and their ids.
+    `genres`, `artists`: The most frequent real genres, and the artists with the most tracks.
     """
 
     points: tuple[tuple[Finite, Finite, int], ...]
@@ -294,16 +244,10 @@ class Merge(StrictModel):
 class Change(StrictModel):
     """Changes since the synthetic genres of an earlier bundle.
 
-    Attributes
-    ----------
-    previous : str
-        Its model_id.
-    tracks : int
-        In the sample that both assigned.
-    moved : float
-        Share of these whose id changed.
-    new, retired : tuple of int
-        Ids that came, and that went.
+    `previous`: Its model_id.
+    `tracks`: In the sample that both assigned.
+    `moved`: Share of these whose id changed.
+    `new`, `retired`: Ids that came, and that went.
     """
 
     previous: str
@@ -319,18 +263,11 @@ class Change(StrictModel):
 class Discovery(StrictModel):
     """Everything that was found; parts are None or empty if they do not apply.
 
-    Attributes
-    ----------
-    k : int
-        The chosen number of synthetic genres.
-    candidates : tuple of Candidate
-        Every number that was tried, in order.
-    synthetic_genres : tuple of SyntheticGenre
-        In the order of `ScoringPart.synthetic`.
-    retired : tuple of int
-        Ids of this and all earlier generations that are no longer used; they stay reserved.
-    change : Change or None
-        Against the bundle given by ``--previous``.
+    `k`: The chosen number of synthetic genres.
+    `candidates`: Every number that was tried, in order.
+    `synthetic_genres`: In the order of `ScoringPart.synthetic`.
+    `retired`: Ids of this and all earlier generations that are no longer used; they stay reserved.
+    `change`: Against the bundle given by ``--previous``.
     """
 
     k: int

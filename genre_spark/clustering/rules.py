@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genre_spark.clustering.catalogue_passes import Sample
 from genre_spark.clustering.metric import ClusterMetric
 from genre_spark.clustering.results import GenreRules, Rules
-from genre_spark.clustering.sample import Sample
 from genre_spark.platform.safe_text import enumerated
 from genre_spark.schema import AudioFeature, feature
 
@@ -25,11 +25,7 @@ _SMALLEST_LEAF = 5
 class Subject:
     """The feature of a column of values.
 
-    Attributes
-    ----------
-    feature : str
-    owner : str or None
-        ``artist`` (``album``) for its usual value; None for the track's own.
+    `owner`: ``artist`` (``album``) for its usual value; None for the track's own.
     """
 
     feature: str
@@ -45,11 +41,7 @@ class Subject:
 class Leaf:
     """A box of raw feature values, and the row of the synthetic genre that lies in it.
 
-    Attributes
-    ----------
-    genre : int
-    bounds : dict of int to (float, float)
-        By column: a value lies above the first and is at most the second.
+    `bounds`: By column: a value lies above the first and is at most the second.
     """
 
     genre: int
@@ -68,13 +60,8 @@ def table(
 ) -> tuple[np.ndarray, list[Subject]]:
     """Features of tracks and usual values of their artists, in the features' units.
 
-    Parameters
-    ----------
-    sample : Sample
-    metric : ClusterMetric
-        Features that it does not compare are left out, and so are circles.
-    owner : str or None
-        Of `SyntheticPart`.
+    `metric`: Features that it does not compare are left out, and so are circles.
+    `owner`: Of `SyntheticPart`.
 
     Returns
     -------
@@ -110,10 +97,8 @@ def learn(
         In the features' units, in random order; tracks that lack one, NaN, take no part.
     genres : np.ndarray [shape=(n_tracks,), dtype=int64]
         Row of each track's synthetic genre in `ids`.
-    ids : sequence of int
     subjects : sequence of Subject
         Of the columns.
-    seed : int
 
     References
     ----------

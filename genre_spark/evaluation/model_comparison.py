@@ -13,7 +13,7 @@ from genre_spark._model import Count, SparseModel, StrictModel, now
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest
 from genre_spark.bundle.registry import ComparedAccuracy
-from genre_spark.catalog.catalogue import Source, open_catalogue
+from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.config import Settings
 from genre_spark.features.artist_pass import artist_key
 from genre_spark.schema import GENRE, TRACK_ID, WHY_GENRE
@@ -23,7 +23,7 @@ from genre_spark.scoring.job import Tracks
 # Columns of the table: the catalogue's genre, and the labels of either model.
 TRUTH = "truth"
 BEFORE, AFTER = "before", "after"
-_KEY, _CHANGED = "_artist", "changed"
+_KEY, _MODEL, _CHANGED = "_artist", "_model", "changed"
 # Stands for null in a join.
 _NO_GENRE = ""
 # Flows from label to label that are listed, the largest first.
@@ -53,18 +53,13 @@ class ChangedShare(StrictModel):
 class ChangedGenres(StrictModel):
     """Genres that change, and those that agree with the catalogue.
 
-    Attributes
-    ----------
-    flows : tuple of Flow
-        The largest ones.
-    by_synthetic_genre, by_confidence : dict of str to ChangedShare
-        By the old model's label of the track.
-    accepted : dict of str to int
-        Tracks whose genre is accepted: ``kept`` by both models, ``gained`` by the new one alone,
-        ``lost`` by the old one alone; ``changed_though_accepted``: of `kept`, those that changed.
-    labelled : dict of str to int
-        ``tracks`` that have a genre in the catalogue, training tracks included, and those that are
-        ``right_before`` and ``right_after``.
+    `flows`: The largest ones.
+    `by_synthetic_genre`, `by_confidence`: By the old model's label of the track.
+    `accepted`: Tracks whose genre is accepted: ``kept`` by both models, ``gained`` by the new one
+        alone, ``lost`` by the old one alone; ``changed_though_accepted``: of `kept`, those that
+        changed.
+    `labelled`: ``tracks`` that have a genre in the catalogue, training tracks included, and those
+        that are ``right_before`` and ``right_after``.
     """
 
     changed: Count
@@ -86,16 +81,10 @@ class ChangedSyntheticGenres(StrictModel):
 class Reasons(SparseModel):
     """Why labels change.
 
-    Attributes
-    ----------
-    making : dict of str to pair
-        Differences of the models' data, software, weights and thresholds.
-    importance : dict of str to dict of str to pair
-        Per protocol, the accuracy that depends on each input and feature.
-    artists : dict of str to ChangedShare
-        By whether each model has learned from the artist.
-    features : tuple of Flow or None
-        The strongest feature of labels that changed; with `explain`.
+    `making`: Differences of the models' data, software, weights and thresholds.
+    `importance`: Per protocol, the accuracy that depends on each input and feature.
+    `artists`: By whether each model has learned from the artist.
+    `features`: The strongest feature of labels that changed; with `explain`.
     """
 
     making: Pairs
@@ -107,17 +96,11 @@ class Reasons(SparseModel):
 class Difference(StrictModel):
     """What changes if one model replaces another.
 
-    Attributes
-    ----------
-    before, after : dict of str to str
-        ``path`` and ``model_id``.
-    tracks : int
-        That both models accept.
-    only_before, only_after : int
-        That one alone accepts.
-    new_artists : ComparedAccuracy or None
-        Accuracy on labelled tracks of artists that neither has learned from, as `promote` compares
-        it; None if a model does not record its artists.
+    `before`, `after`: ``path`` and ``model_id``.
+    `tracks`: That both models accept.
+    `only_before`, `only_after`: That one alone accepts.
+    `new_artists`: Accuracy on labelled tracks of artists that neither has learned from, as
+        `promote` compares it; None if a model does not record its artists.
     """
 
     before: dict[str, str]
@@ -146,6 +129,8 @@ def compare(
     """
     old, new = before.manifest, after.manifest
     records = records_artists(old) and records_artists(new)
+    change = new.clusters.change
+    followed = change is not None and change.previous == old.model_id
     with labelled_by_both(spark, source, before, after, settings, explain) as tracks:
         was, is_now = F.col(BEFORE).isNotNull(), F.col(AFTER).isNotNull()
         both = tracks.filter(was & is_now).withColumn(_CHANGED, _differs("genre"))
@@ -162,7 +147,7 @@ def compare(
             genres=_changed_genres(both),
             new_artists=on_new_artists(tracks, old, new) if records else None,
             synthetic_genres=ChangedSyntheticGenres(
-                same_ids=_same_ids(old, new),
+                same_ids=followed or old.scoring.synthetic == new.scoring.synthetic,
                 changed=sum(flow.tracks for flow in synthetic),
                 flows=synthetic[:_MOST_FLOWS],
             ),
@@ -190,40 +175,34 @@ def labelled_by_both(
         one), or null where that model's features are too bad.
     """
     with ExitStack() as stack:
-        one, other = (
-            stack.enter_context(_labelled(spark, source, bundle, settings, explain, name))
-            for name, bundle in ((BEFORE, before), (AFTER, after))
-        )
-        both = one.join(other, on=[TRACK_ID, TRUTH], how="full")
+        sides = []
+        for name, bundle in ((BEFORE, before), (AFTER, after)):
+            scaler = bundle.manifest.scoring.scaler
+            catalogue = stack.enter_context(open_catalogue(spark, source, settings.catalog, scaler))
+            label = _labels(catalogue, bundle, settings, explain)
+            sides.append(label.withColumnRenamed(_MODEL, name))
+        both = sides[0].join(sides[1], on=[TRACK_ID, TRUTH], how="full")
         kept = both.withColumn(TRUTH, F.nullif(TRUTH, F.lit(_NO_GENRE))).persist()
         stack.callback(kept.unpersist)
         yield kept
 
 
-@contextmanager
-def _labelled(
-    spark: SparkSession,
-    source: Source,
-    bundle: Bundle,
-    settings: Settings,
-    explain: bool,
-    name: str,
-) -> Iterator[DataFrame]:
-    scaler = bundle.manifest.scoring.scaler
-    with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
-        truth = F.coalesce(F.col(GENRE), F.lit(_NO_GENRE)).alias(TRUTH)
-        tracks = catalogue.tracks.select(TRACK_ID, truth, artist_key().alias(_KEY))
-        n, largest = catalogue.counts.accepted, settings.scoring.max_group
-        shared_out = Tracks.of(catalogue.tracks, n, largest, bundle.manifest.scoring.owner)
-        labels = job.labelled(shared_out, bundle, now(), explain).drop(*job.PASSED)
-        part = bundle.manifest.scoring.genres
-        keys = pa.table({_KEY: pa.array(part.artist_keys if part else [], pa.int64())})
-        known = spark.createDataFrame(keys).withColumn("_known", F.lit(True))
-        joined = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")
-        is_known = F.when(F.col(_KEY).isNotNull(), F.col("_known").isNotNull())
-        columns: list[Column] = [F.col(column) for column in labels.columns]
-        of_model = F.struct(*columns, F.col(_KEY).alias("artist_key"), is_known.alias("known"))
-        yield joined.select(TRACK_ID, TRUTH, of_model.alias(name))
+def _labels(catalogue: Catalogue, bundle: Bundle, settings: Settings, explain: bool) -> DataFrame:
+    """`TRACK_ID`, `TRUTH` and the struct of one model's labels, `_MODEL`."""
+    scoring = bundle.manifest.scoring
+    truth = F.coalesce(F.col(GENRE), F.lit(_NO_GENRE)).alias(TRUTH)
+    tracks = catalogue.tracks.select(TRACK_ID, truth, artist_key().alias(_KEY))
+    n, largest = catalogue.counts.accepted, settings.scoring.max_group
+    shared_out = Tracks.of(catalogue.tracks, n, largest, scoring.owner)
+    labels = job.labelled(shared_out, bundle, now(), explain).drop(*job.PASSED)
+    part = scoring.genres
+    keys = pa.table({_KEY: pa.array(part.artist_keys if part else [], pa.int64())})
+    known = labels.sparkSession.createDataFrame(keys).withColumn("_known", F.lit(True))
+    joined = labels.join(tracks, on=TRACK_ID).join(known, on=_KEY, how="left")
+    is_known = F.when(F.col(_KEY).isNotNull(), F.col("_known").isNotNull())
+    columns: list[Column] = [F.col(column) for column in labels.columns]
+    of_model = F.struct(*columns, F.col(_KEY).alias("artist_key"), is_known.alias("known"))
+    return joined.select(TRACK_ID, TRUTH, of_model.alias(_MODEL))
 
 
 def records_artists(manifest: Manifest) -> bool:
@@ -237,12 +216,8 @@ def on_new_artists(tracks: DataFrame, before: Manifest, after: Manifest) -> Comp
     A genre of only one of the models counts against the other; tracks of a genre of neither are
     left out. Of no tracks, both accuracies are 0.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        From `labelled_by_both`.
-    before, after : Manifest
-        Both record their artists.
+    `tracks`: From `labelled_by_both`.
+    `before`, `after`: Both record their artists.
     """
     parts = (before.scoring.genres, after.scoring.genres)
     genres = {name for part in parts if part for name in part.classes}
@@ -339,24 +314,18 @@ def _why(both: DataFrame, before: Manifest, after: Manifest, explain: bool) -> R
         for side in (BEFORE, AFTER)
     )
     measured = _pairs(_importance(before), _importance(after))
-    reasons = Reasons(
+    explained: dict[str, Any] = {}
+    if explain:
+        flows = _flows(both.filter(_CHANGED), f"get({{}}.{WHY_GENRE}, 0).feature")
+        explained = {"features": flows[:_MOST_FLOWS]}
+    return Reasons(
         making=making(before, after),
         importance={
             name: _pairs(one or {}, other or {}) for name, (one, other) in measured.items()
         },
         artists=_share_by(both, F.concat(was, F.lit(" → "), is_now)),
+        **explained,
     )
-    if not explain:
-        return reasons
-    flows = _flows(both.filter(_CHANGED), f"get({{}}.{WHY_GENRE}, 0).feature")
-    return reasons.model_copy(update={"features": flows[:_MOST_FLOWS]})
-
-
-def _same_ids(before: Manifest, after: Manifest) -> bool:
-    """Whether a synthetic genre's id means the same in both."""
-    change = after.clusters.change
-    followed = change is not None and change.previous == before.model_id
-    return followed or before.scoring.synthetic == after.scoring.synthetic
 
 
 def _properties(manifest: Manifest) -> dict[str, Any]:

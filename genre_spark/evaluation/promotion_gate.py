@@ -9,7 +9,6 @@ from pyspark.sql import SparkSession
 
 from genre_spark._model import now
 from genre_spark.bundle import registry as models
-from genre_spark.bundle import store
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.registry import Evidence, Promotion
 from genre_spark.catalog.catalogue import Source
@@ -39,20 +38,14 @@ def promote(
     `BundleError` if a champion has no genres, a version never had the alias, or does not exist.
     Raises `ConfigError` if there is a champion, and no catalogue to compare with it on.
 
-    Parameters
-    ----------
-    spark : SparkSession, optional
-        Needed with a catalogue, and for paths that only Hadoop can reach.
-    candidate : Bundle
-        From ``…/NAME/VERSION``, or from ``models:/NAME/VERSION`` of MLflow's registry.
-    source : Source, optional
-        Labelled tracks to compare with the champion on.
-    rollback : bool
-        Back to a version that has had the alias before: it passed the gate then.
+    `spark`: Needed with a catalogue, and for paths that only Hadoop can reach.
+    `candidate`: From ``…/NAME/VERSION``, or from ``models:/NAME/VERSION`` of MLflow's registry.
+    `source`: Labelled tracks to compare with the champion on.
+    `rollback`: Back to a version that has had the alias before: it passed the gate then.
     """
     path = candidate.location
     models.check_place(path, alias, settings.models.registry)
-    aliases = store.aliases_of(lambda: spark, path)
+    aliases = models.aliases_of(lambda: spark, path)
     model_id = candidate.manifest.model_id
     made = aliases.made()
     had = {(one.alias, one.version, one.model_id) for one in made}
@@ -67,7 +60,7 @@ def promote(
             )
         champion = aliases.current(alias)
         if champion and champion[1] != model_id:
-            old = store.open_bundle(lambda: spark, champion[0], settings.models.registry)
+            old = models.open_bundle(lambda: spark, champion[0], settings.models.registry)
             evidence = compared(spark, source, old, candidate, settings)
             check(evidence, settings.models.max_loss)
     given = Promotion(

@@ -49,25 +49,13 @@ class ComparedOverSeeds(ScoresOverSeeds):
 class StudiedProtocol(StrictModel):
     """One protocol of a study.
 
-    Attributes
-    ----------
-    tracks : tuple of int
-        Held-out tracks per seed.
-    linked : float
-        Share of them that share another named artist or an album with a labelled track.
-    never_learned : tuple of str
-        Genres of which all tracks were held out in some split.
-    cnn : ClassifierOverSeeds
-    interval : Estimate
-        Of the accuracy.
-    coverage_at : dict of str to AcceptanceOverSeeds
-        By target precision.
-    ladder, baselines : dict of str to ComparedOverSeeds
-    confusion : tuple of tuple of int
-        Rows are true genres; over all splits.
-    per_genre : dict of str to dict of str to OverSeeds
-    reliability, risk_coverage
-        See `genre_metrics.HeldOutMetrics`; over all splits.
+    `tracks`: Held-out tracks per seed.
+    `linked`: Share of them that share another named artist or an album with a labelled track.
+    `never_learned`: Genres of which all tracks were held out in some split.
+    `interval`: Of the accuracy.
+    `coverage_at`: By target precision.
+    `confusion`: Rows are true genres; over all splits.
+    `reliability`, `risk_coverage`: See `genre_metrics.HeldOutMetrics`; over all splits.
     """
 
     tracks: tuple[Count, ...]
@@ -100,23 +88,11 @@ class CurvePoint(StrictModel):
 class Study(StrictModel):
     """All protocols, with baselines on the same tracks.
 
-    Attributes
-    ----------
-    classes : tuple of str
-    tracks : int
-        Labelled ones.
-    artists : int or None
-        None where the catalogue names none.
-    target_precision : float
-    seeds : tuple of int
-        Of known artists.
-    repetitions : int
-        Of new artists.
-    skipped : dict of str to str
-        Protocols that were not measured, each with the reason.
-    protocols : dict of str to StudiedProtocol
-    learning_curve : tuple of CurvePoint
-    seconds : float
+    `tracks`: Labelled ones.
+    `artists`: None where the catalogue names none.
+    `seeds`: Of known artists.
+    `repetitions`: Of new artists.
+    `skipped`: Protocols that were not measured, each with the reason.
     """
 
     classes: tuple[str, ...]
@@ -134,13 +110,7 @@ class Study(StrictModel):
 class PublishedStudy(Study):
     """A study with what it was made from.
 
-    Attributes
-    ----------
-    genre_spark_version, created_at : str
-    clusters : str
-        The model_id of the bundle with synthetic genres.
-    data : CatalogueFacts
-    settings : Settings
+    `clusters`: The model_id of the bundle with synthetic genres.
     """
 
     genre_spark_version: str

@@ -28,14 +28,9 @@ _BATCH_TRACKS = 8192
 class ArtistBatch:
     """Tracks of complete artist groups.
 
-    Attributes
-    ----------
-    rows : pa.RecordBatch
-        All columns of the tracks, those of a group beside each other.
-    inputs : TrackInputs
-    groups : Groups
-        By artist; of an artist with more than `max_group` tracks, by part of it. A track without
-        an artist is a group of its own.
+    `rows`: All columns of the tracks, those of a group beside each other.
+    `groups`: By artist; of an artist with more than `max_group` tracks, by part of it. A track
+        without an artist is a group of its own.
     """
 
     rows: pa.RecordBatch
@@ -49,7 +44,10 @@ class ArtistBatch:
         """From rows in the order of `GROUP`, or of another group for each."""
         n = rows.num_rows
         scaled = scaler.to_numpy(_raw(rows))
-        artist, album = (_keys(rows[name]) for name in (ARTIST_KEY, ALBUM_KEY))
+        artist, album = (
+            rows[name].fill_null(0).to_numpy(zero_copy_only=False)
+            for name in (ARTIST_KEY, ALBUM_KEY)
+        )
         by_artist = Groups.of(rows[GROUP].to_numpy() if group is None else group)
         # A track without an album is an album of its own.
         by_album = Groups.of(
@@ -86,11 +84,7 @@ def artist_batches(
 ) -> Iterator[ArtistBatch]:
     """The tracks of a partition, artist by artist.
 
-    Parameters
-    ----------
-    batches : iterator of pa.RecordBatch
-        The whole partition, with the columns of `artist_pass.narrow`. It is held in memory.
-    scaler : FeatureScaler
+    `batches`: The whole partition, with the columns of `artist_pass.narrow`. It is held in memory.
 
     Yields
     ------
@@ -98,7 +92,11 @@ def artist_batches(
         Of about 8,192 tracks; a group is never cut.
     """
     for rows in sorted_by_group(batches):
-        for first, end in _cuts(rows[GROUP].to_numpy()):
+        starts = Groups.of(rows[GROUP].to_numpy()).starts
+        # A batch begins where a group does, after at least so many tracks.
+        wanted = np.searchsorted(starts, np.arange(_BATCH_TRACKS, rows.num_rows, _BATCH_TRACKS))
+        inner = np.unique(starts[wanted[wanted < len(starts)]])
+        for first, end in itertools.pairwise([0, *inner.tolist(), rows.num_rows]):
             yield ArtistBatch.of(rows.slice(first, end - first), scaler)
 
 
@@ -122,23 +120,10 @@ def sorted_by_group(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatc
     yield from table.take(pa.array(np.lexsort(keys))).combine_chunks().to_batches()
 
 
-def _cuts(keys: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First row and end of each batch: where a group begins, after at least so many tracks."""
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    wanted = np.searchsorted(starts, np.arange(_BATCH_TRACKS, len(keys), _BATCH_TRACKS))
-    inner = np.unique(starts[wanted[wanted < len(starts)]])
-    edges = [0, *inner.tolist(), len(keys)]
-    yield from itertools.pairwise(edges)
-
-
 def _raw(rows: pa.RecordBatch) -> np.ndarray:
     """Features in their units [shape=(n_tracks, n_features), dtype=float32]; NaN where missing."""
     flat = rows[FEATURES].flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(rows.num_rows, -1)
-
-
-def _keys(column: pa.Array) -> np.ndarray:
-    return column.fill_null(0).to_numpy(zero_copy_only=False)
 
 
 def _optional(rows: pa.RecordBatch, name: str) -> pa.Array | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.catalog.row_counts import one_in
@@ -42,19 +42,11 @@ def narrow(
 ) -> DataFrame:
     """The columns that workers read, as small as they can be.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Accepted tracks with the features of `scaler`.
-    scaler : FeatureScaler
-    parts : mapping of int to int
-        From `oversized_artists`.
-    with_text : bool
-        Whether title and album name are read.
-    others : mapping of str to Column, optional
-        Further columns.
-    owner : str or None
-        Column that stands for the artist; None where each track stands for itself.
+    `tracks`: Accepted tracks with the features of `scaler`.
+    `parts`: From `oversized_artists`.
+    `with_text`: Whether title and album name are read.
+    `others`: Further columns.
+    `owner`: Column that stands for the artist; None where each track stands for itself.
 
     Returns
     -------
@@ -65,12 +57,12 @@ def narrow(
     # A float array without nulls is one buffer to Arrow; NaN marks what is missing.
     missing = F.lit(float("nan")).cast("float")
     features = [F.coalesce(F.col(name).cast("float"), missing) for name in scaler.features]
-    artist, album = artist_key(owner), album_key()
+    artist = artist_key(owner)
     texts = {TITLE_TEXT: F.col(TITLE), ALBUM_TEXT: F.col(ALBUM)} if with_text else {}
     columns = {
         GROUP: _group(artist, parts),
         ARTIST_KEY: artist,
-        ALBUM_KEY: album,
+        ALBUM_KEY: artist_key(ALBUM),
         FEATURES: F.array(*features),
         **texts,
         **(others or {}),
@@ -80,27 +72,20 @@ def narrow(
 
 def by_artist(narrowed: DataFrame, n_tracks: int) -> DataFrame:
     """The tracks, those of an artist group in one partition."""
-    parallel = min(_parallelism(narrowed.sparkSession), -(-n_tracks // 10_000))
-    partitions = max(1, parallel, -(-n_tracks // _TRACKS_PER_PARTITION))
-    return narrowed.repartition(partitions, GROUP)
-
-
-def _parallelism(spark: SparkSession) -> int:
-    """Tasks at once; where Spark does not say, as many as its shuffles have."""
+    spark = narrowed.sparkSession
     if is_classic(spark):
-        return spark.sparkContext.defaultParallelism
-    given = spark.conf.get("spark.sql.shuffle.partitions") or ""
-    return int(given) if given.isdigit() else 1  # Databricks has "auto"
+        tasks = spark.sparkContext.defaultParallelism
+    else:  # where Spark does not say, as many as its shuffles have; Databricks has "auto"
+        given = spark.conf.get("spark.sql.shuffle.partitions") or ""
+        tasks = int(given) if given.isdigit() else 1
+    least = min(tasks, -(-n_tracks // 10_000))
+    return narrowed.repartition(max(1, least, -(-n_tracks // _TRACKS_PER_PARTITION)), GROUP)
 
 
 def artist_key(owner: str | None = ARTIST) -> Column:
-    """A 64-bit number that stands for a track's artist; null without one."""
-    return _key(F.col(owner)) if owner else F.lit(None).cast("bigint")
-
-
-def album_key() -> Column:
-    """A 64-bit number that stands for a track's album, by whomever; null without one."""
-    return _key(F.col(ALBUM))
+    """A 64-bit number that stands for a track's artist, or for its album; null without one."""
+    name = F.col(owner) if owner else F.lit(None).cast("string")
+    return F.when(name.isNotNull(), F.xxhash64(name))
 
 
 def other_artist_keys() -> Column:
@@ -126,16 +111,10 @@ def oversized_artists(
 ) -> dict[int, int]:
     """Artists with more tracks than are taken together, and into how many parts they are cut.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Accepted tracks.
-    n_tracks : int
-        How many there are.
-    max_group : int
-        Tracks of an artist, about, that are taken together.
-    owner : str
-        Column that stands for the artist.
+    `tracks`: Accepted tracks.
+    `n_tracks`: How many there are.
+    `max_group`: Tracks of an artist, about, that are taken together.
+    `owner`: Column that stands for the artist.
 
     Notes
     -----
@@ -161,7 +140,3 @@ def _group(artist: Column, parts: Mapping[int, int]) -> Column:
     part = F.xxhash64(artist, F.pmod(of_track, numbers[artist].cast("bigint")))
     oversized = artist.isin(*parts)
     return F.when(oversized, part).otherwise(F.coalesce(artist, of_track))
-
-
-def _key(name: Column) -> Column:
-    return F.when(name.isNotNull(), F.xxhash64(name))

@@ -21,11 +21,8 @@ _MIX = np.uint32(2654435761)
 def of_artists(inputs: TrackInputs, groups: Groups) -> Keys:
     """Collect the document of each artist.
 
-    Parameters
-    ----------
-    inputs : TrackInputs
-    groups : Groups
-        Consecutive tracks of one artist. An album's name counts once, on the first of its tracks.
+    `groups`: Consecutive tracks of one artist. An album's name counts once, on the first of its
+        tracks.
 
     Returns
     -------
@@ -51,7 +48,6 @@ def sums(documents: Keys, weights: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    documents : Keys
     weights : np.ndarray [shape=(n_columns, n_buckets), dtype=int16]
         Whole numbers, so that sums do not depend on the order of an artist's tracks.
     """

@@ -41,10 +41,7 @@ _EQUAL = 0.05
 class MonotoneMap(StrictModel):
     """A piecewise linear map; beyond its ends it is constant.
 
-    Attributes
-    ----------
-    given, becomes : tuple of float
-        Values of the source, in order without repetition, and of the reference.
+    `given`, `becomes`: Values of the source, in order without repetition, and of the reference.
     """
 
     given: tuple[Finite, ...]
@@ -85,12 +82,9 @@ class MonotoneMap(StrictModel):
 class FeatureSources(StrictModel):
     """What other sources' features become.
 
-    Attributes
-    ----------
-    reference : str
-        The source whose features stay as they are, as do those of sources that are not known.
-    maps : dict of str to dict of str to MonotoneMap
-        By known source, then by feature. Features that are not listed are distributed alike.
+    `reference`: The source whose features stay as they are, as do those of sources that are not
+        known.
+    `maps`: By known source, then by feature. Features that are not listed are distributed alike.
     """
 
     reference: str
@@ -105,13 +99,20 @@ class FeatureSources(StrictModel):
                 plain(self.reference),
             )
             return table
-        columns = {
-            name: f"CASE {self._cases(name)} ELSE {sql_name(name)} END"
-            for name in {name: None for maps in self.maps.values() for name in maps}
-        }
         return table.selectExpr(
-            *[f"{columns.get(name, sql_name(name))} AS {sql_name(name)}" for name in table.columns]
+            *[f"{self._to_sql(name)} AS {sql_name(name)}" for name in table.columns]
         )
+
+    def _to_sql(self, name: str) -> str:
+        """SQL of a column on the reference's scale."""
+        column = sql_name(name)
+        cases = [
+            f"WHEN {FEATURE_SOURCE} = {literal(source)} AND {column} IS NOT NULL"
+            f" THEN {maps[name].to_sql(column)}"
+            for source, maps in self.maps.items()
+            if name in maps
+        ]
+        return f"CASE {' '.join(cases)} ELSE {column} END" if cases else column
 
     def warn_of_unknown(self, sources: pa.ChunkedArray) -> None:
         """Logs which sources of a sample of tracks are not known; null is the reference."""
@@ -127,15 +128,6 @@ class FeatureSources(StrictModel):
                 plain(self.reference),
             )
 
-    def _cases(self, name: str) -> str:
-        column = sql_name(name)
-        return " ".join(
-            f"WHEN {FEATURE_SOURCE} = {literal(source)} AND {column} IS NOT NULL"
-            f" THEN {maps[name].to_sql(column)}"
-            for source, maps in self.maps.items()
-            if name in maps
-        )
-
     def to_numpy(self, raw: np.ndarray, features: Sequence[str], sources: np.ndarray) -> np.ndarray:
         """Raw features [shape=(n_tracks, n_features), dtype=float64] of sources [dtype=object], mapped."""
         found = raw.copy()
@@ -150,14 +142,9 @@ class FeatureSources(StrictModel):
 def fit(tracks: "DataFrame", n_tracks: int, features: Sequence[str]) -> FeatureSources | None:
     """Fit maps to a catalogue; None where it has no column `FEATURE_SOURCE`, or one source alone.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Accepted tracks.
-    n_tracks : int
-        How many there are.
-    features : sequence of str
-        Those of whole numbers, as keys and modes, mean the same everywhere.
+    `tracks`: Accepted tracks.
+    `n_tracks`: How many there are.
+    `features`: Those of whole numbers, as keys and modes, mean the same everywhere.
     """
     from pyspark.sql import functions as F
 

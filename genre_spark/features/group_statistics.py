@@ -30,10 +30,7 @@ class Groups:
     def of(cls, *keys: np.ndarray) -> "Groups":
         """Groups of tracks that are equal in all keys [each of shape=(n_tracks,)].
 
-        Parameters
-        ----------
-        *keys : np.ndarray
-            Equal keys must stand beside each other.
+        `*keys`: Equal keys must stand beside each other.
         """
         first = np.zeros(len(keys[0]), dtype=bool)
         first[:1] = True

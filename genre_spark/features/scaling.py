@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from genre_spark._model import SparseModel
+from genre_spark._model import Finite, SparseModel, StrictModel
 from genre_spark.errors import InputError
 from genre_spark.features.feature_sources import FeatureSources
 from genre_spark.features.tensor import N_BINS
@@ -25,27 +24,10 @@ _MIN_DEVIATION = 1e-9
 _LEVELS = [step / N_BINS for step in range(N_BINS + 1)]
 
 
-@dataclass(frozen=True)
-class _Numpy:
-    log = staticmethod(np.log)
-    sqrt = staticmethod(np.sqrt)
-    cos = staticmethod(np.cos)
-    sin = staticmethod(np.sin)
-    clip = staticmethod(np.clip)
-
-
-class _Spark:
-    """The same operations on Spark columns."""
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        from pyspark.sql import functions as F
-
-        return getattr(F, name)
-
-
 _SEMITONE = 2 * math.pi / 12
 
-# Encodings: suffix of the name, and the encoded value as a function of (operations, value).
+# Encodings: suffix of the name, and the encoded value as a function of (numpy or Spark's functions,
+# value).
 # `key` is a circle: B (11) lies beside C (0). Durations and tempi are heard in ratios. The
 # shares of speech, audience, acoustic and instrumental sound crowd near 0.
 ENCODINGS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
@@ -68,22 +50,17 @@ DECODINGS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class ScaledFeature(BaseModel):
+class ScaledFeature(StrictModel):
     """One scaled dimension: ``clip((encode(value) - center) / scale)``.
 
-    Attributes
-    ----------
-    bin_edges : tuple of float
-        Quantiles of the catalogue, in scaled units, between which `tensor.bins` steps.
+    `bin_edges`: Quantiles of the catalogue, in scaled units, between which `tensor.bins` steps.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     feature: str
-    center: Annotated[float, Field(allow_inf_nan=False)]
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    bin_edges: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+    center: Finite
+    scale: Annotated[Finite, Field(gt=0)]
+    bin_edges: tuple[Finite, ...]
 
     @model_validator(mode="after")
     def _encoding_exists(self) -> "ScaledFeature":
@@ -94,9 +71,10 @@ class ScaledFeature(BaseModel):
         return self
 
     def encode(self, operations: Any, value: Any) -> Any:
-        """The scaled value of a raw feature value, on whichever type `operations` works."""
-        encoded = _encoder(self.name, self.feature)(operations, value)
-        return operations.clip((encoded - self.center) / self.scale, -LIMIT, LIMIT)
+        """The scaled value of a raw feature value, on whichever type `operations` (numpy) works."""
+        encoding = _encodings(self.feature)[self.name.removeprefix(self.feature)]
+        encoded = (encoding(operations, value) - self.center) / self.scale
+        return operations.clip(encoded, -LIMIT, LIMIT)
 
     def decode(self, scaled: np.ndarray) -> np.ndarray:
         """Values in the feature's unit [dtype=float64]; a circle has none."""
@@ -107,14 +85,9 @@ class ScaledFeature(BaseModel):
 class FeatureScaler(SparseModel):
     """The fitted transform from raw features to scaled ones; travels in the bundle.
 
-    Attributes
-    ----------
-    features : tuple of str
-        Features in order, extras last.
-    scaled_features : tuple of ScaledFeature
-        Scaled dimensions in order; a circular feature has two.
-    sources : FeatureSources, optional
-        What becomes of the features of other sources before they are scaled.
+    `features`: Features in order, extras last.
+    `scaled_features`: Scaled dimensions in order; a circular feature has two.
+    `sources`: What becomes of the features of other sources before they are scaled.
     """
 
     features: tuple[str, ...]
@@ -150,34 +123,25 @@ class FeatureScaler(SparseModel):
         np.ndarray [shape=(n_tracks, n_scaled), dtype=that of `raw`]
             Within ± `LIMIT`; NaN where the feature is missing.
         """
-        at = {name: i for i, name in enumerate(self.features)}
-        columns = [
-            scaled.encode(_Numpy, raw[:, at[scaled.feature]]) for scaled in self.scaled_features
-        ]
+        by_name = dict(zip(self.features, raw.T, strict=True))
+        columns = [one.encode(np, by_name[one.feature]) for one in self.scaled_features]
         return np.stack(columns, axis=1)
 
 
 def fit(tracks: "DataFrame", features: tuple[str, ...]) -> FeatureScaler:
     """Centres and standard deviations of a catalogue, in one pass; missing values take no part.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        Accepted tracks with a double column per feature.
-    features : tuple of str
-        Features to use; one without a single value is left out.
+    Raises `InputError` where fewer than three features vary.
 
-    Raises
-    ------
-    InputError
-        Where fewer than three features vary.
+    `tracks`: Accepted tracks with a double column per feature.
+    `features`: Features to use; one without a single value is left out.
     """
     from pyspark.sql import functions as F
 
     encodings = [
         (name, suffix, code) for name in features for suffix, code in _encodings(name).items()
     ]
-    encoded = [code(_Spark(), F.col(name)) for name, _, code in encodings]
+    encoded = [code(F, F.col(name)) for name, _, code in encodings]
     (fitted,) = tracks.agg(
         F.array([F.avg(value) for value in encoded]),
         F.array([F.stddev_pop(value) for value in encoded]),
@@ -214,7 +178,3 @@ def _scaled(
 
 def _encodings(name: str) -> dict[str, Callable[[Any, Any], Any]]:
     return ENCODINGS[feature(name).encoding]
-
-
-def _encoder(name: str, of: str) -> Callable[[Any, Any], Any]:
-    return _encodings(of)[name.removeprefix(of)]

@@ -67,11 +67,7 @@ def n_statistics(n_scaled: int) -> int:
 def artist_statistics(inputs: TrackInputs, groups: Groups) -> np.ndarray:
     """Build the artist network's input.
 
-    Parameters
-    ----------
-    inputs : TrackInputs
-    groups : Groups
-        Consecutive tracks of one artist.
+    `groups`: Consecutive tracks of one artist.
 
     Returns
     -------

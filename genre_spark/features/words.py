@@ -1,6 +1,5 @@
 """Words of titles and album names, looked up in bulk with Arrow."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +33,8 @@ class WordColumns:
 class Vocabulary:
     """Known words of titles, then known words of album names.
 
-    Parameters
-    ----------
-    titles, albums : sequence of str
-        Lower-case words. A word of a title and the same word of an album name are different
-        features.
+    `titles`, `albums`: Lower-case words. A word of a title and the same word of an album name are
+        different features.
     """
 
     def __init__(self, titles: list[str], albums: list[str]):
@@ -54,7 +50,6 @@ class Vocabulary:
 
         Parameters
         ----------
-        inputs : TrackInputs
         artists : np.ndarray [shape=(n_tracks,), dtype=int64]
             Equal for tracks of one artist.
         """
@@ -65,7 +60,7 @@ class Vocabulary:
 
     def look_up(self, inputs: TrackInputs) -> WordColumns:
         """Find the known words of tracks."""
-        tracks, words, first = [], [], 0
+        tracks, words, first = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
         for known, column in zip(self._known, (inputs.title, inputs.album_name), strict=True):
             if column is not None and len(known):
                 rows, values = split_words(column)
@@ -74,8 +69,6 @@ class Vocabulary:
                 tracks.append(rows[is_known])
                 words.append(places.drop_null().to_numpy().astype(np.int64) + first)
             first += len(known)
-        if not tracks:
-            return WordColumns(np.zeros(0, np.int64), np.zeros(0, np.int64))
         return WordColumns(np.concatenate(tracks), np.concatenate(words))
 
 
@@ -106,4 +99,4 @@ def _frequent(column: pa.StringArray | None, artists: np.ndarray) -> dict[str, i
     n_artists = np.bincount(of_artists, minlength=len(encoded.dictionary))
     names = encoded.dictionary.to_pylist()
     kept = np.flatnonzero((n_tracks >= _MIN_TRACKS) & (n_artists > 1))
-    return dict(Counter({names[i]: int(n_tracks[i]) for i in kept if names[i]}))
+    return {names[i]: int(n_tracks[i]) for i in kept if names[i]}

@@ -30,40 +30,28 @@ from genre_spark.schema import WHY_GENRE, WHY_SYNTHETIC
 def feature_profiles(tracks: DataFrame, features: Sequence[str]) -> dict[str, FeatureProfile]:
     """Distribution of each feature, in two passes.
 
-    Parameters
-    ----------
-    tracks : DataFrame
-        With a double column per feature, null where missing; from `row_counts.bounded`, since the
-        driver counts them.
+    `tracks`: With a double column per feature, null where missing; from `row_counts.bounded`, since
+        the driver counts them.
     """
     columns = [F.percentile_approx(name, list(LEVELS), 10_000) for name in features]
     ((values,),) = tracks.agg(F.array(*columns)).collect()
-    table = tracks.select(*features).toArrow()
-    return {
-        name: _feature_profile(tuple(at or ()), table[name].combine_chunks())
-        for name, at in zip(features, values, strict=True)
-    }
-
-
-def _feature_profile(quantiles: tuple[float, ...], column: pa.Array) -> FeatureProfile:
-    edges = tuple(sorted(set(quantiles[1:-1])))
-    found = _binned_column(column, np.array(edges, np.float64))
-    return FeatureProfile(
-        quantiles=quantiles, missing=found.missing, bin_edges=edges, counts=found.counts
-    )
+    table, profiles = tracks.select(*features).toArrow(), {}
+    for name, at in zip(features, values, strict=True):
+        edges = tuple(sorted(set((at or ())[1:-1])))
+        found = _binned_column(table[name], edges)
+        profiles[name] = FeatureProfile(
+            quantiles=at or (), missing=found.missing, bin_edges=edges, counts=found.counts
+        )
+    return profiles
 
 
 def binned_as(profile: Profile, tracks: pa.Table) -> dict[str, Binned]:
     """The tracks in the bins of a bundle's profile.
 
-    Parameters
-    ----------
-    tracks : pa.Table
-        With a double column per feature, null where missing.
+    `tracks`: With a double column per feature, null where missing.
     """
     return {
-        name: _binned_column(tracks[name].combine_chunks(), np.array(one.bin_edges, np.float64))
-        for name, one in profile.features.items()
+        name: _binned_column(tracks[name], one.bin_edges) for name, one in profile.features.items()
     }
 
 
@@ -82,9 +70,9 @@ def check_drift(
     return found
 
 
-def _binned_column(column: pa.Array, edges: np.ndarray) -> Binned:
-    values = column.drop_null().to_numpy(zero_copy_only=False)
-    counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+def _binned_column(column: pa.ChunkedArray, edges: Sequence[float]) -> Binned:
+    places = np.searchsorted(np.array(edges, np.float64), column.drop_null().to_numpy())
+    counts = np.bincount(places, minlength=len(edges) + 1)
     return Binned(tuple(counts.tolist()), column.null_count / max(1, len(column)))
 
 
@@ -95,15 +83,9 @@ LABEL_GROUPS = ("synthetic_genre", "genre", "confidence_bin", "genre_accepted", 
 def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] = ()) -> list[Row]:
     """Tracks with equal labels and about equal confidence, counted in one pass.
 
-    Parameters
-    ----------
-    by : sequence of Column
-        What tracks of a group must have in common beside `LABEL_GROUPS`.
+    Each row has `LABEL_GROUPS`, `by`, ``tracks``, ``confidence`` (summed), and the aggregates.
 
-    Returns
-    -------
-    list of Row
-        `LABEL_GROUPS`, those of `by`, ``tracks``, ``confidence`` (summed), and the aggregates.
+    `by`: What tracks of a group must have in common beside `LABEL_GROUPS`.
     """
     confidence = F.col("genre_confidence")
     # `least` would skip the nulls of a clusters bundle.
@@ -155,7 +137,14 @@ def grouped_labels(labelled: dataset.Dataset) -> list[dict[str, Any]]:
 
 def label_profile(groups: Sequence[Row | Mapping[str, Any]]) -> LabelProfile:
     """How many tracks have which label, and how sure, from `label_groups`."""
-    counts = {name: _totals(groups, name) for name in LABEL_GROUPS}
+    counts: dict[str, dict[str, int]] = {}
+    for name in LABEL_GROUPS:
+        counted: Counter[str] = Counter()
+        for row in groups:
+            if row[name] is not None:
+                counted[str(row[name])] += row["tracks"]
+        # The most frequent first.
+        counts[name] = dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
     accepted, sure = counts["genre_accepted"], sum(counts["confidence_bin"].values())
     total = math.fsum(row["confidence"] or 0.0 for row in groups)
     return LabelProfile(
@@ -167,15 +156,6 @@ def label_profile(groups: Sequence[Row | Mapping[str, Any]]) -> LabelProfile:
         # The last digits of a sum depend on the order in which Spark adds.
         mean_confidence=round(total / sure, 6) if sure else None,
     )
-
-
-def _totals(groups: Sequence[Row | Mapping[str, Any]], name: str) -> dict[str, int]:
-    """Tracks by a label, the most frequent first; nulls do not count."""
-    counted: Counter[str] = Counter()
-    for row in groups:
-        if row[name] is not None:
-            counted[str(row[name])] += row["tracks"]
-    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
 def reasons(labelled: DataFrame) -> dict[str, dict[str, dict[str, int]]]:

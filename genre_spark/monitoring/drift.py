@@ -76,12 +76,8 @@ _Shift = TypeVar("_Shift", FeatureShift, LabelShift)
 class Coverage:
     """How many tracks of a catalogue, and of its model's, have features.
 
-    Attributes
-    ----------
-    tracks : int
-        With features, in the smaller of the two catalogues; of too few nothing can be said.
-    without_features, without_features_before : float
-        Share of the tracks of either that have none.
+    `tracks`: With features, in the smaller of the two catalogues; of too few nothing can be said.
+    `without_features`, `without_features_before`: Share of the tracks of either that have none.
     """
 
     tracks: int
@@ -136,17 +132,17 @@ def of_features(
 
     ``psi`` and ``ks`` are None where either catalogue has no value.
     """
-    return {
-        name: FeatureShift(
-            psi=_psi(one.counts, found[name].counts),
-            ks=_ks(one.counts, found[name].counts),
+    shifts = {}
+    for name, one in before.items():
+        counts_before, counts = one.counts, found[name].counts
+        shifts[name] = FeatureShift(
+            **_distances(counts_before, counts),
             missing=round(found[name].missing, 6),
             missing_before=round(one.missing, 6),
-            direction=_direction(one.counts, found[name].counts),
+            direction=_direction(counts_before, counts),
             level=OK,
         )
-        for name, one in before.items()
-    }
+    return shifts
 
 
 def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, LabelShift]:
@@ -158,16 +154,17 @@ def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, LabelShift
     for name in MIXES:
         counts, counts_before = getattr(found, name), getattr(before, name)
         names = sorted({*counts, *counts_before})
-        distance = _psi(*([of.get(one, 0) for one in names] for of in (counts_before, counts)))
-        if distance is not None:
+        both = ([of.get(one, 0) for one in names] for of in (counts_before, counts))
+        psi = _distances(*both)["psi"]
+        if psi is not None:
             largest = tuple(_largest(counts_before, counts))
-            shifts[name] = LabelShift(psi=distance, ks=None, largest=largest, level=OK)
-    bins, bins_before = _confidence_counts(found), _confidence_counts(before)
-    distance = _psi(bins_before, bins)
-    if distance is not None:
+            shifts[name] = LabelShift(psi=psi, ks=None, largest=largest, level=OK)
+    bins_before, bins = (
+        [of.confidence.get(str(i), 0) for i in range(CONFIDENCE_BINS)] for of in (before, found)
+    )
+    if sum(bins_before) and sum(bins):
         shifts[CONFIDENCE] = LabelShift(
-            psi=distance,
-            ks=_ks(bins_before, bins),
+            **_distances(bins_before, bins),
             mean=found.mean_confidence,
             mean_before=before.mean_confidence,
             level=OK,
@@ -184,14 +181,10 @@ def assess(
 ) -> Drift:
     """What was measured, each distance with its level.
 
-    Parameters
-    ----------
-    coverage : Coverage
-        More tracks without features than before only warn: sources of features cover what they
-        cover, and such tracks are labelled by what else is known.
-    absent : collection of str
-        Features that the catalogue has no column of: they are missing, as was announced, and only
-        warn.
+    `coverage`: More tracks without features than before only warn: sources of features cover what
+        they cover, and such tracks are labelled by what else is known.
+    `absent`: Features that the catalogue has no column of: they are missing, as was announced, and
+        only warn.
 
     Returns
     -------
@@ -289,25 +282,21 @@ def _in_words(name: str, one: FeatureShift | LabelShift) -> str:
 
 def _levelled(one: _Shift, assessed: bool, settings: DriftSettings, *, harmless: bool) -> _Shift:
     """A shift with its level; a harmless one only warns."""
-    level = _level(one, settings, harmless) if assessed else OK
-    return one.model_copy(update={"level": level})
-
-
-def _level(one: FeatureShift | LabelShift, settings: DriftSettings, harmless: bool) -> Level:
     lost = one.missing - one.missing_before if isinstance(one, FeatureShift) else 0.0
-    for level in (WARN,) if harmless else (STOP, WARN):
-        for what, distance in (("psi", one.psi), ("ks", one.ks), ("missing", lost)):
-            if (distance or 0.0) > getattr(settings, f"{level}_{what}"):
-                return level
-    return OK
+    distances = {"psi": one.psi, "ks": one.ks, "missing": lost}
+    reached = [
+        level
+        for level in ((OK, WARN) if harmless else LEVELS)
+        if level == OK
+        or any((n or 0.0) > getattr(settings, f"{level}_{name}") for name, n in distances.items())
+    ]
+    return one.model_copy(update={"level": reached[-1] if assessed else OK})
 
 
-def _psi(before: Sequence[int], found: Sequence[int]) -> float | None:
-    return round(psi(before, found), 6) if sum(before) and sum(found) else None
-
-
-def _ks(before: Sequence[int], found: Sequence[int]) -> float | None:
-    return round(ks(before, found), 6) if sum(before) and sum(found) else None
+def _distances(before: Sequence[int], found: Sequence[int]) -> dict[str, float | None]:
+    """``psi`` and ``ks``; None where either has no value."""
+    known = sum(before) and sum(found)
+    return {of.__name__: round(of(before, found), 6) if known else None for of in (psi, ks)}
 
 
 def _direction(before: Sequence[int], found: Sequence[int]) -> Literal["higher", "lower"] | None:
@@ -323,15 +312,8 @@ def _direction(before: Sequence[int], found: Sequence[int]) -> Literal["higher",
 def _largest(before: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
     """The labels whose shares differ most, with both shares."""
     total, total_before = sum(found.values()), sum(before.values())
-    if not total or not total_before:
-        return []
     shares = {
         n: (found.get(n, 0) / total, before.get(n, 0) / total_before) for n in {*before, *found}
     }
     far = sorted(shares, key=lambda name: (-abs(shares[name][0] - shares[name][1]), name))
     return [f"{n} {shares[n][0]:.0%} instead of {shares[n][1]:.0%}" for n in far[:_MOST_LABELS]]
-
-
-def _confidence_counts(labels: LabelProfile) -> list[int]:
-    """Tracks per bin of confidence [shape=(CONFIDENCE_BINS,)]."""
-    return [labels.confidence.get(str(i), 0) for i in range(CONFIDENCE_BINS)]

@@ -24,14 +24,9 @@ class Labelled:
 class Facts:
     """What monitoring reports of a command's result; nothing if it failed.
 
-    Attributes
-    ----------
-    source, model : str or None
-        Paths of what was read.
-    made : tuple of str
-        Paths of a bundle or a report.
-    protocols : mapping of str to HeldOutMetrics
-        Accuracy of a new model on held-out tracks.
+    `source`, `model`: Paths of what was read.
+    `made`: Paths of a bundle or a report.
+    `protocols`: Accuracy of a new model on held-out tracks.
     """
 
     source: str | None = None

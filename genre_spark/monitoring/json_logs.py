@@ -23,13 +23,13 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line: dict[str, Any] = {"time": at, "level": record.levelname, **self._same}
-        line |= {
+        line: dict[str, Any] = {
+            "time": at,
+            "level": record.levelname,
+            **self._same,
             "logger": record.name,
             "message": "\n".join(map(_safe, record.getMessage().split("\n"))),
-        }
-        line |= {
-            name: redact_all(getattr(record, name)) for name in _FIELDS if hasattr(record, name)
+            **{n: redact_all(getattr(record, n)) for n in _FIELDS if hasattr(record, n)},
         }
         if record.exc_info:
             line["traceback"] = redact(self.formatException(record.exc_info))
@@ -59,10 +59,7 @@ def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
     verbose : bool
         Everything, and not only what somebody should know.
     """
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING,
-        force=True,
-    )
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, force=True)
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # What is being done is a line of its own where no terminal is watched.
@@ -72,12 +69,9 @@ def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
     for handler in logging.getLogger().handlers:
         handler.setFormatter(formatter)
         if not verbose:
-            handler.addFilter(_is_not_of_py4j)
-
-
-def _is_not_of_py4j(record: logging.LogRecord) -> bool:
-    """It logs, as nobody, the stack of a call that Java did not live to answer; the error says so."""
-    return "py4j" not in Path(record.pathname).parts
+            # py4j logs, as nobody, the stack of a call that Java did not live to answer; the error
+            # says so.
+            handler.addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
 
 
 def are_json() -> bool:

@@ -9,7 +9,7 @@ https://openlineage.io/docs/spec/naming
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from openlineage.client.transport.http import (
 )
 
 from genre_spark.bundle.registry import OTHERS
-from genre_spark.monitoring.drift import OK, Drift
+from genre_spark.monitoring.drift import OK
 from genre_spark.monitoring.finished_run import Facts, FinishedRun, Labelled
 from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import check_own, is_remote, local_path
@@ -48,10 +48,7 @@ Assertion = facets.data_quality_assertions_dataset.Assertion
 def send(target: str, run: FinishedRun) -> None:
     """Appends the event of a run to a file, or posts it; a failure is a warning.
 
-    Parameters
-    ----------
-    target : str
-        A file, or the address of a server such as Marquez (``http://host:5000``).
+    `target`: A file, or the address of a server such as Marquez (``http://host:5000``).
     """
     try:
         if target.startswith(("http://", "https://")):
@@ -75,33 +72,24 @@ def event(run: FinishedRun) -> RunEvent:
     # A UUID that is always the same for a run of genre-spark.
     run_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_PRODUCER}#{run.run_id}"))
     namespace = os.environ.get(_NAMESPACE, "genre-spark")
-    ended = datetime.now(UTC)
-    return RunEvent(
-        eventType=RunState.FAIL if failed else RunState.COMPLETE,
-        eventTime=ended.isoformat(),
-        run=Run(run_id, _run_facets(run)),
-        job=Job(namespace, f"genre-spark.{run.command.replace(' ', '.')}"),
-        producer=_PRODUCER,
-        inputs=[] if failed else list(_inputs(facts)),
-        outputs=[]
-        if failed
-        else [
-            *(OutputDataset(*_named(path)) for path in facts.made),
-            *map(_labelled, facts.published),
-        ],
-    )
-
-
-def _run_facets(run: FinishedRun) -> dict[str, RunFacet]:
     engine = facets.processing_engine_run.ProcessingEngineRunFacet(
         version=__version__, name="genre-spark", openlineageAdapterVersion=__version__
     )
     found: dict[str, RunFacet] = {"processing_engine": engine}
-    if run.exit_code:
+    if failed:
         found["errorMessage"] = facets.error_message_run.ErrorMessageRunFacet(
             message=f"exit code {run.exit_code}", programmingLanguage="PYTHON"
         )
-    return found
+    made = (OutputDataset(*_named(path)) for path in facts.made)
+    return RunEvent(
+        eventType=RunState.FAIL if failed else RunState.COMPLETE,
+        eventTime=datetime.now(UTC).isoformat(),
+        run=Run(run_id, found),
+        job=Job(namespace, f"genre-spark.{run.command.replace(' ', '.')}"),
+        producer=_PRODUCER,
+        inputs=[] if failed else list(_inputs(facts)),
+        outputs=[] if failed else [*made, *map(_labelled, facts.published)],
+    )
 
 
 def _inputs(facts: Facts) -> Iterator[InputDataset]:
@@ -140,34 +128,27 @@ def _quality(facts: Facts) -> dict[str, InputDatasetFacet]:
         found["dataQualityMetrics"] = metrics.DataQualityMetricsInputDatasetFacet(
             columnMetrics={}, rowCount=facts.rows.read
         )
-        checks += _of_rows(facts.rows.reasons)
-    if facts.drift:
-        checks += _of_drift(facts.drift)
+        for reason, n in facts.rows.reasons.items():  # such as ``missing:tempo``
+            name, _, column = reason.partition(":")
+            checks.append(
+                Assertion(
+                    assertion=name, column=column or None, success=False,
+                    severity="warn", expected="0", actual=str(n),
+                )
+            )  # fmt: skip
+    for name, one in facts.drift.features.items() if facts.drift else ():
+        checks.append(
+            Assertion(
+                assertion="drift_psi", column=name, success=one.level == OK, severity="warn",
+                actual=None if one.psi is None else f"{one.psi:.4f}",
+            )
+        )  # fmt: skip
     if checks:
         quality = facets.data_quality_assertions_dataset
         found["dataQualityAssertions"] = quality.DataQualityAssertionsDatasetFacet(
             assertions=checks
         )
     return found
-
-
-def _of_rows(reasons: Mapping[str, int]) -> Iterator[Assertion]:
-    """Why rows were quarantined: such as ``missing:tempo``."""
-    for reason, n in reasons.items():
-        name, _, column = reason.partition(":")
-        yield Assertion(
-            assertion=name, column=column or None, success=False,
-            severity="warn", expected="0", actual=str(n),
-        )  # fmt: skip
-
-
-def _of_drift(drift: Drift) -> Iterator[Assertion]:
-    """Whether each feature is distributed as in the model's catalogue."""
-    for name, one in drift.features.items():
-        yield Assertion(
-            assertion="drift_psi", column=name, success=one.level == OK, severity="warn",
-            actual=None if one.psi is None else f"{one.psi:.4f}",
-        )  # fmt: skip
 
 
 def _named(path: str) -> tuple[str, str]:

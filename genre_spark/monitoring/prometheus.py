@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, writ
 from prometheus_client.parser import text_string_to_metric_families
 
 from genre_spark.bundle.manifest import LabelProfile
-from genre_spark.monitoring.drift import LEVELS, Drift
+from genre_spark.monitoring.drift import LEVELS, FeatureShift, LabelShift
 from genre_spark.monitoring.finished_run import Facts, FinishedRun
 from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import check_own
@@ -29,10 +29,7 @@ Sample = tuple[str, str, dict[str, str], float]
 def send(target: str, run: FinishedRun) -> None:
     """Writes or pushes the metrics of a run; a failure of that is logged, and does not fail the run.
 
-    Parameters
-    ----------
-    target : str
-        A file, or the URL of a Pushgateway (``http://host:9091``).
+    `target`: A file, or the URL of a Pushgateway (``http://host:9091``).
     """
     try:
         samples = [*_of_run(run), *_of_facts(run.facts)]
@@ -84,7 +81,15 @@ def _of_facts(facts: Facts) -> Iterator[Sample]:
     if facts.labels:
         yield from _of_labels(facts.labels)
     if facts.drift:
-        yield from _of_drift(facts.drift)
+        level = LEVELS.index(facts.drift.level)
+        yield "genre_spark_drift_level", "0 ok, 1 warns, 2 stops.", {}, level
+        shifts: dict[str, FeatureShift | LabelShift] = {
+            **facts.drift.features,
+            **facts.drift.labels,
+        }
+        for name, shift in shifts.items():
+            if shift.psi is not None:
+                yield "genre_spark_drift_psi", "Population stability.", {"of": name}, shift.psi
     for protocol, one in facts.protocols.items():
         where = {"artists": protocol}
         yield "genre_spark_accuracy", "On held-out tracks.", where, one.accuracy
@@ -102,16 +107,6 @@ def _of_labels(labels: LabelProfile) -> Iterator[Sample]:
     for name, share in shares.items():
         if share is not None:
             yield f"genre_spark_{name}", "Of the labels, a share.", {}, share
-
-
-def _of_drift(drift: Drift) -> Iterator[Sample]:
-    level = LEVELS.index(drift.level)
-    yield "genre_spark_drift_level", "0 ok, 1 warns, 2 stops.", {}, level
-    found = {name: one.psi for name, one in drift.features.items()}
-    found |= {name: one.psi for name, one in drift.labels.items()}
-    for name, psi in found.items():
-        if psi is not None:
-            yield "genre_spark_drift_psi", "Population stability.", {"of": name}, psi
 
 
 def _last_success(path: Path, command: str) -> Iterator[Sample]:

@@ -1,9 +1,13 @@
-"""What `cluster` and `train` share: the manifest and the summary of a new bundle."""
+"""What several commands share: requests, the tracks they read, manifest and summary of a new bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from genre_spark import versions
 from genre_spark._model import SparseModel, now
@@ -12,7 +16,7 @@ from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import GenreMetrics
 from genre_spark.bundle.manifest import CatalogueFacts, Manifest, ScoringPart, model_id
 from genre_spark.catalog import answers
-from genre_spark.catalog.catalogue import Catalogue, Source
+from genre_spark.catalog.catalogue import Catalogue, Source, scan_catalogue
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.classifier import training_set
 from genre_spark.classifier.training_set import LabelledTracks
@@ -21,7 +25,32 @@ from genre_spark.config import Settings
 from genre_spark.monitoring.finished_run import Facts
 from genre_spark.platform.safe_text import redact
 from genre_spark.publishing.labels import PublishedLabels
+from genre_spark.schema import ALBUM, ARTIST, TITLE, TRACK_ID
 from genre_spark.versions import __version__
+
+
+@dataclass(frozen=True)
+class Request:
+    """Learn from the labelled tracks of a catalogue, or ask for labels.
+
+    `bundle`: With synthetic genres.
+    `output`: Of the command: a new bundle, the directory of a study, or a file of questions.
+    `answers`: CSV files whose genres replace the catalogue's.
+    """
+
+    source: Source
+    bundle: Bundle
+    output: str
+    settings: Settings
+    answers: tuple[str, ...] = ()
+
+
+def scanned(
+    spark: SparkSession, source: Source, bundle: Bundle, settings: Settings
+) -> AbstractContextManager[Catalogue]:
+    """A catalogue that a bundle can label, checked on a sample of its rows."""
+    scoring, ranges = bundle.manifest.scoring, bundle.profile.ranges
+    return scan_catalogue(spark, source, settings.catalog, scoring.scaler, scoring.owner, ranges)
 
 
 def new_manifest(
@@ -43,16 +72,25 @@ def new_manifest(
 
 
 def labelled_sample(
-    catalogue: Catalogue, base: Bundle, settings: Settings, given: Mapping[str, str], path: str
+    catalogue: Catalogue, request: Request, given: Mapping[str, str]
 ) -> LabelledTracks:
     """The labelled tracks of a catalogue, as arrays on the driver; `given` are answers."""
+    scoring = request.bundle.manifest.scoring
     return training_set.collect(
-        answers.apply(catalogue.tracks, given, path),
+        answers.apply(catalogue.tracks, given, request.source.path),
         catalogue.counts.accepted,
-        base.manifest.scoring.scaler,
-        base.manifest.scoring.synthetic,
-        settings,
+        scoring.scaler,
+        scoring.synthetic,
+        request.settings,
     )
+
+
+def names_of(tracks: DataFrame, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Id, artist, title and album of some tracks, by id."""
+    wanted = tracks.sparkSession.createDataFrame([(one,) for one in ids], f"{TRACK_ID} string")
+    found = tracks.join(F.broadcast(wanted), TRACK_ID, "left_semi").dropDuplicates([TRACK_ID])
+    rows = found.select(TRACK_ID, ARTIST, TITLE, ALBUM).collect()
+    return {row[TRACK_ID]: row.asDict() for row in rows}
 
 
 def catalogue_facts(catalogue: Catalogue, source: Source) -> CatalogueFacts:
@@ -63,10 +101,8 @@ def catalogue_facts(catalogue: Catalogue, source: Source) -> CatalogueFacts:
 class BundleSummary(SparseModel):
     """What `cluster` and `train` made.
 
-    Attributes
-    ----------
-    rules_agreement, stability, quality, change
-        Of synthetic genres, where they were measured; see `clustering.results.Discovery`.
+    `rules_agreement`, `stability`, `quality`, `change`: Of synthetic genres, where they were
+        measured; see `clustering.results.Discovery`.
     """
 
     bundle: str
@@ -99,9 +135,9 @@ class BundleSummary(SparseModel):
     def of(cls, manifest: Manifest, output: str) -> "BundleSummary":
         """Of a new bundle at a path."""
         found = manifest.clusters
+        over_fits = found.stability.summary().items() if found.stability else ()
         stability = {
-            name: {"mean": round(mean, 4), "std": round(std, 4)}
-            for name, (mean, std) in (found.stability.summary() if found.stability else {}).items()
+            name: {"mean": round(mean, 4), "std": round(std, 4)} for name, (mean, std) in over_fits
         }
         measured = {
             "rules_agreement": found.rules.agreement if found.rules else None,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import SparkSession
 
-from genre_spark.bundle import files, store
+from genre_spark.bundle import files, registry
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import LabelProfile, Manifest, Profile, ScoringPart
 from genre_spark.catalog import row_counts, validation
@@ -12,13 +12,10 @@ from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
 from genre_spark.clustering.discover import Tracks, discover
 from genre_spark.config import Settings
 from genre_spark.features import feature_sources
-from genre_spark.features.feature_sources import FeatureSources
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import BundleSummary, catalogue_facts, new_manifest
-from genre_spark.platform import atomic_directory
-from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import ReportProgress, to_log
-from genre_spark.publishing.formats import destination_of
+from genre_spark.publishing.destination import destination_of
 from genre_spark.publishing.labels import LabelRequest, publish_labels
 from genre_spark.reporting import model_card
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
@@ -28,14 +25,9 @@ from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 class ClusterRequest:
     """Discover synthetic genres and write a clusters bundle.
 
-    Attributes
-    ----------
-    labels : str or None
-        Where to publish the catalogue, labelled with the new bundle.
-    previous : Bundle or None
-        An earlier bundle, whose ids and names are kept where synthetic genres are the same.
-    run_id : str or None
-        Of the labelled catalogue; 12 hexadecimal digits.
+    `labels`: Where to publish the catalogue, labelled with the new bundle.
+    `previous`: An earlier bundle, whose ids and names are kept where synthetic genres are the same.
+    `run_id`: Of the labelled catalogue; 12 hexadecimal digits.
     """
 
     source: Source
@@ -51,14 +43,20 @@ def run(
 ) -> BundleSummary:
     """Discovers synthetic genres and writes a clusters bundle."""
     source, output, settings = request.source, request.output, request.settings
-    _check_outputs(spark, request)
+    registry.check_output(spark, output, [source.path])
+    if request.labels:
+        destination_of(spark, request.labels, settings).check([source.path, output])
     report_progress(f"reading {source.path}")
     with open_catalogue(spark, source, settings.catalog) as catalogue:
         n_tracks = catalogue.counts.accepted
-        catalogue = catalogue.on_one_scale(_sources(catalogue, request.previous))
+        if request.previous:  # sources compare as before, where synthetic genres are to stay
+            sources = request.previous.manifest.scoring.scaler.sources
+        else:
+            sources = feature_sources.fit(catalogue.tracks, n_tracks, catalogue.features)
+        catalogue = catalogue.on_one_scale(sources)
         report_progress(f"discovering synthetic genres of {n_tracks:,} tracks", n_tracks)
         manifest, profile = _discover(catalogue, source, settings, request.previous)
-        with store.new_bundle(spark, output) as folder:
+        with registry.new_bundle(spark, output) as folder:
             files.write_files(folder, manifest, profile, model_card.render(manifest))
             made = replace(files.load(folder), reference=output)
         summary = BundleSummary.of(manifest, output)
@@ -69,22 +67,6 @@ def run(
             labels = publish_labels(spark, owned, wanted)
             summary = summary.model_copy(update={"labels": labels})
     return summary
-
-
-def _check_outputs(spark: SparkSession, request: ClusterRequest) -> None:
-    """Refuses paths that cannot be written, before any work."""
-    output, read = request.output, [request.source.path]
-    store.check_absent(spark, output)
-    atomic_directory.check_apart(storage_of(spark, output), output, read)
-    if request.labels:
-        destination_of(spark, request.labels, request.settings).check([*read, output])
-
-
-def _sources(catalogue: Catalogue, previous: Bundle | None) -> FeatureSources | None:
-    """How the sources of features compare; as before, where synthetic genres are to stay."""
-    if previous:
-        return previous.manifest.scoring.scaler.sources
-    return feature_sources.fit(catalogue.tracks, catalogue.counts.accepted, catalogue.features)
 
 
 def _discover(

@@ -73,6 +73,7 @@ def run(
     from genre_spark.bundle import files
     from genre_spark.catalog.catalogue import Source
     from genre_spark.pipelines import cluster, report, score, train
+    from genre_spark.pipelines.bundles import Request
     from genre_spark.platform.progress import after
     from genre_spark.publishing.labels import LabelRequest
 
@@ -81,7 +82,7 @@ def run(
     steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
     discover = cluster.ClusterRequest(source, clusters, settings)
     cluster.run(spark, discover, after(steps[0], report_progress))
-    learn = train.TrainRequest(source, files.load(clusters), model, settings)
+    learn = Request(source, files.load(clusters), model, settings)
     trained = train.run(spark, learn, after(steps[1], report_progress))
     bundle = files.load(model)
     label = LabelRequest(source, bundle, labelled, settings)

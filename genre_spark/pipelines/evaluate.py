@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import SparkSession
 
 from genre_spark._model import now
-from genre_spark.bundle.files import Bundle
 from genre_spark.catalog import answers
-from genre_spark.catalog.catalogue import Source, open_catalogue
-from genre_spark.config import Settings
-from genre_spark.pipelines.bundles import catalogue_facts, labelled_sample
+from genre_spark.catalog.catalogue import open_catalogue
+from genre_spark.pipelines.bundles import Request, catalogue_facts, labelled_sample
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import ReportProgress, to_log
@@ -23,30 +21,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class EvaluateRequest:
+class EvaluateRequest(Request):
     """Evaluate the classifier by cross-validation and publish the study.
 
-    Attributes
-    ----------
-    clusters : Bundle
-        With synthetic genres.
-    output : str
-        Directory of the study.
-    n_seeds : int
-        Splits of known artists, at least 1.
-    with_ablations : bool
-        Whether the classifier is also fitted on fewer labels.
-    answers : tuple of str
-        CSV files whose genres replace the catalogue's.
+    `n_seeds`: Splits of known artists, at least 1.
+    `with_ablations`: Whether the classifier is also fitted on fewer labels.
     """
 
-    source: Source
-    clusters: Bundle
-    output: str
-    settings: Settings
-    n_seeds: int
+    n_seeds: int = 5
     with_ablations: bool = True
-    answers: tuple[str, ...] = ()
 
 
 def run(
@@ -58,25 +41,22 @@ def run(
     from genre_spark.reporting import study_report
 
     source, output, settings = request.source, request.output, request.settings
-    storage = storage_of(spark, output)
-    gap = settings.publishing.allow_gap
+    storage, manifest = storage_of(spark, output), request.bundle.manifest
     path = atomic_directory.check_target(
         storage,
         output,
-        [source.path, request.clusters.location],
+        [source.path, request.bundle.location],
         atomic_directory.STUDY,
-        allow_gap=gap,
+        allow_gap=settings.publishing.allow_gap,
     )
     given = answers.read_files(storage, request.answers)
-    base = request.clusters
     # Locked from the start: a study takes long, and a second one should be refused at once.
     with atomic_directory.publishing(storage, path, kind=atomic_directory.STUDY) as target:
         report_progress(f"reading {source.path}")
-        scaler = base.manifest.scoring.scaler
+        scaler = manifest.scoring.scaler
         with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
-            labelled = labelled_sample(catalogue, base, settings, given, source.path)
             study = cross_validation.run(
-                labelled,
+                labelled_sample(catalogue, request, given),
                 settings,
                 request.n_seeds,
                 report_progress,
@@ -86,7 +66,7 @@ def run(
                 **dict(study),
                 genre_spark_version=__version__,
                 created_at=now(),
-                clusters=base.manifest.model_id,
+                clusters=manifest.model_id,
                 data=catalogue_facts(catalogue, source),
                 settings=settings,
             )

@@ -1,18 +1,55 @@
-"""`genre-spark report`: writes the page on a bundle and on a catalogue labelled with it."""
+"""Pages: `genre-spark report` on a bundle, `genre-spark labels DIR --output FILE.html` on labels."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import SparkSession
 
+from genre_spark._model import Count, StrictModel
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import Manifest
+from genre_spark.catalog import reader as tables
+from genre_spark.catalog import source_files
+from genre_spark.catalog.catalogue import Source
 from genre_spark.config import Settings
-from genre_spark.platform.atomic_directory import check_target
-from genre_spark.platform.hadoop import storage_of
+from genre_spark.errors import InputError
+from genre_spark.pipelines.bundles import names_of
+from genre_spark.platform.atomic_directory import MANIFEST, check_target
+from genre_spark.platform.hadoop import GetSpark, storage_at, storage_of
 from genre_spark.publishing import reader
-from genre_spark.schema import TRACK_ID
+from genre_spark.publishing.manifest import Source as LabelledSource
+from genre_spark.schema import ALBUM, ARTIST, RUN_COLUMNS, TITLE, TRACK_ID
+from genre_spark.source import Dataset, is_shipped
 
 _SHOWN = (TRACK_ID, "genre", "genre_confidence")
+_NOT_SHOWN = (*RUN_COLUMNS, "input_hash", "synthetic_genre_id")
+
+
+class BrowsePage(StrictModel):
+    """The page that was written, with how many of how many tracks."""
+
+    page: str
+    tracks: Count
+    of: Count
+
+
+@dataclass(frozen=True)
+class BrowseRequest:
+    """Write a page to search a labelled catalogue.
+
+    `output`: The page; an earlier one is replaced, and no other file.
+    `max_tracks`: A larger catalogue is sampled.
+    `catalog`: The table that was labelled: titles, artists and albums are taken from it.
+    `dataset`: Its mapping; None for that of the labels, which must be plain.
+    `storage_options`: With which deltalake reaches Delta tables.
+    """
+
+    labels: str
+    output: str
+    max_tracks: int
+    catalog: str | None = None
+    dataset: Dataset | None = None
+    storage_options: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(
@@ -29,14 +66,9 @@ def run(
     a file that is no page of a report, or `pictures` holds anything but pictures of an earlier
     report.
 
-    Parameters
-    ----------
-    spark : SparkSession, optional
-        Needed for paths that only Hadoop can reach.
-    output : str
-        The page; the page of an earlier report is replaced, and no other file.
-    pictures : str, optional
-        A directory for the same pictures as PNG files.
+    `spark`: Needed for paths that only Hadoop can reach.
+    `output`: The page; the page of an earlier report is replaced, and no other file.
+    `pictures`: A directory for the same pictures as PNG files.
     """
     from genre_spark.reporting import html, pages
     from genre_spark.reporting.document import Subject
@@ -50,7 +82,11 @@ def run(
         gallery, gap = storage_of(spark, pictures), settings.publishing.allow_gap
         taken = [path for path in (bundle.location, labels, output) if path]
         directory = check_target(gallery, pictures, taken, pages.PICTURES, "--pictures", gap)
-    rows = _on_map(table, bundle.manifest) if table else {}
+    rows: dict[str, dict[str, Any]] = {}
+    drawn = bundle.manifest.clusters.map
+    if table and drawn and drawn.tracks:  # else a bundle of an earlier version
+        ids = [track.track_id for track in drawn.tracks]
+        rows = {row[TRACK_ID]: row for row in table.by_ids(ids, _SHOWN)}
     page = pages.report(Subject(bundle.manifest, manifest, rows))
     html.check(storage, output, "report")
     storage.write_text(output, page.html)
@@ -61,10 +97,57 @@ def run(
     return summary
 
 
-def _on_map(table: reader.LabelledTable, model: Manifest) -> dict[str, dict[str, Any]]:
-    """The labels of the tracks that the bundle's map shows, by id."""
-    drawn = model.clusters.map
-    if not drawn or not drawn.tracks:  # a bundle of an earlier version
-        return {}
-    ids = [track.track_id for track in drawn.tracks]
-    return {row[TRACK_ID]: row for row in table.by_ids(ids, _SHOWN)}
+def browse(get_spark: GetSpark, request: BrowseRequest) -> BrowsePage:
+    """Writes a page to search a labelled catalogue; see `BrowseRequest`.
+
+    Raises `InputError` if there is no labelled catalogue, or the table of the names cannot be read.
+    Raises `OutputError` if the output is another file.
+
+    `get_spark`: Gives a session; called only where one is needed.
+    """
+    from genre_spark.reporting import html, pages
+
+    storage = storage_at(get_spark, request.output)
+    html.check(storage, request.output, "labels")
+    table = reader.LabelledTable(get_spark, request.labels, request.storage_options)
+    manifest = table.manifest
+    columns = [name for name in manifest.columns if name not in _NOT_SHOWN]
+    tracks = table.sample(request.max_tracks, columns)
+    if request.catalog and (spark := get_spark()):
+        tracks = _named(spark, manifest.source, request, tracks)
+    storage.write_text(request.output, pages.labels(manifest, tracks))
+    return BrowsePage(page=request.output, tracks=len(tracks), of=manifest.rows.labelled)
+
+
+def _named(
+    spark: SparkSession,
+    source: LabelledSource,
+    request: BrowseRequest,
+    tracks: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """The tracks with title, artist and album, by the mapping under which they were labelled."""
+    dataset = request.dataset or _trusted(source.dataset, request.labels)
+    path = request.catalog or ""
+    # The version that was labelled, if it is the same Delta table.
+    version = source.version if path == source.path else None
+    fmt = source_files.DELTA if version is not None else None
+    given = Source(path, dataset, fmt, None, version, request.storage_options)
+    mapped = tables.map_columns(given.read(spark), dataset, path)
+    with source_files.reading(f"{path}: cannot be read"):
+        names = names_of(mapped.rows, [track[TRACK_ID] for track in tracks])
+    unknown = dict.fromkeys((TITLE, ARTIST, ALBUM))
+    return [{**unknown, **names.get(track[TRACK_ID], {}), **track} for track in tracks]
+
+
+def _trusted(dataset: Dataset, labels: str) -> Dataset:
+    """The mapping that a labelled catalogue carries, if following it executes nothing.
+
+    Raises `InputError` if it holds code, by whoever made the catalogue.
+    """
+    code = [] if is_shipped(dataset) else dataset.code()
+    if code:
+        raise InputError(
+            f"{labels}: its {MANIFEST} maps columns by code ({', '.join(code)}), which is"
+            " executed only from a file of your own: give --dataset NAME|FILE"
+        )
+    return dataset

@@ -2,9 +2,9 @@
 
 from pyspark.sql import SparkSession
 
-from genre_spark.catalog.catalogue import scan_catalogue
+from genre_spark.pipelines.bundles import scanned
 from genre_spark.platform.progress import ReportProgress, to_log
-from genre_spark.publishing.formats import destination_of
+from genre_spark.publishing.destination import destination_of
 from genre_spark.publishing.labels import LabelRequest, PublishedLabels, publish_labels
 
 
@@ -13,14 +13,9 @@ def run(
 ) -> PublishedLabels:
     """Labels every track of a catalogue and publishes the result; see `cluster.run`."""
     source, bundle, settings = request.source, request.bundle, request.settings
-    inputs = [source.path, bundle.location]
-    destination_of(spark, request.output, settings).check(inputs)
+    destination_of(spark, request.output, settings).check([source.path, bundle.location])
     report_progress(f"reading {source.path}")
-    scoring = bundle.manifest.scoring
-    scaler, ranges = scoring.scaler, bundle.profile.ranges
-    with scan_catalogue(
-        spark, source, settings.catalog, scaler, scoring.owner, ranges
-    ) as catalogue:
+    with scanned(spark, source, bundle, settings) as catalogue:
         n_tracks = catalogue.n_rows
         report_progress(
             f"labelling {n_tracks:,} tracks with model {bundle.manifest.model_id}", n_tracks

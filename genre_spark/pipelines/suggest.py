@@ -4,20 +4,19 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark._model import Count, StrictModel
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog import answers as answer_files
 from genre_spark.catalog.answers import ANSWERED
-from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue, scan_catalogue
+from genre_spark.catalog.catalogue import Catalogue, open_catalogue
 from genre_spark.catalog.names import spellings
 from genre_spark.classifier import questions, representation
 from genre_spark.classifier.questions import LabelledArtists, Question
@@ -27,7 +26,7 @@ from genre_spark.config import Settings
 from genre_spark.errors import InputError, OutputError
 from genre_spark.features import artist_pass, documents
 from genre_spark.features.artist_batches import ALBUM_TEXT, TITLE_TEXT, ArtistBatch, artist_batches
-from genre_spark.pipelines.bundles import labelled_sample
+from genre_spark.pipelines.bundles import Request, labelled_sample, names_of, scanned
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import ReportProgress, to_log
 from genre_spark.platform.safe_text import redact
@@ -47,43 +46,23 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
-class SuggestRequest:
-    """Choose tracks to label.
+class SuggestRequest(Request):
+    """Choose tracks to label; the output is a new file, a page if its name ends in .html, else CSV.
 
-    Attributes
-    ----------
-    bundle : Bundle
-        Of either kind; its scaling of features is used.
-    output : str
-        A new file: a page if its name ends in .html, else CSV.
-    number : int
-        Questions at most.
-    answers : tuple of str
-        CSV files with answers to earlier questions.
-    check : bool
-        Ask about labels that are likely wrong instead; trains a classifier.
+    `number`: Questions at most.
+    `check`: Ask about labels that are likely wrong instead; trains a classifier.
     """
 
-    source: Source
-    bundle: Bundle
-    output: str
-    settings: Settings
-    number: int
-    answers: tuple[str, ...] = ()
+    number: int = 50
     check: bool = False
 
 
 class Suggested(StrictModel):
     """Questions that were written.
 
-    Attributes
-    ----------
-    questions : str
-        The file.
-    tracks : int
-        Tracks that the answers inform.
-    labelled : int
-        Labelled artists, or with ``--check`` tracks, that were taken into account.
+    `questions`: The file.
+    `tracks`: Tracks that the answers inform.
+    `labelled`: Labelled artists, or with ``--check`` tracks, that were taken into account.
     """
 
     questions: str
@@ -96,16 +75,10 @@ class Suggested(StrictModel):
 class Suggestions:
     """Chosen tracks.
 
-    Attributes
-    ----------
-    rows : list of dict
-        By `COLUMNS`, with the artist's place on the map as ``x`` and ``y``, from 0 to 100.
-    labelled : int
-        Labelled artists or tracks that they rest on.
-    genres : list of str
-        To choose from.
-    places : list of (float, float)
-        Of other artists on the map; empty without a map.
+    `rows`: By `COLUMNS`, with the artist's place on the map as ``x`` and ``y``, from 0 to 100.
+    `labelled`: Labelled artists or tracks that they rest on.
+    `genres`: To choose from.
+    `places`: Of other artists on the map; empty without a map.
     """
 
     rows: list[dict[str, Any]]
@@ -119,10 +92,8 @@ def run(
 ) -> Suggested:
     """Writes a file of questions; see `SuggestRequest`.
 
-    Raises
-    ------
-    GenreSparkError
-        Where the catalogue, the bundle or the answers are refused, or the output exists.
+    Raises `GenreSparkError` where the catalogue, the bundle or the answers are refused, or the
+    output exists.
     """
     storage = storage_of(spark, request.output)
     if storage.exists(request.output):
@@ -135,27 +106,23 @@ def run(
     if request.check:
         scaler = bundle.manifest.scoring.scaler
         with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
-            found = check(catalogue, bundle, request, given, report_progress)
+            found = check(catalogue, request, given, report_progress)
     else:
         with scanned(spark, source, bundle, settings) as catalogue:
             report_progress("comparing artists")
             found = suggest(catalogue, bundle, settings, request.number, given, source.path)
-    storage.write_text(request.output, _content(found, request))
-    informed = sum(row["tracks"] for row in found.rows)
+    if request.output.lower().endswith(".html"):
+        path = redact(source.path)
+        content = pages.questions(found.rows, COLUMNS, found.genres, found.places, path)
+    else:
+        content = to_csv(found.rows)
+    storage.write_text(request.output, content)
     return Suggested(
         questions=request.output,
         number=len(found.rows),
-        tracks=informed,
+        tracks=sum(row["tracks"] for row in found.rows),
         labelled=found.labelled,
     )
-
-
-def scanned(
-    spark: SparkSession, source: Source, bundle: Bundle, settings: Settings
-) -> AbstractContextManager[Catalogue]:
-    """The catalogue that `suggest` takes, checked on a sample of its rows."""
-    scoring, ranges = bundle.manifest.scoring, bundle.profile.ranges
-    return scan_catalogue(spark, source, settings.catalog, scoring.scaler, scoring.owner, ranges)
 
 
 def suggest(
@@ -168,10 +135,7 @@ def suggest(
 ) -> Suggestions:
     """Choose tracks of a catalogue from `scanned`.
 
-    Raises
-    ------
-    InputError
-        Where every artist has a label already, or answers are of other tracks.
+    Raises `InputError` where every artist has a label already, or answers are of other tracks.
     """
     tracks = answer_files.apply(catalogue.tracks, answers, path)
     parts = catalogue.sample.oversized_artists(settings.scoring.max_group)
@@ -180,7 +144,9 @@ def suggest(
         raise InputError(f"{path}: has no tracks to ask about")
     artists = Artists.of(table, catalogue.n_rows)
     space = Space.of(artists, settings.seed)
-    genres = _spelled_alike(table["genres"].to_pylist())
+    given = table["genres"].to_pylist()
+    changed = spellings(Counter(genre for own in given for genre in own))
+    genres = [[changed.get(genre, genre) for genre in own] for own in given]
     labelled = LabelledArtists.of(genres)
     askable = table[TRACK_ID].is_valid().to_numpy() & ~table["asked"].to_numpy()
     chosen = questions.choose(space, artists, askable, labelled, number, settings.seed)
@@ -204,23 +170,19 @@ def suggest(
 
 def check(
     catalogue: Catalogue,
-    bundle: Bundle,
     request: SuggestRequest,
     given: Mapping[str, str],
     report_progress: ReportProgress,
 ) -> Suggestions:
     """Find labels that held-out predictions contradict, the clearest first.
 
-    Raises
-    ------
-    InputError
-        Where there are too few labels to train, or none is likely wrong.
+    Raises `InputError` where there are too few labels to train, or none is likely wrong.
     """
     from genre_spark.classifier import estimator
     from genre_spark.evaluation import label_errors
 
     settings, path = request.settings, request.source.path
-    labelled = labelled_sample(catalogue, bundle, settings, given, path)
+    labelled = labelled_sample(catalogue, request, given)
     target = settings.training.target_precision
     fitted = estimator.fit(labelled, settings.network, target, settings.seed, report_progress)
     classes = labelled.classes
@@ -232,7 +194,7 @@ def check(
         raise InputError(f"{path}: no label is likely wrong")
     shown = slice(None, request.number)
     ids, likely = labelled.ids[errors.rows][shown], errors.likely[shown]
-    names = _names(catalogue.tracks, ids)
+    names = names_of(catalogue.tracks, ids.tolist())
     told = zip(ids, labelled.labels[errors.rows], likely, errors.confidence, strict=False)
     rows = [
         {
@@ -246,28 +208,6 @@ def check(
         for track_id, label, other, sure in told
     ]
     return Suggestions(rows, len(labelled), list(classes), [])
-
-
-def _names(tracks: DataFrame, ids: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Id, artist, title and album of some tracks, by id."""
-    wanted = tracks.sparkSession.createDataFrame([(one,) for one in ids], f"{TRACK_ID} string")
-    found = tracks.join(F.broadcast(wanted), TRACK_ID, "left_semi")
-    rows = found.select(TRACK_ID, ARTIST, TITLE, ALBUM).collect()
-    return {row[TRACK_ID]: row.asDict() for row in rows}
-
-
-def _spelled_alike(genres: list[list[str]]) -> list[list[str]]:
-    """Genres with one spelling where they differ only in case."""
-    changed = spellings(Counter(genre for own in genres for genre in own))
-    return [[changed.get(genre, genre) for genre in own] for own in genres]
-
-
-def _content(found: Suggestions, request: SuggestRequest) -> str:
-    """The page, or the CSV, by the name of the output."""
-    if not request.output.lower().endswith(".html"):
-        return to_csv(found.rows)
-    path = redact(request.source.path)
-    return pages.questions(found.rows, COLUMNS, found.genres, found.places, path)
 
 
 def _places(space: Space, artists: Artists) -> list[tuple[float, float]]:
@@ -286,14 +226,10 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        names = [_harmless(row[name]) for name in (ARTIST, TITLE, ALBUM)]
-        writer.writerow([row[TRACK_ID], *names, row[GENRE], row["tracks"], row["why"]])
+        names = (str(row[name] or "") for name in (ARTIST, TITLE, ALBUM))
+        harmless = [f"'{name}" if name.startswith(_FORMULA) else name for name in names]
+        writer.writerow([row[TRACK_ID], *harmless, row[GENRE], row["tracks"], row["why"]])
     return "\ufeff" + text.getvalue()
-
-
-def _harmless(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _why(question: Question) -> str:

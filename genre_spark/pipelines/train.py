@@ -1,25 +1,23 @@
 """`genre-spark train`: trains the network on the labelled sample and writes a full bundle."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from pyspark.sql import SparkSession
 
-from genre_spark.bundle import files, store
+from genre_spark.bundle import files, registry
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Profile
 from genre_spark.catalog import answers
-from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
-from genre_spark.config import Settings
+from genre_spark.catalog.catalogue import Catalogue, open_catalogue
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import (
     BundleSummary,
+    Request,
     catalogue_facts,
     labelled_sample,
     new_manifest,
 )
-from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import ReportProgress, to_log
 from genre_spark.reporting import model_card
@@ -30,50 +28,27 @@ from genre_spark.scoring.job import Tracks
 _PROBE = 5000
 
 
-@dataclass(frozen=True)
-class TrainRequest:
-    """Train the classifier on the labelled tracks and write a full bundle.
-
-    Attributes
-    ----------
-    clusters : Bundle
-        With synthetic genres.
-    output : str
-        Directory of the new bundle.
-    answers : tuple of str
-        CSV files whose genres replace the catalogue's.
-    """
-
-    source: Source
-    clusters: Bundle
-    output: str
-    settings: Settings
-    answers: tuple[str, ...] = ()
-
-
 def run(
-    spark: SparkSession, request: TrainRequest, report_progress: ReportProgress = to_log
+    spark: SparkSession, request: Request, report_progress: ReportProgress = to_log
 ) -> BundleSummary:
     """Trains the network on the labelled sample and writes a full bundle; see `cluster.run`."""
     from genre_spark.classifier.network import quiet_keras
     from genre_spark.evaluation import training
 
     source, output, settings = request.source, request.output, request.settings
-    store.check_absent(spark, output)
-    storage = storage_of(spark, output)
-    atomic_directory.check_apart(storage, output, [source.path, request.clusters.location])
-    given = answers.read_files(storage, request.answers)
-    base = request.clusters
+    base = request.bundle
+    registry.check_output(spark, output, [source.path, base.location])
+    given = answers.read_files(storage_of(spark, output), request.answers)
     scaler = base.manifest.scoring.scaler
     report_progress(f"reading {source.path}")
     ThreadPoolExecutor(1).submit(quiet_keras)  # its import takes seconds, and so does reading
     with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
-        labelled = labelled_sample(catalogue, base, settings, given, source.path)
+        labelled = labelled_sample(catalogue, request, given)
         report_progress(
             f"learning {len(labelled.classes)} genres from {len(labelled):,} labelled tracks"
         )
         trained = training.train(labelled, settings, report_progress)
-        with store.new_bundle(spark, output) as folder:
+        with registry.new_bundle(spark, output) as folder:
             report_progress("exporting the network")
             probe = labelled.take(np.arange(min(_PROBE, len(labelled))))
             part, onnx = trained.classifier.part.trimmed(), trained.classifier.onnx

@@ -159,10 +159,7 @@ def check_target(
     Raises `OutputError` if output and an input contain each other, the output holds a file that
     genre-spark did not publish, or a switch there has a gap.
 
-    Parameters
-    ----------
-    allow_gap : bool
-        Take an object store too, where readers may find half of it during the switch.
+    `allow_gap`: Take an object store too, where readers may find half of it during the switch.
     """
     path = storage.resolve(output)
     if _is_mount(path):
@@ -222,16 +219,10 @@ def publishing(
     Raises `OutputError` if another run is publishing there, or something stands there that is not
     replaced.
 
-    Parameters
-    ----------
-    path : str
-        From `check_target`.
-    switch : bool
-        False throws away what was staged.
-    run_id : str, optional
-        12 hexadecimal digits; one of its own by default.
-    kind : str, optional
-        Of what is replaced; None where nothing may be.
+    `path`: From `check_target`.
+    `switch`: False throws away what was staged.
+    `run_id`: 12 hexadecimal digits; one of its own by default.
+    `kind`: Of what is replaced; None where nothing may be.
     """
     target = Target(path, run_id or uuid.uuid4().hex[:12])
     storage.make_dirs(target.parent)

@@ -55,14 +55,6 @@ def pack_libraries(output: Path) -> Path:
     return target
 
 
-def write_sums(archives: list[Path]) -> Path:
-    """Writes SHA256SUMS beside the archives, for ``sha256sum --check``."""
-    target = archives[0].parent / "SHA256SUMS"
-    sums = [f"{sha256_of(path)}  {path.name}\n" for path in archives]
-    target.write_text("".join(sums), encoding="utf-8")
-    return target
-
-
 def _kept(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         needed = _LEFT_OUT.isdisjoint(path.relative_to(folder).parts)
@@ -79,7 +71,8 @@ def main() -> None:
     archives = [pack_sources(output), pack_libraries(output)]
     for packed in archives:
         print(f"{packed}: {packed.stat().st_size / 2**20:.1f} MiB")
-    write_sums(archives)
+    sums = [f"{sha256_of(path)}  {path.name}\n" for path in archives]
+    (output / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
     for name in ("jobs", "conf"):
         shutil.copytree(ROOT / name, output / name, dirs_exist_ok=True)
 

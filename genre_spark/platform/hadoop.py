@@ -27,10 +27,7 @@ def storage_of(spark: SparkSession | None, path: str) -> Storage:
 
     Raises `ConfigError` for a remote path without a session.
 
-    Parameters
-    ----------
-    spark : SparkSession, optional
-        Whose Hadoop configuration (default file system, credentials) counts. Without it every
+    `spark`: Whose Hadoop configuration (default file system, credentials) counts. Without it every
         path without a scheme is local.
     """
     at_hand = spark is not None and is_classic(spark)
@@ -60,13 +57,10 @@ _OF_FILE = "reading file"
 _FLAT = {"s3", "s3a", "s3n", "gs", "wasb", "wasbs", "oss", "cos", "cosn", "obs", "swift", "o3fs"}
 
 
-class HadoopStorage(Storage):
-    """A Hadoop file system, through Spark's JVM.
+class HadoopStorage:
+    """A Hadoop file system, through Spark's JVM; see `LocalStorage` for what the methods do.
 
-    Parameters
-    ----------
-    spark : SparkSession
-        Whose Hadoop configuration (credentials, file systems) is used.
+    `spark`: Whose Hadoop configuration (credentials, file systems) is used.
     """
 
     def __init__(self, spark: SparkSession, path: str):

@@ -52,10 +52,7 @@ class Step(NamedTuple):
 class Pace:
     """How fast the passes over the tracks go; one for each step.
 
-    Parameters
-    ----------
-    tracks : int
-        How many each pass goes over; 0 where that is not known.
+    `tracks`: How many each pass goes over; 0 where that is not known.
     """
 
     def __init__(self, tracks: int):
@@ -111,14 +108,9 @@ class Countdown:
 class Watch:
     """Adds to the line of progress, from `start` to `stop`, how far Spark has come.
 
-    Parameters
-    ----------
-    active : callable
-        Gives the stages that run; see `stages_of`.
-    step : callable
-        Gives the step in progress: a new object for each step.
-    add : callable
-        Takes how far the step has come.
+    `active`: Gives the stages that run; see `stages_of`.
+    `step`: Gives the step in progress: a new object for each step.
+    `add`: Takes how far the step has come.
     """
 
     def __init__(

@@ -69,17 +69,16 @@ def plain(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_safe, " ".join(re.split(r"[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+", text))))
+    one_line = " ".join(re.split(r"[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+", text))
+    return "".join(
+        _REPLACEMENT if unicodedata.category(one) in _UNSAFE and one not in _KEPT else one
+        for one in one_line
+    )
 
 
 def markdown(text: str) -> str:
     """One line that Markdown shows as it is, in a table's cell too."""
     return _MARKDOWN.sub(r"\\\1", plain(text))
-
-
-def _safe(character: str) -> str:
-    unsafe = unicodedata.category(character) in _UNSAFE and character not in _KEPT
-    return _REPLACEMENT if unsafe else character
 
 
 def enumerated(parts: Sequence[str]) -> str:

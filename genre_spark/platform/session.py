@@ -63,7 +63,7 @@ _SEMANTICS = {
 # it takes several times as long (benchmarks/validation.py). Of such queries Spark then compiles
 # smaller parts on their own; see
 # https://spark.apache.org/docs/latest/configuration.html (spark.sql.codegen.hugeMethodLimit).
-_SPEED = {"spark.sql.codegen.hugeMethodLimit": "8000"}
+_SETTINGS = {**_SEMANTICS, "spark.sql.codegen.hugeMethodLimit": "8000"}
 # Only at the start of a session. Where in the program a column was made is told to Java by six calls
 # per operator, for messages that nobody of ours shows.
 _STATIC = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
@@ -80,13 +80,6 @@ _RESTING = (
     "-XX:G1PeriodicGCInterval=20000 -XX:-G1PeriodicGCInvokesConcurrent"
     " -XX:MinHeapFreeRatio=10 -XX:MaxHeapFreeRatio=20"
 )
-
-
-def java_options(small: bool = False) -> str:
-    """Options in one text, as ``spark.driver.extraJavaOptions`` has them."""
-    logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
-    given = [f"-Dlog4j2.configurationFile={logs}", *_OUT_OF_MEMORY]
-    return " ".join([*given, *(_SHORT_RUN if small else ())])
 
 
 def is_small(path: str, most: int = _SMALL) -> bool:
@@ -133,26 +126,15 @@ def get_session(
 
     Raises `ConfigError` if no Java is found, or Spark does not start.
 
-    Parameters
-    ----------
-    master : str, optional
-        Spark's master URL. Without it spark-submit decides, and ``local[*]`` elsewhere.
-    batch_rows : int
-        Rows per Arrow batch that Python workers get.
-    with_notices : bool
-        Whether the screen shows what Java says at every start. Under spark-submit it does: Java
-        was there first.
-    small : bool
-        Whether the session is for a short job; see `java_options.is_small`.
+    `master`: Spark's master URL. Without it spark-submit decides, and ``local[*]`` elsewhere.
+    `batch_rows`: Rows per Arrow batch that Python workers get.
+    `with_notices`: Whether the screen shows what Java says at every start. Under spark-submit it
+        does: Java was there first.
+    `small`: Whether the session is for a short job; see `is_small`.
     """
     from pyspark.sql import SparkSession
 
-    settings = {
-        **_SEMANTICS,
-        **_SPEED,
-        **_STATIC,
-        _BATCH_ROWS: str(batch_rows),
-    }
+    settings = {**_SETTINGS, **_STATIC, _BATCH_ROWS: str(batch_rows)}
     if under_spark_submit():
         settings |= {"spark.master": master} if master else {}
     else:
@@ -165,7 +147,10 @@ def get_session(
             _start_java(settings, with_notices)
             session = builder.getOrCreate()
     except Exception as err:  # py4j and pyspark raise many kinds here, all fatal
-        raise ConfigError(_not_started(err)) from err
+        # Variables that may be the reason; their values may hold passwords.
+        given = ", ".join(name for name in _VARIABLES if os.environ.get(name))
+        hint = f"; the environment sets {given}: try without" if given else ""
+        raise ConfigError(f"Spark does not start: {first_line(err)}{hint}") from err
     _suit_one_machine(session)
     return session
 
@@ -178,27 +163,11 @@ def on_connect(
 
     Raises `ConfigError` if there is no server, or its libraries are not installed.
 
-    Parameters
-    ----------
-    remote : str or None
-        ``sc://HOST:PORT``; None for the warm server of this machine, which is started if need be.
-    master : str or None
-        ``local[...]``, of the warm server.
-    batch_rows : int
-        Rows per Arrow batch that Python workers get.
+    `remote`: ``sc://HOST:PORT``; None for the warm server of this machine, which is started if need
+        be.
+    `master`: ``local[...]``, of the warm server.
+    `batch_rows`: Rows per Arrow batch that Python workers get.
     """
-    _require_libraries()
-    with ExitStack() as stack:
-        url = remote or stack.enter_context(_warm_server(master))
-        settings = {**_SEMANTICS, **_SPEED, _BATCH_ROWS: str(batch_rows)}
-        # What Spark's functions are made for, from here on.
-        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
-        session = _connected(url, warm=remote is None, settings=settings)
-        stack.callback(session.stop)
-        yield session
-
-
-def _require_libraries() -> None:
     try:
         from pyspark.sql.connect import local_server  # noqa: F401
     except ImportError as err:  # pyspark's own kind too
@@ -206,6 +175,14 @@ def _require_libraries() -> None:
             "--warm and --remote need pyspark 4.3 with the libraries of Spark Connect: type:"
             " pip install 'genre-spark[connect]'"
         ) from err
+    with ExitStack() as stack:
+        url = remote or stack.enter_context(_warm_server(master))
+        settings = {**_SETTINGS, _BATCH_ROWS: str(batch_rows)}
+        # What Spark's functions are made for, from here on.
+        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+        session = _connected(url, warm=remote is None, settings=settings)
+        stack.callback(session.stop)
+        yield session
 
 
 def _warm_server(master: str | None) -> AbstractContextManager[str]:
@@ -241,16 +218,21 @@ def borrowed(spark: "SparkSession") -> Iterator[None]:
     has its own settings back. On Spark Connect, which looks at a plan only when it is run, nothing
     is set: labelling means the same under any setting.
     """
-    if not is_classic(spark):
+    with setting(spark, _SETTINGS) if is_classic(spark) else nullcontext():
         yield
-        return
-    wanted = {**_SEMANTICS, **_SPEED}
-    before = {key: str(spark.conf.get(key)) for key in wanted}
+
+
+@contextmanager
+def setting(spark: "SparkSession", settings: Mapping[str, str]) -> Iterator[None]:
+    """Gives a session some settings for the time of the block."""
+    before = {key: str(spark.conf.get(key)) for key in settings}
     try:
-        _set_all(spark, wanted)
+        for key, value in settings.items():
+            spark.conf.set(key, value)
         yield
     finally:
-        _set_all(spark, before)
+        for key, value in before.items():
+            spark.conf.set(key, value)
 
 
 def is_classic(spark: "SparkSession") -> bool:
@@ -270,11 +252,6 @@ def require_classic(spark: "SparkSession", work: str) -> None:
         )
 
 
-def _set_all(spark: "SparkSession", settings: Mapping[str, str]) -> None:
-    for key, value in settings.items():
-        spark.conf.set(key, value)
-
-
 def under_spark_submit() -> bool:
     """Whether spark-submit started this process and holds its configuration."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
@@ -285,7 +262,9 @@ def local_properties(path: Path | None = None, small: bool = False) -> dict[str,
     lines = (path or conf_dir() / "spark" / "local.conf").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
     properties = {key: value.strip() for key, value in pairs}
-    return {"spark.driver.extraJavaOptions": java_options(small), **properties}
+    logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
+    java = [f"-Dlog4j2.configurationFile={logs}", *_OUT_OF_MEMORY, *(_SHORT_RUN if small else ())]
+    return {"spark.driver.extraJavaOptions": " ".join(java), **properties}
 
 
 def _check_master(master: str | None) -> None:
@@ -328,23 +307,6 @@ def _suit_one_machine(session: "SparkSession") -> None:
                 session.conf.set(key, value)
 
 
-def _not_started(err: Exception) -> str:
-    """Why Spark does not start, and which variables of the environment may be the reason."""
-    # Their values may hold passwords.
-    given = ", ".join(name for name in _VARIABLES if os.environ.get(name))
-    hint = f"; the environment sets {given}: try without" if given else ""
-    return f"Spark does not start: {first_line(err)}{hint}"
-
-
-def _use_own_spark() -> None:
-    """Takes the Spark of the installed pyspark, whatever SPARK_HOME names: versions must agree."""
-    import pyspark
-
-    own = Path(pyspark.__file__).parent
-    if (own / "jars").is_dir() and os.environ.get("SPARK_HOME"):
-        os.environ["SPARK_HOME"] = str(own)
-
-
 def _drop_submit_master() -> None:
     """Takes the master out of PYSPARK_SUBMIT_ARGS, where it would win over --master and the default."""
     words = shlex.split(os.environ.get(_SUBMIT, ""))
@@ -361,11 +323,16 @@ def _drop_submit_master() -> None:
 
 
 def _prepare_environment() -> None:
+    import pyspark
+
     home = find_java_home()
     if home is None:
         raise ConfigError(f"no Java {OLDEST} or newer found, Spark needs it: {install_command()}")
     os.environ["JAVA_HOME"] = str(home)
-    _use_own_spark()
+    # The Spark of the installed pyspark, whatever SPARK_HOME names: versions must agree.
+    own = Path(pyspark.__file__).parent
+    if (own / "jars").is_dir() and os.environ.get("SPARK_HOME"):
+        os.environ["SPARK_HOME"] = str(own)
     _drop_submit_master()
     # Otherwise the workers run whichever python3 is first on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

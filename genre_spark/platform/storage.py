@@ -7,14 +7,19 @@ import shutil
 import stat
 import time
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 from urllib.parse import unquote, urlparse
 
 from genre_spark.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from genre_spark.platform.hadoop import HadoopStorage
+
+# What publishing needs of a file system.
+Storage: TypeAlias = "LocalStorage | HadoopStorage"
 
 # Linux, renameat2(2): paths are relative to the current folder; swap the two.
 _AT_FDCWD = -100
@@ -41,10 +46,7 @@ def read_small(path: Path, folder: Path | None = None) -> bytes:
     the folder, or has more than `MAX_SMALL` bytes. Raises `OSError` if it is missing or cannot be
     read.
 
-    Parameters
-    ----------
-    folder : Path, optional
-        Links may not lead out of it; by default the file's own folder.
+    `folder`: Links may not lead out of it; by default the file's own folder.
     """
     real, inside = path.resolve(strict=True), (folder or path.parent).resolve()
     if not real.is_relative_to(inside):
@@ -87,10 +89,7 @@ def check_own(path: Path, mark: str) -> None:
 
     Raises `OutputError`.
 
-    Parameters
-    ----------
-    mark : str
-        Stands near the beginning of each file that may be replaced, or appended to.
+    `mark`: Stands near the beginning of each file that may be replaced, or appended to.
     """
     if not path.exists() or (path.is_file() and not path.stat().st_size):
         return
@@ -108,120 +107,36 @@ def within_limit(content: bytes, path: str) -> bytes:
     return content
 
 
-class Storage(ABC):
-    """What publishing needs of a file system. Paths are what `resolve` gave, and below them."""
+class LocalStorage:
+    """The local disk; needs no Java. `hadoop.HadoopStorage` has the same methods.
 
-    @property
-    @abstractmethod
-    def renames_whole(self) -> bool:
-        """Whether a directory is renamed in one step, and not file by file."""
+    Paths are what `resolve` gave, and below them.
+    """
 
-    @abstractmethod
+    # Whether a directory is renamed in one step, and not file by file.
+    renames_whole = True
+
     def resolve(self, path: str) -> str:
         """The absolute form of a path, without symbolic links and without a slash at its end."""
+        return os.path.realpath(local_path(path))
 
-    @abstractmethod
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory."""
+        return local_path(path).exists()
 
-    @abstractmethod
     def is_dir(self, path: str) -> bool:
         """Whether there is a directory."""
+        return local_path(path).is_dir()
 
-    @abstractmethod
     def names(self, directory: str) -> list[str]:
         """Names in a directory, sorted, without Hadoop's checksum files."""
+        return without_checksums(os.listdir(local_path(directory)))
 
-    @abstractmethod
     def files(self, directory: str) -> dict[str, int] | None:
         """Bytes of every file below a directory, by relative path; None where it is none.
 
         Links are files, an empty folder is ``name/``; Hadoop's checksums of files are left out.
         """
-
-    @abstractmethod
-    def delete_file(self, path: str) -> None:
-        """Deletes a file, with Hadoop's checksum of it; never a directory."""
-
-    @abstractmethod
-    def delete_empty(self, directory: str) -> None:
-        """Deletes a directory and those in it, if no file is left in them."""
-
-    @abstractmethod
-    def sync(self, path: str) -> None:
-        """Returns once a directory, with all that is below it, would survive a power cut."""
-
-    @abstractmethod
-    def sync_names(self, directory: str) -> None:
-        """Returns once the names in a directory would survive a power cut."""
-
-    @abstractmethod
-    def make_dirs(self, path: str) -> None:
-        """Creates a directory and its parents."""
-
-    @abstractmethod
-    def delete(self, path: str) -> None:
-        """Deletes a file or a whole directory, if it is there."""
-
-    @abstractmethod
-    def rename(self, source: str, target: str) -> None:
-        """Moves to a path where nothing is yet."""
-
-    @abstractmethod
-    def exchange(self, one: str, other: str) -> bool:
-        """Swaps two directories in one atomic step; False where that is not possible."""
-
-    @abstractmethod
-    def read_text(self, path: str) -> str:
-        """A small UTF-8 file, whole; see `read_small`."""
-
-    @abstractmethod
-    def beginning(self, path: str, n_bytes: int) -> str:
-        """At most so many bytes of a file, as UTF-8; what is none becomes U+FFFD."""
-
-    @abstractmethod
-    def write_text(self, path: str, text: str) -> None:
-        """Writes a small UTF-8 file, over an old one if there is one; on a local disk in one step."""
-
-    @abstractmethod
-    def create_new(self, path: str, text: str) -> bool:
-        """Writes a file only if there is none, atomically; False where there was one."""
-
-    @abstractmethod
-    def age(self, path: str) -> float | None:
-        """Seconds since a file was last written; None where there is none."""
-
-    @abstractmethod
-    def download(self, source: str, target: Path, max_bytes: int) -> None:
-        """Copies the files of a directory, and of none within it, to the local disk.
-
-        Raises `InputError` if there are folders in it, more than `MAX_FILES` files or more than
-        `max_bytes`.
-        """
-
-    @abstractmethod
-    def upload(self, source: Path, target: str) -> None:
-        """Copies a local directory to a path where nothing is yet."""
-
-
-class LocalStorage(Storage):
-    """The local disk; needs no Java."""
-
-    renames_whole = True
-
-    def resolve(self, path: str) -> str:
-        return os.path.realpath(local_path(path))
-
-    def exists(self, path: str) -> bool:
-        return local_path(path).exists()
-
-    def is_dir(self, path: str) -> bool:
-        return local_path(path).is_dir()
-
-    def names(self, directory: str) -> list[str]:
-        return without_checksums(os.listdir(local_path(directory)))
-
-    def files(self, directory: str) -> dict[str, int] | None:
         top = local_path(directory)
         if top.is_symlink() or not top.is_dir():
             return None
@@ -237,27 +152,32 @@ class LocalStorage(Storage):
         return found
 
     def delete_file(self, path: str) -> None:
+        """Deletes a file, with Hadoop's checksum of it; never a directory."""
         directory, name = os.path.split(local_path(path))
         with _writing(path):
             local_path(path).unlink(missing_ok=True)
             Path(directory, f".{name}.crc").unlink(missing_ok=True)
 
     def delete_empty(self, directory: str) -> None:
+        """Deletes a directory and those in it, if no file is left in them."""
         for folder, _, _ in os.walk(local_path(directory), topdown=False):
             with suppress(OSError):  # not empty
                 os.rmdir(folder)
 
     def sync(self, path: str) -> None:
+        """Returns once a directory, with all that is below it, would survive a power cut."""
         with _writing(path):
             for folder, _, names in os.walk(local_path(path)):
                 for name in (*names, "."):
                     _sync_one(Path(folder, name))
 
     def sync_names(self, directory: str) -> None:
+        """Returns once the names in a directory would survive a power cut."""
         with _writing(directory):
             _sync_one(local_path(directory))
 
     def make_dirs(self, path: str) -> None:
+        """Creates a directory and its parents."""
         try:
             with _writing(path):
                 local_path(path).mkdir(parents=True, exist_ok=True)
@@ -265,6 +185,7 @@ class LocalStorage(Storage):
             raise OutputError(f"{path}: cannot be created: there is a file") from err
 
     def delete(self, path: str) -> None:
+        """Deletes a file or a whole directory, if it is there."""
         found = local_path(path)
         with _writing(path):
             if found.is_dir() and not found.is_symlink():
@@ -273,6 +194,7 @@ class LocalStorage(Storage):
                 found.unlink(missing_ok=True)
 
     def rename(self, source: str, target: str) -> None:
+        """Moves to a path where nothing is yet."""
         if self.exists(target):
             raise OutputError(f"{target}: appeared while a new one was being made")
         with _writing(target):
@@ -282,6 +204,7 @@ class LocalStorage(Storage):
             Path(directory, f".{name}.crc").unlink(missing_ok=True)
 
     def exchange(self, one: str, other: str) -> bool:
+        """Swaps two directories in one atomic step; False where that is not possible."""
         renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
         if renameat2 is None:
             return False
@@ -289,17 +212,21 @@ class LocalStorage(Storage):
         return renameat2(_AT_FDCWD, first, _AT_FDCWD, second, _RENAME_EXCHANGE) == 0
 
     def read_text(self, path: str) -> str:
+        """A small UTF-8 file, whole; see `read_small`."""
         return read_small(local_path(path)).decode("utf-8")
 
     def beginning(self, path: str, n_bytes: int) -> str:
+        """At most so many bytes of a file, as UTF-8; what is none becomes U+FFFD."""
         with _opened(local_path(path)) as file:
             return file.read(n_bytes).decode("utf-8", errors="replace")
 
     def write_text(self, path: str, text: str) -> None:
+        """Writes a small UTF-8 file, over an old one if there is one; on a local disk in one step."""
         with _writing(path):
             replace_file(local_path(path), text.encode("utf-8"))
 
     def create_new(self, path: str, text: str) -> bool:
+        """Writes a file only if there is none, atomically; False where there was one."""
         whole = local_path(f"{path}-{uuid.uuid4().hex}")
         try:
             # A link appears with its content, where a new file would be empty for an instant.
@@ -315,18 +242,25 @@ class LocalStorage(Storage):
         return True
 
     def age(self, path: str) -> float | None:
+        """Seconds since a file was last written; None where there is none."""
         try:
             return time.time() - local_path(path).stat().st_mtime
         except FileNotFoundError:
             return None
 
     def download(self, source: str, target: Path, max_bytes: int) -> None:
+        """Copies the files of a directory, and of none within it, to the local disk.
+
+        Raises `InputError` if there are folders in it, more than `MAX_FILES` files or more than
+        `max_bytes`.
+        """
         entries = list(os.scandir(local_path(source)))
         folders = sum(entry.is_dir() for entry in entries)
         check_download(source, [entry.stat().st_size for entry in entries], folders, max_bytes)
         shutil.copytree(local_path(source), target)
 
     def upload(self, source: Path, target: str) -> None:
+        """Copies a local directory to a path where nothing is yet."""
         with _writing(target):
             shutil.copytree(source, local_path(target))
 

@@ -34,10 +34,8 @@ _PARALLEL = 8
 class TableFiles:
     """The files below a folder.
 
-    Parameters
-    ----------
-    options : mapping of str to str
-        Of deltalake: endpoint, region and the like. Credentials of the environment are found.
+    `options`: Of deltalake: endpoint, region and the like. Credentials of the environment are
+        found.
     """
 
     def __init__(self, root: str, options: Mapping[str, str]):

@@ -46,12 +46,8 @@ def serving(master: str, properties: Mapping[str, str]) -> Iterator[str]:
 
     Raises `ConfigError` if it does not start, or a command uses a server of another identity.
 
-    Parameters
-    ----------
-    master : str
-        ``local[...]``.
-    properties : mapping of str to str
-        Spark's settings for its start.
+    `master`: ``local[...]``.
+    `properties`: Spark's settings for its start.
     """
     folder = _folder()
     os.environ[_DISCOVERY] = str(folder / "server.json")

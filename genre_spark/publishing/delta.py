@@ -35,6 +35,7 @@ from genre_spark.config import Settings
 from genre_spark.errors import InputError, OutputError, listed
 from genre_spark.platform import atomic_directory, locks
 from genre_spark.platform.safe_text import redact_all
+from genre_spark.platform.session import setting
 from genre_spark.platform.storage import LocalStorage, is_remote
 from genre_spark.platform.table_files import TableFiles, one_line, root_of
 from genre_spark.publishing.destination import Destination
@@ -52,7 +53,7 @@ _NULL = "__HIVE_DEFAULT_PARTITION__"
 _QUARANTINE_VERSION = "genre_spark.quarantine_version"
 _FACTS = ("model_id", "scored_at", "checksum")
 # Spark writes timestamps in a form of its own otherwise, which the protocol does not know.
-_TIMESTAMPS = ("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+_TIMESTAMPS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 _STORABLE = (
     T.StringType, T.BooleanType, T.ByteType, T.ShortType, T.IntegerType, T.LongType, T.FloatType,
     T.DoubleType, T.DecimalType, T.DateType, T.TimestampType, T.BinaryType,
@@ -112,7 +113,7 @@ class DeltaFolder:
         if self.table is None:
             return set()
         live = (_RUN.search(one) for one in self.table.file_uris())
-        logged = {one[delta_source.RUN_ID] for one in delta_source.commits(self.table)}
+        logged = {one[delta_source.RUN_ID] for one in self.commits}
         return logged | {found[1] for found in live if found}
 
     def keep_manifest(self, run_id: str, text: str) -> None:
@@ -132,7 +133,11 @@ class DeltaFolder:
 
     def added(self, folder: str) -> list[AddAction]:
         """The files that a run wrote, with their rows; those without any are left out."""
-        sizes = {name: size for name, size in self.files.sizes(folder).items() if _is_data(name)}
+        sizes = {
+            path: size
+            for path, size in self.files.sizes(folder).items()
+            if path.endswith(".parquet") and not path.rpartition("/")[2].startswith(("_", "."))
+        }
         now = int(time.time() * 1000)
         return [
             AddAction(
@@ -169,9 +174,12 @@ class DeltaFolder:
                     commit_properties=properties,
                 )  # fmt: skip
         except (CommitFailedError, DeltaError, OSError) as err:
+            now = DeltaFolder.at(self.path, self.options)
             # A store may have taken a commit whose answer was lost.
-            if not self._has(facts[delta_source.RUN_ID]):
-                raise self._not_committed(err) from err
+            if not any(
+                one[delta_source.RUN_ID] == facts[delta_source.RUN_ID] for one in now.commits
+            ):
+                raise self._not_committed(err, now.version) from err
         return self.version + 1
 
     def take_back(self, version: int | None, run_id: str) -> None:
@@ -199,15 +207,13 @@ class DeltaFolder:
         """At which the run found the table; -1 if there was none."""
         return -1 if self.table is None else int(self.table.version())
 
-    def _has(self, run_id: str) -> bool:
-        """Whether a commit of a run is in the log."""
-        if self._version() < 0:
-            return False
-        table = delta_source.open_table(self.path, self.options)
-        return any(one[delta_source.RUN_ID] == run_id for one in delta_source.commits(table))
+    @property
+    def commits(self) -> list[dict[str, Any]]:
+        """Of runs that are in the log, the newest first."""
+        return [] if self.table is None else delta_source.commits(self.table)
 
-    def _not_committed(self, err: Exception) -> OutputError:
-        if (now := self._version()) > self.version:
+    def _not_committed(self, err: Exception, now: int) -> OutputError:
+        if now > self.version:
             return OutputError(
                 f"{self.path}: somebody else committed version {now} while this run was working;"
                 " nothing was published. Run again"
@@ -215,11 +221,6 @@ class DeltaFolder:
         return OutputError(
             f"{self.path}: could not be committed: {one_line(err)}; nothing was published"
         )
-
-    def _version(self) -> int:
-        if not delta_source.is_table(self.path, self.options):
-            return -1
-        return int(delta_source.open_table(self.path, self.options).version())
 
 
 class DeltaTables(Destination):
@@ -235,6 +236,14 @@ class DeltaTables(Destination):
         # By table: whether it names the run's files; None if that is not known.
         self._committed: dict[str, bool | None] = {}
 
+    def _found(self) -> tuple[DeltaFolder, DeltaFolder]:
+        """Both tables as they are now: labels and quarantine."""
+        labels, quarantine = (
+            DeltaFolder.at(path, self._options)
+            for path in (self._output, f"{self._output}_quarantine")
+        )
+        return labels, quarantine
+
     def check(self, inputs: list[str]) -> None:
         """Refuses what is no table of genre-spark's, or a store that Spark's executors cannot reach."""
         if not is_remote(self._output):
@@ -249,8 +258,8 @@ class DeltaTables(Destination):
                 )
         if not delta_source.reaches(self._spark, self._output):
             delta_source.require_one_machine(self._spark, self._output)
-        for path in (self._output, _quarantine_of(self._output)):
-            self._check_table(DeltaFolder.at(path, self._options))
+        for table in self._found():
+            self._check_table(table)
 
     def _check_table(self, found: DeltaFolder) -> None:
         if found.table is None:
@@ -260,7 +269,7 @@ class DeltaTables(Destination):
                     " left as it is. Choose another directory"
                 )
             return
-        if not (delta_source.is_ours(found.table) or delta_source.commits(found.table)):
+        if not (delta_source.is_ours(found.table) or found.commits):
             raise OutputError(
                 f"--output {found.path}: is a Delta table that genre-spark did not write; it is left"
                 " as it is. Choose another directory"
@@ -285,7 +294,7 @@ class DeltaTables(Destination):
             LocalStorage().make_dirs(root_of(self._output))
         with locks.held(files, self._output, f"{_LOCKS}/lock-") as require_lock:
             self._begin(run_id or uuid.uuid4().hex[:12])
-            with _timestamps_as_delta_has_them(self._spark), self._noted():
+            with setting(self._spark, _TIMESTAMPS), self._noted():
                 yield self
                 if switch:
                     self._upload()
@@ -294,8 +303,7 @@ class DeltaTables(Destination):
 
     def _begin(self, run_id: str) -> None:
         """Finds both tables as they are now, without what killed runs left."""
-        paths = (self._output, _quarantine_of(self._output))
-        labels, quarantine = (DeltaFolder.at(path, self._options) for path in paths)
+        labels, quarantine = self._found()
         for table in (labels, quarantine):
             table.delete_leftovers()
         self._labels, self._quarantine = labels, _without_unpublished(labels, quarantine)
@@ -322,9 +330,6 @@ class DeltaTables(Destination):
                 if not _has_delta(field.dataType)
             }
         )
-
-    def hide_quarantine(self) -> None:
-        """Nothing to do: it is another table."""
 
     def complete(self, manifest: Manifest, labels: DataFrame) -> None:
         """Keeps the manifest for the commit; the log lists the files."""
@@ -404,8 +409,8 @@ def _old(labels: DeltaFolder) -> Published | None:
     try:
         content = labels.manifest()
     except InputError:  # somebody changed it: it is replaced all the same, as its history keeps it
-        commits = delta_source.commits(labels.table) if labels.table else []
-        texts = [one[delta_source.MANIFEST] for one in commits if delta_source.MANIFEST in one]
+        logged = labels.commits
+        texts = [one[delta_source.MANIFEST] for one in logged if delta_source.MANIFEST in one]
         content = None
         with suppress(InputError):
             content = delta_source.manifest_of(texts[0], labels.path) if texts else None
@@ -416,8 +421,8 @@ def _without_unpublished(labels: DeltaFolder, quarantine: DeltaFolder) -> DeltaF
     """The quarantine without rows of a run that was killed before it committed its labels."""
     if quarantine.table is None:
         return quarantine
-    latest = next(iter(delta_source.commits(quarantine.table)), {_TAKEN_BACK: ""})
-    named = delta_source.commits(labels.table) if labels.table else []
+    latest = next(iter(quarantine.commits), {_TAKEN_BACK: ""})
+    named = labels.commits
     if _TAKEN_BACK in latest or any(
         one[delta_source.RUN_ID] == latest[delta_source.RUN_ID] for one in named
     ):
@@ -429,11 +434,6 @@ def _without_unpublished(labels: DeltaFolder, quarantine: DeltaFolder) -> DeltaF
     return DeltaFolder.at(quarantine.path, quarantine.options)
 
 
-def _quarantine_of(output: str) -> str:
-    """The folder of the table of quarantined rows."""
-    return f"{output.rstrip('/')}_quarantine"
-
-
 def _has_delta(kind: T.DataType) -> bool:
     """Whether every reader of Delta knows the type."""
     if isinstance(kind, T.ArrayType):
@@ -443,17 +443,6 @@ def _has_delta(kind: T.DataType) -> bool:
     if isinstance(kind, T.StructType):
         return all(_has_delta(field.dataType) for field in kind.fields)
     return type(kind) in _STORABLE
-
-
-@contextmanager
-def _timestamps_as_delta_has_them(spark: SparkSession) -> Iterator[None]:
-    key, wanted = _TIMESTAMPS
-    before = str(spark.conf.get(key))
-    spark.conf.set(key, wanted)
-    try:
-        yield
-    finally:
-        spark.conf.set(key, before)
 
 
 def _folder_of(run_id: str) -> str:
@@ -471,10 +460,6 @@ def _manifest(run_id: str) -> str:
 
 def _is_of_spark(path: str) -> bool:
     return _OF_SPARK.fullmatch(path.rpartition("/")[2]) is not None
-
-
-def _is_data(path: str) -> bool:
-    return path.endswith(".parquet") and not path.rpartition("/")[2].startswith(("_", "."))
 
 
 def _partition(path: str) -> dict[str, str | None]:

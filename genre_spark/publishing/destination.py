@@ -1,26 +1,33 @@
-"""Where a labelled catalogue is published: one interface for a directory and for a Delta table."""
+"""Where a labelled catalogue is published: one interface for a directory and for a Delta table.
+
+A further format is a class here, and a line in `destination_of` and in `logged_table`.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, SparkSession
 
+from genre_spark.catalog.source_files import logged_format
+from genre_spark.config import Settings
+from genre_spark.errors import InputError
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
+from genre_spark.platform.storage import is_remote
 from genre_spark.publishing import writer
 from genre_spark.publishing.manifest import Manifest, Published, find
+
+if TYPE_CHECKING:
+    from genre_spark.publishing.delta import DeltaFolder
 
 
 class Destination(ABC):
     """A catalogue that is published in one format.
 
-    Attributes
-    ----------
-    run_id : str
-        This and the following are set by `publishing`.
-    staging, quarantine : str
-        Where Spark writes the labels and the quarantined rows.
+    `run_id`: This and the following are set by `publishing`.
+    `staging`, `quarantine`: Where Spark writes the labels and the quarantined rows.
     """
 
     run_id: str
@@ -41,12 +48,8 @@ class Destination(ABC):
 
         Raises `OutputError` if another run publishes there, or has done so meanwhile.
 
-        Parameters
-        ----------
-        switch : bool
-            False throws away what was written.
-        run_id : str or None
-            12 hexadecimal digits; None for a new one.
+        `switch`: False throws away what was written.
+        `run_id`: 12 hexadecimal digits; None for a new one.
         """
 
     @abstractmethod
@@ -65,9 +68,9 @@ class Destination(ABC):
         """The quarantined rows in types that the format has."""
         return quarantined
 
-    @abstractmethod
     def hide_quarantine(self) -> None:
-        """Keeps readers of the labels from reading the quarantine too."""
+        """Keeps readers of the labels from reading the quarantine too, if it is not another table."""
+        return
 
 
 class Directory(Destination):
@@ -107,3 +110,28 @@ class Directory(Destination):
     def hide_quarantine(self) -> None:
         """See `atomic_directory.hide`."""
         atomic_directory.hide(self._storage, self.quarantine)
+
+
+def destination_of(spark: SparkSession, output: str, settings: Settings) -> Destination:
+    """An output in the format that the settings want."""
+    if settings.publishing.table_format == "delta":
+        # Needs the extra `delta`.
+        from genre_spark.publishing.delta import DeltaTables
+
+        return DeltaTables(spark, output, settings)
+    return Directory(spark, output, settings.publishing.allow_gap)
+
+
+def logged_table(path: str, options: Mapping[str, str]) -> "DeltaFolder | None":
+    """The table whose log lists the files of a labelled catalogue; None if it is a directory."""
+    if not (is_remote(path) or logged_format(path)):
+        return None
+    try:
+        from genre_spark.publishing.delta import DeltaFolder
+
+        found = DeltaFolder.at(path, options)
+    except (ModuleNotFoundError, InputError):
+        if not is_remote(path):
+            raise
+        return None  # whoever reads it as a directory will say why
+    return found if found.table else None

@@ -24,8 +24,7 @@ from genre_spark.monitoring import distributions, drift
 from genre_spark.monitoring.finished_run import Facts, Labelled
 from genre_spark.platform import atomic_directory
 from genre_spark.publishing import writer
-from genre_spark.publishing.destination import Destination
-from genre_spark.publishing.formats import destination_of
+from genre_spark.publishing.destination import Destination, destination_of
 from genre_spark.publishing.manifest import (
     Incremental,
     LabelledRows,
@@ -76,14 +75,9 @@ def _changes(labelled: DataFrame, published: DataFrame) -> Changes:
 class LabelRequest:
     """What is to be labelled, with what, and where to.
 
-    Attributes
-    ----------
-    incremental : bool
-        Keep the published labels that still hold.
-    dry_run : bool
-        Do all but publish.
-    run_id : str or None
-        12 hexadecimal digits; None for one of its own.
+    `incremental`: Keep the published labels that still hold.
+    `dry_run`: Do all but publish.
+    `run_id`: 12 hexadecimal digits; None for one of its own.
     """
 
     source: Source
@@ -109,12 +103,8 @@ class LabelRequest:
 class PublishedLabels:
     """What `publish_labels` did.
 
-    Attributes
-    ----------
-    published : bool
-        False for a dry run.
-    changes : Changes or None
-        Of a dry run over a published catalogue.
+    `published`: False for a dry run.
+    `changes`: Of a dry run over a published catalogue.
     """
 
     path: str
@@ -172,12 +162,8 @@ def publish_labels(
     the catalogue is too unlike the model's, or too many rows are bad; nothing is published then.
     Raises `GenreSparkError` if rows are not accounted for; nothing is published then.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-        Open, validated for the bundle's features.
-    request : LabelRequest
-        Its output has passed `Destination.check`.
+    `catalogue`: Open, validated for the bundle's features.
+    `request`: Its output has passed `Destination.check`.
     """
     output = destination_of(spark, request.output, request.settings)
     with output.publishing(not request.dry_run, request.run_id) as target:
@@ -401,12 +387,8 @@ def reusable(
 ) -> DataFrame | str:
     """A published catalogue whose rows may be reused; else the reason why not.
 
-    Parameters
-    ----------
-    read : callable
-        Gives the published catalogue, which is locked meanwhile.
-    software : mapping
-        Present versions: other ones may compute other labels.
+    `read`: Gives the published catalogue, which is locked meanwhile.
+    `software`: Present versions: other ones may compute other labels.
     """
     if old is None:
         return "there is no catalogue yet"

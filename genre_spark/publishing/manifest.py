@@ -19,7 +19,7 @@ from genre_spark.errors import InputError
 from genre_spark.monitoring.drift import Drift
 from genre_spark.platform.atomic_directory import MANIFEST, read_manifest, require_manifest
 from genre_spark.platform.storage import Storage
-from genre_spark.schema import EXPLAINED_COLUMNS, LABEL_COLUMNS, LabelColumn
+from genre_spark.schema import EXPLAINED_COLUMNS, LABEL_COLUMNS
 from genre_spark.source import Dataset
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -43,13 +43,17 @@ _ORDER_OF_ROWS = (
 
 def labelled_schema() -> dict[str, Any]:
     """JSON Schema of a row of a labelled catalogue."""
+    columns = {}
+    for name, one in (LABEL_COLUMNS | EXPLAINED_COLUMNS).items():
+        told = "; ".join(filter(None, (one.meaning, one.absent)))
+        columns[name] = {**_type(one.kind), **one.limits, "description": told}
+        if one.absent:
+            columns[name]["type"] = [columns[name]["type"], "null"]
     return {
         "$schema": _DIALECT,
         "title": "A row of a labelled catalogue",
         "type": "object",
-        "properties": {
-            name: _column(one) for name, one in (LABEL_COLUMNS | EXPLAINED_COLUMNS).items()
-        },
+        "properties": columns,
         "required": list(LABEL_COLUMNS),
         "additionalProperties": False,
     }
@@ -58,12 +62,6 @@ def labelled_schema() -> dict[str, Any]:
 def manifest_schema() -> dict[str, Any]:
     """JSON Schema of a labelled catalogue's ``_manifest.json``."""
     return {"$schema": _DIALECT, **Manifest.model_json_schema(by_alias=True)}
-
-
-def _column(one: LabelColumn) -> dict[str, Any]:
-    told = "; ".join(filter(None, (one.meaning, one.absent)))
-    found = {**_type(one.kind), **one.limits, "description": told}
-    return {**found, "type": [found["type"], "null"]} if one.absent else found
 
 
 def _type(kind: str) -> dict[str, Any]:
@@ -161,10 +159,7 @@ class Manifest(StrictModel):
 class Published(BaseModel):
     """A published catalogue, whichever version of genre-spark wrote its manifest.
 
-    Attributes
-    ----------
-    manifest : Manifest or None
-        None where another version wrote it; not part of summaries.
+    `manifest`: None where another version wrote it; not part of summaries.
     """
 
     run_id: str | None = None

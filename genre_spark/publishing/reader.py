@@ -18,7 +18,7 @@ from genre_spark.platform.atomic_directory import MANIFEST
 from genre_spark.platform.hadoop import GetSpark, storage_at, without_globs
 from genre_spark.platform.spark_errors import raising
 from genre_spark.platform.storage import is_remote, local_path
-from genre_spark.publishing.formats import logged_table
+from genre_spark.publishing.destination import logged_table
 from genre_spark.publishing.manifest import Manifest, checked, require
 from genre_spark.schema import TRACK_ID
 
@@ -44,12 +44,8 @@ class LabelledCatalogue:
 class LabelledTable:
     """Reads a labelled catalogue: a directory of Parquet files, or a Delta table by its log.
 
-    Parameters
-    ----------
-    get_spark : callable
-        Called for what only Hadoop can reach.
-    options : mapping of str to str
-        Storage options, for a Delta table.
+    `get_spark`: Called for what only Hadoop can reach.
+    `options`: Storage options, for a Delta table.
     """
 
     def __init__(

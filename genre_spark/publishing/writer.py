@@ -40,10 +40,7 @@ _REASONS = "_reasons"
 class Content:
     """What a table holds.
 
-    Attributes
-    ----------
-    checksum : str
-        Of the content of all rows, in whatever order; 16 hexadecimal digits.
+    `checksum`: Of the content of all rows, in whatever order; 16 hexadecimal digits.
     """
 
     rows: int
@@ -71,11 +68,8 @@ def write(
 
     Raises `OutputError` if the disk is full, a worker died once too often, or the like.
 
-    Parameters
-    ----------
-    table : DataFrame
-        From `arrange`, or a file per task. Columns whose names start with ``_`` are for `facts` and
-        not written.
+    `table`: From `arrange`, or a file per task. Columns whose names start with ``_`` are for
+        `facts` and not written.
     """
     published = [name for name in table.columns if facts is None or not name.startswith("_")]
     seen = Observation()
@@ -177,10 +171,7 @@ def _content(rows: int, checksum: int | None) -> Content:
 class Staged:
     """Labels that were written and verified.
 
-    Attributes
-    ----------
-    scored_at : dict of str to int
-        Tracks by the time of the run that labelled them, ISO 8601.
+    `scored_at`: Tracks by the time of the run that labelled them, ISO 8601.
     """
 
     table: DataFrame
@@ -203,10 +194,7 @@ def stage_labels(
 
     Raises `OutputError` if they cannot be written, or a file does not hold what was written to it.
 
-    Parameters
-    ----------
-    columns : mapping of str to str
-        Spark's types, in the order in which they are written.
+    `columns`: Spark's types, in the order in which they are written.
     """
     nulls = {f"nulls of {name}": F.count_if(by_name(name).isNull()) for name in columns}
     ends = {"least": F.min, "largest": F.max}

@@ -12,7 +12,7 @@ from support.networks import make_network
 
 from genre_spark import api
 from genre_spark._model import now
-from genre_spark.bundle import files, store
+from genre_spark.bundle import files
 from genre_spark.bundle import registry as models
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.registry import ComparedAccuracy, Evidence, Promotion
@@ -55,7 +55,7 @@ def registry(tmp_path):
 
 def promote(registry, version, **options):
     arguments = {"alias": "champion", "source": None, "settings": SETTINGS, **options}
-    bundle = store.open_bundle(lambda: None, f"{registry}/mine/{version}", str(registry))
+    bundle = models.open_bundle(lambda: None, f"{registry}/mine/{version}", str(registry))
     return promotion_gate.promote(None, bundle, **arguments)
 
 
@@ -108,7 +108,7 @@ def test_a_bundle_in_an_object_store_is_named_by_its_uri_without_the_password(
             shutil.copytree(registry / "mine" / "1", target)
 
     monkeypatch.setattr(models, "storage_at", lambda *_: Box())
-    opened = store.open_bundle(lambda: None, "s3a://KEY:secret@box/mine/1", "models")
+    opened = models.open_bundle(lambda: None, "s3a://KEY:secret@box/mine/1", "models")
     assert opened.source == "s3a://***@box/mine/1"
 
 

@@ -15,7 +15,7 @@ from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from genre_spark.cli import cli, job
-from genre_spark.cli.options import OutputOptions
+from genre_spark.cli.options import RunOptions
 from genre_spark.cli.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,14 +146,14 @@ def test_progress_has_colours_only_where_they_are_welcome(monkeypatch, capsys):
 
 
 def test_quiet_leaves_the_summary_and_errors_alone(capsys):
-    with job.terminal_of(OutputOptions(as_json=True, quiet=True)) as terminal:
+    with job.terminal_of(RunOptions(as_json=True, quiet=True)) as terminal:
         terminal.report_progress("reading")
         job.logging.getLogger("genre_spark.x").warning("half of it is missing")
         terminal.show({"rows": 1}, [])
     told = capsys.readouterr()
     assert (json.loads(told.out), told.err) == ({"rows": 1}, "")
     # And the next command may speak again.
-    with job.terminal_of(OutputOptions()) as terminal:
+    with job.terminal_of(RunOptions()) as terminal:
         terminal.report_progress("reading")
         job.logging.getLogger("genre_spark.x").warning("half of it is missing")
     assert capsys.readouterr().err == "reading\nWARNING: half of it is missing\n"

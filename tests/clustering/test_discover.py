@@ -12,10 +12,10 @@ from support.generated import make_manifest, make_tracks
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
-from genre_spark.clustering import catalogue_passes, model_selection, profiles, sample
+from genre_spark.clustering import catalogue_passes, model_selection, profiles
 from genre_spark.clustering.catalogue_passes import POINT
 from genre_spark.clustering.discover import Tracks, discover
-from genre_spark.clustering.synthetic_part import nearest
+from genre_spark.clustering.metric import nearest
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
 from genre_spark.features.artist_batches import artist_batches
@@ -64,9 +64,11 @@ def labels(narrowed, found):
 
 
 def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(narrowed, found):
-    once = sample.draw(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 100, seed=1)
+    once = catalogue_passes.draw_sample(
+        narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 100, seed=1
+    )
     assert len(once) == 100
-    again = sample.draw(
+    again = catalogue_passes.draw_sample(
         narrowed.repartition(5, "_group"),
         N_TRACKS,
         found.scaler,
@@ -76,16 +78,24 @@ def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(narro
     )
     assert once.ids.tolist() == again.ids.tolist()
     np.testing.assert_array_equal(once.inputs.artist_mean, again.inputs.artist_mean)
-    other = sample.draw(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 100, seed=2)
+    other = catalogue_passes.draw_sample(
+        narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 100, seed=2
+    )
     assert once.ids.tolist() != other.ids.tolist()
     assert (
-        len(sample.draw(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 10_000, seed=1))
+        len(
+            catalogue_passes.draw_sample(
+                narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 10_000, seed=1
+            )
+        )
         == N_TRACKS
     )
 
 
 def test_the_sample_has_whole_artists_in_random_order(narrowed, found):
-    drawn = sample.draw(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 300, seed=1)
+    drawn = catalogue_passes.draw_sample(
+        narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 300, seed=1
+    )
     counts = np.bincount(drawn.group)[drawn.group]
     assert (counts == drawn.inputs.artist_tracks).mean() > 0.95
     assert (np.diff(drawn.group) != 0).mean() > 0.9

@@ -10,8 +10,8 @@ from support.generated import make_manifest, make_scaler, make_tracks
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.clustering import matching
+from genre_spark.clustering.metric import nearest
 from genre_spark.clustering.results import Discovery
-from genre_spark.clustering.synthetic_part import nearest
 from genre_spark.errors import BundleError
 from genre_spark.schema import FEATURE_NAMES
 

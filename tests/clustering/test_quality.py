@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genre_spark.clustering.quality import coherence
+from genre_spark.clustering.model_selection import coherence
 
 
 def test_artists_that_lie_in_one_group_each_are_coherent_and_scattered_ones_are_not():

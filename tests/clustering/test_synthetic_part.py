@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.generated import make_manifest, make_tracks
 
-from genre_spark.clustering.synthetic_part import nearest
+from genre_spark.clustering.metric import nearest
 from genre_spark.schema import FEATURE_NAMES
 
 

@@ -67,8 +67,8 @@ def test_spark_and_numpy_encode_alike_from_end_to_end_of_each_range(spark):
     codes = [
         (i, code) for i, name in enumerate(NAMES) for code in scaling._encodings(name).values()
     ]
-    found = table.select([code(scaling._Spark(), F.col(NAMES[i])) for i, code in codes])
-    expected = np.stack([code(scaling._Numpy, raw[:, i]) for i, code in codes], axis=1)
+    found = table.select([code(F, F.col(NAMES[i])) for i, code in codes])
+    expected = np.stack([code(np, raw[:, i]) for i, code in codes], axis=1)
     order = np.lexsort(expected.T)
     in_spark = np.array(found.collect(), float)
     np.testing.assert_allclose(in_spark[np.lexsort(in_spark.T)], expected[order], atol=1e-9)
@@ -109,7 +109,7 @@ def test_keys_lie_on_a_circle_where_b_is_as_near_to_c_as_c_sharp(step):
 
 def test_a_share_or_length_counts_in_ratios(scaler):
     one = next(one for one in scaler.scaled_features if one.name == "tempo")
-    low, middle, high = one.encode(scaling._Numpy, np.array([80.0, 120.0, 180.0]))
+    low, middle, high = one.encode(np, np.array([80.0, 120.0, 180.0]))
     assert high - middle == pytest.approx(middle - low)
 
 

@@ -9,6 +9,7 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import OutputError
 from genre_spark.pipelines import cluster, demo, train
+from genre_spark.pipelines.bundles import Request
 from genre_spark.source import Dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ def test_a_bundle_is_not_written_into_the_table_that_it_is_made_from(tmp_path, o
     with pytest.raises(OutputError, match="lies inside the input"):
         cluster.run(None, cluster.ClusterRequest(source, written, settings))
     with pytest.raises(OutputError, match="lies inside the input"):
-        train.run(None, train.TrainRequest(source, base, written, settings))
+        train.run(None, Request(source, base, written, settings))
 
 
 def earlier_demo(folder):

@@ -18,7 +18,7 @@ from genre_spark.config import load_settings
 from genre_spark.errors import ConfigError, InputError, OutputError
 from genre_spark.pipelines import score as score_pipeline
 from genre_spark.publishing import reader
-from genre_spark.publishing.formats import destination_of
+from genre_spark.publishing.destination import destination_of
 from genre_spark.schema import LABELLED_COLUMNS
 from genre_spark.source import Dataset
 

@@ -12,8 +12,8 @@ from support.generated import make_acceptance, make_genre_part, make_metric, mak
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import Manifest, ScoringPart
+from genre_spark.clustering.metric import SyntheticPart
 from genre_spark.clustering.results import Change, Discovery
-from genre_spark.clustering.synthetic_part import SyntheticPart
 from genre_spark.config import load_settings
 from genre_spark.features.scaling import FeatureScaler, ScaledFeature
 from genre_spark.features.tensor import N_BINS

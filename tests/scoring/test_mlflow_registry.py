@@ -12,7 +12,8 @@ from support.generated import (
 )
 from support.networks import make_network
 
-from genre_spark.bundle import files, store
+from genre_spark.bundle import files
+from genre_spark.bundle import registry as models
 from genre_spark.config import load_settings
 from genre_spark.errors import BundleError, ConfigError
 from genre_spark.evaluation import promotion_gate
@@ -67,7 +68,7 @@ def registry(bundles, tmp_path_factory):
 
 
 def opened_by(reference):
-    return store.open_bundle(lambda: None, reference, "models")
+    return models.open_bundle(lambda: None, reference, "models")
 
 
 def test_a_registered_bundle_is_opened_by_its_version_and_labels_as_before(registry, bundles):
@@ -78,7 +79,7 @@ def test_a_registered_bundle_is_opened_by_its_version_and_labels_as_before(regis
     tracks = start(20).astype(dict.fromkeys(FEATURES, float))
     found, expected = (InMemoryScorer(one, 9).label(tracks) for one in (opened, bundles[0]))
     assert np.array_equal(found["genre"], expected["genre"])
-    with store.on_disk(lambda: None, "models:/mine/2") as on_disk:
+    with models.on_disk(lambda: None, "models:/mine/2") as on_disk:
         assert (on_disk.path / files.ONNX).read_bytes() == bundles[1].onnx
 
 
@@ -102,7 +103,7 @@ def test_promotions_set_aliases_and_hold_the_champion_to_its_gate(registry):
         promote(1)
     promote(1, rollback=True)
     assert client.get_model_version_by_alias("mine", "champion").version in (1, "1")
-    made = store.aliases_of(lambda: None, "models:/mine/1").made()
+    made = models.aliases_of(lambda: None, "models:/mine/1").made()
     assert {(one.alias, one.version) for one in made} == {("champion", "1"), ("challenger", "2")}
 
 

@@ -23,10 +23,9 @@ from genre_spark.classifier.calibration import NEVER, PRECISIONS, Acceptance
 from genre_spark.classifier.evidence import CountTable
 from genre_spark.classifier.genre_part import GenrePart, PackedCounts
 from genre_spark.classifier.head import KINDS, Head
-from genre_spark.clustering.metric import ClusterMetric, Dimension
-from genre_spark.clustering.synthetic_part import SyntheticPart
+from genre_spark.clustering.metric import ClusterMetric, Dimension, SyntheticPart
 from genre_spark.config import load_settings
-from genre_spark.features.scaling import ENCODINGS, LIMIT, FeatureScaler, ScaledFeature, _Numpy
+from genre_spark.features.scaling import ENCODINGS, LIMIT, FeatureScaler, ScaledFeature
 from genre_spark.features.tensor import N_BINS
 from genre_spark.monitoring.drift import Drift, FeatureShift, LabelShift
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
@@ -110,7 +109,7 @@ def make_scaler(tracks: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -
     scaled_features = []
     for name in features:
         for suffix, encode in ENCODINGS[feature(name).encoding].items():
-            values = encode(_Numpy, tracks[name].dropna().to_numpy(float))
+            values = encode(np, tracks[name].dropna().to_numpy(float))
             center, scale = float(values.mean()), float(values.std())
             scaled = np.clip((values - center) / scale, -LIMIT, LIMIT)
             edges = np.quantile(scaled, np.linspace(0, 1, N_BINS + 1))

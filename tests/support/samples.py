@@ -6,7 +6,7 @@ import pyarrow as pa
 from genre_spark.classifier.representation import Artists
 from genre_spark.classifier.similar_artists import Space
 from genre_spark.classifier.training_set import LabelledTracks
-from genre_spark.clustering.synthetic_part import nearest
+from genre_spark.clustering.metric import nearest
 from genre_spark.features import documents
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.track_inputs import Keys, TrackInputs
