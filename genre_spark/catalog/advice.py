@@ -6,17 +6,13 @@ from pathlib import Path
 
 import yaml
 
-from genre_spark.catalog.inspection_results import (
-    InspectedRows,
-    Inspection,
-    LargestArtist,
-    Reading,
-)
+from genre_spark.catalog.inspection_results import InspectedRows, Inspection, LargestArtist, Reading
 from genre_spark.catalog.mapping_inference import NOT_READ, YEAR
 from genre_spark.catalog.row_counts import messages
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import OutputError
 from genre_spark.platform.safe_text import plain, redact
+from genre_spark.platform.storage import LocalStorage
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, FEATURE_NAMES, GENRE, TITLE, TRACK_ID
 from genre_spark.source import Dataset
 
@@ -148,11 +144,9 @@ def check_absent(file: Path) -> None:
 
 def write(found: Inspection, file: Path) -> None:
     """Writes the guessed mapping as a dataset file; raises `OutputError`."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(render(found, str(file)), encoding="utf-8")
-    except OSError as err:
-        raise OutputError(f"{file}: cannot be written: {err.strerror}") from err
+    storage = LocalStorage()
+    storage.make_dirs(str(file.parent))
+    storage.write_text(str(file), render(found, str(file)))
 
 
 def render(found: Inspection, file: str) -> str:

@@ -2,13 +2,13 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.catalog.columns import means_nothing
-from genre_spark.errors import InputError
+from genre_spark.errors import InputError, listed
 from genre_spark.platform.safe_text import plain
 from genre_spark.platform.storage import Storage
 from genre_spark.schema import GENRE, GENRES, TRACK_ID
@@ -18,7 +18,6 @@ UNANSWERABLE = "?"
 # Column of tracks: whether somebody has answered, with a genre or with `UNANSWERABLE`.
 ANSWERED = "_answered"
 _DELIMITERS = ",;\t"
-_SHOWN = 3
 
 
 def read(files: Mapping[str, str]) -> dict[str, str]:
@@ -31,17 +30,14 @@ def read(files: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, tuple[str, str]] = {}
     contradictions: list[str] = []
     for path, content in files.items():
-        for line, track_id, genre in _rows(path, content):
-            place = f"{path}, line {line}"
-            before = found.setdefault(track_id, (genre, place))
-            if before[0].lower() != genre.lower():
-                contradictions.append(
-                    f"{track_id} is {before[0]} ({before[1]}) and {genre} ({place})"
-                )
+        for place, track_id, genre in _rows(path, content):
+            other, before = found.setdefault(track_id, (genre, place))
+            if other.lower() != genre.lower():
+                contradictions.append(f"{track_id} is {other} ({before}) and {genre} ({place})")
     if contradictions:
         raise InputError(
             f"answers contradict each other on {len(contradictions)} tracks:"
-            f" {_some(contradictions)}; keep one answer for each"
+            f" {listed(map(plain, contradictions))}; keep one answer for each"
         )
     return {track_id: genre for track_id, (genre, _) in found.items()}
 
@@ -76,22 +72,19 @@ def apply(tracks: DataFrame, answers: Mapping[str, str], path: str) -> DataFrame
     if unknown:
         raise InputError(
             f"{len(unknown)} of {len(answers)} answered tracks are not among the tracks of {path},"
-            f" such as {_some(unknown)}; check that the answers are of this catalogue and that"
+            f" such as {listed(map(plain, unknown))}; check that the answers are of this catalogue and that"
             f" {TRACK_ID} was not rounded or reformatted by a spreadsheet"
         )
-    answer = F.nullif(F.col("_answer"), F.lit(UNANSWERABLE))
-    columns: dict[str, Column] = {
-        GENRE: F.coalesce(answer, F.col(GENRE)),
-        ANSWERED: F.col("_answer").isNotNull(),
-    }
+    answer = f"nullif(_answer, '{UNANSWERABLE}')"
+    columns = {GENRE: f"coalesce({answer}, {GENRE})", ANSWERED: "_answer IS NOT NULL"}
     if GENRES in tracks.columns:
-        columns[GENRES] = F.when(answer.isNull(), F.col(GENRES))
+        columns[GENRES] = f"IF({answer} IS NULL, {GENRES}, NULL)"
     joined = tracks.join(F.broadcast(given), TRACK_ID, "left")
-    return joined.withColumns(columns).drop("_answer")
+    return joined.withColumns({name: F.expr(sql) for name, sql in columns.items()}).drop("_answer")
 
 
-def _rows(path: str, content: str) -> list[tuple[int, str, str]]:
-    """Line, track and genre of each answer in a file."""
+def _rows(path: str, content: str) -> Iterator[tuple[str, str, str]]:
+    """Place, track and genre of each answer in a file."""
     text = content.removeprefix("\ufeff")
     header = text.split("\n", 1)[0]
     delimiter = max(_DELIMITERS, key=header.count)
@@ -101,25 +94,12 @@ def _rows(path: str, content: str) -> list[tuple[int, str, str]]:
         if column not in names:
             raise InputError.from_missing_column(path, column, map(plain, names))
     try:
-        rows = [
-            (
-                reader.line_num,
-                (row[names[TRACK_ID]] or "").strip(),
-                (row[names[GENRE]] or "").strip(),
-            )
-            for row in reader
-        ]
+        for row in reader:
+            place = f"{path}, line {reader.line_num}"
+            track_id, genre = ((row[names[one]] or "").strip() for one in (TRACK_ID, GENRE))
+            if genre and not track_id:
+                raise InputError(f"{place}: an answer without {TRACK_ID}")
+            if genre:
+                yield place, track_id, UNANSWERABLE if means_nothing(genre, GENRE) else genre
     except csv.Error as err:
         raise InputError(f"{path}, line {reader.line_num}: is not CSV ({err})") from err
-    if nameless := [line for line, track_id, genre in rows if genre and not track_id]:
-        raise InputError(f"{path}, line {nameless[0]}: an answer without {TRACK_ID}")
-    return [
-        (line, track_id, UNANSWERABLE if means_nothing(genre, GENRE) else genre)
-        for line, track_id, genre in rows
-        if genre
-    ]
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = ", …" if len(texts) > _SHOWN else ""
-    return ", ".join(map(plain, texts[:_SHOWN])) + more

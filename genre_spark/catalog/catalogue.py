@@ -14,13 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog import (
-    known_tables,
-    reader,
-    row_counts,
-    text_files,
-    validation,
-)
+from genre_spark.catalog import known_tables, reader, row_counts, text_files, validation
 from genre_spark.catalog.encodings import refuse_encoding
 from genre_spark.catalog.reader import Mapped
 from genre_spark.catalog.rows import GatedRows, RowCounts
@@ -300,11 +294,13 @@ def _check_rows(
         row_counts.check_gate(counts, max_quarantined, f"{path}: 1 in {share} rows")
 
 
-def _is_like(values: np.ndarray, found: known_tables.Spread, model: tuple[float, ...]) -> bool:
+def _is_like(
+    values: np.ndarray, found: known_tables.Spread | None, model: tuple[float, ...]
+) -> bool:
     """Whether values are like those that a model was made from."""
     least, low, high, most = model
-    inside = np.mean((values >= least) & (values <= most)) if values.size else 1.0
-    return found.median is None or bool(low <= found.median <= high and inside >= _INSIDE)
+    inside = (values >= least) & (values <= most)
+    return found is None or bool(low <= found.median <= high and inside.mean() >= _INSIDE)
 
 
 def _check_likeness(
@@ -324,8 +320,7 @@ def _check_likeness(
         why = known_tables.unlike(name, found) or lost
         if why and name not in source.dataset.confirmed:
             odd[name] = why
-            continue
-        if told := known_tables.odd_frequency(name, values) or known_tables.remark(name, found):
+        elif told := known_tables.odd_frequency(name, values) or known_tables.remark(name, found):
             logger.warning("%s: %s", source.path, told)
     if odd:
         listed = "; ".join(f"{name}: {why}" for name, why in odd.items())
@@ -364,7 +359,7 @@ def filled(mapped: Mapped, has_values: Mapping[str, bool] | None = None) -> tupl
             " map its columns to them in a dataset file and give that with --dataset"
         )
     if has_values is None:
-        (row,) = mapped.rows.agg(*map(validation.has_values, mapped.features)).collect()
+        (row,) = mapped.rows.selectExpr(*map(validation.has_values, mapped.features)).collect()
         has_values = row.asDict()
     return tuple(name for name in mapped.features if has_values.get(name)) or mapped.features
 

@@ -39,7 +39,7 @@ USUAL = {
 }
 # Bytes from which on files are read in parts, and that are searched at once; with which options.
 _LARGE, _BLOCK = 2**26, 2**22
-_SEARCHABLE = {"quote": '"', "escape": '"', "encoding": "UTF-8"}
+_SEARCHABLE = {"quote": '"', "escape": '"', "encoding": "UTF-8", "lineSep": None}
 # Characters of a column's name in a message.
 _LONGEST_NAME = 80
 # Of a narrower table, text with a line break may well look like a line of the table.
@@ -70,13 +70,14 @@ def read(files: SourceFiles, given: dict[str, str]) -> DataFrame:
     if found := separator(files.uris[0] if files.uris else path):
         options.setdefault("sep", found)
     first, known = text_files.written(files, given)
-    if options["header"] == "true" and known:
+    if known:
         _refuse_dialect(path, first, next(iter(known.values())), given, options)
         # Of an empty file, and of those that were not looked at.
         usual = known.get(files.uris[0], min(known.values()))
-        groups: dict[tuple[str, ...], list[str]] = {one: [] for one in sorted(known.values())}
-        for uri in files.uris:
-            groups[known.get(uri, usual)].append(uri)
+        groups = {
+            header: [uri for uri in files.uris if known.get(uri, usual) == header]
+            for header in sorted(set(known.values()))
+        }
         _report_columns(path, groups)
     else:
         # With multiLine Spark looks for a file by a name in which it takes wildcards once more.
@@ -98,6 +99,11 @@ def read(files: SourceFiles, given: dict[str, str]) -> DataFrame:
             spark.read.options(**{"enforceSchema": enforced, **options}).schema(schema).csv(where)
         )
         parts.append(table.withColumn(SWALLOWED, _swallowed(names, options)))
+    return union(parts)
+
+
+def union(parts: Sequence[DataFrame]) -> DataFrame:
+    """The rows of all parts by their columns' names, null where a part has no such column."""
     return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
 
 
@@ -106,14 +112,12 @@ def has_rows_by_line(files: SourceFiles, options: Mapping[str, str]) -> bool:
 
     So it is where each line has an even number of quotes. Small, packed and remote files are not searched.
     """
-    plain = all(options.get(name) == usual for name, usual in _SEARCHABLE.items())
-    local = [local_path(uri) for uri in files.uris if not is_remote(uri)]
-    known = plain and "lineSep" not in options and len(local) == len(files.uris)
-    if not known or any(is_packed(one.name) or not one.is_file() for one in local):
-        return False
-    if sum(one.stat().st_size for one in local) < _LARGE:
-        return False
-    return all(map(_has_rows_by_line, local))
+    usual = all(options.get(name) == value for name, value in _SEARCHABLE.items())
+    plain = [local_path(uri) for uri in files.uris if not (is_remote(uri) or is_packed(uri))]
+    local = [path for path in plain if path.is_file()]
+    is_large = sum(path.stat().st_size for path in local) >= _LARGE
+    all_local = len(local) == len(files.uris)
+    return usual and all_local and is_large and all(map(_has_rows_by_line, local))
 
 
 def _has_rows_by_line(path: Path) -> bool:

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -49,6 +49,9 @@ _KNOWN = {
 }  # fmt: skip
 _MAPPING = "delta.columnMapping.mode"
 _FILE, _ROW = "_delta_file", "_delta_row"
+# SQL: the file of a row, written as `_key` does. A plus is a plus in a path; only in a query does it stand
+# for a blank.
+_PATH = "regexp_replace(url_decode(replace(_metadata.file_path, '+', '%2B')), '^file:/+', '/')"
 
 
 def is_table(path: str, options: Mapping[str, str]) -> bool:
@@ -65,12 +68,14 @@ def open_table(path: str, options: Mapping[str, str], version: int | None = None
     Raises `InputError` if there is no such table or version.
     """
     try:
-        newest = DeltaTable(root_of(path), storage_options=dict(options))
-        if version is None or version == newest.version():
-            return newest
-        if version > newest.version():
-            raise InputError(f"{path}: has no version {version}, the newest is {newest.version()}")
-        return DeltaTable(root_of(path), version=version, storage_options=dict(options))
+        table = DeltaTable(root_of(path), storage_options=dict(options))
+        if version is not None:
+            if version > table.version():
+                raise InputError(
+                    f"{path}: has no version {version}, the newest is {table.version()}"
+                )
+            table.load_as_version(version)
+        return table
     except TableNotFoundError as err:
         raise InputError(f"{path}: is no Delta table: it has no {LOG}") from err
     except (DeltaError, OSError) as err:
@@ -141,8 +146,11 @@ def read(
     if partitions:
         rows = _with_partitions(spark, rows, files, places)
     # In the types of the table's schema: the log has partition values as it likes.
-    typed = ((one, by_name(one.name).cast(one.dataType)) for one in schema.fields)
-    return rows.select(*[column.alias(one.name, metadata=one.metadata) for one, column in typed])
+    typed = [
+        by_name(one.name).cast(one.dataType).alias(one.name, metadata=one.metadata)
+        for one in schema.fields
+    ]
+    return rows.select(*typed)
 
 
 def reaches(spark: SparkSession, path: str) -> bool:
@@ -212,7 +220,7 @@ def _without_deleted(
     if not pairs:
         return rows
     deleted = spark.createDataFrame(pairs, f"{_FILE} string, {_ROW} bigint")
-    numbered = rows.withColumns({_FILE: _file(), _ROW: F.col("_metadata.row_index")})
+    numbered = rows.withColumns({_FILE: F.expr(_PATH), _ROW: F.col("_metadata.row_index")})
     return numbered.join(F.broadcast(deleted), on=[_FILE, _ROW], how="left_anti")
 
 
@@ -220,20 +228,10 @@ def _with_partitions(
     spark: SparkSession, rows: DataFrame, files: pa.Table, places: Sequence[str]
 ) -> DataFrame:
     """With the values that the log has for whole files."""
-    partition = files["partition"].combine_chunks()
-    names = [field.name for field in partition.type]
-    columns = {name: partition.field(name) for name in names}
-    known = pa.table({_FILE: pa.array([_key(one) for one in places]), **columns})
-    values = spark.createDataFrame(known)
-    located = rows if _FILE in rows.columns else rows.withColumn(_FILE, _file())
-    return located.join(F.broadcast(values), on=_FILE, how="left")
-
-
-def _file() -> Column:
-    """The file of a row, written as `_key` does."""
-    # A plus is a plus in a path; only in a query does it stand for a blank.
-    uri = F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))
-    return F.regexp_replace(F.url_decode(uri), "^file:/+", "/")
+    known = pa.Table.from_struct_array(files["partition"].combine_chunks())
+    known = known.append_column(_FILE, pa.array([_key(one) for one in places]))
+    located = rows if _FILE in rows.columns else rows.withColumn(_FILE, F.expr(_PATH))
+    return located.join(F.broadcast(spark.createDataFrame(known)), on=_FILE, how="left")
 
 
 def _key(place: str) -> str:

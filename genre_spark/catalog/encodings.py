@@ -88,7 +88,7 @@ UTF8 = Encoding(None)
 
 def detect(parts: Iterable[bytes]) -> Encoding:
     """The encoding of an unpacked file, searched up to 256 MB or until 32 KB of it are not UTF-8."""
-    odd, size, n_valid = [], 0, 0
+    odd, n_valid = [], 0
     for i, block in enumerate(_blocks(parts)):
         if i == 0 and (name := _wide(block)):
             return Encoding(name)
@@ -102,8 +102,7 @@ def detect(parts: Iterable[bytes]) -> Encoding:
                 n_valid += 1
             except UnicodeDecodeError:
                 odd.append(line)
-                size += len(line)
-        if size >= _ENOUGH:
+        if sum(map(len, odd)) >= _ENOUGH:
             break
     if not odd:
         return Encoding(None, plain=not n_valid)
@@ -115,9 +114,7 @@ def encoding_of(files: SourceFiles) -> tuple[Encoding, str]:
 
     Raises `InputError` if two of them are in different encodings.
     """
-    found = {}
-    for uri in files.uris[:_SEARCHED]:
-        found[shown(uri)] = detect(files.unpacked(uri))
+    found = {shown(uri): detect(files.unpacked(uri)) for uri in files.uris[:_SEARCHED]}
     odd = [(file, one) for file, one in found.items() if one != UTF8]
     if not odd:
         return UTF8, shown(files.uris[0]) if files.uris else ""

@@ -40,14 +40,13 @@ class Number:
     @cached_property
     def pattern(self) -> str:
         """What such a number is, without its unit."""
-        mark = "[.,]" if self.comma and not self.thousands else r"\."
-        if self.thousands and (self.comma or self.thousands == "."):
-            mark = ","
         if self.thousands:
+            mark = "," if self.comma or self.thousands == "." else r"\."
             apart = f"[{re.escape(self.thousands)}]"
             # India sets lakhs apart too.
             digits = rf"\d{{1,3}}(?:(?:{apart}\d{{2,3}})*{apart}\d{{3}})?(?:{mark}\d+)?"
         else:
+            mark = "[.,]" if self.comma else r"\."
             digits = rf"(?:\d+(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?"
         return rf"[-+{_MINUS}]?{digits}"
 

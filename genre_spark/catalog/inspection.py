@@ -1,30 +1,40 @@
 """Looks into a table: its columns, how they could be mapped, and what would become of its rows."""
 
 import functools
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from genre_spark.catalog import (
     advice,
     catalogue,
-    column_facts,
     forms,
     known_tables,
     mixed_sources,
+    names,
     reader,
     row_counts,
     text_files,
     validation,
 )
 from genre_spark.catalog.catalogue import Source
-from genre_spark.catalog.columns import are_possible, sql_name
-from genre_spark.catalog.encodings import Encoding
+from genre_spark.catalog.columns import (
+    are_possible,
+    literal,
+    means_nothing,
+    readable_name,
+    sql_name,
+)
 from genre_spark.catalog.inspection_results import (
     Column,
     FeatureFacts,
@@ -33,24 +43,31 @@ from genre_spark.catalog.inspection_results import (
     LargestArtist,
     Reading,
 )
-from genre_spark.catalog.mapping_inference import YEAR, guess, made_ids, meanings
-from genre_spark.catalog.rows import RowCounts, ValueCounts
+from genre_spark.catalog.mapping_inference import YEAR, guess, list_of_tracks, made_ids, meanings
+from genre_spark.catalog.rows import RowCounts
 from genre_spark.catalog.source_files import CSV, JSON, SourceFiles, reading
 from genre_spark.config import CatalogSettings
-from genre_spark.schema import (
-    ALBUM,
-    ARTIST,
-    FEATURE_SOURCE,
-    GENRE,
-    TEXT_COLUMNS,
-    TRACK_ID,
-    feature,
-)
+from genre_spark.errors import InputError
+from genre_spark.schema import ALBUM, ARTIST, FEATURE_SOURCE, GENRE, TEXT_COLUMNS, TRACK_ID, feature
 from genre_spark.source import Dataset
 
+# Rows of a sample by which readings are decided: at least, where the table has so many.
+_SAMPLE = 20_000
+# Characters of a value that are looked at.
+_LONGEST = 1000
+_NESTED = ("array", "map", "struct")
+_NO_NUMBERS = (*_NESTED, "binary", "date", "timestamp")
+# Of a wider table only columns that a name could mean are looked at.
+_NARROW = 40
+# Objects, and their keys, in texts and as Spark prints maps.
+_OBJECT, _MOSTLY = re.compile(r"""\s*\{\s*["']"""), 0.9
+_OBJECT_KEY = re.compile(r"""["']([^"']{1,60})["']\s*:""")
+_MAP_KEY = re.compile(r"[{,] ?([^{},>]{1,60}?) -> ")
+# A text that Java reads as a finite number.
+_NUMBER = r"^[\x00-\x20]*+[-+]?(\d++(\.\d*+)?|\.\d++)([eE][-+]?\d++)?[dDfF]?[\x00-\x20]*+$"
+# Fields of structs are columns too, down to so many structs, and so many of them.
+_DEPTH, _MOST_FIELDS = 4, 2000
 _GENRES = 10
-# Names that a list of tracks must have at least.
-_FEWEST = 3
 # A made id that tells apart so many of the tracks that the best one does is enough; rows that repeat
 # it are reported from a share on.
 _AS_DISTINCT, _REPEATS = 0.98, 0.01
@@ -76,15 +93,15 @@ def inspect(
     if not mapped_by_user:
         source = _as_written(spark, source, asked)
     with ExitStack() as stack, reading(f"{source.path}: cannot be read"):
-        table, columns = column_facts.described(stack, spark, source)
+        table, columns = _described(stack, spark, source)
         if mapped_by_user:
             mapping, dataset = _given(source.dataset, [one.name for one in columns]), source.dataset
         else:
-            if listed := _list_of_tracks(columns):
+            if listed := list_of_tracks(columns):
                 dataset = source.dataset.model_copy(update={"rows": listed})
                 source = replace(source, dataset=dataset)
-                table, columns = column_facts.described(stack, spark, source)
-            columns = [column_facts.with_parts(table, one) for one in columns]
+                table, columns = _described(stack, spark, source)
+            columns = [_with_parts(table, one) for one in columns]
             mapping = _with_id(table, guess(columns))
             expressions = {name: one.expression for name, one in mapping.items()}
             extra = (YEAR,) if YEAR in mapping else ()
@@ -102,8 +119,9 @@ def inspect(
         if TRACK_ID in mapping:
             mapped = reader.map_columns(table, dataset, source.path)
             if mapped.features:
-                found, counts = _validate(found, mapped, settings.max_imputed)
-                catalogue.check_text(spark, source, counts)
+                found = _validate(stack, found, mapped, settings.max_imputed)
+        if found.rows:
+            catalogue.check_text(spark, source, found.rows)
     notes, questions = tuple(advice.notes(found, settings)), advice.questions(found)
     return found.model_copy(update={"notes": notes, "questions": questions})
 
@@ -115,6 +133,154 @@ def _with_use(columns: Sequence[Column], mapping: dict[str, Reading]) -> tuple[C
         described = f"{one.name} ({one.why})" if one.why else one.name
         read_as[one.source] = (*read_as.get(one.source, ()), described)
     return tuple(replace(one, read_as=read_as.get(one.name, ())) for one in columns)
+
+
+# The columns
+
+
+def _described(
+    stack: ExitStack, spark: SparkSession, source: Source
+) -> tuple[DataFrame, list[Column]]:
+    """The table, kept until the end of a block, and its columns.
+
+    Facts are of the whole table, values of a sample by rows' contents: the order of the rows changes
+    nothing. Of wide tables only columns that could be used are looked at.
+    """
+    # With its folder: sources often have one each, with files of the same names.
+    file = F.substring_index(F.input_file_name(), "/", -2)
+    table = catalogue.persisted(stack, source.read(spark).withColumn(reader.FILE_NAME, file))
+    columns = [one for one in _fields(table.schema) if one.name not in reader.OURS]
+    plain = [one.sql for one in columns if not one.kind.startswith((*_NESTED, "variant"))]
+    # By the values as they are: to write numbers as texts takes longer than all else.
+    hashed = f"xxhash64({', '.join(plain[:_NARROW])})" if plain else "0"
+    columns = _with_values(table, columns, hashed, source.path)
+    if inner := [key for one in columns for key in _keys(one)]:
+        columns += _with_values(table, inner, hashed, source.path)
+    return table, columns
+
+
+def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str) -> list[Column]:
+    """Columns with their facts, of the whole table, and values of a sample of its rows."""
+    all_of_them = len(columns) <= _NARROW
+    looked_at = [i for i, one in enumerate(columns) if all_of_them or meanings(one.name)]
+    facts = [_facts(columns[i]) for i in looked_at]
+    ((n_rows, *found),) = table.selectExpr("count(1)", *facts).collect()
+    if not n_rows:
+        raise InputError(f"{path}: has no rows")
+    columns = [replace(one, n_rows=n_rows) for one in columns]
+    if looked_at:
+        texts = [f"{_as_shown(columns[i].sql, _LONGEST)} AS `{i}`" for i in looked_at]
+        chosen = f"pmod({hashed}, {max(1, n_rows // _SAMPLE)}) = 0"
+        rows = table.filter(chosen).selectExpr(*texts).toArrow()
+        for i, facts_of, values in zip(looked_at, found, rows.columns, strict=True):
+            columns[i] = _with_facts(columns[i], facts_of, values)
+    return columns
+
+
+def _as_shown(sql: str, most: int) -> str:
+    """SQL: so many characters of a value; Arrow takes no texts that are not UTF-8."""
+    return f"make_valid_utf8(left(string({sql}), {most}))"
+
+
+def _keys(column: Column) -> list[Column]:
+    """The keys of objects that a column has as maps or texts (JSON, Python), as columns."""
+    if column.kind.startswith("map<string"):
+        pattern, objects = _MAP_KEY, column.sql
+    elif (
+        column.kind == "string"
+        and column.share(lambda text: _OBJECT.match(text) or means_nothing(text, "")) >= _MOSTLY
+    ):
+        pattern = _OBJECT_KEY
+        objects = f"from_json({column.sql}, 'map<string,string>', {names.LENIENT})"
+    else:
+        return []
+    named = sorted({key for text in column.values for key in pattern.findall(text)})
+    kind = column.kind.removeprefix("map<string,").removesuffix(">")
+    return [
+        Column(name, kind, 0.0, nested=f"{objects}[{literal(key)}]")
+        for key in named
+        if meanings(name := f"{column.name}.{key}")
+    ][:_MOST_FIELDS]
+
+
+def _with_facts(column: Column, facts: Row, texts: pa.ChunkedArray) -> Column:
+    counted = pc.value_counts(texts.drop_null()).to_pylist()
+    values = {one["values"]: one["counts"] for one in counted if one["values"].strip()}
+    filled = max(1, facts.filled)
+    return replace(
+        column,
+        filled=facts.filled / column.n_rows,
+        numeric=facts.numbers / filled,
+        low=facts.low,
+        median=None if facts.low is None else _median(texts),
+        high=facts.high,
+        # In an order of their own, whatever that of the rows.
+        values=dict(sorted(values.items())),
+        sample=min(values, default=None),
+        distinct=facts.distinct and min(1.0, facts.distinct / filled),
+    )
+
+
+def _median(values: pa.ChunkedArray) -> float | None:
+    """The median of the numbers among values of a sample."""
+    numbers = pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(float)
+    finite = numbers[np.isfinite(numbers)]
+    return float(np.median(finite)) if finite.size else None
+
+
+def _fields(schema: T.StructType, path: str = "", depth: int = 0, listed: str = "") -> list[Column]:
+    """Each column, of which nothing is known yet; a struct's fields in its place."""
+    found: list[Column] = []
+    for one in schema.fields:
+        name = f"{path}{one.name}"
+        inner = one.dataType.elementType if isinstance(one.dataType, T.ArrayType) else one.dataType
+        is_list = inner is not one.dataType
+        few = depth < _DEPTH and len(found) < _MOST_FIELDS
+        # A list within a list has no fields that an expression could name.
+        if isinstance(inner, T.StructType) and not (is_list and listed) and few:
+            fields = _fields(inner, f"{name}.", depth + 1, name if is_list else listed)
+            found += [replace(f, kind=f"array<{f.kind}>") if is_list else f for f in fields]
+        else:
+            nested = ".".join(map(readable_name, name.split("."))) if path else ""
+            kind = one.dataType.simpleString()
+            found.append(Column(name, kind, 0.0, nested=nested, listed=listed))
+    return found
+
+
+def _facts(column: Column) -> str:
+    """SQL: aggregates of a column, as `_with_facts` takes them."""
+    value, is_text = column.sql, column.kind == "string"
+    number = "double(NULL)" if column.kind.startswith(_NO_NUMBERS) else _finite(value)
+    if is_text:  # to fail to read a word as a number takes Java ten times as long
+        number = f"IF({value} RLIKE {literal(_NUMBER)}, {number}, NULL)"
+    is_id = TRACK_ID in meanings(column.name)
+    facts = {
+        "filled": f"count_if(trim({value}) != '')" if is_text else f"count({value})",
+        "numbers": f"count({number})",
+        "distinct": f"approx_count_distinct(string({value}), 0.01)" if is_id else "bigint(NULL)",
+        "low": f"min({number})",
+        "high": f"max({number})",
+    }
+    return f"struct({', '.join(reader.named(facts))})"
+
+
+def _finite(value: str) -> str:
+    """SQL: a value as double, null where it is no number or infinite."""
+    number = f"try_cast({value} AS double)"
+    return f"IF(abs({number}) < double('Infinity'), {number}, NULL)"
+
+
+def _with_parts(table: DataFrame, column: Column) -> Column:
+    """A sampled column of names with the parts of its values that are values elsewhere in the table."""
+    meant = {ARTIST, GENRE} & set(meanings(column.name))
+    if column.n_rows <= _SAMPLE or column.kind != "string" or not meant:
+        return column
+    parts = names.parts(column.values) - set(column.values)
+    if not parts:
+        return column
+    given = table.selectExpr(f"{column.sql} AS name")
+    there = given.filter(F.trim("name").isin(sorted(parts))).distinct().collect()
+    return replace(column, values={**{row.name: 1 for row in there}, **column.values})
 
 
 # How the files are written
@@ -129,30 +295,15 @@ def _as_written(spark: SparkSession, source: Source, asked: list[str]) -> Source
             files = SourceFiles.of(spark, source.path)
             encoding, options = text_files.options_for(files, fmt, given)
         if "encoding" in options and encoding.readings:
-            asked.append(_of_encoding(encoding))
+            (name, text), *others = encoding.readings
+            rest = ", ".join(f"{other!r} in {codec}" for codec, other in others[:_RIVALS])
+            told = f"encoding: {name} is guessed: a text reads {text!r}"
+            asked.append(f"{told}, or {rest}" if rest else told)
     update = {"format": fmt, "options": {**options, **given}}
     return replace(source, dataset=source.dataset.model_copy(update=update))
 
 
-def _of_encoding(encoding: Encoding) -> str:
-    (name, text), *others = encoding.readings
-    rest = ", ".join(f"{other!r} in {codec}" for codec, other in others[:_RIVALS])
-    return f"encoding: {name} is guessed: a text reads {text!r}" + (f", or {rest}" if rest else "")
-
-
 # The mapping
-
-
-def _list_of_tracks(columns: Sequence[Column]) -> str | None:
-    """The list in which a row holds many tracks, as in answers of an API; None where rows are tracks."""
-    names_in: dict[str, set[str]] = {}
-    for one in columns:
-        own = one.name.rpartition(".")[2] if one.listed else one.name
-        names_in.setdefault(one.listed, set()).add(own)
-    meant = {listed: sum(map(bool, map(meanings, own))) for listed, own in names_in.items()}
-    n_of_rows = meant.pop("", 0)
-    best = max(meant, key=lambda listed: meant[listed], default=None)
-    return best if best and meant[best] >= max(_FEWEST, n_of_rows + 1) else None
 
 
 def _with_id(table: DataFrame, readings: dict[str, Reading]) -> dict[str, Reading]:
@@ -182,8 +333,8 @@ def _with_id(table: DataFrame, readings: dict[str, Reading]) -> dict[str, Readin
 
 def _distinct(table: DataFrame, expressions: Sequence[str]) -> list[int]:
     """The number of rows, and about how many values each expression has."""
-    counts = [F.approx_count_distinct(F.expr(one), 0.01) for one in expressions]
-    return list(table.agg(F.count(F.lit(1)), *counts).collect()[0])
+    counts = (f"approx_count_distinct({one}, 0.01)" for one in expressions)
+    return list(table.selectExpr("count(1)", *counts).collect()[0])
 
 
 def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
@@ -203,63 +354,55 @@ def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
 
 
 def _validate(
-    found: Inspection, mapped: reader.Mapped, max_imputed: int
-) -> tuple[Inspection, RowCounts]:
+    stack: ExitStack, found: Inspection, mapped: reader.Mapped, max_imputed: int
+) -> Inspection:
     """What would become of the rows."""
     ends = [
-        function(column_facts.finite(F.col(name))).alias(f"{end}_{name}")
+        f"{end}({_finite(sql_name(name))}) AS {sql_name(f'{end}_{name}')}"
         for name in mapped.features
-        for end, function in (("low", F.min), ("high", F.max))
+        for end in ("min", "max")
     ]
-    with ExitStack() as stack:
-        has_values = map(validation.has_values, mapped.features)
-        repeated = validation.repeated_ids(mapped, *has_values, *ends)
-        stack.callback(repeated.keys.unpersist)
-        row, features = repeated.facts, catalogue.filled(mapped, repeated.facts)
-        keep = functools.partial(catalogue.persisted, stack)
-        validated = validation.validate(mapped, features, max_imputed, repeated, keep)
-        counts, not_taken = row_counts.counted(validated, validation.VIOLATIONS)
-        groups = keep(validation.accepted(validated).groupBy(GENRE, ARTIST, ALBUM).count())
-        sizes = (
-            groups.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).agg(F.sum("count").alias("n"))
+    repeated = validation.repeated_ids(mapped, *map(validation.has_values, mapped.features), *ends)
+    stack.callback(repeated.keys.unpersist)
+    row, features = repeated.facts, catalogue.filled(mapped, repeated.facts)
+    keep = functools.partial(catalogue.persisted, stack)
+    validated = validation.validate(mapped, features, max_imputed, repeated, keep)
+    counts, not_taken = row_counts.counted(validated, validation.VIOLATIONS)
+    groups = keep(validation.accepted(validated).groupBy(GENRE, ARTIST, ALBUM).count())
+    sizes = groups.dropna(subset=GENRE).groupBy(GENRE).agg(F.sum("count").alias("n"))
+    largest = sizes.orderBy(F.desc("n"), GENRE).limit(_GENRES).collect()
+    sample = _sampled(found, mapped, max(1, counts.read // _SAMPLE))
+    n_of = row_counts.of_list(not_taken, validation.VIOLATIONS)
+    facts = {
+        name: FeatureFacts(
+            **{kind: n_of.get(f"{kind}:{name}", 0) for kind in _VIOLATIONS},
+            low=row[f"min_{name}"],
+            median=_median(sample["to"][name]),
+            high=row[f"max_{name}"],
+            possible=(feature(name).low, feature(name).high),
         )
-        largest = sizes.orderBy(F.desc("n"), GENRE).limit(_GENRES).collect()
-        sample = _sampled(found, mapped, max(1, counts.read // column_facts.SAMPLE))
-        n_of = row_counts.of_list(not_taken, validation.VIOLATIONS)
-        facts = {
-            name: FeatureFacts(
-                **{kind: n_of.get(f"{kind}:{name}", 0) for kind in _VIOLATIONS},
-                low=row[f"low_{name}"],
-                median=column_facts.median(sample["to"][name]),
-                high=row[f"high_{name}"],
-                possible=(feature(name).low, feature(name).high),
-            )
-            for name in features
-        }
-        update = {
-            "mapping": found.mapping | _outcomes(found, mapped, counts, sample),
-            "features": facts,
-            "rows": InspectedRows(**dict(counts), refused=counts.refused_share),
-            "genres": {row[GENRE]: row["n"] for row in largest},
-            "placeholders": _placeholders(not_taken),
-            **_artists(groups),
-        }
-        return found.model_copy(update=update), counts
+        for name in features
+    }
+    update = {
+        "mapping": found.mapping | _outcomes(found, mapped, counts, sample),
+        "features": facts,
+        "rows": InspectedRows(**dict(counts), refused=counts.refused_share),
+        "genres": {row[GENRE]: row["n"] for row in largest},
+        "placeholders": _placeholders(not_taken),
+        **_artists(groups),
+    }
+    return found.model_copy(update=update)
 
 
 def _artists(groups: DataFrame) -> dict[str, Any]:
     """How many artists there are, and the one with the most tracks."""
-    each = groups.filter(F.col(ARTIST).isNotNull()).groupBy(ARTIST)
+    each = groups.dropna(subset=ARTIST).groupBy(ARTIST)
     sizes = each.agg(F.sum("count").alias("n"), F.count_distinct(ALBUM).alias("albums"))
     # Of two as large, the first by name.
-    largest = F.min(F.struct(-F.col("n"), ARTIST, "albums"))
-    ((n_artists, row),) = sizes.agg(F.count(F.lit(1)), largest).collect()
-    if row is None:
-        return {"artists": 0}
-    return {
-        "artists": n_artists,
-        "largest_artist": LargestArtist(name=row[1], tracks=-row[0], albums=row[2]),
-    }
+    first = f"min(struct(-n, {ARTIST}, albums))"
+    ((n_artists, row),) = sizes.selectExpr("count(1)", first).collect()
+    largest = row and LargestArtist(name=row[1], tracks=-row[0], albums=row[2])
+    return {"artists": n_artists, "largest_artist": largest}
 
 
 def _placeholders(not_taken: Sequence[row_counts.NotTaken]) -> dict[str, dict[str, int]]:
@@ -279,19 +422,17 @@ def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> _Sample:
     if FEATURE_SOURCE not in found.mapping:
         by = {one.name: sources[one.name] for one in mixed_sources.columns(found.columns)}
         by[mixed_sources.FILE] = f"{reader.SOURCE}.{reader.FILE_NAME}"
-    of = {name: found.mapping[name].source for name in read}
-    values = {name: sources[source] for name, source in of.items() if source in sources}
-    columns = {
-        **{("from", name): column_facts.as_shown(sql, _SHOWN) for name, sql in values.items()},
-        **{("to", name): sql_name(name) for name in read},
-        **{("by", name): column_facts.as_shown(sql, _SHOWN) for name, sql in by.items()},
+    of = {name: sources.get(found.mapping[name].source) for name in read}
+    sides = {
+        "from": {name: _as_shown(sql, _SHOWN) for name, sql in of.items() if sql},
+        "to": {name: sql_name(name) for name in read},
+        "by": {name: _as_shown(sql, _SHOWN) for name, sql in by.items()},
     }
-    named = [f"{sql} AS `{i}`" for i, sql in enumerate(columns.values())]
+    texts = [sql for side in sides.values() for sql in side.values()]
+    named = [f"{sql} AS `{i}`" for i, sql in enumerate(texts)]
     rows = mapped.rows.filter(row_counts.one_in(share)).selectExpr(*named).toArrow()
-    sample: _Sample = {"from": {}, "to": {}, "by": {}}
-    for (side, name), column in zip(columns, rows.columns, strict=True):
-        sample[side][name] = column
-    return sample
+    columns = iter(rows.columns)
+    return {side: {name: next(columns) for name in given} for side, given in sides.items()}
 
 
 def _in_source(sql: str) -> str:
@@ -306,41 +447,38 @@ def _outcomes(
     """Readings with examples of what becomes of values, and doubts about the outcome."""
     completed, outcomes = {}, sample["to"]
     for name, one in found.mapping.items():
-        if name in sample["from"]:
-            one = replace(one, examples=_examples(sample["from"][name], outcomes[name]))
-        if name in counts.values:
-            one = replace(one, not_understood=counts.values[name].not_understood / counts.read)
+        taken = counts.values.get(name)
+        lost = row_counts.mostly_lost(taken)
+        doubt, odd = None, f"{name}: {lost}" if lost else None
         if name in mapped.features and name not in found.dataset.confirmed:
-            one = _doubted(one, outcomes[name], counts.values.get(name))
+            doubt, odd = _doubts(name, outcomes[name], lost)
             mixed = mixed_sources.question(outcomes[name], sample["by"], outcomes.get(ARTIST))
-            if mixed:
-                one = replace(one, question=one.question or f"{name}: {mixed}")
-        elif lost := row_counts.mostly_lost(counts.values.get(name)):
-            one = replace(one, question=one.question or f"{name}: {lost}")
-        completed[name] = one
+            odd = odd or (f"{name}: {mixed}" if mixed else None)
+        given = sample["from"].get(name)
+        completed[name] = replace(
+            one,
+            question=one.question or odd or "",
+            doubt=doubt or one.doubt,
+            examples=_examples(given, outcomes[name]) if given is not None else (),
+            not_understood=taken.not_understood / counts.read if taken else 0.0,
+        )
     return completed
 
 
-def _doubted(one: Reading, outcomes: pa.ChunkedArray, taken: ValueCounts | None) -> Reading:
-    """A reading of a feature, with what is unlike known tracks in its outcome."""
-    values = outcomes.drop_null().to_numpy()
-    values = values[are_possible(one.name, values)]
-    lost = known_tables.odd_frequency(one.name, values)
-    found = known_tables.spread(one.name, values)
-    if doubt := known_tables.unlike(one.name, found) or row_counts.mostly_lost(taken):
-        one = replace(one, doubt=doubt)
-    else:
-        lost = lost or known_tables.remark(one.name, found)
-    return replace(one, question=one.question or lost or "")
+def _doubts(name: str, column: pa.ChunkedArray, lost: str | None) -> tuple[str | None, str | None]:
+    """What is unlike known tracks in a feature's outcome, and what else is odd about it."""
+    values = column.drop_null().to_numpy()
+    values = values[are_possible(name, values)]
+    found = known_tables.spread(name, values)
+    doubt = known_tables.unlike(name, found) or lost
+    odd = known_tables.odd_frequency(name, values)
+    return doubt, odd or (None if doubt else known_tables.remark(name, found))
 
 
 def _examples(values: pa.ChunkedArray, outcomes: pa.ChunkedArray) -> tuple[tuple[str, str], ...]:
     """Up to three different values and what they become: changed ones first, from low to high."""
-    pairs = {
-        (v, o)
-        for v, o in zip(values.to_pylist(), outcomes.to_pylist(), strict=True)
-        if v and o is not None
-    }
+    both = zip(values.to_pylist(), outcomes.to_pylist(), strict=True)
+    pairs = {(v, o) for v, o in both if v and o is not None}
     changed = {
         (v, o)
         for v, o in pairs

@@ -76,17 +76,18 @@ def usual(name: str) -> Usual | None:
 class Spread:
     """How a feature's values are spread."""
 
+    known: Usual  # In the public tables.
     n: int  # How many there are.
-    median: float | None
+    median: float
     # Shares of them outside of `Usual.low` to `high`, of `least` to `most`, and of these with
     # a margin, in [0, 1].
-    unusual: float = 0.0
-    unknown: float = 0.0
-    far: float = 0.0
+    unusual: float
+    unknown: float
+    far: float
 
 
-def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> Spread:
-    """The spread of a feature's values.
+def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> Spread | None:
+    """The spread of a feature's values; None for none, and for a feature that is in no public table.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> 
     """
     known = usual(name)
     if known is None or not values.size:
-        return Spread(0, None)
+        return None
     weights = np.ones(values.size, np.int64) if weights is None else weights
     order = np.argsort(values, kind="stable")
     summed = np.cumsum(weights[order])
@@ -112,37 +113,36 @@ def spread(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> 
             (known.least - margin, known.most + margin),
         )
     ]
-    return Spread(n, median, *outside)
+    return Spread(known, n, median, *outside)
 
 
-def unlike(name: str, found: Spread, fewest: int = FEWEST) -> str | None:
+def unlike(name: str, found: Spread | None, fewest: int = FEWEST) -> str | None:
     """Why values are unlike those of known tracks, with the usual causes.
 
     None where they are alike, or fewer than `fewest`.
     """
-    known, median = usual(name), found.median
-    if known is None or median is None or found.n < fewest:
+    if found is None or found.n < fewest:
         return None
-    where = f"{known.low:.6g} to {known.high:.6g}"
-    if not known.low <= median <= known.high:
-        return f"its median is {median:.6g}, in known tables {where}{_causes(name, median, known)}"
+    low, high = found.known.low, found.known.high
+    where = f"{low:.6g} to {high:.6g}"
+    if not low <= found.median <= high:
+        return f"its median is {found.median:.6g}, in known tables {where}{_causes(name, found)}"
     if found.far > max(_MOST_BEYOND, _AT_LEAST / found.n):
-        return _beyond(found, known)
+        return _beyond(found)
     if found.unusual > max(_MOST_BEYOND_USUAL, 2 * _AT_LEAST / found.n):
         return f"{found.unusual:.0%} of its values are outside of {where}, where known tables have 98 %"
     return None
 
 
-def remark(name: str, found: Spread) -> str | None:
+def remark(name: str, found: Spread | None) -> str | None:
     """What is worth a look, although tracks may be so: more values than usual just beyond known ones."""
-    known = usual(name)
-    if known is None or not found.n or found.unknown <= max(_MOST_BEYOND, _AT_LEAST / found.n):
+    if found is None or found.unknown <= max(_MOST_BEYOND, _AT_LEAST / found.n):
         return None
-    return f"{name}: {_beyond(found, known)}"
+    return f"{name}: {_beyond(found)}"
 
 
-def _beyond(found: Spread, known: Usual) -> str:
-    ends = f"{known.least:.6g} to {known.most:.6g}"
+def _beyond(found: Spread) -> str:
+    ends = f"{found.known.least:.6g} to {found.known.most:.6g}"
     return f"{found.unknown:.0%} of its values are outside of {ends}, where known tables have them"
 
 
@@ -170,10 +170,10 @@ def odd_frequency(name: str, values: np.ndarray) -> str | None:
     return None
 
 
-def _causes(name: str, median: float, known: Usual) -> str:
-    found = [
+def _causes(name: str, found: Spread) -> str:
+    causes = [
         cause.format(name)
         for cause, factor, plus in _CAUSES.get(name, _OF_SHARES if feature(name).high == 1 else ())
-        if known.low <= median * factor + plus <= known.high
+        if found.known.low <= found.median * factor + plus <= found.known.high
     ]
-    return f"; perhaps {' or '.join(found)}" if found else ""
+    return f"; perhaps {' or '.join(causes)}" if causes else ""

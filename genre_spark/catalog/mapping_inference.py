@@ -8,6 +8,7 @@ tracks of known tables, decides between them.
 import html
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from genre_spark.catalog import forms, known_tables, names
 from genre_spark.catalog.columns import are_possible, literal, means_nothing
-from genre_spark.catalog.forms import PLAIN, UNITS, Form, Number
+from genre_spark.catalog.forms import DAY, MINUTE, PLAIN, SECOND, UNITS, Form, Number
 from genre_spark.catalog.inspection_results import Column, Reading
 from genre_spark.schema import (
     ALBUM,
@@ -87,6 +88,8 @@ _FILLERS |= {"spotify", "track", "value"}
 # Structs in which answers of Spotify hold their facts of a track.
 _NESTING = {"track", "item", "items", "song"}
 
+# Names that a list of tracks must have at least.
+_FEWEST = 3
 # An id with fewer distinct values, beside the most distinct of the others, is passed over.
 _AS_DISTINCT = 0.8
 
@@ -113,33 +116,45 @@ def guess(columns: Sequence[Column]) -> dict[str, Reading]:
 
 def meanings(name: str) -> list[str]:
     """The columns of genre-spark's that a column of that name could be taken for."""
-    return [to for to in _NAMES if _called([Column(name, "string", 1.0)], to)]
+    return [to for to in _NAMES if _names(name, to).intersection(_NAMES[to].split())]
+
+
+def list_of_tracks(columns: Sequence[Column]) -> str | None:
+    """The list in which a row holds many tracks, as in answers of an API; None where rows are tracks."""
+    names_in: dict[str, set[str]] = {}
+    for one in columns:
+        own = one.name.rpartition(".")[2] if one.listed else one.name
+        names_in.setdefault(one.listed, set()).add(own)
+    meant = {listed: sum(map(bool, map(meanings, own))) for listed, own in names_in.items()}
+    n_of_rows = meant.pop("", 0)
+    best = max(meant, key=lambda listed: meant[listed], default=None)
+    return best if best and meant[best] >= max(_FEWEST, n_of_rows + 1) else None
 
 
 def _called(columns: Iterable[Column], name: str) -> list[Column]:
     """Columns that have one of the names of one of genre-spark's, the likeliest first."""
+    outer_first = sorted(columns, key=lambda one: one.name.count("."))
+    named = [(column, _names(column.name, name)) for column in outer_first]
+    return [column for one in _NAMES[name].split() for column, own in named if one in own]
+
+
+def _names(column: str, name: str) -> set[str]:
+    """What a column is called: whole, without fillers, and within its struct; as one of genre-spark's."""
     fillers = _NESTING if name in TEXT_COLUMNS else _FILLERS
     fillers = fillers | set(UNITS) if name == "duration_ms" else fillers
-    by_name: dict[str, list[Column]] = {}
-    for column in sorted(columns, key=lambda one: one.name.count(".")):
-        # Of a number that MongoDB wrote, {"$numberInt": "5"}, the type is no name; nor is what pandas
-        # adds to the columns of two tables that it merges.
-        own = words(re.sub(r"\.\$\w+$|_[xy]$", "", column.name))
-        plain = "".join(own)
-        bare = "".join(w for w in own if w not in fillers and not w.isdigit()) or plain
-        # A column `track_name` is a title, and `track.album.name` an album.
-        if name in TEXT_COLUMNS and "." not in column.name:
-            bare = plain
-        last = words(column.name.rpartition(".")[2])
-        if name in FEATURE_NAMES:  # `album.name` is no title, but `tone.key` a key
-            last = [word for word in last if word not in fillers]
-        for one in {
-            plain,
-            bare,
-            "".join(last) if len(last) > 1 or name in FEATURE_NAMES else plain,
-        }:
-            by_name.setdefault(one, []).append(column)
-    return [column for one in _NAMES[name].split() for column in by_name.get(one, ())]
+    # Of a number that MongoDB wrote, {"$numberInt": "5"}, the type is no name; nor is what pandas
+    # adds to the columns of two tables that it merges.
+    own = words(re.sub(r"\.\$\w+$|_[xy]$", "", column))
+    last = words(column.rpartition(".")[2])
+    found = {"".join(own)}
+    # A column `track_name` is a title, and `track.album.name` an album.
+    if name not in TEXT_COLUMNS or "." in column:
+        found.add("".join(w for w in own if w not in fillers and not w.isdigit()))
+    if name in FEATURE_NAMES:  # `album.name` is no title, but `tone.key` a key
+        found.add("".join(word for word in last if word not in fillers))
+    elif len(last) > 1:
+        found.add("".join(last))
+    return found
 
 
 def _identifying(candidates: list[Column]) -> list[Column]:
@@ -147,7 +162,7 @@ def _identifying(candidates: list[Column]) -> list[Column]:
     real = [column for column in candidates if not column.is_row_number]
     best = max((column.distinct or 0.0 for column in real), default=0.0)
     good = [c for c in real if c.distinct is None or c.distinct >= _AS_DISTINCT * best]
-    return [*good, *(column for column in candidates if column not in good)]
+    return sorted(candidates, key=lambda one: one not in good)
 
 
 def _left_out(columns: Sequence[Column], found: Mapping[str, Reading]) -> dict[str, Reading]:
@@ -196,7 +211,7 @@ def read_as(name: str, column: Column) -> Reading | None:
     """A column as the one of that name; None where its values cannot be that."""
     if not column.filled:
         return None
-    bare = _without_wrapping(_as_texts(column))
+    bare = _bare(column)
     found = _text(name, bare) if name in TEXT_COLUMNS else _feature(name, bare)
     if found is None or bare is column:
         return found
@@ -204,15 +219,10 @@ def read_as(name: str, column: Column) -> Reading | None:
     return replace(found, why=", ".join(filter(None, (how, found.why))))
 
 
-def _as_texts(column: Column) -> Column:
-    """Bytes that are texts as such."""
-    if column.kind != "binary" or column.share(_NO_TEXT_BYTES.search):
-        return column
-    return replace(column, nested=f"cast({column.sql} as string)", kind="string")
-
-
-def _without_wrapping(column: Column) -> Column:
-    """A text column whose values are written as bytes of Python or as formulas of Excel, without that."""
+def _bare(column: Column) -> Column:
+    """Bytes that are texts as such; texts written as bytes of Python or formulas of Excel without that."""
+    if column.kind == "binary" and not column.share(_NO_TEXT_BYTES.search):
+        column = replace(column, nested=f"cast({column.sql} as string)", kind="string")
     if column.kind != "string" or column.share(_WRAPPED.match) < _MOSTLY:
         return column
     sql = f"regexp_replace({column.sql}, {literal(_WRAPPED.pattern)}, '$2')"
@@ -268,18 +278,17 @@ def _is_date(text: str) -> bool:
 def _decoded(column: Column) -> Column:
     """A text column without the entities of HTML that are in its values; itself where there are none."""
     found = {entity for text in column.values for entity in _ENTITY.findall(text)}
-    meant = {one: html.unescape(one) for one in sorted(found)[:_MOST_ENTITIES]}
-    if column.kind != "string" or all(entity == text for entity, text in meant.items()):
+    pairs = ((one, html.unescape(one)) for one in sorted(found)[:_MOST_ENTITIES])
+    meant = [(entity, text) for entity, text in pairs if entity != text]
+    if column.kind != "string" or not meant:
         return column
     sql = column.sql
     # An ampersand last: with what follows it could be another entity.
-    for entity, text in sorted(meant.items(), key=lambda one: one[1] == "&"):
-        if entity != text:
-            sql = f"replace({sql}, '{entity}', {literal(text)})"
-    values: dict[str, int] = {}
+    for entity, text in sorted(meant, key=lambda one: one[1] == "&"):
+        sql = f"replace({sql}, '{entity}', {literal(text)})"
+    values = Counter[str]()
     for text, n in column.values.items():
-        text = html.unescape(text)
-        values[text] = values.get(text, 0) + n
+        values[html.unescape(text)] += n
     return replace(column, nested=sql, values=values)
 
 
@@ -318,30 +327,34 @@ def _exceeds_1(values: np.ndarray) -> bool:
 _AS_IS = _Scale()
 # Proportions that some program made exceed 1 by a little, or seldom; percentages do not.
 _SELDOM, _LITTLE = 0.99, 1.5
-_PERCENT = _Scale(0.01, why="percent", if_true=_exceeds_1)
-_OF_10 = _Scale(
-    0.1, why="out of 10", if_true=lambda values: _exceeds_1(values) and 5 < values.max() <= 10
+_OF_SHARES = (
+    _AS_IS,
+    _Scale(0.01, 0, "percent", if_true=_exceeds_1),
+    _Scale(
+        0.1, 0, "out of 10", if_true=lambda values: _exceeds_1(values) and 5 < values.max() <= 10
+    ),
+    _Scale(0.2, 0, "out of 5", True, lambda values: _exceeds_1(values) and values.max() <= 5),
+    _Scale(1e-3, 0, "out of 1000", True, lambda values: values.max() > 100),
 )
-_OF_5 = _Scale(0.2, 0, "out of 5", True, lambda values: _exceeds_1(values) and values.max() <= 5)
-_OF_1000 = _Scale(1e-3, why="out of 1000", asks=True, if_true=lambda values: values.max() > 100)
 _SIGN = _Scale(
     -1, 0, "all are above 0: the sign is missing", True, lambda values: values.min() >= 0
 )
 _FROM_1 = _Scale(
     1, -1, "counted from 1", True, lambda values: set(values) - {-1} >= {1, 12} and 0 not in values
 )
-_TIMES = tuple(
-    _Scale(factor, why=why)
-    for factor, why in (
-        (1, ""), (1000, "seconds"), (60_000, "minutes"), (1e-3, "microseconds"), (1e-6, "nanoseconds"),
-        (86_400_000, "parts of a day"),
-    )
-)  # fmt: skip
+_OF_DURATIONS = (
+    _AS_IS,
+    _Scale(SECOND, 0, "seconds"),
+    _Scale(MINUTE, 0, "minutes"),
+    _Scale(1e-3, 0, "microseconds"),
+    _Scale(1e-6, 0, "nanoseconds"),
+    _Scale(DAY, 0, "parts of a day"),
+)
 _SCALES = {
-    **dict.fromkeys(SHARES, (_AS_IS, _PERCENT, _OF_10, _OF_5, _OF_1000)),
+    **dict.fromkeys(SHARES, _OF_SHARES),
     "loudness": (_AS_IS, _SIGN),
     "key": (_FROM_1, _AS_IS),
-    "duration_ms": _TIMES,
+    "duration_ms": _OF_DURATIONS,
 }
 _FORMS: dict[str, tuple[Form, ...]] = {
     "key": forms.KEYS,

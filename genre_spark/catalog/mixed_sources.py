@@ -37,14 +37,8 @@ def question(
 ) -> str:
     """What to ask of a feature that is clearly distributed otherwise in another source; else empty.
 
-    Parameters
-    ----------
-    values : pa.ChunkedArray
-        Of the feature, in a sample of rows.
-    by : mapping of str to pa.ChunkedArray
-        The same rows' values of `columns`, by name, and their files by `FILE`.
-    artists : pa.ChunkedArray, optional
-        Their artists. Files hold different music, so they are compared over the artists of both.
+    `values` are of the feature, in a sample of rows; `by` has the same rows' values of `columns`, by name, and
+    their files by `FILE`. Files hold different music, so they are compared over the `artists` of both.
     """
     for name, sources in by.items():
         of_files = name == FILE
@@ -81,9 +75,7 @@ def _apart(
     one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], by_artist: bool
 ) -> float:
     """`distance` of two sides; over the artists of both, and 0 where those are too few."""
-    if not by_artist:
-        return distance(one[0], other[0])
-    weights = of_common_artists(one[1], other[1])
+    weights = of_common_artists(one[1], other[1]) if by_artist else (None, None)
     return distance(one[0], other[0], *weights) if weights else 0.0
 
 

@@ -108,10 +108,9 @@ def understand(name: str, column: Column) -> Names | None:
     plural = column.name.lower().endswith(_PLURALS if name == ARTIST else "genres")
     if found.alone < _SEPARATES and plural:
         marks = (";", "|") if name == ARTIST else (";", "|", ",")
-        if likely := [each[mark] for mark in marks if each[mark].rows]:
-            found = likely[0]
-            if not any("&" in text and ";" in text for text in found.examples):
-                return _at(found, sql, "")
+        likely = next((each[mark] for mark in marks if each[mark].rows), None)
+        if likely and not any("&" in text and ";" in text for text in likely.examples):
+            return _at(likely, sql, "")
     many = found.values >= _FEW or found.rows >= _RARE * rows
     if found.alone >= _SEPARATES and many:
         return _at(found, sql, _doubt(name, found, rows))
@@ -258,12 +257,10 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
 
 def merged(counts: Mapping[str, int]) -> dict[str, int]:
     """Tracks of each genre, whatever the case in which it is spelled."""
-    changed = spellings(counts)
-    total: dict[str, int] = {}
+    changed, total = spellings(counts), Counter[str]()
     for name, n in counts.items():
-        kept = changed.get(name, name)
-        total[kept] = total.get(kept, 0) + n
-    return total
+        total[changed.get(name, name)] += n
+    return dict(total)
 
 
 def respelled(tracks: DataFrame, changed: Mapping[str, str]) -> DataFrame:

@@ -1,16 +1,22 @@
 """Reads a source table and maps its columns to canonical ones."""
 
+import json
+import logging
 import re
+from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
 
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog import csv_files, names, parquet_files, text_files
+from genre_spark.catalog import csv_files, names, text_files
 from genre_spark.catalog.columns import (
     as_text,
     by_name,
@@ -23,16 +29,12 @@ from genre_spark.catalog.csv_files import CORRUPT, SWALLOWED
 from genre_spark.catalog.encodings import encoding_of
 from genre_spark.catalog.source_files import CSV, JSON, ORC, PARQUET, SourceFiles, reading, remedy
 from genre_spark.errors import ConfigError, InputError
-from genre_spark.platform.hadoop import spark_message
-from genre_spark.platform.session import is_classic
-from genre_spark.schema import (
-    ARTIST,
-    ARTISTS,
-    FEATURE_SOURCE,
-    TEXT_COLUMNS,
-    TRACK_ID,
-)
+from genre_spark.platform.hadoop import spark_message, without_globs
+from genre_spark.platform.session import is_classic, require_classic
+from genre_spark.schema import ARTIST, ARTISTS, FEATURE_SOURCE, TEXT_COLUMNS, TRACK_ID
 from genre_spark.source import Dataset
+
+logger = logging.getLogger(__name__)
 
 SOURCE = "_source"
 # In a quarantine that is read again, these are of the last run.
@@ -45,6 +47,13 @@ OURS = (CORRUPT, REASONS, SWALLOWED, FILE_NAME)
 _OPTIONS = {PARQUET: {"mergeSchema": "true"}, ORC: {"mergeSchema": "true"}}
 # Spark's errors that a look at each file on its own may resolve.
 _BY_FILE = ("PARQUET_TYPE_ILLEGAL", "CANNOT_MERGE", "DECIMAL_PRECISION", "TIME", "FAILED_MERGE")
+_WHOLE = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
+_NUMBERS = (*_WHOLE, T.FloatType, T.DoubleType, T.DecimalType, T.BooleanType)
+# What holds all values of several types, the narrowest first.
+_COMMON = ((_WHOLE, T.LongType()), (_NUMBERS, T.DoubleType()), (T.AtomicType, T.StringType()))
+# Names and types of a file's columns: void for those without values, Parquet's words for those that Spark
+# cannot read.
+_Columns = tuple[tuple[str, T.DataType | str], ...]
 _REFUSED_TYPES = (T.ArrayType, T.MapType, T.StructType)
 # Characters of a value that are kept to show it.
 _EXAMPLE = 60
@@ -123,9 +132,14 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     expressions = {CORRUPT: "cast(NULL AS string)", SWALLOWED: "false"}
     expressions |= {name: name for name in expressions if name in source.columns}
     for name in (*TEXT_COLUMNS, FEATURE_SOURCE):
-        expressions |= _text(name, found.get(name), types.get(name), raw.get(name), dataset)
+        if name in found:
+            expressions |= _text(name, found[name], types[name], raw[name], dataset)
+        else:
+            expressions |= dict.fromkeys((name, odd_name(name)), "cast(NULL AS string)")
     for name in features:
-        expressions |= _number(name, found[name], raw[name])
+        number = f"nanvl(try_cast({found[name]} AS double), cast(NULL AS double))"
+        shown = f"left(string({raw[name]}), {_EXAMPLE})"
+        expressions |= {name: number, odd_name(name): f"IF({number} IS NULL, {shown}, NULL)"}
     expressions[ARTISTS] = names.all_of(found.get(ARTISTS), types.get(ARTISTS))
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
@@ -166,7 +180,112 @@ def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
             files.refuse_damaged(uri, fmt)
         if fmt != PARQUET or not any(one in str(err) for one in _BY_FILE):
             raise
-    return parquet_files.read(files, given)
+    return _by_schema(files, given)
+
+
+def _by_schema(files: SourceFiles, options: dict[str, str]) -> DataFrame:
+    """Parquet files one schema at a time: all columns that Spark can read, in the type that holds all values.
+
+    Whole numbers in one file and fractions in another become doubles; a column without values in one
+    file has the others' type; other mixtures of simple types become text. Raises `InputError` if a
+    column is nested in one file and not in another, or no column can be read.
+    """
+    spark, path = files.spark, files.path
+    require_classic(spark, f"{path}: reading files with columns of different types")
+    groups: dict[_Columns, list[str]] = defaultdict(list)
+    for file in files.uris:
+        groups[_columns(spark, file)].append(file)
+    unreadable: dict[str, str] = {}
+    found: dict[str, dict[T.DataType, str]] = defaultdict(dict)
+    for schema, some in groups.items():
+        for name, kind in schema:
+            if isinstance(kind, str):
+                unreadable[name] = kind
+            else:
+                found[name.lower()].setdefault(kind, some[0])
+    if unreadable:
+        listed = ", ".join(f"{name} ({kind})" for name, kind in unreadable.items())
+        logger.warning("%s: left out, Spark cannot read this type: %s", path, listed)
+    for name in unreadable:
+        found.pop(name.lower(), None)
+    types = {name: _common_type(path, name, kinds) for name, kinds in found.items()}
+    if not types:
+        raise InputError(f"{path}: Spark can read none of its columns")
+    return csv_files.union(
+        [_in_types(spark, schema, some, types, options) for schema, some in groups.items()]
+    )
+
+
+def _columns(spark: SparkSession, file: str) -> _Columns:
+    """Columns of a file by its footer, each converted by Spark's own rules."""
+    jvm: Any = spark._jvm
+    conf = spark._jsparkSession.sessionState().conf()
+    uri = jvm.org.apache.hadoop.fs.Path(jvm.java.net.URI(file))
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+    source = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(uri, hadoop)
+    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(source)
+    try:
+        message = reader.getFooter().getFileMetaData().getSchema()
+    finally:
+        reader.close()
+    parquet = jvm.org.apache.spark.sql.execution.datasources.parquet
+    converter = parquet.ParquetToSparkSchemaConverter(conf)
+    found: list[tuple[str, T.DataType | str]] = []
+    for i in range(message.getFieldCount()):
+        one = message.getType(i)
+        alone = jvm.java.util.Collections.singletonList(one)
+        stored = " ".join(str(one.toString()).split())
+        kind: T.DataType | str = stored
+        with suppress(Py4JError, PySparkException):
+            converted = converter.convert(jvm.org.apache.parquet.schema.MessageType("m", alone))
+            read = T.StructType.fromJson(json.loads(converted.json()))[0].dataType
+            is_empty = isinstance(read, T.AtomicType) and "UNKNOWN" in stored
+            if "time(" not in read.simpleString():
+                kind = T.NullType() if is_empty else read
+        found.append((one.getName(), kind))
+    return tuple(found)
+
+
+def _common_type(path: str, name: str, kinds: dict[T.DataType, str]) -> T.DataType:
+    """The type in which all files' values of a column can be held."""
+    given = [kind for kind in kinds if not isinstance(kind, T.NullType)]
+    if len(given) <= 1:
+        return given[0] if given else T.StringType()
+    named = [f"{kind.simpleString()} in {kinds[kind].rpartition('/')[2]}" for kind in given]
+    for allowed, common in _COMMON:
+        if all(isinstance(kind, allowed) for kind in given):
+            logger.warning(
+                "%s: column %s is %s: read as %s",
+                path, name, " and ".join(named), common.simpleString(),
+            )  # fmt: skip
+            return common
+    raise InputError(
+        f"{path}: column {name} is {', '.join(named)}; write the files again with one type, or"
+        " without it"
+    )
+
+
+def _in_types(
+    spark: SparkSession,
+    schema: _Columns,
+    files: list[str],
+    types: dict[str, T.DataType],
+    options: dict[str, str],
+) -> DataFrame:
+    stored, columns = T.StructType(), []
+    for name, kind in schema:
+        if isinstance(kind, str) or name.lower() not in types:
+            continue
+        common, column = types[name.lower()], by_name(name)
+        if isinstance(kind, T.NullType):
+            kind, column = T.IntegerType(), F.lit(None)  # to read no value any type will do
+        elif isinstance(common, T.StringType):
+            column = F.expr(as_text(sql_name(name), kind))
+        stored.add(name, kind)
+        columns.append(column.cast(common).alias(name))
+    paths = [without_globs(unquote(file)) for file in files]
+    loaded = spark.read.options(**options).schema(stored).parquet(*paths)
+    return loaded.select(*columns, *map(by_name, loaded.columns[len(columns) :]))
 
 
 def _given(
@@ -247,12 +366,8 @@ def named(expressions: dict[str, str]) -> list[str]:
     return [f"{expression} AS {sql_name(name)}" for name, expression in expressions.items()]
 
 
-def _text(
-    name: str, column: str | None, kind: T.DataType | None, raw: str | None, dataset: Dataset
-) -> dict[str, str]:
+def _text(name: str, column: str, kind: T.DataType, raw: str, dataset: Dataset) -> dict[str, str]:
     """A text column, trimmed, null for placeholders and damaged characters; what was not taken."""
-    if column is None or kind is None or raw is None:
-        return dict.fromkeys((name, odd_name(name)), "cast(NULL AS string)")
     extra = dataset.no_artist if name == ARTIST else ()
     text = as_text(column, kind)
     # A list is no name of an artist; what it means is in a mapping.
@@ -262,10 +377,4 @@ def _text(
         # From here on a table's own word is the usual one.
         nothing = placeholder_sql(text, name, extra)
         shown = f"IF({nothing}, {literal(_NO_ARTIST)}, {shown})"
-    return {name: value, odd_name(name): f"IF({value} IS NULL, {shown}, NULL)"}
-
-
-def _number(name: str, column: str, raw: str) -> dict[str, str]:
-    value = f"nanvl(try_cast({column} AS double), cast(NULL AS double))"
-    shown = f"left(string({raw}), {_EXAMPLE})"
     return {name: value, odd_name(name): f"IF({value} IS NULL, {shown}, NULL)"}

@@ -5,10 +5,9 @@ Tracks are sampled by the hash of their ids: the same however a catalogue is par
 
 import functools
 import logging
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType
 
-from genre_spark.catalog.columns import by_name
+from genre_spark.catalog.columns import sql_name
+from genre_spark.catalog.reader import named
 from genre_spark.catalog.rows import UNCLOSED, GatedRows, RowCounts, ValueCounts
 from genre_spark.catalog.validation import (
     AMBIGUOUS,
@@ -77,31 +77,36 @@ def count(validated: DataFrame) -> RowCounts:
 
 def counted(validated: DataFrame, *listed: str) -> tuple[RowCounts, list[NotTaken]]:
     """Row counts and what was not taken, with the words of further array columns."""
-    good = F.col(USABLE)
     features = [one.name for one in validated.schema if isinstance(one.dataType, DoubleType)]
     columns = read_columns(features)
-    (totals,) = validated.agg(
-        F.count(F.lit(1)).alias("read"),
-        F.count_if(good).alias("accepted"),
-        F.count_if(REPEATED).alias("duplicates"),
-        F.count_if(good & F.col(AMBIGUOUS)).alias("ambiguous"),
-        F.count_if(good & F.col(GENRE).isNotNull()).alias("with_genre"),
-        F.count_if(good & (F.col(N_IMPUTED) > 0)).alias("imputed"),
-        F.count_if(good & F.col(WITHOUT_FEATURES)).alias("without_features"),
-        F.lower(F.hex(F.bit_xor(F.when(good, content_hash(features))))).alias("fingerprint"),
-        F.array(*[F.count_if(good & by_name(name).isNull()) for name in features]).alias("missing"),
-        F.array(*[F.count(by_name(name)) for name in columns]).alias("understood"),
-        F.count_if(sum(map(F.size, (NOT_TAKEN, *listed)), F.size(REASONS)) > 0).alias("odd"),
-    ).collect()
-    plain = totals.asDict()
+    lacking = (f"count_if({USABLE} AND {sql_name(name)} IS NULL)" for name in features)
+    given = (f"count({sql_name(name)})" for name in columns)
+    sizes = (f"size({name})" for name in (REASONS, NOT_TAKEN, *listed))
+    totals = {
+        "read": "count(1)",
+        "accepted": f"count_if({USABLE})",
+        "duplicates": f"count_if({REPEATED})",
+        "ambiguous": f"count_if({USABLE} AND {AMBIGUOUS})",
+        "with_genre": f"count_if({USABLE} AND {GENRE} IS NOT NULL)",
+        "imputed": f"count_if({USABLE} AND {N_IMPUTED} > 0)",
+        "without_features": f"count_if({USABLE} AND {WITHOUT_FEATURES})",
+        "missing": f"array({', '.join(lacking)})",
+        "understood": f"array({', '.join(given)})",
+        "odd": f"count_if({' + '.join(sizes)} > 0)",
+    }
+    fingerprint = F.lower(F.hex(F.bit_xor(F.when(F.col(USABLE), content_hash(features)))))
+    aggregates = map(F.expr, named(totals))
+    (row,) = validated.agg(*aggregates, fingerprint.alias("fingerprint")).collect()
+    plain = row.asDict()
     found = _not_taken(validated, (REASONS, *listed)) if plain.pop("odd") else []
-    missing = dict(zip(features, plain.pop("missing"), strict=True))
+    missing = zip(features, plain.pop("missing"), strict=True)
     understood = dict(zip(columns, plain.pop("understood"), strict=True))
     counts = RowCounts(
-        **{**plain, "fingerprint": plain["fingerprint"] or ""},
-        missing={name: n for name, n in missing.items() if n},
+        fingerprint=plain.pop("fingerprint") or "",
+        missing={name: n for name, n in missing if n},
         values=summed(understood, found),
         reasons=of_list(found, REASONS),
+        **plain,
     )
     return counts, found
 
@@ -135,16 +140,6 @@ def _not_taken(validated: DataFrame, listed: Sequence[str]) -> list[NotTaken]:
     return sorted(NotTaken(*row) for row in rows.collect())
 
 
-def not_taken_of(values: pa.ChunkedArray) -> list[NotTaken]:
-    """The same of rows on the driver: their column `NOT_TAKEN`."""
-    each = pa.Table.from_struct_array(values.combine_chunks().flatten())
-    counted = each.group_by(["column", "kind", "text"]).aggregate([([], "count_all")]).to_pylist()
-    return [
-        NotTaken(one["column"], one["kind"], one["text"], one["count_all"], one["text"])
-        for one in counted
-    ]
-
-
 def summed(understood: Mapping[str, int], found: Iterable[NotTaken]) -> dict[str, ValueCounts]:
     """Columns with values that were not taken, and how many of which kind.
 
@@ -154,15 +149,15 @@ def summed(understood: Mapping[str, int], found: Iterable[NotTaken]) -> dict[str
     examples: dict[str, str] = {}
     # An example of what was not understood, if there is any, before one of what is damaged.
     for one in sorted(found, key=lambda one: (one.kind != NOT_UNDERSTOOD, one.text)):
-        of_column = counts.setdefault(one.column, dict.fromkeys(_COUNTED, 0))
         if one.kind in _COUNTED:
+            of_column = counts.setdefault(one.column, dict.fromkeys(_COUNTED, 0))
             of_column[one.kind] += one.rows
         if one.kind in _SHOWN:
             examples.setdefault(one.column, one.text)
     return {
         name: ValueCounts(understood=n, example=examples.get(name), **counts[name])
         for name, n in understood.items()
-        if any(counts.get(name, {}).values())
+        if name in counts
     }
 
 
@@ -172,10 +167,11 @@ def content_hash(features: Sequence[str]) -> Column:
     xxhash64 skips nulls: without a value for none, (artist X, no album) would equal (no artist,
     album X).
     """
-    none = {name: F.lit("") for name in TEXT_COLUMNS if name != GENRE}
-    none |= {name: F.lit(-math.inf) for name in features}
-    none[ARTISTS] = F.array().cast("array<string>")
-    return F.xxhash64(*[F.coalesce(by_name(name), value) for name, value in none.items()])
+    none = {name: "''" for name in TEXT_COLUMNS if name != GENRE}
+    none |= dict.fromkeys(features, "double('-Infinity')")
+    none[ARTISTS] = "cast(array() AS array<string>)"
+    values = (f"coalesce({sql_name(name)}, {value})" for name, value in none.items())
+    return F.expr(f"xxhash64({', '.join(values)})")
 
 
 # Samples
@@ -183,7 +179,7 @@ def content_hash(features: Sequence[str]) -> Column:
 
 def one_in(share: int) -> Column:
     """Whether a track is among one in so many, by the hash of its id."""
-    return F.pmod(F.xxhash64(TRACK_ID), F.lit(share)) == 0
+    return F.expr(f"pmod(xxhash64({TRACK_ID}), {share}) = 0")
 
 
 def bounded(tracks: DataFrame, n_tracks: int) -> DataFrame:
@@ -249,18 +245,26 @@ def collect(
     `owner` is the column whose tracks are related.
     """
     share = max(1, n_rows // ENOUGH)
-    key = F.when(F.col(owner).isNotNull(), F.xxhash64(owner)).alias(ARTIST)
-    told = FEATURE_SOURCE in validated.columns
-    source = F.col(FEATURE_SOURCE) if told else F.lit(None).cast("string").alias(FEATURE_SOURCE)
     used = read_columns(features)
-    taken = [by_name(name).isNotNull().alias(f"_taken_{name}") for name in used]
-    sampled = validated.filter(one_in(share))
-    rows = sampled.select(
-        USABLE, REASONS, key, source, *map(by_name, features), NOT_TAKEN, *taken
-    ).toArrow()
-    understood = {name: cast(int, pc.sum(rows[f"_taken_{name}"]).as_py() or 0) for name in used}
-    values = summed(understood, not_taken_of(rows[NOT_TAKEN]))
-    return Sample(share, rows.select((*_FIRST, *features)), values)
+    told = FEATURE_SOURCE in validated.columns
+    columns = {
+        USABLE: USABLE,
+        REASONS: REASONS,
+        ARTIST: f"IF({owner} IS NOT NULL, xxhash64({owner}), NULL)",
+        FEATURE_SOURCE: FEATURE_SOURCE if told else "string(NULL)",
+        **{name: sql_name(name) for name in features},
+        NOT_TAKEN: NOT_TAKEN,
+        **{f"_taken_{name}": f"{sql_name(name)} IS NOT NULL" for name in used},
+    }
+    rows = validated.filter(one_in(share)).selectExpr(*named(columns)).toArrow()
+    understood = {name: pc.sum(rows[f"_taken_{name}"]).as_py() or 0 for name in used}
+    each = pa.Table.from_struct_array(rows[NOT_TAKEN].combine_chunks().flatten())
+    kinds = each.group_by(["column", "kind", "text"]).aggregate([([], "count_all")]).to_pylist()
+    found = [
+        NotTaken(one["column"], one["kind"], one["text"], one["count_all"], one["text"])
+        for one in kinds
+    ]
+    return Sample(share, rows.select((*_FIRST, *features)), summed(understood, found))
 
 
 # Gates
@@ -293,26 +297,22 @@ def mostly_lost(one: ValueCounts | None) -> str | None:
     return f"{one.not_understood / given:.0%} of its values cannot be read, for example {one.example!r}"
 
 
-def messages(name: str, one: ValueCounts) -> list[str]:
+def messages(name: str, one: ValueCounts) -> Iterator[str]:
     """A summary of a column's values, for people."""
-    lines = []
     if one.not_understood:
         kind = "is no name" if name in TEXT_COLUMNS else f"is not {_possible(name)}"
-        lines.append(
+        yield (
             f"{name}: {one.not_understood:,} values cannot be read, for example"
             f" {one.example!r} {kind}: treated as missing"
         )
     if one.damaged:
         example = "" if one.not_understood else f", for example {one.example!r}"
-        lines.append(
-            f"{name}: {one.damaged:,} values have damaged characters{example}: treated as missing"
-        )
+        yield f"{name}: {one.damaged:,} values have damaged characters{example}: treated as missing"
     if one.placeholder and name in TEXT_COLUMNS:
-        lines.append(
+        yield (
             f'{name}: {one.placeholder:,} rows contain a placeholder (for example "unknown") and are'
             " read as missing"
         )
-    return lines
 
 
 def _possible(name: str) -> str:

@@ -47,22 +47,18 @@ _BY_SPARK = (".lz4", ".snappy", ".deflate")
 # What it does not.
 _ARCHIVES = {"zip", "7z", "rar", "tar", "tgz", "tbz", "tbz2", "txz", "xz", "z", "lzma", "br"}
 _SHEETS = {"xlsx", "xls", "xlsm", "ods", "numbers"}
-# Tables whose log says which files count: the files alone hold deleted and outdated rows. By what their
-# folders hold: how people call the format, Spark's name of it, and the module that reads it, if one does.
-_LOGS = {
-    "_delta_log": ("Delta", DELTA, "genre_spark.catalog.delta_source"),
-    ".hoodie": ("Hudi", "hudi", ""),
-    "metadata": ("Iceberg", "iceberg", ""),
-}
-# Formats with such a log that are read.
-LOGGED = {fmt: module for _, fmt, module in _LOGS.values() if module}
+# Tables whose log says which files count, by what their folders hold: the files alone hold deleted and
+# outdated rows. Spark's names of the formats are in lower case.
+_LOGS = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
+# Formats with such a log that are read, and the module that does it.
+LOGGED = {DELTA: "genre_spark.catalog.delta_source"}
 # A partitioned table nests its files; its log is at its root.
 _LEVELS = 5
 # Bytes that are looked at, and lines of a file in a packing that Hadoop alone knows.
 HEAD, _LINES = 2**20, 1000
 
-# What files are that are no text, by their first bytes, and the remedy.
-_MAGIC = {b"PAR1": PARQUET, b"ORC": ORC}
+# First bytes of the formats that are no text; what other files are by theirs, and the remedy.
+_MAGIC = {PARQUET: b"PAR1", ORC: b"ORC"}
 _BINARY = {
     b"\xfd7zXZ": "is xz, which Spark does not read: unpack it",
     b"7z\xbc\xaf": "is a 7z archive: unpack it",
@@ -102,19 +98,20 @@ class SourceFiles:
         storage, location = storage_of(spark, path), _locate(spark, path)
         refuse_logged_table(storage, path)
         recursive = storage.is_dir(path)
-        hidden = [one for one in storage.names(path) if one[0] == "_"] if recursive else []
-        if lost := [one for one in hidden if _ending(one) in _FORMATS]:
-            raise InputError(
-                f"{path}: Spark reads no file whose name begins with '_', as {lost[0]!r}: rename or remove it"
-            )
+        for name in storage.names(path) if recursive else ():
+            if name[0] == "_" and _ending(name) in _FORMATS:
+                raise InputError(
+                    f"{path}: Spark reads no file whose name begins with '_', as {name!r}: rename or remove it"
+                )
         lookup = spark.read.option("recursiveFileLookup", str(recursive).lower())
         with reading(f"{path}: cannot be read"):
             uris = sorted(lookup.text(location).inputFiles())
         # The table's folder is above all files; of a single one, its own.
         root = location if "://" in location else os.path.abspath(local_path(path))
-        above = [unquote(file).rpartition("/")[0] for file in uris if recursive]
-        inner = [one.partition(unquote(root).rstrip("/"))[2].split("/") for one in above]
-        folders = {folder for one in inner for folder in one if folder}
+        inner = [unquote(file).partition(unquote(root).rstrip("/"))[2] for file in uris]
+        folders = {
+            folder for one in inner for folder in one.split("/")[:-1] if folder and recursive
+        }
         plain = {folder for folder in folders if "=" not in folder}
         if plain and plain != folders:
             raise InputError(
@@ -162,7 +159,7 @@ class SourceFiles:
         Raises `InputError`.
         """
         name, label, first = shown(uri), self.label(uri), self.first_bytes(uri, 512).read(512)
-        if any(first.startswith(mark) for mark, kind in _MAGIC.items() if kind == fmt):
+        if fmt in _MAGIC and first.startswith(_MAGIC[fmt]):
             return
         packing = _suffix(name)
         for suffix, (mark, kind, _) in _PACKED.items():
@@ -179,8 +176,7 @@ class SourceFiles:
 
     def begins_as(self, uri: str, fmt: str) -> bool:
         """Whether a file begins as its format does; of texts nothing is known."""
-        marks = [mark for mark, kind in _MAGIC.items() if kind == fmt]
-        return not marks or self.first_bytes(uri, 4).read(4).startswith(marks[0])
+        return self.first_bytes(uri, 4).read(4).startswith(_MAGIC.get(fmt, b""))
 
     def refuse_damaged(self, uri: str, fmt: str) -> None:
         """Refuses a file that begins in another way than its format, or lacks the end of Parquet."""
@@ -212,14 +208,13 @@ class SourceFiles:
                 return found.pop()
         if not self.uris:
             return PARQUET
-        head = self.first_bytes(self.uris[0], 4).read(4)
-        known = next((kind for mark, kind in _MAGIC.items() if head.startswith(mark)), None)
-        if known is None:
-            raise InputError(
-                f"{self.path}: {shown(self.uris[0])} has none of the known endings"
-                f" ({', '.join(f'.{one}' for one in _FORMATS)}); give --format csv, json, parquet or orc"
-            )
-        return known
+        for fmt in _MAGIC:
+            if self.begins_as(self.uris[0], fmt):
+                return fmt
+        raise InputError(
+            f"{self.path}: {shown(self.uris[0])} has none of the known endings"
+            f" ({', '.join(f'.{one}' for one in _FORMATS)}); give --format csv, json, parquet or orc"
+        )
 
 
 @contextmanager
@@ -259,8 +254,11 @@ def separator(path: str) -> str | None:
 
 def logged_format(path: str) -> str:
     """The format of a local folder with a log that is read; empty for others, and for remote ones."""
-    found = (fmt for mark, (_, fmt, _) in _LOGS.items() if (local_path(path) / mark).is_dir())
-    return "" if is_remote(path) else next((fmt for fmt in found if fmt in LOGGED), "")
+    if not is_remote(path):
+        for mark, kind in _LOGS.items():
+            if kind.lower() in LOGGED and (local_path(path) / mark).is_dir():
+                return kind.lower()
+    return ""
 
 
 def log_reader(fmt: str) -> Any:
@@ -283,10 +281,10 @@ def refuse_logged_table(storage: Storage, path: str) -> None:
                 one.endswith(".metadata.json") for one in storage.names(f"{folder}/{mark}")
             ):
                 continue
-            kind, fmt, reader = _LOGS[mark]
+            kind = _LOGS[mark]
             remedy = (
-                f"Give its folder with --format {fmt}"
-                if reader
+                f"Give its folder with --format {kind.lower()}"
+                if kind.lower() in LOGGED
                 else "Export its current rows as Parquet and give those"
             )
             raise InputError(

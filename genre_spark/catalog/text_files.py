@@ -12,14 +12,7 @@ from itertools import islice
 from typing import Any
 
 from genre_spark.catalog.encodings import UTF8, Encoding, detect, encoding_of, python_codec
-from genre_spark.catalog.source_files import (
-    CSV,
-    HEAD,
-    SourceFiles,
-    remedy,
-    separator,
-    shown,
-)
+from genre_spark.catalog.source_files import CSV, HEAD, SourceFiles, remedy, separator, shown
 from genre_spark.errors import InputError
 
 SEPARATORS = (",", ";", "\t", "|", "^", "~", "\x01", "\x1f")
@@ -75,11 +68,6 @@ class Look:
     text: str = ""  # The first megabyte, up to its last whole line, with newlines as line ends.
     whole: bool = True  # Whether that is all.
     dialect: Dialect = Dialect()  # How it is written, if it is CSV.
-
-    @property
-    def first_line(self) -> str:
-        """Up to its line end."""
-        return self.text.partition("\n")[0]
 
     def rows(self, most: int = _ROWS) -> _Rows:
         """Rows of a CSV text that are not empty, with the line on which each ends."""
@@ -138,8 +126,11 @@ def written(
             continue
         if _is_json(one.text):
             raise InputError(f"{label}: is JSON: rename it to .json, or give --format json")
-        same = first and first.first_line == one.first_line
-        one = replace(one, dialect=first.dialect if first and same else dialect_of(one.text, given))
+        header = one.text.partition("\n")[0]
+        known = first and first.text.startswith(header + "\n")
+        one = replace(
+            one, dialect=first.dialect if first and known else dialect_of(one.text, given)
+        )
         first = first or one
         _refuse_other(files.path, first, one)
         if given.get("header", "true") == "true":
@@ -236,14 +227,17 @@ def called(sep: str) -> str:
 
 def _refuse_other(path: str, one: Look, other: Look) -> None:
     """Refuses a file that is written in another way than the first one."""
-    pairs = {"separated by": (called(one.dialect.sep), called(other.dialect.sep))}
-    needed = [needed_options(look.dialect) or "none" for look in (one, other)]
-    pairs["to be read with the options"] = (str(needed[0]), str(needed[1]))
-    if not (one.text.isascii() or other.text.isascii()):
-        codecs = (one.encoding.name or "UTF-8", other.encoding.name or "UTF-8")
-        pairs["in the encoding"] = codecs
-    for kind, (a, b) in pairs.items():
-        if a != b:
+    in_any_encoding = one.text.isascii() or other.text.isascii()
+    first, second = (
+        {
+            "separated by": called(look.dialect.sep),
+            "to be read with the options": needed_options(look.dialect) or "none",
+            "in the encoding": in_any_encoding or look.encoding.name or "UTF-8",
+        }
+        for look in (one, other)
+    )
+    for kind, a in first.items():
+        if a != (b := second[kind]):
             raise InputError(
                 f"{path}: {one.file} is {kind} {a} and {other.file} is {kind} {b}: write all files of"
                 " one table in one way"
@@ -258,12 +252,11 @@ def _fault_of_header(one: Look, rows: _Rows) -> str:
     widths = Counter(len(row) for _, row in rows[1:])
     usual, n = (widths.most_common(1) or [(0, 0)])[0]
     if usual < 3:
-        first = (
-            f"its first line, {header[0][:60]!r}, is one column, as are the others"
-            if header
-            else ""
+        if not usual == len(header) == 1:
+            return ""
+        return (
+            f"its first line, {header[0][:60]!r}, is one column, as are the others: is it a table?"
         )
-        return f"{first}: is it a table?" if usual == len(header) == 1 else ""
     if usual == len(header) + 1 and n >= 0.95 * widths.total():
         return _of_one_value_more(one, line, [row for _, row in rows[1:] if len(row) == usual])
     later = [row for _, row in rows[len(rows) // 2 :] if len(row) == usual]
@@ -335,13 +328,14 @@ def _numbers(texts: Iterable[str]) -> int:
 
 
 def _rows(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    is_doubled = dialect.escape in ('"', dialect.quote)
     reader = csv.reader(
         io.StringIO(text),
         delimiter=dialect.sep,
         quotechar=dialect.quote or '"',
         quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-        doublequote=dialect.escape in ('"', dialect.quote),
-        escapechar=None if dialect.escape in ('"', dialect.quote, "") else dialect.escape,
+        doublequote=is_doubled,
+        escapechar=None if is_doubled else dialect.escape or None,
         skipinitialspace=dialect.blanks,
     )
     try:
@@ -366,20 +360,19 @@ def _fits(
     usual, _ = widths.most_common(1)[0] if widths else (columns, 0)
     share = widths[max(columns, usual)] / max(1, widths.total())
     # A separator that is not in the header separates nothing.
-    score = (
-        float(max(columns, usual) > 1),
-        round(share, 2) if columns > 1 or usual > 2 else 0.0,
-        float(columns),
-    )
     spaced = columns > 1 and all(one.startswith(" ") for row in rows[:2] for one in row[1:])
-    habit = (
-        -float(SEPARATORS.index(sep)) if sep in SEPARATORS else 0.0,
-        -float(spaced),
-        -float(blanks),
-        float(escape == '"'),
-    )
     padded = columns > 1 and all(one.endswith(" ") for row in rows[:2] for one in row[:-1])
-    return (*score, *habit), replace(dialect, columns=columns, padded=padded)
+    score = (
+        max(columns, usual) > 1,
+        round(share, 2) if columns > 1 or usual > 2 else 0,
+        columns,
+        # Of equals the more usual.
+        -SEPARATORS.index(sep) if sep in SEPARATORS else 0,
+        not spaced,
+        not blanks,
+        escape == '"',
+    )
+    return score, replace(dialect, columns=columns, padded=padded)
 
 
 # JSON

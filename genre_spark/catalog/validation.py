@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, Observation, Window
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from genre_spark.catalog.columns import (
@@ -43,7 +43,7 @@ NOT_TAKEN = "not_taken"
 PLACEHOLDER, BLANK, DAMAGED = "placeholder", "blank", "damaged"
 NOT_UNDERSTOOD = "not_understood"
 _STRUCTS = "array<struct<column: string, kind: string, text: string>>"
-_ID_KEY = "_id"
+_ID_KEY, _KEY_OF_ID = "_id", f"IF({TRACK_ID} IS NOT NULL, xxhash64({TRACK_ID}), NULL)"
 DUPLICATE = "duplicate_track_id"
 TOO_MANY = "too_many_imputed"
 
@@ -59,18 +59,18 @@ class RepeatedIds:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def repeated_ids(mapped: Mapped, *facts: Column) -> RepeatedIds:
+def repeated_ids(mapped: Mapped, *facts: str) -> RepeatedIds:
     """Counts the rows of each id, in one aggregation over hashes of the ids.
 
-    `facts` are aggregates over all rows, of the same pass: extremes, which a task that runs twice leaves
-    as they are.
+    `facts` are SQL for aggregates over all rows, of the same pass: extremes, which a task that runs twice
+    leaves as they are.
     """
     rows, of_rows = Observation(), Observation()
-    seen = mapped.rows.observe(of_rows, *facts) if facts else mapped.rows
-    counted = seen.groupBy(_id_key().alias(_ID_KEY)).agg(F.count(F.lit(1)).alias("n"))
-    observed = counted.observe(rows, F.sum("n").alias("n_rows"))
+    seen = mapped.rows.observe(of_rows, *map(F.expr, facts)) if facts else mapped.rows
+    counted = seen.groupBy(F.expr(_KEY_OF_ID).alias(_ID_KEY)).count()
+    observed = counted.observe(rows, F.sum("count").alias("n_rows"))
     # As one condition: Spark would move one on the key in front of the count, and drop a count of nothing.
-    several = observed.filter(F.when(F.col("n") > 1, F.col(_ID_KEY).isNotNull()))
+    several = observed.filter(f"IF(count > 1, {_ID_KEY} IS NOT NULL, NULL)")
     keys = several.select(_ID_KEY)
     if is_classic(keys.sparkSession):
         keys = keys.persist()
@@ -92,42 +92,31 @@ def validate(
 ) -> DataFrame:
     """Each row with its violations, and the reasons for which it is quarantined.
 
-    Parameters
-    ----------
-    mapped : Mapped
-        The catalogue in canonical columns.
-    features : tuple of str
-        Features of the model. One that the catalogue lacks counts as missing in each row.
-    max_imputed : int
-        Most features of a row that may be impossible or unreadable; any number may be missing.
-    repeated : RepeatedIds, optional
-        From `repeated_ids`; without it all rows are compared, which is quicker where they are few.
-    keep : callable, optional
-        Persists rows; given where the result is read several times.
+    One of the model's `features` that the catalogue lacks counts as missing in each row. `max_imputed` is the
+    most features of a row that may be impossible or unreadable; any number may be missing. Without `repeated`,
+    from `repeated_ids`, all rows are compared, which is quicker where they are few. `keep` persists rows; it
+    is given where the result is read several times.
 
-    Returns
-    -------
-    DataFrame
-        The text columns; the features as double, null where missing or impossible; `VIOLATIONS`
-        and `REASONS` as array<string>; `GENRES`; `N_IMPUTED`, how many violations there are;
-        `WITHOUT_FEATURES`, whether there is one for each feature; `USABLE`, whether there is no reason; `REPEATED`, whether another row is kept instead; `AMBIGUOUS`; `SOURCE`,
-        null for accepted rows; `NOT_TAKEN`.
+    Returns the text columns; the features as double, null where missing or impossible; `VIOLATIONS` and
+    `REASONS` as array<string>; `GENRES`; `N_IMPUTED`, how many violations there are; `WITHOUT_FEATURES`,
+    whether there is one for each feature; `USABLE`, whether there is no reason; `REPEATED`, whether another
+    row is kept instead; `AMBIGUOUS`; `SOURCE`, null for accepted rows; `NOT_TAKEN`.
     """
     rows = _each(mapped, features, max_imputed)
     keep = keep or (lambda rows: rows)
     # Only rows that have to be compared are brought together; where there are none, nothing is.
-    no_genres = F.lit(None).cast("array<string>")
+    no_genres = F.expr("cast(NULL AS array<string>)")
     alone = {AMBIGUOUS: F.lit(False), REPEATED: F.lit(False), GENRES: no_genres}
     if repeated is None:
         validated = _resolve_repetitions(rows, features)
     elif not repeated.n_keys:
         validated = rows.withColumns(alone)
     else:
-        keyed = keep(rows.withColumn(_ID_KEY, _id_key()))
+        keyed = keep(rows.withColumn(_ID_KEY, F.expr(_KEY_OF_ID)))
         once = keyed.join(repeated.keys, on=_ID_KEY, how="left_anti").withColumns(alone)
         several = keyed.join(repeated.keys, on=_ID_KEY, how="left_semi")
         validated = once.unionByName(_resolve_repetitions(several, features)).drop(_ID_KEY)
-    return keep(validated.withColumn(SOURCE, F.when(~F.col(USABLE), F.col(SOURCE))))
+    return keep(validated.withColumn(SOURCE, F.expr(f"IF(NOT {USABLE}, {SOURCE}, NULL)")))
 
 
 def accepted(validated: DataFrame) -> DataFrame:
@@ -144,18 +133,15 @@ def with_features(tracks: DataFrame, features: Sequence[str]) -> DataFrame:
 
 def quarantined(validated: DataFrame) -> DataFrame:
     """The quarantined rows: their original columns and `REASONS`."""
-    return validated.filter(~F.col(USABLE)).select(
-        f"{SOURCE}.*", F.col(REASONS).alias(QUARANTINE_REASONS)
-    )
+    refused = validated.filter(f"NOT {USABLE}")
+    return refused.selectExpr(f"{SOURCE}.*", f"{REASONS} AS {QUARANTINE_REASONS}")
 
 
-def has_values(name: str) -> Column:
-    """Aggregate: whether any row has a value in a feature that is possible, or not understood."""
-    odd = sql_name(odd_name(name))
+def has_values(name: str) -> str:
+    """SQL, an aggregate: whether any row has a value in a feature that is possible, or not understood."""
     understood = f"({_possible(name)} OR NOT {_unknown(name)})"
-    not_understood = f"({odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)})"
-    found = f"IF({sql_name(name)} IS NOT NULL, {understood}, {not_understood})"
-    return F.expr(f"coalesce(bool_or({found}), false)").alias(name)
+    found = f"IF({sql_name(name)} IS NOT NULL, {understood}, ({_unread(name)}))"
+    return f"coalesce(bool_or({found}), false) AS {sql_name(name)}"
 
 
 def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFrame:
@@ -176,7 +162,11 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
         literal(f"missing:{TRACK_ID}"): f"{TRACK_ID} IS NULL",
         literal(f"unusable:{TRACK_ID}"): f"coalesce({no_id_sql(TRACK_ID)}, false)",
     }
-    damaged = " + ".join(f"int({_is_damaged(name, possible[name])})" for name in in_source)
+    # A value which is impossible or unreadable, and not just missing.
+    damaged = " + ".join(
+        f"int(NOT {possible[name]} AND IF({sql_name(name)} IS NULL, {_unread(name)}, NOT {_unknown(name)}))"
+        for name in in_source
+    )
     too_many = f"({damaged or 0} > {max_imputed})"
     unusable = f"({' OR '.join([*of_row.values(), too_many])})"
     of_features = f"IF({too_many}, array_append({violations}, {literal(TOO_MANY)}), {_NONE})"
@@ -237,11 +227,10 @@ def _unknown(name: str) -> str:
     return f"{sql_name(name)} IN ({', '.join(f'{value!r}D' for value in unknown(name))})"
 
 
-def _is_damaged(name: str, possible: str) -> str:
-    """SQL: whether there is a value which is impossible or unreadable, and not just missing."""
-    value, odd = sql_name(name), sql_name(odd_name(name))
-    unread = f"{odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)}"
-    return f"NOT {possible} AND IF({value} IS NULL, {unread}, NOT {_unknown(name)})"
+def _unread(name: str) -> str:
+    """SQL: whether a value that is no number means something all the same."""
+    odd = sql_name(odd_name(name))
+    return f"{odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)}"
 
 
 def _odd(name: str, possible: str) -> str:
@@ -271,27 +260,20 @@ def _listed(words: Mapping[str, str]) -> str:
 
 def _resolve_repetitions(rows: DataFrame, features: tuple[str, ...]) -> DataFrame:
     """Keeps one row of each id: a usable one, with the fewest violations, then by content."""
-    unusable = ~F.col(USABLE)
-    per_id = Window.partitionBy(TRACK_ID)
-    columns = map(F.col, (*TEXT_COLUMNS, *features))
+    per_id = f"PARTITION BY {TRACK_ID}"
+    columns = map(sql_name, (*TEXT_COLUMNS, *features))
     # With where there is no value, which the hash leaves out.
-    content = F.xxhash64(*[part for one in columns for part in (one.isNull(), one)])
+    content = ", ".join(f"{one} IS NULL, {one}" for one in columns)
     # As text: Spark hashes no maps.
-    order = per_id.orderBy(unusable, N_IMPUTED, content, F.xxhash64(F.col(SOURCE).cast("string")))
-    plain = F.lower(GENRE)
-    first, last = F.min(plain).over(per_id), F.max(plain).over(per_id)
-    repeated = ~unusable & (F.row_number().over(order) > 1)
-    return rows.withColumns(
-        {
-            USABLE: F.col(USABLE) & ~repeated,
-            REPEATED: repeated,
-            REASONS: F.when(repeated, F.array(F.lit(DUPLICATE))).otherwise(F.col(REASONS)),
-            AMBIGUOUS: F.coalesce(first != last, F.lit(False)),
-            GENRES: F.when(first != last, F.sort_array(F.collect_list(GENRE).over(per_id))),
-            GENRE: F.when(first == last, F.min(GENRE).over(per_id)),
-        }
-    )
-
-
-def _id_key() -> Column:
-    return F.when(F.col(TRACK_ID).isNotNull(), F.xxhash64(TRACK_ID))
+    order = f"NOT {USABLE}, {N_IMPUTED}, xxhash64({content}), xxhash64(string({SOURCE}))"
+    repeated = f"({USABLE} AND row_number() OVER ({per_id} ORDER BY {order}) > 1)"
+    first, last = (f"{end}(lower({GENRE})) OVER ({per_id})" for end in ("min", "max"))
+    resolved = {
+        USABLE: f"{USABLE} AND NOT {repeated}",
+        REPEATED: repeated,
+        REASONS: f"IF({repeated}, array({literal(DUPLICATE)}), {REASONS})",
+        AMBIGUOUS: f"coalesce({first} != {last}, false)",
+        GENRES: f"IF({first} != {last}, sort_array(collect_list({GENRE}) OVER ({per_id})), NULL)",
+        GENRE: f"IF({first} = {last}, min({GENRE}) OVER ({per_id}), NULL)",
+    }
+    return rows.withColumns({name: F.expr(sql) for name, sql in resolved.items()})
