@@ -279,19 +279,16 @@ def models(entries: Sequence[Entry]) -> View:
     return {"models": summary}, [*_table(head, rows)] or [{"models": "none"}]
 
 
-# What `models show` repeats of a bundle.json.
-_STATED = {"kind", "model_id", "created_at", "genre_spark_version", "source_revision", "seed",
-           "data"}  # fmt: skip
-
-
 def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
     """One model, verified, and what it has been promoted to."""
     manifest = opened.manifest
     protocols = manifest.genres.protocols if manifest.genres else {}
     genres = list(manifest.scoring.genres.classes) if manifest.scoring.genres else []
+    stated = {"kind", "model_id", "created_at", "genre_spark_version", "source_revision", "seed",
+              "data"}  # fmt: skip
     summary = {
         "path": opened.source,
-        **manifest.model_dump(mode="json", include=_STATED),
+        **manifest.model_dump(mode="json", include=stated),
         "features": list(manifest.scoring.scaler.features),
         "synthetic_genres": list(manifest.scoring.synthetic.names),
         "genres": genres,

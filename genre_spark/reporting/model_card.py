@@ -25,7 +25,7 @@ def render(manifest: Manifest) -> str:
         f"# genre-spark {manifest.kind} bundle `{manifest.model_id}`",
         facts("Facts", made(manifest)),
         "## Synthetic genres",
-        synthetic_genres.listing(found),
+        synthetic_genres.listing(found, manifest.scoring.scaler),
         synthetic_genres.quality(found.quality),
     ]
     if genres:

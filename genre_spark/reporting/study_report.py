@@ -30,6 +30,7 @@ def write(study: PublishedStudy, folder: Path) -> None:
 
 def _parts(study: PublishedStudy) -> Iterator[Figure | Table | str]:
     """The page: facts, tables of each protocol, charts, tables over all protocols."""
+    protocols = study.protocols
     skipped = [f"- not measured on {text.protocol(of)}: {why}" for of, why in study.skipped.items()]
     facts = [
         f"- catalogue: `{study.data.source}`, fingerprint `{study.data.rows.fingerprint}`",
@@ -40,20 +41,30 @@ def _parts(study: PublishedStudy) -> Iterator[Figure | Table | str]:
     ]
     yield "# How accurate are the genres?"
     yield "\n".join([*facts, *skipped])
-    for name, of in study.protocols.items():
+    for name, of in protocols.items():
         yield f"## {text.protocol(name).capitalize()}"
-        yield from _sections(name, of, study.target_precision)
-    yield from _figures(study)
+        yield from _tables(name, of, study.target_precision)
+    question = "Is the classifier better than the baselines?"
+    yield Figure.by_protocol("accuracy", question, protocols, _compared)
+    steps = {name: list(of.ladder.items())[:-1] for name, of in protocols.items()}
+    gains = {name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of}
+    if gains:
+        question = "What does the whole classifier gain over each step?"
+        yield Figure.by_protocol("parts", question, gains, _gained)
+    for name, of in protocols.items():
+        finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
+        question = f"Which genres are confused ({text.protocol(name)})?"
+        yield Figure(f"confusion_{name}", question, finding, {"confusion": chart})
+    yield confidence.reliability(protocols)
+    yield confidence.risk_coverage(protocols, study.target_precision)
     if found := study.learning_curve:
-        steps = list(found[0].ladder)
-        columns: Columns = {"labels": text.count, **dict.fromkeys(steps, text.ratio),
+        columns: Columns = {"labels": text.count, **dict.fromkeys(found[0].ladder, text.ratio),
                    "gain from labels of synthetic genres, points (95% interval)": text.points}  # fmt: skip
-        rows = [(one.labels, *(one.ladder[name] for name in steps), one.gain_by_synthetic_genres)
-                for one in found]  # fmt: skip
+        rows = [(one.labels, *one.ladder.values(), one.gain_by_synthetic_genres) for one in found]
         yield "## How many labels are needed?"
         yield Table("Learning curve", columns, rows, "Accuracy on one fold of new artists.")
     yield "## How well is each genre recognised?"
-    scored = {name: of.per_genre for name, of in study.protocols.items()}
+    scored = {name: of.per_genre for name, of in protocols.items()}
     yield accuracy.per_genre(study.classes, scored, (text.over_seeds, text.over_seeds))
 
 
@@ -69,7 +80,7 @@ def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(MEASU
     return Table(f"Scores, {text.protocol(name)}", columns, rows)
 
 
-def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[Table | str]:
+def _tables(name: str, of: StudiedProtocol, target: float) -> Iterator[Table | str]:
     bounds, own = of.interval, of.cnn
     yield scores(name, of)
     yield (
@@ -88,24 +99,6 @@ def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[Table |
     )
     if of.never_learned:
         yield text.never_learned(map(markdown, of.never_learned))
-
-
-def _figures(study: PublishedStudy) -> Iterator[Figure]:
-    protocols = study.protocols
-    yield Figure.by_protocol(
-        "accuracy", "Is the classifier better than the baselines?", protocols, _compared
-    )
-    steps = {name: list(of.ladder.items())[:-1] for name, of in protocols.items()}
-    gains = {name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of}
-    if gains:
-        question = "What does the whole classifier gain over each step?"
-        yield Figure.by_protocol("parts", question, gains, _gained)
-    for name, of in protocols.items():
-        finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
-        question = f"Which genres are confused ({text.protocol(name)})?"
-        yield Figure(f"confusion_{name}", question, finding, {"confusion": chart})
-    yield confidence.reliability(protocols)
-    yield confidence.risk_coverage(protocols, study.target_precision)
 
 
 def ahead(of: StudiedProtocol) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.clustering import results
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.platform.safe_text import enumerated
 from genre_spark.reporting import charts
 from genre_spark.reporting.document import Cards, Columns, Figure, Subject, Table, Topic, facts
@@ -58,16 +59,25 @@ def topic(subject: Subject) -> Topic:
     return Topic("synthetic", "Synthetic genres", lead, [
         _map(subject, names), _cards(found, model.scoring, names), _held(found, names),
         _centroids(found, model.scoring, names), quality(found.quality), _choice(found),
-        _profiles(found, model.scoring, names), changes(found.change),
+        listing(found, model.scoring.scaler), changes(found.change),
     ])  # fmt: skip
 
 
-def listing(found: results.Discovery) -> Table:
-    """Each synthetic genre with its size and the real genres it leans to."""
-    rows = [(one.id, one.name, one.size, one.share, called(one)) for one in found.synthetic_genres]
-    columns = {"id": shown, "name": shown, "tracks": count, "share": percent,
+def listing(found: results.Discovery, scaler: FeatureScaler) -> Table:
+    """Each synthetic genre with its size, the real genres that it leans to, and its medians."""
+    columns: Columns = {"synthetic genre": shown, "tracks": count, "share": percent,
                "people call it": shown}  # fmt: skip
-    return Table("Synthetic genres", columns, rows, stability(found))
+    # A circle has no median.
+    known = [one for one in map(feature, scaler.features) if one.encoding != "circular"]
+    for one in known:
+        unit = f" ({one.display_unit})" if one.display_unit else ""
+        columns[plain(one.name) + unit] = partial(in_units, one)
+    rows = [
+        (f"{one.id} {one.name}", one.size, one.share, called(one) or None,
+         *(one.medians.get(of.name) for of in known))
+        for one in found.synthetic_genres
+    ]  # fmt: skip
+    return Table("Sizes, real genres and medians", columns, rows, stability(found))
 
 
 def quality(found: results.QualityComparison | None) -> Table | None:
@@ -302,18 +312,3 @@ def _choice(found: results.Discovery) -> Figure | None:
         " 0.80; if there is none, the best stability."
     )
     return Figure("choice", f"Why {k} synthetic genres?", finding, drawn, note)
-
-
-def _profiles(found: results.Discovery, scoring: ScoringPart, names: Mapping[int, str]) -> Table:
-    """Medians of each synthetic genre."""
-    # A circle has no median.
-    known = [one for one in map(feature, scoring.scaler.features) if one.encoding != "circular"]
-    columns: Columns = {"synthetic genre": shown, "tracks": count}
-    for one in known:
-        unit = f" ({one.display_unit})" if one.display_unit else ""
-        columns[plain(one.name) + unit] = partial(in_units, one)
-    rows = [
-        (names[one.id], one.size, *(one.medians.get(of.name) for of in known))
-        for one in found.synthetic_genres
-    ]
-    return Table("Medians of each synthetic genre", columns, rows)
