@@ -12,7 +12,7 @@ from genre_spark.reporting.topics import accuracy, confidence, synthetic_genres
 from genre_spark.reporting.topics.model import made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from genre_spark.bundle.files import Bundle
     from genre_spark.bundle.genre_metrics import GenreMetrics
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     from genre_spark.catalog.public_datasets import Fetched, KnownTable
     from genre_spark.catalog.rows import RowCounts
     from genre_spark.cli.terminal import Part
-    from genre_spark.evaluation.model_comparison import ChangedShare, Difference, Flow
+    from genre_spark.evaluation.model_comparison import Difference, Flow
     from genre_spark.evaluation.study_results import StudySummary
     from genre_spark.pipelines.bundles import BundleSummary
     from genre_spark.pipelines.demo import DemoResult
     from genre_spark.pipelines.suggest import Suggested
     from genre_spark.publishing.labels import PublishedLabels
-    from genre_spark.publishing.manifest import Manifest
     from genre_spark.publishing.reader import LabelledCatalogue
 
     View = tuple[dict[str, Any], list[Part]]
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 def datasets(tables: Sequence[KnownTable]) -> Iterator[Part]:
     """All known tables."""
     rows = [{"dataset": one.name, **_origin(one)} for one in tables]
-    yield [tuple(rows[0]), *(tuple(row.values()) for row in rows)]
+    yield from _table(rows[0], (row.values() for row in rows))
 
 
 def dataset(table: KnownTable) -> Iterator[Part]:
@@ -107,15 +106,21 @@ def labelled(found: LabelledCatalogue) -> Iterator[Part]:
         "drift": manifest.drift.level if manifest.drift.assessed else "not assessed",
     }
     for head, counts in (("synthetic genre", labels.synthetic_genres), ("genre", labels.genres)):
-        if counts:
-            shares = ((of, f"{n:,}", text.percent(n / rows.labelled)) for of, n in counts.items())
-            yield [(head, "tracks", "share"), *shares]
+        shares = [(of, f"{n:,}", text.percent(n / rows.labelled)) for of, n in counts.items()]
+        yield from _table((head, "tracks", "share"), shares)
     yield {
         "accepted, training tracks included": text.percent(labels.accepted),
         "mean confidence": text.ratio(labels.mean_confidence),
     }
     if found.samples:
-        yield [tuple(found.samples[0]), *(tuple(one.values()) for one in found.samples)]
+        yield from _table(found.samples[0], (one.values() for one in found.samples))
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[Part]:
+    """A table; none without rows."""
+    table = [tuple(head), *map(tuple, rows)]
+    if len(table) > 1:
+        yield table
 
 
 _COLUMN_HEAD = ("column", "type", "filled", "lowest", "median", "highest", "for example", "read as")
@@ -152,15 +157,14 @@ def bundle(summary: BundleSummary) -> Iterator[Part]:
     """What cluster or train made: accuracy first."""
     if summary.genres:
         yield from _accuracy(summary.genres)
-    stability = {
-        f"stability over {name} (adjusted Rand index)": f"{of['mean']:.3f} ± {of['std']:.3f}"
-        for name, of in (summary.stability or {}).items()
-    }
     yield {
         **_rows(summary.rows),
         "not used (absent or constant)": summary.left_out,
         "synthetic genres": _numbered(summary.synthetic_genres),
-        **stability,
+        **{
+            f"stability over {name} (adjusted Rand index)": f"{of['mean']:.3f} ± {of['std']:.3f}"
+            for name, of in (summary.stability or {}).items()
+        },
         "rules agree with synthetic genres on unseen tracks": text.percent(summary.rules_agreement),
     }
     if not summary.genres and (quality := synthetic_genres.quality(summary.quality)):
@@ -203,6 +207,13 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
     precise = [f"{one}: {text.percent(n / total)}" for (one, _), n in met]
     few = f"not assessed: fewer than {drift.limits.min_tracks:,} tracks"
     earlier = f"{(old.rows or {}).get('labelled', 0):,} tracks of {old.scored_at}" if old else ""
+    # How much an incremental run scored; nothing of a full one.
+    scored = ""
+    if manifest.incremental.asked:
+        rescored = sum(run.tracks for run in manifest.runs if run.run_id == manifest.run_id)
+        scored = f"{rescored:,} of {manifest.rows.labelled:,} tracks, the rest carried over"
+        if because := manifest.incremental.in_full_because:
+            scored = f"all tracks: {because}"
     yield {
         **_rows(manifest.rows, "labelled"),
         "synthetic genres": _numbered(list(found.synthetic_genres)),
@@ -210,7 +221,7 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
         "accepted, training tracks included": text.percent(found.accepted),
         "precise enough for": precise,
         "drift": beyond(drift, WARN) if drift.assessed else few,
-        "scored": _scored(manifest),
+        "scored": scored,
         "replaces": f"{earlier}, model {old.model_id}" if old else "",
         "would change": text.tally(made.changes.model_dump() if made.changes else {}),
         "model id": manifest.model_id,
@@ -249,16 +260,6 @@ def _rows(rows: RowCounts, accepted: str = "tracks") -> dict[str, str | None]:
     }
 
 
-def _scored(manifest: Manifest) -> str:
-    """How much an incremental run scored; nothing of a full one."""
-    if not manifest.incremental.asked:
-        return ""
-    if because := manifest.incremental.in_full_because:
-        return f"all tracks: {because}"
-    rescored = sum(run.tracks for run in manifest.runs if run.run_id == manifest.run_id)
-    return f"{rescored:,} of {manifest.rows.labelled:,} tracks, the rest carried over"
-
-
 def _numbered(names: Sequence[str]) -> str:
     return f"{len(names)}: " + ", ".join(names)
 
@@ -266,25 +267,16 @@ def _numbered(names: Sequence[str]) -> str:
 def models(entries: Sequence[Entry]) -> View:
     """The models of a registry."""
     head = ("name", "version", "kind", *text.PROTOCOLS.values(), "made at", "aliases", "id")
-    rows = list(map(_listed, entries))
-    summary = [
-        {**dict(zip(head, row, strict=True)), "path": one.path, "aliases": list(one.aliases)}
-        for row, one in zip(rows, entries, strict=True)
-    ]
-    return {"models": summary}, [[head, *rows]] if rows else [{"models": "none"}]
-
-
-def _listed(one: Entry) -> tuple[str, ...]:
-    found, aliases = one.manifest, ", ".join(one.aliases)
-    kind, at, id_ = (found.kind, found.created_at, found.model_id) if found else ("damaged", "", "")
-    shares = found.accuracy if found else {}
-    accuracies = [text.ratio(shares[name]) if name in shares else "" for name in text.PROTOCOLS]
-    return one.name, one.version or "", kind, *accuracies, at, aliases, id_
-
-
-# What `models show` repeats of a bundle.json.
-_STATED = {"kind", "model_id", "created_at", "genre_spark_version", "source_revision", "seed",
-           "data"}  # fmt: skip
+    rows = []
+    for one in entries:
+        of = one.manifest
+        kind, at, id_ = (of.kind, of.created_at, of.model_id) if of else ("damaged", "", "")
+        shares = of.accuracy if of else {}
+        accuracies = [text.ratio(shares[name]) if name in shares else "" for name in text.PROTOCOLS]
+        rows.append((one.name, one.version or "", kind, *accuracies, at, list(one.aliases), id_))
+    listed = zip(rows, entries, strict=True)
+    summary = [{**dict(zip(head, row, strict=True)), "path": one.path} for row, one in listed]
+    return {"models": summary}, [*_table(head, rows)] or [{"models": "none"}]
 
 
 def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
@@ -292,9 +284,11 @@ def model(opened: Bundle, promotions: Sequence[Promotion]) -> View:
     manifest = opened.manifest
     protocols = manifest.genres.protocols if manifest.genres else {}
     genres = list(manifest.scoring.genres.classes) if manifest.scoring.genres else []
+    stated = {"kind", "model_id", "created_at", "genre_spark_version", "source_revision", "seed",
+              "data"}  # fmt: skip
     summary = {
         "path": opened.source,
-        **manifest.model_dump(mode="json", include=_STATED),
+        **manifest.model_dump(mode="json", include=stated),
         "features": list(manifest.scoring.scaler.features),
         "synthetic_genres": list(manifest.scoring.synthetic.names),
         "genres": genres,
@@ -333,8 +327,8 @@ def promotion(path: str, given: Promotion) -> View:
         (text.PROTOCOLS[name], f"{one.tracks:,}", f"{one.champion:.4f}", f"{one.candidate:.4f}")
         for name, one in (given.evidence.protocols if given.evidence else {}).items()
     ]
-    table: Part = [("held out", "tracks", "champion so far", "this model"), *rows]
-    return {"path": path, **given.model_dump()}, [table, pairs] if rows else [pairs]
+    head = ("held out", "tracks", "champion so far", "this model")
+    return {"path": path, **given.model_dump()}, [*_table(head, rows), pairs]
 
 
 def difference(found: Difference) -> Iterator[Part]:
@@ -342,10 +336,8 @@ def difference(found: Difference) -> Iterator[Part]:
     genres, synthetic, n = found.genres, found.synthetic_genres, found.tracks
     known, new, new_artists = genres.labelled, found.new_artists, ""
     if new and new.tracks:
-        new_artists = (
-            f"{new.champion:.4f} before, {new.candidate:.4f} after, on {new.tracks:,} tracks"
-        )
-        new_artists += f" of {new.artists:,} artists"
+        measured = f"{new.champion:.4f} before, {new.candidate:.4f} after"
+        new_artists = f"{measured}, on {new.tracks:,} tracks of {new.artists:,} artists"
     yield {
         "tracks": f"{n:,}; accepted by one model alone: {found.only_before:,} and"
         f" {found.only_after:,}",
@@ -363,26 +355,23 @@ def difference(found: Difference) -> Iterator[Part]:
         (name, *(text.one_line(text.shown(value), 60) for value in pair))
         for name, pair in found.why.making.items()
     ]
-    for table in (
-        _changed("synthetic genre before", genres.by_synthetic_genre),
-        _changed("confidence before, from", genres.by_confidence),
-        _changed("artist to the models", found.why.artists),
-        [("made of, or decides by", "before", "after"), *making],
+    for title, changed in (
+        ("synthetic genre before", genres.by_synthetic_genre),
+        ("confidence before, from", genres.by_confidence),
+        ("artist to the models", found.why.artists),
     ):
-        if len(table) > 1:
-            yield table
+        ranked = sorted(changed.items(), key=lambda item: -item[1].changed)
+        rows = [
+            (name, text.count(one.tracks), _of(one.changed, one.tracks)) for name, one in ranked
+        ]
+        yield from _table((title, "tracks", "genres that change"), rows)
+    yield from _table(("made of, or decides by", "before", "after"), making)
 
 
 def _flows(flows: Sequence[Flow]) -> str:
     """The largest flows in words."""
     said = (f"{one.before or 'none'} → {one.after or 'none'}: {one.tracks:,}" for one in flows[:10])
     return "; ".join(said)
-
-
-def _changed(title: str, found: Mapping[str, ChangedShare]) -> list[tuple[str, ...]]:
-    rows = sorted(found.items(), key=lambda item: -item[1].changed)
-    shares = [(name, text.count(one.tracks), _of(one.changed, one.tracks)) for name, one in rows]
-    return [(title, "tracks", "genres that change"), *shares]
 
 
 def _of(part: int, whole: int) -> str:

@@ -133,8 +133,7 @@ def most(values: np.ndarray, n: int) -> np.ndarray:
 
 def largest(values: np.ndarray) -> tuple[int, int]:
     """Row and column of the largest value."""
-    row, column = np.unravel_index(values.argmax(), values.shape)
-    return int(row), int(column)
+    return divmod(int(values.argmax()), values.shape[1])
 
 
 @cache
@@ -195,11 +194,11 @@ def chart(name: str, rows: Sequence[Any] = (), n_rows: int = 0, **values: Any) -
 
     `n_rows` is the number of rows that a chart has below each other, which decides its height.
     """
-    given = values | {"rows": rows, "height": max(50, _ROW * n_rows)}
-    safe = {key: json.dumps(_clean(value)) for key, value in given.items()}
-    spec: Spec = json.loads(_PLACE.sub(lambda one: safe[one[1]], html.asset(f"{name}.json")))
-    spec["layer"] = [one for one in spec["layer"] if one.get("data") != {"values": []}]
-    return spec
+    safe = {key: json.dumps(_clean(value)) for key, value in values.items()}
+    own: Spec = json.loads(_PLACE.sub(lambda one: safe[one[1]], html.asset(f"{name}.json")))
+    own["layer"] = [one for one in own["layer"] if one.get("data") != {"values": []}]
+    size = {"width": "container", "height": max(50, _ROW * n_rows)}
+    return {"data": {"values": _clean(rows)}, **size, **own}
 
 
 def _clean(value: Any) -> Any:

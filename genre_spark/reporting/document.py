@@ -1,6 +1,6 @@
 """Elements of a report: tables, figures, cards and tiles, rendered in one place per medium."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ class Table:
         note: str = "",
     ) -> "Table":
         """A column for each part, such as a protocol, and a row for each name in any of them."""
-        columns = {head: text.shown, **{text.protocol(name): form for name in parts}}
+        columns = {head: text.plain, **{text.protocol(name): form for name in parts}}
         names = dict.fromkeys(chain.from_iterable(parts.values()))
         rows = [(name, *(part.get(name) for part in parts.values())) for name in names]
         return cls(title, columns, rows, note)
@@ -99,6 +99,17 @@ class Figure:
         whole = " ".join(f"{title.capitalize()}: {one}" for title, one in findings.items())
         specs = {title: chart for title, (_, chart) in drawn.items()}
         return cls(name, question, whole, specs, note, findings=findings)
+
+    def markdown(self) -> str:
+        """The picture in Markdown, which is a file in the same folder, with its finding below it."""
+        picture = f"![{self.question}]({self.name}.png)"
+        return f"## {self.question}\n\n{picture}\n\n{markdown(self.finding)}"
+
+
+def markdown_page(parts: Iterable[Table | Figure | str | None]) -> str:
+    """A page in Markdown; texts are Markdown already, and absent parts None."""
+    written = (one if isinstance(one, str) else one.markdown() for one in parts if one)
+    return "\n\n".join(written) + "\n"
 
 
 @dataclass(frozen=True)

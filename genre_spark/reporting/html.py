@@ -2,12 +2,12 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from genre_spark.errors import OutputError
@@ -46,7 +46,7 @@ def render(command: str, scripts: Sequence[str], data: Mapping[str, Any], **cont
         mark=Markup(mark(command)),
         policy=Markup(policy),
         scripts=list(map(Markup, inlined)),
-        data=_embedded(data),
+        data=htmlsafe_json_dumps(data, ensure_ascii=False, separators=(",", ":"), default=str),
         **content,
     )
 
@@ -71,14 +71,6 @@ def check(storage: Storage, output: str, command: str) -> None:
             f"--output {output}: exists and is not a page of genre-spark {command}; it was not changed."
             " Choose another name, or delete it"
         )
-
-
-def _embedded(value: Any) -> Markup:
-    """JSON for a script element of a page: nothing in it can end the element."""
-    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    for character in "<>&\u2028\u2029":
-        written = written.replace(character, f"\\u{ord(character):04x}")
-    return Markup(written)
 
 
 def _visible(value: Any) -> Any:

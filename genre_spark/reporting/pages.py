@@ -1,7 +1,7 @@
 """The pages, each one HTML file: the report, with its pictures as files; labels; questions."""
 
 import hashlib
-import math
+import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,7 +78,12 @@ def labels(manifest: Manifest, tracks: Sequence[Mapping[str, Any]]) -> str:
     All rows have the same columns; with ``title``, ``artist`` and ``album`` if they are known.
     """
     columns = list(tracks[0]) if tracks else ["track_id"]
-    rows = [[_short(track[name]) for name in columns] for track in tracks]
+    # Numbers with few digits; the browser's JSON has neither NaN nor infinity.
+    rows = json.loads(
+        json.dumps([[track[name] for name in columns] for track in tracks], default=str),
+        parse_float=lambda number: round(float(number), _DIGITS),
+        parse_constant=lambda _: None,
+    )
     n, total = len(tracks), manifest.rows.labelled
     part = f"A sample of {n:,} of {total:,} tracks" if n < total else f"{n:,} tracks"
     return html.render(
@@ -114,14 +119,3 @@ def questions(
     }
     about = f"{len(rows):,} tracks of {path}."
     return html.render("questions", [html.asset("questions.js")], data, about=about)
-
-
-def _short(value: Any) -> Any:
-    """Numbers with few digits, within lists and structs too; JSON has neither NaN nor infinity."""
-    if isinstance(value, float):
-        return round(value, _DIGITS) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: _short(of) for name, of in value.items()}
-    if isinstance(value, list | tuple):
-        return [_short(one) for one in value]
-    return value

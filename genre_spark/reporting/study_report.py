@@ -9,7 +9,7 @@ from genre_spark.bundle.genre_metrics import Estimate
 from genre_spark.evaluation.study_results import OverSeeds, PublishedStudy, StudiedProtocol
 from genre_spark.platform.safe_text import markdown
 from genre_spark.reporting import charts, text
-from genre_spark.reporting.document import Columns, Figure, Spec, Table
+from genre_spark.reporting.document import Columns, Figure, Spec, Table, markdown_page
 from genre_spark.reporting.topics import accuracy, confidence
 from genre_spark.reporting.topics.accuracy import MEASURES
 from genre_spark.schema import MODEL
@@ -21,22 +21,51 @@ _WHOLE = "whole classifier"
 def write(study: PublishedStudy, folder: Path) -> None:
     """Writes the page and its charts into a new folder."""
     folder.mkdir()
-    figures = list(_figures(study))
-    for figure in figures:
-        (folder / f"{figure.name}.png").write_bytes(charts.png(figure))
-    lines = ["# How accurate are the genres?", _facts(study)]
-    for name, of in study.protocols.items():
-        lines.append(f"## {text.protocol(name).capitalize()}")
-        lines += _sections(name, of, study.target_precision)
-    for one in figures:
-        picture = f"![{one.question}]({one.name}.png)"
-        lines += [f"## {one.question}", picture, markdown(one.finding)]
-    scored = {name: of.per_genre for name, of in study.protocols.items()}
-    per_genre = accuracy.per_genre(study.classes, scored, (text.over_seeds, text.over_seeds))
-    if study.learning_curve:
-        lines += ["## How many labels are needed?", _curve(study).markdown()]
-    lines += ["## How well is each genre recognised?", per_genre.markdown()]
-    (folder / PAGE).write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    parts = [*_parts(study)]
+    for figure in parts:
+        if isinstance(figure, Figure):
+            (folder / f"{figure.name}.png").write_bytes(charts.png(figure))
+    (folder / PAGE).write_text(markdown_page(parts), encoding="utf-8")
+
+
+def _parts(study: PublishedStudy) -> Iterator[Figure | Table | str]:
+    """The page: facts, tables of each protocol, charts, tables over all protocols."""
+    protocols = study.protocols
+    skipped = [f"- not measured on {text.protocol(of)}: {why}" for of, why in study.skipped.items()]
+    facts = [
+        f"- catalogue: `{study.data.source}`, fingerprint `{study.data.rows.fingerprint}`",
+        f"- {text.count(study.tracks)} labelled tracks, {len(study.classes)} genres",
+        f"- seeds of known artists: {', '.join(map(str, study.seeds))}; ± is the standard deviation over them",
+        f"- new artists: every artist held out once in each of {study.repetitions} repetitions",
+        "- fitted on all tracks, without labels: scales, bin edges and centers",
+    ]
+    yield "# How accurate are the genres?"
+    yield "\n".join([*facts, *skipped])
+    for name, of in protocols.items():
+        yield f"## {text.protocol(name).capitalize()}"
+        yield from _tables(name, of, study.target_precision)
+    question = "Is the classifier better than the baselines?"
+    yield Figure.by_protocol("accuracy", question, protocols, _compared)
+    steps = {name: list(of.ladder.items())[:-1] for name, of in protocols.items()}
+    gains = {name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of}
+    if gains:
+        question = "What does the whole classifier gain over each step?"
+        yield Figure.by_protocol("parts", question, gains, _gained)
+    for name, of in protocols.items():
+        finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
+        question = f"Which genres are confused ({text.protocol(name)})?"
+        yield Figure(f"confusion_{name}", question, finding, {"confusion": chart})
+    yield confidence.reliability(protocols)
+    yield confidence.risk_coverage(protocols, study.target_precision)
+    if found := study.learning_curve:
+        columns: Columns = {"labels": text.count, **dict.fromkeys(found[0].ladder, text.ratio),
+                   "gain from labels of synthetic genres, points (95% interval)": text.points}  # fmt: skip
+        rows = [(one.labels, *one.ladder.values(), one.gain_by_synthetic_genres) for one in found]
+        yield "## How many labels are needed?"
+        yield Table("Learning curve", columns, rows, "Accuracy on one fold of new artists.")
+    yield "## How well is each genre recognised?"
+    scored = {name: of.per_genre for name, of in protocols.items()}
+    yield accuracy.per_genre(study.classes, scored, (text.over_seeds, text.over_seeds))
 
 
 def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(MEASURES)) -> Table:
@@ -51,23 +80,9 @@ def scores(name: str, of: StudiedProtocol, measures: Sequence[str] = tuple(MEASU
     return Table(f"Scores, {text.protocol(name)}", columns, rows)
 
 
-def _facts(study: PublishedStudy) -> str:
-    skipped = [f"- not measured on {text.protocol(of)}: {why}" for of, why in study.skipped.items()]
-    return "\n".join(
-        [
-            f"- catalogue: `{study.data.source}`, fingerprint `{study.data.rows.fingerprint}`",
-            f"- {text.count(study.tracks)} labelled tracks, {len(study.classes)} genres",
-            f"- seeds of known artists: {', '.join(map(str, study.seeds))}; ± is the standard deviation over them",
-            f"- new artists: every artist held out once in each of {study.repetitions} repetitions",
-            "- fitted on all tracks, without labels: scales, bin edges and centers",
-            *skipped,
-        ]
-    )
-
-
-def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[str]:
-    yield scores(name, of).markdown()
+def _tables(name: str, of: StudiedProtocol, target: float) -> Iterator[Table | str]:
     bounds, own = of.interval, of.cnn
+    yield scores(name, of)
     yield (
         f"Accuracy {text.ratio(bounds.mean)}, 95% interval over artists {text.ratio(bounds.low)} to"
         f" {text.ratio(bounds.high)}. {text.percent(of.linked, 0)} of the held-out tracks share another named"
@@ -76,7 +91,7 @@ def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[str]:
     columns = {"target precision": text.shown, "labels accepted": text.over_seeds,
                "of these right": text.over_seeds}  # fmt: skip
     rows = [(goal, one.coverage, one.precision) for goal, one in of.coverage_at.items()]
-    yield Table("Accepted", columns, rows).markdown()
+    yield Table("Accepted", columns, rows)
     yield (
         f"Labels accepted at a target precision of {target:.2f}: {text.over_seeds(own.coverage)}; of these"
         f" right: {text.over_seeds(own.precision)}. With hindsight, {text.over_seeds(own.attainable)} of the"
@@ -86,41 +101,12 @@ def _sections(name: str, of: StudiedProtocol, target: float) -> Iterator[str]:
         yield text.never_learned(map(markdown, of.never_learned))
 
 
-def _curve(study: PublishedStudy) -> Table:
-    """Accuracy on new artists by number of labels."""
-    found = study.learning_curve
-    steps = list(found[0].ladder)
-    columns: Columns = {"labels": text.count, **dict.fromkeys(steps, text.ratio),
-               "gain from labels of synthetic genres, points (95% interval)": text.points}  # fmt: skip
-    rows = [(one.labels, *(one.ladder[name] for name in steps), one.gain_by_synthetic_genres)
-            for one in found]  # fmt: skip
-    return Table("Learning curve", columns, rows, "Accuracy on one fold of new artists.")
-
-
-def _figures(study: PublishedStudy) -> Iterator[Figure]:
-    protocols = study.protocols
-    yield Figure.by_protocol(
-        "accuracy", "Is the classifier better than the baselines?", protocols, _compared
-    )
-    steps = {name: list(of.ladder.items())[:-1] for name, of in protocols.items()}
-    gains = {name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of}
-    if gains:
-        question = "What does the whole classifier gain over each step?"
-        yield Figure.by_protocol("parts", question, gains, _gained)
-    for name, of in protocols.items():
-        finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
-        question = f"Which genres are confused ({text.protocol(name)})?"
-        yield Figure(f"confusion_{name}", question, finding, {"confusion": chart})
-    yield confidence.reliability(protocols)
-    yield confidence.risk_coverage(protocols, study.target_precision)
-
-
 def ahead(of: StudiedProtocol) -> str:
     """Baselines with a higher mean accuracy than the classifier, the highest first."""
     own, found = of.cnn.accuracy.mean or 0.0, of.baselines.items()
-    higher = {name: one.accuracy.mean for name, one in found if (one.accuracy.mean or 0.0) > own}
-    best = sorted(higher.items(), key=lambda item: -(item[1] or 0.0))
-    return ", ".join(f"{name} ({mean:.3f} against {own:.3f})" for name, mean in best)
+    means = {name: one.accuracy.mean or 0.0 for name, one in found}
+    higher = sorted((name for name in means if means[name] > own), key=lambda name: -means[name])
+    return ", ".join(f"{name} ({means[name]:.3f} against {own:.3f})" for name in higher)
 
 
 def _compared(of: StudiedProtocol) -> tuple[str, Spec]:

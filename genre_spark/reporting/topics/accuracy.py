@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark.bundle.genre_metrics import GenreMetrics, HeldOutMetrics, Protocol, ProtocolMetrics
+from genre_spark.bundle.genre_metrics import GenreMetrics, Protocol, ProtocolMetrics
 from genre_spark.reporting import charts, text
 from genre_spark.reporting.document import Columns, Figure, Spec, Subject, Table, Tile, Topic
 from genre_spark.schema import MODEL
@@ -19,6 +19,13 @@ MEASURES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "top3": "top 3", "lo
 _RATIOS = {"log_loss", "aurc"}
 # With fewer, a 95 % interval of an accuracy is wider than ± 0.18.
 _FEWEST_TRACKS = 30
+LEAD = (
+    "On tracks held out from everything that was fitted on labels. Known artists have other"
+    " labelled tracks, new artists have none; “without a link” means that no named artist and no"
+    " album of the track has a labelled track. “No features”: the features of a third of the"
+    " tracks are removed, and these are measured. Scales, bin edges and centers are fitted on all"
+    " tracks, without labels."
+)
 
 
 def topic(subject: Subject) -> Topic | None:
@@ -26,20 +33,12 @@ def topic(subject: Subject) -> Topic | None:
     genres = subject.model.genres
     if not genres or not genres.protocols:
         return None
-    lead = (
-        "On tracks held out from everything that was fitted on labels. Known artists have other"
-        " labelled tracks, new artists have none; “without a link” means that no named artist and no"
-        " album of the track has a labelled track. “No features”: the features of a third of the"
-        " tracks are removed, and these are measured. Scales and centers are fitted on all tracks,"
-        " without labels."
-    )
-    lead += "".join(f" {line}" for line in remarks(genres))
     scores = {
         name: {genre: one.model_dump(by_alias=True) for genre, one in of.per_genre.items()}
         for name, of in genres.protocols.items()
     }
-    return Topic("accuracy", "Accuracy", lead, [
-        headline(genres), _baselines(genres), steps(genres), _confusion(genres), _pairs(genres),
+    return Topic("accuracy", "Accuracy", " ".join([LEAD, *remarks(genres)]), [
+        headline(genres), _baselines(genres), steps(genres), *_confusions(genres),
         per_genre(genres.classes, scores),
     ], [*_tiles(genres)])  # fmt: skip
 
@@ -104,7 +103,7 @@ def compared(accuracies: Mapping[str, charts.Interval]) -> Spec:
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, Spec]:
     """The most frequent confusion in a sentence, and the matrix as a chart."""
-    shares, wrong = charts.shares(counts), _mistakes(counts)
+    shares, wrong = charts.shares(counts), counts - np.diag(np.diag(counts))
     kept = charts.most(wrong.sum(axis=0) + wrong.sum(axis=1), MOST_CONFUSED)
     names = [classes[i] for i in kept]
     finding = "No held-out track has a wrong label."
@@ -135,33 +134,24 @@ def _baselines(genres: GenreMetrics) -> Figure:
     )  # fmt: skip
 
 
-def _last(genres: GenreMetrics) -> tuple[str, HeldOutMetrics]:
-    """The protocol on which confusions are shown: the one with the most tracks of new artists."""
+def _confusions(genres: GenreMetrics) -> Iterator[Figure | Table | None]:
+    """Of the protocol with the most tracks of new artists."""
     name = "new" if "new" in genres.protocols else next(iter(genres.protocols))
-    return text.protocol(name), genres.protocols[name]
-
-
-def _confusion(genres: GenreMetrics) -> Figure:
-    title, of = _last(genres)
-    finding, chart = confusion(np.array(of.confusion), genres.classes)
-    note = f"{title.capitalize()}, {text.count(of.tracks)} tracks. Rows are true genres."
-    if len(genres.classes) > MOST_CONFUSED:
+    of, classes = genres.protocols[name], genres.classes
+    finding, chart = confusion(np.array(of.confusion), classes)
+    note = (
+        f"{text.protocol(name).capitalize()}, {text.count(of.tracks)} tracks. Rows are true genres."
+    )
+    if len(classes) > MOST_CONFUSED:
         note += f" Shown are the {MOST_CONFUSED} genres with the most mistakes."
-    return Figure("confusion", "Which genres are confused?", finding, {"confusion": chart}, note)
-
-
-def _pairs(genres: GenreMetrics) -> Table | None:
-    counts = np.array(_last(genres)[1].confusion)
-    wrong = _mistakes(counts)
-    pairs = sorted(np.argwhere(wrong).tolist(), key=lambda pair: -wrong[tuple(pair)])
-    rows = [
-        (text.one_line(genres.classes[t]), text.one_line(genres.classes[g]), counts[t, g].item(),
-         float(counts[t, g] / counts[t].sum()))
-        for t, g in pairs[:_MOST_PAIRS]
-    ]  # fmt: skip
-    columns = {"true genre": text.shown, "label": text.shown, "tracks": text.count,
+    yield Figure("confusion", "Which genres are confused?", finding, {"confusion": chart}, note)
+    wrong = [(classes[true], classes[given], n, n / sum(row))
+             for true, row in enumerate(of.confusion)
+             for given, n in enumerate(row) if n and true != given]  # fmt: skip
+    rows = sorted(wrong, key=lambda one: -one[2])[:_MOST_PAIRS]
+    columns: Columns = {"true genre": text.one_line, "label": text.one_line, "tracks": text.count,
                "share of the true genre": text.percent}  # fmt: skip
-    return Table("The most frequent confusions", columns, rows) if rows else None
+    yield Table("The most frequent confusions", columns, rows) if rows else None
 
 
 def per_genre(
@@ -194,8 +184,3 @@ def _tiles(genres: GenreMetrics) -> Iterator[Tile]:
             level = "stop"
         detail = f"best baseline {text.percent(accuracy)} ({best})"
         yield Tile(f"Accuracy, {text.protocol(name)}", text.percent(of.accuracy), detail, level)
-
-
-def _mistakes(counts: np.ndarray) -> np.ndarray:
-    """The confusion matrix without its diagonal."""
-    return counts * ~np.eye(len(counts), dtype=bool)

@@ -38,24 +38,21 @@ def acceptance(genres: GenreMetrics) -> Table:
 
 
 def accepted_shares(genres: GenreMetrics) -> dict[str, str]:
-    """For each protocol, how many labels are accepted at the target precision."""
-    return {
-        f"accepted, {protocol(name)}": _attainable(of, genres.target_precision)
-        for name, of in genres.protocols.items()
-    }
-
-
-def _attainable(of: HeldOutMetrics, target: float) -> str:
-    """What share of the labels reaches the target precision, or which precision is reachable."""
-    if of.coverage:
-        return f"{percent(of.coverage, 0)} of the labels at a precision of {target:.2f}"
-    best = max((level for level, one in of.coverage_at.items() if one.coverage), default=None)
-    if best is None:
-        return f"none: no precision from 0.80 to {target:.2f} is reached on held-out tracks"
-    return (
-        f"none at {target:.2f}; {percent(of.coverage_at[best].coverage, 0)} of the labels at {best}"
-        f" (train with --set target_precision={best})"
-    )
+    """For each protocol, how many labels reach the target precision, or which one is reachable."""
+    shares, target = {}, genres.target_precision
+    for name, of in genres.protocols.items():
+        share = f"none: no precision from 0.80 to {target:.2f} is reached on held-out tracks"
+        reached = [level for level, one in of.coverage_at.items() if one.coverage]
+        if of.coverage:
+            share = f"{percent(of.coverage, 0)} of the labels at a precision of {target:.2f}"
+        elif reached:
+            best = max(reached)
+            share = (
+                f"none at {target:.2f}; {percent(of.coverage_at[best].coverage, 0)} of the labels"
+                f" at {best} (train with --set target_precision={best})"
+            )
+        shares[f"accepted, {protocol(name)}"] = share
+    return shares
 
 
 def reliability(protocols: Mapping[Protocol, Curves]) -> Figure:

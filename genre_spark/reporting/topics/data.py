@@ -1,8 +1,10 @@
 """Rows that were read, and the quarantine."""
 
+from itertools import chain
+
 from genre_spark.catalog.rows import RowCounts
-from genre_spark.reporting.document import Columns, Subject, Table, Tile, Topic
-from genre_spark.reporting.text import count, percent, plain, shown
+from genre_spark.reporting.document import Subject, Table, Tile, Topic
+from genre_spark.reporting.text import count, percent
 
 _COUNTS = {
     "read": "rows read",
@@ -28,15 +30,16 @@ def topic(subject: Subject) -> Topic:
     catalogues: dict[str, RowCounts] = {"model’s catalogue": model.data.rows}
     if labels:
         catalogues["labelled catalogue"] = labels.rows
-    columns: Columns = dict.fromkeys(catalogues, count)
-    rows = list(catalogues.values())
-    counts = [(title, *(getattr(one, name) for one in rows)) for name, title in _COUNTS.items()]
-    parts = [Table("Rows", {"rows": shown} | columns, counts)]
+    counts = {
+        whose: {title: getattr(rows, name) for name, title in _COUNTS.items()}
+        for whose, rows in catalogues.items()
+    }
+    tables = [Table.of_parts("Rows", "rows", counts, count)]
     for title, name, head, note in _COUNTED_BY:
-        by_catalogue = [getattr(one, name) for one in rows]
-        if found := list(dict.fromkeys(one for counted in by_catalogue for one in counted)):
-            lines = [(plain(one), *(by.get(one, 0) for by in by_catalogue)) for one in found]
-            parts.append(Table(title, {head: shown} | columns, lines, note))
+        found = {whose: getattr(rows, name) for whose, rows in catalogues.items()}
+        if zeros := dict.fromkeys(chain(*found.values()), 0):
+            counted = {whose: zeros | some for whose, some in found.items()}
+            tables.append(Table.of_parts(title, head, counted, count, note))
     lead = (
         "Every row either becomes a track or goes to the quarantine with its reasons. Tracks with"
         " several genres are labelled and used for training with fractional weight; no accuracy"
@@ -44,17 +47,12 @@ def topic(subject: Subject) -> Topic:
     )
     if model.left_out:
         lead += f" Not used, because they are absent or constant: {', '.join(model.left_out)}."
-    return Topic("data", "Data and quarantine", lead, parts, [_tile(subject)])
-
-
-def _tile(subject: Subject) -> Tile:
-    labels = subject.labels
-    rows = labels.rows if labels else subject.model.data.rows
+    rows, level = labels.rows if labels else model.data.rows, ""
     damaged = (rows.n_quarantined - rows.duplicates) / max(1, rows.read)
-    level = ""
     if labels:
         level = "stop" if damaged > labels.settings.catalog.max_quarantined else "ok"
     detail = f"{count(rows.n_quarantined)} of {count(rows.read)} rows quarantined"
     if rows.duplicates:
         detail += f", {count(rows.duplicates)} only repeated"
-    return Tile("Tracks", count(rows.accepted), f"{detail} ({percent(damaged)} damaged)", level)
+    tile = Tile("Tracks", count(rows.accepted), f"{detail} ({percent(damaged)} damaged)", level)
+    return Topic("data", "Data and quarantine", lead, tables, [tile])

@@ -10,6 +10,11 @@ from genre_spark.reporting.document import Figure, Spec, Subject, Table, Topic
 from genre_spark.reporting.text import count, loss, one_line, percent, plain, protocol, shown
 from genre_spark.reporting.topics.accuracy import MOST_CONFUSED
 
+LEAD = (
+    "Permutation importance: the accuracy lost on held-out tracks when one part of the input is"
+    " shuffled between tracks. It shows what this model uses, not what genres are; parts with"
+    " the same information replace each other, so each may seem unimportant."
+)
 _LOST = "points of accuracy lost"
 _INPUTS = {"track": "sound of the track", "album": "sound of the album"}
 
@@ -20,11 +25,6 @@ def topic(subject: Subject) -> Topic | None:
     measured = _measured(genres) if genres else {}
     if not genres or not measured:
         return None
-    lead = (
-        "Permutation importance: the accuracy lost on held-out tracks when one part of the input is"
-        " shuffled between tracks. It shows what this model uses, not what genres are; parts with"
-        " the same information replace each other, so each may seem unimportant."
-    )
     tracks = "; ".join(f"{protocol(name)} {count(one.tracks)}" for name, one in measured.items())
     rests_on = f"Whiskers: one standard deviation over repeats. Tracks: {tracks}."
     inputs = (
@@ -35,10 +35,12 @@ def topic(subject: Subject) -> Topic | None:
     parts = [
         Figure.by_protocol("inputs", "Does it use the sound, the words or the labels?", measured,
                            lambda of: _drawn({"input": _inputs(of)}), inputs),
-        Figure.by_protocol("features", "Which features does it use?", measured, _channels, features),
+        Figure.by_protocol("features", "Which features does it use?", measured,
+                           lambda of: _drawn({"in all channels": _features(of), "of the track only":
+                                              _features(of, "own")}), features),
         _of_genres(*list(measured.items())[-1], genres.classes),
     ]  # fmt: skip
-    return Topic("importance", "What the model uses", lead, parts)
+    return Topic("importance", "What the model uses", LEAD, parts)
 
 
 def tables(genres: GenreMetrics) -> Iterator[Table]:
@@ -46,7 +48,7 @@ def tables(genres: GenreMetrics) -> Iterator[Table]:
     for held_out, of in _measured(genres).items():
         title = protocol(held_out)
         lost = {f"input: {name}": one for name, one in _inputs(of).items()}
-        lost |= {f"feature: {plain(name)}": one.all.accuracy for name, one in of.features.items()}
+        lost |= {f"feature: {name}": one for name, one in _features(of).items()}
         rows = sorted(lost.items(), key=lambda pair: -pair[1].mean)
         yield Table(f"Importance, {title}", {title: shown, _LOST: loss}, rows)
 
@@ -59,38 +61,37 @@ def _inputs(found: Importance) -> dict[str, Loss]:
     return {_INPUTS.get(name, name): one.accuracy for name, one in found.inputs.items()}
 
 
-def _channels(found: Importance) -> tuple[str, Spec]:
-    lost = {plain(name): one.all.accuracy for name, one in found.features.items()}
-    own = {plain(name): one.own.accuracy for name, one in found.features.items()}
-    return _drawn({"in all channels": lost, "of the track only": own})
+def _features(found: Importance, channels: str = "all") -> dict[str, Loss]:
+    return {plain(name): getattr(one, channels).accuracy for name, one in found.features.items()}
 
 
 def _drawn(series: Mapping[str, Mapping[str, Loss]]) -> tuple[str, Spec]:
     """The largest loss of the first series in a sentence, and all losses as a chart."""
     ranked = {kind: sorted(of.items(), key=lambda one: -one[1].mean) for kind, of in series.items()}
     name, most = next(iter(ranked.values()))[0]
-    bounds = {kind: {one: _bounds(loss) for one, loss in lost} for kind, lost in ranked.items()}
+    bounds = {
+        kind: {
+            one: (100 * of.mean, 100 * (of.mean - of.std), 100 * (of.mean + of.std))
+            for one, of in lost
+        }
+        for kind, lost in ranked.items()
+    }
     return f"mostly {name} ({100 * most.mean:.1f} points).", charts.marks(bounds, _LOST)
 
 
-def _bounds(lost: Loss) -> charts.Interval:
-    return 100 * lost.mean, 100 * (lost.mean - lost.std), 100 * (lost.mean + lost.std)
-
-
 def _of_genres(name: str, found: Importance, classes: Sequence[str]) -> Figure:
-    tables = [one.all.accuracy.per_genre for one in found.features.values()]
-    lost = np.array([[table.get(genre, 0.0) for table in tables] for genre in classes])
+    lost_without = _features(found)
+    names = list(lost_without)
+    lost = np.array([[one.per_genre.get(genre, 0.0) for one in lost_without.values()]
+                     for genre in classes])  # fmt: skip
     kept = charts.most(lost.max(axis=1), MOST_CONFUSED)
     row, column = charts.largest(lost)
-    names = [plain(name) for name in found.features]
     finding = (
         f"The largest loss: {percent(lost[row, column])} of the right labels of"
         f" {one_line(classes[row])} without {names[column]}."
     )
     values, rows = np.maximum(0.0, lost[kept]), [classes[i] for i in kept]
     chart = charts.heatmap(values, rows, names, "share of the labels lost")
-    note = (
-        f"{protocol(name).capitalize()}, {count(found.tracks)} tracks; a feature in all channels."
-    )
-    question = "Which features identify each genre?"
+    tracks = f"{protocol(name).capitalize()}, {count(found.tracks)} tracks"
+    question, note = "Which features identify each genre?", f"{tracks}; a feature in all channels."
     return Figure("features-of-genres", question, finding, {"genres": chart}, note)

@@ -1,16 +1,18 @@
 """Synthetic genres: the map, a card for each, their quality, and how their number was chosen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from itertools import zip_longest
+from math import hypot
 
 import numpy as np
 
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.clustering import results
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.platform.safe_text import enumerated
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Cards, Figure, Subject, Table, Topic, facts
+from genre_spark.reporting.document import Cards, Columns, Figure, Subject, Table, Topic, facts
 from genre_spark.reporting.text import count, in_units, largest, one_line, percent, plain, shown
 from genre_spark.schema import feature
 
@@ -32,6 +34,8 @@ _TRIED = {
 _MOST_HELD = 20
 _MOST_SAID, _NOTABLE = 3, 0.4
 _MOST_CALLED, _LEAST_CALLED = 3, 0.1
+# Distance of a real genre's label from its place, as a share of the map's height.
+_LABEL_OFFSET = 16 / 520
 # Beyond this many standard deviations a heat map has one colour.
 _FAR = 2.5
 
@@ -51,19 +55,29 @@ def topic(subject: Subject) -> Topic:
             " The catalogue has too few artists or albums with several tracks, so tracks are"
             " compared by their own features; such groups are weaker."
         )
+    names = {one.id: f"{one.id} {one.name}" for one in found.synthetic_genres}
     return Topic("synthetic", "Synthetic genres", lead, [
-        _map(subject), _cards(found, model.scoring), _held(found), _centroids(found, model.scoring),
-        quality(found.quality), _choice(found), _profiles(found, model.scoring),
-        changes(found.change),
+        _map(subject, names), _cards(found, model.scoring, names), _held(found, names),
+        _centroids(found, model.scoring, names), quality(found.quality), _choice(found),
+        listing(found, model.scoring.scaler), changes(found.change),
     ])  # fmt: skip
 
 
-def listing(found: results.Discovery) -> Table:
-    """Each synthetic genre with its size and the real genres it leans to."""
-    rows = [(one.id, one.name, one.size, one.share, called(one)) for one in found.synthetic_genres]
-    columns = {"id": shown, "name": shown, "tracks": count, "share": percent,
-               "people call it": shown}  # fmt: skip
-    return Table("Synthetic genres", columns, rows, stability(found))
+def listing(found: results.Discovery, scaler: FeatureScaler) -> Table:
+    """Each synthetic genre with its size, its medians, and the real genres that it leans to."""
+    columns: Columns = {"synthetic genre": shown, "tracks": count, "share": percent}
+    # A circle has no median.
+    known = [one for one in map(feature, scaler.features) if one.encoding != "circular"]
+    for one in known:
+        unit = f" ({one.display_unit})" if one.display_unit else ""
+        columns[plain(one.name) + unit] = partial(in_units, one)
+    columns["people call it"] = shown
+    rows = [
+        (f"{one.id} {one.name}", one.size, one.share,
+         *(one.medians.get(of.name) for of in known), called(one) or None)
+        for one in found.synthetic_genres
+    ]  # fmt: skip
+    return Table("Sizes, medians and real genres", columns, rows, stability(found))
 
 
 def quality(found: results.QualityComparison | None) -> Table | None:
@@ -129,83 +143,79 @@ def called(genre: results.SyntheticGenre) -> str:
     return ", ".join(f"{one_line(name, 40)} {percent(shares[name], 0)}" for name in said)
 
 
-def _numbered(found: results.Discovery) -> dict[int, str]:
-    return {genre.id: f"{genre.id} {genre.name}" for genre in found.synthetic_genres}
-
-
-def _colours(found: results.Discovery) -> dict[int, str]:
-    names = _numbered(found)
-    return dict(zip(names, charts.palette(len(names)), strict=True))
-
-
-def _map(subject: Subject) -> Figure | None:
-    found = subject.model.clusters
-    plan, names, colours = found.map, _numbered(found), _colours(found)
+def _map(subject: Subject, names: Mapping[int, str]) -> Figure | None:
+    found, plan = subject.model.clusters, subject.model.clusters.map
     if plan is None or not plan.points:
         return None
-    tracks = list(_tracks(plan, subject))
+    genres, colours = found.synthetic_genres, charts.palette(len(names))
+    tracks = [
+        {"x": x, "y": y, "id": own, "synthetic": names.get(own, str(own)), **_track(one, subject)}
+        for (x, y, own), one in zip_longest(plan.points, plan.tracks)
+    ]
     drawn = "" if len(tracks) == subject.model.data.rows.accepted else ", drawn randomly"
     note = (
         f"{count(len(tracks))} tracks{drawn};"
         " t-SNE: neighbours are alike, distances between far groups mean nothing. Drag to move,"
         " scroll to zoom."
     )
+    finding = f"{len(genres)} synthetic genres"
+    if alike := [one for one in genres if one.nearest]:
+        first = min(alike, key=lambda one: one.nearest[0].distance)
+        other = next((one.name for one in genres if one.id == first.nearest[0].id), "another")
+        finding += f"; the most alike are {one_line(first.name)} and {one_line(other)}"
     chart = charts.chart(
         "map",
         tracks=tracks,
         centers=[{"x": x, "y": y, "id": one} for x, y, one in plan.centers if one in names],
-        landmarks=[{"x": one.x, "y": one.y, "name": one.name} for one in plan.genres],
-        ids=list(colours),
-        colours=list(colours.values()),
+        landmarks=[
+            {**one.model_dump(), "below": _is_freer_below(one, plan)} for one in plan.genres
+        ],
+        ids=list(names),
+        colours=colours,
     )
     return Figure(
         "map",
         "Where are the synthetic genres, and where is an artist?",
-        _nearest(found.synthetic_genres),
+        f"{finding}.",
         {"map": chart},
         note,
-        [(one, names[one], colours[one]) for one in names],
+        list(zip(names, names.values(), colours, strict=True)),
         searchable=any(one.title or one.artist for one in plan.tracks),
     )
 
 
-def _nearest(genres: Sequence[results.SyntheticGenre]) -> str:
-    alike = [one for one in genres if one.nearest]
-    if not alike:
-        return f"{len(genres)} synthetic genres."
-    first = min(alike, key=lambda one: one.nearest[0].distance)
-    other = next((one.name for one in genres if one.id == first.nearest[0].id), "another")
-    names = f"{one_line(first.name)} and {one_line(other)}"
-    return f"{len(genres)} synthetic genres; the most alike are {names}."
+def _is_freer_below(genre: results.Landmark, plan: results.CatalogueMap) -> bool:
+    """Whether the numbers of synthetic genres are farther from a label below its place than above."""
+    offset = _LABEL_OFFSET * np.ptp([y for _, y, _ in plan.points])
+    below, above = (
+        min((hypot(x - genre.x, y - genre.y + step) for x, y, _ in plan.centers), default=0.0)
+        for step in (offset, -offset)
+    )
+    return below > above
 
 
-def _tracks(plan: results.CatalogueMap, subject: Subject) -> Iterator[dict[str, Any]]:
-    """The points of the map with their tracks' names and labels."""
-    names = _numbered(subject.model.clusters)
-    named = [one.model_dump() for one in plan.tracks] or [{}] * len(plan.points)
-    for (x, y, own), track in zip(plan.points, named, strict=True):
-        texts = {key: track.get(key) or "" for key in ("title", "artist", "album")}
-        row = subject.labelled.get(track.get("track_id", ""), {})
-        genre, sure = row.get("genre"), row.get("genre_confidence")
-        label = f"{genre} {percent(sure, 0)}" if genre and sure is not None else ""
-        yield {"x": x, "y": y, "id": own, **texts,
-               "synthetic": names.get(own, str(own)), "genre": label}  # fmt: skip
+def _track(one: results.MapTrack | None, subject: Subject) -> dict[str, str]:
+    """Names and label of a track of the map; None in bundles of earlier versions."""
+    row = subject.labelled.get(one.track_id, {}) if one else {}
+    genre, sure = row.get("genre"), row.get("genre_confidence")
+    label = f"{genre} {percent(sure, 0)}" if genre and sure is not None else ""
+    names = {key: getattr(one, key, None) or "" for key in ("title", "artist", "album")}
+    return {**names, "genre": label}
 
 
-def _cards(found: results.Discovery, scoring: ScoringPart) -> Cards:
-    names, colours = _numbered(found), _colours(found)
+def _cards(found: results.Discovery, scoring: ScoringPart, names: Mapping[int, str]) -> Cards:
     rules = {one.id: one for one in found.rules.genres} if found.rules else {}
     cards = [
         {
             "genre": one,
             "name": names[one.id],
-            "colour": colours[one.id],
+            "colour": colour,
             "called": called(one),
             "sound": _sound(one, scoring),
             "alike": [names.get(other.id, "") for other in one.nearest[:2]],
             "rules": rules.get(one.id),
         }
-        for one in found.synthetic_genres
+        for one, colour in zip(found.synthetic_genres, charts.palette(len(names)), strict=True)
     ]
     note = (
         "Behind a real genre: its share of the labelled tracks. Typical tracks are the nearest to"
@@ -217,36 +227,31 @@ def _cards(found: results.Discovery, scoring: ScoringPart) -> Cards:
 def _sound(genre: results.SyntheticGenre, scoring: ScoringPart) -> str:
     """The features in which it differs most, each with its median."""
     pairs = [
-        (scaled.feature, value)
+        (declared, value)
         for scaled, value in zip(scoring.scaler.scaled_features, genre.centroid, strict=True)
-        if feature(scaled.feature).encoding != "circular"  # a circle has neither high nor low
+        # A circle has neither high nor low.
+        if (declared := feature(scaled.feature)).encoding != "circular" and abs(value) >= _NOTABLE
     ]
-    order = sorted(pairs, key=lambda pair: -abs(pair[1]))[:_MOST_SAID]
-    said = [
-        f"{plain(name)} {_median(name, genre)} ({abs(value):.1f} SD {'above' if value > 0 else 'below'})"
-        for name, value in order
-        if abs(value) >= _NOTABLE
-    ]
+    said = []
+    for one, value in sorted(pairs, key=lambda pair: -abs(pair[1]))[:_MOST_SAID]:
+        median = f"{in_units(one, genre.medians.get(one.name))} {one.display_unit}".rstrip()
+        side = "above" if value > 0 else "below"
+        said.append(f"{plain(one.name)} {median} ({abs(value):.1f} SD {side})")
     return enumerated(said) or "near the average track"
 
 
-def _median(name: str, genre: results.SyntheticGenre) -> str:
-    declared = feature(name)
-    return f"{in_units(declared, genre.medians.get(name))} {declared.display_unit}".rstrip()
-
-
-def _held(found: results.Discovery) -> Figure | None:
+def _held(found: results.Discovery, names: Mapping[int, str]) -> Figure | None:
     tables = [genre.genres for genre in found.synthetic_genres]
     columns = largest(tables, _MOST_HELD)
     totals = np.array([sum(table.values()) for table in tables])
     if not totals.any():
         return None
-    names, others = list(_numbered(found).values()), len(set().union(*tables)) - len(columns)
+    titles, others = list(names.values()), len(set().union(*tables)) - len(columns)
     counts = np.array([[table.get(name, 0) for name in columns] for table in tables])
     shares = counts / np.maximum(1, totals)[:, None]  # of all genres, also of those left out
     row, column = charts.largest(shares)
     finding = (
-        f"The purest is {one_line(names[row])}: {percent(shares[row, column])} of its"
+        f"The purest is {one_line(titles[row])}: {percent(shares[row, column])} of its"
         f" {count(totals[row])} labelled tracks are {one_line(columns[column])}."
     )
     note = "Shares of the row."
@@ -260,20 +265,20 @@ def _held(found: results.Discovery) -> Figure | None:
     if others:
         shares = np.column_stack([shares, 1 - shares.sum(axis=1)])
         columns.append(f"other ({others})")
-    chart = charts.heatmap(shares, names, columns, "share of the row")
+    chart = charts.heatmap(shares, titles, columns, "share of the row")
     question = "Which real genres are in each?"
     return Figure("held", question, finding, {"held": chart}, note)
 
 
-def _centroids(found: results.Discovery, scoring: ScoringPart) -> Figure:
-    names = list(_numbered(found).values())
+def _centroids(found: results.Discovery, scoring: ScoringPart, names: Mapping[int, str]) -> Figure:
+    titles = list(names.values())
     values = np.array([genre.centroid for genre in found.synthetic_genres])
     scaled = scoring.scaler.scaled_features
     columns = [plain(one.name) for one in scaled]
     row, column = charts.largest(np.abs(values))
     far = float(values[row, column])
     finding = (
-        f"{one_line(names[row])} differs most: its {columns[column]} is {abs(far):.1f} standard"
+        f"{one_line(titles[row])} differs most: its {columns[column]} is {abs(far):.1f} standard"
         f" deviations {'above' if far > 0 else 'below'} the average track."
     )
     note = "Red is above the average track, blue below."
@@ -283,7 +288,7 @@ def _centroids(found: results.Discovery, scoring: ScoringPart) -> Figure:
     compared = dict.fromkeys(plain(scaled[one.column].feature) for one in order)
     note += f" Tracks are compared by {enumerated(list(compared))}, in this order."
     limit = min(_FAR, max(0.5, float(np.abs(values).max())))
-    chart = charts.heatmap(values, names, columns, "standard deviations", far=limit)
+    chart = charts.heatmap(values, titles, columns, "standard deviations", far=limit)
     return Figure("centroids", "What distinguishes each?", finding, {"centroids": chart}, note)
 
 
@@ -296,29 +301,14 @@ def _choice(found: results.Discovery) -> Figure | None:
         f"Of {len(tried)} numbers tried, {stable.k} has the best stability ({stable.stability:.2f});"
         f" {k} were chosen."
     )
-    measured = {
-        title: [{"x": one.k, "y": getattr(one, name)} for one in tried]
-        for name, title in _TRIED.items()
-        if getattr(tried[0], name) is not None
-    }
-    drawn = {title: charts.chart("lines", points, title="number of synthetic genres", chosen=k)
-             for title, points in measured.items()}  # fmt: skip
+    drawn = {}
+    for name, title in _TRIED.items():
+        points = [{"x": one.k, "y": getattr(one, name)} for one in tried]
+        if points[0]["y"] is not None:
+            axis = "number of synthetic genres"
+            drawn[title] = charts.chart("lines", points, title=axis, chosen=k)
     note = (
         "Higher is better. Chosen is the highest kappa among numbers with a stability of at least"
         " 0.80; if there is none, the best stability."
     )
     return Figure("choice", f"Why {k} synthetic genres?", finding, drawn, note)
-
-
-def _profiles(found: results.Discovery, scoring: ScoringPart) -> Table:
-    """Medians of each synthetic genre."""
-    # A circle has no median.
-    known = [one for one in map(feature, scoring.scaler.features) if one.encoding != "circular"]
-    medians = {f"{plain(one.name)} ({one.display_unit})": partial(in_units, one) for one in known}
-    rows = [
-        (_numbered(found)[one.id], one.size, *(one.medians.get(of.name) for of in known))
-        for one in found.synthetic_genres
-    ]
-    forms = {name.removesuffix(" ()"): form for name, form in medians.items()}
-    columns: dict[str, Any] = {"synthetic genre": shown, "tracks": count, **forms}
-    return Table("Medians of each synthetic genre", columns, rows)
