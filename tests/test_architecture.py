@@ -57,10 +57,6 @@ def test_the_parser_of_this_test_sees_imports_in_functions_and_under_conditions(
     assert imported(tree, functions=False) == {"a.b", "c", "d", "h"}
 
 
-def test_few_modules_stand_outside_the_folders():
-    assert len([name for name in TREES if "." not in name]) <= 8
-
-
 def test_finding_java_needs_the_standard_library_only_because_it_runs_before_set_up():
     assert libraries(TREES["platform.java"]) <= set(sys.stdlib_module_names)
     at_once = libraries(TREES["__init__"], functions=False, types=False)
@@ -97,24 +93,18 @@ def _attributes(tree):
     }
 
 
-STARTS_FAST = (
-    "errors", "schema", "config", "platform.java", "platform.session", "features.scaling",
-    "bundle.files", "catalog.public_datasets", "cli.views",
-)  # fmt: skip
+# Modules, and what they must not load: what starts fast, help and completion, and a scoring job.
+LOADS = {
+    "errors schema config platform.java platform.session features.scaling bundle.files"
+    " catalog.public_datasets cli.views": "pyspark",
+    "cli": "pyspark numpy pandas pyarrow onnxruntime keras pydantic rich yaml",
+    "scoring.job pipelines.score": "tensorflow keras sklearn vl_convert",
+}
 
 
-def test_what_must_start_fast_does_not_load_pyspark():
-    assert "pyspark" not in _loaded_by(*STARTS_FAST)
-
-
-def test_help_and_completion_load_nothing_that_takes_time():
-    slow = "pyspark numpy pandas pyarrow onnxruntime keras pydantic rich yaml"
-    assert not set(slow.split()) & _loaded_by("cli")
-
-
-def test_a_scoring_job_does_not_load_what_only_training_needs():
-    found = _loaded_by("scoring.job", "pipelines.score")
-    assert not {"tensorflow", "keras", "sklearn", "vl_convert"} & found
+@pytest.mark.parametrize("modules", LOADS)
+def test_what_takes_time_is_not_loaded_where_it_is_not_needed(modules):
+    assert not set(LOADS[modules].split()) & _loaded_by(*modules.split())
 
 
 def _loaded_by(*modules):
@@ -142,12 +132,6 @@ def test_a_job_runs_the_command_of_its_name_and_nothing_else(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert getattr(module, name).name == name
-
-
-def test_the_architecture_page_describes_every_folder():
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    folders = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
-    assert {name for name in folders if f"`{name}/`" not in page} == set()
 
 
 def test_documents_name_tests_that_exist():

@@ -242,22 +242,13 @@ def test_a_folder_that_others_can_enter_is_refused(own_folder):
 
 
 def test_what_cannot_run_on_a_server_is_refused_in_one_line():
-    needed = ["--catalog", "no.csv", "--output", "x"]
+    read = ["inspect", "--catalog", "no.csv"]
     cases = {
-        "demo does not run on Spark Connect, only inspect, score, labels and report do": [
-            "demo",
-            "--warm",
-        ],
-        "run it without --remote": ["cluster", *needed, "--remote", "sc://h"],
-        "excludes --warm and --master": ["inspect", *needed[:2], "--remote", "sc://h", "--warm"],
-        "--warm runs on this machine, --master yarn elsewhere": [
-            "inspect",
-            *needed[:2],
-            "--warm",
-            "--master",
-            "yarn",
-        ],
-    }
+        "demo does not run on Spark Connect, only inspect, score, labels and report do": ["demo", "--warm"],
+        "run it without --remote": ["cluster", *read[1:], "--output", "x", "--remote", "sc://h"],
+        "excludes --warm and --master": [*read, "--remote", "sc://h", "--warm"],
+        "--warm runs on this machine, --master yarn elsewhere": [*read, "--warm", "--master", "yarn"],
+    }  # fmt: skip
     for message, words in cases.items():
         assert message in str(CliRunner().invoke(cli, words).exception)
 

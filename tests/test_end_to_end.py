@@ -16,29 +16,20 @@ from support.commands import (
     QUICK,
     REPEATED,
     labels,
+    options,
     run,
     write_catalogue,
 )
 from support.contract import violations
 from support.generated import GENRES, make_tracks
+from support.servers import mlflow_store
 
 from genre_spark.errors import GateError
 from genre_spark.schema import FEATURE_NAMES, LABELLED_COLUMNS, WHY_COLUMNS
 
 MODEL = "models/mine/1"
 # To train and evaluate on a few tracks.
-SMALL = [
-    part
-    for setting in (
-        "epochs=1",
-        "min_steps=0",
-        "min_held_out=0",
-        "test_share=0.5",
-        "least_tracks=20",
-        "least_artists=5",
-    )
-    for part in ("--set", setting)
-]
+SMALL = options("epochs=1", "min_steps=0", "test_share=0.5", "least_tracks=20", "least_artists=5")
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +74,8 @@ def catalogue(tmp_path_factory):
 @pytest.fixture(scope="module")
 def registry_of_mlflow(tmp_path_factory):
     """A store of MLflow on the disk."""
-    folder, before = tmp_path_factory.mktemp("mlflow"), mlflow.get_tracking_uri()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_EXPERIMENT_NAME", "genres")
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-        mlflow.create_experiment("genres", artifact_location=(folder / "artifacts").as_uri())
+    with mlflow_store(tmp_path_factory.mktemp("mlflow")):
         yield
-        mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,9 @@ def test_fields_that_were_not_given_stay_out_of_files():
     assert Sparse(name="a", note=None).model_dump() == {"name": "a", "note": None}
 
 
-def test_a_time_is_written_as_it_was_read():
+def test_a_time_is_written_as_it_was_read_and_what_is_none_is_refused():
     text = "2024-01-01T00:00:00+00:00"
     assert Made(at=text).model_dump(mode="json") == {"at": text}
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "2024-13-01T00:00:00+00:00"])
-def test_what_is_no_time_is_refused(text):
-    with pytest.raises(ValidationError):
-        Made(at=text)
+    for wrong in ("", "yesterday", text.replace("-01-", "-13-", 1)):
+        with pytest.raises(ValidationError):
+            Made(at=wrong)

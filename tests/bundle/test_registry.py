@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 from support.edits import FEATURES, KNOWN, SETTINGS, start
-from support.generated import make_genre_metrics, make_manifest, make_metrics, make_profile
+from support.generated import (
+    make_genre_metrics,
+    make_manifest,
+    make_metrics,
+    with_scoring,
+    write_bundle,
+)
 from support.networks import make_network
 
 from genre_spark import api
@@ -33,13 +39,10 @@ def make_bundle(path, accuracy=0.9, seed=1, kind="full"):
     # Each version is another model.
     network = make_network(seed=sum(path.name.encode()), scaled=4) if kind == "full" else None
     manifest = make_manifest(network, features=FEATURES).model_copy(update={"seed": seed})
-    path.mkdir(parents=True)
     if network:
-        manifest = manifest.model_copy(
-            update={"genres": make_genre_metrics(known=make_metrics(accuracy=accuracy))}
-        )
-        (path / files.ONNX).write_bytes(network)
-    files.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
+        genres = make_genre_metrics(known=make_metrics(accuracy=accuracy))
+        manifest = manifest.model_copy(update={"genres": genres})
+    write_bundle(path, manifest, network)
     return manifest.model_id
 
 
@@ -159,12 +162,16 @@ def test_a_promotion_that_cannot_be_read_is_refused_and_not_skipped(registry):
         located("mine@champion", registry)
 
 
-@pytest.mark.parametrize("version", ["../../outside", "..", ".", "", "a/b", 3, None])
-def test_a_promotion_that_leads_out_of_its_model_is_refused(registry, version):
+def promote_with(registry, **changes):
+    """Promotes version 1; the promotion's file says something else."""
     promote(registry, "1")
     file = registry / "mine" / "_promotions" / "000001.json"
-    made = json.loads(file.read_text()) | {"version": version}
-    file.write_text(json.dumps(made))
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize("version", ["../../outside", "..", ".", "", "a/b", 3, None])
+def test_a_promotion_that_leads_out_of_its_model_is_refused(registry, version):
+    promote_with(registry, version=version)
     make_bundle(registry.parent / "outside")
     with pytest.raises(BundleError, match=r"000001\.json: is damaged"):
         located("mine@champion", registry)
@@ -218,20 +225,27 @@ def compared(champion, candidate):
 
 
 def test_promotions_of_earlier_versions_are_still_read(registry):
-    promote(registry, "1")
-    file = registry / "mine" / "_promotions" / "000001.json"
-    content = json.loads(file.read_text())
-    content["evidence"] = {"by": "splits", "trusts": "accuracies", "protocols": {}}
-    file.write_text(json.dumps(content))
+    evidence = {"by": "splits", "trusts": "accuracies", "protocols": {}}
+    promote_with(registry, evidence=evidence)
     assert located("mine@champion", registry).endswith("/1")
 
 
-def test_a_rollback_leads_to_an_earlier_champion_only(registry):
+def test_a_rollback_leads_to_a_model_that_had_the_alias_and_to_no_other(registry):
+    promote(registry, "2", alias="challenger")
     crown(registry, "3")
     crown(registry, "1")
-    with pytest.raises(BundleError, match="has never been champion"):
+    with pytest.raises(BundleError, match="has never been champion; promote it without --rollback"):
         promote(registry, "2", rollback=True)
     assert promote(registry, "3", rollback=True).evidence is None
+    assert located("mine@champion", registry).endswith("/3")
+    # Other aliases may go back too, and forth without a comparison.
+    promote(registry, "1", alias="challenger")
+    assert promote(registry, "2", alias="challenger", rollback=True).version == "2"
+    # Another model has the name of an earlier champion.
+    shutil.rmtree(registry / "mine" / "1")
+    shutil.copytree(registry / "mine" / "2", registry / "mine" / "1")
+    with pytest.raises(BundleError, match="has never been champion"):
+        promote(registry, "1", rollback=True)
     assert located("mine@champion", registry).endswith("/3")
 
 
@@ -351,8 +365,7 @@ def test_the_catalogue_gate_counts_tracks_of_artists_new_to_both(spark, pair, to
 def test_a_model_that_names_no_artists_is_not_compared_on_a_catalogue(spark, pair):
     source, champion, candidate = pair
     part = candidate.manifest.scoring.genres.model_copy(update={"has_artists": False})
-    scoring = candidate.manifest.scoring.model_copy(update={"genres": part})
-    manifest = candidate.manifest.model_copy(update={"scoring": scoring})
+    manifest = with_scoring(candidate.manifest, candidate.onnx, genres=part)
     silent = Bundle(candidate.path, manifest, candidate.onnx, candidate.profile)
     with pytest.raises(GateError, match="does not record the artists that it has learned from"):
         promotion_gate.compared(spark, source, champion, silent, SETTINGS)
@@ -376,11 +389,8 @@ def test_diff_reports_how_many_labels_change_and_where(spark, pair, told):
     assert genres.labelled["right_after"] == (after["genre"] == tracks["genre"]).sum()
     both = before["genre_accepted"] & after["genre_accepted"]
     assert genres.accepted["kept"] == both.sum()
-    assert found.synthetic_genres.model_dump() == {
-        "same_ids": True,
-        "changed": 0,
-        "flows": (),
-    }
+    same = {"same_ids": True, "changed": 0, "flows": ()}
+    assert found.synthetic_genres.model_dump() == same
     assert sum(one.tracks for one in found.why.features) == changed.sum()
 
 
@@ -398,26 +408,6 @@ def test_diff_reports_what_the_models_were_made_of(registry):
     assert found["left_out"] == ((), ("year",))
     assert found["features"][0] == list(FEATURES)
     assert "genres" not in found
-
-
-def test_a_rollback_to_another_model_under_the_name_of_an_earlier_champion_is_refused(registry):
-    crown(registry, "1")
-    crown(registry, "2")
-    shutil.rmtree(registry / "mine" / "1")
-    shutil.copytree(registry / "mine" / "3", registry / "mine" / "1")
-    with pytest.raises(BundleError, match="has never been champion; promote it without --rollback"):
-        promote(registry, "1", rollback=True)
-    assert located("mine@champion", registry).endswith("/2")
-
-
-def test_a_version_that_had_another_alias_is_no_earlier_champion(registry):
-    promote(registry, "3", alias="challenger")
-    promote(registry, "1")
-    with pytest.raises(BundleError, match="has never been champion"):
-        promote(registry, "3", rollback=True)
-    # Other aliases may go back too, and forth without a comparison.
-    promote(registry, "1", alias="challenger")
-    assert promote(registry, "3", alias="challenger", rollback=True).version == "3"
 
 
 def test_a_champion_may_be_promoted_again_without_a_comparison(registry):

@@ -14,13 +14,20 @@ UNDERSTOOD = {
     "unanswered rows": "track_id,genre\na,Rock\nc,\nd\nb,jazz\n",
     "said twice alike": "track_id,genre\na,Rock\nb,jazz\na,rock\n",
 }
+# Files by their names, and why they are refused.
 REFUSED = {
-    "track_id,label\na,Rock\n": "no column 'genre'; found: track_id, label",
-    "": "no column 'track_id'",
-    "track_id,genre\na,Rock\na,jazz\n": r"contradict each other on 1 tracks: a is Rock"
-    r" \(x\.csv, line 2\) and jazz \(x\.csv, line 3\)",
-    "track_id,genre\na,Rock\n,jazz\n": "x.csv, line 3: an answer without track_id",
-}
+    "no genre": ({"x.csv": "track_id,label\na,Rock\n"}, "no column 'genre'; found: track_id, label"),
+    "nothing": ({"x.csv": ""}, "no column 'track_id'"),
+    "two answers": (
+        {"x.csv": "track_id,genre\na,Rock\na,jazz\n"},
+        r"contradict each other on 1 tracks: a is Rock \(x\.csv, line 2\) and jazz \(x\.csv, line 3\)",
+    ),
+    "two answers in two files": (
+        {"one": "track_id,genre\na,Rock\n", "two": "track_id,genre\na,?\n"},
+        r"Rock \(one, line 2\) and \? \(two, line 2\)",
+    ),
+    "no id": ({"x.csv": "track_id,genre\na,Rock\n,jazz\n"}, "x.csv, line 3: an answer without track_id"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", UNDERSTOOD)
@@ -33,28 +40,22 @@ def test_who_does_not_know_gives_no_genre(said):
     assert answers.read({"x.csv": f"track_id,genre\na,{said}\n"}) == {"a": answers.UNANSWERABLE}
 
 
-@pytest.mark.parametrize("content", REFUSED)
-def test_what_is_unclear_is_refused_with_its_place(content):
-    with pytest.raises(InputError, match=REFUSED[content]):
-        answers.read({"x.csv": content})
+@pytest.mark.parametrize(("given", "told"), REFUSED.values(), ids=REFUSED)
+def test_what_is_unclear_is_refused_with_its_place(given, told):
+    with pytest.raises(InputError, match=told):
+        answers.read(given)
 
 
-def test_files_that_contradict_each_other_are_named():
-    with pytest.raises(InputError, match=r"Rock \(one, line 2\) and \? \(two, line 2\)"):
-        answers.read({"one": "track_id,genre\na,Rock\n", "two": "track_id,genre\na,?\n"})
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_other_encodings_are_refused(tmp_path, encoding):
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("latin-1", "is not UTF-8"), ("utf-16", "is not UTF-8"), (None, "no such file")],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, encoding, told):
     path = tmp_path / "answers.csv"
-    path.write_text("track_id,genre\na,Pärt\n", encoding=encoding)
-    with pytest.raises(InputError, match="is not UTF-8"):
+    if encoding:
+        path.write_text("track_id,genre\na,Pärt\n", encoding=encoding)
+    with pytest.raises(InputError, match=told):
         answers.read_files(LocalStorage(), [str(path)])
-
-
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        answers.read_files(LocalStorage(), [str(tmp_path / "none.csv")])
 
 
 def test_answers_replace_genres_and_unknown_ids_are_refused(spark):

@@ -14,10 +14,9 @@ import pytest
 from pyarrow import parquet as pq
 from support import edits
 from support.edits import FEATURES
-from support.generated import make_manifest, make_profile, make_tracks
+from support.generated import make_manifest, make_tracks, write_bundle
 from support.tables import GOOD
 
-from genre_spark.bundle import files
 from genre_spark.catalog.catalogue import Source, open_catalogue
 from genre_spark.catalog.reader import SWALLOWED
 from genre_spark.config import CatalogSettings, load_settings
@@ -327,10 +326,7 @@ def test_a_bad_table_is_read_for_what_it_is_or_refused_in_one_line(spark, tmp_pa
 @pytest.fixture(scope="module")
 def clusters(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "clusters"
-    folder.mkdir()
-    manifest, profile = make_manifest(features=FEATURES), make_profile(features=FEATURES)
-    files.write_files(folder, manifest, profile, "# A card\n")
-    return str(folder)
+    return str(write_bundle(folder, make_manifest(features=FEATURES)))
 
 
 ODD = {

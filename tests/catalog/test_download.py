@@ -89,20 +89,24 @@ def fetch(server, tmp_path):
     return run
 
 
+@pytest.fixture
+def part(tmp_path):
+    """Where the part of a file is that has come; its folder is there."""
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data" / "mine.csv.part"
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_comes_whole_under_its_name_and_nothing_else_stays(fetch):
-    fetched, target, told = fetch()
+@pytest.mark.parametrize("path", ["table.csv", "moved.csv"], ids=["at once", "redirected"])
+def test_a_file_comes_whole_under_its_name_and_nothing_else_stays(fetch, path):
+    fetched, target, told = fetch(path=path)
     assert fetched
     assert target.read_bytes() == CONTENT
     assert names(target.parent) == ["mine.csv"]
     assert told[-1] == (len(CONTENT), len(CONTENT))
-
-
-def test_a_redirection_is_followed(fetch):
-    assert fetch(path="moved.csv")[1].read_bytes() == CONTENT
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_ended(server, fetch):
@@ -132,10 +136,9 @@ def test_a_connection_that_gains_nothing_is_given_up_and_what_came_is_kept(serve
 
 
 @pytest.mark.parametrize("aim", ["mine.txt", "nowhere"])
-def test_a_link_in_the_place_of_the_part_is_not_followed(fetch, tmp_path, aim):
+def test_a_link_in_the_place_of_the_part_is_not_followed(fetch, tmp_path, part, aim):
     (tmp_path / "mine.txt").write_text("mine")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "mine.csv.part").symlink_to(tmp_path / aim)
+    part.symlink_to(tmp_path / aim)
     with pytest.raises(OutputError, match="is no plain file"):
         fetch()
     assert (tmp_path / "mine.txt").read_text() == "mine"
@@ -157,26 +160,20 @@ def test_a_wrong_checksum_leaves_nothing_behind(fetch, tmp_path):
     assert names(tmp_path / "data") == []
 
 
-def test_a_part_of_another_file_is_found_out_and_thrown_away(server, fetch, tmp_path):
-    part = tmp_path / "data" / "mine.csv.part"
-    part.parent.mkdir()
-    part.write_bytes(b"?" * HALF)
+@pytest.mark.parametrize(
+    "content", [b"?" * HALF, CONTENT + b"more than there is"], ids=["another file", "longer"]
+)
+def test_a_part_of_another_file_is_found_out_and_thrown_away(fetch, part, content):
+    part.write_bytes(content)
     with pytest.raises(InputError, match="not the file that it should be"):
         fetch()
+    assert not part.exists()
     assert fetch()[1].read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("extra", [b"", b"more than there is"])
-def test_a_part_that_is_as_long_as_the_file_is_checked_by_its_checksum(fetch, tmp_path, extra):
-    part = tmp_path / "data" / "mine.csv.part"
-    part.parent.mkdir()
-    part.write_bytes(CONTENT + extra)
-    if extra:
-        with pytest.raises(InputError, match="not the file that it should be"):
-            fetch()
-        assert not part.exists()
-    else:
-        assert fetch()[1].read_bytes() == CONTENT
+def test_a_part_that_is_the_whole_file_is_taken(fetch, part):
+    part.write_bytes(CONTENT)
+    assert fetch()[1].read_bytes() == CONTENT
 
 
 def test_a_file_that_is_there_is_not_fetched_again(server, fetch):

@@ -29,65 +29,26 @@ def read(*columns):
     return {name: one.expression for name, one in guess(columns).items()}
 
 
-@pytest.mark.parametrize(
-    ("name", "column"),
-    [
-        ("tempo", "tempo"),
-        ("tempo", "BPM"),
-        ("tempo", "Beats Per Minute (BPM)"),
-        ("valence", "audio_valence"),
-        ("loudness", "Loudness (dB)"),
-        ("duration_ms", "trackDurationMs"),
-        ("danceability", "danceability_%"),
-        ("energy", "nrgy"),
-    ],
-)
-def test_features_are_known_by_what_people_call_them(name, column):
+NAMED = {
+    "tempo": ("tempo", "BPM", "Beats Per Minute (BPM)"),
+    "valence": ("audio_valence",),
+    "loudness": ("Loudness (dB)",),
+    "duration_ms": ("trackDurationMs",),
+    "danceability": ("danceability_%",),
+    "energy": ("nrgy",),
+    "track_id": ("id", "Spotify ID"),
+    "artist": ("artist(s)_name",),
+    "album": ("track_album_id",),
+    "title": ("track_name",),
+    "genre": ("Top Genre",),
+}
+
+
+@pytest.mark.parametrize(("name", "column"), [(n, one) for n in NAMED for one in NAMED[n]])
+def test_columns_are_known_by_what_people_call_them(name, column):
     usual = {"duration_ms": 200_000, "tempo": 120, "loudness": -5}.get(name, 0.5)
-    assert read(numbers(column, usual)) == {name: readable_name(column)}
-
-
-@pytest.mark.parametrize(
-    ("name", "column"),
-    [
-        ("track_id", "id"),
-        ("track_id", "Spotify ID"),
-        ("artist", "artist(s)_name"),
-        ("album", "track_album_id"),
-        ("title", "track_name"),
-        ("genre", "Top Genre"),
-    ],
-)
-def test_texts_are_known_by_what_people_call_them(name, column):
-    assert read(words(column, "a")) == {name: readable_name(column)}
-
-
-def test_the_likelier_of_two_columns_is_taken_and_none_twice():
-    names = (
-        "name",
-        "id",
-        "album",
-        "album_id",
-        "artist_ids",
-        "artists",
-        "track_id",
-        "playlist_name",
-    )
-    assert read(*(words(name, "x") for name in names)) == {
-        "track_id": "track_id",
-        "artist": "artists",
-        "album": "album_id",
-        "title": "name",
-    }
-
-
-def test_a_column_without_a_value_or_of_another_kind_is_passed_over():
-    empty = Column("tempo", "double", 0.0)
-    nested = words("genre", "{pop}", kind="struct<name:string>")
-    text = words("energy", "high", "low")
-    assert read(empty, numbers("bpm", 120)) == {"tempo": "bpm"}
-    # Else a mapping that does not name them would take them as they are.
-    assert read(nested, text) == {"genre": "null", "energy": "null"}
+    given = numbers(column, usual) if name in FEATURE_NAMES else words(column, "a")
+    assert read(given) == {name: readable_name(column)}
 
 
 @pytest.mark.parametrize(
@@ -97,21 +58,6 @@ def test_a_printed_list_is_left_to_the_parser_of_names(printed):
     assert read(words("artists", printed)) == {"artist": "artists", "artists": "artists"}
     # Titles may look like that and mean it.
     assert read(words("title", printed)) == {"title": "title"}
-
-
-def test_the_first_of_several_artists_is_taken():
-    several = {"artists": "artists"}
-    assert read(words("artists", "A", "B;C")) == {"artist": "split(artists, ';')[0]", **several}
-    listed = words("artists", "[A, B]", kind="array<string>")
-    assert read(listed) == {"artist": "artists[0]", **several}
-    assert read(words("artists", "Earth, Wind & Fire")) == {"artist": "artists"}
-
-
-def test_genres_are_parted_at_commas_where_the_column_is_of_several():
-    assert read(words("Artist Genres", "pop,dance pop")) == {
-        "genre": "split(`Artist Genres`, ',')[0]"
-    }
-    assert read(words("genre", "folk, world, & country")) == {"genre": "genre"}
 
 
 def identifier(name, distinct, **facts):
@@ -130,24 +76,76 @@ def test_an_id_is_the_column_that_distinguishes_rows_and_not_the_likeliest_name(
     assert read(identifier("track_id", 0.86), identifier("isrc", 1.0))["track_id"] == "track_id"
 
 
-def test_ids_that_a_program_wrote_with_a_decimal_are_read_without_it():
-    assert read(words("id", "123.0", "45.0")) == {"track_id": r"regexp_replace(id, r'\.0$', '')"}
+# Columns, and the expressions by genre-spark's name.
+READINGS = {
+    "the likelier of two, and none twice": (
+        [words(n, "x") for n in ["name", "id", "album", "album_id", "artist_ids", "artists", "track_id", "playlist_name"]],
+        {"track_id": "track_id", "artist": "artists", "album": "album_id", "title": "name"},
+    ),
+    "one without a value": ([Column("tempo", "double", 0.0), numbers("bpm", 120)], {"tempo": "bpm"}),
+    # Else a mapping that does not name them would take them as they are.
+    "others of another kind": (
+        [words("genre", "{pop}", kind="struct<name:string>"), words("energy", "high", "low")],
+        {"genre": "null", "energy": "null"},
+    ),
+    "several artists": (
+        [words("artists", "A", "B;C")], {"artist": "split(artists, ';')[0]", "artists": "artists"}
+    ),
+    "a list of artists": (
+        [words("artists", "[A, B]", kind="array<string>")], {"artist": "artists[0]", "artists": "artists"}
+    ),
+    "one artist with a comma": ([words("artists", "Earth, Wind & Fire")], {"artist": "artists"}),
+    "several genres": (
+        [words("Artist Genres", "pop,dance pop")], {"genre": "split(`Artist Genres`, ',')[0]"}
+    ),
+    "one genre with commas": ([words("genre", "folk, world, & country")], {"genre": "genre"}),
+    "ids that a program wrote with a decimal": (
+        [words("id", "123.0", "45.0")], {"track_id": r"regexp_replace(id, r'\.0$', '')"}
+    ),
+    "fields of structs": (
+        [
+            words("track.id", "a", nested="track.id"),
+            words("track.artists.name", "[A]", kind="array<string>", nested="track.artists.name"),
+            words("track.album.name", "B", nested="track.album.name"),
+            numbers("audio_features.tempo", 120),
+        ],
+        {
+            "track_id": "track.id",
+            "artist": "track.artists.name[0]",
+            "artists": "track.artists.name",
+            "album": "track.album.name",
+            "tempo": "`audio_features.tempo`",
+        },
+    ),
+    "keys and modes in numbers": (
+        [numbers("key", 5), numbers("mode", 1)], {"key": "key", "mode": "mode"}
+    ),
+    # By how long most tracks last.
+    "minutes": ([numbers("length", 3.5)], {"duration_ms": "length * 60000"}),
+    "seconds": ([numbers("length", 210)], {"duration_ms": "length * 1000"}),
+    "milliseconds": ([numbers("length", 210_000)], {"duration_ms": "length"}),
+    "nanoseconds": ([numbers("length", 210_000_000_000)], {"duration_ms": "length / 1000000"}),
+    "each share in percent or not": (
+        [numbers("energy", 70), numbers("valence", 0.5), numbers("instrumentalness", 0)],
+        {"energy": "energy / 100", "valence": "valence", "instrumentalness": "instrumentalness"},
+    ),
+    "years": ([numbers("year", 1999)], {"year": "year"}),
+    "years of texts": (
+        [words("release_date", "1999-01-02", "1999", "1999-01")],
+        {"year": "cast(substring(release_date, 1, 4) as int)"},
+    ),
+    "years of dates": (
+        [words("album_release_date", "x", kind="date")], {"year": "year(album_release_date)"}
+    ),
+    "dates of no release": ([words("released", "x", kind="date")], {}),
+    "words for a date": ([words("date", "spring")], {}),
+    "numbers that are no years": ([numbers("year", 3)], {}),
+}  # fmt: skip
 
 
-def test_fields_of_structs_are_read_by_what_they_are_called():
-    nested = [
-        words("track.id", "a", nested="track.id"),
-        words("track.artists.name", "[A]", kind="array<string>", nested="track.artists.name"),
-        words("track.album.name", "B", nested="track.album.name"),
-        numbers("audio_features.tempo", 120),
-    ]
-    assert read(*nested) == {
-        "track_id": "track.id",
-        "artist": "track.artists.name[0]",
-        "artists": "track.artists.name",
-        "album": "track.album.name",
-        "tempo": "`audio_features.tempo`",
-    }
+@pytest.mark.parametrize(("columns", "expected"), READINGS.values(), ids=READINGS)
+def test_columns_are_read_by_their_names_kinds_and_values(columns, expected):
+    assert read(*columns) == expected
 
 
 # What people write, and the numbers that it means; None for what means none.
@@ -213,45 +211,6 @@ def test_modes_are_taken_from_keys_that_name_them(spark):
         expression = read(words("key", *keys))["mode"]
         rows = spark.createDataFrame([(key,) for key in keys], "key string")
         assert tuple(row[0] for row in rows.selectExpr(expression).collect()) == modes
-
-
-def test_keys_and_modes_that_are_numbers_stay_what_they_are():
-    assert read(numbers("key", 5), numbers("mode", 1)) == {"key": "key", "mode": "mode"}
-
-
-@pytest.mark.parametrize(
-    ("median", "expression"),
-    [
-        (3.5, "length * 60000"),
-        (210, "length * 1000"),
-        (210_000, "length"),
-        (210_000_000_000, "length / 1000000"),
-    ],
-)
-def test_the_unit_of_durations_is_recognised_by_how_long_most_tracks_last(median, expression):
-    assert read(numbers("length", median)) == {"duration_ms": expression}
-
-
-def test_each_share_is_in_percent_or_not_by_its_own_values():
-    some = [numbers("energy", 70), numbers("valence", 0.5), numbers("instrumentalness", 0)]
-    assert read(*some) == {
-        "energy": "energy / 100", "valence": "valence", "instrumentalness": "instrumentalness",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("column", "expression"),
-    [
-        (numbers("year", 1999), "year"),
-        (words("release_date", "1999-01-02", "1999", "1999-01"), "cast(substring(release_date, 1, 4) as int)"),
-        (words("released", "x", kind="date"), None),
-        (words("album_release_date", "x", kind="date"), "year(album_release_date)"),
-        (words("date", "spring"), None),
-        (numbers("year", 3), None),
-    ],
-)  # fmt: skip
-def test_years_are_taken_from_years_and_dates(column, expression):
-    assert read(column).get("year") == expression
 
 
 def test_an_id_can_be_made_of_artist_and_title_and_of_more_that_tells_tracks_apart():

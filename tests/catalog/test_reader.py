@@ -2,7 +2,10 @@
 
 import gzip
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as pq
+from pyspark.sql import functions as F
 from support.generated import make_tracks
 
 from genre_spark.catalog import reader
@@ -10,8 +13,6 @@ from genre_spark.catalog.reader import CORRUPT, SOURCE, map_columns, odd_name
 from genre_spark.errors import ConfigError, InputError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
 from genre_spark.source import Dataset, load_dataset
-
-NUMBERS = dict.fromkeys(FEATURE_NAMES, "1")
 
 
 @pytest.fixture
@@ -89,15 +90,11 @@ def test_tables_of_other_systems_and_packed_ones_read_the_same(file, rows):
         assert [(row["title"], row["tempo"]) for row in found] == [("Å ✓", 100.0), ("b", 110.0)]
 
 
-def test_tabs_separate_where_the_name_says_tsv_and_options_of_the_dataset_reach_the_reader(
-    file, rows
-):
+def test_tabs_separate_where_the_name_says_tsv(file, rows):
     text = "track_id\ttitle\ttempo\n1\ta,b\t100\n"
     for name in ("tracks.tsv.gz", "TRACKS.TSV"):
         (row,) = rows(file(text, name))
         assert (row["title"], row["tempo"]) == ("a,b", 100.0), name
-    (row,) = rows(file("track_id;tempo\n1;100\n"), Dataset(options={"sep": ";"}))
-    assert row["tempo"] == 100.0
 
 
 def test_parquet_json_and_csv_of_the_same_tracks_map_to_the_same_rows(spark, tmp_path, rows):
@@ -169,17 +166,31 @@ def test_a_malformed_json_line_is_kept_whole(file, rows):
 # Columns
 
 
-def test_columns_are_matched_without_regard_to_case(file, rows):
-    path = file(csv("TRACK_ID,Artist,Tempo,YEAR,popularity", "1,A,100,1999,7"))
-    (row,) = rows(path, Dataset(extra_features=("year", "Popularity")))
-    assert (row["track_id"], row["artist"], row["tempo"]) == ("1", "A", 100.0)
-    assert (row["year"], row["Popularity"]) == (1999.0, 7.0)
+MAPPED = {
+    "names in another case": (
+        csv("TRACK_ID,Artist,Tempo,YEAR,popularity", "1,A,100,1999,7"),
+        Dataset(extra_features=("year", "Popularity")),
+        {"track_id": "1", "artist": "A", "tempo": 100.0, "year": 1999.0, "Popularity": 7.0},
+    ),
+    "an expression before a column of the same name": (
+        csv("track_id,tempo,bpm,genre", "1,100,50,Rock"),
+        Dataset(columns={"tempo": "2 * bpm + 1", "genre": "lower(genre)"}),
+        {"tempo": 101.0, "genre": "rock"},
+    ),
+    "names that only end in numbers": (
+        csv("track_id,tempo,tempo1,x1,x2", "1,100,1,2,3"), Dataset(), {"tempo": 100.0, "track_id": "1"}
+    ),
+    "options of the dataset": (
+        csv("track_id;tempo", "1;100"), Dataset(options={"sep": ";"}), {"tempo": 100.0, "track_id": "1"}
+    ),
+}  # fmt: skip
 
 
-def test_an_expression_counts_more_than_a_column_of_the_same_name(file, rows):
-    path = file(csv("track_id,tempo,bpm,genre", "1,100,50,Rock"))
-    (row,) = rows(path, Dataset(columns={"tempo": "2 * bpm + 1", "genre": "lower(genre)"}))
-    assert (row["tempo"], row["genre"]) == (101.0, "rock")
+@pytest.mark.parametrize("kind", MAPPED)
+def test_columns_become_those_of_genre_spark(file, rows, kind):
+    text, dataset, expected = MAPPED[kind]
+    (row,) = rows(file(text), dataset)
+    assert {name: row[name] for name in expected} == expected
 
 
 def test_what_the_source_lacks_is_null_and_not_listed(spark, file):
@@ -262,32 +273,18 @@ def test_a_csv_with_a_column_twice_by_case_is_refused(file, refusal, names):
     )
 
 
-def test_columns_that_only_end_in_numbers_are_not_repeated(file, rows):
-    (row,) = rows(file(csv("track_id,tempo,tempo1,x1,x2", "1,100,1,2,3")))
-    assert row["tempo"] == 100.0
-
-
-@pytest.mark.parametrize("fmt", ["json", "parquet"])
-def test_another_table_with_a_column_twice_by_case_is_refused(spark, file, tmp_path, refusal, fmt):
-    if fmt == "json":
-        path = file('{"track_id": "1", "tempo": 1, "Tempo": 2}\n', "tracks.json")
-    else:
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        path = str(tmp_path / "tracks.parquet")
-        parquet.write_table(
-            pa.table([["1"], [1.0], [2.0]], names=["track_id", "tempo", "Tempo"]), path
-        )
-    told = refusal(path)
-    assert told.startswith(f"{path}: ")
-    assert "`tempo`" in told.lower() or "column tempo" in told
-
-
-def test_a_joined_table_with_a_column_twice_is_refused(spark):
-    table = spark.sql("SELECT '1' track_id, 1.0 tempo, 2.0 Tempo")
+def test_another_table_with_a_column_twice_by_case_is_refused(spark, file, tmp_path, refusal):
+    json = file('{"track_id": "1", "tempo": 1, "Tempo": 2}\n', "tracks.json")
+    parquet = str(tmp_path / "tracks.parquet")
+    names = ["track_id", "tempo", "Tempo"]
+    pq.write_table(pa.table([["1"], [1.0], [2.0]], names=names), parquet)
+    for path in (json, parquet):
+        told = refusal(path)
+        assert told.startswith(f"{path}: ")
+        assert "`tempo`" in told.lower() or "column tempo" in told
+    joined = spark.sql("SELECT '1' track_id, 1.0 tempo, 2.0 Tempo")
     with pytest.raises(InputError, match=r"^memory: column tempo appears more than once"):
-        map_columns(table, Dataset(), "memory")
+        map_columns(joined, Dataset(), "memory")
 
 
 def test_an_expression_that_spark_cannot_evaluate_for_a_row_is_refused(file, refusal):
@@ -381,44 +378,40 @@ def test_tidytuesday_takes_the_year_from_dates_of_any_length(file, rows):
 # The real tables
 
 
-def totals(spark, path, name, **wanted):
-    """How many rows of a real table meet each condition, in one pass."""
-    from pyspark.sql import functions as F
-
-    dataset = load_dataset(name)
-    rows = map_columns(reader.read(spark, str(path), dataset), dataset, str(path)).rows
-    counted = [F.count_if(F.expr(condition)).alias(key) for key, condition in wanted.items()]
-    return rows.agg(F.count("*").alias("rows"), *counted).first().asDict()
-
-
-def test_the_real_spotify_table_reads_whole(spark, real_tables):
-    found = totals(
-        spark,
-        real_tables / "tracks_features_69522.csv.gz",
+# A file, its dataset, and how many of its rows meet each condition.
+REAL = {
+    "spotify": (
+        "tracks_features_69522.csv.gz",
         "spotify-1.2m",
-        malformed=f"{CORRUPT} IS NOT NULL",
-        incomplete="track_id IS NULL OR tempo IS NULL OR year IS NULL",
-        nameless="artist IS NULL",
-        several="artist RLIKE '[\\'\"], [\\'\"]'",
-        rage="artist = 'Rage Against The Machine'",
-    )
-    assert found.pop("rage") > 0
-    # Of "Various Artists" and the like.
-    assert found.pop("nameless") == 87
-    assert found == {"rows": 69_522, "malformed": 0, "incomplete": 0, "several": 0}
-
-
-def test_the_real_tidytuesday_table_reads_whole(spark, real_tables):
-    found = totals(
-        spark,
-        real_tables / "spotify_songs.csv.gz",
+        {
+            f"{CORRUPT} IS NOT NULL": 0,
+            "track_id IS NULL OR tempo IS NULL OR year IS NULL": 0,
+            "artist RLIKE '[\\'\"], [\\'\"]'": 0,
+            "artist IS NULL": 87,  # of "Various Artists" and the like
+            "true": 69_522,
+        },
+    ),
+    "tidytuesday": (
+        "spotify_songs.csv.gz",
         "tidytuesday",
-        malformed=f"{CORRUPT} IS NOT NULL",
-        incomplete="track_id IS NULL OR genre IS NULL OR tempo IS NULL OR year IS NULL",
-        nameless="artist IS NULL",
-        untitled="title IS NULL",
-    )
-    # R writes NA where it has nothing: 5 rows; 9 are of "Various Artists" or "Unknown Artist".
-    assert found == {
-        "rows": 32_833, "malformed": 0, "incomplete": 0, "nameless": 14, "untitled": 5
-    }  # fmt: skip
+        {
+            f"{CORRUPT} IS NOT NULL": 0,
+            "track_id IS NULL OR genre IS NULL OR tempo IS NULL OR year IS NULL": 0,
+            # R writes NA where it has nothing: 5 rows; 9 are of "Various Artists" or "Unknown Artist".
+            "artist IS NULL": 14,
+            "title IS NULL": 5,
+            "true": 32_833,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("table", REAL)
+def test_a_real_table_reads_whole(spark, real_tables, table):
+    name, preset, expected = REAL[table]
+    path, dataset = str(real_tables / name), load_dataset(preset)
+    rows = map_columns(reader.read(spark, path, dataset), dataset, path).rows
+    found = rows.agg(*[F.count_if(F.expr(one)).alias(one) for one in expected]).first().asDict()
+    assert found == expected
+    if table == "spotify":
+        assert not rows.filter("artist = 'Rage Against The Machine'").isEmpty()

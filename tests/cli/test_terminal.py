@@ -77,16 +77,10 @@ def shown(capsys):
     return show
 
 
-def test_drift_that_warns_is_named_the_farthest_first(shown):
+def test_drift_that_warns_is_named_the_farthest_first_and_none_needs_no_word(shown):
     assert shown()["drift"] == "other shares of genres (PSI 0.40), tempo (PSI 0.31, KS 0.10)"
-
-
-def test_drift_of_few_tracks_is_not_assessed(shown):
     few = DRIFT.model_copy(update={"assessed": False})
     assert shown(drift=few)["drift"] == "not assessed: fewer than 1,000 tracks"
-
-
-def test_no_drift_needs_no_word(shown):
     assert "drift" not in shown(drift=DRIFT.model_copy(update={"features": {}, "labels": {}}))
 
 
@@ -173,15 +167,11 @@ def test_the_next_command_can_be_copied_by_people_and_machines_get_none(capsys):
 
 def test_epochs_are_one_line_where_each_line_stays(capsys):
     terminal = Terminal()
-    for line in (
-        "network, epoch 1 of 3",
-        "network, epoch 2 of 3",
-        "words",
-        "network, epoch 1 of 3",
-    ):
+    first, second = ("network, epoch 1 of 3", "network, epoch 2 of 3")
+    for line in (first, second, "words", first):
         terminal.report_progress(line)
     shown = capsys.readouterr().err.splitlines()
-    assert shown == ["network, epoch 1 of 3", "words", "network, epoch 1 of 3"]
+    assert shown == [first, "words", first]
 
 
 def test_of_clusters_with_labels_the_catalogue_is_published_and_labels_are_no_counts():

@@ -63,42 +63,25 @@ def labels(narrowed, found):
 # The fit
 
 
+def drawn(narrowed, found, size, seed=1):
+    return catalogue_passes.draw_sample(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], size, seed=seed)
+
+
 def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(narrowed, found):
-    once = catalogue_passes.draw_sample(
-        narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 100, seed=1
-    )
+    once = drawn(narrowed, found, 100)
     assert len(once) == 100
-    again = catalogue_passes.draw_sample(
-        narrowed.repartition(5, "_group"),
-        N_TRACKS,
-        found.scaler,
-        [found.synthetic.metric],
-        100,
-        seed=1,
-    )
+    again = drawn(narrowed.repartition(5, "_group"), found, 100)
     assert once.ids.tolist() == again.ids.tolist()
     np.testing.assert_array_equal(once.inputs.artist_mean, again.inputs.artist_mean)
-    other = catalogue_passes.draw_sample(
-        narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 100, seed=2
-    )
-    assert once.ids.tolist() != other.ids.tolist()
-    assert (
-        len(
-            catalogue_passes.draw_sample(
-                narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 10_000, seed=1
-            )
-        )
-        == N_TRACKS
-    )
+    assert once.ids.tolist() != drawn(narrowed, found, 100, seed=2).ids.tolist()
+    assert len(drawn(narrowed, found, 10_000)) == N_TRACKS
 
 
 def test_the_sample_has_whole_artists_in_random_order(narrowed, found):
-    drawn = catalogue_passes.draw_sample(
-        narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], 300, seed=1
-    )
-    counts = np.bincount(drawn.group)[drawn.group]
-    assert (counts == drawn.inputs.artist_tracks).mean() > 0.95
-    assert (np.diff(drawn.group) != 0).mean() > 0.9
+    few = drawn(narrowed, found, 300)
+    counts = np.bincount(few.group)[few.group]
+    assert (counts == few.inputs.artist_tracks).mean() > 0.95
+    assert (np.diff(few.group) != 0).mean() > 0.9
 
 
 def test_the_fit_on_all_tracks_ends_where_no_center_moves(narrowed, found):
@@ -173,13 +156,13 @@ def test_rules_are_measured_on_tracks_of_the_sample_that_they_were_not_learned_f
 
 
 def test_the_map_has_tracks_centers_real_genres_and_the_largest_artists(found, tracks):
-    drawn = found.discovery.map
-    assert len(drawn.points) == 300
-    assert {center[2] for center in drawn.centers} == set(found.synthetic.ids)
-    assert {one.name for one in drawn.genres} == {row[0] for row in tracks.select(GENRE).collect()}
+    plot = found.discovery.map
+    assert len(plot.points) == 300
+    assert {center[2] for center in plot.centers} == set(found.synthetic.ids)
+    assert {one.name for one in plot.genres} == {row[0] for row in tracks.select(GENRE).collect()}
     largest = tracks.groupBy(ARTIST).count().orderBy("count", ascending=False).first()
     assert largest[1] >= 8
-    assert largest[ARTIST] in {one.name for one in drawn.artists}
+    assert largest[ARTIST] in {one.name for one in plot.artists}
 
 
 def test_quality_stands_beside_plain_kmeans_and_a_null(found):

@@ -41,18 +41,14 @@ def test_well_separate_groups_are_counted_right_and_found_firm():
     assert best.smallest == best.largest == pytest.approx(1 / 13, abs=1e-4)
 
 
-def test_a_cloud_without_gaps_is_rated_less_stable_than_groups():
+def test_stability_of_five_seeds_and_bootstraps_is_higher_for_groups_than_for_a_cloud():
     crowd = np.random.default_rng(1).normal(size=(300, 6))
     _, loose = model_selection.fit_best(crowd, 12, SETTINGS, seed=1)
-    _, firm = model_selection.fit_best(groups(12), 12, SETTINGS, seed=1)
+    centers, firm = model_selection.fit_best(groups(12), 12, SETTINGS, seed=1)
+    assert centers.shape == (12, 12)
+    assert (len(firm.seeds), len(firm.bootstraps), firm.tracks) == (10, 5, 240)
     assert firm.summary() == {"seeds": (1, 0), "bootstraps": (1, 0)}
     assert loose.summary()["bootstraps"][0] < 0.8
-
-
-def test_stability_is_of_five_seeds_and_five_bootstraps():
-    centers, found = model_selection.fit_best(groups(12), 12, SETTINGS, seed=1)
-    assert centers.shape == (12, 12)
-    assert (len(found.seeds), len(found.bootstraps), found.tracks) == (10, 5, 240)
 
 
 def test_the_same_sample_and_seed_give_the_same_candidates():
@@ -68,6 +64,9 @@ def test_agreement_of_artists_is_0_by_chance_and_1_where_artists_never_part():
     scattered = np.random.default_rng(1).integers(5, size=600)
     assert agreement(scattered, artists, 5) == pytest.approx(0, abs=0.03)
     assert agreement(artists[::10] % 5, artists[::10], 5) is None
+    # Of five tracks 4 of 8 ordered pairs of an artist agree, (2/5)² + (3/5)² would by chance.
+    rows, artists = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1])
+    assert agreement(rows, artists, 2) == pytest.approx((4 / 8 - 0.52) / (1 - 0.52))
 
 
 def test_earlier_groups_are_kept_where_they_are_about_as_tight():
@@ -110,13 +109,6 @@ def test_too_few_distinct_tracks_are_refused(distinct):
 def test_no_more_groups_are_tried_than_there_are_distinct_tracks():
     sample = np.repeat(np.random.default_rng(0).standard_normal((13, 4)), 5, axis=0)
     assert [one.k for one in tried_each(sample, seed=1)] == [11, 12]
-
-
-def test_agreement_of_five_tracks_is_what_one_counts_by_hand():
-    rows, artists = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1])
-    # 4 of 8 ordered pairs of an artist's tracks agree, (2/5)² + (3/5)² would by chance.
-    agreement = model_selection.kappa(rows, artists, 2)
-    assert agreement == pytest.approx((4 / 8 - 0.52) / (1 - 0.52))
 
 
 def test_the_tightest_of_five_fits_is_kept():

@@ -89,12 +89,12 @@ def test_no_track_gets_a_word_for_having_less_or_more_than_others_alone(feature,
     assert not words[word].holds(raw).any()
 
 
-def test_a_feature_that_never_varies_has_no_word():
+def test_a_feature_that_never_varies_has_no_word_and_hides_no_other():
     raw = RAW.copy()
-    raw[:, column("mode")] = 1
+    raw[:, [0, column("mode")]] = [0.5, 1]
     texts = {word.text for word in naming.vocabulary(raw, FEATURE_NAMES)}
     assert {"major", "minor"} & texts == set()
-    assert {"loud", "quiet"} <= texts
+    assert {"loud", "quiet", "energetic", "calm", "fast", "slow"} <= texts
 
 
 def test_no_word_is_a_negation():
@@ -136,13 +136,6 @@ def test_a_group_of_words_alone_is_called_speech_without_a_word_that_repeats_it(
     assert names[1].endswith(" speech")
     assert not {"wordy", "vocal"} & set(names[1].split())
     assert names[0].endswith(" songs")
-
-
-def test_a_feature_that_never_varies_hides_no_other():
-    raw = RAW.copy()
-    raw[:, 0] = 0.5
-    texts = {word.text for word in naming.vocabulary(raw, FEATURE_NAMES)}
-    assert {"energetic", "calm", "fast", "slow"} <= texts
 
 
 def test_of_energy_and_loudness_a_name_has_one_word_even_if_a_third_feature_lies_between():

@@ -30,11 +30,7 @@ ROWS, ARTISTS = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1])
 def test_coherence_of_five_tracks_is_what_one_counts_by_hand():
     # Of 6 + 2 ordered pairs 2 + 2 share a group; by chance (2/5)² + (3/5)² would.
     assert coherence(ROWS, ARTISTS, 2) == pytest.approx((4 / 8) / (0.16 + 0.36))
-
-
-def test_held_out_coherence_of_five_tracks_is_what_one_counts_by_hand():
+    # Between halves: of artist 0 (0, 0) and (0, 1), of artist 1 (1, 1).
     half = np.array([0, 1, 1, 0, 1])
-    # Artist 0: (0, 0) and (0, 1); artist 1: (1, 1).
-    found = coherence(ROWS, ARTISTS, 2, half)
-    assert found == pytest.approx((2 / 3) / (0.16 + 0.36))
+    assert coherence(ROWS, ARTISTS, 2, half) == pytest.approx((2 / 3) / (0.16 + 0.36))
     assert coherence(ROWS, ARTISTS, 2, np.zeros(5, int)) is None

@@ -65,13 +65,11 @@ def test_shares_are_published_with_four_digits():
     assert recalls == [round(share, 4) for share in exact] != [round(share, 5) for share in exact]
 
 
-def test_a_value_lies_above_the_lower_bound_and_at_most_at_the_upper_one():
+def test_a_leaf_holds_what_is_above_its_lower_bound_and_at_most_its_upper_one():
     values = np.array([[1.0], [1.5], [2.0], [2.5]])
-    assert Leaf(0, {0: (1.0, 2.0)}).holds(values).tolist() == [False, True, True, False]
-
-
-def test_a_track_outside_of_all_leaves_has_no_genre():
-    assert rules.apply([Leaf(3, {0: (0.0, 1.0)})], np.array([[0.5], [7.0]])).tolist() == [3, -1]
+    leaf = Leaf(3, {0: (1.0, 2.0)})
+    assert leaf.holds(values).tolist() == [False, True, True, False]
+    assert rules.apply([leaf], values).tolist() == [-1, 3, 3, -1]
 
 
 def test_the_sentence_of_the_leaf_with_most_tracks_comes_first():
@@ -204,32 +202,24 @@ def test_a_leaf_is_a_sentence_in_real_units(bounds, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "threshold", "expected"),
+    ("name", "threshold", "usual", "expected"),
     [
-        ("tempo", 118.347, 118),
-        ("acousticness", 0.6171, 0.62),
-        ("acousticness", 0.0004567, 0.00046),
-        ("loudness", -7.482, -7.5),
-        ("duration_ms", 212_345, 210_000),
-        ("mode", 0.5, 0.5),
-        ("year", 1999.5, 1999),
+        ("tempo", 118.347, False, 118),
+        ("acousticness", 0.6171, False, 0.62),
+        ("acousticness", 0.0004567, False, 0.00046),
+        ("loudness", -7.482, False, -7.5),
+        ("duration_ms", 212_345, False, 210_000),
+        ("mode", 0.5, False, 0.5),
+        ("year", 1999.5, False, 1999),
+        # Of usual values they stay near the learned ones.
+        ("year", 1997.326, True, 1997),
+        ("mode", 0.6171, True, 0.62),
+        ("followers", 123456.7, True, 123500),
+        ("followers", 1.2346, True, 1.235),
     ],
 )
-def test_thresholds_can_be_read_and_remembered(name, threshold, expected):
-    assert rules.readable(feature(name), threshold) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("name", "threshold", "expected"),
-    [
-        ("year", 1997.326, 1997),
-        ("mode", 0.6171, 0.62),
-        ("followers", 123456.7, 123500),
-        ("followers", 1.2346, 1.235),
-    ],
-)
-def test_thresholds_of_usual_values_stay_near_the_learned_ones(name, threshold, expected):
-    assert rules.readable(feature(name), threshold, usual=True) == pytest.approx(expected)
+def test_thresholds_can_be_read_and_remembered(name, threshold, usual, expected):
+    assert rules.readable(feature(name), threshold, usual=usual) == pytest.approx(expected)
 
 
 def test_rules_are_learned_from_the_last_four_fifths_and_evaluated_on_the_first_fifth():

@@ -59,32 +59,15 @@ def measured(probabilities, labels, threshold=0.0):
     return found.measure(tracks, 0.9)
 
 
-def test_metrics_of_four_tracks_are_what_one_counts_by_hand():
-    found = measured(
-        [[0.7, 0.1, 0.1, 0.1], [0.6, 0.2, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4], [0.0, 0.9, 0.06, 0.04]],
-        [0, 1, 3, 1],
-        threshold=0.65,
-    )
-    assert found.accuracy == 0.75
-    assert found.top3 == 1.0
-    assert found.coverage == 0.5
-    assert found.precision == 1.0
-    assert found.confusion[1] == (1, 1, 0, 0)
-    assert found.per_genre["b"].recall == 0.5
-    expected = -np.log([0.7, 0.2, 0.4, 0.9]).mean()
-    assert found.log_loss == pytest.approx(expected)
-
-
-def test_where_nothing_is_accepted_there_is_no_precision():
-    found = measured([[1, 0, 0, 0], [0, 1, 0, 0]], [0, 1], threshold=2.0)
-    assert found.coverage == 0.0
-    assert found.precision is None
-
-
-def test_genres_that_the_held_out_fold_lacks_do_not_break_metrics():
-    found = measured([[0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0]], [0, 0])
-    assert found.accuracy == 1.0
-    assert found.per_genre["d"].support == 0
+def test_nothing_accepted_and_genres_without_tracks_or_labels_do_not_break_metrics():
+    # Of that kind alone: what else was left open in this process may warn at any time.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UndefinedMetricWarning)
+        found = measured([[0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0]], [0, 1], threshold=2.0)
+    assert (found.accuracy, found.coverage, found.precision) == (0.5, 0.0, None)
+    # `b` is never given, `d` neither given nor held out.
+    assert (found.per_genre["b"].precision, found.per_genre["b"].support) == (0, 1)
+    assert (found.per_genre["d"].precision, found.per_genre["d"].support) == (0, 0)
 
 
 def test_a_wrong_and_a_right_label_by_turns_have_the_area_that_one_counts_by_hand():
@@ -119,8 +102,11 @@ def test_scores_of_five_tracks_are_what_one_counts_by_hand():
 
 
 def test_what_is_measured_has_curves_and_the_coverage_that_hindsight_gives():
-    found = measured([[0.9, 0.1, 0, 0], [0.2, 0.8, 0, 0], [0.6, 0.4, 0, 0]], [0, 1, 1])
+    three = [[0.9, 0.1, 0, 0], [0.2, 0.8, 0, 0], [0.6, 0.4, 0, 0]]
+    found = measured(three, [0, 1, 1], threshold=0.65)
     assert found.tracks == 3
+    assert found.accuracy == found.coverage == pytest.approx(2 / 3)
+    assert found.precision == 1
     assert found.attainable == pytest.approx(2 / 3)
     assert [point[0] for point in found.reliability] == pytest.approx([0.6, 0.8, 0.9])
     assert [point[1] for point in found.reliability] == [0, 1, 1]
@@ -130,13 +116,6 @@ def test_what_is_measured_has_curves_and_the_coverage_that_hindsight_gives():
     assert (one.precision, one.recall, one.support) == (0.5, 1.0, 1.0)
     assert one.f1_score == pytest.approx(2 / 3)
     assert found.per_genre["c"].f1_score == 0
-
-
-def test_a_genre_that_is_never_given_has_no_precision_instead_of_a_warning():
-    # Of that kind alone: what else was left open in this process may warn at any time.
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UndefinedMetricWarning)
-        assert measured([[0.9, 0.1, 0, 0]], [1]).per_genre["b"].precision == 0
 
 
 def test_an_interval_over_many_artists_is_that_of_a_share():

@@ -11,7 +11,7 @@ from support.generated import make_scaled_feature, make_scaler, make_tracks
 
 from genre_spark.errors import InputError
 from genre_spark.features import scaling
-from genre_spark.features.scaling import LIMIT, FeatureScaler, ScaledFeature
+from genre_spark.features.scaling import LIMIT, FeatureScaler
 from genre_spark.schema import FEATURE_NAMES, feature
 
 ROWS = 60
@@ -142,21 +142,18 @@ def test_missing_values_take_no_part_in_the_fit(spark, tracks):
         assert one.scale == pytest.approx(other.scale, rel=1e-12)
 
 
-def test_fit_leaves_out_features_that_are_constant_or_empty(tracks):
-    from pyspark.sql import functions as F
-
-    table = tracks.withColumn("tempo", F.lit(120.0)).withColumn("key", F.lit(None).cast("double"))
+def test_fit_leaves_out_what_does_not_vary_or_is_empty(tracks):
+    # C and F sharp lie opposite each other on the circle of keys: their sines are both 0.
+    table = tracks.withColumns(
+        {
+            "tempo": F.lit(120.0),
+            "mode": F.lit(None).cast("double"),
+            "key": F.when(F.col("key") > 5, 6.0).otherwise(0.0),
+        }
+    )
     fitted = scaling.fit(table, FEATURE_NAMES)
-    assert fitted.features == tuple(n for n in FEATURE_NAMES if n not in ("tempo", "key"))
+    assert fitted.features == tuple(n for n in FEATURE_NAMES if n not in ("tempo", "mode"))
     assert {one.feature for one in fitted.scaled_features} == set(fitted.features)
-
-
-def test_of_a_circular_feature_an_axis_that_does_not_vary_is_left_out_alone(tracks):
-    from pyspark.sql import functions as F
-
-    # C and F sharp lie opposite each other: their sines are both 0.
-    table = tracks.withColumn("key", F.when(F.col("key") > 5, 6.0).otherwise(0.0))
-    fitted = scaling.fit(table, FEATURE_NAMES)
     assert [one.name for one in fitted.scaled_features if one.feature == "key"] == ["key_cos"]
 
 
@@ -166,48 +163,34 @@ def test_of_a_circular_feature_an_axis_that_does_not_vary_is_left_out_alone(trac
      (("energy", "valence"), "only 2 audio features vary over the catalogue (energy, valence)")],
 )  # fmt: skip
 def test_too_few_features_are_refused(tracks, varying, said):
-    from pyspark.sql import functions as F
-
     constant = {name: F.lit(1.0) for name in FEATURE_NAMES if name not in varying}
     with pytest.raises(InputError) as refused:
         scaling.fit(tracks.withColumns(constant), FEATURE_NAMES)
     assert str(refused.value) == f"{said}, at least 3 are needed"
-
-
-def test_three_features_suffice(tracks):
     assert scaling.fit(tracks, ("energy", "valence", "tempo")).n_scaled == 3
 
 
 @pytest.mark.parametrize(
-    "broken",
+    ("whole", "broken"),
     [
-        {"features": ("energy", "tempo")},
-        {"scaled_features": ()},
-        {"unknown": 1},
+        ("scaler", {"features": ("energy", "tempo")}),
+        ("scaler", {"scaled_features": ()}),
+        ("scaler", {"unknown": 1}),
+        ("feature", {"scale": 0.0}),
+        ("feature", {"scale": float("inf")}),
+        ("feature", {"center": float("nan")}),
+        ("feature", {"name": "key"}),
+        ("feature", {"bin_edges": ()}),
     ],
 )
-def test_a_space_whose_parts_do_not_fit_is_refused(broken):
-    good = make_scaler(make_tracks(50, seed=1), ("energy", "valence")).model_dump()
-    assert FeatureScaler.model_validate(good).n_scaled == 2
+def test_a_scaler_and_a_scaled_feature_that_cannot_be_are_refused(whole, broken):
+    good = {
+        "scaler": make_scaler(make_tracks(50, seed=1), ("energy", "valence")),
+        "feature": make_scaled_feature("key", "_cos", center=0.0, scale=1.0),
+    }[whole]
+    assert type(good).model_validate(good.model_dump()) == good
     with pytest.raises(ValidationError):
-        FeatureScaler.model_validate({**good, **broken})
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"scale": 0.0},
-        {"scale": float("inf")},
-        {"center": float("nan")},
-        {"name": "key"},
-        {"bin_edges": ()},
-    ],
-)
-def test_an_axis_that_cannot_be_is_refused(broken):
-    good = make_scaled_feature("key", "_cos", center=0.0, scale=1.0).model_dump()
-    assert ScaledFeature.model_validate(good).name == "key_cos"
-    with pytest.raises(ValidationError):
-        ScaledFeature.model_validate({**good, **broken})
+        type(good).model_validate({**good.model_dump(), **broken})
 
 
 def test_a_scaler_survives_json_to_the_last_bit(scaler):

@@ -2,12 +2,11 @@
 
 import json
 import logging
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from support.generated import make_drift, make_rows
+from support.servers import posts
 
 pytest.importorskip("openlineage.client", reason="OpenLineage is absent: the extra `openlineage`")
 
@@ -86,26 +85,11 @@ def test_a_dry_run_has_no_output_and_secrets_stay_here(tmp_path):
 
 def test_an_event_is_posted_to_a_server(monkeypatch):
     monkeypatch.setenv("OPENLINEAGE_API_KEY", "secret")
-
-    class Server(BaseHTTPRequestHandler):
-        posted = []
-
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.posted.append((self.path, self.headers["Authorization"], json.loads(body)))
-            self.send_response(201)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    openlineage.send(f"http://127.0.0.1:{server.server_port}", RUN)
-    server.shutdown()
-    ((path, authorization, event),) = Server.posted
-    assert (path, authorization) == ("/api/v1/lineage", "Bearer secret")
-    assert event["eventType"] == "COMPLETE"
+    with posts() as (url, seen):
+        openlineage.send(url, RUN)
+    ((path, headers, body),) = seen
+    assert (path, headers["Authorization"]) == ("/api/v1/lineage", "Bearer secret")
+    assert json.loads(body)["eventType"] == "COMPLETE"
 
 
 def test_lineage_that_cannot_be_sent_is_a_warning(tmp_path, caplog):

@@ -29,12 +29,8 @@ def test_a_bundle_is_not_written_into_the_table_that_it_is_made_from(tmp_path, o
 
 def earlier_demo(folder):
     demo.make_room(folder)
-    for name in (
-        "clusters/bundle.json",
-        "model/cnn.onnx",
-        "labelled/part-0.parquet",
-        "report.html",
-    ):
+    bundles = ("clusters/bundle.json", "model/cnn.onnx")
+    for name in (*bundles, "labelled/part-0.parquet", "report.html"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     (folder / ".labelled.lock-of-a-killed-run").touch()

@@ -33,16 +33,6 @@ from genre_spark.platform.storage import LocalStorage, is_remote
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(params=["local", pytest.param("hadoop", marks=pytest.mark.spark)])
-def storage(request):
-    """The local disk, reached directly and as Hadoop reaches any file system."""
-    if request.param == "local":
-        return LocalStorage()
-    from genre_spark.platform.hadoop import HadoopStorage
-
-    return HadoopStorage(request.getfixturevalue("spark"), "file:///")
-
-
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch):
     """The pauses of a run before it tries again, which are not made here."""
@@ -58,12 +48,12 @@ def out(storage, tmp_path):
     return storage.resolve(str(tmp_path / "out"))
 
 
-def stage(storage, target, content):
+def stage(storage, target, content, **more):
     """Makes a catalogue of three files that belong together."""
     storage.make_dirs(target.staging)
     storage.write_text(f"{target.staging}/part-0.parquet", content)
     storage.write_text(f"{target.staging}/part-{content}.parquet", content)
-    write_manifest(storage, target, {"content": content})
+    write_manifest(storage, target, {"content": content, **more})
 
 
 def put(storage, path, content):
@@ -107,11 +97,32 @@ def seen_by_a_run_that_fails(storage, path, tmp_path):
     return found[0]
 
 
-def hold(storage, path, token="a" * 32, **holder):
-    """Leaves a lock, as a run does."""
+def hold(storage, path, text=None, token="a" * 32, **holder):
+    """Leaves a lock, as a run does, or one of another text."""
     lock = atomic_directory.Target(path, "x").lock + token
-    storage.write_text(lock, json.dumps({"since": "2024-01-01T00:00:00+00:00", **holder}))
+    if text is None:
+        text = json.dumps({"since": "2024-01-01T00:00:00+00:00", **holder})
+    storage.write_text(lock, text)
     return lock
+
+
+def refuse(monkeypatch, storage, step, when):
+    """Lets the storage refuse a step on some paths."""
+    original = getattr(storage, step)
+
+    def take(*paths):
+        if when(*paths):
+            raise OutputError("denied")
+        original(*paths)
+
+    monkeypatch.setattr(storage, step, take)
+
+
+@pytest.fixture(params=["in one step", "in two renames"])
+def switch(request, storage, monkeypatch):
+    """Both ways to switch catalogues."""
+    if request.param == "in two renames":
+        monkeypatch.setattr(storage, "exchange", lambda one, other: False)
 
 
 def grow_old(lock):
@@ -199,15 +210,8 @@ def test_a_block_that_fails_leaves_the_old_catalogue_whole_and_nothing_beside_it
 
 def test_a_switch_that_fails_half_way_leaves_the_old_catalogue(storage, out, tmp_path, monkeypatch):
     put(storage, out, "first")
-    rename = storage.rename
-
-    def refuse_the_new(source, target):
-        if "staging" in source and target == out:
-            raise OutputError("denied")
-        rename(source, target)
-
     monkeypatch.setattr(storage, "exchange", lambda one, other: False)
-    monkeypatch.setattr(storage, "rename", refuse_the_new)
+    refuse(monkeypatch, storage, "rename", lambda one, other: "staging" in one and other == out)
     assert refusal(OutputError, put, storage, out, "second") == "denied"
     assert seen(tmp_path / "out") == "first"
 
@@ -225,18 +229,24 @@ def test_the_switch_is_one_step_on_a_local_disk_whatever_the_name(tmp_path, name
     assert seen(tmp_path / name) == "second"
 
 
-def test_the_manifest_names_its_maker_run_and_files_one_fact_a_line(storage, out):
+def test_the_manifest_names_its_maker_run_and_files_one_fact_a_line_and_no_secret(storage, out):
     assert read_manifest(storage, out) is None
     with publishing(storage, out, run_id="0123456789ab") as target:
-        stage(storage, target, "é ✓")
+        options = {"fs.s3a.secret.key": "secret", "sep": ";"}
+        source = {"path": "s3a://KEY:sec/ret@box/tracks?sig=secret", "options": options}
+        stage(storage, target, "é ✓", source=source)
+    kept = {"fs.s3a.secret.key": mock.ANY, "sep": ";"}
     assert read_manifest(storage, out) == {
         "content": "é ✓",
+        "source": {"path": "s3a://***@box/tracks?sig=***", "options": kept},
         "made_by": "genre-spark",
         "run_id": "0123456789ab",
         "files": {"part-0.parquet": 6, "part-é ✓.parquet": 6},
     }
     assert atomic_directory.require_manifest(storage, out) == read_manifest(storage, out)
-    lines = storage.read_text(f"{out}/{MANIFEST}").splitlines()
+    text = storage.read_text(f"{out}/{MANIFEST}")
+    assert "sec/ret" not in text
+    lines = text.splitlines()
     assert lines[:2] == ["{", ' "content": "é ✓",']
 
 
@@ -245,18 +255,6 @@ def test_a_manifest_that_would_be_no_json_is_refused(storage, out):
     storage.make_dirs(target.staging)
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_manifest(storage, target, {"share": float("nan")})
-
-
-def test_the_manifest_stores_no_secret(storage, out):
-    with publishing(storage, out) as target:
-        storage.make_dirs(target.staging)
-        dataset = {"options": {"fs.s3a.secret.key": "secret", "sep": ";"}}
-        source = {"path": "s3a://KEY:sec/ret@box/tracks?sig=secret", "dataset": dataset}
-        write_manifest(storage, target, {"source": source})
-    assert read_manifest(storage, out)["source"] == {
-        "path": "s3a://***@box/tracks?sig=***",
-        "dataset": {"options": {"fs.s3a.secret.key": mock.ANY, "sep": ";"}},
-    }
 
 
 def test_what_is_no_labelled_catalogue_is_refused_where_one_is_needed(storage, tmp_path):
@@ -321,13 +319,11 @@ def test_a_file_and_a_directory_without_a_list_of_its_files_are_refused(storage,
 FOREIGN = ["notes.txt", "part-mine.parquet", "_quarantine/mine.xlsx", "deep/in/it/notes.txt"]
 
 
+@pytest.mark.usefixtures("switch")
 @pytest.mark.parametrize("name", FOREIGN)
-@pytest.mark.parametrize("in_two_renames", [False, True])
 def test_a_file_that_is_put_into_the_output_during_a_run_is_kept_beside_it(
-    storage, out, tmp_path, caplog, monkeypatch, name, in_two_renames
+    storage, out, tmp_path, caplog, name
 ):
-    if in_two_renames:
-        monkeypatch.setattr(storage, "exchange", lambda one, other: False)
     put(storage, out, "first")
     with publishing(storage, out) as target:
         stage(storage, target, "second")
@@ -342,21 +338,12 @@ def test_a_file_that_is_put_into_the_output_during_a_run_is_kept_beside_it(
     ) in caplog.text
 
 
-@pytest.mark.parametrize("in_two_renames", [False, True])
+@pytest.mark.usefixtures("switch")
 def test_a_retired_catalogue_keeps_its_manifest_until_foreign_files_are_safe(
-    storage, out, tmp_path, monkeypatch, in_two_renames
+    storage, out, tmp_path, monkeypatch
 ):
-    if in_two_renames:
-        monkeypatch.setattr(storage, "exchange", lambda one, other: False)
     put(storage, out, "first")
-    rename = storage.rename
-
-    def refuse(one, other):
-        if other == target.kept:
-            raise OutputError("denied")
-        rename(one, other)
-
-    monkeypatch.setattr(storage, "rename", refuse)
+    refuse(monkeypatch, storage, "rename", lambda one, other: other == target.kept)
     with contextlib.suppress(OutputError), publishing(storage, out) as target:
         stage(storage, target, "second")
         (tmp_path / "out" / "notes.txt").write_text("mine")
@@ -589,17 +576,18 @@ def test_local_disks_and_hdfs_rename_whole_directories(storage):
     assert storage.renames_whole
 
 
-def test_the_root_holds_every_input():
-    told = refusal(OutputError, atomic_directory.check_apart, LocalStorage(), "/", ["/data"])
-    assert "lies inside the input /data, or holds it" in told
-
-
-@pytest.mark.parametrize("given", ["s3a://box/tracks", "s3a://box/labels/old"])
-def test_an_output_that_overlaps_an_input_in_a_bucket_is_refused(given):
-    bucket = mock.Mock(resolve=lambda path: path.rstrip("/"))
-    told = refusal(OutputError, atomic_directory.check_apart, bucket, "s3a://box/", [given])
+@pytest.mark.parametrize(
+    ("output", "given"),
+    [("/", "/data"), ("s3a://box/", "s3a://box/tracks"), ("s3a://box/", "s3a://box/labels/old")],
+)
+def test_a_root_holds_every_input(output, given):
+    storage = (
+        mock.Mock(resolve=lambda path: path.rstrip("/")) if is_remote(output) else LocalStorage()
+    )
+    told = refusal(OutputError, atomic_directory.check_apart, storage, output, [given])
     assert f"lies inside the input {given}, or holds it" in told
-    atomic_directory.check_apart(bucket, "s3a://box/out", [given, "/out", "hdfs://box/out"])
+    if is_remote(output):
+        atomic_directory.check_apart(storage, f"{output}out", [given, "/out", "hdfs://box/out"])
 
 
 def test_relative_paths_count_from_where_one_is(tmp_path, monkeypatch):
@@ -646,17 +634,14 @@ DEAD = {
         "machine": locks._machine(), "pid": os.getppid(), "started": "1"
     },
     "of another machine whose lease has ended": lambda _: {"machine": "another", "pid": 1},
-    "empty and old": lambda _: "",
-    "half written and old": lambda _: '{"host": "',
+    "empty and old": lambda _: {"text": ""},
+    "half written and old": lambda _: {"text": '{"host": "'},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", DEAD)
 def test_a_lock_of_nobody_is_taken_over(storage, out, tmp_path, dead, kind):
-    holder = DEAD[kind](dead)
-    lock = hold(storage, out, **(holder if isinstance(holder, dict) else {}))
-    if isinstance(holder, str):
-        storage.write_text(lock, holder)
+    lock = hold(storage, out, **DEAD[kind](dead))
     if "old" in kind or "lease" in kind:
         grow_old(lock)
     put(storage, out, "first")
@@ -664,21 +649,31 @@ def test_a_lock_of_nobody_is_taken_over(storage, out, tmp_path, dead, kind):
     assert beside(tmp_path) == set()
 
 
-@pytest.mark.parametrize(
-    "holder",
-    [
-        {"machine": "another"},
-        {"machine": "another", "host": socket.gethostname()},
-        {"machine": locks._machine(), "pid": os.getppid(), "started": locks._started(os.getppid())},
-    ],
-    ids=["another machine", "another container with the same host name", "a living process"],
-)
-def test_a_lock_whose_holder_may_be_alive_is_left_alone(storage, out, tmp_path, dead, holder):
-    holder = {"pid": dead, "host": "h", **holder}
-    lock = hold(storage, out, **holder)
+# Who holds a lock, and how a refusal names the holder; None stands for a dead process.
+ALIVE = {
+    "another machine": ({"machine": "another", "host": "h", "pid": None}, "{dead} on h since 2024-01-01"),
+    "another container with the same host name": (
+        {"machine": "another", "host": socket.gethostname(), "pid": None},
+        f"{{dead}} on {socket.gethostname()} since 2024-01-01",
+    ),
+    "a living process": (
+        {"machine": locks._machine(), "host": "h", "pid": os.getppid(), "started": locks._started(os.getppid())},
+        f"{os.getppid()} on h since 2024-01-01",
+    ),
+    "one who has written nothing yet": ({"text": ""}, "? on ? since ?"),
+    "one who writes": ({"text": '{"host": "'}, "? on ? since ?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("holder", "named"), ALIVE.values(), ids=ALIVE)
+def test_a_lock_whose_holder_may_be_alive_is_left_alone(
+    storage, out, tmp_path, dead, holder, named
+):
+    lock = hold(storage, out, **{k: dead if v is None else v for k, v in holder.items()})
+    before = storage.read_text(lock)
     told = refusal(OutputError, put, storage, out, "first")
-    assert f"process {holder['pid']} on {holder['host']} since 2024-01-01" in told
-    assert json.loads(storage.read_text(lock))["pid"] == holder["pid"]
+    assert f"another run is writing there, process {named.format(dead=dead)}" in told
+    assert storage.read_text(lock) == before
     assert seen(tmp_path / "out") is None
 
 
@@ -762,16 +757,9 @@ def test_a_run_deletes_no_lock_but_its_own(storage, out, tmp_path):
 
 
 def test_an_error_while_staging_is_deleted_leaves_no_lock(storage, out, tmp_path, monkeypatch):
-    delete = storage.delete
-
-    def refuse(path):
-        if "staging" in path:
-            raise OutputError("denied")
-        delete(path)
-
-    monkeypatch.setattr(storage, "delete", refuse)
-    assert refusal(OutputError, put, storage, out, "first") == "denied"
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        refuse(patch, storage, "delete", lambda path: "staging" in path)
+        assert refusal(OutputError, put, storage, out, "first") == "denied"
     put(storage, out, "second")
     assert seen(tmp_path / "out") == "second"
     assert beside(tmp_path) == set()
@@ -780,20 +768,12 @@ def test_an_error_while_staging_is_deleted_leaves_no_lock(storage, out, tmp_path
 def test_a_lock_that_could_not_be_deleted_does_not_block_the_process_that_left_it(
     storage, out, tmp_path, monkeypatch, caplog
 ):
-    delete = storage.delete
-
-    def refuse(path):
-        if ".lock-" in path:
-            raise OutputError("denied")
-        delete(path)
-
-    monkeypatch.setattr(storage, "delete", refuse)
-    put(storage, out, "first")
+    with monkeypatch.context() as patch:
+        refuse(patch, storage, "delete", lambda path: ".lock-" in path)
+        put(storage, out, "first")
     (told,) = [one for one in caplog.messages if "could not be deleted" in one]
-    assert re.fullmatch(
-        r".*/\.out\.lock-\w+: could not be deleted: denied; it expires by itself", told
-    )
-    monkeypatch.undo()
+    expected = r".*/\.out\.lock-\w+: could not be deleted: denied; it expires by itself"
+    assert re.fullmatch(expected, told)
     put(storage, out, "second")
     assert beside(tmp_path) == set()
 
@@ -805,7 +785,13 @@ def test_of_runs_that_compete_for_a_dead_lock_never_two_hold_it(tmp_path, dead, 
 
     def compete():
         for _ in range(15):
-            hold(storage, f"{tmp_path}/out", uuid.uuid4().hex, machine=locks._machine(), pid=dead)
+            hold(
+                storage,
+                f"{tmp_path}/out",
+                token=uuid.uuid4().hex,
+                machine=locks._machine(),
+                pid=dead,
+            )
             with contextlib.suppress(OutputError), locks.held(storage, "out", stem):
                 holding.append(1)
                 most.append(len(holding))
@@ -969,17 +955,6 @@ def test_on_a_local_disk_readers_find_a_catalogue_at_every_step_of_the_switch(
     assert found == ["first", "second"]
 
 
-@pytest.mark.parametrize("content", ["", '{"host": "'])
-def test_a_lock_that_is_being_written_is_not_taken_over(tmp_path, content):
-    storage, out = LocalStorage(), f"{tmp_path}/out"
-    lock = atomic_directory.Target(out, "x").lock + "a" * 32
-    storage.write_text(lock, content)
-    told = refusal(OutputError, put, storage, out, "first")
-    assert "another run is writing there, process ? on ? since ?" in told
-    assert storage.exists(lock)
-    assert seen(tmp_path / "out") is None
-
-
 @pytest.mark.parametrize(
     ("scheme", "whole"),
     [("hdfs", True), ("file", True), ("abfs", True), ("s3a", False), ("gs", False), ("oss", False)],
@@ -994,17 +969,11 @@ def test_object_stores_are_distinguished_from_file_systems_by_their_scheme(schem
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
-    [
-        ([], ""),
-        (["a"], "a"),
-        (["a", "b", "c"], "a, b, c"),
-        (["a", "b", "c", "d"], "a, b, c and 1 more"),
-        (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
-    ],
+    ("n", "told"),
+    [(0, ""), (1, "a"), (3, "a, b, c"), (4, "a, b, c and 1 more"), (5, "a, b, c and 2 more")],
 )
-def test_a_message_names_three_files_and_counts_the_others(names, told):
-    assert listed(names) == told
+def test_a_message_names_three_files_and_counts_the_others(n, told):
+    assert listed(list("abcde")[:n]) == told
 
 
 def test_a_published_directory_is_its_listed_files_the_manifest_last_and_all_others(tmp_path):

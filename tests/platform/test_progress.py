@@ -11,11 +11,25 @@ from genre_spark.cli.terminal import Terminal
 from genre_spark.platform import progress
 from genre_spark.platform.progress import Countdown, Pace, Watch, stages_of
 
+# The number of tracks, and for each stage, share that is done and time the message.
+PACES = {
+    "rate and time left": (
+        4_000_000,
+        [(7, 0.0, 10.0, ""), (7, 0.25, 30.0, "pass 1, 1,000,000 tracks, 50,000 a second, 1:00 left")],
+    ),
+    "a new pass starts from zero": (
+        1000,
+        [(7, 1.0, 10.0, ""), (9, 0.5, 20.0, ""), (9, 0.5, 21.0, "pass 2, 500 tracks, 500 a second, 0:01 left")],
+    ),
+    "an unknown number of tracks": (0, [(1, 0.0, 0.0, ""), (1, 0.001, 10.0, "pass 1, 0%, 2:46:30 left")]),
+}  # fmt: skip
 
-def test_tracks_rate_and_time_left_follow_from_the_share_that_is_done():
-    pace = Pace(4_000_000)
-    assert pace.message(7, 0.0, now=10.0) == ""
-    assert pace.message(7, 0.25, now=30.0) == "pass 1, 1,000,000 tracks, 50,000 a second, 1:00 left"
+
+@pytest.mark.parametrize(("n_tracks", "steps"), PACES.values(), ids=PACES)
+def test_tracks_rate_and_time_left_follow_from_the_share_that_is_done(n_tracks, steps):
+    pace = Pace(n_tracks)
+    for stage, share, now, message in steps:
+        assert pace.message(stage, share, now=now) == message
 
 
 def test_counted_lines_show_the_time_left_from_the_second_on():
@@ -24,19 +38,6 @@ def test_counted_lines_show_the_time_left_from_the_second_on():
     assert [countdown.message(line, now) for line, now in lines] == [
         "epoch 1 of 24", "epoch 4 of 24, 3:20 left", "words", "epoch 1 of 24",
     ]  # fmt: skip
-
-
-def test_a_new_pass_starts_from_zero():
-    pace = Pace(1000)
-    pace.message(7, 1.0, now=10.0)
-    assert pace.message(9, 0.5, now=20.0) == ""
-    assert pace.message(9, 0.5, now=21.0) == "pass 2, 500 tracks, 500 a second, 0:01 left"
-
-
-def test_a_share_is_reported_where_the_number_of_tracks_is_not_known():
-    pace = Pace(0)
-    pace.message(1, 0.0, now=0.0)
-    assert pace.message(1, 0.001, now=10.0) == "pass 1, 0%, 2:46:30 left"
 
 
 @pytest.fixture

@@ -46,6 +46,25 @@ def last_commit(folder):
     return deltalake.DeltaTable(str(folder)).history(1)[0]
 
 
+def seen(spark, out):
+    """What `genre-spark labels` shows of a table."""
+    return reader.LabelledTable(lambda: spark, str(out)).look(1)
+
+
+def n_labelled(spark, out):
+    return seen(spark, out).manifest.rows.labelled
+
+
+def rewrite_log(path, change):
+    """Changes the lines of a table's first version, and forgets their checksums."""
+    log = path / "_delta_log" / f"{0:020d}.json"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    change(lines)
+    log.write_text("\n".join(map(json.dumps, lines)))
+    for old in path.glob("_delta_log/*.crc"):
+        old.unlink()
+
+
 def dirty():
     """Three repeated and two bad rows."""
     tracks = start()
@@ -164,36 +183,32 @@ def test_a_run_that_others_overtook_is_refused_and_takes_its_quarantine_back(spa
     assert len(rows(out)) == 61
     assert len(rows(f"{out}_quarantine")) == 5
     with pytest.raises(InputError, match=r"version 2 is not by genre-spark \(WRITE\)"):
-        reader.LabelledTable(lambda: spark, str(out)).look(1)
+        seen(spark, out)
     assert len([one for one in out.iterdir() if one.name.startswith("run-")]) == 2
     deltalake.DeltaTable(str(out)).restore(0)
-    assert reader.LabelledTable(lambda: spark, str(out)).look(1).manifest.rows.labelled == 20
+    assert n_labelled(spark, out) == 20
     found = score(spark, dirty(), model, out, incremental=True)
     assert found["incremental"]["in_full_because"] is None
     commit = last_commit(out)
     assert commit["genre_spark.quarantine_version"] == last_commit(f"{out}_quarantine")["version"]
-    assert (
-        len(rows(out))
-        == reader.LabelledTable(lambda: spark, str(out)).look(1).manifest.rows.labelled
-        == 60
-    )
+    assert len(rows(out)) == n_labelled(spark, out) == 60
 
 
 @pytest.mark.parametrize("text", ["[" * 50_000, "{", "7"])
 def test_a_manifest_that_somebody_damaged_in_the_log_is_refused_and_scored_over(
     spark, model, out, text
 ):
-    path = out / "_delta_log" / f"{0:020}.json"
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for line in lines:
-        if "commitInfo" in line:
-            line["commitInfo"]["genre_spark.manifest"] = text
-    path.write_text("\n".join(map(json.dumps, lines)))
+    def damage(lines):
+        for line in lines:
+            if "commitInfo" in line:
+                line["commitInfo"]["genre_spark.manifest"] = text
+
+    rewrite_log(out, damage)
     with pytest.raises(InputError, match="the manifest in its log is damaged"):
-        reader.LabelledTable(lambda: spark, str(out)).look(1)
+        seen(spark, out)
     if text == "{":
         score(spark, start(20), model, out)
-        assert reader.LabelledTable(lambda: spark, str(out)).look(1).manifest.rows.labelled == 20
+        assert n_labelled(spark, out) == 20
 
 
 def test_a_table_whose_log_was_cleaned_is_still_known_and_keeps_its_files(spark, model, out):
@@ -205,7 +220,7 @@ def test_a_table_whose_log_was_cleaned_is_still_known_and_keeps_its_files(spark,
     table.create_checkpoint()
     table.cleanup_metadata()
     assert "genre_spark.run_id" not in str(deltalake.DeltaTable(str(out)).history())
-    assert reader.LabelledTable(lambda: spark, str(out)).look(1).manifest.rows.labelled == 20
+    assert n_labelled(spark, out) == 20
     (note,) = [path.name for path in out.glob("run-*")]
     (out / "_genre_spark" / f"started-{note.removeprefix('run-')}").write_text(
         "killed after its commit"
@@ -339,16 +354,6 @@ def z85(data):
     return found
 
 
-def rewrite_log(path, change):
-    """Changes the lines of a table's first version, and forgets their checksums."""
-    log = path / "_delta_log" / f"{0:020d}.json"
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    change(lines)
-    log.write_text("\n".join(map(json.dumps, lines)))
-    for old in path.glob("_delta_log/*.crc"):
-        old.unlink()
-
-
 def use_deletion_vectors(lines):
     features = {key: ["deletionVectors"] for key in ("readerFeatures", "writerFeatures")}
     for line in lines:
@@ -360,26 +365,14 @@ def read(spark, path):
     return Source(str(path), Dataset()).at_version().read(spark).toPandas()
 
 
-def test_rows_of_deletion_vectors_are_left_out(spark, tmp_path):
-    def delete(lines):
-        use_deletion_vectors(lines)
-        for line in lines:
-            if "add" in line:
-                line["add"]["deletionVector"] = deletion_vector([1, 4, 5])
-
-    deltalake.write_deltalake(
-        str(tmp_path / "dv"), pa.table({"track_id": [f"t{i}" for i in range(8)]})
-    )
-    rewrite_log(tmp_path / "dv", delete)
-    assert sorted(read(spark, tmp_path / "dv")["track_id"]) == ["t0", "t2", "t3", "t6", "t7"]
-
-
 @pytest.mark.parametrize("first", [True, False])
-def test_deleted_rows_are_those_of_the_file_that_the_log_names(spark, tmp_path, first):
+def test_rows_of_deletion_vectors_are_left_out_of_the_file_that_the_log_names(
+    spark, tmp_path, first
+):
     path = tmp_path / "dv"
-    deltalake.write_deltalake(str(path), pa.table({"track_id": ["t0", "t1", "t2"]}))
+    deltalake.write_deltalake(str(path), pa.table({"track_id": [f"t{i}" for i in range(8)]}))
 
-    def delete_from_another_file_of_that_name(lines):
+    def delete_from_it_and_another_file_of_that_name(lines):
         use_deletion_vectors(lines)
         (add,) = (line for line in lines if "add" in line)
         name = add["add"]["path"]
@@ -388,10 +381,12 @@ def test_deleted_rows_are_those_of_the_file_that_the_log_names(spark, tmp_path, 
         size = (path / "more" / name).stat().st_size
         inner = {**add["add"], "path": f"more/{name}", "size": size}
         inner["deletionVector"] = deletion_vector([1])
+        add["add"]["deletionVector"] = deletion_vector([1, 4, 5])
         lines.insert(lines.index(add) + (not first), {"add": inner})
 
-    rewrite_log(path, delete_from_another_file_of_that_name)
-    assert sorted(read(spark, path)["track_id"]) == ["t0", "t1", "t2", "u0", "u2"]
+    rewrite_log(path, delete_from_it_and_another_file_of_that_name)
+    left = ["t0", "t2", "t3", "t6", "t7", "u0", "u2"]
+    assert sorted(read(spark, path)["track_id"]) == left
 
 
 def test_a_table_with_renamed_columns_is_refused(spark, tmp_path):

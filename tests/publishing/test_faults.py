@@ -1,5 +1,6 @@
 """Faults, really injected: the old catalogue or the new one stays whole, and the next run works."""
 
+import functools
 import os
 import random
 import shutil
@@ -12,10 +13,9 @@ import pandas as pd
 import pytest
 from support import edits
 from support.edits import FEATURES, SETTINGS, score, start
-from support.generated import make_manifest, make_profile
+from support.generated import make_manifest, write_bundle
 
-from genre_spark.bundle import files
-from genre_spark.catalog import catalogue, row_counts, validation
+from genre_spark.catalog import row_counts, validation
 from genre_spark.catalog.catalogue import Source
 from genre_spark.errors import InputError, OutputError
 from genre_spark.pipelines import score as score_pipeline
@@ -32,14 +32,8 @@ from kills import Playground  # noqa: E402
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A clusters bundle: publishing does not care for more."""
-    return str(make_clusters(tmp_path_factory.mktemp("models") / "clusters"))
-
-
-def make_clusters(folder):
-    folder.mkdir()
-    manifest, profile = make_manifest(features=FEATURES), make_profile(features=FEATURES)
-    files.write_files(folder, manifest, profile, "# A card\n")
-    return folder
+    folder = tmp_path_factory.mktemp("models") / "clusters"
+    return str(write_bundle(folder, make_manifest(features=FEATURES)))
 
 
 def tracks(n):
@@ -70,7 +64,7 @@ def published(folder):
 @pytest.mark.long
 def test_runs_killed_with_their_jvm_lose_nothing_and_block_nobody(tmp_path):
     """A short version of ``benchmarks/kills.py``."""
-    make_clusters(tmp_path / "clusters")
+    write_bundle(tmp_path / "clusters", make_manifest(features=FEATURES))
     playground, rng = Playground(tmp_path), random.Random(7)
     playground.prepare([])
     playground.kill("score", rng)
@@ -78,31 +72,6 @@ def test_runs_killed_with_their_jvm_lose_nothing_and_block_nobody(tmp_path):
     assert playground.faults == []
     runs = [n for end, n in playground.found.items() if not end.startswith("foreign file")]
     assert sum(runs) == 1
-
-
-def dying(payload):
-    """In place of `job.labelling`: a worker that is killed in the middle of a task."""
-
-    def work(batches):
-        import os
-
-        for _ in batches:
-            os.kill(os.getpid(), signal.SIGKILL)
-            yield None
-
-    return work
-
-
-def test_a_worker_killed_in_the_middle_of_a_task_leaves_the_old_catalogue(
-    spark, model, out, monkeypatch
-):
-    with monkeypatch.context() as patch:
-        patch.setattr(job, "labelling", dying)
-        with pytest.raises(OutputError, match=r"could not be written: .*; nothing was published$"):
-            score(spark, tracks(50), model, out)
-    assert published(out) == 40
-    score(spark, tracks(50), model, out)
-    assert published(out) == 50
 
 
 @pytest.fixture
@@ -126,68 +95,95 @@ def room(folder):
     return status.f_bavail * status.f_frsize
 
 
-@pytest.mark.parametrize("left", [0, 16384])
-def test_a_full_disk_leaves_the_old_catalogue(spark, model, whole, tmp_path, small_disk, left):
-    out = shutil.copytree(whole, small_disk / "out")
-    table = tmp_path / "tracks.parquet"
-    filler = small_disk / "filler"
-    filler.write_bytes(bytes(room(small_disk) - left))
-    with pytest.raises(OutputError, match="No space left on device"):
-        score(spark, tracks(50), model, out, table=table)
-    assert published(out) == 40
-    filler.unlink()
-    score(spark, tracks(50), model, out)
-    assert published(out) == 50
+def fill(folder, left):
+    (folder / "filler").write_bytes(bytes(room(folder) - left))
 
 
-def test_an_output_that_may_not_be_written_is_reported_and_left(
-    spark, model, whole, small_disk, tmp_path
+# How a disk fails, and the message.
+DISKS = {
+    "full": (lambda disk: fill(disk, 0), "No space left on device"),
+    "almost full": (lambda disk: fill(disk, 16384), "No space left on device"),
+    "read-only": (lambda disk: remount(disk, "ro"), "Read-only file system"),
+}
+
+
+@pytest.mark.parametrize("what", DISKS)
+def test_a_disk_that_takes_no_files_leaves_the_old_catalogue(
+    spark, model, whole, tmp_path, small_disk, what
 ):
+    spoil, told = DISKS[what]
     out = shutil.copytree(whole, small_disk / "out")
-    table = tmp_path / "tracks.parquet"
-    remount(small_disk, "ro")
-    with pytest.raises(OutputError, match="Read-only file system"):
-        score(spark, tracks(50), model, out, table=table)
+    spoil(small_disk)
+    with pytest.raises(OutputError, match=told):
+        score(spark, tracks(50), model, out, table=tmp_path / "tracks.parquet")
     assert published(out) == 40
     remount(small_disk, "rw")
+    (small_disk / "filler").unlink(missing_ok=True)
     score(spark, tracks(50), model, out)
     assert published(out) == 50
 
 
-def test_an_input_deleted_while_it_is_read_is_reported(spark, model, out, monkeypatch):
-    validate = validation.validate
+def dying(original, payload):
+    """In place of `job.labelling`: a worker that is killed in the middle of a task."""
 
-    def validate_and_lose(mapped, *arguments):
-        validated = validate(mapped, *arguments)
-        Path(mapped.path).unlink()
-        return validated
+    def work(batches):
+        import os
 
-    with monkeypatch.context() as patch:
-        patch.setattr(catalogue.validation, "validate", validate_and_lose)
-        with pytest.raises(InputError, match=r"out\.parquet: cannot be read: "):
-            score(spark, tracks(50), model, out)
-    assert published(out) == 40
+        for _ in batches:
+            os.kill(os.getpid(), signal.SIGKILL)
+            yield None
+
+    return work
 
 
-def deleting(monkeypatch):
-    """Loses each input once its rows are counted."""
-    check = row_counts.check_gate
-
-    def check_and_lose(counts, limit, path):
-        Path(path).unlink()
-        check(counts, limit, path)
-
-    monkeypatch.setattr(catalogue.row_counts, "check_gate", check_and_lose)
+def lost_while_read(validate, mapped, *arguments):
+    validated = validate(mapped, *arguments)
+    Path(mapped.path).unlink()
+    return validated
 
 
-def test_a_table_of_columns_deleted_before_it_is_read_again_is_reported(
-    spark, model, out, monkeypatch
+def lost_once_counted(check, counts, limit, path):
+    Path(path).unlink()
+    check(counts, limit, path)
+
+
+def cut_once_written(write, table, path, *options):
+    written = write(table, path, *options)
+    for part in Path(path).glob("part-*.parquet"):
+        part.write_bytes(part.read_bytes()[:-50])
+    return written
+
+
+# What goes wrong in place of which function, and the error.
+FAULTS = {
+    "a worker is killed in the middle of a task": (
+        job, "labelling", dying, OutputError, r"could not be written: .*; nothing was published$"
+    ),
+    "the input is deleted while it is read": (
+        validation, "validate", lost_while_read, InputError, r"out\.parquet: cannot be read: "
+    ),
+    "a table of columns is deleted before it is read again": (
+        row_counts, "check_gate", lost_once_counted, OutputError,
+        r"could not be written: .*nothing was published",
+    ),
+    "a written file is damaged when it is read back": (
+        writer, "write", cut_once_written, OutputError, "could not be read back: "
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_a_fault_leaves_the_old_catalogue_and_the_next_run_works(
+    spark, model, out, monkeypatch, what
 ):
+    module, name, fault, error, message = FAULTS[what]
     with monkeypatch.context() as patch:
-        deleting(patch)
-        with pytest.raises(OutputError, match=r"could not be written: .*nothing was published"):
+        patch.setattr(module, name, functools.partial(fault, getattr(module, name)))
+        with pytest.raises(error, match=message):
             score(spark, tracks(50), model, out)
     assert published(out) == 40
+    score(spark, tracks(50), model, out)
+    assert published(out) == 50
 
 
 def test_any_other_input_deleted_once_it_was_read_is_not_missed(
@@ -195,25 +191,8 @@ def test_any_other_input_deleted_once_it_was_read_is_not_missed(
 ):
     table, out = tmp_path / "tracks.csv", tmp_path / "out"
     tracks(50).to_csv(table, index=False)
-    deleting(monkeypatch)
+    lose = functools.partial(lost_once_counted, row_counts.check_gate)
+    monkeypatch.setattr(row_counts, "check_gate", lose)
     source = Source(str(table), Dataset())
     score_pipeline.run(spark, edits.request(source, model, str(out), SETTINGS))
     assert published(out) == 50
-
-
-def test_a_written_file_that_is_gone_when_it_is_read_back_is_reported(
-    spark, model, out, monkeypatch
-):
-    write = writer.write
-
-    def write_and_lose(table, path, *options):
-        written = write(table, path, *options)
-        for part in Path(path).glob("part-*.parquet"):
-            part.write_bytes(part.read_bytes()[:-50])
-        return written
-
-    with monkeypatch.context() as patch:
-        patch.setattr(writer, "write", write_and_lose)
-        with pytest.raises(OutputError, match="could not be read back: "):
-            score(spark, tracks(50), model, out)
-    assert published(out) == 40

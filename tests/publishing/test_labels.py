@@ -1,6 +1,8 @@
 """What score promises beside labels: accounts, provenance, gates, and dry runs that change nothing."""
 
+import copy
 import dataclasses
+import functools
 import json
 
 import pandas as pd
@@ -30,65 +32,60 @@ def whole(spark, model, tmp_path_factory):
     return folder, found
 
 
+@pytest.fixture(scope="module")
+def manifest(whole):
+    """The manifest of that catalogue, as JSON; not to be changed."""
+    return json.loads((whole[0] / "_manifest.json").read_text())
+
+
 def files(folder):
     """All that stands in a folder, to the last byte."""
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_manifest_accounts_for_every_row(whole):
+def test_the_manifest_accounts_for_every_row(whole, manifest):
     folder, said = whole
-    manifest = json.loads((folder / "_manifest.json").read_text())
     rows = manifest["rows"]
     assert rows["read"] == 65 == rows["labelled"] + rows["quarantined"]
     assert rows["reasons"] == {"duplicate_track_id": 3, "missing:track_id": 2}
     assert rows["labelled"] == len(pd.read_parquet(folder)) == 60
     assert rows["quarantined"] == len(pd.read_parquet(folder / "_quarantine"))
-    told = json.loads(json.dumps(said))
-    assert manifest.pop("made_by") == "genre-spark"
-    assert set(manifest.pop("files")) > {"_SUCCESS"}
+    of_the_disk = {"made_by": manifest["made_by"], "files": manifest["files"]}
+    assert of_the_disk["made_by"] == "genre-spark"
+    assert set(of_the_disk["files"]) > {"_SUCCESS"}
+    told = json.loads(json.dumps(said)) | of_the_disk
     assert {key: told[key] for key in manifest} == manifest
 
 
-def test_the_manifest_and_the_rows_keep_their_published_contract(whole):
-    folder, _ = whole
-    manifest = json.loads((folder / "_manifest.json").read_text())
+def test_the_manifest_and_the_rows_keep_their_published_contract(whole, manifest):
     assert violations("manifest", manifest) == []
     assert violations("manifest", {**manifest, "checksum": "?"}) == ["$.checksum"]
-    rows = pq.read_table(folder).to_pylist()
+    rows = pq.read_table(whole[0]).to_pylist()
     for row in rows:
         assert violations("labels", {**row, "scored_at": row["scored_at"].isoformat()}) == []
 
 
-def test_a_manifest_without_the_newest_settings_is_still_read(whole):
-    folder, _ = whole
-    content = json.loads((folder / "_manifest.json").read_text())
-    now = checked(content, str(folder)).settings
+def test_a_manifest_without_the_newest_settings_is_still_read(manifest):
+    content = copy.deepcopy(manifest)
+    now = checked(content, "out").settings
     del content["settings"]["delta"]
     del content["settings"]["publishing"]["table_format"]
     del content["settings"]["catalog"]["version"]
-    assert checked(content, str(folder)).settings == now
+    assert checked(content, "out").settings == now
 
 
-def test_the_manifest_reports_where_the_rows_come_from(whole, model):
-    folder, _ = whole
-    manifest = json.loads((folder / "_manifest.json").read_text())
+def test_the_manifest_reports_where_the_rows_come_from(whole, manifest, model):
     assert manifest["model"]["path"] == model
     assert manifest["source"]["path"].endswith("out.parquet")
     assert manifest["source"]["fingerprint"] == manifest["rows"]["fingerprint"] != ""
-    assert set(manifest["software"]) == {
-        "genre-spark",
-        "scoring",
-        "pyspark",
-        "numpy",
-        "pyarrow",
-        "onnxruntime",
-    }
+    software = {"genre-spark", "scoring", "pyspark", "numpy", "pyarrow", "onnxruntime"}
+    assert set(manifest["software"]) == software
     assert manifest["settings"]["catalog"]["max_quarantined"] == 1
     assert manifest["scored_at"] <= manifest["finished_at"]
     assert manifest["schema"] == LABELLED_COLUMNS
     (run,) = manifest["runs"]
     assert run == {"run_id": manifest["run_id"], "scored_at": manifest["scored_at"], "tracks": 60}
-    rows = pd.read_parquet(folder)
+    rows = pd.read_parquet(whole[0])
     assert set(rows["model_id"]) == {manifest["model_id"]}
     assert {at.isoformat() for at in rows["scored_at"].dt.tz_localize("UTC")} == {run["scored_at"]}
 
@@ -127,29 +124,33 @@ def test_a_dry_run_into_nothing_makes_nothing(spark, model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
 
 
-def test_a_catalogue_of_another_kind_stops_before_it_is_published(spark, model, whole, tmp_path):
-    folder, _ = whole
+# Tracks that stop a run, how they are read, settings, and the message.
+STOPPED = {
+    "of another kind": (
+        start().assign(tempo=349),
+        Dataset(confirmed=("tempo",)),
+        ("min_tracks=10",),
+        r"too unlike .*: tempo: higher \(PSI .*, KS ",
+    ),
+    "of less than half as many tracks": (
+        start().head(20), Dataset(), (), r"20 tracks would replace the 60 in .*--allow-shrink"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", STOPPED)
+def test_a_catalogue_that_should_not_replace_the_old_one_stops_before_it_is_published(
+    spark, model, whole, tmp_path, what
+):
+    (folder, _), table = whole, tmp_path / "tracks.parquet"
     before = files(folder)
-    table = tmp_path / "loud.parquet"
-    start().assign(tempo=349).to_parquet(table)
-    settings = load_settings(overrides=("min_tracks=10",))
-    source = Source(str(table), Dataset(confirmed=("tempo",)))
+    tracks, dataset, overrides, told = STOPPED[what]
+    tracks.to_parquet(table)
+    source, settings = Source(str(table), dataset), load_settings(overrides=overrides)
     for dry_run in (True, False):
         request = edits.request(source, model, str(folder), settings, dry_run=dry_run)
-        with pytest.raises(GateError, match=r"too unlike .*: tempo: higher \(PSI .*, KS "):
+        with pytest.raises(GateError, match=told):
             score_pipeline.run(spark, request)
-    assert files(folder) == before
-
-
-def test_a_catalogue_that_lost_more_than_half_of_its_tracks_replaces_none(
-    spark, model, whole, tmp_path
-):
-    folder, _ = whole
-    before, table = files(folder), tmp_path / "few.parquet"
-    start().head(20).to_parquet(table)
-    request = edits.request(Source(str(table), Dataset()), model, str(folder), load_settings())
-    with pytest.raises(GateError, match=r"20 tracks would replace the 60 in .*--allow-shrink"):
-        score_pipeline.run(spark, request)
     assert files(folder) == before
 
 
@@ -167,59 +168,46 @@ def test_labels_of_another_mix_warn_and_are_published(spark, model, tmp_path):
 FULL = SETTINGS.model_copy(
     update={"publishing": SETTINGS.publishing.model_copy(update={"verify": "full"})}
 )
-# What is written beyond what is in the files, how it is verified, and the message.
+
+
+def losing(settings=SETTINGS, *, quarantine=False, limit=None, facts=(), **content):
+    """Lets the writer report what is not in the files of the labels, or of the quarantine."""
+
+    def write(original, table, path, *options):
+        if path.endswith("_quarantine") != quarantine:
+            return original(table, path, *options)
+        written, found = original(table.limit(limit) if limit else table, path, *options)
+        return dataclasses.replace(written, **content), found | dict(facts)
+
+    return write, settings
+
+
+# What is lost, and the message.
 LOST = {
-    "a row": ({"rows": 61}, {}, SETTINGS, "rows: 61 when it was written, 60 in the files"),
-    "a value": ({}, {"nulls of genre": 7}, SETTINGS, "nulls of genre: 7 when it was written, 0 in"),
-    "an extreme": ({}, {"largest track_id": "~"}, SETTINGS, "largest track_id: ~ when it was"),
-    "a byte": ({"checksum": "f" * 16}, {}, FULL, "60 rows were written, checksum ffff"),
-}
+    "a row": (losing(rows=61), "rows: 61 when it was written, 60 in the files"),
+    "a value": (losing(facts={"nulls of genre": 7}), "nulls of genre: 7 when it was written, 0 in"),
+    "an extreme": (losing(facts={"largest track_id": "~"}), "largest track_id: ~ when it was"),
+    "a byte": (losing(FULL, checksum="f" * 16), "60 rows were written, checksum ffff"),
+    "a byte of the quarantine": (
+        losing(FULL, quarantine=True, checksum="f" * 16), "_quarantine: 2 rows were written"
+    ),
+    "rows before they are written": (
+        losing(limit=40), "62 rows were read, but 40 labelled and 2 quarantined"
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("lost", LOST)
 def test_what_the_disk_did_not_keep_is_never_published(spark, model, whole, monkeypatch, lost):
     folder, _ = whole
-    before, write = files(folder), writer.write
-    content, more, settings, message = LOST[lost]
-
-    def write_and_lose(table, path, *options):
-        written, facts = write(table, path, *options)
-        return dataclasses.replace(written, **content), facts | more
-
-    monkeypatch.setattr(writer, "write", write_and_lose)
+    before = files(folder)
+    (write, settings), message = LOST[lost]
+    monkeypatch.setattr(writer, "write", functools.partial(write, writer.write))
+    tracks = pd.concat([start(), start().head(2).assign(track_id=None)])
     with pytest.raises(GenreSparkError, match=rf"{message}.*nothing was published"):
-        score(spark, start(), model, folder, settings=settings)
+        score(spark, tracks, model, folder, settings=settings)
     assert files(folder) == before
     assert not list(folder.parent.glob(".out*"))
-
-
-def test_a_damaged_quarantine_is_never_published(spark, model, whole, monkeypatch):
-    folder, _ = whole
-    before, write = files(folder), writer.write
-
-    def write_and_lose(table, path, *options):
-        written, facts = write(table, path, *options)
-        damaged = path.endswith("_quarantine")
-        return (writer.Content(written.rows, "f" * 16) if damaged else written), facts
-
-    monkeypatch.setattr(writer, "write", write_and_lose)
-    bad = start().head(2).assign(track_id=None)
-    with pytest.raises(GenreSparkError, match="_quarantine: 2 rows were written"):
-        score(spark, pd.concat([start(), bad]), model, folder, settings=FULL)
-    assert files(folder) == before
-
-
-def test_a_row_too_few_stops_before_publishing(spark, model, whole, monkeypatch):
-    folder, _ = whole
-    before, write = files(folder), writer.write
-    monkeypatch.setattr(
-        writer, "write", lambda table, path, *options: write(table.limit(40), path, *options)
-    )
-    with pytest.raises(
-        GenreSparkError, match="60 rows were read, but 40 labelled and 0 quarantined"
-    ):
-        score(spark, start(), model, folder)
-    assert files(folder) == before
 
 
 def test_checksums_are_of_the_content_whatever_its_order(spark):

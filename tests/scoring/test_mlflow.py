@@ -8,8 +8,9 @@ from support.generated import (
     make_genre_metrics,
     make_manifest,
     make_metrics,
-    make_profile,
     make_tracks,
+    with_scoring,
+    write_bundle,
 )
 
 from genre_spark import api
@@ -115,16 +116,9 @@ def of_two_sources(opened, tmp_path):
     """The bundle for tracks of two sources, of which one measures energy on a curve of its own."""
     curve = MonotoneMap(given=(0.0, 0.2, 1.0), becomes=(0.0, 0.8, 1.0))
     sources = FeatureSources(reference="a", maps={"b": {"energy": curve}})
-    scoring = opened.manifest.scoring
-    scaler = scoring.scaler.model_copy(update={"sources": sources})
-    scoring = scoring.model_copy(update={"scaler": scaler})
-    made = {"scoring": scoring, "model_id": files.model_id(scoring, opened.onnx)}
-    (tmp_path / "two").mkdir()
-    (tmp_path / "two" / files.ONNX).write_bytes(opened.onnx)
-    files.write_files(
-        tmp_path / "two", opened.manifest.model_copy(update=made), opened.profile, "# A card\n"
-    )
-    return files.load(tmp_path / "two")
+    scaler = opened.manifest.scoring.scaler.model_copy(update={"sources": sources})
+    manifest = with_scoring(opened.manifest, opened.onnx, scaler=scaler)
+    return files.load(write_bundle(tmp_path / "two", manifest, opened.onnx))
 
 
 def test_features_of_another_source_are_mapped_alike_by_spark_in_one_process_and_by_mlflow(
@@ -196,9 +190,7 @@ def test_rows_that_score_would_set_aside_get_no_label(spark, opened):
 
 
 def test_a_clusters_bundle_labels_with_synthetic_genres_alone(tmp_path):
-    (tmp_path / "clusters").mkdir()
-    manifest = make_manifest(features=FEATURES)
-    files.write_files(tmp_path / "clusters", manifest, make_profile(features=FEATURES), "# A\n")
-    found = InMemoryScorer(files.load(tmp_path / "clusters"), max_imputed=1).label(start(10))
+    folder = write_bundle(tmp_path / "clusters", make_manifest(features=FEATURES))
+    found = InMemoryScorer(files.load(folder), max_imputed=1).label(start(10))
     assert found["synthetic_genre"].notna().all()
     assert found["genre"].isna().all()

@@ -8,9 +8,11 @@ from support.generated import (
     make_genre_part,
     make_manifest,
     make_metrics,
-    make_profile,
+    with_scoring,
+    write_bundle,
 )
 from support.networks import make_network
+from support.servers import mlflow_store
 
 from genre_spark.bundle import files
 from genre_spark.bundle import registry as models
@@ -28,20 +30,12 @@ SETTINGS = load_settings()
 
 def make_bundle(folder, seed, accuracy):
     """A full bundle that states how accurate it is."""
-    folder.mkdir()
     network = make_network(seed=seed, scaled=4)
     manifest = make_manifest(network, features=FEATURES)
-    part = make_genre_part(artists=[1, 2])
-    scoring = manifest.scoring.model_copy(update={"genres": part})
-    metrics = make_metrics(accuracy=accuracy, tracks=30)
-    genres = make_genre_metrics(new=metrics)
-    update = {"scoring": scoring, "genres": genres}
-    update["model_id"] = files.model_id(scoring, network)
-    (folder / files.ONNX).write_bytes(network)
-    files.write_files(
-        folder, manifest.model_copy(update=update), make_profile(features=FEATURES), "# A\n"
-    )
-    return files.load(folder)
+    manifest = with_scoring(manifest, network, genres=make_genre_part(artists=[1, 2]))
+    genres = make_genre_metrics(new=make_metrics(accuracy=accuracy, tracks=30))
+    manifest = manifest.model_copy(update={"genres": genres})
+    return files.load(write_bundle(folder, manifest, network))
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +47,12 @@ def bundles(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def registry(bundles, tmp_path_factory):
-    """Both as versions of `mine`; MLflow's own settings are what they were afterwards."""
-    folder, before = tmp_path_factory.mktemp("mlflow"), mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    mlflow.create_experiment("genres", artifact_location=(folder / "artifacts").as_uri())
-    with pytest.MonkeyPatch.context() as patch:
-        # `set_experiment` would hold for the tests after these.
-        patch.setenv("MLFLOW_EXPERIMENT_NAME", "genres")
+    """Both as versions of `mine`."""
+    with mlflow_store(tmp_path_factory.mktemp("mlflow")):
         for one in bundles:
             logged = mlflow_model.log(one, SETTINGS, "0123456789ab", "mine", one.path)
             registered = mlflow_model.register(logged, one, "mine")
         yield registered
-    mlflow.set_tracking_uri(before)
 
 
 def opened_by(reference):

@@ -19,19 +19,15 @@ from support.generated import make_tracks
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+
+
+def options(*settings):
+    """The words that override some settings."""
+    return [word for setting in settings for word in ("--set", setting)]
+
+
 # Enough to learn what generated genres sound like, and no more.
-QUICK = [
-    part
-    for setting in (
-        "k_max=12",
-        "epochs=12",
-        "min_steps=0",
-        "min_held_out=0",
-        "restarts=1",
-        "max_iterations=6",
-    )
-    for part in ("--set", setting)
-]
+QUICK = options("k_max=12", "epochs=12", "min_steps=0", "restarts=1", "max_iterations=6")
 LOCAL = ("--master", "local[2]")
 # For tables of some rows, compiling code for each query costs more than running it.
 PLAIN = "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"

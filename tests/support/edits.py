@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from genre_spark.bundle import files
-from genre_spark.bundle.manifest import model_id
 from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.pipelines import score as score_pipeline
@@ -14,7 +13,13 @@ from genre_spark.platform import atomic_directory
 from genre_spark.publishing.labels import LabelRequest
 from genre_spark.schema import TEXT_COLUMNS, labelled_columns
 from genre_spark.source import Dataset
-from support.generated import make_genre_part, make_manifest, make_profile, make_tracks
+from support.generated import (
+    make_genre_part,
+    make_manifest,
+    make_tracks,
+    with_scoring,
+    write_bundle,
+)
 from support.networks import make_network
 
 # Few features make small plans; what is tested depends on none of them.
@@ -38,20 +43,12 @@ def make_models(spark, folder):
     """Paths of three bundles that differ in what their names say."""
     paths = {}
     for name, known in KNOWN.items():
-        path = folder / name
-        path.mkdir()
         network = make_network(seed=1 if name == "other network" else 0, scaled=4)
         manifest = make_manifest(network, features=FEATURES)
         keys = spark.createDataFrame([(artist,) for artist in known], "artist string")
         keys = np.array([row[0] for row in keys.selectExpr("xxhash64(artist)").collect()])
-        part = make_genre_part(artists=keys.tolist())
-        scoring = manifest.scoring.model_copy(update={"genres": part})
-        manifest = manifest.model_copy(
-            update={"scoring": scoring, "model_id": model_id(scoring, network)}
-        )
-        (path / files.ONNX).write_bytes(network)
-        files.write_files(path, manifest, make_profile(features=FEATURES), "# A card\n")
-        paths[name] = str(path)
+        manifest = with_scoring(manifest, network, genres=make_genre_part(artists=keys.tolist()))
+        paths[name] = str(write_bundle(folder / name, manifest, network))
     return paths
 
 

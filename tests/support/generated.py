@@ -3,6 +3,7 @@
 import functools
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -232,6 +233,22 @@ def _fitted(k: int, features: tuple[str, ...]) -> tuple[FeatureScaler, tuple]:
     scaler = make_scaler(tracks, features)
     points = scaler.to_numpy(tracks[list(features)].to_numpy(float))
     return scaler, tuple(map(tuple, points[:k].tolist()))
+
+
+def with_scoring(manifest: Manifest, onnx: bytes | None = None, **changes: object) -> Manifest:
+    """A manifest with other parts for scoring, and the `model_id` of these."""
+    scoring = manifest.scoring.model_copy(update=changes)
+    return manifest.model_copy(update={"scoring": scoring, "model_id": model_id(scoring, onnx)})
+
+
+def write_bundle(folder: Path, manifest: Manifest, onnx: bytes | None = None) -> Path:
+    """Writes a bundle with the profile of `make_profile` into a new folder."""
+    folder.mkdir(parents=True)
+    if onnx:
+        (folder / files.ONNX).write_bytes(onnx)
+    profile = make_profile(features=manifest.scoring.scaler.features)
+    files.write_files(folder, manifest, profile, "# A card ✓\n")
+    return folder
 
 
 def make_rows(read: int, accepted: int | None = None) -> RowCounts:
