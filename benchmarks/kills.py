@@ -53,7 +53,7 @@ from genre_spark.platform.storage import LocalStorage  # noqa: E402
 
 QUICK = [
     part
-    for setting in ("k_max=11", "restarts=1", "epochs=2", "min_steps=0", "min_held_out=0")
+    for setting in ("k_max=11", "restarts=1", "epochs=2", "min_steps=0")
     for part in ("--set", setting)
 ]
 _TOO_LATE = "done before the kill"

@@ -72,7 +72,6 @@ class NetworkSettings(StrictModel):
 
     epochs: Count
     min_steps: Annotated[_Int, Field(ge=0)]
-    min_held_out: Annotated[_Int, Field(ge=0)] = 0  # bundles of earlier versions lack it
     batch_size: Count
     learning_rate: OpenShare
 

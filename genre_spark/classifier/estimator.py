@@ -52,7 +52,7 @@ from genre_spark.features.group_statistics import Groups
 from genre_spark.features.tensor import artist_statistics, build
 from genre_spark.features.track_inputs import Keys, TrackInputs
 from genre_spark.features.words import Vocabulary
-from genre_spark.platform.progress import ReportProgress, after
+from genre_spark.platform.progress import ReportProgress
 
 if TYPE_CHECKING:
     import keras
@@ -67,30 +67,9 @@ _LEFT_OUT: dict[str, Callable[[LabelledTracks], np.ndarray]] = {
 _WITH_GAPS = 0.25
 # Epochs of the artist network for each one of the network of tracks: artists are fewer.
 _ARTIST_EPOCHS = 3
-# How often all is fitted with the artists parted otherwise, where they are few.
-_MOST_ROUNDS = 3
 # Held-out tracks that weights of a kind's own need; below, those of another kind serve.
 _FEWEST_OF_KIND = 50
 _INSTEAD = {KNOWN: NEW, NEW_WITHOUT: NEW, KNOWN_WITHOUT: NEW_WITHOUT}
-
-
-@dataclass(frozen=True)
-class _Round:
-    """Models fitted on all tracks, and what such models tell of tracks that they did not learn from.
-
-    Attributes
-    ----------
-    models : tuple of keras.Model
-        The network of tracks, and that of artists.
-    parts : mapping of str to Any
-        The other models, by their names in `GenrePart`.
-    told : mapping of str to tuple
-        By kind of track: log-probabilities, and those of artists; see `head.terms`.
-    """
-
-    models: tuple["keras.Model", "keras.Model"]
-    parts: Mapping[str, Any]
-    told: Mapping[str, tuple[LogProbabilities, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -218,32 +197,6 @@ def fit(
     report_progress : callable
         Receives progress as one line.
     """
-    # As the tracks are, and with a third of them without features.
-    versions = (tracks, tracks.without_features(seed))
-    n_rounds = int(np.clip(settings.min_held_out // len(tracks), 1, _MOST_ROUNDS))
-
-    def fit_round(number: int) -> _Round:
-        name = f"round {number + 1} of {n_rounds}: " if n_rounds > 1 else ""
-        return _fit_round(versions, settings, seed + number, after(name, report_progress))
-
-    rounds = [fit_round(number) for number in range(n_rounds)]
-    prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
-    held_out: dict[str, HeldOutTerms] = {}
-    for kind in KINDS:
-        one = _held_out(versions, [one.told[kind] for one in rounds], prior, kind)
-        is_enough = kind == NEW or len(one.rows) >= _FEWEST_OF_KIND
-        held_out[kind] = one if is_enough else held_out[_INSTEAD[kind]]
-    return _assemble(rounds[0], tracks, prior, held_out, target)
-
-
-def _fit_round(
-    versions: Sequence[LabelledTracks],
-    settings: NetworkSettings,
-    seed: int,
-    report_progress: ReportProgress,
-) -> _Round:
-    """Fit all models, and each of them without one part of the artists at a time."""
-    tracks = versions[0]
     fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
     groups = tracks.groups
     examples, of = _track_examples(tracks, seed)
@@ -259,6 +212,8 @@ def _fit_round(
     words, of_words = _fit_words(tracks, fold, seed)
     shares, weights = groups.means(tracks.targets), groups.sizes**0.5
     document, told = _fit_documents(tracks.artist_documents, shares, weights, by_artist)
+    # As the tracks are, and with a third of them without features.
+    versions = (tracks, tracks.without_features(seed))
     similar, of_similar = _fit_similar(tracks, versions, fold)
     # To the network a known artist's tracks are as a new one's: it does not see the artist.
     unseen = [
@@ -272,23 +227,17 @@ def _fit_round(
         for own, one in zip(versions, unseen, strict=True)
     ]
     artist_model, trees, artists = _fit_artists(given, shares, weights, by_artist, settings, seed)
-
-    def told_of(at: int, like: str) -> tuple[LogProbabilities, np.ndarray]:
-        words_of_kind = of_words.get(like)
+    prior = (tracks.targets.sum(axis=0) + 0.5) / (len(tracks) + 0.5 * len(tracks.classes))
+    held_out: dict[str, HeldOutTerms] = {}
+    for i, kind in enumerate(KINDS):
+        at, like = divmod(i, len(_LEFT_OUT))
+        words_of_kind = of_words.get(KINDS[like])
         logs = LogProbabilities.of(unseen[at], groups, words_of_kind, told, of_similar[at])
-        return logs, artists[at]
-
-    return _Round(
-        models=(model, artist_model),
-        parts={"words": words, "document": document, "similar": similar, "forest": trees},
-        told={kind: told_of(*_version_and_like(kind)) for kind in KINDS},
-    )
-
-
-def _version_and_like(kind: str) -> tuple[int, str]:
-    """Which version of the tracks a kind is of, and the kind with features that it is like."""
-    version, like = divmod(KINDS.index(kind), len(_LEFT_OUT))
-    return version, KINDS[like]
+        one = _held_out(versions[at], logs, artists[at], prior, kind)
+        is_enough = kind == NEW or len(one.rows) >= _FEWEST_OF_KIND
+        held_out[kind] = one if is_enough else held_out[_INSTEAD[kind]]
+    parts = {"words": words, "document": document, "similar": similar, "forest": trees}
+    return _assemble((model, artist_model), tracks, parts, prior, held_out, target)
 
 
 def _fit_artists(
@@ -358,8 +307,9 @@ def _of_own_member(model: "keras.Model", inputs: np.ndarray, fold: np.ndarray) -
 
 
 def _assemble(
-    fitted: _Round,
+    models: tuple["keras.Model", "keras.Model"],
     tracks: LabelledTracks,
+    parts: Mapping[str, Any],
     prior: np.ndarray,
     held_out: Mapping[str, HeldOutTerms],
     target: float,
@@ -377,9 +327,9 @@ def _assemble(
         heads=heads,
         has_artists=tracks.has_artists,
         acceptance=Acceptance.fit(sure, target),
-        **fitted.parts,
+        **parts,
     )
-    return FittedClassifier(fitted.models, onnx_network.to_onnx(*fitted.models), part, held_out)
+    return FittedClassifier(models, onnx_network.to_onnx(*models), part, held_out)
 
 
 def _fit_documents(
@@ -464,19 +414,15 @@ def _cross_fit(
 
 
 def _held_out(
-    versions: Sequence[LabelledTracks],
-    rounds: Sequence[tuple[LogProbabilities, np.ndarray]],
+    tracks: LabelledTracks,
+    logs: LogProbabilities,
+    artists: np.ndarray,
     prior: np.ndarray,
     kind: str,
 ) -> HeldOutTerms:
-    """Terms of the tracks that are of a kind once labels are left out."""
-    version, like = _version_and_like(kind)
-    tracks = versions[version]
-    together = _LEFT_OUT[like](tracks)
+    code = KINDS.index(kind)
+    together = _LEFT_OUT[KINDS[code % len(_LEFT_OUT)]](tracks)
     counts = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, together)
-    rows = np.flatnonzero(kinds_of(counts, tracks.inputs.has_features) == KINDS.index(kind))
-    terms = [
-        head.stack(head.terms(*told, counts, prior.astype(np.float32)), tracks.targets.shape)
-        for told in rounds
-    ]
-    return HeldOutTerms([one[:, rows] for one in terms], rows, tracks)
+    found = head.terms(logs, artists, counts, prior.astype(np.float32))
+    rows = np.flatnonzero(kinds_of(counts, tracks.inputs.has_features) == code)
+    return HeldOutTerms(head.stack(found, tracks.targets.shape)[:, rows], rows, tracks)

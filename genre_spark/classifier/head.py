@@ -101,12 +101,6 @@ class Head(StrictModel):
         weights = {name: tuple(row) for name, row in rows if any(row)}
         return cls(weights=weights, bias=tuple(bias.round(6).tolist()))
 
-    @classmethod
-    def mean(cls, heads: Sequence["Head"]) -> "Head":
-        """Mean weights and biases."""
-        bias = np.mean([one.bias for one in heads], axis=0)
-        return cls.of(np.mean([one.matrix for one in heads], axis=0, dtype=float), bias)
-
     def uses(self, terms: Sequence[str]) -> bool:
         """Whether any of the terms counts."""
         return any(any(self.weights.get(name, ())) for name in terms)

@@ -20,16 +20,14 @@ class HeldOutTerms:
 
     Attributes
     ----------
-    rounds : sequence of np.ndarray [shape=(n_terms, n_rows, n_classes)]
-        Each with the artists parted otherwise. Which artists are held out together changes weights
-        that are fitted on few of them; their mean over rounds varies less.
+    terms : np.ndarray [shape=(n_terms, n_rows, n_classes)]
     rows : np.ndarray [shape=(n_rows,), dtype=int64]
         Their places among `tracks`.
     tracks : LabelledTracks
         Those that were learned from; a third of them without features, where the terms are of such.
     """
 
-    rounds: Sequence[np.ndarray]
+    terms: np.ndarray
     rows: np.ndarray
     tracks: LabelledTracks
 
@@ -38,31 +36,20 @@ class HeldOutTerms:
 
         First those of similar artists are added, then genres get weights of their own.
         """
-        given = zip(self.rounds, self.trust, strict=True)
-        return Head.mean([self._fit(terms, used, *trust) for terms, trust in given])
-
-    def _fit(
-        self, terms: np.ndarray, used: Sequence[str], of_similar: float, by_genre: float
-    ) -> Head:
         targets = self.tracks.targets[self.rows]
-        fitted = head.fit(terms, targets, _plain(used))
+        of_similar, by_genre = self.trust
+        fitted = head.fit(self.terms, targets, _plain(used))
         if of_similar and len(_plain(used)) < len(used):
-            fitted = fitted.towards(head.fit(terms, targets, used), of_similar)
+            fitted = fitted.towards(head.fit(self.terms, targets, used), of_similar)
         if by_genre:
             trusted = used if of_similar else _plain(used)
-            own = head.fit(terms, targets, trusted, by_genre=True)
+            own = head.fit(self.terms, targets, trusted, by_genre=True)
             fitted = fitted.towards(own, by_genre)
         return fitted
 
     @functools.cached_property
-    def trust(self) -> Sequence[tuple[float, float]]:
-        """How far the weights of similar artists, and weights by genre, are taken over, in [0, 1].
-
-        Of each round.
-        """
-        return [self._trust(terms) for terms in self.rounds]
-
-    def _trust(self, terms: np.ndarray) -> tuple[float, float]:
+    def trust(self) -> tuple[float, float]:
+        """How far the weights of similar artists, and weights by genre, are taken over, in [0, 1]."""
         own = self.tracks.take(self.rows)
         fold = splits.grouped(own.labels, own.artists, MEMBERS, 0)
         _, artist = np.unique(own.artists, return_inverse=True)
@@ -73,13 +60,13 @@ class HeldOutTerms:
         def predicted(used: Sequence[str], by_genre: bool = False) -> np.ndarray:
             logits = np.zeros(own.targets.shape)
             for test in (fold == number for number in np.unique(fold)):
-                fitted = head.fit(terms[:, ~test], own.targets[~test], used, by_genre)
-                logits[test] = fitted.logits(terms[:, test])
+                fitted = head.fit(self.terms[:, ~test], own.targets[~test], used, by_genre)
+                logits[test] = fitted.logits(self.terms[:, test])
             return logits
 
         trusted, of_similar = _plain(TERMS), 0.0
         logits = predicted(trusted)
-        if terms[[TERMS.index(name) for name in SIMILAR_TERMS]].any():
+        if self.terms[[TERMS.index(name) for name in SIMILAR_TERMS]].any():
             added = predicted(TERMS)
             of_similar = _beyond_chance(likelihood(added) - likelihood(logits), artist)
             logits += of_similar * (added - logits)
@@ -87,14 +74,10 @@ class HeldOutTerms:
         gain = likelihood(predicted(trusted, by_genre=True)) - likelihood(logits)
         return of_similar, _beyond_chance(gain, artist)
 
-    def probabilities(self, fitted: Head) -> np.ndarray:
-        """Predict the tracks with some weights, averaged over rounds [shape=(n_rows, n_classes)]."""
-        return np.mean([softmax(fitted.logits(terms)) for terms in self.rounds], axis=0)
-
     def predicted(self, fitted: Head) -> HeldOutLabels:
-        """Predict tracks under one genre with some weights, as one classifier does: by one round."""
+        """Predict tracks under one genre with some weights."""
         own = self.tracks.take(self.rows)
-        found = softmax(fitted.logits(self.rounds[0]))[own.certain]
+        found = softmax(fitted.logits(self.terms))[own.certain]
         return HeldOutLabels(found, own.labels[own.certain], own.artists[own.certain])
 
 

@@ -143,13 +143,12 @@ class _SameInputs:
             asked = np.flatnonzero(kinds == KINDS.index(kind))
             if not len(asked):
                 continue
-            # All rounds: what is noise of one part of the artists differs between them.
-            rows, told = np.tile(one.rows, len(one.rounds)), np.concatenate(one.rounds, axis=1)
+            told = one.terms.copy()
             counted = _counted_by_folds(fitted, one.tracks, kind, seed)
-            told[_EVIDENCE] = counted[_EVIDENCE][:, rows]
-            given = np.concatenate([_context(one.tracks)[rows], _flat(told)], axis=1)
+            told[_EVIDENCE] = counted[_EVIDENCE][:, one.rows]
+            given = np.concatenate([_context(one.tracks)[one.rows], _flat(told)], axis=1)
             wanted = np.concatenate([context[asked], _flat(terms[:, asked])], axis=1)
-            self._sides.append((one.tracks.take(rows), given, asked, wanted))
+            self._sides.append((one.tracks.take(one.rows), given, asked, wanted))
 
     def predict(self, model: Any) -> np.ndarray:
         """Predict the held-out tracks, pooled over the artist."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genre_spark.classifier.estimator import FittedClassifier
+from genre_spark.classifier.softmax import softmax
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def held_out(fitted: FittedClassifier, n_tracks: int, n_classes: int) -> np.ndar
     found = np.full((n_tracks, n_classes), np.nan)
     # Tracks that have features are predicted with them.
     for kind, terms in reversed(list(fitted.held_out.items())):
-        found[terms.rows] = terms.probabilities(fitted.part.heads[kind])
+        found[terms.rows] = softmax(fitted.part.heads[kind].logits(terms.terms))
     return found
 
 

@@ -23,9 +23,7 @@ from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
 from genre_spark.features.tensor import CHANNELS, artist_statistics, build
 
-SETTINGS = load_settings(
-    overrides=("epochs=1", "min_steps=0", "min_held_out=0", "batch_size=64")
-).network
+SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "batch_size=64")).network
 
 
 def fitted(given, seed=1):

@@ -64,7 +64,9 @@ def labels(narrowed, found):
 
 
 def drawn(narrowed, found, size, seed=1):
-    return catalogue_passes.draw_sample(narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], size, seed=seed)
+    return catalogue_passes.draw_sample(
+        narrowed, N_TRACKS, found.scaler, [found.synthetic.metric], size, seed=seed
+    )
 
 
 def test_the_sample_is_bounded_and_the_same_however_tracks_are_partitioned(narrowed, found):

@@ -13,7 +13,7 @@ from genre_spark.evaluation import cross_validation, metrics
 from genre_spark.evaluation.study_results import PublishedStudy
 from genre_spark.reporting import study_report
 
-SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "min_held_out=0", "test_share=0.5"))
+SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "test_share=0.5"))
 
 
 @pytest.fixture(scope="module")

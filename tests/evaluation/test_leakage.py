@@ -13,7 +13,7 @@ from genre_spark.evaluation import metrics
 from genre_spark.evaluation.held_out import hold_out
 from genre_spark.features.tensor import build
 
-SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "min_held_out=0", "batch_size=512"))
+SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "batch_size=512"))
 
 
 def test_no_channel_holds_a_label(spark):

@@ -8,7 +8,7 @@ from genre_spark.classifier import estimator
 from genre_spark.config import load_settings
 from genre_spark.evaluation import metrics, permutation_importance
 
-SETTINGS = load_settings(overrides=("epochs=10", "min_steps=0", "min_held_out=0")).network
+SETTINGS = load_settings(overrides=("epochs=10", "min_steps=0")).network
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def ask(spark, model, tmp_path_factory):
             paths.append(str(folder / f"{name}-{i}.answers"))
             (folder / f"{name}-{i}.answers").write_text(text, "utf-8")
         output = folder / name
-        settings = load_settings(overrides=("epochs=4", "min_steps=20", "min_held_out=0"))
+        settings = load_settings(overrides=("epochs=4", "min_steps=20"))
         request = suggest.SuggestRequest(
             source, files.load(model), str(output), settings, tuple(paths), number, check
         )
