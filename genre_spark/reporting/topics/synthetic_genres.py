@@ -65,16 +65,17 @@ def topic(subject: Subject) -> Topic:
 
 def listing(found: results.Discovery, scaler: FeatureScaler) -> Table:
     """Each synthetic genre with its size, its medians, and the real genres that it leans to."""
-    columns: Columns = {"synthetic genre": shown, "tracks": count, "share": percent}
+    columns: Columns = {
+        "synthetic genre": shown, "tracks": count, "share": percent, "people call it": shown,
+    }  # fmt: skip
     # A circle has no median.
     known = [one for one in map(feature, scaler.features) if one.encoding != "circular"]
     for one in known:
         unit = f" ({one.display_unit})" if one.display_unit else ""
         columns[plain(one.name) + unit] = partial(in_units, one)
-    columns["people call it"] = shown
     rows = [
-        (f"{one.id} {one.name}", one.size, one.share,
-         *(one.medians.get(of.name) for of in known), called(one) or None)
+        (f"{one.id} {one.name}", one.size, one.share, called(one) or None,
+         *(one.medians.get(of.name) for of in known))
         for one in found.synthetic_genres
     ]  # fmt: skip
     return Table("Sizes, medians and real genres", columns, rows, stability(found))
