@@ -57,6 +57,10 @@ def test_the_parser_of_this_test_sees_imports_in_functions_and_under_conditions(
     assert imported(tree, functions=False) == {"a.b", "c", "d", "h"}
 
 
+def test_few_modules_stand_outside_the_folders():
+    assert len([name for name in TREES if "." not in name]) <= 8
+
+
 def test_finding_java_needs_the_standard_library_only_because_it_runs_before_set_up():
     assert libraries(TREES["platform.java"]) <= set(sys.stdlib_module_names)
     at_once = libraries(TREES["__init__"], functions=False, types=False)
@@ -132,6 +136,12 @@ def test_a_job_runs_the_command_of_its_name_and_nothing_else(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert getattr(module, name).name == name
+
+
+def test_the_architecture_page_describes_every_folder():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
+    assert {name for name in folders if f"`{name}/`" not in page} == set()
 
 
 def test_documents_name_tests_that_exist():

@@ -102,6 +102,12 @@ def test_every_link_leads_somewhere(page):
     assert broken == []
 
 
+def test_the_readme_leads_to_every_page_for_people():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [p.name for p in (ROOT / "docs").glob("*.md") if f"(docs/{p.name})" not in text]
+    assert missing == []
+
+
 class Operator:
     """Stands for Airflow's SparkSubmitOperator: keeps what it was given, and its order."""
 

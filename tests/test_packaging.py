@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,11 @@ def test_every_version_that_is_tested_together_is_pinned():
 
 def test_the_changelog_has_the_version():
     assert re.search(rf"^## {re.escape(__version__)}", (ROOT / "CHANGELOG.md").read_text(), re.M)
+
+
+def test_pyspark_is_one_that_is_promised():
+    major, minor = map(int, metadata.version("pyspark").split(".")[:2])
+    assert (4, 0) <= (major, minor) < (4, 4)
 
 
 def test_the_lock_has_the_versions_of_the_constraints_and_a_hash_of_each_file():

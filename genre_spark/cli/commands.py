@@ -165,7 +165,13 @@ def evaluate(  # noqa: PLR0913  # an argument for each option
 
         source = table.source(job.settings)
         request = pipeline.EvaluateRequest(
-            source, job.model(clusters), output, job.settings, answers, seeds, ablations
+            source,
+            job.model(clusters),
+            output,
+            job.settings,
+            answers,
+            n_seeds=seeds,
+            with_ablations=ablations,
         )
         summary = job.run(pipeline, request)
         job.terminal.show(summary, views.study(summary))
@@ -212,7 +218,7 @@ def suggest(  # noqa: PLR0913  # an argument for each option
 
         source = table.source(job.settings)
         request = pipeline.SuggestRequest(
-            source, job.model(model), output, job.settings, answers, number, check
+            source, job.model(model), output, job.settings, answers, number=number, check=check
         )
         summary = job.run(pipeline, request)
         job.terminal.show(summary, views.questions(summary))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genre_spark.evaluation.study_results import StudySummary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluateRequest(Request):
     """Evaluate the classifier by cross-validation and publish the study.
 
@@ -28,8 +28,8 @@ class EvaluateRequest(Request):
     `with_ablations`: Whether the classifier is also fitted on fewer labels.
     """
 
-    n_seeds: int = 5
-    with_ablations: bool = True
+    n_seeds: int
+    with_ablations: bool
 
 
 def run(

@@ -45,7 +45,7 @@ _MOST_PLACES = 600
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SuggestRequest(Request):
     """Choose tracks to label; the output is a new file, a page if its name ends in .html, else CSV.
 
@@ -53,8 +53,8 @@ class SuggestRequest(Request):
     `check`: Ask about labels that are likely wrong instead; trains a classifier.
     """
 
-    number: int = 50
-    check: bool = False
+    number: int
+    check: bool
 
 
 class Suggested(StrictModel):

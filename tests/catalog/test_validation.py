@@ -26,13 +26,19 @@ GOOD = tables.GOOD | {"year": "1999", "time_signature": "4", "popularity": "7", 
 # One value in an otherwise good row, and the kind of fault that it is; None for none.
 VALUES = {
     ("tempo", "fast"): "not_a_number",
+    ("tempo", "120 BPM"): "not_a_number",
+    ("tempo", "1,5"): "not_a_number",
     ("tempo", "NaN"): "missing",
     ("tempo", "Infinity"): "out_of_range",
+    ("tempo", "-Infinity"): "out_of_range",
+    ("tempo", "1e400"): "out_of_range",
     ("tempo", None): "missing",
     ("tempo", "0"): "missing",
     ("tempo", "-120"): "out_of_range",
     ("tempo", "350"): None,
     ("tempo", "350.1"): "out_of_range",
+    ("tempo", " 1.2E2 "): None,
+    ("key", "5.5"): "out_of_range",
     ("key", "-1"): "missing",
     ("key", "12"): "out_of_range",
     ("key", "0"): None,
@@ -233,6 +239,19 @@ GENRES_OF = {
 }  # fmt: skip
 
 
+def test_every_row_is_counted_once(judged):
+    tracks, reasons, counts = judged
+    quarantined = sum(map(len, reasons.values()))
+    assert counts.read == len(ROWS) == len(tracks) + quarantined
+    assert (counts.accepted, counts.n_quarantined) == (len(tracks), quarantined)
+    assert counts.with_genre == len(tracks) - 2
+    # Three twins, one row of each pair of genres, and two of each usable three.
+    assert counts.duplicates == 3 + 3 + 2 * 6
+    assert counts.refused_share == (quarantined - counts.duplicates) / len(ROWS)
+    told = Counter(one for rows in reasons.values() for row in rows for one in row)
+    assert counts.reasons == dict(told)
+
+
 # Any table
 
 VALUES_OF = {
@@ -296,7 +315,6 @@ def test_rows_read_are_rows_accepted_and_rows_quarantined_for_any_table(spark, s
     assert counts.with_genre == sum(len(found) == 1 for found in genres.values())
     assert counts.ambiguous == sum(len(found) > 1 for found in genres.values())
     assert counts.imputed == sum(n > 0 for n in kept.values())
-    assert counts.refused_share == (len(quarantined) - repeated) / len(rows)
 
     again = random.Random(0).sample(rows, len(rows))
     validated = validated_of(spark, again, MAX_IMPUTED, NARROW, columns=columns, partitions=7)
@@ -357,14 +375,16 @@ def test_as_many_bad_rows_as_allowed_do_not_stop_the_job_and_repeated_ones_do_no
 
 
 def test_a_table_without_a_good_row_is_refused_as_input_even_where_all_may_be_bad():
-    cases = {
-        ": has no rows": counted(0, 0),
-        ": none of its 3 rows can be used; malformed_row (3)": counted(3, 0, malformed_row=3),
-    }
-    for told, counts in cases.items():
+    for counts, told in (
+        (counted(0, 0), "a.csv: has no rows"),
+        (
+            counted(3, 0, malformed_row=3),
+            "a.csv: none of its 3 rows can be used; malformed_row (3)",
+        ),
+    ):
         with pytest.raises(InputError) as refused:
             row_counts.check_gate(counts, 1.0, "a.csv")
-        assert str(refused.value) == f"a.csv{told}"
+        assert str(refused.value) == told
 
 
 # The way in
@@ -386,6 +406,22 @@ def refusal(spark, source, error=InputError, needed=None, allowed=CATALOG):
     with pytest.raises(error) as refused, open_catalogue(spark, source, allowed, needed):
         pass
     return str(refused.value).removeprefix(source.path)
+
+
+REFUSED = {
+    "a header alone": (["track_id,energy,tempo"], ": has no rows, only a header"),
+    "bad rows alone": (
+        ["track_id,energy,tempo", ",0.1,100", ",0.2,110"],
+        ": none of its 2 rows can be used; missing:track_id (2)",
+    ),
+    "no features": (["track_id,name", "1,a"], ": has none of the audio features danceability, energy, "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_table_that_cannot_be_used_is_refused(spark, source, kind):
+    lines, told = REFUSED[kind]
+    assert refusal(spark, source(*lines)).startswith(told)
 
 
 def test_a_table_with_too_many_bad_rows_meets_the_gate(spark, source):
@@ -440,6 +476,17 @@ def test_a_small_catalogue_is_read_once_and_nothing_of_it_is_kept_afterwards(spa
         assert catalogue.tracks.count() == 2
         assert not kept.isEmpty()
     assert kept.isEmpty()
+
+
+def test_a_file_that_turns_out_damaged_while_it_is_read_is_refused(spark, tmp_path):
+    import gzip
+
+    path = tmp_path / "tracks.csv.gz"
+    rows = "".join(f"{i},0.{i},100\n" for i in range(20_000))
+    packed = gzip.compress(f"track_id,energy,tempo\n{rows}".encode())
+    path.write_bytes(packed[: len(packed) // 2])
+    told = refusal(spark, Source(str(path), Dataset()))
+    assert told.startswith(": cannot be read")
 
 
 def test_the_real_tidytuesday_table_counts_as_its_description_says(spark, real_tables):

@@ -48,12 +48,16 @@ def test_the_real_table_is_labelled_or_in_quarantine_to_the_last_row(
 
 MISTAKES = {
     "wrong path": (["--catalog", "{tmp}/nowhere.csv"], 3, "no such file or directory"),
+    "missing column": (["--catalog", "{tmp}/no_id.csv"], 3, "no column 'track_id'"),
+    "wrong type": (["--catalog", "{tmp}/nested.json"], 3, "column tempo is struct"),
+    "empty table": (["--catalog", "{tmp}/empty.csv"], 3, "has no rows"),
     "too dirty": (["--catalog", "{tmp}/dirty.csv"], 5, "would be quarantined"),
     "unknown setting": (["--catalog", "x", "--set", "speed=9"], 2, "speed: unknown key"),
     "unknown dataset": (["--catalog", "x", "--dataset", "mine"], 2, "neither a file nor one of"),
     "unknown option": (["--catalog", "x", "--fast"], 2, "No such option"),
     "empty option": (["--catalog", ""], 2, "--catalog is empty"),
     "blank option": (["--catalog", " "], 2, "--catalog is empty"),
+    "empty option with =": (["--catalog="], 2, "--catalog is empty"),
     "key twice": (
         ["--catalog", "x", "--dataset", "{tmp}/twice.yaml"],
         2,
@@ -67,9 +71,12 @@ MISTAKES = {
 def mistakes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mistakes")
     header = ",".join(("track_id", *FEATURE_NAMES))
+    (folder / "no_id.csv").write_text(",".join(FEATURE_NAMES) + "\n" + ",".join("1" * 12) + "\n")
+    (folder / "empty.csv").write_text(header + "\n")
     usual = ",0.5,0.5,5,-6,1,0.1,0.1,0.1,0.1,0.5,120,200000\n"
     (folder / "dirty.csv").write_text(f"{header}\n{usual}b{usual}")  # one without an id
     (folder / "twice.yaml").write_text("columns:\n  artist: a\n  artist: b\n")
+    (folder / "nested.json").write_text('{"track_id": "1", "tempo": {"bpm": 120}}\n')
     return folder
 
 

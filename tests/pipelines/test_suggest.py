@@ -40,7 +40,13 @@ def ask(spark, model, tmp_path_factory):
         output = folder / name
         settings = load_settings(overrides=("epochs=4", "min_steps=20"))
         request = suggest.SuggestRequest(
-            source, files.load(model), str(output), settings, tuple(paths), number, check
+            source,
+            files.load(model),
+            str(output),
+            settings,
+            tuple(paths),
+            number=number,
+            check=check,
         )
         return suggest.run(spark, request), output.read_text("utf-8")
 
