@@ -176,7 +176,9 @@ class Catalogue:
     def none_quarantined(self) -> DataFrame:
         """The same for a table without such rows: no query has to be planned for them."""
         why = T.StructField(reader.REASONS, T.ArrayType(T.StringType()))
-        return self.validated.sparkSession.createDataFrame([], T.StructType([*self.source, why]))
+        none = [F.lit(None).cast(one.dataType).alias(one.name) for one in (*self.source, why)]
+        # A list of no rows would be read by Python workers.
+        return self.validated.sparkSession.range(0).select(*none)
 
 
 @contextmanager

@@ -77,6 +77,11 @@ def literal(text: str) -> str:
     return f"'{escaped}'"
 
 
+def once(value: str, name: str, body: str) -> str:
+    """SQL: what `body` makes of a value that it calls `name`, computed once however often it is used."""
+    return f"get(transform(array({value}), {name} -> {body}), 0)"
+
+
 def as_text(column: str, kind: "DataType") -> str:
     """SQL: a column as string; whole numbers that are stored as fractions without ``.0`` or exponent.
 

@@ -10,11 +10,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from genre_spark.catalog.columns import literal, means_nothing, placeholder_sql, sql_name
+from genre_spark.catalog.columns import literal, means_nothing, once, placeholder_sql, sql_name
 from genre_spark.catalog.inspection_results import Column
 from genre_spark.schema import ARTIST, GENRE, GENRES
 
 _NONE = "array<string>"
+NO_NAMES = f"cast(NULL AS {_NONE})"
 _NAME = "name"
 # Beginnings and ends of lists as Python, JSON, numpy, Postgres and Spark print them. No pattern
 # repeats without bound, so that no text makes them slow.
@@ -76,19 +77,17 @@ class Names(NamedTuple):
     rival: str = ""
 
 
-def all_of(column: str | None, kind: T.DataType | None) -> str:
+def all_of(column: str, kind: T.DataType) -> str:
     """SQL: names of all artists, in order, as array<string>; null where there is none.
 
     `column` is a SQL expression of texts (one name, several separated by semicolons, or a list as JSON,
     Python, numpy, Postgres or Spark print it), arrays of texts, or arrays of structs that have a ``name``,
     or another field that ends so.
     """
-    if column is None or kind is None:
-        return f"cast(NULL AS {_NONE})"
     names = f"transform({_as_list(column, kind)}, one -> trim(one))"
     nothing = placeholder_sql("one", ARTIST)
     named = f"filter({names}, one -> one IS NOT NULL AND NOT {nothing})"
-    return f"IF(size({named}) > 0, {named}, NULL)"
+    return once(named, "named", "IF(size(named) > 0, named, NULL)")
 
 
 def understand(name: str, column: Column) -> Names | None:
@@ -161,7 +160,8 @@ def _is_quoted_list(text: str) -> bool:
 def _unwrapped(text: str) -> str:
     """SQL: a list without the name of its type, which Scala and numpy print, or quotes around it."""
     trimmed = f"btrim(string({text}), {literal(_BLANKS)})"
-    unquoted = f"if({trimmed} like '\"[%]\"', get_json_object(concat('[', {trimmed}, ']'), '$[0]'), {trimmed})"
+    quoted = "get_json_object(concat('[', trimmed, ']'), '$[0]')"
+    unquoted = once(trimmed, "trimmed", f"IF(trimmed LIKE '\"[%]\"', {quoted}, trimmed)")
     return f"regexp_replace({unquoted}, {literal(_WRAPPED)}, '$1$2')"
 
 
@@ -170,14 +170,15 @@ def _parsed(text: str) -> str:
     inside = f"substring({text}, 2, length({text}) - 2)"
     # Python writes a list of one in parentheses with a comma behind it.
     listed = f"replace(concat('[', {inside}, ']'), ',]', ']')"
-    objects = f"from_json({listed}, 'array<struct<{_NAME}:string>>', {LENIENT}).{_NAME}"
-    spaced = f"regexp_replace({listed}, {literal(_GAP)}, '$1, $2')"
+    objects = f"from_json(listed, 'array<struct<{_NAME}:string>>', {LENIENT}).{_NAME}"
+    spaced = f"regexp_replace(listed, {literal(_GAP)}, '$1, $2')"
     worded = f"concat('[', regexp_replace({inside}, {literal(_BARE)}, '$1\"$2\"'), ']')"
-    plain = [f"from_json({one}, '{_NONE}', {LENIENT})" for one in (listed, spaced, worded)]
-    one = f"get_json_object({text}, '$.{_NAME}')"
-    has_names = f"{listed} LIKE '[{{%'"
-    single = f"IF({one} IS NULL, NULL, array({one}))"
-    return f"coalesce(IF({has_names}, {objects}, NULL), {', '.join([*plain, single])})"
+    plain = [f"from_json({one}, '{_NONE}', {LENIENT})" for one in ("listed", spaced, worded)]
+    single = once(
+        f"get_json_object({text}, '$.{_NAME}')", "one", "IF(one IS NULL, NULL, array(one))"
+    )
+    found = f"coalesce(IF(listed LIKE '[{{%', {objects}, NULL), {', '.join([*plain, single])})"
+    return once(listed, "listed", found)
 
 
 def _separated(values: Mapping[str, int], mark: str) -> _Separated:
@@ -227,11 +228,11 @@ def _as_list(column: str, kind: T.DataType) -> str:
         if isinstance(item, T.StructType):
             return f"cast(({column}).{_name_of(item)} AS {_NONE})"
         return f"cast({column} AS {_NONE})"
-    text = _unwrapped(column)
-    printed = f"rlike({text}, {literal(_PRINTED)}) AND rlike({text}, {literal(_ENDS)})"
+    printed = f"rlike(text, {literal(_PRINTED)}) AND rlike(text, {literal(_ENDS)})"
     # Of a list that breaks off nothing is a name.
-    broken = f"rlike({text}, {literal(_BROKEN)})"
-    return f"IF({printed}, {_parsed(text)}, IF({broken}, NULL, split({text}, ';')))"
+    broken = f"rlike(text, {literal(_BROKEN)})"
+    found = f"IF({printed}, {_parsed('text')}, IF({broken}, NULL, split(text, ';')))"
+    return once(_unwrapped(column), "text", found)
 
 
 def _name_of(item: T.StructType) -> str:

@@ -60,6 +60,8 @@ _EXAMPLE = 60
 _NO_COLUMN = "null"
 _NO_FEATURES = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
 _NO_ARTIST = "no artist"
+# Columns of a table's own that stand for others: all names of artists, and texts.
+_LISTED, _TEXT = "_genre_spark_artists", "_genre_spark_text_"
 
 
 @dataclass(frozen=True)
@@ -117,33 +119,39 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     mapped = {name: one for name, one in dataset.columns.items() if name in found}
     _check_expressions(source, mapped, path)
     raw = {name: one[1] for name, one in given.items() if one}
-    listed = dataset.columns.get(ARTISTS)
-    if ARTISTS in found and (
-        ARTIST not in found or dataset.columns.get(ARTIST) == listed is not None
-    ):
-        # The first of the list, where nothing else is said of the artist.
-        kind = _types(source, {ARTISTS: found[ARTISTS]}, path)[ARTISTS]
-        found[ARTIST] = f"get({names.all_of(found[ARTISTS], kind)}, 0)"
-        raw.setdefault(ARTIST, raw[ARTISTS])
+    # What several expressions read is computed once, in a column of its own.
+    table, listed = source, dataset.columns.get(ARTISTS)
+    if ARTISTS in found:
+        kind = _types(table, {ARTISTS: found[ARTISTS]}, path)[ARTISTS]
+        table = table.withColumn(_LISTED, F.expr(names.all_of(found[ARTISTS], kind)))
+        found[ARTISTS] = _LISTED
+        if ARTIST not in found or dataset.columns.get(ARTIST) == listed is not None:
+            # The first of the list, where nothing else is said of the artist.
+            found[ARTIST] = f"get({_LISTED}, 0)"
+            raw.setdefault(ARTIST, raw[ARTISTS])
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
-    types = _types(source, found, path)
+    types = _types(table, found, path)
     features = tuple(one for one in dataset.canonical if one in found and one not in _NO_FEATURES)
     expressions = {CORRUPT: "cast(NULL AS string)", SWALLOWED: "false"}
     expressions |= {name: name for name in expressions if name in source.columns}
+    texts = [name for name in (*TEXT_COLUMNS, FEATURE_SOURCE) if name in found]
+    table = table.withColumns(
+        {_TEXT + name: F.expr(as_text(found[name], types[name])) for name in texts}
+    )
     for name in (*TEXT_COLUMNS, FEATURE_SOURCE):
         if name in found:
-            expressions |= _text(name, found[name], types[name], raw[name], dataset)
+            expressions |= _text(name, raw[name], dataset)
         else:
             expressions |= dict.fromkeys((name, odd_name(name)), "cast(NULL AS string)")
     for name in features:
         number = f"nanvl(try_cast({found[name]} AS double), cast(NULL AS double))"
         shown = f"left(string({raw[name]}), {_EXAMPLE})"
         expressions |= {name: number, odd_name(name): f"IF({number} IS NULL, {shown}, NULL)"}
-    expressions[ARTISTS] = names.all_of(found.get(ARTISTS), types.get(ARTISTS))
+    expressions[ARTISTS] = found.get(ARTISTS, names.NO_NAMES)
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
-    rows = source.selectExpr(*named(expressions))
+    rows = table.selectExpr(*named(expressions))
     columns = frozenset(found) & {*TEXT_COLUMNS, FEATURE_SOURCE}
     whole = T.StructType([source.schema[name] for name in kept])
     return Mapped(rows, features, columns, path, whole)
@@ -366,10 +374,10 @@ def named(expressions: dict[str, str]) -> list[str]:
     return [f"{expression} AS {sql_name(name)}" for name, expression in expressions.items()]
 
 
-def _text(name: str, column: str, kind: T.DataType, raw: str, dataset: Dataset) -> dict[str, str]:
+def _text(name: str, raw: str, dataset: Dataset) -> dict[str, str]:
     """A text column, trimmed, null for placeholders and damaged characters; what was not taken."""
     extra = dataset.no_artist if name == ARTIST else ()
-    text = as_text(column, kind)
+    text = _TEXT + name
     # A list is no name of an artist; what it means is in a mapping.
     value = value_sql(text, name, extra, lists=name != ARTIST or name in dataset.columns)
     shown = f"left(string({raw}), {_EXAMPLE})"

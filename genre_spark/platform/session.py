@@ -55,6 +55,8 @@ _SEMANTICS = {
     "spark.sql.timestampType": "TIMESTAMP_LTZ",
     # Tables in encodings beyond Unicode's own, which Spark 4 refuses otherwise.
     "spark.sql.legacy.javaCharsets": "true",
+    # ICU's cases take seconds to load; Java's differ in letters that Unicode added lately.
+    "spark.sql.icu.caseMappings.enabled": "false",
     # Damaged files are an error, never a table with fewer rows.
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
