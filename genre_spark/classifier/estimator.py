@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -200,21 +201,28 @@ def fit(
     fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
     groups = tracks.groups
     examples, of = _track_examples(tracks, seed)
-    model = network.fit(
-        examples,
-        fold[of],
-        settings,
-        seed,
-        lambda done, epochs: report_progress(f"network, epoch {done} of {epochs}"),
-    )
-    report_progress("words, documents, artists, evidence and weights")
     by_artist = fold[groups.starts]
-    words, of_words = _fit_words(tracks, fold, seed)
     shares, weights = groups.means(tracks.targets), groups.sizes**0.5
-    document, told = _fit_documents(tracks.artist_documents, shares, weights, by_artist)
     # As the tracks are, and with a third of them without features.
     versions = (tracks, tracks.without_features(seed))
-    similar, of_similar = _fit_similar(tracks, versions, fold)
+    # What does not wait for the network is fitted beside it, which leaves half of a processor.
+    with ThreadPoolExecutor(1) as beside:
+        by_words = beside.submit(_fit_words, tracks, fold, seed)
+        by_document = beside.submit(
+            _fit_documents, tracks.artist_documents, shares, weights, by_artist
+        )
+        by_similar = beside.submit(_fit_similar, tracks, versions, fold)
+        model = network.fit(
+            examples,
+            fold[of],
+            settings,
+            seed,
+            lambda done, epochs: report_progress(f"network, epoch {done} of {epochs}"),
+        )
+    report_progress("words, documents, artists, evidence and weights")
+    words, of_words = by_words.result()
+    document, told = by_document.result()
+    similar, of_similar = by_similar.result()
     # To the network a known artist's tracks are as a new one's: it does not see the artist.
     unseen = [
         of_features(_of_own_member(model, build(own.inputs, own.bin_edges), fold), own.inputs)
@@ -255,13 +263,6 @@ def _fit_artists(
     n, n_classes = len(given), shares.shape[1]
     read = [encoded(one, n_classes) for one in given]
     examples = network.Examples(np.concatenate(read), np.tile(shares, (n, 1)), np.tile(weights, n))
-    model = network.fit(
-        examples,
-        np.tile(fold, n),
-        settings.model_copy(update={"epochs": _ARTIST_EPOCHS * settings.epochs}),
-        seed,
-        build=network.build_artist,
-    )
 
     def fit(rows: np.ndarray) -> forest.Forest:
         again = np.tile(rows, n)
@@ -271,10 +272,19 @@ def _fit_artists(
     def predict(grown: forest.Forest, rows: np.ndarray) -> np.ndarray:
         return np.stack([grown.log_probabilities(one[rows]) for one in given])
 
-    of_trees = _cross_fit(fold, (n, *shares.shape), fit, predict)
+    with ThreadPoolExecutor(1) as beside:
+        held_out = beside.submit(_cross_fit, fold, (n, *shares.shape), fit, predict)
+        grown = beside.submit(fit, np.arange(len(fold)))
+        model = network.fit(
+            examples,
+            np.tile(fold, n),
+            settings.model_copy(update={"epochs": _ARTIST_EPOCHS * settings.epochs}),
+            seed,
+            build=network.build_artist,
+        )
     of_model = [_of_own_member(model, one, fold) for one in read]
-    found = [np.stack(pair) for pair in zip(of_model, of_trees, strict=True)]
-    return model, ForestPart.of(fit(np.arange(len(fold)))), found
+    found = [np.stack(pair) for pair in zip(of_model, held_out.result(), strict=True)]
+    return model, ForestPart.of(grown.result()), found
 
 
 def _track_examples(tracks: LabelledTracks, seed: int) -> tuple[network.Examples, np.ndarray]:

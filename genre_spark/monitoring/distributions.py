@@ -1,5 +1,6 @@
 """Distributions of a catalogue's features and labels, counted by Spark."""
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -108,9 +109,11 @@ def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] 
 def grouped_labels(labelled: dataset.Dataset) -> list[dict[str, Any]]:
     """As `label_groups`, without Spark; by the second of `scored_at`, with ``imputed`` tracks."""
     same = ["synthetic_genre", "genre", "genre_accepted", "genre_precision"]
-    names = [*same, "genre_confidence", "scored_at"]
+    names = [*same, "genre_confidence", "scored_at", "n_imputed"]
     groups = []
-    for batch in labelled.to_batches(columns=[*names, "n_imputed"]):
+    # File by file: a whole dataset reads ahead, and holds memory in proportion to its files.
+    files = (one.to_batches(labelled.schema, names) for one in labelled.get_fragments())
+    for batch in itertools.chain.from_iterable(files):
         table = pa.table(batch)
         # In the precision in which Spark multiplies.
         scaled = pc.multiply(table["genre_confidence"], pa.scalar(CONFIDENCE_BINS, pa.float32()))
@@ -132,7 +135,13 @@ def grouped_labels(labelled: dataset.Dataset) -> list[dict[str, Any]]:
             .aggregate([([], "count_all"), ("confidence", "sum"), ("imputed", "sum")])
         )
         groups.append(counted.rename_columns([*keys, "tracks", *values]))
-    return [row for counted in groups for row in counted.to_pylist()]
+    if not groups:
+        return []
+    sums = ("tracks", *values)
+    # In one thread: in the order of the files.
+    each = pa.concat_tables(groups).group_by(list(keys), use_threads=False)
+    found = each.aggregate([(name, "sum") for name in sums])
+    return found.rename_columns([*keys, *sums]).to_pylist()
 
 
 def label_profile(groups: Sequence[Row | Mapping[str, Any]]) -> LabelProfile:
