@@ -105,6 +105,10 @@ class Source:
             return ""
         return self._given or SourceFiles.of(spark, self.path).format()
 
+    def is_columnar(self, spark: SparkSession) -> bool:
+        """Whether it is files of columns, which are read again in less time than kept."""
+        return self.format(spark) in _COLUMNAR
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -340,13 +344,12 @@ def persisted(stack: ExitStack, rows: DataFrame) -> DataFrame:
 
 
 def _is_quickly_read(spark: SparkSession, table: DataFrame, source: Source) -> bool:
-    """Whether reading a table again takes less than keeping it: files of columns do."""
-    if source.loaded is not None:  # computing it may take any time
+    """Whether reading a table again takes less than keeping it, and gives the same."""
+    if not source.is_columnar(spark):
         return False
     expressions = [F.expr(expression) for expression in source.dataset.columns.values()]
     # Ids by chance would be other ones each time.
-    mapped = table.select(*expressions)._jdf.queryExecution().analyzed()
-    return source.format(spark) in _COLUMNAR and mapped.deterministic()
+    return bool(table.select(*expressions)._jdf.queryExecution().analyzed().deterministic())
 
 
 def filled(mapped: Mapped, has_values: Mapping[str, bool] | None = None) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ _Sample = dict[str, dict[str, pa.ChunkedArray]]
 def inspect(
     spark: SparkSession, source: Source, mapped_by_user: bool, settings: CatalogSettings
 ) -> Inspection:
-    """Looks into a table, which is read whole once and kept meanwhile.
+    """Looks into a table.
 
     Uses the mapping of `source` if the user made it, else guesses one. Raises `GenreSparkError` if the table
     cannot be read, or the user's mapping does not fit it.
@@ -141,14 +141,16 @@ def _with_use(columns: Sequence[Column], mapping: dict[str, Reading]) -> tuple[C
 def _described(
     stack: ExitStack, spark: SparkSession, source: Source
 ) -> tuple[DataFrame, list[Column]]:
-    """The table, kept until the end of a block, and its columns.
+    """The table, kept until the end of a block where that pays, and its columns.
 
     Facts are of the whole table, values of a sample by rows' contents: the order of the rows changes
     nothing. Of wide tables only columns that could be used are looked at.
     """
     # With its folder: sources often have one each, with files of the same names.
     file = F.substring_index(F.input_file_name(), "/", -2)
-    table = catalogue.persisted(stack, source.read(spark).withColumn(reader.FILE_NAME, file))
+    table = source.read(spark).withColumn(reader.FILE_NAME, file)
+    if not source.is_columnar(spark):
+        table = catalogue.persisted(stack, table)
     columns = [one for one in _fields(table.schema) if one.name not in reader.OURS]
     plain = [one.sql for one in columns if not one.kind.startswith((*_NESTED, "variant"))]
     # By the values as they are: to write numbers as texts takes longer than all else.
