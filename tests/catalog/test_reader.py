@@ -8,9 +8,10 @@ from pyarrow import parquet as pq
 from pyspark.sql import functions as F
 from support.generated import make_tracks
 
-from genre_spark.catalog import reader
+from genre_spark.catalog import reader, validation
 from genre_spark.catalog.reader import CORRUPT, SOURCE, map_columns, odd_name
 from genre_spark.errors import ConfigError, InputError
+from genre_spark.platform import session
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
 from genre_spark.source import Dataset, load_dataset
 
@@ -249,6 +250,27 @@ def test_column_names_with_dots_and_quotes_are_only_names(spark):
     assert {name: row[name] for name in names} == dict(
         zip(names, ("1", 900.0, "x", "y", "z"), strict=True)
     )
+
+
+def test_lists_are_parsed_once_a_row_whatever_reads_their_names(spark):
+    # Where an expression is copied to each use, a plan grows with every use of it: Spark's optimizer did
+    # not come to an end on one of 4 GB.
+    listed = {
+        "id": "a",
+        "artists": "['A', 'B']",
+        "genres": "['rock']",
+        **dict.fromkeys(FEATURE_NAMES, 0.5),
+    }
+    artists = {"artist": "artists", "artists": "artists"}
+    genre = "get(from_json(genres, 'array<string>'), 0)"
+    dataset = Dataset(columns={"track_id": "id", "genre": genre, **artists})
+    mapped = map_columns(spark.createDataFrame([listed]), dataset, "x")
+    tracks = validation.accepted(validation.validate(mapped, mapped.features, max_imputed=99))
+    known = tracks.filter("artist IS NOT NULL AND genre IS NOT NULL").groupBy("artist").count()
+    with session.setting(spark, {"spark.sql.debug.maxToStringFields": "100000"}):
+        plan = known._jdf.queryExecution().optimizedPlan().toString()
+    # Of artists four, one for each way of writing a list; of genres in the filter and in no column.
+    assert (plan.count("from_json"), known.collect()[0].artist) == (5, "A")
 
 
 def test_a_table_without_track_id_is_refused_with_what_it_has(file, refusal):
