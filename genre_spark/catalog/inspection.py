@@ -102,7 +102,7 @@ def inspect(
                 source = replace(source, dataset=dataset)
                 table, columns = _described(stack, spark, source)
             columns = [_with_parts(table, one) for one in columns]
-            mapping = _with_id(table, guess(columns))
+            mapping = _with_id(table, columns, guess(columns))
             expressions = {name: one.expression for name, one in mapping.items()}
             extra = (YEAR,) if YEAR in mapping else ()
             update = {"columns": expressions, "extra_features": extra}
@@ -308,7 +308,9 @@ def _as_written(spark: SparkSession, source: Source, asked: list[str]) -> Source
 # The mapping
 
 
-def _with_id(table: DataFrame, readings: dict[str, Reading]) -> dict[str, Reading]:
+def _with_id(
+    table: DataFrame, columns: Sequence[Column], readings: dict[str, Reading]
+) -> dict[str, Reading]:
     """Readings with an id made of columns where none is one: of as few as tell the tracks apart.
 
     A column that has one id for tracks of several artists or titles is none.
@@ -318,6 +320,10 @@ def _with_id(table: DataFrame, readings: dict[str, Reading]) -> dict[str, Readin
         return readings
     told = "no column is an id"
     if own:
+        # Whatever artists and titles are: there are no more pairs of them than rows.
+        distinct_of = {one.name: one.filled * (one.distinct or 0.0) for one in columns}
+        if distinct_of.get(own.source, 0.0) >= _DISTINGUISHES:
+            return readings
         _, n_ids, n_named = _distinct(table, [own.expression, made[0]])
         if n_ids >= _DISTINGUISHES * n_named:
             return readings

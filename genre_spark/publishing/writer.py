@@ -63,15 +63,17 @@ def write(
     path: str,
     settings: PublishingSettings | None = None,
     facts: Mapping[str, Column] | None = None,
+    columns: Iterable[str] = (),
 ) -> tuple[Content, dict[str, Any]]:
     """Writes a table as Parquet, and counts what is sent to the disk.
 
     Raises `OutputError` if the disk is full, a worker died once too often, or the like.
 
-    `table`: From `arrange`, or a file per task. Columns whose names start with ``_`` are for
-        `facts` and not written.
+    `table`: From `arrange`, or a file per task.
+    `columns`: Those that are written, all without; others are for `facts`. On Spark Connect it
+        takes a round trip to ask for them.
     """
-    published = [name for name in table.columns if facts is None or not name.startswith("_")]
+    published = [*columns] or table.columns
     seen = Observation()
     wanted = {**_totals(published), **(facts or {})}
     totals = [column.alias(name) for name, column in wanted.items()]
@@ -200,7 +202,7 @@ def stage_labels(
     ends = {"least": F.min, "largest": F.max}
     nulls |= {f"{end} {name}": of(name) for end, of in ends.items() for name in _EXTREMES}
     arranged = arrange(labels, n_rows, settings)
-    written, found = write(arranged, path, settings, {**nulls, **facts})
+    written, found = write(arranged, path, settings, {**nulls, **facts}, columns)
     spark, schema = labels.sparkSession, ", ".join(f"{n} {kind}" for n, kind in columns.items())
     # Spark need not look for the schema; it puts a column last that is in the names of directories.
     table = spark.read.schema(schema).parquet(without_globs(path)).select(*columns)
