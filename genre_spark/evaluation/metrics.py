@@ -4,12 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genre_spark.bundle.genre_metrics import (
-    AcceptedShare,
-    Estimate,
-    Protocol,
-    Scores,
-)
+from genre_spark.bundle.genre_metrics import AcceptedShare, Estimate, Protocol, Scores
 from genre_spark.classifier import splits
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.errors import InputError
