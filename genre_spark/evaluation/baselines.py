@@ -52,16 +52,9 @@ def predict(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Predict held-out tracks with each baseline.
 
-    Parameters
-    ----------
-    tracks : LabelledTracks
-    train, test : np.ndarray [dtype=int64]
-        Rows of either side.
-    fitted : FittedClassifier
-        Fitted on `train`: its words and evidence are given to the baseline with the same inputs.
-    seed : int
-    everything : bool
-        Whether the slow ones are fitted too.
+    `train`, `test`: Rows of either side [dtype=int64].
+    `fitted`: Fitted on `train`: its words and evidence are given to the baseline with the same inputs.
+    `everything`: Whether the slow ones are fitted too.
 
     Yields
     ------

@@ -46,19 +46,11 @@ def run(
     Known artists: one split per seed. New artists: in each repetition every artist is held out
     exactly once, by one of five folds (as `test_share` has it), and metrics are pooled over them.
 
-    Parameters
-    ----------
-    tracks : LabelledTracks
-    settings : Settings
-        The first seed is the settings' own, the others follow it.
-    n_seeds : int
-        At least 1.
-    report_progress : callable
-        Receives progress as one line.
-    n_repetitions : int
-        Of the folds of new artists; at most `n_seeds`.
-    with_curve : bool
-        Whether the classifier is also fitted on fewer labels.
+    `settings`: The first seed is the settings' own, the others follow it.
+    `n_seeds`: At least 1.
+    `report_progress`: Receives progress as one line.
+    `n_repetitions`: Of the folds of new artists; at most `n_seeds`.
+    `with_curve`: Whether the classifier is also fitted on fewer labels.
 
     Returns
     -------

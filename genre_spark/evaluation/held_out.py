@@ -110,16 +110,8 @@ def hold_out(
 ) -> tuple[HeldOut, HeldOut, FittedClassifier]:
     """Fit on all other tracks, and predict these.
 
-    Parameters
-    ----------
-    tracks : LabelledTracks
-    test : np.ndarray [dtype=int64]
-        Rows to hold out, in order. Those under several genres are not predicted.
-    settings : Settings
-    seed : int
-    report_progress : callable
-    everything : bool
-        Whether the slow baselines are fitted too.
+    `test`: Rows to hold out [dtype=int64], in order. Those under several genres are not predicted.
+    `everything`: Whether the slow baselines are fitted too.
 
     Returns
     -------

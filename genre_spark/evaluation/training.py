@@ -26,14 +26,7 @@ _FEWEST_OF_KIND = 50
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives to the bundle.
-
-    Attributes
-    ----------
-    classifier : FittedClassifier
-        Fitted on all labelled tracks.
-    metrics : GenreMetrics
-    """
+    """What training gives to the bundle; the classifier is fitted on all labelled tracks."""
 
     classifier: FittedClassifier
     metrics: GenreMetrics
@@ -45,14 +38,8 @@ def train(
     """Evaluate on known and on new artists, then fit on all labels.
 
     One fold of each protocol is held out; `evaluate` holds out every artist. The published metrics
-    come from weights and thresholds that were fitted on the training side alone.
-
-    Parameters
-    ----------
-    tracks : LabelledTracks
-    settings : Settings
-    report_progress : callable
-        Receives progress as one line.
+    come from weights and thresholds that were fitted on the training side alone. `report_progress`
+    receives progress as one line.
     """
     protocols = evaluation.protocols(tracks)
     skipped = {name: reason for name, reason in protocols.items() if reason}
