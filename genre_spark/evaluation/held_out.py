@@ -129,14 +129,16 @@ def hold_out(
     for own in (tracks, tracks.without_features(seed)):
         # An artist's tracks inform each other, on whichever side of the split they are.
         predicted = fitted.predict(own)
-        ladder = fitted.climb(fitted.terms(own), fitted.kinds(own))
         side = HeldOut(
             rows=test,
             probabilities=predicted.probabilities[test],
             accepted=predicted.accepted[test],
             accepted_at={level: predicted.precision[test] >= level for level in sorted(PRECISIONS)},
             linked=fitted.is_linked(own)[test],
-            ladder={name: one[test] for name, one in ladder.items()},
+            ladder={
+                name: one[test]
+                for name, one in fitted.climb(fitted.terms(own), fitted.kinds(own)).items()
+            },
             baselines=dict(baselines.predict(own, train, test, fitted, seed, everything)),
             never_learned=tuple(metrics.never_learned(own, train, test)),
         )
