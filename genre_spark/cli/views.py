@@ -9,7 +9,7 @@ from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.platform.safe_text import redact
 from genre_spark.reporting import study_report, text
 from genre_spark.reporting.topics import accuracy, confidence, synthetic_genres
-from genre_spark.reporting.topics.model import made
+from genre_spark.reporting.topics.provenance import made
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -155,8 +155,7 @@ def _read(found: Inspection, one: Reading) -> tuple[Any, ...]:
 
 def bundle(summary: BundleSummary) -> Iterator[Part]:
     """What cluster or train made: accuracy first."""
-    if summary.genres:
-        yield from _accuracy(summary.genres)
+    yield from _accuracy(summary.genres)
     yield {
         **_rows(summary.rows),
         "not used (absent or constant)": summary.left_out,
@@ -195,7 +194,7 @@ def study(summary: StudySummary) -> Iterator[Part]:
     for name, of in summary.protocols.items():
         yield study_report.scores(name, of, ("accuracy", "macro_f1", "ece")).texts()
         yield {f"ahead of the classifier on {text.protocol(name)}": study_report.ahead(of)}
-    yield {"tables and pictures": f"{summary.path}/evaluation.md"}
+    yield {"tables and pictures": f"{summary.path}/{study_report.PAGE}"}
 
 
 def labels(made: PublishedLabels) -> Iterator[Part]:
@@ -231,8 +230,7 @@ def labels(made: PublishedLabels) -> Iterator[Part]:
 
 def demo(made: DemoResult) -> Iterator[Part]:
     """What the demo found, and what to look at next."""
-    if made.trained.genres:
-        yield from _accuracy(made.trained.genres)
+    yield from _accuracy(made.trained.genres)
     yield {
         **_rows(made.scored.manifest.rows),
         "synthetic genres": _numbered(made.trained.synthetic_genres),
@@ -242,11 +240,12 @@ def demo(made: DemoResult) -> Iterator[Part]:
     }
 
 
-def _accuracy(genres: GenreMetrics) -> Iterator[Part]:
+def _accuracy(genres: GenreMetrics | None) -> Iterator[Part]:
     """The accuracies, and under them what is accepted and what to beware of."""
-    yield accuracy.headline(genres, brief=True).texts()
-    yield confidence.accepted_shares(genres)
-    yield {f"note {i}": line for i, line in enumerate(accuracy.remarks(genres), start=1)}
+    if genres:
+        yield accuracy.headline(genres, brief=True).texts()
+        yield confidence.accepted_shares(genres)
+        yield {f"note {i}": line for i, line in enumerate(accuracy.remarks(genres), start=1)}
 
 
 def _rows(rows: RowCounts, accepted: str = "tracks") -> dict[str, str | None]:

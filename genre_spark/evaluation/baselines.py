@@ -52,16 +52,9 @@ def predict(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Predict held-out tracks with each baseline.
 
-    Parameters
-    ----------
-    tracks : LabelledTracks
-    train, test : np.ndarray [dtype=int64]
-        Rows of either side.
-    fitted : FittedClassifier
-        Fitted on `train`: its words and evidence are given to the baseline with the same inputs.
-    seed : int
-    everything : bool
-        Whether the slow ones are fitted too.
+    `train`, `test`: Rows of either side [dtype=int64].
+    `fitted`: Fitted on `train`: its words and evidence are given to the baseline with the same inputs.
+    `everything`: Whether the slow ones are fitted too.
 
     Yields
     ------
@@ -76,8 +69,7 @@ def predict(
     counts = Evidence.of(learned.inputs, learned.synthetic, learned.targets).look_up(
         held_out.inputs, held_out.synthetic
     )
-    by_artist = _lookup(counts[:, 0], majority)
-    yield ARTIST_LOOKUP, by_artist
+    yield ARTIST_LOOKUP, _lookup(counts[:, 0], majority)
     yield ALBUM_LOOKUP, _lookup(counts[:, 2], majority)
     x, y = _context(learned), _context(held_out)
     forest = _fit(_forest(seed), x, learned, y)
@@ -91,9 +83,10 @@ def predict(
     if everything:
         track = [build(one.inputs, one.bin_edges) for one in (learned, held_out)]
         flat = [one.reshape(len(one), -1) for one in track]
+        perceptron, regression = _standardised(seed)
         for name, (given, asked), model in (
-            (PERCEPTRON, flat, _perceptron(seed)),
-            (REGRESSION, (x, y), _regression()),
+            (PERCEPTRON, flat, perceptron),
+            (REGRESSION, (x, y), regression),
         ):
             yield name, _pooled(_fit(model, given, learned, asked, _MOST_TRACKS), held_out)
         same = _SameInputs(fitted, held_out, terms, y, seed)
@@ -199,21 +192,16 @@ def _boosting(n_classes: int, seed: int) -> Any:
     )
 
 
-def _perceptron(seed: int) -> Any:
+def _standardised(seed: int) -> tuple[Any, Any]:
+    """A perceptron and a logistic regression, each on standardised inputs."""
+    from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     network = MLPClassifier((64,), alpha=0.01, max_iter=30, batch_size=256, random_state=seed)
-    return make_pipeline(StandardScaler(), network)
-
-
-def _regression() -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
+    regression = LogisticRegression(C=0.1, max_iter=200)
+    return make_pipeline(StandardScaler(), network), make_pipeline(StandardScaler(), regression)
 
 
 def _fit(

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -46,19 +46,11 @@ def run(
     Known artists: one split per seed. New artists: in each repetition every artist is held out
     exactly once, by one of five folds (as `test_share` has it), and metrics are pooled over them.
 
-    Parameters
-    ----------
-    tracks : LabelledTracks
-    settings : Settings
-        The first seed is the settings' own, the others follow it.
-    n_seeds : int
-        At least 1.
-    report_progress : callable
-        Receives progress as one line.
-    n_repetitions : int
-        Of the folds of new artists; at most `n_seeds`.
-    with_curve : bool
-        Whether the classifier is also fitted on fewer labels.
+    `settings`: The first seed is the settings' own, the others follow it.
+    `n_seeds`: At least 1.
+    `report_progress`: Receives progress as one line.
+    `n_repetitions`: Of the folds of new artists; at most `n_seeds`.
+    `with_curve`: Whether the classifier is also fitted on fewer labels.
 
     Returns
     -------
@@ -151,8 +143,8 @@ def _summary(
     own = [split.measure(tracks, target) for split in splits]
     right = [_right(tracks, split, split.probabilities) for split in splits]
     artists = [tracks.artists[split.rows] for split in splits]
-    probabilities, labels = _pooled(tracks, splits)
-    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    confidence = np.concatenate([split.probabilities.max(axis=1) for split in splits])
+    correct = np.concatenate(right)
     return StudiedProtocol(
         tracks=tuple(len(split.rows) for split in splits),
         linked=float(np.mean([split.linked.mean() for split in splits])),
@@ -199,27 +191,16 @@ def _right(tracks: LabelledTracks, split: HeldOut, probabilities: np.ndarray) ->
     return probabilities.argmax(axis=1) == tracks.labels[split.rows]
 
 
-def _pooled(tracks: LabelledTracks, splits: Sequence[HeldOut]) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and labels of the held-out tracks of all splits together."""
-    probabilities = np.concatenate([split.probabilities for split in splits])
-    return probabilities, np.concatenate([tracks.labels[split.rows] for split in splits])
-
-
-def _over_seeds(measured: Sequence[Mapping[str, object]]) -> dict[str, OverSeeds]:
-    """Mean, standard deviation and values of each measure that is a number."""
-    names = [
-        name
-        for name, value in measured[0].items()
-        if value is None or isinstance(value, int | float)
-    ]
-    return {name: _statistics([one[name] for one in measured]) for name in names}
-
-
-def _statistics(values: Sequence[object]) -> OverSeeds:
-    """Of the values that there are; a standard deviation takes two."""
-    numbers = [value for value in values if isinstance(value, int | float)]
-    return OverSeeds(
-        mean=float(np.mean(numbers)) if numbers else None,
-        std=float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
-        values=tuple(value if isinstance(value, int | float) else None for value in values),
-    )
+def _over_seeds(measured: Sequence[Mapping[str, Any]]) -> dict[str, OverSeeds]:
+    """Mean, standard deviation and values of each measure that is a number, or None in some splits."""
+    found = {}
+    for name, first in measured[0].items():
+        if first is None or isinstance(first, int | float):
+            values = [one[name] for one in measured]
+            numbers = [value for value in values if value is not None]
+            found[name] = OverSeeds(
+                mean=float(np.mean(numbers)) if numbers else None,
+                std=float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
+                values=tuple(values),
+            )
+    return found

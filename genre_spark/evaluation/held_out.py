@@ -1,7 +1,8 @@
 """Fits classifiers on some labelled tracks and predicts the others."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,6 @@ from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
 from genre_spark.evaluation import baselines, metrics
 from genre_spark.platform.progress import ReportProgress
-
-_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,7 @@ class HeldOut:
 
     def take(self, kept: np.ndarray) -> "HeldOut":
         """Some of the tracks, by mask [shape=(n_test,), dtype=bool]."""
-        return HeldOut(
-            self.rows[kept],
-            self.probabilities[kept],
-            self.accepted[kept],
-            {target: one[kept] for target, one in self.accepted_at.items()},
-            self.linked[kept],
-            {name: one[kept] for name, one in self.ladder.items()},
-            {name: one[kept] for name, one in self.baselines.items()},
-            self.never_learned,
-        )
+        return _combined([self], lambda arrays: arrays[0][kept], self.never_learned)
 
     def measure(self, tracks: LabelledTracks, target: float) -> HeldOutMetrics:
         """All metrics of the classifier that would be shipped, accepted at a precision."""
@@ -91,24 +81,23 @@ class HeldOut:
 
 def join(parts: list[HeldOut]) -> HeldOut:
     """Join folds that held out different tracks."""
+    never_learned = tuple(sorted({name for part in parts for name in part.never_learned}))
+    return _combined(parts, np.concatenate, never_learned)
 
-    def of(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in parts])
 
-    def by_name(name: str) -> dict[_Key, np.ndarray]:
-        first = getattr(parts[0], name)
-        return {key: np.concatenate([getattr(part, name)[key] for part in parts]) for key in first}
-
-    return HeldOut(
-        rows=of("rows"),
-        probabilities=of("probabilities"),
-        accepted=of("accepted"),
-        accepted_at=by_name("accepted_at"),
-        linked=of("linked"),
-        ladder=by_name("ladder"),
-        baselines=by_name("baselines"),
-        never_learned=tuple(sorted({name for part in parts for name in part.never_learned})),
-    )
+def _combined(
+    parts: list[HeldOut],
+    how: Callable[[list[np.ndarray]], np.ndarray],
+    never_learned: tuple[str, ...],
+) -> HeldOut:
+    """One of several: each array, and each of a dictionary of arrays, is made of theirs."""
+    found: dict[str, Any] = {}
+    for name in ("rows", "probabilities", "accepted", "linked"):
+        found[name] = how([getattr(part, name) for part in parts])
+    for name in ("accepted_at", "ladder", "baselines"):
+        given = [getattr(part, name) for part in parts]
+        found[name] = {key: how([one[key] for one in given]) for key in given[0]}
+    return HeldOut(**found, never_learned=never_learned)
 
 
 def hold_out(
@@ -121,16 +110,8 @@ def hold_out(
 ) -> tuple[HeldOut, HeldOut, FittedClassifier]:
     """Fit on all other tracks, and predict these.
 
-    Parameters
-    ----------
-    tracks : LabelledTracks
-    test : np.ndarray [dtype=int64]
-        Rows to hold out, in order. Those under several genres are not predicted.
-    settings : Settings
-    seed : int
-    report_progress : callable
-    everything : bool
-        Whether the slow baselines are fitted too.
+    `test`: Rows to hold out [dtype=int64], in order. Those under several genres are not predicted.
+    `everything`: Whether the slow baselines are fitted too.
 
     Returns
     -------
@@ -146,30 +127,21 @@ def hold_out(
     report_progress("baselines")
     found = []
     for own in (tracks, tracks.without_features(seed)):
-        side = _predicted(own, train, test, fitted, seed, everything)
+        # An artist's tracks inform each other, on whichever side of the split they are.
+        predicted = fitted.predict(own)
+        side = HeldOut(
+            rows=test,
+            probabilities=predicted.probabilities[test],
+            accepted=predicted.accepted[test],
+            accepted_at={level: predicted.precision[test] >= level for level in sorted(PRECISIONS)},
+            linked=fitted.is_linked(own)[test],
+            ladder={
+                name: one[test]
+                for name, one in fitted.climb(fitted.terms(own), fitted.kinds(own)).items()
+            },
+            baselines=dict(baselines.predict(own, train, test, fitted, seed, everything)),
+            never_learned=tuple(metrics.never_learned(own, train, test)),
+        )
         is_kept = own.inputs.has_features[test] == (own is tracks)
         found.append(side.take(is_kept & own.certain[test]))
     return found[0], found[1], fitted
-
-
-def _predicted(
-    tracks: LabelledTracks,
-    train: np.ndarray,
-    test: np.ndarray,
-    fitted: FittedClassifier,
-    seed: int,
-    everything: bool,
-) -> HeldOut:
-    # An artist's tracks inform each other, on whichever side of the split they are.
-    predicted = fitted.predict(tracks)
-    ladder = fitted.climb(fitted.terms(tracks), fitted.kinds(tracks))
-    return HeldOut(
-        rows=test,
-        probabilities=predicted.probabilities[test],
-        accepted=predicted.accepted[test],
-        accepted_at={level: predicted.precision[test] >= level for level in sorted(PRECISIONS)},
-        linked=fitted.is_linked(tracks)[test],
-        ladder={name: one[test] for name, one in ladder.items()},
-        baselines=dict(baselines.predict(tracks, train, test, fitted, seed, everything)),
-        never_learned=tuple(metrics.never_learned(tracks, train, test)),
-    )

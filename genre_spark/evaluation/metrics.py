@@ -4,12 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genre_spark.bundle.genre_metrics import (
-    AcceptedShare,
-    Estimate,
-    Protocol,
-    Scores,
-)
+from genre_spark.bundle.genre_metrics import AcceptedShare, Estimate, Protocol, Scores
 from genre_spark.classifier import splits
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.errors import InputError
@@ -37,24 +32,15 @@ def protocols(tracks: LabelledTracks) -> dict[Protocol, str | None]:
 def folds(tracks: LabelledTracks, protocol: Protocol, share: float, seed: int) -> np.ndarray:
     """Deal tracks to folds, each of which can be held out.
 
-    Parameters
-    ----------
-    tracks : LabelledTracks
-    protocol : {'known', 'new'}
-        ``known`` holds out tracks: the same recording is never on both sides. ``new`` holds out
-        artists, with all of their tracks.
-    share : float
-        Of the tracks in one fold, in (0, 0.5].
-    seed : int
+    `protocol`: ``known`` holds out tracks: the same recording is never on both sides. ``new`` holds
+        out artists, with all of their tracks.
+    `share`: Of the tracks in one fold, in (0, 0.5].
+
+    Raises `InputError` where the tracks cannot be parted: all are of one artist, or of one recording.
 
     Returns
     -------
     np.ndarray [shape=(n_tracks,), dtype=int64]
-
-    Raises
-    ------
-    InputError
-        Where the tracks cannot be parted: all are of one artist, or of one recording.
     """
     together = tracks.artists if protocol == "new" else tracks.recordings
     found = splits.grouped(tracks.labels, together, max(2, round(1 / share)), seed)

@@ -44,19 +44,9 @@ def importance(
     information replace each other, so each may lose little. The losses describe what this classifier
     uses, not what genres are.
 
-    Parameters
-    ----------
-    fitted : FittedClassifier
-        Fitted without `rows`.
-    tracks : LabelledTracks
-    rows : np.ndarray [dtype=int64]
-        Held-out tracks, on which losses are counted. About 1,000 tracks are drawn, by whole artists,
-        and never more than 2,000.
-    seed : int
-
-    Returns
-    -------
-    Importance
+    `fitted`: Fitted without `rows`.
+    `rows`: Held-out tracks [dtype=int64], on which losses are counted. About 1,000 tracks are drawn,
+        by whole artists, and never more than 2,000.
 
     References
     ----------
@@ -100,10 +90,7 @@ def _exchanged(
 class _Bench:
     """Held-out tracks with those that inform them, to be predicted with changed inputs.
 
-    Parameters
-    ----------
-    counted : np.ndarray [dtype=int64]
-        Rows of `tracks` on which losses are counted.
+    `counted`: Rows of `tracks` on which losses are counted [dtype=int64].
     """
 
     def __init__(

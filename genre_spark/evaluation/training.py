@@ -8,7 +8,6 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Protocol, ProtocolMetrics
 from genre_spark.classifier import estimator
-from genre_spark.classifier.calibration import Acceptance
 from genre_spark.classifier.estimator import FittedClassifier
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.config import Settings
@@ -27,14 +26,7 @@ _FEWEST_OF_KIND = 50
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives to the bundle.
-
-    Attributes
-    ----------
-    classifier : FittedClassifier
-        Fitted on all labelled tracks.
-    metrics : GenreMetrics
-    """
+    """What training gives to the bundle; the classifier is fitted on all labelled tracks."""
 
     classifier: FittedClassifier
     metrics: GenreMetrics
@@ -46,14 +38,8 @@ def train(
     """Evaluate on known and on new artists, then fit on all labels.
 
     One fold of each protocol is held out; `evaluate` holds out every artist. The published metrics
-    come from weights and thresholds that were fitted on the training side alone.
-
-    Parameters
-    ----------
-    tracks : LabelledTracks
-    settings : Settings
-    report_progress : callable
-        Receives progress as one line.
+    come from weights and thresholds that were fitted on the training side alone. `report_progress`
+    receives progress as one line.
     """
     protocols = evaluation.protocols(tracks)
     skipped = {name: reason for name, reason in protocols.items() if reason}
@@ -70,23 +56,18 @@ def train(
         settings.seed,
         after("fitting on all labels: ", report_progress),
     )
-    _warn_of_rejection(final.part.acceptance, len(tracks))
-    metrics = GenreMetrics(
-        classes=tracks.classes, target_precision=target, protocols=measured, skipped=skipped
-    )
-    return Trained(final, metrics)
-
-
-def _warn_of_rejection(acceptance: Acceptance, n_tracks: int) -> None:
-    """Log for which kinds of tracks no label will be accepted."""
-    for kind, best in acceptance.rejecting.items():
+    for kind, best in final.part.acceptance.rejecting.items():
         first, *rest = kind.split("_")
         named = " ".join([first, "artists", *rest])
         can = f"{best:.2f} can be, so set training.target_precision" if best else "label more"
         logger.warning(
             "%s: genres are given, but none is accepted; %d labelled tracks cannot"
-            " promise a precision of %.2f; %s", named, n_tracks, acceptance.target, can,
+            " promise a precision of %.2f; %s", named, len(tracks), target, can,
         )  # fmt: skip
+    metrics = GenreMetrics(
+        classes=tracks.classes, target_precision=target, protocols=measured, skipped=skipped
+    )
+    return Trained(final, metrics)
 
 
 def summarise(
@@ -98,7 +79,7 @@ def summarise(
     def accuracies(predicted: Mapping[str, np.ndarray]) -> dict[str, float]:
         return {name: scores(one, labels).accuracy for name, one in predicted.items()}
 
-    measured = ProtocolMetrics(
+    return ProtocolMetrics(
         **dict(found.measure(tracks, target)),
         # By which another bundle's accuracy is known to be of the same tracks.
         held_out=tracks.take(np.sort(found.rows)).fingerprint(),
@@ -106,7 +87,6 @@ def summarise(
         ladder=accuracies(found.ladder),
         **({"importance": importance} if importance else {}),
     )
-    return measured
 
 
 def by_protocol(

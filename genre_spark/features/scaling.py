@@ -22,8 +22,6 @@ LIMIT = 6.0
 FEWEST_FEATURES = 3
 _MIN_DEVIATION = 1e-9
 _LEVELS = [step / N_BINS for step in range(N_BINS + 1)]
-
-
 _SEMITONE = 2 * math.pi / 12
 
 # Encodings: suffix of the name, and the encoded value as a function of (numpy or Spark's functions,

@@ -93,10 +93,9 @@ def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] 
     bins = F.when(confidence < 1, F.floor(confidence * CONFIDENCE_BINS)).when(
         confidence >= 1, F.lit(CONFIDENCE_BINS - 1)
     )
-    keys: list[str | Column] = ["synthetic_genre", "genre", bins.alias("confidence_bin")]
-    keys += ["genre_accepted", "genre_precision", *by]
+    keys = [bins.alias(name) if name == "confidence_bin" else F.col(name) for name in LABEL_GROUPS]
     return (
-        labelled.groupBy(*keys)
+        labelled.groupBy(*keys, *by)
         .agg(
             F.count(F.lit(1)).alias("tracks"),
             F.sum(confidence.cast("double")).alias("confidence"),
@@ -108,7 +107,7 @@ def label_groups(labelled: DataFrame, *aggregates: Column, by: Sequence[Column] 
 
 def grouped_labels(labelled: dataset.Dataset) -> list[dict[str, Any]]:
     """As `label_groups`, without Spark; by the second of `scored_at`, with ``imputed`` tracks."""
-    same = ["synthetic_genre", "genre", "genre_accepted", "genre_precision"]
+    same = [name for name in LABEL_GROUPS if name != "confidence_bin"]
     names = [*same, "genre_confidence", "scored_at", "n_imputed"]
     groups = []
     # File by file: a whole dataset reads ahead, and holds memory in proportion to its files.

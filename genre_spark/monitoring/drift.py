@@ -61,6 +61,11 @@ class Drift(StrictModel):
     labels: dict[str, LabelShift]
     limits: DriftSettings
 
+    @property
+    def shifts(self) -> list[tuple[str, FeatureShift | LabelShift]]:
+        """All of them by name."""
+        return [*self.features.items(), *self.labels.items()]
+
 
 # Jeffreys' prior: a bin that is empty by chance is no infinite distance.
 _PRIOR = 0.5
@@ -244,11 +249,7 @@ def check(drift: Drift, path: str) -> None:
 
 def ranked(drift: Drift) -> list[tuple[str, FeatureShift | LabelShift]]:
     """Features and labels by name, the farthest first."""
-    found: list[tuple[str, FeatureShift | LabelShift]] = [
-        *drift.features.items(),
-        *drift.labels.items(),
-    ]
-    return sorted(found, key=lambda item: -(item[1].psi or 0.0))
+    return sorted(drift.shifts, key=lambda item: -(item[1].psi or 0.0))
 
 
 def beyond(drift: Drift, level: Level) -> list[str]:

@@ -53,11 +53,8 @@ def _safe(message: str) -> str:
 def configure(kind: str, verbose: bool, run_id: str, command: str) -> None:
     """Sets up all logging of this process, on standard error.
 
-    Parameters
-    ----------
-    kind : {'text', 'json'}
-    verbose : bool
-        Everything, and not only what somebody should know.
+    `kind`: `TEXT` or `JSON`.
+    `verbose`: Everything, and not only what somebody should know.
     """
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, force=True)
     for noisy in _NOISY:

@@ -9,9 +9,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
 
-from genre_spark.bundle.manifest import LabelProfile
-from genre_spark.monitoring.drift import LEVELS, FeatureShift, LabelShift
-from genre_spark.monitoring.finished_run import Facts, FinishedRun
+from genre_spark.monitoring.drift import LEVELS
+from genre_spark.monitoring.finished_run import FinishedRun
 from genre_spark.platform.safe_text import redact
 from genre_spark.platform.storage import check_own
 from genre_spark.versions import __version__
@@ -32,7 +31,7 @@ def send(target: str, run: FinishedRun) -> None:
     `target`: A file, or the URL of a Pushgateway (``http://host:9091``).
     """
     try:
-        samples = [*_of_run(run), *_of_facts(run.facts)]
+        samples = list(_samples(run))
         if target.startswith(("http://", "https://")):
             registry = _registry(samples, run.command)
             # Adds: after a failure, the time of the last success stays what it was.
@@ -57,8 +56,8 @@ def _registry(samples: list[Sample], command: str) -> CollectorRegistry:
     return registry
 
 
-def _of_run(run: FinishedRun) -> Iterator[Sample]:
-    now = time.time()
+def _samples(run: FinishedRun) -> Iterator[Sample]:
+    now, facts = time.time(), run.facts
     yield "genre_spark_exit_code", "Of the last run; 0 is success.", {}, run.exit_code
     yield "genre_spark_seconds", "That the last run took.", {}, run.seconds
     yield "genre_spark_finished_timestamp_seconds", "When the last run ended.", {}, now
@@ -66,9 +65,6 @@ def _of_run(run: FinishedRun) -> Iterator[Sample]:
     yield "genre_spark_run_info", "Of the last run.", labels, 1
     if not run.exit_code:
         yield _SUCCEEDED, "When the last successful run ended.", {}, now
-
-
-def _of_facts(facts: Facts) -> Iterator[Sample]:
     if facts.model_id:
         labels = {"model_id": facts.model_id}
         yield "genre_spark_model_info", "The model that was made or used.", labels, 1
@@ -79,15 +75,17 @@ def _of_facts(facts: Facts) -> Iterator[Sample]:
     for feature, n in (facts.rows.missing if facts.rows else {}).items():
         yield "genre_spark_tracks_lacking", "Tracks without a feature.", {"feature": feature}, n
     if facts.labels:
-        yield from _of_labels(facts.labels)
+        for kind in ("genres", "synthetic_genres"):
+            for label, n in getattr(facts.labels, kind).items():
+                where = {"kind": kind, "label": label}
+                yield "genre_spark_tracks", "Tracks per label.", where, n
+        for name in ("accepted", "mean_confidence"):
+            if (share := getattr(facts.labels, name)) is not None:
+                yield f"genre_spark_{name}", "Of the labels, a share.", {}, share
     if facts.drift:
         level = LEVELS.index(facts.drift.level)
         yield "genre_spark_drift_level", "0 ok, 1 warns, 2 stops.", {}, level
-        shifts: dict[str, FeatureShift | LabelShift] = {
-            **facts.drift.features,
-            **facts.drift.labels,
-        }
-        for name, shift in shifts.items():
+        for name, shift in facts.drift.shifts:
             if shift.psi is not None:
                 yield "genre_spark_drift_psi", "Population stability.", {"of": name}, shift.psi
     for protocol, one in facts.protocols.items():
@@ -95,18 +93,6 @@ def _of_facts(facts: Facts) -> Iterator[Sample]:
         yield "genre_spark_accuracy", "On held-out tracks.", where, one.accuracy
         if one.coverage is not None:
             yield "genre_spark_coverage", "Share of labels accepted.", where, one.coverage
-
-
-def _of_labels(labels: LabelProfile) -> Iterator[Sample]:
-    kinds = {"genres": labels.genres, "synthetic_genres": labels.synthetic_genres}
-    for kind, counts in kinds.items():
-        for label, n in counts.items():
-            where = {"kind": kind, "label": label}
-            yield "genre_spark_tracks", "Tracks per label.", where, n
-    shares = {"accepted": labels.accepted, "mean_confidence": labels.mean_confidence}
-    for name, share in shares.items():
-        if share is not None:
-            yield f"genre_spark_{name}", "Of the labels, a share.", {}, share
 
 
 def _last_success(path: Path, command: str) -> Iterator[Sample]:

@@ -176,10 +176,14 @@ class DeltaFolder:
         except (CommitFailedError, DeltaError, OSError) as err:
             now = DeltaFolder.at(self.path, self.options)
             # A store may have taken a commit whose answer was lost.
-            if not any(
-                one[delta_source.RUN_ID] == facts[delta_source.RUN_ID] for one in now.commits
-            ):
-                raise self._not_committed(err, now.version) from err
+            if facts[delta_source.RUN_ID] not in {one[delta_source.RUN_ID] for one in now.commits}:
+                why = f"could not be committed: {one_line(err)}; nothing was published"
+                if now.version > self.version:
+                    why = (
+                        f"somebody else committed version {now.version} while this run was working;"
+                        " nothing was published. Run again"
+                    )
+                raise OutputError(f"{self.path}: {why}") from err
         return self.version + 1
 
     def take_back(self, version: int | None, run_id: str) -> None:
@@ -211,16 +215,6 @@ class DeltaFolder:
     def commits(self) -> list[dict[str, Any]]:
         """Of runs that are in the log, the newest first."""
         return [] if self.table is None else delta_source.commits(self.table)
-
-    def _not_committed(self, err: Exception, now: int) -> OutputError:
-        if now > self.version:
-            return OutputError(
-                f"{self.path}: somebody else committed version {now} while this run was working;"
-                " nothing was published. Run again"
-            )
-        return OutputError(
-            f"{self.path}: could not be committed: {one_line(err)}; nothing was published"
-        )
 
 
 class DeltaTables(Destination):
@@ -423,9 +417,8 @@ def _without_unpublished(labels: DeltaFolder, quarantine: DeltaFolder) -> DeltaF
         return quarantine
     latest = next(iter(quarantine.commits), {_TAKEN_BACK: ""})
     named = labels.commits
-    if _TAKEN_BACK in latest or any(
-        one[delta_source.RUN_ID] == latest[delta_source.RUN_ID] for one in named
-    ):
+    runs = {one[delta_source.RUN_ID] for one in named}
+    if _TAKEN_BACK in latest or latest[delta_source.RUN_ID] in runs:
         return quarantine
     if labels.table is not None and not named:  # its log was cleaned
         return quarantine

@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from genre_spark._model import Count, StrictModel, now
@@ -260,7 +260,15 @@ def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
     """Writes and verifies the labels; facts on the tracks; why an incremental run scored them all."""
     request = run.request
     bits = job.missing_bits(request.bundle.manifest.scoring.scaler.features)
-    wanted = _aggregates(bits)
+    lacking = F.col(worker.MISSING)
+    # Over all tracks, of columns that are not published.
+    wanted = {
+        **{f"missing_{n}": F.count_if(lacking.bitwiseAND(bit) != 0) for n, bit in bits},
+        "without_features": F.count_if(lacking == sum(bit for _, bit in bits)),
+        "with_genre": F.count_if(worker.HAS_GENRE),
+        "ambiguous": F.count_if(worker.IS_AMBIGUOUS),
+        "fingerprint": F.lower(F.hex(F.bit_xor(worker.OWN_HASH))),
+    }
     with (
         _labels(run) as (table, hashes, because),
         reading(f"{request.source.path}: cannot be read any more"),
@@ -277,18 +285,6 @@ def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
         found = staged.facts if hashes is None else writer.aggregate(hashes, wanted)
     missing = {name: n for name, _ in bits if (n := found.pop(f"missing_{name}"))}
     return staged, {**found, "missing": missing, "fingerprint": found["fingerprint"] or ""}, because
-
-
-def _aggregates(bits: Sequence[tuple[str, int]]) -> dict[str, Column]:
-    """Aggregates over all tracks, of columns that are not published."""
-    missing = F.col(worker.MISSING)
-    return {
-        **{f"missing_{n}": F.count_if(missing.bitwiseAND(bit) != 0) for n, bit in bits},
-        "without_features": F.count_if(missing == sum(bit for _, bit in bits)),
-        "with_genre": F.count_if(worker.HAS_GENRE),
-        "ambiguous": F.count_if(worker.IS_AMBIGUOUS),
-        "fingerprint": F.lower(F.hex(F.bit_xor(worker.OWN_HASH))),
-    }
 
 
 def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:

@@ -49,10 +49,7 @@ class LabelledTable:
     """
 
     def __init__(
-        self,
-        get_spark: GetSpark,
-        path: str,
-        options: Mapping[str, str] = MappingProxyType({}),
+        self, get_spark: GetSpark, path: str, options: Mapping[str, str] = MappingProxyType({})
     ):
         self._get_spark, self._path = get_spark, path
         self._logged = logged_table(path, options)

@@ -47,17 +47,6 @@ class Content:
     checksum: str
 
 
-def arrange(table: DataFrame, n_rows: int, settings: PublishingSettings) -> DataFrame:
-    """The rows in the tasks that write them, so that files are as the settings want them."""
-    if settings.partition_by:
-        # Otherwise each task would write a file into each directory. Spark makes these tasks
-        # as large as it likes them: a large directory is written by several.
-        return table.hint("rebalance", settings.partition_by)
-    if settings.rows_per_file:
-        return table.repartition(max(1, round(n_rows / settings.rows_per_file)), TRACK_ID)
-    return table
-
-
 def write(
     table: DataFrame,
     path: str,
@@ -69,7 +58,7 @@ def write(
 
     Raises `OutputError` if the disk is full, a worker died once too often, or the like.
 
-    `table`: From `arrange`, or a file per task.
+    `table`: Each task writes a file.
     `columns`: Those that are written, all without; others are for `facts`. On Spark Connect it
         takes a round trip to ask for them.
     """
@@ -201,8 +190,13 @@ def stage_labels(
     nulls = {f"nulls of {name}": F.count_if(by_name(name).isNull()) for name in columns}
     ends = {"least": F.min, "largest": F.max}
     nulls |= {f"{end} {name}": of(name) for end, of in ends.items() for name in _EXTREMES}
-    arranged = arrange(labels, n_rows, settings)
-    written, found = write(arranged, path, settings, {**nulls, **facts}, columns)
+    if settings.partition_by:
+        # Otherwise each task would write a file into each directory. Spark makes these tasks
+        # as large as it likes them: a large directory is written by several.
+        labels = labels.hint("rebalance", settings.partition_by)
+    elif settings.rows_per_file:
+        labels = labels.repartition(max(1, round(n_rows / settings.rows_per_file)), TRACK_ID)
+    written, found = write(labels, path, settings, {**nulls, **facts}, columns)
     spark, schema = labels.sparkSession, ", ".join(f"{n} {kind}" for n, kind in columns.items())
     # Spark need not look for the schema; it puts a column last that is in the names of directories.
     table = spark.read.schema(schema).parquet(without_globs(path)).select(*columns)

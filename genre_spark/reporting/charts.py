@@ -18,6 +18,7 @@ from genre_spark.schema import MODEL
 
 # A value, its lower and its upper bound.
 Interval = tuple[float, float, float]
+Value = Interval | float
 
 VEGA_LITE = "6.1"
 _WIDTH, _ROW, _SCALE = 560, 22, 2
@@ -32,11 +33,7 @@ _PLACE = re.compile(r'"\$(\w+)"')
 
 
 def bars(
-    values: Mapping[str, Interval | float],
-    title: str,
-    form: str = ",.0f",
-    top: float | None = None,
-    limit: float | None = None,
+    values: Mapping[str, Value], title: str, form: str, top: float = 0, limit: float | None = None
 ) -> Spec:
     """Horizontal bars with their values, in order; the bar of `MODEL` in colour if there is one.
 
@@ -55,9 +52,7 @@ def bars(
                  end=end, labels=f"datum.value > {highest} ? '' : datum.label", limits=limits)  # fmt: skip
 
 
-def marks(
-    series: Mapping[str, Mapping[str, Interval | float]], title: str, form: str = ".1f"
-) -> Spec:
+def marks(series: Mapping[str, Mapping[str, Value]], title: str, form: str = ".1f") -> Spec:
     """Points, with whiskers if they have bounds: a row for each name, a colour for each series."""
     rows = [
         {**_bounded(value), "name": name, "series": kind}
@@ -68,32 +63,28 @@ def marks(
     return chart("marks", rows, len(rows), title=title, form=form, legend=legend)
 
 
-def _bounded(value: Interval | float) -> dict[str, Any]:
+def _bounded(value: Value) -> dict[str, Any]:
     bounded = value if isinstance(value, tuple) else (value,) * 3
     return dict(zip(("value", "low", "high"), bounded, strict=True))
 
 
 def heatmap(
-    values: np.ndarray,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    title: str,
-    far: float | None = None,
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, far: float = 0
 ) -> Spec:
     """A table as colours; its values are written where columns are wide enough.
 
     `values` [shape=(len(rows), len(columns))] are shares in [0, 1]; with `far`, numbers around 0 on a
     diverging scale that ends there.
     """
-    form = ".0%" if far is None else "+.1f"
+    form, least = ("+.1f", _NUMBER_WIDTH) if far else (".0%", _SHARE_WIDTH)
     cells = [
         {"row": row, "column": column, "value": round(float(value), 4)}
         for (row, column), value in zip(product(rows, columns), values.flat, strict=True)
     ]
     scale: Spec = {"domainMin": 0, "nice": False}
-    if far is not None:
+    if far:
         scale = {"domain": [-far, far], "domainMid": 0, "clamp": True, "interpolate": "rgb"}
-    n, least = len(columns), _SHARE_WIDTH if far is None else _NUMBER_WIDTH
+    n = len(columns)
     return chart("heatmap", cells, len(rows), title=title, form=form, scale=scale, columns=n,
                  opacity=f"width < {least * n} ? 0 : 1",
                  angle=-45 if n <= _MOST_SLANTED else -90)  # fmt: skip
@@ -116,14 +107,12 @@ def curve(
         floor = max(0.0, min(target, *(row["y"] for row in rows)) - 0.05)
         guide |= {"y": target, "y2": target}
     at = [{"x": accepted[0], "y": accepted[1]}] if accepted else []
-    x, y = titles
-    return chart("curve", rows, x=x, y=y, floor=floor, guides=[guide], accepted=at)
+    return chart("curve", rows, x=titles[0], y=titles[1], floor=floor, guides=[guide], accepted=at)
 
 
 def shares(counts: np.ndarray) -> np.ndarray:
     """Each row divided by its sum; a row of zeros stays."""
-    of_rows: np.ndarray = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    return of_rows
+    return np.asarray(counts / np.maximum(1, counts.sum(axis=1, keepdims=True)))
 
 
 def most(values: np.ndarray, n: int) -> np.ndarray:
@@ -145,11 +134,10 @@ def palette(n: int) -> tuple[str, ...]:
 
 def _readable(hue: float) -> str:
     """The lightest colour of a hue on which white text has a contrast of 4.5."""
-    for light in np.arange(0.5, 0, -0.01):
-        rgb = colorsys.hls_to_rgb(hue, light, 0.75)
-        # About the relative luminance of WCAG.
-        if np.dot(np.power(rgb, 2.2), (0.2126, 0.7152, 0.0722)) <= _LUMINANCE:
-            break
+    shades = (colorsys.hls_to_rgb(hue, light, 0.75) for light in np.arange(0.5, 0, -0.01))
+    # About the relative luminance of WCAG.
+    weights = (0.2126, 0.7152, 0.0722)
+    rgb = next(one for one in shades if np.dot(np.power(one, 2.2), weights) <= _LUMINANCE)
     return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
 
 
@@ -185,8 +173,7 @@ def javascript() -> str:
     import vl_convert
 
     embed = "window.vegaEmbed = vegaEmbed;"
-    script: str = vl_convert.javascript_bundle(embed, vl_version=VEGA_LITE)
-    return script
+    return str(vl_convert.javascript_bundle(embed, vl_version=VEGA_LITE))
 
 
 def chart(name: str, rows: Sequence[Any] = (), n_rows: int = 0, **values: Any) -> Spec:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 from genre_spark.bundle.genre_metrics import Protocol
 from genre_spark.bundle.manifest import Manifest
@@ -11,10 +11,15 @@ from genre_spark.platform.safe_text import markdown
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import text
 
-# How values are written, by the name of the column.
-Columns = dict[str, Callable[[Any], str]]
+# How a value is written.
+Form = Callable[[Any], str]
+# By the name of the column.
+Columns = dict[str, Form]
 Spec = dict[str, Any]
-_Of = TypeVar("_Of")
+# A finding, and the chart that shows it.
+Panel = tuple[str, Spec]
+# Values by part, such as a protocol, and by name.
+Parts = Mapping[Any, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -22,20 +27,13 @@ class Table:
     """Rows of values as they are, so that a page can sort them; the first column names the row."""
 
     title: str
-    columns: Mapping[str, Callable[[Any], str]]
+    columns: Mapping[str, Form]
     rows: Sequence[tuple[Any, ...]]
     note: str = ""
 
     @classmethod
-    def of_parts(
-        cls,
-        title: str,
-        head: str,
-        parts: Mapping[Any, Mapping[str, Any]],
-        form: Callable[[Any], str],
-        note: str = "",
-    ) -> "Table":
-        """A column for each part, such as a protocol, and a row for each name in any of them."""
+    def of_parts(cls, title: str, head: str, parts: Parts, form: Form, note: str = "") -> "Table":
+        """A column for each part, and a row for each name in any of them."""
         columns = {head: text.plain, **{text.protocol(name): form for name in parts}}
         names = dict.fromkeys(chain.from_iterable(parts.values()))
         rows = [(name, *(part.get(name) for part in parts.values())) for name in names]
@@ -86,18 +84,12 @@ class Figure:
 
     @classmethod
     def by_protocol(
-        cls,
-        name: str,
-        question: str,
-        protocols: Mapping[Protocol, _Of],
-        panel: Callable[[_Of], tuple[str, Spec]],
-        note: str = "",
+        cls, name: str, question: str, panels: Mapping[Protocol, Panel], note: str = ""
     ) -> "Figure":
         """A finding and a chart for each protocol."""
-        drawn = {text.protocol(one): panel(of) for one, of in protocols.items()}
-        findings = {title: finding for title, (finding, _) in drawn.items()}
+        findings = {text.protocol(of): finding for of, (finding, _) in panels.items()}
         whole = " ".join(f"{title.capitalize()}: {one}" for title, one in findings.items())
-        specs = {title: chart for title, (_, chart) in drawn.items()}
+        specs = {text.protocol(of): chart for of, (_, chart) in panels.items()}
         return cls(name, question, whole, specs, note, findings=findings)
 
     def markdown(self) -> str:

@@ -40,8 +40,7 @@ def render(command: str, scripts: Sequence[str], data: Mapping[str, Any], **cont
     digests = (base64.b64encode(hashlib.sha256(one.encode()).digest()) for one in inlined)
     hashes = " ".join(f"'sha256-{digest.decode()}'" for digest in digests)
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
-    page = environment.get_template(f"{command}.html")
-    return page.render(
+    return environment.get_template(f"{command}.html").render(
         command=command,
         mark=Markup(mark(command)),
         policy=Markup(policy),
@@ -53,8 +52,7 @@ def render(command: str, scripts: Sequence[str], data: Mapping[str, Any], **cont
 
 def asset(name: str) -> str:
     """The text of a file in ``templates``."""
-    file = resources.files("genre_spark.reporting") / "templates" / name
-    return file.read_text(encoding="utf-8")
+    return resources.files("genre_spark.reporting").joinpath("templates", name).read_text("utf-8")
 
 
 def mark(command: str) -> str:
@@ -64,9 +62,8 @@ def mark(command: str) -> str:
 
 def check(storage: Storage, output: str, command: str) -> None:
     """Refuses to replace anything but an earlier page of the same command. Raises `OutputError`."""
-    if not storage.exists(output):
-        return
-    if storage.is_dir(output) or mark(command) not in storage.beginning(output, _HEAD):
+    taken = storage.exists(output)
+    if taken and (storage.is_dir(output) or mark(command) not in storage.beginning(output, _HEAD)):
         raise OutputError(
             f"--output {output}: exists and is not a page of genre-spark {command}; it was not changed."
             " Choose another name, or delete it"

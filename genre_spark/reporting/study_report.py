@@ -1,15 +1,14 @@
 """Report of a study: tables in Markdown, and charts as PNG files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from genre_spark.bundle.genre_metrics import Estimate
-from genre_spark.evaluation.study_results import OverSeeds, PublishedStudy, StudiedProtocol
+from genre_spark.evaluation.study_results import PublishedStudy, StudiedProtocol
 from genre_spark.platform.safe_text import markdown
 from genre_spark.reporting import charts, text
-from genre_spark.reporting.document import Columns, Figure, Spec, Table, markdown_page
+from genre_spark.reporting.document import Columns, Figure, Panel, Table, markdown_page
 from genre_spark.reporting.topics import accuracy, confidence
 from genre_spark.reporting.topics.accuracy import MEASURES
 from genre_spark.schema import MODEL
@@ -45,12 +44,12 @@ def _parts(study: PublishedStudy) -> Iterator[Figure | Table | str]:
         yield f"## {text.protocol(name).capitalize()}"
         yield from _tables(name, of, study.target_precision)
     question = "Is the classifier better than the baselines?"
-    yield Figure.by_protocol("accuracy", question, protocols, _compared)
-    steps = {name: list(of.ladder.items())[:-1] for name, of in protocols.items()}
-    gains = {name: {step: one.cnn_gain for step, one in of} for name, of in steps.items() if of}
-    if gains:
+    compared = {name: _compared(of) for name, of in protocols.items()}
+    yield Figure.by_protocol("accuracy", question, compared)
+    gained = {name: _gained(of) for name, of in protocols.items() if len(of.ladder) > 1}
+    if gained:
         question = "What does the whole classifier gain over each step?"
-        yield Figure.by_protocol("parts", question, gains, _gained)
+        yield Figure.by_protocol("parts", question, gained)
     for name, of in protocols.items():
         finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
         question = f"Which genres are confused ({text.protocol(name)})?"
@@ -109,20 +108,20 @@ def ahead(of: StudiedProtocol) -> str:
     return ", ".join(f"{name} ({means[name]:.3f} against {own:.3f})" for name in higher)
 
 
-def _compared(of: StudiedProtocol) -> tuple[str, Spec]:
-    def bounds(measure: OverSeeds) -> charts.Interval:
-        values = [value for value in measure.values if value is not None]
-        return measure.mean or 0.0, min(values, default=0.0), max(values, default=0.0)
-
+def _compared(of: StudiedProtocol) -> Panel:
     name, best = of.strongest_baseline
     finding = f"{text.points(best.cnn_gain)} points of accuracy over the best baseline, {name}."
     if higher := ahead(of):
         finding += f" Ahead of the classifier: {higher}."
-    found = {MODEL: of.cnn, **of.baselines}
-    return finding, accuracy.compared({one: bounds(of.accuracy) for one, of in found.items()})
+    bounds = {}
+    for title, one in {MODEL: of.cnn, **of.baselines}.items():
+        values = [value for value in one.accuracy.values if value is not None] or [0.0]
+        bounds[title] = one.accuracy.mean or 0.0, min(values), max(values)
+    return finding, accuracy.compared(bounds)
 
 
-def _gained(gains: Mapping[str, Estimate]) -> tuple[str, Spec]:
+def _gained(of: StudiedProtocol) -> Panel:
+    gains = {step: one.cnn_gain for step, one in list(of.ladder.items())[:-1]}
     most = max(gains, key=lambda name: gains[name].mean)
     bounds = {name: (100 * one.mean, 100 * one.low, 100 * one.high) for name, one in gains.items()}
     chart = charts.marks({"gain": bounds}, "points of accuracy, 95% intervals")

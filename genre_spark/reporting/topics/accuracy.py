@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from genre_spark.bundle.genre_metrics import GenreMetrics, Protocol, ProtocolMetrics
+from genre_spark.bundle.genre_metrics import GenreMetrics, Protocol
 from genre_spark.reporting import charts, text
-from genre_spark.reporting.document import Columns, Figure, Spec, Subject, Table, Tile, Topic
+from genre_spark.reporting.document import Columns, Figure, Panel, Spec, Subject, Table, Tile, Topic
 from genre_spark.schema import MODEL
 
 # More genres would not be legible in a chart; the tables have them all.
@@ -33,10 +33,8 @@ def topic(subject: Subject) -> Topic | None:
     genres = subject.model.genres
     if not genres or not genres.protocols:
         return None
-    scores = {
-        name: {genre: one.model_dump(by_alias=True) for genre, one in of.per_genre.items()}
-        for name, of in genres.protocols.items()
-    }
+    found = genres.model_dump(by_alias=True)["protocols"]
+    scores = {name: of["per_genre"] for name, of in found.items()}
     return Topic("accuracy", "Accuracy", " ".join([LEAD, *remarks(genres)]), [
         headline(genres), _baselines(genres), steps(genres), *_confusions(genres),
         per_genre(genres.classes, scores),
@@ -101,7 +99,7 @@ def compared(accuracies: Mapping[str, charts.Interval]) -> Spec:
     return charts.bars({name: accuracies[name] for name in order}, "accuracy", ".0%", 1.0)
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, Spec]:
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> Panel:
     """The most frequent confusion in a sentence, and the matrix as a chart."""
     shares, wrong = charts.shares(counts), counts - np.diag(np.diag(counts))
     kept = charts.most(wrong.sum(axis=0) + wrong.sum(axis=1), MOST_CONFUSED)
@@ -118,16 +116,18 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[str, Spec]:
 
 
 def _baselines(genres: GenreMetrics) -> Figure:
-    def panel(of: ProtocolMetrics) -> tuple[str, Spec]:
+    panels = {}
+    for name, of in genres.protocols.items():
         best, accuracy = of.best_baseline
         side = "behind" if of.accuracy < accuracy else "ahead of"
-        gain = 100 * abs(of.accuracy - accuracy)
+        finding = (
+            f"{100 * abs(of.accuracy - accuracy):.1f} points {side} the best baseline, {best}."
+        )
         found = {MODEL: of.accuracy} | of.baselines
         bounded = {one: charts.wilson(share, of.tracks) for one, share in found.items()}
-        return f"{gain:.1f} points {side} the best baseline, {best}.", compared(bounded)
-
+        panels[name] = finding, compared(bounded)
     return Figure.by_protocol(
-        "baselines", "Is the model better than simple baselines?", genres.protocols, panel,
+        "baselines", "Is the model better than simple baselines?", panels,
         "A lookup gives the most frequent genre of the labelled tracks of the artist or album."
         " Whiskers: 95% intervals for independent tracks; tracks of one artist are not"
         " independent, so the true intervals are wider.",

@@ -7,7 +7,7 @@ from genre_spark.bundle.manifest import Manifest
 from genre_spark.classifier.head import NEW
 from genre_spark.evaluation.study_results import StudiedProtocol
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Figure, Spec, Subject, Table, Tile, Topic
+from genre_spark.reporting.document import Figure, Subject, Table, Tile, Topic
 from genre_spark.reporting.text import accepted, percent, protocol
 
 _USUAL = 0.8
@@ -42,11 +42,10 @@ def accepted_shares(genres: GenreMetrics) -> dict[str, str]:
     shares, target = {}, genres.target_precision
     for name, of in genres.protocols.items():
         share = f"none: no precision from 0.80 to {target:.2f} is reached on held-out tracks"
-        reached = [level for level, one in of.coverage_at.items() if one.coverage]
+        best = max((level for level, one in of.coverage_at.items() if one.coverage), default="")
         if of.coverage:
             share = f"{percent(of.coverage, 0)} of the labels at a precision of {target:.2f}"
-        elif reached:
-            best = max(reached)
+        elif best:
             share = (
                 f"none at {target:.2f}; {percent(of.coverage_at[best].coverage, 0)} of the labels"
                 f" at {best} (train with --set target_precision={best})"
@@ -57,17 +56,16 @@ def accepted_shares(genres: GenreMetrics) -> dict[str, str]:
 
 def reliability(protocols: Mapping[Protocol, Curves]) -> Figure:
     """Whether confidence equals accuracy."""
-
-    def panel(of: Curves) -> tuple[str, Spec]:
+    panels = {}
+    for name, of in protocols.items():
         sure, right, _ = min(of.reliability, key=lambda point: abs(point[0] - _USUAL))
         said = f"of labels with a confidence of {percent(sure, 0)}, {percent(right, 0)} are right"
         if (ece := _mean(of, "ece")) is not None:
             said += f" (expected calibration error {100 * ece:.1f} points)"
         titles = ("mean confidence", "share of right labels")
-        return f"{said}.", charts.curve(of.reliability, titles)
-
+        panels[name] = f"{said}.", charts.curve(of.reliability, titles)
     return Figure.by_protocol(
-        "reliability", "Is a label with 80% confidence right in 80% of the cases?", protocols, panel,
+        "reliability", "Is a label with 80% confidence right in 80% of the cases?", panels,
         "Above the dotted line the model is underconfident, below it overconfident. Larger points"
         " stand for more tracks.",
     )  # fmt: skip
@@ -75,20 +73,20 @@ def reliability(protocols: Mapping[Protocol, Curves]) -> Figure:
 
 def risk_coverage(protocols: Mapping[Protocol, Curves], target: float) -> Figure:
     """How accurate the labels with the highest confidence are."""
-
-    def panel(of: Curves) -> tuple[str, Spec]:
+    panels = {}
+    for name, of in protocols.items():
         said, at = "no label is accepted.", None
         share, right = _mean(of, "coverage"), _mean(of, "precision")
         if share and right is not None:
             at = share, right
             said = f"{percent(share)} of the labels are accepted, {percent(right)} of them right."
         titles = ("share of the tracks, highest confidence first", "share of right labels")
-        return said, charts.curve(of.risk_coverage, titles, target=target, accepted=at)
-
-    return Figure.by_protocol(
-        "risk-coverage", "How accurate are the most confident labels?", protocols, panel,
-        f"Diamond: the accepted labels. Dotted line: the target precision of {percent(target, 0)}.",
-    )  # fmt: skip
+        panels[name] = said, charts.curve(of.risk_coverage, titles, target=target, accepted=at)
+    note = (
+        f"Diamond: the accepted labels. Dotted line: the target precision of {percent(target, 0)}."
+    )
+    question = "How accurate are the most confident labels?"
+    return Figure.by_protocol("risk-coverage", question, panels, note)
 
 
 def _mean(of: Curves, measure: str) -> float | None:
@@ -116,14 +114,14 @@ def _tiles(subject: Subject) -> list[Tile]:
         return []
     share = labels.labels.accepted
     target = f"target precision {percent(genres.target_precision, 0)}"
-    if labels.rows.fingerprint != subject.model.data.rows.fingerprint:
-        detail = f"{target}; includes tracks that the model learned from"
-        return [Tile("Accepted labels", percent(share), detail, "ok" if share else "warn")]
-    (whose, held_out), *others = (
-        (protocol(name), genres.protocols[name].coverage)
-        for name in ("known", "new")
-        if name in genres.protocols
-    )
-    details = [f"of held-out {whose}", *(f"{percent(of)} of {name}" for name, of in others)]
-    detail = f"{', '.join(details)}; {target}; {percent(share)} with the tracks it learned from"
-    return [Tile("Accepted labels", percent(held_out), detail, "ok" if held_out else "warn")]
+    detail = f"{target}; includes tracks that the model learned from"
+    if labels.rows.fingerprint == subject.model.data.rows.fingerprint:
+        detail = f"{target}; {percent(share)} with the tracks it learned from"
+        (whose, share), *others = (
+            (protocol(name), genres.protocols[name].coverage)
+            for name in ("known", "new")
+            if name in genres.protocols
+        )
+        details = [f"of held-out {whose}", *(f"{percent(of)} of {name}" for name, of in others)]
+        detail = f"{', '.join(details)}; {detail}"
+    return [Tile("Accepted labels", percent(share), detail, "ok" if share else "warn")]

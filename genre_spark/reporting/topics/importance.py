@@ -6,7 +6,7 @@ import numpy as np
 
 from genre_spark.bundle.genre_metrics import GenreMetrics, Importance, Loss, Protocol
 from genre_spark.reporting import charts
-from genre_spark.reporting.document import Figure, Spec, Subject, Table, Topic
+from genre_spark.reporting.document import Figure, Panel, Subject, Table, Topic
 from genre_spark.reporting.text import count, loss, one_line, percent, plain, protocol, shown
 from genre_spark.reporting.topics.accuracy import MOST_CONFUSED
 
@@ -32,15 +32,17 @@ def topic(subject: Subject) -> Topic | None:
         f" its artist, other artists, album or synthetic genre. {rests_on}"
     )
     features = f"“In all channels” includes the statistics of the album. {rests_on}"
-    parts = [
-        Figure.by_protocol("inputs", "Does it use the sound, the words or the labels?", measured,
-                           lambda of: _drawn({"input": _inputs(of)}), inputs),
-        Figure.by_protocol("features", "Which features does it use?", measured,
-                           lambda of: _drawn({"in all channels": _features(of), "of the track only":
-                                              _features(of, "own")}), features),
+    by_input = {name: _drawn({"input": _inputs(of)}) for name, of in measured.items()}
+    by_feature = {
+        name: _drawn({"in all channels": _features(of), "of the track only": _features(of, "own")})
+        for name, of in measured.items()
+    }
+    question = "Does it use the sound, the words or the labels?"
+    return Topic("importance", "What the model uses", LEAD, [
+        Figure.by_protocol("inputs", question, by_input, inputs),
+        Figure.by_protocol("features", "Which features does it use?", by_feature, features),
         _of_genres(*list(measured.items())[-1], genres.classes),
-    ]  # fmt: skip
-    return Topic("importance", "What the model uses", LEAD, parts)
+    ])  # fmt: skip
 
 
 def tables(genres: GenreMetrics) -> Iterator[Table]:
@@ -65,7 +67,7 @@ def _features(found: Importance, channels: str = "all") -> dict[str, Loss]:
     return {plain(name): getattr(one, channels).accuracy for name, one in found.features.items()}
 
 
-def _drawn(series: Mapping[str, Mapping[str, Loss]]) -> tuple[str, Spec]:
+def _drawn(series: Mapping[str, Mapping[str, Loss]]) -> Panel:
     """The largest loss of the first series in a sentence, and all losses as a chart."""
     ranked = {kind: sorted(of.items(), key=lambda one: -one[1].mean) for kind, of in series.items()}
     name, most = next(iter(ranked.values()))[0]

@@ -78,7 +78,17 @@ def listing(found: results.Discovery, scaler: FeatureScaler) -> Table:
          *(one.medians.get(of.name) for of in known))
         for one in found.synthetic_genres
     ]  # fmt: skip
-    return Table("Sizes, medians and real genres", columns, rows, stability(found))
+    said = []
+    if found.stability:
+        parts = [f"{mean:.2f} ± {std:.2f} over {name}"
+                 for name, (mean, std) in found.stability.summary().items()]  # fmt: skip
+        said.append(f"Stability (adjusted Rand index): {enumerated(parts)}.")
+    if found.rules:
+        said.append(
+            f"{found.rules.n_leaves} rules agree with them on {percent(found.rules.agreement)} of"
+            f" {count(found.rules.unseen)} unseen tracks."
+        )
+    return Table("Sizes, medians and real genres", columns, rows, " ".join(said))
 
 
 def quality(found: results.QualityComparison | None) -> Table | None:
@@ -101,37 +111,20 @@ def quality(found: results.QualityComparison | None) -> Table | None:
     return Table("Quality of the groups", columns, rows, note)
 
 
-def stability(found: results.Discovery) -> str:
-    """Stability, and agreement of the rules, in a sentence each."""
-    said = []
-    if found.stability:
-        parts = [f"{mean:.2f} ± {std:.2f} over {name}"
-                 for name, (mean, std) in found.stability.summary().items()]  # fmt: skip
-        said.append(f"Stability (adjusted Rand index): {enumerated(parts)}.")
-    if found.rules:
-        said.append(
-            f"{found.rules.n_leaves} rules agree with them on {percent(found.rules.agreement)} of"
-            f" {count(found.rules.unseen)} unseen tracks."
-        )
-    return " ".join(said)
-
-
 def changes(change: results.Change | None) -> Table | None:
     """Changes since the synthetic genres of an earlier bundle."""
     if change is None:
         return None
-    return facts(
-        "Changes of the synthetic genres",
-        {
-            "compared with": change.previous,
-            "tracks that keep their id": percent(1 - change.moved),
-            "kept": [one.id for one in change.matched],
-            "new": change.new,
-            "retired": change.retired,
-            "split": "; ".join(f"{one.id} into {shown(one.into)}" for one in change.split),
-            "merged": "; ".join(f"{shown(one.of)} into {one.id}" for one in change.merged),
-        },
-    )
+    pairs = {
+        "compared with": change.previous,
+        "tracks that keep their id": percent(1 - change.moved),
+        "kept": [one.id for one in change.matched],
+        "new": change.new,
+        "retired": change.retired,
+        "split": "; ".join(f"{one.id} into {shown(one.into)}" for one in change.split),
+        "merged": "; ".join(f"{shown(one.of)} into {one.id}" for one in change.merged),
+    }
+    return facts("Changes of the synthetic genres", pairs)
 
 
 def called(genre: results.SyntheticGenre) -> str:
@@ -155,44 +148,31 @@ def _map(subject: Subject, names: Mapping[int, str]) -> Figure | None:
     ]
     drawn = "" if len(tracks) == subject.model.data.rows.accepted else ", drawn randomly"
     note = (
-        f"{count(len(tracks))} tracks{drawn};"
-        " t-SNE: neighbours are alike, distances between far groups mean nothing. Drag to move,"
-        " scroll to zoom."
+        f"{count(len(tracks))} tracks{drawn}; t-SNE: neighbours are alike, distances between far groups"
+        " mean nothing. Drag to move, scroll to zoom."
     )
     finding = f"{len(genres)} synthetic genres"
     if alike := [one for one in genres if one.nearest]:
         first = min(alike, key=lambda one: one.nearest[0].distance)
         other = next((one.name for one in genres if one.id == first.nearest[0].id), "another")
         finding += f"; the most alike are {one_line(first.name)} and {one_line(other)}"
-    chart = charts.chart(
-        "map",
-        tracks=tracks,
-        centers=[{"x": x, "y": y, "id": one} for x, y, one in plan.centers if one in names],
-        landmarks=[
-            {**one.model_dump(), "below": _is_freer_below(one, plan)} for one in plan.genres
-        ],
-        ids=list(names),
-        colours=colours,
-    )
-    return Figure(
-        "map",
-        "Where are the synthetic genres, and where is an artist?",
-        f"{finding}.",
-        {"map": chart},
-        note,
-        list(zip(names, names.values(), colours, strict=True)),
-        searchable=any(one.title or one.artist for one in plan.tracks),
-    )
-
-
-def _is_freer_below(genre: results.Landmark, plan: results.CatalogueMap) -> bool:
-    """Whether the numbers of synthetic genres are farther from a label below its place than above."""
+    centers = [{"x": x, "y": y, "id": one} for x, y, one in plan.centers if one in names]
+    landmarks = []
     offset = _LABEL_OFFSET * np.ptp([y for _, y, _ in plan.points])
-    below, above = (
-        min((hypot(x - genre.x, y - genre.y + step) for x, y, _ in plan.centers), default=0.0)
-        for step in (offset, -offset)
+    for genre in plan.genres:
+        # Its label is on the side where the numbers of synthetic genres are farther from it.
+        below, above = (
+            min((hypot(x - genre.x, y - genre.y + step) for x, y, _ in plan.centers), default=0.0)
+            for step in (offset, -offset)
+        )
+        landmarks.append({**genre.model_dump(), "below": below > above})
+    chart = charts.chart(
+        "map", tracks=tracks, centers=centers, landmarks=landmarks, ids=list(names), colours=colours
     )
-    return below > above
+    question = "Where are the synthetic genres, and where is an artist?"
+    legend = list(zip(names, names.values(), colours, strict=True))
+    named = any(one.title or one.artist for one in plan.tracks)
+    return Figure("map", question, f"{finding}.", {"map": chart}, note, legend, named)
 
 
 def _track(one: results.MapTrack | None, subject: Subject) -> dict[str, str]:
@@ -306,8 +286,9 @@ def _choice(found: results.Discovery) -> Figure | None:
     for name, title in _TRIED.items():
         points = [{"x": one.k, "y": getattr(one, name)} for one in tried]
         if points[0]["y"] is not None:
-            axis = "number of synthetic genres"
-            drawn[title] = charts.chart("lines", points, title=axis, chosen=k)
+            drawn[title] = charts.chart(
+                "lines", points, title="number of synthetic genres", chosen=k
+            )
     note = (
         "Higher is better. Chosen is the highest kappa among numbers with a stability of at least"
         " 0.80; if there is none, the best stability."
