@@ -9,7 +9,7 @@ from genre_spark.monitoring.drift import WARN, beyond
 from genre_spark.platform.safe_text import redact
 from genre_spark.reporting import study_report, text
 from genre_spark.reporting.topics import accuracy, confidence, synthetic_genres
-from genre_spark.reporting.topics.provenance import made
+from genre_spark.reporting.topics.model import made
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -4,7 +4,7 @@ from genre_spark.bundle.manifest import Manifest
 from genre_spark.platform.safe_text import markdown
 from genre_spark.reporting.document import Table, facts, markdown_page
 from genre_spark.reporting.topics import accuracy, confidence, importance, synthetic_genres
-from genre_spark.reporting.topics.provenance import made
+from genre_spark.reporting.topics.model import made
 
 _LIMITS = """The accuracy of known artists depends on the labels of the artist's other tracks: see the
 artist lookup among the baselines. One fold is held out of each kind; `evaluate` holds out every artist.

@@ -17,15 +17,16 @@ from genre_spark.reporting.text import place
 from genre_spark.reporting.topics import (
     accuracy,
     confidence,
+    data,
+    drift,
     importance,
     labelled,
-    provenance,
+    model,
     synthetic_genres,
 )
 
-# In the order of the page; each gives None if it has nothing to show.
-TOPICS = (synthetic_genres.topic, labelled.topic, labelled.drift, accuracy.topic, confidence.topic,
-          importance.topic, provenance.data, provenance.model)  # fmt: skip
+# In the order of the page; each has a function `topic`, which gives None if it has nothing to show.
+TOPICS = (synthetic_genres, labelled, drift, accuracy, confidence, importance, data, model)
 # Of the tiles at the top.
 _ORDER = ("data", "confidence", "accuracy", "drift", "model")
 _DIGITS = 4
@@ -43,7 +44,7 @@ class Report:
 
 def report(subject: Subject) -> Report:
     """The page on a bundle and a labelled catalogue; topics that it does not have are left out."""
-    topics = [topic for of in TOPICS if (topic := of(subject))]
+    topics = [topic for module in TOPICS if (topic := module.topic(subject))]
     figures = [part for topic in topics for part in topic.parts if isinstance(part, Figure)]
     tiles = [(topic.name, tile) for topic in topics for tile in topic.tiles]
     page = html.render(

@@ -1,13 +1,10 @@
-"""Provenance: the rows that were read, the model, and the run that labelled a catalogue."""
+"""Rows that were read, and the quarantine."""
 
 from itertools import chain
-from typing import Any
 
-from genre_spark.bundle.manifest import Manifest
 from genre_spark.catalog.rows import RowCounts
-from genre_spark.reporting.document import Subject, Table, Tile, Topic, facts
-from genre_spark.reporting.text import count, flat, percent, place
-from genre_spark.reporting.topics.confidence import thresholds
+from genre_spark.reporting.document import Subject, Table, Tile, Topic
+from genre_spark.reporting.text import count, percent
 
 _COUNTS = {
     "read": "rows read",
@@ -27,7 +24,7 @@ _COUNTED_BY = (
 )
 
 
-def data(subject: Subject) -> Topic:
+def topic(subject: Subject) -> Topic:
     """The section on rows, of the model's catalogue and of the labelled one."""
     model, labels = subject.model, subject.labels
     catalogues: dict[str, RowCounts] = {"model’s catalogue": model.data.rows}
@@ -59,43 +56,3 @@ def data(subject: Subject) -> Topic:
     detail += f" ({percent(rows.refused_share)} damaged)"
     tile = Tile("Tracks", count(rows.accepted), detail, level)
     return Topic("data", "Data and quarantine", lead, tables, [tile])
-
-
-def model(subject: Subject) -> Topic:
-    """The section on the model, and on the run that labelled a catalogue."""
-    model, labels = subject.model, subject.labels
-    pairs = made(model)
-    for whose, least in thresholds(model).items():
-        pairs[f"accepted from, {whose}"] = percent(least) if least <= 1 else "no label is accepted"
-    run = None
-    if labels:
-        pairs |= {
-            "labelled at": labels.scored_at,
-            "labelled catalogue": place(labels.source.path),
-            "fingerprint of the labelled tracks": labels.rows.fingerprint,
-            "labelled by genre-spark": labels.software.get("genre-spark"),
-        }
-        run = facts("Settings of the scoring run", dict(flat(labels.settings.model_dump())))
-    tile = Tile("Model", model.created_at[:10], f"{model.kind} bundle {model.model_id}")
-    return Topic("model", "Model", "", [facts("Facts", pairs), run], [tile])
-
-
-def made(model: Manifest) -> dict[str, Any]:
-    """What a model was made from, and what it reads and predicts; absent ones are None."""
-    rows, part = model.data.rows, model.scoring.genres
-    return {
-        "model": f"{model.model_id} ({model.kind})",
-        "created at": model.created_at,
-        "catalogue": place(model.data.source),
-        "tracks": f"{rows.accepted:,} of {rows.read:,} rows",
-        "fingerprint of its tracks": rows.fingerprint,
-        "seed": model.seed,
-        "genre-spark": model.genre_spark_version,
-        "source revision": model.source_revision,
-        "libraries": [f"{name} {version}" for name, version in model.libraries.items()],
-        "features": model.scoring.scaler.features,
-        "not used (absent or constant)": model.left_out,
-        "genres": part.classes if part else None,
-        "uses words": part.reads_text if part else None,
-        "target precision": percent(part.acceptance.target) if part else None,
-    }
