@@ -16,22 +16,27 @@ if TYPE_CHECKING:  # the command line starts without Spark
 
 # Beyond it a double cannot hold every whole number, so that two ids may have become one.
 _EXACT = 2**53
-# What programs write for a missing value (pandas, R, SQL, Excel, Hive, Python), and what people
-# write. Brackets and quotes around them do not count.
-_MISSING = {"", "nan", "nat", "null", "<na>", "<null>", "na", "n/a", "#n/a", "\\n", "empty_field"}
+# What means "no value": as programs write it (pandas, R, SQL, Excel, Hive, Python), as people do, for artists,
+# and of ids, which may be a short word by chance, only as programs spell it. Brackets and quotes around
+# words do not count.
+_MISSING, _SAID, _NO_ARTIST, _IDS = (
+    set(words.split("|"))
+    for words in (
+        "|nan|nat|null|<na>|<null>|na|n/a|#n/a|#ref!|#value!|#name?|#div/0!|\\n|empty_field",
+        "none|unknown|<unknown>|undefined|-|--|?|n.a.|n/d|unbekannt|inconnu|desconocido|desconhecido"
+        "|sconosciuto|неизвестно",
+        "unknown artist|<unknown artist>|no artist|various artists|various|v.a.|v/a|0|-1",
+        "|nan|NaN|None|NULL|null|<NA>|N/A|#N/A|\\N",
+    )
+)
 # A title may be "Unknown" or "None", a name rarely.
-_UNNAMED = _MISSING | {"none", "unknown", "<unknown>", "undefined", "-", "--", "?", "n.a.", "n/d"}
-_UNNAMED |= {"unbekannt", "inconnu", "desconocido", "desconhecido", "sconosciuto", "неизвестно"}
+_UNNAMED = _MISSING | _SAID
 _WORDS = {
-    ARTIST: _UNNAMED
-    | {"unknown artist", "<unknown artist>", "no artist", "various artists"}
-    | {"various", "v.a.", "v/a"},
+    ARTIST: _UNNAMED | _NO_ARTIST,
     ALBUM: _UNNAMED | {"unknown album"},
     TITLE: _MISSING,
     GENRE: _UNNAMED | {"unknown genre", "no genre"},
 }
-# An id may be a short word by chance, so only the spellings that programs use count.
-_IDS = {"", "nan", "NaN", "None", "NULL", "null", "<NA>", "N/A", "#N/A", "\\N"}
 # Blanks that nobody sees around a text.
 _BLANK = " \t\r\n\u00a0\u3000\u200b\ufeff"
 _AROUND = "[]{}()'\"" + _BLANK

@@ -11,20 +11,15 @@ from genre_spark.catalog.columns import literal
 
 # Characters of a value that patterns look at: no number is longer, and no text makes them slow.
 _LONGEST = 100
-_BLANKS = "\u00a0\u202f _'\u2019"
+_BLANKS = "\u00a0\u202f\u2009 _'\u2019"
 # The minus sign, and the dashes and the wide hyphen that stand for it.
 _MINUS = "\u2212\u2013\u2014\uff0d"
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 # Milliseconds of a unit, by what people write behind a number or in a column's name.
-UNITS = {
-    **dict.fromkeys(("ns", "nanoseconds"), 1e-6),
-    **dict.fromkeys(("us", "\u00b5s", "microseconds"), 1e-3),
-    **dict.fromkeys(("ms", "msec", "msecs", "millis", "milliseconds", "millisecond"), 1),
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), SECOND),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), MINUTE),
-    **dict.fromkeys(("h", "hour", "hours", "hrs"), HOUR),
-}
+_UNITS = {1e-6: "ns nanoseconds", 1e-3: "us \u00b5s microseconds", 1: "ms msec msecs millis milliseconds millisecond",
+          SECOND: "s sec secs second seconds", MINUTE: "m min mins minute minutes", HOUR: "h hour hours hrs"}  # fmt: skip
+UNITS = {unit: ms for ms, units in _UNITS.items() for unit in units.split()}
 
 
 @dataclass(frozen=True)
@@ -50,14 +45,6 @@ class Number:
             digits = rf"(?:\d+(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?"
         return rf"[-+{_MINUS}]?{digits}"
 
-    @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        behind = rf"\s*{re.escape(self.unit)}\.?" if self.unit else ""
-        # Of digits Spark knows ASCII's alone.
-        return re.compile(
-            rf"\s*({self.pattern}){behind}\s*", re.I | re.A if not self.unit else re.I
-        )
-
     @property
     def why(self) -> str:
         """What is done to values."""
@@ -68,7 +55,10 @@ class Number:
     def number(self, text: str) -> float | None:
         """The number that a text is, None for any other text."""
         text = text[:_LONGEST] if self.unit or self.thousands else text
-        found = self._compiled.fullmatch(text)
+        behind = rf"\s*{re.escape(self.unit)}\.?" if self.unit else ""
+        # Of digits Spark knows ASCII's alone.
+        flags = re.I if self.unit else re.I | re.A
+        found = re.fullmatch(rf"\s*({self.pattern}){behind}\s*", text, flags)
         if found is None or (not self.minus and found[1][0] in _MINUS):
             return None
         digits = found[1].translate({ord(one): None for one in self.thousands})
@@ -78,8 +68,11 @@ class Number:
         """Spark SQL whose cast to double is the number; null or no number for other texts."""
         found = _cut(column) if self.unit or self.thousands else column
         if self.unit:
-            behind = literal(rf"(?i)\s*{re.escape(self.unit)}\.?\s*$")
-            found = f"regexp_replace({found}, {behind}, '')"
+            # With blanks of all scripts, as in Python.
+            behind = literal(rf"(?iU)\s*{re.escape(self.unit)}\.?\s*$")
+            bare = f"regexp_replace({found}, {behind}, '')"
+            # Without a unit a number may be in another one.
+            found = f"nullif({bare}, {found})" if self.unit in ("%", *UNITS) else bare
         if self.thousands:
             # What has other groups than three digits would become another number.
             shape = literal(rf"^\s*{self.pattern}\s*$")
@@ -94,8 +87,7 @@ class Number:
 class Clock:
     """Durations of several parts."""
 
-    # A pattern whose groups count so many milliseconds each, and what is added; the first
-    # that fits.
+    # A pattern whose groups count so many milliseconds each, and what is added; the first that fits.
     forms: tuple[tuple[str, tuple[float, ...], float], ...]
     why: str
     asks: bool = False  # Whether it is another reading than the usual one of such texts.
@@ -110,21 +102,16 @@ class Clock:
 
     def sql(self, column: str) -> str:
         """Spark SQL for the milliseconds; null for other texts."""
-        text = _cut(column)
-        whens = (
-            f"when {text} rlike {literal(p)} then {_summed(text, p, w, n)}"
-            for p, w, n in self.forms
-        )
-        return f"case {' '.join(whens)} end"
-
-
-def _summed(column: str, pattern: str, weights: tuple[float, ...], plus: float) -> str:
-    parts = [
-        f"coalesce(try_cast(replace(regexp_extract({column}, {literal(pattern)}, {i}), ',', '.') as double), 0)"
-        f" * {weight:.0f}"
-        for i, weight in enumerate(weights, start=1)
-    ]
-    return " + ".join([*parts, f"{plus:.0f}"] if plus else parts)
+        text, cases = _cut(column), []
+        for pattern, weights, plus in self.forms:
+            parts = [
+                f"coalesce(try_cast(replace(regexp_extract({text}, {literal(pattern)}, {i}), ',', '.') as double), 0)"
+                f" * {weight:.0f}"
+                for i, weight in enumerate(weights, start=1)
+            ]
+            parts += [f"{plus:.0f}"] * bool(plus)
+            cases.append(f"when {text} rlike {literal(pattern)} then {' + '.join(parts)}")
+        return f"case {' '.join(cases)} end"
 
 
 @dataclass(frozen=True)
@@ -196,17 +183,24 @@ CLOCKS = (
             r"(?:[\s,]*(\d+(?:\.\d+)?) *s[a-z]*\.?)?\s*$", (HOUR, MINUTE, SECOND), 0),),
           "hours, minutes and seconds"),
 )  # fmt: skip
-# 3.25 may be 3 minutes and 25 seconds, and 3.5, stored as a number, 3:50, if no value says otherwise.
-DOTTED = Clock(
-    ((r"^\s*(\d{1,2})\.([0-5])(\d?)\s*$", (MINUTE, 10 * SECOND, SECOND), 0),),
-    "minutes and seconds",
-    asks=True,
-)
+# 3.25 may be 3 minutes and 25 seconds, if no value says otherwise; 3.5 as well 3:50, as a number is stored,
+# and 3:05, where nobody wrote the zero.
+DOTTED = (
+    Clock(((r"^\s*(\d{1,2})[.,]([0-5])(\d?)\s*$", (MINUTE, 10 * SECOND, SECOND), 0),),
+          "minutes and seconds", asks=True),
+    Clock(((r"^\s*(\d{1,2})[.,]([1-5]\d|\d)\s*$", (MINUTE, SECOND), 0),),
+          "minutes and seconds without zeros before", asks=True),
+)  # fmt: skip
 
-_NOTES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_SOLFEGE = {"do": 0, "re": 2, "mi": 4, "fa": 5, "sol": 7, "la": 9, "si": 11, "ti": 11}
-_GERMAN = {"c": 0, "cis": 1, "des": 1, "d": 2, "dis": 3, "es": 3, "e": 4, "f": 5, "fis": 6, "ges": 6,
-           "g": 7, "gis": 8, "as": 8, "a": 9, "ais": 10, "b": 10, "h": 11}  # fmt: skip
+
+def _numbered(words: str, *numbers: int) -> dict[str, int]:
+    return dict(zip(words.split(), numbers, strict=True))
+
+
+_NOTES = _numbered("c d e f g a b", 0, 2, 4, 5, 7, 9, 11)
+_SOLFEGE = _numbered("do re mi fa sol la si ti", 0, 2, 4, 5, 7, 9, 11, 11)
+_GERMAN = _numbered("c cis des d dis es e f fis ges g gis as a ais b h",
+                    0, 1, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 8, 9, 10, 10, 11)  # fmt: skip
 # How a text becomes a note: signs and words of accidentals, then what follows the note.
 _STEPS = (
     (r"\s+|-", ""),
@@ -238,12 +232,10 @@ KEYS = (
     Words(_wheel(1, "d", "m"), "Open Key wheel", _WHEEL),
 )
 _WHOLE = ((r"\.0+$", ""),)
+_MODES = ("minor min moll mineur menor minore", "major maj dur majeur mayor maggiore")
 MODES = (
     Words(
-        {
-            **dict.fromkeys(("major", "maj", "dur", "majeur", "mayor", "maggiore"), 1),
-            **dict.fromkeys(("minor", "min", "moll", "mineur", "menor", "minore"), 0),
-        },
+        {one: i for i, words in enumerate(_MODES) for one in words.split()},
         "words",
         ((r"\.$", ""),),
     ),

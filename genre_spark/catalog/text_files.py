@@ -12,8 +12,19 @@ from itertools import islice
 from typing import Any
 
 from genre_spark.catalog.encodings import UTF8, Encoding, detect, encoding_of, python_codec
-from genre_spark.catalog.source_files import CSV, HEAD, SourceFiles, remedy, separator, shown
+from genre_spark.catalog.source_files import (
+    ARFF,
+    CSV,
+    HEAD,
+    SQL_DUMP,
+    SourceFiles,
+    remedy,
+    separator,
+    shown,
+)
 from genre_spark.errors import InputError
+from genre_spark.platform.storage import is_remote
+from genre_spark.schema import FEATURE_NAMES
 
 SEPARATORS = (",", ";", "\t", "|", "^", "~", "\x01", "\x1f")
 _NAMES = {"\t": "tabs", "\x01": "characters \\x01", "\x1f": "characters \\x1f"}
@@ -22,8 +33,9 @@ _ROWS = 200
 _FILES = 200
 # Lines above a header, and below it, that may be something else.
 _ABOVE, _BELOW = 30, 3
-# A single column whose name has a mark so often is several.
-_MARKS = 3
+# A single column whose name has a mark so often is several; rows that begin with so many names of features
+# are columns.
+_MARKS, _FEATURES = 3, 3
 # Bytes that no text has, and the share of a beginning that they may be: of random bytes they are 8 %.
 _NO_TEXT, _ODD, _BEGINNING = re.compile(rb"[\x00\x02-\x08\x0e-\x1a]"), 0.04, 4096
 # Carriage returns that may end a line, and how many there are for each newline where both do.
@@ -39,6 +51,8 @@ _TEXTS = {
     r"version https://git-lfs": "is a pointer of Git LFS and not the file: type git lfs pull",
     r"(\.\./)*(\.git)?/annex/objects": "is a pointer of git-annex and not the file: type git annex get",
     r"sep=.[\r\n]": "its first line, 'sep=', is for Excel alone: delete it",
+    r"\s*(--|/\*|(create|drop) +(table|database|schema)|insert +into|begin( transaction)?;|pragma |set \w+ *=)": SQL_DUMP,
+    r"\s*(%[^\n]*\n\s*)*@relation": ARFF,
 }
 
 # A text in single quotes, then another one.
@@ -222,9 +236,6 @@ def called(sep: str) -> str:
     return _NAMES.get(sep, f"'{sep}'")
 
 
-# The parts of a look
-
-
 def _refuse_other(path: str, one: Look, other: Look) -> None:
     """Refuses a file that is written in another way than the first one."""
     in_any_encoding = one.text.isascii() or other.text.isascii()
@@ -249,6 +260,8 @@ def _fault_of_header(one: Look, rows: _Rows) -> str:
     line, header = rows[0] if rows else (1, [])
     if fault := _of_one_column(one, header):
         return fault
+    if len({row[0].strip().lower() for _, row in rows}.intersection(FEATURE_NAMES)) >= _FEATURES:
+        return "has features in its rows: write it with a row for each track and a column for each feature"
     widths = Counter(len(row) for _, row in rows[1:])
     usual, n = (widths.most_common(1) or [(0, 0)])[0]
     if usual < 3:
@@ -262,9 +275,27 @@ def _fault_of_header(one: Look, rows: _Rows) -> str:
     later = [row for _, row in rows[len(rows) // 2 :] if len(row) == usual]
     columns = enumerate(zip(*later, strict=True))
     numeric = [i for i, texts in columns if _numbers(texts) >= 0.8 * len(later)]
+    for line, row in rows[1:_ABOVE] if numeric and len(header) != usual else ():
+        named = len(row) == usual == len({*map(str.strip, row)} - {""})
+        if named and not _numbers(row[i] for i in numeric):
+            command = f"tail -n +{line} {(file := shlex.quote(one.file))} > table-{file}"
+            return f"line {line} looks like the header: delete the lines above it: {command}"
     if len(header) != usual:
-        return _of_lines_above(one, rows, usual, numeric)
-    return _of_values(header, numeric) or _of_further_line(rows, numeric)
+        return ""
+    if _numbers(header[i] for i in numeric) * 2 > len(numeric):
+        return (
+            f"its first line has values and not the names of columns, such as {header[0][:30]!r},"
+            f" {header[numeric[0]][:30]!r}: put a line with their names above it"
+        )
+    # A further line of the header has words where the others have numbers.
+    more = []
+    for line, row in rows[1 : 1 + _BELOW] if len(numeric) > 2 and len(rows) > 2 * _BELOW else ():
+        words = [row[i] for i in numeric if row[i].strip()] if len(row) == len(header) else []
+        if (len(words) - _numbers(words)) * 2 > len(numeric):
+            more.append(line)
+    if more and more[0] == rows[1][0]:
+        return f"line {more[-1]} looks like a further line of the header: keep one such line"
+    return ""
 
 
 def _of_one_column(one: Look, header: Sequence[str]) -> str:
@@ -290,36 +321,6 @@ def _of_one_value_more(one: Look, line: int, rows: Sequence[Sequence[str]]) -> s
         )
     command = f"sed '{line}s/$/{sep}/' {shlex.quote(one.file)}"
     return f"its rows end on a separator and its header does not: put one there: {command}"
-
-
-def _of_lines_above(one: Look, rows: _Rows, usual: int, numeric: Sequence[int]) -> str:
-    for line, row in rows[1:_ABOVE] if numeric else ():
-        named = len(row) == usual == len({*map(str.strip, row)} - {""})
-        if named and not _numbers(row[i] for i in numeric):
-            command = f"tail -n +{line} {(file := shlex.quote(one.file))} > table-{file}"
-            return f"line {line} looks like the header: delete the lines above it: {command}"
-    return ""
-
-
-def _of_values(header: Sequence[str], numeric: Sequence[int]) -> str:
-    if _numbers(header[i] for i in numeric) * 2 <= len(numeric):
-        return ""
-    return (
-        f"its first line has values and not the names of columns, such as {header[0][:30]!r},"
-        f" {header[numeric[0]][:30]!r}: put a line with their names above it"
-    )
-
-
-def _of_further_line(rows: _Rows, numeric: Sequence[int]) -> str:
-    """A further line of the header has words where the others have numbers."""
-    more = []
-    for line, row in rows[1 : 1 + _BELOW] if len(numeric) > 2 and len(rows) > 2 * _BELOW else ():
-        words = [row[i] for i in numeric if row[i].strip()] if len(row) == len(rows[0][1]) else []
-        if (len(words) - _numbers(words)) * 2 > len(numeric):
-            more.append(line)
-    if more and more[0] == rows[1][0]:
-        return f"line {more[-1]} looks like a further line of the header: keep one such line"
-    return ""
 
 
 def _numbers(texts: Iterable[str]) -> int:
@@ -375,8 +376,6 @@ def _fits(
     return score, replace(dialect, columns=columns, padded=padded)
 
 
-# JSON
-
 _DECODER = json.JSONDecoder()
 _KEY = re.compile(r'\s*[{,]\s*"([^"]{0,200})"\s*:\s*')
 # So many objects with so many keys in common are rows.
@@ -422,6 +421,17 @@ def is_many_lines(text: str, label: str) -> bool:
             f" {command} > tracks.jsonl"
         )
     return many
+
+
+def fault_of_json(files: SourceFiles) -> str:
+    """What breaks the first of a table's files, of which nothing is JSON, and where."""
+    # Of a remote file the end would seem to be the place.
+    for uri in [one for one in files.uris[:1] if not is_remote(one)]:
+        try:
+            json.loads(b"".join(files.unpacked(uri)))
+        except (ValueError, RecursionError) as err:
+            return f": {err}"
+    return ""
 
 
 def _top_values(text: str) -> dict[str, Any]:
