@@ -91,8 +91,7 @@ def _of_rows(found: Inspection, rows: InspectedRows, settings: CatalogSettings) 
     if artist := _doubtful_artist(found):
         yield (
             f"the largest artist is {artist.name!r}: {artist.tracks:,} tracks on {artist.albums:,}"
-            f" albums. If this is not an artist, list it in the dataset file (no_artist:"
-            f" [{artist.name!r}])"
+            f" albums. If this is not an artist, list it in the dataset file (no_artist: [{artist.name!r}])"
         )
     for name, one in found.features.items():
         wrong = one.not_a_number + one.out_of_range

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from genre_spark.features.feature_sources import FeatureSources
     from genre_spark.features.scaling import FeatureScaler
 
-__all__ = ["Catalogue", "Source", "filled", "open_catalogue", "scan_catalogue"]
-
 logger = logging.getLogger(__name__)
 
 # Share of a feature's values that lie within those of the model's own catalogue, if it is like them.
@@ -80,8 +78,7 @@ class Source:
             return replace(self, fmt=self._given, version=table.version())
         if self.version is not None:
             raise ConfigError(
-                f"{self.path}: catalog.version={self.version} is of tables in {', '.join(LOGGED)};"
-                " this is none"
+                f"{self.path}: catalog.version={self.version} is of tables in {', '.join(LOGGED)}; this is none"
             )
         return self
 
@@ -300,15 +297,6 @@ def _check_rows(
         row_counts.check_gate(counts, max_quarantined, f"{path}: 1 in {share} rows")
 
 
-def _is_like(
-    values: np.ndarray, found: known_tables.Spread | None, model: tuple[float, ...]
-) -> bool:
-    """Whether values are like those that a model was made from."""
-    least, low, high, most = model
-    inside = (values >= least) & (values <= most)
-    return found is None or bool(low <= found.median <= high and inside.mean() >= _INSIDE)
-
-
 def _check_likeness(
     source: Source, catalogue: Catalogue, ranges: Mapping[str, tuple[float, ...]]
 ) -> None:
@@ -319,14 +307,18 @@ def _check_likeness(
     odd, tracks = {}, catalogue.sample.tracks
     for name in catalogue.features:
         values = tracks[name].drop_null().to_numpy()
-        found = known_tables.spread(name, values)
-        if name in ranges and _is_like(values, found, ranges[name]):
-            continue
         lost = row_counts.mostly_lost(catalogue.sample.values.get(name))
-        why = known_tables.unlike(name, found) or lost
+        why, told = known_tables.judged(name, values, lost)
+        if name in ranges and not known_tables.usual(name):
+            why = None  # of codes, such as those of modes, ranges tell nothing
+        elif name in ranges:
+            least, low, high, most = ranges[name]
+            inside = (values >= least) & (values <= most)
+            if not values.size or (low <= np.median(values) <= high and inside.mean() >= _INSIDE):
+                continue
         if why and name not in source.dataset.confirmed:
             odd[name] = why
-        elif told := known_tables.odd_frequency(name, values) or known_tables.remark(name, found):
+        elif told:
             logger.warning("%s: %s", source.path, told)
     if odd:
         listed = "; ".join(f"{name}: {why}" for name, why in odd.items())
@@ -380,8 +372,7 @@ def _left_out(
     if max_imputed < len(absent) < len(wanted):
         raise InputError(
             f"{source.path}: lacks {', '.join(absent)}, which the model reads; at most"
-            f" {max_imputed} may be absent. Map them in a dataset file, or allow more with"
-            " --set max_imputed=N"
+            f" {max_imputed} may be absent. Map them in a dataset file, or allow more with --set max_imputed=N"
         )
     known = (*FEATURE_NAMES, *source.dataset.extra_features)
     unused = tuple(name for name in known if name not in wanted)

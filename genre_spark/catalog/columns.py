@@ -19,13 +19,15 @@ _EXACT = 2**53
 # What programs write for a missing value (pandas, R, SQL, Excel, Hive, Python), and what people
 # write. Brackets and quotes around them do not count.
 _MISSING = {"", "nan", "nat", "null", "<na>", "<null>", "na", "n/a", "#n/a", "\\n", "empty_field"}
+# Errors of spreadsheets.
+_MISSING |= {"#ref!", "#value!", "#name?", "#div/0!"}
 # A title may be "Unknown" or "None", a name rarely.
 _UNNAMED = _MISSING | {"none", "unknown", "<unknown>", "undefined", "-", "--", "?", "n.a.", "n/d"}
 _UNNAMED |= {"unbekannt", "inconnu", "desconocido", "desconhecido", "sconosciuto", "неизвестно"}
 _WORDS = {
     ARTIST: _UNNAMED
     | {"unknown artist", "<unknown artist>", "no artist", "various artists"}
-    | {"various", "v.a.", "v/a"},
+    | {"various", "v.a.", "v/a", "0", "-1"},
     ALBUM: _UNNAMED | {"unknown album"},
     TITLE: _MISSING,
     GENRE: _UNNAMED | {"unknown genre", "no genre"},

@@ -49,8 +49,7 @@ _SIGNS: tuple[tuple[str, str | bytes, float], ...] = (
 _AS_GOOD = 0.01
 # Bytes of the Turkish letters that windows-1252 reads as Icelandic ones, and of letters that Icelandic
 # has and Turkish has not.
-_TURKISH = {b"\xdd", b"\xde", b"\xf0", b"\xfd", b"\xfe", b"\xd0"}
-_NOT_TURKISH = {b"\xe1", b"\xe6", b"\xed", b"\xf3", b"\xfa", b"\xc6", b"\xc1"}
+_TURKISH, _NOT_TURKISH = rb"[\xdd\xde\xf0\xfd\xfe\xd0]", rb"[\xe1\xe6\xed\xf3\xfa\xc6\xc1]"
 # What else such bytes are often taken for.
 _RIVALS = {
     "windows-1252": ("windows-1254", "windows-1250", "x-MacRoman"),
@@ -231,6 +230,5 @@ def _single_byte(text: bytes) -> str:
     good = [match for match in found if match.chaos <= best]
     fitting = {one for match in good for one in (match.encoding, *match.could_be_from_charset)}
     name = next((name for name, codec in _SINGLE.items() if codec in fitting), "windows-1252")
-    high = set(re.findall(rb"[\x80-\xff]", text))
-    is_turkish = high & _TURKISH and not high & _NOT_TURKISH
+    is_turkish = re.search(_TURKISH, text) and not re.search(_NOT_TURKISH, text)
     return "windows-1254" if name == "windows-1252" and is_turkish else name

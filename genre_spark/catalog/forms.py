@@ -11,7 +11,7 @@ from genre_spark.catalog.columns import literal
 
 # Characters of a value that patterns look at: no number is longer, and no text makes them slow.
 _LONGEST = 100
-_BLANKS = "\u00a0\u202f _'\u2019"
+_BLANKS = "\u00a0\u202f\u2009 _'\u2019"
 # The minus sign, and the dashes and the wide hyphen that stand for it.
 _MINUS = "\u2212\u2013\u2014\uff0d"
 
@@ -50,14 +50,6 @@ class Number:
             digits = rf"(?:\d+(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?"
         return rf"[-+{_MINUS}]?{digits}"
 
-    @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        behind = rf"\s*{re.escape(self.unit)}\.?" if self.unit else ""
-        # Of digits Spark knows ASCII's alone.
-        return re.compile(
-            rf"\s*({self.pattern}){behind}\s*", re.I | re.A if not self.unit else re.I
-        )
-
     @property
     def why(self) -> str:
         """What is done to values."""
@@ -68,7 +60,10 @@ class Number:
     def number(self, text: str) -> float | None:
         """The number that a text is, None for any other text."""
         text = text[:_LONGEST] if self.unit or self.thousands else text
-        found = self._compiled.fullmatch(text)
+        behind = rf"\s*{re.escape(self.unit)}\.?" if self.unit else ""
+        # Of digits Spark knows ASCII's alone.
+        flags = re.I if self.unit else re.I | re.A
+        found = re.fullmatch(rf"\s*({self.pattern}){behind}\s*", text, flags)
         if found is None or (not self.minus and found[1][0] in _MINUS):
             return None
         digits = found[1].translate({ord(one): None for one in self.thousands})
@@ -78,8 +73,11 @@ class Number:
         """Spark SQL whose cast to double is the number; null or no number for other texts."""
         found = _cut(column) if self.unit or self.thousands else column
         if self.unit:
-            behind = literal(rf"(?i)\s*{re.escape(self.unit)}\.?\s*$")
-            found = f"regexp_replace({found}, {behind}, '')"
+            # With blanks of all scripts, as in Python.
+            behind = literal(rf"(?iU)\s*{re.escape(self.unit)}\.?\s*$")
+            bare = f"regexp_replace({found}, {behind}, '')"
+            # Without a unit a number may be in another one.
+            found = f"nullif({bare}, {found})" if self.unit in ("%", *UNITS) else bare
         if self.thousands:
             # What has other groups than three digits would become another number.
             shape = literal(rf"^\s*{self.pattern}\s*$")
@@ -94,8 +92,7 @@ class Number:
 class Clock:
     """Durations of several parts."""
 
-    # A pattern whose groups count so many milliseconds each, and what is added; the first
-    # that fits.
+    # A pattern whose groups count so many milliseconds each, and what is added; the first that fits.
     forms: tuple[tuple[str, tuple[float, ...], float], ...]
     why: str
     asks: bool = False  # Whether it is another reading than the usual one of such texts.
@@ -110,21 +107,16 @@ class Clock:
 
     def sql(self, column: str) -> str:
         """Spark SQL for the milliseconds; null for other texts."""
-        text = _cut(column)
-        whens = (
-            f"when {text} rlike {literal(p)} then {_summed(text, p, w, n)}"
-            for p, w, n in self.forms
-        )
-        return f"case {' '.join(whens)} end"
-
-
-def _summed(column: str, pattern: str, weights: tuple[float, ...], plus: float) -> str:
-    parts = [
-        f"coalesce(try_cast(replace(regexp_extract({column}, {literal(pattern)}, {i}), ',', '.') as double), 0)"
-        f" * {weight:.0f}"
-        for i, weight in enumerate(weights, start=1)
-    ]
-    return " + ".join([*parts, f"{plus:.0f}"] if plus else parts)
+        text, cases = _cut(column), []
+        for pattern, weights, plus in self.forms:
+            parts = [
+                f"coalesce(try_cast(replace(regexp_extract({text}, {literal(pattern)}, {i}), ',', '.') as double), 0)"
+                f" * {weight:.0f}"
+                for i, weight in enumerate(weights, start=1)
+            ]
+            parts += [f"{plus:.0f}"] * bool(plus)
+            cases.append(f"when {text} rlike {literal(pattern)} then {' + '.join(parts)}")
+        return f"case {' '.join(cases)} end"
 
 
 @dataclass(frozen=True)
@@ -196,12 +188,15 @@ CLOCKS = (
             r"(?:[\s,]*(\d+(?:\.\d+)?) *s[a-z]*\.?)?\s*$", (HOUR, MINUTE, SECOND), 0),),
           "hours, minutes and seconds"),
 )  # fmt: skip
-# 3.25 may be 3 minutes and 25 seconds, and 3.5, stored as a number, 3:50, if no value says otherwise.
-DOTTED = Clock(
-    ((r"^\s*(\d{1,2})\.([0-5])(\d?)\s*$", (MINUTE, 10 * SECOND, SECOND), 0),),
-    "minutes and seconds",
-    asks=True,
-)
+# 3.25 may be 3 minutes and 25 seconds, if no value says otherwise; 3.5 as well 3:50, as a number is stored,
+# and 3:05, where nobody wrote the zero.
+DOTTED = (
+    Clock(((r"^\s*(\d{1,2})[.,]([0-5])(\d?)\s*$", (MINUTE, 10 * SECOND, SECOND), 0),),
+          "minutes and seconds", asks=True),
+    Clock(((r"^\s*(\d{1,2})[.,]([1-5]\d|\d)\s*$", (MINUTE, SECOND), 0),),
+          "minutes and seconds without zeros before", asks=True),
+)  # fmt: skip
+
 
 _NOTES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _SOLFEGE = {"do": 0, "re": 2, "mi": 4, "fa": 5, "sol": 7, "la": 9, "si": 11, "ti": 11}

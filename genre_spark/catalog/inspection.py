@@ -78,7 +78,7 @@ _SHOWN, _RIVALS = 60, 2
 _VIOLATIONS = ("missing", "not_a_number", "out_of_range")
 # Columns of a sample by genre-spark's names: `from` the table, what they are read `to`, and `by` which
 # column or file their features may have several sources.
-_Sample = dict[str, dict[str, pa.ChunkedArray]]
+_Sample = dict[tuple[str, str], pa.ChunkedArray]
 
 
 def inspect(
@@ -107,11 +107,18 @@ def inspect(
             extra = (YEAR,) if YEAR in mapping else ()
             update = {"columns": expressions, "extra_features": extra}
             dataset = source.dataset.model_copy(update=update)
+        described = [
+            (one.source, f"{one.name} ({one.why})" if one.why else one.name)
+            for one in mapping.values()
+        ]
         found = Inspection(
             catalog=source.path,
             format=dataset.format,
             options=dict(dataset.options),
-            columns=_with_use(columns, mapping),
+            columns=tuple(
+                replace(one, read_as=tuple(use for source, use in described if source == one.name))
+                for one in columns
+            ),
             mapping=mapping,
             dataset=dataset,
             questions=tuple(asked),
@@ -124,18 +131,6 @@ def inspect(
             catalogue.check_text(spark, source, found.rows)
     notes, questions = tuple(advice.notes(found, settings)), advice.questions(found)
     return found.model_copy(update={"notes": notes, "questions": questions})
-
-
-def _with_use(columns: Sequence[Column], mapping: dict[str, Reading]) -> tuple[Column, ...]:
-    """Columns with what is taken from each."""
-    read_as: dict[str, tuple[str, ...]] = {}
-    for one in mapping.values():
-        described = f"{one.name} ({one.why})" if one.why else one.name
-        read_as[one.source] = (*read_as.get(one.source, ()), described)
-    return tuple(replace(one, read_as=read_as.get(one.name, ())) for one in columns)
-
-
-# The columns
 
 
 def _described(
@@ -285,9 +280,6 @@ def _with_parts(table: DataFrame, column: Column) -> Column:
     return replace(column, values={**{row.name: 1 for row in there}, **column.values})
 
 
-# How the files are written
-
-
 def _as_written(spark: SparkSession, source: Source, asked: list[str]) -> Source:
     """The source with the format and the options that its files show; a guessed encoding is asked."""
     fmt, given = source.format(spark), source.dataset.options
@@ -303,9 +295,6 @@ def _as_written(spark: SparkSession, source: Source, asked: list[str]) -> Source
             asked.append(f"{told}, or {rest}" if rest else told)
     update = {"format": fmt, "options": {**options, **given}}
     return replace(source, dataset=source.dataset.model_copy(update=update))
-
-
-# The mapping
 
 
 def _with_id(
@@ -358,9 +347,6 @@ def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
     }
 
 
-# Rows
-
-
 def _validate(
     stack: ExitStack, found: Inspection, mapped: reader.Mapped, max_imputed: int
 ) -> Inspection:
@@ -385,7 +371,7 @@ def _validate(
         name: FeatureFacts(
             **{kind: n_of.get(f"{kind}:{name}", 0) for kind in _VIOLATIONS},
             low=row[f"min_{name}"],
-            median=_median(sample["to"][name]),
+            median=_median(sample["to", name]),
             high=row[f"max_{name}"],
             possible=(feature(name).low, feature(name).high),
         )
@@ -424,63 +410,47 @@ def _placeholders(not_taken: Sequence[row_counts.NotTaken]) -> dict[str, dict[st
 
 def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> _Sample:
     """What one in so many rows has in each column that is read, and what becomes of it."""
-    read = [name for name in found.mapping if name in (*mapped.columns, *mapped.features)]
-    sources = {column.name: _in_source(column.sql) for column in found.columns}
-    by = {}
+    # A column's expression over `reader.SOURCE`.
+    parts = {column.name: column.sql.rpartition("from_json(") for column in found.columns}
+    sources = {name: f"{a}{b}{reader.SOURCE}.{sql}" for name, (a, b, sql) in parts.items()}
+    columns = {}
+    for name, one in found.mapping.items():
+        if name in (*mapped.columns, *mapped.features):
+            columns["to", name] = sql_name(name)
+            if one.source in sources:
+                columns["from", name] = _as_shown(sources[one.source], _SHOWN)
     if FEATURE_SOURCE not in found.mapping:
-        by = {one.name: sources[one.name] for one in mixed_sources.columns(found.columns)}
-        by[mixed_sources.FILE] = f"{reader.SOURCE}.{reader.FILE_NAME}"
-    of = {name: sources.get(found.mapping[name].source) for name in read}
-    sides = {
-        "from": {name: _as_shown(sql, _SHOWN) for name, sql in of.items() if sql},
-        "to": {name: sql_name(name) for name in read},
-        "by": {name: _as_shown(sql, _SHOWN) for name, sql in by.items()},
-    }
-    texts = [sql for side in sides.values() for sql in side.values()]
-    named = [f"{sql} AS `{i}`" for i, sql in enumerate(texts)]
-    rows = mapped.rows.filter(row_counts.one_in(share)).selectExpr(*named).toArrow()
-    columns = iter(rows.columns)
-    return {side: {name: next(columns) for name in given} for side, given in sides.items()}
-
-
-def _in_source(sql: str) -> str:
-    """A column's expression over `reader.SOURCE`."""
-    before, parsed, after = sql.rpartition("from_json(")
-    return f"{before}{parsed}{reader.SOURCE}.{after}"
+        for column in mixed_sources.columns(found.columns):
+            columns["by", column.name] = _as_shown(sources[column.name], _SHOWN)
+        columns["by", mixed_sources.FILE] = f"{reader.SOURCE}.{reader.FILE_NAME}"
+    rows = mapped.rows.filter(row_counts.one_in(share))
+    named = [f"{sql} AS `{i}`" for i, sql in enumerate(columns.values())]
+    return dict(zip(columns, rows.selectExpr(*named).toArrow().columns, strict=True))
 
 
 def _outcomes(
     found: Inspection, mapped: reader.Mapped, counts: RowCounts, sample: _Sample
 ) -> dict[str, Reading]:
     """Readings with examples of what becomes of values, and doubts about the outcome."""
-    completed, outcomes = {}, sample["to"]
+    completed = {}
+    by = {name: values for (side, name), values in sample.items() if side == "by"}
     for name, one in found.mapping.items():
-        taken = counts.values.get(name)
+        taken, given = counts.values.get(name), sample.get(("from", name))
         lost = row_counts.mostly_lost(taken)
         doubt, odd = None, f"{name}: {lost}" if lost else None
         if name in mapped.features and name not in found.dataset.confirmed:
-            doubt, odd = _doubts(name, outcomes[name], lost)
-            mixed = mixed_sources.question(outcomes[name], sample["by"], outcomes.get(ARTIST))
+            values = sample["to", name].drop_null().to_numpy()
+            doubt, odd = known_tables.judged(name, values[are_possible(name, values)], lost)
+            mixed = mixed_sources.question(sample["to", name], by, sample.get(("to", ARTIST)))
             odd = odd or (f"{name}: {mixed}" if mixed else None)
-        given = sample["from"].get(name)
         completed[name] = replace(
             one,
             question=one.question or odd or "",
             doubt=doubt or one.doubt,
-            examples=_examples(given, outcomes[name]) if given is not None else (),
+            examples=_examples(given, sample["to", name]) if given is not None else (),
             not_understood=taken.not_understood / counts.read if taken else 0.0,
         )
     return completed
-
-
-def _doubts(name: str, column: pa.ChunkedArray, lost: str | None) -> tuple[str | None, str | None]:
-    """What is unlike known tracks in a feature's outcome, and what else is odd about it."""
-    values = column.drop_null().to_numpy()
-    values = values[are_possible(name, values)]
-    found = known_tables.spread(name, values)
-    doubt = known_tables.unlike(name, found) or lost
-    odd = known_tables.odd_frequency(name, values)
-    return doubt, odd or (None if doubt else known_tables.remark(name, found))
 
 
 def _examples(values: pa.ChunkedArray, outcomes: pa.ChunkedArray) -> tuple[tuple[str, str], ...]:

@@ -20,14 +20,19 @@ _AT_LEAST = 5
 # A value that is common in every known table, so often expected and never there, was lost.
 _EXPECTED = 12
 # A value in so large a share of the rows, and in so many times those of any other, is odd; of fewer
-# different values nothing is.
-_OFTEN, _MUCH_MORE, _FEWEST_VALUES = 0.2, 4, 10
+# different values nothing is. In known tables the most frequent one but 0 has 1.4 %.
+_OFTEN, _MUCH_MORE, _FEWEST_VALUES = 0.05, 4, 10
+# So many values say how they are spread: if none reaches this part of known ones; if they are as near to evenly
+# spread ones as ranks are, by the largest difference as a share (no genre or year of a known table comes nearer
+# than 0.023); or if another code makes them likelier, by this share of the logarithm that it would gain for a
+# known table in that code.
+_MANY, _REACHED, _EVENLY, _LIKELIER = 500, 0.3, 0.015, 0.35
 # Changes of values that people make without saying so, and how to undo each: a factor, and what is added.
 _OF_SHARES = (
     ("it is in percent ({0} / 100)", 0.01, 0),
     ("it was divided by 100 ({0} * 100)", 100, 0),
 )
-_CAUSES: dict[str, tuple[tuple[str, float, float], ...]] = {
+_CAUSES: dict[str, tuple[tuple[str, float, int], ...]] = {
     "loudness": (
         ("its sign is missing or wrong (-{0})", -1, 0),
         ("60 were added ({0} - 60)", 1, -60),
@@ -40,6 +45,12 @@ _CAUSES: dict[str, tuple[tuple[str, float, float], ...]] = {
         ("it is in microseconds ({0} / 1000)", 1e-3, 0),
         ("it is in nanoseconds ({0} / 1000000)", 1e-6, 0),
     ),
+    # Of whole numbers, by the remainder.
+    "key": (
+        ("it is counted from A (({0} + 9) % 12)", 1, 9),
+        ("it is counted in fifths ({0} * 7 % 12)", 7, 0),
+    ),
+    "mode": (("1 is minor (1 - {0})", -1, 1),),
 }
 
 
@@ -126,7 +137,15 @@ def unlike(name: str, found: Spread | None, fewest: int = FEWEST) -> str | None:
     low, high = found.known.low, found.known.high
     where = f"{low:.6g} to {high:.6g}"
     if not low <= found.median <= high:
-        return f"its median is {found.median:.6g}, in known tables {where}{_causes(name, found)}"
+        causes = [
+            cause.format(name)
+            for cause, factor, plus in _CAUSES.get(
+                name, _OF_SHARES if feature(name).high == 1 else ()
+            )
+            if low <= found.median * factor + plus <= high
+        ]
+        perhaps = f"; perhaps {' or '.join(causes)}" * bool(causes)
+        return f"its median is {found.median:.6g}, in known tables {where}{perhaps}"
     if found.far > max(_MOST_BEYOND, _AT_LEAST / found.n):
         return _beyond(found)
     if found.unusual > max(_MOST_BEYOND_USUAL, 2 * _AT_LEAST / found.n):
@@ -134,11 +153,17 @@ def unlike(name: str, found: Spread | None, fewest: int = FEWEST) -> str | None:
     return None
 
 
-def remark(name: str, found: Spread | None) -> str | None:
-    """What is worth a look, although tracks may be so: more values than usual just beyond known ones."""
-    if found is None or found.unknown <= max(_MOST_BEYOND, _AT_LEAST / found.n):
-        return None
-    return f"{name}: {_beyond(found)}"
+def judged(name: str, values: np.ndarray, lost: str | None = None) -> tuple[str | None, str | None]:
+    """Why possible values are no feature of known tracks, as far as it stops a run; what else is odd.
+
+    `lost` is what is told of values that cannot be read.
+    """
+    found = spread(name, values)
+    doubt, odd = unlike(name, found) or lost, odd_frequency(name, values)
+    # More values than usual are just beyond known ones, although tracks may be so.
+    if found and not doubt and found.unknown > max(_MOST_BEYOND, _AT_LEAST / found.n):
+        odd = odd or f"{name}: {_beyond(found)}"
+    return doubt, odd
 
 
 def _beyond(found: Spread) -> str:
@@ -147,9 +172,9 @@ def _beyond(found: Spread) -> str:
 
 
 def odd_frequency(name: str, values: np.ndarray) -> str | None:
-    """What is odd about how often a value is there, as one that was filled in for missing ones.
+    """What is odd about how often values are there: one that was filled in for missing ones, or ranks.
 
-    Or as a whole number that is common in every known table and never there here.
+    Or whole numbers in another code than in known tables.
     """
     found, counts = np.unique(values, return_counts=True)
     known, order = usual(name), np.argsort(counts)
@@ -161,19 +186,36 @@ def odd_frequency(name: str, values: np.ndarray) -> str | None:
                 f"{name} is {value:.6g} in {n / values.size:.0%} of {values.size:,} tracks, no other value in"
                 f" more than {next_n:,}: was it filled in for missing ones? Leave these empty"
             )
-    for value, share in _known().shares.get(name, {}).items():
+    shares = _known().shares.get(name, {})
+    for value, share in shares.items():
         if values.size * share > _EXPECTED and float(value) not in values:
             return (
                 f"{name} is never {value} in {values.size:,} tracks; in known tables at least"
                 f" {share:.0%} are: is it coded in another way?"
             )
+    if values.size < _MANY:
+        return None
+    low, high = found[0], found[-1]
+    # Where any value may be 0, a genre may have nothing else.
+    if known and known.low > 0 and high < _REACHED * known.high:
+        return (
+            f"{name} is never above {high:.3g} in {values.size:,} tracks; in known tables it goes to"
+            f" {known.high:.3g}: is it in another unit?"
+        )
+    if known and high > low:
+        apart = np.sort(values) - np.linspace(low, high, values.size)
+        if np.abs(apart).max() < _EVENLY * (high - low):
+            return (
+                f"{name} is spread evenly from {low:.6g} to {high:.6g}, as ranks or percentiles are and no known"
+                " table is: map what was measured"
+            )
+    usually = np.array([*shares.values()])
+    for cause, factor, plus in _CAUSES.get(name, ()) if shares else ():
+        recoded = usually[(np.arange(usually.size) * factor + plus) % usually.size]
+        gain = np.log(recoded / usually)
+        if gain[values.astype(int)].mean() > _LIKELIER * (recoded @ gain) / recoded.sum():
+            return (
+                f"{name} is spread over its values as in known tables only if {cause.format(name)}: is it coded"
+                " in another way?"
+            )
     return None
-
-
-def _causes(name: str, found: Spread) -> str:
-    causes = [
-        cause.format(name)
-        for cause, factor, plus in _CAUSES.get(name, _OF_SHARES if feature(name).high == 1 else ())
-        if found.known.low <= found.median * factor + plus <= found.known.high
-    ]
-    return f"; perhaps {' or '.join(causes)}" if causes else ""

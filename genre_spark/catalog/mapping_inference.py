@@ -6,16 +6,18 @@ tracks of known tables, decides between them.
 """
 
 import html
+import json
 import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import unquote_plus
 
 import numpy as np
 
 from genre_spark.catalog import forms, known_tables, names
-from genre_spark.catalog.columns import are_possible, literal, means_nothing
+from genre_spark.catalog.columns import REPLACED, are_possible, literal, means_nothing, once
 from genre_spark.catalog.forms import DAY, MINUTE, PLAIN, SECOND, UNITS, Form, Number
 from genre_spark.catalog.inspection_results import Column, Reading
 from genre_spark.schema import (
@@ -49,7 +51,8 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NO_TEXT_BYTES = re.compile("[\x00-\x1f\x7f\ufffd]")
 _NO_TEXT = ("array", "map", "struct")
 _DATES = ("date", "timestamp")
-_ENTITY = re.compile(r"&#?\w{2,31};")
+_ENTITY = r"&#?\w{2,31};"
+_TAG = r"</?(?i:a|b|i|u|em|strong|span|font|p|div|br|sup|sub)(?:\s[^<>]{0,300})?/?>"
 # Different entities that are decoded.
 _MOST_ENTITIES = 100
 
@@ -100,7 +103,11 @@ def guess(columns: Sequence[Column]) -> dict[str, Reading]:
     for name in _NAMES:
         candidates = _called(columns, name)
         if name == TRACK_ID:
-            candidates = _identifying(candidates)
+            # Those whose values differ between tracks; row numbers and ids that repeat last.
+            real = [column for column in candidates if not column.is_row_number]
+            best = max((column.distinct or 0.0 for column in real), default=0.0)
+            good = [c for c in real if c.distinct is None or c.distinct >= _AS_DISTINCT * best]
+            candidates.sort(key=good.__contains__, reverse=True)
         if first := next(filter(None, (read_as(name, one) for one in candidates)), None):
             found[name] = first
     by_name = {column.name: column for column in columns}
@@ -157,14 +164,6 @@ def _names(column: str, name: str) -> set[str]:
     return found
 
 
-def _identifying(candidates: list[Column]) -> list[Column]:
-    """Those whose values differ between tracks; row numbers and ids that repeat last."""
-    real = [column for column in candidates if not column.is_row_number]
-    best = max((column.distinct or 0.0 for column in real), default=0.0)
-    good = [c for c in real if c.distinct is None or c.distinct >= _AS_DISTINCT * best]
-    return sorted(candidates, key=lambda one: one not in good)
-
-
 def _left_out(columns: Sequence[Column], found: Mapping[str, Reading]) -> dict[str, Reading]:
     """Columns that have the name of one of genre-spark's, but nothing that it could read.
 
@@ -191,15 +190,6 @@ def made_ids(found: Mapping[str, Reading]) -> list[str]:
         return []
     parts = [found[n].expression for n in (ARTIST, TITLE, ALBUM, "duration_ms", YEAR) if n in found]
     return [f"md5(concat_ws('|', {', '.join(parts[:n])}))" for n in range(2, len(parts) + 1)]
-
-
-# Values
-
-
-def _tried(column: Column) -> dict[str, int]:
-    """At most `_TRIED` of the values without words for "no value", whatever their order."""
-    given = {v: n for v, n in column.values.items() if not means_nothing(v, "")}
-    return dict(sorted(given.items(), key=lambda one: zlib.crc32(one[0].encode()))[:_TRIED])
 
 
 def words(name: str) -> list[str]:
@@ -230,17 +220,19 @@ def _bare(column: Column) -> Column:
     return replace(column, nested=sql, values=values)
 
 
-# Texts
-
-
 def _text(name: str, column: Column) -> Reading | None:
-    decoded = column if name == TRACK_ID else _decoded(column)
-    why = "HTML entities decoded" if decoded is not column else ""
+    decoded, why = (column, "") if name == TRACK_ID else _decoded(name, column)
     if name in (ARTIST, GENRE) and (found := names.understand(name, decoded)):
         whole = ", ".join(filter(None, (why, found.why)))
         return Reading(name, found.first, column.name, whole, found.question, found.rival)
     # A date or a year is no name, whatever its column is called; an id such as 1999.0 is none.
-    dates = 0 if name == TRACK_ID else column.share(_is_date)
+    dates = (
+        0
+        if name == TRACK_ID
+        else column.share(
+            lambda text: _DATE.match(text) or any(one.number(text) for one in forms.DATES)
+        )
+    )
     if column.kind.startswith((*_NO_TEXT, *_DATES)) or dates >= _MOSTLY:
         return None
     if name == ALBUM and sum(column.values.values()) > _LARGEST_ALBUMS * len(column.values):
@@ -264,35 +256,63 @@ def _text(name: str, column: Column) -> Reading | None:
 
 
 def _reread(text: str) -> str:
-    """A text that was UTF-8 and was read as windows-1252, as it was; empty for others."""
+    """A text that was UTF-8 and was read as windows-1252, as it was, or lost letters to ASCII; empty for others."""
+    if re.search(r"[^\W\d_]\?[^\W\d_]", text):
+        return text.replace("?", "…")
     try:
         return "" if text.isascii() else text.encode("cp1252").decode()
     except UnicodeError:
         return ""
 
 
-def _is_date(text: str) -> bool:
-    return bool(_DATE.match(text)) or any(one.number(text) for one in forms.DATES)
+def _decoded(name: str, column: Column) -> tuple[Column, str]:
+    """A column of texts without what programs put into them, and what was done."""
+    done = []
+    are_words = column.kind == "string" and column.numeric < _LEAST
+    for why, pattern, decode, sql in _ESCAPES[name != GENRE :] if are_words else ():
+        values = Counter[str]()
+        for text, n in column.values.items():
+            values[decode(text) if re.search(pattern, text) else text] += n
+        if values != column.values:
+            found = f"IF(text RLIKE {literal(pattern)}, coalesce({sql}, text), text)"
+            plain = once(column.sql, "text", found) if sql else _without_entities(column)
+            column = replace(column, nested=plain, values=values)
+            done.append(why)
+    return column, ", ".join(done)
 
 
-def _decoded(column: Column) -> Column:
-    """A text column without the entities of HTML that are in its values; itself where there are none."""
-    found = {entity for text in column.values for entity in _ENTITY.findall(text)}
+def _without_entities(column: Column) -> str:
+    """SQL: a column without the entities of HTML that are in its values."""
+    found = {entity for text in column.values for entity in re.findall(_ENTITY, text)}
     pairs = ((one, html.unescape(one)) for one in sorted(found)[:_MOST_ENTITIES])
-    meant = [(entity, text) for entity, text in pairs if entity != text]
-    if column.kind != "string" or not meant:
-        return column
     sql = column.sql
     # An ampersand last: with what follows it could be another entity.
-    for entity, text in sorted(meant, key=lambda one: one[1] == "&"):
-        sql = f"replace({sql}, '{entity}', {literal(text)})"
-    values = Counter[str]()
-    for text, n in column.values.items():
-        values[html.unescape(text)] += n
-    return replace(column, nested=sql, values=values)
+    for entity, text in sorted(pairs, key=lambda one: one[1] == "&"):
+        sql = f"replace({sql}, '{entity}', {literal(text)})" if entity != text else sql
+    return sql
 
 
-# Features
+def _unquoted(text: str) -> str:
+    found = unquote_plus(text)
+    return text if REPLACED in found else found
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return str(json.loads(f'"{text}"'))
+    except ValueError:
+        return text
+
+
+# What is done with texts of a pattern, and how in Python and in SQL; the first with those of genres alone.
+_ESCAPES: tuple[tuple[str, str, Callable[[str], str], str], ...] = (
+    ("numbers left out", r"^\s*(0|-\d+)(\.0+)?\s*$", lambda text: "", "''"),
+    ("URL encoding decoded", "%[0-9A-Fa-f]{2}", _unquoted, "try_url_decode(text)"),
+    ("HTML entities decoded", _ENTITY, html.unescape, ""),
+    ("HTML tags left out", _TAG, lambda text: re.sub(_TAG, "", text), f"regexp_replace(text, {literal(_TAG)}, '')"),
+    ("escapes of JSON decoded", r"""^[^\[{"]*\\u[0-9a-fA-F]{4}""", _unescaped,
+     """get_json_object(concat('["', text, '"]'), '$[0]')"""),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -412,7 +432,9 @@ def _feature(name: str, column: Column) -> Reading | None:
         return Reading(name, f"year({column.sql})", column.name, "of a date")
     if column.kind.startswith((*_NO_TEXT, *_DATES, "binary")):
         return None
-    texts = _tried(column)
+    given = {text: n for text, n in column.values.items() if not means_nothing(text, "")}
+    # As many as are tried, whatever their order.
+    texts = dict(sorted(given.items(), key=lambda one: zlib.crc32(one[0].encode()))[:_TRIED])
     weights = np.array(list(texts.values()), np.int64)
     tried = [*_candidates(name, column, texts, weights)]
     most = max((one.understood for one in tried), default=0.0)
@@ -455,8 +477,8 @@ def _candidates(
     own, numbers = _FORMS.get(name, ()), forms.numbers_of(texts)
     if column.kind in _NUMERIC:
         own, numbers = forms.MODES if name == "mode" else (), [PLAIN]
-    has_seconds = name == "duration_ms" and any(re.search(r"\.\d\d$", text) for text in texts)
-    first = (forms.DOTTED,) if has_seconds else ()
+    has_seconds = name == "duration_ms" and any(re.search(r"[.,]\d\d$", text) for text in texts)
+    first = forms.DOTTED if has_seconds else ()
     if feature(name).integer:  # of which none has a unit: 8B is a key
         numbers = [one for one in numbers if not one.unit]
     for form in (*first, *numbers, *own):

@@ -26,6 +26,7 @@ _WRAPPED = r"^(?:WrappedArray|ArraySeq|List|Vector|Buffer|Set|[Aa]rray|frozenset
 _PRINTED = r"^[\[{(]"
 _ENDS = r"[\]})]$"
 _BROKEN = r"""^[\[{]\s{0,3}['"{]"""
+_QUOTED = r"""[\[{(]\s*['"{]"""
 # numpy prints no commas, Postgres no quotes around plain words.
 _GAP = r"""(["'])\s{1,3}(["'])"""
 _BARE = r"""(^|,)\s{0,3}([^"',\s][^"',]{0,300})(?=,|$)"""
@@ -48,7 +49,6 @@ _SEPARATORS = {
     "&": r"\s&\s",
     "and": r"\s(?i:and|und|et|y|x|vs\.?|with|\+)\s",
 }
-_PARTING = {mark: re.compile(pattern) for mark, pattern in _SEPARATORS.items()}
 # What is in names too: it separates where parts also stand alone, and is always asked.
 _IN_NAMES = ("/", " - ", ",", ">", "&", "and")
 # What hardly any name has.
@@ -99,7 +99,8 @@ def understand(name: str, column: Column) -> Names | None:
     if column.kind != "string":
         return None
     rows = max(1, sum(values.values()))
-    if column.share(is_printed) >= _SEPARATES or column.share(_is_quoted_list) >= _RARE:
+    quoted = column.share(lambda text: is_printed(text) and re.search(_QUOTED, text))
+    if column.share(is_printed) >= _SEPARATES or quoted >= _RARE:
         first = sql if name == ARTIST else f"get({_as_list(sql, T.StringType())}, 0)"
         return Names(first, sql, "the first of a printed list")
     each = {mark: _separated(values, mark) for mark in _SEPARATORS}
@@ -136,10 +137,10 @@ class _Separated(NamedTuple):
 def parts(values: Mapping[str, int]) -> set[str]:
     """What separators would part values into, of a bounded number of them."""
     found = (
-        {one.strip() for one in pattern.split(text)}
-        for pattern in _PARTING.values()
+        {one.strip() for one in re.split(pattern, text)}
+        for pattern in _SEPARATORS.values()
         for text in values
-        if pattern.search(text)
+        if re.search(pattern, text)
     )
     return set(islice((part for some in found for part in sorted(some) if part), _MOST_PARTS))
 
@@ -151,10 +152,6 @@ def is_printed(text: str) -> bool:
         text = text[1:-1]
     text = re.sub(_WRAPPED, lambda found: found[1] or found[2], text)
     return len(text) > 1 and _BRACKETS.get(text[0]) == text[-1]
-
-
-def _is_quoted_list(text: str) -> bool:
-    return is_printed(text) and re.search(r"""[\[{(]\s*['"{]""", text) is not None
 
 
 def _unwrapped(text: str) -> str:
@@ -186,8 +183,9 @@ def _separated(values: Mapping[str, int], mark: str) -> _Separated:
 
     It does where a part also stands alone, or where each part is in another such value too.
     """
-    split = _PARTING[mark].split
-    parts = {text: [one.strip().lower() for one in split(text)] for text in values}
+    parts = {
+        text: [one.strip().lower() for one in re.split(_SEPARATORS[mark], text)] for text in values
+    }
     whole = {one[0] for one in parts.values() if len(one) == 1}
     having = {text: one for text, one in parts.items() if len(one) > 1 and any(one)}
     texts_of = Counter(part for one in having.values() for part in {*one})

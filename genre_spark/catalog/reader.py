@@ -70,9 +70,8 @@ class Mapped:
 
     `rows` has one row per source row: the text columns as string or null, without placeholders; `ARTISTS` as
     array<string> or null; per feature ``<name>`` as double or null; per feature and text column
-    ``_odd_<name>``, the source's value as string where it was not taken, else null; `CORRUPT` as the
-    malformed line or null; `SWALLOWED`, whether other lines are in a value; `SOURCE` as a struct of the
-    original columns.
+    ``_odd_<name>``, the source's value as string where it was not taken, else null; `CORRUPT` as the malformed
+    line or null; `SWALLOWED`, whether other lines are in a value; `SOURCE` as a struct of the original columns.
     """
 
     rows: DataFrame
@@ -98,7 +97,9 @@ def read(spark: SparkSession, path: str, dataset: Dataset, fmt: str | None = Non
         if table.columns == [CORRUPT]:
             encoding, file = encoding_of(files)
             odd = f"; {file} looks like {encoding.name}: {remedy('encoding', str(encoding.name))}"
-            raise InputError(f"{path}: nothing of it is {fmt.upper()}" + odd * bool(encoding.name))
+            if not encoding.name:
+                odd = text_files.fault_of_json(files)
+            raise InputError(f"{path}: nothing of it is {fmt.upper()}{odd}")
         if dataset.rows:
             listed = ".".join(map(sql_name, dataset.rows.split(".")))
             table = table.selectExpr(f"inline({listed})")
@@ -112,8 +113,10 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     a column appears twice, or a column has a type that cannot serve.
     """
     csv_files.refuse_repeated(source.columns, path)
-    _refuse_variables(source, path)
     own = [name for name in source.columns if name not in OURS]
+    # On Connect the server decides whether it replaces ${env:NAME} in SQL texts, columns' names too.
+    if (odd := [name for name in own if "${" in name]) and not is_classic(source.sparkSession):
+        raise InputError(f"{path}: column '{odd[0]}': Spark may replace '${{…}}': rename it")
     given = {name: _given(source, dataset, name, own) for name in dataset.canonical}
     found = {name: one[0] for name, one in given.items() if one}
     mapped = {name: one for name, one in dataset.columns.items() if name in found}
@@ -157,13 +160,6 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     return Mapped(rows, features, columns, path, whole)
 
 
-def _refuse_variables(source: DataFrame, path: str) -> None:
-    """On Connect the server decides whether it replaces ${env:NAME} in SQL texts, columns' names too."""
-    names = [name for name in source.columns if "${" in name]
-    if names and not is_classic(source.sparkSession):
-        raise InputError(f"{path}: column '{names[0]}': Spark may replace '${{…}}': rename it")
-
-
 def odd_name(column: str) -> str:
     """Column that holds the source's value where it was not taken."""
     return f"_odd_{column}"
@@ -186,6 +182,9 @@ def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
             if not files.begins_as(uri, fmt):
                 text_files.look(files, uri)
             files.refuse_damaged(uri, fmt)
+        if "DATA_SOURCE_NOT_FOUND" in str(err):
+            told = f"{files.path}: cannot be read as {fmt}: Spark has no such format"
+            raise InputError(f"{told}; give --format csv, json, parquet or orc") from err
         if fmt != PARQUET or not any(one in str(err) for one in _BY_FILE):
             raise
     return _by_schema(files, given)
@@ -268,8 +267,7 @@ def _common_type(path: str, name: str, kinds: dict[T.DataType, str]) -> T.DataTy
             )  # fmt: skip
             return common
     raise InputError(
-        f"{path}: column {name} is {', '.join(named)}; write the files again with one type, or"
-        " without it"
+        f"{path}: column {name} is {', '.join(named)}; write the files again with one type, or without it"
     )
 
 
@@ -332,8 +330,7 @@ def _check_expressions(source: DataFrame, expressions: dict[str, str], path: str
         except AnalysisException as err:
             own = ", ".join(column for column in source.columns if column not in OURS)
             raise InputError(
-                f"{path}: column {name} cannot be made from '{expression}': {spark_message(err)};"
-                f" found: {own}"
+                f"{path}: column {name} cannot be made from '{expression}': {spark_message(err)}; found: {own}"
             ) from err
 
 

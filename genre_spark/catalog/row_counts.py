@@ -164,17 +164,13 @@ def summed(understood: Mapping[str, int], found: Iterable[NotTaken]) -> dict[str
 def content_hash(features: Sequence[str]) -> Column:
     """Hash of what a model can read of a row; `fingerprint` is the exclusive or over all tracks.
 
-    xxhash64 skips nulls: without a value for none, (artist X, no album) would equal (no artist,
-    album X).
+    xxhash64 skips nulls: without a value for none, (artist X, no album) would equal (no artist, album X).
     """
     none = {name: "''" for name in TEXT_COLUMNS if name != GENRE}
     none |= dict.fromkeys(features, "double('-Infinity')")
     none[ARTISTS] = "cast(array() AS array<string>)"
     values = (f"coalesce({sql_name(name)}, {value})" for name, value in none.items())
     return F.expr(f"xxhash64({', '.join(values)})")
-
-
-# Samples
 
 
 def one_in(share: int) -> Column:
@@ -267,9 +263,6 @@ def collect(
     return Sample(share, rows.select((*_FIRST, *features)), summed(understood, found))
 
 
-# Gates
-
-
 def check_values(values: Mapping[str, ValueCounts], path: str) -> None:
     """Refuses a table with a column of which no value is understood; reports all others.
 
@@ -335,8 +328,7 @@ def check_quotes(validated: DataFrame, counts: GatedRows, path: str) -> None:
         raise InputError(
             f"{path}: a quote is never closed: {counts.reasons[UNCLOSED]} rows contain others within"
             f" a value, one has the track_id {example!r:.100}. Close it, or double it where it is"
-            " part of a text. If the file does not quote at all, give a dataset file with"
-            " options: {quote: ''}"
+            " part of a text. If the file does not quote at all, give a dataset file with options: {quote: ''}"
         )
 
 

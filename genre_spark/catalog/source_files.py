@@ -44,9 +44,18 @@ _PACKED = {
     ".bz2": (b"BZh", "bzip2", "bz2"),
 }
 _BY_SPARK = (".lz4", ".snappy", ".deflate")
-# What it does not.
-_ARCHIVES = {"zip", "7z", "rar", "tar", "tgz", "tbz", "tbz2", "txz", "xz", "z", "lzma", "br"}
-_SHEETS = {"xlsx", "xls", "xlsm", "ods", "numbers"}
+SQL_DUMP = "is a dump of a database in SQL: load it there, and export its table as CSV"
+ARFF = "is ARFF, as Weka writes it: save it as CSV there"
+# What it does not, by ending, and the remedy.
+_OTHERS = {
+    "zip 7z rar tar tgz tbz tbz2 txz xz z lzma br": "ends on .{}, which Spark does not read: unpack it",
+    "xlsx xls xlsm ods numbers": "is a spreadsheet (.{}): save it as CSV (UTF-8) or Parquet",
+    "feather arrow avro rds rdata pkl pickle h5 sav dta db sqlite": (
+        "ends on .{}, which is not read: write its table as Parquet or CSV"
+    ),
+    "sql": SQL_DUMP,
+    "arff": ARFF,
+}
 # Tables whose log says which files count, by what their folders hold: the files alone hold deleted and
 # outdated rows. Spark's names of the formats are in lower case.
 _LOGS = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
@@ -80,8 +89,7 @@ class SourceFiles:
 
     spark: SparkSession
     path: str  # As the user gave it.
-    # The same as Spark reads it: a path that exists is meant as it stands, others may be
-    # patterns.
+    # The same as Spark reads it: a path that exists is meant as it stands, others may be patterns.
     location: str
     uris: Sequence[str]  # Of each file.
     # The option with which Spark reads those in subfolders.
@@ -91,9 +99,8 @@ class SourceFiles:
     def of(cls, spark: SparkSession, path: str) -> "SourceFiles":
         """The files of a path.
 
-        Raises `InputError` if there is nothing, Hadoop cannot open a file of that name, the path is
-        a table whose files hold deleted rows, or some subfolders are partitions (``year=2024``) and
-        others not.
+        Raises `InputError` if there is nothing, Hadoop cannot open a file of that name, the path is a table
+        whose files hold deleted rows, or some subfolders are partitions (``year=2024``) and others not.
         """
         storage, location = storage_of(spark, path), _locate(spark, path)
         refuse_logged_table(storage, path)
@@ -326,9 +333,8 @@ def _ending(path: str) -> str:
 
 
 def _checked_ending(path: str) -> str:
-    last = _suffix(path)[1:]
-    if last in _ARCHIVES:
-        raise InputError(f"{path}: ends on .{last}, which Spark does not read: unpack it")
-    if last in _SHEETS:
-        raise InputError(f"{path}: is a spreadsheet (.{last}): save it as CSV (UTF-8) or Parquet")
+    for last in (_suffix(path)[1:], _ending(path)):
+        for endings, told in _OTHERS.items():
+            if last in endings.split():
+                raise InputError(f"{path}: {told.format(last)}")
     return _ending(path)

@@ -12,8 +12,19 @@ from itertools import islice
 from typing import Any
 
 from genre_spark.catalog.encodings import UTF8, Encoding, detect, encoding_of, python_codec
-from genre_spark.catalog.source_files import CSV, HEAD, SourceFiles, remedy, separator, shown
+from genre_spark.catalog.source_files import (
+    ARFF,
+    CSV,
+    HEAD,
+    SQL_DUMP,
+    SourceFiles,
+    remedy,
+    separator,
+    shown,
+)
 from genre_spark.errors import InputError
+from genre_spark.platform.storage import is_remote
+from genre_spark.schema import FEATURE_NAMES
 
 SEPARATORS = (",", ";", "\t", "|", "^", "~", "\x01", "\x1f")
 _NAMES = {"\t": "tabs", "\x01": "characters \\x01", "\x1f": "characters \\x1f"}
@@ -22,8 +33,11 @@ _ROWS = 200
 _FILES = 200
 # Lines above a header, and below it, that may be something else.
 _ABOVE, _BELOW = 30, 3
-# A single column whose name has a mark so often is several.
-_MARKS = 3
+# A single column whose name has a mark so often is several; rows that begin with so many names of features
+# are columns.
+_MARKS, _FEATURES = 3, 3
+# Megabytes of JSON that are searched for a fault.
+_MOST_JSON = 256
 # Bytes that no text has, and the share of a beginning that they may be: of random bytes they are 8 %.
 _NO_TEXT, _ODD, _BEGINNING = re.compile(rb"[\x00\x02-\x08\x0e-\x1a]"), 0.04, 4096
 # Carriage returns that may end a line, and how many there are for each newline where both do.
@@ -39,6 +53,8 @@ _TEXTS = {
     r"version https://git-lfs": "is a pointer of Git LFS and not the file: type git lfs pull",
     r"(\.\./)*(\.git)?/annex/objects": "is a pointer of git-annex and not the file: type git annex get",
     r"sep=.[\r\n]": "its first line, 'sep=', is for Excel alone: delete it",
+    r"\s*(--|/\*|(create|drop) +(table|database|schema)|insert +into|begin( transaction)?;|pragma |set \w+ *=)": SQL_DUMP,
+    r"\s*(%[^\n]*\n\s*)*@relation": ARFF,
 }
 
 # A text in single quotes, then another one.
@@ -222,9 +238,6 @@ def called(sep: str) -> str:
     return _NAMES.get(sep, f"'{sep}'")
 
 
-# The parts of a look
-
-
 def _refuse_other(path: str, one: Look, other: Look) -> None:
     """Refuses a file that is written in another way than the first one."""
     in_any_encoding = one.text.isascii() or other.text.isascii()
@@ -249,6 +262,8 @@ def _fault_of_header(one: Look, rows: _Rows) -> str:
     line, header = rows[0] if rows else (1, [])
     if fault := _of_one_column(one, header):
         return fault
+    if len({row[0].strip().lower() for _, row in rows}.intersection(FEATURE_NAMES)) >= _FEATURES:
+        return "has features in its rows: write it with a row for each track and a column for each feature"
     widths = Counter(len(row) for _, row in rows[1:])
     usual, n = (widths.most_common(1) or [(0, 0)])[0]
     if usual < 3:
@@ -265,31 +280,6 @@ def _fault_of_header(one: Look, rows: _Rows) -> str:
     if len(header) != usual:
         return _of_lines_above(one, rows, usual, numeric)
     return _of_values(header, numeric) or _of_further_line(rows, numeric)
-
-
-def _of_one_column(one: Look, header: Sequence[str]) -> str:
-    if len(header) != 1:
-        return ""
-    marks = Counter[str](re.findall(r"\W+", header[0]))
-    mark, n = (marks.most_common(1) or [("", 0)])[0]
-    remedy = "name it in a dataset file (options: {sep: '...'})"
-    if n < _MARKS:
-        return ""
-    if one.text.startswith('"') and mark in SEPARATORS:
-        remedy = f"""its lines are quoted as a whole: sed 's/^"//; s/"$//; s/""/"/g' {shlex.quote(one.file)}"""
-    return f"its header is one column, which {mark!r} parts: {remedy}"
-
-
-def _of_one_value_more(one: Look, line: int, rows: Sequence[Sequence[str]]) -> str:
-    """Of rows that have one value more than the header, which ends on a line."""
-    usual, sep = len(rows[0]), repr(one.dialect.sep)[1:-1]
-    if any(row[-1].strip() for row in rows):
-        return (
-            f"its rows have {usual} values and its header {usual - 1}: the first column has no name, as"
-            f" R writes row names; put one in front: sed '{line}s/^/row{sep}/' {shlex.quote(one.file)}"
-        )
-    command = f"sed '{line}s/$/{sep}/' {shlex.quote(one.file)}"
-    return f"its rows end on a separator and its header does not: put one there: {command}"
 
 
 def _of_lines_above(one: Look, rows: _Rows, usual: int, numeric: Sequence[int]) -> str:
@@ -320,6 +310,31 @@ def _of_further_line(rows: _Rows, numeric: Sequence[int]) -> str:
     if more and more[0] == rows[1][0]:
         return f"line {more[-1]} looks like a further line of the header: keep one such line"
     return ""
+
+
+def _of_one_column(one: Look, header: Sequence[str]) -> str:
+    if len(header) != 1:
+        return ""
+    marks = Counter[str](re.findall(r"\W+", header[0]))
+    mark, n = (marks.most_common(1) or [("", 0)])[0]
+    remedy = "name it in a dataset file (options: {sep: '...'})"
+    if n < _MARKS:
+        return ""
+    if one.text.startswith('"') and mark in SEPARATORS:
+        remedy = f"""its lines are quoted as a whole: sed 's/^"//; s/"$//; s/""/"/g' {shlex.quote(one.file)}"""
+    return f"its header is one column, which {mark!r} parts: {remedy}"
+
+
+def _of_one_value_more(one: Look, line: int, rows: Sequence[Sequence[str]]) -> str:
+    """Of rows that have one value more than the header, which ends on a line."""
+    usual, sep = len(rows[0]), repr(one.dialect.sep)[1:-1]
+    if any(row[-1].strip() for row in rows):
+        return (
+            f"its rows have {usual} values and its header {usual - 1}: the first column has no name, as"
+            f" R writes row names; put one in front: sed '{line}s/^/row{sep}/' {shlex.quote(one.file)}"
+        )
+    command = f"sed '{line}s/$/{sep}/' {shlex.quote(one.file)}"
+    return f"its rows end on a separator and its header does not: put one there: {command}"
 
 
 def _numbers(texts: Iterable[str]) -> int:
@@ -375,8 +390,6 @@ def _fits(
     return score, replace(dialect, columns=columns, padded=padded)
 
 
-# JSON
-
 _DECODER = json.JSONDecoder()
 _KEY = re.compile(r'\s*[{,]\s*"([^"]{0,200})"\s*:\s*')
 # So many objects with so many keys in common are rows.
@@ -422,6 +435,20 @@ def is_many_lines(text: str, label: str) -> bool:
             f" {command} > tracks.jsonl"
         )
     return many
+
+
+def fault_of_json(files: SourceFiles) -> str:
+    """What breaks the first of a table's files, of which nothing is JSON, and where."""
+    # Of a remote or large file the end of what is read would seem to be the place.
+    for uri in [one for one in files.uris[:1] if not is_remote(one)]:
+        parts = list(islice(files.unpacked(uri), _MOST_JSON + 1))
+        if len(parts) > _MOST_JSON:
+            break
+        try:
+            json.loads(b"".join(parts))
+        except (ValueError, RecursionError) as err:
+            return f": {err}"
+    return ""
 
 
 def _top_values(text: str) -> dict[str, Any]:

@@ -51,11 +51,17 @@ def test_the_format_is_guessed_from_the_ending(path, fmt):
     [
         ("tracks.csv.zip", "ends on .zip, which Spark does not read: unpack it"),
         ("tracks.csv.xz", "ends on .xz, which Spark does not read: unpack it"),
-        ("tracks.tar.gz", "has none of the known endings"),
+        ("tracks.tar.gz", "ends on .tar, which Spark does not read: unpack it"),
+        ("tracks.sql.gz", "is a dump of a database in SQL"),
+        ("tracks.arff", "is ARFF, as Weka writes it: save it as CSV there"),
         ("tracks.7z", "unpack it"),
         ("tracks.xlsx", "is a spreadsheet (.xlsx): save it as CSV (UTF-8) or Parquet"),
         ("tracks.txt", "give --format csv, json, parquet or orc"),
-        ("tracks.feather", "has none of the known endings (.csv, .tsv"),
+        (
+            "tracks.feather",
+            "ends on .feather, which is not read: write its table as Parquet or CSV",
+        ),
+        ("tracks.dat", "has none of the known endings (.csv, .tsv"),
         ("tracks", "has none of the known endings"),
     ],
 )
