@@ -46,7 +46,7 @@ from genre_spark.pipelines import train as train_pipeline  # noqa: E402
 from genre_spark.pipelines.bundles import Request  # noqa: E402
 from genre_spark.platform.session import get_session  # noqa: E402
 from genre_spark.publishing.labels import LabelRequest  # noqa: E402
-from genre_spark.schema import ALBUM, GENRE, GROUPS, TITLE  # noqa: E402
+from genre_spark.schema import ALBUM, ARTISTS, GENRE, GROUPS, TITLE  # noqa: E402
 from genre_spark.scoring import job as scoring  # noqa: E402
 from genre_spark.scoring.job import Tracks  # noqa: E402
 from genre_spark.source import Dataset, load_dataset  # noqa: E402
@@ -178,6 +178,7 @@ def _labels(tracks: DataFrame, n: int, opened: Bundle, output: str) -> None:
     """What workers and shuffle take, without counts, drift and a verified switch."""
     absent = [name for name in (TITLE, ALBUM) if name not in tracks.columns]
     nulls = [f"cast(null as string) as {name}" for name in (*absent, GENRE)]
+    nulls.append(f"cast(null as array<string>) as {ARTISTS}")
     rows = tracks.selectExpr("*", f"0 as {N_IMPUTED}", f"false as {AMBIGUOUS}", *nulls)
     shared_out = Tracks.of(rows, n, _SETTINGS.scoring.max_group, opened.manifest.scoring.owner)
     labelled = scoring.labelled(shared_out, opened, "2026-01-01T00:00:00+00:00")
