@@ -226,13 +226,7 @@ def _text(name: str, column: Column) -> Reading | None:
         whole = ", ".join(filter(None, (why, found.why)))
         return Reading(name, found.first, column.name, whole, found.question, found.rival)
     # A date or a year is no name, whatever its column is called; an id such as 1999.0 is none.
-    dates = (
-        0
-        if name == TRACK_ID
-        else column.share(
-            lambda text: _DATE.match(text) or any(one.number(text) for one in forms.DATES)
-        )
-    )
+    dates = 0 if name == TRACK_ID else column.share(_is_date)
     if column.kind.startswith((*_NO_TEXT, *_DATES)) or dates >= _MOSTLY:
         return None
     if name == ALBUM and sum(column.values.values()) > _LARGEST_ALBUMS * len(column.values):
@@ -263,6 +257,10 @@ def _reread(text: str) -> str:
         return "" if text.isascii() else text.encode("cp1252").decode()
     except UnicodeError:
         return ""
+
+
+def _is_date(text: str) -> bool:
+    return bool(_DATE.match(text)) or any(one.number(text) for one in forms.DATES)
 
 
 def _decoded(name: str, column: Column) -> tuple[Column, str]:
