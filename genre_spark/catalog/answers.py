@@ -17,6 +17,7 @@ from genre_spark.schema import GENRE, GENRES, TRACK_ID
 UNANSWERABLE = "?"
 # Column of tracks: whether somebody has answered, with a genre or with `UNANSWERABLE`.
 ANSWERED = "_answered"
+_DELIMITERS = ",;\t"
 
 
 def read(files: Mapping[str, str]) -> dict[str, str]:
@@ -86,7 +87,7 @@ def _rows(path: str, content: str) -> Iterator[tuple[str, str, str]]:
     """Place, track and genre of each answer in a file."""
     text = content.removeprefix("\ufeff")
     header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
+    delimiter = max(_DELIMITERS, key=header.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
     for column in (TRACK_ID, GENRE):

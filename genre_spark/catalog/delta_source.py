@@ -40,6 +40,7 @@ DESCRIPTION = "Made by genre-spark"
 _SAME_ROWS = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD FEATURE",
               "UPDATE METADATA", "UPDATE FIELD METADATA", "COMPUTE STATS", "FSCK")  # fmt: skip
 
+
 logger = logging.getLogger(__name__)
 # What a reader has to know beside plain Parquet files; all other features are refused. A table may
 # have the feature of mapped columns and no such column.
@@ -130,14 +131,7 @@ def read(
     version, or uses a feature that is not known here.
     """
     table = open_table(path, options, version)
-    unknown = set(table.protocol().reader_features or ()) - _KNOWN
-    if table.metadata().configuration.get(_MAPPING, "none") != "none":
-        unknown |= {"columnMapping"}
-    if unknown:
-        raise InputError(
-            f"{path}: is a Delta table with {', '.join(sorted(unknown))}, which is not read here;"
-            " copy it into a table without, or export its rows as Parquet"
-        )
+    _check_features(path, table)
     schema = StructType.fromJson(json.loads(table.schema().to_json()))
     files = pa.table(table.get_add_actions())
     if not files.num_rows:
@@ -149,11 +143,8 @@ def read(
     stored = StructType([field for field in schema.fields if field.name not in partitions])
     rows = spark.read.schema(stored).parquet(*[without_globs(place) for place in places])
     rows = _without_deleted(spark, rows, table, dict(zip(names, places, strict=True)))
-    if partitions:  # the log has their values for whole files
-        known = pa.Table.from_struct_array(files["partition"].combine_chunks())
-        known = known.append_column(_FILE, pa.array([_key(one) for one in places]))
-        located = rows if _FILE in rows.columns else rows.withColumn(_FILE, F.expr(_PATH))
-        rows = located.join(F.broadcast(spark.createDataFrame(known)), on=_FILE, how="left")
+    if partitions:
+        rows = _with_partitions(spark, rows, files, places)
     # In the types of the table's schema: the log has partition values as it likes.
     typed = [
         by_name(one.name).cast(one.dataType).alias(one.name, metadata=one.metadata)
@@ -191,6 +182,17 @@ def require_one_machine(spark: SparkSession, path: str) -> None:
         )
 
 
+def _check_features(path: str, table: DeltaTable) -> None:
+    unknown = set(table.protocol().reader_features or ()) - _KNOWN
+    if table.metadata().configuration.get(_MAPPING, "none") != "none":
+        unknown |= {"columnMapping"}
+    if unknown:
+        raise InputError(
+            f"{path}: is a Delta table with {', '.join(sorted(unknown))}, which is not read here;"
+            " copy it into a table without, or export its rows as Parquet"
+        )
+
+
 def _places(
     spark: SparkSession, path: str, options: Mapping[str, str], names: Sequence[str]
 ) -> list[str]:
@@ -220,6 +222,16 @@ def _without_deleted(
     deleted = spark.createDataFrame(pairs, f"{_FILE} string, {_ROW} bigint")
     numbered = rows.withColumns({_FILE: F.expr(_PATH), _ROW: F.col("_metadata.row_index")})
     return numbered.join(F.broadcast(deleted), on=[_FILE, _ROW], how="left_anti")
+
+
+def _with_partitions(
+    spark: SparkSession, rows: DataFrame, files: pa.Table, places: Sequence[str]
+) -> DataFrame:
+    """With the values that the log has for whole files."""
+    known = pa.Table.from_struct_array(files["partition"].combine_chunks())
+    known = known.append_column(_FILE, pa.array([_key(one) for one in places]))
+    located = rows if _FILE in rows.columns else rows.withColumn(_FILE, F.expr(_PATH))
+    return located.join(F.broadcast(spark.createDataFrame(known)), on=_FILE, how="left")
 
 
 def _key(place: str) -> str:

@@ -50,6 +50,13 @@ class Number:
             digits = rf"(?:\d+(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?"
         return rf"[-+{_MINUS}]?{digits}"
 
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        behind = rf"\s*{re.escape(self.unit)}\.?" if self.unit else ""
+        # Of digits Spark knows ASCII's alone.
+        flags = re.I if self.unit else re.I | re.A
+        return re.compile(rf"\s*({self.pattern}){behind}\s*", flags)
+
     @property
     def why(self) -> str:
         """What is done to values."""
@@ -60,10 +67,7 @@ class Number:
     def number(self, text: str) -> float | None:
         """The number that a text is, None for any other text."""
         text = text[:_LONGEST] if self.unit or self.thousands else text
-        behind = rf"\s*{re.escape(self.unit)}\.?" if self.unit else ""
-        # Of digits Spark knows ASCII's alone.
-        flags = re.I if self.unit else re.I | re.A
-        found = re.fullmatch(rf"\s*({self.pattern}){behind}\s*", text, flags)
+        found = self._compiled.fullmatch(text)
         if found is None or (not self.minus and found[1][0] in _MINUS):
             return None
         digits = found[1].translate({ord(one): None for one in self.thousands})

@@ -137,20 +137,21 @@ def unlike(name: str, found: Spread | None, fewest: int = FEWEST) -> str | None:
     low, high = found.known.low, found.known.high
     where = f"{low:.6g} to {high:.6g}"
     if not low <= found.median <= high:
-        causes = [
-            cause.format(name)
-            for cause, factor, plus in _CAUSES.get(
-                name, _OF_SHARES if feature(name).high == 1 else ()
-            )
-            if low <= found.median * factor + plus <= high
-        ]
-        perhaps = f"; perhaps {' or '.join(causes)}" * bool(causes)
-        return f"its median is {found.median:.6g}, in known tables {where}{perhaps}"
+        return f"its median is {found.median:.6g}, in known tables {where}{_causes(name, found)}"
     if found.far > max(_MOST_BEYOND, _AT_LEAST / found.n):
         return _beyond(found)
     if found.unusual > max(_MOST_BEYOND_USUAL, 2 * _AT_LEAST / found.n):
         return f"{found.unusual:.0%} of its values are outside of {where}, where known tables have 98 %"
     return None
+
+
+def _causes(name: str, found: Spread) -> str:
+    causes = [
+        cause.format(name)
+        for cause, factor, plus in _CAUSES.get(name, _OF_SHARES if feature(name).high == 1 else ())
+        if found.known.low <= found.median * factor + plus <= found.known.high
+    ]
+    return f"; perhaps {' or '.join(causes)}" if causes else ""
 
 
 def judged(name: str, values: np.ndarray, lost: str | None = None) -> tuple[str | None, str | None]:

@@ -5,19 +5,15 @@ scale. Each is applied to the column's values; how many it understands, and whet
 tracks of known tables, decides between them.
 """
 
-import html
-import json
 import re
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import unquote_plus
 
 import numpy as np
 
-from genre_spark.catalog import forms, known_tables, names
-from genre_spark.catalog.columns import REPLACED, are_possible, literal, means_nothing, once
+from genre_spark.catalog import escapes, forms, known_tables, names
+from genre_spark.catalog.columns import are_possible, literal, means_nothing
 from genre_spark.catalog.forms import DAY, MINUTE, PLAIN, SECOND, UNITS, Form, Number
 from genre_spark.catalog.inspection_results import Column, Reading
 from genre_spark.schema import (
@@ -51,10 +47,6 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NO_TEXT_BYTES = re.compile("[\x00-\x1f\x7f\ufffd]")
 _NO_TEXT = ("array", "map", "struct")
 _DATES = ("date", "timestamp")
-_ENTITY = r"&#?\w{2,31};"
-_TAG = r"</?(?i:a|b|i|u|em|strong|span|font|p|div|br|sup|sub)(?:\s[^<>]{0,300})?/?>"
-# Different entities that are decoded.
-_MOST_ENTITIES = 100
 
 # The expression of a column that is left out although the table has one of its name.
 NOT_READ = "null"
@@ -103,11 +95,7 @@ def guess(columns: Sequence[Column]) -> dict[str, Reading]:
     for name in _NAMES:
         candidates = _called(columns, name)
         if name == TRACK_ID:
-            # Those whose values differ between tracks; row numbers and ids that repeat last.
-            real = [column for column in candidates if not column.is_row_number]
-            best = max((column.distinct or 0.0 for column in real), default=0.0)
-            good = [c for c in real if c.distinct is None or c.distinct >= _AS_DISTINCT * best]
-            candidates.sort(key=good.__contains__, reverse=True)
+            candidates = _identifying(candidates)
         if first := next(filter(None, (read_as(name, one) for one in candidates)), None):
             found[name] = first
     by_name = {column.name: column for column in columns}
@@ -162,6 +150,14 @@ def _names(column: str, name: str) -> set[str]:
     elif len(last) > 1:
         found.add("".join(last))
     return found
+
+
+def _identifying(candidates: list[Column]) -> list[Column]:
+    """Those whose values differ between tracks; row numbers and ids that repeat last."""
+    real = [column for column in candidates if not column.is_row_number]
+    best = max((column.distinct or 0.0 for column in real), default=0.0)
+    good = [c for c in real if c.distinct is None or c.distinct >= _AS_DISTINCT * best]
+    return sorted(candidates, key=lambda one: one not in good)
 
 
 def _left_out(columns: Sequence[Column], found: Mapping[str, Reading]) -> dict[str, Reading]:
@@ -221,7 +217,7 @@ def _bare(column: Column) -> Column:
 
 
 def _text(name: str, column: Column) -> Reading | None:
-    decoded, why = (column, "") if name == TRACK_ID else _decoded(name, column)
+    decoded, why = (column, "") if name == TRACK_ID else escapes.taken_out(name, column)
     if name in (ARTIST, GENRE) and (found := names.understand(name, decoded)):
         whole = ", ".join(filter(None, (why, found.why)))
         return Reading(name, found.first, column.name, whole, found.question, found.rival)
@@ -261,56 +257,6 @@ def _reread(text: str) -> str:
 
 def _is_date(text: str) -> bool:
     return bool(_DATE.match(text)) or any(one.number(text) for one in forms.DATES)
-
-
-def _decoded(name: str, column: Column) -> tuple[Column, str]:
-    """A column of texts without what programs put into them, and what was done."""
-    done = []
-    are_words = column.kind == "string" and column.numeric < _LEAST
-    for why, pattern, decode, sql in _ESCAPES[name != GENRE :] if are_words else ():
-        values = Counter[str]()
-        for text, n in column.values.items():
-            values[decode(text) if re.search(pattern, text) else text] += n
-        if values != column.values:
-            found = f"IF(text RLIKE {literal(pattern)}, coalesce({sql}, text), text)"
-            plain = once(column.sql, "text", found) if sql else _without_entities(column)
-            column = replace(column, nested=plain, values=values)
-            done.append(why)
-    return column, ", ".join(done)
-
-
-def _without_entities(column: Column) -> str:
-    """SQL: a column without the entities of HTML that are in its values."""
-    found = {entity for text in column.values for entity in re.findall(_ENTITY, text)}
-    pairs = ((one, html.unescape(one)) for one in sorted(found)[:_MOST_ENTITIES])
-    sql = column.sql
-    # An ampersand last: with what follows it could be another entity.
-    for entity, text in sorted(pairs, key=lambda one: one[1] == "&"):
-        sql = f"replace({sql}, '{entity}', {literal(text)})" if entity != text else sql
-    return sql
-
-
-def _unquoted(text: str) -> str:
-    found = unquote_plus(text)
-    return text if REPLACED in found else found
-
-
-def _unescaped(text: str) -> str:
-    try:
-        return str(json.loads(f'"{text}"'))
-    except ValueError:
-        return text
-
-
-# What is done with texts of a pattern, and how in Python and in SQL; the first with those of genres alone.
-_ESCAPES: tuple[tuple[str, str, Callable[[str], str], str], ...] = (
-    ("numbers left out", r"^\s*(0|-\d+)(\.0+)?\s*$", lambda text: "", "''"),
-    ("URL encoding decoded", "%[0-9A-Fa-f]{2}", _unquoted, "try_url_decode(text)"),
-    ("HTML entities decoded", _ENTITY, html.unescape, ""),
-    ("HTML tags left out", _TAG, lambda text: re.sub(_TAG, "", text), f"regexp_replace(text, {literal(_TAG)}, '')"),
-    ("escapes of JSON decoded", r"""^[^\[{"]*\\u[0-9a-fA-F]{4}""", _unescaped,
-     """get_json_object(concat('["', text, '"]'), '$[0]')"""),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,7 @@ def question(
         sides = _sides(values, sources, artists if of_files else sources)
         first, *others = sides or [""]
         for other in others:
-            (own, own_artists), (theirs, their_artists) = sides[first], sides[other]
-            weights = of_common_artists(own_artists, their_artists) if of_files else (None, None)
-            if weights and distance(own, theirs, *weights) > _CLEAR:
+            if _apart(sides[first], sides[other], of_files) > _CLEAR:
                 medians = " and ".join(f"{np.median(sides[one][0]):.3g}" for one in (first, other))
                 told = "a column that tells" if of_files else "that column"
                 return (
@@ -73,10 +71,19 @@ def _sides(
     return {names[i]: (value[source == names[i]], artist[source == names[i]]) for i in order}
 
 
+def _apart(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], by_artist: bool
+) -> float:
+    """`distance` of two sides; over the artists of both, and 0 where those are too few."""
+    weights = of_common_artists(one[1], other[1]) if by_artist else (None, None)
+    return distance(one[0], other[0], *weights) if weights else 0.0
+
+
 def of_common_artists(own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Weights of the tracks of two sides under which each artist counts alike on both.
 
-    An artist counts as many tracks as its smaller side tells about. None where that is fewer than 100 in all.
+    An artist counts as many tracks as its smaller side tells about. None where that is fewer than
+    100 in all.
 
     Parameters
     ----------

@@ -16,9 +16,12 @@ from genre_spark.platform.storage import sha256_of
 from genre_spark.source import Dataset, Download, Origin, dataset_names, load_dataset
 from genre_spark.versions import __version__
 
-# Seconds without a byte after which a connection counts as broken, and failures in a row without one gained.
-_PATIENCE, _TRIES = 30, 3
-_CHUNK, _RANGE_NOT_SATISFIABLE = 1 << 17, 416
+# Seconds without a byte after which a connection counts as broken.
+_PATIENCE = 30
+# In a row, without a byte gained.
+_TRIES = 3
+_CHUNK = 1 << 17
+_RANGE_NOT_SATISFIABLE = 416
 
 # Several times the largest table that is known to be hosted openly.
 MAX_BYTES = 20 * 2**30
@@ -91,6 +94,9 @@ def _hosted(name: str) -> tuple[Origin, Download]:
     return origin, origin.download
 
 
+# Downloads
+
+
 def fetch(source: Download, target: Path, advance: Advance, max_bytes: int = MAX_BYTES) -> bool:
     """Puts a file where it is wanted; returns False if it was there already.
 
@@ -114,13 +120,7 @@ def fetch(source: Download, target: Path, advance: Advance, max_bytes: int = MAX
     if part.is_symlink() or (part.exists() and not part.is_file()):
         raise OutputError(f"{part}: is no plain file; delete it, or choose another name")
     _get(source.url, part, advance, max_bytes)
-    if (found := sha256_of(part)) != source.sha256:
-        with suppress(OSError):
-            part.unlink()
-        raise InputError(
-            f"{source.url}: what came is not the file that it should be: SHA-256 {found}, expected"
-            f" {source.sha256}. Nothing was kept; try again, or get it from its page"
-        )
+    _verify(part, source)
     with _writing(target):
         os.replace(part, target)
     return True
@@ -138,9 +138,7 @@ def _get(url: str, part: Path, advance: Advance, max_bytes: int) -> None:
         except (OSError, HTTPException) as err:
             failures = 0 if _size(part) > before else failures + 1
             if failures == _TRIES:
-                why = getattr(err, "reason", err)
-                why = getattr(why, "strerror", None) or str(why) or type(why).__name__
-                raise InputError(f"{url}: {why}; {_kept(part)}") from err
+                raise InputError(f"{url}: {_reason(err)}; {_kept(part)}") from err
 
 
 def _go_on(url: str, part: Path, advance: Advance, max_bytes: int) -> None:
@@ -181,10 +179,26 @@ def _refuse_large(url: str, n_bytes: int, max_bytes: int) -> None:
         raise InputError(f"{url}: has more than {max_bytes:,} bytes, the limit; it is not fetched")
 
 
+def _reason(err: Exception) -> str:
+    reason = getattr(err, "reason", err)
+    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+
+
 def _kept(part: Path) -> str:
     if not _size(part):
         return "nothing came. Is there a network, and does a proxy have to be set (https_proxy)?"
     return f"{_size(part):,} bytes are kept in {part}: run the same command again to go on"
+
+
+def _verify(part: Path, source: Download) -> None:
+    found = sha256_of(part)
+    if found != source.sha256:
+        with suppress(OSError):
+            part.unlink()
+        raise InputError(
+            f"{source.url}: what came is not the file that it should be: SHA-256 {found}, expected"
+            f" {source.sha256}. Nothing was kept; try again, or get it from its page"
+        )
 
 
 @contextmanager

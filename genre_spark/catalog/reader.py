@@ -123,15 +123,7 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     _check_expressions(source, mapped, path)
     raw = {name: one[1] for name, one in given.items() if one}
     # What several expressions read is computed once, in a column of its own.
-    table, listed = source, dataset.columns.get(ARTISTS)
-    if ARTISTS in found:
-        kind = _types(table, {ARTISTS: found[ARTISTS]}, path)[ARTISTS]
-        table = table.withColumn(_LISTED, F.expr(names.all_of(found[ARTISTS], kind)))
-        found[ARTISTS] = _LISTED
-        if ARTIST not in found or dataset.columns.get(ARTIST) == listed is not None:
-            # The first of the list, where nothing else is said of the artist.
-            found[ARTIST] = f"get({_LISTED}, 0)"
-            raw.setdefault(ARTIST, raw[ARTISTS])
+    table = _with_artists(source, dataset, path, found, raw)
     if TRACK_ID not in found:
         raise InputError.from_missing_column(path, TRACK_ID, own)
     types = _types(table, found, path)
@@ -160,6 +152,22 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     return Mapped(rows, features, columns, path, whole)
 
 
+def _with_artists(
+    source: DataFrame, dataset: Dataset, path: str, found: dict[str, str], raw: dict[str, str]
+) -> DataFrame:
+    """The source with all names of artists, where it has them; `found` and `raw` then read that column."""
+    if ARTISTS not in found:
+        return source
+    kind = _types(source, {ARTISTS: found[ARTISTS]}, path)[ARTISTS]
+    table = source.withColumn(_LISTED, F.expr(names.all_of(found[ARTISTS], kind)))
+    listed, found[ARTISTS] = dataset.columns.get(ARTISTS), _LISTED
+    if ARTIST not in found or dataset.columns.get(ARTIST) == listed is not None:
+        # The first of the list, where nothing else is said of the artist.
+        found[ARTIST] = f"get({_LISTED}, 0)"
+        raw.setdefault(ARTIST, raw[ARTISTS])
+    return table
+
+
 def odd_name(column: str) -> str:
     """Column that holds the source's value where it was not taken."""
     return f"_odd_{column}"
@@ -183,8 +191,8 @@ def _load(files: SourceFiles, fmt: str, given: dict[str, str]) -> DataFrame:
                 text_files.look(files, uri)
             files.refuse_damaged(uri, fmt)
         if "DATA_SOURCE_NOT_FOUND" in str(err):
-            told = f"{files.path}: cannot be read as {fmt}: Spark has no such format"
-            raise InputError(f"{told}; give --format csv, json, parquet or orc") from err
+            told = f"{files.path}: cannot be read as {fmt}: Spark has no such format here: add its package"
+            raise InputError(f"{told}, or give --format csv, json, parquet or orc") from err
         if fmt != PARQUET or not any(one in str(err) for one in _BY_FILE):
             raise
     return _by_schema(files, given)

@@ -48,13 +48,28 @@ SQL_DUMP = "is a dump of a database in SQL: load it there, and export its table 
 ARFF = "is ARFF, as Weka writes it: save it as CSV there"
 # What it does not, by ending, and the remedy.
 _OTHERS = {
-    "zip 7z rar tar tgz tbz tbz2 txz xz z lzma br": "ends on .{}, which Spark does not read: unpack it",
-    "xlsx xls xlsm ods numbers": "is a spreadsheet (.{}): save it as CSV (UTF-8) or Parquet",
-    "feather arrow avro rds rdata pkl pickle h5 sav dta db sqlite": (
-        "ends on .{}, which is not read: write its table as Parquet or CSV"
+    ("zip", "7z", "rar", "tar", "tgz", "tbz", "tbz2", "txz", "xz", "z", "lzma", "br"): (
+        "ends on .{}, which Spark does not read: unpack it"
     ),
-    "sql": SQL_DUMP,
-    "arff": ARFF,
+    ("xlsx", "xls", "xlsm", "ods", "numbers"): (
+        "is a spreadsheet (.{}): save it as CSV (UTF-8) or Parquet"
+    ),
+    (
+        "feather",
+        "arrow",
+        "avro",
+        "rds",
+        "rdata",
+        "pkl",
+        "pickle",
+        "h5",
+        "sav",
+        "dta",
+        "db",
+        "sqlite",
+    ): ("ends on .{}, which is not read: write its table as Parquet or CSV"),
+    ("sql",): SQL_DUMP,
+    ("arff",): ARFF,
 }
 # Tables whose log says which files count, by what their folders hold: the files alone hold deleted and
 # outdated rows. Spark's names of the formats are in lower case.
@@ -335,6 +350,6 @@ def _ending(path: str) -> str:
 def _checked_ending(path: str) -> str:
     for last in (_suffix(path)[1:], _ending(path)):
         for endings, told in _OTHERS.items():
-            if last in endings.split():
+            if last in endings:
                 raise InputError(f"{path}: {told.format(last)}")
     return _ending(path)

@@ -172,14 +172,7 @@ def _each(mapped: Mapped, features: tuple[str, ...], max_imputed: int) -> DataFr
     of_features = f"IF({too_many}, array_append({violations}, {literal(TOO_MANY)}), {_NONE})"
     reasons = f"concat({_listed(of_row)}, {of_features})"
     validated = {
-        # A feature's value as the source has it, where it is not taken.
-        **{
-            odd_name(
-                name
-            ): f"IF({sql_name(name)} IS NOT NULL AND NOT {possible[name]} AND NOT {_unknown(name)},"
-            f" string({sql_name(name)}), {sql_name(odd_name(name))})"
-            for name in in_source
-        },
+        **{odd_name(name): _odd(name, possible[name]) for name in in_source},
         N_IMPUTED: n_imputed,
         WITHOUT_FEATURES: f"({n_imputed}) = {len(features)}",
         VIOLATIONS: f"IF({n_imputed} > 0, {violations}, {_NONE})",
@@ -238,6 +231,13 @@ def _unread(name: str) -> str:
     """SQL: whether a value that is no number means something all the same."""
     odd = sql_name(odd_name(name))
     return f"{odd} IS NOT NULL AND NOT {placeholder_sql(odd, name)}"
+
+
+def _odd(name: str, possible: str) -> str:
+    """SQL: a feature's value as the source has it, where it is not taken."""
+    value = sql_name(name)
+    impossible = f"{value} IS NOT NULL AND NOT {possible} AND NOT {_unknown(name)}"
+    return f"IF({impossible}, string({value}), {sql_name(odd_name(name))})"
 
 
 def _violation(name: str, in_source: bool) -> str:

@@ -200,25 +200,18 @@ def fit(
     """
     fold = splits.grouped(tracks.labels, tracks.artists, MEMBERS, seed)
     groups = tracks.groups
-    examples, of = _track_examples(tracks, seed)
     by_artist = fold[groups.starts]
     shares, weights = groups.means(tracks.targets), groups.sizes**0.5
     # As the tracks are, and with a third of them without features.
     versions = (tracks, tracks.without_features(seed))
-    # What does not wait for the network is fitted beside it, which leaves half of a processor.
+    # What does not wait for the network is fitted beside it: its small steps keep one core busy.
     with ThreadPoolExecutor(1) as beside:
         by_words = beside.submit(_fit_words, tracks, fold, seed)
         by_document = beside.submit(
             _fit_documents, tracks.artist_documents, shares, weights, by_artist
         )
         by_similar = beside.submit(_fit_similar, tracks, versions, fold)
-        model = network.fit(
-            examples,
-            fold[of],
-            settings,
-            seed,
-            lambda done, epochs: report_progress(f"network, epoch {done} of {epochs}"),
-        )
+        model = _fit_network(tracks, fold, settings, seed, report_progress)
     report_progress("words, documents, artists, evidence and weights")
     words, of_words = by_words.result()
     document, told = by_document.result()
@@ -246,6 +239,22 @@ def fit(
         held_out[kind] = one if is_enough else held_out[_INSTEAD[kind]]
     parts = {"words": words, "document": document, "similar": similar, "forest": trees}
     return _assemble((model, artist_model), tracks, parts, prior, held_out, target)
+
+
+def _fit_network(
+    tracks: LabelledTracks,
+    fold: np.ndarray,
+    settings: NetworkSettings,
+    seed: int,
+    report_progress: ReportProgress,
+) -> "keras.Model":
+    """The network of tracks."""
+    examples, of = _track_examples(tracks, seed)
+
+    def report(done: int, epochs: int) -> None:
+        report_progress(f"network, epoch {done} of {epochs}")
+
+    return network.fit(examples, fold[of], settings, seed, report)
 
 
 def _fit_artists(

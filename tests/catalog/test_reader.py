@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(file, refusal, tmp_path):
     assert refusal(path) == f"{path}: is no PARQUET: if it is text, rename it to .csv or .json"
     path = file("track_id,tempo\n1,2\n")
     assert refusal(path, fmt="exel").endswith(
-        "as exel: Spark has no such format; give --format csv, json, parquet or orc"
+        "as exel: Spark has no such format here: add its package, or give --format csv, json, parquet or orc"
     )
 
 
