@@ -44,16 +44,17 @@ _FLOOR = 0.01
 
 def predict(
     tracks: LabelledTracks,
-    train: np.ndarray,
     test: np.ndarray,
     fitted: FittedClassifier,
+    terms: np.ndarray,
     seed: int,
     everything: bool = True,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Predict held-out tracks with each baseline.
 
-    `train`, `test`: Rows of either side [dtype=int64].
-    `fitted`: Fitted on `train`: its words and evidence are given to the baseline with the same inputs.
+    `test`: Rows that are held out [dtype=int64].
+    `fitted`: Fitted on the others, as the baselines are: its words and evidence are given to the baseline with the same inputs.
+    `terms`: Of the held-out tracks, by `fitted` [shape=(n_terms, n_test, n_classes)].
     `everything`: Whether the slow ones are fitted too.
 
     Yields
@@ -62,7 +63,8 @@ def predict(
     probabilities : np.ndarray [shape=(n_test, n_classes)]
         A lookup has one-hot ones.
     """
-    learned, held_out = tracks.take(train), tracks.take(test)
+    learned = tracks.take(np.setdiff1d(np.arange(len(tracks)), test))
+    held_out = tracks.take(test)
     prior = learned.targets.mean(axis=0)
     majority = np.tile(prior, (len(test), 1))
     yield MAJORITY, majority
@@ -76,7 +78,6 @@ def predict(
     yield LOOKUP_OR_FOREST, _lookup(counts[:, 0], forest)
     yield FOREST, forest
     yield POOLED_FOREST, _pooled(forest, held_out)
-    terms = fitted.terms(tracks)[:, test]
     if (words := fitted.part.words) is not None:
         logs = word_log_probabilities(words, words.vocabulary, held_out.inputs)
         yield WORDS, np.exp(logs)

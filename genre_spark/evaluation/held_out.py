@@ -125,21 +125,25 @@ def hold_out(
     target = settings.training.target_precision
     fitted = estimator.fit(tracks.take(train), settings.network, target, seed, report_progress)
     report_progress("baselines")
+    # An artist's tracks inform each other, on whichever side of the split they are.
+    asked = np.flatnonzero(np.isin(tracks.artists, tracks.artists[test]))
+    held_out = np.searchsorted(asked, test)
     found = []
     for own in (tracks, tracks.without_features(seed)):
-        # An artist's tracks inform each other, on whichever side of the split they are.
-        predicted = fitted.predict(own)
+        artists = own.take(asked)
+        predicted, terms = fitted.predict(artists), fitted.terms(artists)
         side = HeldOut(
             rows=test,
-            probabilities=predicted.probabilities[test],
-            accepted=predicted.accepted[test],
-            accepted_at={level: predicted.precision[test] >= level for level in sorted(PRECISIONS)},
-            linked=fitted.is_linked(own)[test],
-            ladder={
-                name: one[test]
-                for name, one in fitted.climb(fitted.terms(own), fitted.kinds(own)).items()
+            probabilities=predicted.probabilities[held_out],
+            accepted=predicted.accepted[held_out],
+            accepted_at={
+                level: predicted.precision[held_out] >= level for level in sorted(PRECISIONS)
             },
-            baselines=dict(baselines.predict(own, train, test, fitted, seed, everything)),
+            linked=fitted.is_linked(artists)[held_out],
+            ladder=fitted.climb(terms[:, held_out], fitted.kinds(artists)[held_out]),
+            baselines=dict(
+                baselines.predict(own, test, fitted, terms[:, held_out], seed, everything)
+            ),
             never_learned=tuple(metrics.never_learned(own, train, test)),
         )
         is_kept = own.inputs.has_features[test] == (own is tracks)
