@@ -71,6 +71,8 @@ _ARTIST_EPOCHS = 3
 # Held-out tracks that weights of a kind's own need; below, those of another kind serve.
 _FEWEST_OF_KIND = 50
 _INSTEAD = {KNOWN: NEW, NEW_WITHOUT: NEW, KNOWN_WITHOUT: NEW_WITHOUT}
+# Most numbers of a term, tracks times genres, that weights are fitted on; and the tracks of many genres.
+_MOST_OF_TERM, _FEWEST_OF_MANY = 1_000_000, 5000
 
 
 @dataclass(frozen=True)
@@ -404,14 +406,18 @@ def _fit_similar(
         points = space.representation.of_inputs(own.inputs, own.groups, own.artist_documents)
         return similar_artists.fit(space, points, own.inputs.scaled, own.targets, own.groups)
 
-    def held_out(version: LabelledTracks) -> np.ndarray:
-        def predict(model: SimilarArtists, rows: np.ndarray) -> np.ndarray:
-            own = version.take(rows)
-            return model.log_probabilities(own.inputs, own.groups, own.artist_documents)
+    def predict(model: SimilarArtists, rows: np.ndarray) -> np.ndarray:
+        artists = [version.take(rows) for version in versions]
+        return np.stack(
+            [
+                model.log_probabilities(one.inputs, one.groups, one.artist_documents)
+                for one in artists
+            ]
+        )
 
-        return _cross_fit(fold, (len(SIMILAR_TERMS), *tracks.targets.shape), fit, predict)
-
-    return SimilarPart.of(fit(np.arange(len(tracks)))), [held_out(one) for one in versions]
+    shape = (len(versions), len(SIMILAR_TERMS), *tracks.targets.shape)
+    held_out = _cross_fit(fold, shape, fit, predict)
+    return SimilarPart.of(fit(np.arange(len(tracks)))), list(held_out)
 
 
 def _cross_fit(
@@ -444,4 +450,8 @@ def _held_out(
     counts = evidence.left_out(tracks.inputs, tracks.synthetic, tracks.targets, together)
     found = head.terms(logs, artists, counts, prior.astype(np.float32))
     rows = np.flatnonzero(kinds_of(counts, tracks.inputs.has_features) == code)
-    return HeldOutTerms(head.stack(found, tracks.targets.shape)[:, rows], rows, tracks)
+    most = max(_MOST_OF_TERM // len(tracks.classes), _FEWEST_OF_MANY)
+    rows = np.sort(np.random.default_rng(code).permutation(rows)[:most])
+    # Each by itself: all tracks of all terms would not fit into memory where genres are many.
+    kept = (None if one is None else one[rows] for one in found)
+    return HeldOutTerms(head.stack(kept, (len(rows), len(tracks.classes))), rows, tracks)

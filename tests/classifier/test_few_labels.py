@@ -103,6 +103,17 @@ def test_labels_of_tracks_without_features_are_learned_and_such_tracks_have_thei
     assert found[bare].mean() > 0.9
 
 
+def test_where_genres_are_many_weights_are_fitted_on_some_of_the_tracks(monkeypatch):
+    given = make_sample(400)
+    short = SETTINGS.network.model_copy(update={"epochs": 1, "min_steps": 0})
+    full = estimator.fit(given, short, 0.93, 1, lambda *_: None).held_out["new"]
+    monkeypatch.setattr(estimator, "_MOST_OF_TERM", 100 * len(GENRES))
+    monkeypatch.setattr(estimator, "_FEWEST_OF_MANY", 60)
+    found = estimator.fit(given, short, 0.93, 1, lambda *_: None).held_out["new"]
+    assert (len(full.rows), len(found.rows)) == (400, 100)
+    np.testing.assert_array_equal(found.terms, full.terms[:, found.rows])
+
+
 def test_training_leaves_out_new_artists_and_says_why():
     trained = training.train(SAMPLES["one artist"](), SETTINGS, lambda *_: None)
     assert set(trained.metrics.protocols) == {"known"}
@@ -131,9 +142,15 @@ def test_twenty_labels_of_three_genres_give_genres_and_promise_nothing(caplog):
     [
         ({"rock": 900, "jazz": 4}, "1 genres have at least 5 labelled tracks, 2 are needed"),
         ({"rock": 10, "jazz": 9}, "19 labelled tracks in 2 genres, 20 are needed"),
+        (
+            {"rock": 9} | {f"style {i}": 6 for i in range(249)} | {"jazz": 5, "folk": 5},
+            r"252 genres .*, 250 can be learned; map .* \(--set min_per_genre=6\)",
+        ),
     ],
 )
-def test_too_few_labels_are_refused_before_anything_is_fitted(spark, counts, told):
+def test_too_few_labels_and_too_many_genres_are_refused_before_anything_is_fitted(
+    spark, counts, told
+):
     names = [name for name, n in counts.items() for _ in range(n)]
     tracks = make_tracks(len(names), seed=1).assign(genre=names)
     with pytest.raises(InputError, match=told):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble import ExtraTreesClassifier
 
 from genre_spark.classifier import forest
 from genre_spark.classifier.forest import MAX_DEPTH, Forest
@@ -17,13 +17,24 @@ def artists(n=400, n_inputs=5, n_classes=3, seed=0):
     return inputs, np.roll(shares, 1, axis=1), rng.uniform(0.5, 2, n)
 
 
-def test_a_forest_predicts_as_scikit_learn_does():
+def test_a_forest_predicts_as_scikit_learn_does_and_nothing_of_a_genre_that_no_artist_has():
     inputs, shares, weights = artists()
-    found = forest.fit(inputs, shares, weights, seed=3).log_probabilities(inputs)
-    grown = ExtraTreesRegressor(
+    labels = 2 * (shares[:, 0] > shares[:, 1])
+    found = forest.fit(inputs, np.eye(4)[labels], weights, seed=3).log_probabilities(inputs)
+    grown = ExtraTreesClassifier(
         64, max_leaf_nodes=512, max_depth=12, min_samples_leaf=3, max_features=0.6, random_state=3
-    ).fit(inputs, shares, weights)
-    np.testing.assert_allclose(np.exp(found), grown.predict(inputs) + 1e-3, atol=1e-4)
+    ).fit(inputs, labels, weights)
+    expected = np.zeros((len(inputs), 4))
+    expected[:, [0, 2]] = grown.predict_proba(inputs)
+    np.testing.assert_allclose(np.exp(found), expected + 1e-3, atol=1e-4)
+
+
+def test_an_artist_of_several_genres_counts_as_one_of_each_by_their_shares():
+    inputs, shares, weights = artists()
+    found = forest.fit(inputs, shares, weights, seed=3)
+    rows, genres = np.nonzero(shares)
+    apart = forest.fit(inputs[rows], np.eye(3)[genres], weights[rows] * shares[rows, genres], 3)
+    np.testing.assert_array_equal(found.log_probabilities(inputs), apart.log_probabilities(inputs))
 
 
 def test_an_artist_is_labelled_alike_whoever_stands_beside_it():
@@ -34,7 +45,8 @@ def test_an_artist_is_labelled_alike_whoever_stands_beside_it():
 
 
 def test_trees_of_one_leaf_give_the_mean_share():
-    inputs, shares, weights = artists(n=3)
+    inputs, _, weights = artists(n=3)
+    shares = np.eye(3)
     found = forest.fit(inputs, shares, weights, seed=0).log_probabilities(inputs)
     mean = np.average(shares, axis=0, weights=weights)
     np.testing.assert_allclose(np.exp(found), [mean + 1e-3] * 3, atol=1e-4)
