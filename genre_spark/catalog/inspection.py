@@ -29,7 +29,6 @@ from genre_spark.catalog import (
 )
 from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.columns import (
-    are_possible,
     literal,
     means_nothing,
     readable_name,
@@ -434,13 +433,12 @@ def _outcomes(
     """Readings with examples of what becomes of values, and doubts about the outcome."""
     completed = {}
     by = {name: values for (side, name), values in sample.items() if side == "by"}
+    features = {n: sample["to", n].drop_null().to_numpy() for n in mapped.features}
+    judged = known_tables.judged(features, counts.values, found.dataset.confirmed)
     for name, one in found.mapping.items():
         taken, given = counts.values.get(name), sample.get(("from", name))
-        lost = row_counts.mostly_lost(taken)
-        doubt, odd = None, f"{name}: {lost}" if lost else None
+        doubt, odd = judged.get(name, known_tables.Judgement())
         if name in mapped.features and name not in found.dataset.confirmed:
-            values = sample["to", name].drop_null().to_numpy()
-            doubt, odd = known_tables.judged(name, values[are_possible(name, values)], lost)
             mixed = mixed_sources.question(sample["to", name], by, sample.get(("to", ARTIST)))
             odd = odd or (f"{name}: {mixed}" if mixed else None)
         completed[name] = replace(

@@ -7,14 +7,14 @@ tracks of known tables, decides between them.
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from genre_spark.catalog import escapes, forms, known_tables, names
 from genre_spark.catalog.columns import are_possible, literal, means_nothing
-from genre_spark.catalog.forms import DAY, MINUTE, PLAIN, SECOND, UNITS, Form, Number
+from genre_spark.catalog.forms import PLAIN, UNITS, Form, Number
 from genre_spark.catalog.inspection_results import Column, Reading
 from genre_spark.schema import (
     ALBUM,
@@ -29,7 +29,6 @@ from genre_spark.schema import (
 )
 
 YEAR = "year"
-SHARES = tuple(n for n in FEATURE_NAMES if feature(n).high == 1 and not feature(n).integer)
 # Different values that candidates are tried on.
 _TRIED = 2000
 # Share of the values that a reading has to understand, also of those that the best one does; and share
@@ -259,67 +258,6 @@ def _is_date(text: str) -> bool:
     return bool(_DATE.match(text)) or any(one.number(text) for one in forms.DATES)
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """What numbers are multiplied by and what is added, in a column for which that makes sense.
-
-    `asks` is set where a plainer reading would be possible too.
-    """
-
-    factor: float = 1
-    plus: float = 0
-    why: str = ""
-    asks: bool = False
-    if_true: Callable[[np.ndarray], bool] = lambda values: True
-
-    def sql(self, numbers: str) -> str:
-        """SQL for the scaled numbers."""
-        if self.factor == -1:
-            return f"-{numbers}" if numbers.isidentifier() else f"-({numbers})"
-        if self.plus:
-            return f"{numbers} {'-' if self.plus < 0 else '+'} {abs(self.plus):g}"
-        if self.factor == 1:
-            return numbers
-        by = self.factor if self.factor > 1 else 1 / self.factor
-        return f"{numbers} {'*' if self.factor > 1 else '/'} {by:.0f}"
-
-
-def _exceeds_1(values: np.ndarray) -> bool:
-    return bool(np.quantile(values, _SELDOM) > _LITTLE)
-
-
-_AS_IS = _Scale()
-# Proportions that some program made exceed 1 by a little, or seldom; percentages do not.
-_SELDOM, _LITTLE = 0.99, 1.5
-_OF_SHARES = (
-    _AS_IS,
-    _Scale(0.01, 0, "percent", if_true=_exceeds_1),
-    _Scale(
-        0.1, 0, "out of 10", if_true=lambda values: _exceeds_1(values) and 5 < values.max() <= 10
-    ),
-    _Scale(0.2, 0, "out of 5", True, lambda values: _exceeds_1(values) and values.max() <= 5),
-    _Scale(1e-3, 0, "out of 1000", True, lambda values: values.max() > 100),
-)
-_SIGN = _Scale(
-    -1, 0, "all are above 0: the sign is missing", True, lambda values: values.min() >= 0
-)
-_FROM_1 = _Scale(
-    1, -1, "counted from 1", True, lambda values: set(values) - {-1} >= {1, 12} and 0 not in values
-)
-_OF_DURATIONS = (
-    _AS_IS,
-    _Scale(SECOND, 0, "seconds"),
-    _Scale(MINUTE, 0, "minutes"),
-    _Scale(1e-3, 0, "microseconds"),
-    _Scale(1e-6, 0, "nanoseconds"),
-    _Scale(DAY, 0, "parts of a day"),
-)
-_SCALES = {
-    **dict.fromkeys(SHARES, _OF_SHARES),
-    "loudness": (_AS_IS, _SIGN),
-    "key": (_FROM_1, _AS_IS),
-    "duration_ms": _OF_DURATIONS,
-}
 _FORMS: dict[str, tuple[Form, ...]] = {
     "key": forms.KEYS,
     "mode": (*forms.MODES, *map(forms.MinorKeys, forms.KEYS)),
@@ -333,7 +271,7 @@ class _Candidate:
     """A form and a scale, with what they make of a column's values."""
 
     form: Form
-    scale: _Scale
+    scale: forms.Scale
     # float array of shape (n,): NaN for a value that is not understood, or not possible.
     outcome: np.ndarray
     understood: float  # Share of the rows, in [0, 1].
@@ -452,11 +390,11 @@ def _candidates(
 _NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double")
 
 
-def _scales(name: str, form: Form) -> tuple[_Scale, ...]:
+def _scales(name: str, form: Form) -> tuple[forms.Scale, ...]:
     if not isinstance(form, Number):
-        return (_AS_IS,)
+        return (forms.AS_IS,)
     if name == "duration_ms" and form.unit in UNITS:
-        return (_Scale(UNITS[form.unit]),)
-    if name in SHARES and form.unit == "%":
-        return (_Scale(0.01, why="percent"),)
-    return _SCALES.get(name, (_AS_IS,))
+        return (forms.Scale(UNITS[form.unit]),)
+    if name in forms.SHARES and form.unit == "%":
+        return (forms.Scale(0.01, why="percent"),)
+    return tuple(one for one in forms.SCALES.get(name, (forms.AS_IS,)) if one.is_tried)

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from support.generated import make_tracks
 from support.tables import inspected
 
-from genre_spark.catalog import csv_files, forms, known_tables, text_files
+from genre_spark.catalog import csv_files, forms, inspection, known_tables, text_files
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
 from genre_spark.catalog.encodings import detect
 from genre_spark.catalog.inspection_results import Column
-from genre_spark.catalog.mapping_inference import SHARES, guess, made_ids
+from genre_spark.catalog.mapping_inference import guess, made_ids
 from genre_spark.catalog.names import all_of
 from genre_spark.catalog.source_files import SourceFiles
-from genre_spark.config import load_settings
+from genre_spark.config import conf_dir, load_settings
 from genre_spark.errors import GateError, GenreSparkError, InputError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
 from genre_spark.source import Dataset
@@ -214,20 +214,48 @@ def test_an_outcome_that_is_unlike_known_tracks_is_a_doubt_with_the_usual_causes
     assert known_tables.unlike(name, known_tables.spread(name, values[:3])) is None
 
 
+def judged(**columns):
+    return known_tables.judged(columns, {}, ())
+
+
 def test_values_a_little_beyond_known_ones_are_told_and_stop_nothing():
     loud = tracks()["loudness"].to_numpy().copy()
     loud[::12] = 1.5
     found = known_tables.spread("loudness", loud)
     assert known_tables.unlike("loudness", found) is None
-    assert known_tables.judged("loudness", loud)[1].startswith(
-        "loudness: 8% of its values are outside"
-    )
-    assert known_tables.judged("loudness", loud[1:12]) == (None, None)
+    odd = judged(loudness=loud)["loudness"].odd
+    assert odd.startswith("loudness: 8% of its values are outside")
+    assert judged(loudness=loud[1:12]) == {"loudness": (None, None)}
 
 
 def test_a_common_value_that_is_never_there_is_told():
     assert known_tables.odd_frequency("mode", np.ones(100)).startswith("mode is never 0")
     assert known_tables.odd_frequency("mode", np.arange(100) % 2) is None
+
+
+BINS = json.loads((conf_dir() / "known_tables.json").read_bytes())["bins"]
+
+
+def as_known(name):
+    """500 values of a proportion that are spread as in known tables."""
+    sums = np.cumsum([0, *BINS[name]])
+    return np.interp(np.linspace(0, 1, 500), sums / sums[-1], np.linspace(0, 1, sums.size))
+
+
+# Proportions that only their values tell apart, and some that nothing does: loud tracks may as well be happy.
+EXCHANGED = {
+    ("valence", "liveness"): True, ("danceability", "speechiness"): True, ("acousticness", "liveness"): True,
+    ("danceability", "liveness"): True, ("energy", "valence"): False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pair", EXCHANGED)
+def test_columns_that_were_exchanged_are_told(pair):
+    one, other = pair
+    assert judged(**{name: as_known(name) for name in pair}) == dict.fromkeys(pair, (None, None))
+    odd = [of.odd for of in judged(**{one: as_known(other), other: as_known(one)}).values()]
+    told = [text for text in odd if text and "only if they are exchanged" in text]
+    assert len(told) == EXCHANGED[pair]
 
 
 # 500 tracks as in known tables: by the rank of each its mode, and keys by how usual they are.
@@ -237,10 +265,12 @@ USUAL_KEYS = np.repeat(np.arange(12), [60, 47, 49, 16, 38, 41, 31, 59, 30, 53, 3
 )
 # What the odd values are, those of a good table, and what is told.
 ODD = {
-    "modes the other way round": ("mode", MAJOR, 1 - MAJOR, "only if 1 is minor (1 - mode)"),
-    "keys in fifths": ("key", USUAL_KEYS, USUAL_KEYS * 7 % 12, "only if it is counted in fifths"),
-    "keys from A": ("key", USUAL_KEYS, (USUAL_KEYS + 3) % 12, "only if it is counted from A"),
+    "modes the other way round": ("mode", MAJOR, 1 - MAJOR, "1 is minor (1 - mode)"),
+    "keys in fifths": ("key", USUAL_KEYS, USUAL_KEYS * 7 % 12, "counted in fifths ((key * 7) % 12)"),
+    "keys from A": ("key", USUAL_KEYS, (USUAL_KEYS + 3) % 12, "counted from A ((key + 9) % 12)"),
     "shares out of 20": ("energy", np.linspace(0.1, 0.9, 500) ** 2, np.linspace(0.1, 0.9, 500) ** 2 / 5, "never above 0.162"),
+    "one tempo for all": ("tempo", np.geomspace(70, 180, 500), np.full(500, 120.0), "never anything else than 120"),
+    "a flag": ("instrumentalness", np.linspace(0, 0.9, 500) ** 4, np.arange(500) % 3 // 2, "than 0, 1 in 500 tracks"),
     "percentiles": ("tempo", np.geomspace(70, 180, 500), np.linspace(70, 180, 500).round(), "as ranks or percentiles"),
 }  # fmt: skip
 
@@ -528,6 +558,26 @@ def test_score_stops_at_values_unlike_known_tracks_unless_they_are_confirmed(spa
     assert score(dataset, {"duration_ms": (3000.0, 5000.0, 11_000.0, 12_000.0)}) == N
 
 
+# Values that are odd and may be right, and what is told of them.
+CONFIRMED = {
+    "mode": (lambda t: t.assign(mode=0), "mode is never 1"),
+    "loudness": (lambda t: t.assign(loudness=t["loudness"].where(np.arange(N) % 12 > 0, 1.5)), "outside of -42.54"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFIRMED)
+def test_of_what_is_confirmed_nothing_is_asked_nor_warned(spark, tmp_path, caplog, name):
+    change, told = CONFIRMED[name]
+    path, scaler = tmp_path / "t.csv", SimpleNamespace(features=(*FEW, "mode"), sources=None)
+    change(few().assign(mode=tracks()["mode"])).to_csv(path, index=False)
+    for confirmed in ((), (name,)):
+        caplog.clear()
+        source = Source(str(path), Dataset(confirmed=confirmed))
+        asked = inspection.inspect(spark, source, True, SETTINGS).questions
+        with scan_catalogue(spark, source, SETTINGS, scaler):
+            assert (told in caplog.text) == (told in " ".join(asked)) == (not confirmed)
+
+
 def test_score_stops_where_many_values_of_a_feature_are_impossible(spark, tmp_path):
     table = few()
     standardised = (table["energy"] - table["energy"].mean()) / table["energy"].std()
@@ -680,7 +730,9 @@ def damage(table, drawn):
     """
     by = drawn.choice([100, 1000, 0.01])
     least = by if by < 1 else 0.0
-    shares = [name for name in SHARES if name in table and known_tables.usual(name).low >= least]
+    shares = [
+        name for name in forms.SHARES if name in table and known_tables.usual(name).low >= least
+    ]
     name, share = drawn.choice(["loudness", "tempo", "duration_ms"]), drawn.choice(shares)
     part = np.random.default_rng(drawn.randrange(2**32)).random(len(table)) < drawn.choice(
         [0.3, 0.6, 1]
