@@ -18,7 +18,6 @@ from genre_spark.source import Dataset
 
 # Fewer describe a track too little.
 _FEWEST = 3
-_MOST_ROWS = 0.5
 # An artist with so many tracks, on so many albums, and so large a share of all, may be none.
 _MANY_TRACKS, _MANY_ALBUMS, _LARGE_SHARE = 20, 10, 0.01
 _MOST_WORDS = 5
@@ -93,14 +92,6 @@ def _of_rows(found: Inspection, rows: InspectedRows, settings: CatalogSettings) 
             f"the largest artist is {artist.name!r}: {artist.tracks:,} tracks on {artist.albums:,}"
             f" albums. If this is not an artist, list it in the dataset file (no_artist: [{artist.name!r}])"
         )
-    for name, one in found.features.items():
-        wrong = one.not_a_number + one.out_of_range
-        if wrong > _MOST_ROWS * rows.read:
-            low, high = one.possible
-            yield (
-                f"{name}: {wrong / rows.read:.0%} of the values are impossible (possible are"
-                f" {low:.6g} to {high:.6g}); is it another unit or column?"
-            )
     yield from row_counts.repetitions(rows)
     if rows.refused > settings.max_quarantined:
         told = row_counts.over_limit(rows, settings.max_quarantined)

@@ -190,7 +190,10 @@ def _mostly_lost(one: ValueCounts | None) -> str | None:
     given = one.understood + one.not_understood if one else 0
     if one is None or one.not_understood <= _MOST_LOST * given:
         return None
-    return f"{one.not_understood / given:.0%} of its values cannot be read, for example {one.example!r}"
+    return (
+        f"{one.not_understood / given:.0%} of its values cannot be read, for example {one.example!r},"
+        " as of another unit or column"
+    )
 
 
 def _beyond(found: Spread) -> str:
