@@ -23,8 +23,8 @@ _BLANKS = " \t\r\n"
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 # How Scala, numpy, Python and R print the type of a list before it.
 _WRAPPED = r"^(?:WrappedArray|ArraySeq|List|Vector|Buffer|Set|[Aa]rray|frozenset|set|c)(?:\((\[.*\])(?:, ?dtype=\w+)?\)|(\(.*\)))$"
-# A list of quoted items without its brackets, as Python's after strip("[]").
-_UNBRACKETED = r"""^((?:'[^']*'|"[^"]*")(?:,\s?(?:'[^']*'|"[^"]*"))*)$"""
+# A list of quoted items without its brackets, as Python's after strip("[]"). Java recurses for each item.
+_UNBRACKETED = r"""^((?:'[^']*'|"[^"]*")(?:,\s?(?:'[^']*'|"[^"]*")){0,99})$"""
 _PRINTED = r"^[\[{(]"
 _ENDS = r"[\]})]$"
 _BROKEN = r"""^[\[{]\s{0,3}['"{]"""

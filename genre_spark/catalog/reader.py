@@ -152,6 +152,7 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
 
 
 def _refuse_names(columns: Iterable[str], on_classic: bool, path: str) -> None:
+    """Refuses columns whose names Spark or genre-spark would take for something else; raises `InputError`."""
     for name in columns:
         # On Connect the server decides whether it replaces ${env:NAME} in SQL texts, columns' names too.
         if "${" in name and not on_classic:

@@ -372,6 +372,7 @@ def test_forms_mean_the_same_in_sql_and_in_python(spark):
             )
 
 
+MANY = ", ".join(["'A'"] * 20_000)
 LISTS = {
     '["A","B"]': ["A", "B"], "['A', \"B's\"]": ["A", "B's"], "['A' 'B']": ["A", "B"], "['A'\n 'B']": ["A", "B"],
     '{"A B",C}': ["A B", "C"], "[A, B]": ["A", "B"], "A;B": ["A", "B"], "A": ["A"], "[]": None, "('A', 'B')": ["A", "B"],
@@ -379,7 +380,7 @@ LISTS = {
     "WrappedArray(A, B)": ["A", "B"], "array(['A', 'B'], dtype=object)": ["A", "B"], '"[\\"A\\", \\"B\\"]"': ["A", "B"],
     "set('A')": ["A"], '{"id": 1, "name": "A"}': ["A"], '["Earth, Wind"]': ["Earth, Wind"], "(hed) p.e.": ["(hed) p.e."],
     "('A',)": ["A"], 'c("A", "B")': ["A", "B"], '["A", "B': None,
-    "'A', \"B's\"": ["A", "B's"], "'A'": ["A"], "'n Sync": ["'n Sync"], '"A" and "B"': ['"A" and "B"'],
+    "'A', \"B's\"": ["A", "B's"], "'A'": ["A"], "'n Sync": ["'n Sync"], MANY: [MANY], '"A" and "B"': ['"A" and "B"'],
 }  # fmt: skip
 
 
