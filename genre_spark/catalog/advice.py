@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
+from genre_spark.catalog import row_counts
 from genre_spark.catalog.inspection_results import InspectedRows, Inspection, LargestArtist, Reading
 from genre_spark.catalog.mapping_inference import NOT_READ, YEAR
-from genre_spark.catalog.row_counts import messages
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import OutputError
 from genre_spark.platform.safe_text import plain, redact
@@ -18,7 +18,6 @@ from genre_spark.source import Dataset
 
 # Fewer describe a track too little.
 _FEWEST = 3
-_MOST_ROWS = 0.5
 # An artist with so many tracks, on so many albums, and so large a share of all, may be none.
 _MANY_TRACKS, _MANY_ALBUMS, _LARGE_SHARE = 20, 10, 0.01
 _MOST_WORDS = 5
@@ -84,7 +83,7 @@ def notes(found: Inspection, settings: CatalogSettings) -> Iterator[str]:
 
 def _of_rows(found: Inspection, rows: InspectedRows, settings: CatalogSettings) -> Iterator[str]:
     for name, values in rows.values.items():
-        yield from messages(name, values.model_copy(update={"placeholder": 0}))
+        yield from row_counts.messages(name, values.model_copy(update={"placeholder": 0}))
     for name, words in found.placeholders.items():
         counted = ", ".join(f"{word!r} {n:,}" for word, n in list(words.items())[:_MOST_WORDS])
         yield f"{name}: read as missing: {counted}"
@@ -93,21 +92,10 @@ def _of_rows(found: Inspection, rows: InspectedRows, settings: CatalogSettings) 
             f"the largest artist is {artist.name!r}: {artist.tracks:,} tracks on {artist.albums:,}"
             f" albums. If this is not an artist, list it in the dataset file (no_artist: [{artist.name!r}])"
         )
-    for name, one in found.features.items():
-        wrong = one.not_a_number + one.out_of_range
-        if wrong > _MOST_ROWS * rows.read:
-            low, high = one.possible
-            yield (
-                f"{name}: {wrong / rows.read:.0%} of the values are impossible (possible are"
-                f" {low:.6g} to {high:.6g}); is it another unit or column?"
-            )
-    if rows.duplicates > _MOST_ROWS * rows.read:
-        yield "most rows repeat a track_id; is it an id of tracks?"
+    yield from row_counts.repetitions(rows)
     if rows.refused > settings.max_quarantined:
-        yield (
-            f"{rows.refused:.1%} of the rows would be quarantined as invalid ({rows.worst}), the"
-            f" limit is {settings.max_quarantined:.1%}: cluster, train and score would stop"
-        )
+        told = row_counts.over_limit(rows, settings.max_quarantined)
+        yield f"{told}: cluster, train and score would stop"
 
 
 def _doubtful_artist(found: Inspection) -> LargestArtist | None:

@@ -43,8 +43,6 @@ logger = logging.getLogger(__name__)
 
 # Share of a feature's values that lie within those of the model's own catalogue, if it is like them.
 _INSIDE = 0.95
-# Share of the rows that may repeat an id without a word.
-_MOST_REPEATED = 0.2
 _COLUMNAR = (PARQUET, ORC, *LOGGED)
 # Bytes of a table whose rows are compared whole: looking for repeated ids takes a job of its own.
 _FEW = 4 * 2**20
@@ -286,11 +284,8 @@ def _check_rows(
     if share == 1:
         row_counts.check_quotes(catalogue.validated, counts, path)
     row_counts.check_values(counts.values, path)
-    if counts.duplicates > _MOST_REPEATED * counts.read:
-        logger.warning(
-            "%s: %.0f%% of its rows repeat a track_id and are left out: is it an id of tracks?",
-            path, 100 * counts.duplicates / counts.read,
-        )  # fmt: skip
+    for told in row_counts.repetitions(counts):
+        logger.warning("%s: %s", path, told)
     if share == 1:
         row_counts.check_gate(counts, max_quarantined, path)
     elif counts.n_refused - 3 * math.sqrt(counts.n_refused) > max_quarantined * counts.read:
@@ -304,11 +299,11 @@ def _check_likeness(
 
     Raises `GateError`, naming the feature, what it is like, and the usual causes.
     """
-    odd, tracks = {}, catalogue.sample.tracks
-    for name in catalogue.features:
-        values = tracks[name].drop_null().to_numpy()
-        lost = row_counts.mostly_lost(catalogue.sample.values.get(name))
-        why, told = known_tables.judged(name, values, lost)
+    odd, sample, tracks = {}, catalogue.sample, catalogue.sample.tracks
+    columns = {name: tracks[name].drop_null().to_numpy() for name in catalogue.features}
+    judged = known_tables.judged(columns, sample.values, source.dataset.confirmed)
+    for name, values in columns.items():
+        why, told = judged[name]
         if name in ranges and not known_tables.usual(name):
             why = None  # of codes, such as those of modes, ranges tell nothing
         elif name in ranges:
@@ -316,7 +311,7 @@ def _check_likeness(
             inside = (values >= least) & (values <= most)
             if not values.size or (low <= np.median(values) <= high and inside.mean() >= _INSIDE):
                 continue
-        if why and name not in source.dataset.confirmed:
+        if why:
             odd[name] = why
         elif told:
             logger.warning("%s: %s", source.path, told)

@@ -34,8 +34,9 @@ _WORDS = {
 }
 # An id may be a short word by chance, so only the spellings that programs use count.
 _IDS = {"", "nan", "NaN", "None", "NULL", "null", "<NA>", "N/A", "#N/A", "\\N"}
-# Blanks that nobody sees around a text.
-_BLANK = " \t\r\n\u00a0\u3000\u200b\ufeff"
+# Blanks that nobody sees around a text, and those that are none to Java.
+INVISIBLE = "\u00a0\u3000\u200b\ufeff"
+_BLANK = " \t\r\n" + INVISIBLE
 _AROUND = "[]{}()'\"" + _BLANK
 # Bytes that are not in the encoding become this.
 REPLACED = "\ufffd"

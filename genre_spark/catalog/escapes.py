@@ -1,40 +1,51 @@
-"""Takes out of texts what other formats put into them: URLs, HTML, JSON; and numbers for no genre."""
+"""Takes out of texts what programs put into them, such as URLs, HTML or formulas; and numbers for no genre."""
 
 import html
 import json
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import unquote_plus
 
-from genre_spark.catalog.columns import REPLACED, literal, once
+from genre_spark.catalog.columns import INVISIBLE, REPLACED, literal, once
 from genre_spark.catalog.inspection_results import Column
-from genre_spark.schema import GENRE
+from genre_spark.schema import ALBUM, ARTIST, ARTISTS, FEATURE_NAMES, GENRE, TITLE, TRACK_ID
 
 _ENTITY = r"&#?\w{2,31};"
 _TAG = r"</?(?i:a|b|i|u|em|strong|span|font|p|div|br|sup|sub)(?:\s[^<>]{0,300})?/?>"
 # Different entities that are decoded.
 _MOST_ENTITIES = 100
-# Share of numbers from which on a column is none of words.
-_NUMBERS = 0.5
+# Share of numbers from which on a column is none of words; and share of rows that are most of them.
+_NUMBERS, _MOSTLY = 0.5, 0.9
+_NO_TEXT_BYTES = "[\x00-\x1f\x7f\ufffd]"
 
 
 def taken_out(name: str, column: Column) -> tuple[Column, str]:
-    """A column of texts without what programs put into them, and what was done."""
+    """A column as texts without what programs put into them, and what was done."""
     done = []
-    if column.kind != "string" or column.numeric >= _NUMBERS:
-        return column, ""
-    for why, pattern, decode, sql in (_NO_GENRE, *_ESCAPES) if name == GENRE else _ESCAPES:
-        values = Counter[str]()
-        for text, n in column.values.items():
-            values[decode(text) if re.search(pattern, text) else text] += n
-        if values != column.values:
-            found = f"IF(text RLIKE {literal(pattern)}, coalesce({sql}, text), text)"
-            plain = once(column.sql, "text", found) if sql else _without_entities(column)
-            column = replace(column, nested=plain, values=values)
-            done.append(why)
+    if column.kind == "binary":
+        column, how = _as_text(name, column)
+        done.append(how)
+    for one in _ESCAPES if column.kind == "string" else ():
+        often = column.share(re.compile(one.pattern).search) >= one.least
+        if often and column.numeric <= one.numeric and (not one.columns or name in one.columns):
+            values = Counter[str]()
+            for text, n in column.values.items():
+                values[one.taken_out(text)] += n
+            if values != column.values:
+                column = replace(column, nested=one.sql(column), values=values)
+                done.append(one.why)
     return column, ", ".join(done)
+
+
+def _as_text(name: str, column: Column) -> tuple[Column, str]:
+    """A column of bytes as texts; ids of bytes that are none by their digits."""
+    odd = column.share(re.compile(_NO_TEXT_BYTES).search)
+    hexadecimal = odd and name == TRACK_ID
+    sql = f"hex({column.sql})" if hexadecimal else f"cast({column.sql} as string)"
+    how = "bytes" if hexadecimal else "bytes, some no text" if odd else "bytes that are text"
+    return replace(column, nested=sql, kind="string"), how
 
 
 def _without_entities(column: Column) -> str:
@@ -60,13 +71,46 @@ def _unescaped(text: str) -> str:
         return text
 
 
-_Escape = tuple[str, str, Callable[[str], str], str]
-# What is done with texts of a pattern, and how in Python and in SQL.
-_NO_GENRE: _Escape = ("numbers left out", r"^\s*(0|-\d+)(\.0+)?\s*$", lambda text: "", "''")
-_ESCAPES: tuple[_Escape, ...] = (
-    ("URL encoding decoded", "%[0-9A-Fa-f]{2}", _unquoted, "try_url_decode(text)"),
-    ("HTML entities decoded", _ENTITY, html.unescape, ""),
-    ("HTML tags left out", _TAG, lambda text: re.sub(_TAG, "", text), f"regexp_replace(text, {literal(_TAG)}, '')"),
-    ("escapes of JSON decoded", r"""^[^\[{"]*\\u[0-9a-fA-F]{4}""", _unescaped,
-     """get_json_object(concat('["', text, '"]'), '$[0]')"""),
+@dataclass(frozen=True)
+class _Escape:
+    """What a program puts into texts, and how it is taken out."""
+
+    why: str
+    pattern: str
+    by: str = ""  # What replaces it; or
+    decode: Callable[[str], str] | None = None  # what a text with it becomes,
+    body: str = ""  # and SQL for that of a ``text``, null where it cannot be decoded.
+    columns: tuple[str, ...] = (ARTIST, ARTISTS, ALBUM, TITLE, GENRE)  # All, if none is named.
+    # Share of the rows that have it at least, else it is part of a text by chance; and that are numbers at most.
+    least: float = 0.0
+    numeric: float = 1.0
+
+    def taken_out(self, text: str) -> str:
+        """A text without it."""
+        if self.decode is None:
+            return re.sub(self.pattern, self.by, text)
+        return self.decode(text) if re.search(self.pattern, text) else text
+
+    def sql(self, column: Column) -> str:
+        """Spark SQL for a column without it."""
+        pattern = literal(self.pattern)
+        if self.body:
+            decoded = f"IF(text RLIKE {pattern}, coalesce({self.body}, text), text)"
+            return once(column.sql, "text", decoded)
+        if self.decode:
+            return _without_entities(column)
+        by = literal(self.by.replace("\\", "$"))
+        return f"regexp_replace({column.sql}, {pattern}, {by})"
+
+
+_ESCAPES = (
+    _Escape("without b'…' or =\"…\"", r"""^[b=](['"])(.*)\1$""", r"\2", columns=(), least=_MOSTLY),
+    _Escape("whole numbers", r"^(-?\d+)\.0$", r"\1", columns=(TRACK_ID,), least=_MOSTLY),
+    _Escape("numbers left out", r"^\s*(0|-\d+)(\.0+)?\s*$", columns=(GENRE,), numeric=_NUMBERS),
+    _Escape("blanks left out", f"^[{INVISIBLE}]+|[{INVISIBLE}]+$", columns=FEATURE_NAMES),
+    _Escape("URL encoding decoded", "%[0-9A-Fa-f]{2}", "", _unquoted, "try_url_decode(text)"),
+    _Escape("HTML entities decoded", _ENTITY, "", html.unescape),
+    _Escape("HTML tags left out", _TAG),
+    _Escape("escapes of JSON decoded", r"""^[^\[{"]*\\u[0-9a-fA-F]{4}""", "", _unescaped,
+             """get_json_object(concat('["', text, '"]'), '$[0]')"""),
 )  # fmt: skip

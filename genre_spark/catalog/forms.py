@@ -1,13 +1,16 @@
-"""Forms in which people write numbers, durations, keys and modes: data, rendered to SQL and to Python."""
+"""Forms in which people write numbers, durations, keys and modes, and scales: data, rendered to SQL and to Python."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
+
 from genre_spark.catalog.columns import literal
+from genre_spark.schema import FEATURE_NAMES, feature
 
 # Characters of a value that patterns look at: no number is longer, and no text makes them slow.
 _LONGEST = 100
@@ -306,3 +309,80 @@ def numbers_of(texts: Mapping[str, int]) -> list[Number]:
         for comma in commas
         if not (mark == "," and comma) and not (mark == "." and not comma and len(commas) > 1)
     ]
+
+
+SHARES = tuple(n for n in FEATURE_NAMES if feature(n).high == 1 and not feature(n).integer)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What numbers are multiplied by and what is added, to undo a change that people make."""
+
+    factor: float = 1
+    plus: float = 0
+    why: str = ""  # The change.
+    asks: bool = False  # Whether a plainer reading would be possible too.
+    if_true: Callable[[np.ndarray], bool] = lambda values: (
+        True
+    )  # Of values for which it makes sense.
+    is_tried: bool = True  # Else it is only named as a cause of what is unlike known tracks.
+    cycle: int = 0  # Of codes: how many there are, where they begin anew.
+
+    def sql(self, numbers: str) -> str:
+        """SQL for the scaled numbers."""
+        if self.factor == -1:
+            bare = numbers if numbers.isidentifier() else f"({numbers})"
+            return f"{self.plus:g} - {bare}" if self.plus else f"-{bare}"
+        if self.factor != 1:
+            by = self.factor if self.factor > 1 else 1 / self.factor
+            numbers = f"{numbers} {'*' if self.factor > 1 else '/'} {by:.0f}"
+        if self.plus:
+            numbers = f"{numbers} {'-' if self.plus < 0 else '+'} {abs(self.plus):g}"
+        return f"({numbers}) % {self.cycle}" if self.cycle else numbers
+
+
+def _exceeds_1(values: np.ndarray) -> bool:
+    return bool(np.quantile(values, _SELDOM) > _LITTLE)
+
+
+def _is_out_of(most: int, least: int = 0) -> Callable[[np.ndarray], bool]:
+    return lambda values: _exceeds_1(values) and least < values.max() <= most
+
+
+AS_IS = Scale()
+# Proportions that some program made exceed 1 by a little, or seldom; percentages do not.
+_SELDOM, _LITTLE = 0.99, 1.5
+_OF_SHARES = (
+    AS_IS,
+    Scale(0.01, 0, "percent", if_true=_exceeds_1),
+    Scale(0.1, 0, "out of 10", if_true=_is_out_of(10, 5)),
+    Scale(0.2, 0, "out of 5", True, _is_out_of(5)),
+    Scale(1e-3, 0, "out of 1000", True, lambda values: values.max() > 100),
+    Scale(100, 0, "divided by 100", is_tried=False),
+)
+# Of each feature, the likelier ones first.
+SCALES = {
+    **dict.fromkeys(SHARES, _OF_SHARES),
+    "loudness": (
+        AS_IS,
+        Scale(-1, 0, "the sign is missing", True, lambda values: values.min() >= 0),
+        Scale(1, -60, "60 were added", is_tried=False),
+    ),
+    "tempo": (AS_IS, Scale(60, 0, "beats per second", is_tried=False)),
+    "key": (
+        Scale(1, -1, "counted from 1", True, lambda values: set(values) - {-1} >= {1, 12} and 0 not in values),
+        AS_IS,
+        Scale(1, 9, "counted from A", is_tried=False, cycle=12),
+        Scale(7, 0, "counted in fifths", is_tried=False, cycle=12),
+    ),
+    "mode": (AS_IS, Scale(-1, 1, "1 is minor", is_tried=False)),
+    "duration_ms": (
+        AS_IS,
+        Scale(SECOND, 0, "seconds"),
+        Scale(MINUTE, 0, "minutes"),
+        Scale(1e-3, 0, "microseconds"),
+        Scale(1e-6, 0, "nanoseconds"),
+        Scale(DAY, 0, "parts of a day"),
+        Scale(1 / 60, 0, "minutes taken for hours", is_tried=False),
+    ),
+}  # fmt: skip

@@ -29,7 +29,6 @@ from genre_spark.catalog import (
 )
 from genre_spark.catalog.catalogue import Source
 from genre_spark.catalog.columns import (
-    are_possible,
     literal,
     means_nothing,
     readable_name,
@@ -43,7 +42,14 @@ from genre_spark.catalog.inspection_results import (
     LargestArtist,
     Reading,
 )
-from genre_spark.catalog.mapping_inference import YEAR, guess, list_of_tracks, made_ids, meanings
+from genre_spark.catalog.mapping_inference import (
+    YEAR,
+    guess,
+    list_of_tracks,
+    made_ids,
+    meanings,
+    with_shared_words,
+)
 from genre_spark.catalog.rows import RowCounts
 from genre_spark.catalog.source_files import CSV, JSON, SourceFiles, reading
 from genre_spark.config import CatalogSettings
@@ -146,7 +152,8 @@ def _described(
     table = source.read(spark).withColumn(reader.FILE_NAME, file)
     if not source.is_columnar(spark):
         table = catalogue.persisted(stack, table)
-    columns = [one for one in _fields(table.schema) if one.name not in reader.OURS]
+    fields = _fields(table.schema)
+    columns = with_shared_words([one for one in fields if one.name not in reader.OURS])
     plain = [one.sql for one in columns if not one.kind.startswith((*_NESTED, "variant"))]
     # By the values as they are: to write numbers as texts takes longer than all else.
     hashed = f"xxhash64({', '.join(plain[:_NARROW])})" if plain else "0"
@@ -159,7 +166,7 @@ def _described(
 def _with_values(table: DataFrame, columns: list[Column], hashed: str, path: str) -> list[Column]:
     """Columns with their facts, of the whole table, and values of a sample of its rows."""
     all_of_them = len(columns) <= _NARROW
-    looked_at = [i for i, one in enumerate(columns) if all_of_them or meanings(one.name)]
+    looked_at = [i for i, one in enumerate(columns) if all_of_them or meanings(one)]
     facts = [_facts(columns[i]) for i in looked_at]
     ((n_rows, *found),) = table.selectExpr("count(1)", *facts).collect()
     if not n_rows:
@@ -193,11 +200,11 @@ def _keys(column: Column) -> list[Column]:
         return []
     named = sorted({key for text in column.values for key in pattern.findall(text)})
     kind = column.kind.removeprefix("map<string,").removesuffix(">")
-    return [
-        Column(name, kind, 0.0, nested=f"{objects}[{literal(key)}]")
+    inner = [
+        Column(f"{column.name}.{key}", kind, 0.0, nested=f"{objects}[{literal(key)}]")
         for key in named
-        if meanings(name := f"{column.name}.{key}")
-    ][:_MOST_FIELDS]
+    ]
+    return [*filter(meanings, inner)][:_MOST_FIELDS]
 
 
 def _with_facts(column: Column, facts: Row, texts: pa.ChunkedArray) -> Column:
@@ -250,7 +257,7 @@ def _facts(column: Column) -> str:
     number = "double(NULL)" if column.kind.startswith(_NO_NUMBERS) else _finite(value)
     if is_text:  # to fail to read a word as a number takes Java ten times as long
         number = f"IF({value} RLIKE {literal(_NUMBER)}, {number}, NULL)"
-    is_id = TRACK_ID in meanings(column.name)
+    is_id = TRACK_ID in meanings(column)
     facts = {
         "filled": f"count_if(trim({value}) != '')" if is_text else f"count({value})",
         "numbers": f"count({number})",
@@ -269,7 +276,7 @@ def _finite(value: str) -> str:
 
 def _with_parts(table: DataFrame, column: Column) -> Column:
     """A sampled column of names with the parts of its values that are values elsewhere in the table."""
-    meant = {ARTIST, GENRE} & set(meanings(column.name))
+    meant = {ARTIST, GENRE} & set(meanings(column))
     if column.n_rows <= _SAMPLE or column.kind != "string" or not meant:
         return column
     parts = names.parts(column.values) - set(column.values)
@@ -434,13 +441,12 @@ def _outcomes(
     """Readings with examples of what becomes of values, and doubts about the outcome."""
     completed = {}
     by = {name: values for (side, name), values in sample.items() if side == "by"}
+    features = {n: sample["to", n].drop_null().to_numpy() for n in mapped.features}
+    judged = known_tables.judged(features, counts.values, found.dataset.confirmed)
     for name, one in found.mapping.items():
         taken, given = counts.values.get(name), sample.get(("from", name))
-        lost = row_counts.mostly_lost(taken)
-        doubt, odd = None, f"{name}: {lost}" if lost else None
+        doubt, odd = judged.get(name, known_tables.Judgement())
         if name in mapped.features and name not in found.dataset.confirmed:
-            values = sample["to", name].drop_null().to_numpy()
-            doubt, odd = known_tables.judged(name, values[are_possible(name, values)], lost)
             mixed = mixed_sources.question(sample["to", name], by, sample.get(("to", ARTIST)))
             odd = odd or (f"{name}: {mixed}" if mixed else None)
         completed[name] = replace(

@@ -35,6 +35,8 @@ class Column:
     # The list of structs that it is in; empty where it is in none.
     listed: Annotated[str, _HIDDEN] = ""
     n_rows: Annotated[int, _HIDDEN] = 0  # Of the table.
+    # Words in the names of most columns of the table, which tell nothing of this one.
+    shared: Annotated[frozenset[str], _HIDDEN] = frozenset()
     sample: str | None = None  # One of the values.
     read_as: tuple[str, ...] = ()  # Columns of genre-spark that are taken from it.
 

@@ -1,13 +1,18 @@
 """What tracks of the public tables are like, and whether a column's values are like that."""
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
 from genre_spark._model import StrictModel
+from genre_spark.catalog import forms
+from genre_spark.catalog.columns import are_possible
+from genre_spark.catalog.rows import ValueCounts
 from genre_spark.config import conf_dir
-from genre_spark.schema import feature
 
 # Of fewer values a median says too little.
 FEWEST = 10
@@ -19,39 +24,21 @@ _MARGIN = 0.1
 _AT_LEAST = 5
 # A value that is common in every known table, so often expected and never there, was lost.
 _EXPECTED = 12
+# Share of a feature's values that may be impossible while the others are believed.
+_MOST_LOST = 0.2
 # A value in so large a share of the rows, and in so many times those of any other, is odd; of fewer
 # different values nothing is. In known tables the most frequent one but 0 has 1.4 %.
 _OFTEN, _MUCH_MORE, _FEWEST_VALUES = 0.05, 4, 10
+# So many values that are not 0 have more different ones than these: in no genre and of no artist of a known table
+# fewer than 20.
+_ENOUGH, _FEW_LEVELS = 100, 5
 # So many values say how they are spread: if none reaches this part of known ones; if they are as near to evenly
 # spread ones as ranks are, by the largest difference as a share (no genre or year of a known table comes nearer
 # than 0.023); or if another code makes them likelier, by this share of the logarithm that it would gain for a
 # known table in that code.
 _MANY, _REACHED, _EVENLY, _LIKELIER = 500, 0.3, 0.015, 0.35
-# Changes of values that people make without saying so, and how to undo each: a factor, and what is added.
-_OF_SHARES = (
-    ("it is in percent ({0} / 100)", 0.01, 0),
-    ("it was divided by 100 ({0} * 100)", 100, 0),
-)
-_CAUSES: dict[str, tuple[tuple[str, float, int], ...]] = {
-    "loudness": (
-        ("its sign is missing or wrong (-{0})", -1, 0),
-        ("60 were added ({0} - 60)", 1, -60),
-    ),
-    "tempo": (("it is in beats per second ({0} * 60)", 60, 0),),
-    "duration_ms": (
-        ("it is in seconds ({0} * 1000)", 1000, 0),
-        ("it is in minutes ({0} * 60000)", 60_000, 0),
-        ("minutes were taken for hours ({0} / 60)", 1 / 60, 0),
-        ("it is in microseconds ({0} / 1000)", 1e-3, 0),
-        ("it is in nanoseconds ({0} / 1000000)", 1e-6, 0),
-    ),
-    # Of whole numbers, by the remainder.
-    "key": (
-        ("it is counted from A (({0} + 9) % 12)", 1, 9),
-        ("it is counted in fifths ({0} * 7 % 12)", 7, 0),
-    ),
-    "mode": (("1 is minor (1 - {0})", -1, 1),),
-}
+# The same share for each of two exchanged features; see `_Known.alike`.
+_EXCHANGED = 0.5
 
 
 class Usual(StrictModel):
@@ -70,6 +57,10 @@ class _Known(StrictModel):
     features: dict[str, Usual]
     # Of each whole-numbered feature, the least share that a value has in any table.
     shares: dict[str, dict[str, float]]
+    # Of each proportion, the mean share of its values in each of so many parts of 0 to 1.
+    bins: dict[str, tuple[float, ...]]
+    # Two proportions each, of which some genre or artist has values as the other one usually has, or nearly.
+    alike: tuple[frozenset[str], ...]
 
 
 @cache
@@ -81,6 +72,13 @@ def _known() -> _Known:
 def usual(name: str) -> Usual | None:
     """What a feature is like in the public tables; None for one that they say nothing of."""
     return _known().features.get(name)
+
+
+class Judgement(NamedTuple):
+    """What is told of a column's values; None where there is nothing."""
+
+    doubt: str | None = None  # Why they are no feature of known tracks: it stops `score`.
+    odd: str | None = None  # What else is odd.
 
 
 @dataclass(frozen=True)
@@ -147,24 +145,55 @@ def unlike(name: str, found: Spread | None, fewest: int = FEWEST) -> str | None:
 
 def _causes(name: str, found: Spread) -> str:
     causes = [
-        cause.format(name)
-        for cause, factor, plus in _CAUSES.get(name, _OF_SHARES if feature(name).high == 1 else ())
-        if found.known.low <= found.median * factor + plus <= found.known.high
+        f"{one.why} ({one.sql(name)})"
+        for one in forms.SCALES.get(name, ())
+        if one.why and found.known.low <= found.median * one.factor + one.plus <= found.known.high
     ]
     return f"; perhaps {' or '.join(causes)}" if causes else ""
 
 
-def judged(name: str, values: np.ndarray, lost: str | None = None) -> tuple[str | None, str | None]:
-    """Why possible values are no feature of known tracks, as far as it stops a run; what else is odd.
+def judged(
+    columns: Mapping[str, np.ndarray], counts: Mapping[str, ValueCounts], confirmed: Container[str]
+) -> dict[str, Judgement]:
+    """What is unlike known tables in each column of a table; nothing in those that somebody confirmed.
 
-    `lost` is what is told of values that cannot be read.
+    Parameters
+    ----------
+    columns : dict of str to float array of shape (n,)
+        Values of each feature, without NaN.
+    counts : dict of str to ValueCounts
+        Of each column with values that were not taken, those of texts too.
     """
+    possible = {n: v[are_possible(n, v)] for n, v in columns.items() if n not in confirmed}
+    exchanged = _exchanged(possible)
+    found = dict.fromkeys((*columns, *counts), Judgement())
+    for name in found:
+        lost = _mostly_lost(counts.get(name))
+        if name in possible:
+            found[name] = _judged(name, possible[name], lost, exchanged.get(name))
+        elif lost and name not in columns:
+            found[name] = Judgement(odd=f"{name}: {lost}")
+    return found
+
+
+def _judged(name: str, values: np.ndarray, lost: str | None, exchanged: str | None) -> Judgement:
     found = spread(name, values)
-    doubt, odd = unlike(name, found) or lost, odd_frequency(name, values)
+    doubt, odd = unlike(name, found) or lost, odd_frequency(name, values) or exchanged
     # More values than usual are just beyond known ones, although tracks may be so.
     if found and not doubt and found.unknown > max(_MOST_BEYOND, _AT_LEAST / found.n):
         odd = odd or f"{name}: {_beyond(found)}"
-    return doubt, odd
+    return Judgement(doubt, odd)
+
+
+def _mostly_lost(one: ValueCounts | None) -> str | None:
+    """That so many values cannot be read that the others may mean something else; None if few."""
+    given = one.understood + one.not_understood if one else 0
+    if one is None or one.not_understood <= _MOST_LOST * given:
+        return None
+    return (
+        f"{one.not_understood / given:.0%} of its values cannot be read, for example {one.example!r},"
+        " as of another unit or column"
+    )
 
 
 def _beyond(found: Spread) -> str:
@@ -172,51 +201,130 @@ def _beyond(found: Spread) -> str:
     return f"{found.unknown:.0%} of its values are outside of {ends}, where known tables have them"
 
 
-def odd_frequency(name: str, values: np.ndarray) -> str | None:
-    """What is odd about how often values are there: one that was filled in for missing ones, or ranks.
+class _Frequencies(NamedTuple):
+    """How often each value of a feature is there."""
 
-    Or whole numbers in another code than in known tables.
-    """
-    found, counts = np.unique(values, return_counts=True)
-    known, order = usual(name), np.argsort(counts)
-    if known and found.size > _FEWEST_VALUES and values.size >= _FEWEST_VALUES**2:
-        value, n, next_n = found[order[-1]], counts[order[-1]], counts[order[-2]]
+    name: str
+    found: np.ndarray  # The different values, in order.
+    counts: np.ndarray
+    n: int  # Of all values.
+    known: Usual | None  # None for codes.
+    shares: Mapping[str, float]  # The least of each code in any known table.
+
+
+def odd_frequency(name: str, values: np.ndarray) -> str | None:
+    """What is odd about how often values are there; None where it is as in known tables."""
+    counted = np.unique(values, return_counts=True)
+    of = _Frequencies(name, *counted, values.size, usual(name), _known().shares.get(name, {}))
+    checks = (_levels, _filled_in, _absent, *(_OF_MANY if of.n >= _MANY else ()))
+    return next(filter(None, (check(of) for check in checks)), None)
+
+
+def _levels(of: _Frequencies) -> str | None:
+    """Flags, levels, or one value for all."""
+    measured = of.found != 0  # instrumentalness is often 0
+    if of.known and of.counts[measured].sum() >= _ENOUGH and measured.sum() <= _FEW_LEVELS:
+        listed = ", ".join(f"{value:.6g}" for value in of.found)
+        return (
+            f"{of.name} is never anything else than {listed} in {of.n:,} tracks, as flags and levels are: map what"
+            " was measured"
+        )
+    return None
+
+
+def _filled_in(of: _Frequencies) -> str | None:
+    """A value that stands for missing ones."""
+    if of.known and of.found.size > _FEWEST_VALUES and of.n >= _ENOUGH:
+        value, (*_, next_n, n) = of.found[of.counts.argmax()], np.sort(of.counts)
         # Instrumentalness is often 0.
-        if n > max(_OFTEN * values.size, _MUCH_MORE * next_n) and value != known.low:
+        if n > max(_OFTEN * of.n, _MUCH_MORE * next_n) and value != of.known.low:
             return (
-                f"{name} is {value:.6g} in {n / values.size:.0%} of {values.size:,} tracks, no other value in"
+                f"{of.name} is {value:.6g} in {n / of.n:.0%} of {of.n:,} tracks, no other value in"
                 f" more than {next_n:,}: was it filled in for missing ones? Leave these empty"
             )
-    shares = _known().shares.get(name, {})
-    for value, share in shares.items():
-        if values.size * share > _EXPECTED and float(value) not in values:
+    return None
+
+
+def _absent(of: _Frequencies) -> str | None:
+    """A code that every known table has."""
+    for value, share in of.shares.items():
+        if of.n * share > _EXPECTED and float(value) not in of.found:
             return (
-                f"{name} is never {value} in {values.size:,} tracks; in known tables at least"
+                f"{of.name} is never {value} in {of.n:,} tracks; in known tables at least"
                 f" {share:.0%} are: is it coded in another way?"
             )
-    if values.size < _MANY:
-        return None
-    low, high = found[0], found[-1]
+    return None
+
+
+def _low(of: _Frequencies) -> str | None:
+    high = of.found[-1]
     # Where any value may be 0, a genre may have nothing else.
-    if known and known.low > 0 and high < _REACHED * known.high:
+    if of.known and of.known.low > 0 and high < _REACHED * of.known.high:
         return (
-            f"{name} is never above {high:.3g} in {values.size:,} tracks; in known tables it goes to"
-            f" {known.high:.3g}: is it in another unit?"
+            f"{of.name} is never above {high:.3g} in {of.n:,} tracks; in known tables it goes to"
+            f" {of.known.high:.3g}: is it in another unit?"
         )
-    if known and high > low:
-        apart = np.sort(values) - np.linspace(low, high, values.size)
-        if np.abs(apart).max() < _EVENLY * (high - low):
+    return None
+
+
+def _evenly(of: _Frequencies) -> str | None:
+    low, high = of.found[0], of.found[-1]
+    apart = np.repeat(of.found, of.counts) - np.linspace(low, high, of.n)
+    if of.known and np.abs(apart).max() < _EVENLY * (high - low):
+        return (
+            f"{of.name} is spread evenly from {low:.6g} to {high:.6g}, as ranks or percentiles are and no known"
+            " table is: map what was measured"
+        )
+    return None
+
+
+def _recoded(of: _Frequencies) -> str | None:
+    """Codes that are as in known tables once a change is undone."""
+    if not of.shares:
+        return None
+    usually = np.array([*of.shares.values()])
+    counts = np.bincount(of.found.astype(int), of.counts, usually.size)
+    for one in forms.SCALES[of.name]:
+        codes = np.arange(usually.size) * one.factor + one.plus
+        recoded = usually[(codes % usually.size).astype(int)]
+        if not one.is_tried and _likelier(counts, usually, recoded) > _LIKELIER:
             return (
-                f"{name} is spread evenly from {low:.6g} to {high:.6g}, as ranks or percentiles are and no known"
-                " table is: map what was measured"
-            )
-    usually = np.array([*shares.values()])
-    for cause, factor, plus in _CAUSES.get(name, ()) if shares else ():
-        recoded = usually[(np.arange(usually.size) * factor + plus) % usually.size]
-        gain = np.log(recoded / usually)
-        if gain[values.astype(int)].mean() > _LIKELIER * (recoded @ gain) / recoded.sum():
-            return (
-                f"{name} is spread over its values as in known tables only if {cause.format(name)}: is it coded"
-                " in another way?"
+                f"{of.name} is spread over its values as in known tables only if it is this: {one.why}"
+                f" ({one.sql(of.name)}): is it coded in another way?"
             )
     return None
+
+
+_OF_MANY = (_low, _evenly, _recoded)
+
+
+def _exchanged(columns: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Features whose values are each as those of another one in known tables."""
+    bins, told = _known().bins, {}
+    counted = {
+        name: np.histogram(values, len(bins[name]), (0, 1))[0]
+        for name, values in columns.items()
+        if name in bins and values.size >= _ENOUGH
+    }
+    for one, other in combinations(counted, 2):
+        a, b = np.array(bins[one]), np.array(bins[other])
+        gain = min(_likelier(counted[one], a, b), _likelier(counted[other], b, a))
+        if gain > _EXCHANGED and {one, other} not in _known().alike:
+            told[one] = (
+                f"{one} and {other} are spread as in known tables only if they are exchanged: map each to the"
+                " other's column"
+            )
+    return told
+
+
+def _likelier(counts: np.ndarray, usual: np.ndarray, other: np.ndarray) -> float:
+    """How much likelier other shares make counts, as a part of what that is for counts of these shares.
+
+    Parameters
+    ----------
+    counts, usual, other : float array of shape (bins,)
+        How often values are in each bin; shares of these in known tables, above 0, as the values are read
+        and as they might be.
+    """
+    gain = np.log(other / usual)
+    return float((counts @ gain / counts.sum()) / (other @ gain / other.sum()))

@@ -7,14 +7,15 @@ tracks of known tables, decides between them.
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from genre_spark.catalog import escapes, forms, known_tables, names
-from genre_spark.catalog.columns import are_possible, literal, means_nothing
-from genre_spark.catalog.forms import DAY, MINUTE, PLAIN, SECOND, UNITS, Form, Number
+from genre_spark.catalog.columns import are_possible, means_nothing
+from genre_spark.catalog.forms import PLAIN, UNITS, Form, Number
 from genre_spark.catalog.inspection_results import Column, Reading
 from genre_spark.schema import (
     ALBUM,
@@ -29,7 +30,6 @@ from genre_spark.schema import (
 )
 
 YEAR = "year"
-SHARES = tuple(n for n in FEATURE_NAMES if feature(n).high == 1 and not feature(n).integer)
 # Different values that candidates are tried on.
 _TRIED = 2000
 # Share of the values that a reading has to understand, also of those that the best one does; and share
@@ -40,11 +40,13 @@ _MOSTLY = 0.9
 _MISREAD = 0.005
 # Tracks per album beyond which a column has kinds of albums, such as "single", and no names.
 _LARGEST_ALBUMS = 100
-_WHOLE = re.compile(r"-?\d+\.0$")
 _DATE = re.compile(r"\s*(\d{4}([-/.]\d{1,2}){1,2}([T ].*)?|\d{1,2}([-/.])\d{1,2}\4\d{2,4})\s*$")
-_WRAPPED = re.compile(r"""^[b=](['"])(.*)\1$""")
+# What names have behind them and is no name: types, as of numbers that MongoDB wrote ({"$numberInt": "5"}), of
+# values of Firestore and DynamoDB and of Neo4j's headers; what pandas adds to the columns of merged tables.
+_TYPED = re.compile(
+    r"\.\$\w+$|_[xy]$|[.:](?:[NS]|string|text|varchar|float|double|int|integer|long|value)(?:Value)?$"
+)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_NO_TEXT_BYTES = re.compile("[\x00-\x1f\x7f\ufffd]")
 _NO_TEXT = ("array", "map", "struct")
 _DATES = ("date", "timestamp")
 
@@ -83,7 +85,12 @@ _FILLERS |= {"spotify", "track", "value"}
 # Structs in which answers of Spotify hold their facts of a track.
 _NESTING = {"track", "item", "items", "song"}
 
-# Names that a list of tracks must have at least.
+# Of these the first has hardly more different values than the second, whatever the catalogue: in a sample up to
+# this part of those, and these. An album may have many, since a track is on several.
+_FEWER = ((GENRE, ARTIST), (ARTIST, TITLE))
+_AS_MANY_NAMES, _FEW_NAMES = 1.1, 20
+
+# Names that a list of tracks must have at least, and columns of a table whose names share words.
 _FEWEST = 3
 # An id with fewer distinct values, beside the most distinct of the others, is passed over.
 _AS_DISTINCT = 0.8
@@ -102,25 +109,50 @@ def guess(columns: Sequence[Column]) -> dict[str, Reading]:
     key = by_name.get(found["key"].source) if "key" in found and "mode" not in found else None
     if key and (mode := read_as("mode", key)):
         found["mode"] = mode
-    if ARTIST in found and (artist := by_name.get(found[ARTIST].source)):
-        listed = names.understand(ARTIST, artist)
-        if listed and listed.first == found[ARTIST].expression and listed.why:
-            found[ARTISTS] = Reading(ARTISTS, listed.all, artist.name, "all of the list")
-    return found | _left_out(columns, found)
+    artist = by_name.get(found[ARTIST].source) if ARTIST in found else None
+    if artist and (listed := read_as(ARTISTS, artist)):
+        found[ARTISTS] = listed
+    return _asked_if_exchanged(found, by_name) | _left_out(columns, found)
 
 
-def meanings(name: str) -> list[str]:
-    """The columns of genre-spark's that a column of that name could be taken for."""
-    return [to for to in _NAMES if _names(name, to).intersection(_NAMES[to].split())]
+def _asked_if_exchanged(
+    found: dict[str, Reading], by_name: Mapping[str, Column]
+) -> dict[str, Reading]:
+    """The readings, with a question where one has more different values than it can have."""
+    n_of = {name: len(by_name[one.source].values) for name, one in found.items() if one.source}
+    for name, other in _FEWER:
+        n, most = n_of.get(name, 0), n_of.get(other, 0)
+        if most and n > _AS_MANY_NAMES * most + _FEW_NAMES:
+            question = (
+                f"{name}: {found[name].source} has {n:,} different values and {found[other].source}, which is read"
+                f" as {other}, {most:,}: are the two exchanged?"
+            )
+            # Before another question, which such values may well raise.
+            found[name] = replace(
+                found[name], question=f"{question} {found[name].question}".strip()
+            )
+    return found
+
+
+def meanings(column: Column) -> list[str]:
+    """The columns of genre-spark's that a column could be taken for by its name."""
+    return [to for to in _NAMES if _names(column, to).intersection(_NAMES[to].split())]
+
+
+def with_shared_words(columns: Sequence[Column]) -> list[Column]:
+    """The columns, which know the words that most names have, as of a table or a struct around all."""
+    counted = Counter(word for one in columns for word in {*words(one.name)})
+    most = {word for word, n in counted.items() if 2 * n > len(columns) > _FEWEST}
+    shared = frozenset(word for word in most if not meanings(Column(word, "", 0.0)))
+    return [replace(one, shared=shared) for one in columns]
 
 
 def list_of_tracks(columns: Sequence[Column]) -> str | None:
     """The list in which a row holds many tracks, as in answers of an API; None where rows are tracks."""
-    names_in: dict[str, set[str]] = {}
+    meant: Counter[str] = Counter()
     for one in columns:
-        own = one.name.rpartition(".")[2] if one.listed else one.name
-        names_in.setdefault(one.listed, set()).add(own)
-    meant = {listed: sum(map(bool, map(meanings, own))) for listed, own in names_in.items()}
+        own = replace(one, name=one.name.removeprefix(f"{one.listed}."))
+        meant[one.listed] += bool(meanings(own))
     n_of_rows = meant.pop("", 0)
     best = max(meant, key=lambda listed: meant[listed], default=None)
     return best if best and meant[best] >= max(_FEWEST, n_of_rows + 1) else None
@@ -129,22 +161,21 @@ def list_of_tracks(columns: Sequence[Column]) -> str | None:
 def _called(columns: Iterable[Column], name: str) -> list[Column]:
     """Columns that have one of the names of one of genre-spark's, the likeliest first."""
     outer_first = sorted(columns, key=lambda one: one.name.count("."))
-    named = [(column, _names(column.name, name)) for column in outer_first]
+    named = [(column, _names(column, name)) for column in outer_first]
     return [column for one in _NAMES[name].split() for column, own in named if one in own]
 
 
-def _names(column: str, name: str) -> set[str]:
+def _names(column: Column, name: str) -> set[str]:
     """What a column is called: whole, without fillers, and within its struct; as one of genre-spark's."""
     fillers = _NESTING if name in TEXT_COLUMNS else _FILLERS
     fillers = fillers | set(UNITS) if name == "duration_ms" else fillers
-    # Of a number that MongoDB wrote, {"$numberInt": "5"}, the type is no name; nor is what pandas
-    # adds to the columns of two tables that it merges.
-    own = words(re.sub(r"\.\$\w+$|_[xy]$", "", column))
-    last = words(column.rpartition(".")[2])
+    own = words(bare := _TYPED.sub("", column.name))
+    last = words(bare.rpartition(".")[2])
     found = {"".join(own)}
     # A column `track_name` is a title, and `track.album.name` an album.
-    if name not in TEXT_COLUMNS or "." in column:
-        found.add("".join(w for w in own if w not in fillers and not w.isdigit()))
+    if name not in TEXT_COLUMNS or "." in bare or column.shared:
+        left_out = fillers | column.shared
+        found.add("".join(w for w in own if w not in left_out and not w.isdigit()))
     if name in FEATURE_NAMES:  # `album.name` is no title, but `tone.key` a key
         found.add("".join(word for word in last if word not in fillers))
     elif len(last) > 1:
@@ -175,7 +206,7 @@ def _left_out(columns: Sequence[Column], found: Mapping[str, Reading]) -> dict[s
         if column is None or name in found or (name == ARTISTS and lists_names):
             continue
         odd = next((one for one in column.values if not means_nothing(one, name)), "")
-        why = f"the table's {column.name} is not understood: {' '.join(odd.split())[:40]!r}"
+        why = f"the table's {column.name} is not understood: {odd[:40]!r}"
         left_out[name] = Reading(name, NOT_READ, "", why)
     return left_out
 
@@ -197,52 +228,33 @@ def read_as(name: str, column: Column) -> Reading | None:
     """A column as the one of that name; None where its values cannot be that."""
     if not column.filled:
         return None
-    bare = _bare(column)
-    found = _text(name, bare) if name in TEXT_COLUMNS else _feature(name, bare)
-    if found is None or bare is column:
-        return found
-    how = "bytes that are text" if column.kind == "binary" else "without b'…' or =\"…\""
-    return replace(found, why=", ".join(filter(None, (how, found.why))))
-
-
-def _bare(column: Column) -> Column:
-    """Bytes that are texts as such; texts written as bytes of Python or formulas of Excel without that."""
-    if column.kind == "binary" and not column.share(_NO_TEXT_BYTES.search):
-        column = replace(column, nested=f"cast({column.sql} as string)", kind="string")
-    if column.kind != "string" or column.share(_WRAPPED.match) < _MOSTLY:
-        return column
-    sql = f"regexp_replace({column.sql}, {literal(_WRAPPED.pattern)}, '$2')"
-    values = {_WRAPPED.sub(r"\2", text): n for text, n in column.values.items()}
-    return replace(column, nested=sql, values=values)
+    plain, why = escapes.taken_out(name, column)
+    found = _text(name, plain) if name in (*TEXT_COLUMNS, ARTISTS) else _feature(name, plain)
+    return found and replace(found, why=", ".join(filter(None, (why, found.why))))
 
 
 def _text(name: str, column: Column) -> Reading | None:
-    decoded, why = (column, "") if name == TRACK_ID else escapes.taken_out(name, column)
-    if name in (ARTIST, GENRE) and (found := names.understand(name, decoded)):
-        whole = ", ".join(filter(None, (why, found.why)))
-        return Reading(name, found.first, column.name, whole, found.question, found.rival)
+    if name == ARTISTS:
+        found = names.understand(ARTIST, column)
+        if found is None or not found.why:
+            return None
+        return Reading(name, found.all, column.name, "all of the list")
+    if name in (ARTIST, GENRE) and (found := names.understand(name, column)):
+        return Reading(name, found.first, column.name, found.why, found.question, found.rival)
     # A date or a year is no name, whatever its column is called; an id such as 1999.0 is none.
     dates = 0 if name == TRACK_ID else column.share(_is_date)
     if column.kind.startswith((*_NO_TEXT, *_DATES)) or dates >= _MOSTLY:
         return None
     if name == ALBUM and sum(column.values.values()) > _LARGEST_ALBUMS * len(column.values):
         return None
-    if column.kind == "binary":
-        if name == TRACK_ID and column.share(_NO_TEXT_BYTES.search):
-            return Reading(name, f"hex({column.sql})", column.name, "bytes")
-        return Reading(name, f"cast({column.sql} as string)", column.name, "bytes, some no text")
-    if name == TRACK_ID and column.kind == "string" and column.share(_WHOLE.match) >= _MOSTLY:
-        # Whole numbers that a program wrote with a decimal are ids without it.
-        whole = f"regexp_replace({column.sql}, r'\\.0$', '')"
-        return Reading(name, whole, column.name, "whole numbers")
     question = ""
-    if name != TRACK_ID and decoded.share(_reread) > _MISREAD:
-        odd = next(filter(_reread, decoded.values))
+    if name != TRACK_ID and column.share(_reread) > _MISREAD:
+        odd = next(filter(_reread, column.values))
         question = (
             f"{name}: {odd!r} may be {_reread(odd)!r}, which somebody read in another encoding than"
             " UTF-8, as may others: make the table anew"
         )
-    return Reading(name, decoded.sql, column.name, why, question)
+    return Reading(name, column.sql, column.name, "", question)
 
 
 def _reread(text: str) -> str:
@@ -259,67 +271,6 @@ def _is_date(text: str) -> bool:
     return bool(_DATE.match(text)) or any(one.number(text) for one in forms.DATES)
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """What numbers are multiplied by and what is added, in a column for which that makes sense.
-
-    `asks` is set where a plainer reading would be possible too.
-    """
-
-    factor: float = 1
-    plus: float = 0
-    why: str = ""
-    asks: bool = False
-    if_true: Callable[[np.ndarray], bool] = lambda values: True
-
-    def sql(self, numbers: str) -> str:
-        """SQL for the scaled numbers."""
-        if self.factor == -1:
-            return f"-{numbers}" if numbers.isidentifier() else f"-({numbers})"
-        if self.plus:
-            return f"{numbers} {'-' if self.plus < 0 else '+'} {abs(self.plus):g}"
-        if self.factor == 1:
-            return numbers
-        by = self.factor if self.factor > 1 else 1 / self.factor
-        return f"{numbers} {'*' if self.factor > 1 else '/'} {by:.0f}"
-
-
-def _exceeds_1(values: np.ndarray) -> bool:
-    return bool(np.quantile(values, _SELDOM) > _LITTLE)
-
-
-_AS_IS = _Scale()
-# Proportions that some program made exceed 1 by a little, or seldom; percentages do not.
-_SELDOM, _LITTLE = 0.99, 1.5
-_OF_SHARES = (
-    _AS_IS,
-    _Scale(0.01, 0, "percent", if_true=_exceeds_1),
-    _Scale(
-        0.1, 0, "out of 10", if_true=lambda values: _exceeds_1(values) and 5 < values.max() <= 10
-    ),
-    _Scale(0.2, 0, "out of 5", True, lambda values: _exceeds_1(values) and values.max() <= 5),
-    _Scale(1e-3, 0, "out of 1000", True, lambda values: values.max() > 100),
-)
-_SIGN = _Scale(
-    -1, 0, "all are above 0: the sign is missing", True, lambda values: values.min() >= 0
-)
-_FROM_1 = _Scale(
-    1, -1, "counted from 1", True, lambda values: set(values) - {-1} >= {1, 12} and 0 not in values
-)
-_OF_DURATIONS = (
-    _AS_IS,
-    _Scale(SECOND, 0, "seconds"),
-    _Scale(MINUTE, 0, "minutes"),
-    _Scale(1e-3, 0, "microseconds"),
-    _Scale(1e-6, 0, "nanoseconds"),
-    _Scale(DAY, 0, "parts of a day"),
-)
-_SCALES = {
-    **dict.fromkeys(SHARES, _OF_SHARES),
-    "loudness": (_AS_IS, _SIGN),
-    "key": (_FROM_1, _AS_IS),
-    "duration_ms": _OF_DURATIONS,
-}
 _FORMS: dict[str, tuple[Form, ...]] = {
     "key": forms.KEYS,
     "mode": (*forms.MODES, *map(forms.MinorKeys, forms.KEYS)),
@@ -333,7 +284,7 @@ class _Candidate:
     """A form and a scale, with what they make of a column's values."""
 
     form: Form
-    scale: _Scale
+    scale: forms.Scale
     # float array of shape (n,): NaN for a value that is not understood, or not possible.
     outcome: np.ndarray
     understood: float  # Share of the rows, in [0, 1].
@@ -452,11 +403,11 @@ def _candidates(
 _NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double")
 
 
-def _scales(name: str, form: Form) -> tuple[_Scale, ...]:
+def _scales(name: str, form: Form) -> tuple[forms.Scale, ...]:
     if not isinstance(form, Number):
-        return (_AS_IS,)
+        return (forms.AS_IS,)
     if name == "duration_ms" and form.unit in UNITS:
-        return (_Scale(UNITS[form.unit]),)
-    if name in SHARES and form.unit == "%":
-        return (_Scale(0.01, why="percent"),)
-    return _SCALES.get(name, (_AS_IS,))
+        return (forms.Scale(UNITS[form.unit]),)
+    if name in forms.SHARES and form.unit == "%":
+        return (forms.Scale(0.01, why="percent"),)
+    return tuple(one for one in forms.SCALES.get(name, (forms.AS_IS,)) if one.is_tried)

@@ -27,7 +27,7 @@ def columns(found: Iterable[Column]) -> list[Column]:
     return [
         one
         for one in found
-        if _WORDS.intersection(re.split(r"[^a-z]+", one.name.lower()))
+        if _WORDS.intersection(re.split(r"[^a-z]+", one.name.lower())) - one.shared
         and 1 < len(one.values) <= _MOST_SOURCES
     ]
 

@@ -23,6 +23,8 @@ _BLANKS = " \t\r\n"
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 # How Scala, numpy, Python and R print the type of a list before it.
 _WRAPPED = r"^(?:WrappedArray|ArraySeq|List|Vector|Buffer|Set|[Aa]rray|frozenset|set|c)(?:\((\[.*\])(?:, ?dtype=\w+)?\)|(\(.*\)))$"
+# A list of quoted items without its brackets, as Python's after strip("[]"). Java recurses for each item.
+_UNBRACKETED = r"""^((?:'[^']*'|"[^"]*")(?:,\s?(?:'[^']*'|"[^"]*")){0,99})$"""
 _PRINTED = r"^[\[{(]"
 _ENDS = r"[\]})]$"
 _BROKEN = r"""^[\[{]\s{0,3}['"{]"""
@@ -39,11 +41,12 @@ _SEPARATORS = {
     # What is in brackets behind a name is left out.
     "feat.": r"\s(?:(?i:feat\.?|ft\.?|featuring)\s|[(\[](?i:feat|ft)\b.*$)",
     " / ": r"\s/\s",
-    " - ": r"\s[-–—]\s",
+    " - ": r"\s[-–—]\s|---",
     "/": "/",
     ">": r"\s?>\s?",
     "\\": r"\\",
     ",": ",",
+    " #": r"\s(?=#)",
     "a control character": r"[\x00-\x1f]",
     "a separator of another script": r"\s?[·•、，；؛،]\s?",
     "&": r"\s&\s",
@@ -151,15 +154,17 @@ def is_printed(text: str) -> bool:
     if text.startswith('"[') and text.endswith(']"'):
         text = text[1:-1]
     text = re.sub(_WRAPPED, lambda found: found[1] or found[2], text)
+    text = re.sub(_UNBRACKETED, r"[\1]", text)
     return len(text) > 1 and _BRACKETS.get(text[0]) == text[-1]
 
 
 def _unwrapped(text: str) -> str:
-    """SQL: a list without the name of its type, which Scala and numpy print, or quotes around it."""
+    """SQL: a list in brackets, without the name of its type, which Scala and numpy print, or quotes around it."""
     trimmed = f"btrim(string({text}), {literal(_BLANKS)})"
     quoted = "get_json_object(concat('[', trimmed, ']'), '$[0]')"
     unquoted = once(trimmed, "trimmed", f"IF(trimmed LIKE '\"[%]\"', {quoted}, trimmed)")
-    return f"regexp_replace({unquoted}, {literal(_WRAPPED)}, '$1$2')"
+    unwrapped = f"regexp_replace({unquoted}, {literal(_WRAPPED)}, '$1$2')"
+    return f"regexp_replace({unwrapped}, {literal(_UNBRACKETED)}, '[$1]')"
 
 
 def _parsed(text: str) -> str:

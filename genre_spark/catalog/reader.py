@@ -60,8 +60,9 @@ _EXAMPLE = 60
 _NO_COLUMN = "null"
 _NO_FEATURES = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
 _NO_ARTIST = "no artist"
-# Columns of a table's own that stand for others: all names of artists, and texts.
-_LISTED, _TEXT = "_genre_spark_artists", "_genre_spark_text_"
+# Columns that are added to a table and stand for others: all names of artists, and texts.
+_ADDED = "_genre_spark_"
+_LISTED, _TEXT = f"{_ADDED}artists", f"{_ADDED}text_"
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,7 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     """
     csv_files.refuse_repeated(source.columns, path)
     own = [name for name in source.columns if name not in OURS]
-    # On Connect the server decides whether it replaces ${env:NAME} in SQL texts, columns' names too.
-    if (odd := [name for name in own if "${" in name]) and not is_classic(source.sparkSession):
-        raise InputError(f"{path}: column '{odd[0]}': Spark may replace '${{…}}': rename it")
+    _refuse_names(own, is_classic(source.sparkSession), path)
     given = {name: _given(source, dataset, name, own) for name in dataset.canonical}
     found = {name: one[0] for name, one in given.items() if one}
     mapped = {name: one for name, one in dataset.columns.items() if name in found}
@@ -150,6 +149,18 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     columns = frozenset(found) & {*TEXT_COLUMNS, FEATURE_SOURCE}
     whole = T.StructType([source.schema[name] for name in kept])
     return Mapped(rows, features, columns, path, whole)
+
+
+def _refuse_names(columns: Iterable[str], on_classic: bool, path: str) -> None:
+    """Refuses columns whose names Spark or genre-spark would take for something else; raises `InputError`."""
+    for name in columns:
+        # On Connect the server decides whether it replaces ${env:NAME} in SQL texts, columns' names too.
+        if "${" in name and not on_classic:
+            raise InputError(f"{path}: column '{name}': Spark may replace '${{…}}': rename it")
+        if name.lower().startswith(_ADDED):
+            raise InputError(
+                f"{path}: column '{name}': names that begin with {_ADDED} are genre-spark's own: rename it"
+            )
 
 
 def _with_artists(

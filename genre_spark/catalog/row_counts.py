@@ -45,10 +45,10 @@ from genre_spark.schema import (
 
 logger = logging.getLogger(__name__)
 
+# Share of the rows that may repeat an id without a word.
+_MOST_REPEATED = 0.2
 _COUNTED = (NOT_UNDERSTOOD, PLACEHOLDER, DAMAGED)
 _SHOWN = (NOT_UNDERSTOOD, DAMAGED)
-# Share of a feature's values that may be impossible while the others are believed.
-_MOST_LOST = 0.2
 # A share that is 5 % of so many is off by less than 0.1 %, whatever the catalogue's size.
 ENOUGH = 100_000
 # Rows of a sample: with up to twice as many as are enough, all are taken.
@@ -282,14 +282,6 @@ def check_values(values: Mapping[str, ValueCounts], path: str) -> None:
             logger.warning("%s: %s", path, message)
 
 
-def mostly_lost(one: ValueCounts | None) -> str | None:
-    """That so many values cannot be read that the others may mean something else; None if few."""
-    given = one.understood + one.not_understood if one else 0
-    if one is None or one.not_understood <= _MOST_LOST * given:
-        return None
-    return f"{one.not_understood / given:.0%} of its values cannot be read, for example {one.example!r}"
-
-
 def messages(name: str, one: ValueCounts) -> Iterator[str]:
     """A summary of a column's values, for people."""
     if one.not_understood:
@@ -344,7 +336,21 @@ def check_gate(counts: GatedRows, max_quarantined: float, path: str) -> None:
         raise InputError(f"{path}: none of its {counts.read} rows can be used; {counts.worst}")
     if counts.refused_share > max_quarantined:
         raise GateError(
-            f"{path}: {counts.refused_share:.1%} of {counts.read} rows would be quarantined, the"
-            f" limit is {max_quarantined:.1%}; most are {counts.worst}. Mend them, or allow more with"
+            f"{path}: {over_limit(counts, max_quarantined)}. Mend them, or allow more with"
             " --set max_quarantined=SHARE"
         )
+
+
+def over_limit(counts: GatedRows, max_quarantined: float) -> str:
+    """How many rows would be quarantined, and why."""
+    return (
+        f"{counts.refused_share:.1%} of {counts.read} rows would be quarantined, the limit is"
+        f" {max_quarantined:.1%}; most are {counts.worst}"
+    )
+
+
+def repetitions(counts: GatedRows) -> Iterator[str]:
+    """That so many rows repeat an id that it may be none of tracks."""
+    if counts.duplicates > _MOST_REPEATED * counts.read:
+        share = counts.duplicates / counts.read
+        yield f"{share:.0%} of its rows repeat a track_id and are left out: is it an id of tracks?"

@@ -107,7 +107,7 @@ class SourceFiles:
     # The same as Spark reads it: a path that exists is meant as it stands, others may be patterns.
     location: str
     uris: Sequence[str]  # Of each file.
-    # The option with which Spark reads those in subfolders.
+    # The option with which Spark reads those in subfolders, also one by one, whose names are columns then.
     folders: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -129,7 +129,8 @@ class SourceFiles:
         with reading(f"{path}: cannot be read"):
             uris = sorted(lookup.text(location).inputFiles())
         # The table's folder is above all files; of a single one, its own.
-        root = location if "://" in location else os.path.abspath(local_path(path))
+        own = path if is_remote(path) else os.path.abspath(local_path(path))
+        root = location if "://" in location else own
         inner = [unquote(file).partition(unquote(root).rstrip("/"))[2] for file in uris]
         folders = {
             folder for one in inner for folder in one.split("/")[:-1] if folder and recursive
@@ -140,7 +141,8 @@ class SourceFiles:
                 f"{path}: contains partition folders ({min(folders - plain)}) next to others"
                 f" ({min(plain)}): give the path of one of them"
             )
-        return cls(spark, path, location, uris, {"recursiveFileLookup": "true"} if plain else {})
+        options = {"recursiveFileLookup": "true"} if plain else {"basePath": own}
+        return cls(spark, path, location, uris, options if folders else {})
 
     def label(self, uri: str) -> str:
         """What messages call a file."""

@@ -55,6 +55,7 @@ _TEXTS = {
     r"sep=.[\r\n]": "its first line, 'sep=', is for Excel alone: delete it",
     r"\s*(--|/\*|(create|drop) +(table|database|schema)|insert +into|begin( transaction)?;|pragma |set \w+ *=)": SQL_DUMP,
     r"\s*(%[^\n]*\n\s*)*@relation": ARFF,
+    r"\s*\+-[-+]+\n": "is a table drawn for a terminal: export it as CSV (mysql --batch writes tabs)",
 }
 
 # A text in single quotes, then another one.
@@ -211,13 +212,14 @@ def needed_options(dialect: Dialect) -> dict[str, str]:
 
 def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:
     """How a CSV text is written, by the user's options and by its beginning."""
-    comment = given.get("comment", "#" if text.startswith("#") else "")
-    lines = text.split("\n", 2 * _ROWS)[: 2 * _ROWS]
-    text = "\n".join(line for line in lines if not comment or not line.startswith(comment))
+    # A header may begin with what marks comments.
+    marks = (given.get("comment", ""), *("#" * (text.startswith("#") and "comment" not in given)))
     sep = given.get("sep") or given.get("delimiter")
+    lines = text.split("\n", 2 * _ROWS)[: 2 * _ROWS]
     quote = given.get("quote", "'" if re.match(_SINGLE, text) else '"')
     found = [
-        _fits(text, one, escape, blanks, quote)
+        _fits(lines, Dialect(one, escape, 0, blanks, mark, quote))
+        for mark in marks
         for one in ((sep,) if sep else SEPARATORS)
         for escape in '"\\'
         for blanks in (False, True)
@@ -225,9 +227,7 @@ def dialect_of(text: str, given: Mapping[str, str]) -> Dialect:
     best = max(found, key=lambda fit: fit[0])[1]
     return replace(
         best,
-        comment=comment,
         escape=given.get("escape", best.escape),
-        quote=quote,
         blanks=best.blanks or given.get("ignoreLeadingWhiteSpace") == "true",
         padded=best.padded or given.get("ignoreTrailingWhiteSpace") == "true",
     )
@@ -362,11 +362,10 @@ def _rows(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
         return
 
 
-def _fits(
-    text: str, sep: str, escape: str, blanks: bool, quote: str
-) -> tuple[tuple[float, ...], Dialect]:
+def _fits(lines: Sequence[str], dialect: Dialect) -> tuple[tuple[float, ...], Dialect]:
     """How well a dialect fits: share of rows as wide as the header, columns, habit."""
-    dialect = Dialect(sep, escape, 0, blanks, quote=quote)
+    sep, mark = dialect.sep, dialect.comment
+    text = "\n".join(line for line in lines if not mark or not line.startswith(mark))
     rows = [row for _, row in islice(_rows(text, dialect), _ROWS)]
     first = rows[0] if rows else []
     widths = Counter(map(len, rows))
@@ -384,8 +383,9 @@ def _fits(
         # Of equals the more usual.
         -SEPARATORS.index(sep) if sep in SEPARATORS else 0,
         not spaced,
-        not blanks,
-        escape == '"',
+        not dialect.blanks,
+        dialect.escape == '"',
+        not mark,
     )
     return score, replace(dialect, columns=columns, padded=padded)
 
@@ -414,6 +414,11 @@ def is_many_lines(text: str, label: str) -> bool:
     text = text.strip("\ufeff \t\n")
     first, _, others = text.partition("\n")
     many = first.startswith("[") or (first.startswith("{") and not _is_whole(first.rstrip()))
+    if text.startswith("[") and isinstance(_decoded(text, 1)[0], list | str):
+        raise InputError(
+            f"{label}: has rows without the names of columns: write each as an object, such as by pandas with"
+            " orient='records', lines=True"
+        )
     if re.match(_BY_COLUMNS, text):
         raise InputError(
             f"{label}: has a list for each column, as to_json of pandas writes it: write it with"

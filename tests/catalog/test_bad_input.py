@@ -223,6 +223,10 @@ TABLES = {
         lambda p: csv(p, HEADER.replace("title", "TEMPO") + rows_of(3)),
         "column tempo appears more than once",
     ),
+    "a column with a name of genre-spark's own": (
+        lambda p: csv(p, HEADER.replace("title", "_Genre_Spark_artists") + rows_of(3)),
+        "names that begin with _genre_spark_ are genre-spark's own: rename it",
+    ),
     "names in other case": (lambda p: csv(p, HEADER.upper() + rows_of(3)), (3, 3)),
     "a column without a name": (lambda p: csv(p, "," + HEADER + "".join(
         f"{i},{line(f'id {i}')}" for i in range(3))), (3, 3)),

@@ -100,7 +100,7 @@ READINGS = {
     ),
     "one genre with commas": ([words("genre", "folk, world, & country")], {"genre": "genre"}),
     "ids that a program wrote with a decimal": (
-        [words("id", "123.0", "45.0")], {"track_id": r"regexp_replace(id, r'\.0$', '')"}
+        [words("id", "123.0", "45.0")], {"track_id": r"regexp_replace(id, r'^(-?\d+)\.0$', '$1')"}
     ),
     "fields of structs": (
         [

@@ -16,14 +16,22 @@ from hypothesis import strategies as st
 from support.generated import make_tracks
 from support.tables import inspected
 
-from genre_spark.catalog import csv_files, forms, known_tables, text_files
+from genre_spark.catalog import (
+    csv_files,
+    forms,
+    inspection,
+    known_tables,
+    mixed_sources,
+    text_files,
+)
 from genre_spark.catalog.catalogue import Source, open_catalogue, scan_catalogue
 from genre_spark.catalog.encodings import detect
 from genre_spark.catalog.inspection_results import Column
-from genre_spark.catalog.mapping_inference import SHARES, guess, made_ids
+from genre_spark.catalog.mapping_inference import guess, made_ids, with_shared_words
 from genre_spark.catalog.names import all_of
+from genre_spark.catalog.rows import ValueCounts
 from genre_spark.catalog.source_files import SourceFiles
-from genre_spark.config import load_settings
+from genre_spark.config import conf_dir, load_settings
 from genre_spark.errors import GateError, GenreSparkError, InputError
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS
 from genre_spark.source import Dataset
@@ -92,11 +100,11 @@ READ = {
     "a list as numpy prints it": (renamed("artist", "artists", lambda a: [f"['{one}' 'B']" for one in a]), "artists", "artists", ""),
     "a semicolon in names": (changed("artist", lambda a: [f"Moss {i % 5}; Fern {i}" for i in range(N)]), "artist", "artist", "each is read as one name"),
     "entities of HTML": (changed("artist", lambda a: "Salt &amp; " + a), "artist", "replace(artist, '&amp;', '&')", ""),
-    "tags of HTML": (changed("artist", lambda a: "<b>" + a + "</b>"), "artist", "regexp_replace(text, r'</?", ""),
+    "tags of HTML": (changed("artist", lambda a: "<b>" + a + "</b>"), "artist", "regexp_replace(artist, r'</?", ""),
     "names as in addresses of pages": (changed("artist", lambda a: [quote(f"{one} & Zoé") for one in a]), "artist", "try_url_decode(text)", ""),
     "a percent sign in a name": (changed("artist", lambda a: a + " 100%"), "artist", "artist", ""),
     "escapes of JSON": (changed("artist", lambda a: "Beyonc\\u00e9 " + a), "artist", "get_json_object(", ""),
-    "a number for no genre": (changed("genre", every(15, "-1")), "genre", "IF(text RLIKE r'^\\s*(0|-\\d+)", ""),
+    "a number for no genre": (changed("genre", every(15, "-1")), "genre", "regexp_replace(genre, r'^\\s*(0|-\\d+)", ""),
     "genres in numbers": (changed("genre", lambda g: np.arange(N) % 6), "genre", "genre", ""),
     "lists only far below": (changed("artist", lambda a: [*a[:80], *(a[80:] + ";" + a[:40].values)]), "artist", "split(artist, ';')[0]", ""),
     "lists parted by bars": (changed("artist", lambda a: [*a[:60], *(a[60:] + "|" + a[:60].values)]), "artists", "split(artist, r'\\|')", ""),
@@ -134,9 +142,10 @@ READ = {
     "a list in a few rows": (renamed("artist", "artists", lambda a: [*a[9:], *(json.dumps([one, "B"]) for one in a[:9])]), "artist", "artists", ""),
     "guests in brackets": (changed("artist", lambda a: [*a[:60], *(a[60:] + " (feat. " + a[:60].values + ")")]), "artist", "split(artist, r'\\s(?:(?i:feat", ""),
     "a separator in a few names": (changed("artist", lambda a: [*a[:117], "A; B", "C; D", "E; F"]), "artist", "artist", "each is read as one name"),
-    "genres with a dash": (changed("genre", lambda g: [f"{one} - {'folk' if i % 2 else 'pop'}" for i, one in enumerate(g)]), "genre", r"split(genre, r'\s[-–—]\s')[0]", "Or is each one name"),
+    "genres with a dash": (changed("genre", lambda g: [f"{one} - {'folk' if i % 2 else 'pop'}" for i, one in enumerate(g)]), "genre", r"split(genre, r'\s[-–—]\s", "Or is each one name"),
     "other entities of HTML": (changed("artist", lambda a: "Beyonc&#233; &amp; " + a), "artist", "replace(replace(artist, '&#233;', 'é'), '&amp;', '&')", ""),
     "bytes of Python": (changed("artist", lambda a: [repr(one.encode()) for one in a]), "artist", "regexp_replace(artist", ""),
+    "blanks that nobody sees": (changed("tempo", lambda t: [f"{one}\u00a0" if i % 2 else one for i, one in enumerate(t)]), "tempo", "regexp_replace(tempo", ""),
     "formulas of Excel": (changed("tempo", lambda t: [f'="{one}"' for one in t]), "tempo", "regexp_replace(tempo", ""),
     "modes with a point": (changed("mode", lambda m: m.map({0: "min.", 1: "Maj."})), "mode", "element_at", ""),
     "keys with two names": (changed("key", lambda k: k.map(lambda i: f"{KEYS[int(i)]} (or so)")), "key", "element_at", ""),
@@ -150,6 +159,12 @@ READ = {
     "texts read in another encoding": (changed("artist", lambda a: [*a[5:], *["BjÃ¶rk"] * 5]), "artist", "artist", "may be 'Björk'"),
     "letters that became question marks": (changed("artist", lambda a: [*a[5:], *["Bj?rk"] * 5]), "artist", "artist", "may be 'Bj…rk'"),
     "accents": (changed("artist", lambda a: [*a[5:], *["Björk"] * 5]), "artist", "artist", ""),
+    "a list without its brackets": (renamed("artist", "artists", lambda a: [f"'{one}', 'B'" for one in a]), "artists", "artists", ""),
+    "genres parted by dashes": (changed("genre", lambda g: [f"{one}---{'folk' if i % 2 else 'pop'}" for i, one in enumerate(g)]), "genre", r"|---')[0]", "Or is each one name"),
+    "genres as hashtags": (changed("genre", lambda g: [f"#{one} #{'folk' if i % 2 else 'pop'}" for i, one in enumerate(g)]), "genre", r"split(genre, r'\s(?=#)')[0]", "Or is each one name"),
+    "all names of a list with entities": (changed("artist", lambda a: [*("Salt &amp; " + a[:60]), *("Salt &amp; " + a[60:] + "|Salt &amp; " + a[:60].values)]), "artists", "split(replace(artist, '&amp;', '&')", ""),
+    "values of Firestore": (renamed("tempo", "fields.tempo.doubleValue", lambda t: t), "tempo", "`fields.tempo.doubleValue`", ""),
+    "a header of Neo4j": (renamed("title", "title:string", lambda t: t), "title", "`title:string`", ""),
     "numbers of MongoDB": (renamed("tempo", "tempo.$numberDouble", lambda t: t), "tempo", "`tempo.$numberDouble`", ""),
 }  # fmt: skip
 
@@ -164,6 +179,28 @@ def test_a_column_is_read_by_its_values_and_what_is_not_certain_is_asked(kind):
     assert bool(question) == bool(one.question)
     # The order of rows changes nothing.
     assert understood(table.sample(frac=1, random_state=3)) == understood(table)
+
+
+@pytest.mark.parametrize("around", ["songs.", "sp_", "_source."])
+def test_what_most_names_have_in_common_is_no_part_of_them(around):
+    columns = [column(around + name, values) for name, values in tracks().items()]
+    found = guess(with_shared_words([*columns, column("_index", ["a"])]))
+    assert {name: one.source for name, one in found.items()} == {
+        name: around + name for name in tracks().columns
+    }
+    assert mixed_sources.columns(with_shared_words(columns)) == []
+
+
+SWAPPED = [("artist", "title"), ("genre", "artist")]
+
+
+@pytest.mark.parametrize("pair", SWAPPED)
+def test_columns_of_names_that_were_exchanged_are_asked(pair):
+    one, other = pair
+    table = make_tracks(300, seed=8, artists=60).assign(title=[f"Song {i}" for i in range(300)])
+    found = understood(table.rename(columns={one: other, other: one}))
+    assert "are the two exchanged?" in found[one].question
+    assert not any(reading.question for reading in understood(table).values())
 
 
 @pytest.mark.parametrize("values", [["May 1, 2012", "2012"], ["single", "album"]])
@@ -214,20 +251,60 @@ def test_an_outcome_that_is_unlike_known_tracks_is_a_doubt_with_the_usual_causes
     assert known_tables.unlike(name, known_tables.spread(name, values[:3])) is None
 
 
+def judged(**columns):
+    return known_tables.judged(columns, {}, ())
+
+
 def test_values_a_little_beyond_known_ones_are_told_and_stop_nothing():
     loud = tracks()["loudness"].to_numpy().copy()
     loud[::12] = 1.5
     found = known_tables.spread("loudness", loud)
     assert known_tables.unlike("loudness", found) is None
-    assert known_tables.judged("loudness", loud)[1].startswith(
-        "loudness: 8% of its values are outside"
-    )
-    assert known_tables.judged("loudness", loud[1:12]) == (None, None)
+    odd = judged(loudness=loud)["loudness"].odd
+    assert odd.startswith("loudness: 8% of its values are outside")
+    assert judged(loudness=loud[1:12]) == {"loudness": (None, None)}
 
 
 def test_a_common_value_that_is_never_there_is_told():
     assert known_tables.odd_frequency("mode", np.ones(100)).startswith("mode is never 0")
     assert known_tables.odd_frequency("mode", np.arange(100) % 2) is None
+
+
+@pytest.mark.parametrize(("lost", "told"), [(51, True), (21, True), (20, False)])
+def test_impossible_values_are_a_doubt_from_a_fifth_on(lost, told):
+    counts = ValueCounts(
+        understood=100 - lost, not_understood=lost, placeholder=0, damaged=0, example="fast"
+    )
+    found = known_tables.judged({"tempo": tracks()["tempo"].to_numpy()}, {"tempo": counts}, ())
+    expected = (
+        f"{lost}% of its values cannot be read, for example 'fast', as of another unit or column"
+    )
+    assert found["tempo"].doubt == (expected if told else None)
+
+
+BINS = json.loads((conf_dir() / "known_tables.json").read_bytes())["bins"]
+
+
+def as_known(name):
+    """500 values of a proportion that are spread as in known tables."""
+    sums = np.cumsum([0, *BINS[name]])
+    return np.interp(np.linspace(0, 1, 500), sums / sums[-1], np.linspace(0, 1, sums.size))
+
+
+# Proportions that only their values tell apart, and some that nothing does: loud tracks may as well be happy.
+EXCHANGED = {
+    ("valence", "liveness"): True, ("danceability", "speechiness"): True, ("acousticness", "liveness"): True,
+    ("danceability", "liveness"): True, ("energy", "valence"): False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pair", EXCHANGED)
+def test_columns_that_were_exchanged_are_told(pair):
+    one, other = pair
+    assert judged(**{name: as_known(name) for name in pair}) == dict.fromkeys(pair, (None, None))
+    odd = [of.odd for of in judged(**{one: as_known(other), other: as_known(one)}).values()]
+    told = [text for text in odd if text and "only if they are exchanged" in text]
+    assert len(told) == EXCHANGED[pair]
 
 
 # 500 tracks as in known tables: by the rank of each its mode, and keys by how usual they are.
@@ -237,10 +314,12 @@ USUAL_KEYS = np.repeat(np.arange(12), [60, 47, 49, 16, 38, 41, 31, 59, 30, 53, 3
 )
 # What the odd values are, those of a good table, and what is told.
 ODD = {
-    "modes the other way round": ("mode", MAJOR, 1 - MAJOR, "only if 1 is minor (1 - mode)"),
-    "keys in fifths": ("key", USUAL_KEYS, USUAL_KEYS * 7 % 12, "only if it is counted in fifths"),
-    "keys from A": ("key", USUAL_KEYS, (USUAL_KEYS + 3) % 12, "only if it is counted from A"),
+    "modes the other way round": ("mode", MAJOR, 1 - MAJOR, "1 is minor (1 - mode)"),
+    "keys in fifths": ("key", USUAL_KEYS, USUAL_KEYS * 7 % 12, "counted in fifths ((key * 7) % 12)"),
+    "keys from A": ("key", USUAL_KEYS, (USUAL_KEYS + 3) % 12, "counted from A ((key + 9) % 12)"),
     "shares out of 20": ("energy", np.linspace(0.1, 0.9, 500) ** 2, np.linspace(0.1, 0.9, 500) ** 2 / 5, "never above 0.162"),
+    "one tempo for all": ("tempo", np.geomspace(70, 180, 500), np.full(500, 120.0), "never anything else than 120"),
+    "a flag": ("instrumentalness", np.linspace(0, 0.9, 500) ** 4, np.arange(500) % 3 // 2, "than 0, 1 in 500 tracks"),
     "percentiles": ("tempo", np.geomspace(70, 180, 500), np.linspace(70, 180, 500).round(), "as ranks or percentiles"),
 }  # fmt: skip
 
@@ -293,6 +372,7 @@ def test_forms_mean_the_same_in_sql_and_in_python(spark):
             )
 
 
+MANY = ", ".join(["'A'"] * 20_000)
 LISTS = {
     '["A","B"]': ["A", "B"], "['A', \"B's\"]": ["A", "B's"], "['A' 'B']": ["A", "B"], "['A'\n 'B']": ["A", "B"],
     '{"A B",C}': ["A B", "C"], "[A, B]": ["A", "B"], "A;B": ["A", "B"], "A": ["A"], "[]": None, "('A', 'B')": ["A", "B"],
@@ -300,6 +380,7 @@ LISTS = {
     "WrappedArray(A, B)": ["A", "B"], "array(['A', 'B'], dtype=object)": ["A", "B"], '"[\\"A\\", \\"B\\"]"': ["A", "B"],
     "set('A')": ["A"], '{"id": 1, "name": "A"}': ["A"], '["Earth, Wind"]': ["Earth, Wind"], "(hed) p.e.": ["(hed) p.e."],
     "('A',)": ["A"], 'c("A", "B")': ["A", "B"], '["A", "B': None,
+    "'A', \"B's\"": ["A", "B's"], "'A'": ["A"], "'n Sync": ["'n Sync"], MANY: [MANY], '"A" and "B"': ['"A" and "B"'],
 }  # fmt: skip
 
 
@@ -372,6 +453,7 @@ OTHER = {
     "ARFF": (b"% Tracks\n@RELATION tracks\n@DATA\n1,a\n", "is ARFF"),
     "features in rows": (text("id,a,b,c", *(f"{one},1,2,3" for one in FEW)).encode(), "has features in its rows"),
     "deep JSON": (b'{"a":' * DEEP, "is JSON"),
+    "a table drawn for a terminal": (text("+----+-----+", "| id | bpm |", "+----+-----+").encode(), "is a table drawn for a terminal"),
 }  # fmt: skip
 
 
@@ -381,6 +463,8 @@ ODD_JSON = {
     "by key": ({i: {"name": "a", "tempo": 1, "energy": 1} for i in "abcd"}, "to_entries[]"),
     "one after the other": ('{"id": 1}{"id": 2}', "jq -c ."),
     "commas between": ('{"id": 1},\n{"id": 2},', "sed 's/,"),
+    "lists": ([["a", 1], ["b", 2]], "rows without the names of columns"),
+    "a list in each line": ('["id", "tempo"]\n["a", 1]', "rows without the names of columns"),
     "many lines each": ('{"id":\n1}\n{"id":\n2}', "jq -c ."),
 }
 
@@ -422,6 +506,7 @@ def test_a_file_that_is_something_else_is_named_with_the_remedy(tmp_path, kind):
         ([HEADER, *LINES], {}),
         ([one.replace(",", ";") for one in (HEADER, *LINES)], {}),
         (["# a comment", HEADER, *LINES], {"comment": "#"}),
+        (["# a comment, of two parts", HEADER, *LINES], {"comment": "#"}),
         ([f"'{one}'".replace(",", "','") for one in (HEADER, *LINES)], {"quote": "'", "escape": "'"}),
         ([one.replace(",", ', "').replace(', "', '", "') for one in (f'"{HEADER}"', *(f'"{x}"' for x in LINES))],
          {"ignoreLeadingWhiteSpace": "true"}),
@@ -435,6 +520,13 @@ def test_how_a_text_is_written_is_seen_whatever_its_line_ends_are(tmp_path, line
     assert text_files.needed_options(found.dialect) == needed
     (header,) = headers.values()
     assert header == tuple(HEADER.split(","))
+
+
+def test_a_header_may_begin_with_what_marks_comments(tmp_path):
+    (tmp_path / "t.csv").write_text(text(f"#{HEADER}", *LINES))
+    found, headers = written("t", tmp_path / "t.csv")
+    assert text_files.needed_options(found.dialect) == {}
+    assert [*headers.values()] == [tuple(f"#{HEADER}".split(","))]
 
 
 @pytest.mark.parametrize("codec", ["gzip", "bz2", "zstd"])
@@ -528,6 +620,26 @@ def test_score_stops_at_values_unlike_known_tracks_unless_they_are_confirmed(spa
     assert score(dataset, {"duration_ms": (3000.0, 5000.0, 11_000.0, 12_000.0)}) == N
 
 
+# Values that are odd and may be right, and what is told of them.
+CONFIRMED = {
+    "mode": (lambda t: t.assign(mode=0), "mode is never 1"),
+    "loudness": (lambda t: t.assign(loudness=t["loudness"].where(np.arange(N) % 12 > 0, 1.5)), "outside of -42.54"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFIRMED)
+def test_of_what_is_confirmed_nothing_is_asked_nor_warned(spark, tmp_path, caplog, name):
+    change, told = CONFIRMED[name]
+    path, scaler = tmp_path / "t.csv", SimpleNamespace(features=(*FEW, "mode"), sources=None)
+    change(few().assign(mode=tracks()["mode"])).to_csv(path, index=False)
+    for confirmed in ((), (name,)):
+        caplog.clear()
+        source = Source(str(path), Dataset(confirmed=confirmed))
+        asked = inspection.inspect(spark, source, True, SETTINGS).questions
+        with scan_catalogue(spark, source, SETTINGS, scaler):
+            assert (told in caplog.text) == (told in " ".join(asked)) == (not confirmed)
+
+
 def test_score_stops_where_many_values_of_a_feature_are_impossible(spark, tmp_path):
     table = few()
     standardised = (table["energy"] - table["energy"].mean()) / table["energy"].std()
@@ -565,6 +677,21 @@ def test_files_in_folders_with_columns_of_their_own_are_read_by_name(spark, tmp_
         rows_of(spark, tmp_path / "t", dataset)["artist"].tolist()
         == table.sort_values("track_id")["artist"].tolist()
     )
+
+
+@pytest.mark.parametrize("fmt", ["csv", "parquet"])
+def test_folders_that_are_named_by_a_column_have_it_whatever_their_files_are_like(
+    spark, tmp_path, fmt
+):
+    for i, (genre, table) in enumerate(few(40).groupby("genre")):
+        folder = tmp_path / "t [1]" / f"genre={genre}"
+        folder.mkdir(parents=True)
+        table = table.drop(columns="genre").astype({"duration_ms": float if i else int})
+        getattr(table[table.columns[:: 1 - 2 * (i % 2)]], f"to_{fmt}")(
+            folder / f"a.{fmt}", index=False
+        )
+    rows = rows_of(spark, tmp_path / "t [1]", Dataset())
+    assert rows["genre"].tolist() == few(40).sort_values("track_id")["genre"].tolist()
 
 
 def test_an_answer_of_an_api_is_read_item_by_item(spark, tmp_path):
@@ -680,7 +807,9 @@ def damage(table, drawn):
     """
     by = drawn.choice([100, 1000, 0.01])
     least = by if by < 1 else 0.0
-    shares = [name for name in SHARES if name in table and known_tables.usual(name).low >= least]
+    shares = [
+        name for name in forms.SHARES if name in table and known_tables.usual(name).low >= least
+    ]
     name, share = drawn.choice(["loudness", "tempo", "duration_ms"]), drawn.choice(shares)
     part = np.random.default_rng(drawn.randrange(2**32)).random(len(table)) < drawn.choice(
         [0.3, 0.6, 1]
