@@ -145,8 +145,7 @@ class Catalogue:
         """All rows of a small table that was not counted; None where it is packed and has many."""
         if self.repeated:
             return None
-        bounded = self.validated.limit(row_counts.MOST)
-        found = row_counts.collect(bounded, 0, self.features, self.owner)
+        found = row_counts.collect(self.validated, None, self.features, self.owner)
         return found if found.rows.num_rows < row_counts.MOST else None
 
     @property

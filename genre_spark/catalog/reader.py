@@ -119,7 +119,8 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     given = {name: _given(source, dataset, name, own) for name in dataset.canonical}
     found = {name: one[0] for name, one in given.items() if one}
     mapped = {name: one for name, one in dataset.columns.items() if name in found}
-    _check_expressions(source, mapped, path)
+    if mapped:
+        _check_expressions(source, mapped, path)
     raw = {name: one[1] for name, one in given.items() if one}
     # What several expressions read is computed once, in a column of its own.
     table = _with_artists(source, dataset, path, found, raw)

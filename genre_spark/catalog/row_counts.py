@@ -234,14 +234,17 @@ class Sample:
 
 
 def collect(
-    validated: DataFrame, n_rows: int, features: tuple[str, ...], owner: str = ARTIST
+    validated: DataFrame, n_rows: int | None, features: tuple[str, ...], owner: str = ARTIST
 ) -> Sample:
-    """A sample of at most about 200,000 of so many rows.
+    """A sample of at most about 200,000 of so many rows; of rows that nobody has counted the first `MOST`.
 
     `owner` is the column whose tracks are related.
     """
-    share = max(1, n_rows // ENOUGH)
+    share = max(1, (n_rows or 0) // ENOUGH)
+    drawn = validated.limit(MOST) if n_rows is None else validated.filter(one_in(share))
     used = read_columns(features)
+    # Asked of all rows: a server of Spark Connect keeps what it has analysed for this, and begins the
+    # sample and the labels with it instead of anew.
     told = FEATURE_SOURCE in validated.columns
     columns = {
         USABLE: USABLE,
@@ -252,7 +255,7 @@ def collect(
         NOT_TAKEN: NOT_TAKEN,
         **{f"_taken_{name}": f"{sql_name(name)} IS NOT NULL" for name in used},
     }
-    rows = validated.filter(one_in(share)).selectExpr(*named(columns)).toArrow()
+    rows = drawn.selectExpr(*named(columns)).toArrow()
     understood = {name: pc.sum(rows[f"_taken_{name}"]).as_py() or 0 for name in used}
     each = pa.Table.from_struct_array(rows[NOT_TAKEN].combine_chunks().flatten())
     kinds = each.group_by(["column", "kind", "text"]).aggregate([([], "count_all")]).to_pylist()

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from genre_spark._model import Count, StrictModel, now
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.catalogue import Catalogue, Source
+from genre_spark.catalog.reader import REASONS
 from genre_spark.catalog.row_counts import check_gate, check_quotes
 from genre_spark.catalog.rows import GatedRows
 from genre_spark.catalog.source_files import reading
@@ -296,9 +297,10 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
     read, labelled = catalogue.n_rows, staged.content.rows
     rows = catalogue.quarantined if labelled < read else catalogue.none_quarantined
     rows, verify = run.target.storable(rows), run.request.settings.publishing.verify
+    columns = (*catalogue.source.names, REASONS)
     with reading(f"{path}: cannot be read any more"):
         written, reasons = writer.stage_quarantine(
-            rows, run.target.quarantine, run.target.hide_quarantine, verify
+            rows, columns, run.target.quarantine, run.target.hide_quarantine, verify
         )
     writer.reconcile(read, labelled, written.rows)
     counts = GatedRows(

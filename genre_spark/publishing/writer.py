@@ -231,13 +231,15 @@ def _read_back(table: DataFrame, path: str, written: Content) -> list[Any]:
 
 
 def stage_quarantine(
-    rows: DataFrame, path: str, hide: Callable[[], None], verify: Verify
+    rows: DataFrame, columns: Iterable[str], path: str, hide: Callable[[], None], verify: Verify
 ) -> tuple[Content, dict[str, int]]:
     """Writes quarantined rows and verifies them; also gives the rows per reason.
 
     Raises `OutputError` if they cannot be written, or a file does not hold what was written to it.
+
+    `columns`: All of the rows.
     """
-    written, _ = write(rows, path)
+    written, _ = write(rows, path, columns=columns)
     hide()
     if not written.rows:
         return written, {}

@@ -173,10 +173,11 @@ FULL = SETTINGS.model_copy(
 def losing(settings=SETTINGS, *, quarantine=False, limit=None, facts=(), **content):
     """Lets the writer report what is not in the files of the labels, or of the quarantine."""
 
-    def write(original, table, path, *options):
+    def write(original, table, path, *options, **named):
         if path.endswith("_quarantine") != quarantine:
-            return original(table, path, *options)
-        written, found = original(table.limit(limit) if limit else table, path, *options)
+            return original(table, path, *options, **named)
+        kept = table.limit(limit) if limit else table
+        written, found = original(kept, path, *options, **named)
         return dataclasses.replace(written, **content), found | dict(facts)
 
     return write, settings

@@ -5,6 +5,7 @@ python connect.py TRACKS.parquet MODEL FOLDER URL
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,14 @@ from pyarrow import parquet as pq
 from pyspark.sql import SparkSession
 
 import genre_spark
+from genre_spark.bundle import files
 from genre_spark.catalog import reader
+from genre_spark.catalog.catalogue import Source
+from genre_spark.config import load_settings
 from genre_spark.errors import GenreSparkError
+from genre_spark.pipelines import score
+from genre_spark.platform.session import on_connect
+from genre_spark.publishing.labels import LabelRequest
 from genre_spark.source import Dataset
 
 LENIENT = {"max_quarantined": 1, "max_imputed": 1}
@@ -28,6 +35,29 @@ def refused(work, *arguments, **options):
     return "nothing"
 
 
+@contextmanager
+def analyses_of(spark):
+    """What a server is asked about plans within the block: the kinds of questions, in order."""
+    asked, analyze = [], spark.client._analyze
+    spark.client._analyze = lambda method, **given: [
+        asked.append(method),
+        analyze(method, **given),
+    ][1]
+    try:
+        yield asked
+    finally:
+        spark.client._analyze = analyze
+
+
+def of_score(url, tracks, model, folder):
+    """What the command asks of a server, on a session with its settings."""
+    settings = load_settings(given=LENIENT)
+    source, bundle = Source(tracks, Dataset()), files.load(model)
+    with on_connect(url, None) as spark, analyses_of(spark) as asked:
+        score.run(spark, LabelRequest(source, bundle, f"{folder}/published", settings))
+    return asked
+
+
 def main(tracks: str, model: str, folder: str, url: str) -> None:
     """Writes labels and quarantine as Parquet files, and messages and settings as JSON."""
     spark = SparkSession.builder.remote(url).getOrCreate()
@@ -39,10 +69,9 @@ def main(tracks: str, model: str, folder: str, url: str) -> None:
     pq.write_table(found.drop("scored_at").toArrow(), f"{folder}/labels.parquet")
     aside = genre_spark.quarantine(spark, table, model, settings=LENIENT)
     pq.write_table(aside.toArrow(), f"{folder}/quarantine.parquet")
-    analyses, analyze = [], spark.client._analyze
-    spark.client._analyze = lambda **given: [analyses.append(given), analyze(**given)][1]
     same = Dataset(columns={name: name for name in table.columns})
-    reader.map_columns(table, same, "a table")
+    with analyses_of(spark) as of_mapping:
+        reader.map_columns(table, same, "a table")
     odd = Dataset(columns={"tempo": "no_such + 1"})
     said = {
         "cluster": refused(genre_spark.cluster, spark, table, f"{folder}/clusters"),
@@ -52,11 +81,11 @@ def main(tracks: str, model: str, folder: str, url: str) -> None:
             genre_spark.score, spark, table.withColumn("${env:PATH}", table["tempo"]), model
         ),
         "mapping": refused(genre_spark.score, spark, table, model, dataset=odd),
-        "analyses": len(analyses),
         "ansi": [before, {key: spark.conf.get(key) for key in before}],
     }
-    Path(folder, "said.json").write_text(json.dumps(said), encoding="utf-8")
     spark.stop()
+    said["analyses"] = {"mapping": of_mapping, "score": of_score(url, tracks, model, folder)}
+    Path(folder, "said.json").write_text(json.dumps(said), encoding="utf-8")
 
 
 if __name__ == "__main__":
