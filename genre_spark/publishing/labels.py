@@ -237,7 +237,7 @@ def _manifest(
         settings=request.settings,
         finished_at=now(),
         seconds=round(time.monotonic() - run.started, 1),
-        files=run.target.files(),
+        files={},
     )
 
 
@@ -297,10 +297,10 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
     rows = catalogue.quarantined if labelled < read else catalogue.none_quarantined
     rows, verify = run.target.storable(rows), run.request.settings.publishing.verify
     with reading(f"{path}: cannot be read any more"):
-        written, reasons = writer.stage_quarantine(
+        n_written, reasons = writer.stage_quarantine(
             rows, run.target.quarantine, run.target.hide_quarantine, verify
         )
-    writer.reconcile(read, labelled, written.rows)
+    writer.reconcile(read, labelled, n_written)
     counts = GatedRows(
         read=read,
         accepted=labelled,
