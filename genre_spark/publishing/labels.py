@@ -237,7 +237,7 @@ def _manifest(
         settings=request.settings,
         finished_at=now(),
         seconds=round(time.monotonic() - run.started, 1),
-        files={},
+        files={},  # listed where it is written
     )
 
 

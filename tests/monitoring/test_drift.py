@@ -115,6 +115,9 @@ def test_a_part_of_a_catalogue_is_described_by_the_labels_whose_shares_differ_mo
 def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
     far, near = shift(9.0, 0.9), shift(0.0, 0.0)
     assessed = drift.assess(Coverage(MANY), {"tempo": near, "duration_ms": far}, LIMITS)
+    # Labels are compared later, and never make up for features.
+    alike = {"genres": LabelShift(psi=0.0, ks=None, level=OK)}
+    assert drift.with_labels(assessed, alike).level == STOP
     with pytest.raises(GateError) as stopped:
         drift.check(assessed, "a.csv")
     assert stopped.value.exit_code == 5
