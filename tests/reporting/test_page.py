@@ -208,6 +208,7 @@ def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
     measured = {name: metrics(classes) for name in protocols if classes}
     parts = {
         "scoring": scoring,
+        "libraries": {"numpy": "2.4.6"},
         "left_out": ("year",),
         "data": CatalogueFacts(source="/home/someone/tracks.parquet", rows=ROWS),
         "clusters": Discovery.model_validate(discovery(names, classes, centroids)),
