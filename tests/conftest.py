@@ -85,6 +85,18 @@ def spark(tmp_path_factory):
     session.stop()
 
 
+@pytest.fixture(params=["local", pytest.param("hadoop", marks=pytest.mark.spark)])
+def storage(request):
+    """The local disk, reached directly and as Hadoop reaches any file system."""
+    from genre_spark.platform.storage import LocalStorage
+
+    if request.param == "local":
+        return LocalStorage()
+    from genre_spark.platform.hadoop import HadoopStorage
+
+    return HadoopStorage(request.getfixturevalue("spark"), "file:///")
+
+
 @pytest.fixture(scope="session")
 def models(spark, tmp_path_factory):
     """Bundles by hand, which no test may change; see `edits.make_models`."""

@@ -9,7 +9,6 @@ alias, two promotions at once cannot both be the next one, and the history is al
 
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,17 +165,12 @@ def new_bundle(spark: SparkSession, output: str) -> Iterator[Path]:
 
     Raises `OutputError` if another run is making it, or it is there by now.
     """
-    made_in = Path(tempfile.mkdtemp(prefix="genre-spark-"))
-    # Temporary folders are private to their owner; a bundle is for all who may read its parent.
-    folder = made_in / "bundle"
-    folder.mkdir()
     storage = storage_of(spark, output)
-    try:
-        with atomic_directory.publishing(storage, storage.resolve(output), kind=None) as target:
-            yield folder
-            storage.upload(folder, target.staging)
-    finally:
-        shutil.rmtree(made_in, ignore_errors=True)
+    with (
+        atomic_directory.publishing(storage, storage.resolve(output), kind=None) as target,
+        atomic_directory.staging_locally(storage, target) as folder,
+    ):
+        yield folder
 
 
 def locate(get_spark: GetSpark, reference: str, root: str) -> str:

@@ -3,19 +3,19 @@
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
-from genre_spark.cli.job import job_of, terminal_of
+from genre_spark.cli.job import Job
 from genre_spark.cli.options import (
     ANSWERS,
     CATALOG,
     DATASET,
+    PLACE,
     TABLE_FORMAT,
-    DatasetName,
-    Place,
-    RunOptions,
     TableOptions,
+    complete_dataset,
     output_options,
     place,
     reader_options,
@@ -26,6 +26,9 @@ from genre_spark.cli.options import (
 from genre_spark.errors import ConfigError
 from genre_spark.monitoring.finished_run import Facts
 from genre_spark.schema import PARTITION_COLUMNS
+
+if TYPE_CHECKING:
+    from genre_spark.cli.terminal import Terminal
 
 CLUSTERS = place("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
 MODEL = place("--model", required=True, metavar="BUNDLE", help="A bundle made by cluster or train.")
@@ -45,27 +48,24 @@ NEW_BUNDLE = place("--output", required=True, metavar="BUNDLE", help="Directory 
 @table_options
 @run_options
 def cluster(
-    table: TableOptions, run: RunOptions, output: str, labels: str | None, previous: str | None
+    table: TableOptions, job: Job, output: str, labels: str | None, previous: str | None
 ) -> None:
     """Discovers synthetic genres."""
-    with job_of(run) as job:
-        from genre_spark.cli import views
-        from genre_spark.pipelines import cluster as pipeline
+    from genre_spark.cli import views
+    from genre_spark.pipelines import cluster as pipeline
 
-        source = table.source(job.settings)
-        earlier = job.model(previous) if previous else None
-        summary = job.run(
-            pipeline,
-            pipeline.ClusterRequest(source, output, job.settings, labels, earlier, job.run_id),
-        )
-        job.terminal.show(summary, views.bundle(summary), summary.facts)
-        same = table.words()
-        if summary.rows.with_genre:
-            job.terminal.show_next(
-                "train", *same, "--clusters", output, "--output", f"{output}-full"
-            )
-        else:
-            job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
+    source = table.source(job.settings)
+    earlier = job.model(previous) if previous else None
+    summary = job.run(
+        pipeline,
+        pipeline.ClusterRequest(source, output, job.settings, labels, earlier, job.run_id),
+    )
+    job.terminal.show(summary, views.bundle(summary), summary.facts)
+    same = table.words()
+    if summary.rows.with_genre:
+        job.terminal.show_next("train", *same, "--clusters", output, "--output", f"{output}-full")
+    else:
+        job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
 @click.command(
@@ -86,7 +86,7 @@ def cluster(
 @run_options
 def train(  # noqa: PLR0913  # an argument for each option
     table: TableOptions,
-    run: RunOptions,
+    job: Job,
     clusters: str,
     output: str,
     mlflow: bool,
@@ -94,36 +94,35 @@ def train(  # noqa: PLR0913  # an argument for each option
     answers: tuple[str, ...],
 ) -> None:
     """Trains, calibrates, evaluates and exports the CNN on the labelled tracks."""
-    with job_of(run) as job:
-        from genre_spark.bundle import registry
-        from genre_spark.cli import views
-        from genre_spark.pipelines import report as report_pipeline
-        from genre_spark.pipelines import train as pipeline
-        from genre_spark.pipelines.bundles import Request
+    from genre_spark.bundle import registry
+    from genre_spark.cli import views
+    from genre_spark.pipelines import report as report_pipeline
+    from genre_spark.pipelines import train as pipeline
+    from genre_spark.pipelines.bundles import Request
 
-        if register and not mlflow:
-            raise ConfigError("--register NAME needs --mlflow, which logs the model to register")
-        if mlflow:
-            from genre_spark.scoring import mlflow_model
+    if register and not mlflow:
+        raise ConfigError("--register NAME needs --mlflow, which logs the model to register")
+    if mlflow:
+        from genre_spark.scoring import mlflow_model
 
-            mlflow_model.check(register)
-        source = table.source(job.settings)
-        request = Request(source, job.model(clusters), output, job.settings, answers)
-        summary = job.run(pipeline, request)
-        shown, parts = summary.model_dump(mode="json", by_alias=True), [*views.bundle(summary)]
-        if mlflow:
-            job.terminal.report_progress("logging to MLflow")
-            with registry.on_disk(job.spark, output) as made, TemporaryDirectory() as folder:
-                page, pictures = f"{folder}/report.html", f"{folder}/pictures"
-                report_pipeline.run(None, made, page, job.settings, pictures=pictures)
-                logged = mlflow_model.log(made, job.settings, job.run_id, output, Path(folder))
-                if register:
-                    logged |= mlflow_model.register(logged, made, register)
-            shown["mlflow"] = logged
-            parts.append({"in MLflow": logged.get("registered", logged["model_uri"])})
-        job.terminal.show(shown, parts, summary.facts)
-        same = table.words()
-        job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
+        mlflow_model.check(register)
+    source = table.source(job.settings)
+    request = Request(source, job.model(clusters), output, job.settings, answers)
+    summary = job.run(pipeline, request)
+    shown, parts = summary.model_dump(mode="json", by_alias=True), [*views.bundle(summary)]
+    if mlflow:
+        job.terminal.report_progress("logging to MLflow")
+        with registry.on_disk(job.spark, output) as made, TemporaryDirectory() as folder:
+            page, pictures = f"{folder}/report.html", f"{folder}/pictures"
+            report_pipeline.run(None, made, page, job.settings, pictures=pictures)
+            logged = mlflow_model.log(made, job.settings, job.run_id, output, Path(folder))
+            if register:
+                logged |= mlflow_model.register(logged, made, register)
+        shown["mlflow"] = logged
+        parts.append({"in MLflow": logged.get("registered", logged["model_uri"])})
+    job.terminal.show(shown, parts, summary.facts)
+    same = table.words()
+    job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
 @click.command(
@@ -151,7 +150,7 @@ def train(  # noqa: PLR0913  # an argument for each option
 @run_options
 def evaluate(  # noqa: PLR0913  # an argument for each option
     table: TableOptions,
-    run: RunOptions,
+    job: Job,
     clusters: str,
     output: str,
     seeds: int,
@@ -159,22 +158,21 @@ def evaluate(  # noqa: PLR0913  # an argument for each option
     answers: tuple[str, ...],
 ) -> None:
     """Evaluates the classifier on held-out artists: baselines, ablation, learning curve."""
-    with job_of(run) as job:
-        from genre_spark.cli import views
-        from genre_spark.pipelines import evaluate as pipeline
+    from genre_spark.cli import views
+    from genre_spark.pipelines import evaluate as pipeline
 
-        source = table.source(job.settings)
-        request = pipeline.EvaluateRequest(
-            source,
-            job.model(clusters),
-            output,
-            job.settings,
-            answers,
-            n_seeds=seeds,
-            with_ablations=ablations,
-        )
-        summary = job.run(pipeline, request)
-        job.terminal.show(summary, views.study(summary))
+    source = table.source(job.settings)
+    request = pipeline.EvaluateRequest(
+        source,
+        job.model(clusters),
+        output,
+        job.settings,
+        answers,
+        n_seeds=seeds,
+        with_ablations=ablations,
+    )
+    summary = job.run(pipeline, request)
+    job.terminal.show(summary, views.study(summary))
 
 
 @click.command(
@@ -204,7 +202,7 @@ def evaluate(  # noqa: PLR0913  # an argument for each option
 @run_options
 def suggest(  # noqa: PLR0913  # an argument for each option
     table: TableOptions,
-    run: RunOptions,
+    job: Job,
     model: str,
     output: str,
     number: int,
@@ -212,16 +210,15 @@ def suggest(  # noqa: PLR0913  # an argument for each option
     answers: tuple[str, ...],
 ) -> None:
     """Chooses the most informative tracks to label."""
-    with job_of(run) as job:
-        from genre_spark.cli import views
-        from genre_spark.pipelines import suggest as pipeline
+    from genre_spark.cli import views
+    from genre_spark.pipelines import suggest as pipeline
 
-        source = table.source(job.settings)
-        request = pipeline.SuggestRequest(
-            source, job.model(model), output, job.settings, answers, number=number, check=check
-        )
-        summary = job.run(pipeline, request)
-        job.terminal.show(summary, views.questions(summary))
+    source = table.source(job.settings)
+    request = pipeline.SuggestRequest(
+        source, job.model(model), output, job.settings, answers, number=number, check=check
+    )
+    summary = job.run(pipeline, request)
+    job.terminal.show(summary, views.questions(summary))
 
 
 @click.command(
@@ -262,27 +259,26 @@ def suggest(  # noqa: PLR0913  # an argument for each option
 @run_options
 def score(
     table: TableOptions,
-    run: RunOptions,
+    job: Job,
     model: str,
     output: str,
     incremental: bool,
     dry_run: bool,
 ) -> None:
     """Labels every track of a catalogue."""
-    with job_of(run) as job:
-        from genre_spark.cli import views
-        from genre_spark.pipelines import score as pipeline
-        from genre_spark.publishing.labels import LabelRequest
+    from genre_spark.cli import views
+    from genre_spark.pipelines import score as pipeline
+    from genre_spark.publishing.labels import LabelRequest
 
-        source, bundle = table.source(job.settings), job.model(model)
-        made = job.run(
-            pipeline,
-            LabelRequest(source, bundle, output, job.settings, incremental, dry_run, job.run_id),
-        )
-        job.terminal.show(made.summary(), views.labels(made), made.facts)
-        if not dry_run:
-            words = ("--model", bundle.location, "--labels", output, "--output", "report.html")
-            job.terminal.show_next("report", *words)
+    source, bundle = table.source(job.settings), job.model(model)
+    made = job.run(
+        pipeline,
+        LabelRequest(source, bundle, output, job.settings, incremental, dry_run, job.run_id),
+    )
+    job.terminal.show(made.summary(), views.labels(made), made.facts)
+    if not dry_run:
+        words = ("--model", bundle.location, "--labels", output, "--output", "report.html")
+        job.terminal.show_next("report", *words)
 
 
 @click.command(
@@ -294,21 +290,18 @@ def score(
 @place("--output", required=True, metavar="FILE.html", help="The page.")
 @place("--pictures", metavar="DIR", help="Also write its charts there as PNG files.")
 @run_options
-def report(
-    run: RunOptions, model: str, labels: str | None, output: str, pictures: str | None
-) -> None:
+def report(job: Job, model: str, labels: str | None, output: str, pictures: str | None) -> None:
     """Writes an HTML report on a model and the catalogue that it labelled."""
-    with job_of(run) as job:
-        from genre_spark.pipelines import report as pipeline
-        from genre_spark.platform.storage import is_remote
+    from genre_spark.pipelines import report as pipeline
+    from genre_spark.platform.storage import is_remote
 
-        bundle = job.model(model)
-        job.terminal.report_progress(f"reporting on {bundle.location}")
-        # Local pages need no Spark, and so no Java.
-        by_hadoop = any(is_remote(path) for path in (labels, output, pictures) if path)
-        spark = job.spark() if by_hadoop else job.session
-        summary = pipeline.run(spark, bundle, output, job.settings, labels, pictures)
-        job.terminal.show(summary, [summary], Facts(made=(output,)))
+    bundle = job.model(model)
+    job.terminal.report_progress(f"reporting on {bundle.location}")
+    # Local pages need no Spark, and so no Java.
+    by_hadoop = any(is_remote(path) for path in (labels, output, pictures) if path)
+    spark = job.spark() if by_hadoop else job.session
+    summary = pipeline.run(spark, bundle, output, job.settings, labels, pictures)
+    job.terminal.show(summary, [summary], Facts(made=(output,)))
 
 
 @click.command(epilog="Example: genre-spark demo --output genre-spark-demo")
@@ -320,55 +313,52 @@ def report(
     help="Output folder; the output of an earlier demo is replaced.",
 )
 @run_options
-def demo(run: RunOptions, output: str) -> None:
+def demo(job: Job, output: str) -> None:
     """Runs cluster, train, score and report on a small real table."""
-    with job_of(run) as job:
-        from genre_spark.cli import views
-        from genre_spark.pipelines import demo as pipeline
+    from genre_spark.cli import views
+    from genre_spark.pipelines import demo as pipeline
 
-        catalog, folder, progress = pipeline.table(), Path(output), job.terminal.report_progress
-        pipeline.make_room(folder)
-        made = pipeline.run(job.spark(str(catalog)), catalog, folder, job.settings, progress)
-        job.terminal.show(made.summary(), views.demo(made))
+    catalog, folder, progress = pipeline.table(), Path(output), job.terminal.report_progress
+    pipeline.make_room(folder)
+    made = pipeline.run(job.spark(str(catalog)), catalog, folder, job.settings, progress)
+    job.terminal.show(made.summary(), views.demo(made))
 
 
 @click.command(epilog="Example: genre-spark datasets tidytuesday")
-@click.argument("name", type=DatasetName(files=False), required=False)
+@click.argument("name", shell_complete=complete_dataset, required=False)
 @output_options
-def datasets(run: RunOptions, name: str | None) -> None:
+def datasets(terminal: "Terminal", name: str | None) -> None:
     """Lists well-known public tables, or describes one.
 
     Pass a name to --dataset to map the columns of that table.
     """
-    with terminal_of(run) as terminal:
-        from genre_spark.catalog import public_datasets
-        from genre_spark.cli import views
+    from genre_spark.catalog import public_datasets
+    from genre_spark.cli import views
 
-        if name:
-            table = public_datasets.described(name)
-            terminal.show(table.summary(), views.dataset(table))
-        else:
-            tables = public_datasets.listed()
-            terminal.show([one.summary() for one in tables], views.datasets(tables))
+    if name:
+        table = public_datasets.described(name)
+        terminal.show(table.summary(), views.dataset(table))
+    else:
+        tables = public_datasets.listed()
+        terminal.show([one.summary() for one in tables], views.datasets(tables))
 
 
 @click.command(epilog="Example: genre-spark fetch tidytuesday")
-@click.argument("name", type=DatasetName(files=False))
+@click.argument("name", shell_complete=complete_dataset)
 @place("--output", metavar="FILE", help="The file.  [its own name, in the current folder]")
 @output_options
-def fetch(run: RunOptions, name: str, output: str | None) -> None:
+def fetch(terminal: "Terminal", name: str, output: str | None) -> None:
     """Downloads a well-known table, or prints the page to get it from.
 
     Resumes an interrupted download; the file gets its name once its checksum is correct.
     """
-    with terminal_of(run) as terminal:
-        from genre_spark.catalog import public_datasets
-        from genre_spark.cli import views
+    from genre_spark.catalog import public_datasets
+    from genre_spark.cli import views
 
-        target = public_datasets.where_to(name, output)
-        with terminal.downloading(f"fetching {name} to {target}") as advance:
-            table = public_datasets.get(name, target, advance)
-        terminal.show(table, views.fetched(table))
+    target = public_datasets.where_to(name, output)
+    with terminal.downloading(f"fetching {name} to {target}") as advance:
+        table = public_datasets.get(name, target, advance)
+    terminal.show(table, views.fetched(table))
 
 
 @click.command(epilog="Example: genre-spark inspect --catalog tracks.csv.gz --output mine.yaml")
@@ -376,35 +366,34 @@ def fetch(run: RunOptions, name: str, output: str | None) -> None:
 @place("--output", metavar="FILE.yaml", help="Write the inferred mapping there, to be edited.")
 @table_options
 @run_options
-def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
+def inspect(table: TableOptions, job: Job, output: str | None) -> None:
     """Shows the columns of a table, how they are read, and the rows that would be quarantined.
 
     Without --dataset the mapping of columns is inferred.
     """
+    from genre_spark.catalog import advice, inspection
+    from genre_spark.cli import views
+
     if table.dataset and output:
-        raise click.UsageError(
+        raise ConfigError(
             "--output writes an inferred mapping, and --dataset has one: give only one of them"
         )
-    with job_of(run) as job:
-        from genre_spark.catalog import advice, inspection
-        from genre_spark.cli import views
-
-        if output:
-            advice.check_absent(Path(output))
-        source = table.source(job.settings)
-        spark = job.spark(source.path)
-        job.terminal.report_progress(f"inspecting {table.catalog}")
-        is_mapped = table.dataset is not None
-        found = inspection.inspect(spark, source, is_mapped, job.settings.catalog)
-        if output:
-            advice.write(found, Path(output))
-        then = advice.next_command(found, table.dataset, output, source.fmt)
-        found = found.model_copy(update={"draft": output, "next": then})
-        job.terminal.show(found, views.inspection(found), Facts(rows=found.rows))
+    if output:
+        advice.check_absent(Path(output))
+    source = table.source(job.settings)
+    spark = job.spark(source.path)
+    job.terminal.report_progress(f"inspecting {table.catalog}")
+    is_mapped = table.dataset is not None
+    found = inspection.inspect(spark, source, is_mapped, job.settings.catalog)
+    if output:
+        advice.write(found, Path(output))
+    then = advice.next_command(found, table.dataset, output, source.fmt)
+    found = found.model_copy(update={"draft": output, "next": then})
+    job.terminal.show(found, views.inspection(found), Facts(rows=found.rows))
 
 
 @click.command(epilog="Example: genre-spark labels labelled --rows 5")
-@click.argument("labelled", metavar="DIR", type=Place())
+@click.argument("labelled", metavar="DIR", type=PLACE)
 @click.option(
     "--rows",
     type=click.IntRange(min=0),
@@ -426,7 +415,7 @@ def inspect(table: TableOptions, run: RunOptions, output: str | None) -> None:
 @DATASET
 @reader_options
 def labels(  # noqa: PLR0913  # an argument for each option
-    run: RunOptions,
+    job: Job,
     labelled: str,
     rows: int,
     output: str | None,
@@ -439,26 +428,25 @@ def labels(  # noqa: PLR0913  # an argument for each option
     Local directories and Delta tables are read without Spark; --catalog needs it. Its columns are mapped
     as they were for the labels; a mapping with SQL expressions must be given as --dataset.
     """
-    with job_of(run) as job:
-        from genre_spark.cli import views
-        from genre_spark.pipelines import report as pipeline
-        from genre_spark.publishing import reader
-        from genre_spark.source import load_dataset
+    from genre_spark.cli import views
+    from genre_spark.pipelines import report as pipeline
+    from genre_spark.publishing import reader
+    from genre_spark.source import load_dataset
 
-        options = job.settings.delta.storage_options
-        if output:
-            mapping = None if dataset is None else load_dataset(dataset)
-            wanted = pipeline.BrowseRequest(labelled, output, max_tracks, catalog, mapping, options)
-            made = pipeline.browse(job.spark, wanted)
-            tracks = f"{made.tracks:,} of {made.of:,}"
-            job.terminal.show(made, [{"page": made.page, "tracks": tracks}])
-            return
-        if catalog or dataset:
-            raise ConfigError(
-                "--catalog and --dataset add names to a page: give --output FILE.html too"
-            )
-        found = reader.LabelledTable(job.spark, labelled, options).look(rows)
-        job.terminal.show(found.summary(), views.labelled(found))
+    options = job.settings.delta.storage_options
+    if output:
+        mapping = None if dataset is None else load_dataset(dataset)
+        wanted = pipeline.BrowseRequest(labelled, output, max_tracks, catalog, mapping, options)
+        made = pipeline.browse(job.spark, wanted)
+        tracks = f"{made.tracks:,} of {made.of:,}"
+        job.terminal.show(made, [{"page": made.page, "tracks": tracks}])
+        return
+    if catalog or dataset:
+        raise ConfigError(
+            "--catalog and --dataset add names to a page: give --output FILE.html too"
+        )
+    found = reader.LabelledTable(job.spark, labelled, options).look(rows)
+    job.terminal.show(found.summary(), views.labelled(found))
 
 
 @click.command(epilog="Example: genre-spark schema manifest > manifest.schema.json")
@@ -481,11 +469,10 @@ def warm() -> None:
 
 @warm.command(epilog="Example: genre-spark warm stop")
 @output_options
-def stop(run: RunOptions) -> None:
+def stop(terminal: "Terminal") -> None:
     """Stops the server; it stops by itself half an hour after the last command."""
-    with terminal_of(run) as terminal:
-        from genre_spark.platform import warm_server
+    from genre_spark.platform import warm_server
 
-        stopped = warm_server.stop()
-        shown = "stopped" if stopped else "none runs"
-        terminal.show({"stopped": stopped}, [{"warm Spark": shown}])
+    stopped = warm_server.stop()
+    shown = "stopped" if stopped else "none runs"
+    terminal.show({"stopped": stopped}, [{"warm Spark": shown}])

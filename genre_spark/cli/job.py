@@ -7,7 +7,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -105,10 +105,8 @@ def job_of(run: "RunOptions") -> Iterator[Job]:
         on_connect = _is_on_connect(run)
         settings = load_settings(run.config, run.overrides, run.seed, run.settings)
         job = Job(settings, terminal, run, run_id, on_connect)
-        try:
+        with job.opened:  # at its end, Spark is stopped, or its server left
             yield job
-        finally:
-            job.opened.close()  # stops Spark, or leaves its server
 
 
 def _is_on_connect(run: "RunOptions") -> bool:
@@ -148,11 +146,8 @@ def terminal_of(run: "RunOptions", run_id: str = "") -> Iterator["Terminal"]:
     if not run.verbose:
         # Libraries warn about each other, and of nothing that a user could mend.
         warnings.simplefilter("ignore")
-    terminal = Terminal(run.as_json, silent, logger.info if as_lines else None)
-    try:
+    with closing(Terminal(run.as_json, silent, logger.info if as_lines else None)) as terminal:
         yield terminal
-    finally:
-        terminal.close()
 
 
 def _sends(metrics: str | None, lineage: str | None) -> list[Send]:

@@ -2,12 +2,14 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from genre_spark.cli.job import job_of, terminal_of
 from genre_spark.monitoring.json_logs import JSON, TEXT
 from genre_spark.schema import TABLE_FORMATS
 
@@ -79,39 +81,30 @@ class RunOptions:
     openlineage: str | None = None
 
 
-class Place(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
-    """A path or URI: any text, which shells complete as a file."""
-
-    name = "path"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Leaves it to the shell."""
-        return [CompletionItem(incomplete, type="file")]
+# A path or URI: any text, which shells complete as a file.
+PLACE = click.Path(readable=False)
 
 
-class DatasetName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
-    """A mapping in conf/datasets; where `files`, also any file."""
+def complete_dataset(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of mappings in conf/datasets that begin so."""
+    from genre_spark.source import dataset_names
 
-    name = "name"
+    return [CompletionItem(name) for name in dataset_names() if name.startswith(incomplete)]
 
-    def __init__(self, files: bool):
-        self._files = files
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Names that begin so."""
-        from genre_spark.source import dataset_names
-
-        found = [CompletionItem(n) for n in dataset_names() if n.startswith(incomplete)]
-        return [*found, CompletionItem(incomplete, type="file")] if self._files else found
+def complete_dataset_or_file(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The same, and files."""
+    names = complete_dataset(context, parameter, incomplete)
+    return [*names, CompletionItem(incomplete, type="file")]
 
 
 def place(*names: str, **settings: Any) -> Callable[..., Any]:
     """An option that is a path or URI."""
-    return click.option(*names, type=Place(), **settings)
+    return click.option(*names, type=PLACE, **settings)
 
 
 CATALOG = place(
@@ -119,7 +112,7 @@ CATALOG = place(
 )
 DATASET = click.option(
     "--dataset",
-    type=DatasetName(files=True),
+    shell_complete=complete_dataset_or_file,
     metavar="NAME|FILE",
     help="Mapping of the table's columns: a name from conf/datasets, or a file.",
 )
@@ -176,8 +169,8 @@ _OUTPUT = (
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of all commands: what they print, in `RunOptions`."""
-    return _apply(*_OUTPUT)(_as_run(command))
+    """Options of commands without a job: what they print. They get a `Terminal`."""
+    return _apply(*_OUTPUT)(_within(terminal_of, "terminal", command))
 
 
 CONFIG = place("--config", metavar="FILE", help="Settings that override the defaults.")
@@ -194,12 +187,12 @@ _OF_SPARK = (CONFIG, OVERRIDES, MASTER, WARM, REMOTE)
 
 
 def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of commands that only read, which get them as `RunOptions`."""
-    return _apply(*_OF_SPARK, *_OUTPUT)(_as_run(command))
+    """Options of commands that only read, which get a `Job`."""
+    return _apply(*_OF_SPARK, *_OUTPUT)(_within(job_of, "job", command))
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of commands that run a job, which get them as `RunOptions`."""
+    """Options of commands that run a job, which get a `Job`."""
     return _apply(
         *_OF_SPARK,
         click.option("--seed", type=int, help="Random seed."),
@@ -220,7 +213,21 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="FILE|URL",
             help="Append an OpenLineage event to a file, or send it to a server.",
         ),
-    )(_as_run(command))
+    )(_within(job_of, "job", command))
+
+
+def _within(
+    block: Callable[[RunOptions], AbstractContextManager[Any]],
+    name: str,
+    command: Callable[..., Any],
+) -> Callable[..., Any]:
+    """The command within a block by its options; it takes what that gives as `name`."""
+
+    def within(run: RunOptions, **given: Any) -> Any:
+        with block(run) as entered:
+            return command(**{name: entered}, **given)
+
+    return _as_run(functools.wraps(command)(within))
 
 
 def _as_run(command: Callable[..., Any]) -> Callable[..., Any]:

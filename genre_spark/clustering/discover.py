@@ -8,6 +8,7 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from genre_spark.catalog.catalogue import Catalogue
 from genre_spark.clustering import (
     catalogue_passes,
     matching,
@@ -25,32 +26,10 @@ from genre_spark.config import Settings
 from genre_spark.features import scaling
 from genre_spark.features.artist_batches import GROUP
 from genre_spark.features.artist_pass import narrow, oversized_artists
-from genre_spark.features.feature_sources import FeatureSources
 from genre_spark.features.scaling import FeatureScaler
 from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE
 
 _TRACKS_PER_PARTITION = 50_000
-
-
-@dataclass(frozen=True)
-class Tracks:
-    """A catalogue to cluster.
-
-    `accepted`: All accepted tracks.
-    `sampled`: A bounded random sample of those with features, to which scaling is fitted.
-    `n`, `n_with_features`: Accepted tracks, and those of them that have features.
-    `features`: Features to use if they vary.
-    `groups`: Those of `schema.GROUPS` that the catalogue has.
-    `sources`: By which the features were made comparable.
-    """
-
-    accepted: DataFrame
-    sampled: DataFrame
-    n: int
-    n_with_features: int
-    features: tuple[str, ...]
-    groups: tuple[str, ...]
-    sources: FeatureSources | None = None
 
 
 @dataclass(frozen=True)
@@ -72,19 +51,23 @@ class _Compared:
     sample: Sample
 
 
-def discover(tracks: Tracks, settings: Settings, previous: Previous | None = None) -> Found:
+def discover(
+    catalogue: Catalogue, sampled: DataFrame, settings: Settings, previous: Previous | None = None
+) -> Found:
     """Discovers the synthetic genres of a catalogue; those that `previous` has too keep id and name.
 
     Raises `InputError` where artists do not differ in any feature, or there are too few distinct
     tracks; `BundleError` where `previous` rests on other features.
+
+    `sampled`: The catalogue's `sampled`, to which scaling is fitted.
     """
-    scaler = scaling.fit(tracks.sampled, tracks.features)
-    if tracks.sources:
-        scaler = scaler.model_copy(update={"sources": tracks.sources})
+    scaler = scaling.fit(sampled, catalogue.features)
+    if catalogue.sources:
+        scaler = scaler.model_copy(update={"sources": catalogue.sources})
     if previous:
         matching.check(previous, scaler)
         scaler = previous.scaler
-    with _compared(tracks, scaler, settings, previous) as compared:
+    with _compared(catalogue, scaler, settings, previous) as compared:
         if previous:
             matching.check_owner(previous, compared.owner)
         part, stability, chosen = _fit(compared, settings, previous)
@@ -95,11 +78,11 @@ def discover(tracks: Tracks, settings: Settings, previous: Previous | None = Non
 
 @contextmanager
 def _compared(
-    tracks: Tracks, scaler: FeatureScaler, settings: Settings, previous: Previous | None
+    catalogue: Catalogue, scaler: FeatureScaler, settings: Settings, previous: Previous | None
 ) -> Iterator[_Compared]:
     """By artist; by album where too few artists have several tracks; else each track alone."""
-    for owner in (*[name for name in (ARTIST, ALBUM) if name in tracks.groups], None):
-        narrowed = _narrowed(tracks, scaler, settings, owner).persist()
+    for owner in (*catalogue.groups, None):
+        narrowed = _narrowed(catalogue, scaler, settings, owner).persist()
         try:
             if owner is None:
                 fitted = metric.plain(scaler)
@@ -109,7 +92,8 @@ def _compared(
                     continue
                 fitted = metric.fit(moments, scaler, settings.clustering, owner)
             metrics = [fitted, *([previous.synthetic.metric] if previous else [])]
-            n, size = tracks.n_with_features, settings.clustering.sample_size
+            counts, size = catalogue.counts, settings.clustering.sample_size
+            n = counts.accepted - counts.without_features
             sampled = catalogue_passes.draw_sample(
                 narrowed, n, scaler, metrics, size, settings.seed
             )
@@ -120,14 +104,14 @@ def _compared(
 
 
 def _narrowed(
-    tracks: Tracks, scaler: FeatureScaler, settings: Settings, owner: str | None
+    catalogue: Catalogue, scaler: FeatureScaler, settings: Settings, owner: str | None
 ) -> DataFrame:
     """Narrow columns, artists complete in partitions, the same ones on every machine."""
-    limit = settings.scoring.max_group
-    parts = oversized_artists(tracks.accepted, tracks.n, limit, owner) if owner else {}
+    tracks, n, limit = catalogue.tracks, catalogue.counts.accepted, settings.scoring.max_group
+    parts = oversized_artists(tracks, n, limit, owner) if owner else {}
     columns = {name: F.col(name) for name in (ARTIST, TITLE, ALBUM, GENRE)}
-    narrowed = narrow(tracks.accepted, scaler, parts, others=columns, owner=owner)
-    return narrowed.repartition(-(-tracks.n // _TRACKS_PER_PARTITION), GROUP)
+    narrowed = narrow(tracks, scaler, parts, others=columns, owner=owner)
+    return narrowed.repartition(-(-n // _TRACKS_PER_PARTITION), GROUP)
 
 
 def _fit(

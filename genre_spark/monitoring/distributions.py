@@ -66,7 +66,7 @@ def check_drift(
     sample = catalogue.sample
     shifts = drift.of_features(profile.features, binned_as(profile, sample.with_features))
     coverage = drift.Coverage.of(sample, profile)
-    found = drift.assess(coverage, shifts, {}, settings, catalogue.left_out)
+    found = drift.assess(coverage, shifts, settings, catalogue.left_out)
     drift.check(found, path)
     return found
 

@@ -180,11 +180,10 @@ def of_labels(before: LabelProfile, found: LabelProfile) -> dict[str, LabelShift
 def assess(
     coverage: Coverage,
     features: Mapping[str, FeatureShift],
-    labels: Mapping[str, LabelShift],
     settings: DriftSettings,
     absent: Collection[str] = (),
 ) -> Drift:
-    """What was measured, each distance with its level.
+    """What was measured of features, each distance with its level.
 
     `coverage`: More tracks without features than before only warn: sources of features cover what
         they cover, and such tracks are labelled by what else is known.
@@ -203,7 +202,7 @@ def assess(
     }
     more = coverage.without_features - coverage.without_features_before
     levels = [WARN if more > settings.warn_missing else OK, *(one.level for one in found.values())]
-    of_features = Drift(
+    return Drift(
         assessed=assessed,
         level=max(levels, key=LEVELS.index),
         without_features=round(coverage.without_features, 6),
@@ -212,7 +211,6 @@ def assess(
         labels={},
         limits=settings,
     )
-    return with_labels(of_features, labels)
 
 
 def with_labels(found: Drift, labels: Mapping[str, LabelShift]) -> Drift:

@@ -14,7 +14,14 @@ from genre_spark._model import SparseModel, now
 from genre_spark.bundle import files
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.genre_metrics import GenreMetrics
-from genre_spark.bundle.manifest import CatalogueFacts, Manifest, ScoringPart, model_id
+from genre_spark.bundle.manifest import (
+    CatalogueFacts,
+    LabelProfile,
+    Manifest,
+    Profile,
+    ScoringPart,
+    model_id,
+)
 from genre_spark.catalog import answers
 from genre_spark.catalog.catalogue import Catalogue, Source, scan_catalogue
 from genre_spark.catalog.rows import RowCounts
@@ -22,6 +29,7 @@ from genre_spark.classifier import training_set
 from genre_spark.classifier.training_set import LabelledTracks
 from genre_spark.clustering.results import Change, QualityComparison
 from genre_spark.config import Settings
+from genre_spark.monitoring.distributions import feature_profiles
 from genre_spark.monitoring.finished_run import Facts
 from genre_spark.platform.safe_text import redact
 from genre_spark.publishing.labels import PublishedLabels
@@ -96,6 +104,22 @@ def names_of(tracks: DataFrame, ids: Sequence[str]) -> dict[str, dict[str, Any]]
 def catalogue_facts(catalogue: Catalogue, source: Source) -> CatalogueFacts:
     """Where the tracks come from, and how many there are."""
     return CatalogueFacts(source=redact(source.path), rows=catalogue.counts)
+
+
+def catalogue_profile(
+    catalogue: Catalogue, sampled: DataFrame, features: Sequence[str], labels: LabelProfile
+) -> Profile:
+    """What a catalogue is like, by which the drift of later ones is measured.
+
+    `sampled`: The catalogue's `sampled`, or the features of it.
+    """
+    counts = catalogue.counts
+    return Profile(
+        tracks=counts.accepted,
+        without_features=counts.without_features / counts.accepted,
+        features=feature_profiles(sampled, features),
+        labels=labels,
+    )
 
 
 class BundleSummary(SparseModel):

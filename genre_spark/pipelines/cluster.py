@@ -7,18 +7,20 @@ from pyspark.sql import SparkSession
 from genre_spark.bundle import files, registry
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import LabelProfile, Manifest, Profile, ScoringPart
-from genre_spark.catalog import row_counts, validation
 from genre_spark.catalog.catalogue import Catalogue, Source, open_catalogue
-from genre_spark.clustering.discover import Tracks, discover
+from genre_spark.clustering.discover import discover
 from genre_spark.config import Settings
 from genre_spark.features import feature_sources
-from genre_spark.monitoring import distributions
-from genre_spark.pipelines.bundles import BundleSummary, catalogue_facts, new_manifest
+from genre_spark.pipelines.bundles import (
+    BundleSummary,
+    catalogue_facts,
+    catalogue_profile,
+    new_manifest,
+)
 from genre_spark.platform.progress import ReportProgress, to_log
 from genre_spark.publishing.destination import destination_of
 from genre_spark.publishing.labels import LabelRequest, publish_labels
 from genre_spark.reporting import model_card
-from genre_spark.schema import ALBUM, ARTIST, GENRE, TITLE, TRACK_ID
 
 
 @dataclass(frozen=True)
@@ -72,22 +74,9 @@ def run(
 def _discover(
     catalogue: Catalogue, source: Source, settings: Settings, previous: Bundle | None
 ) -> tuple[Manifest, Profile]:
-    n_tracks, n_without = catalogue.counts.accepted, catalogue.counts.without_features
-    needed = (TRACK_ID, ARTIST, ALBUM, TITLE, GENRE, *catalogue.features)
-    tracks = catalogue.tracks.select(*needed)
-    with_features = validation.with_features(tracks, catalogue.features)
-    sampled = row_counts.bounded(with_features, n_tracks - n_without).persist()
+    sampled = catalogue.sampled.select(*catalogue.features).persist()
     try:
-        given = Tracks(
-            tracks,
-            sampled,
-            n_tracks,
-            n_tracks - n_without,
-            catalogue.features,
-            catalogue.groups,
-            catalogue.sources,
-        )
-        found = discover(given, settings, previous.as_previous() if previous else None)
+        found = discover(catalogue, sampled, settings, previous.as_previous() if previous else None)
         unused = tuple(name for name in catalogue.features if name not in found.scaler.features)
         manifest = new_manifest(
             ScoringPart(scaler=found.scaler, synthetic=found.synthetic, genres=None),
@@ -99,11 +88,7 @@ def _discover(
             genres=None,
         )
         sizes = {genre.name: genre.size for genre in found.discovery.synthetic_genres}
-        return manifest, Profile(
-            tracks=n_tracks,
-            without_features=n_without / n_tracks,
-            features=distributions.feature_profiles(sampled, found.scaler.features),
-            labels=LabelProfile(synthetic_genres=sizes),
-        )
+        labels = LabelProfile(synthetic_genres=sizes)
+        return manifest, catalogue_profile(catalogue, sampled, found.scaler.features, labels)
     finally:
         sampled.unpersist()

@@ -1,8 +1,6 @@
 """`genre-spark evaluate`: studies the classifier on the labelled sample and publishes the study."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
@@ -70,9 +68,8 @@ def run(
                 data=catalogue_facts(catalogue, source),
                 settings=settings,
             )
-        with tempfile.TemporaryDirectory(prefix="genre-spark-") as folder:
-            study_report.write(made, Path(folder) / "study")
-            storage.upload(Path(folder) / "study", target.staging)
+        with atomic_directory.staging_locally(storage, target) as folder:
+            study_report.write(made, folder)
         content = made.model_dump(mode="json")
         atomic_directory.write_manifest(storage, target, content, atomic_directory.STUDY)
     return StudySummary(path=output, **dict(made))

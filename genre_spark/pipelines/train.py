@@ -15,6 +15,7 @@ from genre_spark.pipelines.bundles import (
     BundleSummary,
     Request,
     catalogue_facts,
+    catalogue_profile,
     labelled_sample,
     new_manifest,
 )
@@ -66,20 +67,17 @@ def run(
             n_tracks = catalogue.counts.accepted
             report_progress(f"profiling labels of {n_tracks:,} tracks", n_tracks)
             made = Bundle(folder, manifest, onnx, base.profile)
-            profile = _profile(spark, catalogue, made, settings.scoring.max_group)
+            profile = _profile(catalogue, made, settings.scoring.max_group)
             files.write_files(folder, manifest, profile, model_card.render(manifest))
             files.load(folder, kind="full")
     return BundleSummary.of(manifest, output)
 
 
-def _profile(spark: SparkSession, catalogue: Catalogue, made: Bundle, max_group: int) -> Profile:
+def _profile(catalogue: Catalogue, made: Bundle, max_group: int) -> Profile:
     """The catalogue, and what the new model makes of it."""
     now, n = made.manifest.created_at, catalogue.counts.accepted
-    needed = made.manifest.scoring.scaler.features
-    features = distributions.feature_profiles(catalogue.sampled, needed)
-    labelled = job.labelled(
-        Tracks.of(catalogue.tracks, n, max_group, made.manifest.scoring.owner), made, now
-    )
+    scoring = made.manifest.scoring
+    tracks = Tracks.of(catalogue.tracks, n, max_group, scoring.owner)
+    labelled = job.labelled(tracks, made, now)
     labels = distributions.label_profile(distributions.label_groups(labelled))
-    without = catalogue.counts.without_features / n
-    return Profile(tracks=n, without_features=without, features=features, labels=labels)
+    return catalogue_profile(catalogue, catalogue.sampled, scoring.scaler.features, labels)

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -240,6 +241,17 @@ def publishing(
                 _switch(storage, target, kind)
         finally:
             storage.delete(target.staging)
+
+
+@contextmanager
+def staging_locally(storage: Storage, target: Target) -> Iterator[Path]:
+    """A new folder on the local disk; what the block makes in it is staged at its end."""
+    with tempfile.TemporaryDirectory(prefix="genre-spark-") as made:
+        # Temporary folders are private to their owner; what is published, all may read.
+        folder = Path(made, "staged")
+        folder.mkdir()
+        yield folder
+        storage.upload(folder, target.staging)
 
 
 def staged_files(storage: Storage, target: Target) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -201,10 +201,8 @@ class HadoopStorage:
         return self._jvm.org.apache.hadoop.fs.Path(path)
 
     def _write(self, stream: Any, text: str) -> None:
-        try:
+        with closing(stream):
             stream.write(bytearray(text.encode("utf-8")))
-        finally:
-            stream.close()
 
 
 def without_globs(path: str) -> str:
@@ -221,10 +219,8 @@ def read_head(spark: SparkSession, uri: str, size: int) -> bytes:
 
 
 def _first_bytes(stream: Any, size: int) -> bytes:
-    try:
+    with closing(stream):
         return bytes(stream.readNBytes(size))
-    finally:
-        stream.close()
 
 
 @contextmanager

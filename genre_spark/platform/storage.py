@@ -39,16 +39,14 @@ def local_path(path: str) -> Path:
     return Path(unquote(urlparse(path).path)) if path.startswith("file:") else Path(path)
 
 
-def read_small(path: Path, folder: Path | None = None) -> bytes:
+def read_small(path: Path) -> bytes:
     """A small file that somebody else may have put there, whole; opening it never blocks.
 
-    Raises `InputError` if it is not a plain file (but a pipe, a device, a folder), lies outside of
-    the folder, or has more than `MAX_SMALL` bytes. Raises `OSError` if it is missing or cannot be
+    Raises `InputError` if it is not a plain file (but a pipe, a device, a folder), is a link out of
+    its folder, or has more than `MAX_SMALL` bytes. Raises `OSError` if it is missing or cannot be
     read.
-
-    `folder`: Links may not lead out of it; by default the file's own folder.
     """
-    real, inside = path.resolve(strict=True), (folder or path.parent).resolve()
+    real, inside = path.resolve(strict=True), path.parent.resolve()
     if not real.is_relative_to(inside):
         raise InputError(f"{path}: is a link to a file outside of {inside}")
     with _opened(real) as file:

@@ -5,10 +5,11 @@ row counts of a table's files need neither Spark nor Java. Paths are relative to
 """
 
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from genre_spark.platform.storage import (
 
 # Requests to an object store wait most of their time.
 _PARALLEL = 8
+_AT_ONCE = 2**23  # bytes that are copied from or to a store in one request
 
 
 class TableFiles:
@@ -41,7 +43,8 @@ class TableFiles:
     def __init__(self, root: str, options: Mapping[str, str]):
         self.root = root
         if is_remote(root):
-            self._fs = fs.PyFileSystem(_Handler(root, dict(options)))
+            self._store = _Store(root, dict(options))
+            self._fs = fs.PyFileSystem(self._store)
         else:
             self._fs = fs.SubTreeFileSystem(root, fs.LocalFileSystem())
 
@@ -81,12 +84,12 @@ class TableFiles:
     def write_text(self, path: str, text: str) -> None:
         """Writes a small UTF-8 file."""
         with _writing(self.root):
-            self._fs.create_dir(path.rpartition("/")[0], recursive=True)
-            if not is_remote(self.root):
-                LocalStorage().write_text(f"{self.root}/{path}", text)
+            if is_remote(self.root):
+                with closing(self._store.open_output_stream(path)) as out:
+                    out.write(text.encode("utf-8"))
                 return
-            with self._fs.open_output_stream(path) as file:
-                file.write(text.encode("utf-8"))
+            self._fs.create_dir(path.rpartition("/")[0], recursive=True)
+            LocalStorage().write_text(f"{self.root}/{path}", text)
 
     def delete(self, path: str) -> None:
         """Deletes a file, if it is there."""
@@ -99,14 +102,15 @@ class TableFiles:
             LocalStorage().delete_empty(f"{self.root}/{folder}")
 
     def upload(self, source: Path, folder: str) -> None:
-        """Copies the files below a local folder that readers need, to below `folder`."""
+        """Copies the files below a local folder that readers need to a store, below `folder`."""
         with _writing(self.root):
             for file in sorted(source.rglob("*.parquet")):
                 target = f"{folder}/{file.relative_to(source).as_posix()}"
-                self._fs.create_dir(target.rpartition("/")[0], recursive=True)
-                with self._fs.open_output_stream(target) as out, file.open("rb") as local:
-                    while part := local.read(2**23):
-                        out.write(part)
+                with (
+                    closing(self._store.open_output_stream(target)) as out,
+                    file.open("rb") as local,
+                ):
+                    shutil.copyfileobj(local, out, _AT_ONCE)
 
     def download(self, paths: Iterable[str], folder: Path) -> list[str]:
         """Copies files to the local disk, each to a place of its own; their new paths, in order."""
@@ -115,8 +119,7 @@ class TableFiles:
             target = folder / f"{number:06d}.parquet"
             try:
                 with self._fs.open_input_file(path) as file, target.open("wb") as local:
-                    while part := bytes(file.read(2**23)):
-                        local.write(part)
+                    shutil.copyfileobj(file, local, _AT_ONCE)
             except OSError as err:
                 raise InputError(f"{self.root}/{path}: cannot be read: {one_line(err)}") from err
             made.append(str(target))
@@ -147,41 +150,12 @@ def one_line(err: Exception) -> str:
     return plain(" ".join(text.split())) or type(err).__name__
 
 
-class _Handler(DeltaStorageHandler):
-    """As deltalake's, whose output streams refuse the buffers that pyarrow gives them."""
+class _Store(DeltaStorageHandler):
+    """As deltalake's, with output streams that take bytes: pyarrow would give them its own buffers."""
 
-    def open_output_stream(
-        self, path: str, metadata: dict[str, str] | None = None
-    ) -> pa.PythonFile:
-        return pa.PythonFile(_Output(self._handler.open_output_stream(path, metadata)), mode="w")
-
-
-class _Output:
-    """A stream of deltalake's that takes any buffer."""
-
-    closed = False
-
-    def __init__(self, stream: Any):
-        self._stream = stream
-
-    def write(self, data: Any) -> int:
-        return int(self._stream.write(bytes(data)))
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def close(self) -> None:
-        self._stream.close()
-        self.closed = True
-
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
+    def open_output_stream(self, path: str, metadata: dict[str, str] | None = None) -> Any:
+        """A file to write to."""
+        return self._handler.open_output_stream(path, metadata)
 
 
 @contextmanager

@@ -58,11 +58,10 @@ class Destination(ABC):
 
     @abstractmethod
     def complete(self, manifest: Manifest, labels: DataFrame) -> None:
-        """Takes the manifest, once labels and quarantine are written and verified."""
+        """Takes the manifest, once labels and quarantine are written and verified.
 
-    def files(self) -> dict[str, int]:
-        """Bytes of the written files by relative path, where nothing else lists them."""
-        return {}
+        Where no log lists the files, they are listed in the manifest as it is written.
+        """
 
     def storable(self, quarantined: DataFrame) -> DataFrame:
         """The quarantined rows in types that the format has."""
@@ -97,10 +96,6 @@ class Directory(Destination):
     def published(self, columns: Collection[str]) -> DataFrame:
         """The rows in the directory."""
         return writer.read(self._spark, self._target.path, columns)
-
-    def files(self) -> dict[str, int]:
-        """See `atomic_directory.staged_files`."""
-        return atomic_directory.staged_files(self._storage, self._target)
 
     def complete(self, manifest: Manifest, labels: DataFrame) -> None:
         """Writes the manifest into the staged directory."""

@@ -238,7 +238,7 @@ def _manifest(
         settings=request.settings,
         finished_at=now(),
         seconds=round(time.monotonic() - run.started, 1),
-        files=run.target.files(),
+        files={},  # listed where it is written
     )
 
 
@@ -299,10 +299,10 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
     rows, verify = run.target.storable(rows), run.request.settings.publishing.verify
     columns = (*catalogue.source.names, REASONS)
     with reading(f"{path}: cannot be read any more"):
-        written, reasons = writer.stage_quarantine(
+        n_written, reasons = writer.stage_quarantine(
             rows, columns, run.target.quarantine, run.target.hide_quarantine, verify
         )
-    writer.reconcile(read, labelled, written.rows)
+    writer.reconcile(read, labelled, n_written)
     counts = GatedRows(
         read=read,
         accepted=labelled,

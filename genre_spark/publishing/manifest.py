@@ -17,7 +17,7 @@ from genre_spark.catalog.rows import RowCounts
 from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.monitoring.drift import Drift
-from genre_spark.platform.atomic_directory import MANIFEST, read_manifest, require_manifest
+from genre_spark.platform.atomic_directory import MANIFEST, read_manifest
 from genre_spark.platform.storage import Storage
 from genre_spark.schema import EXPLAINED_COLUMNS, LABEL_COLUMNS
 from genre_spark.source import Dataset
@@ -185,15 +185,6 @@ def published(content: dict[str, Any]) -> Published:
         return Published.model_validate(content)
     except ValidationError:
         return Published()
-
-
-def require(storage: Storage, path: str) -> Manifest:
-    """The manifest of a labelled catalogue.
-
-    Raises `InputError` if the path is not a labelled catalogue, or another version of genre-spark
-    wrote it.
-    """
-    return checked(require_manifest(storage, path), path)
 
 
 def checked(content: dict[str, Any], path: str) -> Manifest:

@@ -14,12 +14,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from genre_spark.errors import InputError
-from genre_spark.platform.atomic_directory import MANIFEST
+from genre_spark.platform.atomic_directory import MANIFEST, require_manifest
 from genre_spark.platform.hadoop import GetSpark, storage_at, without_globs
 from genre_spark.platform.spark_errors import raising
 from genre_spark.platform.storage import is_remote, local_path
 from genre_spark.publishing.destination import logged_table
-from genre_spark.publishing.manifest import Manifest, checked, require
+from genre_spark.publishing.manifest import Manifest, checked
 from genre_spark.schema import TRACK_ID
 
 _SHOWN = (TRACK_ID, "synthetic_genre", "synthetic_genre_distance", "genre", "genre_confidence",
@@ -57,9 +57,10 @@ class LabelledTable:
     @cached_property
     def manifest(self) -> Manifest:
         """Its manifest. Raises `InputError` if it is no labelled catalogue."""
-        if not self._logged:
-            return require(storage_at(self._get_spark, self._path), self._path)
-        content = self._logged.manifest()
+        if self._logged:
+            content = self._logged.manifest()
+        else:
+            content = require_manifest(storage_at(self._get_spark, self._path), self._path)
         if content is None:
             raise InputError(
                 f"{self._path}: not a labelled catalogue: no commit of genre-spark is in its log"

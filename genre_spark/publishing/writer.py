@@ -232,8 +232,8 @@ def _read_back(table: DataFrame, path: str, written: Content) -> list[Any]:
 
 def stage_quarantine(
     rows: DataFrame, columns: Iterable[str], path: str, hide: Callable[[], None], verify: Verify
-) -> tuple[Content, dict[str, int]]:
-    """Writes quarantined rows and verifies them; also gives the rows per reason.
+) -> tuple[int, dict[str, int]]:
+    """Writes quarantined rows and verifies them; their number, in all and per reason.
 
     Raises `OutputError` if they cannot be written, or a file does not hold what was written to it.
 
@@ -242,18 +242,18 @@ def stage_quarantine(
     written, _ = write(rows, path, columns=columns)
     hide()
     if not written.rows:
-        return written, {}
+        return 0, {}
     with _reading_back(path):
         if verify == "full" or is_remote(path):
             table = read(rows.sparkSession, path)
             _check_content(path, written, count(table))
             each = table.select(F.explode(_REASONS).alias(_REASONS)).groupBy(_REASONS).count()
-            return written, {row[0]: row[1] for row in each.orderBy(_REASONS).collect()}
+            return written.rows, {row[0]: row[1] for row in each.orderBy(_REASONS).collect()}
         files = dataset.dataset(str(local_path(path)), format="parquet")
         _check_footers(path, files.files, {"rows": written.rows}, {})
         reasons = files.to_table(columns=[_REASONS])[_REASONS].combine_chunks().flatten()
     found = {one["values"]: one["counts"] for one in pc.value_counts(reasons).to_pylist()}
-    return written, dict(sorted(found.items()))
+    return written.rows, dict(sorted(found.items()))
 
 
 def _check_footers(

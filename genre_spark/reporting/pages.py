@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from genre_spark.platform import atomic_directory
@@ -61,14 +59,11 @@ def report(subject: Subject) -> Report:
 def write_pictures(storage: Storage, path: str, figures: Iterable[Figure]) -> None:
     """Publishes figures as PNG files, with their questions and findings; replaces earlier pictures."""
     captions = {}
-    with (
-        atomic_directory.publishing(storage, path, kind=PICTURES) as target,
-        tempfile.TemporaryDirectory() as made,
-    ):
-        for one in figures:
-            (Path(made) / f"{one.name}.png").write_bytes(charts.png(one))
-            captions[f"{one.name}.png"] = {"question": one.question, "answer": one.finding}
-        storage.upload(Path(made), target.staging)
+    with atomic_directory.publishing(storage, path, kind=PICTURES) as target:
+        with atomic_directory.staging_locally(storage, target) as folder:
+            for one in figures:
+                (folder / f"{one.name}.png").write_bytes(charts.png(one))
+                captions[f"{one.name}.png"] = {"question": one.question, "answer": one.finding}
         atomic_directory.write_manifest(storage, target, {"pictures": captions}, PICTURES)
 
 

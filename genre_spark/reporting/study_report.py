@@ -18,8 +18,8 @@ _WHOLE = "whole classifier"
 
 
 def write(study: PublishedStudy, folder: Path) -> None:
-    """Writes the page and its charts into a new folder."""
-    folder.mkdir()
+    """Writes the page and its charts into a folder."""
+    folder.mkdir(exist_ok=True)
     parts = [*_parts(study)]
     for figure in parts:
         if isinstance(figure, Figure):

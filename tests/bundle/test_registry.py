@@ -27,7 +27,6 @@ from genre_spark.cli import cli, views
 from genre_spark.config import load_settings
 from genre_spark.errors import BundleError, ConfigError, GateError, OutputError
 from genre_spark.evaluation import model_comparison, promotion_gate
-from genre_spark.platform.hadoop import HadoopStorage
 from genre_spark.platform.storage import LocalStorage
 from genre_spark.source import Dataset
 
@@ -147,11 +146,13 @@ def promotion(evidence=None):
     return Promotion(alias="champion", version="1", model_id="id", at=now(), evidence=evidence)
 
 
-def test_of_two_promotions_at_once_one_is_refused(registry):
-    given = promotion()
-    models.promote(LocalStorage(), str(registry / "mine"), given, seen=0)
+def test_of_two_promotions_at_once_one_is_refused_on_any_storage(storage, registry):
+    folder, given = f"file://{registry}/mine", promotion(Evidence(by="catalogue", protocols={}))
+    models.promote(storage, folder, given, seen=0)
     with pytest.raises(OutputError, match="another promotion was made meanwhile"):
-        models.promote(LocalStorage(), str(registry / "mine"), given, seen=0)
+        models.promote(storage, folder, given, seen=0)
+    for reader in (storage, LocalStorage()):
+        assert models.promotions(reader, folder) == [given]
 
 
 def test_a_promotion_that_cannot_be_read_is_refused_and_not_skipped(registry):
@@ -304,17 +305,6 @@ def test_verify_shows_no_password_of_a_path():
 def test_a_registry_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(BundleError, match="no such registry"):
         command("list", "--registry", tmp_path / "nowhere")
-
-
-def test_promotions_work_the_same_on_hadoop(spark, registry):
-    storage = HadoopStorage(spark, f"file://{registry}")
-    folder = f"file://{registry}/mine"
-    given = promotion(Evidence(by="catalogue", protocols={}))
-    models.promote(storage, folder, given, seen=0)
-    with pytest.raises(OutputError):
-        models.promote(storage, folder, given, seen=0)
-    assert models.promotions(storage, folder) == [given]
-    assert models.promotions(LocalStorage(), str(registry / "mine")) == [given]
 
 
 @pytest.fixture(scope="module")

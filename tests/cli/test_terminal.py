@@ -4,55 +4,24 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from support.generated import make_drift, make_rows
+from support.generated import make_labelled, make_rows
 
 from genre_spark.cli import views
 from genre_spark.cli.terminal import Terminal
 from genre_spark.clustering.results import Change, Match, Merge, Split
-from genre_spark.config import load_settings
 from genre_spark.pipelines.bundles import BundleSummary
 from genre_spark.publishing.labels import Changes, PublishedLabels
-from genre_spark.publishing.manifest import (
-    Incremental,
-    LabelledRows,
-    Labels,
-    Manifest,
-    Model,
-    Published,
-    Run,
-    Source,
-)
+from genre_spark.publishing.manifest import Incremental, Published, Run
 from genre_spark.reporting import study_report
-from genre_spark.source import Dataset
 
-DRIFT = make_drift(tempo=0.31, energy=0.0)
-SCORED_AT = "2024-01-02T00:00:00+00:00"
-MANIFEST = Manifest(
-    made_by="genre-spark",
+MANIFEST = make_labelled(
     run_id="b",
-    scored_at=SCORED_AT,
-    model_id="0123456789abcdef",
-    model=Model(path="models/mine", created_at=SCORED_AT),
-    source=Source(path="tracks.csv", format=None, dataset=Dataset(), fingerprint=""),
-    software={},
-    incremental=Incremental(asked=False, in_full_because=None),
     runs=(
-        Run(run_id="b", scored_at=SCORED_AT, tracks=3),
+        Run(run_id="b", scored_at="2024-01-02T00:00:00+00:00", tracks=3),
         Run(run_id="a", scored_at="2024-01-01T00:00:00+00:00", tracks=7),
     ),
-    rows=LabelledRows(
-        read=12, accepted=10, duplicates=0, ambiguous=0, with_genre=0, labelled=10, imputed=1,
-        quarantined=2, fingerprint="", reasons={"malformed_row": 2}, values={},
-    ),
-    checksum="0" * 16,
-    schema={},
-    labels=Labels(genres={"rock": 10}, synthetic_genres={"loud": 10}, accepted=0.5),
-    drift=DRIFT,
-    settings=load_settings(),
-    finished_at=SCORED_AT,
-    seconds=1.0,
-    files={},
-)  # fmt: skip
+)
+DRIFT = MANIFEST.drift
 DISCOVERY = BundleSummary(
     bundle="models/mine",
     kind="clusters",

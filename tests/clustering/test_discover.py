@@ -2,19 +2,20 @@
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.generated import make_manifest, make_tracks
+from support.generated import make_manifest, make_rows, make_tracks
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.clustering import catalogue_passes, model_selection, profiles
 from genre_spark.clustering.catalogue_passes import POINT
-from genre_spark.clustering.discover import Tracks, discover
+from genre_spark.clustering.discover import discover
 from genre_spark.clustering.metric import nearest
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError
@@ -28,8 +29,16 @@ SETTINGS = load_settings(
 )
 
 
-def as_given(tracks, groups=(ARTIST, ALBUM)):
-    return Tracks(tracks, tracks, *[tracks.count()] * 2, FEATURE_NAMES, groups)
+def discovered(tracks, settings=SETTINGS, previous=None, groups=(ARTIST, ALBUM)):
+    """The synthetic genres of tracks that are a whole catalogue."""
+    catalogue = SimpleNamespace(
+        tracks=tracks,
+        counts=make_rows(tracks.count()),
+        features=FEATURE_NAMES,
+        groups=groups,
+        sources=None,
+    )
+    return discover(catalogue, tracks, settings, previous)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +48,7 @@ def tracks(spark):
 
 @pytest.fixture(scope="module")
 def found(tracks):
-    return discover(as_given(tracks), SETTINGS)
+    return discovered(tracks)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +108,7 @@ def test_the_fit_on_all_tracks_ends_where_no_center_moves(narrowed, found):
 
 
 def test_the_same_input_gives_the_same_synthetic_genres(tracks, found):
-    again = discover(as_given(tracks.repartition(5)), SETTINGS)
+    again = discovered(tracks.repartition(5))
     assert again.synthetic == found.synthetic
     assert again.discovery.quality == found.discovery.quality
 
@@ -129,7 +138,7 @@ def test_typical_tracks_are_the_nearest_of_the_sample(tracks):
     settings = SETTINGS.model_copy(
         update={"clustering": SETTINGS.clustering.model_copy(update={"sample_size": 1000})}
     )
-    found = discover(as_given(tracks), settings)
+    found = discovered(tracks, settings)
     for genre in found.discovery.synthetic_genres:
         assert len(genre.typical) == min(profiles.TYPICAL, genre.size)
         assert all(one.artist and one.title for one in genre.typical)
@@ -181,18 +190,18 @@ def test_features_exchanged_between_tracks_have_no_synthetic_genres(spark):
     rng = np.random.default_rng(0)
     for name in FEATURE_NAMES:
         tracks[name] = rng.permutation(tracks[name])
-    given_tracks = as_given(spark.createDataFrame(tracks))
+    exchanged = spark.createDataFrame(tracks)
     with pytest.raises(InputError, match="tracks of one artist are no more alike than others"):
-        discover(given_tracks, SETTINGS)
+        discovered(exchanged)
 
 
 def test_without_artists_albums_take_their_place_and_without_both_tracks_stand_alone(tracks):
     nobody = tracks.withColumn(ARTIST, tracks[ARTIST].substr(1, 0).cast("int").cast("string"))
-    by_album = discover(as_given(nobody, (ALBUM,)), SETTINGS)
+    by_album = discovered(nobody, groups=(ALBUM,))
     assert by_album.synthetic.owner == ALBUM
     assert by_album.synthetic.relates_artists
     assert not any(genre.artists for genre in by_album.discovery.synthetic_genres)
-    alone = discover(as_given(nobody, ()), SETTINGS)
+    alone = discovered(nobody, groups=())
     assert alone.synthetic.owner is None
     assert not alone.synthetic.relates_artists
     assert alone.discovery.quality.synthetic_genres.artist_coherence is None
@@ -211,7 +220,7 @@ def test_earlier_synthetic_genres_stay_as_they_are_while_they_fit(
 ):
     monkeypatch.setattr(model_selection, "still_fit", lambda *_: True)
     fewer = tracks.filter("xxhash64(track_id) % 10 <> 0")
-    again = discover(as_given(fewer), SETTINGS.model_copy(update={"seed": 7}), earlier)
+    again = discovered(fewer, SETTINGS.model_copy(update={"seed": 7}), earlier)
     assert (again.scaler, again.synthetic.metric) == (found.scaler, found.synthetic.metric)
     for kept in ("names", "centers"):
         before, after = (
@@ -226,7 +235,7 @@ def test_earlier_synthetic_genres_that_fit_no_more_are_replaced_and_matched(
     tracks, found, earlier, monkeypatch
 ):
     monkeypatch.setattr(model_selection, "still_fit", lambda *_: False)
-    again = discover(as_given(tracks), SETTINGS.model_copy(update={"seed": 7}), earlier)
+    again = discovered(tracks, SETTINGS.model_copy(update={"seed": 7}), earlier)
     change = again.discovery.change
     assert change.tracks == 300
     assert 0 < change.moved < 0.5

@@ -56,12 +56,11 @@ def shift(psi, ks, missing=0.0, before=0.0):
 
 def level_of(psi, ks=None, name="tempo", tracks=MANY):
     if name in (drift.CONFIDENCE, *drift.MIXES):
-        assessed = drift.assess(
-            Coverage(tracks), {}, {name: LabelShift(psi=psi, ks=ks, level=OK)}, LIMITS
-        )
+        alike = drift.assess(Coverage(tracks), {}, LIMITS)
+        assessed = drift.with_labels(alike, {name: LabelShift(psi=psi, ks=ks, level=OK)})
         assert assessed.level == assessed.labels[name].level
     else:
-        assessed = drift.assess(Coverage(tracks), {name: shift(psi, ks)}, {}, LIMITS)
+        assessed = drift.assess(Coverage(tracks), {name: shift(psi, ks)}, LIMITS)
         assert assessed.level == assessed.features[name].level
     return assessed.level
 
@@ -76,22 +75,22 @@ def test_a_distance_beyond_a_limit_warns_or_stops():
 
 def test_a_feature_that_lost_its_values_stops_but_one_that_the_catalogue_never_had_only_warns():
     same = {"tempo": shift(0.0, 0.0, missing=0.9, before=0.85)}
-    assert drift.assess(Coverage(MANY), same, {}, LIMITS).level == OK
+    assert drift.assess(Coverage(MANY), same, LIMITS).level == OK
     lost = {"tempo": shift(None, None, missing=1.0)}
-    assert drift.assess(Coverage(MANY), lost, {}, LIMITS).level == STOP
-    assert drift.assess(Coverage(MANY), lost, {}, LIMITS, absent=("tempo",)).level == WARN
-    assert drift.beyond(drift.assess(Coverage(MANY), lost, {}, LIMITS), STOP) == [
+    assert drift.assess(Coverage(MANY), lost, LIMITS).level == STOP
+    assert drift.assess(Coverage(MANY), lost, LIMITS, absent=("tempo",)).level == WARN
+    assert drift.beyond(drift.assess(Coverage(MANY), lost, LIMITS), STOP) == [
         "tempo (missing 1.00)"
     ]
 
 
 def test_more_tracks_without_features_warn_and_never_stop():
-    few = drift.assess(Coverage(MANY, 0.8, 0.1), {"tempo": shift(0.0, 0.0)}, {}, LIMITS)
+    few = drift.assess(Coverage(MANY, 0.8, 0.1), {"tempo": shift(0.0, 0.0)}, LIMITS)
     assert (few.level, few.without_features, few.without_features_before) == (WARN, 0.8, 0.1)
     assert drift.beyond(few, WARN) == [
         "80% of the tracks have no features, 10% in the model's catalogue"
     ]
-    assert drift.assess(Coverage(MANY, 0.8, 0.75), {}, {}, LIMITS).level == OK
+    assert drift.assess(Coverage(MANY, 0.8, 0.75), {}, LIMITS).level == OK
 
 
 def test_too_few_tracks_are_not_assessed_and_labels_never_stop():
@@ -104,7 +103,8 @@ def test_too_few_tracks_are_not_assessed_and_labels_never_stop():
 def test_a_part_of_a_catalogue_is_described_by_the_labels_whose_shares_differ_most():
     whole = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 50, "metal": 50})
     part = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 9})
-    assessed = drift.assess(Coverage(MANY), {}, drift.of_labels(whole, part), LIMITS)
+    alike = drift.assess(Coverage(MANY), {}, LIMITS)
+    assessed = drift.with_labels(alike, drift.of_labels(whole, part))
     (said,) = drift.beyond(assessed, WARN)
     assert said.startswith(
         "other shares of genres: metal 0% instead of 50%, rock 100% instead of 50%"
@@ -114,7 +114,10 @@ def test_a_part_of_a_catalogue_is_described_by_the_labels_whose_shares_differ_mo
 
 def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
     far, near = shift(9.0, 0.9), shift(0.0, 0.0)
-    assessed = drift.assess(Coverage(MANY), {"tempo": near, "duration_ms": far}, {}, LIMITS)
+    assessed = drift.assess(Coverage(MANY), {"tempo": near, "duration_ms": far}, LIMITS)
+    # Labels are compared later, and never make up for features.
+    alike = {"genres": LabelShift(psi=0.0, ks=None, level=OK)}
+    assert drift.with_labels(assessed, alike).level == STOP
     with pytest.raises(GateError) as stopped:
         drift.check(assessed, "a.csv")
     assert stopped.value.exit_code == 5
@@ -128,7 +131,7 @@ def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
 
 def test_of_many_the_farthest_are_named():
     far = {f"f{i}": shift(10.0 + i, None) for i in range(8)}
-    said = drift.beyond(drift.assess(Coverage(MANY), far, {}, LIMITS), STOP)
+    said = drift.beyond(drift.assess(Coverage(MANY), far, LIMITS), STOP)
     assert said[0] == "f7 (PSI 17.00)"
     assert said[-1] == "3 more"
 
@@ -172,7 +175,7 @@ def test_a_column_in_another_unit_is_far_away():
     tracks["loudness"] /= 10
     table = pa.Table.from_pandas(tracks)
     measured = drift.of_features(profile.features, distributions.binned_as(profile, table))
-    assessed = drift.assess(Coverage(MANY), measured, {}, LIMITS)
+    assessed = drift.assess(Coverage(MANY), measured, LIMITS)
     assert [said.split(":")[0] for said in drift.beyond(assessed, STOP)] == ["loudness"]
 
 

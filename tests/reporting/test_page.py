@@ -8,21 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.generated import make_acceptance, make_genre_part, make_metric, make_metrics
+from support.generated import (
+    make_acceptance,
+    make_genre_metrics,
+    make_genre_part,
+    make_labelled,
+    make_manifest,
+    make_metric,
+    make_metrics,
+    make_scaled_feature,
+)
 
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import Manifest, ScoringPart
+from genre_spark.bundle.manifest import CatalogueFacts, ScoringPart
 from genre_spark.clustering.metric import SyntheticPart
 from genre_spark.clustering.results import Change, Discovery
 from genre_spark.config import load_settings
-from genre_spark.features.scaling import FeatureScaler, ScaledFeature
-from genre_spark.features.tensor import N_BINS
+from genre_spark.features.scaling import FeatureScaler
 from genre_spark.platform.safe_text import markdown
 from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.reporting import charts, model_card, pages
 from genre_spark.reporting.document import Figure, Subject, Table, facts
 from genre_spark.reporting.text import percent, present, shown
-from genre_spark.source import Dataset
 
 SCALED = {
     "danceability": "danceability",
@@ -66,12 +73,10 @@ TWELVE, SIX = names_of("loud", 12), names_of("genre", 6)
 
 
 def scaler():
-    edges = tuple(np.linspace(-2, 2, N_BINS + 1).tolist())
-    scaled_features = tuple(
-        ScaledFeature(name=name, feature=feature, center=0.0, scale=1.0, bin_edges=edges)
-        for name, feature in SCALED.items()
+    scaled_features = (
+        make_scaled_feature(of, name.removeprefix(of), 0, 1) for name, of in SCALED.items()
     )
-    return FeatureScaler(features=FEATURES, scaled_features=scaled_features)
+    return FeatureScaler(features=FEATURES, scaled_features=tuple(scaled_features))
 
 
 def discovery(names, genres, centroids):
@@ -193,37 +198,23 @@ def make(names=TWELVE, classes=SIX, protocols=("known", "new")):
     part = make_genre_part(classes, artists=[0]) if classes else None
     if part:
         part = part.model_copy(update={"acceptance": make_acceptance(known=0.7)})
-    manifest = Manifest(
-        format_version=1,
-        kind="full" if classes else "clusters",
-        model_id="0123456789abcdef",
-        created_at="2026-01-02T03:04:05+00:00",
-        genre_spark_version="0.1.0",
-        source_revision=None,
-        libraries={"numpy": "2.4.6"},
-        seed=20,
-        scoring=ScoringPart(
-            scaler=scaler(),
-            synthetic=SyntheticPart(
-                ids=range(len(names)),
-                names=names,
-                metric=make_metric(scaler()),
-                centers=centroids,
-            ),
-            genres=part or None,
+    scoring = ScoringPart(
+        scaler=scaler(),
+        synthetic=SyntheticPart(
+            ids=range(len(names)), names=names, metric=make_metric(scaler()), centers=centroids
         ),
-        left_out=("year",),
-        data={"source": "/home/someone/tracks.parquet", "rows": ROWS},
-        clusters=discovery(names, classes, centroids),
-        genres={
-            "classes": classes,
-            "target_precision": 0.93,
-            "protocols": {name: metrics(classes) for name in protocols},
-            "skipped": {},
-        }
-        if classes
-        else None,
+        genres=part,
     )
+    measured = {name: metrics(classes) for name in protocols if classes}
+    parts = {
+        "scoring": scoring,
+        "libraries": {"numpy": "2.4.6"},
+        "left_out": ("year",),
+        "data": CatalogueFacts(source="/home/someone/tracks.parquet", rows=ROWS),
+        "clusters": Discovery.model_validate(discovery(names, classes, centroids)),
+        "genres": make_genre_metrics(classes, **measured) if classes else None,
+    }
+    manifest = make_manifest(b"network" if classes else None).model_copy(update=parts)
     return Bundle(Path("bundle"), manifest, None, {})
 
 
@@ -256,43 +247,26 @@ def shift(psi, ks, missing, before, level):
 
 def labels_of(bundle):
     """The manifest of a catalogue that was labelled with a bundle."""
-    part = bundle.manifest.scoring.genres
-    return {
-        "made_by": "genre-spark",
-        "run_id": "0123456789ab",
-        "model": {"path": "bundle", "created_at": bundle.manifest.created_at},
-        "incremental": {"asked": False, "in_full_because": None},
-        "runs": [],
-        "checksum": "0" * 16,
-        "schema": {},
-        "finished_at": "2026-01-03T03:05:05+00:00",
-        "seconds": 60.0,
-        "files": {},
-        "software": {"genre-spark": "0.1.0"},
-        "scored_at": "2026-01-03T03:04:05+00:00",
-        "model_id": bundle.manifest.model_id,
-        "source": {
-            "path": "s3a://key:secret@bucket/tracks",
-            "format": None,
-            "dataset": Dataset().model_dump(),
-            "fingerprint": "other",
-        },
-        "rows": {**ROWS, "labelled": 940, "quarantined": 60, "fingerprint": "other"},
-        "labels": {
-            "synthetic_genres": dict.fromkeys(bundle.manifest.scoring.synthetic.names, 5),
-            "genres": dict.fromkeys(part.classes, 9) if part else {},
+    part, names = bundle.manifest.scoring.genres, bundle.manifest.scoring.synthetic.names
+    classes = part.classes if part else ()
+    limits = {"min_tracks": 1000, "warn_psi": 0.25, "warn_ks": 0.2, "warn_missing": 0.1}
+    source = {"path": "s3a://key:secret@bucket/tracks", "format": None, "dataset": {}}
+    found = make_labelled(
+        model_id=bundle.manifest.model_id,
+        source={**source, "fingerprint": "other"},
+        rows={**ROWS, "labelled": 940, "quarantined": 60, "fingerprint": "other"},
+        labels={
+            "synthetic_genres": dict.fromkeys(names, 5),
+            "genres": dict.fromkeys(classes, 9),
             "confidence": {"19": 700, "18": 140, "3": 100},
             "accepted": 0.77 if part else None,
             "mean_confidence": 0.9 if part else None,
             "reasons": {
-                "synthetic_genre": {
-                    name: {"tempo": 3, "mode": 1}
-                    for name in bundle.manifest.scoring.synthetic.names
-                },
-                "genre": {name: {"loudness": 2} for name in (part.classes if part else ())},
+                "synthetic_genre": {name: {"tempo": 3, "mode": 1} for name in names},
+                "genre": {name: {"loudness": 2} for name in classes},
             },
         },
-        "drift": {
+        drift={
             "assessed": True,
             "level": "warn",
             "features": {
@@ -301,11 +275,10 @@ def labels_of(bundle):
                 "tempo": shift(None, None, 1.0, 0.0, "warn"),
             },
             "labels": {"genres": {"psi": 0.4, "ks": None, "level": "warn"}},
-            "limits": load_settings().drift.model_dump()
-            | {"min_tracks": 1000, "warn_psi": 0.25, "warn_ks": 0.2, "warn_missing": 0.1},
+            "limits": load_settings().drift.model_dump() | limits,
         },
-        "settings": load_settings().model_dump(),
-    }
+    )
+    return found.model_dump(by_alias=True)
 
 
 def compose(bundle, labels, labelled=None):

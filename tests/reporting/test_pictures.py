@@ -36,6 +36,8 @@ def test_each_figure_is_a_file_with_its_question_and_answer_in_a_list(tmp_path):
     assert (folder / "map.png").read_bytes().startswith(b"\x89PNG")
     told = json.loads((folder / "_pictures.json").read_text())["pictures"]
     assert told["map.png"] == {"question": "What of map?", "answer": "map rises."}
+    (tmp_path / "usual").mkdir()
+    assert folder.stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_pictures_of_an_earlier_report_are_replaced_whole(tmp_path):

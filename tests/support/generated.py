@@ -29,6 +29,7 @@ from genre_spark.config import load_settings
 from genre_spark.features.scaling import ENCODINGS, LIMIT, FeatureScaler, ScaledFeature
 from genre_spark.features.tensor import N_BINS
 from genre_spark.monitoring.drift import Drift, FeatureShift, LabelShift
+from genre_spark.publishing.manifest import Manifest as LabelledManifest
 from genre_spark.schema import FEATURE_NAMES, TEXT_COLUMNS, feature
 
 GENRES = ("country", "deep-house", "dubstep", "hip-hop", "metal", "rock")
@@ -267,14 +268,42 @@ def make_rows(read: int, accepted: int | None = None) -> RowCounts:
     )
 
 
-def make_genre_metrics(**protocols: ProtocolMetrics) -> GenreMetrics:
+def make_genre_metrics(
+    classes: Sequence[str] = GENRES, **protocols: ProtocolMetrics
+) -> GenreMetrics:
     """What a full bundle says of its accuracy; by default, on new artists."""
     return GenreMetrics(
-        classes=GENRES,
+        classes=classes,
         target_precision=0.93,
         protocols=protocols or {"new": make_metrics()},
         skipped={},
     )
+
+
+def make_labelled(**changes: object) -> LabelledManifest:
+    """The manifest of a labelled catalogue."""
+    at = "2024-01-02T00:00:00+00:00"
+    content = {
+        "made_by": "genre-spark",
+        "run_id": "0123456789ab",
+        "scored_at": at,
+        "model_id": "0123456789abcdef",
+        "model": {"path": "models/mine", "created_at": at},
+        "source": {"path": "tracks.csv", "format": None, "dataset": {}, "fingerprint": ""},
+        "software": {"genre-spark": "0.0.0"},
+        "incremental": {"asked": False, "in_full_because": None},
+        "runs": (),
+        "rows": {**dict(make_rows(12, 10)), "imputed": 1, "labelled": 10, "quarantined": 2},
+        "checksum": "0" * 16,
+        "schema": {},
+        "labels": {"genres": {"rock": 10}, "synthetic_genres": {"loud": 10}, "accepted": 0.5},
+        "drift": make_drift(tempo=0.31, energy=0.0),
+        "settings": load_settings(),
+        "finished_at": at,
+        "seconds": 1.0,
+        "files": {},
+    }
+    return LabelledManifest.model_validate(content | changes)
 
 
 def make_metrics(classes: Sequence[str] = GENRES, **changes: object) -> ProtocolMetrics:
