@@ -19,7 +19,7 @@ from genre_spark.clustering.matching import Previous
 from genre_spark.errors import BundleError, InputError
 from genre_spark.features.tensor import CHANNELS
 from genre_spark.platform.safe_text import plain, redact
-from genre_spark.platform.storage import read_small, sha256_of
+from genre_spark.platform.storage import MAX_SMALL, read_small, sha256_of
 from genre_spark.versions import __version__
 
 FORMAT_VERSION = 11
@@ -34,6 +34,8 @@ _FILES = {
 }
 # Every name that a file of a bundle may have.
 ALL = frozenset({*_FILES["full"], SUMS})
+# It holds weights of each genre, and there may be many.
+MAX_MANIFEST = security.MAX_BYTES
 # Characters of a message: places in a file may be of any length.
 _LONGEST = 500
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -170,7 +172,7 @@ def _sums(path: Path, names: set[str]) -> str:
 
 
 def _parse_manifest(path: Path) -> Manifest:
-    content = _read_json(path, MANIFEST)
+    content = _read_json(path, MANIFEST, MAX_MANIFEST)
     version = content.get("format_version")
     if type(version) is not int:  # True is 1 to Python
         raise BundleError(f"{path}: {MANIFEST} is damaged")
@@ -182,9 +184,9 @@ def _parse_manifest(path: Path) -> Manifest:
     return _validated(Manifest, content, path, MANIFEST)
 
 
-def _read_json(path: Path, name: str) -> dict[str, Any]:
+def _read_json(path: Path, name: str, most: int = MAX_SMALL) -> dict[str, Any]:
     try:
-        content = json.loads(read_small(path / name), parse_constant=_refuse_constant)
+        content = json.loads(read_small(path / name, most), parse_constant=_refuse_constant)
     except InputError as err:
         raise BundleError(str(err)) from err
     except (ValueError, RecursionError) as err:

@@ -321,7 +321,8 @@ def _folders(storage: Storage, path: str) -> list[str]:
 def _manifest(storage: Storage, path: str) -> Listed | None:
     """What ``bundle.json`` says, unverified; None where it cannot be listed."""
     try:
-        return Listed.model_validate_json(storage.read_text(f"{path}/{files.MANIFEST}"))
+        found = storage.read_text(f"{path}/{files.MANIFEST}", files.MAX_MANIFEST)
+        return Listed.model_validate_json(found)
     except Exception:  # a file system raises what it likes; `verify` says what is wrong
         return None
 

@@ -36,8 +36,8 @@ _CHOSEN, _TITLE_KEY, _ID_KEY = "_chosen", "_title_key", "_id_key"
 _BUCKETS = 1_000_000
 # Members each leave out a fifth; weights are fitted on what they left out.
 _FEWEST_LABELS = 20
-# Time and memory grow with their number: 114 genres of 69,522 tracks take half an hour.
-MOST_GENRES = 250
+# Time and the size of a bundle grow with their number.
+MOST_GENRES = 200
 # Tracks of a genre that are kept, where there are as many, however large the others are.
 _FEWEST_KEPT = 100
 _MATRICES = (
@@ -179,7 +179,7 @@ def collect(
     Raises
     ------
     InputError
-        Where fewer than two genres have `min_per_genre` labelled tracks, or more than 250, or
+        Where fewer than two genres have `min_per_genre` labelled tracks, or more than 200, or
         there are fewer than 20 labelled tracks in all.
     """
     per_genre = tracks.filter(F.col(GENRE).isNotNull()).groupBy(GENRE).count()

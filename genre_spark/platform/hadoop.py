@@ -145,10 +145,10 @@ class HadoopStorage:
     def exchange(self, one: str, other: str) -> bool:
         return False
 
-    def read_text(self, path: str) -> str:
+    def read_text(self, path: str, most: int = MAX_SMALL) -> str:
         with _output_errors(path):
-            content = _first_bytes(self._fs.open(self._path(path)), MAX_SMALL + 1)
-            return within_limit(content, path).decode("utf-8")
+            content = _first_bytes(self._fs.open(self._path(path)), most + 1)
+            return within_limit(content, path, most).decode("utf-8")
 
     def beginning(self, path: str, n_bytes: int) -> str:
         with _output_errors(path):

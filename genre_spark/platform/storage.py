@@ -39,18 +39,18 @@ def local_path(path: str) -> Path:
     return Path(unquote(urlparse(path).path)) if path.startswith("file:") else Path(path)
 
 
-def read_small(path: Path) -> bytes:
+def read_small(path: Path, most: int = MAX_SMALL) -> bytes:
     """A small file that somebody else may have put there, whole; opening it never blocks.
 
     Raises `InputError` if it is not a plain file (but a pipe, a device, a folder), is a link out of
-    its folder, or has more than `MAX_SMALL` bytes. Raises `OSError` if it is missing or cannot be
+    its folder, or has more than `most` bytes. Raises `OSError` if it is missing or cannot be
     read.
     """
     real, inside = path.resolve(strict=True), path.parent.resolve()
     if not real.is_relative_to(inside):
         raise InputError(f"{path}: is a link to a file outside of {inside}")
     with _opened(real) as file:
-        return within_limit(file.read(MAX_SMALL + 1), str(path))
+        return within_limit(file.read(most + 1), str(path), most)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -95,13 +95,13 @@ def check_own(path: Path, mark: str) -> None:
         raise OutputError(f"{path}: holds something else; it is left as it is")
 
 
-def within_limit(content: bytes, path: str) -> bytes:
-    """The content of a small file, of which at most one byte beyond `MAX_SMALL` was read.
+def within_limit(content: bytes, path: str, most: int = MAX_SMALL) -> bytes:
+    """The content of a small file, of which at most one byte beyond `most` was read.
 
     Raises `InputError` if it is larger.
     """
-    if len(content) > MAX_SMALL:
-        raise InputError(f"{path}: has more than {MAX_SMALL:,} bytes, the limit for such a file")
+    if len(content) > most:
+        raise InputError(f"{path}: has more than {most:,} bytes, the limit for such a file")
     return content
 
 
@@ -209,9 +209,9 @@ class LocalStorage:
         first, second = (os.fsencode(local_path(path)) for path in (one, other))
         return renameat2(_AT_FDCWD, first, _AT_FDCWD, second, _RENAME_EXCHANGE) == 0
 
-    def read_text(self, path: str) -> str:
+    def read_text(self, path: str, most: int = MAX_SMALL) -> str:
         """A small UTF-8 file, whole; see `read_small`."""
-        return read_small(local_path(path)).decode("utf-8")
+        return read_small(local_path(path), most).decode("utf-8")
 
     def beginning(self, path: str, n_bytes: int) -> str:
         """At most so many bytes of a file, as UTF-8; what is none becomes U+FFFD."""

@@ -90,6 +90,22 @@ def test_a_bundle_comes_back_as_it_was_written(make, kind):
     assert (folder / files.SUMS).read_text() == sums
 
 
+@pytest.mark.parametrize(
+    ("name", "limit"), [(files.MANIFEST, 64 * 2**20), (files.PROFILE, 8 * 2**20)]
+)
+def test_weights_of_many_genres_are_read_and_larger_files_refused(make, name, limit):
+    folder = make()
+    with (folder / name).open("a") as file:
+        file.write(" " * (limit - file.tell()))
+    sign(folder)
+    assert files.load(folder).profile == PROFILE
+    with (folder / name).open("a") as file:
+        file.write(" ")
+    sign(folder)
+    with pytest.raises(BundleError, match=f"limit is {limit:,}|more than {limit:,} bytes"):
+        files.load(folder)
+
+
 def test_a_full_bundle_serves_where_clusters_are_needed_but_not_the_other_way_round(make):
     assert files.load(make("full"), kind="clusters").manifest.kind == "full"
     assert refusal(make("clusters"), kind="full") == (
