@@ -12,16 +12,16 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from genre_spark.catalog.forms import SHARES
+from genre_spark.catalog.known_tables import EXCHANGED, likelier
 from genre_spark.schema import FEATURE_NAMES, feature
 
 # Parts of 0 to 1; and tracks that a genre, an artist or another part of a table has at least, to say which
 # proportions are alike, and to be tried.
 BINS, FEWEST, HELD_OUT = 40, 40, 100
-EXCHANGED = 0.5  # As in known_tables.py.
 # Proportions of which a part has gained this share from being exchanged are not told apart (`_exchanged` in
 # known_tables.py asks for more).
 ALIKE = 0.45
-SHARES = [name for name in FEATURE_NAMES if feature(name).high == 1 and not feature(name).integer]
 
 tables = {}
 for given in sys.argv[1:]:
@@ -85,10 +85,7 @@ def usual(of: Collection[pd.DataFrame]) -> dict[str, np.ndarray]:
 
 def gained(part: dict[str, np.ndarray], bins: dict[str, np.ndarray], a: str, b: str) -> float:
     """What a part gains if two of its proportions are exchanged, as `_exchanged` in known_tables.py has it."""
-    gain = np.log(bins[b] / bins[a])
-    sides = (part[a] @ gain / part[a].sum() / (bins[b] @ gain),
-             part[b] @ -gain / part[b].sum() / (bins[a] @ -gain))  # fmt: skip
-    return float(min(sides))
+    return min(likelier(part[a], bins[a], bins[b]), likelier(part[b], bins[b], bins[a]))
 
 
 def alike(of: Collection[pd.DataFrame], bins: dict[str, np.ndarray]) -> list[tuple[str, str]]:

@@ -322,9 +322,8 @@ class Scale:
     plus: float = 0
     why: str = ""  # The change.
     asks: bool = False  # Whether a plainer reading would be possible too.
-    if_true: Callable[[np.ndarray], bool] = lambda values: (
-        True
-    )  # Of values for which it makes sense.
+    # Whether it makes sense for some values.
+    if_true: Callable[[np.ndarray], bool] = lambda values: True
     is_tried: bool = True  # Else it is only named as a cause of what is unlike known tracks.
     cycle: int = 0  # Of codes: how many there are, where they begin anew.
 

@@ -38,7 +38,7 @@ _ENOUGH, _FEW_LEVELS = 100, 5
 # known table in that code.
 _MANY, _REACHED, _EVENLY, _LIKELIER = 500, 0.3, 0.015, 0.35
 # The same share for each of two exchanged features; see `_Known.alike`.
-_EXCHANGED = 0.5
+EXCHANGED = 0.5
 
 
 class Usual(StrictModel):
@@ -287,7 +287,7 @@ def _recoded(of: _Frequencies) -> str | None:
     for one in forms.SCALES[of.name]:
         codes = np.arange(usually.size) * one.factor + one.plus
         recoded = usually[(codes % usually.size).astype(int)]
-        if not one.is_tried and _likelier(counts, usually, recoded) > _LIKELIER:
+        if not one.is_tried and likelier(counts, usually, recoded) > _LIKELIER:
             return (
                 f"{of.name} is spread over its values as in known tables only if it is this: {one.why}"
                 f" ({one.sql(of.name)}): is it coded in another way?"
@@ -308,8 +308,8 @@ def _exchanged(columns: Mapping[str, np.ndarray]) -> dict[str, str]:
     }
     for one, other in combinations(counted, 2):
         a, b = np.array(bins[one]), np.array(bins[other])
-        gain = min(_likelier(counted[one], a, b), _likelier(counted[other], b, a))
-        if gain > _EXCHANGED and {one, other} not in _known().alike:
+        gain = min(likelier(counted[one], a, b), likelier(counted[other], b, a))
+        if gain > EXCHANGED and {one, other} not in _known().alike:
             told[one] = (
                 f"{one} and {other} are spread as in known tables only if they are exchanged: map each to the"
                 " other's column"
@@ -317,7 +317,7 @@ def _exchanged(columns: Mapping[str, np.ndarray]) -> dict[str, str]:
     return told
 
 
-def _likelier(counts: np.ndarray, usual: np.ndarray, other: np.ndarray) -> float:
+def likelier(counts: np.ndarray, usual: np.ndarray, other: np.ndarray) -> float:
     """How much likelier other shares make counts, as a part of what that is for counts of these shares.
 
     Parameters

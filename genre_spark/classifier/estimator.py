@@ -71,7 +71,8 @@ _ARTIST_EPOCHS = 3
 # Held-out tracks that weights of a kind's own need; below, those of another kind serve.
 _FEWEST_OF_KIND = 50
 _INSTEAD = {KNOWN: NEW, NEW_WITHOUT: NEW, KNOWN_WITHOUT: NEW_WITHOUT}
-# Most numbers of a term, tracks times genres, that weights are fitted on; and the tracks of many genres.
+# Most numbers of a term, tracks times genres, on which weights and thresholds are fitted; and the fewest
+# tracks that are taken where genres are many.
 _MOST_OF_TERM, _FEWEST_OF_MANY = 1_000_000, 5000
 
 

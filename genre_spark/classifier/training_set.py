@@ -37,7 +37,7 @@ _BUCKETS = 1_000_000
 # Members each leave out a fifth; weights are fitted on what they left out.
 _FEWEST_LABELS = 20
 # Time and the size of a bundle grow with their number.
-MOST_GENRES = 200
+_MOST_GENRES = 200
 # Tracks of a genre that are kept, where there are as many, however large the others are.
 _FEWEST_KEPT = 100
 _MATRICES = (
@@ -304,12 +304,15 @@ def _usable_genres(counts: dict[str, int], fewest: int) -> tuple[str, ...]:
             f"{total} labelled tracks in {len(classes)} genres, {_FEWEST_LABELS} are needed to learn"
             " from some and to weigh what was learned on others; label more"
         )
-    if len(classes) > MOST_GENRES:
-        enough = sorted(counts.values(), reverse=True)[MOST_GENRES] + 1
+    if len(classes) > _MOST_GENRES:
+        enough = sorted(counts.values(), reverse=True)[_MOST_GENRES] + 1
+        # Where most genres are as rare as the rarest, too few would be left.
+        rarest = f", or leave the rarest out (--set min_per_genre={enough})"
         raise InputError(
-            f"{len(classes):,} genres have at least {fewest} labelled tracks, {MOST_GENRES} can be"
-            " learned; map the catalogue's genre column to broader genres, or leave the rarest out"
-            f" (--set min_per_genre={enough})"
+            f"{len(classes):,} genres have at least {fewest} labelled tracks, {_MOST_GENRES} can be"
+            " learned; map the catalogue's genre column to broader genres"
+            + rarest
+            * (sum(n >= enough for n in counts.values()) > 1)
         )
     return classes
 

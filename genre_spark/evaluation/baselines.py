@@ -53,7 +53,8 @@ def predict(
     """Predict held-out tracks with each baseline.
 
     `test`: Rows that are held out [dtype=int64].
-    `fitted`: Fitted on the others, as the baselines are: its words and evidence are given to the baseline with the same inputs.
+    `fitted`: Fitted on the others, as the baselines are: its words and evidence are given to the
+        baseline with the same inputs.
     `terms`: Of the held-out tracks, by `fitted` [shape=(n_terms, n_test, n_classes)].
     `everything`: Whether the slow ones are fitted too.
 

@@ -149,6 +149,7 @@ def test_twenty_labels_of_three_genres_give_genres_and_promise_nothing(caplog):
             {"rock": 9} | {f"style {i}": 6 for i in range(199)} | {"jazz": 5, "folk": 5},
             r"202 genres .*, 200 can be learned; map .* \(--set min_per_genre=6\)",
         ),
+        ({f"style {i}": 6 for i in range(201)}, "200 can be learned; map .* to broader genres$"),
     ],
 )
 def test_too_few_labels_and_too_many_genres_are_refused_before_anything_is_fitted(
