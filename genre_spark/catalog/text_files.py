@@ -86,9 +86,9 @@ class Look:
     whole: bool = True  # Whether that is all.
     dialect: Dialect = Dialect()  # How it is written, if it is CSV.
 
-    def rows(self, most: int = _ROWS) -> _Rows:
-        """Rows of a CSV text that are not empty, with the line on which each ends."""
-        return list(islice(_rows(self.text, self.dialect), most))
+    def rows(self) -> _Rows:
+        """The first rows of a CSV text that are not empty, with the line on which each ends."""
+        return list(islice(_rows(self.text, self.dialect), _ROWS))
 
 
 def look(files: SourceFiles, uri: str, encoding: str | None = None) -> Look:
@@ -130,34 +130,34 @@ def written(
     at, by its URI. Raises `InputError` if one is no such file, has its header elsewhere, or is written in
     another way than the first.
     """
-    sep, encoding = given.get("sep") or given.get("delimiter"), given.get("encoding")
+    sep = given.get("sep") or given.get("delimiter") or ""
     headers: dict[str, tuple[str, ...]] = {}
     first: Look | None = None
     # Longer separators and other line ends are what Spark alone can read.
-    can_be_read = len(sep or "") < 2 and "lineSep" not in given
+    can_be_read = len(sep) < 2 and "lineSep" not in given
     for uri in files.uris[:_FILES] if can_be_read else ():
         label = files.label(uri)
         files.refuse_binary(uri)
-        one = look(files, uri, encoding)
+        one = look(files, uri, given.get("encoding"))
         if not one.text.strip():
             continue
         if _is_json(one.text):
             raise InputError(f"{label}: is JSON: rename it to .json, or give --format json")
         header = one.text.partition("\n")[0]
-        known = first and first.text.startswith(header + "\n")
-        one = replace(
-            one, dialect=first.dialect if first and known else dialect_of(one.text, given)
-        )
+        if first and first.text.startswith(header + "\n"):
+            one = replace(one, dialect=first.dialect)
+        else:
+            one = replace(one, dialect=dialect_of(one.text, given))
         first = first or one
         _refuse_other(files.path, first, one)
         if given.get("header", "true") == "true":
             rows = one.rows()
-            if fault := _fault_of_header(one, rows):
+            for fault in _faults_of_header(one, rows):
                 raise InputError(f"{label}: {fault}")
             headers[uri] = tuple(rows[0][1]) if rows else ()
     if first is None:
         return Look(dialect=Dialect(sep or ",")), {}
-    if len(files.uris) == 1 and headers and first.whole and len(first.rows(2)) < 2:
+    if len(files.uris) == 1 and headers and first.whole and len(first.rows()) < 2:
         raise InputError(f"{files.path}: has no rows, only a header")
     return first, headers
 
@@ -257,72 +257,62 @@ def _refuse_other(path: str, one: Look, other: Look) -> None:
             )
 
 
-def _fault_of_header(one: Look, rows: _Rows) -> str:
-    """What is wrong and the remedy, where the header is not the first line or is none; else empty."""
+def _faults_of_header(one: Look, rows: _Rows) -> Iterator[str]:
+    """What is wrong and the remedy, where the header is not the first line or is none."""
     line, header = rows[0] if rows else (1, [])
-    if fault := _of_one_column(one, header):
-        return fault
+    if len(header) == 1:
+        yield from _faults_of_one_column(one, header[0])
     if len({row[0].strip().lower() for _, row in rows}.intersection(FEATURE_NAMES)) >= _FEATURES:
-        return "has features in its rows: write it with a row for each track and a column for each feature"
+        yield "has features in its rows: write it with a row for each track and a column for each feature"
     widths = Counter(len(row) for _, row in rows[1:])
     usual, n = (widths.most_common(1) or [(0, 0)])[0]
+    if usual == len(header) == 1:
+        yield f"its first line, {header[0][:60]!r}, is one column, as are the others: is it a table?"
     if usual < 3:
-        if not usual == len(header) == 1:
-            return ""
-        return (
-            f"its first line, {header[0][:60]!r}, is one column, as are the others: is it a table?"
-        )
+        return
     if usual == len(header) + 1 and n >= 0.95 * widths.total():
-        return _of_one_value_more(one, line, [row for _, row in rows[1:] if len(row) == usual])
+        yield _of_one_value_more(one, line, [row for _, row in rows[1:] if len(row) == usual])
     later = [row for _, row in rows[len(rows) // 2 :] if len(row) == usual]
     columns = enumerate(zip(*later, strict=True))
     numeric = [i for i, texts in columns if _numbers(texts) >= 0.8 * len(later)]
     if len(header) != usual:
-        return _of_lines_above(one, rows, usual, numeric)
-    return _of_values(header, numeric) or _of_further_line(rows, numeric)
+        yield from _lines_above(one, rows, usual, numeric)
+    elif _numbers(header[i] for i in numeric) * 2 > len(numeric):
+        yield (
+            f"its first line has values and not the names of columns, such as {header[0][:30]!r},"
+            f" {header[numeric[0]][:30]!r}: put a line with their names above it"
+        )
+    elif len(numeric) > 2 and len(rows) > 2 * _BELOW:
+        yield from _further_lines(rows, numeric)
 
 
-def _of_lines_above(one: Look, rows: _Rows, usual: int, numeric: Sequence[int]) -> str:
+def _lines_above(one: Look, rows: _Rows, usual: int, numeric: Sequence[int]) -> Iterator[str]:
     for line, row in rows[1:_ABOVE] if numeric else ():
         named = len(row) == usual == len({*map(str.strip, row)} - {""})
         if named and not _numbers(row[i] for i in numeric):
             command = f"tail -n +{line} {(file := shlex.quote(one.file))} > table-{file}"
-            return f"line {line} looks like the header: delete the lines above it: {command}"
-    return ""
+            yield f"line {line} looks like the header: delete the lines above it: {command}"
 
 
-def _of_values(header: Sequence[str], numeric: Sequence[int]) -> str:
-    if _numbers(header[i] for i in numeric) * 2 <= len(numeric):
-        return ""
-    return (
-        f"its first line has values and not the names of columns, such as {header[0][:30]!r},"
-        f" {header[numeric[0]][:30]!r}: put a line with their names above it"
-    )
-
-
-def _of_further_line(rows: _Rows, numeric: Sequence[int]) -> str:
-    """A further line of the header has words where the others have numbers."""
+def _further_lines(rows: _Rows, numeric: Sequence[int]) -> Iterator[str]:
+    """Further lines of the header have words where the others have numbers."""
     more = []
-    for line, row in rows[1 : 1 + _BELOW] if len(numeric) > 2 and len(rows) > 2 * _BELOW else ():
+    for line, row in rows[1 : 1 + _BELOW]:
         words = [row[i] for i in numeric if row[i].strip()] if len(row) == len(rows[0][1]) else []
         if (len(words) - _numbers(words)) * 2 > len(numeric):
             more.append(line)
     if more and more[0] == rows[1][0]:
-        return f"line {more[-1]} looks like a further line of the header: keep one such line"
-    return ""
+        yield f"line {more[-1]} looks like a further line of the header: keep one such line"
 
 
-def _of_one_column(one: Look, header: Sequence[str]) -> str:
-    if len(header) != 1:
-        return ""
-    marks = Counter[str](re.findall(r"\W+", header[0]))
-    mark, n = (marks.most_common(1) or [("", 0)])[0]
-    remedy = "name it in a dataset file (options: {sep: '...'})"
-    if n < _MARKS:
-        return ""
-    if one.text.startswith('"') and mark in SEPARATORS:
-        remedy = f"""its lines are quoted as a whole: sed 's/^"//; s/"$//; s/""/"/g' {shlex.quote(one.file)}"""
-    return f"its header is one column, which {mark!r} parts: {remedy}"
+def _faults_of_one_column(one: Look, header: str) -> Iterator[str]:
+    marks = Counter[str](re.findall(r"\W+", header))
+    for mark, n in marks.most_common(1):
+        remedy = "name it in a dataset file (options: {sep: '...'})"
+        if one.text.startswith('"') and mark in SEPARATORS:
+            remedy = f"""its lines are quoted as a whole: sed 's/^"//; s/"$//; s/""/"/g' {shlex.quote(one.file)}"""
+        if n >= _MARKS:
+            yield f"its header is one column, which {mark!r} parts: {remedy}"
 
 
 def _of_one_value_more(one: Look, line: int, rows: Sequence[Sequence[str]]) -> str:
