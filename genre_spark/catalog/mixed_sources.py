@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -47,7 +48,9 @@ def question(
         sides = _sides(values, sources, artists if of_files else sources)
         first, *others = sides or [""]
         for other in others:
-            if _apart(sides[first], sides[other], of_files) > _CLEAR:
+            pair = [sides[one][1] for one in (first, other)]
+            weights = of_common_artists(*pair) if of_files else map(np.ones_like, pair)
+            if weights and distance(sides[first][0], sides[other][0], *weights) > _CLEAR:
                 medians = " and ".join(f"{np.median(sides[one][0]):.3g}" for one in (first, other))
                 told = "a column that tells" if of_files else "that column"
                 return (
@@ -63,20 +66,14 @@ def _sides(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Values of each source, and keys of their artists; the source with most of them first."""
     rows = pa.table({"source": sources, "value": values, "artist": artists}).drop_null()
-    rows = rows.filter(pc.is_finite(rows["value"]))
-    source, value = rows["source"].to_numpy(), rows["value"].to_numpy()
-    artist = rows["artist"].combine_chunks().dictionary_encode().indices.to_numpy() + 1
-    names, counts = np.unique(source, return_counts=True)
-    order = [i for i in np.argsort(-counts, kind="stable")[:_MOST_SOURCES] if counts[i] >= _FEWEST]
-    return {names[i]: (value[source == names[i]], artist[source == names[i]]) for i in order}
-
-
-def _apart(
-    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], by_artist: bool
-) -> float:
-    """`distance` of two sides; over the artists of both, and 0 where those are too few."""
-    weights = of_common_artists(one[1], other[1]) if by_artist else (None, None)
-    return distance(one[0], other[0], *weights) if weights else 0.0
+    frame = rows.filter(pc.is_finite(rows["value"])).to_pandas()
+    frame["artist"] = pd.factorize(frame["artist"])[0] + 1
+    sides = {name: one for name, one in frame.groupby("source") if len(one) >= _FEWEST}
+    largest = sorted(sides, key=lambda name: -len(sides[name]))[:_MOST_SOURCES]
+    return {
+        name: (sides[name]["value"].to_numpy(), sides[name]["artist"].to_numpy())
+        for name in largest
+    }
 
 
 def of_common_artists(own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -101,24 +98,18 @@ def of_common_artists(own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, n
     return first, second
 
 
-def distance(
-    one: np.ndarray,
-    other: np.ndarray,
-    weights: np.ndarray | None = None,
-    others: np.ndarray | None = None,
-) -> float:
-    """Kolmogorov-Smirnov distance of two samples, beyond what chance gives (95 %).
+def distance(one: np.ndarray, other: np.ndarray, weights: np.ndarray, others: np.ndarray) -> float:
+    """Kolmogorov-Smirnov distance of two weighted samples, beyond what chance gives (95 %).
 
     Parameters
     ----------
     one, other : np.ndarray [shape=(n,), shape=(m,)]
-    weights, others : np.ndarray [shape=(n,), shape=(m,)], optional
-        Of their values; without them each counts alike.
+    weights, others : np.ndarray [shape=(n,), shape=(m,)]
+        Of their values.
     """
     at = np.concatenate([one, other])
     shares, chance = [], 0.0
-    for values, given in ((one, weights), (other, others)):
-        w = np.ones(len(values)) if given is None else given
+    for values, w in ((one, weights), (other, others)):
         order = np.argsort(values)
         sums = np.concatenate([[0.0], np.cumsum(w[order])])
         shares.append(sums[np.searchsorted(values[order], at, side="right")] / sums[-1])
