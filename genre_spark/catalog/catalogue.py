@@ -115,7 +115,6 @@ class Catalogue:
     features: tuple[str, ...]  # What the rows were validated for.
     left_out: tuple[str, ...]  # Audio features and extras that the catalogue lacks.
     groups: tuple[str, ...]  # Context groups that the catalogue has.
-    path: str  # For messages.
     source: T.StructType  # Columns of the source, as quarantined rows have them.
     owner: str = ARTIST  # Column whose tracks are related.
     # By which features of several sources were made comparable.
@@ -197,7 +196,7 @@ def open_catalogue(
         with reading(f"{source.path}: cannot be read"):
             counts = catalogue.counts
             check_text(spark, source, counts)
-        _check_rows(catalogue, counts, settings.max_quarantined)
+        _check_rows(source.path, catalogue, counts, settings.max_quarantined)
         yield catalogue
 
 
@@ -222,7 +221,7 @@ def scan_catalogue(
         with reading(f"{source.path}: cannot be read"):
             sample = catalogue.sample
             check_text(spark, source, sample.counts)
-        _check_rows(catalogue, sample.counts, settings.max_quarantined, sample.share)
+        _check_rows(source.path, catalogue, sample.counts, settings.max_quarantined, sample.share)
         _check_likeness(source, catalogue, ranges or {})
         if catalogue.sources:
             catalogue.sources.warn_of_unknown(sample.tracks[FEATURE_SOURCE])
@@ -251,7 +250,7 @@ def _opened(
             keeping = functools.partial(persisted, stack)
     validated = validation.validate(mapped, wanted, settings.max_imputed, repeated, keeping)
     groups = tuple(group for group in GROUPS if group in mapped.columns)
-    catalogue = Catalogue(validated, repeated, wanted, left_out, groups, source.path, mapped.source)
+    catalogue = Catalogue(validated, repeated, wanted, left_out, groups, mapped.source)
     return catalogue.on_one_scale(scaler.sources if scaler else None)
 
 
@@ -267,19 +266,19 @@ def check_text(spark: SparkSession, source: Source, counts: GatedRows) -> None:
     if fmt in (CSV, JSON):
         files = SourceFiles.of(spark, source.path)
         # A line of JSON with such bytes is no JSON.
-        refuse_encoding(files, damaged, counts.n_malformed if fmt == JSON else 0)
+        if damaged or fmt == JSON:
+            refuse_encoding(files, damaged, counts.n_malformed if fmt == JSON else 0)
         if fmt == CSV:
             text_files.refuse_escapes(files, counts.n_malformed, source.dataset.options)
 
 
 def _check_rows(
-    catalogue: Catalogue, counts: GatedRows, max_quarantined: float, share: int = 1
+    path: str, catalogue: Catalogue, counts: GatedRows, max_quarantined: float, share: int = 1
 ) -> None:
     """Stops where too few rows are good, or no value of a column; reports what else is odd.
 
     `counts` are of one in `share` rows, by which a close call is not decided.
     """
-    path = catalogue.path
     if share == 1:
         row_counts.check_quotes(catalogue.validated, counts, path)
     row_counts.check_values(counts.values, path)

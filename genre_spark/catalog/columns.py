@@ -118,14 +118,14 @@ def placeholder_sql(text: str, column: str, extra: Iterable[str] = ()) -> str:
     return f"(length({text}) <= {longest} AND {among} lower(btrim({text}, {literal(_AROUND)}))))"
 
 
-def means_nothing(text: str, column: str, extra: Iterable[str] = ()) -> bool:
+def means_nothing(text: str, column: str) -> bool:
     """The same of a Python text.
 
     >>> means_nothing(" NaN", "artist"), means_nothing("Nan Goldin", "artist")
     (True, False)
     """
     word = text.strip(" ") if column == TRACK_ID else text.strip(_AROUND).lower()
-    return word in placeholders(column, extra)
+    return word in placeholders(column)
 
 
 def value_sql(text: str, column: str, extra: Iterable[str] = (), lists: bool = False) -> str:

@@ -18,22 +18,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
-# Java's names of encodings and Python's codecs; of those of single bytes the more usual first: short
-# texts often fit several equally well.
-_EASTERN = {"windows-31j": "cp932", "EUC-JP": "euc_jp", "x-windows-949": "cp949", "GB18030": "gb18030",
-            "Big5": "big5"}  # fmt: skip
-_SINGLE = {
-    "windows-1252": "cp1252",
-    "windows-1251": "cp1251",
-    "KOI8-R": "koi8_r",
-    "windows-1250": "cp1250",
-    "windows-1253": "cp1253",
-    "windows-1254": "cp1254",
-    "windows-1255": "cp1255",
-    "windows-1256": "cp1256",
-    "x-MacRoman": "mac_roman",
-    "IBM850": "cp850",
-}
+# Java's names of encodings; of those of single bytes the more usual first: short texts often fit several
+# equally well.
+_EASTERN = ("windows-31j", "EUC-JP", "x-windows-949", "GB18030", "Big5")
+_SINGLE = ("windows-1252", "windows-1251", "KOI8-R", "windows-1250", "windows-1253", "windows-1254",
+           "windows-1255", "windows-1256", "x-MacRoman", "IBM850")  # fmt: skip
 # Of what texts in an encoding mostly consist, and their least share: letters once decoded, or pairs of
 # bytes, since the frequent characters of these standards lie together.
 _KANA, _HANGUL = "[\u3041-\u30fa]", "[\uac00-\ud7a3]"
@@ -59,12 +48,12 @@ _RIVALS = {
     "KOI8-R": ("windows-1251",),
     "IBM850": ("windows-1252", "x-MacRoman"),
     "x-MacRoman": ("windows-1252", "IBM850"),
-    **dict.fromkeys(_EASTERN, tuple(_EASTERN)),
+    **dict.fromkeys(_EASTERN, _EASTERN),
 }
 _FIELD = re.compile(rb"""[^,;\t|"\r\n]+""")
 # Files of a folder that are searched whole.
 _SEARCHED = 20
-# iconv's names where they differ from Java's.
+# iconv's names, which Python knows too, where they differ from Java's.
 _OF_ICONV = {"windows-31j": "CP932", "x-windows-949": "CP949", "x-MacRoman": "MACINTOSH"}
 
 
@@ -130,15 +119,13 @@ def encoding_of(files: SourceFiles) -> tuple[Encoding, str]:
     return encoding, file
 
 
-def refuse_encoding(
-    files: SourceFiles, damaged: Mapping[str, ValueCounts], n_rows: int = 0
-) -> None:
+def refuse_encoding(files: SourceFiles, damaged: Mapping[str, ValueCounts], n_rows: int) -> None:
     """Refuses a text table in another encoding than UTF-8, once values or whole rows turned out damaged.
 
     A file that is UTF-8 but for some bytes is not refused. Raises `InputError`, naming the column, the
     number of its values, the likely encoding, and two remedies.
     """
-    encoding, file = encoding_of(files) if damaged or n_rows else (UTF8, "")
+    encoding, file = encoding_of(files)
     if encoding.name is None or encoding.damaged:
         return
     listed = [f"{one.damaged:,} values of {name}" for name, one in damaged.items()]
@@ -163,7 +150,7 @@ def of_iconv(name: str) -> str:
 
 def python_codec(name: str) -> str:
     """Python's codec of an encoding that `detect` named."""
-    return (_EASTERN | _SINGLE).get(name, name)
+    return codecs.lookup(of_iconv(name)).name.replace("-", "_")
 
 
 def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -209,7 +196,7 @@ def _guess(lines: list[bytes], damaged: bool) -> Encoding:
 def _multi_byte(text: bytes) -> str | None:
     n_high = len(re.findall(rb"[\x80-\xff]", text))
     for name, sign, least in _SIGNS:
-        decoded = text.decode(_EASTERN[name], "replace")
+        decoded = text.decode(python_codec(name), "replace")
         n_foreign = len(re.findall(r"[^\x00-\x7f]", decoded))
         if isinstance(sign, str):
             fits = len(re.findall(sign, decoded)) >= least * n_foreign
@@ -225,10 +212,11 @@ def _single_byte(text: bytes) -> str:
     # The driver has it; executors, which import this module's callers, need not.
     import charset_normalizer
 
-    found = charset_normalizer.from_bytes(text, cp_isolation=[*_SINGLE.values()], threshold=0.9)
+    isolation = [*map(python_codec, _SINGLE)]
+    found = charset_normalizer.from_bytes(text, cp_isolation=isolation, threshold=0.9)
     best = min((match.chaos for match in found), default=0.0) + _AS_GOOD
     good = [match for match in found if match.chaos <= best]
     fitting = {one for match in good for one in (match.encoding, *match.could_be_from_charset)}
-    name = next((name for name, codec in _SINGLE.items() if codec in fitting), "windows-1252")
+    name = next((name for name in _SINGLE if python_codec(name) in fitting), "windows-1252")
     is_turkish = re.search(_TURKISH, text) and not re.search(_NOT_TURKISH, text)
     return "windows-1254" if name == "windows-1252" and is_turkish else name
