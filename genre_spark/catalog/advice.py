@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from genre_spark.catalog import row_counts
-from genre_spark.catalog.inspection_results import InspectedRows, Inspection, LargestArtist, Reading
+from genre_spark.catalog.inspection_results import InspectedRows, Inspection, Reading
 from genre_spark.catalog.mapping_inference import NOT_READ, YEAR
 from genre_spark.config import CatalogSettings
 from genre_spark.errors import OutputError
@@ -18,8 +18,6 @@ from genre_spark.source import Dataset
 
 # Fewer describe a track too little.
 _FEWEST = 3
-# An artist with so many tracks, on so many albums, and so large a share of all, may be none.
-_MANY_TRACKS, _MANY_ALBUMS, _LARGE_SHARE = 20, 10, 0.01
 _MOST_WORDS = 5
 
 _HEAD = """\
@@ -87,23 +85,16 @@ def _of_rows(found: Inspection, rows: InspectedRows, settings: CatalogSettings) 
     for name, words in found.placeholders.items():
         counted = ", ".join(f"{word!r} {n:,}" for word, n in list(words.items())[:_MOST_WORDS])
         yield f"{name}: read as missing: {counted}"
-    if artist := _doubtful_artist(found):
+    if found.doubtful_artist:
+        name, n_tracks, n_albums = found.doubtful_artist
         yield (
-            f"the largest artist is {artist.name!r}: {artist.tracks:,} tracks on {artist.albums:,}"
-            f" albums. If this is not an artist, list it in the dataset file (no_artist: [{artist.name!r}])"
+            f"the largest artist is {name!r}: {n_tracks:,} tracks on {n_albums:,}"
+            f" albums. If this is not an artist, list it in the dataset file (no_artist: [{name!r}])"
         )
     yield from row_counts.repetitions(rows)
     if rows.refused > settings.max_quarantined:
         told = row_counts.over_limit(rows, settings.max_quarantined)
         yield f"{told}: cluster, train and score would stop"
-
-
-def _doubtful_artist(found: Inspection) -> LargestArtist | None:
-    """The largest artist, if it has so many tracks and albums that it may mean "no artist"."""
-    one, rows = found.largest_artist, found.rows
-    if one is None or rows is None or one.tracks < max(_MANY_TRACKS, _LARGE_SHARE * rows.accepted):
-        return None
-    return one if one.albums >= _MANY_ALBUMS else None
 
 
 def next_command(
@@ -139,8 +130,8 @@ def write(found: Inspection, file: Path) -> None:
 def render(found: Inspection, file: str) -> str:
     """A dataset file's text: the mapping, questions, what was done to values, what is unused."""
     readings, remarks = found.mapping, [f"? {one}" for one in found.questions]
-    if artist := _doubtful_artist(found):
-        remarks.append(f"no_artist: [{_value(artist.name)}]  # if this is no artist")
+    if found.doubtful_artist:
+        remarks.append(f"no_artist: [{_value(found.doubtful_artist[0])}]  # if this is no artist")
     odd = [name for name, one in readings.items() if one.doubt]
     used = {one.source for one in readings.values()}
     unused = ", ".join(one.name for one in found.columns if one.name not in used)

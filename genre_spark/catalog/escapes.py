@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote_plus
 
 from genre_spark.catalog.columns import INVISIBLE, REPLACED, literal, once
-from genre_spark.catalog.inspection_results import Column
+from genre_spark.catalog.inspection_results import MOSTLY, Column
 from genre_spark.schema import ALBUM, ARTIST, ARTISTS, FEATURE_NAMES, GENRE, TITLE, TRACK_ID
 
 _ENTITY = r"&#?\w{2,31};"
 _TAG = r"</?(?i:a|b|i|u|em|strong|span|font|p|div|br|sup|sub)(?:\s[^<>]{0,300})?/?>"
 # Different entities that are decoded.
 _MOST_ENTITIES = 100
-# Share of numbers from which on a column is none of words; and share of rows that are most of them.
-_NUMBERS, _MOSTLY = 0.5, 0.9
+# Share of numbers from which on a column is none of words.
+_NUMBERS = 0.5
 _NO_TEXT_BYTES = "[\x00-\x1f\x7f\ufffd]"
 
 
@@ -25,8 +25,14 @@ def taken_out(name: str, column: Column) -> tuple[Column, str]:
     """A column as texts without what programs put into them, and what was done."""
     done = []
     if column.kind == "binary":
-        column, how = _as_text(name, column)
-        done.append(how)
+        odd = column.share(re.compile(_NO_TEXT_BYTES).search)
+        # Ids of bytes that are no text, by their digits.
+        hexadecimal = odd and name == TRACK_ID
+        sql = f"hex({column.sql})" if hexadecimal else f"cast({column.sql} as string)"
+        column = replace(column, nested=sql, kind="string")
+        done.append(
+            "bytes" if hexadecimal else "bytes, some no text" if odd else "bytes that are text"
+        )
     for one in _ESCAPES if column.kind == "string" else ():
         often = column.share(re.compile(one.pattern).search) >= one.least
         if often and column.numeric <= one.numeric and (not one.columns or name in one.columns):
@@ -37,15 +43,6 @@ def taken_out(name: str, column: Column) -> tuple[Column, str]:
                 column = replace(column, nested=one.sql(column), values=values)
                 done.append(one.why)
     return column, ", ".join(done)
-
-
-def _as_text(name: str, column: Column) -> tuple[Column, str]:
-    """A column of bytes as texts; ids of bytes that are none by their digits."""
-    odd = column.share(re.compile(_NO_TEXT_BYTES).search)
-    hexadecimal = odd and name == TRACK_ID
-    sql = f"hex({column.sql})" if hexadecimal else f"cast({column.sql} as string)"
-    how = "bytes" if hexadecimal else "bytes, some no text" if odd else "bytes that are text"
-    return replace(column, nested=sql, kind="string"), how
 
 
 def _without_entities(column: Column) -> str:
@@ -104,8 +101,8 @@ class _Escape:
 
 
 _ESCAPES = (
-    _Escape("without b'…' or =\"…\"", r"""^[b=](['"])(.*)\1$""", r"\2", columns=(), least=_MOSTLY),
-    _Escape("whole numbers", r"^(-?\d+)\.0$", r"\1", columns=(TRACK_ID,), least=_MOSTLY),
+    _Escape("without b'…' or =\"…\"", r"""^[b=](['"])(.*)\1$""", r"\2", columns=(), least=MOSTLY),
+    _Escape("whole numbers", r"^(-?\d+)\.0$", r"\1", columns=(TRACK_ID,), least=MOSTLY),
     _Escape("numbers left out", r"^\s*(0|-\d+)(\.0+)?\s*$", columns=(GENRE,), numeric=_NUMBERS),
     _Escape("blanks left out", f"^[{INVISIBLE}]+|[{INVISIBLE}]+$", columns=FEATURE_NAMES),
     _Escape("URL encoding decoded", "%[0-9A-Fa-f]{2}", "", _unquoted, "try_url_decode(text)"),

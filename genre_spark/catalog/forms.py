@@ -324,7 +324,6 @@ class Scale:
     asks: bool = False  # Whether a plainer reading would be possible too.
     # Whether it makes sense for some values.
     if_true: Callable[[np.ndarray], bool] = lambda values: True
-    is_tried: bool = True  # Else it is only named as a cause of what is unlike known tracks.
     cycle: int = 0  # Of codes: how many there are, where they begin anew.
 
     def sql(self, numbers: str) -> str:
@@ -357,24 +356,18 @@ _OF_SHARES = (
     Scale(0.1, 0, "out of 10", if_true=_is_out_of(10, 5)),
     Scale(0.2, 0, "out of 5", True, _is_out_of(5)),
     Scale(1e-3, 0, "out of 1000", True, lambda values: values.max() > 100),
-    Scale(100, 0, "divided by 100", is_tried=False),
 )
-# Of each feature, the likelier ones first.
+# Of each feature, the likelier ones first; of others the values as they are.
 SCALES = {
     **dict.fromkeys(SHARES, _OF_SHARES),
     "loudness": (
         AS_IS,
         Scale(-1, 0, "the sign is missing", True, lambda values: values.min() >= 0),
-        Scale(1, -60, "60 were added", is_tried=False),
     ),
-    "tempo": (AS_IS, Scale(60, 0, "beats per second", is_tried=False)),
     "key": (
         Scale(1, -1, "counted from 1", True, lambda values: set(values) - {-1} >= {1, 12} and 0 not in values),
         AS_IS,
-        Scale(1, 9, "counted from A", is_tried=False, cycle=12),
-        Scale(7, 0, "counted in fifths", is_tried=False, cycle=12),
     ),
-    "mode": (AS_IS, Scale(-1, 1, "1 is minor", is_tried=False)),
     "duration_ms": (
         AS_IS,
         Scale(SECOND, 0, "seconds"),
@@ -382,6 +375,14 @@ SCALES = {
         Scale(1e-3, 0, "microseconds"),
         Scale(1e-6, 0, "nanoseconds"),
         Scale(DAY, 0, "parts of a day"),
-        Scale(1 / 60, 0, "minutes taken for hours", is_tried=False),
     ),
 }  # fmt: skip
+# What is not tried, and only named as a cause of what is unlike known tracks.
+CAUSES = {
+    **dict.fromkeys(SHARES, (Scale(100, 0, "divided by 100"),)),
+    "loudness": (Scale(1, -60, "60 were added"),),
+    "tempo": (Scale(60, 0, "beats per second"),),
+    "key": (Scale(1, 9, "counted from A", cycle=12), Scale(7, 0, "counted in fifths", cycle=12)),
+    "mode": (Scale(-1, 1, "1 is minor"),),
+    "duration_ms": (Scale(1 / 60, 0, "minutes taken for hours"),),
+}

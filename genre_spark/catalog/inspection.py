@@ -35,11 +35,13 @@ from genre_spark.catalog.columns import (
     sql_name,
 )
 from genre_spark.catalog.inspection_results import (
+    MOSTLY,
+    NESTED,
+    NO_NUMBERS,
     Column,
     FeatureFacts,
     InspectedRows,
     Inspection,
-    LargestArtist,
     Reading,
 )
 from genre_spark.catalog.mapping_inference import (
@@ -61,12 +63,10 @@ from genre_spark.source import Dataset
 _SAMPLE = 20_000
 # Characters of a value that are looked at.
 _LONGEST = 1000
-_NESTED = ("array", "map", "struct")
-_NO_NUMBERS = (*_NESTED, "binary", "date", "timestamp")
 # Of a wider table only columns that a name could mean are looked at.
 _NARROW = 40
 # Objects, and their keys, in texts and as Spark prints maps.
-_OBJECT, _MOSTLY = re.compile(r"""\s*\{\s*["']"""), 0.9
+_OBJECT = re.compile(r"""\s*\{\s*["']""")
 _OBJECT_KEY = re.compile(r"""["']([^"']{1,60})["']\s*:""")
 _MAP_KEY = re.compile(r"[{,] ?([^{},>]{1,60}?) -> ")
 # A text that Java reads as a finite number.
@@ -74,6 +74,8 @@ _NUMBER = r"^[\x00-\x20]*+[-+]?(\d++(\.\d*+)?|\.\d++)([eE][-+]?\d++)?[dDfF]?[\x0
 # Fields of structs are columns too, down to so many structs, and so many of them.
 _DEPTH, _MOST_FIELDS = 4, 2000
 _GENRES = 10
+# An artist with so many tracks, on so many albums, and so large a share of all, may be none.
+_MANY_TRACKS, _MANY_ALBUMS, _LARGE_SHARE = 20, 10, 0.01
 # A made id that tells apart so many of the tracks that the best one does is enough; rows that repeat
 # it are reported from a share on.
 _AS_DISTINCT, _REPEATS = 0.98, 0.01
@@ -154,7 +156,7 @@ def _described(
         table = catalogue.persisted(stack, table)
     fields = _fields(table.schema)
     columns = with_shared_words([one for one in fields if one.name not in reader.OURS])
-    plain = [one.sql for one in columns if not one.kind.startswith((*_NESTED, "variant"))]
+    plain = [one.sql for one in columns if not one.kind.startswith((*NESTED, "variant"))]
     # By the values as they are: to write numbers as texts takes longer than all else.
     hashed = f"xxhash64({', '.join(plain[:_NARROW])})" if plain else "0"
     columns = _with_values(table, columns, hashed, source.path)
@@ -192,7 +194,7 @@ def _keys(column: Column) -> list[Column]:
         pattern, objects = _MAP_KEY, column.sql
     elif (
         column.kind == "string"
-        and column.share(lambda text: _OBJECT.match(text) or means_nothing(text, "")) >= _MOSTLY
+        and column.share(lambda text: _OBJECT.match(text) or means_nothing(text, "")) >= MOSTLY
     ):
         pattern = _OBJECT_KEY
         objects = f"from_json({column.sql}, 'map<string,string>', {names.LENIENT})"
@@ -254,7 +256,7 @@ def _fields(schema: T.StructType, path: str = "", depth: int = 0, listed: str = 
 def _facts(column: Column) -> str:
     """SQL: aggregates of a column, as `_with_facts` takes them."""
     value, is_text = column.sql, column.kind == "string"
-    number = "double(NULL)" if column.kind.startswith(_NO_NUMBERS) else _finite(value)
+    number = "double(NULL)" if column.kind.startswith(NO_NUMBERS) else _finite(value)
     if is_text:  # to fail to read a word as a number takes Java ten times as long
         number = f"IF({value} RLIKE {literal(_NUMBER)}, {number}, NULL)"
     is_id = TRACK_ID in meanings(column)
@@ -344,14 +346,12 @@ def _distinct(table: DataFrame, expressions: Sequence[str]) -> list[int]:
 def _given(dataset: Dataset, columns: list[str]) -> dict[str, Reading]:
     """A user's mapping, with the columns that need none."""
     own = {name.lower(): name for name in columns}
-    same = {name: own[name.lower()] for name in dataset.canonical if name.lower() in own}
-    expressions = {**same, **dataset.columns}
-    used = {name: reader.read_by(one, columns) for name, one in expressions.items()}
-    return {
-        name: Reading(name, expressions[name], used[name][0] if len(used[name]) == 1 else "")
-        for name in dataset.canonical
-        if name in expressions
-    }
+    readings = {}
+    for name in dataset.canonical:
+        if expression := dataset.columns.get(name, own.get(name.lower())):
+            used = reader.read_by(expression, columns)
+            readings[name] = Reading(name, expression, used[0] if len(used) == 1 else "")
+    return readings
 
 
 def _validate(
@@ -390,20 +390,20 @@ def _validate(
         "rows": InspectedRows(**dict(counts), refused=counts.refused_share),
         "genres": {row[GENRE]: row["n"] for row in largest},
         "placeholders": _placeholders(not_taken),
-        **_artists(groups),
+        **_artists(groups, max(_MANY_TRACKS, _LARGE_SHARE * counts.accepted)),
     }
     return found.model_copy(update=update)
 
 
-def _artists(groups: DataFrame) -> dict[str, Any]:
-    """How many artists there are, and the one with the most tracks."""
+def _artists(groups: DataFrame, many: float) -> dict[str, Any]:
+    """How many artists there are, and the one with the most tracks if they are `many`."""
     each = groups.dropna(subset=ARTIST).groupBy(ARTIST)
     sizes = each.agg(F.sum("count").alias("n"), F.count_distinct(ALBUM).alias("albums"))
     # Of two as large, the first by name.
-    first = f"min(struct(-n, {ARTIST}, albums))"
+    first = f"min_by(struct({ARTIST}, n, albums), struct(-n, {ARTIST}))"
     ((n_artists, row),) = sizes.selectExpr("count(1)", first).collect()
-    largest = row and LargestArtist(name=row[1], tracks=-row[0], albums=row[2])
-    return {"artists": n_artists, "largest_artist": largest}
+    is_doubtful = row and row.n >= many and row.albums >= _MANY_ALBUMS
+    return {"artists": n_artists, "doubtful_artist": (*row,) if is_doubtful else None}
 
 
 def _placeholders(not_taken: Sequence[row_counts.NotTaken]) -> dict[str, dict[str, int]]:
@@ -417,20 +417,19 @@ def _placeholders(not_taken: Sequence[row_counts.NotTaken]) -> dict[str, dict[st
 
 def _sampled(found: Inspection, mapped: reader.Mapped, share: int) -> _Sample:
     """What one in so many rows has in each column that is read, and what becomes of it."""
-    # A column's expression over `reader.SOURCE`.
-    parts = {column.name: column.sql.rpartition("from_json(") for column in found.columns}
-    sources = {name: f"{a}{b}{reader.SOURCE}.{sql}" for name, (a, b, sql) in parts.items()}
-    columns = {}
-    for name, one in found.mapping.items():
-        if name in (*mapped.columns, *mapped.features):
-            columns["to", name] = sql_name(name)
-            if one.source in sources:
-                columns["from", name] = _as_shown(sources[one.source], _SHOWN)
+    sources = {column.name: _as_shown(column.sql, _SHOWN) for column in found.columns}
+    read = {n: one for n, one in found.mapping.items() if n in (*mapped.columns, *mapped.features)}
+    outcomes = {name: sql_name(f"{reader.ADDED}to_{name}") for name in read}
+    columns = {("to", name): sql for name, sql in outcomes.items()}
+    columns |= {
+        ("from", n): sources[one.source] for n, one in read.items() if one.source in sources
+    }
     if FEATURE_SOURCE not in found.mapping:
-        for column in mixed_sources.columns(found.columns):
-            columns["by", column.name] = _as_shown(sources[column.name], _SHOWN)
-        columns["by", mixed_sources.FILE] = f"{reader.SOURCE}.{reader.FILE_NAME}"
-    rows = mapped.rows.filter(row_counts.one_in(share))
+        own = mixed_sources.columns(found.columns)
+        columns |= {("by", one.name): sources[one.name] for one in own}
+        columns["by", mixed_sources.FILE] = reader.FILE_NAME
+    both = [f"{reader.SOURCE}.*", *(f"{sql_name(name)} AS {to}" for name, to in outcomes.items())]
+    rows = mapped.rows.filter(row_counts.one_in(share)).selectExpr(*both)
     named = [f"{sql} AS `{i}`" for i, sql in enumerate(columns.values())]
     return dict(zip(columns, rows.selectExpr(*named).toArrow().columns, strict=True))
 

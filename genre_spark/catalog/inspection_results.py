@@ -12,6 +12,11 @@ from genre_spark.catalog.rows import RowCounts
 from genre_spark.source import Dataset
 
 _HIDDEN = Field(exclude=True)
+# Beginnings of Spark's names of types.
+NESTED, DATES = ("array", "map", "struct"), ("date", "timestamp")
+NO_NUMBERS = (*NESTED, *DATES, "binary")
+# Share of a column's rows that decides what it holds.
+MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -91,14 +96,6 @@ class InspectedRows(RowCounts):
     refused: Share
 
 
-class LargestArtist(StrictModel):
-    """The artist with the most tracks, with their number and that of their albums."""
-
-    name: str
-    tracks: Count
-    albums: Count
-
-
 class Inspection(StrictModel):
     """What is in a table, how it would be read, and what to do next."""
 
@@ -121,4 +118,5 @@ class Inspection(StrictModel):
     next: str = ""  # The command to type next.
     # With which the table was read: its format, options and columns.
     dataset: Annotated[Dataset, _HIDDEN] = Dataset()
-    largest_artist: Annotated[LargestArtist | None, _HIDDEN] = None
+    # The largest artist with its tracks and their albums, if it has so many that it may be none.
+    doubtful_artist: Annotated[tuple[str, Count, Count] | None, _HIDDEN] = None

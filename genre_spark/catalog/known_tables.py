@@ -1,6 +1,6 @@
 """What tracks of the public tables are like, and whether a column's values are like that."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -135,21 +135,18 @@ def unlike(name: str, found: Spread | None, fewest: int = FEWEST) -> str | None:
     low, high = found.known.low, found.known.high
     where = f"{low:.6g} to {high:.6g}"
     if not low <= found.median <= high:
-        return f"its median is {found.median:.6g}, in known tables {where}{_causes(name, found)}"
+        causes = [
+            f"{one.why} ({one.sql(name)})"
+            for one in (*forms.SCALES.get(name, ()), *forms.CAUSES.get(name, ()))
+            if one.why and low <= found.median * one.factor + one.plus <= high
+        ]
+        told = f"; perhaps {' or '.join(causes)}" if causes else ""
+        return f"its median is {found.median:.6g}, in known tables {where}{told}"
     if found.far > max(_MOST_BEYOND, _AT_LEAST / found.n):
         return _beyond(found)
     if found.unusual > max(_MOST_BEYOND_USUAL, 2 * _AT_LEAST / found.n):
         return f"{found.unusual:.0%} of its values are outside of {where}, where known tables have 98 %"
     return None
-
-
-def _causes(name: str, found: Spread) -> str:
-    causes = [
-        f"{one.why} ({one.sql(name)})"
-        for one in forms.SCALES.get(name, ())
-        if one.why and found.known.low <= found.median * one.factor + one.plus <= found.known.high
-    ]
-    return f"; perhaps {' or '.join(causes)}" if causes else ""
 
 
 def judged(
@@ -170,19 +167,16 @@ def judged(
     for name in found:
         lost = _mostly_lost(counts.get(name))
         if name in possible:
-            found[name] = _judged(name, possible[name], lost, exchanged.get(name))
+            values = spread(name, possible[name])
+            doubt = unlike(name, values) or lost
+            odd = odd_frequency(name, possible[name]) or exchanged.get(name)
+            # More values than usual are just beyond known ones, although tracks may be so.
+            if values and not doubt and values.unknown > max(_MOST_BEYOND, _AT_LEAST / values.n):
+                odd = odd or f"{name}: {_beyond(values)}"
+            found[name] = Judgement(doubt, odd)
         elif lost and name not in columns:
             found[name] = Judgement(odd=f"{name}: {lost}")
     return found
-
-
-def _judged(name: str, values: np.ndarray, lost: str | None, exchanged: str | None) -> Judgement:
-    found = spread(name, values)
-    doubt, odd = unlike(name, found) or lost, odd_frequency(name, values) or exchanged
-    # More values than usual are just beyond known ones, although tracks may be so.
-    if found and not doubt and found.unknown > max(_MOST_BEYOND, _AT_LEAST / found.n):
-        odd = odd or f"{name}: {_beyond(found)}"
-    return Judgement(doubt, odd)
 
 
 def _mostly_lost(one: ValueCounts | None) -> str | None:
@@ -201,101 +195,67 @@ def _beyond(found: Spread) -> str:
     return f"{found.unknown:.0%} of its values are outside of {ends}, where known tables have them"
 
 
-class _Frequencies(NamedTuple):
-    """How often each value of a feature is there."""
-
-    name: str
-    found: np.ndarray  # The different values, in order.
-    counts: np.ndarray
-    n: int  # Of all values.
-    known: Usual | None  # None for codes.
-    shares: Mapping[str, float]  # The least of each code in any known table.
-
-
 def odd_frequency(name: str, values: np.ndarray) -> str | None:
     """What is odd about how often values are there; None where it is as in known tables."""
-    counted = np.unique(values, return_counts=True)
-    of = _Frequencies(name, *counted, values.size, usual(name), _known().shares.get(name, {}))
-    checks = (_levels, _filled_in, _absent, *(_OF_MANY if of.n >= _MANY else ()))
-    return next(filter(None, (check(of) for check in checks)), None)
+    found, counts = np.unique(values, return_counts=True)
+    if known := usual(name):
+        return next(_odd_measures(name, known, found, counts), None)
+    return next(_odd_codes(name, found, counts), None)
 
 
-def _levels(of: _Frequencies) -> str | None:
-    """Flags, levels, or one value for all."""
-    measured = of.found != 0  # instrumentalness is often 0
-    if of.known and of.counts[measured].sum() >= _ENOUGH and measured.sum() <= _FEW_LEVELS:
-        listed = ", ".join(f"{value:.6g}" for value in of.found)
-        return (
-            f"{of.name} is never anything else than {listed} in {of.n:,} tracks, as flags and levels are: map what"
+def _odd_measures(name: str, known: Usual, found: np.ndarray, counts: np.ndarray) -> Iterator[str]:
+    n, measured = counts.sum(), found != 0  # instrumentalness is often 0
+    if counts[measured].sum() >= _ENOUGH and measured.sum() <= _FEW_LEVELS:
+        listed = ", ".join(f"{value:.6g}" for value in found)
+        yield (
+            f"{name} is never anything else than {listed} in {n:,} tracks, as flags and levels are: map what"
             " was measured"
         )
-    return None
-
-
-def _filled_in(of: _Frequencies) -> str | None:
-    """A value that stands for missing ones."""
-    if of.known and of.found.size > _FEWEST_VALUES and of.n >= _ENOUGH:
-        value, (*_, next_n, n) = of.found[of.counts.argmax()], np.sort(of.counts)
+    if found.size > _FEWEST_VALUES and n >= _ENOUGH:
+        value, (*_, next_n, most) = found[counts.argmax()], np.sort(counts)
         # Instrumentalness is often 0.
-        if n > max(_OFTEN * of.n, _MUCH_MORE * next_n) and value != of.known.low:
-            return (
-                f"{of.name} is {value:.6g} in {n / of.n:.0%} of {of.n:,} tracks, no other value in"
+        if most > max(_OFTEN * n, _MUCH_MORE * next_n) and value != known.low:
+            yield (
+                f"{name} is {value:.6g} in {most / n:.0%} of {n:,} tracks, no other value in"
                 f" more than {next_n:,}: was it filled in for missing ones? Leave these empty"
             )
-    return None
-
-
-def _absent(of: _Frequencies) -> str | None:
-    """A code that every known table has."""
-    for value, share in of.shares.items():
-        if of.n * share > _EXPECTED and float(value) not in of.found:
-            return (
-                f"{of.name} is never {value} in {of.n:,} tracks; in known tables at least"
-                f" {share:.0%} are: is it coded in another way?"
-            )
-    return None
-
-
-def _low(of: _Frequencies) -> str | None:
-    high = of.found[-1]
+    if n < _MANY:
+        return
+    low, high = found[0], found[-1]
     # Where any value may be 0, a genre may have nothing else.
-    if of.known and of.known.low > 0 and high < _REACHED * of.known.high:
-        return (
-            f"{of.name} is never above {high:.3g} in {of.n:,} tracks; in known tables it goes to"
-            f" {of.known.high:.3g}: is it in another unit?"
+    if known.low > 0 and high < _REACHED * known.high:
+        yield (
+            f"{name} is never above {high:.3g} in {n:,} tracks; in known tables it goes to"
+            f" {known.high:.3g}: is it in another unit?"
         )
-    return None
-
-
-def _evenly(of: _Frequencies) -> str | None:
-    low, high = of.found[0], of.found[-1]
-    apart = np.repeat(of.found, of.counts) - np.linspace(low, high, of.n)
-    if of.known and np.abs(apart).max() < _EVENLY * (high - low):
-        return (
-            f"{of.name} is spread evenly from {low:.6g} to {high:.6g}, as ranks or percentiles are and no known"
+    apart = np.repeat(found, counts) - np.linspace(low, high, n)
+    if np.abs(apart).max() < _EVENLY * (high - low):
+        yield (
+            f"{name} is spread evenly from {low:.6g} to {high:.6g}, as ranks or percentiles are and no known"
             " table is: map what was measured"
         )
-    return None
 
 
-def _recoded(of: _Frequencies) -> str | None:
-    """Codes that are as in known tables once a change is undone."""
-    if not of.shares:
-        return None
-    usually = np.array([*of.shares.values()])
-    counts = np.bincount(of.found.astype(int), of.counts, usually.size)
-    for one in forms.SCALES[of.name]:
-        codes = np.arange(usually.size) * one.factor + one.plus
-        recoded = usually[(codes % usually.size).astype(int)]
-        if not one.is_tried and likelier(counts, usually, recoded) > _LIKELIER:
-            return (
-                f"{of.name} is spread over its values as in known tables only if it is this: {one.why}"
-                f" ({one.sql(of.name)}): is it coded in another way?"
+def _odd_codes(name: str, found: np.ndarray, counts: np.ndarray) -> Iterator[str]:
+    n, shares = counts.sum(), _known().shares.get(name, {})
+    for value, share in shares.items():
+        if n * share > _EXPECTED and float(value) not in found:
+            yield (
+                f"{name} is never {value} in {n:,} tracks; in known tables at least"
+                f" {share:.0%} are: is it coded in another way?"
             )
-    return None
-
-
-_OF_MANY = (_low, _evenly, _recoded)
+    if n < _MANY or not shares:
+        return
+    usually = np.array([*shares.values()])
+    codes = np.arange(usually.size)
+    of_codes = np.bincount(found.astype(int), counts, usually.size)
+    for one in forms.CAUSES[name]:
+        recoded = usually[((codes * one.factor + one.plus) % usually.size).astype(int)]
+        if likelier(of_codes, usually, recoded) > _LIKELIER:
+            yield (
+                f"{name} is spread over its values as in known tables only if it is this: {one.why}"
+                f" ({one.sql(name)}): is it coded in another way?"
+            )
 
 
 def _exchanged(columns: Mapping[str, np.ndarray]) -> dict[str, str]:

@@ -16,7 +16,14 @@ import numpy as np
 from genre_spark.catalog import escapes, forms, known_tables, names
 from genre_spark.catalog.columns import are_possible, means_nothing
 from genre_spark.catalog.forms import PLAIN, UNITS, Form, Number
-from genre_spark.catalog.inspection_results import Column, Reading
+from genre_spark.catalog.inspection_results import (
+    DATES,
+    MOSTLY,
+    NESTED,
+    NO_NUMBERS,
+    Column,
+    Reading,
+)
 from genre_spark.schema import (
     ALBUM,
     ARTIST,
@@ -35,7 +42,6 @@ _TRIED = 2000
 # Share of the values that a reading has to understand, also of those that the best one does; and share
 # that differ between it and a rival.
 _LEAST, _AS_MANY, _DIFFERENT = 0.5, 0.8, 0.02
-_MOSTLY = 0.9
 # Share of the rows with texts of a wrong encoding from which on that is asked.
 _MISREAD = 0.005
 # Tracks per album beyond which a column has kinds of albums, such as "single", and no names.
@@ -47,8 +53,6 @@ _TYPED = re.compile(
     r"\.\$\w+$|_[xy]$|[.:](?:[NS]|string|text|varchar|float|double|int|integer|long|value)(?:Value)?$"
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_NO_TEXT = ("array", "map", "struct")
-_DATES = ("date", "timestamp")
 
 # The expression of a column that is left out although the table has one of its name.
 NOT_READ = "null"
@@ -101,17 +105,18 @@ def guess(columns: Sequence[Column]) -> dict[str, Reading]:
     found: dict[str, Reading] = {}
     for name in _NAMES:
         candidates = _called(columns, name)
-        if name == TRACK_ID:
-            candidates = _identifying(candidates)
+        if name == TRACK_ID:  # row numbers and ids that repeat last
+            real = [one for one in candidates if not one.is_row_number]
+            least = _AS_DISTINCT * max((one.distinct or 0.0 for one in real), default=0.0)
+            good = [one for one in real if one.distinct is None or one.distinct >= least]
+            candidates.sort(key=lambda one: one not in good)
         if first := next(filter(None, (read_as(name, one) for one in candidates)), None):
             found[name] = first
     by_name = {column.name: column for column in columns}
-    key = by_name.get(found["key"].source) if "key" in found and "mode" not in found else None
-    if key and (mode := read_as("mode", key)):
-        found["mode"] = mode
-    artist = by_name.get(found[ARTIST].source) if ARTIST in found else None
-    if artist and (listed := read_as(ARTISTS, artist)):
-        found[ARTISTS] = listed
+    for name, other in (("mode", "key"), (ARTISTS, ARTIST)):
+        column = by_name.get(found[other].source) if other in found else None
+        if column and name not in found and (also := read_as(name, column)):
+            found[name] = also
     return _asked_if_exchanged(found, by_name) | _left_out(columns, found)
 
 
@@ -183,25 +188,18 @@ def _names(column: Column, name: str) -> set[str]:
     return found
 
 
-def _identifying(candidates: list[Column]) -> list[Column]:
-    """Those whose values differ between tracks; row numbers and ids that repeat last."""
-    real = [column for column in candidates if not column.is_row_number]
-    best = max((column.distinct or 0.0 for column in real), default=0.0)
-    good = [c for c in real if c.distinct is None or c.distinct >= _AS_DISTINCT * best]
-    return sorted(candidates, key=lambda one: one not in good)
-
-
 def _left_out(columns: Sequence[Column], found: Mapping[str, Reading]) -> dict[str, Reading]:
     """Columns that have the name of one of genre-spark's, but nothing that it could read.
 
     Otherwise a mapping that does not name them would take them as they are, or nobody would see why.
     """
+    filled = [one for one in columns if one.filled]
     # A struct by its first field.
-    own = {c.name.split(".")[0].lower(): c for c in reversed(columns) if c.filled}
+    own = {one.name.split(".")[0].lower(): one for one in reversed(filled)}
     left_out = {}
     for name in (*TEXT_COLUMNS, ARTISTS, *FEATURE_NAMES):
-        called = _called(columns, name) if name in FEATURE_NAMES else ()
-        column = own.get(name) or next((one for one in called if one.filled), None)
+        called = _called(filled, name) if name in FEATURE_NAMES else []
+        column = own.get(name) or next(iter(called), None)
         lists_names = column and column.kind.startswith(("string", "array<string"))
         if column is None or name in found or (name == ARTISTS and lists_names):
             continue
@@ -235,15 +233,13 @@ def read_as(name: str, column: Column) -> Reading | None:
 
 def _text(name: str, column: Column) -> Reading | None:
     if name == ARTISTS:
-        found = names.understand(ARTIST, column)
-        if found is None or not found.why:
-            return None
-        return Reading(name, found.all, column.name, "all of the list")
+        first, sql = names.understand(ARTIST, column) or (None, "")
+        return Reading(name, sql, column.name, "all of the list") if first and first.why else None
     if name in (ARTIST, GENRE) and (found := names.understand(name, column)):
-        return Reading(name, found.first, column.name, found.why, found.question, found.rival)
+        return found[0]
     # A date or a year is no name, whatever its column is called; an id such as 1999.0 is none.
     dates = 0 if name == TRACK_ID else column.share(_is_date)
-    if column.kind.startswith((*_NO_TEXT, *_DATES)) or dates >= _MOSTLY:
+    if column.kind.startswith((*NESTED, *DATES)) or dates >= MOSTLY:
         return None
     if name == ALBUM and sum(column.values.values()) > _LARGEST_ALBUMS * len(column.values):
         return None
@@ -307,25 +303,15 @@ class _Candidate:
         """What is done to values."""
         return ", ".join(filter(None, (self.form.why, self.scale.why)))
 
-    def sql(self, column: str) -> str:
-        """The whole expression."""
-        return self.scale.sql(self.form.sql(column))
-
-    def too_small(self, name: str) -> np.ndarray:
-        """Which values another unit may have, as they become smaller than nearly all known ones."""
-        known, is_scaled = known_tables.usual(name), self.scale.factor != 1
-        low = known.low if known and is_scaled else 0.0
-        return (self.outcome > 0) & (self.outcome < low)
-
     def differs(self, other: "_Candidate") -> np.ndarray:
         """Which values become others by another candidate."""
         return ~np.isclose(other.outcome, self.outcome, equal_nan=True)
 
 
 def _feature(name: str, column: Column) -> Reading | None:
-    if name == YEAR and column.kind.startswith(_DATES):
+    if name == YEAR and column.kind.startswith(DATES):
         return Reading(name, f"year({column.sql})", column.name, "of a date")
-    if column.kind.startswith((*_NO_TEXT, *_DATES, "binary")):
+    if column.kind.startswith(NO_NUMBERS):
         return None
     given = {text: n for text, n in column.values.items() if not means_nothing(text, "")}
     # As many as are tried, whatever their order.
@@ -351,16 +337,17 @@ def _feature(name: str, column: Column) -> Reading | None:
         i = int(np.argmax(best.differs(rival)))
         ours, theirs = (f"{one.outcome[i]:.6g} ({one.why or 'as it is'})" for one in (best, rival))
         question = f"{name}: is {list(texts)[i]!r} {ours} or {theirs}?"
-    if not question and (small := best.too_small(name)).any():
+    known = known_tables.usual(name)
+    if not question and known and best.scale.factor != 1:
+        small = (best.outcome > 0) & (best.outcome < known.low)
         share, i = weights[small].sum() / weights.sum(), int(np.argmax(small))
         if share > _DIFFERENT:
             question = (
                 f"{name}: {share:.0%} of the values, such as {list(texts)[i]!r}, become as little as"
                 f" {best.outcome[i]:.3g} ({best.why}): are they in another unit?"
             )
-    other = rival.sql(column.sql) if rival else ""
-    expression = best.sql(column.sql)
-    return Reading(name, expression, column.name, best.why, question, other, best.doubt)
+    sql, other = (one.scale.sql(one.form.sql(column.sql)) if one else "" for one in (best, rival))
+    return Reading(name, sql, column.name, best.why, question, other, best.doubt)
 
 
 def _candidates(
@@ -410,4 +397,4 @@ def _scales(name: str, form: Form) -> tuple[forms.Scale, ...]:
         return (forms.Scale(UNITS[form.unit]),)
     if name in forms.SHARES and form.unit == "%":
         return (forms.Scale(0.01, why="percent"),)
-    return tuple(one for one in forms.SCALES.get(name, (forms.AS_IS,)) if one.is_tried)
+    return forms.SCALES.get(name, (forms.AS_IS,))

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from genre_spark.catalog.columns import literal, means_nothing, once, placeholder_sql, sql_name
-from genre_spark.catalog.inspection_results import Column
+from genre_spark.catalog.inspection_results import Column, Reading
 from genre_spark.schema import ARTIST, GENRE, GENRES
 
 _NONE = "array<string>"
@@ -68,18 +68,6 @@ _OFTEN = 0.1
 _MOST_PARTS = 2000
 
 
-class Names(NamedTuple):
-    """How a column of names is read."""
-
-    # SQL for the first name, and for all of them.
-    first: str
-    all: str
-    # As of `Reading`.
-    why: str
-    question: str = ""
-    rival: str = ""
-
-
 def all_of(column: str, kind: T.DataType) -> str:
     """SQL: names of all artists, in order, as array<string>; null where there is none.
 
@@ -93,19 +81,19 @@ def all_of(column: str, kind: T.DataType) -> str:
     return once(named, "named", "IF(size(named) > 0, named, NULL)")
 
 
-def understand(name: str, column: Column) -> Names | None:
-    """How a column of `name` has several names in a value; None where each value is one name."""
+def understand(name: str, column: Column) -> tuple[Reading, str] | None:
+    """How the first name is read where a value has several, and SQL for all; None where each is one name."""
     sql = column.sql
     values = {text: n for text, n in column.values.items() if not means_nothing(text, name)}
     if column.kind == "array<string>":
-        return Names(f"{sql}[0]", sql, "the first of a list")
+        return Reading(name, f"{sql}[0]", column.name, "the first of a list"), sql
     if column.kind != "string":
         return None
     rows = max(1, sum(values.values()))
     quoted = column.share(lambda text: is_printed(text) and re.search(_QUOTED, text))
     if column.share(is_printed) >= _SEPARATES or quoted >= _RARE:
         first = sql if name == ARTIST else f"get({_as_list(sql, T.StringType())}, 0)"
-        return Names(first, sql, "the first of a printed list")
+        return Reading(name, first, column.name, "the first of a printed list"), sql
     each = {mark: _separated(values, mark) for mark in _SEPARATORS}
     found = max(each.values(), key=lambda one: one.alone)
     plural = column.name.lower().endswith(_PLURALS if name == ARTIST else "genres")
@@ -113,19 +101,19 @@ def understand(name: str, column: Column) -> Names | None:
         marks = (";", "|") if name == ARTIST else (";", "|", ",")
         likely = next((each[mark] for mark in marks if each[mark].rows), None)
         if likely and not any("&" in text and ";" in text for text in likely.examples):
-            return _at(likely, sql, "")
+            return _at(likely, name, column)
     many = found.values >= _FEW or found.rows >= _RARE * rows
     if found.alone >= _SEPARATES and many:
-        return _at(found, sql, _doubt(name, found, rows))
+        return _at(found, name, column, _doubt(name, found, rows))
     unusual = _IN_NAMES if name == ARTIST else ("&", "and")
     often = max((one for one in each.values() if one.mark not in unusual), key=lambda one: one.rows)
     if often.rows >= (_RARE if often.mark in _SURE else _OFTEN) * rows:
-        split = _at(often, sql, "")
+        split, _ = _at(often, name, column)
         question = (
             f"{name}: {often.rows / rows:.0%} of the rows contain {often.mark!r}, such as"
             f" {often.examples[0]!r}; each is read as one name: are they several?"
         )
-        return Names(sql, sql, "", question, split.first)
+        return Reading(name, sql, column.name, "", question, split.expression), sql
     return None
 
 
@@ -204,12 +192,12 @@ def _separated(values: Mapping[str, int], mark: str) -> _Separated:
     return _Separated(mark, len(having), rows, alone, tuple(having)[:3])
 
 
-def _at(found: _Separated, sql: str, question: str) -> Names:
-    pattern = _SEPARATORS[found.mark]
-    split = f"split({sql}, {literal(pattern)})"
-    every = sql if found.mark == ";" else split
-    why = f"the first of those before {found.mark.strip()!r}"
-    return Names(f"{split}[0]", every, why, question, sql if question else "")
+def _at(found: _Separated, name: str, column: Column, question: str = "") -> tuple[Reading, str]:
+    sql = column.sql
+    split = f"split({sql}, {literal(_SEPARATORS[found.mark])})"
+    why, rival = f"the first of those before {found.mark.strip()!r}", sql if question else ""
+    first = Reading(name, f"{split}[0]", column.name, why, question, rival)
+    return first, sql if found.mark == ";" else split
 
 
 def _doubt(name: str, found: _Separated, rows: int) -> str:

@@ -61,8 +61,8 @@ _NO_COLUMN = "null"
 _NO_FEATURES = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE)
 _NO_ARTIST = "no artist"
 # Columns that are added to a table and stand for others: all names of artists, and texts.
-_ADDED = "_genre_spark_"
-_LISTED, _TEXT = f"{_ADDED}artists", f"{_ADDED}text_"
+ADDED = "_genre_spark_"
+_LISTED, _TEXT = f"{ADDED}artists", f"{ADDED}text_"
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,12 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     csv_files.refuse_repeated(source.columns, path)
     own = [name for name in source.columns if name not in OURS]
     _refuse_names(own, is_classic(source.sparkSession), path)
-    given = {name: _given(source, dataset, name, own) for name in dataset.canonical}
-    found = {name: one[0] for name, one in given.items() if one}
-    mapped = {name: one for name, one in dataset.columns.items() if name in found}
-    if mapped:
+    found, raw = {}, {}
+    for name in dataset.canonical:
+        if given := _given(source, dataset, name, own):
+            found[name], raw[name] = given
+    if mapped := {name: one for name, one in dataset.columns.items() if name in found}:
         _check_expressions(source, mapped, path)
-    raw = {name: one[1] for name, one in given.items() if one}
     # What several expressions read is computed once, in a column of its own.
     table = _with_artists(source, dataset, path, found, raw)
     if TRACK_ID not in found:
@@ -147,9 +147,8 @@ def map_columns(source: DataFrame, dataset: Dataset, path: str) -> Mapped:
     kept = [name for name in source.columns if name not in (REASONS, SWALLOWED)]
     expressions[SOURCE] = f"struct({', '.join(map(sql_name, kept))})"
     rows = table.selectExpr(*named(expressions))
-    columns = frozenset(found) & {*TEXT_COLUMNS, FEATURE_SOURCE}
     whole = T.StructType([source.schema[name] for name in kept])
-    return Mapped(rows, features, columns, path, whole)
+    return Mapped(rows, features, frozenset(texts), path, whole)
 
 
 def _refuse_names(columns: Iterable[str], on_classic: bool, path: str) -> None:
@@ -158,9 +157,9 @@ def _refuse_names(columns: Iterable[str], on_classic: bool, path: str) -> None:
         # On Connect the server decides whether it replaces ${env:NAME} in SQL texts, columns' names too.
         if "${" in name and not on_classic:
             raise InputError(f"{path}: column '{name}': Spark may replace '${{…}}': rename it")
-        if name.lower().startswith(_ADDED):
+        if name.lower().startswith(ADDED):
             raise InputError(
-                f"{path}: column '{name}': names that begin with {_ADDED} are genre-spark's own: rename it"
+                f"{path}: column '{name}': names that begin with {ADDED} are genre-spark's own: rename it"
             )
 
 
