@@ -67,8 +67,8 @@ def apply(tracks: DataFrame, answers: Mapping[str, str], path: str) -> DataFrame
     given = tracks.sparkSession.createDataFrame(
         list(answers.items()), f"{TRACK_ID} string, _answer string"
     )
-    known = tracks.join(F.broadcast(given), TRACK_ID, "left_semi").select(TRACK_ID)
-    unknown = sorted(row[0] for row in given.select(TRACK_ID).subtract(known).collect())
+    known = tracks.join(F.broadcast(given), TRACK_ID, "left_semi").select(TRACK_ID).collect()
+    unknown = sorted({*answers} - {row[0] for row in known})
     if unknown:
         raise InputError(
             f"{len(unknown)} of {len(answers)} answered tracks are not among the tracks of {path},"

@@ -39,12 +39,11 @@ USUAL = {
 }
 # Bytes from which on files are read in parts, and that are searched at once; with which options.
 _LARGE, _BLOCK = 2**26, 2**22
-_SEARCHABLE = {"quote": '"', "escape": '"', "encoding": "UTF-8", "lineSep": None}
+_SEARCHABLE = ("quote", "escape", "encoding", "lineSep")
 # Characters of a column's name in a message.
 _LONGEST_NAME = 80
 # Of a narrower table, text with a line break may well look like a line of the table.
 _FEWEST_COLUMNS = 4
-_MARKS = {"sep": ",", "quote": '"'}
 _NEEDED = {
     "quote": "its texts are in single quotes",
     "ignoreLeadingWhiteSpace": "a blank follows each separator",
@@ -112,7 +111,7 @@ def has_rows_by_line(files: SourceFiles, options: Mapping[str, str]) -> bool:
 
     So it is where each line has an even number of quotes. Small, packed and remote files are not searched.
     """
-    usual = all(options.get(name) == value for name, value in _SEARCHABLE.items())
+    usual = all(options.get(name) == USUAL.get(name) for name in _SEARCHABLE)
     plain = [local_path(uri) for uri in files.uris if not (is_remote(uri) or is_packed(uri))]
     local = [path for path in plain if path.is_file()]
     is_large = sum(path.stat().st_size for path in local) >= _LARGE
@@ -202,7 +201,7 @@ def _swallowed(columns: Sequence[str], options: Mapping[str, str]) -> Column:
     """Whether a value has a whole line of the table in it, as after a quote that nobody closed."""
     if len(columns) < _FEWEST_COLUMNS:
         return F.lit(False)
-    sep, quote = (re.escape(options.get(name) or default) for name, default in _MARKS.items())
+    sep, quote = re.escape(options.get("sep") or ","), re.escape(options.get("quote") or '"')
     text = f"[^{sep}{quote}{_JOINT}\r\n]*"
     line = f"\n{text}(?:{sep}{text}){{{len(columns) - 1}}}(?:\r|\n|{_JOINT}|$)"
     # One search over all values, and none in most rows, which have no line break.

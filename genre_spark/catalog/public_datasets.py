@@ -94,9 +94,6 @@ def _hosted(name: str) -> tuple[Origin, Download]:
     return origin, origin.download
 
 
-# Downloads
-
-
 def fetch(source: Download, target: Path, advance: Advance, max_bytes: int = MAX_BYTES) -> bool:
     """Puts a file where it is wanted; returns False if it was there already.
 
@@ -120,7 +117,14 @@ def fetch(source: Download, target: Path, advance: Advance, max_bytes: int = MAX
     if part.is_symlink() or (part.exists() and not part.is_file()):
         raise OutputError(f"{part}: is no plain file; delete it, or choose another name")
     _get(source.url, part, advance, max_bytes)
-    _verify(part, source)
+    found = sha256_of(part)
+    if found != source.sha256:
+        with suppress(OSError):
+            part.unlink()
+        raise InputError(
+            f"{source.url}: what came is not the file that it should be: SHA-256 {found}, expected"
+            f" {source.sha256}. Nothing was kept; try again, or get it from its page"
+        )
     with _writing(target):
         os.replace(part, target)
     return True
@@ -136,9 +140,16 @@ def _get(url: str, part: Path, advance: Advance, max_bytes: int) -> None:
         except HTTPError as err:
             raise InputError(f"{url}: the server says {err.code} {err.reason}") from err
         except (OSError, HTTPException) as err:
-            failures = 0 if _size(part) > before else failures + 1
+            failures = 0 if (size := _size(part)) > before else failures + 1
             if failures == _TRIES:
-                raise InputError(f"{url}: {_reason(err)}; {_kept(part)}") from err
+                reason = getattr(err, "reason", err)
+                told = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+                kept = (
+                    f"{size:,} bytes are kept in {part}: run the same command again to go on"
+                    if size
+                    else "nothing came. Is there a network, and does a proxy have to be set (https_proxy)?"
+                )
+                raise InputError(f"{url}: {told}; {kept}") from err
 
 
 def _go_on(url: str, part: Path, advance: Advance, max_bytes: int) -> None:
@@ -177,28 +188,6 @@ def _go_on(url: str, part: Path, advance: Advance, max_bytes: int) -> None:
 def _refuse_large(url: str, n_bytes: int, max_bytes: int) -> None:
     if n_bytes > max_bytes:
         raise InputError(f"{url}: has more than {max_bytes:,} bytes, the limit; it is not fetched")
-
-
-def _reason(err: Exception) -> str:
-    reason = getattr(err, "reason", err)
-    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-
-
-def _kept(part: Path) -> str:
-    if not _size(part):
-        return "nothing came. Is there a network, and does a proxy have to be set (https_proxy)?"
-    return f"{_size(part):,} bytes are kept in {part}: run the same command again to go on"
-
-
-def _verify(part: Path, source: Download) -> None:
-    found = sha256_of(part)
-    if found != source.sha256:
-        with suppress(OSError):
-            part.unlink()
-        raise InputError(
-            f"{source.url}: what came is not the file that it should be: SHA-256 {found}, expected"
-            f" {source.sha256}. Nothing was kept; try again, or get it from its page"
-        )
 
 
 @contextmanager

@@ -116,20 +116,15 @@ def read_columns(features: Iterable[str]) -> tuple[str, ...]:
     return (*(name for name in TEXT_COLUMNS if name != TRACK_ID), *features)
 
 
-def _listed(name: str) -> str:
-    """What stands for the column in counts of the words of an array column."""
-    return f"<{name}>"
-
-
 def of_list(found: Iterable[NotTaken], name: str) -> dict[str, int]:
     """Rows of each word of an array column."""
-    return {one.kind: one.rows for one in found if one.column == _listed(name)}
+    return {one.kind: one.rows for one in found if one.column == f"<{name}>"}
 
 
 def _not_taken(validated: DataFrame, listed: Sequence[str]) -> list[NotTaken]:
-    """Values that were not taken, and the words of array columns such as `REASONS`."""
+    """Values that were not taken, and as kinds the words of array columns such as `REASONS`."""
     of_rows = [
-        f"transform({name}, one -> named_struct('column', '{_listed(name)}', 'kind', one, 'text', ''))"
+        f"transform({name}, one -> named_struct('column', '<{name}>', 'kind', one, 'text', ''))"
         for name in listed
     ]
     each = validated.selectExpr(f"explode(concat({', '.join(of_rows)}, {NOT_TAKEN})) AS one")
@@ -214,21 +209,19 @@ class Sample:
         """As `artist_pass.oversized_artists`."""
         keys = self.tracks[ARTIST].drop_null().to_numpy()
         artists, counts = np.unique(keys, return_counts=True)
-        large = counts * self.share > max_group
-        pairs = zip(artists[large], counts[large] * self.share, strict=True)
-        return {int(artist): int(-(-count // max_group)) for artist, count in pairs}
+        sizes = zip(artists.tolist(), (counts * self.share).tolist(), strict=True)
+        return {artist: -(-n // max_group) for artist, n in sizes if n > max_group}
 
     @property
     def counts(self) -> GatedRows:
         """What became of the rows of the sample."""
-        reasons = self.rows.filter(pc.invert(self.rows[USABLE]))[REASONS]
-        counted = pc.value_counts(reasons.combine_chunks().flatten())
-        by_reason = {row["values"]: row["counts"] for row in counted.to_pylist()}
+        counted = pc.value_counts(self.rows[REASONS].combine_chunks().flatten())
+        reasons = {row["values"]: row["counts"] for row in counted.to_pylist()}
         return GatedRows(
             read=self.rows.num_rows,
-            accepted=self.rows.num_rows - len(reasons),
-            duplicates=by_reason.get(DUPLICATE, 0),
-            reasons=by_reason,
+            accepted=self.tracks.num_rows,
+            duplicates=reasons.get(DUPLICATE, 0),
+            reasons=reasons,
             values=self.values,
         )
 

@@ -24,16 +24,9 @@ from genre_spark.platform.storage import Storage, is_remote, local_path
 
 CSV, JSON, PARQUET, ORC, DELTA = "csv", "json", "parquet", "orc", "delta"
 _FORMATS = {
-    "csv": CSV,
-    "tsv": CSV,
-    "tab": CSV,
-    "psv": CSV,
-    "parquet": PARQUET,
-    "pq": PARQUET,
-    "parq": PARQUET,
-    "json": JSON,
-    "jsonl": JSON,
-    "ndjson": JSON,
+    **dict.fromkeys(("csv", "tsv", "tab", "psv"), CSV),
+    **dict.fromkeys(("parquet", "pq", "parq"), PARQUET),
+    **dict.fromkeys(("json", "jsonl", "ndjson"), JSON),
     "orc": ORC,
 }
 _SEPARATORS = {"tsv": "\t", "tab": "\t", "psv": "|"}
@@ -54,23 +47,12 @@ _OTHERS = {
     ("xlsx", "xls", "xlsm", "ods", "numbers"): (
         "is a spreadsheet (.{}): save it as CSV (UTF-8) or Parquet"
     ),
-    (
-        "feather",
-        "arrow",
-        "avro",
-        "rds",
-        "rdata",
-        "pkl",
-        "pickle",
-        "h5",
-        "sav",
-        "dta",
-        "db",
-        "sqlite",
-    ): ("ends on .{}, which is not read: write its table as Parquet or CSV"),
+    ("feather", "arrow", "avro", "rds", "rdata", "pkl", "pickle", "h5", "sav", "dta", "db", "sqlite"): (
+        "ends on .{}, which is not read: write its table as Parquet or CSV"
+    ),
     ("sql",): SQL_DUMP,
     ("arff",): ARFF,
-}
+}  # fmt: skip
 # Tables whose log says which files count, by what their folders hold: the files alone hold deleted and
 # outdated rows. Spark's names of the formats are in lower case.
 _LOGS = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
