@@ -319,23 +319,16 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
 def _labels(run: _Run) -> Iterator[tuple[DataFrame, DataFrame | None, str | None]]:
     """The labelled catalogue; of an incremental run, with published labels that still hold.
 
-    Yields
-    ------
-    labels : DataFrame
-    hashes : DataFrame or None
-        Of all tracks, if some labels are reused; else the facts can be counted in `labels`.
-    in_full_because : str or None
-        Why an incremental run scores everything.
+    With it come the hashes of all tracks, if some labels are reused (else facts can be counted in
+    the labels), and why an incremental run scores everything.
     """
-    catalogue, request = run.catalogue, run.request
-    oversized = catalogue.sample.oversized_artists(request.settings.scoring.max_group)
-    tracks = job.Tracks(catalogue.tracks, catalogue.n_rows, oversized)
+    request = run.request
+    tracks = job.Tracks.sampled(run.catalogue, request.settings.scoring.max_group)
     label = partial(job.labelled, tracks, request.bundle, run.scored_at, request.explain)
     published: DataFrame | str | None = None
     if request.incremental:
-        columns = request.columns
-        read = partial(run.target.published, columns)
-        published = reusable(read, run.target.old, scoring_software(), columns)
+        read = partial(run.target.published, request.columns)
+        published = reusable(read, run.target.old, scoring_software(), request.columns)
     if not isinstance(published, DataFrame):
         if published:
             logger.warning("%s: scored in full: %s", request.output, published)
@@ -355,16 +348,8 @@ def _split(
     A label depends on the model, on the software, and on what ``input_hash`` is taken over: the
     track and, where the model relates an artist's tracks, all tracks of its artist group. A row
     whose model, software and hash are the present ones is what a full run would give, up to
-    ``scored_at``.
-
-    Yields
-    ------
-    reused : DataFrame
-        Published rows that still hold, with all their columns.
-    rescored : DataFrame
-        `TRACK_ID` of all other tracks.
-    hashes : DataFrame
-        From `job.input_hashes`, persisted.
+    ``scored_at``. Yields the published rows that still hold, with all their columns; `TRACK_ID` of
+    all other tracks; and `job.input_hashes`, persisted.
     """
     hashes = job.input_hashes(tracks, bundle).persist()
     keys = hashes.select(*_KEY)
