@@ -53,18 +53,10 @@ def held(
 
     Raises `OutputError` if another run holds the lock.
 
-    Parameters
-    ----------
-    stem : str
-        Start of the lock files' paths; a token follows.
-    heartbeat : float
-        Seconds between two renewals.
-
-    Yields
-    ------
-    callable
-        Raises `OutputError` where the lock was lost meanwhile: call it before what cannot be
-        undone.
+    `stem`: Start of the lock files' paths; a token follows.
+    `heartbeat`: Seconds between two renewals.
+    Yields what raises `OutputError` where the lock was lost meanwhile: call it before what cannot
+    be undone.
     """
     token = uuid.uuid4().hex
     lock = f"{stem}{token}"

@@ -141,7 +141,7 @@ def get_session(
         settings |= {"spark.master": master} if master else {}
     else:
         _prepare_environment()
-        settings |= {"spark.master": master or "local[*]", **local_properties(small=small)}
+        settings |= {"spark.master": master or "local[*]", **local_properties(small)}
     builder = SparkSession.builder.appName("genre-spark").config(map=dict(settings))
     _check_master(master)
     try:
@@ -259,9 +259,9 @@ def under_spark_submit() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def local_properties(path: Path | None = None, small: bool = False) -> dict[str, str]:
+def local_properties(small: bool = False) -> dict[str, str]:
     """Settings of local mode: the lines of ``conf/spark/local.conf``, and options for Java."""
-    lines = (path or conf_dir() / "spark" / "local.conf").read_text(encoding="utf-8").splitlines()
+    lines = (conf_dir() / "spark" / "local.conf").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
     properties = {key: value.strip() for key, value in pairs}
     logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()
