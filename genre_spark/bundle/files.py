@@ -87,10 +87,7 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
     Raises `BundleError` if a file is missing, changed or unexpected, the format is newer, or the
     kind is wrong.
 
-    Parameters
-    ----------
-    kind : {'clusters', 'full'}, optional
-        Kind that the work needs; a full bundle serves where clusters are needed.
+    `kind`: Kind that the work needs; a full bundle serves where clusters are needed.
     """
     path = Path(path)
     if not (path / MANIFEST).is_file():

@@ -51,14 +51,9 @@ _MOST_OF_ARTIST = 200
 class Sample:
     """Tracks that centers can be fitted to, in random order.
 
-    Attributes
-    ----------
-    rows : pa.Table
-        As Spark sent them, in the order of the arrays.
-    inputs : TrackInputs
-        Statistics are of all tracks of an artist.
-    group : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Artist, in [0, n); a track without one is alone.
+    `rows`: As Spark sent them, in the order of the arrays.
+    `inputs`: Statistics are of all tracks of an artist.
+    `group`: Artist, in [0, n); a track without one is alone [shape=(n_tracks,), dtype=int64].
     """
 
     scaler: FeatureScaler
@@ -91,16 +86,12 @@ class Sample:
 class GroupCounts:
     """Counts per synthetic genre; those of parts of a catalogue add up.
 
-    Attributes
-    ----------
-    sums : np.ndarray [shape=(k, 1 + 2 * n_scaled), dtype=float64]
-        Tracks; sums of the scaled features; tracks that have each of them.
-    genres : list of Counter of str
-        Labelled tracks per real genre.
-    artists : list of Counter of int
-        Tracks of the artists with the most tracks, by key.
-    largest : dict of int to np.ndarray [shape=(1 + n_dimensions,), dtype=float64]
-        Tracks of the largest artists that have every dimension, and sums of their points, by key.
+    `sums`: Tracks; sums of the scaled features; tracks that have each of them [shape=(k, 1 + 2 *
+        n_scaled), dtype=float64].
+    `genres`: Labelled tracks per real genre.
+    `artists`: Tracks of the artists with the most tracks, by key.
+    `largest`: Tracks of the largest artists that have every dimension, and sums of their points, by
+        key [shape=(1 + n_dimensions,), dtype=float64].
     """
 
     sums: np.ndarray
@@ -178,10 +169,7 @@ class GroupCounts:
 def with_means(inputs: TrackInputs, group: np.ndarray) -> TrackInputs:
     """The same tracks with their scaled features' means over groups, and how many these are of.
 
-    Parameters
-    ----------
-    group : np.ndarray [shape=(n_tracks,), dtype=int64]
-        In [0, n).
+    `group`: Of each track, in [0, n) [shape=(n_tracks,), dtype=int64].
     """
     order = np.argsort(group, kind="stable")
     means, counts = np.empty_like(inputs.artist_mean), np.empty_like(inputs.artist_mean)
@@ -262,15 +250,9 @@ def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) ->
 def fit_kmeans(points: DataFrame, centers: np.ndarray, max_iterations: int) -> np.ndarray:
     """Centers of MLlib's KMeans on all points, started from the sample's centers.
 
-    Parameters
-    ----------
-    points : DataFrame
-        From `points`; kept in memory, or on disk, during the fit.
-    centers : np.ndarray [shape=(k, n_dimensions)]
+    Both centers are [shape=(k, n_dimensions), dtype=float64].
 
-    Returns
-    -------
-    np.ndarray [shape=(k, n_dimensions), dtype=float64]
+    `points`: From `points`; kept in memory, or on disk, during the fit.
 
     Notes
     -----

@@ -76,14 +76,8 @@ def check_owner(previous: Previous, owner: str | None) -> None:
 def follow(previous: Previous, before: np.ndarray, now: np.ndarray, k: int) -> Lineage:
     """Ids of a new fit, the earlier ones where synthetic genres are the same.
 
-    Parameters
-    ----------
-    before : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each sampled track in the earlier bundle.
-    now : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each track in the new fit.
-    k : int
-        Rows of the new fit.
+    `before`: Row of each sampled track in the earlier bundle [shape=(n_tracks,), dtype=int64].
+    `now`: Row of each track in the new fit, which has `k` rows [shape=(n_tracks,), dtype=int64].
 
     References
     ----------
@@ -123,8 +117,8 @@ def _change(previous: str, shared: np.ndarray, before: np.ndarray, now: np.ndarr
         matched=tuple(
             Match(id=int(before[i]), kept=of_earlier[i, j]) for i, j in np.argwhere(stayed)
         ),
-        new=tuple(sorted(set(now.tolist()) - set(before.tolist()))),
-        retired=tuple(sorted(set(before.tolist()) - set(now.tolist()))),
+        new=tuple(np.setdiff1d(now, before).tolist()),
+        retired=tuple(np.setdiff1d(before, now).tolist()),
         split=tuple(
             Split(id=one, into=tuple(into.tolist())) for one, into in parts.items() if len(into) > 1
         ),

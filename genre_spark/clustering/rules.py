@@ -62,12 +62,7 @@ def table(
 
     `metric`: Features that it does not compare are left out, and so are circles.
     `owner`: Of `SyntheticPart`.
-
-    Returns
-    -------
-    values : np.ndarray [shape=(n_tracks, n_subjects), dtype=float64]
-    subjects : list of Subject
-        One per column.
+    Gives values [shape=(n_tracks, n_subjects), dtype=float64], and the subject of each column.
     """
     levels = metric.levels(sample.inputs)
     compared = [
@@ -91,14 +86,10 @@ def learn(
 ) -> Rules:
     """Rules learned from most tracks of a sample, and their agreement on the others.
 
-    Parameters
-    ----------
-    values : np.ndarray [shape=(n_tracks, n_subjects), dtype=float64]
-        In the features' units, in random order; tracks that lack one, NaN, take no part.
-    genres : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each track's synthetic genre in `ids`.
-    subjects : sequence of Subject
-        Of the columns.
+    `values`: In the features' units, in random order; tracks that lack one, NaN, take no part
+        [shape=(n_tracks, n_subjects), dtype=float64].
+    `genres`: Row of each track's synthetic genre in `ids` [shape=(n_tracks,), dtype=int64].
+    `subjects`: Of the columns.
 
     References
     ----------
