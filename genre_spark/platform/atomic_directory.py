@@ -228,11 +228,6 @@ def staging_locally(storage: Storage, target: Target) -> Iterator[Path]:
         storage.upload(folder, target.staging)
 
 
-def staged_files(storage: Storage, target: Target) -> dict[str, int]:
-    """Size in bytes of each staged file, by its relative path."""
-    return dict(sorted((storage.files(target.staging) or {}).items()))
-
-
 def write_manifest(
     storage: Storage, target: Target, content: Mapping[str, Any], kind: str = CATALOGUE
 ) -> None:
@@ -240,13 +235,13 @@ def write_manifest(
 
     Raises `OutputError` if it would be too large to be read again.
     """
-    stamp = {"made_by": MADE_BY, "run_id": target.run_id, "files": staged_files(storage, target)}
+    files = dict(sorted((storage.files(target.staging) or {}).items()))
     # The list of files is never redacted: what is in it may be deleted later.
-    whole = redact_all(content) | stamp
+    whole = {**redact_all(content), "made_by": MADE_BY, "run_id": target.run_id, "files": files}
     text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
     if len(text.encode()) >= MAX_SMALL:
         raise OutputError(
-            f"{target.path}: {kind} would list {len(stamp['files']):,} files and have more"
+            f"{target.path}: {kind} would list {len(files):,} files and have more"
             f" than {MAX_SMALL:,} bytes; write fewer files (--set rows_per_file)"
         )
     storage.write_text(f"{target.staging}/{kind}", text + "\n")

@@ -51,12 +51,11 @@ def held(
 ) -> Iterator[Callable[[], None]]:
     """Holds the lock of an output for as long as the block lasts.
 
-    Raises `OutputError` if another run holds the lock.
+    Raises `OutputError` if another run holds the lock. Yields a check, to be called before what
+    cannot be undone: it raises `OutputError` if the lock was lost meanwhile.
 
     `stem`: Start of the lock files' paths; a token follows.
     `heartbeat`: Seconds between two renewals.
-    Yields what raises `OutputError` where the lock was lost meanwhile: call it before what cannot
-    be undone.
     """
     token = uuid.uuid4().hex
     lock = f"{stem}{token}"

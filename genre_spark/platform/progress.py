@@ -86,7 +86,7 @@ class Countdown:
         counted = _COUNTED.search(line)
         if not counted:
             return line
-        done, of = int(counted[1]), int(counted[2])
+        done, of = map(int, counted.groups())
         step = line[: counted.start()] + counted[2]
         if step != self._of or done <= self._first:
             self._of, self._first, self._begun = step, done, now
