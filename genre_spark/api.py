@@ -105,7 +105,7 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
     ----------
     clusters : str
         A bundle made by `cluster`, by path or name.
-    spark, tracks, output, dataset, settings, say
+    spark, tracks, output, dataset, settings, report_progress
         As of `cluster`.
 
     Returns

@@ -131,7 +131,7 @@ def train(  # noqa: PLR0913  # an argument for each option
         job.terminal.report_progress("logging to MLflow")
         with registry.on_disk(job.spark, output) as made, TemporaryDirectory() as folder:
             page, pictures = f"{folder}/report.html", f"{folder}/pictures"
-            report_pipeline.run(None, made, page, job.settings, pictures=pictures)
+            report_pipeline.run(job.spark, made, page, job.settings, pictures=pictures)
             logged = mlflow_model.log(made, job.settings, job.run_id, output, Path(folder))
             if register:
                 logged |= mlflow_model.register(logged, made, register)
@@ -302,14 +302,10 @@ def score(
 def report(job: Job, model: str, labels: str | None, output: str, pictures: str | None) -> None:
     """Writes an HTML report on a model and the catalogue that it labelled."""
     from genre_spark.pipelines import report as pipeline
-    from genre_spark.platform.storage import is_remote
 
     bundle = job.model(model)
     job.terminal.report_progress(f"reporting on {bundle.location}")
-    # Local pages need no Spark, and so no Java.
-    by_hadoop = any(is_remote(path) for path in (labels, output, pictures) if path)
-    spark = job.spark() if by_hadoop else job.session
-    summary = pipeline.run(spark, bundle, output, job.settings, labels, pictures)
+    summary = pipeline.run(job.spark, bundle, output, job.settings, labels, pictures)
     job.terminal.show(summary, [summary], Facts(made=(output,)))
 
 

@@ -14,8 +14,10 @@ from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.pipelines.bundles import names_of
 from genre_spark.platform.atomic_directory import MANIFEST, check_target
-from genre_spark.platform.hadoop import GetSpark, storage_at, storage_of
+from genre_spark.platform.hadoop import GetSpark, storage_at
 from genre_spark.publishing import reader
+from genre_spark.reporting import html, pages
+from genre_spark.reporting.document import Subject
 from genre_spark.schema import ALBUM, ARTIST, RUN_COLUMNS, TITLE, TRACK_ID
 from genre_spark.source import Dataset, is_shipped
 
@@ -32,7 +34,7 @@ class BrowsePage(StrictModel):
 
 
 def run(
-    spark: SparkSession | None,
+    get_spark: GetSpark,
     bundle: Bundle,
     output: str,
     settings: Settings,
@@ -45,20 +47,17 @@ def run(
     a file that is no page of a report, or `pictures` holds anything but pictures of an earlier
     report.
 
-    `spark`: Needed for paths that only Hadoop can reach.
+    `get_spark`: Gives a session; called only for paths that only Hadoop can reach.
     `output`: The page; the page of an earlier report is replaced, and no other file.
     `pictures`: A directory for the same pictures as PNG files.
     """
-    from genre_spark.reporting import html, pages
-    from genre_spark.reporting.document import Subject
-
-    storage = storage_of(spark, output)
+    storage = storage_at(get_spark, output)
     html.check(storage, output, "report")
     options = settings.delta.storage_options
-    table = reader.LabelledTable(lambda: spark, labels, options) if labels else None
+    table = reader.LabelledTable(get_spark, labels, options) if labels else None
     manifest = table.manifest if table else None
     if pictures:
-        gallery, gap = storage_of(spark, pictures), settings.publishing.allow_gap
+        gallery, gap = storage_at(get_spark, pictures), settings.publishing.allow_gap
         taken = [path for path in (bundle.location, labels, output) if path]
         directory = check_target(gallery, pictures, taken, pages.PICTURES, "--pictures", gap)
     rows: dict[str, dict[str, Any]] = {}
@@ -97,8 +96,6 @@ def browse(  # noqa: PLR0913  # an argument for each option
     `dataset`: Its mapping; None for that of the labels, which must be plain.
     `storage_options`: With which deltalake reaches Delta tables.
     """
-    from genre_spark.reporting import html, pages
-
     storage = storage_at(get_spark, output)
     html.check(storage, output, "labels")
     table = reader.LabelledTable(get_spark, labels, storage_options)

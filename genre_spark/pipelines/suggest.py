@@ -19,7 +19,7 @@ from genre_spark.catalog.answers import ANSWERED
 from genre_spark.catalog.catalogue import Catalogue, open_catalogue
 from genre_spark.catalog.names import spellings
 from genre_spark.classifier import questions, representation
-from genre_spark.classifier.questions import LabelledArtists, Question
+from genre_spark.classifier.questions import LabelledArtists
 from genre_spark.classifier.representation import ARTISTS_SCHEMA, Artists
 from genre_spark.classifier.similar_artists import Space
 from genre_spark.config import Settings
@@ -152,11 +152,12 @@ def suggest(
         )
     shown = table.select([TRACK_ID, ARTIST, TITLE, ALBUM]).take([one.artist for one in chosen])
     places = _places(space, artists)
-    rows = [
-        {**row, GENRE: "", "tracks": one.tracks, "why": _why(one)}
-        | dict(zip("xy", places[one.artist], strict=True))
-        for row, one in zip(shown.to_pylist(), chosen, strict=True)
-    ]
+    rows = []
+    for row, one in zip(shown.to_pylist(), chosen, strict=True):
+        x, y = places[one.artist]
+        doubt = f"{' or '.join(one.candidates)}? " if one.candidates else ""
+        why = f"{doubt}represents {one.tracks:,} similar tracks"
+        rows.append({**row, GENRE: "", "tracks": one.tracks, "why": why, "x": x, "y": y})
     frequent = Counter(genre for own in genres for genre in own).most_common()
     step = max(1, len(places) // _MOST_PLACES)
     return Suggestions(
@@ -192,18 +193,12 @@ def check(
     shown = slice(None, number)
     ids, likely = labelled.ids[errors.rows][shown], errors.likely[shown]
     names = names_of(catalogue.tracks, ids.tolist())
-    told = zip(ids, labelled.labels[errors.rows], likely, errors.confidence, strict=False)
-    rows = [
-        {
-            **names[track_id],
-            GENRE: "",
-            "tracks": 1,
-            "why": f"labelled {classes[label]}; without this label {classes[other]} ({sure:.2f})",
-            "x": 0.0,
-            "y": 0.0,
-        }
-        for track_id, label, other, sure in told
-    ]
+    rows = []
+    for one, label, other, sure in zip(
+        ids, labelled.labels[errors.rows], likely, errors.confidence, strict=False
+    ):
+        why = f"labelled {classes[label]}; without this label {classes[other]} ({sure:.2f})"
+        rows.append({**names[one], GENRE: "", "tracks": 1, "why": why, "x": 0.0, "y": 0.0})
     return Suggestions(rows, len(labelled), list(classes), [])
 
 
@@ -229,13 +224,6 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\ufeff" + text.getvalue()
 
 
-def _why(question: Question) -> str:
-    of = f"represents {question.tracks:,} similar tracks"
-    if not question.candidates:
-        return of
-    return f"{' or '.join(question.candidates)}? {of}"
-
-
 def draw_artists(tracks: job.Tracks, bundle: Bundle, seed: int) -> pa.Table:
     """Artists with their labels and one track to ask about each, sorted by artist."""
     scoring, n_tracks = bundle.manifest.scoring, tracks.number
@@ -245,21 +233,16 @@ def draw_artists(tracks: job.Tracks, bundle: Bundle, seed: int) -> pa.Table:
         ANSWERED: F.col(ANSWERED),
         _ORDER: F.xxhash64(F.lit(seed), TRACK_ID),
     }
-    scaler = scoring.scaler
-    narrowed = artist_pass.narrow(
-        tracks.table, scaler, tracks.oversized, True, others, scoring.owner
-    )
+    table, parts, scaler = tracks.table, tracks.oversized, scoring.scaler
+    narrowed = artist_pass.narrow(table, scaler, parts, True, others, scoring.owner)
     together = artist_pass.by_artist(narrowed, n_tracks)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in artist_batches(batches, scaler):
             yield _rows(batch, n_tracks)
 
-    return (
-        together.mapInArrow(work, _SCHEMA)
-        .toArrow()
-        .sort_by([("artist_key", "ascending"), (TRACK_ID, "ascending")])
-    )
+    found = together.mapInArrow(work, _SCHEMA).toArrow()
+    return found.sort_by([("artist_key", "ascending"), (TRACK_ID, "ascending")])
 
 
 _SCHEMA = (

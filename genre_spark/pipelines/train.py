@@ -71,5 +71,5 @@ def run(
             labels = distributions.label_profile(groups)
             profile = catalogue_profile(catalogue, catalogue.sampled, scaler.features, labels)
             files.write_files(folder, manifest, profile, model_card.render(manifest))
-            files.load(folder, kind="full")
+            files.load(folder)
     return BundleSummary.of(manifest, output)
