@@ -228,7 +228,7 @@ def moments(narrowed: DataFrame, scaler: FeatureScaler) -> Moments:
         if parts:
             yield pa.RecordBatch.from_pydict({POINT: [np.sum(parts, axis=0).tolist()]})
 
-    rows = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<double>").collect()
+    rows = _map(narrowed, scaler, work, f"{POINT} array<double>").collect()
     return Moments(*np.sum([row[0] for row in rows], axis=0).reshape(-1, scaler.n_scaled))
 
 
@@ -243,7 +243,7 @@ def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) ->
             lists = pa.FixedSizeListArray.from_arrays(flat, own.shape[1])
             yield pa.RecordBatch.from_pydict({POINT: lists.cast(pa.list_(pa.float32()))})
 
-    found = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<float>")
+    found = _map(narrowed, scaler, work, f"{POINT} array<float>")
     return found.select(array_to_vector(F.col(POINT)).alias(POINT))
 
 
@@ -302,20 +302,23 @@ def group_counts(narrowed: DataFrame, scaler: FeatureScaler, part: SyntheticPart
         if total:
             yield pa.RecordBatch.from_pydict({_COUNTS: [total.to_json()]})
 
-    rows = _map(narrowed.select(*_READ, GENRE), scaler, work, f"{_COUNTS} string").collect()
+    rows = _map(narrowed, scaler, work, f"{_COUNTS} string", GENRE).collect()
     return reduce(add, (GroupCounts.from_json(row[0]) for row in rows))
 
 
 def _map(
-    rows: DataFrame,
+    narrowed: DataFrame,
     scaler: FeatureScaler,
     work: Callable[[Iterator[ArtistBatch]], Iterator[pa.RecordBatch]],
     schema: str,
+    *columns: str,
 ) -> DataFrame:
+    """What workers make of batches of complete artists, which have these columns too."""
+
     def in_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from work(artist_batches(batches, scaler))
 
-    return rows.mapInArrow(in_worker, schema)
+    return narrowed.select(*_READ, *columns).mapInArrow(in_worker, schema)
 
 
 def _by_row(rows: np.ndarray, names: Iterable[Hashable], k: int) -> list[Counter[Any]]:

@@ -142,7 +142,7 @@ def _identify(
     """Ids and names: the largest group of the sample first, earlier ones kept."""
     k = len(part.ids)
     sizes = np.bincount(part.assign(sampled.inputs)[0], minlength=k)
-    order = np.lexsort((np.arange(k), -sizes))
+    order = np.argsort(-sizes, kind="stable")
     part = part.model_copy(update={"centers": tuple(part.centers[row] for row in order)})
     genres = part.assign(sampled.inputs)[0]
     line = Lineage(tuple(range(k)))

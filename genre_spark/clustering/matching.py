@@ -108,8 +108,8 @@ def _change(previous: str, shared: np.ndarray, before: np.ndarray, now: np.ndarr
     """From the tracks that each earlier (row) and each new (column) one share."""
     of_earlier = shared / np.maximum(1, shared.sum(axis=1, keepdims=True))
     stayed = before[:, None] == now
-    parts = {int(before[i]): now[of_earlier[i] >= _PART] for i in range(len(before))}
-    sources = {int(now[j]): before[of_earlier[:, j] > 0.5] for j in range(len(now))}
+    parts = zip(before.tolist(), of_earlier >= _PART, strict=True)
+    sources = zip(now.tolist(), of_earlier.T > 0.5, strict=True)
     return Change(
         previous=previous,
         tracks=int(shared.sum()),
@@ -120,9 +120,9 @@ def _change(previous: str, shared: np.ndarray, before: np.ndarray, now: np.ndarr
         new=tuple(np.setdiff1d(now, before).tolist()),
         retired=tuple(np.setdiff1d(before, now).tolist()),
         split=tuple(
-            Split(id=one, into=tuple(into.tolist())) for one, into in parts.items() if len(into) > 1
+            Split(id=one, into=tuple(now[into].tolist())) for one, into in parts if into.sum() > 1
         ),
         merged=tuple(
-            Merge(id=one, of=tuple(of.tolist())) for one, of in sources.items() if len(of) > 1
+            Merge(id=one, of=tuple(before[of].tolist())) for one, of in sources if of.sum() > 1
         ),
     )

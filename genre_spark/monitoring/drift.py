@@ -255,13 +255,11 @@ def _levelled(one: _Shift, assessed: bool, settings: DriftSettings, *, harmless:
     """A shift with its level; a harmless one only warns."""
     lost = one.missing - one.missing_before if isinstance(one, FeatureShift) else 0.0
     distances = {"psi": one.psi, "ks": one.ks, "missing": lost}
-    reached = [
-        level
-        for level in ((OK, WARN) if harmless else LEVELS)
-        if level == OK
-        or any((n or 0.0) > getattr(settings, f"{level}_{name}") for name, n in distances.items())
-    ]
-    return one.model_copy(update={"level": reached[-1] if assessed else OK})
+    reached = OK
+    for level in (WARN,) if harmless else (WARN, STOP):
+        if any((n or 0.0) > getattr(settings, f"{level}_{name}") for name, n in distances.items()):
+            reached = level
+    return one.model_copy(update={"level": reached if assessed else OK})
 
 
 def _distances(before: Sequence[int], found: Sequence[int]) -> dict[str, float | None]:
@@ -274,10 +272,8 @@ def _direction(before: Sequence[int], found: Sequence[int]) -> Literal["higher",
     """Whether values lie in higher or lower bins than before, None where either has none."""
     if not sum(before) or not sum(found):
         return None
-    bins = np.arange(len(before))
-    return (
-        "higher" if np.average(bins, weights=found) > np.average(bins, weights=before) else "lower"
-    )
+    mean, mean_before = (np.average(range(len(of)), weights=of) for of in (found, before))
+    return "higher" if mean > mean_before else "lower"
 
 
 def _largest(before: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
