@@ -28,7 +28,6 @@ from genre_spark.pipelines.bundles import Request, scanned
 from genre_spark.platform.progress import plainly
 from genre_spark.platform.session import borrowed, require_classic
 from genre_spark.scoring import job
-from genre_spark.scoring.job import Tracks
 from genre_spark.source import Dataset, load_dataset
 
 logger = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ def train(  # noqa: PLR0913 - of a notebook, by keyword
     ----------
     clusters : str
         A bundle made by `cluster`, by path or name.
-    spark, tracks, output, dataset, settings, say
+    spark, tracks, output, dataset, settings, report_progress
         As of `cluster`.
 
     Returns
@@ -252,8 +251,7 @@ def score(
         wanted, source = load_settings(given=settings), _source(tracks, dataset)
         with scanned(spark, source, opened, wanted) as catalogue:
             distributions.check_drift(opened.profile, catalogue, wanted.drift, source.path)
-            oversized = catalogue.sample.oversized_artists(wanted.scoring.max_group)
-            shared_out = Tracks(catalogue.tracks, catalogue.n_rows, oversized)
+            shared_out = job.Tracks.sampled(catalogue, wanted.scoring.max_group)
             # What is released at the end of the block is computed again when Spark needs it.
             return job.labelled(shared_out, opened, now(), explain).drop(*job.PASSED)
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -151,8 +152,10 @@ class Settings(StrictModel):
     models: ModelsSettings
 
 
-# The settings whose values are texts as they were typed: 0777 is no number, and yes no truth value.
-_AS_TYPED = ("delta", "storage_options")
+# Mappings whose values are texts as they were typed: 0777 is no number, and yes no truth value.
+_AS_TYPED = {"options", "storage_options"}
+_STORAGE = "delta.storage_options"
+_TEXT = "tag:yaml.org,2002:str"
 
 
 def conf_dir() -> Traversable:
@@ -181,11 +184,13 @@ def load_settings(
     defaults = read_yaml(conf_dir() / "default.yaml")
     layers: list[tuple[str, dict[str, Any]]] = []
     if config is not None:
-        layers.append((str(config), read_yaml(Path(config), _AS_TYPED)))
+        layers.append((str(config), read_yaml(Path(config))))
     layers += [("--set", _parse_override(override, defaults)) for override in overrides]
     if seed is not None:
         layers.append(("--seed", {"seed": seed}))
-    layers += [("settings", _nested(key, of, defaults)) for key, of in (given or {}).items()]
+    layers += [
+        ("settings", _nested(_full_key(key, defaults), of)) for key, of in (given or {}).items()
+    ]
     values, origins = defaults, dict[str, str]()
     for origin, changes in layers:
         values = _merge(values, changes, origin, origins)
@@ -196,33 +201,33 @@ class _RepeatedKeyError(Exception):
     """A key is twice in one mapping."""
 
 
-class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Safe YAML in which a key that is twice is an error: of two values one would be ignored."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The mapping of a node."""
         lines: dict[Any, int] = {}
-        for key, _ in node.value:
+        for key, value in node.value:
             line, name = key.start_mark.line + 1, key.value if isinstance(key.value, str) else None
             if name in lines:
                 raise _RepeatedKeyError(
                     f"line {line}: {name} is there twice, first in line {lines[name]}"
                 )
             lines |= {name: line} if name is not None else {}
+            if name in _AS_TYPED and isinstance(value, yaml.MappingNode):
+                for one in chain.from_iterable(value.value):
+                    one.tag = _TEXT if isinstance(one, yaml.ScalarNode) else one.tag
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, Any]:
+def read_yaml(path: Traversable) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises `ConfigError` if it cannot be read, or is no mapping; what is in it is not quoted.
-
-    `as_typed`: Keys that lead to a mapping whose values are texts, as they were typed.
     """
     try:
-        text = path.read_text(encoding="utf-8")
         # A subclass of the safe loader.
-        values = yaml.load(text, _UniqueKeys) or {}
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path}: cannot be read: {_reason(err)}") from err
     except _RepeatedKeyError as err:
@@ -233,19 +238,7 @@ def read_yaml(path: Traversable, as_typed: tuple[str, ...] = ()) -> dict[str, An
         raise ConfigError(f"{path}: is nested too deeply") from err
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: should be a mapping of keys to values, is {_kind(values)}")
-    return _with_typed(values, yaml.load(text, yaml.BaseLoader), as_typed) if as_typed else values
-
-
-def _with_typed(values: Any, typed: Any, keys: tuple[str, ...]) -> Any:
-    """The values, with a mapping deep in them taken from the same file read as texts."""
-    if not (isinstance(values, dict) and isinstance(typed, dict)):
-        return values
-    if not keys:
-        return typed
-    key, *rest = keys
-    if key not in values:
-        return values
-    return {**values, key: _with_typed(values[key], typed.get(key), tuple(rest))}
+    return values
 
 
 def _reason(err: OSError | UnicodeDecodeError) -> str:
@@ -265,27 +258,23 @@ def _parse_override(override: str, defaults: dict[str, Any]) -> dict[str, Any]:
     """What one ``--set`` says. No message quotes the value, which may be a secret."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        known = {
-            *defaults,
-            *(name for part in defaults.values() if isinstance(part, dict) for name in part),
-        }
+        sections = (part for part in defaults.values() if isinstance(part, dict))
+        known = {*defaults, *chain.from_iterable(sections)}
         shown = f" {key}" if key.rpartition(".")[2] in known else ""
         raise ConfigError(f"--set{shown}: should be key=value")
-    names = tuple(_full_key(key.strip(), defaults).split("."))
-    if names[: len(_AS_TYPED)] == _AS_TYPED and len(names) > len(_AS_TYPED):
-        name = ".".join(names[len(_AS_TYPED) :])
-        return _nested(".".join(_AS_TYPED), {name: text}, defaults)
+    full = _full_key(key.strip(), defaults)
+    if full.startswith(f"{_STORAGE}."):
+        return _nested(_STORAGE, {full.removeprefix(f"{_STORAGE}."): text})
     try:
-        loader = yaml.BaseLoader if names == _AS_TYPED else yaml.SafeLoader
-        value = yaml.load(text, loader)
+        value = yaml.load(text, yaml.BaseLoader if full == _STORAGE else yaml.SafeLoader)
     except yaml.YAMLError as err:
         raise ConfigError(f"--set {key.strip()}: value cannot be read") from err
-    return _nested(key.strip(), value, defaults)
+    return _nested(full, value)
 
 
-def _nested(key: str, value: Any, defaults: dict[str, Any]) -> dict[str, Any]:
+def _nested(key: str, value: Any) -> dict[str, Any]:
     """``{"section": {"key": value}}`` for ``section.key``."""
-    for part in reversed(_full_key(key, defaults).split(".")):
+    for part in reversed(key.split(".")):
         value = {part: value}
     return value
 

@@ -16,6 +16,7 @@ Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Count = Annotated[int, Field(ge=1)]
 
 
+_CANONICAL = (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES)
 _NAME = re.compile(r"\s*(\w+(\.\w+)*|`([^`]|``)+`)\s*")
 _FILE_FORMATS = ("parquet", "csv", "json", "orc", "delta")
 _TEXT_OPTIONS = (
@@ -126,7 +127,7 @@ class Dataset(StrictModel):
     @property
     def canonical(self) -> tuple[str, ...]:
         """All columns that it could map."""
-        return (*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES, *self.extra_features)
+        return (*_CANONICAL, *self.extra_features)
 
     def code(self) -> list[str]:
         """Which parts Spark would execute, or hand to a reader that can do more than read a file.
@@ -144,7 +145,7 @@ class Dataset(StrictModel):
 
     @model_validator(mode="after")
     def _extras_are_new(self) -> "Dataset":
-        taken = [*TEXT_COLUMNS, ARTISTS, FEATURE_SOURCE, *FEATURE_NAMES]
+        taken = [*_CANONICAL]
         most = MAX_FEATURES - len(FEATURE_NAMES)
         if len(self.extra_features) > most:
             raise ValueError(
@@ -185,7 +186,7 @@ def load_dataset(name_or_file: str | None) -> Dataset:
         raise ConfigError(
             f"--dataset {name_or_file}: neither a file nor one of {', '.join(dataset_names())}"
         )
-    return validated(Dataset, read_yaml(path, ("options",)), {}, str(path))
+    return validated(Dataset, read_yaml(path), {}, str(path))
 
 
 def dataset_names() -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -81,16 +81,10 @@ class Bundle:
         )
 
 
-def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -> Bundle:
+def load(path: str | Path) -> Bundle:
     """Reads and verifies a bundle in a local directory.
 
-    Raises `BundleError` if a file is missing, changed or unexpected, the format is newer, or the
-    kind is wrong.
-
-    Parameters
-    ----------
-    kind : {'clusters', 'full'}, optional
-        Kind that the work needs; a full bundle serves where clusters are needed.
+    Raises `BundleError` if a file is missing, changed or unexpected, or the format is newer.
     """
     path = Path(path)
     if not (path / MANIFEST).is_file():
@@ -104,8 +98,6 @@ def load(path: str | Path, *, kind: Literal["clusters", "full"] | None = None) -
         raise BundleError(
             f"{path}: {', '.join(odd)}: missing or not part of a {manifest.kind} bundle"
         )
-    if kind == "full" and manifest.kind != "full":
-        raise BundleError(f"{path}: is a {manifest.kind} bundle, needed is a full one: run train")
     onnx = (path / ONNX).read_bytes() if manifest.kind == "full" else None
     if model_id(manifest.scoring, onnx) != manifest.model_id:
         raise BundleError(f"{path}: its content does not have the model_id {manifest.model_id}")

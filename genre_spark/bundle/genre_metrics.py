@@ -39,14 +39,9 @@ class GenreScores(StrictModel):
 class Scores(StrictModel):
     """What any classifier is measured by.
 
-    Attributes
-    ----------
-    accuracy, macro_f1, top3, ece : float
-        In [0, 1].
-    log_loss : float
-        At least 0.
-    aurc : float
-        Area under the risk-coverage curve, in [0, 1]; lower is better.
+    `accuracy`, `macro_f1`, `top3`, `ece`: In [0, 1].
+    `log_loss`: At least 0.
+    `aurc`: Area under the risk-coverage curve, in [0, 1]; lower is better.
     """
 
     accuracy: Share
@@ -66,22 +61,14 @@ class Counted(StrictModel):
 class HeldOutMetrics(Scores, Counted):
     """All metrics of the classifier on one set of held-out tracks.
 
-    Attributes
-    ----------
-    coverage, precision : float or None
-        See `AcceptedShare`.
-    attainable : float
-        The largest share of the surest labels that meets the target precision, with hindsight.
-    confusion : tuple of tuple of int [shape=(n_classes, n_classes)]
-        Rows are true genres.
-    reliability : tuple of (float, float, float)
-        Per bin of confidence its mean, the accuracy and the share of the tracks.
-    risk_coverage : tuple of (float, float)
-        Coverage, and accuracy of the surest labels.
-    linked : float
-        Share of the tracks that share another named artist or an album with a labelled track.
-    never_learned : tuple of str
-        Genres of which all tracks were held out.
+    `coverage`, `precision`: See `AcceptedShare`.
+    `attainable`: The largest share of the surest labels that meets the target precision, with
+        hindsight.
+    `confusion`: Rows are true genres [shape=(n_classes, n_classes)].
+    `reliability`: Per bin of confidence its mean, the accuracy and the share of the tracks.
+    `risk_coverage`: Coverage, and accuracy of the surest labels.
+    `linked`: Share of the tracks that share another named artist or an album with a labelled track.
+    `never_learned`: Genres of which all tracks were held out.
     """
 
     coverage: Share

@@ -371,11 +371,6 @@ class GenrePart(SparseModel):
         return any((self.words, self.document, self.similar))
 
     @property
-    def reads_statistics(self) -> bool:
-        """Whether the network or the forest of artists counts."""
-        return self.forest is not None and self._uses(ARTIST_TERMS)
-
-    @property
     def relates_artists(self) -> bool:
         """Whether a label depends on the other tracks of its artist."""
         return self.has_artists or self._uses(NETWORK_MEAN_TERMS)

@@ -1,7 +1,7 @@
 """The command line."""
 
-from genre_spark.cli.commands import cluster, evaluate, report, score, suggest, train
-from genre_spark.cli.entry_point import cli, main, run
+from genre_spark.cli.commands import cli, cluster, evaluate, report, score, suggest, train
+from genre_spark.cli.entry_point import main, run
 from genre_spark.cli.models_commands import models
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""All commands but those of the model registry."""
+"""The group of all commands, and those that are not of the model registry."""
 
 import json
 from pathlib import Path
@@ -26,6 +26,7 @@ from genre_spark.cli.options import (
 from genre_spark.errors import ConfigError
 from genre_spark.monitoring.finished_run import Facts
 from genre_spark.schema import PARTITION_COLUMNS
+from genre_spark.versions import __version__
 
 if TYPE_CHECKING:
     from genre_spark.cli.terminal import Terminal
@@ -33,9 +34,25 @@ if TYPE_CHECKING:
 CLUSTERS = place("--clusters", required=True, metavar="BUNDLE", help="A bundle made by cluster.")
 MODEL = place("--model", required=True, metavar="BUNDLE", help="A bundle made by cluster or train.")
 NEW_BUNDLE = place("--output", required=True, metavar="BUNDLE", help="Directory of the new bundle.")
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  unexpected failure
+  2  usage or configuration
+  3  input refused
+  4  bundle refused
+  5  gate not passed (too many bad rows, drift, a less accurate candidate)
+  6  output busy or unsafe"""
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.command(epilog="Example: genre-spark cluster --catalog tracks.parquet --output models/mine")
+@click.group(epilog=EXIT_CODES, context_settings=SETTINGS)
+@click.version_option(__version__, prog_name="genre-spark")
+def cli() -> None:
+    """Labels music catalogues with synthetic and real genres, on Spark."""
+
+
+@cli.command(epilog="Example: genre-spark cluster --catalog tracks.parquet --output models/mine")
 @CATALOG
 @NEW_BUNDLE
 @place("--labels", metavar="DIR", help="Also publish the catalogue, labelled with them.")
@@ -68,7 +85,7 @@ def cluster(
         job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
-@click.command(
+@cli.command(
     epilog="Example: genre-spark train --catalog tracks.parquet --clusters models/mine"
     " --output models/mine-full"
 )
@@ -114,7 +131,7 @@ def train(  # noqa: PLR0913  # an argument for each option
         job.terminal.report_progress("logging to MLflow")
         with registry.on_disk(job.spark, output) as made, TemporaryDirectory() as folder:
             page, pictures = f"{folder}/report.html", f"{folder}/pictures"
-            report_pipeline.run(None, made, page, job.settings, pictures=pictures)
+            report_pipeline.run(job.spark, made, page, job.settings, pictures=pictures)
             logged = mlflow_model.log(made, job.settings, job.run_id, output, Path(folder))
             if register:
                 logged |= mlflow_model.register(logged, made, register)
@@ -125,7 +142,7 @@ def train(  # noqa: PLR0913  # an argument for each option
     job.terminal.show_next("score", *same, "--model", output, "--output", "labelled")
 
 
-@click.command(
+@cli.command(
     epilog="Example: genre-spark evaluate --catalog tracks.parquet --clusters models/mine"
     " --output study"
 )
@@ -160,22 +177,15 @@ def evaluate(  # noqa: PLR0913  # an argument for each option
     """Evaluates the classifier on held-out artists: baselines, ablation, learning curve."""
     from genre_spark.cli import views
     from genre_spark.pipelines import evaluate as pipeline
+    from genre_spark.pipelines.bundles import Request
 
     source = table.source(job.settings)
-    request = pipeline.EvaluateRequest(
-        source,
-        job.model(clusters),
-        output,
-        job.settings,
-        answers,
-        n_seeds=seeds,
-        with_ablations=ablations,
-    )
-    summary = job.run(pipeline, request)
+    request = Request(source, job.model(clusters), output, job.settings, answers)
+    summary = job.run(pipeline, request, n_seeds=seeds, with_ablations=ablations)
     job.terminal.show(summary, views.study(summary))
 
 
-@click.command(
+@cli.command(
     epilog="Example: genre-spark suggest --catalog tracks.parquet --model models/mine --number 50"
     " --output questions.csv"
 )
@@ -212,16 +222,15 @@ def suggest(  # noqa: PLR0913  # an argument for each option
     """Chooses the most informative tracks to label."""
     from genre_spark.cli import views
     from genre_spark.pipelines import suggest as pipeline
+    from genre_spark.pipelines.bundles import Request
 
     source = table.source(job.settings)
-    request = pipeline.SuggestRequest(
-        source, job.model(model), output, job.settings, answers, number=number, check=check
-    )
-    summary = job.run(pipeline, request)
+    request = Request(source, job.model(model), output, job.settings, answers)
+    summary = job.run(pipeline, request, number=number, likely_wrong=check)
     job.terminal.show(summary, views.questions(summary))
 
 
-@click.command(
+@cli.command(
     epilog="Example: genre-spark score --catalog tracks.parquet --model models/reference"
     " --output labelled"
 )
@@ -281,7 +290,7 @@ def score(
         job.terminal.show_next("report", *words)
 
 
-@click.command(
+@cli.command(
     epilog="Example: genre-spark report --model models/reference --labels labelled"
     " --output report.html"
 )
@@ -293,18 +302,14 @@ def score(
 def report(job: Job, model: str, labels: str | None, output: str, pictures: str | None) -> None:
     """Writes an HTML report on a model and the catalogue that it labelled."""
     from genre_spark.pipelines import report as pipeline
-    from genre_spark.platform.storage import is_remote
 
     bundle = job.model(model)
     job.terminal.report_progress(f"reporting on {bundle.location}")
-    # Local pages need no Spark, and so no Java.
-    by_hadoop = any(is_remote(path) for path in (labels, output, pictures) if path)
-    spark = job.spark() if by_hadoop else job.session
-    summary = pipeline.run(spark, bundle, output, job.settings, labels, pictures)
+    summary = pipeline.run(job.spark, bundle, output, job.settings, labels, pictures)
     job.terminal.show(summary, [summary], Facts(made=(output,)))
 
 
-@click.command(epilog="Example: genre-spark demo --output genre-spark-demo")
+@cli.command(epilog="Example: genre-spark demo --output genre-spark-demo")
 @place(
     "--output",
     default="genre-spark-demo",
@@ -324,7 +329,7 @@ def demo(job: Job, output: str) -> None:
     job.terminal.show(made.summary(), views.demo(made))
 
 
-@click.command(epilog="Example: genre-spark datasets tidytuesday")
+@cli.command(epilog="Example: genre-spark datasets tidytuesday")
 @click.argument("name", shell_complete=complete_dataset, required=False)
 @output_options
 def datasets(terminal: "Terminal", name: str | None) -> None:
@@ -343,7 +348,7 @@ def datasets(terminal: "Terminal", name: str | None) -> None:
         terminal.show([one.summary() for one in tables], views.datasets(tables))
 
 
-@click.command(epilog="Example: genre-spark fetch tidytuesday")
+@cli.command(epilog="Example: genre-spark fetch tidytuesday")
 @click.argument("name", shell_complete=complete_dataset)
 @place("--output", metavar="FILE", help="The file.  [its own name, in the current folder]")
 @output_options
@@ -361,7 +366,7 @@ def fetch(terminal: "Terminal", name: str, output: str | None) -> None:
     terminal.show(table, views.fetched(table))
 
 
-@click.command(epilog="Example: genre-spark inspect --catalog tracks.csv.gz --output mine.yaml")
+@cli.command(epilog="Example: genre-spark inspect --catalog tracks.csv.gz --output mine.yaml")
 @CATALOG
 @place("--output", metavar="FILE.yaml", help="Write the inferred mapping there, to be edited.")
 @table_options
@@ -392,7 +397,7 @@ def inspect(table: TableOptions, job: Job, output: str | None) -> None:
     job.terminal.show(found, views.inspection(found), Facts(rows=found.rows))
 
 
-@click.command(epilog="Example: genre-spark labels labelled --rows 5")
+@cli.command(epilog="Example: genre-spark labels labelled --rows 5")
 @click.argument("labelled", metavar="DIR", type=PLACE)
 @click.option(
     "--rows",
@@ -436,8 +441,7 @@ def labels(  # noqa: PLR0913  # an argument for each option
     options = job.settings.delta.storage_options
     if output:
         mapping = None if dataset is None else load_dataset(dataset)
-        wanted = pipeline.BrowseRequest(labelled, output, max_tracks, catalog, mapping, options)
-        made = pipeline.browse(job.spark, wanted)
+        made = pipeline.browse(job.spark, labelled, output, max_tracks, catalog, mapping, options)
         tracks = f"{made.tracks:,} of {made.of:,}"
         job.terminal.show(made, [{"page": made.page, "tracks": tracks}])
         return
@@ -449,7 +453,7 @@ def labels(  # noqa: PLR0913  # an argument for each option
     job.terminal.show(found.summary(), views.labelled(found))
 
 
-@click.command(epilog="Example: genre-spark schema manifest > manifest.schema.json")
+@cli.command(epilog="Example: genre-spark schema manifest > manifest.schema.json")
 @click.argument("part", metavar="PART", type=click.Choice(["labels", "manifest"]))
 def schema(part: str) -> None:
     """Prints the JSON Schema of a labelled catalogue.
@@ -462,7 +466,7 @@ def schema(part: str) -> None:
     click.echo(json.dumps(made, indent=1, ensure_ascii=False))
 
 
-@click.group()
+@cli.group()
 def warm() -> None:
     """Manages the Spark server that --warm keeps running between commands."""
 

@@ -1,4 +1,4 @@
-"""The console script: all commands in one group, and what becomes of their errors."""
+"""The console script, and what becomes of the errors of commands."""
 
 import errno
 import logging
@@ -9,53 +9,11 @@ from itertools import pairwise
 
 import click
 
-from genre_spark.cli.commands import (
-    cluster,
-    datasets,
-    demo,
-    evaluate,
-    fetch,
-    inspect,
-    labels,
-    report,
-    schema,
-    score,
-    suggest,
-    train,
-    warm,
-)
-from genre_spark.cli.models_commands import models
+from genre_spark.cli.commands import cli
 from genre_spark.errors import STOPPED, GenreSparkError, OutputError, StoppedError, first_line
 from genre_spark.monitoring import json_logs
 from genre_spark.platform import signals
 from genre_spark.platform.safe_text import plain, redact
-from genre_spark.versions import __version__
-
-EXIT_CODES = """\b
-Exit codes:
-  0  done
-  1  unexpected failure
-  2  usage or configuration
-  3  input refused
-  4  bundle refused
-  5  gate not passed (too many bad rows, drift, a less accurate candidate)
-  6  output busy or unsafe"""
-
-
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-@click.group(epilog=EXIT_CODES, context_settings=SETTINGS)
-@click.version_option(__version__, prog_name="genre-spark")
-def cli() -> None:
-    """Labels music catalogues with synthetic and real genres, on Spark."""
-
-
-for _command in (
-    cluster, suggest, train, evaluate, score, report, demo, datasets, fetch, inspect, labels, schema,
-    models, warm,
-):  # fmt: skip
-    cli.add_command(_command)
 
 
 def main() -> None:

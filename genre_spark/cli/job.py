@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from genre_spark.errors import ConfigError, exit_code
@@ -86,10 +87,10 @@ class Job:
 
         return registry.open_bundle(self.spark, reference, self.settings.models.registry)
 
-    def run(self, pipeline: Any, request: Any) -> Any:
+    def run(self, pipeline: Any, request: Any, **options: Any) -> Any:
         """What a pipeline makes of a request, on a session that suits its table."""
         spark = self.spark(request.source.path)
-        return pipeline.run(spark, request, self.terminal.report_progress)
+        return pipeline.run(spark, request, self.terminal.report_progress, **options)
 
 
 @contextmanager
@@ -97,7 +98,7 @@ def job_of(run: "RunOptions") -> Iterator[Job]:
     """A job by its options; what it started is stopped at the end of the block."""
     from genre_spark.config import load_settings
 
-    run_id, sends = uuid.uuid4().hex[:12], _sends(run.metrics, run.openlineage)
+    run_id, sends = uuid.uuid4().hex[:12], _sends(run)
     with (
         terminal_of(run, run_id) as terminal,
         _reported(run.command, run_id, terminal, sends),
@@ -150,18 +151,14 @@ def terminal_of(run: "RunOptions", run_id: str = "") -> Iterator["Terminal"]:
         yield terminal
 
 
-def _sends(metrics: str | None, lineage: str | None) -> list[Send]:
+def _sends(run: "RunOptions") -> list[Send]:
     """What writes metrics and lineage; a missing library is reported now and not after the work."""
-    sends: list[Send] = []
-    if metrics is not None:
-        from genre_spark.monitoring import prometheus
-
-        sends.append(functools.partial(prometheus.send, metrics))
-    if lineage is not None:
-        from genre_spark.monitoring import openlineage
-
-        sends.append(functools.partial(openlineage.send, lineage))
-    return sends
+    targets = {"prometheus": run.metrics, "openlineage": run.openlineage}
+    return [
+        functools.partial(import_module(f"genre_spark.monitoring.{name}").send, target)
+        for name, target in targets.items()
+        if target is not None
+    ]
 
 
 @contextmanager

@@ -4,14 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from genre_spark.cli.commands import cli
 from genre_spark.cli.job import Job
-from genre_spark.cli.options import (
-    CATALOG,
-    TableOptions,
-    run_options,
-    setting,
-    table_options,
-)
+from genre_spark.cli.options import CATALOG, TableOptions, run_options, setting, table_options
 from genre_spark.monitoring.finished_run import Facts
 
 if TYPE_CHECKING:
@@ -31,7 +26,7 @@ def _entries(job: Job) -> "list[Entry]":
     return entries(job.spark, job.settings.models.registry)
 
 
-@click.group()
+@cli.group()
 def models() -> None:
     """Model registry: NAME/VERSION, and aliases such as NAME@champion."""
 

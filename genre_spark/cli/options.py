@@ -1,10 +1,10 @@
 """Options that several commands share, and how shells complete them."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from genre_spark.catalog.catalogue import Source
     from genre_spark.config import Settings
 
+# A command, or what decorates it.
+Decorated: TypeAlias = Callable[..., Any]
 # Values of `setting` options, in the metadata of a click context.
 _SETTINGS = "genre_spark.settings"
 
@@ -102,7 +104,7 @@ def complete_dataset_or_file(
     return [*names, CompletionItem(incomplete, type="file")]
 
 
-def place(*names: str, **settings: Any) -> Callable[..., Any]:
+def place(*names: str, **settings: Any) -> Decorated:
     """An option that is a path or URI."""
     return click.option(*names, type=PLACE, **settings)
 
@@ -122,17 +124,9 @@ ANSWERS = place(
     metavar="FILE.csv",
     help="Genres that replace the catalogue's: columns track_id and genre (repeatable).",
 )
-MASTER = click.option("--master", metavar="URL", help="Spark master, such as local[4].")
-
-WARM = click.option(
-    "--warm",
-    is_flag=True,
-    help="Use a local Spark that keeps running, so that the next command starts in seconds (GENRE_SPARK_WARM=1).",
-)
-REMOTE = click.option("--remote", metavar="URL", help="Use a Spark Connect server: sc://HOST:PORT.")
 
 
-def setting(key: str, *names: str, **details: Any) -> Callable[..., Any]:
+def setting(key: str, *names: str, **details: Any) -> Decorated:
     """An option for one setting of a command with `run_options`.
 
     `key`: ``section.key`` of ``conf/default.yaml``.
@@ -153,112 +147,101 @@ TABLE_FORMAT = setting(
 )
 
 
-def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of commands that read a catalogue, which get them as `TableOptions`."""
-    return _apply(
-        DATASET,
-        click.option("--format", "fmt", help="Spark's name of the table's format.  [inferred]"),
-    )(_grouped(command, "table", TableOptions))
-
-
+_OF_SPARK = (
+    place("--config", metavar="FILE", help="Settings that override the defaults."),
+    click.option(
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Override one setting of conf/default.yaml (repeatable).",
+    ),
+    click.option("--master", metavar="URL", help="Spark master, such as local[4]."),
+    click.option(
+        "--warm",
+        is_flag=True,
+        help="Use a local Spark that keeps running, so that the next command starts in seconds (GENRE_SPARK_WARM=1).",
+    ),
+    click.option("--remote", metavar="URL", help="Use a Spark Connect server: sc://HOST:PORT."),
+)
 _OUTPUT = (
     click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
     click.option("-q", "--quiet", is_flag=True, help="Print the summary and errors only."),
     click.option("-v", "--verbose", is_flag=True, help="Verbose output, with tracebacks."),
 )
-
-
-def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of commands without a job: what they print. They get a `Terminal`."""
-    return _apply(*_OUTPUT)(_within(terminal_of, "terminal", command))
-
-
-CONFIG = place("--config", metavar="FILE", help="Settings that override the defaults.")
-OVERRIDES = click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Override one setting of conf/default.yaml (repeatable).",
+_OF_RUN = (
+    *_OF_SPARK,
+    click.option("--seed", type=int, help="Random seed."),
+    *_OUTPUT,
+    click.option(
+        "--log-format",
+        type=click.Choice([TEXT, JSON]),
+        default=TEXT,
+        help="Log format on standard error; json writes one object per line, with the run id.",
+    ),
+    click.option(
+        "--metrics",
+        metavar="FILE|URL",
+        help="Write Prometheus metrics to a textfile or a Pushgateway URL.",
+    ),
+    click.option(
+        "--openlineage",
+        metavar="FILE|URL",
+        help="Append an OpenLineage event to a file, or send it to a server.",
+    ),
 )
 
 
-_OF_SPARK = (CONFIG, OVERRIDES, MASTER, WARM, REMOTE)
+def table_options(command: Decorated) -> Decorated:
+    """Options of commands that read a catalogue, which get them as `TableOptions`."""
+
+    @functools.wraps(command)
+    def with_table(**given: Any) -> Any:
+        return command(table=_taken(TableOptions, given), **given)
+
+    fmt = click.option("--format", "fmt", help="Spark's name of the table's format.  [inferred]")
+    return DATASET(fmt(with_table))
 
 
-def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def output_options(command: Decorated) -> Decorated:
+    """Options of commands without a job: what they print. They get a `Terminal`."""
+    return _within(terminal_of, "terminal", command, _OUTPUT)
+
+
+def reader_options(command: Decorated) -> Decorated:
     """Options of commands that only read, which get a `Job`."""
-    return _apply(*_OF_SPARK, *_OUTPUT)(_within(job_of, "job", command))
+    return _within(job_of, "job", command, (*_OF_SPARK, *_OUTPUT))
 
 
-def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def run_options(command: Decorated) -> Decorated:
     """Options of commands that run a job, which get a `Job`."""
-    return _apply(
-        *_OF_SPARK,
-        click.option("--seed", type=int, help="Random seed."),
-        *_OUTPUT,
-        click.option(
-            "--log-format",
-            type=click.Choice([TEXT, JSON]),
-            default=TEXT,
-            help="Log format on standard error; json writes one object per line, with the run id.",
-        ),
-        click.option(
-            "--metrics",
-            metavar="FILE|URL",
-            help="Write Prometheus metrics to a textfile or a Pushgateway URL.",
-        ),
-        click.option(
-            "--openlineage",
-            metavar="FILE|URL",
-            help="Append an OpenLineage event to a file, or send it to a server.",
-        ),
-    )(_within(job_of, "job", command))
+    return _within(job_of, "job", command, _OF_RUN)
 
 
 def _within(
     block: Callable[[RunOptions], AbstractContextManager[Any]],
     name: str,
-    command: Callable[..., Any],
-) -> Callable[..., Any]:
+    command: Decorated,
+    options: Sequence[Decorated],
+) -> Decorated:
     """The command within a block by its options; it takes what that gives as `name`."""
 
-    def within(run: RunOptions, **given: Any) -> Any:
-        with block(run) as entered:
-            return command(**{name: entered}, **given)
-
-    return _as_run(functools.wraps(command)(within))
-
-
-def _as_run(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command, given the fields of `RunOptions` and its own name and settings."""
-    run_command = _grouped(command, "run", RunOptions)
-
-    @functools.wraps(run_command)
-    def named(**given: Any) -> Any:
+    @functools.wraps(command)
+    def within(**given: Any) -> Any:
         context = click.get_current_context()
         # `score` or `models list`, by whichever script it is run.
         chain = [*([context.parent.command] if context.parent else []), context.command]
-        name = " ".join(one.name or "" for one in chain if one.name != "cli")
-        return run_command(command=name, settings=context.meta.get(_SETTINGS), **given)
+        given["command"] = " ".join(one.name or "" for one in chain if one.name != "cli")
+        given["settings"] = context.meta.get(_SETTINGS)
+        with block(_taken(RunOptions, given)) as entered:
+            return command(**{name: entered}, **given)
 
-    return named
-
-
-def _apply(*options: Callable[..., Any]) -> Callable[..., Any]:
-    """Options in the order in which help lists them."""
-    return lambda command: functools.reduce(lambda c, option: option(c), reversed(options), command)
+    # Help lists options in the order in which decorators stand.
+    return functools.reduce(lambda made, option: option(made), reversed(options), within)
 
 
-def _grouped(command: Callable[..., Any], name: str, kind: type[Any]) -> Callable[..., Any]:
-    """The command, given the fields of `kind` one by one; it takes them as one object, `name`."""
-    names = {field.name for field in fields(kind)}
-
-    @functools.wraps(command)
-    def grouped(**given: Any) -> Any:
-        own = {key: given.pop(key) for key in names & set(given)}
-        # Where nothing was given, the default of the field holds.
-        made = kind(**{key: value for key, value in own.items() if value is not None})
-        return command(**{name: made}, **given)
-
-    return grouped
+def _taken(kind: type[Any], given: dict[str, Any]) -> Any:
+    """The fields of `kind` among the given options, taken out of them as one object."""
+    own = {field.name: given.pop(field.name) for field in fields(kind) if field.name in given}
+    # Where nothing was given, the default of the field holds.
+    return kind(**{name: value for name, value in own.items() if value is not None})

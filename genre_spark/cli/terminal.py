@@ -111,29 +111,27 @@ class Terminal:
 
     def table(self, rows: Sequence[Sequence[Any]]) -> None:
         """A drawn table in a terminal, tab-separated lines elsewhere."""
-        self.close()
         head, *rest = [tuple(map(_printable, row)) for row in rows]
         if not self._results.is_terminal:
-            for row in (head, *rest):
-                print("\t".join(row))
-            return
+            rest = [head, *rest]
         # Rather a line more than half an id.
-        table = Table(*(Column(escape(name), overflow="fold") for name in head))
-        for row in rest:
-            table.add_row(*map(escape, row))
-        self._results.print(table)
+        columns = (Column(escape(name), overflow="fold") for name in head)
+        self._print(rest, Table(*columns), "\t")
 
     def pairs(self, pairs: Mapping[str, Any]) -> None:
         """Two columns in a terminal, ``name: value`` lines elsewhere; without absent values."""
+        rows = [(_printable(name), _printable(of)) for name, of in present(pairs).items()]
+        self._print(rows, Table.grid(padding=(0, 2)), ": ")
+
+    def _print(self, rows: Iterable[tuple[str, ...]], table: Table, between: str) -> None:
+        """Rows in a drawn table, or elsewhere as lines with something between the values."""
         self.close()
-        said = {_printable(name): _printable(of) for name, of in present(pairs).items()}
         if not self._results.is_terminal:
-            for name, value in said.items():
-                print(f"{name}: {value}")
+            for row in rows:
+                print(between.join(row))
             return
-        table = Table.grid(padding=(0, 2))
-        for name, value in said.items():
-            table.add_row(escape(name), escape(value))
+        for row in rows:
+            table.add_row(*map(escape, row))
         self._results.print(table)
 
     def show(

@@ -51,14 +51,9 @@ _MOST_OF_ARTIST = 200
 class Sample:
     """Tracks that centers can be fitted to, in random order.
 
-    Attributes
-    ----------
-    rows : pa.Table
-        As Spark sent them, in the order of the arrays.
-    inputs : TrackInputs
-        Statistics are of all tracks of an artist.
-    group : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Artist, in [0, n); a track without one is alone.
+    `rows`: As Spark sent them, in the order of the arrays.
+    `inputs`: Statistics are of all tracks of an artist.
+    `group`: Artist, in [0, n); a track without one is alone [shape=(n_tracks,), dtype=int64].
     """
 
     scaler: FeatureScaler
@@ -91,16 +86,12 @@ class Sample:
 class GroupCounts:
     """Counts per synthetic genre; those of parts of a catalogue add up.
 
-    Attributes
-    ----------
-    sums : np.ndarray [shape=(k, 1 + 2 * n_scaled), dtype=float64]
-        Tracks; sums of the scaled features; tracks that have each of them.
-    genres : list of Counter of str
-        Labelled tracks per real genre.
-    artists : list of Counter of int
-        Tracks of the artists with the most tracks, by key.
-    largest : dict of int to np.ndarray [shape=(1 + n_dimensions,), dtype=float64]
-        Tracks of the largest artists that have every dimension, and sums of their points, by key.
+    `sums`: Tracks; sums of the scaled features; tracks that have each of them [shape=(k, 1 + 2 *
+        n_scaled), dtype=float64].
+    `genres`: Labelled tracks per real genre.
+    `artists`: Tracks of the artists with the most tracks, by key.
+    `largest`: Tracks of the largest artists that have every dimension, and sums of their points, by
+        key [shape=(1 + n_dimensions,), dtype=float64].
     """
 
     sums: np.ndarray
@@ -178,10 +169,7 @@ class GroupCounts:
 def with_means(inputs: TrackInputs, group: np.ndarray) -> TrackInputs:
     """The same tracks with their scaled features' means over groups, and how many these are of.
 
-    Parameters
-    ----------
-    group : np.ndarray [shape=(n_tracks,), dtype=int64]
-        In [0, n).
+    `group`: Of each track, in [0, n) [shape=(n_tracks,), dtype=int64].
     """
     order = np.argsort(group, kind="stable")
     means, counts = np.empty_like(inputs.artist_mean), np.empty_like(inputs.artist_mean)
@@ -240,7 +228,7 @@ def moments(narrowed: DataFrame, scaler: FeatureScaler) -> Moments:
         if parts:
             yield pa.RecordBatch.from_pydict({POINT: [np.sum(parts, axis=0).tolist()]})
 
-    rows = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<double>").collect()
+    rows = _map(narrowed, scaler, work, f"{POINT} array<double>").collect()
     return Moments(*np.sum([row[0] for row in rows], axis=0).reshape(-1, scaler.n_scaled))
 
 
@@ -255,22 +243,16 @@ def points(narrowed: DataFrame, scaler: FeatureScaler, metric: ClusterMetric) ->
             lists = pa.FixedSizeListArray.from_arrays(flat, own.shape[1])
             yield pa.RecordBatch.from_pydict({POINT: lists.cast(pa.list_(pa.float32()))})
 
-    found = _map(narrowed.select(*_READ), scaler, work, f"{POINT} array<float>")
+    found = _map(narrowed, scaler, work, f"{POINT} array<float>")
     return found.select(array_to_vector(F.col(POINT)).alias(POINT))
 
 
 def fit_kmeans(points: DataFrame, centers: np.ndarray, max_iterations: int) -> np.ndarray:
     """Centers of MLlib's KMeans on all points, started from the sample's centers.
 
-    Parameters
-    ----------
-    points : DataFrame
-        From `points`; kept in memory, or on disk, during the fit.
-    centers : np.ndarray [shape=(k, n_dimensions)]
+    Both centers are [shape=(k, n_dimensions), dtype=float64].
 
-    Returns
-    -------
-    np.ndarray [shape=(k, n_dimensions), dtype=float64]
+    `points`: From `points`; kept in memory, or on disk, during the fit.
 
     Notes
     -----
@@ -320,20 +302,23 @@ def group_counts(narrowed: DataFrame, scaler: FeatureScaler, part: SyntheticPart
         if total:
             yield pa.RecordBatch.from_pydict({_COUNTS: [total.to_json()]})
 
-    rows = _map(narrowed.select(*_READ, GENRE), scaler, work, f"{_COUNTS} string").collect()
+    rows = _map(narrowed, scaler, work, f"{_COUNTS} string", GENRE).collect()
     return reduce(add, (GroupCounts.from_json(row[0]) for row in rows))
 
 
 def _map(
-    rows: DataFrame,
+    narrowed: DataFrame,
     scaler: FeatureScaler,
     work: Callable[[Iterator[ArtistBatch]], Iterator[pa.RecordBatch]],
     schema: str,
+    *columns: str,
 ) -> DataFrame:
+    """What workers make of batches of complete artists, which have these columns too."""
+
     def in_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from work(artist_batches(batches, scaler))
 
-    return rows.mapInArrow(in_worker, schema)
+    return narrowed.select(*_READ, *columns).mapInArrow(in_worker, schema)
 
 
 def _by_row(rows: np.ndarray, names: Iterable[Hashable], k: int) -> list[Counter[Any]]:

@@ -81,8 +81,15 @@ def _compared(
     catalogue: Catalogue, scaler: FeatureScaler, settings: Settings, previous: Previous | None
 ) -> Iterator[_Compared]:
     """By artist; by album where too few artists have several tracks; else each track alone."""
+    tracks, n_tracks = catalogue.tracks, catalogue.counts.accepted
+    names = {name: F.col(name) for name in (ARTIST, TITLE, ALBUM, GENRE)}
     for owner in (*catalogue.groups, None):
-        narrowed = _narrowed(catalogue, scaler, settings, owner).persist()
+        parts = (
+            oversized_artists(tracks, n_tracks, settings.scoring.max_group, owner) if owner else {}
+        )
+        narrowed = narrow(tracks, scaler, parts, others=names, owner=owner)
+        # Artists complete in partitions, the same ones on every machine.
+        narrowed = narrowed.repartition(-(-n_tracks // _TRACKS_PER_PARTITION), GROUP).persist()
         try:
             if owner is None:
                 fitted = metric.plain(scaler)
@@ -92,8 +99,7 @@ def _compared(
                     continue
                 fitted = metric.fit(moments, scaler, settings.clustering, owner)
             metrics = [fitted, *([previous.synthetic.metric] if previous else [])]
-            counts, size = catalogue.counts, settings.clustering.sample_size
-            n = counts.accepted - counts.without_features
+            n, size = n_tracks - catalogue.counts.without_features, settings.clustering.sample_size
             sampled = catalogue_passes.draw_sample(
                 narrowed, n, scaler, metrics, size, settings.seed
             )
@@ -101,17 +107,6 @@ def _compared(
             return
         finally:
             narrowed.unpersist()
-
-
-def _narrowed(
-    catalogue: Catalogue, scaler: FeatureScaler, settings: Settings, owner: str | None
-) -> DataFrame:
-    """Narrow columns, artists complete in partitions, the same ones on every machine."""
-    tracks, n, limit = catalogue.tracks, catalogue.counts.accepted, settings.scoring.max_group
-    parts = oversized_artists(tracks, n, limit, owner) if owner else {}
-    columns = {name: F.col(name) for name in (ARTIST, TITLE, ALBUM, GENRE)}
-    narrowed = narrow(tracks, scaler, parts, others=columns, owner=owner)
-    return narrowed.repartition(-(-n // _TRACKS_PER_PARTITION), GROUP)
 
 
 def _fit(
@@ -147,7 +142,7 @@ def _identify(
     """Ids and names: the largest group of the sample first, earlier ones kept."""
     k = len(part.ids)
     sizes = np.bincount(part.assign(sampled.inputs)[0], minlength=k)
-    order = np.lexsort((np.arange(k), -sizes))
+    order = np.argsort(-sizes, kind="stable")
     part = part.model_copy(update={"centers": tuple(part.centers[row] for row in order)})
     genres = part.assign(sampled.inputs)[0]
     line = Lineage(tuple(range(k)))

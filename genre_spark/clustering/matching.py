@@ -76,14 +76,8 @@ def check_owner(previous: Previous, owner: str | None) -> None:
 def follow(previous: Previous, before: np.ndarray, now: np.ndarray, k: int) -> Lineage:
     """Ids of a new fit, the earlier ones where synthetic genres are the same.
 
-    Parameters
-    ----------
-    before : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each sampled track in the earlier bundle.
-    now : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each track in the new fit.
-    k : int
-        Rows of the new fit.
+    `before`: Row of each sampled track in the earlier bundle [shape=(n_tracks,), dtype=int64].
+    `now`: Row of each track in the new fit, which has `k` rows [shape=(n_tracks,), dtype=int64].
 
     References
     ----------
@@ -114,8 +108,8 @@ def _change(previous: str, shared: np.ndarray, before: np.ndarray, now: np.ndarr
     """From the tracks that each earlier (row) and each new (column) one share."""
     of_earlier = shared / np.maximum(1, shared.sum(axis=1, keepdims=True))
     stayed = before[:, None] == now
-    parts = {int(before[i]): now[of_earlier[i] >= _PART] for i in range(len(before))}
-    sources = {int(now[j]): before[of_earlier[:, j] > 0.5] for j in range(len(now))}
+    parts = zip(before.tolist(), of_earlier >= _PART, strict=True)
+    sources = zip(now.tolist(), of_earlier.T > 0.5, strict=True)
     return Change(
         previous=previous,
         tracks=int(shared.sum()),
@@ -123,12 +117,12 @@ def _change(previous: str, shared: np.ndarray, before: np.ndarray, now: np.ndarr
         matched=tuple(
             Match(id=int(before[i]), kept=of_earlier[i, j]) for i, j in np.argwhere(stayed)
         ),
-        new=tuple(sorted(set(now.tolist()) - set(before.tolist()))),
-        retired=tuple(sorted(set(before.tolist()) - set(now.tolist()))),
+        new=tuple(np.setdiff1d(now, before).tolist()),
+        retired=tuple(np.setdiff1d(before, now).tolist()),
         split=tuple(
-            Split(id=one, into=tuple(into.tolist())) for one, into in parts.items() if len(into) > 1
+            Split(id=one, into=tuple(now[into].tolist())) for one, into in parts if into.sum() > 1
         ),
         merged=tuple(
-            Merge(id=one, of=tuple(of.tolist())) for one, of in sources.items() if len(of) > 1
+            Merge(id=one, of=tuple(before[of].tolist())) for one, of in sources if of.sum() > 1
         ),
     )

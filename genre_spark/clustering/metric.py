@@ -102,14 +102,9 @@ class ClusterMetric(StrictModel):
 class SyntheticPart(StrictModel):
     """What scoring needs of the synthetic genres.
 
-    Attributes
-    ----------
-    metric : ClusterMetric
-        Metric of tracks and centers.
-    centers : tuple of tuple of float
-        A track belongs to the nearest; one number per dimension of `metric`.
-    owner : {"artist", "album"} or None
-        Column whose tracks are compared together, and which `artist_pass.narrow` takes as the
+    `metric`: Metric of tracks and centers.
+    `centers`: A track belongs to the nearest; one number per dimension of `metric`.
+    `owner`: Column whose tracks are compared together, and which `artist_pass.narrow` takes as the
         artist; None where tracks are compared one by one.
     """
 
@@ -139,16 +134,11 @@ class SyntheticPart(StrictModel):
         return self.metric.points(inputs)
 
     def assign(self, inputs: TrackInputs) -> tuple[np.ndarray, np.ndarray]:
-        """The synthetic genre of each track.
+        """The synthetic genre of each track, as `nearest` gives it: rows of `ids`, and distances.
+
+        A track has no row if nothing is known of it and of its artist.
 
         `inputs`: Of complete artists. A track without an artist is an artist with one track.
-
-        Returns
-        -------
-        rows : np.ndarray [shape=(n_tracks,), dtype=int64]
-            Of `ids`, not the ids; -1 for a track of which, and of whose artist, nothing is known.
-        distances : np.ndarray [shape=(n_tracks,), dtype=float32]
-            Euclidean, in the units of `metric`; NaN where there is no row.
         """
         return nearest(self.points(inputs), np.array(self.centers))
 
@@ -161,18 +151,11 @@ def nearest(points: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.nda
     which a point is unknown take no part, and the squared distance over the others is scaled up by
     their number.
 
-    Parameters
-    ----------
-    points : np.ndarray [shape=(n_tracks, n_dimensions), dtype=float32]
-        NaN where unknown.
-    centers : np.ndarray [shape=(k, n_dimensions), dtype=float32]
+    Gives rows [shape=(n_tracks,), dtype=int64], of equally near centers the first, -1 where nothing
+    is known; and distances [shape=(n_tracks,), dtype=float32], NaN where nothing is known.
 
-    Returns
-    -------
-    rows : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Of equally near centers the first; -1 where nothing is known.
-    distances : np.ndarray [shape=(n_tracks,), dtype=float32]
-        NaN where nothing is known.
+    `points`: NaN where unknown [shape=(n_tracks, n_dimensions), dtype=float32].
+    `centers`: [shape=(k, n_dimensions), dtype=float32]
 
     References
     ----------
@@ -205,13 +188,10 @@ def nearest(points: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.nda
 class Moments(NamedTuple):
     """Sums over artists with at least two tracks that have a feature; those of parts of a catalogue add up.
 
-    Attributes
-    ----------
-    artists, tracks, squared : np.ndarray [shape=(n_scaled,), dtype=float64]
-        Numbers of artists and of their tracks; sum of the squared numbers of tracks.
-    sums, between, within : np.ndarray [shape=(n_scaled,), dtype=float64]
-        Sum of all values; of tracks times the squared mean of each artist; and of squared
-        differences from the artist's mean.
+    `artists`, `tracks`, `squared`: Numbers of artists and of their tracks; sum of the squared
+        numbers of tracks [shape=(n_scaled,), dtype=float64].
+    `sums`, `between`, `within`: Sum of all values; of tracks times the squared mean of each artist;
+        and of squared differences from the artist's mean [shape=(n_scaled,), dtype=float64].
     """
 
     artists: np.ndarray

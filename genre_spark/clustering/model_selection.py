@@ -46,12 +46,8 @@ def try_each_k(
 
     Raises `InputError` if there are too few distinct tracks for the smallest k.
 
-    Parameters
-    ----------
-    points : np.ndarray [shape=(n_tracks, n_dimensions)]
-        A sample as tracks are compared, in random order.
-    group : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Artist of each track.
+    `points`: A sample as tracks are compared, in random order [shape=(n_tracks, n_dimensions)].
+    `group`: Artist of each track [shape=(n_tracks,), dtype=int64].
 
     References
     ----------
@@ -99,13 +95,7 @@ def choose(candidates: Sequence[Candidate], previous_k: int | None = None) -> in
 def fit_best(
     points: np.ndarray, k: int, settings: ClusteringSettings, seed: int
 ) -> tuple[np.ndarray, Stability]:
-    """The tightest of several fits, and their stability.
-
-    Returns
-    -------
-    centers : np.ndarray [shape=(k, n_dimensions)]
-    stability : Stability
-    """
+    """Centers [shape=(k, n_dimensions)] of the tightest of several fits, and their stability."""
     fits = _at_once(lambda i: _fit(points, k, settings, seed + i), range(_REPEATS))
     labels = [nearest(points, fit.cluster_centers_)[0] for fit in fits]
     best = min(range(_REPEATS), key=lambda i: fits[i].inertia_)
@@ -124,13 +114,9 @@ def fit_best(
 def still_fit(points: np.ndarray, earlier: np.ndarray, centers: np.ndarray) -> bool:
     """Whether earlier groups are about as tight as the tightest new ones.
 
-    Parameters
-    ----------
-    points : np.ndarray [shape=(n_tracks, n_dimensions)]
-    earlier : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each track in an earlier fit of as many groups.
-    centers : np.ndarray [shape=(k, n_dimensions)]
-        The new ones.
+    `points`: [shape=(n_tracks, n_dimensions)]
+    `earlier`: Row of each track in an earlier fit of as many groups [shape=(n_tracks,), dtype=int64].
+    `centers`: The new ones [shape=(k, n_dimensions)].
     """
     k = len(centers)
     if len(np.unique(earlier)) < k:
@@ -145,16 +131,11 @@ def agreement(
 ) -> tuple[float, float] | None:
     """Probability that two tracks of one group share a synthetic genre, and that two random ones do.
 
-    None where no group has two tracks to compare.
+    None where no group has two tracks to compare. Arrays are [shape=(n_tracks,), dtype=int64].
 
-    Parameters
-    ----------
-    rows : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Synthetic genre of each track, in [0, k).
-    group : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Artist or album of each track.
-    half : np.ndarray [shape=(n_tracks,), dtype=int64], optional
-        0 or 1: only tracks in different halves of a group are compared.
+    `rows`: Synthetic genre of each track, in [0, k).
+    `group`: Artist or album of each track.
+    `half`: 0 or 1: only tracks in different halves of a group are compared.
     """
     n_groups = int(group.max()) + 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, count
+from itertools import chain, combinations, count
 
 import numpy as np
 
@@ -19,8 +19,8 @@ _WEAK = {"major", "minor", "electric", "studio", "vocal"}
 _PLACES = {"old": 0, "recent": 0, "short": 0, "long": 0, "fast": 1, "slow": 1} | dict.fromkeys(
     ("acoustic", "electric", "live", "studio", "instrumental"), 3
 )
-# Features with nearly synonymous words: a name has a word of one of them.
-_ALIKE = ({"energy", "loudness"},)
+# Features with nearly synonymous words, of which a name has one, are a family.
+_FAMILIES = {"energy": -1, "loudness": -1}
 _NOUN = "tracks"
 # Words that a noun makes superfluous.
 _SAID_BY = {"instrumentals": ("instrumental",), "songs": ("vocal",), "speech": ("wordy", "vocal")}
@@ -55,10 +55,7 @@ def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
     A word compares with the catalogue's median and with the value that bounds its meaning: no track
     is energetic, in whatever catalogue, with an energy below 0.5.
 
-    Parameters
-    ----------
-    raw : np.ndarray [shape=(n_tracks, n_features)]
-        A sample of the catalogue; NaN where missing.
+    `raw`: A sample of the catalogue [shape=(n_tracks, n_features)]; NaN where missing.
     """
     words = []
     for column, declared in enumerate(map(feature, features)):
@@ -66,7 +63,7 @@ def vocabulary(raw: np.ndarray, features: Sequence[str]) -> list[Word]:
         if not len(values) or np.ptp(values) == 0:
             continue
         median = float(np.median(values))
-        family = next((-1 - i for i, names in enumerate(_ALIKE) if declared.name in names), column)
+        family = _FAMILIES.get(declared.name, column)
         for text, above in ((declared.high_word, True), (declared.low_word, False)):
             if text:
                 limit = _limit(declared, median, above)
@@ -103,20 +100,12 @@ def name_all(
 ) -> list[str]:
     """A name for each synthetic genre; no two differ only in near synonyms or in order.
 
-    Parameters
-    ----------
-    raw : np.ndarray [shape=(n_tracks, n_features)]
-        A sample of the catalogue; NaN where missing.
-    genres : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each track's synthetic genre.
-    kept : dict of int to str, optional
-        Names that rows have already.
+    Names have adjectives, the most telling first, and a noun: two to four words; at last a number,
+    where words do not suffice.
 
-    Returns
-    -------
-    list of str
-        Adjectives, the most telling first, and a noun: two to four words; at last a number, where
-        words do not suffice.
+    `raw`: A sample of the catalogue [shape=(n_tracks, n_features)]; NaN where missing.
+    `genres`: Row of each track's synthetic genre [shape=(n_tracks,), dtype=int64].
+    `kept`: Names that rows have already.
     """
     names = dict(kept or {})
     words, things = vocabulary(raw, features), nouns(raw, features)
@@ -124,29 +113,24 @@ def name_all(
     for row in range(k):
         if row not in names:
             own = genres == row
-            noun = next(
-                n for n, is_one in things.items() if not own.any() or is_one[own].mean() > 0.5
-            )
-            adjectives = _telling(true, own, words)
+            mostly = (n for n, is_one in things.items() if own.any() and is_one[own].mean() > 0.5)
             taken = {_meaning(name, words) for name in names.values()}
-            attempts = _attempts(adjectives, noun if own.any() else _NOUN)
+            combined = list(_combined(_telling(true, own, words), next(mostly, _NOUN)))
+            attempts = chain(combined, (f"{combined[0]} {number}" for number in count(2)))
             names[row] = next(name for name in attempts if _meaning(name, words) not in taken)
     return [names[row] for row in range(k)]
 
 
 def _telling(true: np.ndarray, own: np.ndarray, words: Sequence[Word]) -> list[Word]:
     """Words true of most of the own tracks and less often of others, the most telling first."""
-    if not own.any() or not len(words):
-        return []
-    inside = _means(true[:, own])
-    outside = _means(true[:, ~own]) if not own.all() else np.zeros(len(words))
-    gains = np.where((inside > 0.5) & (inside > outside), inside - outside, 0.0)
+    inside, outside = _means(true[:, own]), _means(true[:, ~own])
+    gains = np.where(inside > 0.5, inside - outside, 0.0)
     order = np.argsort(-gains, kind="stable")
     return [words[i] for i in order if gains[i] > 0]
 
 
 def _means(true: np.ndarray) -> np.ndarray:
-    """Mean of each row without NaN; 0 for a row of NaN."""
+    """Mean of each row without NaN; 0 for a row without values."""
     return np.nansum(true, axis=1) / np.maximum(1, (~np.isnan(true)).sum(axis=1))
 
 
@@ -156,14 +140,8 @@ def _meaning(name: str, words: Sequence[Word]) -> frozenset[object]:
     return frozenset(known.get(text, text) for text in name.split())
 
 
-def _attempts(words: Sequence[Word], noun: str) -> Iterator[str]:
-    """Names of these words, the most telling ones first; at last the first one with numbers."""
-    names = list(_combined(words, noun))
-    yield from names
-    yield from (f"{names[0]} {number}" for number in count(2))
-
-
 def _combined(words: Sequence[Word], noun: str) -> Iterator[str]:
+    """Names of these words, the most telling ones first."""
     words = [word for word in words if word.text not in _SAID_BY.get(noun, ())]
     strong = [word for word in words if word.text not in _WEAK]
     for usable in (strong, words):

@@ -80,13 +80,11 @@ def describe(
 def nearest(centers: np.ndarray, ids: Sequence[int]) -> list[tuple[Neighbour, ...]]:
     """The nearest other synthetic genres of each, by row."""
     distances = np.linalg.norm(centers[:, None] - centers[None], axis=2)
-    order = np.argsort(distances, axis=1, kind="stable")
+    np.fill_diagonal(distances, np.inf)  # itself comes last
+    order = np.argsort(distances, axis=1, kind="stable")[:, :-1][:, :_NEIGHBOURS]
     return [
-        tuple(
-            Neighbour(id=ids[other], distance=distances[row, other])
-            for other in [other for other in order[row] if other != row][:_NEIGHBOURS]
-        )
-        for row in range(len(centers))
+        tuple(Neighbour(id=ids[other], distance=distances[row, other]) for other in others)
+        for row, others in enumerate(order)
     ]
 
 
@@ -94,9 +92,8 @@ def artist_names(
     narrowed: DataFrame, counts: GroupCounts, owner: str | None
 ) -> dict[int, tuple[str, int]]:
     """Name and number of tracks, by key, of the artists with the most tracks."""
-    keys = set(counts.largest)
-    for of_row in counts.artists:
-        keys |= {key for key, _ in of_row.most_common(TYPICAL)}
+    most = (key for of_row in counts.artists for key, _ in of_row.most_common(TYPICAL))
+    keys = {*counts.largest, *most}
     if owner != ARTIST or not keys:
         return {}
     named = narrowed.filter(F.col(ARTIST_KEY).isin(sorted(keys))).groupBy(ARTIST_KEY)
@@ -123,11 +120,11 @@ def relate(tables: Sequence[Counter[str]]) -> Relation | None:
     totals: Counter[str] = sum(tables, Counter())
     if not totals:
         return None
-    purest = sum(max(table.values()) for table in tables if table)
+    n = totals.total()
     return Relation(
-        labelled=totals.total(),
-        purity=purest / totals.total(),
-        chance=max(totals.values()) / totals.total(),
+        labelled=n,
+        purity=sum(max(table.values()) for table in tables if table) / n,
+        chance=max(totals.values()) / n,
         nmi=nmi(tables),
     )
 

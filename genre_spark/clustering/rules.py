@@ -60,14 +60,10 @@ def table(
 ) -> tuple[np.ndarray, list[Subject]]:
     """Features of tracks and usual values of their artists, in the features' units.
 
+    Gives values [shape=(n_tracks, n_subjects), dtype=float64], and the subject of each column.
+
     `metric`: Features that it does not compare are left out, and so are circles.
     `owner`: Of `SyntheticPart`.
-
-    Returns
-    -------
-    values : np.ndarray [shape=(n_tracks, n_subjects), dtype=float64]
-    subjects : list of Subject
-        One per column.
     """
     levels = metric.levels(sample.inputs)
     compared = [
@@ -91,14 +87,10 @@ def learn(
 ) -> Rules:
     """Rules learned from most tracks of a sample, and their agreement on the others.
 
-    Parameters
-    ----------
-    values : np.ndarray [shape=(n_tracks, n_subjects), dtype=float64]
-        In the features' units, in random order; tracks that lack one, NaN, take no part.
-    genres : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Row of each track's synthetic genre in `ids`.
-    subjects : sequence of Subject
-        Of the columns.
+    `values`: In the features' units, in random order; tracks that lack one, NaN, take no part
+        [shape=(n_tracks, n_subjects), dtype=float64].
+    `genres`: Row of each track's synthetic genre in `ids` [shape=(n_tracks,), dtype=int64].
+    `subjects`: Of the columns.
 
     References
     ----------
@@ -110,9 +102,9 @@ def learn(
     seen, unseen = slice(n_unseen, None), slice(0, n_unseen)
     leaves = grow(values[seen], genres[seen], LEAVES_PER_GENRE * len(ids), subjects, seed)
     given = apply(leaves, values[unseen])
-    covered = [int(leaf.holds(values[seen]).sum()) for leaf in leaves]
-    order = sorted(range(len(leaves)), key=lambda i: -covered[i])
-    sentences = [(leaves[i].genre, sentence(leaves[i], subjects)) for i in order]
+    # Those that cover the most tracks first.
+    order = sorted(leaves, key=lambda leaf: -leaf.holds(values[seen]).sum())
+    sentences = [(leaf.genre, sentence(leaf, subjects)) for leaf in order]
     return Rules(
         agreement=(given == genres[unseen]).mean(),
         unseen=n_unseen,
@@ -238,12 +230,9 @@ def _condition(subject: Subject, low: float, high: float) -> str:
 def _switch(declared: AudioFeature, low: float, high: float, usual: bool) -> str:
     if not usual:
         return f"is {declared.low_word if high < declared.high else declared.high_word}"
-    word, ends = f"is {declared.high_word}", []
-    if not np.isinf(low):
-        ends.append(f"over {low:.0%}")
-    if not np.isinf(high):
-        ends.append(f"at most {high:.0%}")
-    return f"{word} in {' and '.join(ends)} of tracks"
+    ends = [] if np.isinf(low) else [f"over {low:.0%}"]
+    ends += [] if np.isinf(high) else [f"at most {high:.0%}"]
+    return f"is {declared.high_word} in {' and '.join(ends)} of tracks"
 
 
 def _shown(declared: AudioFeature, value: float) -> str:

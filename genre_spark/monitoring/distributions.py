@@ -65,7 +65,9 @@ def check_drift(
     """
     sample = catalogue.sample
     shifts = drift.of_features(profile.features, binned_as(profile, sample.with_features))
-    coverage = drift.Coverage.of(sample, profile)
+    before = profile.tracks * (1.0 - profile.without_features)
+    tracks = min(sample.with_features.num_rows, round(before))
+    coverage = drift.Coverage(tracks, sample.without_features, profile.without_features)
     found = drift.assess(coverage, shifts, settings, catalogue.left_out)
     drift.check(found, path)
     return found

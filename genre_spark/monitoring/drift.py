@@ -2,23 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from genre_spark._model import Finite, Share, SparseModel, StrictModel
-from genre_spark.bundle.manifest import (
-    CONFIDENCE_BINS,
-    Binned,
-    FeatureProfile,
-    LabelProfile,
-    Profile,
-)
+from genre_spark.bundle.manifest import CONFIDENCE_BINS, Binned, FeatureProfile, LabelProfile
 from genre_spark.config import DriftSettings
 from genre_spark.errors import GateError
-
-if TYPE_CHECKING:
-    from genre_spark.catalog.row_counts import Sample
 
 Level = Literal["ok", "warn", "stop"]
 LEVELS: tuple[Level, ...] = ("ok", "warn", "stop")
@@ -89,26 +80,12 @@ class Coverage:
     without_features: float = 0.0
     without_features_before: float = 0.0
 
-    @classmethod
-    def of(cls, sample: "Sample", profile: Profile) -> "Coverage":
-        """Of a catalogue's sample, and of the catalogue that a bundle was made from."""
-        before = profile.tracks * (1.0 - profile.without_features)
-        tracks = min(sample.with_features.num_rows, round(before))
-        return cls(tracks, sample.without_features, profile.without_features)
-
 
 def psi(expected: Sequence[int], found: Sequence[int]) -> float:
-    """Population stability index of two counts over the same bins.
+    """Population stability index of two counts [shape=(n_bins,)] over the same bins.
 
-    Parameters
-    ----------
-    expected, found : sequence of int [shape=(n_bins,)]
-
-    Returns
-    -------
-    float
-        At least 0; symmetric. For equal distributions about
-        ``(n_bins - 1) * (1 / n_expected + 1 / n_found)``.
+    At least 0; symmetric. For equal distributions about
+    ``(n_bins - 1) * (1 / n_expected + 1 / n_found)``.
 
     References
     ----------
@@ -183,17 +160,12 @@ def assess(
     settings: DriftSettings,
     absent: Collection[str] = (),
 ) -> Drift:
-    """What was measured of features, each distance with its level.
+    """What was measured of features, each distance with its level; the worst is that of all.
 
     `coverage`: More tracks without features than before only warn: sources of features cover what
         they cover, and such tracks are labelled by what else is known.
     `absent`: Features that the catalogue has no column of: they are missing, as was announced, and
         only warn.
-
-    Returns
-    -------
-    Drift
-        Its level is the worst of all.
     """
     assessed = coverage.tracks >= settings.min_tracks
     found = {
@@ -283,13 +255,11 @@ def _levelled(one: _Shift, assessed: bool, settings: DriftSettings, *, harmless:
     """A shift with its level; a harmless one only warns."""
     lost = one.missing - one.missing_before if isinstance(one, FeatureShift) else 0.0
     distances = {"psi": one.psi, "ks": one.ks, "missing": lost}
-    reached = [
-        level
-        for level in ((OK, WARN) if harmless else LEVELS)
-        if level == OK
-        or any((n or 0.0) > getattr(settings, f"{level}_{name}") for name, n in distances.items())
-    ]
-    return one.model_copy(update={"level": reached[-1] if assessed else OK})
+    reached = OK
+    for level in (WARN,) if harmless else (WARN, STOP):
+        if any((n or 0.0) > getattr(settings, f"{level}_{name}") for name, n in distances.items()):
+            reached = level
+    return one.model_copy(update={"level": reached if assessed else OK})
 
 
 def _distances(before: Sequence[int], found: Sequence[int]) -> dict[str, float | None]:
@@ -302,10 +272,8 @@ def _direction(before: Sequence[int], found: Sequence[int]) -> Literal["higher",
     """Whether values lie in higher or lower bins than before, None where either has none."""
     if not sum(before) or not sum(found):
         return None
-    bins = np.arange(len(before))
-    return (
-        "higher" if np.average(bins, weights=found) > np.average(bins, weights=before) else "lower"
-    )
+    mean, mean_before = (np.average(range(len(of)), weights=of) for of in (found, before))
+    return "higher" if mean > mean_before else "lower"
 
 
 def _largest(before: Mapping[str, int], found: Mapping[str, int]) -> list[str]:

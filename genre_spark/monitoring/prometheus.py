@@ -68,12 +68,14 @@ def _samples(run: FinishedRun) -> Iterator[Sample]:
     if facts.model_id:
         labels = {"model_id": facts.model_id}
         yield "genre_spark_model_info", "The model that was made or used.", labels, 1
-    for state, n in facts.counts.items():
-        yield "genre_spark_rows", "Rows of the catalogue.", {"state": state}, n
-    for reason, n in (facts.rows.reasons if facts.rows else {}).items():
-        yield "genre_spark_quarantined_rows", "Rows quarantined.", {"reason": reason}, n
-    for feature, n in (facts.rows.missing if facts.rows else {}).items():
-        yield "genre_spark_tracks_lacking", "Tracks without a feature.", {"feature": feature}, n
+    if rows := facts.rows:
+        for state, n in facts.counts.items():
+            yield "genre_spark_rows", "Rows of the catalogue.", {"state": state}, n
+        for reason, n in rows.reasons.items():
+            yield "genre_spark_quarantined_rows", "Rows quarantined.", {"reason": reason}, n
+        for feature, n in rows.missing.items():
+            where = {"feature": feature}
+            yield "genre_spark_tracks_lacking", "Tracks without a feature.", where, n
     if facts.labels:
         for kind in ("genres", "synthetic_genres"):
             for label, n in getattr(facts.labels, kind).items():

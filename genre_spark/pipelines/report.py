@@ -1,7 +1,6 @@
 """Pages: `genre-spark report` on a bundle, `genre-spark labels DIR --output FILE.html` on labels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -15,9 +14,10 @@ from genre_spark.config import Settings
 from genre_spark.errors import InputError
 from genre_spark.pipelines.bundles import names_of
 from genre_spark.platform.atomic_directory import MANIFEST, check_target
-from genre_spark.platform.hadoop import GetSpark, storage_at, storage_of
+from genre_spark.platform.hadoop import GetSpark, storage_at
 from genre_spark.publishing import reader
-from genre_spark.publishing.manifest import Source as LabelledSource
+from genre_spark.reporting import html, pages
+from genre_spark.reporting.document import Subject
 from genre_spark.schema import ALBUM, ARTIST, RUN_COLUMNS, TITLE, TRACK_ID
 from genre_spark.source import Dataset, is_shipped
 
@@ -33,27 +33,8 @@ class BrowsePage(StrictModel):
     of: Count
 
 
-@dataclass(frozen=True)
-class BrowseRequest:
-    """Write a page to search a labelled catalogue.
-
-    `output`: The page; an earlier one is replaced, and no other file.
-    `max_tracks`: A larger catalogue is sampled.
-    `catalog`: The table that was labelled: titles, artists and albums are taken from it.
-    `dataset`: Its mapping; None for that of the labels, which must be plain.
-    `storage_options`: With which deltalake reaches Delta tables.
-    """
-
-    labels: str
-    output: str
-    max_tracks: int
-    catalog: str | None = None
-    dataset: Dataset | None = None
-    storage_options: Mapping[str, str] = field(default_factory=dict)
-
-
 def run(
-    spark: SparkSession | None,
+    get_spark: GetSpark,
     bundle: Bundle,
     output: str,
     settings: Settings,
@@ -66,20 +47,17 @@ def run(
     a file that is no page of a report, or `pictures` holds anything but pictures of an earlier
     report.
 
-    `spark`: Needed for paths that only Hadoop can reach.
+    `get_spark`: Gives a session; called only for paths that only Hadoop can reach.
     `output`: The page; the page of an earlier report is replaced, and no other file.
     `pictures`: A directory for the same pictures as PNG files.
     """
-    from genre_spark.reporting import html, pages
-    from genre_spark.reporting.document import Subject
-
-    storage = storage_of(spark, output)
+    storage = storage_at(get_spark, output)
     html.check(storage, output, "report")
     options = settings.delta.storage_options
-    table = reader.LabelledTable(lambda: spark, labels, options) if labels else None
+    table = reader.LabelledTable(get_spark, labels, options) if labels else None
     manifest = table.manifest if table else None
     if pictures:
-        gallery, gap = storage_of(spark, pictures), settings.publishing.allow_gap
+        gallery, gap = storage_at(get_spark, pictures), settings.publishing.allow_gap
         taken = [path for path in (bundle.location, labels, output) if path]
         directory = check_target(gallery, pictures, taken, pages.PICTURES, "--pictures", gap)
     rows: dict[str, dict[str, Any]] = {}
@@ -97,43 +75,51 @@ def run(
     return summary
 
 
-def browse(get_spark: GetSpark, request: BrowseRequest) -> BrowsePage:
-    """Writes a page to search a labelled catalogue; see `BrowseRequest`.
+def browse(  # noqa: PLR0913  # an argument for each option
+    get_spark: GetSpark,
+    labels: str,
+    output: str,
+    max_tracks: int,
+    catalog: str | None,
+    dataset: Dataset | None,
+    storage_options: Mapping[str, str],
+) -> BrowsePage:
+    """Writes a page to search a labelled catalogue.
 
     Raises `InputError` if there is no labelled catalogue, or the table of the names cannot be read.
     Raises `OutputError` if the output is another file.
 
     `get_spark`: Gives a session; called only where one is needed.
+    `output`: The page; an earlier one is replaced, and no other file.
+    `max_tracks`: A larger catalogue is sampled.
+    `catalog`: The table that was labelled: titles, artists and albums are taken from it.
+    `dataset`: Its mapping; None for that of the labels, which must be plain.
+    `storage_options`: With which deltalake reaches Delta tables.
     """
-    from genre_spark.reporting import html, pages
-
-    storage = storage_at(get_spark, request.output)
-    html.check(storage, request.output, "labels")
-    table = reader.LabelledTable(get_spark, request.labels, request.storage_options)
+    storage = storage_at(get_spark, output)
+    html.check(storage, output, "labels")
+    table = reader.LabelledTable(get_spark, labels, storage_options)
     manifest = table.manifest
     columns = [name for name in manifest.columns if name not in _NOT_SHOWN]
-    tracks = table.sample(request.max_tracks, columns)
-    if request.catalog and (spark := get_spark()):
-        tracks = _named(spark, manifest.source, request, tracks)
-    storage.write_text(request.output, pages.labels(manifest, tracks))
-    return BrowsePage(page=request.output, tracks=len(tracks), of=manifest.rows.labelled)
+    tracks = table.sample(max_tracks, columns)
+    if catalog and (spark := get_spark()):
+        of = manifest.source
+        mapping = dataset or _trusted(of.dataset, labels)
+        # The version that was labelled, if it is the same Delta table.
+        version = of.version if catalog == of.path else None
+        fmt = source_files.DELTA if version is not None else None
+        named = Source(catalog, mapping, fmt, None, version, storage_options)
+        tracks = _named(spark, named, tracks)
+    storage.write_text(output, pages.labels(manifest, tracks))
+    return BrowsePage(page=output, tracks=len(tracks), of=manifest.rows.labelled)
 
 
 def _named(
-    spark: SparkSession,
-    source: LabelledSource,
-    request: BrowseRequest,
-    tracks: list[dict[str, Any]],
+    spark: SparkSession, source: Source, tracks: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The tracks with title, artist and album, by the mapping under which they were labelled."""
-    dataset = request.dataset or _trusted(source.dataset, request.labels)
-    path = request.catalog or ""
-    # The version that was labelled, if it is the same Delta table.
-    version = source.version if path == source.path else None
-    fmt = source_files.DELTA if version is not None else None
-    given = Source(path, dataset, fmt, None, version, request.storage_options)
-    mapped = tables.map_columns(given.read(spark), dataset, path)
-    with source_files.reading(f"{path}: cannot be read"):
+    """The tracks with title, artist and album, of the table that was labelled."""
+    mapped = tables.map_columns(source.read(spark), source.dataset, source.path)
+    with source_files.reading(f"{source.path}: cannot be read"):
         names = names_of(mapped.rows, [track[TRACK_ID] for track in tracks])
     unknown = dict.fromkeys((TITLE, ARTIST, ALBUM))
     return [{**unknown, **names.get(track[TRACK_ID], {}), **track} for track in tracks]

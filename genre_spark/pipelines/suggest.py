@@ -4,7 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from genre_spark.catalog.answers import ANSWERED
 from genre_spark.catalog.catalogue import Catalogue, open_catalogue
 from genre_spark.catalog.names import spellings
 from genre_spark.classifier import questions, representation
-from genre_spark.classifier.questions import LabelledArtists, Question
+from genre_spark.classifier.questions import LabelledArtists
 from genre_spark.classifier.representation import ARTISTS_SCHEMA, Artists
 from genre_spark.classifier.similar_artists import Space
 from genre_spark.config import Settings
@@ -43,18 +43,6 @@ _SHOWN = {TRACK_ID: TRACK_ID, ARTIST: _NAME, TITLE: TITLE_TEXT, ALBUM: ALBUM_TEX
 _MOST_PLACES = 600
 # Spreadsheets run cells that begin so as formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SuggestRequest(Request):
-    """Choose tracks to label; the output is a new file, a page if its name ends in .html, else CSV.
-
-    `number`: Questions at most.
-    `check`: Ask about labels that are likely wrong instead; trains a classifier.
-    """
-
-    number: int
-    check: bool
 
 
 class Suggested(StrictModel):
@@ -88,12 +76,20 @@ class Suggestions:
 
 
 def run(
-    spark: SparkSession, request: SuggestRequest, report_progress: ReportProgress = to_log
+    spark: SparkSession,
+    request: Request,
+    report_progress: ReportProgress = to_log,
+    *,
+    number: int,
+    likely_wrong: bool,
 ) -> Suggested:
-    """Writes a file of questions; see `SuggestRequest`.
+    """Writes questions to a new file: a page if its name ends in .html, else CSV.
 
     Raises `GenreSparkError` where the catalogue, the bundle or the answers are refused, or the
     output exists.
+
+    `number`: Questions at most.
+    `likely_wrong`: Ask about labels that are likely wrong instead; trains a classifier.
     """
     storage = storage_of(spark, request.output)
     if storage.exists(request.output):
@@ -103,14 +99,14 @@ def run(
     given = answer_files.read_files(storage, request.answers)
     bundle, settings, source = request.bundle, request.settings, request.source
     report_progress(f"reading {source.path}")
-    if request.check:
+    if likely_wrong:
         scaler = bundle.manifest.scoring.scaler
         with open_catalogue(spark, source, settings.catalog, scaler) as catalogue:
-            found = check(catalogue, request, given, report_progress)
+            found = check(catalogue, request, number, given, report_progress)
     else:
         with scanned(spark, source, bundle, settings) as catalogue:
             report_progress("comparing artists")
-            found = suggest(catalogue, bundle, settings, request.number, given, source.path)
+            found = suggest(catalogue, bundle, settings, number, given, source.path)
     if request.output.lower().endswith(".html"):
         path = redact(source.path)
         content = pages.questions(found.rows, COLUMNS, found.genres, found.places, path)
@@ -137,9 +133,9 @@ def suggest(
 
     Raises `InputError` where every artist has a label already, or answers are of other tracks.
     """
-    tracks = answer_files.apply(catalogue.tracks, answers, path)
-    parts = catalogue.sample.oversized_artists(settings.scoring.max_group)
-    table = draw_artists(job.Tracks(tracks, catalogue.n_rows, parts), bundle, settings.seed)
+    tracks = job.Tracks.sampled(catalogue, settings.scoring.max_group)
+    tracks = replace(tracks, table=answer_files.apply(tracks.table, answers, path))
+    table = draw_artists(tracks, bundle, settings.seed)
     if not len(table):
         raise InputError(f"{path}: has no tracks to ask about")
     artists = Artists.of(table, catalogue.n_rows)
@@ -156,11 +152,12 @@ def suggest(
         )
     shown = table.select([TRACK_ID, ARTIST, TITLE, ALBUM]).take([one.artist for one in chosen])
     places = _places(space, artists)
-    rows = [
-        {**row, GENRE: "", "tracks": one.tracks, "why": _why(one)}
-        | dict(zip("xy", places[one.artist], strict=True))
-        for row, one in zip(shown.to_pylist(), chosen, strict=True)
-    ]
+    rows = []
+    for row, one in zip(shown.to_pylist(), chosen, strict=True):
+        x, y = places[one.artist]
+        doubt = f"{' or '.join(one.candidates)}? " if one.candidates else ""
+        why = f"{doubt}represents {one.tracks:,} similar tracks"
+        rows.append({**row, GENRE: "", "tracks": one.tracks, "why": why, "x": x, "y": y})
     frequent = Counter(genre for own in genres for genre in own).most_common()
     step = max(1, len(places) // _MOST_PLACES)
     return Suggestions(
@@ -170,7 +167,8 @@ def suggest(
 
 def check(
     catalogue: Catalogue,
-    request: SuggestRequest,
+    request: Request,
+    number: int,
     given: Mapping[str, str],
     report_progress: ReportProgress,
 ) -> Suggestions:
@@ -192,21 +190,15 @@ def check(
     errors = label_errors.find(held_out, labelled.labels)
     if not len(errors.rows) or labelled.ids is None:
         raise InputError(f"{path}: no label is likely wrong")
-    shown = slice(None, request.number)
+    shown = slice(None, number)
     ids, likely = labelled.ids[errors.rows][shown], errors.likely[shown]
     names = names_of(catalogue.tracks, ids.tolist())
-    told = zip(ids, labelled.labels[errors.rows], likely, errors.confidence, strict=False)
-    rows = [
-        {
-            **names[track_id],
-            GENRE: "",
-            "tracks": 1,
-            "why": f"labelled {classes[label]}; without this label {classes[other]} ({sure:.2f})",
-            "x": 0.0,
-            "y": 0.0,
-        }
-        for track_id, label, other, sure in told
-    ]
+    rows = []
+    for one, label, other, sure in zip(
+        ids, labelled.labels[errors.rows], likely, errors.confidence, strict=False
+    ):
+        why = f"labelled {classes[label]}; without this label {classes[other]} ({sure:.2f})"
+        rows.append({**names[one], GENRE: "", "tracks": 1, "why": why, "x": 0.0, "y": 0.0})
     return Suggestions(rows, len(labelled), list(classes), [])
 
 
@@ -232,13 +224,6 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\ufeff" + text.getvalue()
 
 
-def _why(question: Question) -> str:
-    of = f"represents {question.tracks:,} similar tracks"
-    if not question.candidates:
-        return of
-    return f"{' or '.join(question.candidates)}? {of}"
-
-
 def draw_artists(tracks: job.Tracks, bundle: Bundle, seed: int) -> pa.Table:
     """Artists with their labels and one track to ask about each, sorted by artist."""
     scoring, n_tracks = bundle.manifest.scoring, tracks.number
@@ -248,21 +233,16 @@ def draw_artists(tracks: job.Tracks, bundle: Bundle, seed: int) -> pa.Table:
         ANSWERED: F.col(ANSWERED),
         _ORDER: F.xxhash64(F.lit(seed), TRACK_ID),
     }
-    scaler = scoring.scaler
-    narrowed = artist_pass.narrow(
-        tracks.table, scaler, tracks.oversized, True, others, scoring.owner
-    )
+    table, parts, scaler = tracks.table, tracks.oversized, scoring.scaler
+    narrowed = artist_pass.narrow(table, scaler, parts, True, others, scoring.owner)
     together = artist_pass.by_artist(narrowed, n_tracks)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in artist_batches(batches, scaler):
             yield _rows(batch, n_tracks)
 
-    return (
-        together.mapInArrow(work, _SCHEMA)
-        .toArrow()
-        .sort_by([("artist_key", "ascending"), (TRACK_ID, "ascending")])
-    )
+    found = together.mapInArrow(work, _SCHEMA).toArrow()
+    return found.sort_by([("artist_key", "ascending"), (TRACK_ID, "ascending")])
 
 
 _SCHEMA = (

@@ -7,9 +7,8 @@ from pyspark.sql import SparkSession
 
 from genre_spark.bundle import files, registry
 from genre_spark.bundle.files import Bundle
-from genre_spark.bundle.manifest import Profile
 from genre_spark.catalog import answers
-from genre_spark.catalog.catalogue import Catalogue, open_catalogue
+from genre_spark.catalog.catalogue import open_catalogue
 from genre_spark.monitoring import distributions
 from genre_spark.pipelines.bundles import (
     BundleSummary,
@@ -23,7 +22,6 @@ from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.progress import ReportProgress, to_log
 from genre_spark.reporting import model_card
 from genre_spark.scoring import job
-from genre_spark.scoring.job import Tracks
 
 # Tracks on which the exported network is compared with Keras.
 _PROBE = 5000
@@ -67,17 +65,11 @@ def run(
             n_tracks = catalogue.counts.accepted
             report_progress(f"profiling labels of {n_tracks:,} tracks", n_tracks)
             made = Bundle(folder, manifest, onnx, base.profile)
-            profile = _profile(catalogue, made, settings.scoring.max_group)
+            limit, owner = settings.scoring.max_group, manifest.scoring.owner
+            tracks = job.Tracks.of(catalogue.tracks, n_tracks, limit, owner)
+            groups = distributions.label_groups(job.labelled(tracks, made, manifest.created_at))
+            labels = distributions.label_profile(groups)
+            profile = catalogue_profile(catalogue, catalogue.sampled, scaler.features, labels)
             files.write_files(folder, manifest, profile, model_card.render(manifest))
-            files.load(folder, kind="full")
+            files.load(folder)
     return BundleSummary.of(manifest, output)
-
-
-def _profile(catalogue: Catalogue, made: Bundle, max_group: int) -> Profile:
-    """The catalogue, and what the new model makes of it."""
-    now, n = made.manifest.created_at, catalogue.counts.accepted
-    scoring = made.manifest.scoring
-    tracks = Tracks.of(catalogue.tracks, n, max_group, scoring.owner)
-    labelled = job.labelled(tracks, made, now)
-    labels = distributions.label_profile(distributions.label_groups(labelled))
-    return catalogue_profile(catalogue, catalogue.sampled, scoring.scaler.features, labels)

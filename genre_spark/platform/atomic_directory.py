@@ -13,7 +13,6 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -28,57 +27,33 @@ QUARANTINE = "_quarantine"
 QUARANTINED = ".quarantined"
 MADE_BY = "genre-spark"
 _PARQUET = ".parquet"
-
-
 MOUNTS = Path("/proc/self/mountinfo")
 logger = logging.getLogger(__name__)
-
-
 # Kinds of published directories, by their manifest: the file that says who made them and lists their files.
 CATALOGUE, STUDY = MANIFEST, "evaluation.json"
 
 
-@dataclass(frozen=True)
 class Target:
-    """Where a catalogue is published, and the names that are used beside it meanwhile."""
+    """Where a catalogue is published, and the names that are used beside it meanwhile.
 
-    path: str
-    run_id: str
+    `parent`: The directory that holds the catalogue's.
+    `hidden`: Common start of the names beside the catalogue; readers of the parent skip it.
+    `staging`: Where the new catalogue is made.
+    `retired`: A whole catalogue that waits for the switch, or that was switched off.
+    `kept`: Where files go that stood in the catalogue and that genre-spark did not publish.
+    `lock`: Start of the lock files' paths; see `locks`.
+    """
 
-    @property
-    def parent(self) -> str:
-        """The directory that holds the catalogue's."""
-        above = self.path.rpartition("/")[0]
+    def __init__(self, path: str, run_id: str):
+        self.path, self.run_id = path, run_id
+        above, _, name = path.rpartition("/")
         # The root of a file system keeps its slash: `hdfs://host:8020` alone is no path.
-        return above if urlparse(above).path.strip("/") else f"{above}/"
-
-    @property
-    def hidden(self) -> str:
-        """Common start of the names beside the catalogue; readers of the parent skip it."""
-        return f".{self.path.rpartition('/')[2]}."
-
-    @property
-    def staging(self) -> str:
-        """Where the new catalogue is made."""
-        return self._beside(f"{self.hidden}staging-{self.run_id}")
-
-    @property
-    def retired(self) -> str:
-        """A whole catalogue that waits for the switch, or that was switched off."""
-        return self._beside(f"{self.hidden}retired-{self.run_id}")
-
-    @property
-    def kept(self) -> str:
-        """Where files go that stood in the catalogue and that genre-spark did not publish."""
-        return self._beside(f"{self.path.rpartition('/')[2]}.kept-{self.run_id}")
-
-    @property
-    def lock(self) -> str:
-        """Start of the lock files' paths; see `locks`."""
-        return self._beside(f"{self.hidden}lock-")
-
-    def _beside(self, name: str) -> str:
-        return f"{self.path.rpartition('/')[0]}/{name}"
+        self.parent = above if urlparse(above).path.strip("/") else f"{above}/"
+        self.hidden = f".{name}."
+        self.staging = f"{above}/{self.hidden}staging-{run_id}"
+        self.retired = f"{above}/{self.hidden}retired-{run_id}"
+        self.kept = f"{above}/{name}.kept-{run_id}"
+        self.lock = f"{above}/{self.hidden}lock-"
 
 
 def read_manifest(storage: Storage, path: str, kind: str = CATALOGUE) -> dict[str, Any] | None:
@@ -130,8 +105,7 @@ def divide(storage: Storage, path: str, kind: str | None) -> tuple[list[str], li
     if kind and listed is not None:
         listed = {**listed, kind: found.get(kind)}
     ours = {name for name, size in found.items() if listed and listed.get(name) == size}
-    last = kind or ""
-    return sorted(ours, key=lambda name: (name == last, name)), sorted(set(found) - ours)
+    return sorted(ours, key=lambda name: (name == kind, name)), sorted(set(found) - ours)
 
 
 def _listed_files(storage: Storage, path: str, kind: str | None) -> dict[str, int | None] | None:
@@ -143,8 +117,8 @@ def _listed_files(storage: Storage, path: str, kind: str | None) -> dict[str, in
 
 def is_partial(storage: Storage, path: str, kind: str | None) -> bool:
     """Whether a published directory has lost some of its files."""
-    listed, found = _listed_files(storage, path, kind), storage.files(path) or {}
-    return bool(set(listed or {}) - set(found))
+    listed, found = _listed_files(storage, path, kind), storage.files(path)
+    return bool(set(listed or ()) - set(found or ()))
 
 
 def check_target(
@@ -254,11 +228,6 @@ def staging_locally(storage: Storage, target: Target) -> Iterator[Path]:
         storage.upload(folder, target.staging)
 
 
-def staged_files(storage: Storage, target: Target) -> dict[str, int]:
-    """Size in bytes of each staged file, by its relative path."""
-    return dict(sorted((storage.files(target.staging) or {}).items()))
-
-
 def write_manifest(
     storage: Storage, target: Target, content: Mapping[str, Any], kind: str = CATALOGUE
 ) -> None:
@@ -266,13 +235,13 @@ def write_manifest(
 
     Raises `OutputError` if it would be too large to be read again.
     """
-    stamp = {"made_by": MADE_BY, "run_id": target.run_id, "files": staged_files(storage, target)}
+    files = dict(sorted((storage.files(target.staging) or {}).items()))
     # The list of files is never redacted: what is in it may be deleted later.
-    whole = redact_all(content) | stamp
+    whole = {**redact_all(content), "made_by": MADE_BY, "run_id": target.run_id, "files": files}
     text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
     if len(text.encode()) >= MAX_SMALL:
         raise OutputError(
-            f"{target.path}: {kind} would list {len(stamp['files']):,} files and have more"
+            f"{target.path}: {kind} would list {len(files):,} files and have more"
             f" than {MAX_SMALL:,} bytes; write fewer files (--set rows_per_file)"
         )
     storage.write_text(f"{target.staging}/{kind}", text + "\n")

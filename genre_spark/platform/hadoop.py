@@ -146,14 +146,10 @@ class HadoopStorage:
         return False
 
     def read_text(self, path: str, most: int = MAX_SMALL) -> str:
-        with _output_errors(path):
-            content = _first_bytes(self._fs.open(self._path(path)), most + 1)
-            return within_limit(content, path, most).decode("utf-8")
+        return within_limit(self._read(path, most + 1), path, most).decode("utf-8")
 
     def beginning(self, path: str, n_bytes: int) -> str:
-        with _output_errors(path):
-            content = _first_bytes(self._fs.open(self._path(path)), n_bytes)
-            return content.decode("utf-8", errors="replace")
+        return self._read(path, n_bytes).decode("utf-8", errors="replace")
 
     def write_text(self, path: str, text: str) -> None:
         with _output_errors(f"{path}: cannot be written"):
@@ -199,6 +195,10 @@ class HadoopStorage:
 
     def _path(self, path: str) -> Any:
         return self._jvm.org.apache.hadoop.fs.Path(path)
+
+    def _read(self, path: str, size: int) -> bytes:
+        with _output_errors(path):
+            return _first_bytes(self._fs.open(self._path(path)), size)
 
     def _write(self, stream: Any, text: str) -> None:
         with closing(stream):

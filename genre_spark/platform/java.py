@@ -59,16 +59,15 @@ def install_command() -> str:
 
 
 def _candidates() -> Iterator[Path]:
-    if os.environ.get("JAVA_HOME"):
-        yield Path(os.environ["JAVA_HOME"])
-    on_path = shutil.which("java")
-    if on_path:
+    if home := os.environ.get("JAVA_HOME"):
+        yield Path(home)
+    if on_path := shutil.which("java"):
         yield Path(on_path).resolve().parent.parent
     for place in map(Path, _USUAL_PLACES):
         yield place
-        for home in sorted(place.glob("*")) if place.is_dir() else ():
-            yield home
-            yield home / "Contents" / "Home"
+        for found in sorted(place.glob("*")) if place.is_dir() else ():
+            yield found
+            yield found / "Contents" / "Home"
 
 
 def _install() -> bool:

@@ -51,20 +51,11 @@ def held(
 ) -> Iterator[Callable[[], None]]:
     """Holds the lock of an output for as long as the block lasts.
 
-    Raises `OutputError` if another run holds the lock.
+    Raises `OutputError` if another run holds the lock. Yields a check, to be called before what
+    cannot be undone: it raises `OutputError` if the lock was lost meanwhile.
 
-    Parameters
-    ----------
-    stem : str
-        Start of the lock files' paths; a token follows.
-    heartbeat : float
-        Seconds between two renewals.
-
-    Yields
-    ------
-    callable
-        Raises `OutputError` where the lock was lost meanwhile: call it before what cannot be
-        undone.
+    `stem`: Start of the lock files' paths; a token follows.
+    `heartbeat`: Seconds between two renewals.
     """
     token = uuid.uuid4().hex
     lock = f"{stem}{token}"

@@ -60,21 +60,11 @@ class Pace:
         self._begun: dict[int, float] = {}
 
     def message(self, stage: int, share: float, now: float) -> str:
-        """How far a pass has come.
+        """How far a pass has come; empty as long as nothing is done.
 
-        Parameters
-        ----------
-        stage : int
-            Spark's number of it.
-        share : float
-            Of its tasks that are done, in [0, 1].
-        now : float
-            Seconds; of any clock that never goes back.
-
-        Returns
-        -------
-        str
-            Empty as long as nothing is done.
+        `stage`: Spark's number of it.
+        `share`: Of its tasks that are done, in [0, 1].
+        `now`: Seconds; of any clock that never goes back.
         """
         seconds = now - self._begun.setdefault(stage, now)
         if share <= 0 or seconds <= 0:
@@ -96,7 +86,7 @@ class Countdown:
         counted = _COUNTED.search(line)
         if not counted:
             return line
-        done, of = int(counted[1]), int(counted[2])
+        done, of = map(int, counted.groups())
         step = line[: counted.start()] + counted[2]
         if step != self._of or done <= self._first:
             self._of, self._first, self._begun = step, done, now

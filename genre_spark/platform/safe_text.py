@@ -44,15 +44,17 @@ _LITERAL = re.compile(r"'(?:\\.|[^'\\]){0,1000}'|\"(?:\\.|[^\"\\]){0,1000}\"")
 _OPTIONS = ("options", "storage_options")
 # Of Spark's readers: how texts are written and which files are read. All other options may be secrets,
 # whatever their names: those of a data source that anybody wrote.
-_KNOWN_OPTIONS = """
-sep delimiter encoding charset quote escape chartoescapequoteescaping comment header inferschema
-enforceschema ignoreleadingwhitespace ignoretrailingwhitespace nullvalue nanvalue emptyvalue
-positiveinf negativeinf dateformat timestampformat timestampntzformat maxcolumns
-maxcharspercolumn mode columnnameofcorruptrecord multiline locale linesep compression
-unescapedquotehandling mergeschema recursivefilelookup pathglobfilter modifiedbefore
-modifiedafter allowcomments allowunquotedfieldnames allowsinglequotes primitivesasstring
-prefersdecimal dropfieldifallnull samplingratio datetimerebasemode int96rebasemode rowtag
-"""
+_KNOWN_OPTIONS = {
+    "sep", "delimiter", "encoding", "charset", "quote", "escape", "chartoescapequoteescaping",
+    "comment", "header", "inferschema", "enforceschema", "ignoreleadingwhitespace",
+    "ignoretrailingwhitespace", "nullvalue", "nanvalue", "emptyvalue", "positiveinf", "negativeinf",
+    "dateformat", "timestampformat", "timestampntzformat", "maxcolumns", "maxcharspercolumn", "mode",
+    "columnnameofcorruptrecord", "multiline", "locale", "linesep", "compression",
+    "unescapedquotehandling", "mergeschema", "recursivefilelookup", "pathglobfilter",
+    "modifiedbefore", "modifiedafter", "allowcomments", "allowunquotedfieldnames",
+    "allowsinglequotes", "primitivesasstring", "prefersdecimal", "dropfieldifallnull",
+    "samplingratio", "datetimerebasemode", "int96rebasemode", "rowtag",
+}  # fmt: skip
 _STORED = re.compile(r"\*\*\* [0-9a-f]{12}")
 _ROUNDS = 100_000  # of the hash: 30 ms for each guess at a short password
 
@@ -133,9 +135,7 @@ def redact_all(value: Any) -> Any:
 def redact_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options by name, with a hash in place of each value that may be a secret."""
     return {
-        name: redact_all(value)
-        if name.lower() in _KNOWN_OPTIONS.split()
-        else _hashed(name, str(value))
+        name: redact_all(value) if name.lower() in _KNOWN_OPTIONS else _hashed(name, str(value))
         for name, value in options.items()
     }
 

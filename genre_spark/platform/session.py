@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from genre_spark.config import conf_dir
 from genre_spark.errors import ConfigError, first_line
-from genre_spark.platform import signals
+from genre_spark.platform import signals, warm_server
 from genre_spark.platform.java import OLDEST, find_java_home, install_command
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def get_session(
         settings |= {"spark.master": master} if master else {}
     else:
         _prepare_environment()
-        settings |= {"spark.master": master or "local[*]", **local_properties(small=small)}
+        settings |= {"spark.master": master or "local[*]", **local_properties(small)}
     builder = SparkSession.builder.appName("genre-spark").config(map=dict(settings))
     _check_master(master)
     try:
@@ -150,7 +150,7 @@ def get_session(
             session = builder.getOrCreate()
     except Exception as err:  # py4j and pyspark raise many kinds here, all fatal
         # Variables that may be the reason; their values may hold passwords.
-        given = ", ".join(name for name in _VARIABLES if os.environ.get(name))
+        given = ", ".join(filter(os.environ.get, _VARIABLES))
         hint = f"; the environment sets {given}: try without" if given else ""
         raise ConfigError(f"Spark does not start: {first_line(err)}{hint}") from err
     _suit_one_machine(session)
@@ -188,8 +188,6 @@ def on_connect(
 
 
 def _warm_server(master: str | None) -> AbstractContextManager[str]:
-    from genre_spark.platform import warm_server
-
     if master and not master.startswith("local"):
         raise ConfigError(f"--warm runs on this machine, --master {master} elsewhere: give one")
     _prepare_environment()
@@ -200,8 +198,6 @@ def _warm_server(master: str | None) -> AbstractContextManager[str]:
 
 def _connected(url: str, warm: bool, settings: Mapping[str, str]) -> "SparkSession":
     from pyspark.sql.connect.session import SparkSession as ConnectSession
-
-    from genre_spark.platform import warm_server
 
     builder = ConnectSession.builder
     builder = builder.channelBuilder(warm_server.channel(url)) if warm else builder.remote(url)
@@ -259,9 +255,9 @@ def under_spark_submit() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def local_properties(path: Path | None = None, small: bool = False) -> dict[str, str]:
+def local_properties(small: bool = False) -> dict[str, str]:
     """Settings of local mode: the lines of ``conf/spark/local.conf``, and options for Java."""
-    lines = (path or conf_dir() / "spark" / "local.conf").read_text(encoding="utf-8").splitlines()
+    lines = (conf_dir() / "spark" / "local.conf").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
     properties = {key: value.strip() for key, value in pairs}
     logs = Path(str(conf_dir() / "log4j2.properties")).as_uri()

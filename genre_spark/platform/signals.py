@@ -22,9 +22,7 @@ def raise_at_signals() -> None:
 
     pyspark sets a handler of its own for Ctrl-C when a session starts, so this is called after that too.
     """
-    for name in _ENDING:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _stop)
+    _handle(_stop)
 
 
 @contextmanager
@@ -43,10 +41,14 @@ def ending_children() -> Iterator[None]:
         raise
 
 
-def _stop(number: int, _: Any) -> None:
+def _handle(by: Any) -> None:
     for name in _ENDING:
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+            signal.signal(getattr(signal, name), by)
+
+
+def _stop(number: int, _: Any) -> None:
+    _handle(signal.SIG_DFL)
     raise StoppedError(number, _ENDING[signal.Signals(number).name])
 
 

@@ -20,15 +20,17 @@ _TRACEBACK = "Traceback (most recent call last)"
 _MISSING = re.compile(r"No module named '?([\w.]+)'?|cannot import name '?(\w+)'?")
 _WORKER = "PYSPARK_PYTHON"
 
+_NOEXEC = (
+    "a library of Java cannot be loaded; let java.io.tmpdir be a folder that is not mounted noexec"
+    " (JAVA_TOOL_OPTIONS=-Djava.io.tmpdir=DIR)"
+)
 # What Java reports when the machine, and not the table, is at fault, and what to do.
 _MACHINE = {
     "PYTHON_VERSION_MISMATCH": "workers and driver run different versions of Python; set"
     f" {_WORKER} to the driver's",
     "Cannot run program": f"set {_WORKER} to a Python that has genre-spark's packages",
-    "UnsatisfiedLinkError": "a library of Java cannot be loaded; let java.io.tmpdir be a folder"
-    " that is not mounted noexec (JAVA_TOOL_OPTIONS=-Djava.io.tmpdir=DIR)",
-    "FAILED_TO_LOAD_NATIVE_LIBRARY": "a library of Java cannot be loaded; let java.io.tmpdir be a"
-    " folder that is not mounted noexec (JAVA_TOOL_OPTIONS=-Djava.io.tmpdir=DIR)",
+    "UnsatisfiedLinkError": _NOEXEC,
+    "FAILED_TO_LOAD_NATIVE_LIBRARY": _NOEXEC,
     "OutOfMemoryError": "give Java more memory (spark.driver.memory, spark.executor.memory)",
 }
 _INPUT = ("FAILED_READ_FILE", "reading file", "CANNOT_READ_FILE", "ParquetDecodingException",
@@ -121,8 +123,5 @@ _LAST_SECONDS = 2.0
 
 def _all(err: Exception) -> str:
     """Everything that was reported, with the stack of Java."""
-    text = str(err)
-    if isinstance(err, Py4JJavaError):
-        return text
     java = getattr(err, "_origin", None)
-    return f"{text}\n{java}" if java is not None else text
+    return str(err) if java is None else f"{err}\n{java}"

@@ -151,10 +151,10 @@ class LocalStorage:
 
     def delete_file(self, path: str) -> None:
         """Deletes a file, with Hadoop's checksum of it; never a directory."""
-        directory, name = os.path.split(local_path(path))
+        found = local_path(path)
         with _writing(path):
-            local_path(path).unlink(missing_ok=True)
-            Path(directory, f".{name}.crc").unlink(missing_ok=True)
+            found.unlink(missing_ok=True)
+            found.with_name(f".{found.name}.crc").unlink(missing_ok=True)
 
     def delete_empty(self, directory: str) -> None:
         """Deletes a directory and those in it, if no file is left in them."""
@@ -195,11 +195,11 @@ class LocalStorage:
         """Moves to a path where nothing is yet."""
         if self.exists(target):
             raise OutputError(f"{target}: appeared while a new one was being made")
+        moved = local_path(source)
         with _writing(target):
-            local_path(source).rename(local_path(target))
+            moved.rename(local_path(target))
             # Hadoop's checksum of a file, which nobody would find under the new name.
-            directory, name = os.path.split(local_path(source))
-            Path(directory, f".{name}.crc").unlink(missing_ok=True)
+            moved.with_name(f".{moved.name}.crc").unlink(missing_ok=True)
 
     def exchange(self, one: str, other: str) -> bool:
         """Swaps two directories in one atomic step; False where that is not possible."""

@@ -66,7 +66,7 @@ class TableFiles:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file."""
-        return any(one.type == fs.FileType.File for one in self._fs.get_file_info([path]))
+        return bool(self._fs.get_file_info(path).type == fs.FileType.File)
 
     def age(self, path: str) -> float | None:
         """Seconds since a file was written; None where there is none."""

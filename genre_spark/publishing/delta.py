@@ -18,12 +18,11 @@ import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 from pyspark.sql import DataFrame, SparkSession
@@ -49,6 +48,7 @@ _NOTE = re.compile(r"started-([0-9a-f]{12})")
 _OF_SPARK = re.compile(r"\.?(part-\d+-[0-9a-f-]{36}[\w.-]*\.parquet|_SUCCESS)(\.crc)?")
 _TAKEN_BACK = "genre_spark.taken_back"
 _LOCKS = "_genre_spark"  # Delta's VACUUM leaves folders alone whose names begin so
+_NOTES = f"{_LOCKS}/started-"
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _QUARANTINE_VERSION = "genre_spark.quarantine_version"
 _FACTS = ("model_id", "scored_at", "checksum")
@@ -60,21 +60,14 @@ _STORABLE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
 class DeltaFolder:
     """One of the two tables, as a run found it: `table` is None if there was none at its start."""
 
-    path: str
-    files: TableFiles
-    options: Mapping[str, str]
-    table: DeltaTable | None
-
-    @classmethod
-    def at(cls, path: str, options: Mapping[str, str]) -> "DeltaFolder":
-        """The table at a path, as it is now."""
+    def __init__(self, path: str, options: Mapping[str, str]):
+        self.path, self.options = path, options
+        self.files = TableFiles(root_of(path), options)
         found = delta_source.is_table(path, options)
-        table = delta_source.open_table(path, options) if found else None
-        return cls(path, TableFiles(root_of(path), options), options, table)
+        self.table = delta_source.open_table(path, options) if found else None
 
     def begin(self, run_id: str) -> None:
         """Notes that a run's folder, which must be empty, is its own: the next run may clean it up."""
@@ -82,43 +75,37 @@ class DeltaFolder:
             raise OutputError(
                 f"{self.path}: {_folder_of(run_id)} is there already; give another run id"
             )
-        self.files.write_text(_note(run_id), run_id)
+        self.files.write_text(f"{_NOTES}{run_id}", run_id)
 
     def end(self, run_id: str, committed: bool) -> None:
         """Deletes a run's note and, unless it has committed them, the files that it wrote.
 
         Others that somebody put there are kept.
         """
-        folder = _folder_of(run_id)
-        paths = [] if committed else [*self.files.sizes(folder)]
-        for path in filter(_is_of_spark, paths):
-            self.files.delete(path)
-        if others := [path for path in paths if not _is_of_spark(path)]:
+        folder, others = _folder_of(run_id), []
+        for path in () if committed else self.files.sizes(folder):
+            if _OF_SPARK.fullmatch(path.rpartition("/")[2]):
+                self.files.delete(path)
+            else:
+                others.append(path)
+        if others:
             logger.warning(
                 "%s: holds what genre-spark did not write (%s); it is kept",
                 self.path,
                 listed(others),
             )
         self.files.delete_empty(folder)
-        self.files.delete(_note(run_id))
+        self.files.delete(f"{_NOTES}{run_id}")
 
     def delete_leftovers(self) -> None:
         """Deletes what killed runs wrote and did not commit."""
-        notes = [found[1] for name in self.files.names(_LOCKS) if (found := _NOTE.fullmatch(name))]
-        for run_id in notes:
-            self.end(run_id, committed=run_id in self._committed())
+        for note in filter(None, map(_NOTE.fullmatch, self.files.names(_LOCKS))):
+            self.end(note[1], note[1] in self._committed())
 
     def _committed(self) -> set[str]:
         """Runs that have committed. Where the log was cleaned, files of the present version tell."""
-        if self.table is None:
-            return set()
-        live = (_RUN.search(one) for one in self.table.file_uris())
-        logged = {one[delta_source.RUN_ID] for one in self.commits}
-        return logged | {found[1] for found in live if found}
-
-    def keep_manifest(self, run_id: str, text: str) -> None:
-        """Stores a manifest beside the log too, which loses it when it is cleaned."""
-        self.files.write_text(_manifest(run_id), text)
+        live = filter(None, map(_RUN.search, self.uris))
+        return {one[delta_source.RUN_ID] for one in self.commits} | {found[1] for found in live}
 
     def manifest(self) -> dict[str, Any] | None:
         """The manifest of the newest version, None if unknown; `InputError` if others changed rows."""
@@ -126,32 +113,26 @@ class DeltaFolder:
             return None
         if logged := delta_source.published_manifest(self.table, self.path):
             return logged
-        runs = {found and found[1] for found in map(_RUN.search, self.table.file_uris())}
+        runs = {found and found[1] for found in map(_RUN.search, self.uris)}
         if len(runs) != 1 or not (run_id := runs.pop()) or not self.files.exists(_manifest(run_id)):
             return None
         return delta_source.manifest_of(self.files.read_text(_manifest(run_id)), self.path)
 
     def added(self, folder: str) -> list[AddAction]:
         """The files that a run wrote, with their rows; those without any are left out."""
-        sizes = {
-            path: size
-            for path, size in self.files.sizes(folder).items()
+        sizes, now = self.files.sizes(folder), int(time.time() * 1000)
+        tables = (
+            path
+            for path in sizes
             if path.endswith(".parquet") and not path.rpartition("/")[2].startswith(("_", "."))
-        }
-        now = int(time.time() * 1000)
+        )
         return [
             AddAction(
                 path, sizes[path], _partition(path), now, True, json.dumps({"numRecords": rows})
             )
-            for path, rows in self.files.rows(sizes).items()
+            for path, rows in self.files.rows(tables).items()
             if rows
         ]
-
-    @property
-    def foreign(self) -> list[str]:
-        """Names in the folder that neither genre-spark nor Delta has put there."""
-        ours = (_LOCKS, delta_source.LOG)
-        return [name for name in self.files.names("") if not (name in ours or _RUN.fullmatch(name))]
 
     def commit(self, added: list[AddAction], schema: Schema, facts: dict[str, Any]) -> int:
         """Replaces the table's rows; its new version.
@@ -174,7 +155,7 @@ class DeltaFolder:
                     commit_properties=properties,
                 )  # fmt: skip
         except (CommitFailedError, DeltaError, OSError) as err:
-            now = DeltaFolder.at(self.path, self.options)
+            now = DeltaFolder(self.path, self.options)
             # A store may have taken a commit whose answer was lost.
             if facts[delta_source.RUN_ID] not in {one[delta_source.RUN_ID] for one in now.commits}:
                 why = f"could not be committed: {one_line(err)}; nothing was published"
@@ -212,6 +193,11 @@ class DeltaFolder:
         return -1 if self.table is None else int(self.table.version())
 
     @property
+    def uris(self) -> list[str]:
+        """Files of the version that the run found."""
+        return [] if self.table is None else self.table.file_uris()
+
+    @property
     def commits(self) -> list[dict[str, Any]]:
         """Of runs that are in the log, the newest first."""
         return [] if self.table is None else delta_source.commits(self.table)
@@ -223,7 +209,8 @@ class DeltaTables(Destination):
     def __init__(self, spark: SparkSession, output: str, settings: Settings):
         self._spark, self._output = spark, output.rstrip("/")
         self._options = settings.delta.storage_options
-        self._partition = settings.publishing.partition_by
+        by = settings.publishing.partition_by
+        self._partitions = [by] if by else []
         self._local: Path | None = None
         self._content: dict[str, Any] = {}
         self._schemas: tuple[T.StructType, T.StructType] | None = None
@@ -233,7 +220,7 @@ class DeltaTables(Destination):
     def _found(self) -> tuple[DeltaFolder, DeltaFolder]:
         """Both tables as they are now: labels and quarantine."""
         labels, quarantine = (
-            DeltaFolder.at(path, self._options)
+            DeltaFolder(path, self._options)
             for path in (self._output, f"{self._output}_quarantine")
         )
         return labels, quarantine
@@ -257,11 +244,13 @@ class DeltaTables(Destination):
 
     def _check_table(self, found: DeltaFolder) -> None:
         if found.table is None:
-            if found.foreign:
-                raise OutputError(
-                    f"--output {found.path}: is no Delta table, and holds {found.foreign[0]}; it is"
-                    " left as it is. Choose another directory"
-                )
+            for name in found.files.names(""):
+                # Neither genre-spark nor Delta has put it there.
+                if name not in (_LOCKS, delta_source.LOG) and not _RUN.fullmatch(name):
+                    raise OutputError(
+                        f"--output {found.path}: is no Delta table, and holds {name}; it is left as"
+                        " it is. Choose another directory"
+                    )
             return
         if not (delta_source.is_ours(found.table) or found.commits):
             raise OutputError(
@@ -275,10 +264,6 @@ class DeltaTables(Destination):
                 f" and not by {', '.join(self._partitions) or 'nothing'}, which no commit changes;"
                 " choose another directory"
             )
-
-    @property
-    def _partitions(self) -> list[str]:
-        return [self._partition] if self._partition else []
 
     @contextmanager
     def publishing(self, switch: bool, run_id: str | None) -> Iterator["DeltaTables"]:
@@ -354,7 +339,8 @@ class DeltaTables(Destination):
         facts = counts | {name: str(found[name]) for name in _FACTS if name in found}
         facts = {f"genre_spark.{name}": value for name, value in facts.items()}
         text = json.dumps(self._content, ensure_ascii=False, allow_nan=False)
-        self._labels.keep_manifest(self.run_id, text)
+        # The log loses it when it is cleaned.
+        self._labels.files.write_text(_manifest(self.run_id), text)
         version = self._commit(self._quarantine, rejected, quarantined, of_run)
         whole = {**of_run, **facts, _QUARANTINE_VERSION: version, delta_source.MANIFEST: text}
         try:
@@ -424,7 +410,7 @@ def _without_unpublished(labels: DeltaFolder, quarantine: DeltaFolder) -> DeltaF
         return quarantine
     version = int(named[0][_QUARANTINE_VERSION]) if named else None
     quarantine.take_back(version, latest[delta_source.RUN_ID])
-    return DeltaFolder.at(quarantine.path, quarantine.options)
+    return DeltaFolder(quarantine.path, quarantine.options)
 
 
 def _has_delta(kind: T.DataType) -> bool:
@@ -443,16 +429,8 @@ def _folder_of(run_id: str) -> str:
     return f"run-{run_id}"
 
 
-def _note(run_id: str) -> str:
-    return f"{_LOCKS}/started-{run_id}"
-
-
 def _manifest(run_id: str) -> str:
     return f"{_LOCKS}/manifest-{run_id}.json"
-
-
-def _is_of_spark(path: str) -> bool:
-    return _OF_SPARK.fullmatch(path.rpartition("/")[2]) is not None
 
 
 def _partition(path: str) -> dict[str, str | None]:

@@ -124,7 +124,7 @@ def logged_table(path: str, options: Mapping[str, str]) -> "DeltaFolder | None":
     try:
         from genre_spark.publishing.delta import DeltaFolder
 
-        found = DeltaFolder.at(path, options)
+        found = DeltaFolder(path, options)
     except (ModuleNotFoundError, InputError):
         if not is_remote(path):
             raise

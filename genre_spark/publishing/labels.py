@@ -143,12 +143,11 @@ class PublishedLabels:
         }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Run:
+@dataclass(frozen=True, kw_only=True)
+class _Run(LabelRequest):
     """A request in progress: what its steps share."""
 
     catalogue: Catalogue
-    request: LabelRequest
     target: Destination
     scored_at: str
     started: float
@@ -169,7 +168,10 @@ def publish_labels(
     output = destination_of(spark, request.output, request.settings)
     with output.publishing(not request.dry_run, request.run_id) as target:
         old = target.old
-        run = _Run(catalogue, request, target, now(), time.monotonic())
+        started = time.monotonic()
+        run = _Run(
+            **vars(request), catalogue=catalogue, target=target, scored_at=now(), started=started
+        )
         manifest, staged = _stage(run)
         target.complete(manifest, staged.table)
         changes = None
@@ -182,11 +184,9 @@ def publish_labels(
 
 def _stage(run: _Run) -> tuple[Manifest, Staged]:
     """Stages everything but the manifest, and builds that."""
-    request = run.request
     _check_shrink(run, run.catalogue.n_rows)
-    drifted = distributions.check_drift(
-        request.bundle.profile, run.catalogue, request.settings.drift, request.source.path
-    )
+    profile, limits = run.bundle.profile, run.settings.drift
+    drifted = distributions.check_drift(profile, run.catalogue, limits, run.source.path)
     staged, facts, because = _stage_labels(run)
     _check_shrink(run, staged.content.rows)
     counts = _stage_quarantine(run, staged)
@@ -204,10 +204,9 @@ def _manifest(
     run: _Run, staged: Staged, rows: LabelledRows, drifted: drift.Drift, because: str | None
 ) -> Manifest:
     """What there is to say of a run once everything else is staged."""
-    request = run.request
-    source, bundle = request.source, request.bundle
+    source, bundle = run.source, run.bundle
     run_id, old = run.target.run_id, run.target.old.manifest if run.target.old else None
-    reasons = {"reasons": distributions.reasons(staged.table)} if request.explain else {}
+    reasons = {"reasons": distributions.reasons(staged.table)} if run.explain else {}
     version = {} if source.version is None else {"version": source.version}
     ids = {one.scored_at: one.run_id for one in (old.runs if old else ())} | {run.scored_at: run_id}
     return Manifest(
@@ -224,7 +223,7 @@ def _manifest(
             **version,
         ),
         software=scoring_software(),
-        incremental=Incremental(asked=request.incremental, in_full_because=because),
+        incremental=Incremental(asked=run.incremental, in_full_because=because),
         # The latest first: more than one after incremental scoring.
         runs=tuple(
             Run(run_id=ids.get(at), scored_at=at, tracks=n)
@@ -232,10 +231,10 @@ def _manifest(
         ),
         rows=rows,
         checksum=staged.content.checksum,
-        schema=request.columns,
+        schema=run.columns,
         labels=Labels(**dict(staged.labels), **reasons),
         drift=drift.with_labels(drifted, drift.of_labels(bundle.profile.labels, staged.labels)),
-        settings=request.settings,
+        settings=run.settings,
         finished_at=now(),
         seconds=round(time.monotonic() - run.started, 1),
         files={},  # listed where it is written
@@ -247,20 +246,19 @@ def _check_shrink(run: _Run, n_tracks: int) -> None:
 
     Raises `GateError`.
     """
-    old, most = run.target.old, run.request.settings.publishing.max_shrink
+    old, most = run.target.old, run.settings.publishing.max_shrink
     before = old.manifest.rows.labelled if old and old.manifest else 0
     if before and n_tracks < (1 - most) * before:
         raise GateError(
-            f"{run.request.source.path}: {n_tracks:,} tracks would replace the {before:,} in"
-            f" {run.request.output}: {1 - n_tracks / before:.0%} would be gone, the limit is {most:.0%}. If that"
+            f"{run.source.path}: {n_tracks:,} tracks would replace the {before:,} in"
+            f" {run.output}: {1 - n_tracks / before:.0%} would be gone, the limit is {most:.0%}. If that"
             " is meant, give --allow-shrink, or --set max_shrink=SHARE"
         )
 
 
 def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
     """Writes and verifies the labels; facts on the tracks; why an incremental run scored them all."""
-    request = run.request
-    bits = job.missing_bits(request.bundle.manifest.scoring.scaler.features)
+    bits = job.missing_bits(run.bundle.manifest.scoring.scaler.features)
     lacking = F.col(worker.MISSING)
     # Over all tracks, of columns that are not published.
     wanted = {
@@ -272,16 +270,16 @@ def _stage_labels(run: _Run) -> tuple[Staged, dict[str, Any], str | None]:
     }
     with (
         _labels(run) as (table, hashes, because),
-        reading(f"{request.source.path}: cannot be read any more"),
+        reading(f"{run.source.path}: cannot be read any more"),
     ):
         counted = {} if hashes is not None else wanted
         staged = writer.stage_labels(
             table,
             run.target.staging,
             run.catalogue.n_rows,
-            request.columns,
+            run.columns,
             counted,
-            request.settings.publishing,
+            run.settings.publishing,
         )
         found = staged.facts if hashes is None else writer.aggregate(hashes, wanted)
     missing = {name: n for name, _ in bits if (n := found.pop(f"missing_{name}"))}
@@ -293,10 +291,10 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
 
     Where every row was labelled there is nothing to look for.
     """
-    catalogue, path = run.catalogue, run.request.source.path
+    catalogue, path = run.catalogue, run.source.path
     read, labelled = catalogue.n_rows, staged.content.rows
     rows = catalogue.quarantined if labelled < read else catalogue.none_quarantined
-    rows, verify = run.target.storable(rows), run.request.settings.publishing.verify
+    rows, verify = run.target.storable(rows), run.settings.publishing.verify
     columns = (*catalogue.source.names, REASONS)
     with reading(f"{path}: cannot be read any more"):
         n_written, reasons = writer.stage_quarantine(
@@ -311,7 +309,7 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
         values=catalogue.sample.values,
     )
     check_quotes(catalogue.validated, counts, path)
-    check_gate(counts, run.request.settings.catalog.max_quarantined, path)
+    check_gate(counts, run.settings.catalog.max_quarantined, path)
     return counts
 
 
@@ -319,29 +317,21 @@ def _stage_quarantine(run: _Run, staged: Staged) -> GatedRows:
 def _labels(run: _Run) -> Iterator[tuple[DataFrame, DataFrame | None, str | None]]:
     """The labelled catalogue; of an incremental run, with published labels that still hold.
 
-    Yields
-    ------
-    labels : DataFrame
-    hashes : DataFrame or None
-        Of all tracks, if some labels are reused; else the facts can be counted in `labels`.
-    in_full_because : str or None
-        Why an incremental run scores everything.
+    With it come the hashes of all tracks, if some labels are reused (else facts can be counted in
+    the labels), and why an incremental run scores everything.
     """
-    catalogue, request = run.catalogue, run.request
-    oversized = catalogue.sample.oversized_artists(request.settings.scoring.max_group)
-    tracks = job.Tracks(catalogue.tracks, catalogue.n_rows, oversized)
-    label = partial(job.labelled, tracks, request.bundle, run.scored_at, request.explain)
+    tracks = job.Tracks.sampled(run.catalogue, run.settings.scoring.max_group)
+    label = partial(job.labelled, tracks, run.bundle, run.scored_at, run.explain)
     published: DataFrame | str | None = None
-    if request.incremental:
-        columns = request.columns
-        read = partial(run.target.published, columns)
-        published = reusable(read, run.target.old, scoring_software(), columns)
+    if run.incremental:
+        read = partial(run.target.published, run.columns)
+        published = reusable(read, run.target.old, scoring_software(), run.columns)
     if not isinstance(published, DataFrame):
         if published:
-            logger.warning("%s: scored in full: %s", request.output, published)
+            logger.warning("%s: scored in full: %s", run.output, published)
         yield label(), None, published
         return
-    with _split(tracks, request.bundle, published) as (reused, others, hashes):
+    with _split(tracks, run.bundle, published) as (reused, others, hashes):
         rescored = label(only=others).drop(*job.PASSED)
         yield reused.unionByName(rescored), hashes, None
 
@@ -355,16 +345,8 @@ def _split(
     A label depends on the model, on the software, and on what ``input_hash`` is taken over: the
     track and, where the model relates an artist's tracks, all tracks of its artist group. A row
     whose model, software and hash are the present ones is what a full run would give, up to
-    ``scored_at``.
-
-    Yields
-    ------
-    reused : DataFrame
-        Published rows that still hold, with all their columns.
-    rescored : DataFrame
-        `TRACK_ID` of all other tracks.
-    hashes : DataFrame
-        From `job.input_hashes`, persisted.
+    ``scored_at``. Yields the published rows that still hold, with all their columns; `TRACK_ID` of
+    all other tracks; and `job.input_hashes`, persisted.
     """
     hashes = job.input_hashes(tracks, bundle).persist()
     keys = hashes.select(*_KEY)

@@ -178,11 +178,11 @@ def find(storage: Storage, path: str) -> Published | None:
 def published(content: dict[str, Any]) -> Published:
     """A published catalogue, by the content of its manifest."""
     try:
-        return Published.model_validate(content | {"manifest": Manifest.model_validate(content)})
+        manifest = Manifest.model_validate(content)
     except ValidationError:
-        pass
+        manifest = None
     try:
-        return Published.model_validate(content)
+        return Published.model_validate(content | {"manifest": manifest})
     except ValidationError:
         return Published()
 

@@ -6,7 +6,8 @@ columns are read back and their checksum compared.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,25 +51,23 @@ class Content:
 def write(
     table: DataFrame,
     path: str,
+    columns: Collection[str],
+    facts: Mapping[str, Column],
     settings: PublishingSettings | None = None,
-    facts: Mapping[str, Column] | None = None,
-    columns: Iterable[str] = (),
 ) -> tuple[Content, dict[str, Any]]:
     """Writes a table as Parquet, and counts what is sent to the disk.
 
     Raises `OutputError` if the disk is full, a worker died once too often, or the like.
 
     `table`: Each task writes a file.
-    `columns`: Those that are written, all without; others are for `facts`. On Spark Connect it
-        takes a round trip to ask for them.
+    `columns`: Those that are written; others are for `facts`.
     """
-    published = [*columns] or table.columns
     seen = Observation()
-    wanted = {**_totals(published), **(facts or {})}
+    wanted = {**_totals(columns), **facts}
     totals = [column.alias(name) for name, column in wanted.items()]
     failed = f"{path}: could not be written"
     with raising(lambda why: OutputError(f"{failed}: {why}; nothing was published")):
-        to = table.observe(seen, *totals).select(*map(by_name, published)).write
+        to = table.observe(seen, *totals).select(*map(by_name, columns)).write
         if settings and settings.partition_by:
             to = to.partitionBy(settings.partition_by)
             to = to.option("maxRecordsPerFile", settings.rows_per_file)
@@ -89,7 +88,7 @@ def aggregate(table: DataFrame, aggregates: Mapping[str, Column]) -> dict[str, A
     return row.asDict()
 
 
-def checksum(columns: Sequence[str]) -> Column:
+def checksum(columns: Iterable[str]) -> Column:
     """Aggregate: sum of the hashes of all rows [bigint]; it wraps, as ANSI mode is off."""
     values = [by_name(name) for name in columns]
     # Spark's hash passes over nulls: without their places, a value could move into the next column.
@@ -150,7 +149,7 @@ def check_types(schema: StructType, columns: Mapping[str, str], partial: bool = 
         raise GenreSparkError(f"columns are {found}, should be {columns}")
 
 
-def _totals(columns: Sequence[str]) -> dict[str, Column]:
+def _totals(columns: Iterable[str]) -> dict[str, Column]:
     return {"rows": F.count(F.lit(1)), "checksum": checksum(columns)}
 
 
@@ -196,7 +195,7 @@ def stage_labels(
         labels = labels.hint("rebalance", settings.partition_by)
     elif settings.rows_per_file:
         labels = labels.repartition(max(1, round(n_rows / settings.rows_per_file)), TRACK_ID)
-    written, found = write(labels, path, settings, {**nulls, **facts}, columns)
+    written, found = write(labels, path, columns, {**nulls, **facts}, settings)
     spark, schema = labels.sparkSession, ", ".join(f"{n} {kind}" for n, kind in columns.items())
     # Spark need not look for the schema; it puts a column last that is in the names of directories.
     table = spark.read.schema(schema).parquet(without_globs(path)).select(*columns)
@@ -209,10 +208,9 @@ def stage_labels(
             expected = {"rows": written.rows, **{name: found[name] for name in nulls}}
             _check_footers(path, files.files, expected, columns)
             groups = grouped_labels(files)
-    scored_at: dict[str, int] = {}
+    scored_at: Counter[str] = Counter()
     for row in groups:
-        at = datetime.fromtimestamp(row["at"], UTC).isoformat()
-        scored_at[at] = scored_at.get(at, 0) + row["tracks"]
+        scored_at[datetime.fromtimestamp(row["at"], UTC).isoformat()] += row["tracks"]
     imputed = sum(row["imputed"] for row in groups)
     counted = {name: found[name] for name in facts}
     return Staged(table, written, label_profile(groups), imputed, scored_at, counted)
@@ -231,7 +229,7 @@ def _read_back(table: DataFrame, path: str, written: Content) -> list[Any]:
 
 
 def stage_quarantine(
-    rows: DataFrame, columns: Iterable[str], path: str, hide: Callable[[], None], verify: Verify
+    rows: DataFrame, columns: Collection[str], path: str, hide: Callable[[], None], verify: Verify
 ) -> tuple[int, dict[str, int]]:
     """Writes quarantined rows and verifies them; their number, in all and per reason.
 
@@ -239,7 +237,7 @@ def stage_quarantine(
 
     `columns`: All of the rows.
     """
-    written, _ = write(rows, path, columns=columns)
+    written, _ = write(rows, path, columns, {})
     hide()
     if not written.rows:
         return 0, {}

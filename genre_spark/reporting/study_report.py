@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from genre_spark.evaluation.study_results import PublishedStudy, StudiedProtocol
 from genre_spark.platform.safe_text import markdown
 from genre_spark.reporting import charts, text
@@ -51,7 +49,7 @@ def _parts(study: PublishedStudy) -> Iterator[Figure | Table | str]:
         question = "What does the whole classifier gain over each step?"
         yield Figure.by_protocol("parts", question, gained)
     for name, of in protocols.items():
-        finding, chart = accuracy.confusion(np.array(of.confusion), study.classes)
+        finding, chart = accuracy.confusion(of.confusion, study.classes)
         question = f"Which genres are confused ({text.protocol(name)})?"
         yield Figure(f"confusion_{name}", question, finding, {"confusion": chart})
     yield confidence.reliability(protocols)

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from genre_spark.bundle.files import Bundle
 from genre_spark.bundle.manifest import ScoringPart
 from genre_spark.catalog import row_counts, validation
+from genre_spark.catalog.catalogue import Catalogue
 from genre_spark.catalog.columns import sql_name
 from genre_spark.features.artist_batches import GROUP, OTHER_ARTISTS
 from genre_spark.features.artist_pass import (
@@ -55,6 +56,12 @@ class Tracks:
     def of(cls, table: DataFrame, number: int, max_group: int, owner: str) -> "Tracks":
         """With the oversized artists looked up in a sample, which takes a Spark job."""
         return cls(table, number, oversized_artists(table, number, max_group, owner))
+
+    @classmethod
+    def sampled(cls, catalogue: Catalogue, max_group: int) -> "Tracks":
+        """Those of an opened catalogue; its sample tells which artists are oversized."""
+        oversized = catalogue.sample.oversized_artists(max_group)
+        return cls(catalogue.tracks, catalogue.n_rows, oversized)
 
 
 def labelled(

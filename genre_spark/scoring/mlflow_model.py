@@ -28,7 +28,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import Array, Object, Property
 from pydantic_core import from_json
 
@@ -57,12 +57,8 @@ _MODEL_ID, _PROMOTED = "genre_spark.model_id", "genre_spark.promoted."
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 _NAME = re.compile(r"[^/:@'\"]+")
 _TEXTS = (TRACK_ID, ARTIST, ALBUM, TITLE)
-_TYPES = {
-    "string": DataType.string,
-    "int": DataType.integer,
-    "float": DataType.float,
-    "boolean": DataType.boolean,
-}
+# MLflow's names of Spark's types, where they differ.
+_TYPES = {"int": "integer"}
 for _noisy in ("mlflow", "alembic"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
 
@@ -88,17 +84,10 @@ def log(
 ) -> dict[str, str]:
     """Logs a bundle as a run: parameters, metrics, the page, and the model itself.
 
+    Gives ``run_id`` of MLflow, and ``model_uri``, by which `mlflow.pyfunc.load_model` finds it.
     Raises `OutputError` if MLflow refuses it.
 
-    Parameters
-    ----------
-    run_id : str
-        Of genre-spark; a tag of MLflow's run.
-
-    Returns
-    -------
-    dict
-        ``run_id`` of MLflow, and ``model_uri``, by which `mlflow.pyfunc.load_model` finds it.
+    `run_id`: Of genre-spark; a tag of MLflow's run.
     """
     manifest = opened.manifest
     (parameters,) = pd.json_normalize(redact_all(settings.model_dump(mode="json"))).to_dict(
@@ -171,18 +160,18 @@ def _signature(manifest: Manifest) -> ModelSignature:
     scaler = manifest.scoring.scaler
     named = (*_TEXTS, FEATURE_SOURCE) if scaler.sources else _TEXTS
     # MLflow drops what a signature does not name.
-    texts = [ColSpec(DataType.string, name, required=name == TRACK_ID) for name in named]
-    numbers = [ColSpec(DataType.double, name, required=False) for name in scaler.features]
-    artists = [ColSpec(Array(DataType.string), ARTISTS, required=False)]
+    texts = [ColSpec("string", name, required=name == TRACK_ID) for name in named]
+    numbers = [ColSpec("double", name, required=False) for name in scaler.features]
+    artists = [ColSpec(Array("string"), ARTISTS, required=False)]
     labels = [_column(name) for name in COLUMNS]
     return ModelSignature(inputs=Schema(texts + artists + numbers), outputs=Schema(labels))
 
 
 def _column(name: str) -> ColSpec:
-    kind = _TYPES.get(LABELLED_COLUMNS[name])
-    if kind:
-        return ColSpec(kind, name)
-    fields = [Property("genre", DataType.string), Property("probability", DataType.float)]
+    kind = LABELLED_COLUMNS[name]
+    if not kind.startswith("array"):
+        return ColSpec(_TYPES.get(kind, kind), name)
+    fields = [Property("genre", "string"), Property("probability", "float")]
     return ColSpec(Array(Object(fields)), name)
 
 
@@ -196,7 +185,7 @@ def locate(get_spark: GetSpark, reference: str, root: str) -> str:
         raise BundleError(
             f"{reference}: should be models:/NAME/VERSION or models:/NAME@ALIAS, of MLflow's registry"
         )
-    name, version, alias = found["name"], found["version"], found["alias"]
+    name, version, alias = found.groups()
     with _asking(reference):
         if alias:
             version = MlflowClient().get_model_version_by_alias(name, alias).version
@@ -300,8 +289,7 @@ class GenreModel:
     """What `mlflow.pyfunc` calls; `path` is the bundle's directory inside the model, which is verified."""
 
     def __init__(self, path: str):
-        limit = load_settings().catalog.max_imputed
-        self._labeller = InMemoryScorer(files.load(path), limit)
+        self._labeller = InMemoryScorer(files.load(path), load_settings().catalog.max_imputed)
 
     def predict(
         self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -310,9 +298,8 @@ class GenreModel:
         return self._labeller.label(model_input)
 
 
-def _load_pyfunc(data_path: str) -> GenreModel:
-    """By its name MLflow finds it."""
-    return GenreModel(data_path)
+# By this name MLflow finds it.
+_load_pyfunc = GenreModel
 
 
 @contextmanager

@@ -47,9 +47,9 @@ def make(tmp_path):
     return write
 
 
-def refusal(folder, **options):
+def refusal(folder):
     with pytest.raises(BundleError) as refused:
-        files.load(folder, **options)
+        files.load(folder)
     assert refused.value.exit_code == 4
     told = str(refused.value)
     assert told.startswith(f"{folder}: ")
@@ -79,7 +79,7 @@ def resign(folder):
 def test_a_bundle_comes_back_as_it_was_written(make, kind):
     folder = make(kind)
     assert sorted(file.name for file in folder.iterdir()) == FILES[kind]
-    loaded = files.load(folder, kind=kind)
+    loaded = files.load(folder)
     written = make_manifest(NETWORK if kind == "full" else None)
     assert loaded.manifest == written
     assert (loaded.path, loaded.profile) == (folder, PROFILE)
@@ -104,13 +104,6 @@ def test_weights_of_many_genres_are_read_and_larger_files_refused(make, name, li
     sign(folder)
     with pytest.raises(BundleError, match=f"limit is {limit:,}|more than {limit:,} bytes"):
         files.load(folder)
-
-
-def test_a_full_bundle_serves_where_clusters_are_needed_but_not_the_other_way_round(make):
-    assert files.load(make("full"), kind="clusters").manifest.kind == "full"
-    assert refusal(make("clusters"), kind="full") == (
-        "is a clusters bundle, needed is a full one: run train"
-    )
 
 
 @pytest.mark.parametrize("name", FILES["full"])

@@ -12,6 +12,7 @@ from genre_spark.catalog.catalogue import Source
 from genre_spark.config import load_settings
 from genre_spark.errors import InputError, OutputError
 from genre_spark.pipelines import suggest
+from genre_spark.pipelines.bundles import Request
 from genre_spark.schema import FEATURE_NAMES
 from genre_spark.source import Dataset
 
@@ -39,16 +40,9 @@ def ask(spark, model, tmp_path_factory):
             (folder / f"{name}-{i}.answers").write_text(text, "utf-8")
         output = folder / name
         settings = load_settings(overrides=("epochs=4", "min_steps=20"))
-        request = suggest.SuggestRequest(
-            source,
-            files.load(model),
-            str(output),
-            settings,
-            tuple(paths),
-            number=number,
-            check=check,
-        )
-        return suggest.run(spark, request), output.read_text("utf-8")
+        request = Request(source, files.load(model), str(output), settings, tuple(paths))
+        summary = suggest.run(spark, request, number=number, likely_wrong=check)
+        return summary, output.read_text("utf-8")
 
     return of, truth, owner, tracks["artist"].iloc[0]
 

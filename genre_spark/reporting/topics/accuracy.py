@@ -99,8 +99,9 @@ def compared(accuracies: Mapping[str, charts.Interval]) -> Spec:
     return charts.bars({name: accuracies[name] for name in order}, "accuracy", ".0%", 1.0)
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> Panel:
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Panel:
     """The most frequent confusion in a sentence, and the matrix as a chart."""
+    counts = np.array(matrix)
     shares, wrong = charts.shares(counts), counts - np.diag(np.diag(counts))
     kept = charts.most(wrong.sum(axis=0) + wrong.sum(axis=1), MOST_CONFUSED)
     names = [classes[i] for i in kept]
@@ -138,7 +139,7 @@ def _confusions(genres: GenreMetrics) -> Iterator[Figure | Table | None]:
     """Of the protocol with the most tracks of new artists."""
     name = "new" if "new" in genres.protocols else next(iter(genres.protocols))
     of, classes = genres.protocols[name], genres.classes
-    finding, chart = confusion(np.array(of.confusion), classes)
+    finding, chart = confusion(of.confusion, classes)
     note = (
         f"{text.protocol(name).capitalize()}, {text.count(of.tracks)} tracks. Rows are true genres."
     )
