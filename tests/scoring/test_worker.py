@@ -55,6 +55,8 @@ def model():
 def test_a_clusters_bundle_gives_synthetic_genres_and_null_genres():
     labels = label([partition()], make_manifest().scoring)
     assert labels.schema.names == [*NAMES, *PASSED]
+    payload = Payload("empty", make_manifest().scoring.model_dump_json(), None)
+    assert list(label_partition(payload, iter([partition().slice(0, 0)]))) == []
     assert labels["genre"].null_count == labels["genre_top3"].null_count == labels.num_rows
 
 
@@ -141,11 +143,6 @@ def test_a_model_that_does_not_relate_tracks_labels_each_as_if_alone():
     rows = partition(20)
     alone = [label([rows.slice(i, 1)], scoring, network) for i in range(20)]
     assert label([rows], scoring, network).equals(pa.concat_tables(alone).sort_by("track_id"))
-
-
-def test_an_empty_partition_gives_no_labels(model):
-    payload = Payload("empty", model[0].model_dump_json(), model[1])
-    assert list(label_partition(payload, iter([partition().slice(0, 0)]))) == []
 
 
 def hashes(rows, relates=True):
