@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -105,11 +106,10 @@ def test_a_uri_is_a_path_whatever_signs_it_has(uri, registry):
 def test_a_bundle_in_an_object_store_is_named_by_its_uri_without_the_password(
     registry, monkeypatch
 ):
-    class Box:
-        def download(self, path, target, limit):
-            shutil.copytree(registry / "mine" / "1", target)
+    def download(path, target, limit):
+        shutil.copytree(registry / "mine" / "1", target)
 
-    monkeypatch.setattr(models, "storage_at", lambda *_: Box())
+    monkeypatch.setattr(models, "storage_at", lambda *_: SimpleNamespace(download=download))
     opened = models.open_bundle(lambda: None, "s3a://KEY:secret@box/mine/1", "models")
     assert opened.source == "s3a://***@box/mine/1"
 

@@ -21,7 +21,9 @@ import pytest
 from genre_spark.errors import InputError, OutputError, listed
 from genre_spark.platform import atomic_directory, locks
 from genre_spark.platform.atomic_directory import (
+    CATALOGUE,
     MANIFEST,
+    STUDY,
     check_target,
     publishing,
     read_manifest,
@@ -594,53 +596,54 @@ def test_a_second_run_is_refused_and_told_who_is_writing_as_the_lock_says(storag
     assert beside(tmp_path) == set()
 
 
-DEAD = {
-    "of a dead process": lambda dead: {"machine": locks._machine(), "pid": dead},
-    "of a process whose id was given again": lambda _: {
-        "machine": locks._machine(), "pid": os.getppid(), "started": "1"
-    },
-    "of another machine whose lease has ended": lambda _: {"machine": "another", "pid": 1},
-    "empty and old": lambda _: {"text": ""},
-    "half written and old": lambda _: {"text": '{"host": "'},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", DEAD)
-def test_a_lock_of_nobody_is_taken_over(storage, out, tmp_path, dead, kind):
-    lock = hold(storage, out, **DEAD[kind](dead))
-    if "old" in kind or "lease" in kind:
-        grow_old(lock)
-    put(storage, out, "first")
-    assert seen(tmp_path / "out") == "first"
-    assert beside(tmp_path) == set()
-
-
-# Who holds a lock, and how a refusal names the holder; None stands for a dead process.
-ALIVE = {
-    "another machine": ({"machine": "another", "host": "h", "pid": None}, "{dead} on h since 2024-01-01"),
-    "another container with the same host name": (
+# Who holds a lock, and how a refusal names the holder, if it may be alive; None stands for the number of
+# a process that is no more.
+HERE, AT = locks._machine(), "since 2024-01-01"
+LOCKS = {
+    "of a dead process": ({"machine": HERE, "pid": None}, None),
+    "of a process whose id was given again": (
+        {"machine": HERE, "pid": os.getppid(), "started": "1"}, None
+    ),
+    "of another machine, old": ({"machine": "another", "pid": 1}, None),
+    "empty, old": ({"text": ""}, None),
+    "half written, old": ({"text": '{"host": "'}, None),
+    "of another machine": (
+        {"machine": "another", "host": "h", "pid": None}, f"{{dead}} on h {AT}"
+    ),
+    "of another container with the same host name": (
         {"machine": "another", "host": socket.gethostname(), "pid": None},
-        f"{{dead}} on {socket.gethostname()} since 2024-01-01",
+        f"{{dead}} on {socket.gethostname()} {AT}",
     ),
-    "a living process": (
-        {"machine": locks._machine(), "host": "h", "pid": os.getppid(), "started": locks._started(os.getppid())},
-        f"{os.getppid()} on h since 2024-01-01",
+    "of a living process": (
+        {"machine": HERE, "host": "h", "pid": os.getppid(), "started": locks._started(os.getppid())},
+        f"{os.getppid()} on h {AT}",
     ),
-    "one who has written nothing yet": ({"text": ""}, "? on ? since ?"),
-    "one who writes": ({"text": '{"host": "'}, "? on ? since ?"),
+    "of one who has written nothing yet": ({"text": ""}, "? on ? since ?"),
+    "of one who writes": ({"text": '{"host": "'}, "? on ? since ?"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("holder", "named"), ALIVE.values(), ids=ALIVE)
-def test_a_lock_whose_holder_may_be_alive_is_left_alone(
-    storage, out, tmp_path, dead, holder, named
+@pytest.mark.parametrize("kind", LOCKS)
+def test_a_lock_of_nobody_is_taken_over_and_one_whose_holder_may_be_alive_is_left_alone(
+    storage, out, tmp_path, dead, pauses, kind
 ):
+    holder, named = LOCKS[kind]
     lock = hold(storage, out, **{k: dead if v is None else v for k, v in holder.items()})
+    if "old" in kind:
+        grow_old(lock)
     before = storage.read_text(lock)
-    told = refusal(OutputError, put, storage, out, "first")
-    assert f"another run is writing there, process {named.format(dead=dead)}" in told
-    assert storage.read_text(lock) == before
-    assert seen(tmp_path / "out") is None
+    if named is None:
+        put(storage, out, "first")
+        assert seen(tmp_path / "out") == "first"
+        assert beside(tmp_path) == set()
+    else:
+        told = refusal(OutputError, put, storage, out, "first")
+        assert f"another run is writing there, process {named.format(dead=dead)}" in told
+        assert storage.read_text(lock) == before
+        assert seen(tmp_path / "out") is None
+        # Tried four times.
+        assert len(pauses) == 3
+        assert all(0 <= one <= 0.5 for one in pauses)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
@@ -669,13 +672,6 @@ def test_where_nobody_may_look_a_lock_of_this_machine_holds_until_its_lease_ends
     grow_old(lock)
     put(LocalStorage(), out, "first")
     assert beside(tmp_path) == set()
-
-
-def test_a_run_tries_four_times_with_pauses_between_them(storage, out, pauses):
-    hold(storage, out, machine="another", pid=1)
-    refusal(OutputError, put, storage, out, "first")
-    assert len(pauses) == 3
-    assert all(0 <= one <= 0.5 for one in pauses)
 
 
 def test_a_run_renews_its_lease(storage, out):
@@ -925,29 +921,28 @@ def test_a_published_directory_is_its_listed_files_the_manifest_last_and_all_oth
     write(tmp_path / "out" / "zz.txt")
     write(tmp_path / "out" / "aa.txt")
     write(tmp_path / "out" / "part-first.parquet", "longer than it was")
-    ours, others = atomic_directory.divide(storage, path, atomic_directory.CATALOGUE)
+    ours, others = atomic_directory.divide(storage, path, CATALOGUE)
     assert ours == ["part-0.parquet", MANIFEST]
     assert others == ["aa.txt", "part-first.parquet", "zz.txt"]
     # Of another kind, or of none, nothing there is ours.
-    for kind in (atomic_directory.STUDY, None):
+    for kind in (STUDY, None):
         assert atomic_directory.divide(storage, path, kind) == ([], sorted([*ours, *others]))
 
 
 def test_a_manifest_of_another_kind_and_one_without_a_list_have_no_effect(tmp_path):
     storage, path = LocalStorage(), f"{tmp_path}/out"
-    with publishing(storage, path, kind=atomic_directory.STUDY) as target:
+    with publishing(storage, path, kind=STUDY) as target:
         storage.make_dirs(target.staging)
         storage.write_text(f"{target.staging}/page.html", "page")
-        write_manifest(storage, target, {}, atomic_directory.STUDY)
-    ours, others = atomic_directory.divide(storage, path, atomic_directory.STUDY)
-    assert (ours, others) == (["page.html", "evaluation.json"], [])
-    assert not atomic_directory.is_partial(storage, path, atomic_directory.STUDY)
+        write_manifest(storage, target, {}, STUDY)
+    assert atomic_directory.divide(storage, path, STUDY) == (["page.html", STUDY], [])
+    assert not atomic_directory.is_partial(storage, path, STUDY)
     (tmp_path / "out" / "page.html").unlink()
-    assert atomic_directory.is_partial(storage, path, atomic_directory.STUDY)
-    assert not atomic_directory.is_partial(storage, path, atomic_directory.CATALOGUE)
+    partial = [atomic_directory.is_partial(storage, path, kind) for kind in (STUDY, CATALOGUE)]
+    assert partial == [True, False]
     manifest = {"made_by": "genre-spark", "files": ["page.html"]}
-    storage.write_text(f"{path}/evaluation.json", json.dumps(manifest))
-    assert atomic_directory.divide(storage, path, atomic_directory.STUDY)[0] == []
+    storage.write_text(f"{path}/{STUDY}", json.dumps(manifest))
+    assert atomic_directory.divide(storage, path, STUDY)[0] == []
 
 
 def test_a_quarantine_is_hidden_from_readers_that_look_for_parquet_files(tmp_path):
