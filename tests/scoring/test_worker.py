@@ -1,5 +1,7 @@
 """What runs in a Python worker, without Spark."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -198,15 +200,10 @@ def test_the_three_best_genres_come_in_order_with_their_probabilities():
 
 
 def test_a_worker_opens_a_model_once_and_keeps_only_the_last(monkeypatch):
-    opened = []
-    monkeypatch.setattr(worker, "Labeller", lambda *given: opened.append(given) or _Nothing())
+    opened, nothing = [], SimpleNamespace(batches=lambda batches: iter(()))
+    monkeypatch.setattr(worker, "Labeller", lambda *given: opened.append(given) or nothing)
     scoring = make_manifest().scoring.model_dump_json()
     one, two = Payload("one", scoring, None), Payload("two", scoring, None)
     for payload in (one, one, two, one):
         list(label_partition(payload, iter([])))
     assert len(opened) == 3
-
-
-class _Nothing:
-    def batches(self, batches):
-        return iter(())
