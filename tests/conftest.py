@@ -107,7 +107,6 @@ def models(spark, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def model(models):
-    """The path of the first of them."""
     return models["model"]
 
 

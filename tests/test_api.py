@@ -25,12 +25,11 @@ ODD = {
     "spark.sql.execution.arrow.useLargeVarTypes": "true",
 }
 LENIENT = {"max_quarantined": 1, "max_imputed": 1}
-QUICK = {"k_max": 12, "restarts": 1, "sample_size": 300, "max_iterations": 4}
+QUICK = {"k_max": 11, "restarts": 1, "sample_size": 200, "max_iterations": 4}
 
 
 @pytest.fixture(scope="module")
 def odd(spark):
-    """A session of somebody else's."""
     session = spark.newSession()
     for key, value in ODD.items():
         session.conf.set(key, value)
@@ -78,7 +77,7 @@ def test_quarantined_rows_do_not_depend_on_the_session(spark, odd, model):
 
 
 def test_synthetic_genres_do_not_depend_on_the_session(spark, odd, tmp_path):
-    tracks = make_tracks(400, seed=3)
+    tracks = make_tracks(250, seed=3)
     ids = {
         api.cluster(
             session, session.createDataFrame(tracks), str(tmp_path / name), settings=QUICK

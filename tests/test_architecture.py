@@ -88,7 +88,6 @@ def test_only_session_builds_a_spark_session():
 
 
 def _attributes(tree):
-    """Names that are taken from `SparkSession`."""
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
     return {
         node.attr
@@ -102,6 +101,7 @@ LOADS = {
     "errors schema config platform.java platform.session features.scaling bundle.files"
     " catalog.public_datasets cli.views": "pyspark",
     "cli": "pyspark numpy pandas pyarrow onnxruntime keras pydantic rich yaml",
+    "classifier.predictor": "pyspark keras tensorflow pandas sklearn",
     "scoring.job pipelines.score": "tensorflow keras sklearn vl_convert",
 }
 

@@ -85,19 +85,18 @@ def rows_of(table):
     return sorted(table.to_pylist(), key=lambda row: str(row["track_id"]))
 
 
-def test_labels_on_connect_are_those_of_a_classic_session_to_the_last_bit(spark, model, connected):
+@pytest.mark.parametrize(("name", "n"), [("labels", 59), ("quarantine", 4)])
+def test_tables_on_connect_are_those_of_a_classic_session_to_the_last_bit(
+    spark, model, connected, name, n
+):
     table = spark.createDataFrame(dirty())
-    classic = api.score(spark, table, model, explain=True, settings=LENIENT).drop("scored_at")
-    found = rows_of(pq.read_table(connected / "labels.parquet"))
-    assert len(found) == 59
-    assert found == rows_of(classic.toArrow())
-
-
-def test_the_quarantine_on_connect_is_that_of_a_classic_session(spark, model, connected):
-    classic = api.quarantine(spark, spark.createDataFrame(dirty()), model, settings=LENIENT)
-    found = rows_of(pq.read_table(connected / "quarantine.parquet"))
-    assert len(found) == 4
-    assert found == rows_of(classic.toArrow())
+    classic = {
+        "labels": lambda: api.score(spark, table, model, explain=True, settings=LENIENT),
+        "quarantine": lambda: api.quarantine(spark, table, model, settings=LENIENT),
+    }[name]()
+    found = rows_of(pq.read_table(connected / f"{name}.parquet"))
+    assert len(found) == n
+    assert found == rows_of(classic.drop("scored_at").toArrow())
 
 
 def test_what_needs_a_classic_session_is_refused_in_one_line(connected):

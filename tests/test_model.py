@@ -1,5 +1,3 @@
-"""The base of the models of files."""
-
 import pytest
 from pydantic import ValidationError
 

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import types
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,6 @@ def test_every_metric_of_the_operations_page_is_written():
 
 
 def anchors(page):
-    """Names of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
     plain = (re.sub(r"[^\w\- ]", "", title.lower()) for title in titles)
     return {title.replace(" ", "-") for title in plain}
@@ -108,45 +108,33 @@ def test_the_readme_leads_to_every_page_for_people():
     assert missing == []
 
 
-class Operator:
-    """Stands for Airflow's SparkSubmitOperator: keeps what it was given, and its order."""
-
-    def __init__(self, task_id, application, application_args, properties_file, conn_id):
-        self.task_id, self.application = task_id, application
-        self.application_args, self.properties_file = application_args, properties_file
-        self.downstream_task_ids = set()
-        StandInDag.current.tasks.append(self)
+class Task(types.SimpleNamespace):
+    """Keeps its order, as tasks of Airflow do."""
 
     def __rshift__(self, other):
         self.downstream_task_ids.add(other.task_id)
         return other
 
 
-class StandInDag:
-    """Stands for Airflow's DAG: a context manager that collects tasks."""
-
-    current = None
-
-    def __init__(self, dag_id, schedule, start_date, catchup, max_active_runs, default_args):
-        self.dag_id, self.max_active_runs, self.catchup = dag_id, max_active_runs, catchup
-        self.tasks = []
-
-    def __enter__(self):
-        StandInDag.current = self
-        return self
-
-    def __exit__(self, *_):
-        StandInDag.current = None
-
-
 def stand_in(monkeypatch):
-    """Just as much of Airflow as the file imports."""
+    """Just as much of Airflow as the file imports: operators keep what they are given, DAGs their tasks."""
+    dags = []
+
+    def operator(task_id, application, application_args, properties_file, conn_id):
+        dags[-1].tasks.append(Task(**locals(), downstream_task_ids=set()))
+        return dags[-1].tasks[-1]
+
+    @contextmanager
+    def dag(dag_id, schedule, start_date, catchup, max_active_runs, default_args):
+        dags.append(types.SimpleNamespace(**locals(), tasks=[]))
+        yield dags[-1]
+
     path = "airflow.providers.apache.spark.operators.spark_submit"
     names = [path.rsplit(".", i)[0] for i in range(path.count("."), -1, -1)]
     for name in [*names, "airflow.sdk"]:
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    sys.modules[path].SparkSubmitOperator = Operator
-    sys.modules["airflow.sdk"].DAG = StandInDag
+    sys.modules[path].SparkSubmitOperator = operator
+    sys.modules["airflow.sdk"].DAG = dag
 
 
 @pytest.fixture(params=["airflow", "a stand-in for airflow"])
@@ -212,7 +200,6 @@ class Dagster(types.ModuleType):
 
 @pytest.fixture(params=["dagster", "a stand-in for dagster"])
 def dagster(request, monkeypatch):
-    """What the example defines."""
     if request.param == "dagster":
         pytest.importorskip("dagster", reason="Dagster is absent; its stand-in was checked")
     else:

@@ -1,5 +1,3 @@
-"""What is shipped: wheel and sdist have all that an installed genre-spark needs."""
-
 import os
 import re
 import subprocess
@@ -18,7 +16,6 @@ pytest.importorskip("build", reason="the package `build` is absent")
 
 
 def tracked(*folders):
-    """Files of the checkout below some folders."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:

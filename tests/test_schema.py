@@ -1,5 +1,3 @@
-"""Declarations of columns and features hold together."""
-
 import pytest
 
 from genre_spark.features.scaling import ENCODINGS
@@ -24,7 +22,10 @@ def test_the_twelve_audio_features_are_those_of_the_design_in_its_order():
     )
 
 
-def test_no_name_is_declared_twice_and_none_has_capitals():
+def test_no_name_is_declared_twice_and_an_undeclared_one_may_take_every_finite_value():
+    extra = feature("popularity")
+    assert extra.name == "popularity"
+    assert extra.low < -1e299 < 1e299 < extra.high < float("inf")
     names = [*TEXT_COLUMNS, *(declared.name for declared in DECLARED)]
     assert len(set(names)) == len(names)
     assert [name for name in names if name != name.lower()] == []
@@ -53,12 +54,6 @@ def test_values_for_nothing_are_out_of_range(name, value, is_in_range):
     assert (feature(name).low <= value <= feature(name).high) == is_in_range
 
 
-def test_an_extra_nobody_declared_may_take_every_finite_value():
-    extra = feature("popularity")
-    assert extra.name == "popularity"
-    assert extra.low < -1e299 < 1e299 < extra.high < float("inf")
-
-
 def test_the_labelled_catalogue_is_the_contract_of_the_design():
     assert LABELLED_COLUMNS == {
         "track_id": "string",
@@ -75,8 +70,5 @@ def test_the_labelled_catalogue_is_the_contract_of_the_design():
         "input_hash": "bigint",
         "scored_at": "timestamp",
     }
-
-
-def test_reasons_come_after_the_columns_that_are_always_there_and_only_where_asked_for():
     assert labelled_columns(explain=False) == LABELLED_COLUMNS
     assert list(labelled_columns(explain=True)) == [*LABELLED_COLUMNS, *WHY_COLUMNS]

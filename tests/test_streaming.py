@@ -14,7 +14,6 @@ stream = runpy.run_path(str(ROOT / "docs" / "examples" / "genre_spark_stream.py"
 
 
 def rows(table):
-    """Labels but for the time of the run, in order."""
     found = table.drop(columns=["scored_at", "batch_id"], errors="ignore")
     return found.sort_values("track_id").reset_index(drop=True)
 

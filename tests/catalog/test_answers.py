@@ -1,5 +1,3 @@
-"""Answers in CSV files: read as people and spreadsheets write them, refused where they are unclear."""
-
 import pytest
 
 from genre_spark.catalog import answers

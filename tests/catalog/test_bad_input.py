@@ -137,14 +137,12 @@ def csv(path, text, name="tracks.csv", encoding="utf-8"):
 
 
 def parquet(path, *tables):
-    """A folder with a file per table."""
     for i, one in enumerate(tables):
         pq.write_table(one, path / f"part-{i}.parquet")
     return path
 
 
 def cut(path, share):
-    """A Parquet file of which the end is lost."""
     file = path / "tracks.parquet"
     pq.write_table(table(2000), file)
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
@@ -152,7 +150,6 @@ def cut(path, share):
 
 
 def spoiled_page(path):
-    """A Parquet file whose data, but not whose footer, is damaged."""
     file = path / "tracks.parquet"
     pq.write_table(table(5000), file, compression="snappy")
     content = bytearray(file.read_bytes())
@@ -390,7 +387,6 @@ def test_a_catalogue_without_enough_to_discover_is_refused(spark, tmp_path, kind
 
 
 def page_rows():
-    """The table of docs/reliability.md: input, outcome, test."""
     for kind, (_, reason) in VALUES.items():
         yield kind, f"quarantined: `{reason}`" if reason else "taken", "…with_a_bad_value…"
     for kind, (_, outcome) in TABLES.items():

@@ -16,17 +16,7 @@ HALF = 200_000
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Sends `content`.
-
-    Attributes
-    ----------
-    breaks : list of int
-        After so many bytes of each of the next answers the connection breaks off.
-    knows_range : bool
-        Whether it sends a part where one is asked for.
-    ranges : list of str or None
-        What was asked for.
-    """
+    """Sends `content`; of each of the next answers only as many bytes as the next of `breaks` says."""
 
     daemon_threads = True
 
@@ -168,10 +158,7 @@ def test_a_part_of_another_file_is_found_out_and_thrown_away(fetch, part, conten
     with pytest.raises(InputError, match="not the file that it should be"):
         fetch()
     assert not part.exists()
-    assert fetch()[1].read_bytes() == CONTENT
-
-
-def test_a_part_that_is_the_whole_file_is_taken(fetch, part):
+    # And one that is the whole file is taken.
     part.write_bytes(CONTENT)
     assert fetch()[1].read_bytes() == CONTENT
 
@@ -183,9 +170,8 @@ def test_a_file_that_is_there_is_not_fetched_again(server, fetch):
     assert server.ranges == []
 
 
-def test_another_file_of_that_name_is_left_as_it_is(server, fetch, tmp_path):
-    target = tmp_path / "data" / "mine.csv"
-    target.parent.mkdir()
+def test_another_file_of_that_name_is_left_as_it_is(server, fetch, part):
+    target = part.with_name("mine.csv")
     target.write_text("my own")
     with pytest.raises(OutputError, match="exists and is not the file"):
         fetch()

@@ -1,5 +1,3 @@
-"""Encodings of text files."""
-
 import gzip
 
 import pytest

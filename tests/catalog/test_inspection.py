@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from support.generated import make_tracks
+from support.generated import make_rows, make_tracks
 
 from genre_spark.catalog import advice, inspection
 from genre_spark.catalog.catalogue import Source
@@ -137,10 +137,7 @@ def test_a_mapping_that_does_not_fit_the_table_is_reported(spark, strange):
 
 # What is said of it, without Spark.
 
-READ = InspectedRows(
-    read=100, accepted=99, duplicates=0, reasons={}, values={}, ambiguous=0, with_genre=90,
-    imputed=0, without_features=0, missing={}, fingerprint="", refused=0.01,
-)  # fmt: skip
+READ = InspectedRows(**dict(make_rows(100)), refused=0.01)
 FEATURE = FeatureFacts(
     missing=0, not_a_number=0, out_of_range=0, low=None, median=None, high=None, possible=(1, 350)
 )

@@ -25,7 +25,6 @@ def numbers(name, median, kind="double"):
 
 
 def read(*columns):
-    """Expressions by genre-spark's name."""
     return {name: one.expression for name, one in guess(columns).items()}
 
 
@@ -49,15 +48,6 @@ def test_columns_are_known_by_what_people_call_them(name, column):
     usual = {"duration_ms": 200_000, "tempo": 120, "loudness": -5}.get(name, 0.5)
     given = numbers(column, usual) if name in FEATURE_NAMES else words(column, "a")
     assert read(given) == {name: readable_name(column)}
-
-
-@pytest.mark.parametrize(
-    "printed", ["['A', 'B']", '{"A\'s"}', "['A']", '[{"name": "A"}]', "[A, B]"]
-)
-def test_a_printed_list_is_left_to_the_parser_of_names(printed):
-    assert read(words("artists", printed)) == {"artist": "artists", "artists": "artists"}
-    # Titles may look like that and mean it.
-    assert read(words("title", printed)) == {"title": "title"}
 
 
 def identifier(name, distinct, **facts):
@@ -99,9 +89,6 @@ READINGS = {
         [words("Artist Genres", "pop,dance pop")], {"genre": "split(`Artist Genres`, ',')[0]"}
     ),
     "one genre with commas": ([words("genre", "folk, world, & country")], {"genre": "genre"}),
-    "ids that a program wrote with a decimal": (
-        [words("id", "123.0", "45.0")], {"track_id": r"regexp_replace(id, r'^(-?\d+)\.0$', '$1')"}
-    ),
     "fields of structs": (
         [
             words("track.id", "a", nested="track.id"),
@@ -116,9 +103,6 @@ READINGS = {
             "album": "track.album.name",
             "tempo": "`audio_features.tempo`",
         },
-    ),
-    "keys and modes in numbers": (
-        [numbers("key", 5), numbers("mode", 1)], {"key": "key", "mode": "mode"}
     ),
     # By how long most tracks last.
     "minutes": ([numbers("length", 3.5)], {"duration_ms": "length * 60000"}),

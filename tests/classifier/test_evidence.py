@@ -1,5 +1,3 @@
-"""Label evidence: counted, looked up, and left out where it would be a track's own label."""
-
 import dataclasses
 
 import numpy as np

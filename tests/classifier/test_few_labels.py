@@ -14,6 +14,7 @@ from genre_spark.errors import InputError
 from genre_spark.evaluation import cross_validation, training
 from genre_spark.evaluation import metrics as evaluation
 from genre_spark.evaluation.held_out import hold_out
+from genre_spark.schema import FEATURE_NAMES
 
 SCORING = make_manifest().scoring
 SETTINGS = load_settings(
@@ -21,10 +22,11 @@ SETTINGS = load_settings(
         "epochs=8", "min_steps=40", "batch_size=512", "learning_rate=0.01",
     )
 )  # fmt: skip
+# Where what is learned is not the question.
+SHORT = load_settings(overrides=("epochs=1", "min_steps=0"))
 
 
 def keep(given, genre, n):
-    """Without most tracks of one genre."""
     own = np.flatnonzero(given.labels == genre)
     return given.take(np.setdiff1d(np.arange(len(given)), own[n:]))
 
@@ -39,7 +41,6 @@ def every_track_by_another(given):
 
 
 def with_artists(given, artists):
-    """The same tracks by other artists, those of an artist together."""
     inputs = dataclasses.replace(given.inputs, artist=artists)
     changed = dataclasses.replace(given, inputs=inputs, artists=artists)
     return changed.take(np.argsort(artists, kind="stable"))
@@ -89,12 +90,13 @@ def test_what_little_there_is_to_learn_is_learned(name):
     assert wrong[found.accepted].sum() <= 0.2 * found.accepted.sum()
 
 
-def test_labels_of_tracks_without_features_are_learned_and_such_tracks_have_their_own_weights():
+def test_labels_of_tracks_without_features_are_learned_and_such_tracks_have_their_own_weights(
+    eagerly,
+):
     given = make_sample(400)
     bare = given.artists % 3 == 0
     lacking = dataclasses.replace(given, inputs=given.inputs.without(bare, given.artists))
-    short = SETTINGS.network.model_copy(update={"epochs": 1, "min_steps": 0})
-    fitted = estimator.fit(lacking, short, 0.93, 1, lambda *_: None)
+    fitted = estimator.fit(lacking, SHORT.network, 0.93, 1, lambda *_: None)
     assert set(given.artists[bare]) <= set(fitted.part.artist_keys)
     for kind, terms in fitted.held_out.items():
         has_features = terms.tracks.inputs.has_features[terms.rows]
@@ -103,12 +105,11 @@ def test_labels_of_tracks_without_features_are_learned_and_such_tracks_have_thei
     assert found[bare].mean() > 0.9
 
 
-def test_where_genres_are_many_weights_are_fitted_on_some_of_the_tracks(monkeypatch):
+def test_where_genres_are_many_weights_are_fitted_on_some_of_the_tracks(monkeypatch, eagerly):
     monkeypatch.setattr(estimator, "_MOST_OF_TERM", 100 * len(GENRES))
     monkeypatch.setattr(estimator, "_FEWEST_OF_MANY", 60)
-    short = SETTINGS.network.model_copy(update={"epochs": 1, "min_steps": 0})
     given = make_sample(200)
-    fitted = estimator.fit(given, short, 0.93, 1, lambda *_: None)
+    fitted = estimator.fit(given, SHORT.network, 0.93, 1, lambda *_: None)
     found = fitted.held_out["new"]
     assert (len(found.rows), found.terms.shape[1]) == (100, 100)
     assert len(np.unique(found.rows)) == 100
@@ -117,8 +118,8 @@ def test_where_genres_are_many_weights_are_fitted_on_some_of_the_tracks(monkeypa
     assert (fitted.part.heads["new"].logits(found.terms).argmax(axis=1) == labels).mean() > 0.4
 
 
-def test_training_leaves_out_new_artists_and_says_why():
-    trained = training.train(SAMPLES["one artist"](), SETTINGS, lambda *_: None)
+def test_training_leaves_out_new_artists_and_says_why(eagerly):
+    trained = training.train(SAMPLES["one artist"](), SHORT, lambda *_: None)
     assert set(trained.metrics.protocols) == {"known"}
     assert trained.metrics.skipped == {"new": "the labelled tracks are of 1 artists, 20 are needed"}
 
@@ -140,6 +141,14 @@ def test_twenty_labels_of_three_genres_give_genres_and_promise_nothing(caplog):
         cross_validation.run(few, SETTINGS, 1)
 
 
+def collected(spark, tracks, settings=SETTINGS):
+    """What is learned from tracks of pandas; their lists of genres, if any, are arrays."""
+    kinds = {"genres": "array<string>", **dict.fromkeys(FEATURE_NAMES, "double")}
+    schema = ", ".join(f"{name} {kinds.get(name, 'string')}" for name in tracks)
+    table = as_accepted(spark.createDataFrame(tracks, schema))
+    return training_set.collect(table, len(tracks), SCORING.scaler, SCORING.synthetic, settings)
+
+
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
@@ -156,29 +165,14 @@ def test_too_few_labels_and_too_many_genres_are_refused_before_anything_is_fitte
     spark, counts, told
 ):
     names = [name for name, n in counts.items() for _ in range(n)]
-    tracks = make_tracks(len(names), seed=1).assign(genre=names)
     with pytest.raises(InputError, match=told):
-        training_set.collect(
-            as_accepted(spark.createDataFrame(tracks)),
-            len(names),
-            SCORING.scaler,
-            SCORING.synthetic,
-            SETTINGS,
-        )
+        collected(spark, make_tracks(len(names), seed=1).assign(genre=names))
 
 
 def test_of_too_many_labels_small_genres_are_kept_whole(spark):
     names = ["rock"] * 1500 + ["jazz"] * 7 + ["folk"] * 60
     tracks = make_tracks(len(names), seed=1).assign(genre=names)
-    training = SETTINGS.training.model_copy(update={"max_labels": 300})
-    settings = SETTINGS.model_copy(update={"training": training})
-    found = training_set.collect(
-        as_accepted(spark.createDataFrame(tracks)),
-        len(names),
-        SCORING.scaler,
-        SCORING.synthetic,
-        settings,
-    )
+    found = collected(spark, tracks, load_settings(overrides=("max_labels=300",)))
     kept = dict(zip(found.classes, np.bincount(found.labels), strict=True))
     assert (kept["jazz"], kept["folk"]) == (7, 60)
     assert 200 < kept["rock"] < 400
@@ -225,23 +219,9 @@ def test_all_tracks_of_a_genres_only_artist_are_in_one_fold(seed):
 
 def test_a_track_under_several_genres_is_learned_from_in_parts(spark):
     tracks = make_tracks(120, seed=1)
-    several = tracks.assign(genres=[["metal", "rock", "rock"]] + [None] * 119)
-    several.loc[0, "genre"] = None
-    schema = ", ".join(
-        f"{name} {'array<string>' if name == 'genres' else 'string' if several[name].dtype == object else 'double'}"
-        for name in several
-    )
-    rows = [
-        tuple(None if one is np.nan else one for one in row)
-        for row in several.itertuples(index=False)
-    ]
-    found = training_set.collect(
-        as_accepted(spark.createDataFrame(rows, schema)),
-        120,
-        SCORING.scaler,
-        SCORING.synthetic,
-        SETTINGS,
-    )
+    several = tracks.assign(genres=[["metal", "rock", "rock"], *[None] * 119])
+    several["genre"] = [None, *tracks["genre"][1:]]
+    found = collected(spark, several)
     assert len(found) == 120
     assert (~found.certain).sum() == 1
     (shares,) = found.targets[~found.certain]

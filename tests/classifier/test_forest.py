@@ -20,13 +20,16 @@ def artists(n=400, n_inputs=5, n_classes=3, seed=0):
 def test_a_forest_predicts_as_scikit_learn_does_and_nothing_of_a_genre_that_no_artist_has():
     inputs, shares, weights = artists()
     labels = 2 * (shares[:, 0] > shares[:, 1])
-    found = forest.fit(inputs, np.eye(4)[labels], weights, seed=3).log_probabilities(inputs)
+    fitted = forest.fit(inputs, np.eye(4)[labels], weights, seed=3)
+    found = fitted.log_probabilities(inputs)
     grown = ExtraTreesClassifier(
         64, max_leaf_nodes=512, max_depth=12, min_samples_leaf=3, max_features=0.6, random_state=3
     ).fit(inputs, labels, weights)
     expected = np.zeros((len(inputs), 4))
     expected[:, [0, 2]] = grown.predict_proba(inputs)
     np.testing.assert_allclose(np.exp(found), expected + 1e-3, atol=1e-4)
+    # Whoever stands beside an artist.
+    np.testing.assert_array_equal(fitted.log_probabilities(inputs[7:8]), found[7:8])
 
 
 def test_an_artist_of_several_genres_counts_as_one_of_each_by_their_shares():
@@ -35,13 +38,6 @@ def test_an_artist_of_several_genres_counts_as_one_of_each_by_their_shares():
     rows, genres = np.nonzero(shares)
     apart = forest.fit(inputs[rows], np.eye(3)[genres], weights[rows] * shares[rows, genres], 3)
     np.testing.assert_array_equal(found.log_probabilities(inputs), apart.log_probabilities(inputs))
-
-
-def test_an_artist_is_labelled_alike_whoever_stands_beside_it():
-    inputs, shares, weights = artists()
-    grown = forest.fit(inputs, shares, weights, seed=3)
-    together = grown.log_probabilities(inputs)
-    np.testing.assert_array_equal(grown.log_probabilities(inputs[7:8]), together[7:8])
 
 
 def test_trees_of_one_leaf_give_the_mean_share():
@@ -70,8 +66,10 @@ def chain(depth):
     )
 
 
-def test_a_packed_forest_is_the_same_forest():
+def test_a_packed_forest_is_the_same_forest_and_one_of_deeper_trees_is_refused():
     model = chain(MAX_DEPTH)
+    with pytest.raises(ValidationError, match="depth 12 at most"):
+        ForestPart.of(chain(MAX_DEPTH + 1))
     for name, array in vars(ForestPart.of(model).unpack()).items():
         np.testing.assert_array_equal(array, getattr(model, name))
 
@@ -102,11 +100,6 @@ def test_a_forest_with_other_nodes_is_refused(name, array):
     given[name] = PackedArray.of(array, dtype).model_dump()
     with pytest.raises(ValidationError, match="the forest"):
         ForestPart.model_validate(given)
-
-
-def test_a_forest_of_deeper_trees_is_refused():
-    with pytest.raises(ValidationError, match="depth 12 at most"):
-        ForestPart.of(chain(MAX_DEPTH + 1))
 
 
 @pytest.mark.parametrize(("n_inputs", "n_classes"), [(0, 2), (1, 3)])

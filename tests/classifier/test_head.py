@@ -29,7 +29,6 @@ def stacked(labels, rng, network=1.0, words=None, counts=None):
 
 
 def fitted(stack, labels):
-    """Mean weight of the terms that count."""
     return head.fit(stack, np.eye(3)[labels]).mean_weights
 
 
@@ -62,20 +61,6 @@ def test_a_term_that_there_is_not_has_no_weight():
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, 300)
     assert not {"words", "artist", "album"} & set(fitted(stacked(labels, rng), labels))
-
-
-def test_evidence_of_nothing_is_zero():
-    rng = np.random.default_rng(4)
-    stack = stacked(np.zeros(8, int), rng)
-    for name in head.EVIDENCE_TERMS:
-        np.testing.assert_allclose(stack[TERMS.index(name)], 0.0, atol=1e-6)
-
-
-def test_pooling_gives_all_tracks_of_an_artist_the_same_mean():
-    stack = stacked(np.zeros(8, int), np.random.default_rng(5))
-    mean = stack[TERMS.index("network, artist mean")]
-    np.testing.assert_array_equal(mean[0], mean[3])
-    assert mean[4] == pytest.approx(stack[TERMS.index("network")][4:].mean(axis=0), abs=1e-4)
 
 
 def terms_of_three_tracks():

@@ -26,22 +26,24 @@ from genre_spark.features.tensor import CHANNELS, artist_statistics, build
 SETTINGS = load_settings(overrides=("epochs=1", "min_steps=0", "batch_size=64")).network
 
 
-def fitted(given, seed=1):
-    fold = splits.grouped(given.labels, given.artists, MEMBERS, seed)
-    return fitted_without(given, fold, seed)
-
-
-def fitted_without(given, fold, seed=1):
+def fitted(given, fold):
     tensor = build(given.inputs, given.bin_edges)
     examples = network.Examples(tensor, given.targets, np.ones(len(given)))
-    return network.fit(examples, fold, SETTINGS, seed), fold, tensor
+    return network.fit(examples, fold, SETTINGS, 1), tensor
 
 
 @pytest.fixture(scope="module")
-def exported(eagerly):
-    """Both networks in Keras, their inputs, and the ONNX file of the two."""
+def made(eagerly):
+    """Tracks in folds, and a network that was fitted to them, with its input."""
     given = make_sample(200)
-    model, fold, tensor = fitted(given)
+    fold = splits.grouped(given.labels, given.artists, MEMBERS, 1)
+    return given, fold, *fitted(given, fold)
+
+
+@pytest.fixture(scope="module")
+def exported(made):
+    """Both networks in Keras, their inputs, and the ONNX file of the two."""
+    given, fold, model, tensor = made
     statistics = artist_statistics(given.inputs, given.groups)
     shares = given.groups.means(given.targets)
     examples = network.Examples(statistics, shares, np.ones(len(shares)))
@@ -71,13 +73,14 @@ def test_the_networks_stay_small(n_scaled, n_classes, tracks_of_artist):
     assert 2 * (products + (sum(artist) + similar) / tracks_of_artist) <= 180_000
 
 
-def test_a_member_learns_nothing_from_the_artists_that_it_holds_out(eagerly):
-    given = make_sample(300)
-    model, fold, tensor = fitted(given)
+def test_members_learn_nothing_from_the_artists_that_they_hold_out_and_have_their_own_weights(made):
+    given, fold, model, tensor = made
     before = network.member_log_probabilities(model, tensor)
+    assert before.shape == (200, MEMBERS, 6)
+    assert all(np.abs(before[:, 0] - before[:, i]).max() > 1e-3 for i in range(1, MEMBERS))
     targets = given.targets.copy()
     targets[fold == 2] = np.roll(targets[fold == 2], 1, axis=1)
-    changed, _, _ = fitted_without(dataclasses.replace(given, targets=targets), fold)
+    changed, _ = fitted(dataclasses.replace(given, targets=targets), fold)
     after = network.member_log_probabilities(changed, tensor)
     np.testing.assert_array_equal(after[:, 2], before[:, 2])
     assert np.abs(after[:, 0] - before[:, 0]).max() > 0.01
@@ -106,23 +109,11 @@ def test_a_track_or_artist_alone_gets_the_same_digits_as_among_others(exported):
         np.testing.assert_array_equal(run(rows[3:4]), run(rows)[3:4])
 
 
-def test_members_of_the_network_have_weights_of_their_own(eagerly):
-    model, _, tensor = fitted(make_sample(200))
-    members = network.member_log_probabilities(model, tensor)
-    assert members.shape == (200, MEMBERS, 6)
-    assert all(np.abs(members[:, 0] - members[:, i]).max() > 1e-3 for i in range(1, MEMBERS))
-
-
 def test_the_fewest_artists_take_no_more_steps_than_many(eagerly):
     totals = set()
     few = network.Examples(np.zeros((3, 4), np.float32), np.eye(3, dtype=np.float32), np.ones(3))
     settings = SETTINGS.model_copy(update={"min_steps": 6})
     network.fit(
-        few,
-        np.arange(3),
-        settings,
-        1,
-        lambda _, epochs: totals.add(epochs),
-        network.build_artist,
+        few, np.arange(3), settings, 1, lambda _, n: totals.add(n), build=network.build_artist
     )
     assert totals == {6}

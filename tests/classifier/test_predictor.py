@@ -1,10 +1,7 @@
-"""Genres from a whole classifier, as a worker predicts them."""
-
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from support.generated import (
     make_acceptance,
@@ -29,6 +26,12 @@ WORDS = WordPart(
     weights=PackedArray.of(np.eye(6)[[4, 1]] * 9, "<f4"),
     bias=(0.0,) * 6,
 )
+
+
+def with_words(weights):
+    part = make_genre_part(artists=[], pooled=False)
+    heads = dict.fromkeys(KINDS, make_head(weights))
+    return part.model_copy(update={"words": WORDS, "heads": heads})
 
 
 def predict(part, given):
@@ -79,16 +82,10 @@ def test_labels_of_the_artist_move_its_tracks_and_no_others():
 
 def test_words_are_read_in_title_and_album_name_apart():
     given = make_sample(4)
-    inputs = dataclasses.replace(
-        given.inputs,
-        title=given.inputs.title.take([0, 1, 2, 3]).__class__.from_pandas(
-            ["A Ballad!", "none", "BALLAD", None]
-        ),
-        album_name=given.inputs.album_name.from_pandas(["x", "(Ballad)", "x", "y"]),
-    )
-    part = make_genre_part(artists=[], pooled=False).model_copy(
-        update={"words": WORDS, "heads": dict.fromkeys(KINDS, make_head({"words": 1.0}))}
-    )
+    title = pa.array(["A Ballad!", "none", "BALLAD", None])
+    album_name = pa.array(["x", "(Ballad)", "x", "y"])
+    inputs = dataclasses.replace(given.inputs, title=title, album_name=album_name)
+    part = with_words({"words": 1.0})
     assert part.reads_text
     found = predict(part, dataclasses.replace(given, inputs=inputs)).probabilities
     assert found.argmax(axis=1)[:3].tolist() == [4, 1, 4]
@@ -98,10 +95,7 @@ def test_words_are_read_in_title_and_album_name_apart():
 def test_a_catalogue_without_titles_loses_the_words_alone():
     given = make_sample(50)
     inputs = dataclasses.replace(given.inputs, title=None, album_name=None)
-    weights = {"network": 1.0, "words": 1.0}
-    part = make_genre_part(artists=[], pooled=False).model_copy(
-        update={"words": WORDS, "heads": dict.fromkeys(KINDS, make_head(weights))}
-    )
+    part = with_words({"network": 1.0, "words": 1.0})
     plain = part.model_copy(update={"words": None})
     without = dataclasses.replace(given, inputs=inputs)
     np.testing.assert_allclose(
@@ -135,12 +129,3 @@ def test_evidence_that_a_lookup_could_read_outside_of_is_refused(name, array):
 def test_an_array_that_does_not_unpack_to_its_shape_is_refused(data):
     with pytest.raises(ValueError, match=r"packed array|shape|cut off"):
         PackedArray(dtype="<f4", shape=(3,), data=data)
-
-
-def test_workers_need_neither_spark_nor_keras_nor_pandas():
-    code = (
-        "import sys, genre_spark.classifier.predictor\n"
-        "print(sorted({'pyspark', 'keras', 'tensorflow', 'pandas', 'sklearn'} & set(sys.modules)))"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"

@@ -1,5 +1,3 @@
-"""Splits are honest: every group is held out once, large ones as often as small ones."""
-
 import numpy as np
 import pytest
 

@@ -37,42 +37,25 @@ COMMANDS = sorted(FOUND)
 
 
 def example(name):
-    """The words after genre-spark of the example in a command's help."""
     said = FOUND[name].epilog
     assert said.startswith(f"Example: genre-spark {name}"), f"{name} has no example"
     return shlex.split(said.partition("genre-spark ")[2].partition(" > ")[0])
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_an_example_that_it_understands(name):
-    arguments = example(name)[len(name.split()) :]
-    assert FOUND[name].make_context(name, arguments).params
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_example_can_be_copied_from_help_as_one_line(name):
+def test_every_command_has_an_example_to_copy_that_it_understands_and_is_in_the_reference(name):
+    command, words = FOUND[name], example(name)[len(name.split()) :]
+    assert command.make_context(name, words).params
     width = {"max_content_width": 200, "terminal_width": 200}
-    told = CliRunner().invoke(cli, [*name.split(), "--help"], **width).stdout
-    assert FOUND[name].epilog in told
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_reference_has_every_command_with_all_that_it_needs(name):
-    rows = re.findall(rf"^\| `({name}\b[^`]*)` \|", REFERENCE.read_text("utf-8"), re.MULTILINE)
-    assert len(rows) == 1
-    needed = [p for p in FOUND[name].params if p.required]
-    told = [
-        p.opts[0] if isinstance(p, click.Option) else p.make_metavar(_context(name)) for p in needed
-    ]
-    assert [one for one in told if one not in rows[0]] == []
-
-
-def _context(name):
-    return click.Context(FOUND[name])
+    assert command.epilog in CliRunner().invoke(cli, [*name.split(), "--help"], **width).stdout
+    (row,) = re.findall(rf"^\| `({name}\b[^`]*)` \|", REFERENCE.read_text("utf-8"), re.MULTILINE)
+    for needed in (one for one in command.params if one.required):
+        is_option = isinstance(needed, click.Option)
+        told = needed.opts[0] if is_option else needed.make_metavar(click.Context(command))
+        assert told in row
 
 
 def completed(line, monkeypatch):
-    """What a shell offers for the last word of a line."""
     monkeypatch.setenv("COMP_WORDS", line)
     monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
     return BashComplete(cli, {}, "genre-spark", "_GENRE_SPARK_COMPLETE").complete().split()
@@ -103,7 +86,6 @@ def test_completion_is_set_up_as_the_reference_says():
 
 
 def on_a_screen(*arguments, **env):
-    """What a command writes to a terminal."""
     ours, theirs = pty.openpty()
     environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
     environment |= {"TERM": "xterm-256color", "COLUMNS": "200", **env}

@@ -135,10 +135,8 @@ def test_centroids_are_means_of_scaled_tracks(found, labels, tracks):
 
 
 def test_typical_tracks_are_the_nearest_of_the_sample(tracks):
-    settings = SETTINGS.model_copy(
-        update={"clustering": SETTINGS.clustering.model_copy(update={"sample_size": 1000})}
-    )
-    found = discovered(tracks, settings)
+    update = {"clustering": SETTINGS.clustering.model_copy(update={"sample_size": 1000})}
+    found = discovered(tracks, SETTINGS.model_copy(update=update))
     for genre in found.discovery.synthetic_genres:
         assert len(genre.typical) == min(profiles.TYPICAL, genre.size)
         assert all(one.artist and one.title for one in genre.typical)
@@ -253,19 +251,9 @@ def test_neighbours_are_the_nearest_others():
     assert found[2][0].distance == 4
 
 
-@pytest.mark.parametrize(
-    ("tables", "expected"),
-    [
-        ([{"rock": 10}, {"pop": 20}, {"jazz": 5}], 1.0),
-        ([{"rock": 10, "pop": 20}, {"rock": 5, "pop": 10}], 0.0),
-        ([{"rock": 10}], 0.0),
-        ([{}, {}], 0.0),
-        ([], 0.0),
-    ],
-    ids=["identical", "independent", "one of each", "no labels", "nothing"],
-)
-def test_nmi_is_1_for_the_same_groups_and_0_for_independent_groups(tables, expected):
-    assert profiles.nmi(list(map(Counter, tables))) == pytest.approx(expected, abs=1e-12)
+@pytest.mark.parametrize("tables", [[{"rock": 10}], [{}, {}], []])
+def test_nmi_is_0_where_there_is_but_one_group_or_none(tables):
+    assert profiles.nmi(list(map(Counter, tables))) == 0.0
 
 
 tables = st.lists(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 50)), max_size=6)

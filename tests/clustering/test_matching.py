@@ -1,5 +1,3 @@
-"""Ids that survive a new fit."""
-
 from pathlib import Path
 
 import numpy as np
@@ -70,15 +68,6 @@ def test_two_groups_become_one_and_the_lost_id_is_retired():
     assert found.change.retired == (SECOND,)
     merged = {one.id: set(one.of) for one in found.change.merged}
     assert merged == {found.ids[LARGEST]: {LARGEST, SECOND}}
-
-
-def test_a_retired_id_stays_retired_over_generations():
-    now = np.where(BEFORE == SECOND, LARGEST, BEFORE)
-    first = follow(now, K)
-    ids = set(first.ids)
-    again = follow(BEFORE, K, bundle(retired=first.retired))
-    assert set(first.retired) - set(range(K)) <= set(again.retired)
-    assert max(ids) >= K  # the empty row got a new one
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 24))

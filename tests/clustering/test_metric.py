@@ -1,5 +1,3 @@
-"""How tracks are compared: by what artists differ in."""
-
 from types import SimpleNamespace
 
 import numpy as np
@@ -82,14 +80,6 @@ def test_variances_are_over_the_tracks_that_have_the_feature():
     np.testing.assert_array_equal(found[:, ENERGY], whole[:, ENERGY])
 
 
-def test_a_feature_that_few_tracks_have_is_not_compared():
-    tracks = drawn((1, 1, 1))
-    scaled = tracks.inputs.scaled.copy()
-    scaled[len(scaled) // 3 :, TEMPO] = np.nan
-    moments = Moments.of(batch(scaled, tracks.inputs.artist))
-    assert metric.fit(moments, SCALER, SETTINGS, "artist").columns == [ENERGY, VALENCE]
-
-
 def test_a_track_that_lacks_a_feature_takes_its_artists_level_and_one_of_nobody_has_no_place():
     one = ClusterMetric(dimensions=(Dimension(column=1, ratio=1, track_weight=0.2, deviation=2),))
     nan = np.nan
@@ -102,9 +92,14 @@ def test_a_track_that_lacks_a_feature_takes_its_artists_level_and_one_of_nobody_
     assert one.can_fit(given_inputs(scaled, mean, counts)).tolist() == [False, False, True]
 
 
-def test_a_feature_in_which_artists_do_not_differ_is_not_compared():
+def test_a_feature_in_which_artists_do_not_differ_or_that_few_tracks_have_is_not_compared():
     fitted = metric.fit(Moments.of(drawn((1, 0, 0.4))), SCALER, SETTINGS, "artist")
     assert fitted.columns == [ENERGY, VALENCE]
+    tracks = drawn((1, 1, 1))
+    scaled = tracks.inputs.scaled.copy()
+    scaled[len(scaled) // 3 :, TEMPO] = np.nan
+    moments = Moments.of(batch(scaled, tracks.inputs.artist))
+    assert metric.fit(moments, SCALER, SETTINGS, "artist").columns == [ENERGY, VALENCE]
     first = fitted.dimensions[0]
     assert first.track_weight == pytest.approx(
         SETTINGS.track_weight * first.ratio / (1 + first.ratio), rel=1e-4

@@ -14,7 +14,6 @@ SETTINGS = load_settings(
 
 
 def groups(k, n=20, noise=0.05):
-    """Points in `k` well separate groups, in random order."""
     rng = np.random.default_rng(0)
     points = np.repeat(4 * np.eye(k), n, axis=0)
     return rng.permutation(points + noise * rng.standard_normal(points.shape))
@@ -49,12 +48,6 @@ def test_stability_of_five_seeds_and_bootstraps_is_higher_for_groups_than_for_a_
     assert (len(firm.seeds), len(firm.bootstraps), firm.tracks) == (10, 5, 240)
     assert firm.summary() == {"seeds": (1, 0), "bootstraps": (1, 0)}
     assert loose.summary()["bootstraps"][0] < 0.8
-
-
-def test_the_same_sample_and_seed_give_the_same_candidates():
-    points = np.random.default_rng(2).normal(size=(120, 3))
-    once, again = (tried_each(points, seed=2) for _ in range(2))
-    assert once == again
 
 
 def test_agreement_of_artists_is_0_by_chance_and_1_where_artists_never_part():

@@ -1,5 +1,3 @@
-"""Names that are true."""
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,6 +67,7 @@ def test_equal_groups_get_numbers_at_last_and_kept_names_stay():
     genres, raw = np.arange(300) % 3, np.ones((300, 1))
     names = naming.name_all(raw, genres, 3, ("energy",))
     assert names == ["mixed tracks", "mixed tracks 2", "mixed tracks 3"]
+    assert naming.name_all(RAW, np.zeros(len(RAW), int), 2, FEATURE_NAMES)[1] == "mixed tracks"
     kept = {1: "old name"}
     assert naming.name_all(RAW, np.arange(len(RAW)) % 3, 3, FEATURE_NAMES, kept)[1] == "old name"
 
@@ -146,8 +145,3 @@ def test_of_energy_and_loudness_a_name_has_one_word_even_if_a_third_feature_lies
     assert len(others) == len(FEATURE_NAMES) - 2 - sum(
         not (one.low_word or one.high_word) for one in AUDIO_FEATURES
     )
-
-
-def test_a_genre_without_tracks_is_called_tracks():
-    names = naming.name_all(RAW, np.zeros(len(RAW), int), 2, FEATURE_NAMES)
-    assert names[1] == "mixed tracks"

@@ -1,5 +1,3 @@
-"""Measures that tell groups from none."""
-
 import numpy as np
 import pytest
 

@@ -1,5 +1,3 @@
-"""Rules in words, and how far they agree."""
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""The synthetic genre of a track."""
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Baselines: what they learn, and that each rates every genre."""
-
 import numpy as np
 import pytest
 from support.samples import make_sample

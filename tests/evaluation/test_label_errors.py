@@ -1,5 +1,3 @@
-"""Labels that held-out predictions contradict."""
-
 import numpy as np
 
 from genre_spark.evaluation import label_errors

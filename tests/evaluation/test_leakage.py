@@ -36,7 +36,6 @@ def test_no_channel_holds_a_label(spark):
 
 
 def corrupted(given, rows):
-    """The tracks with the labels of some rows shifted to other genres."""
     targets = given.targets.copy()
     targets[rows] = np.roll(targets[rows], 1, axis=1)
     return dataclasses.replace(given, targets=targets)

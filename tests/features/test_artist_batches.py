@@ -1,5 +1,3 @@
-"""Batches of complete artist groups, and the pass that brings an artist's tracks together."""
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -57,14 +55,13 @@ def test_statistics_are_of_all_tracks_of_an_artist_and_of_an_artists_album():
     np.testing.assert_allclose(found["t0"][1], scaled[:4].mean(axis=0), atol=2e-5)
     np.testing.assert_allclose(found["t12"][1], scaled[10:].mean(axis=0), atol=2e-5)
     assert [found[one][2] for one in ("t0", "t5", "t12")] == [4, 6, 6]
-
-
-def test_a_track_without_an_album_is_an_album_of_its_own():
+    # A track without an album is an album of its own.
     found = by_id(artist_batches(wire([1, 1, 1, 1], [None, None, 7, 7]), SCALER))
     assert [found[f"t{i}"][2] for i in range(4)] == [1, 1, 2, 2]
 
 
-def test_no_group_is_cut_and_no_track_is_lost(monkeypatch):
+def test_no_group_is_cut_and_no_track_is_lost():
+    assert list(artist_batches(iter([]), SCALER)) == []
     groups = np.repeat(np.arange(40), 10).tolist()
     many = artist_batches(wire(groups, groups), SCALER)
     sizes = [set(batch.groups.sizes.tolist()) for batch in many]
@@ -89,10 +86,6 @@ def test_rows_of_artists_do_not_depend_on_the_order_of_the_rows():
     assert found[0] == found[1] == found[2]
     assert np.any(found[0]["difference"][0])
     assert not np.any(found[0]["difference"][1])  # one track does not tell how they differ
-
-
-def test_an_empty_partition_gives_nothing():
-    assert list(artist_batches(iter([]), SCALER)) == []
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,6 @@ ENDS = ("", "x", "']")
 
 
 def names_of(made):
-    """All names of artists that a text holds."""
     listed = F.expr(all_of(TITLE, T.StringType())).alias(ARTISTS)
     return made.select(TITLE, ARTIST, listed).select(artist_pass.other_artist_keys())
 

@@ -1,5 +1,3 @@
-"""Documents of artists: which 3-grams they have, in whatever order the tracks stand."""
-
 import itertools
 from types import SimpleNamespace
 
@@ -12,7 +10,6 @@ from genre_spark.features.group_statistics import Groups
 
 
 def document(titles, albums=None, artists=None):
-    """The buckets of each artist."""
     n = len(titles)
     names = pa.array(albums, pa.string()) if albums else None
     keys = [0] * n if albums is None else [hash(one or "") for one in albums]

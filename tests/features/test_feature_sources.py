@@ -1,5 +1,3 @@
-"""Features of several sources on one scale."""
-
 from dataclasses import replace
 from types import SimpleNamespace
 

@@ -1,5 +1,3 @@
-"""Statistics of groups of consecutive tracks."""
-
 import itertools
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""From tracks to the network's tensor."""
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,5 +1,3 @@
-"""Words of titles and album names."""
-
 import numpy as np
 import pyarrow as pa
 from support.samples import make_inputs

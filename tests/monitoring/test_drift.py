@@ -12,14 +12,7 @@ from genre_spark.bundle.manifest import Binned, LabelProfile
 from genre_spark.config import load_settings
 from genre_spark.errors import GateError
 from genre_spark.monitoring import distributions, drift
-from genre_spark.monitoring.drift import (
-    OK,
-    STOP,
-    WARN,
-    Coverage,
-    FeatureShift,
-    LabelShift,
-)
+from genre_spark.monitoring.drift import OK, STOP, WARN, Coverage, FeatureShift, LabelShift
 from genre_spark.schema import FEATURE_NAMES
 
 LIMITS = load_settings().drift
@@ -34,6 +27,17 @@ def test_psi_is_zero_for_equal_counts_positive_for_others_and_symmetric(one):
     assert drift.psi(one, other) >= 0.0
     assert drift.psi(one, other) == pytest.approx(drift.psi(other, one))
     assert np.isfinite(drift.psi(one, [0] * len(one)))
+
+
+def test_psi_and_ks_of_few_tracks_are_what_one_counts_by_hand():
+    expected, found = [1, 3, 0], [2, 0, 1]
+    # Half a track is added to each bin for the PSI, and none for the distance.
+    p, q = np.array([1.5, 3.5, 0.5]) / 5.5, np.array([2.5, 0.5, 1.5]) / 4.5
+    by_hand = sum((b - a) * np.log(b / a) for a, b in zip(p, q, strict=True))
+    assert drift.psi(expected, found) == pytest.approx(by_hand)
+    # Shares up to the bins: 1/4, 1, 1 and 2/3, 2/3, 1.
+    assert drift.ks(expected, found) == pytest.approx(2 / 3 - 1 / 4)
+    assert drift.ks(found, expected) == pytest.approx(2 / 3 - 1 / 4)
 
 
 def test_ks_is_that_of_scipy_where_every_value_has_a_bin_and_1_where_there_is_none():
@@ -65,12 +69,16 @@ def level_of(psi, ks=None, name="tempo", tracks=MANY):
     return assessed.level
 
 
-def test_a_distance_beyond_a_limit_warns_or_stops():
+def test_a_distance_beyond_a_limit_warns_or_stops_but_not_of_labels_nor_of_few_tracks():
     assert level_of(LIMITS.warn_psi, LIMITS.warn_ks) == OK
     assert level_of(LIMITS.warn_psi + 0.01, 0.0) == WARN
     assert level_of(0.0, LIMITS.warn_ks + 0.01) == WARN
     assert level_of(LIMITS.stop_psi + 0.01, 0.0) == STOP
     assert level_of(0.0, LIMITS.stop_ks + 0.01) == STOP
+    assert level_of(99.0, 1.0, tracks=LIMITS.min_tracks - 1) == OK
+    assert level_of(99.0, 1.0, tracks=LIMITS.min_tracks) == STOP
+    for name in (drift.CONFIDENCE, *drift.MIXES):
+        assert level_of(99.0, 1.0, name=name) == WARN
 
 
 def test_a_feature_that_lost_its_values_stops_but_one_that_the_catalogue_never_had_only_warns():
@@ -93,13 +101,6 @@ def test_more_tracks_without_features_warn_and_never_stop():
     assert drift.assess(Coverage(MANY, 0.8, 0.75), {}, LIMITS).level == OK
 
 
-def test_too_few_tracks_are_not_assessed_and_labels_never_stop():
-    assert level_of(99.0, 1.0, tracks=LIMITS.min_tracks - 1) == OK
-    assert level_of(99.0, 1.0, tracks=LIMITS.min_tracks) == STOP
-    for name in (drift.CONFIDENCE, *drift.MIXES):
-        assert level_of(99.0, 1.0, name=name) == WARN
-
-
 def test_a_part_of_a_catalogue_is_described_by_the_labels_whose_shares_differ_most():
     whole = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 50, "metal": 50})
     part = LabelProfile(synthetic_genres={"a": 9}, genres={"rock": 9})
@@ -112,7 +113,10 @@ def test_a_part_of_a_catalogue_is_described_by_the_labels_whose_shares_differ_mo
     drift.check(assessed, "a.csv")
 
 
-def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
+def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy_the_farthest_first():
+    many = {f"f{i}": shift(10.0 + i, None) for i in range(8)}
+    said = drift.beyond(drift.assess(Coverage(MANY), many, LIMITS), STOP)
+    assert (said[0], said[-1]) == ("f7 (PSI 17.00)", "3 more")
     far, near = shift(9.0, 0.9), shift(0.0, 0.0)
     assessed = drift.assess(Coverage(MANY), {"tempo": near, "duration_ms": far}, LIMITS)
     # Labels are compared later, and never make up for features.
@@ -129,25 +133,15 @@ def test_what_stops_is_named_with_its_distance_its_limit_and_the_remedy():
     )
 
 
-def test_of_many_the_farthest_are_named():
-    far = {f"f{i}": shift(10.0 + i, None) for i in range(8)}
-    said = drift.beyond(drift.assess(Coverage(MANY), far, LIMITS), STOP)
-    assert said[0] == "f7 (PSI 17.00)"
-    assert said[-1] == "3 more"
-
-
-def test_label_mixes_are_compared_over_all_labels_and_only_where_there_are_any():
+def test_label_mixes_and_confidence_are_compared_where_there_are_any():
     before = LabelProfile(synthetic_genres={"a": 50, "b": 50})
     found = LabelProfile(synthetic_genres={"a": 50, "c": 50})
     assert list(drift.of_labels(before, found)) == ["synthetic_genres"]
     assert drift.of_labels(before, found)["synthetic_genres"].psi > LIMITS.stop_psi
     assert drift.of_labels(before, before)["synthetic_genres"].psi == 0.0
-
-
-def test_confidence_is_compared_bin_by_bin():
-    before = LabelProfile(synthetic_genres={"a": 9}, confidence={"19": 9}, mean_confidence=0.99)
-    found = LabelProfile(synthetic_genres={"a": 9}, confidence={"9": 9}, mean_confidence=0.46)
-    confidence = drift.of_labels(before, found)["confidence"]
+    sure = LabelProfile(synthetic_genres={"a": 9}, confidence={"19": 9}, mean_confidence=0.99)
+    unsure = LabelProfile(synthetic_genres={"a": 9}, confidence={"9": 9}, mean_confidence=0.46)
+    confidence = drift.of_labels(sure, unsure)["confidence"]
     assert (confidence.ks, confidence.mean, confidence.mean_before) == (1.0, 0.46, 0.99)
 
 
@@ -211,17 +205,6 @@ def test_the_label_profile_counts_labels_confidence_and_acceptance(spark, tmp_pa
     assert distributions.label_profile(distributions.label_groups(only_clusters)) == LabelProfile(
         synthetic_genres={"a": 1}
     )
-
-
-def test_psi_and_ks_of_few_tracks_are_what_one_counts_by_hand():
-    """Half a track is added to each bin for the PSI, and none for the distance."""
-    expected, found = [1, 3, 0], [2, 0, 1]
-    p, q = np.array([1.5, 3.5, 0.5]) / 5.5, np.array([2.5, 0.5, 1.5]) / 4.5
-    by_hand = sum((b - a) * np.log(b / a) for a, b in zip(p, q, strict=True))
-    assert drift.psi(expected, found) == pytest.approx(by_hand)
-    # Shares up to the bins: 1/4, 1, 1 and 2/3, 2/3, 1.
-    assert drift.ks(expected, found) == pytest.approx(2 / 3 - 1 / 4)
-    assert drift.ks(found, expected) == pytest.approx(2 / 3 - 1 / 4)
 
 
 def test_a_shift_to_higher_bins_is_reported_as_higher():

@@ -13,8 +13,6 @@ HOSTILE = "left out: rock\x1b[2J\nERROR: all is lost\u202e"
 
 @pytest.fixture
 def logged(capfd):
-    """Logs a warning, and gives what reaches standard error."""
-
     def log(kind, message, *arguments):
         json_logs.configure(kind, False, "run", "score")
         logging.getLogger("genre_spark.test").warning(message, *arguments)
@@ -36,12 +34,20 @@ def test_no_log_holds_a_password(logged, kind):
     assert "http://***@host:9091" in told
 
 
-@pytest.mark.parametrize("url", ["http://me:secret@[bad", "http://me:secret@host:port/", "http://"])
-def test_a_url_that_is_none_is_a_warning_without_its_password(caplog, url):
-    metrics = pytest.importorskip("genre_spark.monitoring.prometheus")
-    metrics.send(url, FinishedRun("score", "a", exit_code=0, seconds=1))
-    assert "metrics could not be written" in caplog.text
-    assert "secret" not in caplog.text
+RUN = FinishedRun("score", "a", exit_code=0, seconds=1)
+UNREACHABLE = [
+    "{tmp}/no/folder", "http://me:secret@127.0.0.1:9", "http://me:secret@[bad",
+    "http://me:secret@host:port/", "http://",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", UNREACHABLE)
+@pytest.mark.parametrize("kind", ["prometheus", "openlineage"])
+def test_where_nothing_can_be_sent_is_a_warning_without_a_password(caplog, tmp_path, kind, target):
+    sender = pytest.importorskip(f"genre_spark.monitoring.{kind}")
+    sender.send(target.format(tmp=tmp_path), RUN)
+    (told,) = [one for one in caplog.messages if "could not be" in one]
+    assert "secret" not in told
 
 
 @pytest.mark.parametrize("kind", ["prometheus", "openlineage"])
@@ -50,9 +56,8 @@ def test_a_file_of_somebody_else_is_neither_replaced_nor_appended_to(caplog, tmp
     mine, own = tmp_path / "notes.txt", tmp_path / "own"
     mine.write_text("mine")
     os.mkfifo(tmp_path / "pipe")
-    run = FinishedRun("score", "a", exit_code=0, seconds=1)
     for target in (mine, tmp_path / "pipe", own, own):
-        sender.send(str(target), run)
+        sender.send(str(target), RUN)
     assert mine.read_text() == "mine"
     assert "notes.txt: holds something else; it is left as it is" in caplog.text
     assert len(caplog.records) == 2

@@ -1,5 +1,3 @@
-"""Commands refuse an output that would destroy what they read, before any work."""
-
 from pathlib import Path
 
 import pytest

@@ -2,13 +2,13 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 import uuid
@@ -21,7 +21,9 @@ import pytest
 from genre_spark.errors import InputError, OutputError, listed
 from genre_spark.platform import atomic_directory, locks
 from genre_spark.platform.atomic_directory import (
+    CATALOGUE,
     MANIFEST,
+    STUDY,
     check_target,
     publishing,
     read_manifest,
@@ -29,8 +31,6 @@ from genre_spark.platform.atomic_directory import (
 )
 from genre_spark.platform.hadoop import storage_of
 from genre_spark.platform.storage import LocalStorage, is_remote
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,12 @@ def put(storage, path, content):
         stage(storage, target, content)
 
 
+def write(path, text="mine"):
+    """A file of somebody else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
 def seen(folder):
     """What a reader finds: the content, once it is known to be whole; None where nothing is."""
     if not folder.exists():
@@ -82,19 +88,6 @@ def refusal(error, call, *arguments):
     with pytest.raises(error) as refused:
         call(*arguments)
     return str(refused.value)
-
-
-def seen_by_a_run_that_fails(storage, path, tmp_path):
-    """What readers see while the next run is at work, which fails then."""
-    found = []
-
-    def run():
-        with publishing(storage, path):
-            found.append(seen(tmp_path / "out"))
-            raise RuntimeError("failed")
-
-    refusal(RuntimeError, run)
-    return found[0]
 
 
 def hold(storage, path, text=None, token="a" * 32, **holder):
@@ -147,11 +140,9 @@ def test_a_folder_that_is_mounted_from_the_same_disk_is_no_output(tmp_path, monk
     place = str(tmp_path / "my data").replace(" ", "\\040")
     (tmp_path / "mounts").write_text(f"36 35 98:0 /other {place} rw master:1 - ext4 /dev/sda1 rw\n")
     monkeypatch.setattr(atomic_directory, "MOUNTS", tmp_path / "mounts")
-    told = refusal(
-        OutputError, atomic_directory.check_target, LocalStorage(), str(tmp_path / "my data"), []
-    )
+    told = refusal(OutputError, check_target, LocalStorage(), str(tmp_path / "my data"), [])
     assert "is a mount point, which cannot be exchanged" in told
-    atomic_directory.check_target(LocalStorage(), str(tmp_path / "my data" / "labelled"), [])
+    check_target(LocalStorage(), str(tmp_path / "my data" / "labelled"), [])
 
 
 # Publishing
@@ -288,8 +279,7 @@ def test_a_directory_with_a_file_not_published_by_genre_spark_is_refused_and_lef
     if published:
         put(storage, out, "first")
     for name, content in foreign.items():
-        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "out" / name).write_text(content)
+        write(tmp_path / "out" / name, content)
     before = contents(tmp_path)
     output = str(tmp_path / "out")
     told = refusal(OutputError, check_target, storage, output, [])
@@ -306,36 +296,39 @@ def contents(folder):
 
 
 def test_a_file_and_a_directory_without_a_list_of_its_files_are_refused(storage, tmp_path):
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / MANIFEST).write_text('{"made_by": "genre-spark"}')
+    write(tmp_path / "file")
+    write(tmp_path / "old" / MANIFEST, '{"made_by": "genre-spark"}')
+    (tmp_path / "folder" / "mine").mkdir(parents=True)
     for name, told in {
         "file": "holds what genre-spark did not publish (file)",
+        "folder": "holds what genre-spark did not publish (mine/)",
         "old": "was published by an older genre-spark, which did not list its files",
     }.items():
         assert told in refusal(OutputError, check_target, storage, str(tmp_path / name), [])
 
 
-FOREIGN = ["notes.txt", "part-mine.parquet", "_quarantine/mine.xlsx", "deep/in/it/notes.txt"]
+FOREIGN = ["notes.txt", "part-mine.parquet", "deep/in/it/notes.txt", "an empty folder/"]
 
 
 @pytest.mark.usefixtures("switch")
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_file_that_is_put_into_the_output_during_a_run_is_kept_beside_it(
+def test_what_is_put_into_the_output_during_a_run_is_kept_beside_it(
     storage, out, tmp_path, caplog, name
 ):
     put(storage, out, "first")
     with publishing(storage, out) as target:
         stage(storage, target, "second")
-        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "out" / name).write_text("mine")
+        if name.endswith("/"):
+            (tmp_path / "out" / name).mkdir()
+        else:
+            write(tmp_path / "out" / name)
     assert seen(tmp_path / "out") == "second"
-    kept = target.kept.removeprefix("file:")
-    assert contents(tmp_path / Path(kept).name) == {name: "mine"}
-    assert beside(tmp_path) == {Path(kept).name}
-    assert (
-        f"{out}: held what genre-spark had not published ({name}); it is kept in {target.kept}"
-    ) in caplog.text
+    kept = tmp_path / Path(target.kept).name
+    assert (kept / name).exists()
+    assert contents(kept) == ({} if name.endswith("/") else {name: "mine"})
+    assert beside(tmp_path) == {kept.name}
+    told = f"{out}: held what genre-spark had not published ({name}); it is kept in {target.kept}"
+    assert told in caplog.text
 
 
 @pytest.mark.usefixtures("switch")
@@ -346,9 +339,8 @@ def test_a_retired_catalogue_keeps_its_manifest_until_foreign_files_are_safe(
     refuse(monkeypatch, storage, "rename", lambda one, other: other == target.kept)
     with contextlib.suppress(OutputError), publishing(storage, out) as target:
         stage(storage, target, "second")
-        (tmp_path / "out" / "notes.txt").write_text("mine")
-    left = set(contents(tmp_path / Path(target.retired).name))
-    assert {MANIFEST, "notes.txt"} <= {name for name in left if not name.endswith(".crc")}
+        write(tmp_path / "out" / "notes.txt")
+    assert {MANIFEST, "notes.txt"} <= set(contents(tmp_path / Path(target.retired).name))
 
 
 @pytest.mark.parametrize("what", ["a file", "a directory", "a link to a directory"])
@@ -358,40 +350,26 @@ def test_what_is_put_in_the_place_of_the_output_during_a_run_is_kept_beside_it(
 ):
     if before:
         put(storage, out, before)
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "notes.txt").write_text("mine")
+    write(tmp_path / "elsewhere" / "notes.txt")
     with publishing(storage, out) as target:
         stage(storage, target, "second")
         if before:
             (tmp_path / "out").rename(tmp_path / "moved")
-        if what == "a file":
-            (tmp_path / "out").write_text("mine")
-        elif what == "a directory":
-            (tmp_path / "out").mkdir()
-            (tmp_path / "out" / "notes.txt").write_text("mine")
-        else:
+        if what == "a link to a directory":
             (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
+        else:
+            write(tmp_path / "out" / ("" if what == "a file" else "notes.txt"))
     assert seen(tmp_path / "out") == "second"
     kept = tmp_path / Path(target.kept).name
     assert (kept if what == "a file" else kept / "notes.txt").read_text() == "mine"
     assert (tmp_path / "elsewhere" / "notes.txt").read_text() == "mine"
 
 
-def test_an_empty_folder_that_is_put_into_the_output_is_refused_or_kept_too(storage, out, tmp_path):
-    put(storage, out, "first")
-    with publishing(storage, out) as target:
-        stage(storage, target, "second")
-        (tmp_path / "out" / "mine").mkdir()
-    assert (tmp_path / Path(target.kept).name / "mine").is_dir()
-    (tmp_path / "out" / "mine").mkdir()
-    assert "did not publish (mine/)" in refusal(OutputError, check_target, storage, out, [])
-
-
 def test_a_file_that_is_named_like_a_checksum_of_hadoop_is_kept_too(tmp_path):
     storage, out = LocalStorage(), str(tmp_path.resolve() / "out")
     put(storage, out, "first")
-    (tmp_path / "out" / ".part-0.parquet.crc").write_text("hadoop's")
-    (tmp_path / "out" / ".mine.crc").write_text("mine")
+    write(tmp_path / "out" / ".part-0.parquet.crc", "hadoop's")
+    write(tmp_path / "out" / ".mine.crc")
     put(storage, out, "second")
     assert [path.name for path in tmp_path.glob("out.kept-*/*")] == [".mine.crc"]
 
@@ -413,22 +391,24 @@ def test_where_nothing_may_be_replaced_what_appears_meanwhile_is_left_as_it_is(
     def run():
         with publishing(storage, out, kind=None) as target:
             storage.make_dirs(target.staging)
-            (tmp_path / "out").mkdir()
-            (tmp_path / "out" / "notes.txt").write_text("mine")
+            write(tmp_path / "out" / "notes.txt")
 
     assert "appeared while a new one was being made" in refusal(OutputError, run)
     assert contents(tmp_path) == {"out/notes.txt": "mine"}
 
 
-def test_what_is_staged_is_on_the_disk_before_the_old_one_is_deleted(tmp_path, monkeypatch):
-    storage, out, calls = LocalStorage(), str(tmp_path.resolve() / "out"), []
+def test_on_a_local_disk_all_is_synced_in_time_and_readers_find_a_catalogue_at_every_step(
+    tmp_path, monkeypatch
+):
+    storage, out, steps = LocalStorage(), str(tmp_path.resolve() / "out"), []
     put(storage, out, "first")
-    for name in ("sync", "exchange", "sync_names", "delete_file"):
+    for name in ("sync", "rename", "exchange", "sync_names", "delete_file"):
         original = getattr(storage, name)
 
         def spy(*given, name=name, original=original):
-            calls.append(name)
-            return original(*given)
+            done = original(*given)
+            steps.append((name, seen(tmp_path / "out")))
+            return done
 
         monkeypatch.setattr(storage, name, spy)
     synced = []
@@ -437,8 +417,9 @@ def test_what_is_staged_is_on_the_disk_before_the_old_one_is_deleted(tmp_path, m
     )
     with publishing(storage, out) as target:
         stage(storage, target, "second")
-    assert calls[:3] == ["sync", "exchange", "sync_names"]
-    assert set(calls[3:]) == {"delete_file"}
+    assert steps[:2] == [("sync", "first"), ("rename", "first")]
+    assert steps[2:4] == [("exchange", "second"), ("sync_names", "second")]
+    assert set(steps[4:]) == {("delete_file", "second")}
     for name in ("", "/part-0.parquet", f"/{MANIFEST}"):
         assert f"{target.staging}{name}" in synced
     assert str(Path(out).parent) in synced
@@ -455,16 +436,6 @@ def test_beside_a_catalogue_at_the_root_of_a_file_system_all_names_are_valid_the
             assert (parsed.getAuthority() or "") == root.removeprefix("hdfs://")
 
 
-def test_locks_beside_a_catalogue_at_the_root_are_looked_for_there(monkeypatch):
-    storage, listed = LocalStorage(), []
-    for name in ("write_text", "delete"):
-        monkeypatch.setattr(storage, name, lambda *_: None)
-    monkeypatch.setattr(storage, "names", lambda directory: listed.append(directory) or [])
-    stem = atomic_directory.Target("hdfs://node:8020/labelled", "x").lock
-    with locks.held(storage, "out", stem):
-        assert listed == ["hdfs://node:8020/"]
-
-
 def test_a_catalogue_is_published_at_the_root_of_a_hadoop_file_system(spark, tmp_path):
     configuration = spark.sparkContext._jsc.hadoopConfiguration()
     configuration.set("fs.viewfs.mounttable.node.linkMergeSlash", f"file://{tmp_path}")
@@ -479,7 +450,7 @@ def test_what_hadoop_refuses_is_reported_in_one_line_with_exit_code_6(spark, tmp
     from genre_spark.platform.hadoop import HadoopStorage
 
     storage = HadoopStorage(spark, "file:///")
-    (tmp_path / "file").write_text("mine")
+    write(tmp_path / "file")
     inside, absent = f"file:{tmp_path}/file/x", f"file:{tmp_path}/absent"
     (tmp_path / "folder").mkdir()
     for call in (
@@ -568,10 +539,6 @@ def test_an_object_store_is_refused_unless_a_gap_is_allowed(storage, tmp_path, m
     assert check_target(storage, output, [], allow_gap=True) == storage.resolve(output)
 
 
-def test_local_disks_and_hdfs_rename_whole_directories(storage):
-    assert storage.renames_whole
-
-
 @pytest.mark.parametrize(
     ("output", "given"),
     [("/", "/data"), ("s3a://box/", "s3a://box/tracks"), ("s3a://box/", "s3a://box/labels/old")],
@@ -603,7 +570,7 @@ def test_behind_a_link_the_real_directory_is_replaced_and_the_link_stays(tmp_pat
 
 
 def test_a_parent_that_cannot_be_made_is_reported(storage, tmp_path):
-    (tmp_path / "file").write_text("mine")
+    write(tmp_path / "file")
     path = storage.resolve(str(tmp_path / "file" / "out"))
     assert "cannot be " in refusal(OutputError, put, storage, path, "first")
 
@@ -611,66 +578,72 @@ def test_a_parent_that_cannot_be_made_is_reported(storage, tmp_path):
 # Two runs at once, and runs that died
 
 
-def test_a_second_run_is_refused_and_told_who_is_writing(storage, out, tmp_path):
+def test_a_second_run_is_refused_and_told_who_is_writing_as_the_lock_says(storage, out, tmp_path):
     with publishing(storage, out) as target:
         stage(storage, target, "first")
         told = refusal(OutputError, put, storage, out, "second")
-        assert told.startswith(
-            f"{out}: another run is writing there, process {os.getpid()} on"
-            f" {socket.gethostname()} since 20"
-        )
-        assert f"or delete {target.lock}" in told
+        (name,) = [n for n in storage.names(target.parent) if ".lock-" in n]
+        holder = json.loads(storage.read_text(f"{target.parent}/{name}"))
+    assert told.startswith(
+        f"{out}: another run is writing there, process {os.getpid()} on {socket.gethostname()}"
+        f" since {holder['since']}. "
+    )
+    assert told.endswith(f"or delete {target.lock}{holder['token']}")
+    assert name.endswith(f".lock-{holder['token']}")
+    assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
+    assert holder["since"].endswith("+00:00")
     assert seen(tmp_path / "out") == "first"
     assert beside(tmp_path) == set()
 
 
-DEAD = {
-    "of a dead process": lambda dead: {"machine": locks._machine(), "pid": dead},
-    "of a process whose id was given again": lambda _: {
-        "machine": locks._machine(), "pid": os.getppid(), "started": "1"
-    },
-    "of another machine whose lease has ended": lambda _: {"machine": "another", "pid": 1},
-    "empty and old": lambda _: {"text": ""},
-    "half written and old": lambda _: {"text": '{"host": "'},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", DEAD)
-def test_a_lock_of_nobody_is_taken_over(storage, out, tmp_path, dead, kind):
-    lock = hold(storage, out, **DEAD[kind](dead))
-    if "old" in kind or "lease" in kind:
-        grow_old(lock)
-    put(storage, out, "first")
-    assert seen(tmp_path / "out") == "first"
-    assert beside(tmp_path) == set()
-
-
-# Who holds a lock, and how a refusal names the holder; None stands for a dead process.
-ALIVE = {
-    "another machine": ({"machine": "another", "host": "h", "pid": None}, "{dead} on h since 2024-01-01"),
-    "another container with the same host name": (
+# Who holds a lock, and how a refusal names the holder, if it may be alive; None stands for the number of
+# a process that is no more.
+HERE, AT = locks._machine(), "since 2024-01-01"
+LOCKS = {
+    "of a dead process": ({"machine": HERE, "pid": None}, None),
+    "of a process whose id was given again": (
+        {"machine": HERE, "pid": os.getppid(), "started": "1"}, None
+    ),
+    "of another machine, old": ({"machine": "another", "pid": 1}, None),
+    "empty, old": ({"text": ""}, None),
+    "half written, old": ({"text": '{"host": "'}, None),
+    "of another machine": (
+        {"machine": "another", "host": "h", "pid": None}, f"{{dead}} on h {AT}"
+    ),
+    "of another container with the same host name": (
         {"machine": "another", "host": socket.gethostname(), "pid": None},
-        f"{{dead}} on {socket.gethostname()} since 2024-01-01",
+        f"{{dead}} on {socket.gethostname()} {AT}",
     ),
-    "a living process": (
-        {"machine": locks._machine(), "host": "h", "pid": os.getppid(), "started": locks._started(os.getppid())},
-        f"{os.getppid()} on h since 2024-01-01",
+    "of a living process": (
+        {"machine": HERE, "host": "h", "pid": os.getppid(), "started": locks._started(os.getppid())},
+        f"{os.getppid()} on h {AT}",
     ),
-    "one who has written nothing yet": ({"text": ""}, "? on ? since ?"),
-    "one who writes": ({"text": '{"host": "'}, "? on ? since ?"),
+    "of one who has written nothing yet": ({"text": ""}, "? on ? since ?"),
+    "of one who writes": ({"text": '{"host": "'}, "? on ? since ?"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("holder", "named"), ALIVE.values(), ids=ALIVE)
-def test_a_lock_whose_holder_may_be_alive_is_left_alone(
-    storage, out, tmp_path, dead, holder, named
+@pytest.mark.parametrize("kind", LOCKS)
+def test_a_lock_of_nobody_is_taken_over_and_one_whose_holder_may_be_alive_is_left_alone(
+    storage, out, tmp_path, dead, pauses, kind
 ):
+    holder, named = LOCKS[kind]
     lock = hold(storage, out, **{k: dead if v is None else v for k, v in holder.items()})
+    if "old" in kind:
+        grow_old(lock)
     before = storage.read_text(lock)
-    told = refusal(OutputError, put, storage, out, "first")
-    assert f"another run is writing there, process {named.format(dead=dead)}" in told
-    assert storage.read_text(lock) == before
-    assert seen(tmp_path / "out") is None
+    if named is None:
+        put(storage, out, "first")
+        assert seen(tmp_path / "out") == "first"
+        assert beside(tmp_path) == set()
+    else:
+        told = refusal(OutputError, put, storage, out, "first")
+        assert f"another run is writing there, process {named.format(dead=dead)}" in told
+        assert storage.read_text(lock) == before
+        assert seen(tmp_path / "out") is None
+        # Tried four times.
+        assert len(pauses) == 3
+        assert all(0 <= one <= 0.5 for one in pauses)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
@@ -699,23 +672,6 @@ def test_where_nobody_may_look_a_lock_of_this_machine_holds_until_its_lease_ends
     grow_old(lock)
     put(LocalStorage(), out, "first")
     assert beside(tmp_path) == set()
-
-
-def test_a_run_tries_four_times_with_pauses_between_them(storage, out, pauses):
-    hold(storage, out, machine="another", pid=1)
-    refusal(OutputError, put, storage, out, "first")
-    assert len(pauses) == 3
-    assert all(0 <= one <= 0.5 for one in pauses)
-
-
-def test_a_lock_holds_what_people_need_to_find_its_run(storage, out):
-    with publishing(storage, out) as target:
-        (name,) = [n for n in storage.names(target.parent) if ".lock-" in n]
-        holder = json.loads(storage.read_text(f"{target.parent}/{name}"))
-        stage(storage, target, "first")
-    assert name.endswith(f".lock-{holder['token']}")
-    assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
-    assert holder["since"].endswith("+00:00")
 
 
 def test_a_run_renews_its_lease(storage, out):
@@ -839,19 +795,19 @@ def test_what_a_killed_run_left_is_put_back_if_it_is_whole_and_deleted_if_not(
     put(storage, out, "first")
     hold(storage, out, machine=locks._machine(), pid=dead)
     leave(storage, tmp_path)
-    if next_run_fails:
-        assert seen_by_a_run_that_fails(storage, out, tmp_path) == found
+    with contextlib.suppress(RuntimeError), publishing(storage, out) as target:
         assert seen(tmp_path / "out") == found
-    else:
-        put(storage, out, "second")
-        assert seen(tmp_path / "out") == "second"
+        if next_run_fails:
+            raise RuntimeError
+        stage(storage, target, "second")
+    assert seen(tmp_path / "out") == (found if next_run_fails else "second")
     assert beside(tmp_path) == set()
 
 
 def test_what_lies_beside_the_output_and_is_not_of_a_run_is_left_alone(storage, out, tmp_path):
     others = {".out.notes", ".out.staging", ".out.lock-picking", ".other.lock", "out.staging-1"}
     for name in others:
-        (tmp_path / name).write_text("mine")
+        write(tmp_path / name)
     put(storage, out, "first")
     put(storage, out, "second")
     assert beside(tmp_path) == others
@@ -867,69 +823,67 @@ def test_a_run_into_a_sibling_whose_name_goes_on_is_left_alone(storage, out, tmp
     assert seen(tmp_path / "out.v2") == "sibling"
 
 
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_at(name, call=1, exchanges=True):
+    """A run that is killed in place of one of the storage's steps, by default of the first one."""
+
+    def run(storage, target):
+        stage(storage, target, "second")
+        earlier, original = iter(range(1, call)), getattr(storage, name)
+
+        def step(*given):
+            if next(earlier, None) is None:
+                kill()
+            return original(*given)
+
+        setattr(storage, name, step)
+        if not exchanges:
+            storage.exchange = lambda one, other: False
+
+    return run
+
+
+def while_staging(storage, target):
+    storage.make_dirs(target.staging)
+    storage.write_text(f"{target.staging}/part-0.parquet", "x")
+    kill()
+
+
+# What a run does until it is killed, and what readers find then; None: nothing whole.
 KILLED = {
-    "before anything is staged": "kill()",
-    "while staging": "storage.make_dirs(target.staging); storage.write_text(target.staging + '/part-0.parquet', 'x'); kill()",
-    "before the switch": "stage(target); storage.sync = kill",
-    "between making ready and the switch": "stage(target); storage.exchange = kill",
-    "after the switch": "stage(target); storage.delete_file = kill",
-    "while the old one is deleted": "stage(target); storage.delete_file = once(storage.delete_file)",
-    "between two renames": "stage(target); storage.exchange = never; storage.rename = third(storage.rename)",
-    "after two renames": "stage(target); storage.exchange = never; storage.delete_file = kill",
+    "before anything is staged": (kill, "first"),
+    "while staging": (while_staging, "first"),
+    "before the switch": (killed_at("sync"), "first"),
+    "between making ready and the switch": (killed_at("exchange"), "first"),
+    "after the switch": (killed_at("delete_file"), "second"),
+    "while the old one is deleted": (killed_at("delete_file", call=2), "second"),
+    # After those to retired, back to staging, and of the old one to retired.
+    "between two renames": (killed_at("rename", call=4, exchanges=False), None),
+    "after two renames": (killed_at("delete_file", exchanges=False), "second"),
 }
-_SWITCHED = {"after the switch", "while the old one is deleted", "after two renames"}
 
 
 @pytest.mark.parametrize("moment", KILLED)
 @pytest.mark.parametrize("foreign", [True, False])
 def test_a_run_that_is_killed_loses_nothing_and_blocks_nothing(tmp_path, moment, foreign):
-    storage = LocalStorage()
+    storage, (run, after) = LocalStorage(), KILLED[moment]
     path = storage.resolve(str(tmp_path / "out"))
     put(storage, path, "first")
-    program = textwrap.dedent("""
-        import os, signal, sys
-        from genre_spark.platform import atomic_directory
-        from genre_spark.platform.storage import LocalStorage
 
-        storage, (_, path, moment, foreign) = LocalStorage(), sys.argv
-
-        def kill(*_):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        def never(*_):
-            return False
-
-        def after(n, call):
-            calls = []
-            def then_kill(*given):
-                call(*given)
-                calls.append(given)
-                if len(calls) == n:
-                    kill()
-            return then_kill
-
-        def once(call):
-            return after(1, call)
-
-        def third(call):  # to retired, back to staging, the old one to retired
-            return after(3, call)
-
-        def stage(target):
-            storage.make_dirs(target.staging)
-            storage.write_text(target.staging + "/part-0.parquet", "second")
-            storage.write_text(target.staging + "/part-second.parquet", "second")
-            atomic_directory.write_manifest(storage, target, {"content": "second"})
-
-        with atomic_directory.publishing(storage, path) as target:
+    def process():
+        with publishing(storage, path) as target:
             if foreign:
-                storage.write_text(path + "/mine.txt", "mine")
-            exec(moment)
-    """)
-    given = [path, KILLED[moment], "yes" if foreign else ""]
-    done = subprocess.run([sys.executable, "-c", program, *given], cwd=ROOT)
-    assert done.returncode == -signal.SIGKILL
-    after = "second" if moment in _SWITCHED else "first"
-    assert foreign or moment == "between two renames" or seen(tmp_path / "out") == after
+                storage.write_text(f"{path}/mine.txt", "mine")
+            run(storage, target)
+
+    forked = multiprocessing.get_context("fork").Process(target=process)
+    forked.start()
+    forked.join()
+    assert forked.exitcode == -signal.SIGKILL
+    assert foreign or seen(tmp_path / "out") == after
     put(storage, path, "third")
     assert seen(tmp_path / "out") == "third"
     mine = [path.read_text() for path in tmp_path.rglob("mine.txt")]
@@ -937,27 +891,7 @@ def test_a_run_that_is_killed_loses_nothing_and_blocks_nothing(tmp_path, moment,
     put(storage, check_target(storage, path, []), "fourth")
 
 
-# What publishing must not do
-
-
-def test_on_a_local_disk_readers_find_a_catalogue_at_every_step_of_the_switch(
-    tmp_path, monkeypatch
-):
-    storage, found = LocalStorage(), []
-    put(storage, f"{tmp_path}/out", "first")
-
-    def watched(step):
-        def take(*paths):
-            done = step(*paths)
-            found.append(seen(tmp_path / "out"))
-            return done
-
-        return take
-
-    for name in ("rename", "exchange"):
-        monkeypatch.setattr(storage, name, watched(getattr(storage, name)))
-    put(storage, f"{tmp_path}/out", "second")
-    assert found == ["first", "second"]
+# What else publishing needs
 
 
 @pytest.mark.parametrize(
@@ -984,32 +918,31 @@ def test_a_message_names_three_files_and_counts_the_others(n, told):
 def test_a_published_directory_is_its_listed_files_the_manifest_last_and_all_others(tmp_path):
     storage, path = LocalStorage(), f"{tmp_path}/out"
     put(storage, path, "first")
-    (tmp_path / "out" / "zz.txt").write_text("mine")
-    (tmp_path / "out" / "aa.txt").write_text("mine")
-    (tmp_path / "out" / "part-first.parquet").write_text("longer than it was")
-    ours, others = atomic_directory.divide(storage, path, atomic_directory.CATALOGUE)
+    write(tmp_path / "out" / "zz.txt")
+    write(tmp_path / "out" / "aa.txt")
+    write(tmp_path / "out" / "part-first.parquet", "longer than it was")
+    ours, others = atomic_directory.divide(storage, path, CATALOGUE)
     assert ours == ["part-0.parquet", MANIFEST]
     assert others == ["aa.txt", "part-first.parquet", "zz.txt"]
     # Of another kind, or of none, nothing there is ours.
-    for kind in (atomic_directory.STUDY, None):
+    for kind in (STUDY, None):
         assert atomic_directory.divide(storage, path, kind) == ([], sorted([*ours, *others]))
 
 
 def test_a_manifest_of_another_kind_and_one_without_a_list_have_no_effect(tmp_path):
     storage, path = LocalStorage(), f"{tmp_path}/out"
-    with publishing(storage, path, kind=atomic_directory.STUDY) as target:
+    with publishing(storage, path, kind=STUDY) as target:
         storage.make_dirs(target.staging)
         storage.write_text(f"{target.staging}/page.html", "page")
-        write_manifest(storage, target, {}, atomic_directory.STUDY)
-    ours, others = atomic_directory.divide(storage, path, atomic_directory.STUDY)
-    assert (ours, others) == (["page.html", "evaluation.json"], [])
-    assert not atomic_directory.is_partial(storage, path, atomic_directory.STUDY)
+        write_manifest(storage, target, {}, STUDY)
+    assert atomic_directory.divide(storage, path, STUDY) == (["page.html", STUDY], [])
+    assert not atomic_directory.is_partial(storage, path, STUDY)
     (tmp_path / "out" / "page.html").unlink()
-    assert atomic_directory.is_partial(storage, path, atomic_directory.STUDY)
-    assert not atomic_directory.is_partial(storage, path, atomic_directory.CATALOGUE)
+    partial = [atomic_directory.is_partial(storage, path, kind) for kind in (STUDY, CATALOGUE)]
+    assert partial == [True, False]
     manifest = {"made_by": "genre-spark", "files": ["page.html"]}
-    storage.write_text(f"{path}/evaluation.json", json.dumps(manifest))
-    assert atomic_directory.divide(storage, path, atomic_directory.STUDY)[0] == []
+    storage.write_text(f"{path}/{STUDY}", json.dumps(manifest))
+    assert atomic_directory.divide(storage, path, STUDY)[0] == []
 
 
 def test_a_quarantine_is_hidden_from_readers_that_look_for_parquet_files(tmp_path):

@@ -1,5 +1,3 @@
-"""Finding a Java, or saying how to get one; the Javas here are scripts."""
-
 import os
 import stat
 
@@ -94,16 +92,15 @@ def test_a_java_that_is_too_old_or_absent_is_passed_over(nowhere, make_java, tmp
         assert java.find_java_home() == new
 
 
-def test_a_link_on_the_path_leads_to_the_home_behind_it(nowhere, make_java, tmp_path):
+def test_a_java_is_found_behind_a_link_on_the_path_and_where_a_mac_keeps_it(
+    nowhere, make_java, tmp_path
+):
+    mac = make_java("usual/temurin-17.jdk/Contents/Home", 'openjdk version "17"')
+    assert java.find_java_home() == mac
     home = make_java("real", 'openjdk version "17"')
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "java").symlink_to(home / "bin" / "java")
     nowhere.setenv("PATH", f"{tmp_path}/links:/bin")
-    assert java.find_java_home() == home
-
-
-def test_a_java_is_found_where_a_mac_keeps_it(nowhere, make_java):
-    home = make_java("usual/temurin-17.jdk/Contents/Home", 'openjdk version "17"')
     assert java.find_java_home() == home
 
 
@@ -134,25 +131,25 @@ def test_set_up_prints_the_home_it_found_and_nothing_else(nowhere, make_java, ca
     assert capsys.readouterr() == (f"{home}\n", "")
 
 
-def test_set_up_says_the_one_command_to_type_where_it_may_not_install(
-    install_program, monkeypatch, capsys
+@pytest.mark.parametrize(
+    ("user", "managers", "told"),
+    [
+        (
+            1000,
+            ["apt-get", "sudo"],
+            "genre-spark needs Java 17 or newer for Spark. Type:"
+            " sudo apt-get install -y openjdk-17-jre-headless\n",
+        ),
+        (0, ["apk"], "No Java 17+ found; running: apk add openjdk17-jre-headless\n"),
+    ],
+    ids=["the command to type where it may not install", "an installation that was in vain"],
+)
+def test_set_up_without_a_java_fails_and_says(
+    install_program, monkeypatch, capfd, user, managers, told
 ):
-    install_program("apt-get", "sudo")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    install_program(*managers)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
     assert java.main() == 2
-    assert capsys.readouterr() == (
-        "",
-        "genre-spark needs Java 17 or newer for Spark. Type:"
-        " sudo apt-get install -y openjdk-17-jre-headless\n",
-    )
-
-
-def test_set_up_installs_where_it_may_and_reports_when_that_was_in_vain(
-    install_program, monkeypatch, capfd
-):
-    install_program("apk")
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert java.main() == 2
-    told = capfd.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("No Java 17+ found; running: apk add openjdk17-jre-headless\n")
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(told)

@@ -1,5 +1,3 @@
-"""What is told of how far Spark has come."""
-
 import re
 import threading
 import time
@@ -60,18 +58,15 @@ def test_spark_is_watched_while_it_works(spark, plain, monkeypatch, capsys):
     assert all(re.fullmatch(line, told) for told in said[1:])
 
 
-def test_a_line_that_stays_comes_seldom(plain, capsys):
-    plain.report_progress("resting")
-    plain.add("pass 1, 50%, 0:10 left")
-    assert capsys.readouterr().err == "resting\n"
-
-
-def test_a_quiet_terminal_prints_nothing(monkeypatch, capsys):
-    monkeypatch.setattr(terminal, "_BETWEEN_LINES", 0)
-    quiet = Terminal(silent=True)
-    quiet.report_progress("resting")
-    quiet.add("pass 1, 50%, 0:10 left")
-    assert capsys.readouterr() == ("", "")
+@pytest.mark.parametrize(("between", "silent", "shown"), [(60, False, "resting\n"), (0, True, "")])
+def test_a_line_that_stays_comes_seldom_and_a_quiet_terminal_prints_nothing(
+    monkeypatch, capsys, between, silent, shown
+):
+    monkeypatch.setattr(terminal, "_BETWEEN_LINES", between)
+    told = Terminal(silent=silent)
+    told.report_progress("resting")
+    told.add("pass 1, 50%, 0:10 left")
+    assert capsys.readouterr() == ("", shown)
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")

@@ -1,5 +1,3 @@
-"""Errors of Spark, Java and Python workers: their causes, and exit codes by their meaning."""
-
 import subprocess
 import sys
 

@@ -33,7 +33,6 @@ def score(spark, tracks, model, output, settings=SETTINGS, **options):
 
 
 def rows(folder, version=None):
-    """A table as deltalake reads it, in order."""
     found = deltalake.DeltaTable(str(folder), version=version).to_pandas()
     return found.sort_values(found.columns[0]).reset_index(drop=True)
 
@@ -47,12 +46,7 @@ def last_commit(folder):
 
 
 def seen(spark, out):
-    """What `genre-spark labels` shows of a table."""
     return reader.LabelledTable(lambda: spark, str(out)).look(1)
-
-
-def n_labelled(spark, out):
-    return seen(spark, out).manifest.rows.labelled
 
 
 def rewrite_log(path, change):
@@ -73,7 +67,6 @@ def dirty():
 
 @pytest.fixture(scope="module")
 def whole(spark, model, tmp_path_factory):
-    """A published table and its summary; not to be changed."""
     folder = tmp_path_factory.mktemp("whole") / "out"
     return folder, score(spark, dirty(), model, folder)
 
@@ -97,10 +90,8 @@ def test_the_commit_holds_the_manifest_and_names_the_quarantine(whole):
     assert commit["genre_spark.model_id"] == said["model_id"]
     quarantined = rows(f"{folder}_quarantine", commit["genre_spark.quarantine_version"])
     assert len(quarantined) == 5
-    assert sorted(quarantined["_reasons"].map(list).explode().unique()) == [
-        "duplicate_track_id",
-        "missing:track_id",
-    ]
+    reasons = {"duplicate_track_id", "missing:track_id"}
+    assert set(quarantined["_reasons"].map(list).explode()) == reasons
 
 
 def test_polars_and_duckdb_read_the_table(whole):
@@ -152,7 +143,6 @@ def test_a_partitioned_table_is_written_and_read_by_its_log(spark, model, tmp_pa
 
 @pytest.fixture(scope="module")
 def of_twenty(spark, model, tmp_path_factory):
-    """A table of 20 tracks; not to be changed."""
     folder = tmp_path_factory.mktemp("twenty")
     score(spark, start(20), model, folder / "out")
     return folder
@@ -160,7 +150,6 @@ def of_twenty(spark, model, tmp_path_factory):
 
 @pytest.fixture
 def out(of_twenty, tmp_path):
-    """A copy of it, and of its quarantine."""
     return Path(shutil.copytree(of_twenty, tmp_path, dirs_exist_ok=True), "out")
 
 
@@ -186,12 +175,12 @@ def test_a_run_that_others_overtook_is_refused_and_takes_its_quarantine_back(spa
         seen(spark, out)
     assert len([one for one in out.iterdir() if one.name.startswith("run-")]) == 2
     deltalake.DeltaTable(str(out)).restore(0)
-    assert n_labelled(spark, out) == 20
+    assert seen(spark, out).manifest.rows.labelled == 20
     found = score(spark, dirty(), model, out, incremental=True)
     assert found["incremental"]["in_full_because"] is None
     commit = last_commit(out)
     assert commit["genre_spark.quarantine_version"] == last_commit(f"{out}_quarantine")["version"]
-    assert len(rows(out)) == n_labelled(spark, out) == 60
+    assert len(rows(out)) == seen(spark, out).manifest.rows.labelled == 60
 
 
 @pytest.mark.parametrize("text", ["[" * 50_000, "{", "7"])
@@ -199,16 +188,15 @@ def test_a_manifest_that_somebody_damaged_in_the_log_is_refused_and_scored_over(
     spark, model, out, text
 ):
     def damage(lines):
-        for line in lines:
-            if "commitInfo" in line:
-                line["commitInfo"]["genre_spark.manifest"] = text
+        (commit,) = (line["commitInfo"] for line in lines if "commitInfo" in line)
+        commit["genre_spark.manifest"] = text
 
     rewrite_log(out, damage)
     with pytest.raises(InputError, match="the manifest in its log is damaged"):
         seen(spark, out)
     if text == "{":
         score(spark, start(20), model, out)
-        assert n_labelled(spark, out) == 20
+        assert seen(spark, out).manifest.rows.labelled == 20
 
 
 def test_a_table_whose_log_was_cleaned_is_still_known_and_keeps_its_files(spark, model, out):
@@ -220,7 +208,7 @@ def test_a_table_whose_log_was_cleaned_is_still_known_and_keeps_its_files(spark,
     table.create_checkpoint()
     table.cleanup_metadata()
     assert "genre_spark.run_id" not in str(deltalake.DeltaTable(str(out)).history())
-    assert n_labelled(spark, out) == 20
+    assert seen(spark, out).manifest.rows.labelled == 20
     (note,) = [path.name for path in out.glob("run-*")]
     (out / "_genre_spark" / f"started-{note.removeprefix('run-')}").write_text(
         "killed after its commit"
@@ -354,13 +342,6 @@ def z85(data):
     return found
 
 
-def use_deletion_vectors(lines):
-    features = {key: ["deletionVectors"] for key in ("readerFeatures", "writerFeatures")}
-    for line in lines:
-        if "protocol" in line:
-            line["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7, **features}
-
-
 def read(spark, path):
     return Source(str(path), Dataset()).at_version().read(spark).toPandas()
 
@@ -373,7 +354,9 @@ def test_rows_of_deletion_vectors_are_left_out_of_the_file_that_the_log_names(
     deltalake.write_deltalake(str(path), pa.table({"track_id": [f"t{i}" for i in range(8)]}))
 
     def delete_from_it_and_another_file_of_that_name(lines):
-        use_deletion_vectors(lines)
+        (protocol,) = (line["protocol"] for line in lines if "protocol" in line)
+        protocol.update(minReaderVersion=3, minWriterVersion=7)
+        protocol.update({key: ["deletionVectors"] for key in ("readerFeatures", "writerFeatures")})
         (add,) = (line for line in lines if "add" in line)
         name = add["add"]["path"]
         (path / "more").mkdir()
@@ -390,19 +373,19 @@ def test_rows_of_deletion_vectors_are_left_out_of_the_file_that_the_log_names(
 
 
 def test_a_table_with_renamed_columns_is_refused(spark, tmp_path):
+    mapping = "delta.columnMapping"
+
     def rename(lines):
-        for line in lines:
-            if "metaData" in line:
-                schema = json.loads(line["metaData"]["schemaString"])
-                schema["fields"][0]["metadata"] = {
-                    "delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "track_id"
-                }  # fmt: skip
-                line["metaData"]["schemaString"] = json.dumps(schema)
-                line["metaData"]["configuration"] = {
-                    "delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "1"
-                }  # fmt: skip
-            if "protocol" in line:
-                line["protocol"] = {"minReaderVersion": 2, "minWriterVersion": 5}
+        (metadata,) = (line["metaData"] for line in lines if "metaData" in line)
+        (protocol,) = (line["protocol"] for line in lines if "protocol" in line)
+        schema = json.loads(metadata["schemaString"])
+        schema["fields"][0]["metadata"] = {
+            f"{mapping}.id": 1,
+            f"{mapping}.physicalName": "track_id",
+        }
+        metadata["schemaString"] = json.dumps(schema)
+        metadata["configuration"] = {f"{mapping}.mode": "name", f"{mapping}.maxColumnId": "1"}
+        protocol.update(minReaderVersion=2, minWriterVersion=5)
 
     deltalake.write_deltalake(str(tmp_path / "mapped"), pa.table({"track_id": ["a"]}))
     rewrite_log(tmp_path / "mapped", rename)

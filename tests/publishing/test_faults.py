@@ -37,7 +37,6 @@ def model(tmp_path_factory):
 
 
 def tracks(n):
-    """The first of the catalogue's tracks."""
     return start().head(n)
 
 
@@ -51,7 +50,6 @@ def whole(spark, model, tmp_path_factory):
 
 @pytest.fixture
 def out(whole, tmp_path):
-    """A copy of it."""
     return shutil.copytree(whole, tmp_path / "out")
 
 

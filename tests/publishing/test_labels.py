@@ -39,7 +39,6 @@ def manifest(whole):
 
 
 def files(folder):
-    """All that stands in a folder, to the last byte."""
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -100,7 +99,7 @@ def test_the_manifest_reports_the_drift_of_every_feature_and_label(whole):
         assert one["level"] == "ok"
 
 
-def test_a_dry_run_changes_nothing_and_reports_what_would_change(spark, model, whole):
+def test_a_dry_run_changes_nothing_and_reports_what_would_change(spark, model, whole, tmp_path):
     folder, published = whole
     before = files(folder)
     tracks = start().drop(index=[5, 6]).assign(energy=0.01)
@@ -116,9 +115,7 @@ def test_a_dry_run_changes_nothing_and_reports_what_would_change(spark, model, w
     assert (changes["added"], changes["removed"]) == (1, 3)
     assert changes["relabelled"] + changes["unchanged"] == 57
     assert changes["relabelled"] > 0
-
-
-def test_a_dry_run_into_nothing_makes_nothing(spark, model, tmp_path):
+    # Into nothing, nothing is made.
     found = score(spark, start(), model, tmp_path / "out", dry_run=True)
     assert found["replaces"] is None
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]

@@ -1,5 +1,3 @@
-"""The page to search and correct a labelled catalogue."""
-
 import json
 import re
 from types import SimpleNamespace
@@ -12,7 +10,6 @@ HOSTILE = "</script><img src=http://127.0.0.1:9/x onerror=alert(1)> & \u2028 '\"
 
 
 def manifest(labelled):
-    """As much of a manifest as the page reads."""
     return SimpleNamespace(
         rows=SimpleNamespace(labelled=labelled),
         labels=SimpleNamespace(genres={"rock": 200, "jazz": 50}),

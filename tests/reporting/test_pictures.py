@@ -1,5 +1,3 @@
-"""The page's pictures as files."""
-
 import json
 
 import pytest
@@ -47,19 +45,19 @@ def test_pictures_of_an_earlier_report_are_replaced_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
 
 
-@pytest.mark.parametrize("foreign", ["holiday.png", "notes.txt"])
-def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path, foreign):
-    (tmp_path / foreign).write_text("mine")
+def test_an_unsafe_folder_for_pictures_is_refused_by_the_name_of_its_option(tmp_path, monkeypatch):
+    folder = tmp_path / "pictures"
+    write(folder, "map")
+    with pytest.raises(OutputError, match=r"--pictures .*: lies inside the input"):
+        check(folder, [str(folder / "report.html")])
+    monkeypatch.setattr(LocalStorage, "renames_whole", False)
+    with pytest.raises(OutputError, match=r"--pictures .*: an object store renames file by file"):
+        check(folder)
+    assert check(folder, allow_gap=True) == str(folder)
+    # A labelled catalogue has another list.
+    (folder / "_pictures.json").rename(folder / "_manifest.json")
     with pytest.raises(OutputError, match=r"--pictures .*: holds what genre-spark did not publish"):
-        check(tmp_path)
-    assert (tmp_path / foreign).read_text() == "mine"
-
-
-def test_pictures_among_which_somebody_put_a_file_are_refused(tmp_path):
-    write(tmp_path / "pictures", "map")
-    (tmp_path / "pictures" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="holds what genre-spark did not publish"):
-        write(tmp_path / "pictures", "map")
+        check(folder, allow_gap=True)
 
 
 @pytest.mark.parametrize("content", ["# A card\n", "<html>mine</html>", "", b"\xff\x00"])
@@ -72,22 +70,3 @@ def test_a_page_replaces_no_file_but_an_earlier_page_of_its_command(tmp_path, co
     html.check(DISK, str(tmp_path / "new.html"), command)
     file.write_text(f"<!DOCTYPE html>{html.mark(command)}")
     html.check(DISK, str(file), command)
-
-
-def test_a_labelled_catalogue_is_not_taken_for_pictures(tmp_path):
-    (tmp_path / "_manifest.json").write_text('{"made_by": "genre-spark", "files": {}}')
-    (tmp_path / "part-0.parquet").touch()
-    with pytest.raises(OutputError, match="holds what genre-spark did not publish"):
-        check(tmp_path)
-
-
-def test_pictures_on_an_object_store_are_refused_unless_a_gap_is_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr(LocalStorage, "renames_whole", False)
-    with pytest.raises(OutputError, match=r"--pictures .*: an object store renames file by file"):
-        check(tmp_path)
-    assert check(tmp_path, allow_gap=True) == str(tmp_path)
-
-
-def test_pictures_over_what_is_read_or_written_are_refused(tmp_path):
-    with pytest.raises(OutputError, match=r"--pictures .*: lies inside the input"):
-        check(tmp_path, [str(tmp_path / "report.html")])

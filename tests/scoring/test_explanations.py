@@ -1,5 +1,7 @@
 """Why a track got its labels, without Spark."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -56,11 +58,11 @@ def test_both_axes_of_a_circle_are_one_feature():
     belonging = explanations.features_of_columns(scaler)
     assert belonging[scaler.features.index("key")].sum() == 2
     assert belonging.sum() == scaler.n_scaled
-
-
-def test_without_a_second_synthetic_genre_nothing_sets_the_first_apart():
-    belonging = np.eye(3, dtype=bool)
-    assert not explanations.for_synthetic_genre(np.ones((2, 3)), np.zeros((1, 3)), belonging).any()
+    # Without a second synthetic genre nothing sets the first one apart.
+    alone = explanations.for_synthetic_genre(
+        np.ones((2, 3)), np.zeros((1, 3)), np.eye(3, dtype=bool)
+    )
+    assert not alone.any()
 
 
 def test_only_features_that_the_network_reads_explain_the_genre(model):
@@ -80,18 +82,15 @@ def test_a_genre_is_explained_by_what_speaks_for_it_and_not_by_what_speaks_again
         **dict.fromkeys(("artist_counts", "album_counts"), zeros + 1),
     )  # fmt: skip
 
-    class Fast:
-        """Gives fast tracks the first genre."""
-
-        def track_log_probabilities(self, inputs):
-            return np.nan_to_num(inputs.scaled[:, tempo]) * np.array([[1.0, -1.0]])
-
-    two = scoring.model_copy(
-        update={"genres": scoring.genres.model_copy(update={"classes": ("a", "b")})}
+    # A network that gives fast tracks the first genre.
+    fast = SimpleNamespace(
+        track_log_probabilities=lambda inputs: (
+            np.nan_to_num(inputs.scaled[:, tempo]) * np.array([[1.0, -1.0]])
+        )
     )
-    found = explanations.Explainer(two, Fast()).explain(
-        inputs, np.zeros(2, int), pa.array(["a", "b"])
-    )
+    genres = scoring.genres.model_copy(update={"classes": ("a", "b")})
+    explainer = explanations.Explainer(scoring.model_copy(update={"genres": genres}), fast)
+    found = explainer.explain(inputs, np.zeros(2, int), pa.array(["a", "b"]))
     of_first, of_second = found[WHY_GENRE].to_pylist()
     assert [one["feature"] for one in of_first] == [READ]
     assert of_first[0]["effect"] > 0
@@ -112,16 +111,10 @@ def test_explanations_come_after_the_same_labels(model):
 def test_the_evidence_is_the_number_of_labelled_tracks_that_were_counted(model):
     # Of the artists of the training side one track each is labelled: 3 is among them.
     explained = label([partition()], *model, explain=True)
-    by_track = dict(
-        zip(explained["track_id"].to_pylist(), explained[EVIDENCE].to_pylist(), strict=True)
-    )
     rows = partition()
-    known = {
-        one: int(artist == 3)
-        for one, artist in zip(
-            rows["track_id"].to_pylist(), rows["_artist"].to_pylist(), strict=True
-        )
-    }
+    artists = rows["_artist"].to_pylist()
+    known = {one: int(a == 3) for one, a in zip(rows["track_id"].to_pylist(), artists, strict=True)}
+    by_track = {row["track_id"]: row[EVIDENCE] for row in explained.to_pylist()}
     assert by_track == known
     assert set(known.values()) == {0, 1}
 

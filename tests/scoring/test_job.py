@@ -36,7 +36,6 @@ def catalogue(named):
 
 
 def as_validated(spark, tracks):
-    """The tracks as validation gives them."""
     schema = ", ".join(
         f"{name} {'double' if name in FEATURE_NAMES else 'string'}" for name in tracks
     )

@@ -29,7 +29,6 @@ SETTINGS = load_settings()
 
 
 def make_bundle(folder, seed, accuracy):
-    """A full bundle that states how accurate it is."""
     network = make_network(seed=seed, scaled=4)
     manifest = make_manifest(network, features=FEATURES)
     manifest = with_scoring(manifest, network, genres=make_genre_part(artists=[1, 2]))
@@ -40,14 +39,12 @@ def make_bundle(folder, seed, accuracy):
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
-    """Versions 1 and 2, of which the second is less accurate."""
     folder = tmp_path_factory.mktemp("bundles")
     return [make_bundle(folder / f"{i}", i, accuracy) for i, accuracy in ((1, 0.75), (2, 0.5))]
 
 
 @pytest.fixture(scope="module")
 def registry(bundles, tmp_path_factory):
-    """Both as versions of `mine`."""
     with mlflow_store(tmp_path_factory.mktemp("mlflow")):
         for one in bundles:
             logged = mlflow_model.log(one, SETTINGS, "0123456789ab", "mine", one.path)

@@ -1,5 +1,7 @@
 """What runs in a Python worker, without Spark."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -55,6 +57,8 @@ def model():
 def test_a_clusters_bundle_gives_synthetic_genres_and_null_genres():
     labels = label([partition()], make_manifest().scoring)
     assert labels.schema.names == [*NAMES, *PASSED]
+    payload = Payload("empty", make_manifest().scoring.model_dump_json(), None)
+    assert list(label_partition(payload, iter([partition().slice(0, 0)]))) == []
     assert labels["genre"].null_count == labels["genre_top3"].null_count == labels.num_rows
 
 
@@ -143,11 +147,6 @@ def test_a_model_that_does_not_relate_tracks_labels_each_as_if_alone():
     assert label([rows], scoring, network).equals(pa.concat_tables(alone).sort_by("track_id"))
 
 
-def test_an_empty_partition_gives_no_labels(model):
-    payload = Payload("empty", model[0].model_dump_json(), model[1])
-    assert list(label_partition(payload, iter([partition().slice(0, 0)]))) == []
-
-
 def hashes(rows, relates=True):
     table = pa.Table.from_batches(list(hash_partition(relates, iter(rows))))
     return dict(zip(table["track_id"].to_pylist(), table["input_hash"].to_pylist(), strict=True))
@@ -201,15 +200,10 @@ def test_the_three_best_genres_come_in_order_with_their_probabilities():
 
 
 def test_a_worker_opens_a_model_once_and_keeps_only_the_last(monkeypatch):
-    opened = []
-    monkeypatch.setattr(worker, "Labeller", lambda *given: opened.append(given) or _Nothing())
+    opened, nothing = [], SimpleNamespace(batches=lambda batches: iter(()))
+    monkeypatch.setattr(worker, "Labeller", lambda *given: opened.append(given) or nothing)
     scoring = make_manifest().scoring.model_dump_json()
     one, two = Payload("one", scoring, None), Payload("two", scoring, None)
     for payload in (one, one, two, one):
         list(label_partition(payload, iter([])))
     assert len(opened) == 3
-
-
-class _Nothing:
-    def batches(self, batches):
-        return iter(())

@@ -38,8 +38,6 @@ def started(downloads: str = "") -> Iterator["Browser"]:
 
 
 class Browser:
-    """What tests do with a page."""
-
     def __init__(self, chrome):
         self.chrome = chrome
 
@@ -59,25 +57,20 @@ class Browser:
         self.chrome.refresh()
 
     def run(self, script, *arguments):
-        """The value of a script."""
         return self.chrome.execute_script(f"return {script}", *arguments)
 
     def find(self, selector):
-        """The elements of a CSS selector."""
         return self.chrome.find_elements("css selector", selector)
 
     def text(self, selector):
-        """The text of an element."""
         return self.run("document.querySelector(arguments[0]).textContent", selector)
 
     def wait(self, condition):
-        """Until a script gives something true."""
         from selenium.webdriver.support.wait import WebDriverWait
 
         return WebDriverWait(self.chrome, 60).until(lambda _: self.run(condition))
 
     def draw_all(self):
-        """Draws every chart, as printing does."""
         self.wait(
             "dispatchEvent(new Event('beforeprint')) && [...document.querySelectorAll('.chart')].every(one => one.querySelector('canvas'))"
         )

@@ -22,16 +22,15 @@ BIN = Path(sys.executable).parent
 
 
 def options(*settings):
-    """The words that override some settings."""
     return [word for setting in settings for word in ("--set", setting)]
 
 
 # Enough to learn what generated genres sound like, and no more.
-QUICK = options("k_max=12", "epochs=12", "min_steps=0", "restarts=1", "max_iterations=6")
+QUICK = options("k_max=11", "epochs=8", "min_steps=0", "restarts=1", "max_iterations=6")
 LOCAL = ("--master", "local[2]")
 # For tables of some rows, compiling code for each query costs more than running it.
 PLAIN = "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"
-REPEATED, DIRTY = 20, 10
+TRACKS, REPEATED, DIRTY = 800, 20, 10
 
 
 # What Java and TensorFlow say at every start.
@@ -53,17 +52,11 @@ def run(command, *, expect=0, noise=NOISE, **env):
 
 
 def genre_spark(*arguments, **kwargs):
-    """The console script, in a process of its own."""
     return run([BIN / "genre-spark", *arguments, *LOCAL], noise=(), **kwargs)
 
 
 class Commands:
-    """Commands in this process, on the session that tests share: nothing has to be started for one.
-
-    Parameters
-    ----------
-    spark : SparkSession
-    """
+    """Commands in this process, on the session that tests share: nothing has to be started for one."""
 
     def __init__(self, spark):
         self._spark = spark
@@ -90,15 +83,7 @@ class Commands:
 class Shell:
     """Commands in a process of their own, one after the other, without the libraries of training.
 
-    Parameters
-    ----------
-    folder : Path
-        For what they say.
-
-    Attributes
-    ----------
-    imported : Path
-        A file that is there once one of these libraries was asked for.
+    The file `imported` is there once one of these libraries was asked for.
     """
 
     def __init__(self, folder):
@@ -139,7 +124,6 @@ class Shell:
         return out if expect == 0 else err
 
     def close(self):
-        """Ends the process, and its Java with it."""
         self._process.stdin.close()
         self._process.wait()
 
@@ -150,8 +134,8 @@ def labels(folder):
 
 
 def write_catalogue(folder):
-    """1,200 tracks as CSV, some rows repeated and some that no model could use."""
-    tracks = make_tracks(1200, seed=5, artists=120)
+    """Tracks as CSV, some rows repeated and some that no model could use."""
+    tracks = make_tracks(TRACKS, seed=5, artists=80)
     tracks = tracks.astype(dict.fromkeys(FEATURE_NAMES, object))
     dirty = tracks.head(DIRTY).assign(track_id=[f"dirty{i}" for i in range(DIRTY)])
     dirty[["energy", "valence", "tempo", "loudness"]] = "damaged"

@@ -1,5 +1,3 @@
-"""Holds rows and manifests to the JSON Schemas."""
-
 from jsonschema import Draft202012Validator
 
 from genre_spark.publishing import manifest

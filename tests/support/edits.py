@@ -53,7 +53,6 @@ def make_models(spark, folder):
 
 
 def request(source, model, output, settings=None, **options):
-    """Labels of a bundle at a path."""
     return LabelRequest(source, files.load(model), str(output), settings or SETTINGS, **options)
 
 
@@ -91,7 +90,6 @@ def labels(folder):
 
 
 def quarantine(folder):
-    """The rows quarantined, in order."""
     rows = pd.read_parquet(folder / "_quarantine")
     return rows.astype(str).sort_values(list(rows)).reset_index(drop=True)
 
@@ -117,63 +115,18 @@ def _set(tracks, rows, column, value):
     return tracks
 
 
-def add(tracks, rng):
+def _add(tracks, rng):
     new = make_tracks(int(rng.integers(1, 4)), seed=int(rng.integers(2, 10_000)), artists=6)
     new["artist"] = rng.choice([*ARTISTS, "Artist new"], len(new))
     return pd.concat([tracks, new[list(tracks)].astype(object)], ignore_index=True)
 
 
-def remove(tracks, rng):
-    left = tracks.drop(_some(tracks, rng)).reset_index(drop=True)
+def _without(tracks, gone):
+    left = tracks[~gone].reset_index(drop=True)
     return left if len(left) > 10 else tracks
 
 
-def remove_an_artist(tracks, rng):
-    left = tracks[tracks["artist"] != rng.choice(ARTISTS)].reset_index(drop=True)
-    return left if len(left) > 10 else tracks
-
-
-def change_a_feature(tracks, rng):
-    return _set(tracks, _some(tracks, rng), "energy", round(float(rng.uniform(0.05, 0.95)), 3))
-
-
-def spoil_a_feature(tracks, rng):
-    return _set(tracks, _some(tracks, rng), str(rng.choice(FEATURES)), rng.choice(["x", "nan"]))
-
-
-def spoil_a_row(tracks, rng):
-    return _set(tracks, _some(tracks, rng, 2), list(FEATURES), "x")
-
-
-def lose_features(tracks, rng):
-    gone = rng.permutation(FEATURES)[: int(rng.integers(1, len(FEATURES) + 1))]
-    return _set(tracks, _some(tracks, rng), list(gone), "nan")
-
-
-def mend(tracks, rng):
-    return _set(tracks, _some(tracks, rng, 10), list(FEATURES), [0.5, 5.0, 120.0])
-
-
-def move_to_an_artist(tracks, rng):
-    return _set(tracks, _some(tracks, rng), "artist", rng.choice([*ARTISTS, "Artist new"]))
-
-
-def rename_an_artist(tracks, rng):
-    """Nothing else changes; but an artist may become, or cease to be, a known one."""
-    old, new = rng.choice(ARTISTS), rng.choice([*ARTISTS, "Artist renamed"])
-    return tracks.assign(artist=tracks["artist"].replace({old: new}))
-
-
-def lose_the_artist(tracks, rng):
-    return _set(tracks, _some(tracks, rng), "artist", None)
-
-
-def move_to_an_album(tracks, rng):
-    album = rng.choice([*tracks["album"].dropna().unique(), "Album new"])
-    return _set(tracks, _some(tracks, rng), "album", album)
-
-
-def swap_two(tracks, rng):
+def _swap_two(tracks, rng):
     """Two tracks of one artist change places: sums over the artist stay as they were."""
     tracks = tracks.copy()
     own = tracks.index[tracks["artist"] == rng.choice(ARTISTS)]
@@ -184,33 +137,58 @@ def swap_two(tracks, rng):
     return tracks
 
 
-def add_twins(tracks, rng):
+def _add_twins(tracks, rng):
     """Two tracks that are equal but for their ids."""
     twins = tracks.loc[[rng.choice(tracks.index)] * 2].copy()
     twins["track_id"] = [f"twin {rng.integers(100)}" for _ in range(2)]
     return pd.concat([tracks, twins], ignore_index=True)
 
 
-def repeat_rows(tracks, rng):
-    return pd.concat([tracks, tracks.loc[_some(tracks, rng)]], ignore_index=True)
+def _take_features(tracks, rng):
+    gone = rng.permutation(FEATURES)[: int(rng.integers(1, len(FEATURES) + 1))]
+    return _set(tracks, _some(tracks, rng), list(gone), "nan")
 
 
-def lose_an_id(tracks, rng):
-    return _set(tracks, _some(tracks, rng, 1), "track_id", None)
+def _rename_an_artist(tracks, rng):
+    """Nothing else changes; but an artist may become, or cease to be, a known one."""
+    old, new = rng.choice(ARTISTS), rng.choice([*ARTISTS, "Artist renamed"])
+    return tracks.assign(artist=tracks["artist"].replace({old: new}))
 
 
-def shuffle(tracks, rng):
-    return tracks.sample(frac=1, random_state=int(rng.integers(1000))).reset_index(drop=True)
+def _sets(column, value, most=4):
+    """Sets a column of some tracks to what a random generator, and the tracks, give."""
+    return lambda tracks, rng: _set(tracks, _some(tracks, rng, most), column, value(rng, tracks))
 
 
 EDITS = {
-    edit.__name__: edit
-    for edit in (
-        add, remove, remove_an_artist, change_a_feature, spoil_a_feature,
-        spoil_a_row, lose_features, mend, move_to_an_artist, rename_an_artist, lose_the_artist,
-        move_to_an_album, swap_two, add_twins, repeat_rows, lose_an_id, shuffle,
-    )
-}  # fmt: skip
+    "add": _add,
+    "remove": lambda tracks, rng: _without(tracks, tracks.index.isin(_some(tracks, rng))),
+    "remove_an_artist": lambda tracks, rng: _without(
+        tracks, tracks["artist"] == rng.choice(ARTISTS)
+    ),
+    "change_a_feature": _sets("energy", lambda rng, _: round(float(rng.uniform(0.05, 0.95)), 3)),
+    "spoil_a_feature": lambda tracks, rng: _set(
+        tracks, _some(tracks, rng), str(rng.choice(FEATURES)), rng.choice(["x", "nan"])
+    ),
+    "spoil_a_row": _sets(list(FEATURES), lambda *_: "x", most=2),
+    "lose_features": _take_features,
+    "mend": _sets(list(FEATURES), lambda *_: [0.5, 5.0, 120.0], most=10),
+    "move_to_an_artist": _sets("artist", lambda rng, _: rng.choice([*ARTISTS, "Artist new"])),
+    "rename_an_artist": _rename_an_artist,
+    "lose_the_artist": _sets("artist", lambda *_: None),
+    "move_to_an_album": _sets(
+        "album", lambda rng, t: rng.choice([*t["album"].dropna().unique(), "Album new"])
+    ),
+    "swap_two": _swap_two,
+    "add_twins": _add_twins,
+    "repeat_rows": lambda tracks, rng: pd.concat(
+        [tracks, tracks.loc[_some(tracks, rng)]], ignore_index=True
+    ),
+    "lose_an_id": _sets("track_id", lambda *_: None, most=1),
+    "shuffle": lambda tracks, rng: tracks.sample(
+        frac=1, random_state=int(rng.integers(1000))
+    ).reset_index(drop=True),
+}
 BY_STEPS, AT_ONCE = "by steps", "at once"
 # Steps of `publish` at which a run is interrupted.
 MOMENTS = ("_recover", "write_manifest", "_switch")
@@ -229,10 +207,7 @@ def sequence(number):
 def play(spark, sequence, models, folder):
     """Plays steps, each with an incremental run after it, and ends with a full run to compare with.
 
-    Parameters
-    ----------
-    sequence : list of (str, str, int)
-        Per step an edit, a model or a moment to be interrupted at (or ``""``), and a seed.
+    A step is an edit, a model or a moment to be interrupted at (or ``""``), and a seed.
     """
     tracks, model, by_steps = start(), models["model"], folder / BY_STEPS
     if not by_steps.exists():

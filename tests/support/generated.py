@@ -56,19 +56,8 @@ def make_tracks(
 ) -> pd.DataFrame:
     """A catalogue with all canonical columns, every value possible, every `track_id` once.
 
-    Parameters
-    ----------
-    n : int
-        Tracks.
-    seed : int
-        Of the artists and tracks. What a genre sounds like depends on its name alone, so that a
-        model of one catalogue fits another.
-    genres : sequence of str
-        Home genres; each artist has one, and so have all of its tracks.
-    artists : int, optional
-        Number of artists; one per eight tracks by default.
-    albums : int, optional
-        Number of albums, distributed over the artists; two per artist by default.
+    An artist has one of the genres, eight tracks and two albums, if nothing else is given. What a genre
+    sounds like depends on its name alone, so that a model of one catalogue fits another.
     """
     rng = np.random.default_rng(seed)
     artists = artists or max(len(genres), n // 8)
@@ -175,7 +164,6 @@ def make_genre_part(
 
 
 def make_head(weights: dict[str, float], n_classes: int = len(GENRES)) -> Head:
-    """The same weight of each genre, and no bias."""
     of_genres = {name: (weight,) * n_classes for name, weight in weights.items()}
     return Head(weights=of_genres, bias=(0.0,) * n_classes)
 
@@ -281,7 +269,6 @@ def make_genre_metrics(
 
 
 def make_labelled(**changes: object) -> LabelledManifest:
-    """The manifest of a labelled catalogue."""
     at = "2024-01-02T00:00:00+00:00"
     content = {
         "made_by": "genre-spark",
@@ -307,7 +294,6 @@ def make_labelled(**changes: object) -> LabelledManifest:
 
 
 def make_metrics(classes: Sequence[str] = GENRES, **changes: object) -> ProtocolMetrics:
-    """Metrics of one protocol."""
     n = len(classes)
     metrics = {
         "accuracy": 0.8,
@@ -340,7 +326,6 @@ def make_metrics(classes: Sequence[str] = GENRES, **changes: object) -> Protocol
 
 @functools.cache
 def make_profile(n: int = 600, features: tuple[str, ...] = FEATURE_NAMES) -> Profile:
-    """The profile of `make_manifest`'s tracks."""
     tracks = make_tracks(n, seed=1)
     found = {}
     for name in features:

@@ -43,5 +43,4 @@ def _of_tracks(name, *shape):
 
 
 def constant(model, name) -> onnx.TensorProto:
-    """One of a network's constants, to be changed in place."""
     return next(tensor for tensor in model.graph.initializer if tensor.name == name)

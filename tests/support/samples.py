@@ -1,5 +1,3 @@
-"""Labelled tracks for tests, as Spark would have collected them, by pandas."""
-
 import numpy as np
 import pyarrow as pa
 

@@ -20,15 +20,7 @@ _WAIT = 120
 
 @dataclass(frozen=True)
 class Cluster:
-    """A master and its workers.
-
-    Attributes
-    ----------
-    url : str
-        The master's.
-    workers : tuple of int
-        Their process ids; executors are their children.
-    """
+    """The URL of a master, and the processes of its workers; executors are their children."""
 
     url: str
     workers: tuple[int, ...]
