@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import model_validator
 
 from genre_spark._model import Finite, StrictModel
-from genre_spark.classifier.softmax import log_softmax
+from genre_spark.classifier.softmax import to_log_probabilities
 from genre_spark.features.group_statistics import Groups
 from genre_spark.features.tensor import n_statistics, steps
 
@@ -311,18 +311,21 @@ def fit(
     n, n_classes = max(1, len(targets)), targets.shape[1]
     # A product of a matrix and a vector for each genre.
     x = np.ascontiguousarray(stacked[places].transpose(2, 1, 0))
+    by_class = np.ascontiguousarray(targets.T, np.float32)
     ridge, shape = max(_RIDGE, _RIDGE_OF_FEW / n), (len(places), n_classes if by_genre else 1)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = flat[:-n_classes].reshape(shape), flat[-n_classes:]
         of_genres = np.broadcast_to(weights.T, (n_classes, len(places))).astype(np.float32)
-        logs = log_softmax((x @ of_genres[:, :, None])[:, :, 0].T + bias.astype(np.float32))
-        wrong = (np.exp(logs) - targets).astype(np.float32)
-        gradient = (wrong.T[:, None] @ x)[:, 0].T.astype(float)
+        logs = (x @ of_genres[:, :, None])[:, :, 0] + bias.astype(np.float32)[:, None]
+        wrong = to_log_probabilities(logs, axis=0)
+        wrong -= by_class
+        gradient = (wrong[:, None] @ x)[:, 0].T.astype(float)
         gradient = gradient if by_genre else gradient.sum(axis=1, keepdims=True)
         penalty, slope = _penalty(weights)
-        value = -(targets * logs).sum() / n + ridge * (penalty + bias @ bias)
-        of_bias = wrong.sum(axis=0) / n + 2.0 * ridge * bias
+        likelihood = np.einsum("ij,ij->", by_class, logs, dtype=float)
+        value = ridge * (penalty + bias @ bias) - likelihood / n
+        of_bias = wrong.sum(axis=1, dtype=float) / n + 2.0 * ridge * bias
         return float(value), np.append(gradient / n + ridge * slope, of_bias)
 
     bounds = [(0.0, _MAX_WEIGHT)] * math.prod(shape) + [(-_MAX_WEIGHT, _MAX_WEIGHT)] * n_classes

@@ -17,6 +17,19 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
+def to_log_probabilities(logits: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Turn logits into log-probabilities in place, and return the probabilities.
+
+    By one pass of exponentials: each step of a fit needs both.
+    """
+    logits -= logits.max(axis=axis, keepdims=True)
+    probabilities = np.exp(logits)
+    total = probabilities.sum(axis=axis, keepdims=True)
+    logits -= np.log(total)
+    probabilities /= total
+    return probabilities
+
+
 def fit_kernel(
     examples: tuple[Any, np.ndarray, np.ndarray], bias: np.ndarray, c: float, iterations: int
 ) -> np.ndarray:
@@ -41,14 +54,16 @@ def fit_kernel(
     from threadpoolctl import threadpool_limits
 
     x, targets, weights = examples[0], examples[1], examples[2][:, None]
-    transposed = x.T
+    transposed, weighted = x.T, weights * targets
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         kernel = flat.reshape(-1, bias.size)
-        logs = log_softmax(x @ kernel + bias)
-        gradient = transposed @ ((np.exp(logs) - targets) * weights)
-        value = -(weights * targets * logs).sum() + flat @ flat / (2.0 * c)
-        return float(value), (gradient + kernel / c).ravel()
+        logs = x @ kernel + bias
+        wrong = to_log_probabilities(logs)
+        wrong *= weights
+        wrong -= weighted
+        value = flat @ flat / (2.0 * c) - np.vdot(weighted, logs)
+        return float(value), (transposed @ wrong + kernel / c).ravel()
 
     options: Any = {"maxiter": iterations}
     start = np.zeros(bias.size * x.shape[1])

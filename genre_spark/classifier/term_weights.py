@@ -13,6 +13,9 @@ from genre_spark.classifier.network import MEMBERS
 from genre_spark.classifier.softmax import log_softmax, softmax
 from genre_spark.classifier.training_set import LabelledTracks
 
+# Held-out tracks for each weight of a term and genre; of fewer, weights by genre gain by chance alone.
+_TRACKS_PER_WEIGHT = 5
+
 
 @dataclass(frozen=True)
 class HeldOutTerms:
@@ -71,6 +74,8 @@ class HeldOutTerms:
             of_similar = _beyond_chance(likelihood(added) - likelihood(logits), artist)
             logits += of_similar * (added - logits)
             trusted = list(TERMS) if of_similar else trusted
+        if len(own) < _TRACKS_PER_WEIGHT * len(TERMS) * len(own.classes):
+            return of_similar, 0.0
         gain = likelihood(predicted(trusted, by_genre=True)) - likelihood(logits)
         return of_similar, _beyond_chance(gain, artist)
 
