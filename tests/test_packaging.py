@@ -115,7 +115,7 @@ def test_the_lock_has_the_versions_of_the_constraints_and_a_hash_of_each_file():
     pinned = r"^([\w.-]+)==([\w.+]+)"
     wanted = dict(re.findall(pinned, (ROOT / "constraints.txt").read_text().lower(), re.MULTILINE))
     wanted = {name.replace("_", "-"): version for name, version in wanted.items()}
-    entries = re.split(r"\n(?=\w)", (ROOT / "requirements.lock").read_text())[1:]
+    entries = re.split(r"\n(?=\w)", (ROOT / ".ci/requirements.lock").read_text())[1:]
     locked = dict(re.match(pinned, entry).groups() for entry in entries)
     assert len(locked) > 100
     assert {name: wanted.get(name, version) for name, version in locked.items()} == locked

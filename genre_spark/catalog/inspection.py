@@ -50,6 +50,7 @@ from genre_spark.catalog.mapping_inference import (
     list_of_tracks,
     made_ids,
     meanings,
+    names_tracks,
     with_shared_words,
 )
 from genre_spark.catalog.rows import RowCounts
@@ -314,7 +315,7 @@ def _with_id(
     A column that has one id for tracks of several artists or titles is none.
     """
     own, made = readings.get(TRACK_ID), made_ids(readings)
-    if not made:
+    if not made or (own and not names_tracks(readings)):
         return readings
     told = "no column is an id"
     if own:

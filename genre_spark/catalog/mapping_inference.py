@@ -67,7 +67,7 @@ _NAMES = {
     ALBUM: "albumid trackalbumid albumuri album albumname trackalbumname release",
     TITLE: "title trackname songname tracktitle songtitle name song track",
     GENRE: "genre trackgenre maingenre primarygenre topgenre genretop playlistgenre musicgenre"
-    " genrename genres artistgenres style category",
+    " genrename genres artistgenres style category class",
     # Of features without the words of `_FILLERS`.
     "danceability": "danceability dance danceable dnce",
     "energy": "energy nrgy",
@@ -84,7 +84,18 @@ _NAMES = {
     "duration_ms": "duration dur length lengthduration runtime playtime",
     YEAR: "year releaseyear yearreleased albumyear releasedate albumreleasedate datereleased date release",
 }
-_FILLERS = {"audio", "feature", "features", "mean", "pct", "percent", "percentage", "score", "song"}
+_FILLERS = {
+    "audio",
+    "feature",
+    "features",
+    "in",
+    "mean",
+    "pct",
+    "percent",
+    "percentage",
+    "score",
+    "song",
+}
 _FILLERS |= {"spotify", "track", "value"}
 # Structs in which answers of Spotify hold their facts of a track.
 _NESTING = {"track", "item", "items", "song"}
@@ -103,6 +114,7 @@ _AS_DISTINCT = 0.8
 def guess(columns: Sequence[Column]) -> dict[str, Reading]:
     """How each of genre-spark's columns could be read; only those for which there is something."""
     found: dict[str, Reading] = {}
+    by_name = {column.name: column for column in columns}
     for name in _NAMES:
         candidates = _called(columns, name)
         if name == TRACK_ID:  # row numbers and ids that repeat last
@@ -110,14 +122,28 @@ def guess(columns: Sequence[Column]) -> dict[str, Reading]:
             least = _AS_DISTINCT * max((one.distinct or 0.0 for one in real), default=0.0)
             good = [one for one in real if one.distinct is None or one.distinct >= least]
             candidates.sort(key=lambda one: one not in good)
-        if first := next(filter(None, (read_as(name, one) for one in candidates)), None):
-            found[name] = first
-    by_name = {column.name: column for column in columns}
+        if readings := [*filter(None, (read_as(name, one) for one in candidates))]:
+            found[name] = _asked_if_gaps(readings, by_name)
     for name, other in (("mode", "key"), (ARTISTS, ARTIST)):
         column = by_name.get(found[other].source) if other in found else None
         if column and name not in found and (also := read_as(name, column)):
             found[name] = also
     return _asked_if_exchanged(found, by_name) | _left_out(columns, found)
+
+
+def _asked_if_gaps(readings: Sequence[Reading], by_name: Mapping[str, Column]) -> Reading:
+    """The first reading; where its column has gaps, with a question about the fullest of the others."""
+    first, *others = readings
+    if first.question or not others or (filled := by_name[first.source].filled) >= _MOSTLY:
+        return first
+    other = max(others, key=lambda one: by_name[one.source].filled)
+    if (also := by_name[other.source].filled) < 1 - _MOSTLY:
+        return first
+    question = (
+        f"{first.name}: {first.source} is read, filled in {filled:.0%} of the rows; is it {other.source},"
+        f" filled in {also:.0%}?"
+    )
+    return replace(first, question=question, rival=other.expression)
 
 
 def _asked_if_exchanged(
@@ -210,11 +236,22 @@ def _left_out(columns: Sequence[Column], found: Mapping[str, Reading]) -> dict[s
 
 
 def made_ids(found: Mapping[str, Reading]) -> list[str]:
-    """SQL for ids where no column is one: of artist and title, with ever more that tells tracks apart."""
-    if not {ARTIST, TITLE} <= set(found):
-        return []
-    parts = [found[n].expression for n in (ARTIST, TITLE, ALBUM, "duration_ms", YEAR) if n in found]
-    return [f"md5(concat_ws('|', {', '.join(parts[:n])}))" for n in range(2, len(parts) + 1)]
+    """SQL for ids where no column is one: of names, with ever more that tells tracks apart.
+
+    Without artist or title that ends with all features.
+    """
+    told = [name for name in (ARTIST, TITLE, ALBUM, "duration_ms", YEAR) if name in found]
+    lengths = [*range(2, len(told) + 1)]
+    if not names_tracks(found):
+        told += [name for name in FEATURE_NAMES if name in found and name not in told]
+        lengths += [len(told)] if len(told) > 1 else []
+    parts = [found[name].expression for name in told]
+    return [f"md5(concat_ws('|', {', '.join(parts[:n])}))" for n in dict.fromkeys(lengths)]
+
+
+def names_tracks(found: Mapping[str, Reading]) -> bool:
+    """Whether artist and title are read."""
+    return {ARTIST, TITLE} <= set(found)
 
 
 def words(name: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Guesses of which column is which, and the dataset file that is drafted from them."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -204,6 +205,26 @@ def test_an_id_can_be_made_of_artist_and_title_and_of_more_that_tells_tracks_apa
         "md5(concat_ws('|', artist, title, album))",
     ]
     assert made_ids(guess([words("artist", "A")])) == []
+
+
+def test_without_artists_an_id_is_made_of_ever_more_and_of_all_features_at_last():
+    found = guess([words("title", "B"), numbers("energy", 0.5), numbers("duration_ms", 200_000)])
+    assert made_ids(found) == [
+        "md5(concat_ws('|', title, duration_ms))",
+        "md5(concat_ws('|', title, duration_ms, energy))",
+    ]
+
+
+def test_of_two_columns_with_gaps_that_could_be_the_same_both_are_shown():
+    half, other = (replace(words(name, "A"), filled=0.5) for name in ("title", "song_name"))
+    title = guess([other, half])["title"]
+    assert (title.expression, title.rival) == ("title", "song_name")
+    assert "filled in 50% of the rows; is it song_name" in title.question
+    for filled in ((0.95, 0.5), (0.5, 0.05)):
+        pair = [
+            replace(one, filled=share) for one, share in zip((half, other), filled, strict=True)
+        ]
+        assert not guess(pair)["title"].question
 
 
 def test_columns_of_merged_tables_are_known_the_first_of_two():
