@@ -134,10 +134,10 @@ def guess(columns: Sequence[Column]) -> dict[str, Reading]:
 def _asked_if_gaps(readings: Sequence[Reading], by_name: Mapping[str, Column]) -> Reading:
     """The first reading; where its column has gaps, with a question about the fullest of the others."""
     first, *others = readings
-    if first.question or not others or (filled := by_name[first.source].filled) >= _MOSTLY:
+    if first.question or not others or (filled := by_name[first.source].filled) >= MOSTLY:
         return first
     other = max(others, key=lambda one: by_name[one.source].filled)
-    if (also := by_name[other.source].filled) < 1 - _MOSTLY:
+    if (also := by_name[other.source].filled) < 1 - MOSTLY:
         return first
     question = (
         f"{first.name}: {first.source} is read, filled in {filled:.0%} of the rows; is it {other.source},"
