@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -66,14 +65,12 @@ def _sides(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Values of each source, and keys of their artists; the source with most of them first."""
     rows = pa.table({"source": sources, "value": values, "artist": artists}).drop_null()
-    frame = rows.filter(pc.is_finite(rows["value"])).to_pandas()
-    frame["artist"] = pd.factorize(frame["artist"])[0] + 1
-    sides = {name: one for name, one in frame.groupby("source") if len(one) >= _FEWEST}
-    largest = sorted(sides, key=lambda name: -len(sides[name]))[:_MOST_SOURCES]
-    return {
-        name: (sides[name]["value"].to_numpy(), sides[name]["artist"].to_numpy())
-        for name in largest
-    }
+    rows = rows.filter(pc.is_finite(rows["value"]))
+    source, value = rows["source"].to_numpy(), rows["value"].to_numpy()
+    artist = rows["artist"].combine_chunks().dictionary_encode().indices.to_numpy() + 1
+    names, counts = np.unique(source, return_counts=True)
+    order = [i for i in np.argsort(-counts, kind="stable")[:_MOST_SOURCES] if counts[i] >= _FEWEST]
+    return {names[i]: (value[source == names[i]], artist[source == names[i]]) for i in order}
 
 
 def of_common_artists(own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
