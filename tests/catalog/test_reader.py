@@ -258,6 +258,22 @@ def test_a_table_without_track_id_is_refused_with_what_it_has(file, refusal):
     assert ", c29 and 10 more. " in refusal(path)
 
 
+NEEDS = {
+    "quote": ("in single quotes", "'track_id','artist','energy'", "'a','A, B','0.5'"),
+    "ignoreLeadingWhiteSpace": ("a blank follows", "track_id, artist, energy", "a, A, 0.5"),
+    "ignoreTrailingWhiteSpace": ("a blank precedes", "track_id ,artist ,energy", "a ,A ,0.5"),
+    "comment": ("lines are comments", "# exported today", "track_id,artist,energy", "a,A,0.5"),
+}
+
+
+@pytest.mark.parametrize("option", NEEDS)
+def test_a_csv_that_needs_an_option_is_refused_with_its_name(option, file, refusal):
+    why, *lines = NEEDS[option]
+    told = refusal(file(csv(*lines, *lines[-1:])))
+    assert why in told
+    assert f"{option}: " in told
+
+
 def test_a_csv_with_a_column_twice_by_case_is_refused(file, refusal):
     path = file(csv("track_id,TEMPO,tempo", "1,100,200"))
     assert refusal(path) == (
