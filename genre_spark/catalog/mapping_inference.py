@@ -72,16 +72,16 @@ _NAMES = {
     "danceability": "danceability dance danceable dnce",
     "energy": "energy nrgy",
     "key": "key pitchclass musicalkey initialkey camelot camelotkey",
-    "loudness": "loudness loudnessdb db volume",
+    "loudness": "loudness loudnessdb loud louddb db volume",
     "mode": "mode modality",
     "speechiness": "speechiness speech spch",
     "acousticness": "acousticness acoustic acous",
     "instrumentalness": "instrumentalness instrumental",
     "liveness": "liveness live",
-    "valence": "valence val positivity happiness",
+    "valence": "valence val positivity happiness happy",
     "tempo": "tempo bpm tempobpm beatsperminute beatsperminutebpm",
     # Without the words of units, which are read too.
-    "duration_ms": "duration dur length lengthduration runtime playtime",
+    "duration_ms": "duration dur length lengthduration runtime playtime time",
     YEAR: "year releaseyear yearreleased albumyear releasedate albumreleasedate datereleased date release",
 }
 _FILLERS = {

@@ -96,6 +96,8 @@ def understand(name: str, column: Column) -> tuple[Reading, str] | None:
         return Reading(name, first, column.name, "the first of a printed list"), sql
     each = {mark: _separated(values, mark) for mark in _SEPARATORS}
     found = max(each.values(), key=lambda one: one.alone)
+    # A mark that names hardly have, in more rows: guests may stand alone nowhere.
+    found = max(found, each[";"], each["|"], key=lambda one: one.rows)
     plural = column.name.lower().endswith(_PLURALS if name == ARTIST else "genres")
     if found.alone < _SEPARATES and plural:
         marks = (";", "|") if name == ARTIST else (";", "|", ",")

@@ -31,9 +31,9 @@ def read(*columns):
 
 NAMED = {
     "tempo": ("tempo", "BPM", "Beats Per Minute (BPM)"),
-    "valence": ("audio_valence",),
-    "loudness": ("Loudness (dB)",),
-    "duration_ms": ("trackDurationMs",),
+    "valence": ("audio_valence", "Happy"),
+    "loudness": ("Loudness (dB)", "Loud (Db)"),
+    "duration_ms": ("trackDurationMs", "Time"),
     "danceability": ("danceability_%",),
     "energy": ("nrgy",),
     "track_id": ("id", "Spotify ID"),

@@ -138,6 +138,7 @@ READ = {
     "ids with a decimal": (changed("track_id", lambda t: [f"{1900 + i}.0" for i in range(N)]), "track_id", "regexp_replace(track_id", ""),
     "ranges in names": (renamed("energy", "energy\n(0-1)", lambda e: e), "energy", "energy", ""),
     "a list in a few rows": (renamed("artist", "artists", lambda a: [*a[9:], *(json.dumps([one, "B"]) for one in a[:9])]), "artist", "artists", ""),
+    "guests by two marks": (renamed("artist", "artists", lambda a: [*a[:60], *(a[60:66] + " feat. " + a[:6].values), *(f"{one};Guest {i}" for i, one in enumerate(a[66:]))]), "artist", "split(artists, ';')[0]", ""),
     "guests in brackets": (changed("artist", lambda a: [*a[:60], *(a[60:] + " (feat. " + a[:60].values + ")")]), "artist", "split(artist, r'\\s(?:(?i:feat", ""),
     "a separator in a few names": (changed("artist", lambda a: [*a[:117], "A; B", "C; D", "E; F"]), "artist", "artist", "each is read as one name"),
     "genres with a dash": (changed("genre", lambda g: [f"{one} - {'folk' if i % 2 else 'pop'}" for i, one in enumerate(g)]), "genre", r"split(genre, r'\s[-–—]\s", "Or is each one name"),
