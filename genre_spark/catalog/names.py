@@ -112,7 +112,7 @@ def understand(name: str, column: Column) -> tuple[Reading, str] | None:
     if often.rows >= (_RARE if often.mark in _SURE else _OFTEN) * rows:
         split, _ = _at(often, name, column)
         question = (
-            f"{name}: {often.rows / rows:.0%} of the rows contain {often.mark!r}, such as"
+            f"{name}: {100 * often.rows / rows:.3g}% of the rows contain {often.mark!r}, such as"
             f" {often.examples[0]!r}; each is read as one name: are they several?"
         )
         return Reading(name, sql, column.name, "", question, split.expression), sql
@@ -208,7 +208,7 @@ def _doubt(name: str, found: _Separated, rows: int) -> str:
     if sure and name == ARTIST:
         return ""
     return (
-        f"{name}: {found.rows / rows:.0%} of the rows contain {found.mark.strip()!r}, such as"
+        f"{name}: {100 * found.rows / rows:.3g}% of the rows contain {found.mark.strip()!r}, such as"
         f" {found.examples[0]!r}: the first name is read. Or is each one name?"
     )
 
