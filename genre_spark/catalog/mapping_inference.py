@@ -84,19 +84,8 @@ _NAMES = {
     "duration_ms": "duration dur length lengthduration runtime playtime time",
     YEAR: "year releaseyear yearreleased albumyear releasedate albumreleasedate datereleased date release",
 }
-_FILLERS = {
-    "audio",
-    "feature",
-    "features",
-    "in",
-    "mean",
-    "pct",
-    "percent",
-    "percentage",
-    "score",
-    "song",
-}
-_FILLERS |= {"spotify", "track", "value"}
+_FILLERS = {"audio", "feature", "features", "in", "mean", "pct", "percent", "percentage"}
+_FILLERS |= {"score", "song", "spotify", "track", "value"}
 # Structs in which answers of Spotify hold their facts of a track.
 _NESTING = {"track", "item", "items", "song"}
 
@@ -241,12 +230,12 @@ def made_ids(found: Mapping[str, Reading]) -> list[str]:
     Without artist or title that ends with all features.
     """
     told = [name for name in (ARTIST, TITLE, ALBUM, "duration_ms", YEAR) if name in found]
-    lengths = [*range(2, len(told) + 1)]
+    lengths = {*range(2, len(told) + 1)}
     if not names_tracks(found):
         told += [name for name in FEATURE_NAMES if name in found and name not in told]
-        lengths += [len(told)] if len(told) > 1 else []
+        lengths |= {len(told)} - {0, 1}
     parts = [found[name].expression for name in told]
-    return [f"md5(concat_ws('|', {', '.join(parts[:n])}))" for n in dict.fromkeys(lengths)]
+    return [f"md5(concat_ws('|', {', '.join(parts[:n])}))" for n in sorted(lengths)]
 
 
 def names_tracks(found: Mapping[str, Reading]) -> bool:

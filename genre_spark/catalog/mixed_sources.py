@@ -48,7 +48,7 @@ def question(
         first, *others = sides or [""]
         for other in others:
             pair = [sides[one][1] for one in (first, other)]
-            weights = of_common_artists(*pair) if of_files else map(np.ones_like, pair)
+            weights = of_common_artists(*pair) if of_files else [np.ones_like(one) for one in pair]
             if weights and distance(sides[first][0], sides[other][0], *weights) > _CLEAR:
                 medians = " and ".join(f"{np.median(sides[one][0]):.3g}" for one in (first, other))
                 told = "a column that tells" if of_files else "that column"

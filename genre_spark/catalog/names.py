@@ -54,8 +54,9 @@ _SEPARATORS = {
 }
 # What is in names too: it separates where parts also stand alone, and is always asked.
 _IN_NAMES = ("/", " - ", ",", ">", "&", "and")
-# What hardly any name has.
-_SURE = (";", "|", "feat.")
+# What hardly any name has, and with what is behind a name.
+_LISTING = (";", "|")
+_SURE = (*_LISTING, "feat.")
 _PLURALS = ("s", "(s)")
 # Share of the values with a separator of which a part also stands alone, if it separates; few
 # such values, or a share between, are a question.
@@ -96,11 +97,11 @@ def understand(name: str, column: Column) -> tuple[Reading, str] | None:
         return Reading(name, first, column.name, "the first of a printed list"), sql
     each = {mark: _separated(values, mark) for mark in _SEPARATORS}
     found = max(each.values(), key=lambda one: one.alone)
-    # A mark that names hardly have, in more rows: guests may stand alone nowhere.
-    found = max(found, each[";"], each["|"], key=lambda one: one.rows)
+    # Those of lists, if in more rows, although their guests may stand alone nowhere.
+    found = max(found, *map(each.__getitem__, _LISTING), key=lambda one: one.rows)
     plural = column.name.lower().endswith(_PLURALS if name == ARTIST else "genres")
     if found.alone < _SEPARATES and plural:
-        marks = (";", "|") if name == ARTIST else (";", "|", ",")
+        marks = _LISTING if name == ARTIST else (*_LISTING, ",")
         likely = next((each[mark] for mark in marks if each[mark].rows), None)
         if likely and not any("&" in text and ";" in text for text in likely.examples):
             return _at(likely, name, column)

@@ -116,15 +116,20 @@ def read_columns(features: Iterable[str]) -> tuple[str, ...]:
     return (*(name for name in TEXT_COLUMNS if name != TRACK_ID), *features)
 
 
+def _listed(name: str) -> str:
+    """What stands for the column in counts of the words of an array column."""
+    return f"<{name}>"
+
+
 def of_list(found: Iterable[NotTaken], name: str) -> dict[str, int]:
     """Rows of each word of an array column."""
-    return {one.kind: one.rows for one in found if one.column == f"<{name}>"}
+    return {one.kind: one.rows for one in found if one.column == _listed(name)}
 
 
 def _not_taken(validated: DataFrame, listed: Sequence[str]) -> list[NotTaken]:
     """Values that were not taken, and as kinds the words of array columns such as `REASONS`."""
     of_rows = [
-        f"transform({name}, one -> named_struct('column', '<{name}>', 'kind', one, 'text', ''))"
+        f"transform({name}, one -> named_struct('column', '{_listed(name)}', 'kind', one, 'text', ''))"
         for name in listed
     ]
     each = validated.selectExpr(f"explode(concat({', '.join(of_rows)}, {NOT_TAKEN})) AS one")

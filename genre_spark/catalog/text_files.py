@@ -152,7 +152,7 @@ def written(
         _refuse_other(files.path, first, one)
         if given.get("header", "true") == "true":
             rows = one.rows()
-            for fault in _faults_of_header(one, rows):
+            if fault := next(_faults_of_header(one, rows), None):
                 raise InputError(f"{label}: {fault}")
             headers[uri] = tuple(rows[0][1]) if rows else ()
     if first is None:

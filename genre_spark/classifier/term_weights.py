@@ -13,7 +13,7 @@ from genre_spark.classifier.network import MEMBERS
 from genre_spark.classifier.softmax import log_softmax, softmax
 from genre_spark.classifier.training_set import LabelledTracks
 
-# Held-out tracks for each weight of a term and genre; of fewer, weights by genre gain by chance alone.
+# Fewest held-out tracks for each weight of a term and genre: with fewer, what they gain is mostly chance.
 _TRACKS_PER_WEIGHT = 5
 
 
