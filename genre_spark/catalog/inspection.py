@@ -1,14 +1,15 @@
 """Looks into a table: its columns, how they could be mapped, and what would become of its rows."""
 
 import functools
+import math
 import re
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -213,13 +214,14 @@ def _keys(column: Column) -> list[Column]:
 def _with_facts(column: Column, facts: Row, texts: pa.ChunkedArray) -> Column:
     counted = pc.value_counts(texts.drop_null()).to_pylist()
     values = {one["values"]: one["counts"] for one in counted if one["values"].strip()}
+    numbers = chain.from_iterable(repeat(forms.PLAIN.number(one), n) for one, n in values.items())
     filled = max(1, facts.filled)
     return replace(
         column,
         filled=facts.filled / column.n_rows,
         numeric=facts.numbers / filled,
         low=facts.low,
-        median=None if facts.low is None else _median(texts),
+        median=None if facts.low is None else _median(numbers),
         high=facts.high,
         # In an order of their own, whatever that of the rows.
         values=dict(sorted(values.items())),
@@ -228,11 +230,9 @@ def _with_facts(column: Column, facts: Row, texts: pa.ChunkedArray) -> Column:
     )
 
 
-def _median(values: pa.ChunkedArray) -> float | None:
-    """The median of the numbers among values of a sample."""
-    numbers = pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(float)
-    finite = numbers[np.isfinite(numbers)]
-    return float(np.median(finite)) if finite.size else None
+def _median(numbers: Iterable[float | None]) -> float | None:
+    finite = [one for one in numbers if one is not None and math.isfinite(one)]
+    return statistics.median(finite) if finite else None
 
 
 def _fields(schema: T.StructType, path: str = "", depth: int = 0, listed: str = "") -> list[Column]:
@@ -379,7 +379,7 @@ def _validate(
         name: FeatureFacts(
             **{kind: n_of.get(f"{kind}:{name}", 0) for kind in _VIOLATIONS},
             low=row[f"min_{name}"],
-            median=_median(sample["to", name]),
+            median=_median(sample["to", name].to_pylist()),
             high=row[f"max_{name}"],
             possible=(feature(name).low, feature(name).high),
         )

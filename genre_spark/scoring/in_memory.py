@@ -12,6 +12,7 @@ import xxhash
 
 from genre_spark.bundle.files import Bundle
 from genre_spark.catalog.columns import are_possible, is_id, means_nothing, value_of
+from genre_spark.catalog.forms import PLAIN
 from genre_spark.features.artist_batches import (
     ALBUM_KEY,
     ALBUM_TEXT,
@@ -134,7 +135,7 @@ def _clean(tracks: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
     """
     if name not in tracks:
         return np.full(len(tracks), np.nan), np.zeros(len(tracks), dtype=bool)
-    values = pd.to_numeric(tracks[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    values = _numbers(tracks[name])
     possible = are_possible(name, values)
     unread = np.isnan(values)
     damaged = ~possible & ~unread & ~np.isin(values, unknown(name))
@@ -142,6 +143,15 @@ def _clean(tracks: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
         texts = tracks[name].astype("string").fillna("")[unread]
         damaged[unread] = [not means_nothing(text, name) for text in texts]
     return np.where(possible, values, np.nan), damaged
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """A column as float64, NaN for other texts than numbers."""
+    if not pd.api.types.is_numeric_dtype(column):
+        # Not by `pandas.to_numeric`: an exponent of many digits ends its process.
+        texts = column.astype("string").fillna("")
+        column = pd.Series([PLAIN.number(text) for text in texts], dtype="Float64")
+    return column.to_numpy(np.float64, na_value=np.nan)
 
 
 def _texts(tracks: pd.DataFrame, name: str) -> pd.Series:

@@ -160,7 +160,9 @@ def test_labels_in_one_process_are_those_of_spark(spark, opened):
     tracks.loc[10:19, "artist"] = "['A', 'B']"
     tracks.loc[20:29, "artist"] = "Bj\ufffdrk"
     tracks.loc[110:119, "album"] = " "
-    tracks.loc[120:129, "tempo"] = "fast"
+    tracks.loc[120:128, "tempo"] = "fast"
+    # An exponent, or an id, that ends the process of `pandas.to_numeric`.
+    tracks.loc[129, "tempo"] = "5e2147483648"
     missing = np.random.default_rng(1).random((300, len(FEATURES))) < 0.3
     missing[:120:4], missing[120:130] = True, False
     tracks[list(FEATURES)] = tracks[list(FEATURES)].mask(missing)
