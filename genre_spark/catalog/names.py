@@ -179,11 +179,13 @@ def _separated(values: Mapping[str, int], mark: str) -> _Separated:
 
     It does where a part also stands alone, or where each part is in another such value too.
     """
+    pattern = re.compile(_SEPARATORS[mark])
     parts = {
-        text: [one.strip().lower() for one in re.split(_SEPARATORS[mark], text)] for text in values
+        text: [one.strip().lower() for one in pattern.split(text)]
+        for text in filter(pattern.search, values)
     }
-    whole = {one[0] for one in parts.values() if len(one) == 1}
-    having = {text: one for text, one in parts.items() if len(one) > 1 and any(one)}
+    whole = {text.strip().lower() for text in values if text not in parts} if parts else set()
+    having = {text: one for text, one in parts.items() if any(one)}
     texts_of = Counter(part for one in having.values() for part in {*one})
     apart = (
         text
