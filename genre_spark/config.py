@@ -234,6 +234,8 @@ def read_yaml(path: Traversable) -> dict[str, Any]:
         raise ConfigError(f"{path}: {err}") from err
     except yaml.YAMLError as err:
         raise ConfigError(f"{path}: not YAML: {_yaml_reason(err)}") from err
+    except ValueError as err:  # such as 2024-13-01, or a number of 5,000 digits
+        raise ConfigError(f"{path}: has a number or a date that is none") from err
     except RecursionError as err:
         raise ConfigError(f"{path}: is nested too deeply") from err
     if not isinstance(values, dict):
@@ -267,7 +269,7 @@ def _parse_override(override: str, defaults: dict[str, Any]) -> dict[str, Any]:
         return _nested(_STORAGE, {full.removeprefix(f"{_STORAGE}."): text})
     try:
         value = yaml.load(text, yaml.BaseLoader if full == _STORAGE else yaml.SafeLoader)
-    except yaml.YAMLError as err:
+    except (yaml.YAMLError, ValueError) as err:
         raise ConfigError(f"--set {key.strip()}: value cannot be read") from err
     return _nested(full, value)
 

@@ -182,6 +182,11 @@ def test_a_file_that_is_no_mapping_in_yaml_is_refused_with_the_line(file, tmp_pa
     assert "\n" not in told
     path = file("seed: " + "[" * 5000)
     assert refusal(load_settings, path) == f"{path}: is nested too deeply"
+    for value in ("2024-13-01", "9" * 5000):
+        path = file(f"seed: {value}")
+        assert refusal(load_settings, path) == f"{path}: has a number or a date that is none"
+        told = refusal(load_settings, None, (f"seed={value}",))
+        assert told == "--set seed: value cannot be read"
     # Nor is code run.
     path = file("seed: !!python/object/apply:os.system ['exit 1']\n")
     assert refusal(load_settings, path).startswith(f"{path}: not YAML: ")
