@@ -113,13 +113,24 @@ def published_manifest(table: DeltaTable, path: str) -> dict[str, Any] | None:
         if MANIFEST in one:
             return manifest_of(one[MANIFEST], path)
         if one["operation"] == "RESTORE":
-            upto = int(one["operationParameters"]["version"])
+            upto = _restored(one, path)
         elif one["operation"] not in _SAME_ROWS:
             raise InputError(
                 f"{path}: version {one['version']} is not by genre-spark ({one['operation']}); score"
                 " again, or restore the version before"
             )
     return None
+
+
+def _restored(commit: Mapping[str, Any], path: str) -> int:
+    """The version that a restore went back to."""
+    version = commit["operationParameters"].get("version")
+    if not str(version).isdecimal():
+        raise InputError(
+            f"{path}: version {commit['version']} restores the rows of a time, not of a version; score"
+            " again, or restore a version by its number"
+        )
+    return int(version)
 
 
 def read(

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import struct
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -174,6 +175,13 @@ def test_a_run_that_others_overtook_is_refused_and_takes_its_quarantine_back(spa
     with pytest.raises(InputError, match=r"version 2 is not by genre-spark \(WRITE\)"):
         seen(spark, out)
     assert len([one for one in out.iterdir() if one.name.startswith("run-")]) == 2
+    _, before, _ = deltalake.DeltaTable(str(out)).history()
+    when = datetime.fromtimestamp(before["timestamp"] / 1000, UTC)
+    deltalake.DeltaTable(str(out)).restore(when)
+    with pytest.raises(
+        InputError, match=r"version 3 restores the rows of a time, not of a version;"
+    ):
+        seen(spark, out)
     deltalake.DeltaTable(str(out)).restore(0)
     assert seen(spark, out).manifest.rows.labelled == 20
     found = score(spark, dirty(), model, out, incremental=True)
