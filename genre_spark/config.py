@@ -269,7 +269,7 @@ def _parse_override(override: str, defaults: dict[str, Any]) -> dict[str, Any]:
         return _nested(_STORAGE, {full.removeprefix(f"{_STORAGE}."): text})
     try:
         value = yaml.load(text, yaml.BaseLoader if full == _STORAGE else yaml.SafeLoader)
-    except (yaml.YAMLError, ValueError) as err:
+    except (yaml.YAMLError, ValueError, RecursionError) as err:
         raise ConfigError(f"--set {key.strip()}: value cannot be read") from err
     return _nested(full, value)
 
