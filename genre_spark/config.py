@@ -235,7 +235,7 @@ def read_yaml(path: Traversable) -> dict[str, Any]:
     except yaml.YAMLError as err:
         raise ConfigError(f"{path}: not YAML: {_yaml_reason(err)}") from err
     except ValueError as err:  # such as 2024-13-01, or a number of 5,000 digits
-        raise ConfigError(f"{path}: has a number or a date that is none") from err
+        raise ConfigError(f"{path}: has a number or a date that cannot be read") from err
     except RecursionError as err:
         raise ConfigError(f"{path}: is nested too deeply") from err
     if not isinstance(values, dict):

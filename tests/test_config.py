@@ -184,7 +184,7 @@ def test_a_file_that_is_no_mapping_in_yaml_is_refused_with_the_line(file, tmp_pa
     assert refusal(load_settings, path) == f"{path}: is nested too deeply"
     for value in ("2024-13-01", "9" * 5000):
         path = file(f"seed: {value}")
-        assert refusal(load_settings, path) == f"{path}: has a number or a date that is none"
+        assert refusal(load_settings, path) == f"{path}: has a number or a date that cannot be read"
     for value in ("2024-13-01", "9" * 5000, "[" * 5000):
         told = refusal(load_settings, None, (f"seed={value}",))
         assert told == "--set seed: value cannot be read"

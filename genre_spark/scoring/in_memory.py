@@ -147,11 +147,11 @@ def _clean(tracks: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _numbers(column: pd.Series) -> np.ndarray:
     """A column as float64, NaN for other texts than numbers."""
-    if not pd.api.types.is_numeric_dtype(column):
-        # Not by `pandas.to_numeric`: an exponent of many digits ends its process.
-        texts = column.astype("string").fillna("")
-        column = pd.Series([PLAIN.number(text) for text in texts], dtype="Float64")
-    return column.to_numpy(np.float64, na_value=np.nan)
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy(np.float64, na_value=np.nan)
+    # `pandas.to_numeric` crashes on exponents of many digits.
+    texts = column.astype("string").fillna("")
+    return np.array([PLAIN.number(text) for text in texts], np.float64)
 
 
 def _texts(tracks: pd.DataFrame, name: str) -> pd.Series:
